@@ -1,0 +1,72 @@
+/**
+ * An attempt: one try at a job on one VM. Says how a payload can end and what that means for its job.
+ *
+ * An end that the payload is answerable for (it exited, it broke a limit it asked for) is final. An end that the machine is
+ * answerable for (the pilot lost it, the VM vanished, nothing could be started) is a lost attempt, and the job may be tried
+ * again up to its own limit.
+ */
+
+import { never } from './assert.ts'
+
+export const ends = [
+  'exited',
+  'signalled',
+  'wall-limit',
+  'memory-limit',
+  'disk-limit',
+  'stopped',
+  'not-started',
+  'abandoned',
+] as const
+
+/**
+ * exited       by itself, with an exit code
+ * signalled    by a signal that neither it nor we had planned
+ * wall-limit, memory-limit, disk-limit   stopped by the pilot for taking more than it asked for
+ * stopped      by the pilot, as it was told to (a kill, a reschedule) or as its lease ended
+ * not-started  the pilot could not start it (no such executable is an exit of 127, as a shell has it, not this)
+ * abandoned    the pilot was restarted and found it gone
+ */
+export type End = (typeof ends)[number]
+
+/** As the pilot saw it. Byte counts of what is kept in the sandbox; `droppedBytes` were written beyond the cap. */
+export type Result = {
+  readonly end: End
+  readonly exitCode: number
+  readonly signal: string
+  readonly detail: string
+  readonly peakMemoryBytes: number
+  readonly cpuMs: number
+  readonly wallMs: number
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly stdoutBytes: number
+  readonly stderrBytes: number
+  readonly droppedBytes: number
+}
+
+export type Verdict =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'lost'; readonly why: string }
+
+export function verdict(result: Result): Verdict {
+  switch (result.end) {
+    case 'exited':
+      return result.exitCode === 0 ? { kind: 'done' } : { kind: 'failed', why: `exit code ${result.exitCode}` }
+    case 'signalled':
+      return { kind: 'failed', why: `signal ${result.signal}` }
+    case 'wall-limit':
+    case 'memory-limit':
+    case 'disk-limit':
+      return { kind: 'failed', why: result.detail === '' ? result.end : `${result.end}: ${result.detail}` }
+    case 'stopped':
+      return { kind: 'stopped' }
+    case 'not-started':
+    case 'abandoned':
+      return { kind: 'lost', why: result.detail === '' ? result.end : `${result.end}: ${result.detail}` }
+    default:
+      return never(result.end)
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Time, as an argument. Only this file reads the machine's clocks and starts timers.
+ *
+ * `nowMs` is for what people read and for deadlines that outlive a process; it may jump. `monotonicMs` is for durations
+ * within a process; it never goes back.
+ */
+
+export type Timer = { cancel(): void }
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number
+  /** Milliseconds since some moment of this process. */
+  monotonicMs(): number
+  /** Runs once, not before `delayMs` have passed. */
+  after(delayMs: number, run: () => void): Timer
+}
+
+export function systemClock(): Clock {
+  return {
+    nowMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    after(delayMs, run) {
+      const handle = setTimeout(run, delayMs)
+      return { cancel: () => clearTimeout(handle) }
+    },
+  }
+}
+
+/** Resolves after `ms`, or at once when the signal is aborted; says which. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<'slept' | 'aborted'> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve('aborted')
+    const onAbort = (): void => {
+      timer.cancel()
+      resolve('aborted')
+    }
+    const timer = clock.after(ms, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve('slept')
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Waits for a level, not for an edge: asks again every `everyMs` until it holds or `withinMs` have passed. */
+export async function until(
+  clock: Clock,
+  holds: () => boolean | Promise<boolean>,
+  { withinMs, everyMs = 20 }: { withinMs: number; everyMs?: number },
+): Promise<boolean> {
+  const endMs = clock.monotonicMs() + withinMs
+  while (!(await holds())) {
+    if (clock.monotonicMs() >= endMs) return false
+    await sleep(clock, everyMs)
+  }
+  return true
+}

@@ -1,0 +1,100 @@
+/**
+ * A cloud: one endpoint and project where VMs can be had. Says what it offers, what it may cost us, and how it fails.
+ *
+ * The breaker keeps a failing cloud, flavor or image from being asked again and again: it opens after failures in a row, and
+ * after a back-off lets exactly one probe through. What stays true: one success closes it, and the back-off doubles only
+ * when a probe fails.
+ *
+ *              failure                         success   time passes
+ *   closed     closed, or open at the limit    closed    closed
+ *   open       open (it was on its way)        closed    half-open when the back-off is over
+ *   half-open  open, twice the back-off        closed    half-open; one probe at a time
+ */
+
+import type { VmShape } from './vm.ts'
+
+/** What can be started: one flavor of one cloud with one image. */
+export type Offering = VmShape
+
+export type CloudLimits = {
+  readonly maxVms: number
+  readonly maxCores: number
+  /** At most so many creates a director's step: a wrong plan must not become a bill. */
+  readonly maxCreatesPerStep: number
+}
+
+/** The part of a cloud's failures that decides what is tried next. */
+export type CloudFailure = 'auth' | 'quota' | 'capacity' | 'gone' | 'refused' | 'transient'
+
+/** What fails together: an expired credential fails the cloud, a bad image only itself. */
+export type BreakerScope = `cloud:${string}` | `flavor:${string}/${string}` | `image:${string}/${string}/${string}`
+
+export type Breaker =
+  | { readonly state: 'closed'; readonly failures: number }
+  | { readonly state: 'open'; readonly untilMs: number; readonly backoffMs: number; readonly why: string }
+  | { readonly state: 'half-open'; readonly backoffMs: number; readonly why: string; readonly probing: boolean }
+
+export type BreakerPolicy = { readonly failures: number; readonly backoffMs: number; readonly maxBackoffMs: number }
+
+export const closedBreaker: Breaker = { state: 'closed', failures: 0 }
+
+export function scopeOf(failure: CloudFailure, { cloud, flavor, image }: Offering): BreakerScope {
+  switch (failure) {
+    case 'auth':
+    case 'quota':
+    case 'transient':
+      return `cloud:${cloud}`
+    case 'capacity':
+      return `flavor:${cloud}/${flavor}`
+    case 'refused':
+    case 'gone':
+      return `image:${cloud}/${flavor}/${image}`
+  }
+}
+
+export function scopesOf({ cloud, flavor, image }: Offering): readonly BreakerScope[] {
+  return [`cloud:${cloud}`, `flavor:${cloud}/${flavor}`, `image:${cloud}/${flavor}/${image}`]
+}
+
+/** `atOnce`: no use in counting (a credential that is refused, a quota that is full). */
+export function failed(breaker: Breaker, why: string, policy: BreakerPolicy, nowMs: number, atOnce = false): Breaker {
+  switch (breaker.state) {
+    case 'closed': {
+      const failures = breaker.failures + 1
+      if (failures < policy.failures && !atOnce) return { state: 'closed', failures }
+      return { state: 'open', untilMs: nowMs + policy.backoffMs, backoffMs: policy.backoffMs, why }
+    }
+    case 'open':
+      return breaker
+    case 'half-open': {
+      const backoffMs = Math.min(breaker.backoffMs * 2, policy.maxBackoffMs)
+      return { state: 'open', untilMs: nowMs + backoffMs, backoffMs, why }
+    }
+  }
+}
+
+export function succeeded(): Breaker {
+  return closedBreaker
+}
+
+export function atTime(breaker: Breaker, nowMs: number): Breaker {
+  if (breaker.state !== 'open' || nowMs < breaker.untilMs) return breaker
+  return { state: 'half-open', backoffMs: breaker.backoffMs, why: breaker.why, probing: false }
+}
+
+/** How many creates it lets through now: any number, one probe, or none. */
+export function allowance(breaker: Breaker): number {
+  switch (breaker.state) {
+    case 'closed':
+      return Infinity
+    case 'half-open':
+      return breaker.probing ? 0 : 1
+    case 'open':
+      return 0
+  }
+}
+
+/** A probe is on its way: no other until it succeeded or failed. */
+export function probing(breaker: Breaker): Breaker {
+  return breaker.state === 'half-open' ? { ...breaker, probing: true } : breaker
+}

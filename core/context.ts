@@ -1,0 +1,61 @@
+/**
+ * What a VM is told at its start, and where its agents find each other. Contextualization renders it, the agents read it.
+ *
+ * The file is written on the VM with mode 0600 and holds the one secret that user data may carry: the activation key, single
+ * use, good for minutes. All paths below are relative to the VM's root, which is `/` on a real machine and a directory on
+ * the local cloud (the variable PILOTAGE_ROOT, empty on a real machine, is put before them).
+ */
+
+import type { VmId } from './ids.ts'
+
+export type AgentConfig = {
+  readonly vmId: VmId
+  /** host:port of the service's gRPC edge. */
+  readonly endpoint: string
+  /** The certificate authority of the endpoint; absent: plain, on loopback only. */
+  readonly caPem?: string
+  readonly activationKey: string
+  readonly cloud: string
+  readonly site: string
+  readonly platform: string
+  /** As promised by the offering. */
+  readonly size: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+  /** machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many VMs share one machine). */
+  readonly sizeFrom: 'machine' | 'context'
+  readonly policy: {
+    /** Idle (no payload, nothing assigned) for so long: ask to stop. */
+    readonly idleMs: number
+    /** Not before the VM is this old, however idle. */
+    readonly leastLifeMs: number
+    /** It must be over by then, running payloads or not (milliseconds since 1970). */
+    readonly endByMs: number
+    /** Nothing heard of the centre for so long: stop without asking. */
+    readonly deadManMs: number
+    readonly leastDiskFreeBytes: number
+  }
+  /** How this VM is switched off; empty: by the end of the monitor's process (the local cloud). */
+  readonly powerOff: readonly string[]
+}
+
+export const agentPaths = {
+  /** AgentConfig, 0600. */
+  config: '/etc/pilotage/agent.json',
+  /** The VM's credential, 0600: written by the monitor after activation, read by the pilot. */
+  credential: '/run/pilotage/credential',
+  /** PilotStatus: written by the pilot, read by the monitor. Replaced whole. */
+  pilotStatus: '/run/pilotage/pilot.json',
+  /** The pilot's journal and payload directories. */
+  work: '/var/lib/pilotage',
+} as const
+
+/** How the pilot tells the monitor what it does, at least every `pilotStatusEveryMs`. */
+export type PilotStatus = {
+  readonly pid: number
+  readonly atMs: number
+  readonly state: 'starting' | 'idle' | 'busy' | 'draining'
+  readonly payloads: number
+  /** Since when nothing was running or assigned. */
+  readonly idleSinceMs: number
+}
+
+export const pilotStatusEveryMs = 2000

@@ -1,0 +1,76 @@
+/**
+ * Facts: what happened, in order, written together with the change that each explains. Never edited, only forgotten with age.
+ *
+ * A fact names its subject, a kind, and the little that explains it. The stores write the facts of jobs and VMs by calling
+ * the two functions here, so that every store tells the same story.
+ */
+
+import { bytesText, durationText } from './requirements.ts'
+import type { AttemptRef, JobId, VmId } from './ids.ts'
+import { leaseOf, type Job, type JobEvent } from './job.ts'
+import type { Vm } from './vm.ts'
+
+export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `submission:${string}`
+
+/** Small, flat, and free of secrets. */
+export type FactData = Readonly<Record<string, string | number | boolean>>
+
+export type NewFact = { readonly subject: Subject; readonly kind: string; readonly data: FactData }
+
+/** `seq` orders all facts of an installation; it may have gaps. */
+export type Fact = NewFact & { readonly seq: number; readonly atMs: number }
+
+export function jobSubject(id: JobId): Subject {
+  return `job:${id}`
+}
+
+export function vmSubject(id: VmId): Subject {
+  return `vm:${id}`
+}
+
+/** What a change of a job is told as: its new state, who did it and why. */
+export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
+  const data: Record<string, string | number> = {}
+  if (after.attempt > 0) data.attempt = after.attempt
+  const lease = leaseOf(after.phase) ?? leaseOf(before.phase)
+  if (lease) {
+    data.vm = lease.vmId
+    data.cores = lease.cores
+  }
+  if ('by' in event) data.by = event.by
+  if ('why' in event && event.why !== '') data.why = event.why
+  if ('why' in after.phase) data.why = after.phase.why
+  if (event.kind === 'ended') {
+    data.end = event.result.end
+    data.exitCode = event.result.exitCode
+    data.wallMs = event.result.wallMs
+    data.peakMemoryBytes = event.result.peakMemoryBytes
+    if (event.result.detail !== '') data.detail = event.result.detail
+  }
+  const asked = after.phase.state === before.phase.state && leaseOf(after.phase)?.stop !== undefined
+  return { subject: jobSubject(after.id), kind: asked ? `asked to ${event.kind}` : after.phase.state, data }
+}
+
+/** What a change of a VM is told as. */
+export function vmFact(after: Vm): NewFact {
+  const data: Record<string, string | number> = { cloud: after.cloud, flavor: after.flavor }
+  if ('ref' in after.phase && after.phase.ref !== '') data.ref = after.phase.ref
+  data.why = 'why' in after.phase ? after.phase.why : after.reason
+  return { subject: vmSubject(after.id), kind: after.phase.state, data }
+}
+
+/** One readable line: the same on the page, in the command's history, and in the log. */
+export function factText({ kind, data }: NewFact): string {
+  const parts = Object.entries(data).map(([key, value]) => `${key} ${shownValue(key, value)}`)
+  return parts.length === 0 ? kind : `${kind}: ${parts.join(', ')}`
+}
+
+export function attemptText({ jobId, attempt }: AttemptRef): string {
+  return `${jobId}.${attempt}`
+}
+
+function shownValue(key: string, value: string | number | boolean): string {
+  if (typeof value !== 'number') return String(value)
+  if (key.endsWith('Bytes')) return bytesText(value)
+  return key.endsWith('Ms') ? durationText(value) : String(value)
+}

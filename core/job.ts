@@ -1,0 +1,244 @@
+/**
+ * A job: what a user submits. Decides which changes of a job are legal; the store applies them, one at a time a job.
+ *
+ * Refuses to know who may ask (the edge does), where a job fits (match does) and how jobs are kept. What stays true: an
+ * acknowledged job is in exactly one of these states, at most one lease lives, an attempt number is given once, a message
+ * from an older attempt changes nothing, and an end is final.
+ *
+ *               claim    running     completing  ended             renew    lost              kill      hold   release  reschedule
+ *   Waiting     Matched  stale       stale       stale             stale    stale             Killed    Held   not-held not-live
+ *   Held        not-     stale       stale       stale             stale    stale             Killed    held   Waiting  not-live
+ *               waiting
+ *   Matched     "        Running     Completing  Done Failed       Matched  Waiting Failed    asked     not-   not-held asked
+ *                                                Killed Waiting             Killed                      waiting
+ *   Running     "        as it was   Completing  "                 Running  "                 asked     "      "        asked
+ *   Completing  "        as it was   as it was   "                 Complet. "                 asked     "      "        asked
+ *   Done        ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
+ *   Failed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
+ *   Killed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
+ *
+ * `stale` is also the answer wherever a message names another attempt than the live one. `asked` keeps the state and notes
+ * on the lease what the pilot shall do; the slot is free only when the pilot says so or the lease is lost.
+ */
+
+import { verdict, type Result } from './attempt.ts'
+import type { ClassId, JobId, VmId } from './ids.ts'
+import type { Requirements } from './requirements.ts'
+
+export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
+export type JobStateName = (typeof jobStates)[number]
+
+/** What a user submits, checked and with every default filled in. Never changes. */
+export type JobSpec = {
+  readonly name: string
+  readonly executable: string
+  readonly arguments: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly requirements: Requirements
+  readonly priority: number
+  readonly maxAttempts: number
+}
+
+/** Who submitted it. */
+export type Owner = { readonly vo: string; readonly group: string; readonly owner: string }
+
+export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
+
+/** A pilot's hold on a job. The job's `attempt` is its fence. */
+export type Lease = {
+  readonly vmId: VmId
+  readonly cores: number
+  readonly claimedMs: number
+  readonly untilMs: number
+  readonly stop?: Stop
+}
+
+export type Phase =
+  | { readonly state: 'Waiting' }
+  | { readonly state: 'Held'; readonly why: string }
+  | { readonly state: 'Matched'; readonly lease: Lease }
+  | { readonly state: 'Running' | 'Completing'; readonly lease: Lease; readonly startedMs: number }
+  | { readonly state: 'Done'; readonly vmId: VmId; readonly result: Result }
+  | { readonly state: 'Failed'; readonly why: string; readonly vmId?: VmId; readonly result?: Result }
+  | { readonly state: 'Killed'; readonly why: string; readonly vmId?: VmId; readonly result?: Result }
+
+export type Job = Owner & {
+  readonly id: JobId
+  readonly classId: ClassId
+  readonly name: string
+  readonly priority: number
+  readonly maxAttempts: number
+  readonly submittedMs: number
+  readonly changedMs: number
+  /** Of the last attempt; 0 before the first. */
+  readonly attempt: number
+  readonly phase: Phase
+}
+
+type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
+
+export type JobEvent =
+  | { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly cores: number; readonly untilMs: number }
+  | (FromAttempt & { readonly kind: 'running'; readonly startedMs: number })
+  | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
+  | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
+  | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
+  /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
+  | { readonly kind: 'lost'; readonly jobId: JobId; readonly attempt: number; readonly why: string; readonly ifBeforeMs?: number }
+  | { readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'; readonly jobId: JobId; readonly by: string; readonly why: string }
+
+export type JobRefusal = 'not-found' | 'stale' | 'renewed' | 'not-waiting' | 'not-held' | 'held' | 'not-live' | 'ended' | 'vm-not-active'
+
+/** The next job, and whether that is worth a fact; or why nothing changes. */
+export type JobDecision =
+  | { readonly ok: true; readonly next: Job; readonly tell: boolean }
+  | { readonly ok: false; readonly why: JobRefusal }
+
+/** What a store does to a job, whatever the event: the one way a job changes. */
+export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision {
+  switch (event.kind) {
+    case 'claim':
+      return claim(job, event, nowMs)
+    case 'running':
+    case 'completing':
+    case 'ended':
+    case 'renew':
+      return fromAttempt(job, event, nowMs)
+    case 'lost':
+      return lose(job, event, nowMs)
+    case 'kill':
+    case 'hold':
+    case 'release':
+    case 'reschedule':
+      return steer(job, event, nowMs)
+  }
+}
+
+export function isEnded(phase: Phase): phase is Extract<Phase, { state: 'Done' | 'Failed' | 'Killed' }> {
+  return phase.state === 'Done' || phase.state === 'Failed' || phase.state === 'Killed'
+}
+
+/** The live lease, where there is one. */
+export function leaseOf(phase: Phase): Lease | undefined {
+  return phase.state === 'Matched' || phase.state === 'Running' || phase.state === 'Completing' ? phase.lease : undefined
+}
+
+function claim(job: Job, event: Extract<JobEvent, { kind: 'claim' }>, nowMs: number): JobDecision {
+  if (isEnded(job.phase)) return refuse('ended')
+  if (job.phase.state !== 'Waiting') return refuse('not-waiting')
+  const lease: Lease = { vmId: event.vmId, cores: event.cores, claimedMs: nowMs, untilMs: event.untilMs }
+  return accept({ ...job, attempt: job.attempt + 1, changedMs: nowMs, phase: { state: 'Matched', lease } })
+}
+
+function fromAttempt(
+  job: Job,
+  event: Extract<JobEvent, { kind: 'running' | 'completing' | 'ended' | 'renew' }>,
+  nowMs: number,
+): JobDecision {
+  const { phase } = job
+  const lease = leaseOf(phase)
+  if (!lease || event.attempt !== job.attempt || event.vmId !== lease.vmId) return refuse('stale')
+  switch (event.kind) {
+    case 'renew':
+      return accept(withLease(job, { ...lease, untilMs: Math.max(lease.untilMs, event.untilMs) }), false)
+    case 'running':
+      if (phase.state !== 'Matched') return accept(job, false)
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Running', lease, startedMs: event.startedMs } })
+    case 'completing':
+      if (phase.state === 'Completing') return accept(job, false)
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Completing', lease, startedMs: event.startedMs } })
+    case 'ended':
+      return end(job, lease, event.result, nowMs)
+  }
+}
+
+function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision {
+  const { vmId } = lease
+  const said = verdict(result)
+  switch (said.kind) {
+    case 'done':
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Done', vmId, result } })
+    case 'failed':
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Failed', why: said.why, vmId, result } })
+    case 'stopped':
+      if (lease.stop?.kind === 'kill') {
+        return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, vmId, result } })
+      }
+      return again(job, lease, result.detail === '' ? 'stopped by the pilot' : result.detail, nowMs)
+    case 'lost':
+      return again(job, lease, said.why, nowMs)
+  }
+}
+
+function lose(job: Job, event: Extract<JobEvent, { kind: 'lost' }>, nowMs: number): JobDecision {
+  const lease = leaseOf(job.phase)
+  if (!lease || event.attempt !== job.attempt) return refuse('stale')
+  if (event.ifBeforeMs !== undefined && lease.untilMs > event.ifBeforeMs) return refuse('renewed')
+  return again(job, lease, event.why, nowMs)
+}
+
+/** An attempt is over without a verdict on the job: killed if that was asked, else another try while there is one left. */
+function again(job: Job, { stop, vmId }: Lease, why: string, nowMs: number): JobDecision {
+  if (stop?.kind === 'kill') {
+    return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${stop.by}`, vmId } })
+  }
+  // A reschedule was wished for: it does not use up a try.
+  if (stop?.kind !== 'reschedule' && job.attempt >= job.maxAttempts) {
+    const phase: Phase = { state: 'Failed', why: `${why}, after ${job.attempt} of ${job.maxAttempts} attempts`, vmId }
+    return accept({ ...job, changedMs: nowMs, phase })
+  }
+  const maxAttempts = stop?.kind === 'reschedule' ? job.maxAttempts + 1 : job.maxAttempts
+  return accept({ ...job, maxAttempts, changedMs: nowMs, phase: { state: 'Waiting' } })
+}
+
+function steer(
+  job: Job,
+  event: Extract<JobEvent, { kind: 'kill' | 'hold' | 'release' | 'reschedule' }>,
+  nowMs: number,
+): JobDecision {
+  const { phase } = job
+  if (isEnded(phase)) return refuse('ended')
+  const lease = leaseOf(phase)
+  switch (event.kind) {
+    case 'kill':
+      if (lease) return ask(job, lease, { kind: 'kill', by: event.by, atMs: nowMs })
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: byWhom('killed', event) } })
+    case 'hold':
+      if (phase.state === 'Held') return refuse('held')
+      if (lease) return refuse('not-waiting')
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Held', why: byWhom('held', event) } })
+    case 'release':
+      if (phase.state !== 'Held') return refuse('not-held')
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Waiting' } })
+    case 'reschedule':
+      if (!lease) return refuse('not-live')
+      return ask(job, lease, { kind: 'reschedule', by: event.by, atMs: nowMs })
+  }
+}
+
+function byWhom(verb: string, { by, why }: { by: string; why: string }): string {
+  return why === '' ? `${verb} by ${by}` : `${verb} by ${by}: ${why}`
+}
+
+/** A kill is stronger than a reschedule: the first kill stays. */
+function ask(job: Job, lease: Lease, stop: Stop): JobDecision {
+  if (lease.stop?.kind === 'kill' || lease.stop?.kind === stop.kind) return accept(job, false)
+  return accept({ ...withLease(job, { ...lease, stop }), changedMs: stop.atMs })
+}
+
+function withLease(job: Job, lease: Lease): Job {
+  const { phase } = job
+  if (phase.state === 'Matched') return { ...job, phase: { state: 'Matched', lease } }
+  if (phase.state === 'Running' || phase.state === 'Completing') {
+    return { ...job, phase: { state: phase.state, lease, startedMs: phase.startedMs } }
+  }
+  return job
+}
+
+function accept(next: Job, tell = true): JobDecision {
+  return { ok: true, next, tell }
+}
+
+function refuse(why: JobRefusal): JobDecision {
+  return { ok: false, why }
+}

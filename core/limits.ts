@@ -1,0 +1,107 @@
+/**
+ * The numbers that matter, with where they come from. Their relations are asserted when the program starts.
+ *
+ * Sizes are bytes, times are milliseconds. What an operator may change stands in services/config.ts, with these as defaults.
+ */
+
+import { assert } from './assert.ts'
+
+const seconds = 1000
+const minutes = 60 * seconds
+const hours = 60 * minutes
+const days = 24 * hours
+const kib = 1024
+const mib = 1024 * kib
+const gib = 1024 * mib
+
+/** Submission. DIRAC stops at 20 to 100 jobs a call and its users keep asking for more. */
+export const jobsPerCall = 10_000
+export const requestBytes = 16 * mib
+export const idempotencyKeyLength = 128
+export const idempotencyKeepMs = 7 * days
+
+export const jobLimits = {
+  nameLength: 128,
+  pathLength: 4096,
+  arguments: 1000,
+  argumentLength: 8 * kib,
+  environment: 200,
+  environmentNameLength: 128,
+  environmentValueLength: 8 * kib,
+  /** One job's description in all; the perf study of the field suggests 64 KiB against description bombs. */
+  specBytes: 64 * kib,
+  names: 200,
+  nameInListLength: 64,
+  cores: 1024,
+  memoryBytes: 16 * 1024 * gib,
+  leastMemoryBytes: 16 * mib,
+  diskBytes: 1024 * 1024 * gib,
+  leastWallMs: 1 * seconds,
+  wallMs: 30 * days,
+  priority: 9,
+  attempts: 10,
+} as const
+
+export const jobDefaults = {
+  cores: 1,
+  /** What a WLCG core has: 2 GB. */
+  memoryBytes: 2 * gib,
+  diskBytes: 2 * gib,
+  /** DIRAC's default of a day. */
+  wallMs: 24 * hours,
+  attempts: 3,
+} as const
+
+/** Leases. DIRAC needs 2 to 3.5 h to notice a lost worker, HTCondor 40 min; a renewal a third of the lease lets two be lost. */
+export const leaseMs = 90 * seconds
+export const renewEveryMs = 25 * seconds
+/** The pilot stops a payload so long before its lease ends unrenewed: stop signal, grace and kill fit in. */
+export const leaseMarginMs = 20 * seconds
+export const sweepEveryMs = 2 * seconds
+
+/** VMs. */
+export const activationKeepMs = 15 * minutes
+export const beatEveryMs = 15 * seconds
+/** No heartbeat for so long, and the cloud does not say that it runs: lost. With the cloud saying so: unhealthy. */
+export const beatLostMs = 3 * minutes
+export const bootMs = 15 * minutes
+export const vmIdleMs = 5 * minutes
+export const vmLifeMs = 7 * days
+/** A VM that heard nothing of its centre for so long stops by itself. */
+export const deadManMs = 30 * minutes
+export const clockSkewMs = 60 * seconds
+
+/** Director. */
+export const directorEveryMs = 10 * seconds
+/** A list of a cloud older than this freezes everything that would destroy. */
+export const listStaleMs = 2 * minutes
+
+/** Matching. */
+export const windowJobs = 512
+export const jobsPerOffer = 256
+/** Fair share forgets half of what an owner used in this time; HTCondor's default is a day. */
+export const usageHalfLifeMs = 24 * hours
+/** What a start is charged before its real use is known, in core-milliseconds a core: a minute. */
+export const usageAdvanceMs = 1 * minutes
+
+/** Payloads. */
+export const outputBytes = 1 * mib
+export const outputChunkBytes = 64 * kib
+export const stopGraceMs = 10 * seconds
+
+/** Keeping. */
+export const keepEndedMs = 30 * days
+
+/** Tokens: WLCG's profile says 1 h by default and 6 h at most for access tokens that travel; ours are for a person's own file. */
+export const tokenMs = 24 * hours
+export const tokenMaxMs = 30 * days
+export const tokenSkewMs = 60 * seconds
+
+export const page = { default: 100, max: 1000 } as const
+
+assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends')
+assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
+assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
+assert(beatEveryMs * 3 < beatLostMs, 'a VM is not lost for two lost heartbeats')
+assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the centre is gone')
+assert(listStaleMs > 3 * directorEveryMs, 'a list is not stale after one failed cycle')

@@ -1,0 +1,140 @@
+/**
+ * Where jobs, VMs and facts are kept. The store is the truth and decides every race; it takes no other decision.
+ *
+ * Everything that resolves is durable. Writes that arrive together may be committed together; each keeps its own outcome. A
+ * change is atomic for its job or VM: the store reads it, asks `changeJob` or `changeVm` of core, and writes the answer with
+ * its fact, with nothing in between. A lost race is an outcome, never an exception. What is thrown is a PilotageError:
+ * `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
+ */
+
+import type { Fact, NewFact, Subject } from '../facts.ts'
+import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
+import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
+import type { Requirements } from '../requirements.ts'
+import type { Vm, VmEvent, VmRefusal } from '../vm.ts'
+
+/** A task queue. Two with one id are equal. */
+export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }
+
+export type Submission = {
+  readonly owner: Owner
+  readonly jobs: readonly { readonly classId: ClassId; readonly spec: JobSpec }[]
+  /** The task queues that `jobs` name. */
+  readonly queues: readonly TaskQueue[]
+  /** The caller's key within its VO and owner, and the digest of the content that it stands for. */
+  readonly idempotency?: { readonly key: string; readonly digest: string }
+}
+
+export type SubmitOutcome =
+  /** The jobs got consecutive ids in their order. `repeated`: the key was known and nothing was added. */
+  | { readonly ok: true; readonly firstId: JobId; readonly count: number; readonly repeated: boolean }
+  /** The key is known with another content. */
+  | { readonly ok: false; readonly why: 'key-conflict' }
+
+export type JobOutcome =
+  /** `before` and `after` differ where `changed`. `spec` comes with claims. */
+  | { readonly ok: true; readonly before: Job; readonly after: Job; readonly spec?: JobSpec }
+  | { readonly ok: false; readonly why: JobRefusal }
+
+export type JobQuery = {
+  readonly vo?: string
+  readonly owner?: string
+  readonly states?: readonly JobStateName[]
+  /** Only ids below this: the next page. */
+  readonly beforeId?: JobId
+  readonly limit: number
+}
+
+/** A waiting job as the matcher reads it ahead. */
+export type WaitingJob = { readonly id: JobId; readonly priority: number; readonly submittedMs: number }
+
+export type QueueCount = {
+  readonly queue: TaskQueue
+  readonly waiting: number
+  readonly topPriority: number
+  readonly oldestMs: number
+}
+
+export type JobCount = { readonly state: JobStateName; readonly vo: string; readonly site: string; readonly count: number }
+
+export interface JobStore {
+  /** All jobs of the submission or none. Idempotent where a key is given: the first answer comes again. */
+  submit(submission: Submission, nowMs: number): Promise<SubmitOutcome>
+
+  /**
+   * Applies each event to its job, in order, and answers each in order. A claim is also refused (`vm-not-active`) unless
+   * its VM is Active at that same moment: that is the race which a drain wins or loses.
+   */
+  change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
+
+  /** Those that exist, in the order asked for. */
+  jobs(ids: readonly JobId[]): Promise<readonly Job[]>
+  specs(ids: readonly JobId[]): Promise<ReadonlyMap<JobId, JobSpec>>
+
+  /** Newest first. */
+  list(query: JobQuery): Promise<readonly Job[]>
+
+  /** Every task queue with a waiting job. */
+  queues(): Promise<readonly QueueCount[]>
+
+  /** The next waiting jobs of a task queue: highest priority first, then lowest id. */
+  next(classId: ClassId, limit: number): Promise<readonly WaitingJob[]>
+
+  /** Leases that ended before `nowMs`, oldest first. */
+  expired(nowMs: number, limit: number): Promise<readonly AttemptRef[]>
+
+  counts(): Promise<readonly JobCount[]>
+
+  /** Removes jobs that ended before, with their specs, facts and keys; at most `limit`. Answers the ids. */
+  forget(endedBeforeMs: number, limit: number): Promise<readonly JobId[]>
+}
+
+export type KeptVm = {
+  readonly vm: Vm
+  /** What the live leases on it hold. */
+  readonly leases: number
+  readonly used: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+}
+
+export type VmOutcome =
+  | { readonly ok: true; readonly before: Vm; readonly after: Vm; readonly leases: number }
+  | { readonly ok: false; readonly why: VmRefusal }
+
+export interface VmStore {
+  /** False, and no change, if the id is taken. */
+  intend(vm: Vm, nowMs: number): Promise<boolean>
+
+  /** As `change` of jobs. The leases that a VM holds are counted at that same moment. */
+  changeVms(events: readonly VmEvent[], nowMs: number): Promise<readonly VmOutcome[]>
+
+  vm(id: VmId): Promise<KeptVm | undefined>
+
+  /** Every VM that has not ended. */
+  liveVms(): Promise<readonly KeptVm[]>
+
+  /** Newest first. */
+  endedVms(limit: number): Promise<readonly Vm[]>
+
+  /** The jobs that hold a lease on it. */
+  leasesOn(id: VmId): Promise<readonly Job[]>
+}
+
+export interface FactStore {
+  /** Facts that explain no change of a job or VM: of clouds, plans, the service itself. */
+  tell(facts: readonly NewFact[], nowMs: number): Promise<void>
+
+  /** Of one subject, oldest first; the last `limit`. */
+  history(subject: Subject, limit: number): Promise<readonly Fact[]>
+
+  /** Of all subjects, oldest first, after `seq`. With -1, the last `limit`. */
+  facts(afterSeq: number, limit: number): Promise<readonly Fact[]>
+
+  /** A small named document that a role keeps for its next start: a plan, a breaker. Not truth about jobs or VMs. */
+  note(name: string): Promise<string | undefined>
+  keepNote(name: string, text: string): Promise<void>
+}
+
+export interface Store extends JobStore, VmStore, FactStore {
+  /** What was acknowledged is on disk, and everything is let go. */
+  close(): Promise<void>
+}

@@ -1,0 +1,230 @@
+/**
+ * The requirement language: what a job may ask of the place where it runs.
+ *
+ * One list of rules is all there is: it decides whether a place fits, and tells why it does or does not, so that an
+ * explanation can never differ from a decision. A rule about the place (site, tags) holds or not for as long as the VM
+ * lives; a rule about room (cores, memory) depends on what is free now. Equal requirements have equal normal forms, and the
+ * normal form is the task queue's key.
+ */
+
+import type { VmId } from './ids.ts'
+
+export type Names = { readonly allowed: readonly string[]; readonly banned: readonly string[] }
+
+export type Requirements = {
+  readonly cores: { readonly min: number; readonly max: number }
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly wallMs: number
+  /** Any of these; empty: any. */
+  readonly platforms: readonly string[]
+  readonly sites: Names
+  readonly clouds: Names
+  /** Every one of these. */
+  readonly tags: readonly string[]
+}
+
+/** What a VM is, for as long as it lives. Comes from the VM's record: what the pilot claims may only narrow it. */
+export type Place = {
+  readonly vmId?: VmId
+  readonly cloud: string
+  readonly site: string
+  readonly platform: string
+  readonly tags: readonly string[]
+  /** The VOs that it serves; empty: every one. */
+  readonly vos: readonly string[]
+}
+
+/** What is free there now, or what the whole VM has. `remainingMs` is until it must end; Infinity where nothing says so. */
+export type Room = {
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly remainingMs: number
+}
+
+/** Who asks and for what: a task queue as far as matching is concerned. */
+export type Demand = { readonly vo: string; readonly requirements: Requirements }
+
+export type RuleOutcome = {
+  readonly rule: string
+  readonly holds: boolean
+  readonly wanted: string
+  readonly offered: string
+}
+
+type Rule<Offered> = {
+  readonly name: string
+  holds(demand: Demand, offered: Offered): boolean
+  wanted(demand: Demand): string
+  offered(offered: Offered): string
+}
+
+const placeRules: readonly Rule<Place>[] = [
+  {
+    name: 'vo',
+    holds: ({ vo }, place) => place.vos.length === 0 || place.vos.includes(vo),
+    wanted: ({ vo }) => vo,
+    offered: (place) => listed(place.vos, 'every VO'),
+  },
+  {
+    name: 'site',
+    holds: ({ requirements }, place) => allows(requirements.sites, place.site),
+    wanted: ({ requirements }) => names(requirements.sites),
+    offered: (place) => place.site,
+  },
+  {
+    name: 'cloud',
+    holds: ({ requirements }, place) => allows(requirements.clouds, place.cloud),
+    wanted: ({ requirements }) => names(requirements.clouds),
+    offered: (place) => place.cloud,
+  },
+  {
+    name: 'platform',
+    holds: ({ requirements }, place) =>
+      requirements.platforms.length === 0 || requirements.platforms.includes(place.platform),
+    wanted: ({ requirements }) => listed(requirements.platforms, 'any'),
+    offered: (place) => place.platform,
+  },
+  {
+    name: 'tags',
+    holds: ({ requirements }, place) => requirements.tags.every((tag) => place.tags.includes(tag)),
+    wanted: ({ requirements }) => listed(requirements.tags, 'none'),
+    offered: (place) => listed(place.tags, 'none'),
+  },
+]
+
+const roomRules: readonly Rule<Room>[] = [
+  {
+    name: 'cores',
+    holds: ({ requirements }, room) => room.cores >= requirements.cores.min,
+    wanted: ({ requirements }) => coresText(requirements.cores),
+    offered: (room) => String(room.cores),
+  },
+  {
+    name: 'memory',
+    holds: ({ requirements }, room) => room.memoryBytes >= requirements.memoryBytes,
+    wanted: ({ requirements }) => bytesText(requirements.memoryBytes),
+    offered: (room) => bytesText(room.memoryBytes),
+  },
+  {
+    name: 'disk',
+    holds: ({ requirements }, room) => room.diskBytes >= requirements.diskBytes,
+    wanted: ({ requirements }) => bytesText(requirements.diskBytes),
+    offered: (room) => bytesText(room.diskBytes),
+  },
+  {
+    name: 'wall time',
+    holds: ({ requirements }, room) => room.remainingMs >= requirements.wallMs,
+    wanted: ({ requirements }) => durationText(requirements.wallMs),
+    offered: (room) => (room.remainingMs === Infinity ? 'no limit' : durationText(room.remainingMs)),
+  },
+]
+
+/** Whether the VM's nature suits the job, however busy it is. Never changes while the VM lives. */
+export function suits(demand: Demand, place: Place): boolean {
+  return placeRules.every((rule) => rule.holds(demand, place))
+}
+
+/** Whether what is free now is enough. */
+export function hasRoom(demand: Demand, room: Room): boolean {
+  return roomRules.every((rule) => rule.holds(demand, room))
+}
+
+/** The same rules, told one by one. All of them hold exactly where `suits` and `hasRoom` do. */
+export function tellRules(demand: Demand, place: Place, room: Room): readonly RuleOutcome[] {
+  const tell = <Offered>(rule: Rule<Offered>, offered: Offered): RuleOutcome => ({
+    rule: rule.name,
+    holds: rule.holds(demand, offered),
+    wanted: rule.wanted(demand),
+    offered: rule.offered(offered),
+  })
+  return [...placeRules.map((rule) => tell(rule, place)), ...roomRules.map((rule) => tell(rule, room))]
+}
+
+/** The cores a job gets of what is free: as many as it can use. Only where `hasRoom` holds. */
+export function grantedCores(requirements: Requirements, room: Room): number {
+  return Math.min(requirements.cores.max, room.cores)
+}
+
+/** What is left after a job took its part. */
+export function less(room: Room, requirements: Requirements, cores: number): Room {
+  return {
+    cores: room.cores - cores,
+    memoryBytes: room.memoryBytes - requirements.memoryBytes,
+    diskBytes: room.diskBytes - requirements.diskBytes,
+    remainingMs: room.remainingMs,
+  }
+}
+
+/** Sorted, without repeats: two spellings of one wish become one task queue. */
+export function normalised(requirements: Requirements): Requirements {
+  return {
+    cores: requirements.cores,
+    memoryBytes: requirements.memoryBytes,
+    diskBytes: requirements.diskBytes,
+    wallMs: requirements.wallMs,
+    platforms: sortedSet(requirements.platforms),
+    sites: normalNames(requirements.sites),
+    clouds: normalNames(requirements.clouds),
+    tags: sortedSet(requirements.tags),
+  }
+}
+
+/** The normal form as text: equal for equal wishes, different for different ones. Fields in one fixed order. */
+export function requirementsKey(requirements: Requirements): string {
+  const r = normalised(requirements)
+  return JSON.stringify([
+    [r.cores.min, r.cores.max],
+    r.memoryBytes,
+    r.diskBytes,
+    r.wallMs,
+    r.platforms,
+    [r.sites.allowed, r.sites.banned],
+    [r.clouds.allowed, r.clouds.banned],
+    r.tags,
+  ])
+}
+
+function allows({ allowed, banned }: Names, name: string): boolean {
+  return (allowed.length === 0 || allowed.includes(name)) && !banned.includes(name)
+}
+
+function normalNames({ allowed, banned }: Names): Names {
+  return { allowed: sortedSet(allowed), banned: sortedSet(banned) }
+}
+
+function sortedSet(values: readonly string[]): readonly string[] {
+  return values.length < 2 ? values : [...new Set(values)].sort()
+}
+
+function listed(values: readonly string[], empty: string): string {
+  return values.length === 0 ? empty : values.join(', ')
+}
+
+function names({ allowed, banned }: Names): string {
+  const not = banned.length === 0 ? '' : ` but not ${banned.join(', ')}`
+  return `${listed(allowed, 'any')}${not}`
+}
+
+function coresText({ min, max }: Requirements['cores']): string {
+  return min === max ? String(min) : `${min} to ${max}`
+}
+
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+export function durationText(ms: number): string {
+  const seconds = ms / 1000
+  if (seconds < 60) return `${Number(seconds.toFixed(1))} s`
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), Math.floor(seconds % 60)]
+  return [hours && `${hours} h`, minutes && `${minutes} min`, rest && `${rest} s`].filter(Boolean).join(' ')
+}

@@ -1,0 +1,223 @@
+/**
+ * A VM: one machine that a director wants, has, or is getting rid of. Decides which changes of it are legal.
+ *
+ * The record is written before the cloud is asked (the intent), so that no machine can exist without one; and it ends only
+ * when the cloud's own list has said that the machine is not there (the confirmation), so that none can be forgotten. The
+ * store applies the changes and adds the one fact that only it knows: how many leases the VM holds.
+ *
+ *              accepted   refused  seen       activated  beat    drain     retire         stop      absent
+ *   Intended   Requested  Failed   Requested  Active     not-up  Stopping  Stopping       Stopping  Failed
+ *                                  Booting
+ *   Requested  same       stale    Booting    Active     not-up  Stopping  Stopping       Stopping  Lost
+ *   Booting    same       stale    same       Active     not-up  Stopping  Stopping       Stopping  Lost
+ *   Active     same       stale    same       again      same    Draining  Stopping busy  Stopping  Lost
+ *   Draining   same       stale    same       again      same    same      Stopping busy  Stopping  Lost
+ *   Stopping   same       Gone     same       not-up     same    same      same           same      Gone Failed
+ *   Gone, Failed, Lost: everything is refused as `ended`
+ *
+ * `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
+ */
+
+import { never } from './assert.ts'
+import type { VmId } from './ids.ts'
+import type { Place, Room } from './requirements.ts'
+
+export const vmStates = ['Intended', 'Requested', 'Booting', 'Active', 'Draining', 'Stopping', 'Gone', 'Failed', 'Lost'] as const
+export type VmStateName = (typeof vmStates)[number]
+
+export type VmPhase =
+  /** `ref` is the cloud's own id, once it is known. */
+  | { readonly state: 'Intended' }
+  | { readonly state: 'Requested' | 'Booting'; readonly ref: string }
+  | { readonly state: 'Active'; readonly ref: string; readonly activeMs: number }
+  | { readonly state: 'Draining'; readonly ref: string; readonly activeMs: number; readonly why: string }
+  /** `activeMs` is absent where it never came up: then it ends as Failed. */
+  | { readonly state: 'Stopping'; readonly ref: string; readonly activeMs?: number; readonly why: string }
+  | { readonly state: 'Gone' | 'Failed' | 'Lost'; readonly ref: string; readonly activeMs?: number; readonly why: string }
+
+/** The monitor's last heartbeat. */
+export type Beat = {
+  readonly atMs: number
+  readonly load1: number
+  readonly memoryUsedBytes: number
+  readonly memoryTotalBytes: number
+  readonly diskFreeBytes: number
+  readonly pilotState: string
+  readonly payloads: number
+  readonly idleMs: number
+  readonly unhealthy: string
+}
+
+/** What it is: an offering's promise, fixed when it was wanted. */
+export type VmShape = {
+  readonly cloud: string
+  readonly site: string
+  readonly flavor: string
+  readonly image: string
+  readonly platform: string
+  readonly tags: readonly string[]
+  readonly vos: readonly string[]
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly pricePerHour: number
+}
+
+export type Vm = VmShape & {
+  readonly id: VmId
+  readonly phase: VmPhase
+  /** Why the plan wanted it. */
+  readonly reason: string
+  readonly intendedMs: number
+  readonly changedMs: number
+  /** It must end by then, running payloads or not. */
+  readonly endByMs: number
+  /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
+  readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
+  readonly beat?: Beat
+}
+
+export type VmEvent =
+  | { readonly kind: 'accepted'; readonly vmId: VmId; readonly ref: string }
+  | { readonly kind: 'refused'; readonly vmId: VmId; readonly why: string }
+  | { readonly kind: 'seen'; readonly vmId: VmId; readonly ref: string; readonly running: boolean }
+  | { readonly kind: 'activated'; readonly vmId: VmId; readonly keyHash: string; readonly nonceHash: string }
+  | { readonly kind: 'beat'; readonly vmId: VmId; readonly beat: Beat }
+  | { readonly kind: 'drain'; readonly vmId: VmId; readonly why: string }
+  /** Only if it holds no lease: the compare-and-set against matches. */
+  | { readonly kind: 'retire'; readonly vmId: VmId; readonly why: string }
+  /** Whatever it holds. */
+  | { readonly kind: 'stop'; readonly vmId: VmId; readonly why: string }
+  | { readonly kind: 'absent'; readonly vmId: VmId; readonly why: string }
+
+export type VmRefusal = 'not-found' | 'ended' | 'stale' | 'not-up' | 'busy' | 'key-wrong' | 'key-used' | 'key-expired'
+
+export type VmDecision =
+  | { readonly ok: true; readonly next: Vm; readonly tell: boolean }
+  | { readonly ok: false; readonly why: VmRefusal }
+
+type Live = Exclude<VmPhase, { state: 'Gone' | 'Failed' | 'Lost' }>
+
+/** What a store does to a VM, whatever the event. `leases` is how many live leases it holds at that moment. */
+export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number): VmDecision {
+  const { phase } = vm
+  if (isOver(phase)) return refuse('ended')
+  const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
+  switch (event.kind) {
+    case 'accepted':
+      return phase.state === 'Intended' ? to({ state: 'Requested', ref: event.ref }) : accept(named(vm, phase, event.ref), false)
+    case 'refused':
+      // A machine that was given up before its create was answered, and was never made.
+      if (phase.state === 'Stopping' && phase.ref === '') return to({ state: 'Gone', ref: '', why: event.why })
+      return phase.state === 'Intended' ? to({ state: 'Failed', ref: '', why: event.why }) : refuse('stale')
+    case 'seen':
+      return seen(vm, phase, event, nowMs)
+    case 'activated':
+      return activate(vm, phase, event, nowMs)
+    case 'beat':
+      return isUp(phase) || phase.state === 'Stopping' ? accept({ ...vm, beat: event.beat }, false) : refuse('not-up')
+    case 'drain':
+      return drain(vm, phase, event.why, nowMs)
+    case 'retire':
+      if (phase.state === 'Stopping') return accept(vm, false)
+      return isUp(phase) && leases > 0 ? refuse('busy') : to(stopping(phase, event.why))
+    case 'stop':
+      return phase.state === 'Stopping' ? accept(vm, false) : to(stopping(phase, event.why))
+    case 'absent':
+      return to(over(phase, event.why))
+    default:
+      return never(event)
+  }
+}
+
+export function isOver(phase: VmPhase): phase is Extract<VmPhase, { state: 'Gone' | 'Failed' | 'Lost' }> {
+  return phase.state === 'Gone' || phase.state === 'Failed' || phase.state === 'Lost'
+}
+
+/** The pilot on it may hold leases. */
+export function isUp(phase: VmPhase): phase is Extract<VmPhase, { state: 'Active' | 'Draining' }> {
+  return phase.state === 'Active' || phase.state === 'Draining'
+}
+
+/** Wanted and on its way: capacity that the plan may count on. */
+export function isComing(phase: VmPhase): boolean {
+  return phase.state === 'Intended' || phase.state === 'Requested' || phase.state === 'Booting'
+}
+
+export function refOf(phase: VmPhase): string {
+  return phase.state === 'Intended' ? '' : phase.ref
+}
+
+export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
+  return { vmId: vm.id, cloud: vm.cloud, site: vm.site, platform: vm.platform, tags: vm.tags, vos: vm.vos }
+}
+
+/** What the whole VM has, as promised. */
+export function roomOf(vm: VmShape, remainingMs: number): Room {
+  return { cores: vm.cores, memoryBytes: vm.memoryBytes, diskBytes: vm.diskBytes, remainingMs }
+}
+
+function seen(vm: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {
+  if (phase.state === 'Intended' || (phase.state === 'Requested' && event.running)) {
+    const state = event.running ? 'Booting' : 'Requested'
+    return accept({ ...vm, phase: { state, ref: event.ref }, changedMs: nowMs })
+  }
+  return accept(named(vm, phase, event.ref), false)
+}
+
+/** A phase that was entered before the cloud's id was known learns it. */
+function named(vm: Vm, phase: Live, ref: string): Vm {
+  return phase.state === 'Intended' || phase.ref !== '' ? vm : { ...vm, phase: { ...phase, ref } }
+}
+
+function activate(vm: Vm, phase: Live, event: Extract<VmEvent, { kind: 'activated' }>, nowMs: number): VmDecision {
+  // The key is checked before the state is told: a stranger learns nothing about a VM that is not theirs.
+  if (event.keyHash !== vm.activation.keyHash) return refuse('key-wrong')
+  if (vm.activation.nonceHash !== undefined && vm.activation.nonceHash !== event.nonceHash) return refuse('key-used')
+  if (nowMs > vm.activation.untilMs) return refuse('key-expired')
+  if (phase.state === 'Stopping') return refuse('not-up')
+  if (isUp(phase)) return accept(vm, false)
+  const activation = { ...vm.activation, nonceHash: event.nonceHash }
+  return accept({ ...vm, activation, phase: { state: 'Active', ref: refOf(phase), activeMs: nowMs }, changedMs: nowMs })
+}
+
+function drain(vm: Vm, phase: Live, why: string, nowMs: number): VmDecision {
+  if (phase.state === 'Draining' || phase.state === 'Stopping') return accept(vm, false)
+  const next: VmPhase =
+    phase.state === 'Active' ? { state: 'Draining', ref: phase.ref, activeMs: phase.activeMs, why } : stopping(phase, why)
+  return accept({ ...vm, phase: next, changedMs: nowMs })
+}
+
+function stopping(phase: Live, why: string): VmPhase {
+  return { state: 'Stopping', ref: refOf(phase), activeMs: activeMsOf(phase), why }
+}
+
+function over(phase: Live, why: string): VmPhase {
+  const ref = refOf(phase)
+  const activeMs = activeMsOf(phase)
+  switch (phase.state) {
+    case 'Intended':
+      return { state: 'Failed', ref, why }
+    case 'Stopping':
+      return { state: activeMs === undefined ? 'Failed' : 'Gone', ref, activeMs, why: phase.why }
+    case 'Requested':
+    case 'Booting':
+    case 'Active':
+    case 'Draining':
+      return { state: 'Lost', ref, activeMs, why }
+    default:
+      return never(phase)
+  }
+}
+
+function activeMsOf(phase: VmPhase): number | undefined {
+  return 'activeMs' in phase ? phase.activeMs : undefined
+}
+
+function accept(next: Vm, tell = true): VmDecision {
+  return { ok: true, next, tell }
+}
+
+function refuse(why: VmRefusal): VmDecision {
+  return { ok: false, why }
+}

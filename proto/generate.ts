@@ -1,0 +1,59 @@
+/**
+ * Generate proto/gen from proto/pilotage, or with --check say whether the committed code is up to date.
+ *
+ * The generator (buf) comes through npx at one exact version: its platform packages would break `npm ci` if it stood in
+ * the lock file.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const buf = '@bufbuild/buf@1.75.0'
+const here = import.meta.dirname
+const options = [
+  'outputServices=grpc-js',
+  'esModuleInterop=true',
+  'env=node',
+  'importSuffix=.ts',
+  'forceLong=number',
+  'useOptionals=none',
+  'outputJsonMethods=false',
+  'outputClientImpl=grpc-js',
+  'removeEnumPrefix=true',
+]
+
+export function generate(outDir: string): void {
+  const template = {
+    version: 'v2',
+    plugins: [{ local: ['node', join(here, '../node_modules/ts-proto/protoc-gen-ts_proto')], out: outDir, opt: options }],
+  }
+  execFileSync('npx', ['-y', buf, 'generate', here, '--template', JSON.stringify(template)], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
+
+function files(dir: string): Map<string, string> {
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  return new Map(names.sort().map((name) => [name, readFileSync(join(dir, name), 'utf8')]))
+}
+
+if (import.meta.main) {
+  const scratch = mkdtempSync(join(tmpdir(), 'pilotage-proto-'))
+  try {
+    generate(scratch)
+    const committed = join(here, 'gen')
+    if (process.argv.includes('--check')) {
+      const fresh = files(scratch)
+      const kept = files(committed)
+      const stale = [...new Set([...fresh.keys(), ...kept.keys()])].filter((name) => fresh.get(name) !== kept.get(name))
+      if (stale.length > 0) throw new Error(`proto/gen is out of date, run npm run proto: ${stale.join(', ')}`)
+    } else {
+      rmSync(committed, { recursive: true, force: true })
+      cpSync(scratch, committed, { recursive: true })
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
