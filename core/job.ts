@@ -84,10 +84,30 @@ export type JobEvent =
   | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
   | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
   /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
-  | { readonly kind: 'lost'; readonly jobId: JobId; readonly attempt: number; readonly why: string; readonly ifBeforeMs?: number }
-  | { readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'; readonly jobId: JobId; readonly by: string; readonly why: string }
+  | {
+      readonly kind: 'lost'
+      readonly jobId: JobId
+      readonly attempt: number
+      readonly why: string
+      readonly ifBeforeMs?: number
+    }
+  | {
+      readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'
+      readonly jobId: JobId
+      readonly by: string
+      readonly why: string
+    }
 
-export type JobRefusal = 'not-found' | 'stale' | 'renewed' | 'not-waiting' | 'not-held' | 'held' | 'not-live' | 'ended' | 'vm-not-active'
+export type JobRefusal =
+  | 'not-found'
+  | 'stale'
+  | 'renewed'
+  | 'not-waiting'
+  | 'not-held'
+  | 'held'
+  | 'not-live'
+  | 'ended'
+  | 'vm-not-active'
 
 /** The next job, and whether that is worth a fact; or why nothing changes. */
 export type JobDecision =
@@ -162,7 +182,11 @@ function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision
       return accept({ ...job, changedMs: nowMs, phase: { state: 'Failed', why: said.why, vmId, result } })
     case 'stopped':
       if (lease.stop?.kind === 'kill') {
-        return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, vmId, result } })
+        return accept({
+          ...job,
+          changedMs: nowMs,
+          phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, vmId, result },
+        })
       }
       return again(job, lease, result.detail === '' ? 'stopped by the pilot' : result.detail, nowMs)
     case 'lost':

@@ -22,7 +22,17 @@ import { never } from './assert.ts'
 import type { VmId } from './ids.ts'
 import type { Place, Room } from './requirements.ts'
 
-export const vmStates = ['Intended', 'Requested', 'Booting', 'Active', 'Draining', 'Stopping', 'Gone', 'Failed', 'Lost'] as const
+export const vmStates = [
+  'Intended',
+  'Requested',
+  'Booting',
+  'Active',
+  'Draining',
+  'Stopping',
+  'Gone',
+  'Failed',
+  'Lost',
+] as const
 export type VmStateName = (typeof vmStates)[number]
 
 export type VmPhase =
@@ -105,7 +115,9 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
   const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
   switch (event.kind) {
     case 'accepted':
-      return phase.state === 'Intended' ? to({ state: 'Requested', ref: event.ref }) : accept(named(vm, phase, event.ref), false)
+      return phase.state === 'Intended'
+        ? to({ state: 'Requested', ref: event.ref })
+        : accept(named(vm, phase, event.ref), false)
     case 'refused':
       // A machine that was given up before its create was answered, and was never made.
       if (phase.state === 'Stopping' && phase.ref === '') return to({ state: 'Gone', ref: '', why: event.why })
