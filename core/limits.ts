@@ -71,6 +71,11 @@ export const vmLifeMs = 7 * days
 export const deadManMs = 30 * minutes
 export const clockSkewMs = 60 * seconds
 
+/** EC2 takes 16 KiB of user data, OpenStack 64 KiB of it encoded: one rendered context must do for all. */
+export const userDataBytes = 16 * kib
+/** The end of a console log that a cloud driver hands on. */
+export const consoleBytes = 64 * kib
+
 /** Director. */
 export const directorEveryMs = 10 * seconds
 /** A list of a cloud older than this freezes everything that would destroy. */
