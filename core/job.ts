@@ -58,9 +58,10 @@ export type Phase =
   | { readonly state: 'Held'; readonly why: string }
   | { readonly state: 'Matched'; readonly lease: Lease }
   | { readonly state: 'Running' | 'Completing'; readonly lease: Lease; readonly startedMs: number }
-  | { readonly state: 'Done'; readonly vmId: VmId; readonly result: Result }
-  | { readonly state: 'Failed'; readonly why: string; readonly vmId?: VmId; readonly result?: Result }
-  | { readonly state: 'Killed'; readonly why: string; readonly vmId?: VmId; readonly result?: Result }
+  /** An ended job remembers the lease of its last attempt, where there was one. */
+  | { readonly state: 'Done'; readonly lease: Lease; readonly result: Result }
+  | { readonly state: 'Failed'; readonly why: string; readonly lease: Lease; readonly result?: Result }
+  | { readonly state: 'Killed'; readonly why: string; readonly lease?: Lease; readonly result?: Result }
 
 export type Job = Owner & {
   readonly id: JobId
@@ -173,19 +174,18 @@ function fromAttempt(
 }
 
 function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision {
-  const { vmId } = lease
   const said = verdict(result)
   switch (said.kind) {
     case 'done':
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Done', vmId, result } })
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Done', lease, result } })
     case 'failed':
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Failed', why: said.why, vmId, result } })
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Failed', why: said.why, lease, result } })
     case 'stopped':
       if (lease.stop?.kind === 'kill') {
         return accept({
           ...job,
           changedMs: nowMs,
-          phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, vmId, result },
+          phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, lease, result },
         })
       }
       return again(job, lease, result.detail === '' ? 'stopped by the pilot' : result.detail, nowMs)
@@ -202,13 +202,14 @@ function lose(job: Job, event: Extract<JobEvent, { kind: 'lost' }>, nowMs: numbe
 }
 
 /** An attempt is over without a verdict on the job: killed if that was asked, else another try while there is one left. */
-function again(job: Job, { stop, vmId }: Lease, why: string, nowMs: number): JobDecision {
+function again(job: Job, lease: Lease, why: string, nowMs: number): JobDecision {
+  const { stop } = lease
   if (stop?.kind === 'kill') {
-    return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${stop.by}`, vmId } })
+    return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${stop.by}`, lease } })
   }
   // A reschedule was wished for: it does not use up a try.
   if (stop?.kind !== 'reschedule' && job.attempt >= job.maxAttempts) {
-    const phase: Phase = { state: 'Failed', why: `${why}, after ${job.attempt} of ${job.maxAttempts} attempts`, vmId }
+    const phase: Phase = { state: 'Failed', why: `${why}, after ${job.attempt} of ${job.maxAttempts} attempts`, lease }
     return accept({ ...job, changedMs: nowMs, phase })
   }
   const maxAttempts = stop?.kind === 'reschedule' ? job.maxAttempts + 1 : job.maxAttempts

@@ -18,7 +18,6 @@ const gib = 1024 * mib
 export const jobsPerCall = 10_000
 export const requestBytes = 16 * mib
 export const idempotencyKeyLength = 128
-export const idempotencyKeepMs = 7 * days
 
 export const jobLimits = {
   nameLength: 128,

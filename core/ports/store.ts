@@ -11,7 +11,7 @@ import type { Fact, NewFact, Subject } from '../facts.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
 import type { Requirements } from '../requirements.ts'
-import type { Vm, VmEvent, VmRefusal } from '../vm.ts'
+import type { Vm, VmEvent, VmRefusal, VmStateName } from '../vm.ts'
 
 /** A task queue. Two with one id are equal. */
 export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }
@@ -32,8 +32,8 @@ export type SubmitOutcome =
   | { readonly ok: false; readonly why: 'key-conflict' }
 
 export type JobOutcome =
-  /** `before` and `after` differ where `changed`. `spec` comes with claims. */
-  | { readonly ok: true; readonly before: Job; readonly after: Job; readonly spec?: JobSpec }
+  /** The job as it is now, the state that it was in before, and with a claim what shall be run. */
+  | { readonly ok: true; readonly job: Job; readonly was: JobStateName; readonly spec?: JobSpec }
   | { readonly ok: false; readonly why: JobRefusal }
 
 export type JobQuery = {
@@ -97,7 +97,7 @@ export type KeptVm = {
 }
 
 export type VmOutcome =
-  | { readonly ok: true; readonly before: Vm; readonly after: Vm; readonly leases: number }
+  | { readonly ok: true; readonly vm: Vm; readonly was: VmStateName; readonly leases: number }
   | { readonly ok: false; readonly why: VmRefusal }
 
 export interface VmStore {

@@ -88,7 +88,7 @@ export interface SubmitJobsRequest {
   jobs: JobSpec[];
   /**
    * Chosen by the caller, 1..128 characters. The same key with the same content gets the first answer again; with other
-   * content it is refused (ALREADY_EXISTS). Kept for 7 days.
+   * content it is refused (ALREADY_EXISTS). Kept as long as ended jobs are: 30 days by default.
    */
   idempotencyKey: string;
 }

@@ -1,0 +1,113 @@
+/**
+ * The embedded store itself: synchronous, single-threaded, one SQLite database. The worker thread runs it for the service, the
+ * simulator runs it in memory; both run this code.
+ *
+ * Decides nothing about jobs and VMs: it reads one, asks core what the event makes of it, and writes the answer with its
+ * fact. Every operation stands inside a transaction that the caller begins and commits, so that many share one fsync.
+ */
+
+import { DatabaseSync } from 'node:sqlite'
+import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
+import { changeJob } from '../../../../core/job.ts'
+import { changeVm, type Vm } from '../../../../core/vm.ts'
+import { type FactOperations, factOperations } from './facts.ts'
+import { type JobOperations, jobOperations } from './jobs.ts'
+import { type QueueTable, queueTable } from './queues.ts'
+import { configure, migrate } from './schema.ts'
+import { type Tallies, tallies } from './tallies.ts'
+import { type VmOperations, vmOperations } from './vms.ts'
+
+/** What is asked about each race. Core's own functions; the simulator puts broken ones here to prove that it notices. */
+export type Decisions = {
+  readonly changeJob: typeof changeJob
+  readonly changeVm: typeof changeVm
+  /** Whether a VM may be given jobs at this moment. */
+  readonly mayClaim: (vm: Vm | undefined) => boolean
+}
+
+export const coreDecisions: Decisions = { changeJob, changeVm, mayClaim: (vm) => vm?.phase.state === 'Active' }
+
+export type Operations = JobOperations & VmOperations & FactOperations
+export type OperationName = keyof Operations
+export type Call = { readonly [Name in OperationName]: { name: Name; args: Parameters<Operations[Name]> } }[OperationName]
+
+export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+export type Engine = {
+  /** Runs the calls in order in one transaction, durable when it returns. One that throws fails alone. */
+  commit(calls: readonly Call[]): readonly Outcome[]
+  close(): void
+}
+
+/** What the operation files share. `tallies` is replaced as a whole when it is rebuilt. */
+export type Inside = {
+  readonly db: DatabaseSync
+  readonly decisions: Decisions
+  readonly queues: QueueTable
+  readonly liveVms: Map<string, Vm>
+  tallies: Tallies
+}
+
+export function openEngine(path: string, decisions: Decisions = coreDecisions): Engine {
+  const db = new DatabaseSync(path)
+  configure(db)
+  migrate(db)
+  const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies() }
+  const vms = vmOperations(inside)
+  const jobs = jobOperations(inside)
+  const operations: Operations = { ...jobs.operations, ...vms.operations, ...factOperations(inside) }
+
+  function rebuild(): void {
+    inside.tallies = tallies()
+    inside.queues.reload()
+    vms.reload()
+    jobs.reload()
+  }
+  rebuild()
+
+  const run = (call: Call): unknown => (operations[call.name] as (...args: unknown[]) => unknown)(...call.args)
+
+  /** Set once the disk refused a commit: what it holds is unknown from then on, and nothing more is acknowledged. */
+  let broken: PilotageError | undefined
+
+  function transaction<T>(work: () => T): T {
+    db.exec('begin immediate')
+    try {
+      const value = work()
+      durable()
+      return value
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback')
+      if (!broken) rebuild()
+      throw error
+    }
+  }
+
+  function durable(): void {
+    try {
+      db.exec('commit')
+    } catch (error) {
+      broken = new PilotageError('store-failed', 'the disk refused a commit', { cause: error })
+      throw broken
+    }
+  }
+
+  function commit(calls: readonly Call[]): readonly Outcome[] {
+    try {
+      if (broken) throw broken
+      return transaction(() => calls.map((call) => ({ ok: true, value: run(call) })))
+    } catch (error) {
+      const reason = asPilotageError(error, 'store')
+      if (broken || calls.length === 1) return calls.map(() => ({ ok: false, error: reason }))
+      // The whole group was rolled back: each call goes alone, and only the guilty one fails.
+      return calls.flatMap((call) => commit([call]))
+    }
+  }
+
+  return {
+    commit,
+    close() {
+      db.close()
+    },
+  }
+}

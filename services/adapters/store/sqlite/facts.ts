@@ -1,0 +1,57 @@
+/** The operations of the embedded store on facts and notes. Facts are only added, read in order, and forgotten with age. */
+
+import type { DatabaseSync } from 'node:sqlite'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts'
+import type { Inside } from './engine.ts'
+
+export type FactOperations = {
+  tell(facts: readonly NewFact[], nowMs: number): void
+  history(subject: Subject, limit: number): readonly Fact[]
+  facts(afterSeq: number, limit: number): readonly Fact[]
+  note(name: string): string | undefined
+  keepNote(name: string, text: string): void
+}
+
+/** Writes facts into the open transaction, beside the change that they explain. */
+export function factWriter(db: DatabaseSync): (fact: NewFact, nowMs: number) => void {
+  const insert = db.prepare('insert into facts (at_ms, subject, kind, data) values (?, ?, ?, ?)')
+  return ({ subject, kind, data }, nowMs) => {
+    insert.run(nowMs, subject, kind, JSON.stringify(data))
+  }
+}
+
+export function factOperations({ db }: Inside): FactOperations {
+  const write = factWriter(db)
+  const ofSubject = db.prepare('select * from facts where subject = ? order by seq desc limit ?')
+  const after = db.prepare('select * from facts where seq > ? order by seq limit ?')
+  const last = db.prepare('select * from facts order by seq desc limit ?')
+  const oneNote = db.prepare('select text from notes where name = ?')
+  const keep = db.prepare(
+    'insert into notes (name, text) values (?, ?) on conflict (name) do update set text = excluded.text',
+  )
+  return {
+    tell(facts, nowMs) {
+      for (const fact of facts) write(fact, nowMs)
+    },
+    history: (subject, limit) => ofSubject.all(subject, limit).map(factOf).reverse(),
+    facts: (afterSeq, limit) =>
+      afterSeq < 0 ? last.all(limit).map(factOf).reverse() : after.all(afterSeq, limit).map(factOf),
+    note(name) {
+      const row = oneNote.get(name)
+      return row && String(row.text)
+    },
+    keepNote(name, text) {
+      keep.run(name, text)
+    },
+  }
+}
+
+function factOf(row: Record<string, unknown>): Fact {
+  return {
+    seq: Number(row.seq),
+    atMs: Number(row.at_ms),
+    subject: String(row.subject) as Subject,
+    kind: String(row.kind),
+    data: JSON.parse(String(row.data)) as FactData,
+  }
+}

@@ -1,0 +1,76 @@
+/** Listing jobs and forgetting old ones: the two that walk rows, and therefore walk a bounded number of them at a time. */
+
+import type { JobId } from '../../../../core/ids.ts'
+import type { Job } from '../../../../core/job.ts'
+import type { JobQuery } from '../../../../core/ports/store.ts'
+import type { Inside } from './engine.ts'
+import { jobOf, type JobRow, stateCode } from './rows.ts'
+
+/** Rows that one statement reads: bounds how long a rare filter keeps the others waiting. */
+const chunk = 20_000
+
+export function listOperation({ db, queues }: Inside): (query: JobQuery) => readonly Job[] {
+  const ofOwner = db.prepare('select * from jobs where owner_ref = ? and id < ? order by id desc limit ?')
+
+  /** The newest of one owner that match, below an id. */
+  function ofOne(ownerRef: number, { states, beforeId, limit }: JobQuery): JobRow[] {
+    const wanted = states && new Set(states.map((state) => stateCode[state]))
+    const found: JobRow[] = []
+    let below: number = beforeId ?? Number.MAX_SAFE_INTEGER
+    while (found.length < limit) {
+      const size = wanted ? chunk : limit
+      const rows = ofOwner.all(ownerRef, below, size) as JobRow[]
+      found.push(...rows.filter((row) => !wanted || wanted.has(row.state)).slice(0, limit - found.length))
+      below = rows.at(-1)?.id ?? 0
+      if (rows.length < size) break
+    }
+    return found
+  }
+
+  return (query) =>
+    queues
+      .ownersOf(query.vo, query.owner)
+      .flatMap((ownerRef) => ofOne(ownerRef, query))
+      .sort((a, b) => b.id - a.id)
+      .slice(0, query.limit)
+      .map((row) => jobOf(row, queues.byRef(row.queue_ref)))
+}
+
+/** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */
+const vmsLongerMs = 30 * 24 * 60 * 60 * 1000
+
+export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: number) => readonly JobId[] {
+  const { db, queues } = inside
+  // The oldest jobs have the lowest ids: a few of them are looked at each time, from where the last look stopped.
+  const look = db.prepare('select * from jobs where id > ? order by id limit ?')
+  const removeJob = db.prepare('delete from jobs where id = ?')
+  const removeSpec = db.prepare('delete from specs where id = ?')
+  const removeFacts = db.prepare('delete from facts where seq in (select seq from facts order by seq limit ?) and at_ms < ?')
+  const removeKeys = db.prepare('delete from submissions where at_ms < ?')
+  const removeVms = db.prepare('delete from vms where over = 1 and intended_ms < ?')
+  const keepLastId = db.prepare(
+    "insert into ids (name, value) select 'job', max(id) from jobs where true on conflict do nothing",
+  )
+  const raiseLastId = db.prepare("update ids set value = max(value, (select max(id) from jobs)) where name = 'job'")
+  let cursor = 0
+
+  return (endedBeforeMs, limit) => {
+    const rows = look.all(cursor, limit) as JobRow[]
+    cursor = rows.length < limit ? 0 : (rows.at(-1)?.id ?? 0)
+    const old = rows.filter((row) => row.state >= stateCode.Done && row.changed_ms < endedBeforeMs)
+    if (old.length > 0) {
+      keepLastId.run()
+      raiseLastId.run()
+    }
+    for (const row of old) {
+      removeJob.run(row.id)
+      removeSpec.run(row.id)
+      const queue = queues.byRef(row.queue_ref)
+      inside.tallies.moved(jobOf(row, queue), undefined, queue.requirements)
+    }
+    removeFacts.run(limit, endedBeforeMs)
+    removeKeys.run(endedBeforeMs)
+    removeVms.run(endedBeforeMs - vmsLongerMs)
+    return old.map((row) => row.id as JobId)
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Rows to jobs and back. The only place that knows how a job lies in its columns; decides nothing.
+ */
+
+import type { Result } from '../../../../core/attempt.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
+import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/job.ts'
+import type { TaskQueue } from '../../../../core/ports/store.ts'
+
+export const stateCode: Readonly<Record<JobStateName, number>> = {
+  Waiting: 0,
+  Held: 1,
+  Matched: 2,
+  Running: 3,
+  Completing: 4,
+  Done: 5,
+  Failed: 6,
+  Killed: 7,
+}
+
+export type JobRow = {
+  id: number
+  queue_ref: number
+  owner_ref: number
+  name: string
+  priority: number
+  submitted_ms: number
+  changed_ms: number
+  max_attempts: number
+  attempt: number
+  state: number
+  vm_id: string | null
+  cores: number | null
+  claimed_ms: number | null
+  until_ms: number | null
+  stop: string | null
+  started_ms: number | null
+  why: string | null
+  result: string | null
+}
+
+export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
+  claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
+
+export type Columns = (string | number | null)[]
+
+/** In the order of `updateJobSql`. */
+export function jobColumns({ id, changedMs, maxAttempts, attempt, phase }: Job): Columns {
+  const lease = 'lease' in phase ? phase.lease : undefined
+  return [
+    changedMs,
+    maxAttempts,
+    attempt,
+    stateCode[phase.state],
+    lease?.vmId ?? null,
+    lease?.cores ?? null,
+    lease?.claimedMs ?? null,
+    lease?.untilMs ?? null,
+    lease?.stop ? JSON.stringify(lease.stop) : null,
+    'startedMs' in phase ? phase.startedMs : null,
+    'why' in phase ? phase.why : null,
+    'result' in phase && phase.result ? JSON.stringify(phase.result) : null,
+    id,
+  ]
+}
+
+export function jobOf(row: JobRow, queue: TaskQueue): Job {
+  return {
+    id: row.id as JobId,
+    classId: queue.id as ClassId,
+    vo: queue.vo,
+    group: queue.group,
+    owner: queue.owner,
+    name: row.name,
+    priority: row.priority,
+    maxAttempts: row.max_attempts,
+    submittedMs: row.submitted_ms,
+    changedMs: row.changed_ms,
+    attempt: row.attempt,
+    phase: phaseOf(row),
+  }
+}
+
+function phaseOf(row: JobRow): Phase {
+  const state = jobStates[row.state]
+  const why = row.why ?? ''
+  switch (state) {
+    case 'Waiting':
+      return { state }
+    case 'Held':
+      return { state, why }
+    case 'Matched':
+      return { state, lease: leaseOf(row) }
+    case 'Running':
+    case 'Completing':
+      return { state, lease: leaseOf(row), startedMs: row.started_ms ?? 0 }
+    case 'Done':
+      return { state, lease: leaseOf(row), result: JSON.parse(row.result ?? '{}') as Result }
+    case 'Failed':
+      return { state, why, lease: leaseOf(row), result: resultOf(row) }
+    case 'Killed':
+      return { state, why, lease: row.vm_id === null ? undefined : leaseOf(row), result: resultOf(row) }
+    default:
+      throw new Error(`assertion failed: job ${row.id} has state code ${row.state}`)
+  }
+}
+
+function leaseOf(row: JobRow): Lease {
+  const lease = {
+    vmId: (row.vm_id ?? '') as VmId,
+    cores: row.cores ?? 0,
+    claimedMs: row.claimed_ms ?? 0,
+    untilMs: row.until_ms ?? 0,
+  }
+  return row.stop === null ? lease : { ...lease, stop: JSON.parse(row.stop) as Stop }
+}
+
+function resultOf(row: JobRow): Result | undefined {
+  return row.result === null ? undefined : (JSON.parse(row.result) as Result)
+}

@@ -1,0 +1,60 @@
+/**
+ * The tables of the embedded store, their indexes, and how a database comes to the version that this program knows.
+ *
+ * A job is one narrow row that changes and one description that never does; what changes often is small. The two partial
+ * indexes hold only waiting and only leased jobs: a job that ended costs nothing there. Knows nothing of what the columns mean.
+ */
+
+import type { DatabaseSync } from 'node:sqlite'
+import { PilotageError } from '../../../../core/errors.ts'
+
+const versions: readonly string[] = [
+  `
+  create table owners (ref integer primary key, vo text not null, grp text not null, owner text not null, unique (vo, grp, owner));
+  create table queues (ref integer primary key, id text not null unique, owner_ref integer not null, requirements text not null);
+  create table jobs (
+    id integer primary key, queue_ref integer not null, owner_ref integer not null, name text not null,
+    priority integer not null, submitted_ms integer not null,
+    changed_ms integer not null, max_attempts integer not null, attempt integer not null, state integer not null,
+    vm_id text, cores integer, claimed_ms integer, until_ms integer, stop text, started_ms integer, why text, result text
+  );
+  create index jobs_waiting on jobs (queue_ref, priority desc, id) where state = 0;
+  create index jobs_leased on jobs (vm_id) where state in (2, 3, 4);
+  create index jobs_owner on jobs (owner_ref, id);
+  create table specs (id integer primary key, spec text not null);
+  create table submissions (
+    key text primary key, digest text not null, first_id integer not null, count integer not null, at_ms integer not null
+  ) without rowid;
+  create index submissions_age on submissions (at_ms);
+  create table vms (id text primary key, over integer not null, intended_ms integer not null, site text not null, doc text not null);
+  create index vms_over on vms (over, intended_ms);
+  create table facts (seq integer primary key, at_ms integer not null, subject text not null, kind text not null, data text not null);
+  create index facts_subject on facts (subject, seq);
+  create table ids (name text primary key, value integer not null) without rowid;
+  create table notes (name text primary key, text text not null) without rowid;
+  `,
+]
+
+/** Brings the database to the newest version, one committed step at a time. A newer one than ours is refused. */
+export function migrate(db: DatabaseSync): void {
+  const row = db.prepare('pragma user_version').get()
+  const found = Number(row?.user_version ?? 0)
+  if (found > versions.length) {
+    throw new PilotageError('store-newer', `the store has schema ${found}, this program knows up to ${versions.length}`)
+  }
+  for (let version = found; version < versions.length; version += 1) {
+    db.exec(`begin immediate; ${versions[version]} pragma user_version = ${version + 1}; commit`)
+  }
+}
+
+/** Durable at each commit: the log is synced before `commit` returns. */
+export function configure(db: DatabaseSync): void {
+  db.exec(`
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma locking_mode = exclusive;
+    pragma cache_size = -131072;
+    pragma temp_store = memory;
+    pragma wal_autocheckpoint = 8000;
+  `)
+}

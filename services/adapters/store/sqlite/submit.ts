@@ -1,0 +1,75 @@
+/**
+ * Taking jobs in: all of a submission or none, with consecutive ids, and the same answer for the same key.
+ *
+ * One fact a submission, not one a job: each job's own history begins with its row.
+ */
+
+import type { JobId } from '../../../../core/ids.ts'
+import type { Job } from '../../../../core/job.ts'
+import type { SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { Inside } from './engine.ts'
+import { factWriter } from './facts.ts'
+import type { JobOperations, PackedSubmission } from './jobs.ts'
+
+export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> & { reload(): void } {
+  const { db, queues } = inside
+  const known = db.prepare('select digest, first_id, count from submissions where key = ?')
+  const keepKey = db.prepare('insert into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')
+  const insertJob = db.prepare(
+    `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts, attempt, state)
+     values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+  )
+  const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
+  const tell = factWriter(db)
+  let lastId = 0
+
+  function insert(submission: PackedSubmission, nowMs: number): JobId {
+    for (const queue of submission.queues) queues.keep(queue)
+    const firstId = (lastId + 1) as JobId
+    for (const { classId, name, priority, maxAttempts, spec } of submission.jobs) {
+      const refs = queues.byId(classId)
+      if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
+      lastId += 1
+      insertJob.run(lastId, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts)
+      insertSpec.run(lastId, spec)
+      const job: Job = {
+        ...submission.owner,
+        id: lastId as JobId,
+        classId,
+        name,
+        priority,
+        maxAttempts,
+        submittedMs: nowMs,
+        changedMs: nowMs,
+        attempt: 0,
+        phase: { state: 'Waiting' },
+      }
+      inside.tallies.moved(undefined, job, refs.queue.requirements)
+    }
+    return firstId
+  }
+
+  return {
+    submit(submission, nowMs): SubmitOutcome {
+      const { vo, group, owner } = submission.owner
+      const { idempotency } = submission
+      const key = idempotency && JSON.stringify([vo, group, owner, idempotency.key])
+      const first = key === undefined ? undefined : known.get(key)
+      if (first) {
+        if (first.digest !== idempotency?.digest) return { ok: false, why: 'key-conflict' }
+        return { ok: true, firstId: Number(first.first_id) as JobId, count: Number(first.count), repeated: true }
+      }
+      const count = submission.jobs.length
+      const firstId = insert(submission, nowMs)
+      if (key !== undefined && idempotency) keepKey.run(key, idempotency.digest, firstId, count, nowMs)
+      tell({ subject: `submission:${firstId}`, kind: 'Submitted', data: { vo, group, owner, firstId, count } }, nowMs)
+      return { ok: true, firstId, count, repeated: false }
+    },
+    reload() {
+      // The highest id ever given may belong to a forgotten job: it is never given again.
+      const kept = db.prepare("select value from ids where name = 'job'").get()
+      const found = db.prepare('select max(id) as id from jobs').get()
+      lastId = Math.max(Number(kept?.value ?? 0), Number(found?.id ?? 0))
+    },
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What the store counts in memory instead of asking the disk: jobs by state, VO and site; the leases of each VM; the waiting
+ * jobs of each queue; when each lease ends. Derived from the rows alone: rebuilt when the store opens and after a rollback,
+ * and kept in step by `moved` with every change in between.
+ */
+
+import type { AttemptRef, JobId, VmId } from '../../../../core/ids.ts'
+import { type Job, type JobStateName, leaseOf } from '../../../../core/job.ts'
+import type { JobCount, KeptVm } from '../../../../core/ports/store.ts'
+import type { Requirements } from '../../../../core/requirements.ts'
+
+type Load = { leases: number; cores: number; memoryBytes: number; diskBytes: number }
+type Live = { readonly attempt: number; readonly vmId: VmId; readonly untilMs: number }
+
+export type Tallies = {
+  /** A job came (`before` absent), changed, or was forgotten (`after` absent). */
+  moved(before: Job | undefined, after: Job | undefined, requirements: Requirements): void
+  /** `count` jobs that hold no lease, as found when the store opens. */
+  settled(jobs: { state: JobStateName; vo: string; queue: string; vmId: VmId | undefined }, count: number): void
+  vmKnown(id: VmId, site: string): void
+  loadOf(id: VmId): { leases: number; used: KeptVm['used'] }
+  waitingBy(queue: string): number
+  waitingQueues(): readonly string[]
+  counts(): readonly JobCount[]
+  expired(nowMs: number, limit: number): readonly AttemptRef[]
+}
+
+const noLoad: Load = { leases: 0, cores: 0, memoryBytes: 0, diskBytes: 0 }
+
+export function tallies(): Tallies {
+  const counts = new Map<string, number>()
+  const loads = new Map<VmId, Load>()
+  const live = new Map<JobId, Live>()
+  const waiting = new Map<string, number>()
+  const sites = new Map<VmId, string>()
+
+  const siteOf = (vmId: VmId | undefined): string => (vmId === undefined ? '' : (sites.get(vmId) ?? ''))
+
+  function add(job: Job, requirements: Requirements, by: 1 | -1): void {
+    const { phase } = job
+    bump(counts, countKey(phase.state, job.vo, siteOf('lease' in phase ? phase.lease?.vmId : undefined)), by)
+    if (phase.state === 'Waiting') bump(waiting, job.classId, by)
+    const lease = leaseOf(phase)
+    if (!lease) return
+    if (by === 1) live.set(job.id, { attempt: job.attempt, vmId: lease.vmId, untilMs: lease.untilMs })
+    else live.delete(job.id)
+    const load = loads.get(lease.vmId) ?? { ...noLoad }
+    load.leases += by
+    load.cores += by * lease.cores
+    load.memoryBytes += by * requirements.memoryBytes
+    load.diskBytes += by * requirements.diskBytes
+    if (load.leases === 0) loads.delete(lease.vmId)
+    else loads.set(lease.vmId, load)
+  }
+
+  return {
+    moved(before, after, requirements) {
+      if (before) add(before, requirements, -1)
+      if (after) add(after, requirements, 1)
+    },
+    settled({ state, vo, queue, vmId }, count) {
+      bump(counts, countKey(state, vo, siteOf(vmId)), count)
+      if (state === 'Waiting') bump(waiting, queue, count)
+    },
+    vmKnown(id, site) {
+      sites.set(id, site)
+    },
+    loadOf(id) {
+      const { leases, cores, memoryBytes, diskBytes } = loads.get(id) ?? noLoad
+      return { leases, used: { cores, memoryBytes, diskBytes } }
+    },
+    waitingBy: (queue) => waiting.get(queue) ?? 0,
+    waitingQueues: () => [...waiting.keys()],
+    counts() {
+      return [...counts].map(([key, count]) => {
+        const [state, vo, site] = key.split('\u0000') as [JobStateName, string, string]
+        return { state, vo, site, count }
+      })
+    },
+    expired(nowMs, limit) {
+      const found: { ref: AttemptRef; untilMs: number }[] = []
+      for (const [jobId, { attempt, untilMs }] of live) {
+        if (untilMs < nowMs) found.push({ ref: { jobId, attempt }, untilMs })
+      }
+      return found
+        .sort((a, b) => a.untilMs - b.untilMs)
+        .slice(0, limit)
+        .map(({ ref }) => ref)
+    },
+  }
+}
+
+/** Names hold no control characters (validation sees to it), so a zero keeps them apart. */
+function countKey(state: JobStateName, vo: string, site: string): string {
+  return `${state}\u0000${vo}\u0000${site}`
+}
+
+function bump(counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by
+  if (count === 0) counts.delete(key)
+  else counts.set(key, count)
+}

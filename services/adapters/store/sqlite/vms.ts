@@ -1,0 +1,89 @@
+/**
+ * The operations of the embedded store on VMs. Those that have not ended are held in memory as well: they are few, and every
+ * claim asks for one.
+ */
+
+import { vmFact } from '../../../../core/facts.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import type { Job } from '../../../../core/job.ts'
+import type { KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
+import { isOver, type Vm, type VmEvent } from '../../../../core/vm.ts'
+import type { Inside } from './engine.ts'
+import { factWriter } from './facts.ts'
+import { jobOf, type JobRow } from './rows.ts'
+
+export type VmOperations = {
+  intend(vm: Vm, nowMs: number): boolean
+  changeVms(events: readonly VmEvent[], nowMs: number): readonly VmOutcome[]
+  vm(id: VmId): KeptVm | undefined
+  liveVms(): readonly KeptVm[]
+  endedVms(limit: number): readonly Vm[]
+  leasesOn(id: VmId): readonly Job[]
+}
+
+export function vmOperations(inside: Inside): { operations: VmOperations; reload(): void } {
+  const { db, queues, liveVms } = inside
+  const one = db.prepare('select doc from vms where id = ?')
+  const insert = db.prepare('insert into vms (id, over, intended_ms, site, doc) values (?, 0, ?, ?, ?)')
+  const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
+  const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
+  const leased = db.prepare('select * from jobs where vm_id = ? and state in (2, 3, 4)')
+  const tell = factWriter(db)
+
+  const find = (id: VmId): Vm | undefined => {
+    const row = liveVms.get(id) ? undefined : one.get(id)
+    return liveVms.get(id) ?? (row && vmOf(row))
+  }
+
+  function apply(event: VmEvent, nowMs: number): VmOutcome {
+    const before = find(event.vmId)
+    if (!before) return { ok: false, why: 'not-found' }
+    const { leases } = inside.tallies.loadOf(event.vmId)
+    const decision = inside.decisions.changeVm(before, event, leases, nowMs)
+    if (!decision.ok) return decision
+    const { next } = decision
+    if (next !== before) {
+      const over = isOver(next.phase)
+      update.run(over ? 1 : 0, JSON.stringify(next), next.id)
+      if (over) liveVms.delete(next.id)
+      else liveVms.set(next.id, next)
+    }
+    if (decision.tell) tell(vmFact(next), nowMs)
+    return { ok: true, vm: next, was: before.phase.state, leases }
+  }
+
+  return {
+    operations: {
+      intend(vm, nowMs) {
+        if (find(vm.id)) return false
+        insert.run(vm.id, vm.intendedMs, vm.site, JSON.stringify(vm))
+        liveVms.set(vm.id, vm)
+        inside.tallies.vmKnown(vm.id, vm.site)
+        tell(vmFact(vm), nowMs)
+        return true
+      },
+      changeVms: (events, nowMs) => events.map((event) => apply(event, nowMs)),
+      vm(id) {
+        const vm = find(id)
+        return vm && { vm, ...inside.tallies.loadOf(id) }
+      },
+      liveVms: () => [...liveVms.values()].map((vm) => ({ vm, ...inside.tallies.loadOf(vm.id) })),
+      endedVms: (limit) => ended.all(limit).map(vmOf),
+      leasesOn: (id) => (leased.all(id) as JobRow[]).map((row) => jobOf(row, queues.byRef(row.queue_ref))),
+    },
+    reload() {
+      liveVms.clear()
+      for (const row of db.prepare('select doc from vms where over = 0').iterate()) {
+        const vm = vmOf(row)
+        liveVms.set(vm.id, vm)
+      }
+      for (const row of db.prepare('select id, site from vms').iterate()) {
+        inside.tallies.vmKnown(String(row.id) as VmId, String(row.site))
+      }
+    },
+  }
+}
+
+function vmOf(row: Record<string, unknown>): Vm {
+  return JSON.parse(String(row.doc)) as Vm
+}

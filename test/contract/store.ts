@@ -1,0 +1,323 @@
+/** What every store must do. An adapter's test calls this with a way to open an empty store, and to open the same again. */
+
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ClassId, JobId } from '../../core/ids.ts'
+import type { JobSpec } from '../../core/job.ts'
+import type { Store } from '../../core/ports/store.ts'
+import {
+  activeVm,
+  alice,
+  bob,
+  sampleQueue,
+  sampleRequirements,
+  sampleResult,
+  sampleSpec,
+  sampleSubmission,
+  sampleVm,
+} from '../support/samples.ts'
+
+export type StoreHarness = {
+  readonly store: Store
+  /** Closes it and opens it on the same data; absent where nothing outlives a close. */
+  readonly reopen?: () => Promise<Store>
+}
+
+const n = 1000
+
+export function storeContract(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`store: ${name}`, () => {
+    const opened: Store[] = []
+    const fresh = async (): Promise<StoreHarness> => {
+      const harness = await open()
+      opened.push(harness.store)
+      return harness
+    }
+    afterEach(async () => {
+      for (const store of opened.splice(0)) await store.close()
+    })
+
+    const submitted = async (store: Store, specs: readonly JobSpec[], owner = alice): Promise<JobId[]> => {
+      const answer = await store.submit(sampleSubmission(specs, owner), 1000)
+      if (!answer.ok) throw new Error(answer.why)
+      return Array.from({ length: answer.count }, (_, at) => (answer.firstId + at) as JobId)
+    }
+    const withVm = async (store: Store, vm = activeVm('one')) => {
+      expect(await store.intend(vm, 1000)).toBe(true)
+      return vm.id
+    }
+    const claim = (jobId: JobId, vmId: ReturnType<typeof activeVm>['id'], untilMs = 5000) =>
+      ({ kind: 'claim', jobId, vmId, cores: 1, untilMs }) as const
+
+    describe('submitting', () => {
+      it('gives consecutive ids, keeps what was given, and counts', async () => {
+        const { store } = await fresh()
+        const ids = await submitted(store, [sampleSpec({ name: 'a' }), sampleSpec({ name: 'b', priority: 5 })])
+        expect(ids[1]).toBe((ids[0] ?? 0) + 1)
+        const jobs = await store.jobs([...ids].reverse())
+        expect(jobs.map(({ name, priority, phase, vo }) => [name, priority, phase.state, vo])).toEqual([
+          ['b', 5, 'Waiting', 'lhcb'],
+          ['a', 0, 'Waiting', 'lhcb'],
+        ])
+        expect((await store.specs(ids)).get(ids[0] as JobId)).toEqual(sampleSpec({ name: 'a' }))
+        expect(await store.counts()).toEqual([{ state: 'Waiting', vo: 'lhcb', site: '', count: 2 }])
+      })
+
+      it('gives the first answer for a known key, and refuses it for another content', async () => {
+        const { store } = await fresh()
+        const first = await store.submit(sampleSubmission([sampleSpec()], alice, 'k'), 1000)
+        expect(first).toMatchObject({ ok: true, repeated: false })
+        expect(await store.submit(sampleSubmission([sampleSpec()], alice, 'k'), 2000)).toEqual({ ...first, repeated: true })
+        const other = sampleSubmission([sampleSpec({ name: 'other' })], alice, 'k')
+        expect(await store.submit(other, 2000)).toEqual({ ok: false, why: 'key-conflict' })
+        expect(await store.submit(sampleSubmission([sampleSpec()], bob, 'k'), 2000)).toMatchObject({ repeated: false })
+        expect((await store.list({ vo: 'lhcb', limit: n })).length).toBe(1)
+      })
+
+      it('adds once when the same key arrives many times at once', async () => {
+        const { store } = await fresh()
+        const submission = sampleSubmission([sampleSpec(), sampleSpec()], alice, 'k')
+        const answers = await Promise.all(Array.from({ length: 8 }, () => store.submit(submission, 1000)))
+        expect(new Set(answers.map((answer) => answer.ok && answer.firstId)).size).toBe(1)
+        expect((await store.list({ limit: n })).length).toBe(2)
+      })
+    })
+
+    describe('changing jobs', () => {
+      it('lets one of two claims win, and the other change nothing', async () => {
+        const { store } = await fresh()
+        const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
+        const [one, two] = [await withVm(store), await withVm(store, activeVm('two'))]
+        const outcomes = (
+          await Promise.all([store.change([claim(id, one)], 2000), store.change([claim(id, two)], 2000)])
+        ).flat()
+        expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1)
+        expect(outcomes.find(({ ok }) => ok)).toMatchObject({ was: 'Waiting', spec: sampleSpec(), job: { attempt: 1 } })
+        expect(outcomes.find(({ ok }) => !ok)).toEqual({ ok: false, why: 'not-waiting' })
+      })
+
+      it('gives no job to a VM that is not Active', async () => {
+        const { store } = await fresh()
+        const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
+        const vm = await withVm(store, sampleVm('one'))
+        const unknown = activeVm('none').id
+        const draining = await withVm(store, activeVm('two'))
+        await store.changeVms([{ kind: 'drain', vmId: draining, why: 'test' }], 1500)
+        const outcomes = await store.change([claim(id, vm), claim(id, unknown), claim(id, draining)], 2000)
+        expect(outcomes).toEqual(Array.from({ length: 3 }, () => ({ ok: false, why: 'vm-not-active' })))
+      })
+
+      it('answers each event in order, also several for one job', async () => {
+        const { store } = await fresh()
+        const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
+        const vmId = await withVm(store)
+        const outcomes = await store.change(
+          [
+            claim(id, vmId),
+            { kind: 'running', jobId: id, attempt: 1, vmId, startedMs: 2000 },
+            { kind: 'ended', jobId: id, attempt: 1, vmId, result: sampleResult() },
+            { kind: 'kill', jobId: id, by: 'alice', why: '' },
+            { kind: 'kill', jobId: 999_999 as JobId, by: 'alice', why: '' },
+          ],
+          2000,
+        )
+        expect(outcomes.map((outcome) => (outcome.ok ? outcome.job.phase.state : outcome.why))).toEqual([
+          'Matched',
+          'Running',
+          'Done',
+          'ended',
+          'not-found',
+        ])
+        expect((await store.jobs([id]))[0]?.phase).toMatchObject({ state: 'Done', result: sampleResult() })
+      })
+
+      it('refuses what an old attempt says', async () => {
+        const { store } = await fresh()
+        const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
+        const vmId = await withVm(store)
+        await store.change([claim(id, vmId), { kind: 'lost', jobId: id, attempt: 1, why: 'test' }, claim(id, vmId)], 2000)
+        const stale = { kind: 'ended', jobId: id, attempt: 1, vmId, result: sampleResult() } as const
+        expect(await store.change([stale], 3000)).toEqual([{ ok: false, why: 'stale' }])
+        expect((await store.jobs([id]))[0]).toMatchObject({ attempt: 2, phase: { state: 'Matched' } })
+      })
+
+      it('tells leases that ended, oldest first, and not those renewed since', async () => {
+        const { store } = await fresh()
+        const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
+        const vmId = await withVm(store)
+        await store.change(
+          ids.map((id, at) => claim(id, vmId, 5000 - at)),
+          2000,
+        )
+        const [first, second, third] = ids as [JobId, JobId, JobId]
+        await store.change([{ kind: 'renew', jobId: second, attempt: 1, vmId, untilMs: 9000 }], 2500)
+        expect(await store.expired(4000, n)).toEqual([])
+        expect(await store.expired(6000, n)).toEqual([
+          { jobId: third, attempt: 1 },
+          { jobId: first, attempt: 1 },
+        ])
+        expect(await store.expired(6000, 1)).toEqual([{ jobId: third, attempt: 1 }])
+        const lost = { kind: 'lost', jobId: second, attempt: 1, why: 'lease', ifBeforeMs: 6000 } as const
+        expect(await store.change([lost], 6000)).toEqual([{ ok: false, why: 'renewed' }])
+      })
+    })
+
+    describe('reading', () => {
+      it('tells the next of a queue by priority, then age, without those that left', async () => {
+        const { store } = await fresh()
+        const ids = await submitted(
+          store,
+          [0, 5, 0, 9, 5].map((priority) => sampleSpec({ priority })),
+        )
+        const queue = sampleQueue().id
+        const order = [3, 1, 4, 0, 2].map((at) => ids[at])
+        expect((await store.next(queue, n)).map(({ id }) => id)).toEqual(order)
+        await store.change([{ kind: 'hold', jobId: ids[1] as JobId, by: 'alice', why: '' }], 2000)
+        expect((await store.next(queue, 2)).map(({ id }) => id)).toEqual([ids[3], ids[4]])
+        expect(await store.next('nothing' as ClassId, n)).toEqual([])
+      })
+
+      it('tells every queue with waiting jobs', async () => {
+        const { store } = await fresh()
+        const big = sampleRequirements({ cores: { min: 4, max: 4 } })
+        await submitted(store, [sampleSpec(), sampleSpec({ priority: 3 }), sampleSpec({ requirements: big })])
+        const [id] = (await submitted(store, [sampleSpec()], bob)) as [JobId]
+        await store.change([{ kind: 'kill', jobId: id, by: 'bob', why: '' }], 2000)
+        const queues = [...(await store.queues())].sort((a, b) => b.waiting - a.waiting)
+        expect(queues).toEqual([
+          { queue: sampleQueue(), waiting: 2, topPriority: 3, oldestMs: 1000 },
+          { queue: sampleQueue(alice, big), waiting: 1, topPriority: 0, oldestMs: 1000 },
+        ])
+      })
+
+      it('lists newest first, by VO, owner and state, a page at a time', async () => {
+        const { store } = await fresh()
+        const mine = await submitted(
+          store,
+          Array.from({ length: 5 }, () => sampleSpec()),
+        )
+        const theirs = await submitted(store, [sampleSpec()], bob)
+        await store.change([{ kind: 'kill', jobId: mine[2] as JobId, by: 'alice', why: '' }], 2000)
+        const idsOf = async (query: Parameters<Store['list']>[0]) => (await store.list(query)).map(({ id }) => id)
+        expect(await idsOf({ limit: n })).toEqual([...mine, ...theirs].reverse())
+        expect(await idsOf({ vo: 'lhcb', limit: 2 })).toEqual([mine[4], mine[3]])
+        expect(await idsOf({ vo: 'lhcb', limit: 2, beforeId: mine[3] as JobId })).toEqual([mine[2], mine[1]])
+        expect(await idsOf({ owner: 'alice', states: ['Killed'], limit: n })).toEqual([mine[2]])
+        expect(await idsOf({ vo: 'nobody', limit: n })).toEqual([])
+      })
+    })
+
+    describe('VMs', () => {
+      it('takes an id once and tells what each VM holds', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        expect(await store.intend(activeVm('one'), 2000)).toBe(false)
+        const ids = await submitted(store, [sampleSpec(), sampleSpec()])
+        await store.change(
+          ids.map((id) => claim(id, vmId)),
+          2000,
+        )
+        const mib = 1024 * 1024
+        const used = { cores: 2, memoryBytes: 128 * mib, diskBytes: 128 * mib }
+        expect(await store.vm(vmId)).toEqual({ vm: activeVm('one'), leases: 2, used })
+        expect((await store.liveVms()).map(({ vm, leases }) => [vm.id, leases])).toEqual([[vmId, 2]])
+        expect((await store.leasesOn(vmId)).map(({ id }) => id)).toEqual(ids)
+        expect(await store.counts()).toEqual([{ state: 'Matched', vo: 'lhcb', site: 'home', count: 2 }])
+      })
+
+      it('retires a VM only while it holds nothing, and then gives it nothing', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        const [first, second] = (await submitted(store, [sampleSpec(), sampleSpec()])) as [JobId, JobId]
+        await store.change([claim(first, vmId)], 2000)
+        const retire = { kind: 'retire', vmId, why: 'idle' } as const
+        expect(await store.changeVms([retire], 2000)).toEqual([{ ok: false, why: 'busy' }])
+        await store.change([{ kind: 'ended', jobId: first, attempt: 1, vmId, result: sampleResult() }], 2000)
+        const [[retired], [claimed]] = await Promise.all([
+          store.changeVms([retire], 2000),
+          store.change([claim(second, vmId)], 2000),
+        ])
+        expect([retired?.ok, claimed?.ok].filter(Boolean)).toHaveLength(1)
+      })
+
+      it('moves ended VMs from the live to the ended ones', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        await store.changeVms([{ kind: 'absent', vmId, why: 'vanished' }], 2000)
+        expect(await store.liveVms()).toEqual([])
+        expect((await store.endedVms(n)).map((vm) => [vm.id, vm.phase.state])).toEqual([[vmId, 'Lost']])
+        expect((await store.vm(vmId))?.vm.phase.state).toBe('Lost')
+        expect(await store.changeVms([{ kind: 'drain', vmId, why: '' }], 2000)).toEqual([{ ok: false, why: 'ended' }])
+      })
+    })
+
+    describe('facts and notes', () => {
+      it('tells the story of a job in order', async () => {
+        const { store } = await fresh()
+        const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
+        const vmId = await withVm(store)
+        await store.change([claim(id, vmId), { kind: 'kill', jobId: id, by: 'alice', why: 'enough' }], 2000)
+        await store.change([{ kind: 'ended', jobId: id, attempt: 1, vmId, result: sampleResult({ end: 'stopped' }) }], 3000)
+        const story = await store.history(`job:${id}`, n)
+        expect(story.map(({ kind, atMs }) => [kind, atMs])).toEqual([
+          ['Matched', 2000],
+          ['asked to kill', 2000],
+          ['Killed', 3000],
+        ])
+        expect((await store.history(`job:${id}`, 1)).map(({ kind }) => kind)).toEqual(['Killed'])
+      })
+
+      it('orders all facts, and goes on from any of them', async () => {
+        const { store } = await fresh()
+        await store.tell(
+          ['a', 'b', 'c'].map((kind) => ({ subject: 'cloud:here', kind, data: { n: 1 } })),
+          1000,
+        )
+        const all = await store.facts(-1, n)
+        expect(all.map(({ kind }) => kind)).toEqual(['a', 'b', 'c'])
+        expect((await store.facts(all[0]?.seq ?? 0, 1)).map(({ kind }) => kind)).toEqual(['b'])
+        expect((await store.facts(-1, 1)).map(({ kind }) => kind)).toEqual(['c'])
+      })
+
+      it('keeps a note until the next of its name', async () => {
+        const { store } = await fresh()
+        expect(await store.note('x')).toBeUndefined()
+        await store.keepNote('x', '1')
+        await store.keepNote('x', '2')
+        expect(await store.note('x')).toBe('2')
+      })
+    })
+
+    it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
+      const { store } = await fresh()
+      const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
+      await store.change([{ kind: 'kill', jobId: ids[0] as JobId, by: 'a', why: '' }], 2000)
+      await store.change([{ kind: 'kill', jobId: ids[2] as JobId, by: 'a', why: '' }], 9000)
+      expect(await store.forget(5000, n)).toEqual([ids[0]])
+      expect((await store.jobs(ids)).map(({ id }) => id)).toEqual([ids[1], ids[2]])
+      expect((await store.specs(ids)).size).toBe(2)
+      expect((await store.counts()).map(({ state, count }) => [state, count]).sort()).toEqual([
+        ['Killed', 1],
+        ['Waiting', 1],
+      ])
+    })
+
+    it('finds everything again after it was closed', async ({ skip }) => {
+      const { store, reopen } = await fresh()
+      if (!reopen) return skip('nothing outlives a close')
+      const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
+      const vmId = await withVm(store)
+      await store.change([claim(ids[0] as JobId, vmId), { kind: 'kill', jobId: ids[1] as JobId, by: 'a', why: '' }], 2000)
+      const before = { counts: await store.counts(), vms: await store.liveVms(), queues: await store.queues() }
+      opened.splice(0)
+      const again = await reopen()
+      opened.push(again)
+      const sorted = (counts: typeof before.counts) => [...counts].sort((a, b) => a.state.localeCompare(b.state))
+      expect(sorted(await again.counts())).toEqual(sorted(before.counts))
+      expect(await again.liveVms()).toEqual(before.vms)
+      expect(await again.queues()).toEqual(before.queues)
+      expect(await again.expired(9000, n)).toEqual([{ jobId: ids[0], attempt: 1 }])
+      const [more] = await submitted(again, [sampleSpec()])
+      expect(more).toBe((ids[2] ?? 0) + 1)
+    })
+  })
+}
