@@ -63,6 +63,8 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const tell = factWriter(db)
 
   const find = (id: JobId): Job | undefined => {
+    const leased = inside.tallies.leased(id)
+    if (leased) return leased
     const row = one.get(id) as JobRow | undefined
     return row && jobOf(row, queues.byRef(row.queue_ref))
   }

@@ -1,8 +1,8 @@
 /**
  * The tables of the embedded store, their indexes, and how a database comes to the version that this program knows.
  *
- * A job is one narrow row that changes and one description that never does; what changes often is small. The two partial
- * indexes hold only waiting and only leased jobs: a job that ended costs nothing there. Knows nothing of what the columns mean.
+ * A job is one narrow row that changes and one description that never does; what changes often is small. The one partial
+ * index holds only waiting jobs: a job that left costs nothing there. Knows nothing of what the columns mean.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
@@ -19,7 +19,6 @@ const versions: readonly string[] = [
     vm_id text, cores integer, claimed_ms integer, until_ms integer, stop text, started_ms integer, why text, result text
   );
   create index jobs_waiting on jobs (queue_ref, priority desc, id) where state = 0;
-  create index jobs_leased on jobs (vm_id) where state in (2, 3, 4);
   create index jobs_owner on jobs (owner_ref, id);
   create table specs (id integer primary key, spec text not null);
   create table submissions (

@@ -1,7 +1,7 @@
 /**
- * What the store counts in memory instead of asking the disk: jobs by state, VO and site; the leases of each VM; the waiting
- * jobs of each queue; when each lease ends. Derived from the rows alone: rebuilt when the store opens and after a rollback,
- * and kept in step by `moved` with every change in between.
+ * What the store keeps in memory instead of asking the disk: jobs counted by state, VO and site; the jobs that hold a lease,
+ * by VM; the number of waiting jobs of each queue. Derived from the rows alone: rebuilt when the store opens and after a
+ * rollback, and kept in step by `moved` with every change in between. Bounded by what runs, not by what ever ran.
  */
 
 import type { AttemptRef, JobId, VmId } from '../../../../core/ids.ts'
@@ -9,8 +9,7 @@ import { type Job, type JobStateName, leaseOf } from '../../../../core/job.ts'
 import type { JobCount, KeptVm } from '../../../../core/ports/store.ts'
 import type { Requirements } from '../../../../core/requirements.ts'
 
-type Load = { leases: number; cores: number; memoryBytes: number; diskBytes: number }
-type Live = { readonly attempt: number; readonly vmId: VmId; readonly untilMs: number }
+type Load = { readonly jobs: Set<JobId>; cores: number; memoryBytes: number; diskBytes: number }
 
 export type Tallies = {
   /** A job came (`before` absent), changed, or was forgotten (`after` absent). */
@@ -22,15 +21,18 @@ export type Tallies = {
   waitingBy(queue: string): number
   waitingQueues(): readonly string[]
   counts(): readonly JobCount[]
+  /** A job that holds a lease. */
+  leased(id: JobId): Job | undefined
+  leasesOn(id: VmId): readonly Job[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
 }
 
-const noLoad: Load = { leases: 0, cores: 0, memoryBytes: 0, diskBytes: 0 }
+const noLoad = (): Load => ({ jobs: new Set(), cores: 0, memoryBytes: 0, diskBytes: 0 })
 
 export function tallies(): Tallies {
   const counts = new Map<string, number>()
   const loads = new Map<VmId, Load>()
-  const live = new Map<JobId, Live>()
+  const live = new Map<JobId, Job>()
   const waiting = new Map<string, number>()
   const sites = new Map<VmId, string>()
 
@@ -42,14 +44,15 @@ export function tallies(): Tallies {
     if (phase.state === 'Waiting') bump(waiting, job.classId, by)
     const lease = leaseOf(phase)
     if (!lease) return
-    if (by === 1) live.set(job.id, { attempt: job.attempt, vmId: lease.vmId, untilMs: lease.untilMs })
+    if (by === 1) live.set(job.id, job)
     else live.delete(job.id)
-    const load = loads.get(lease.vmId) ?? { ...noLoad }
-    load.leases += by
+    const load = loads.get(lease.vmId) ?? noLoad()
+    if (by === 1) load.jobs.add(job.id)
+    else load.jobs.delete(job.id)
     load.cores += by * lease.cores
     load.memoryBytes += by * requirements.memoryBytes
     load.diskBytes += by * requirements.diskBytes
-    if (load.leases === 0) loads.delete(lease.vmId)
+    if (load.jobs.size === 0) loads.delete(lease.vmId)
     else loads.set(lease.vmId, load)
   }
 
@@ -66,8 +69,8 @@ export function tallies(): Tallies {
       sites.set(id, site)
     },
     loadOf(id) {
-      const { leases, cores, memoryBytes, diskBytes } = loads.get(id) ?? noLoad
-      return { leases, used: { cores, memoryBytes, diskBytes } }
+      const { jobs, cores, memoryBytes, diskBytes } = loads.get(id) ?? noLoad()
+      return { leases: jobs.size, used: { cores, memoryBytes, diskBytes } }
     },
     waitingBy: (queue) => waiting.get(queue) ?? 0,
     waitingQueues: () => [...waiting.keys()],
@@ -77,10 +80,13 @@ export function tallies(): Tallies {
         return { state, vo, site, count }
       })
     },
+    leased: (id) => live.get(id),
+    leasesOn: (id) => [...(loads.get(id)?.jobs ?? [])].sort((a, b) => a - b).flatMap((jobId) => live.get(jobId) ?? []),
     expired(nowMs, limit) {
       const found: { ref: AttemptRef; untilMs: number }[] = []
-      for (const [jobId, { attempt, untilMs }] of live) {
-        if (untilMs < nowMs) found.push({ ref: { jobId, attempt }, untilMs })
+      for (const { id, attempt, phase } of live.values()) {
+        const untilMs = leaseOf(phase)?.untilMs ?? 0
+        if (untilMs < nowMs) found.push({ ref: { jobId: id, attempt }, untilMs })
       }
       return found
         .sort((a, b) => a.untilMs - b.untilMs)

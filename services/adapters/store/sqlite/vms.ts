@@ -10,7 +10,6 @@ import type { KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
 import { isOver, type Vm, type VmEvent } from '../../../../core/vm.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
-import { jobOf, type JobRow } from './rows.ts'
 
 export type VmOperations = {
   intend(vm: Vm, nowMs: number): boolean
@@ -22,12 +21,11 @@ export type VmOperations = {
 }
 
 export function vmOperations(inside: Inside): { operations: VmOperations; reload(): void } {
-  const { db, queues, liveVms } = inside
+  const { db, liveVms } = inside
   const one = db.prepare('select doc from vms where id = ?')
   const insert = db.prepare('insert into vms (id, over, intended_ms, site, doc) values (?, 0, ?, ?, ?)')
   const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
   const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
-  const leased = db.prepare('select * from jobs where vm_id = ? and state in (2, 3, 4)')
   const tell = factWriter(db)
 
   const find = (id: VmId): Vm | undefined => {
@@ -69,7 +67,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
       },
       liveVms: () => [...liveVms.values()].map((vm) => ({ vm, ...inside.tallies.loadOf(vm.id) })),
       endedVms: (limit) => ended.all(limit).map(vmOf),
-      leasesOn: (id) => (leased.all(id) as JobRow[]).map((row) => jobOf(row, queues.byRef(row.queue_ref))),
+      leasesOn: (id) => inside.tallies.leasesOn(id),
     },
     reload() {
       liveVms.clear()
