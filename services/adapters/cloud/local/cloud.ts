@@ -1,0 +1,158 @@
+/**
+ * The local cloud: VMs that are process trees on this machine, each in a directory of its own, behind the cloud port.
+ *
+ * Plays hypervisor and cloud-init and holds no policy, as every driver. Everything it knows lies in its directory and in
+ * /proc, so VMs outlive the service and a new driver on the same directory finds them. It is no fence against malice: a
+ * payload that wipes its environment and leaves its parent, session and group at once escapes. What stays true: a VM that is
+ * `gone` has no process left that can be known as its own.
+ */
+
+import { join, resolve } from 'node:path'
+import type { Clock } from '../../../../core/clock.ts'
+import { PilotageError } from '../../../../core/errors.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../../../core/ports/cloud.ts'
+import { failIf, readFaults, setLocalFaults, type LocalFaults } from './faults.ts'
+import { asCloudVm, makeMachine, markEnding, refFor, type Machine } from './machine.ts'
+import {
+  allMachines,
+  bury,
+  findMachine,
+  killMachine,
+  openHome,
+  processesNow,
+  readConsole,
+  signalMachine,
+  wasBuried,
+} from './machines.ts'
+import { quotaLeft, refuseOver, refuseUnknown } from './order.ts'
+import { bootId, isAlive, processesOf, readProcesses, signalAll } from './processes.ts'
+import { readUserData } from './user-data.ts'
+
+export type LocalCloudOptions = {
+  readonly name: string
+  /** VMs of another installation in the same directory count against the quota and are not listed. */
+  readonly installation: string
+  /** Made if it is not there. */
+  readonly directory: string
+  readonly clock: Clock
+  readonly bootDelayMs: number
+  /** Infinity where it does not matter. */
+  readonly quota: CloudQuota
+  /** Where given, orders for others are refused. */
+  readonly flavors?: readonly string[]
+  readonly images?: readonly string[]
+  /** The Node that runs the agents; the service's own if absent. */
+  readonly nodePath?: string
+}
+
+/** What only tests do to a VM, from any process that opens a driver on the same directory. Unknown VMs: `cloud-gone`. */
+export type LocalCloud = Cloud & {
+  /** The power fails: everything is killed at once. */
+  crash(vmId: VmId): Promise<void>
+  /** Everything stands still, and is still told as running. */
+  hang(vmId: VmId): Promise<void>
+  resume(vmId: VmId): Promise<void>
+  /** What runs of it, also after its end: to prove that nothing is left. */
+  pidsOf(vmId: VmId): readonly number[]
+  setFaults(faults: LocalFaults): void
+}
+
+export function localCloud(given: LocalCloudOptions): LocalCloud {
+  const options = { ...given, directory: resolve(given.directory) }
+  const { name, clock, directory: home } = options
+  openHome(home)
+
+  /** Failures of this machine as the port wants them: nothing is known about what was done. */
+  async function call<T>(doing: string, run: () => T | Promise<T>): Promise<T> {
+    try {
+      failIf(readFaults(home).allFail, `${doing} on ${name}`)
+      return await run()
+    } catch (cause) {
+      if (cause instanceof PilotageError) throw cause
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new PilotageError('cloud-transient', `${doing} on ${name}: ${reason}`, { cause })
+    }
+  }
+
+  function known(vmId: VmId): Machine {
+    const found = findMachine(home, refFor(vmId))
+    if (!found) throw new PilotageError('cloud-gone', `looking for ${vmId} on ${name}: there is no such VM`)
+    return found
+  }
+
+  return {
+    name,
+    create: (order) => call(`creating ${order.vmId}`, () => ({ ref: create(options, order) })),
+    list: () => call('listing', () => list(options)),
+    destroy: (ref) => call(`destroying ${ref}`, () => destroy(options, ref)),
+    consoleLog: (ref) => call(`reading the console of ${ref}`, () => readConsole(home, ref)),
+    quota: () =>
+      call('asking for the quota', () => {
+        const others = allMachines(home).filter((machine) => isForeign(options, machine))
+        return quotaLeft(quotaNow(options), others)
+      }),
+
+    async crash(vmId) {
+      await killMachine(known(vmId), clock)
+    },
+    async hang(vmId) {
+      await signalMachine(known(vmId), 'SIGSTOP', (left) => left.every(({ state }) => state === 'T'), clock)
+    },
+    async resume(vmId) {
+      signalAll(processesNow(known(vmId)), 'SIGCONT')
+    },
+    pidsOf: (vmId) => processesNow(findMachine(home, refFor(vmId)) ?? { vmId }).map(({ pid }) => pid),
+    setFaults: (faults) => setLocalFaults(home, faults),
+  }
+}
+
+/** Nothing in it waits, so that no second order can come between the check of the quota and the VM. */
+function create(options: LocalCloudOptions, order: VmOrder): string {
+  const { directory: home, installation, clock, bootDelayMs, nodePath = process.execPath } = options
+  const { vmId, shape } = order
+  const ref = refFor(vmId)
+  // One that has ended is not made again: a late repetition of an order must not raise a VM that nobody expects.
+  if (findMachine(home, ref) || wasBuried(home, ref)) return ref
+
+  const faults = readFaults(home)
+  failIf(faults.createFails, `creating ${vmId} on ${options.name}`)
+  refuseUnknown(options, order)
+  const userData = readUserData(order.userData)
+  refuseOver(quotaNow(options), allMachines(home), order)
+
+  const record = { installation, vmId, createdMs: clock.nowMs(), shape }
+  makeMachine(join(home, ref), record, userData, { delayMs: bootDelayMs, never: faults.neverBoots === true, nodePath })
+  failIf(faults.createReplyLost ? 'cloud-transient' : undefined, `hearing of ${vmId} on ${options.name}`)
+  return ref
+}
+
+function list(options: LocalCloudOptions): readonly CloudVm[] {
+  const all = readProcesses()
+  const boot = bootId()
+  return allMachines(options.directory).flatMap((machine) => {
+    const { vmId, init } = machine
+    // Init switches its VM off as it ends; if it was killed instead, that is left to us.
+    if (init && !isAlive(init, all, boot)) signalAll(processesOf(vmId, init, all, boot), 'SIGKILL')
+    return isForeign(options, machine) ? [] : [asCloudVm(machine, all, boot)]
+  })
+}
+
+async function destroy({ directory: home, clock }: LocalCloudOptions, ref: string): Promise<'gone' | 'going'> {
+  const machine = findMachine(home, ref)
+  if (!machine) return 'gone'
+  const sinceMs = markEnding(machine, clock.nowMs())
+  if (clock.nowMs() < sinceMs + (readFaults(home).deleteMs ?? 0)) return 'going'
+  if (!(await killMachine(machine, clock))) return 'going'
+  await bury(home, machine)
+  return 'gone'
+}
+
+function quotaNow({ directory, quota }: LocalCloudOptions): CloudQuota {
+  return { ...quota, ...readFaults(directory).quota }
+}
+
+/** One that was half made tells no installation: it is ours to clear away. */
+function isForeign({ installation }: LocalCloudOptions, { record }: Machine): boolean {
+  return record !== undefined && record.installation !== installation
+}

@@ -1,0 +1,107 @@
+/**
+ * All VMs of one cloud's directory: finding them, signalling everything of one, and burying those that ended.
+ *
+ * Knows directories and processes, and neither orders nor faults. What stays true: a VM is buried only after nothing of it
+ * was left running, and what remains of it then is its record and its console, for the last fifty.
+ */
+
+import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { open, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { until, type Clock } from '../../../../core/clock.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import { consoleBytes } from '../../../../core/limits.ts'
+import { isRef, readMachine, type Machine } from './machine.ts'
+import { bootId, processesOf, readProcesses, signalAll, type KnownProcess, type Process } from './processes.ts'
+
+/** Consoles of ended VMs that are kept. */
+const keptConsoles = 50
+/** A killed process is gone in milliseconds unless it hangs in the kernel: then it is asked again later. */
+const signalMs = 2000
+
+/** Makes the directory if it is not there. */
+export function openHome(home: string): void {
+  mkdirSync(endedIn(home), { recursive: true, mode: 0o700 })
+}
+
+export function endedIn(home: string): string {
+  return join(home, 'ended')
+}
+
+/** One that was not buried; nothing for any other name, well-formed or not. */
+export function findMachine(home: string, ref: string): Machine | undefined {
+  const directory = join(home, ref)
+  return isRef(ref) && isThere(directory) ? readMachine(directory, ref) : undefined
+}
+
+/** Throws where the directory cannot be read: a part of the list would look like machines that ended. */
+export function allMachines(home: string): readonly Machine[] {
+  return readdirSync(home).flatMap((ref) => findMachine(home, ref) ?? [])
+}
+
+export function wasBuried(home: string, ref: string): boolean {
+  return isRef(ref) && isThere(join(endedIn(home), ref))
+}
+
+export function processesNow(of: { readonly vmId: VmId; readonly init?: KnownProcess }): readonly Process[] {
+  return processesOf(of.vmId, of.init, readProcesses(), bootId())
+}
+
+/** Again and again, as each may have had a child in between. False: some would not, within two seconds. */
+export async function signalMachine(
+  machine: Machine,
+  signal: NodeJS.Signals,
+  isDone: (left: readonly Process[]) => boolean,
+  clock: Clock,
+): Promise<boolean> {
+  const told = (): boolean => {
+    const left = processesNow(machine)
+    if (isDone(left)) return true
+    signalAll(left, signal)
+    return false
+  }
+  return until(clock, told, { withinMs: signalMs, everyMs: 10 })
+}
+
+export function killMachine(machine: Machine, clock: Clock): Promise<boolean> {
+  return signalMachine(machine, 'SIGKILL', (left) => left.length === 0, clock)
+}
+
+/** Harmless to repeat, also at once: the second finds nothing to do. */
+export async function bury(home: string, { ref, directory }: Machine): Promise<void> {
+  for (const part of ['root', 'init', 'runcmd']) {
+    await rm(join(directory, part), { recursive: true, force: true, maxRetries: 3 })
+  }
+  // In one go for whoever lists meanwhile: a directory that moves under a reader would look half made.
+  if (isThere(directory)) renameSync(directory, join(endedIn(home), ref))
+  await forgetConsoles(endedIn(home))
+}
+
+/** Of a VM that runs or was buried; empty where there is none. */
+export async function readConsole(home: string, ref: string): Promise<string> {
+  const places = isRef(ref) ? [join(home, ref), join(endedIn(home), ref)] : []
+  const path = places.map((place) => join(place, 'console.log')).find(isThere)
+  if (path === undefined) return ''
+  const file = await open(path)
+  try {
+    const { size } = await file.stat()
+    const length = Math.min(size, consoleBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+async function forgetConsoles(directory: string): Promise<void> {
+  const kept = (await readdir(directory)).map((ref) => {
+    const path = join(directory, ref)
+    return { path, endedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
+  })
+  const old = kept.sort((a, b) => b.endedMs - a.endedMs).slice(keptConsoles)
+  for (const { path } of old) await rm(path, { recursive: true, force: true })
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
