@@ -1,0 +1,127 @@
+/**
+ * Calls: one unary call or one stream of the service, with its deadline, its credential, and its second tries.
+ *
+ * A call is repeated only where its caller says that repeating is harmless, only while the service is not there or asks to
+ * come again, after a jittered pause that grows, and never beyond the caller's patience. Whatever fails comes out as a
+ * PilotageError.
+ */
+
+import {
+  type CallOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import { type Clock, sleep } from '../core/clock.ts'
+import { PilotageError } from '../core/errors.ts'
+import { jitter, type Random } from '../core/random.ts'
+import { refusal, worthRepeating } from './refusals.ts'
+
+export type Caller = {
+  readonly clock: Clock
+  readonly random: Random
+  readonly token: string
+  /** How long a call that may be repeated keeps trying while the service is not there. */
+  readonly patienceMs: number
+  /** Ends every call and every pause. */
+  readonly signal?: AbortSignal
+}
+
+export type Unary<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall
+
+export type CallPolicy = { readonly doing: string; readonly deadlineMs: number; readonly repeatable: boolean }
+
+const firstPauseMs = 100
+/** A service that restarts is back within seconds: a longer pause would only add to the wait. */
+const longestPauseMs = 3000
+
+export function credential({ token }: Caller): Metadata {
+  const metadata = new Metadata()
+  metadata.set('authorization', `Bearer ${token}`)
+  return metadata
+}
+
+export async function callUnary<Request, Response>(
+  caller: Caller,
+  method: Unary<Request, Response>,
+  request: Request,
+  { doing, deadlineMs, repeatable }: CallPolicy,
+): Promise<Response> {
+  const once = (): Promise<Response> =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => call.cancel()
+      const deadline = caller.clock.nowMs() + deadlineMs
+      const call = method(request, credential(caller), { deadline }, (error, response) => {
+        caller.signal?.removeEventListener('abort', abort)
+        if (error) reject(error)
+        else resolve(response)
+      })
+      if (caller.signal?.aborted) abort()
+      else caller.signal?.addEventListener('abort', abort, { once: true })
+    })
+  return repeatable
+    ? patiently(caller, doing, once)
+    : once().catch((thrown: unknown) => Promise.reject(refusal(thrown, doing)))
+}
+
+/** Tries again while that can help and patience lasts. `attempt` must be harmless to repeat. */
+export async function patiently<Answer>(caller: Caller, doing: string, attempt: () => Promise<Answer>): Promise<Answer> {
+  const pauses = newPauses(caller, doing)
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (thrown) {
+      await pauses.after(thrown)
+    }
+  }
+}
+
+export type Pauses = {
+  /** Waits before the next try, or throws what was thrown when there should be none. */
+  after(thrown: unknown): Promise<void>
+  /** Something came: patience starts anew. */
+  reset(): void
+}
+
+export function newPauses({ clock, random, patienceMs, signal }: Caller, doing: string): Pauses {
+  let pauseMs = firstPauseMs
+  let sinceMs = clock.monotonicMs()
+  return {
+    async after(thrown) {
+      const error = refusal(thrown, doing)
+      if (signal?.aborted || !worthRepeating(error)) throw error
+      const delayMs = Math.max(error.retryAfterMs, jitter(pauseMs, random))
+      if (clock.monotonicMs() + delayMs > sinceMs + patienceMs) throw error
+      if ((await sleep(clock, delayMs, signal)) === 'aborted') throw new PilotageError('cancelled', `${doing}: stopped`)
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+    },
+    reset() {
+      pauseMs = firstPauseMs
+      sinceMs = clock.monotonicMs()
+    },
+  }
+}
+
+/** The messages of a server's stream. Leaving the loop early hangs up. Throws what gRPC throws. */
+export async function* messages<Message>(
+  { signal }: Caller,
+  stream: ClientReadableStream<Message>,
+): AsyncGenerator<Message, void, undefined> {
+  // After hanging up, gRPC still tells of the cancellation; nobody waits for it then.
+  stream.on('error', () => {})
+  const abort = (): void => stream.cancel()
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    for await (const message of stream) yield message as Message
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    stream.cancel()
+  }
+}

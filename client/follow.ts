@@ -1,0 +1,72 @@
+/**
+ * Following what the service streams: the changes of jobs, and what a payload wrote.
+ *
+ * Both go on after a loss of the service as if nothing had happened: a watch asks again for the jobs that have not ended,
+ * an output skips what it has already given. A job may be told twice; a byte never is.
+ */
+
+import { PilotageError } from '../core/errors.ts'
+import type { GetOutputRequest, Job, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
+import { type Caller, credential, messages, newPauses } from './calls.ts'
+
+/** What one watch may name: the service's own bound. */
+export const watchedAtOnce = 10_000
+
+export function hasEnded({ state }: Job): boolean {
+  return state === 'Done' || state === 'Failed' || state === 'Killed'
+}
+
+export async function* watchedJobs(
+  caller: Caller,
+  client: JobServiceClient,
+  jobIds: readonly number[],
+): AsyncGenerator<Job, void, undefined> {
+  if (jobIds.length > watchedAtOnce) {
+    const [rule, accepted] = ['at most 10 000 jobs a watch', `1 to ${watchedAtOnce} job ids`]
+    const violations = [{ path: 'job_ids', value: `${jobIds.length} ids`, rule, accepted }]
+    throw new PilotageError('too-large', 'too many jobs for one watch', { violations })
+  }
+  const open = new Set(jobIds)
+  const pauses = newPauses(caller, 'watching jobs')
+  while (open.size > 0) {
+    try {
+      const stream = client.watchJobs({ jobIds: [...open] }, credential(caller))
+      for await (const { jobs } of messages(caller, stream)) {
+        pauses.reset()
+        for (const job of jobs) {
+          if (hasEnded(job)) open.delete(job.jobId)
+          yield job
+        }
+        if (open.size === 0) return
+      }
+      // The service closed the stream by itself: it has nothing more to tell of these jobs.
+      return
+    } catch (thrown) {
+      await pauses.after(thrown)
+    }
+  }
+}
+
+export async function* outputPieces(
+  caller: Caller,
+  client: JobServiceClient,
+  request: GetOutputRequest,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const pauses = newPauses(caller, 'reading the output')
+  let given = 0
+  for (;;) {
+    let seen = 0
+    try {
+      for await (const { data } of messages(caller, client.getOutput(request, credential(caller)))) {
+        pauses.reset()
+        const fresh = data.subarray(Math.max(0, given - seen))
+        seen += data.length
+        given = Math.max(given, seen)
+        if (fresh.length > 0) yield fresh
+      }
+      return
+    } catch (thrown) {
+      await pauses.after(thrown)
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * A job document: the text of one job or of a list of jobs, in YAML or JSON, as job specs; or every reason why not.
+ *
+ * Bounded before it is parsed: 16 MiB of text, few YAML aliases (a hundred bytes of them can mean gigabytes). What starts
+ * like JSON is read as JSON, which is fifty times faster. Knows nothing of files or calls.
+ */
+
+import { parseDocument } from 'yaml'
+import { PilotageError } from '../core/errors.ts'
+import { requestBytes } from '../core/limits.ts'
+import { bytesText } from '../core/requirements.ts'
+import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
+import { checkJob } from './job-fields.ts'
+import { gatherViolations } from './violations.ts'
+
+const yamlAliases = 50
+
+/** All jobs of the document. Throws `too-large` or `invalid-argument` with every violation. */
+export function readJobDocument(text: string): readonly JobSpec[] {
+  const value = parseText(text)
+  const wrong = gatherViolations()
+  const jobs = jobsOf(value).map(({ value: job, path }) => checkJob(job, path, wrong))
+  if (jobs.length === 0) wrong.add('', value, 'at least one job', 'one job, or a list of jobs')
+  wrong.settle('reading the job document')
+  return jobs
+}
+
+/** One document of a stream; `firstIndex` is how many jobs came before it. */
+export function readStreamedDocument(text: string, firstIndex: number): readonly JobSpec[] {
+  const value = parseText(text)
+  const wrong = gatherViolations()
+  const listed = Array.isArray(value) ? value : [value]
+  const jobs = listed.map((job, index) => checkJob(job, `jobs[${firstIndex + index}]`, wrong))
+  wrong.settle('reading the stream of jobs')
+  return jobs
+}
+
+export function refuseTooLarge(bytes: number): void {
+  if (bytes <= requestBytes) return
+  const rule = 'a document fits in one request'
+  const violations = [
+    { path: 'the document', value: bytesText(bytes), rule, accepted: `at most ${bytesText(requestBytes)}` },
+  ]
+  throw new PilotageError('too-large', 'the job document is too large; longer ones go with --stream', { violations })
+}
+
+function jobsOf(value: unknown): readonly { readonly value: unknown; readonly path: string }[] {
+  if (!Array.isArray(value)) return [{ value, path: '' }]
+  return value.map((job, index) => ({ value: job, path: `jobs[${index}]` }))
+}
+
+function parseText(text: string): unknown {
+  refuseTooLarge(Buffer.byteLength(text))
+  const looksLikeJson = /^\s*[[{]/.test(text)
+  if (looksLikeJson) {
+    const json = parseJson(text)
+    // YAML's flow style looks like JSON too; only a small text is worth a second reading.
+    if (json.ok || text.length > 1024 * 1024) return settled(json)
+  }
+  return settled(parseYaml(text))
+}
+
+type Parsed = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: string }
+
+function parseJson(text: string): Parsed {
+  try {
+    return { ok: true, value: JSON.parse(text) as unknown }
+  } catch (thrown) {
+    return { ok: false, why: reasonOf(thrown) }
+  }
+}
+
+function parseYaml(text: string): Parsed {
+  try {
+    const document = parseDocument(text, { schema: 'core', uniqueKeys: true, merge: false, logLevel: 'silent' })
+    const error = document.errors[0]
+    if (error) return { ok: false, why: error.message }
+    const warning = document.warnings[0]
+    if (warning) return { ok: false, why: warning.message }
+    return { ok: true, value: document.toJS({ maxAliasCount: yamlAliases }) as unknown }
+  } catch (thrown) {
+    // Too many aliases, or nested deeper than the reader's stack.
+    return { ok: false, why: reasonOf(thrown) }
+  }
+}
+
+function settled(parsed: Parsed): unknown {
+  if (parsed.ok) return parsed.value
+  const violations = [{ path: 'the document', value: '', rule: parsed.why, accepted: 'one YAML or JSON document' }]
+  throw new PilotageError('invalid-argument', 'the job document cannot be read', { violations })
+}
+
+function reasonOf(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return message.length <= 300 ? message : `${message.slice(0, 297)}...`
+}

@@ -1,0 +1,81 @@
+/**
+ * Refusals: what came back from a call that did not succeed, as one of our errors.
+ *
+ * The service puts an ErrorDetail in the trailing metadata of every refusal; where it is missing (the connection failed, a
+ * proxy answered) the gRPC status decides the code. The cause stays attached. Nothing here decides what to do next, except
+ * to say whether asking again can help.
+ */
+
+import { type Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { asPilotageError, type ErrorCode, errorCodes, PilotageError } from '../core/errors.ts'
+import { ErrorDetail } from '../proto/gen/pilotage/v1/job.ts'
+
+/** Where the service puts the ErrorDetail. */
+export const detailKey = 'pilotage-error-bin'
+
+export function refusal(thrown: unknown, doing: string): PilotageError {
+  if (thrown instanceof PilotageError || !isServiceError(thrown)) return asPilotageError(thrown, doing)
+  const detail = detailOf(thrown.metadata)
+  if (!detail)
+    return new PilotageError(codeOfStatus(thrown), `${doing}: ${thrown.details || thrown.message}`, { cause: thrown })
+  const { violations, violationCount, retryAfterMs } = detail
+  const left = violationCount - violations.length
+  const text = left > 0 ? `${detail.text} (${left} more not shown)` : detail.text
+  return new PilotageError(knownCode(detail.code) ?? codeOfStatus(thrown), `${doing}: ${text}`, {
+    violations,
+    retryAfterMs,
+    cause: thrown,
+  })
+}
+
+/** The service was not there or had no room for now. Only for calls that may be repeated. */
+export function worthRepeating(error: PilotageError): boolean {
+  return error.code === 'unavailable' || (error.code === 'overloaded' && error.retryAfterMs > 0)
+}
+
+function isServiceError(thrown: unknown): thrown is ServiceError {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown
+}
+
+/** A detail that cannot be read is no detail: the status still tells enough. */
+function detailOf(metadata: Metadata | undefined): ErrorDetail | undefined {
+  const bytes = metadata?.get(detailKey)[0]
+  if (!Buffer.isBuffer(bytes)) return undefined
+  try {
+    return ErrorDetail.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function knownCode(code: string): ErrorCode | undefined {
+  return errorCodes.find((known) => known === code)
+}
+
+function codeOfStatus({ code, details }: ServiceError): ErrorCode {
+  switch (code) {
+    case status.INVALID_ARGUMENT:
+    case status.OUT_OF_RANGE:
+      return 'invalid-argument'
+    case status.NOT_FOUND:
+      return 'not-found'
+    case status.ALREADY_EXISTS:
+    case status.ABORTED:
+    case status.FAILED_PRECONDITION:
+      return 'conflict'
+    case status.UNAUTHENTICATED:
+      return 'unauthenticated'
+    case status.PERMISSION_DENIED:
+      return 'forbidden'
+    case status.RESOURCE_EXHAUSTED:
+      // gRPC itself refuses messages beyond the limit with this status.
+      return /larger than/i.test(details) ? 'too-large' : 'overloaded'
+    case status.UNAVAILABLE:
+    case status.DEADLINE_EXCEEDED:
+      return 'unavailable'
+    case status.CANCELLED:
+      return 'cancelled'
+    default:
+      return 'internal'
+  }
+}
