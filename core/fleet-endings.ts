@@ -1,0 +1,112 @@
+/**
+ * Which VMs the plan lets go: the broken, the silent and those whose time is over; never one merely because it is idle.
+ *
+ * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so.
+ * After a start of the service nobody is called silent before the VMs had the time to be heard again.
+ */
+
+import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './fleet.ts'
+import type { VmId } from './ids.ts'
+import type { CloudVm } from './ports/cloud.ts'
+import type { KeptVm } from './ports/store.ts'
+import { durationText } from './requirements.ts'
+import { isComing, isOver } from './vm.ts'
+
+export type Endings = {
+  readonly lines: readonly EndingLine[]
+  readonly frozen: readonly HoldLine[]
+  /** What is on its way out, or would be if its cloud were not frozen: no work is hoped to be done there. */
+  readonly unusable: ReadonlySet<VmId>
+}
+
+export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number): Endings {
+  const lines: EndingLine[] = []
+  const frozen: HoldLine[] = []
+  const unusable = new Set<VmId>()
+  for (const cloud of view.clouds) {
+    const why = frozenWhy(cloud, policy, nowMs)
+    for (const kept of view.vms) {
+      if (kept.vm.cloud !== cloud.name) continue
+      const line = ending(kept, cloud, view.watchedSinceMs, policy, nowMs)
+      if (!line) continue
+      unusable.add(line.vmId)
+      if (why === '') lines.push(line)
+    }
+    if (why !== '') {
+      frozen.push({
+        kind: 'hold',
+        why: 'frozen',
+        cloud: cloud.name,
+        queues: [],
+        jobs: 0,
+        reason: `nothing is ended: ${why}`,
+      })
+    }
+  }
+  return { lines, frozen, unusable }
+}
+
+/** Why nothing may be ended there; empty: it may. */
+export function frozenWhy({ reading }: CloudView, policy: FleetPolicy, nowMs: number): string {
+  return unreadWhy(reading, policy, nowMs) || reading.implausible
+}
+
+/** Why the cloud is not known well enough to make anything there; empty: it is. */
+export function unreadWhy(reading: CloudView['reading'], policy: FleetPolicy, nowMs: number): string {
+  if (reading.failure !== '') return `it could not be read: ${reading.failure}`
+  if (reading.listBeganMs === undefined) return 'it has not been read yet'
+  const ageMs = nowMs - reading.listBeganMs
+  return ageMs > policy.listStaleMs ? `its list is ${durationText(ageMs)} old` : ''
+}
+
+function ending(
+  kept: KeptVm,
+  cloud: CloudView,
+  watchedSinceMs: number,
+  policy: FleetPolicy,
+  nowMs: number,
+): EndingLine | undefined {
+  const { vm, leases } = kept
+  const { phase } = vm
+  if (isOver(phase) || phase.state === 'Stopping') return undefined
+  const line = (kind: EndingLine['kind'], reason: string, bootFailed = false): EndingLine => ({
+    kind,
+    cloud: cloud.name,
+    vmId: vm.id,
+    reason,
+    bootFailed,
+  })
+
+  const power = powerWhy(cloud.listed.get(vm.id))
+  if (power !== '') return line('stop', power, isComing(phase))
+  if (isComing(phase)) {
+    // A service that was down could not activate anything: what was on its way gets the time of a heartbeat once more.
+    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, watchedSinceMs + policy.beatLostMs)
+    return nowMs < deadlineMs
+      ? undefined
+      : line('stop', `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`, true)
+  }
+  if (nowMs >= vm.endByMs) return line('stop', 'life over')
+  const activeMs = 'activeMs' in phase ? (phase.activeMs ?? 0) : 0
+  const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, watchedSinceMs)
+  if (silentMs > policy.beatLostMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
+  const unhealthy = vm.beat?.unhealthy ?? ''
+  if (phase.state === 'Active') return unhealthy === '' ? undefined : line('drain', `unhealthy: ${unhealthy}`)
+  // Nobody is left who could report or take anything; its leases are lost with it.
+  if (unhealthy === 'pilot-gone') return line('stop', `unhealthy: ${unhealthy}`)
+  if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')
+  return undefined
+}
+
+function powerWhy(listed: CloudVm | undefined): string {
+  switch (listed?.power) {
+    case 'error':
+      return `cloud error: ${listed.detail === '' ? 'no detail' : listed.detail}`
+    case 'stopped':
+      return 'powered off'
+    case 'ending':
+      return 'ended by the cloud'
+    default:
+      return ''
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Why nothing is made for a task queue: one line for each cause, with the queues that it holds up.
+ *
+ * Tells and decides nothing. An operator, or the explanation of a waiting job, finds every queue with waiting jobs either in
+ * a line that makes VMs for it or in one of these.
+ */
+
+import type { Block } from './fleet-limits.ts'
+import type { Growth } from './fleet-growth.ts'
+import type { CloudView, FleetView, HoldLine, HoldWhy } from './fleet.ts'
+import type { OpenQueue } from './fleet-rooms.ts'
+import type { ClassId } from './ids.ts'
+import { tellRules, type RuleOutcome } from './requirements.ts'
+import { placeOf, roomOf } from './vm.ts'
+
+/** The nearest offering is named for so many queues; telling rules is slow beside applying them. */
+const nearestTold = 20
+
+type Draft = { why: HoldWhy; cloud?: string; reason: string; queues: ClassId[]; jobs: number }
+
+export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, view: FleetView): readonly HoldLine[] {
+  const drafts = new Map<string, Draft>()
+  const hold = ({ why, cloud, reason }: Omit<Block, 'cloud'> & { cloud?: string }, open: OpenQueue, jobs: number): void => {
+    const key = JSON.stringify([why, cloud, reason])
+    const draft = drafts.get(key) ?? { why, cloud, reason, queues: [], jobs: 0 }
+    drafts.set(key, draft)
+    draft.queues.push(open.queue.id)
+    draft.jobs += jobs
+  }
+  let told = 0
+  for (const open of queues) {
+    if (open.free > 0) hold({ why: 'covered', reason: 'free room on active VMs' }, open, open.free)
+    if (open.coming > 0) hold({ why: 'covered', reason: 'VMs on their way' }, open, open.coming)
+    if (open.soon > 0) hold({ why: 'covered', reason: 'running jobs that may end soon' }, open, open.soon)
+    if (open.left === 0) continue
+    const blocks = blocked.get(open) ?? []
+    for (const block of distinct(blocks)) hold(block, open, open.left)
+    if (blocks.length > 0) continue
+    const nearest = told < nearestTold ? nearestText(open, view.clouds) : ''
+    told += 1
+    hold({ why: 'no-fit', reason: nearest === '' ? 'no offering fits' : `no offering fits; ${nearest}` }, open, open.left)
+  }
+  return [...drafts.values()].map((draft) => ({ kind: 'hold', ...draft }))
+}
+
+function distinct(blocks: readonly Block[]): readonly Block[] {
+  return [...new Map(blocks.map((block) => [JSON.stringify([block.cloud, block.why, block.reason]), block])).values()]
+}
+
+/** The offering that breaks the fewest rules, and which. */
+function nearestText({ queue }: OpenQueue, clouds: readonly CloudView[]): string {
+  let nearest: { readonly name: string; readonly broken: readonly RuleOutcome[] } | undefined
+  for (const { name, offerings, lifeMs, bootMs } of clouds) {
+    for (const offering of offerings) {
+      const rules = tellRules(queue, placeOf(offering), roomOf(offering, lifeMs - bootMs))
+      const broken = rules.filter(({ holds }) => !holds)
+      if (!nearest || broken.length < nearest.broken.length) nearest = { name: `${name}/${offering.flavor}`, broken }
+    }
+  }
+  if (!nearest) return 'there are no offerings'
+  const texts = nearest.broken.map(({ rule, wanted, offered }) => `${rule} wanted ${wanted}, offered ${offered}`)
+  return `nearest is ${nearest.name}: ${texts.join('; ')}`
+}

@@ -1,0 +1,110 @@
+/**
+ * Placing waiting work on rooms, for the plan: with the matcher's own rules, but by counts instead of jobs.
+ *
+ * A queue is taken as its requirements and a number; a VM as its place and a room. Nothing here decides who runs where: it
+ * only tells how much of what waits is already provided for.
+ */
+
+import type { FleetPolicy } from './fleet.ts'
+import type { KeptVm, QueueCount, TaskQueue } from './ports/store.ts'
+import { grantedCores, hasRoom, less, suits, type Room } from './requirements.ts'
+import { isComing, placeOf, roomOf, type VmShape } from './vm.ts'
+
+/** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
+export type OpenQueue = {
+  readonly queue: TaskQueue
+  readonly oldestMs: number
+  left: number
+  free: number
+  coming: number
+  soon: number
+}
+
+/** Most urgent first: by priority, then age, then name. */
+export function openQueues(counts: readonly QueueCount[]): readonly OpenQueue[] {
+  return counts
+    .filter(({ waiting }) => waiting > 0)
+    .toSorted((a, b) => b.topPriority - a.topPriority || a.oldestMs - b.oldestMs || (a.queue.id < b.queue.id ? -1 : 1))
+    .map(({ queue, waiting, oldestMs }) => ({ queue, oldestMs, left: waiting, free: 0, coming: 0, soon: 0 }))
+}
+
+/** As many jobs of the queue as the room takes, `most` at most: as the matcher would, one after the other. */
+export function fill(queue: TaskQueue, room: Room, most: number): { readonly jobs: number; readonly room: Room } {
+  const { requirements } = queue
+  let rest = room
+  let jobs = 0
+  // Every job takes a core at least, so that this ends with the room.
+  while (jobs < most && rest.cores >= 1 && hasRoom(queue, rest)) {
+    rest = less(rest, requirements, grantedCores(requirements, rest))
+    jobs += 1
+  }
+  return { jobs, room: rest }
+}
+
+type Kind = 'free' | 'coming' | 'soon'
+
+/** VMs of one nature: suited or not, they are it together. */
+type Group = { readonly shape: VmShape; readonly rooms: Record<Kind, Room[]> }
+
+/** Takes off the queues what fits on free room, on VMs that are on their way, and on room that may soon be free. */
+export function placeOnFleet(
+  queues: readonly OpenQueue[],
+  vms: readonly KeptVm[],
+  policy: FleetPolicy,
+  nowMs: number,
+): void {
+  const groups = grouped(vms, nowMs)
+  for (const open of queues) {
+    const suited = groups.filter(({ shape }) => suits(open.queue, placeOf(shape)))
+    for (const kind of ['free', 'coming', 'soon'] as const) {
+      // What has just come may be served by what is about to end; what has waited its time gets a VM of its own.
+      if (kind === 'soon' && nowMs - open.oldestMs >= policy.softWaitMs) continue
+      for (const { rooms } of suited) place(open, kind, rooms[kind])
+    }
+  }
+}
+
+function place(open: OpenQueue, kind: Kind, rooms: Room[]): void {
+  for (let at = 0; at < rooms.length && open.left > 0; at += 1) {
+    const room = rooms[at]
+    if (!room) continue
+    const filled = fill(open.queue, room, open.left)
+    if (filled.jobs === 0) continue
+    open.left -= filled.jobs
+    open[kind] += filled.jobs
+    rooms[at] = filled.room
+    if (filled.room.cores >= 1) continue
+    // A full room leaves the list, so that the next queue does not look at it. The order of rooms does not matter.
+    const last = rooms.pop()
+    if (last && at < rooms.length) {
+      rooms[at] = last
+      at -= 1
+    }
+  }
+}
+
+function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
+  const groups = new Map<string, Group>()
+  for (const { vm, used } of vms) {
+    const { phase } = vm
+    const usable = isComing(phase) || (phase.state === 'Active' && (vm.beat?.unhealthy ?? '') === '')
+    if (!usable) continue
+    const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join()].join('|')
+    const group: Group = groups.get(key) ?? { shape: vm, rooms: { free: [], coming: [], soon: [] } }
+    groups.set(key, group)
+    const whole = roomOf(vm, vm.endByMs - nowMs)
+    if (isComing(phase)) {
+      group.rooms.coming.push(whole)
+      continue
+    }
+    const free = {
+      cores: whole.cores - used.cores,
+      memoryBytes: whole.memoryBytes - used.memoryBytes,
+      diskBytes: whole.diskBytes - used.diskBytes,
+      remainingMs: whole.remainingMs,
+    }
+    if (free.cores >= 1) group.rooms.free.push(free)
+    if (used.cores >= 1) group.rooms.soon.push({ ...used, remainingMs: whole.remainingMs })
+  }
+  return [...groups.values()]
+}

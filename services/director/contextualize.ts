@@ -1,0 +1,63 @@
+/**
+ * Contextualize: a new VM's record and the order for it. The one place where an activation key is made.
+ *
+ * The key is in the rendered user data and nowhere else; the record keeps its hash. So an order that is lost cannot be made
+ * again, and its VM is given up instead.
+ */
+
+import { createHash } from 'node:crypto'
+import type { Offering } from '../../core/cloud.ts'
+import type { AgentConfig } from '../../core/context.ts'
+import { newVmId } from '../../core/ids.ts'
+import type { VmOrder } from '../../core/ports/cloud.ts'
+import type { Vm } from '../../core/vm.ts'
+import type { DirectedCloud, DirectorOptions } from './options.ts'
+
+/** 160 random bits. */
+const keyLength = 32
+
+/** As it stands in a VM's record: sha256, in hex. */
+export function activationHash(key: string): string {
+  return createHash('sha256').update(key).digest('hex')
+}
+
+/** Throws what `render` throws. */
+export function contextualize(
+  { agent, lifeMs, bootMs }: DirectedCloud,
+  offering: Offering,
+  reason: string,
+  { random, endpoint, render, policy }: DirectorOptions,
+  nowMs: number,
+): { readonly vm: Vm; readonly order: VmOrder } {
+  const id = newVmId(random)
+  const activationKey = random.letters(keyLength)
+  const endByMs = nowMs + lifeMs
+  const vm: Vm = {
+    ...offering,
+    id,
+    phase: { state: 'Intended' },
+    reason,
+    intendedMs: nowMs,
+    changedMs: nowMs,
+    endByMs,
+    activation: {
+      keyHash: activationHash(activationKey),
+      // A cloud that is given longer to boot must be given a key that lasts as long.
+      untilMs: nowMs + Math.max(policy.activationKeepMs, bootMs),
+    },
+  }
+  const config: AgentConfig = {
+    vmId: id,
+    endpoint,
+    caPem: agent.caPem,
+    activationKey,
+    cloud: offering.cloud,
+    site: offering.site,
+    platform: offering.platform,
+    size: { cores: offering.cores, memoryBytes: offering.memoryBytes, diskBytes: offering.diskBytes },
+    sizeFrom: agent.sizeFrom,
+    policy: { ...agent.policy, endByMs },
+    powerOff: agent.powerOff,
+  }
+  return { vm, order: { vmId: id, shape: offering, userData: render(config, offering) } }
+}

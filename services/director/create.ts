@@ -1,0 +1,92 @@
+/**
+ * Create: from a line of the plan to a machine. The intent is in the store before the cloud is asked.
+ *
+ * A refusal that is sure ends the record. An unknown outcome leaves it Intended: the next list shows whether the machine is
+ * there, and only then it is asked for again, with the same id.
+ */
+
+import type { CloudFailure, Offering } from '../../core/cloud.ts'
+import { asPilotageError, type ErrorCode } from '../../core/errors.ts'
+import type { VmOrder } from '../../core/ports/cloud.ts'
+import type { Vm } from '../../core/vm.ts'
+import type { Breakers } from './breakers.ts'
+import { contextualize } from './contextualize.ts'
+import type { CloudMemory } from './memory.ts'
+import type { DirectedCloud, DirectorOptions } from './options.ts'
+import { record } from './record.ts'
+
+export type CloudHand = {
+  readonly options: DirectorOptions
+  readonly directed: DirectedCloud
+  readonly memory: CloudMemory
+  readonly breakers: Breakers
+}
+
+export async function createVm(hand: CloudHand, offering: Offering, reason: string): Promise<void> {
+  const { options, directed, breakers } = hand
+  const { store, clock, log } = options
+  const nowMs = clock.nowMs()
+  // Another create of this step may have failed since the plan was made.
+  if (breakers.isOpen(offering, nowMs)) return
+  let made: { readonly vm: Vm; readonly order: VmOrder }
+  try {
+    made = contextualize(directed, offering, reason, options, nowMs)
+  } catch (thrown) {
+    const { message } = asPilotageError(thrown, 'rendering the context')
+    log.error({ cloud: offering.cloud, flavor: offering.flavor, image: offering.image, message }, 'no context for a VM')
+    breakers.failed(offering, 'refused', message, nowMs)
+    return
+  }
+  // An id that is taken is one in 2^50; the next plan makes another.
+  if (await store.intend(made.vm, nowMs)) await askFor(hand, made.vm, made.order)
+}
+
+/** Asks for a VM that was asked for before and never seen. */
+export async function createAgain(hand: CloudHand, vm: Vm): Promise<void> {
+  const order = hand.memory.orders.get(vm.id)
+  if (order) await askFor(hand, vm, order)
+}
+
+async function askFor({ options, directed, memory, breakers }: CloudHand, vm: Vm, order: VmOrder): Promise<void> {
+  const { clock, log } = options
+  memory.orders.set(vm.id, order)
+  try {
+    const { ref } = await directed.cloud.create(order)
+    breakers.accepted(vm, clock.nowMs())
+    memory.asked.set(vm.id, clock.nowMs())
+    memory.orders.delete(vm.id)
+    await record(options, [{ kind: 'accepted', vmId: vm.id, ref }])
+    log.info({ vm: vm.id, cloud: vm.cloud, flavor: vm.flavor, ref }, 'VM requested')
+  } catch (thrown) {
+    const { code, message } = asPilotageError(thrown, `creating ${vm.id}`)
+    const failure = failureOf(code)
+    // What is not the cloud's is ours: the store's failures go up, and the VM is looked up in the next list.
+    if (failure === undefined) throw thrown
+    memory.asked.set(vm.id, clock.nowMs())
+    breakers.failed(vm, failure, message, clock.nowMs())
+    log.warn({ vm: vm.id, cloud: vm.cloud, flavor: vm.flavor, code, message }, 'the cloud made no VM')
+    if (failure !== 'transient') await record(options, [{ kind: 'refused', vmId: vm.id, why: `${failure}: ${message}` }])
+  }
+}
+
+function failureOf(code: ErrorCode): CloudFailure | undefined {
+  switch (code) {
+    case 'cloud-auth':
+      return 'auth'
+    case 'cloud-quota':
+      return 'quota'
+    case 'cloud-capacity':
+      return 'capacity'
+    case 'cloud-refused':
+      return 'refused'
+    case 'cloud-gone':
+      return 'gone'
+    case 'unavailable':
+    case 'store-failed':
+    case 'store-locked':
+    case 'store-newer':
+      return undefined
+    default:
+      return 'transient'
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * A lane: what is asked of one cloud happens one piece of work after the other, and nobody waits for a slow cloud for ever.
+ *
+ * What stays true: a piece of work begins only when the one before has ended, however long that took. So a list that was
+ * begun knows of every call that was made before it.
+ */
+
+import { type Clock, sleep } from '../../core/clock.ts'
+
+export type Lane = { busy?: Promise<void> }
+
+export type LaneOutcome<Value> =
+  | { readonly kind: 'done'; readonly value: Value }
+  /** Older work is still under way; this was not begun. */
+  | { readonly kind: 'busy' }
+  /** It goes on, and its value is lost. */
+  | { readonly kind: 'late' }
+
+/** Throws what the work throws. Work that is late must tell of its failures by itself: `onLateError` gets them. */
+export async function inLane<Value>(
+  lane: Lane,
+  work: () => Promise<Value>,
+  { clock, waitMs, onLateError }: { clock: Clock; waitMs: number; onLateError: (error: unknown) => void },
+): Promise<LaneOutcome<Value>> {
+  if (lane.busy) return { kind: 'busy' }
+  const waiting = new AbortController()
+  let late = false
+  const value = work()
+  const ended = value.then(
+    () => {},
+    (error: unknown) => {
+      if (late) onLateError(error)
+    },
+  )
+  const busy = ended.then(() => {
+    lane.busy = undefined
+  })
+  lane.busy = busy
+  const timeOut = sleep(clock, waitMs, waiting.signal)
+  // `busy` and not `value`: the lane is free again before the caller goes on.
+  await Promise.race([busy, timeOut])
+  if (lane.busy === busy) {
+    late = true
+    return { kind: 'late' }
+  }
+  waiting.abort()
+  return { kind: 'done', value: await value }
+}
+
+/** Runs over all items, `atOnce` at a time. Every one is tried; then the first error is thrown. */
+export async function eachOf<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  run: (item: Item) => Promise<void>,
+): Promise<void> {
+  const errors: unknown[] = []
+  const queue = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of queue) {
+      await run(item).catch((error: unknown) => errors.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  if (errors.length > 0) throw errors[0]
+}

@@ -1,0 +1,56 @@
+/**
+ * What a director remembers of a cloud between its steps. All of it may be lost: the store and the cloud's list are the
+ * truth, and a director that has just been started waits a little longer before it believes that something is not there.
+ */
+
+import type { VmId } from '../../core/ids.ts'
+import type { CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
+import type { KeptVm } from '../../core/ports/store.ts'
+import type { Lane } from './lane.ts'
+
+export type CloudMemory = Lane & {
+  listBeganMs?: number
+  listed: ReadonlyMap<VmId, CloudVm>
+  quota: CloudQuota
+  /** Implausible lists in a row. */
+  implausible: number
+  /** Lists in a row that did not show a VM. */
+  missing: ReadonlyMap<VmId, number>
+  /** When a machine without a record was first seen, by its reference. */
+  strangers: ReadonlyMap<string, number>
+  /** Orders whose VM is not known to exist yet: the activation key is nowhere else. Never to be logged. */
+  readonly orders: Map<VmId, VmOrder>
+  /** When the last create call for a VM ended. */
+  readonly asked: Map<VmId, number>
+  /** The cloud said `gone` to the destroy call. */
+  readonly gone: Set<VmId>
+  /** Whose console was kept. */
+  readonly consoles: Set<VmId>
+  /** The references of orphans that were told of. */
+  readonly toldOrphans: Set<string>
+}
+
+export function newMemory(): CloudMemory {
+  return {
+    listed: new Map(),
+    quota: { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
+    implausible: 0,
+    missing: new Map(),
+    strangers: new Map(),
+    orders: new Map(),
+    asked: new Map(),
+    gone: new Set(),
+    consoles: new Set(),
+    toldOrphans: new Set(),
+  }
+}
+
+/** Forgets what belongs to VMs that have ended, the orders of those that are there, and orphans that are gone. */
+export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list: readonly CloudVm[]): void {
+  for (const kept of [memory.asked, memory.gone, memory.consoles]) {
+    for (const id of kept.keys()) if (!live.has(id)) kept.delete(id)
+  }
+  for (const id of memory.orders.keys()) if (live.get(id)?.vm.phase.state !== 'Intended') memory.orders.delete(id)
+  const listed = new Set(list.map(({ ref }) => ref))
+  for (const ref of memory.toldOrphans) if (!listed.has(ref)) memory.toldOrphans.delete(ref)
+}

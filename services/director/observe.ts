@@ -1,0 +1,45 @@
+/**
+ * Observe: what each cloud says that it has, all clouds at once, each with its own failure.
+ *
+ * A reading is whole or failed; a slow cloud's reading fails for this step and holds up no other cloud.
+ */
+
+import { asPilotageError } from '../../core/errors.ts'
+import type { CloudQuota, CloudVm } from '../../core/ports/cloud.ts'
+import { inLane } from './lane.ts'
+import type { CloudMemory } from './memory.ts'
+import type { DirectedCloud, DirectorOptions } from './options.ts'
+
+export type Reading =
+  | { readonly ok: true; readonly beganMs: number; readonly list: readonly CloudVm[]; readonly quota: CloudQuota }
+  | { readonly ok: false; readonly why: string }
+
+export async function observe(
+  { cloud }: DirectedCloud,
+  memory: CloudMemory,
+  { clock, policy, log }: DirectorOptions,
+): Promise<Reading> {
+  const beganMs = clock.nowMs()
+  const read = async (): Promise<Reading> => {
+    try {
+      const [list, quota] = await Promise.all([cloud.list(), cloud.quota()])
+      return { ok: true, beganMs, list, quota }
+    } catch (thrown) {
+      const { code, message } = asPilotageError(thrown, `reading cloud ${cloud.name}`)
+      return { ok: false, why: `${code}: ${message}` }
+    }
+  }
+  const outcome = await inLane(memory, read, {
+    clock,
+    waitMs: policy.waitMs,
+    onLateError: (error) => log.error({ cloud: cloud.name, error }, 'a late reading of a cloud failed'),
+  })
+  switch (outcome.kind) {
+    case 'done':
+      return outcome.value
+    case 'busy':
+      return { ok: false, why: 'it has not answered earlier calls yet' }
+    case 'late':
+      return { ok: false, why: 'it did not answer in time' }
+  }
+}

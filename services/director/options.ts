@@ -1,0 +1,82 @@
+/**
+ * What a director is given: its ports, its clouds and its numbers. Types and defaults only.
+ *
+ * One director steers all clouds of an installation, because one plan over all of them is what keeps a waiting job from
+ * being counted twice.
+ */
+
+import type { BreakerPolicy, CloudLimits, Offering } from '../../core/cloud.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { AgentConfig } from '../../core/context.ts'
+import type { FleetPolicy } from '../../core/fleet.ts'
+import { activationKeepMs, beatLostMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { Cloud } from '../../core/ports/cloud.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Store } from '../../core/ports/store.ts'
+import type { Random } from '../../core/random.ts'
+
+/** A cloud and what we want of it. The offerings name the cloud by `cloud.name`. */
+export type DirectedCloud = {
+  readonly cloud: Cloud
+  readonly offerings: readonly Offering[]
+  readonly limits: CloudLimits
+  readonly bootMs: number
+  readonly lifeMs: number
+  readonly breaker: BreakerPolicy
+  /** What the agents on its VMs are told, beside what the offering says. */
+  readonly agent: Pick<AgentConfig, 'caPem' | 'sizeFrom' | 'powerOff'> & {
+    readonly policy: Omit<AgentConfig['policy'], 'endByMs'>
+  }
+}
+
+export type DirectorPolicy = FleetPolicy & {
+  /** After a create without an answer: how long the cloud may take to show the VM, before it is taken as never made. */
+  readonly settleMs: number
+  /** A machine of ours that no record knows is destroyed so long after it was first seen. */
+  readonly strangerMs: number
+  /** Calls to one cloud at a time. */
+  readonly calls: number
+  /** A step waits so long for a cloud to be read, and again for its creates and deletes; then it goes on without it. */
+  readonly waitMs: number
+  /** How long a VM's activation key is good; never shorter than its cloud's boot time. */
+  readonly activationKeepMs: number
+  /** A plan that says the same as the last is written again only after so long. */
+  readonly planEveryMs: number
+}
+
+export const directorDefaults: DirectorPolicy = {
+  beatLostMs,
+  listStaleMs,
+  drainedMs: 60_000,
+  softWaitMs: 0,
+  settleMs: 30_000,
+  strangerMs: 60_000,
+  calls: 8,
+  waitMs: 10_000,
+  activationKeepMs,
+  planEveryMs: directorEveryMs,
+}
+
+/** Safety rules that only the simulation may switch off, to prove that it would notice. */
+export type DirectorRules = {
+  /** A record ends only when the cloud's own list no longer shows the VM. */
+  readonly confirmDelete: boolean
+}
+
+export type DirectorOptions = {
+  /** Its plan is kept as the note `plan:<name>`. */
+  readonly name: string
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly clouds: readonly DirectedCloud[]
+  /** Where the agents find the service: host:port. */
+  readonly endpoint: string
+  /** The user data of a VM. Throws a PilotageError where there can be none. */
+  readonly render: (config: AgentConfig, offering: Offering) => string
+  readonly policy: DirectorPolicy
+  readonly rules?: DirectorRules
+}

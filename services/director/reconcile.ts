@@ -1,0 +1,145 @@
+/**
+ * Reconcile: a cloud's list against our records, both ways. Decides what each of them must learn from the other.
+ *
+ * A machine without a live record is an orphan and goes. A record without a machine ends, but only on a list that was begun
+ * after all that could explain the difference, and that is plausible as a whole. Pure: what is remembered from earlier lists
+ * comes in and goes out. The records must have been read after the list, so that every listed machine of ours has one.
+ */
+
+import type { Offering } from '../../core/cloud.ts'
+import type { VmId } from '../../core/ids.ts'
+import type { CloudVm } from '../../core/ports/cloud.ts'
+import type { KeptVm } from '../../core/ports/store.ts'
+import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/vm.ts'
+import type { CloudMemory } from './memory.ts'
+import { findOrphans, type Orphan } from './orphans.ts'
+import type { DirectorPolicy } from './options.ts'
+
+export type Comparison = {
+  readonly cloud: string
+  readonly list: readonly CloudVm[]
+  readonly listBeganMs: number
+  /** Every live record of the installation. */
+  readonly live: ReadonlyMap<VmId, KeptVm>
+  /** The ended records of what is listed. */
+  readonly ended: ReadonlyMap<VmId, Vm>
+  readonly memory: Readonly<Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'orders' | 'asked' | 'gone'>>
+  readonly offerings: readonly Offering[]
+  readonly bootMs: number
+  readonly watchedSinceMs: number
+  readonly policy: DirectorPolicy
+  /** Whether a breaker forbids to ask for such a VM now. */
+  readonly isBarred: (vm: Vm) => boolean
+}
+
+export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'listed'> & {
+  /** Why the list is not believed; empty: it is. */
+  readonly doubt: string
+  readonly events: readonly VmEvent[]
+  /** Intended, never made as far as can be known: to be asked for once more. */
+  readonly again: readonly Vm[]
+  /** They vanished before they came up. */
+  readonly bootFailed: readonly Vm[]
+  readonly orphans: readonly Orphan[]
+  readonly strays: { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
+}
+
+/** A list that lacks more than half of so many machines is doubted, until it was repeated on the next two cycles. */
+const leastKnown = 4
+const doubtfulLists = 2
+
+type Verdict =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'again' }
+  | { readonly kind: 'absent'; readonly why: string }
+  /** It should be there: so many lists in a row did not show it. */
+  | { readonly kind: 'missing'; readonly lists: number }
+
+export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
+  const { cloud, live, memory } = comparison
+  const listed = matched(comparison)
+  const missing = new Map<VmId, number>()
+  const events: VmEvent[] = []
+  const absents: { readonly vm: Vm; readonly why: string }[] = []
+  const again: Vm[] = []
+  let [known, lacking] = [0, 0]
+  for (const { vm } of live.values()) {
+    if (vm.cloud !== cloud) continue
+    const settled = shouldBeListed(vm, comparison)
+    if (settled) known += 1
+    const found = listed.get(vm.id)
+    if (found) {
+      const event = seen(vm, found)
+      if (event) events.push(event)
+      continue
+    }
+    if (settled) lacking += 1
+    const said = absence(vm, comparison, settled, nowMs)
+    if (said.kind === 'again') again.push(vm)
+    if (said.kind === 'absent') absents.push({ vm, why: said.why })
+    if (said.kind === 'missing') {
+      missing.set(vm.id, said.lists)
+      if (said.lists >= 2) absents.push({ vm, why: 'no longer in the list of its cloud' })
+    }
+  }
+  const doubtful = known >= leastKnown && lacking * 2 > known
+  const implausible = doubtful ? memory.implausible + 1 : 0
+  const doubt = doubtful && implausible <= doubtfulLists ? `its list lacks ${lacking} of ${known} known VMs` : ''
+  const { orphans, strangers, strays } = findOrphans(comparison, listed)
+  const common = { listed, implausible, missing, strangers, strays, doubt }
+  if (doubt !== '') return { ...common, events, again: [], bootFailed: [], orphans: [] }
+  return {
+    ...common,
+    events: [...events, ...absents.map(({ vm, why }) => ({ kind: 'absent' as const, vmId: vm.id, why }))],
+    again,
+    bootFailed: absents.flatMap(({ vm }) => (isComing(vm.phase) && refOf(vm.phase) !== '' ? [vm] : [])),
+    orphans,
+  }
+}
+
+/** The machine of each live record: the one with its reference, or the first by name while the record knows none. */
+function matched({ cloud, list, live }: Comparison): ReadonlyMap<VmId, CloudVm> {
+  const listed = new Map<VmId, CloudVm>()
+  for (const found of list.toSorted((a, b) => (a.ref < b.ref ? -1 : 1))) {
+    const vm = live.get(found.vmId)?.vm
+    if (!vm || vm.cloud !== cloud || listed.has(vm.id)) continue
+    const ref = refOf(vm.phase)
+    if (ref === '' || ref === found.ref) listed.set(vm.id, found)
+  }
+  return listed
+}
+
+function seen({ id, phase }: Vm, { ref, power }: CloudVm): VmEvent | undefined {
+  const running = power === 'running'
+  const isNews = refOf(phase) === '' || (phase.state === 'Requested' && running)
+  return isNews ? { kind: 'seen', vmId: id, ref, running } : undefined
+}
+
+/** It is known to exist for so long that any list of its cloud must show it. */
+function shouldBeListed({ phase, changedMs, intendedMs }: Vm, { listBeganMs, policy }: Comparison): boolean {
+  if (phase.state === 'Stopping' || refOf(phase) === '') return false
+  return listBeganMs > changedMs && listBeganMs >= intendedMs + policy.settleMs
+}
+
+function absence(vm: Vm, comparison: Comparison, settled: boolean, nowMs: number): Verdict {
+  const { listBeganMs, memory, policy, bootMs, live, watchedSinceMs, isBarred } = comparison
+  const { id, phase, intendedMs } = vm
+  // A create call of an earlier process may have been under way when this one was started.
+  const askedMs = memory.asked.get(id) ?? (refOf(phase) === '' ? Math.max(intendedMs, watchedSinceMs) : intendedMs)
+  const neverMade = listBeganMs >= askedMs + policy.settleMs
+  switch (phase.state) {
+    case 'Intended':
+      if (!neverMade) return { kind: 'nothing' }
+      if (memory.orders.has(id) && nowMs < intendedMs + bootMs && !isBarred(vm)) return { kind: 'again' }
+      return { kind: 'absent', why: 'the cloud never showed it' }
+    case 'Stopping': {
+      const confirmed = neverMade && (phase.ref === '' || memory.gone.has(id))
+      return confirmed ? { kind: 'absent', why: phase.why } : { kind: 'nothing' }
+    }
+    default: {
+      // Who speaks lives, whatever a list says.
+      const spoke = isUp(phase) && (live.get(id)?.vm.beat?.atMs ?? 0) >= listBeganMs
+      return settled && !spoke ? { kind: 'missing', lists: (memory.missing.get(id) ?? 0) + 1 } : { kind: 'nothing' }
+    }
+  }
+}
