@@ -7,6 +7,7 @@
  */
 
 import { assert } from '../../core/assert.ts'
+import type { Offering } from '../../core/cloud.ts'
 import { type CloudView, type FleetPlan, type PlanLine, planFleet } from '../../core/fleet.ts'
 import type { VmId } from '../../core/ids.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
@@ -79,7 +80,7 @@ export function director(options: DirectorOptions): Director {
       log.warn({ cloud: directed.cloud.name, why: reading.why }, 'a cloud could not be read')
       return { reading }
     }
-    prune(memory, (id) => fleet.has(id))
+    prune(memory, fleet, reading.list)
     const comparison = {
       cloud: directed.cloud.name,
       list: reading.list,
@@ -138,6 +139,11 @@ export function director(options: DirectorOptions): Director {
     const hand: CloudHand = { options, directed, memory, breakers }
     const { name } = directed.cloud
     const work: (() => Promise<void>)[] = []
+    let isLate = false
+    // What was not begun when the step went on belongs to the next plan, which may want it elsewhere.
+    const make = async (offering: Offering, reason: string): Promise<void> => {
+      if (!isLate) await createVm(hand, offering, reason)
+    }
     for (const { vm } of fleet.values()) {
       const isEnding = vm.cloud === name && vm.phase.state === 'Stopping' && refOf(vm.phase) !== ''
       if (isEnding) work.push(() => destroyVm(hand, vm))
@@ -149,7 +155,7 @@ export function director(options: DirectorOptions): Director {
     }
     for (const line of lines) {
       if (line.kind !== 'create' || line.cloud !== name) continue
-      for (let count = 0; count < line.count; count += 1) work.push(() => createVm(hand, line.offering, line.reason))
+      for (let count = 0; count < line.count; count += 1) work.push(() => make(line.offering, line.reason))
     }
     if (work.length === 0) return
     const outcome = await inLane(memory, () => eachOf(work, policy.calls, (run) => run()), {
@@ -157,8 +163,8 @@ export function director(options: DirectorOptions): Director {
       waitMs: policy.waitMs,
       onLateError: (error) => log.error({ cloud: name, error }, 'late work on a cloud failed'),
     })
-    if (outcome.kind !== 'done')
-      log.warn({ cloud: name, kind: outcome.kind }, 'a cloud is slow: the step goes on without it')
+    isLate = outcome.kind !== 'done'
+    if (isLate) log.warn({ cloud: name, kind: outcome.kind }, 'a cloud is slow: the step goes on without it')
   }
 
   return {
