@@ -121,7 +121,7 @@ async function codeOf(call: Promise<unknown>): Promise<string | undefined> {
 const strayed = (body: string): string => `setsid sh -c '${body}' &`
 
 it('is building during its boot delay and running after it', async () => {
-  const { cloud, order } = set({ bootDelayMs: 300 })
+  const { cloud, order } = set({ bootDelayMs: 600 })
   const { vmId, ...rest } = order(['echo up', 'exec sleep 600'])
   await cloud.create({ vmId, ...rest })
   expect((await told(cloud, vmId))?.power).toBe('building')
