@@ -52,7 +52,7 @@ async function askFor({ options, directed, memory, breakers }: CloudHand, vm: Vm
   memory.orders.set(vm.id, order)
   try {
     const { ref } = await directed.cloud.create(order)
-    breakers.accepted(vm, clock.nowMs())
+    breakers.accepted(vm)
     memory.asked.set(vm.id, clock.nowMs())
     memory.orders.delete(vm.id)
     await record(options, [{ kind: 'accepted', vmId: vm.id, ref }])

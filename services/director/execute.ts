@@ -1,0 +1,67 @@
+/**
+ * Execute: what the plan and the comparison want, done: endings in the store first, then the calls to each cloud.
+ *
+ * Deletes of all VMs that are Stopping are asked for in every step, whatever the plan says. Clouds do not wait for each
+ * other, and the step does not wait for a slow cloud for ever.
+ */
+
+import type { Offering } from '../../core/cloud.ts'
+import type { PlanLine } from '../../core/fleet.ts'
+import { refOf, type VmEvent } from '../../core/vm.ts'
+import { type CloudHand, createAgain, createVm } from './create.ts'
+import { change, type Desk, type StepContext } from './desk.ts'
+import { destroyOrphan, destroyVm } from './destroy.ts'
+import { eachOf, inLane } from './lane.ts'
+import type { Reconciled } from './reconcile.ts'
+
+export async function endVms(context: StepContext, lines: readonly PlanLine[]): Promise<void> {
+  const { options, fleet, breakers } = context
+  const events: VmEvent[] = []
+  for (const line of lines) {
+    if (line.kind === 'create' || line.kind === 'hold') continue
+    events.push({ kind: line.kind, vmId: line.vmId, why: line.reason })
+    const vm = fleet.get(line.vmId)?.vm
+    if (vm && line.bootFailed) breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
+  }
+  await change(context, events)
+}
+
+/** All that is to be asked of one cloud. */
+export async function execute(
+  context: StepContext,
+  { directed, memory }: Desk,
+  lines: readonly PlanLine[],
+  reconciled?: Reconciled,
+): Promise<void> {
+  const { options, breakers, fleet } = context
+  const { clock, policy, log } = options
+  const { name } = directed.cloud
+  const hand: CloudHand = { options, directed, memory, breakers }
+  let isLate = false
+  // What was not begun when the step went on belongs to the next plan, which may want it elsewhere.
+  const make = async (offering: Offering, reason: string): Promise<void> => {
+    if (!isLate) await createVm(hand, offering, reason)
+  }
+  const work: (() => Promise<void>)[] = []
+  for (const { vm } of fleet.values()) {
+    const isEnding = vm.cloud === name && vm.phase.state === 'Stopping' && refOf(vm.phase) !== ''
+    if (isEnding) work.push(() => destroyVm(hand, vm))
+  }
+  for (const orphan of reconciled?.orphans ?? []) work.push(() => destroyOrphan(hand, orphan))
+  for (const { id } of reconciled?.again ?? []) {
+    const vm = fleet.get(id)?.vm
+    if (vm?.phase.state === 'Intended') work.push(() => createAgain(hand, vm))
+  }
+  for (const line of lines) {
+    if (line.kind !== 'create' || line.cloud !== name) continue
+    for (let count = 0; count < line.count; count += 1) work.push(() => make(line.offering, line.reason))
+  }
+  if (work.length === 0) return
+  const outcome = await inLane(memory, () => eachOf(work, policy.calls, (run) => run()), {
+    clock,
+    waitMs: policy.waitMs,
+    onLateError: (error) => log.error({ cloud: name, error }, 'late work on a cloud failed'),
+  })
+  isLate = outcome.kind !== 'done'
+  if (isLate) log.warn({ cloud: name, kind: outcome.kind }, 'a cloud is slow: the step goes on without it')
+}
