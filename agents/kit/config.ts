@@ -1,0 +1,88 @@
+/**
+ * The context file that contextualization wrote for this VM, checked whole: an agent that starts knows what it was told.
+ *
+ * Every wrong field is named with its path. The activation key is in it, so a value is never shown.
+ */
+
+import { readFileSync } from 'node:fs'
+import { agentPaths, type AgentConfig } from '../../core/context.ts'
+import { PilotageError, type Violation } from '../../core/errors.ts'
+import { isVmId } from '../../core/ids.ts'
+
+/** Where the agents of one VM find each other. `root` is empty on a real machine. */
+export type AgentPaths = { readonly [name in keyof typeof agentPaths]: string } & { readonly nonce: string }
+
+export function pathsUnder(root: string): AgentPaths {
+  return {
+    config: root + agentPaths.config,
+    credential: root + agentPaths.credential,
+    nonce: `${root}${agentPaths.credential}.nonce`,
+    pilotStatus: root + agentPaths.pilotStatus,
+    work: root + agentPaths.work,
+  }
+}
+
+/** A rendered context is a few kilobytes, most of it a certificate. */
+const configBytes = 256 * 1024
+
+export function readConfig(path: string): AgentConfig {
+  const text = readFileSync(path, 'utf8')
+  if (text.length > configBytes) throw new PilotageError('too-large', `the context of ${path} is over 256 KiB`)
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch {
+    // The parser's own message may quote the file, and the file holds a secret.
+    throw new PilotageError('invalid-argument', `the context of ${path} is not JSON`)
+  }
+  return checkConfig(raw)
+}
+
+export function checkConfig(raw: unknown): AgentConfig {
+  const violations: Violation[] = []
+  const at = (path: string): unknown =>
+    path.split('.').reduce<unknown>((value, name) => (isRecord(value) ? value[name] : undefined), raw)
+  const check = (path: string, holds: (value: unknown) => boolean, accepted: string): void => {
+    if (!holds(at(path))) violations.push({ path, value: typeof at(path), rule: 'context', accepted })
+  }
+  check('vmId', (value) => typeof value === 'string' && isVmId(value), 'a VM id')
+  check('endpoint', (value) => isText(value) && /:\d+$/.test(value), 'host:port')
+  check('activationKey', isText, 'a text')
+  for (const name of ['cloud', 'site', 'platform']) check(name, (value) => typeof value === 'string', 'a text')
+  for (const name of ['cores', 'memoryBytes', 'diskBytes']) check(`size.${name}`, isPositive, 'a positive number')
+  check('sizeFrom', (value) => value === 'machine' || value === 'context', 'machine or context')
+  for (const name of ['idleMs', 'leastLifeMs', 'endByMs', 'deadManMs', 'leastDiskFreeBytes']) {
+    check(`policy.${name}`, isCount, 'a number from 0')
+  }
+  check('powerOff', (value) => Array.isArray(value) && value.every((part) => typeof part === 'string'), 'a list of texts')
+  check('caPem', (value) => value === undefined || isText(value), 'a certificate, or nothing')
+  const endpoint = at('endpoint')
+  if (isText(endpoint) && at('caPem') === undefined && !isLoopback(endpoint)) {
+    violations.push({ path: 'caPem', value: 'undefined', rule: 'plain', accepted: 'a certificate, unless on loopback' })
+  }
+  if (violations.length > 0) {
+    const told = violations.map(({ path, accepted }) => `${path}: wanted ${accepted}`).join('; ')
+    throw new PilotageError('invalid-argument', `the context is wrong: ${told}`, { violations })
+  }
+  return raw as AgentConfig
+}
+
+function isLoopback(endpoint: string): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(endpoint)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function isPositive(value: unknown): boolean {
+  return isCount(value) && value !== 0
+}

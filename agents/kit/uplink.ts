@@ -1,0 +1,142 @@
+/**
+ * The way to the centre: one gRPC channel with the VM's credential, and the four calls of VmService.
+ *
+ * The only file of the agents that knows gRPC. A channel is cheap and has no memory: whoever lost one opens another, at a
+ * time of their own choosing. What stays true: every unary call has a deadline; a stream whose peer is gone is noticed by
+ * keepalive within 15 s; every failure is a PilotageError without a secret in it.
+ */
+
+import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import type { Clock } from '../../core/clock.ts'
+import { type ErrorCode, PilotageError } from '../../core/errors.ts'
+import type { AttemptRef } from '../../core/ids.ts'
+import { outputChunkBytes } from '../../core/limits.ts'
+import {
+  type ActivateRequest,
+  type ActivateResponse,
+  type BeatRequest,
+  type BeatResponse,
+  type PilotMessage,
+  type ServiceMessage,
+  VmServiceClient,
+} from '../../proto/gen/pilotage/v1/vm.ts'
+
+export const agentVersion = '0.1.0'
+
+export type UplinkOptions = {
+  readonly clock: Clock
+  readonly endpoint: string
+  /** Absent: plain, on loopback. */
+  readonly caPem?: string
+  /** Absent for the one call that gets it. */
+  readonly credential?: string
+}
+
+export type SessionHandlers = {
+  onMessage(message: ServiceMessage): void
+  /** Once, however it ended. */
+  onEnd(error: PilotageError): void
+}
+
+export type Session = { send(message: PilotMessage): void; close(): void }
+
+export type Uplink = {
+  activate(request: ActivateRequest): Promise<ActivateResponse>
+  beat(request: BeatRequest): Promise<BeatResponse>
+  /** Resolves when the service keeps all of it. Repeating it replaces it. */
+  putOutput(attempt: AttemptRef, name: 'stdout' | 'stderr', data: Uint8Array): Promise<void>
+  session(handlers: SessionHandlers): Session
+  close(): void
+}
+
+const callMs = 10_000
+const outputMs = 60_000
+
+const channelOptions = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+  // A new channel must not inherit an old one's back-off: we have our own.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  // 256 assignments of 64 KiB each are the most that one message may bring.
+  'grpc.max_receive_message_length': 32 * 1024 * 1024,
+  'grpc.max_send_message_length': 32 * 1024 * 1024,
+} as const
+
+export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions): Uplink {
+  const secured =
+    caPem === undefined ? ChannelCredentials.createInsecure() : ChannelCredentials.createSsl(Buffer.from(caPem))
+  const client = new VmServiceClient(endpoint, secured, channelOptions)
+  const metadata = new Metadata()
+  if (credential !== undefined) metadata.set('authorization', `Bearer ${credential}`)
+  const within = (ms: number): { deadline: number } => ({ deadline: clock.nowMs() + ms })
+
+  return {
+    activate: (request) => answered('activating', (done) => client.activate(request, metadata, within(callMs), done)),
+    beat: (request) => answered('beating', (done) => client.beat(request, metadata, within(callMs), done)),
+    async putOutput(attempt, name, data) {
+      await answered('keeping output', (done) => {
+        const stream = client.putOutput(metadata, within(outputMs), done)
+        // The answer tells the failure; without a listener the stream's own error would end the process.
+        stream.on('error', () => undefined)
+        for (let at = 0; at < Math.max(1, data.length); at += outputChunkBytes) {
+          const first = at === 0
+          const chunk = data.subarray(at, at + outputChunkBytes)
+          stream.write({ attempt: first ? attempt : undefined, name: first ? name : '', data: Buffer.from(chunk) })
+        }
+        stream.end()
+      })
+    },
+    session(handlers) {
+      const stream = client.session(metadata)
+      let over = false
+      const end = (error: PilotageError): void => {
+        if (over) return
+        over = true
+        stream.cancel()
+        handlers.onEnd(error)
+      }
+      stream.on('data', (message: ServiceMessage) => {
+        if (!over) handlers.onMessage(message)
+      })
+      stream.on('error', (error: ServiceError) => end(asUplinkError(error, 'in session')))
+      stream.on('end', () => end(new PilotageError('unavailable', 'in session: the service ended the stream')))
+      return {
+        send(message) {
+          if (!over) stream.write(message)
+        },
+        close: () => end(new PilotageError('cancelled', 'in session: closed by us')),
+      }
+    },
+    close: () => client.close(),
+  }
+}
+
+function answered<Answer>(
+  doing: string,
+  call: (done: (error: ServiceError | null, answer: Answer) => void) => void,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    call((error, answer) => (error ? reject(asUplinkError(error, doing)) : resolve(answer)))
+  })
+}
+
+const codes: ReadonlyMap<status, ErrorCode> = new Map([
+  [status.INVALID_ARGUMENT, 'invalid-argument'],
+  [status.NOT_FOUND, 'not-found'],
+  [status.ALREADY_EXISTS, 'conflict'],
+  [status.ABORTED, 'conflict'],
+  [status.FAILED_PRECONDITION, 'conflict'],
+  [status.UNAUTHENTICATED, 'unauthenticated'],
+  [status.PERMISSION_DENIED, 'forbidden'],
+  [status.RESOURCE_EXHAUSTED, 'overloaded'],
+  [status.INTERNAL, 'internal'],
+  [status.CANCELLED, 'cancelled'],
+])
+
+function asUplinkError(error: ServiceError, doing: string): PilotageError {
+  const code = codes.get(error.code) ?? 'unavailable'
+  return new PilotageError(code, `${doing}: ${error.details || error.message}`, { cause: error })
+}

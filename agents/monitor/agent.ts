@@ -1,0 +1,137 @@
+/**
+ * The monitor at work: looks at the VM twice a second, beats, and says when the VM must be switched off.
+ *
+ * Decides nothing that policy.ts decides. What stays true: one beat at a time; an answer that is lost changes nothing here,
+ * and the next beat gets it again.
+ */
+
+import { type Clock, sleep } from '../../core/clock.ts'
+import type { AgentConfig } from '../../core/context.ts'
+import { asPilotageError } from '../../core/errors.ts'
+import { beatEveryMs } from '../../core/limits.ts'
+import type { Random } from '../../core/random.ts'
+import { backoff } from '../kit/backoff.ts'
+import type { AgentPaths } from '../kit/config.ts'
+import type { Say } from '../kit/console.ts'
+import { agentVersion, type Uplink } from '../kit/uplink.ts'
+import { readMachine, readPilot } from './machine.ts'
+import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order } from './policy.ts'
+
+export type WatchOptions = {
+  readonly config: AgentConfig
+  readonly paths: AgentPaths
+  readonly clock: Clock
+  readonly random: Random
+  readonly say: Say
+  /** Opens a channel with the VM's credential. */
+  readonly open: () => Uplink
+}
+
+const lookEveryMs = 500
+const firstRetryMs = 500
+const mostRetryMs = 5000
+
+/** Resolves with the reason why the VM must be switched off now. */
+export async function watchOver({ config, paths, clock, random, say, open }: WatchOptions): Promise<string> {
+  const fromMs = clock.monotonicMs()
+  const delays = backoff(random, firstRetryMs, mostRetryMs)
+  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, beatEveryMs, heardMs: fromMs }
+  let told = ''
+  let uplink = open()
+  for (;;) {
+    const view = viewOf(known, paths, fromMs, clock)
+    const next = decide(view, config.policy, clock.nowMs())
+    if (next.kind === 'power-off') {
+      uplink.close()
+      return next.reason
+    }
+    if (next.kind === 'beat') {
+      const beatMs = clock.monotonicMs()
+      try {
+        const answer = await beat(uplink, view, next, paths, clock)
+        delays.reset()
+        known = { ...known, ...answer, heardMs: clock.monotonicMs() }
+        known = {
+          ...known,
+          lastBeat: { atMs: beatMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
+        }
+      } catch (thrown) {
+        const { message } = asPilotageError(thrown, 'beating')
+        // Asked for all the same, as far as the end of life is concerned: it must not wait for an answer for ever.
+        const retryMs = delays.next()
+        known = {
+          ...known,
+          lastBeat: { atMs: beatMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },
+        }
+        if (told !== message) say(`out of contact: ${message}`)
+        told = message
+        // A channel of its own back-off would come back later than we do.
+        uplink.close()
+        uplink = open()
+      }
+      const tell = wordsOf(known, next)
+      if (known.lastBeat?.answered && told !== tell) {
+        say(tell)
+        told = tell
+      }
+    }
+    await sleep(clock, lookEveryMs)
+  }
+}
+
+type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'> & {
+  readonly heardMs: number
+  readonly lastBeat?: Omit<NonNullable<MonitorView['lastBeat']>, 'agoMs'> & { readonly atMs: number }
+}
+
+function viewOf({ heardMs, lastBeat, ...answer }: Known, paths: AgentPaths, fromMs: number, clock: Clock): MonitorView {
+  const atMs = clock.monotonicMs()
+  return {
+    ...answer,
+    upMs: atMs - fromMs,
+    pilot: readPilot(paths.pilotStatus, clock.nowMs()),
+    diskFreeBytes: readMachine(paths.work).diskFreeBytes,
+    silentMs: atMs - heardMs,
+    lastBeat: lastBeat && { ...lastBeat, agoMs: atMs - lastBeat.atMs },
+  }
+}
+
+async function beat(
+  uplink: Uplink,
+  view: MonitorView,
+  { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>,
+  paths: AgentPaths,
+  clock: Clock,
+): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'>> {
+  const { pilot, upMs } = view
+  const sentMs = clock.monotonicMs()
+  const answer = await uplink.beat({
+    monitorVersion: agentVersion,
+    ...readMachine(paths.work),
+    pilotState: isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
+    payloads: pilot?.payloads ?? 0,
+    idleMs: Math.round(pilot?.idleMs ?? 0),
+    upMs: Math.round(upMs),
+    clockMs: clock.nowMs(),
+    unhealthy,
+    wish: wish === '' ? '' : 'stop',
+    wishReason: wish,
+  })
+  // The service's time was true about half a round trip ago.
+  const halfMs = (clock.monotonicMs() - sentMs) / 2
+  const skewMs = answer.serviceTimeMs === 0 ? 0 : clock.nowMs() - (answer.serviceTimeMs + halfMs)
+  const every = answer.beatEveryMs > 0 ? answer.beatEveryMs : beatEveryMs
+  return { order: orderOf(answer.order), orderReason: answer.reason, skewMs, beatEveryMs: every }
+}
+
+/** A word that we do not know is not a reason to stop. */
+function orderOf(text: string): Order {
+  return text === 'stop' || text === 'drain' ? text : 'go-on'
+}
+
+function wordsOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): string {
+  const reason = orderReason === '' ? '' : ` (${orderReason})`
+  return [`told to ${order}${reason}`, wish && `asked to stop: ${wish}`, unhealthy && `unhealthy: ${unhealthy}`]
+    .filter((text) => text !== '')
+    .join('; ')
+}

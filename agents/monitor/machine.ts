@@ -1,0 +1,47 @@
+/** How the VM is: what a heartbeat tells of load, memory and disk, and what the pilot wrote about itself. */
+
+import { statfsSync } from 'node:fs'
+import { freemem, loadavg, totalmem } from 'node:os'
+import type { PilotStatus } from '../../core/context.ts'
+import { readIfThere } from '../kit/files.ts'
+import type { PilotView } from './policy.ts'
+
+export type MachineView = {
+  readonly load1: number
+  readonly memoryUsedBytes: number
+  readonly memoryTotalBytes: number
+  readonly diskFreeBytes: number
+}
+
+export function readMachine(workDir: string): MachineView {
+  const disk = statfsSync(workDir)
+  const memoryTotalBytes = totalmem()
+  const memoryUsedBytes = memoryTotalBytes - freemem()
+  return { load1: loadavg()[0] ?? 0, memoryUsedBytes, memoryTotalBytes, diskFreeBytes: disk.bavail * disk.bsize }
+}
+
+/** Absent where the pilot has not written yet. A text that is not a status counts as that. */
+export function readPilot(path: string, nowMs: number): PilotView | undefined {
+  const text = readIfThere(path)
+  if (text === undefined) return undefined
+  let status: Partial<PilotStatus>
+  try {
+    status = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const { pid, atMs, state, payloads, idleSinceMs } = status
+  if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
+  // Counted from when it was written: how old it is says whether the pilot still lives, not how idle it is.
+  const idleMs = Math.max(0, nowMs - idleSinceMs)
+  return { state, payloads: payloads ?? 0, idleMs, statusAgeMs: Math.max(0, nowMs - atMs), alive: isAlive(pid) }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * What the monitor does now: wait, beat (perhaps asking to stop), or switch the VM off.
+ *
+ * Pure. A wish is asked of the service, which alone knows whether the VM holds a lease; the VM is switched off only when the
+ * answer says so, when nothing was heard for the dead man's time, or when the VM's life is over and it has asked once.
+ * Durations come measured by a clock that never jumps; only the end of life is compared with the wall clock.
+ *
+ *   what is true                                  what is done
+ *   the last answer was `stop`                    power off
+ *   nothing heard for deadManMs                   power off
+ *   end of life passed, and asked                 power off
+ *   end of life passed                            beat now, wish stop; then with every beat
+ *   drained (ordered or by the pilot), no payload beat now, wish stop; then with every beat
+ *   idle for idleMs, older than leastLifeMs       beat now, wish stop; then with every beat
+ *   another health than the last beat told        beat now
+ *   the last beat is beatEveryMs ago              beat
+ *   a failed beat is retryMs ago                  beat
+ */
+
+import type { PilotStatus } from '../../core/context.ts'
+import { pilotStatusEveryMs } from '../../core/context.ts'
+import type { AgentConfig } from '../../core/context.ts'
+import { clockSkewMs } from '../../core/limits.ts'
+import { durationText } from '../../core/requirements.ts'
+
+export type MonitorPolicy = AgentConfig['policy']
+
+export type Order = 'go-on' | 'drain' | 'stop'
+
+export type PilotView = {
+  readonly state: PilotStatus['state']
+  readonly payloads: number
+  readonly idleMs: number
+  readonly statusAgeMs: number
+  /** Its process is there. */
+  readonly alive: boolean
+}
+
+export type MonitorView = {
+  /** Since the VM came up, as far as this monitor knows. */
+  readonly upMs: number
+  /** Absent: it has not yet said a word. */
+  readonly pilot?: PilotView
+  readonly diskFreeBytes: number
+  /** Our clock less the service's, as of the last answer. */
+  readonly skewMs: number
+  /** Since the service answered; since the start where it never did. */
+  readonly silentMs: number
+  /** The last answer. */
+  readonly order: Order
+  readonly orderReason: string
+  readonly beatEveryMs: number
+  /** The last beat that was tried; absent before the first. */
+  readonly lastBeat?: {
+    readonly agoMs: number
+    readonly answered: boolean
+    /** When a failed one may be repeated, counted from it. */
+    readonly retryMs: number
+    readonly wish: string
+    readonly unhealthy: string
+  }
+}
+
+export type MonitorStep =
+  | { readonly kind: 'wait' }
+  /** `wish`: why the VM should stop; empty: no wish. */
+  | { readonly kind: 'beat'; readonly wish: string; readonly unhealthy: string }
+  | { readonly kind: 'power-off'; readonly reason: string }
+
+/** A pilot that has not said a word in this time will not: Node starts in a second, a starved machine in ten. */
+const pilotStartMs = 60_000
+
+export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number): MonitorStep {
+  const { lastBeat } = view
+  if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'told to stop' }
+  if (view.silentMs >= policy.deadManMs) {
+    return { kind: 'power-off', reason: `nothing heard of the service for ${durationText(policy.deadManMs)}` }
+  }
+  const wish = wishOf(view, policy, nowMs)
+  const unhealthy = unhealthyOf(view, policy)
+  if (nowMs >= policy.endByMs && lastBeat?.wish === endOfLife) return { kind: 'power-off', reason: endOfLife }
+  return isDue(view, wish, unhealthy) ? { kind: 'beat', wish, unhealthy } : { kind: 'wait' }
+}
+
+export const endOfLife = 'its life is over'
+
+/** All that is wrong, by name; empty: well. */
+export function unhealthyOf(view: MonitorView, policy: MonitorPolicy): string {
+  return [
+    view.diskFreeBytes < policy.leastDiskFreeBytes ? 'disk-full' : '',
+    Math.abs(view.skewMs) > clockSkewMs ? 'clock-off' : '',
+    isPilotGone(view) ? 'pilot-gone' : '',
+  ]
+    .filter((name) => name !== '')
+    .join(',')
+}
+
+export function isPilotGone({ pilot, upMs }: MonitorView): boolean {
+  if (!pilot) return upMs >= pilotStartMs
+  return !pilot.alive || pilot.statusAgeMs > 3 * pilotStatusEveryMs
+}
+
+function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {
+  const { pilot, upMs, order } = view
+  if (nowMs >= policy.endByMs) return endOfLife
+  // What a pilot that is gone has said of its payloads means nothing; the service is told and decides.
+  if (!pilot || isPilotGone(view) || pilot.payloads > 0) return ''
+  if (order === 'drain' || pilot.state === 'draining') return 'drained'
+  if (pilot.idleMs < policy.idleMs || upMs < policy.leastLifeMs) return ''
+  // The policy's time and not the time so far: a reason that changes with every look would be a new wish each time.
+  return `idle for ${durationText(policy.idleMs)}`
+}
+
+function isDue({ lastBeat, beatEveryMs }: MonitorView, wish: string, unhealthy: string): boolean {
+  if (!lastBeat) return true
+  if (lastBeat.agoMs >= beatEveryMs) return true
+  if (!lastBeat.answered) return lastBeat.agoMs >= lastBeat.retryMs
+  return lastBeat.unhealthy !== unhealthy || (wish !== '' && lastBeat.wish !== wish)
+}

@@ -1,0 +1,265 @@
+/**
+ * The pilot at work: it feeds what happens to the pure machine of pilot.ts and does what that says.
+ *
+ * Owns the stream, the payloads and the journal; decides nothing that pilot.ts decides. What stays true: events are taken
+ * one at a time in the order in which they came; everything of a moment goes up in one message, and ends only after the
+ * journal has them on disk.
+ */
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { never } from '../../core/assert.ts'
+import { type Clock, type Timer, until } from '../../core/clock.ts'
+import { type AgentConfig, type PilotStatus, pilotStatusEveryMs } from '../../core/context.ts'
+import type { AttemptRef } from '../../core/ids.ts'
+import { jobsPerOffer, leaseMarginMs } from '../../core/limits.ts'
+import type { Random } from '../../core/random.ts'
+import type { AgentPaths } from '../kit/config.ts'
+import type { Say } from '../kit/console.ts'
+import { writeWhole } from '../kit/files.ts'
+import { type Cgroups, fenceIn } from './cgroup.ts'
+import { removeDirectory } from './directory.ts'
+import { keyOf, type Task } from './held.ts'
+import { type Journal, openJournal } from './journal.ts'
+import { endLeftovers, recover, removeStrays } from './leftovers.ts'
+import { keepOutputs } from './output.ts'
+import { type Payload, startPayload } from './payload.ts'
+import { type PilotEffect, type PilotEvent, type PilotStart, type PilotState, startPilot, statusOf, step } from './pilot.ts'
+import type { Size } from './size.ts'
+import { type Contact, keepContact } from './contact.ts'
+import { startWatch, type Watch } from './watch.ts'
+import { eventsOf, messageOf } from './wire.ts'
+
+export type AgentOptions = {
+  readonly config: AgentConfig
+  readonly paths: AgentPaths
+  readonly size: Size
+  readonly cgroups: Cgroups
+  readonly clock: Clock
+  readonly random: Random
+  readonly pid: number
+  readonly say: Say
+  /** A bug or a dead disk: the pilot cannot keep its promises any more. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/** Leases and renewals are counted in tens of seconds; the tests' shortest in single ones. */
+const tickMs = 250
+/** Changes of what the monitor reads are written this soon. */
+const statusSoonMs = 100
+
+/** Resolves when what a former life has left is dealt with and the first try to get in contact is on its way. */
+export async function startAgent(options: AgentOptions): Promise<PilotAgent> {
+  const { paths, size, clock, pid, say } = options
+  const workDir = join(paths.work, 'work')
+  mkdirSync(workDir, { recursive: true, mode: 0o700 })
+  const journal = await openJournal(join(paths.work, 'pilot.journal'))
+  const watch = startWatch(clock, pid)
+  const { left, brokenLines } = journal.replayed
+  const swept = await endLeftovers(left, workDir, clock, watch)
+  await removeStrays(workDir, left)
+  const counts = `${left.length} attempts, ${swept.ended} processes ended, ${swept.left} would not end`
+  if (left.length > 0 || brokenLines > 0) say(`found of a former life: ${counts}, ${brokenLines} broken lines`)
+  const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
+  return new PilotAgent(options, start, workDir, journal, watch)
+}
+
+export class PilotAgent {
+  readonly #options: AgentOptions
+  readonly #workDir: string
+  readonly #journal: Journal
+  readonly #watch: Watch
+  readonly #contact: Contact
+  readonly #payloads = new Map<string, Payload>()
+  readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
+  readonly #closing = new AbortController()
+  readonly #waiting: PilotEvent[] = []
+  #state: PilotState
+  #working = false
+  #recordedReportId = 0
+  #durableReportId = 0
+  #toldStatus = ''
+
+  constructor(options: AgentOptions, start: PilotStart, workDir: string, journal: Journal, watch: Watch) {
+    this.#options = options
+    this.#workDir = workDir
+    this.#journal = journal
+    this.#watch = watch
+    const { config, paths, clock, random, say } = options
+    const first = startPilot(start, clock.monotonicMs())
+    this.#state = first.state
+    this.#contact = keepContact({
+      config,
+      paths,
+      clock,
+      random,
+      say,
+      onUp: () => this.#take({ kind: 'linked' }),
+      onMessage: (message) => this.#take(...eventsOf(message)),
+      onDown: () => this.#take({ kind: 'unlinked' }),
+    })
+    for (const effect of first.effects) this.#act(effect)
+    this.#tellStatus()
+    this.#tick()
+  }
+
+  /** Takes nothing more, stops all payloads, and waits until their ends are acknowledged or `withinMs` have passed. */
+  async close(why: string, withinMs: number): Promise<void> {
+    this.#take({ kind: 'close', why })
+    await until(this.#options.clock, () => this.#state.held.size === 0, { withinMs })
+    this.#closing.abort()
+    for (const timer of this.#timers.values()) timer.cancel()
+    this.#contact.close()
+    await this.#journal.close()
+  }
+
+  #take(...events: readonly PilotEvent[]): void {
+    if (this.#closing.signal.aborted) return
+    this.#waiting.push(...events)
+    // An effect may bring the next event at once: it waits its turn.
+    if (this.#working) return
+    this.#working = true
+    try {
+      for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
+        const { state, effects } = step(this.#state, event, this.#options.clock.monotonicMs())
+        this.#state = state
+        for (const effect of effects) this.#act(effect)
+        if (event.kind !== 'flush') this.#flushSoon()
+      }
+      this.#tellStatusSoon()
+    } catch (error) {
+      this.#options.onFatal(error)
+    } finally {
+      this.#working = false
+    }
+  }
+
+  #act(effect: PilotEffect): void {
+    switch (effect.kind) {
+      case 'start':
+        this.#start(effect.task)
+        break
+      case 'stop':
+        this.#payloads.get(keyOf(effect))?.stop(effect.why, effect.graceMs)
+        break
+      case 'record': {
+        const { reportId, result } = effect
+        this.#recordedReportId = Math.max(this.#recordedReportId, reportId)
+        this.#journal.append({ ...refOf(effect), kind: 'ended', reportId, result })
+        break
+      }
+      case 'keep':
+        this.#keep(refOf(effect)).catch(this.#options.onFatal)
+        break
+      case 'forget':
+        this.#journal.append({ ...refOf(effect), kind: 'forgotten' })
+        this.#payloads.delete(keyOf(effect))
+        removeDirectory(this.#dirOf(effect)).catch((error) => {
+          this.#options.say(`cannot remove the directory of ${keyOf(effect)}: ${error}`)
+        })
+        break
+      case 'send':
+        this.#contact.send(messageOf(effect.message, this.#options.size, this.#remainingMs()))
+        break
+      default:
+        never(effect)
+    }
+  }
+
+  #start(task: Task): void {
+    const { clock, cgroups, onFatal } = this.#options
+    const ref = refOf(task)
+    const { memoryBytes, diskBytes } = task.spec.requirements
+    // Written before the process exists: a pilot that dies in between tells of it in its next life.
+    this.#journal.append({ ...ref, kind: 'taken', size: { cores: task.cores, memoryBytes, diskBytes } })
+    const fence = fenceIn(cgroups, keyOf(ref), memoryBytes)
+    const payload = startPayload({ task, dir: this.#dirOf(ref), clock, watch: this.#watch, fence })
+    this.#payloads.set(keyOf(ref), payload)
+    const { mark, startedMs } = payload
+    if (mark) {
+      this.#journal.append({ ...ref, kind: 'started', mark, startedMs })
+      this.#take({ ...ref, kind: 'started', startedMs })
+    }
+    payload.done.then((result) => this.#take({ ...ref, kind: 'ended', result }), onFatal)
+  }
+
+  async #keep(ref: AttemptRef): Promise<void> {
+    const { clock, random, say } = this.#options
+    const uplink = () => this.#contact.uplink()
+    await keepOutputs({ dir: this.#dirOf(ref), ref, uplink, clock, random, say, signal: this.#closing.signal })
+    this.#take({ ...ref, kind: 'kept' })
+  }
+
+  #flushSoon(): void {
+    if (this.#timers.has('flush')) return
+    const timer = this.#options.clock.after(0, () => {
+      this.#flush().catch(this.#options.onFatal)
+    })
+    this.#timers.set('flush', timer)
+  }
+
+  async #flush(): Promise<void> {
+    const upTo = this.#recordedReportId
+    await this.#journal.sync()
+    this.#durableReportId = Math.max(this.#durableReportId, upTo)
+    this.#timers.delete('flush')
+    this.#take({ kind: 'flush', durableReportId: this.#durableReportId })
+    if (this.#recordedReportId > this.#durableReportId) this.#flushSoon()
+  }
+
+  #tick(): void {
+    this.#take({ kind: 'tick' })
+    this.#timers.set(
+      'tick',
+      this.#options.clock.after(tickMs, () => this.#tick()),
+    )
+  }
+
+  #tellStatusSoon(): void {
+    if (this.#toldStatus === this.#statusText() || this.#toldStatus === '') return
+    // Marked as told when it is written; until then further changes ride on the same timer.
+    this.#toldStatus = ''
+    this.#timers.get('status')?.cancel()
+    this.#timers.set(
+      'status',
+      this.#options.clock.after(statusSoonMs, () => this.#tellStatus()),
+    )
+  }
+
+  #tellStatus(): void {
+    const { clock, paths, pid, say } = this.#options
+    const { state, payloads, idleSinceMs } = statusOf(this.#state)
+    const atMs = clock.nowMs()
+    const idleMs = clock.monotonicMs() - idleSinceMs
+    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs) }
+    this.#toldStatus = this.#statusText()
+    try {
+      writeWhole(paths.pilotStatus, JSON.stringify(status))
+    } catch (error) {
+      say(`cannot tell the monitor: ${error}`)
+    }
+    this.#timers.set(
+      'status',
+      clock.after(pilotStatusEveryMs, () => this.#tellStatus()),
+    )
+  }
+
+  #statusText(): string {
+    const { state, payloads } = statusOf(this.#state)
+    return `${state} ${payloads}`
+  }
+
+  #remainingMs(): number {
+    const { config, clock } = this.#options
+    // 0 would mean that nothing ends it.
+    return Math.max(1, Math.round(config.policy.endByMs - clock.nowMs()))
+  }
+
+  #dirOf(ref: AttemptRef): string {
+    return join(this.#workDir, keyOf(ref))
+  }
+}
+
+function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
+  return { jobId, attempt }
+}

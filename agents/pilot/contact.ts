@@ -1,0 +1,110 @@
+/**
+ * Keeps the pilot in contact: one stream at a time, opened again whenever it ends, with a credential read afresh each time.
+ *
+ * Decides only when to try. A stream that does not bring a Welcome in time counts as lost. A service that comes back after a
+ * short absence sees its pilots within about two seconds, one that was long away within five.
+ */
+
+import { type Clock, sleep, type Timer } from '../../core/clock.ts'
+import type { AgentConfig } from '../../core/context.ts'
+import { asPilotageError, PilotageError } from '../../core/errors.ts'
+import type { Random } from '../../core/random.ts'
+import type { PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
+import { backoff } from '../kit/backoff.ts'
+import type { AgentPaths } from '../kit/config.ts'
+import type { Say } from '../kit/console.ts'
+import { readIfThere } from '../kit/files.ts'
+import { openUplink, type Session, type Uplink } from '../kit/uplink.ts'
+
+export type ContactOptions = {
+  readonly config: AgentConfig
+  readonly paths: AgentPaths
+  readonly clock: Clock
+  readonly random: Random
+  readonly say: Say
+  /** A stream is open; nothing has come yet. */
+  onUp(): void
+  onMessage(message: ServiceMessage): void
+  onDown(): void
+}
+
+export type Contact = {
+  /** On the open stream; without one the message is let go, since all that matters is said again. */
+  send(message: PilotMessage): void
+  /** For other calls; absent while there is no contact. */
+  uplink(): Uplink | undefined
+  close(): void
+}
+
+const welcomeMs = 10_000
+const firstRetryMs = 200
+const mostRetryMs = 5000
+
+export function keepContact(options: ContactOptions): Contact {
+  const { config, paths, clock, random, say } = options
+  const closing = new AbortController()
+  const delays = backoff(random, firstRetryMs, mostRetryMs)
+  let uplink: Uplink | undefined
+  let session: Session | undefined
+  let welcomed = false
+  let lastSaid = ''
+
+  /** One stream from its opening to its end; says why it ended. */
+  function once(credential: string): Promise<PilotageError> {
+    return new Promise((resolve) => {
+      const opened = openUplink({ clock, endpoint: config.endpoint, caPem: config.caPem, credential })
+      let patience: Timer | undefined
+      session = opened.session({
+        onMessage(message) {
+          if (!welcomed) {
+            welcomed = true
+            uplink = opened
+            delays.reset()
+            lastSaid = ''
+            say('in contact')
+            patience?.cancel()
+          }
+          options.onMessage(message)
+        },
+        onEnd(error) {
+          patience?.cancel()
+          session = undefined
+          uplink = undefined
+          welcomed = false
+          opened.close()
+          options.onDown()
+          resolve(error)
+        },
+      })
+      const opening = session
+      patience = clock.after(welcomeMs, () => opening.close())
+      options.onUp()
+    })
+  }
+
+  async function run(): Promise<void> {
+    while (!closing.signal.aborted) {
+      const credential = readIfThere(paths.credential)?.trim() ?? ''
+      const error =
+        credential === '' ? new PilotageError('unauthenticated', 'there is no credential') : await once(credential)
+      if (closing.signal.aborted) return
+      // An outage is one line, not one a try.
+      if (error.message !== lastSaid) say(`out of contact: ${error.message}`)
+      lastSaid = error.message
+      await sleep(clock, delays.next(), closing.signal)
+    }
+  }
+
+  // Not before our caller has what we return: the first thing that happens is that it sends.
+  clock.after(0, () => {
+    run().catch((error) => say(asPilotageError(error, 'keeping contact').message))
+  })
+  return {
+    send: (message) => session?.send(message),
+    uplink: () => uplink,
+    close() {
+      closing.abort()
+      session?.close()
+    },
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * What a payload is told by its environment: its job's own variables over a small clean base, and never the agent's.
+ *
+ * The PILOTAGE_ names are ours and win over the job's, because the pilot finds a payload's lost children by PILOTAGE_DIR.
+ */
+
+import { join } from 'node:path'
+import type { Task } from './held.ts'
+
+const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+export function payloadEnvironment(task: Task, dir: string): Record<string, string> {
+  return {
+    PATH: searchPath,
+    HOME: join(dir, 'home'),
+    TMPDIR: join(dir, 'tmp'),
+    LANG: 'C.UTF-8',
+    // Libraries that would take every core of the machine take what was granted.
+    OMP_NUM_THREADS: String(task.cores),
+    ...task.spec.environment,
+    PILOTAGE_DIR: dir,
+    PILOTAGE_JOB_ID: String(task.jobId),
+    PILOTAGE_ATTEMPT: String(task.attempt),
+    PILOTAGE_CORES: String(task.cores),
+    PILOTAGE_MEMORY_BYTES: String(task.spec.requirements.memoryBytes),
+  }
+}

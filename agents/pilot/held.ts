@@ -1,0 +1,63 @@
+/**
+ * What a pilot holds: the attempts it has taken and not yet seen acknowledged as ended, and its link to the service.
+ *
+ * Only nouns and questions about them; what may happen to them is decided in pilot.ts.
+ */
+
+import type { Result } from '../../core/attempt.ts'
+import type { AttemptRef } from '../../core/ids.ts'
+import type { JobSpec } from '../../core/job.ts'
+import type { Size } from './size.ts'
+
+/** A job as it is handed to this pilot. */
+export type Task = AttemptRef & {
+  readonly spec: JobSpec
+  /** Granted: between the least and the most that the job can use. */
+  readonly cores: number
+  readonly leaseMs: number
+  readonly vo: string
+  readonly owner: string
+}
+
+export type Taken = AttemptRef & { readonly size: Size; readonly leaseFromMs: number; readonly leaseMs: number }
+
+export type Held =
+  | (Taken & { readonly state: 'waiting'; readonly task: Task })
+  /** `stopping`: why the payload was told to stop. `dropped`: its end is nobody's business any more. */
+  | (Taken & { readonly state: 'starting' | 'running'; readonly stopping?: string; readonly dropped: boolean })
+  | (Taken & { readonly state: 'keeping'; readonly reportId: number; readonly result: Result })
+  | (Taken & { readonly state: 'ended' })
+
+export type Link =
+  | { readonly state: 'down' }
+  /** Hello was said, Welcome has not come. */
+  | { readonly state: 'joining' }
+  | {
+      readonly state: 'up'
+      readonly leaseMs: number
+      readonly renewEveryMs: number
+      readonly renewDueMs: number
+      /** When the first renewal was sent that has not been confirmed. */
+      readonly renewSentMs?: number
+      /** Assignments on this stream. */
+      readonly received: number
+      /** The last offer as sent, to tell whether anything changed. */
+      readonly offered: string
+    }
+
+export function keyOf({ jobId, attempt }: AttemptRef): string {
+  return `${jobId}.${attempt}`
+}
+
+/** The attempts that the service may believe are ours. */
+export function owned(held: ReadonlyMap<string, Held>): readonly AttemptRef[] {
+  return [...held.values()].filter((one) => !isDropped(one)).map(({ jobId, attempt }) => ({ jobId, attempt }))
+}
+
+export function isLive(held: Held): held is Extract<Held, { state: 'starting' | 'running' }> {
+  return held.state === 'starting' || held.state === 'running'
+}
+
+export function isDropped(held: Held): boolean {
+  return isLive(held) && held.dropped
+}

@@ -1,0 +1,69 @@
+/**
+ * What a former life of this pilot has left on the machine: its payloads' processes are ended before anything new starts.
+ *
+ * Their attempts are told as `abandoned`, or with the end that the journal has. A process is only touched when its start
+ * time, or its directory's mark, says that it is the one that was started.
+ */
+
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { removeDirectory } from './directory.ts'
+import { keyOf } from './held.ts'
+import { firstReportIdOf, type Left, type Replayed } from './journal.ts'
+import { type Recovered, withoutPayload } from './pilot.ts'
+import { bootId, readStat, type Wanted } from './processes.ts'
+import { endAll } from './sweep.ts'
+import type { Watch } from './watch.ts'
+
+/** How many of whose processes would not end. */
+export async function endLeftovers(
+  left: readonly Left[],
+  workDir: string,
+  clock: Clock,
+  watch: Watch,
+): Promise<{ readonly ended: number; readonly left: number }> {
+  const swept = await Promise.all(
+    left.map(async (one) => {
+      const mark = one.mark
+      // The leader may be gone while its children live: they are found by session only if the number is still theirs, else
+      // by the directory in their environment. 0 is nobody's session.
+      const stat = mark && mark.bootId === bootId() ? readStat(mark.pid) : undefined
+      const leader = mark && stat?.startTicks === mark.startTicks ? mark.pid : 0
+      const wanted: Wanted = { leader: leader || -1, dir: join(workDir, keyOf(one)), seen: new Map() }
+      watch.add(wanted, () => undefined)
+      const result = await endAll(clock, watch, wanted, 0)
+      watch.remove(wanted)
+      return result
+    }),
+  )
+  return {
+    ended: swept.reduce((total, one) => total + one.ended, 0),
+    left: swept.reduce((total, one) => total + one.left, 0),
+  }
+}
+
+/** Ends first, in the order of their report ids, then what was abandoned, with ids of this life. */
+export function recover({ life, left }: Replayed): {
+  readonly recovered: readonly Recovered[]
+  readonly firstReportId: number
+} {
+  let firstReportId = firstReportIdOf(life)
+  const recovered: Recovered[] = []
+  for (const { jobId, attempt, size, end } of left) if (end) recovered.push({ jobId, attempt, size, ...end })
+  recovered.sort((a, b) => a.reportId - b.reportId)
+  for (const { jobId, attempt, size, end, startedMs } of left) {
+    if (end) continue
+    const result = { ...withoutPayload('abandoned', 'the pilot was started anew'), startedMs, endedMs: startedMs }
+    recovered.push({ jobId, attempt, size, reportId: firstReportId, result })
+    firstReportId += 1
+  }
+  return { recovered, firstReportId }
+}
+
+/** Directories of attempts that the journal no longer knows. */
+export async function removeStrays(workDir: string, left: readonly Left[]): Promise<void> {
+  const known = new Set(left.map(keyOf))
+  const strays = readdirSync(workDir).filter((name) => !known.has(name))
+  await Promise.all(strays.map((name) => removeDirectory(join(workDir, name))))
+}

@@ -1,0 +1,49 @@
+/**
+ * What this VM really has, narrowed by what was promised: an offer must not name what is not there.
+ *
+ * `context` takes the promise as it is (the local cloud, where many VMs share one machine); `machine` the smaller of both.
+ */
+
+import { readFileSync, statfsSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
+import type { AgentConfig } from '../../core/context.ts'
+import type { Size } from './size.ts'
+
+export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'>, real: Size): Size {
+  if (sizeFrom === 'context') return size
+  return {
+    cores: Math.min(size.cores, real.cores),
+    memoryBytes: Math.min(size.memoryBytes, real.memoryBytes),
+    diskBytes: Math.min(size.diskBytes, real.diskBytes),
+  }
+}
+
+/** `cgroupDir`: our own cgroup, where there is one: its limits are the machine's as far as we are concerned. */
+export function measure(workDir: string, cgroupDir?: string): Size {
+  const disk = statfsSync(workDir)
+  return {
+    cores: Math.max(1, Math.min(availableParallelism(), coresOfCgroup(read(cgroupDir, 'cpu.max')))),
+    memoryBytes: Math.min(totalmem(), bytesOfCgroup(read(cgroupDir, 'memory.max'))),
+    diskBytes: disk.bavail * disk.bsize,
+  }
+}
+
+/** `cpu.max` is a quota and a period, or `max` and a period. */
+export function coresOfCgroup(text: string): number {
+  const [quota, period] = text.trim().split(' ').map(Number)
+  return quota && period ? Math.floor(quota / period) : Infinity
+}
+
+export function bytesOfCgroup(text: string): number {
+  const bytes = Number(text.trim() || Number.NaN)
+  return Number.isFinite(bytes) ? bytes : Infinity
+}
+
+function read(dir: string | undefined, name: string): string {
+  if (dir === undefined) return ''
+  try {
+    return readFileSync(`${dir}/${name}`, 'latin1')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The pilot's process: reads its context, waits for the credential that the monitor brings, and works until it is told to end.
+ *
+ * `node pilot.cjs`, with the VM's root in PILOTAGE_ROOT (empty on a real machine).
+ */
+
+import { mkdirSync, readFileSync } from 'node:fs'
+import { systemClock, until } from '../../core/clock.ts'
+import { activationKeepMs } from '../../core/limits.ts'
+import { systemRandom } from '../../core/random.ts'
+import { pathsUnder, readConfig } from '../kit/config.ts'
+import { sayTo } from '../kit/console.ts'
+import { readIfThere } from '../kit/files.ts'
+import { agentVersion } from '../kit/uplink.ts'
+import { startAgent } from './agent.ts'
+import { findCgroups, prepareCgroups } from './cgroup.ts'
+import { measure, sizeOf } from './machine.ts'
+
+/** A machine that is switched off gives its services some ten seconds more than a payload's grace. */
+const closeMs = 20_000
+
+async function main(): Promise<void> {
+  const clock = systemClock()
+  const say = sayTo((text) => process.stdout.write(text), clock, 'pilot')
+  const fail = (error: unknown): void => {
+    say(`ends: ${error instanceof Error ? error.message : String(error)}`)
+    process.exit(1)
+  }
+  // What nobody caught is a bug: better a new process, which the journal makes whole, than a half-working one.
+  process.on('uncaughtException', fail)
+  process.on('unhandledRejection', fail)
+
+  const paths = pathsUnder(process.env.PILOTAGE_ROOT ?? '')
+  const config = readConfig(paths.config)
+  mkdirSync(paths.work, { recursive: true, mode: 0o700 })
+  const cgroups = prepareCgroups(findCgroups(text('/proc/self/cgroup'), text('/proc/self/mountinfo')), process.pid)
+  const size = sizeOf(config, measure(paths.work, cgroups.kind === 'delegated' ? cgroups.dir : undefined))
+  const limits = cgroups.kind === 'delegated' ? 'by cgroup' : `by watching (${cgroups.why})`
+  say(`version ${agentVersion} of ${config.vmId}: ${size.cores} cores, memory limits ${limits}`)
+
+  const came = await until(clock, () => (readIfThere(paths.credential) ?? '') !== '', {
+    withinMs: activationKeepMs,
+    everyMs: 50,
+  })
+  if (!came) throw new Error('no credential came within the time that an activation key is good for')
+
+  const agent = await startAgent({
+    config,
+    paths,
+    size,
+    cgroups,
+    clock,
+    random: systemRandom(),
+    pid: process.pid,
+    say,
+    onFatal: fail,
+  })
+  let closing = false
+  const close = (signal: NodeJS.Signals): void => {
+    if (closing) return
+    closing = true
+    say(`ends on ${signal}`)
+    agent.close('the VM is being stopped', closeMs).then(() => process.exit(0), fail)
+  }
+  process.on('SIGTERM', close)
+  process.on('SIGINT', close)
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stdout.write(`pilot: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+})

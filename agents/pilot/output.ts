@@ -1,0 +1,77 @@
+/**
+ * Brings what a payload wrote to the service, before its end is reported.
+ *
+ * Tries for as long as there is no contact. A refusal ends it: the attempt is somebody else's by then, or the service will
+ * not have it, and the end must be reported all the same. What stays true: only the payload's own two files are read, never
+ * what a payload may have put a link to.
+ */
+
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, sleep } from '../../core/clock.ts'
+import { asPilotageError, type ErrorCode } from '../../core/errors.ts'
+import type { AttemptRef } from '../../core/ids.ts'
+import { outputBytes } from '../../core/limits.ts'
+import type { Random } from '../../core/random.ts'
+import { backoff } from '../kit/backoff.ts'
+import type { Say } from '../kit/console.ts'
+import type { Uplink } from '../kit/uplink.ts'
+
+export type KeepOptions = {
+  readonly dir: string
+  readonly ref: AttemptRef
+  readonly uplink: () => Uplink | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly say: Say
+  readonly signal: AbortSignal
+}
+
+/** Repeating these cannot help. */
+const final: readonly ErrorCode[] = ['invalid-argument', 'not-found', 'conflict', 'forbidden', 'too-large']
+const retryMs = 100
+const mostRetryMs = 2000
+
+export async function keepOutputs({ dir, ref, uplink, clock, random, say, signal }: KeepOptions): Promise<void> {
+  for (const name of ['stdout', 'stderr'] as const) {
+    const data = await head(join(dir, name))
+    const delays = backoff(random, retryMs, mostRetryMs)
+    while (data.length > 0 && !signal.aborted) {
+      const now = uplink()
+      const outcome = now ? await put(now, ref, name, data) : 'again'
+      if (outcome === 'kept') break
+      if (outcome !== 'again') {
+        say(`${name} of ${ref.jobId}.${ref.attempt} was refused: ${outcome}`)
+        break
+      }
+      await sleep(clock, delays.next(), signal)
+    }
+  }
+}
+
+async function put(uplink: Uplink, ref: AttemptRef, name: 'stdout' | 'stderr', data: Buffer): Promise<string> {
+  try {
+    await uplink.putOutput(ref, name, data)
+    return 'kept'
+  } catch (thrown) {
+    const error = asPilotageError(thrown, 'keeping output')
+    return final.includes(error.code) ? error.message : 'again'
+  }
+}
+
+async function head(path: string): Promise<Buffer> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    try {
+      const data = Buffer.alloc(Math.min(outputBytes, (await file.stat()).size))
+      const { bytesRead } = await file.read(data, 0, data.length, 0)
+      return data.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch {
+    // Its payload has removed it: there is nothing to keep.
+    return Buffer.alloc(0)
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * The pilot's mind: which payload starts or stops, what is reported, what is offered, and when leases are renewed.
+ *
+ * Pure: `step` takes a state, an event and the monotonic time, and gives the next state and what shall be done. It refuses to
+ * know streams, processes and files. What stays true: an attempt starts at most once; every attempt taken is reported as
+ * ended under one report id, resent until it is acknowledged; a payload whose lease may be over is stopped before another
+ * pilot can own its job.
+ *
+ *              assigned   started   ended               kept    acked          refused  stop, lease over   close
+ *   (unknown)  waiting    -         -                   -       -              -        -                  -
+ *   waiting    same       -         -                   -       -              gone     ended              ended
+ *   starting   same       running   keeping ended gone  -       same           dropped  same, stopping     same, stopping
+ *   running    same       same      keeping ended gone  -       same           dropped  same, stopping     same, stopping
+ *   keeping    same       -         -                   ended   same           gone     same               same
+ *   ended      same       -         -                   -       gone           gone     same               same
+ *
+ * A waiting attempt starts as soon as there is room. `dropped` is an attempt that the service gave to somebody else: its
+ * payload is being stopped, and its end is told to nobody.
+ */
+
+import { never } from '../../core/assert.ts'
+import type { Result } from '../../core/attempt.ts'
+import type { AttemptRef } from '../../core/ids.ts'
+import { outputChunkBytes, stopGraceMs } from '../../core/limits.ts'
+import { type Held, isDropped, isLive, keyOf, type Link, owned, type Taken, type Task } from './held.ts'
+import { flush, type Outgoing, type Report } from './outgoing.ts'
+import { fits, type Size, sum } from './size.ts'
+
+export type PilotState = {
+  readonly size: Size
+  readonly leaseMarginMs: number
+  readonly maxJobs: number
+  readonly link: Link
+  readonly held: ReadonlyMap<string, Held>
+  /** Not yet acknowledged, in the order they were made. */
+  readonly reports: readonly Report[]
+  /** The last attempts that were done with: a late duplicate of an assignment must not start again. */
+  readonly finished: readonly string[]
+  readonly nextReportId: number
+  readonly welcomed: boolean
+  readonly draining: boolean
+  readonly idleSinceMs: number
+}
+
+export type PilotEvent =
+  | { readonly kind: 'linked' }
+  | { readonly kind: 'welcome'; readonly leaseMs: number; readonly renewEveryMs: number }
+  | { readonly kind: 'unlinked' }
+  | { readonly kind: 'assigned'; readonly task: Task }
+  | { readonly kind: 'renewed' }
+  /** `reportId` 0 with a refusal: a renewal of this attempt was refused. */
+  | (AttemptRef & { readonly kind: 'acked'; readonly reportId: number; readonly refusal: string })
+  | (AttemptRef & { readonly kind: 'stop'; readonly why: string })
+  | { readonly kind: 'drain' }
+  /** The pilot itself is told to end: take nothing more, stop everything. */
+  | { readonly kind: 'close'; readonly why: string }
+  | (AttemptRef & { readonly kind: 'started'; readonly startedMs: number })
+  | (AttemptRef & { readonly kind: 'ended'; readonly result: Result })
+  | (AttemptRef & { readonly kind: 'kept' })
+  | { readonly kind: 'tick' }
+  /** Send what there is; reports of ends only up to this id, which the journal has on disk. */
+  | { readonly kind: 'flush'; readonly durableReportId: number }
+
+export type PilotEffect =
+  | { readonly kind: 'start'; readonly task: Task }
+  | (AttemptRef & { readonly kind: 'stop'; readonly why: string; readonly graceMs: number })
+  /** Write the end to the journal; the next flush may send its report when that is on disk. */
+  | (AttemptRef & { readonly kind: 'record'; readonly reportId: number; readonly result: Result })
+  | (AttemptRef & { readonly kind: 'keep'; readonly result: Result })
+  /** The attempt is done with: its directory and its lines in the journal may go. */
+  | (AttemptRef & { readonly kind: 'forget' })
+  | { readonly kind: 'send'; readonly message: Outgoing }
+
+export type Step = { readonly state: PilotState; readonly effects: readonly PilotEffect[] }
+
+/** What the journal of a former life has left: ends that were not acknowledged. */
+export type Recovered = AttemptRef & { readonly size: Size; readonly reportId: number; readonly result: Result }
+
+export type PilotStart = {
+  readonly size: Size
+  readonly leaseMarginMs: number
+  readonly maxJobs: number
+  readonly firstReportId: number
+  readonly recovered: readonly Recovered[]
+}
+
+/** A step at work: the next state while it is being made, and its effects. Never leaves this folder's pure files. */
+export type Draft = {
+  state: PilotState
+  readonly held: Map<string, Held>
+  readonly effects: PilotEffect[]
+  readonly nowMs: number
+}
+
+/** Duplicates come within a reconnect; a VM ends at most a few hundred attempts in that time. */
+const finishedKept = 512
+
+export function startPilot(start: PilotStart, nowMs: number): Step {
+  const { size, leaseMarginMs, maxJobs, firstReportId: nextReportId, recovered } = start
+  const state: PilotState = {
+    size,
+    leaseMarginMs,
+    maxJobs,
+    link: { state: 'down' },
+    held: new Map(),
+    reports: [],
+    finished: [],
+    nextReportId,
+    welcomed: false,
+    draining: false,
+    idleSinceMs: nowMs,
+  }
+  const draft: Draft = { state, held: new Map(), effects: [], nowMs }
+  for (const { jobId, attempt, size: taken, reportId, result } of recovered) {
+    end(draft, { jobId, attempt, size: taken, leaseFromMs: nowMs, leaseMs: 0 }, result, reportId)
+  }
+  return finish(draft)
+}
+
+export function step(state: PilotState, event: PilotEvent, nowMs: number): Step {
+  const draft: Draft = { state, held: new Map(state.held), effects: [], nowMs }
+  apply(draft, event)
+  startWhatFits(draft)
+  return finish(draft)
+}
+
+/** What the monitor is told. An end that is not yet acknowledged still counts: the VM must not stop under its report. */
+export function statusOf(state: PilotState): {
+  readonly state: 'starting' | 'idle' | 'busy' | 'draining'
+  readonly payloads: number
+  readonly idleSinceMs: number
+} {
+  const payloads = state.held.size
+  const { idleSinceMs } = state
+  if (state.draining) return { state: 'draining', payloads, idleSinceMs }
+  if (payloads > 0) return { state: 'busy', payloads, idleSinceMs }
+  return { state: state.welcomed ? 'idle' : 'starting', payloads, idleSinceMs }
+}
+
+function apply(draft: Draft, event: PilotEvent): void {
+  const { state, nowMs } = draft
+  switch (event.kind) {
+    case 'linked':
+      set(draft, { link: { state: 'joining' }, reports: unsent(state.reports) })
+      draft.effects.push({ kind: 'send', message: { kind: 'hello', held: owned(draft.held) } })
+      break
+    case 'welcome': {
+      const { leaseMs, renewEveryMs } = event
+      const link: Link = { state: 'up', leaseMs, renewEveryMs, renewDueMs: nowMs, received: 0, offered: '' }
+      set(draft, { link, welcomed: true })
+      break
+    }
+    case 'unlinked':
+      set(draft, { link: { state: 'down' }, reports: unsent(state.reports) })
+      break
+    case 'assigned':
+      take(draft, event.task)
+      break
+    case 'renewed':
+      confirmRenewal(draft)
+      break
+    case 'acked':
+      if (event.refusal === '') acknowledge(draft, event.reportId, event)
+      else drop(draft, event)
+      break
+    case 'stop':
+      stop(draft, draft.held.get(keyOf(event)), event.why, stopGraceMs)
+      break
+    case 'drain':
+      set(draft, { draining: true })
+      break
+    case 'close':
+      set(draft, { draining: true })
+      for (const held of [...draft.held.values()]) stop(draft, held, event.why, stopGraceMs)
+      break
+    case 'started':
+      started(draft, event)
+      break
+    case 'ended':
+      ended(draft, event)
+      break
+    case 'kept':
+      kept(draft, event)
+      break
+    case 'tick':
+      stopWhatLeasesLeft(draft)
+      break
+    case 'flush':
+      flush(draft, event.durableReportId)
+      break
+    default:
+      never(event)
+  }
+}
+
+function take(draft: Draft, task: Task): void {
+  const { state, nowMs } = draft
+  const { jobId, attempt, spec, cores, leaseMs } = task
+  if (state.link.state === 'up') set(draft, { link: { ...state.link, received: state.link.received + 1 } })
+  const key = keyOf(task)
+  if (draft.held.has(key) || state.finished.includes(key)) return
+  const { memoryBytes, diskBytes } = spec.requirements
+  const size: Size = { cores, memoryBytes, diskBytes }
+  const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
+  // Refused rather than left waiting for room that can never be.
+  const misfit = misfitOf(size, state.size)
+  if (misfit === '') draft.held.set(key, { ...taken, state: 'waiting', task })
+  else end(draft, taken, withoutPayload('not-started', misfit))
+}
+
+function startWhatFits(draft: Draft): void {
+  let used = sum([...draft.held.values()].filter(isLive).map(({ size }) => size))
+  for (const [key, held] of draft.held) {
+    if (held.state !== 'waiting' || !fits(sum([used, held.size]), draft.state.size)) continue
+    const { task, ...taken } = held
+    used = sum([used, held.size])
+    draft.held.set(key, { ...taken, state: 'starting', dropped: false })
+    draft.effects.push({ kind: 'start', task })
+  }
+}
+
+function started(draft: Draft, event: Extract<PilotEvent, { kind: 'started' }>): void {
+  const held = draft.held.get(keyOf(event))
+  if (held?.state !== 'starting') return
+  draft.held.set(keyOf(event), { ...held, state: 'running' })
+  if (!held.dropped) report(draft, held, 'running', event.startedMs)
+}
+
+function ended(draft: Draft, event: Extract<PilotEvent, { kind: 'ended' }>): void {
+  const held = draft.held.get(keyOf(event))
+  if (held?.state !== 'starting' && held?.state !== 'running') return
+  if (held.dropped) forget(draft, held)
+  else end(draft, held, event.result)
+}
+
+/** A payload is over, or will never be. What it wrote is kept before its end is reported. */
+function end(draft: Draft, attempt: Taken, result: Result, known?: number): void {
+  const { jobId, attempt: number, size, leaseFromMs, leaseMs } = attempt
+  const taken: Taken = { jobId, attempt: number, size, leaseFromMs, leaseMs }
+  const bytes = result.stdoutBytes + result.stderrBytes
+  if (bytes >= outputChunkBytes) report(draft, taken, 'completing', result.startedMs)
+  const reportId = known ?? nextReportId(draft)
+  draft.effects.push({ kind: 'record', jobId, attempt: number, reportId, result })
+  if (bytes === 0) {
+    reportEnd(draft, taken, reportId, result)
+    return
+  }
+  draft.held.set(keyOf(taken), { ...taken, state: 'keeping', reportId, result })
+  draft.effects.push({ kind: 'keep', jobId, attempt: number, result })
+}
+
+function kept(draft: Draft, event: Extract<PilotEvent, { kind: 'kept' }>): void {
+  const held = draft.held.get(keyOf(event))
+  if (held?.state !== 'keeping') return
+  const { state: _, reportId, result, ...taken } = held
+  reportEnd(draft, taken, reportId, result)
+}
+
+function reportEnd(draft: Draft, taken: Taken, reportId: number, result: Result): void {
+  const { jobId, attempt } = taken
+  draft.held.set(keyOf(taken), { ...taken, state: 'ended' })
+  const one: Report = { reportId, jobId, attempt, phase: 'ended', startedMs: result.startedMs, result, sent: false }
+  set(draft, { reports: [...draft.state.reports, one] })
+}
+
+function report(draft: Draft, { jobId, attempt }: AttemptRef, phase: 'running' | 'completing', startedMs: number): void {
+  const one: Report = { reportId: nextReportId(draft), jobId, attempt, phase, startedMs, sent: false }
+  set(draft, { reports: [...draft.state.reports, one] })
+}
+
+function acknowledge(draft: Draft, reportId: number, ref: AttemptRef): void {
+  const { reports } = draft.state
+  const acked = reports.find((one) => one.reportId === reportId && keyOf(one) === keyOf(ref))
+  if (!acked) return
+  set(draft, { reports: reports.filter((one) => one !== acked) })
+  const held = draft.held.get(keyOf(ref))
+  if (acked.phase === 'ended' && held) forget(draft, held)
+}
+
+/** Another attempt owns the job: nothing of this one is told any more, and its payload stops. */
+function drop(draft: Draft, ref: AttemptRef): void {
+  const held = draft.held.get(keyOf(ref))
+  if (!held || isDropped(held)) return
+  set(draft, { reports: draft.state.reports.filter((one) => keyOf(one) !== keyOf(ref)) })
+  if (!isLive(held)) {
+    forget(draft, held)
+    return
+  }
+  stop(draft, held, 'another attempt owns the job', stopGraceMs)
+  draft.held.set(keyOf(ref), { ...held, stopping: held.stopping ?? 'another attempt owns the job', dropped: true })
+}
+
+function stop(draft: Draft, held: Held | undefined, why: string, graceMs: number): void {
+  if (held?.state === 'waiting') end(draft, held, withoutPayload('stopped', why))
+  if (!held || !isLive(held) || held.stopping !== undefined) return
+  const { jobId, attempt } = held
+  draft.held.set(keyOf(held), { ...held, stopping: why })
+  draft.effects.push({ kind: 'stop', jobId, attempt, why, graceMs })
+}
+
+function confirmRenewal(draft: Draft): void {
+  const { link } = draft.state
+  if (link.state !== 'up' || link.renewSentMs === undefined) return
+  // The service counted from when it read the renewal, which was after it was sent: ours ends no later than the service's.
+  const { renewSentMs, leaseMs, ...rest } = link
+  set(draft, { link: { ...rest, leaseMs } })
+  for (const [key, held] of draft.held) {
+    if (held.leaseFromMs < renewSentMs) draft.held.set(key, { ...held, leaseFromMs: renewSentMs, leaseMs })
+  }
+}
+
+function stopWhatLeasesLeft(draft: Draft): void {
+  for (const held of [...draft.held.values()]) {
+    if (held.state !== 'waiting' && !isLive(held)) continue
+    // A short lease (tests, impatient operators) gives a part of itself for stopping.
+    const marginMs = Math.min(draft.state.leaseMarginMs, held.leaseMs / 4)
+    if (draft.nowMs < held.leaseFromMs + held.leaseMs - marginMs) continue
+    stop(draft, held, 'lease ended without contact', Math.min(stopGraceMs, marginMs / 2))
+  }
+}
+
+function forget(draft: Draft, held: Held): void {
+  const { jobId, attempt } = held
+  draft.held.delete(keyOf(held))
+  set(draft, { finished: [...draft.state.finished, keyOf(held)].slice(-finishedKept) })
+  draft.effects.push({ kind: 'forget', jobId, attempt })
+}
+
+function finish(draft: Draft): Step {
+  const wasIdle = draft.state.held.size === 0
+  const idleSinceMs = wasIdle && draft.held.size === 0 ? draft.state.idleSinceMs : draft.nowMs
+  return { state: { ...draft.state, held: draft.held, idleSinceMs }, effects: draft.effects }
+}
+
+function set(draft: Draft, change: Partial<PilotState>): void {
+  draft.state = { ...draft.state, ...change }
+}
+
+function nextReportId(draft: Draft): number {
+  const { nextReportId: reportId } = draft.state
+  set(draft, { nextReportId: reportId + 1 })
+  return reportId
+}
+
+function unsent(reports: readonly Report[]): readonly Report[] {
+  return reports.map((one) => ({ ...one, sent: false }))
+}
+
+function misfitOf(wanted: Size, whole: Size): string {
+  if (wanted.cores > whole.cores) return `needs ${wanted.cores} cores of ${whole.cores}`
+  if (wanted.memoryBytes > whole.memoryBytes) return `needs ${wanted.memoryBytes} bytes of memory of ${whole.memoryBytes}`
+  if (wanted.diskBytes > whole.diskBytes) return `needs ${wanted.diskBytes} bytes of disk of ${whole.diskBytes}`
+  return ''
+}
+
+/** The result of an attempt that no payload was started for, or of which nothing is known any more. */
+export function withoutPayload(end: 'not-started' | 'stopped' | 'abandoned', detail: string): Result {
+  const counts = { peakMemoryBytes: 0, cpuMs: 0, wallMs: 0, startedMs: 0, endedMs: 0 }
+  return { end, exitCode: 0, signal: '', detail, ...counts, stdoutBytes: 0, stderrBytes: 0, droppedBytes: 0 }
+}

@@ -1,0 +1,156 @@
+/**
+ * The machine's processes as /proc tells them, and which of them belong to a payload.
+ *
+ * A process is a payload's own if it stands in its session or process group, descends from one that was seen to be, carries
+ * the payload's directory in its environment, or works inside that directory. So a daemon that made a session of its own is
+ * still found. Refuses to decide what happens to them. What stays true: a process is named by its number and its start
+ * time, never by its number alone.
+ */
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+export type ProcessStat = {
+  readonly pid: number
+  readonly ppid: number
+  readonly group: number
+  readonly session: number
+  readonly startTicks: number
+  /** Of itself and of its children that were waited for, in clock ticks of 10 ms. */
+  readonly cpuTicks: number
+  /** The part of it that children used. */
+  readonly waitedTicks: number
+  readonly rssBytes: number
+  readonly over: boolean
+}
+
+/** A process, so exactly that no other can be meant: numbers are used again, after a reboot even with the same start. */
+export type ProcessMark = { readonly pid: number; readonly startTicks: number; readonly bootId: string }
+
+/** What a scan looks for: one payload. `seen` remembers what was found, so that what is left of a dead parent is known. */
+export type Wanted = { readonly leader: number; readonly dir: string; readonly seen: Map<number, number> }
+
+export const msPerTick = 10
+const pageBytes = 4096
+/** A process that was found to be a stranger is looked at again after so many scans: numbers are used again. */
+const scansToTrust = 50
+
+export function readStat(pid: number | 'self'): ProcessStat | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return undefined
+  }
+  // The name is in brackets and may hold anything, brackets and spaces too: fields are counted from the last bracket.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const at = (index: number): number => Number(fields[index])
+  return {
+    pid: Number.parseInt(text, 10),
+    ppid: at(1),
+    group: at(2),
+    session: at(3),
+    startTicks: at(19),
+    cpuTicks: at(11) + at(12) + at(13) + at(14),
+    waitedTicks: at(13) + at(14),
+    rssBytes: at(21) * pageBytes,
+    over: fields[0] === 'Z' || fields[0] === 'X',
+  }
+}
+
+export function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return ''
+  }
+}
+
+/** What the pages of a process really cost: those it shares are counted in parts. Dear, so only asked before a kill. */
+export function fairMemoryBytes(pid: number): number | undefined {
+  try {
+    const found = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
+    return found ? Number(found[1]) * 1024 : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export type Scanner = { scan(wanted: readonly Wanted[]): ReadonlyMap<Wanted, readonly ProcessStat[]> }
+
+/** One scanner a pilot: what it learns about strangers makes the next scan cheap. */
+export function processScanner(self: number): Scanner {
+  let strangers = new Set<number>()
+  let scans = 0
+
+  return {
+    scan(wanted) {
+      scans += 1
+      if (scans % scansToTrust === 0) strangers = new Set()
+      const stats = new Map<number, ProcessStat>()
+      for (const pid of listPids()) {
+        if (pid === self || strangers.has(pid)) continue
+        const stat = readStat(pid)
+        if (stat) stats.set(pid, stat)
+      }
+      const found = new Map<Wanted, ProcessStat[]>(wanted.map((one) => [one, []]))
+      const owners = ownersOf(stats, wanted)
+      for (const stat of stats.values()) {
+        const owner = owners(stat)
+        if (owner) {
+          owner.seen.set(stat.pid, stat.startTicks)
+          if (!stat.over) found.get(owner)?.push(stat)
+        } else if (stat.ppid !== self) {
+          // Our own child may stand between fork and exec and become a payload.
+          strangers.add(stat.pid)
+        }
+      }
+      return found
+    },
+  }
+}
+
+function ownersOf(
+  stats: ReadonlyMap<number, ProcessStat>,
+  wanted: readonly Wanted[],
+): (stat: ProcessStat) => Wanted | undefined {
+  const byLeader = new Map(wanted.map((one) => [one.leader, one]))
+  const known = new Map<number, Wanted | undefined>()
+
+  const direct = (stat: ProcessStat): Wanted | undefined =>
+    byLeader.get(stat.session) ??
+    byLeader.get(stat.group) ??
+    wanted.find((one) => one.seen.get(stat.pid) === stat.startTicks)
+
+  const owner = (stat: ProcessStat): Wanted | undefined => {
+    if (known.has(stat.pid)) return known.get(stat.pid)
+    // Set before the walk: a loop in what /proc says (it changes while we read) must not be ours.
+    known.set(stat.pid, undefined)
+    const parent = stats.get(stat.ppid)
+    const found = direct(stat) ?? (parent ? owner(parent) : undefined) ?? byTraces(stat.pid, wanted)
+    known.set(stat.pid, found)
+    return found
+  }
+  return owner
+}
+
+/** A payload of ours carries its directory in its environment and works inside it; both are unique on this machine. */
+function byTraces(pid: number, wanted: readonly Wanted[]): Wanted | undefined {
+  if (wanted.length === 0) return undefined
+  const environment = attempt(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))
+  const cwd = attempt(() => readlinkSync(`/proc/${pid}/cwd`))
+  return wanted.find(
+    ({ dir }) => `\0${environment}`.includes(`\0PILOTAGE_DIR=${dir}\0`) || cwd === dir || cwd.startsWith(`${dir}/`),
+  )
+}
+
+function listPids(): readonly number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger)
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}

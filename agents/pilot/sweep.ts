@@ -1,0 +1,46 @@
+/** Ends what is left of a payload: its group, its session, and whatever left both. Says what would not go. */
+
+import { type Clock, sleep } from '../../core/clock.ts'
+import type { ProcessStat, Wanted } from './processes.ts'
+import type { Watch } from './watch.ts'
+
+export type Swept = { readonly ended: number; readonly left: number }
+
+const sweepEveryMs = 20
+/** A process that a kill does not end waits in the kernel, for a dead disk mostly: no use in waiting with it. */
+const giveUpAfterMs = 5000
+
+/** The group is only named while its leader is ours: afterwards its number may be somebody else's. */
+export function signalAll(
+  { leader }: Wanted,
+  processes: readonly ProcessStat[],
+  signal: NodeJS.Signals,
+  leaderLives: boolean,
+): void {
+  if (leaderLives) send(-leader, signal)
+  for (const { pid, group } of processes) if (!leaderLives || group !== leader) send(pid, signal)
+}
+
+/** What was asked to stop may do so until `patientUntilMs` (monotonic); then everything is killed until nothing is left. */
+export async function endAll(clock: Clock, watch: Watch, wanted: Wanted, patientUntilMs: number): Promise<Swept> {
+  const killed = new Set<number>()
+  const giveUpMs = Math.max(clock.monotonicMs(), patientUntilMs) + giveUpAfterMs
+  for (;;) {
+    const left = await watch.look(wanted)
+    const nowMs = clock.monotonicMs()
+    if (left.length === 0 || nowMs >= giveUpMs) return { ended: killed.size, left: left.length }
+    if (nowMs >= patientUntilMs) {
+      for (const { pid } of left) killed.add(pid)
+      signalAll(wanted, left, 'SIGKILL', false)
+    }
+    await sleep(clock, sweepEveryMs)
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself, which is what we wanted.
+  }
+}
