@@ -1,2 +1,24 @@
 #!/usr/bin/env node
-console.log(process.version, process.argv)
+/**
+ * The one command. `serve` goes to the services, everything else to the client; each is loaded only when it is asked for,
+ * and the client is given the way to start a service for the commands that bring their own (demo, replay).
+ */
+
+import type { OwnService, StartService } from '../client/commands/setting.ts'
+
+type Services = {
+  serve(argv: readonly string[]): Promise<void>
+  startService(options: Parameters<StartService>[0]): Promise<OwnService>
+}
+
+const services = async (): Promise<Services> =>
+  import(new URL('../services/main.ts', import.meta.url).href) as Promise<Services>
+
+const [first, ...rest] = process.argv.slice(2)
+
+if (first === 'serve') {
+  await (await services()).serve(rest)
+} else {
+  const { main } = await import('../client/main.ts')
+  await main(process.argv.slice(2), async (options) => (await services()).startService(options))
+}

@@ -1,0 +1,23 @@
+/**
+ * The demo's service: one local cloud of small machines, a quick director, and machines that leave when they are idle for
+ * some seconds. The declared cores are a few more than a laptop has: the computations are short.
+ */
+
+export const demoConfig = {
+  clouds: [
+    {
+      name: 'local',
+      kind: 'local',
+      site: 'here',
+      bootDelay: '500ms',
+      limits: { maxVms: 4, maxCores: 16, maxCreatesPerStep: 2 },
+      flavors: [
+        { name: 'small', cores: 2, memory: '2GiB', disk: '4GiB', pricePerHour: 0.02 },
+        { name: 'large', cores: 4, memory: '4GiB', disk: '8GiB', pricePerHour: 0.04 },
+      ],
+      images: [{ name: 'plain', platform: 'linux' }],
+    },
+  ],
+  director: { every: '1s' },
+  vm: { idle: '4s', leastLife: '0s' },
+} as const

@@ -1,0 +1,24 @@
+/**
+ * The service that a replay starts for itself: one local cloud whose VMs declare far more cores than this machine has.
+ *
+ * Sleeping payloads use none of them; 128 slots are what the first 5 000 jobs of the LCG trace need at the compression of
+ * two minutes. VMs that are idle for some seconds stop, so that the report sees machines come and go.
+ */
+
+export const widestCores = 16
+
+export const replayConfig = {
+  clouds: [
+    {
+      name: 'local',
+      kind: 'local',
+      site: 'here',
+      bootDelay: '200ms',
+      limits: { maxVms: 8, maxCores: 128, maxCreatesPerStep: 4 },
+      flavors: [{ name: 'wide', cores: widestCores, memory: '4GiB', disk: '8GiB', pricePerHour: 0.16 }],
+      images: [{ name: 'plain', platform: 'linux' }],
+    },
+  ],
+  director: { every: '1s' },
+  vm: { idle: '8s', leastLife: '0s' },
+} as const
