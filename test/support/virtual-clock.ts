@@ -1,0 +1,65 @@
+/**
+ * A clock that stands still until a test moves it. Timers run in the order of their times, and between two of them
+ * everything that is ready runs, so that a run of many machines repeats exactly.
+ */
+
+import type { Clock } from '../../core/clock.ts'
+
+export type VirtualClock = Clock & {
+  /** Moves on by so much and runs what becomes due, timers set meanwhile included. */
+  advance(ms: number): Promise<void>
+  /** Lets everything run that waits for no timer. */
+  settle(): Promise<void>
+  /** When the next timer is due; Infinity where there is none. */
+  nextMs(): number
+}
+
+type Waiting = { readonly atMs: number; readonly order: number; readonly run: () => void }
+
+export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
+  let nowMs = startMs
+  let order = 0
+  const timers = new Set<Waiting>()
+
+  const next = (): Waiting | undefined => {
+    let first: Waiting | undefined
+    for (const timer of timers) {
+      if (!first || timer.atMs < first.atMs || (timer.atMs === first.atMs && timer.order < first.order)) first = timer
+    }
+    return first
+  }
+
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+  return {
+    nowMs: () => nowMs,
+    monotonicMs: () => nowMs - startMs,
+    after(delayMs, run) {
+      const timer: Waiting = { atMs: nowMs + Math.max(0, delayMs), order, run }
+      order += 1
+      timers.add(timer)
+      return {
+        cancel() {
+          timers.delete(timer)
+        },
+      }
+    },
+    soon(run) {
+      setImmediate(run)
+    },
+    async advance(ms) {
+      const endMs = nowMs + ms
+      await settle()
+      for (let timer = next(); timer && timer.atMs <= endMs; timer = next()) {
+        timers.delete(timer)
+        nowMs = timer.atMs
+        timer.run()
+        await settle()
+      }
+      nowMs = endMs
+      await settle()
+    },
+    settle,
+    nextMs: () => next()?.atMs ?? Infinity,
+  }
+}
