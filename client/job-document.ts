@@ -11,7 +11,7 @@ import { requestBytes } from '../core/limits.ts'
 import { bytesText } from '../core/requirements.ts'
 import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { checkJob } from './job-fields.ts'
-import { gatherViolations } from './violations.ts'
+import { gatherViolations } from '../core/violations.ts'
 
 const yamlAliases = 50
 

@@ -6,11 +6,12 @@
  * The service checks everything again; what only it can know (sites, clouds) is not asked here.
  */
 
+import { isName } from '../core/job-spec.ts'
 import { jobLimits } from '../core/limits.ts'
 import { bytesText, durationText } from '../core/requirements.ts'
 import { Cores, JobSpec, Names, Requirements } from '../proto/gen/pilotage/v1/job.ts'
-import { bytesForms, durationForms, parseBytes, parseDuration } from './quantities.ts'
-import { nearest, type Violations } from './violations.ts'
+import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/quantities.ts'
+import { nearest, type Violations } from '../core/violations.ts'
 
 type Draft = { readonly spec: JobSpec; readonly needs: Requirements }
 type Field = (value: unknown, path: string, draft: Draft, wrong: Violations) => void
@@ -19,10 +20,10 @@ const leastByte = 1
 
 const fields: Readonly<Record<string, Field>> = {
   name(value, path, { spec }, wrong) {
-    spec.name = text(value, path, jobLimits.nameLength, wrong) ?? ''
+    spec.name = line(value, path, jobLimits.nameLength, wrong)
   },
   executable(value, path, { spec }, wrong) {
-    spec.executable = text(value, path, jobLimits.pathLength, wrong) ?? ''
+    spec.executable = line(value, path, jobLimits.pathLength, wrong)
   },
   arguments(value, path, { spec }, wrong) {
     spec.arguments = texts(value, path, { most: jobLimits.arguments, length: jobLimits.argumentLength, empty: true }, wrong)
@@ -97,6 +98,14 @@ function text(value: unknown, path: string, length: number, wrong: Violations, e
   return undefined
 }
 
+/** A text that people read on one line: no control characters. */
+function line(value: unknown, path: string, length: number, wrong: Violations): string {
+  const read = text(value, path, length, wrong) ?? ''
+  if (/\p{Cc}/u.test(read))
+    wrong.add(path, value, 'a text without control characters', `1 to ${length} printable characters`)
+  return read
+}
+
 type ListRule = { readonly most: number; readonly length: number; readonly empty: boolean }
 
 function texts(value: unknown, path: string, { most, length, empty }: ListRule, wrong: Violations): string[] {
@@ -108,7 +117,12 @@ function texts(value: unknown, path: string, { most, length, empty }: ListRule, 
 }
 
 function nameList(value: unknown, path: string, wrong: Violations): string[] {
-  return texts(value, path, { most: jobLimits.names, length: jobLimits.nameInListLength, empty: false }, wrong)
+  const listed = texts(value, path, { most: jobLimits.names, length: jobLimits.nameInListLength, empty: false }, wrong)
+  for (const [index, name] of listed.entries()) {
+    if (name === '' || isName(name)) continue
+    wrong.add(`${path}[${index}]`, name, 'a name', `1 to ${jobLimits.nameInListLength} letters, digits and . _ : / + -`)
+  }
+  return listed
 }
 
 function names(value: unknown, path: string, wrong: Violations): Names {
@@ -129,18 +143,19 @@ function environment(value: unknown, path: string, wrong: Violations): Record<st
   }
   const entries = Object.entries(value).map(([name, given]) => {
     const at = join(path, name)
-    const good =
-      /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= jobLimits.environmentNameLength && name !== '__proto__'
-    if (!good)
-      wrong.add(
-        at,
-        name,
-        'a name of letters, digits and _',
-        `1 to ${jobLimits.environmentNameLength} characters, no digit first`,
-      )
+    if (!isVariable(name)) {
+      const accepted = `1 to ${jobLimits.environmentNameLength} characters, no digit first, not PILOTAGE_...`
+      wrong.add(at, name, 'a name of letters, digits and _', accepted)
+    }
     return [name, text(given, at, jobLimits.environmentValueLength, wrong, true) ?? '']
   })
   return Object.fromEntries(entries)
+}
+
+/** PILOTAGE_ is the pilot's own; __proto__ would vanish on the way. */
+function isVariable(name: string): boolean {
+  const shaped = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= jobLimits.environmentNameLength
+  return shaped && !name.startsWith('PILOTAGE_') && name !== '__proto__'
 }
 
 function cores(value: unknown, path: string, wrong: Violations): Cores {

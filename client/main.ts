@@ -17,7 +17,18 @@ const loggedProgressMs = 5000
 export async function main(argv: readonly string[], startService: StartService): Promise<void> {
   const clock = systemClock()
   const leaving = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => leaving.abort())
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    process.on(signal, () => {
+      // Asked twice: whoever asks does not want to wait for good order.
+      if (leaving.signal.aborted) process.exit(code)
+      leaving.abort()
+      process.stdin.destroy()
+    })
+  }
   // A reader that closed the pipe (head, less) has seen enough.
   process.stdout.on('error', () => leaving.abort())
   process.exitCode = await runCommand(argv, {

@@ -4,6 +4,9 @@
  */
 
 export const demoConfig = {
+  grpc: { port: 0 },
+  dashboard: { port: 0 },
+  log: { level: 'warn' },
   clouds: [
     {
       name: 'local',
@@ -18,6 +21,6 @@ export const demoConfig = {
       images: [{ name: 'plain', platform: 'linux' }],
     },
   ],
-  director: { every: '1s' },
-  vm: { idle: '4s', leastLife: '0s' },
+  director: { every: '1s', settle: '2s' },
+  vm: { idle: '4s', leastLife: '0s', beatEvery: '1s' },
 } as const

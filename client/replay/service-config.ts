@@ -8,6 +8,9 @@
 export const widestCores = 16
 
 export const replayConfig = {
+  grpc: { port: 0 },
+  dashboard: { port: 0 },
+  log: { level: 'warn' },
   clouds: [
     {
       name: 'local',
@@ -19,6 +22,6 @@ export const replayConfig = {
       images: [{ name: 'plain', platform: 'linux' }],
     },
   ],
-  director: { every: '1s' },
-  vm: { idle: '8s', leastLife: '0s' },
+  director: { every: '1s', settle: '2s' },
+  vm: { idle: '8s', leastLife: '0s', beatEvery: '2s' },
 } as const

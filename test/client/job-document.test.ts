@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readJobDocument } from '../../client/job-document.ts'
 import { readJobStream } from '../../client/job-stream.ts'
-import { parseBytes, parseDuration } from '../../client/quantities.ts'
+import { parseBytes, parseDuration } from '../../core/quantities.ts'
 import { PilotageError } from '../../core/errors.ts'
 import type { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 
@@ -81,6 +81,9 @@ it.each([
   ['executable: x\nenvironment: {A: 1}', 'environment.A', 'quotes', 'characters'],
   ['executable: x\nenvironment: {1A: "x"}', 'environment.1A', 'letters', 'no digit first'],
   ['{"executable": "x", "environment": {"__proto__": "y"}}', 'environment.__proto__', 'letters', 'no digit first'],
+  ['executable: x\nenvironment: {PILOTAGE_CORES: "9"}', 'environment.PILOTAGE_CORES', 'letters', 'not PILOTAGE_'],
+  ['executable: x\ntags: [a, "b c"]', 'tags[1]', 'a name', 'letters, digits'],
+  ['executable: x\nname: "a\\nb"', 'name', 'control characters', 'printable'],
   ['executable: x\nsites: {only: [a]}', 'sites.only', 'no such field', 'allowed, banned'],
   ['executable: x\npriority: 10', 'priority', 'whole number', '0 to 9'],
   ['executable: x\nmaxAttempts: 0', 'maxAttempts', 'whole number', '1 to 10'],
@@ -157,7 +160,7 @@ const job = fc.record(
     memory: fc.integer({ min: 16, max: 100_000 }).map((mib) => `${mib}MiB`),
     wallTime: fc.integer({ min: 1, max: 86_400 }).map((seconds) => `${seconds}s`),
     priority: fc.integer({ min: 0, max: 9 }),
-    tags: fc.array(word, { maxLength: 3 }),
+    tags: fc.array(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._:/+-]{0,20}$/), { maxLength: 3 }),
   },
   { requiredKeys: ['executable'] },
 )
