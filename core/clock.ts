@@ -14,6 +14,8 @@ export interface Clock {
   monotonicMs(): number
   /** Runs once, not before `delayMs` have passed. */
   after(delayMs: number, run: () => void): Timer
+  /** Runs once, when everything that this turn of the event loop brought has been looked at: what gathers until then goes together. */
+  soon(run: () => void): void
 }
 
 export function systemClock(): Clock {
@@ -23,6 +25,9 @@ export function systemClock(): Clock {
     after(delayMs, run) {
       const handle = setTimeout(run, delayMs)
       return { cancel: () => clearTimeout(handle) }
+    },
+    soon: (run) => {
+      setImmediate(run)
     },
   }
 }

@@ -48,7 +48,7 @@ export function contextualize(
   }
   const config: AgentConfig = {
     vmId: id,
-    endpoint,
+    endpoint: endpoint(),
     caPem: agent.caPem,
     activationKey,
     cloud: offering.cloud,

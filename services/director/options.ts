@@ -74,7 +74,7 @@ export type DirectorOptions = {
   readonly log: Log
   readonly clouds: readonly DirectedCloud[]
   /** Where the agents find the service: host:port. */
-  readonly endpoint: string
+  readonly endpoint: () => string
   /** The user data of a VM. Throws a PilotageError where there can be none. */
   readonly render: (config: AgentConfig, offering: Offering) => string
   readonly policy: DirectorPolicy

@@ -79,7 +79,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     clock,
     random,
     log: silentLog(),
-    endpoint: '127.0.0.1:1',
+    endpoint: () => '127.0.0.1:1',
     clouds: fakes.map((cloud, at) => ({
       cloud,
       offerings: clouds[at]?.offerings ?? [sampleOffering({ cloud: cloud.name })],

@@ -7,6 +7,7 @@
  */
 
 import { Worker } from 'node:worker_threads'
+import type { Clock } from '../../../../core/clock.ts'
 import { asPilotageError, type ErrorCode, PilotageError } from '../../../../core/errors.ts'
 import type { JobSpec } from '../../../../core/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
@@ -19,8 +20,8 @@ type Ask = <Name extends OperationName>(
 ) => Promise<ReturnType<Operations[Name]>>
 
 /** Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. */
-export async function openSqliteStore(path: string): Promise<Store> {
-  const thread = await startThread(path)
+export async function openSqliteStore(path: string, clock: Clock): Promise<Store> {
+  const thread = await startThread(path, clock)
   return storeOver(thread.ask, thread.close)
 }
 
@@ -86,7 +87,7 @@ function specOf(text: string): JobSpec {
   return JSON.parse(text) as JobSpec
 }
 
-async function startThread(path: string): Promise<{ ask: Ask; close(): Promise<void> }> {
+async function startThread(path: string, clock: Clock): Promise<{ ask: Ask; close(): Promise<void> }> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path } })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
   const opened = Promise.withResolvers<void>()
@@ -134,7 +135,7 @@ async function startThread(path: string): Promise<{ ask: Ask; close(): Promise<v
     pending.set(lastId, waiting)
     outbox.push({ id: lastId, call: { name, args } as Call })
     // One message for all that is asked in this turn of the event loop.
-    if (outbox.length === 1) setImmediate(post)
+    if (outbox.length === 1) clock.soon(post)
     return waiting.promise
   }
 
@@ -142,7 +143,7 @@ async function startThread(path: string): Promise<{ ask: Ask; close(): Promise<v
   return {
     ask: ask as Ask,
     async close() {
-      if (!gone) setImmediate(() => worker.postMessage('close' satisfies ToWorker))
+      if (!gone) clock.soon(() => worker.postMessage('close' satisfies ToWorker))
       await closed.promise
     },
   }

@@ -1,0 +1,190 @@
+/**
+ * From what a user wrote to a job description: checked whole, defaults filled in, nothing clamped.
+ *
+ * Every wrong field is told with its path, its value, the rule and what would be accepted. Zero and empty mean "not given",
+ * as on the wire. Refuses to know where the description came from.
+ */
+
+import { shown, type Violation } from './errors.ts'
+import type { JobSpec } from './job.ts'
+import { jobDefaults, jobLimits } from './limits.ts'
+import { bytesText, durationText, type Names, type Requirements } from './requirements.ts'
+
+/** As it arrives: every field there, nothing checked. */
+export type RawRequirements = {
+  readonly cores?: { readonly min: number; readonly max: number }
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly wallMs: number
+  readonly platforms: readonly string[]
+  readonly sites?: Names
+  readonly clouds?: Names
+  readonly tags: readonly string[]
+}
+
+export type RawSpec = {
+  readonly name: string
+  readonly executable: string
+  readonly arguments: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly requirements?: RawRequirements
+  readonly priority: number
+  readonly maxAttempts: number
+}
+
+type Tell = (path: string, value: unknown, rule: string, accepted: string) => void
+
+/** The description, or undefined where something was told. */
+export function checkSpec(raw: RawSpec, path: string, violations: Violation[]): JobSpec | undefined {
+  const before = violations.length
+  const tell: Tell = (field, value, rule, accepted) => {
+    violations.push({ path: `${path}.${field}`, value: shown(value), rule, accepted })
+  }
+  checkCommand(raw, tell)
+  checkEnvironment(raw.environment, tell)
+  const requirements = checkRequirements(raw.requirements, tell)
+  const priority = within(raw.priority, 0, jobLimits.priority, 'priority', tell)
+  const maxAttempts = within(raw.maxAttempts || jobDefaults.attempts, 1, jobLimits.attempts, 'maxAttempts', tell)
+  const spec: JobSpec = {
+    name: raw.name || baseName(raw.executable),
+    executable: raw.executable,
+    arguments: raw.arguments,
+    environment: raw.environment,
+    requirements,
+    priority,
+    maxAttempts,
+  }
+  if (sizeOf(spec) > jobLimits.specBytes)
+    tell('arguments', `${sizeOf(spec)} bytes`, 'too large', `at most ${bytesText(jobLimits.specBytes)} in all`)
+  return violations.length === before ? spec : undefined
+}
+
+function checkCommand(raw: RawSpec, tell: Tell): void {
+  const { nameLength, pathLength, argumentLength } = jobLimits
+  if (raw.name.length > nameLength || hasControl(raw.name)) {
+    tell('name', raw.name, 'not a name', `at most ${nameLength} printable characters`)
+  }
+  if (raw.executable === '') tell('executable', '', 'missing', 'a path or the name of a program')
+  if (raw.executable.length > pathLength || hasControl(raw.executable)) {
+    tell('executable', raw.executable, 'not a path', `at most ${pathLength} printable characters`)
+  }
+  if (raw.arguments.length > jobLimits.arguments) {
+    tell('arguments', `${raw.arguments.length} arguments`, 'too many', `at most ${jobLimits.arguments}`)
+  }
+  raw.arguments.slice(0, jobLimits.arguments).forEach((argument, at) => {
+    if (argument.length > argumentLength || argument.includes('\u0000')) {
+      tell(`arguments[${at}]`, argument, 'not an argument', `at most ${argumentLength} characters, none of them zero`)
+    }
+  })
+}
+
+const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
+
+function checkEnvironment(environment: RawSpec['environment'], tell: Tell): void {
+  const entries = Object.entries(environment)
+  if (entries.length > jobLimits.environment) {
+    tell('environment', `${entries.length} variables`, 'too many', `at most ${jobLimits.environment}`)
+  }
+  for (const [name, value] of entries.slice(0, jobLimits.environment)) {
+    if (!environmentName.test(name) || name.length > jobLimits.environmentNameLength || name.startsWith('PILOTAGE_')) {
+      tell(
+        `environment.${shown(name)}`,
+        name,
+        'not a variable name',
+        'letters, digits and _, not beginning with a digit or PILOTAGE_',
+      )
+    }
+    if (value.length > jobLimits.environmentValueLength || value.includes('\u0000')) {
+      const accepted = `at most ${jobLimits.environmentValueLength} characters, none of them zero`
+      tell(`environment.${shown(name)}`, value, 'not a value', accepted)
+    }
+  }
+}
+
+function checkRequirements(raw: RawRequirements | undefined, tellSpec: Tell): Requirements {
+  const tell: Tell = (field, ...rest) => tellSpec(`requirements.${field}`, ...rest)
+  const min = within(raw?.cores?.min || jobDefaults.cores, 1, jobLimits.cores, 'cores.min', tell)
+  const max = within(raw?.cores?.max || min, 1, jobLimits.cores, 'cores.max', tell)
+  if (max < min) tell('cores.max', max, 'below cores.min', `at least ${min}`)
+  const { leastMemoryBytes, memoryBytes, diskBytes, leastWallMs, wallMs } = jobLimits
+  return {
+    cores: { min, max },
+    memoryBytes: within(
+      raw?.memoryBytes || jobDefaults.memoryBytes,
+      leastMemoryBytes,
+      memoryBytes,
+      'memoryBytes',
+      tell,
+      bytesText,
+    ),
+    diskBytes: within(raw?.diskBytes || jobDefaults.diskBytes, 1, diskBytes, 'diskBytes', tell, bytesText),
+    wallMs: within(raw?.wallMs || jobDefaults.wallMs, leastWallMs, wallMs, 'wallMs', tell, durationText),
+    platforms: checkNames(raw?.platforms ?? [], 'platforms', tell),
+    sites: checkAllowed(raw?.sites, 'sites', tell),
+    clouds: checkAllowed(raw?.clouds, 'clouds', tell),
+    tags: checkNames(raw?.tags ?? [], 'tags', tell),
+  }
+}
+
+function checkAllowed(names: Names | undefined, path: string, tell: Tell): Names {
+  const allowed = checkNames(names?.allowed ?? [], `${path}.allowed`, tell)
+  const banned = checkNames(names?.banned ?? [], `${path}.banned`, tell)
+  if (allowed.length > 0 && allowed.every((name) => banned.includes(name))) {
+    tell(path, allowed.join(', '), 'allowed and banned cancel out', 'at least one allowed name that is not banned')
+  }
+  return { allowed, banned }
+}
+
+const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/
+
+/** The names of things that clouds, sites, images and operators give: no spaces, no control characters. */
+export function isName(text: string): boolean {
+  return text.length <= jobLimits.nameInListLength && nameShape.test(text)
+}
+
+function checkNames(values: readonly string[], path: string, tell: Tell): readonly string[] {
+  if (values.length > jobLimits.names) {
+    tell(path, `${values.length} names`, 'too many', `at most ${jobLimits.names}`)
+    return []
+  }
+  values.forEach((value, at) => {
+    if (!isName(value)) {
+      const accepted = `1 to ${jobLimits.nameInListLength} letters, digits and . _ : / + -`
+      tell(`${path}[${at}]`, value, 'not a name', accepted)
+    }
+  })
+  return values
+}
+
+function within(
+  value: number,
+  least: number,
+  most: number,
+  path: string,
+  tell: Tell,
+  show: (value: number) => string = String,
+): number {
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    tell(path, value, 'out of range', `a whole number from ${show(least)} to ${show(most)}`)
+    return least
+  }
+  return value
+}
+
+function hasControl(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code < 32 || code === 127) return true
+  }
+  return false
+}
+
+function sizeOf(spec: JobSpec): number {
+  const words = spec.arguments.reduce((sum, argument) => sum + argument.length, 0)
+  const variables = Object.entries(spec.environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  return spec.executable.length + words + variables
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1).slice(0, jobLimits.nameLength)
+}

@@ -1,0 +1,59 @@
+/**
+ * What a pilot and the centre tell each other on their stream, as both sides think of it. proto/codec.ts carries it over the
+ * wire; the simulator carries it as it is.
+ */
+
+import type { Result } from './attempt.ts'
+import type { AttemptRef } from './ids.ts'
+import type { JobSpec } from './job.ts'
+import type { Room } from './requirements.ts'
+
+/** Kept by the pilot and sent again until it is acknowledged; idempotent by (job, attempt) and phase. */
+export type Report = AttemptRef & {
+  /** Counts up on one pilot. */
+  readonly reportId: number
+  readonly startedMs: number
+} & ({ readonly phase: 'running' | 'completing' } | { readonly phase: 'ended'; readonly result: Result })
+
+/** What is free, everything received and not yet reported as ended taken off. */
+export type Offer = Room & {
+  /** At most so many assignments now; 0: none wanted. */
+  readonly maxJobs: number
+  /** Assignments received on this stream so far: the centre takes off by itself what is still under way. */
+  readonly received: number
+}
+
+export type PilotMessage = {
+  /** In the first message of a stream, and only there: every attempt that the pilot has, running or not yet acknowledged. */
+  readonly hello?: { readonly version: string; readonly held: readonly AttemptRef[] }
+  readonly reports: readonly Report[]
+  readonly offer?: Offer
+  readonly renew: readonly AttemptRef[]
+}
+
+export type Assignment = AttemptRef & {
+  readonly spec: JobSpec
+  readonly cores: number
+  readonly leaseMs: number
+  readonly vo: string
+  readonly owner: string
+}
+
+export type Ack = AttemptRef & {
+  readonly reportId: number
+  /** Empty: taken. `stale`: another attempt owns the job. */
+  readonly refusal: '' | 'stale'
+}
+
+export type Command =
+  | (AttemptRef & { readonly kind: 'stop'; readonly reason: string })
+  | { readonly kind: 'drain'; readonly reason: string }
+
+export type ServiceMessage = {
+  readonly welcome?: { readonly leaseMs: number; readonly renewEveryMs: number; readonly serviceTimeMs: number }
+  readonly acks: readonly Ack[]
+  readonly assignments: readonly Assignment[]
+  readonly commands: readonly Command[]
+  /** Where renewals are answered: the leases that were named and not refused hold for so long from now. */
+  readonly renewedMs?: number
+}

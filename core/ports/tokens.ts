@@ -1,0 +1,10 @@
+/** Signed tokens of this installation. A token is a bearer's proof of who it is until it expires; it is never logged or kept. */
+
+import type { Identity } from '../identity.ts'
+
+export interface Tokens {
+  issue(identity: Identity, expiresMs: number): Promise<string>
+
+  /** Throws `unauthenticated`, with one text for every kind of bad token but an expired one. */
+  verify(token: string): Promise<Identity>
+}

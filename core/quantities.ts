@@ -1,0 +1,55 @@
+/**
+ * Quantities as people write them: `2GiB`, `1.5 GB`, `90s`, `1h30m`. Exact or refused: a plain number is refused, because
+ * nobody can see whether it means bytes or megabytes, seconds or minutes; and nothing is rounded.
+ */
+
+const byteUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1000,
+  KB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+  TB: 1000 ** 4,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+}
+
+const timeUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+export const bytesForms = 'a number with its unit: 512MiB, 2GiB, 1.5GB, 1TiB'
+export const durationForms = 'a number with its unit: 90s, 30m, 2h, 1h30m, 3d'
+
+/** Bytes; undefined where the text is not a quantity or does not come to whole bytes. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})$/.exec(text)
+  if (!match) return undefined
+  return whole(Number(match[1]) * (byteUnits[match[2] ?? ''] ?? NaN))
+}
+
+/** Milliseconds; undefined where the text is not a duration or does not come to whole milliseconds. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(\d{1,12}(\.\d{1,6})? ?[a-z]{1,3} ?){1,5}$/.test(text)) return undefined
+  let totalMs = 0
+  let lastUnitMs = Infinity
+  for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?) ?([a-z]+)/g)) {
+    const unitMs = timeUnits[unit ?? ''] ?? NaN
+    // 1h30m, but neither 30m1h nor 1h1h: those are slips.
+    if (!(unitMs < lastUnitMs)) return undefined
+    lastUnitMs = unitMs
+    totalMs += Number(value) * unitMs
+  }
+  return whole(totalMs)
+}
+
+function whole(value: number): number | undefined {
+  return Number.isSafeInteger(value) ? value : undefined
+}

@@ -1,0 +1,101 @@
+/**
+ * Tokens as compact JWS, signed with the installation's Ed25519 key. Verifies signature, algorithm, issuer, audience and time;
+ * says nothing about what the bearer may do.
+ *
+ * A token that verified is remembered until it expires: one long stream or ten thousand submits cost one verification.
+ */
+
+import { errors, exportJWK, generateKeyPair, importJWK, jwtVerify, type JWK, SignJWT } from 'jose'
+import type { Clock } from '../../../../core/clock.ts'
+import { PilotageError } from '../../../../core/errors.ts'
+import { type Identity, type UserRole, userRoles } from '../../../../core/identity.ts'
+import { isVmId } from '../../../../core/ids.ts'
+import { tokenSkewMs } from '../../../../core/limits.ts'
+import type { Tokens } from '../../../../core/ports/tokens.ts'
+
+const algorithm = 'EdDSA'
+const audience = 'pilotage'
+/** Remembered tokens: more callers than one process serves, at a few hundred bytes each. */
+const rememberedMost = 10_000
+/** A token of ours has some 400 characters; more is not looked at. */
+const lengthMost = 4096
+
+/** A new private key, as text for a file with mode 0600. */
+export async function newSigningKey(): Promise<string> {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
+  return JSON.stringify(await exportJWK(privateKey))
+}
+
+export async function joseTokens(signingKey: string, installation: string, clock: Clock): Promise<Tokens> {
+  const jwk = JSON.parse(signingKey) as JWK
+  const { d: _, ...publicJwk } = jwk
+  const [privateKey, publicKey] = await Promise.all([importJWK(jwk, algorithm), importJWK(publicJwk, algorithm)])
+  const remembered = new Map<string, { readonly identity: Identity; readonly expiresMs: number }>()
+
+  function remember(token: string, identity: Identity, expiresMs: number): void {
+    const oldest = remembered.keys().next()
+    if (remembered.size >= rememberedMost && !oldest.done) remembered.delete(oldest.value)
+    remembered.set(token, { identity, expiresMs })
+  }
+
+  async function check(token: string): Promise<Identity> {
+    const { payload } = await jwtVerify(token, publicKey, {
+      algorithms: [algorithm],
+      issuer: installation,
+      audience,
+      clockTolerance: tokenSkewMs / 1000,
+      currentDate: new Date(clock.nowMs()),
+      requiredClaims: ['exp', 'sub'],
+    })
+    const identity = identityOf(payload)
+    remember(token, identity, Number(payload.exp) * 1000)
+    return identity
+  }
+
+  return {
+    issue: (identity, expiresMs) =>
+      new SignJWT(claimsOf(identity))
+        .setProtectedHeader({ alg: algorithm })
+        .setIssuer(installation)
+        .setAudience(audience)
+        .setIssuedAt(Math.floor(clock.nowMs() / 1000))
+        .setExpirationTime(Math.floor(expiresMs / 1000))
+        .sign(privateKey),
+
+    async verify(token) {
+      const known = remembered.get(token)
+      if (known && clock.nowMs() < known.expiresMs + tokenSkewMs) return known.identity
+      remembered.delete(token)
+      try {
+        if (token.length > lengthMost) throw new Error('too long')
+        return await check(token)
+      } catch (error) {
+        if (error instanceof errors.JWTExpired) throw new PilotageError('unauthenticated', 'the token has expired')
+        throw new PilotageError('unauthenticated', 'the token is not valid here')
+      }
+    },
+  }
+}
+
+type Claims = {
+  readonly sub: string
+  readonly vo?: string
+  readonly group?: string
+  readonly roles?: readonly string[]
+  readonly vm?: boolean
+}
+
+function claimsOf(identity: Identity): Claims {
+  if (identity.kind === 'vm') return { sub: identity.vmId, vm: true }
+  const { vo, group, owner } = identity.owner
+  return { sub: owner, vo, group, roles: identity.roles }
+}
+
+function identityOf(payload: Record<string, unknown>): Identity {
+  const { sub, vo, group, roles, vm } = payload
+  if (typeof sub !== 'string') throw new Error('no subject')
+  if (vm === true && isVmId(sub)) return { kind: 'vm', vmId: sub }
+  if (typeof vo !== 'string' || typeof group !== 'string' || !Array.isArray(roles)) throw new Error('not a user')
+  const known = roles.filter((role): role is UserRole => userRoles.includes(role as UserRole))
+  return { kind: 'user', owner: { vo, group, owner: sub }, roles: known }
+}

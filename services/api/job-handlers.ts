@@ -1,0 +1,200 @@
+/** The methods of JobService: decode, find out what the caller may touch, call one operation, encode. */
+
+import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
+import { PilotageError, shown } from '../../core/errors.ts'
+import { reaches } from '../../core/identity.ts'
+import type { JobId, VmId } from '../../core/ids.ts'
+import { isEnded, type Job, jobStates, type JobStateName } from '../../core/job.ts'
+import { jobsPerCall, page } from '../../core/limits.ts'
+import type { OutputName } from '../../core/ports/sandbox.ts'
+import { factToWire, jobIdOf, jobToWire, rawSpecOf } from '../../proto/codec.ts'
+import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
+import { explain } from '../queue/explain.ts'
+import type { Queue } from '../queue/queue.ts'
+import { steer, type SteerKind } from '../queue/steer.ts'
+import { submit } from '../queue/submit.ts'
+import { type Caller, type Edge, userOf } from './edge.ts'
+import { watchJobs } from './watch.ts'
+
+const historyMost = 1000
+
+export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
+  async function take(request: wire.SubmitJobsRequest, caller: Caller): Promise<wire.SubmitJobsResponse> {
+    const { owner } = userOf(caller)
+    const { jobs, idempotencyKey } = request
+    const answer = await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey })
+    return {
+      jobIds: [...answer.jobIds],
+      warnings: answer.warnings.map((warning) => ({ ...warning, indexes: [...warning.indexes] })),
+      repeatedAnswer: answer.repeated,
+    }
+  }
+
+  const steering = (kind: SteerKind, method: 'killJobs' | 'holdJobs' | 'releaseJobs' | 'rescheduleJobs') =>
+    edge.unary(method, (request: wire.SteerJobsRequest, caller) => steerJobs(queue, kind, request, caller))
+
+  return {
+    submitJobs: edge.unary('submitJobs', take),
+    submitJobStream: edge.clientStream(
+      'submitJobStream',
+      async (requests: ServerReadableStream<wire.SubmitJobsRequest, wire.SubmitJobStreamResponse>, caller) => {
+        const answers: wire.SubmitJobsResponse[] = []
+        for await (const request of requests) answers.push(await take(request as wire.SubmitJobsRequest, caller))
+        return { answers }
+      },
+    ),
+    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => listJobs(queue, request, caller)),
+    killJobs: steering('kill', 'killJobs'),
+    holdJobs: steering('hold', 'holdJobs'),
+    releaseJobs: steering('release', 'releaseJobs'),
+    rescheduleJobs: steering('reschedule', 'rescheduleJobs'),
+    getJobHistory: edge.unary('getJobHistory', async ({ jobId }: wire.GetJobHistoryRequest, caller) => {
+      const job = await oneJob(queue, jobId, caller)
+      const facts = await queue.store.history(`job:${job.id}`, historyMost)
+      return { facts: [submitted(job), ...facts.map(factToWire)] }
+    }),
+    explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
+      const { summary, places } = await explain(queue, await oneJob(queue, jobId, caller))
+      return { summary, places: places.map((place) => ({ ...place, rules: [...place.rules] })) }
+    }),
+    getOutput: edge.serverStream(
+      'getOutput',
+      (call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>, caller) => getOutput(queue, call, caller),
+    ),
+    watchJobs: edge.serverStream(
+      'watchJobs',
+      async (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
+        const jobs = await theJobs(queue, call.request.jobIds, caller)
+        await watchJobs(
+          queue,
+          jobs.map(({ id }) => id),
+          call,
+        )
+      },
+    ),
+  }
+}
+
+/** Jobs with where they run. */
+export async function jobsToWire(queue: Queue, jobs: readonly Job[]): Promise<wire.Job[]> {
+  const vmIds = [...new Set(jobs.flatMap(({ phase }) => ('lease' in phase && phase.lease ? phase.lease.vmId : [])))]
+  const vms = new Map<VmId, { site: string; cloud: string }>()
+  for (const kept of await Promise.all(vmIds.map((id) => queue.store.vm(id)))) if (kept) vms.set(kept.vm.id, kept.vm)
+  return jobs.map((job) => {
+    const vmId = 'lease' in job.phase ? job.phase.lease?.vmId : undefined
+    return jobToWire(job, vmId && vms.get(vmId))
+  })
+}
+
+/** A job that the caller does not reach is as unknown to them as one that does not exist. */
+function within({ identity, reach }: Caller, job: Job): boolean {
+  return identity?.kind === 'user' && reaches(reach, identity.owner, job)
+}
+
+async function theJobs(queue: Queue, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
+  bounded(ids)
+  const jobs = await queue.store.jobs(ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`)))
+  return jobs.filter((job) => within(caller, job))
+}
+
+async function oneJob(queue: Queue, id: number, caller: Caller): Promise<Job> {
+  const [job] = await theJobs(queue, [id], caller)
+  if (!job) throw new PilotageError('not-found', `no job ${id}`)
+  return job
+}
+
+function bounded(ids: readonly number[]): void {
+  if (ids.length === 0 || ids.length > jobsPerCall) {
+    throw new PilotageError('invalid-argument', `${ids.length} job ids`, {
+      violations: [{ path: 'jobIds', value: `${ids.length} ids`, rule: 'out of range', accepted: `1 to ${jobsPerCall}` }],
+    })
+  }
+}
+
+async function listJobs(queue: Queue, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
+  const { owner } = userOf(caller)
+  if (request.jobIds.length > 0) {
+    return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextBeforeJobId: 0 }
+  }
+  if (request.vo !== '' && request.vo !== owner.vo && caller.reach !== 'any') {
+    throw new PilotageError('forbidden', `the jobs of VO ${shown(request.vo)} are not for this caller`)
+  }
+  const limit = pageSize(request.pageSize)
+  const jobs = await queue.store.list({
+    vo: request.vo === '' && caller.reach !== 'any' ? owner.vo : request.vo === '' ? undefined : request.vo,
+    owner: request.owner === '' ? undefined : request.owner,
+    states: request.states.length === 0 ? undefined : request.states.map(stateOf),
+    beforeId: request.beforeJobId === 0 ? undefined : jobIdOf(request.beforeJobId, 'beforeJobId'),
+    limit,
+  })
+  return { jobs: await jobsToWire(queue, jobs), nextBeforeJobId: jobs.length < limit ? 0 : (jobs.at(-1)?.id ?? 0) }
+}
+
+export function pageSize(asked: number): number {
+  if (asked <= page.max) return asked === 0 ? page.default : asked
+  throw new PilotageError('invalid-argument', `a page of ${asked}`, {
+    violations: [{ path: 'pageSize', value: String(asked), rule: 'out of range', accepted: `1 to ${page.max}` }],
+  })
+}
+
+function stateOf(name: string, at: number): JobStateName {
+  const state = jobStates.find((known) => known === name)
+  if (state) return state
+  throw new PilotageError('invalid-argument', `no job state ${shown(name)}`, {
+    violations: [{ path: `states[${at}]`, value: shown(name), rule: 'not a job state', accepted: jobStates.join(', ') }],
+  })
+}
+
+async function steerJobs(
+  queue: Queue,
+  kind: SteerKind,
+  request: wire.SteerJobsRequest,
+  caller: Caller,
+): Promise<wire.SteerJobsResponse> {
+  const jobs = await theJobs(queue, request.jobIds, caller)
+  const by = userOf(caller).owner.owner
+  const steered = await steer(queue, kind, jobs, by, request.reason.slice(0, 500))
+  const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
+  return {
+    jobs: request.jobIds.map((id) => {
+      const answer = answers.get(id as JobId)
+      if (!answer) return { jobId: id, changed: false, state: '', refusal: 'not-found', newJobId: 0 }
+      return { ...answer, newJobId: answer.newJobId ?? 0 }
+    }),
+  }
+}
+
+/** Its own row is the first line of a job's story. */
+function submitted(job: Job): wire.Fact {
+  const text = `Submitted: owner ${job.owner}, group ${job.group}, vo ${job.vo}`
+  return { seq: 0, atMs: job.submittedMs, subject: `job:${job.id}`, kind: 'Submitted', text, dataJson: '{}' }
+}
+
+async function getOutput(
+  queue: Queue,
+  call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>,
+  caller: Caller,
+): Promise<void> {
+  const { jobId, attempt, name } = call.request
+  const job = await oneJob(queue, jobId, caller)
+  const pieces = await queue.sandbox.read(
+    { jobId: job.id, attempt: attempt === 0 ? job.attempt : attempt },
+    outputName(name),
+  )
+  if (!pieces) {
+    if (isEnded(job.phase)) return
+    throw new PilotageError('not-found', `job ${job.id} is ${job.phase.state}: its output is kept when the attempt ends`)
+  }
+  for await (const data of pieces) {
+    if (call.cancelled) return
+    if (!call.write({ data: Buffer.from(data) })) await new Promise((resolve) => call.once('drain', resolve))
+  }
+}
+
+export function outputName(name: string): OutputName {
+  if (name === '' || name === 'stdout') return 'stdout'
+  if (name === 'stderr') return 'stderr'
+  throw new PilotageError('invalid-argument', `no output ${shown(name)}`, {
+    violations: [{ path: 'name', value: shown(name), rule: 'not an output', accepted: 'stdout or stderr' }],
+  })
+}

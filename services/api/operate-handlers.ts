@@ -1,0 +1,135 @@
+/** The methods of OperateService: what operators look at and steer, and the administrator's tokens. */
+
+import { PilotageError, shown, type Violation } from '../../core/errors.ts'
+import { type UserRole, userRoles } from '../../core/identity.ts'
+import { isVmId } from '../../core/ids.ts'
+import { isName } from '../../core/job-spec.ts'
+import { tokenMaxMs, tokenMs } from '../../core/limits.ts'
+import type { KeptVm } from '../../core/ports/store.ts'
+import type { Tokens } from '../../core/ports/tokens.ts'
+import { durationText } from '../../core/requirements.ts'
+import { refOf, type Vm } from '../../core/vm.ts'
+import { factToWire, requirementsToWire } from '../../proto/codec.ts'
+import type * as wire from '../../proto/gen/pilotage/v1/operate.ts'
+import type { CloudStatus } from '../director/status.ts'
+import { status } from '../queue/status.ts'
+import { taskQueues } from '../queue/task-queues.ts'
+import type { Queue } from '../queue/queue.ts'
+import { type Caller, type Edge, userOf } from './edge.ts'
+import { pageSize } from './job-handlers.ts'
+
+export type OperateOptions = {
+  readonly queue: Queue
+  readonly tokens: Tokens
+  readonly edge: Edge
+  readonly version: string
+  readonly startedMs: number
+  /** What the directors last kept about their clouds. */
+  readonly cloudStatus: () => Promise<CloudStatus>
+}
+
+export function operateHandlers({
+  queue,
+  tokens,
+  edge,
+  version,
+  startedMs,
+  cloudStatus,
+}: OperateOptions): wire.OperateServiceServer {
+  return {
+    getStatus: edge.unary('getStatus', async (_: wire.GetStatusRequest, caller) => {
+      const { jobs, vms } = await status(queue, visibleVo(caller))
+      return { jobs: [...jobs], vms: [...vms], serviceTimeMs: queue.clock.nowMs(), version, startedMs }
+    }),
+    listTaskQueues: edge.unary('listTaskQueues', async ({ pageSize: size }: wire.ListTaskQueuesRequest, caller) => {
+      const all = await taskQueues(queue, visibleVo(caller))
+      return {
+        total: all.length,
+        queues: all.slice(0, pageSize(size)).map(({ queue: { id, vo, group, owner, requirements }, ...count }) => ({
+          ...count,
+          taskQueue: id,
+          vo,
+          group,
+          owner,
+          requirements: requirementsToWire(requirements),
+        })),
+      }
+    }),
+    listVms: edge.unary('listVms', async ({ ended, pageSize: size }: wire.ListVmsRequest) => {
+      const live = (await queue.store.liveVms()).map((kept) => vmToWire(kept.vm, kept))
+      const over = ended ? (await queue.store.endedVms(pageSize(size))).map((vm) => vmToWire(vm)) : []
+      return { vms: [...live, ...over].sort((a, b) => b.intendedMs - a.intendedMs) }
+    }),
+    getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest) => {
+      if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+      return { facts: (await queue.store.history(`vm:${vmId}`, 1000)).map(factToWire) }
+    }),
+    listClouds: edge.unary('listClouds', async () => {
+      const { clouds, plan } = await cloudStatus()
+      return { clouds: [...clouds], plan: [...plan] }
+    }),
+    drainVm: edge.unary('drainVm', (request: wire.DrainVmRequest, caller) => drainVm(queue, request, caller)),
+    createToken: edge.unary('createToken', (request: wire.CreateTokenRequest) => createToken(queue, tokens, request)),
+  }
+}
+
+/** undefined: every VO. */
+function visibleVo(caller: Caller): string | undefined {
+  return caller.reach === 'any' ? undefined : userOf(caller).owner.vo
+}
+
+async function drainVm(queue: Queue, { vmId, reason }: wire.DrainVmRequest, caller: Caller): Promise<wire.DrainVmResponse> {
+  if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+  const why = `drained by ${userOf(caller).owner.owner}${reason === '' ? '' : `: ${reason.slice(0, 200)}`}`
+  const [outcome] = await queue.store.changeVms([{ kind: 'drain', vmId, why }], queue.clock.nowMs())
+  queue.bus.hint({ kind: 'vms', ids: [vmId] })
+  if (!outcome?.ok) return { changed: false, state: '', refusal: outcome?.why ?? 'not-found' }
+  return { changed: outcome.was !== outcome.vm.phase.state, state: outcome.vm.phase.state, refusal: '' }
+}
+
+async function createToken(
+  queue: Queue,
+  tokens: Tokens,
+  request: wire.CreateTokenRequest,
+): Promise<wire.CreateTokenResponse> {
+  const violations: Violation[] = []
+  const wrong = (path: string, value: unknown, rule: string, accepted: string): void => {
+    violations.push({ path, value: shown(value), rule, accepted })
+  }
+  for (const path of ['subject', 'vo', 'group'] as const) {
+    if (!isName(request[path])) wrong(path, request[path], 'not a name', 'letters, digits and . _ : / + -')
+  }
+  const roles = request.roles.length === 0 ? ['user'] : request.roles
+  roles.forEach((role, at) => {
+    if (!userRoles.includes(role as UserRole)) wrong(`roles[${at}]`, role, 'not a role', userRoles.join(', '))
+  })
+  const lifetimeMs = request.lifetimeMs === 0 ? tokenMs : request.lifetimeMs
+  if (lifetimeMs > tokenMaxMs) wrong('lifetimeMs', lifetimeMs, 'too long', `at most ${durationText(tokenMaxMs)}`)
+  if (violations.length > 0) throw new PilotageError('invalid-argument', 'no token was issued', { violations })
+  const expiresMs = queue.clock.nowMs() + lifetimeMs
+  const owner = { vo: request.vo, group: request.group, owner: request.subject }
+  return { token: await tokens.issue({ kind: 'user', owner, roles: roles as UserRole[] }, expiresMs), expiresMs }
+}
+
+function vmToWire(vm: Vm, kept?: KeptVm): wire.Vm {
+  const { phase } = vm
+  const over = phase.state === 'Gone' || phase.state === 'Failed' || phase.state === 'Lost'
+  return {
+    vmId: vm.id,
+    state: phase.state,
+    cloud: vm.cloud,
+    site: vm.site,
+    flavor: vm.flavor,
+    image: vm.image,
+    ref: refOf(phase),
+    cores: vm.cores,
+    memoryBytes: vm.memoryBytes,
+    leases: kept?.leases ?? 0,
+    reason: 'why' in phase ? phase.why : vm.reason,
+    intendedMs: vm.intendedMs,
+    activatedMs: 'activeMs' in phase ? (phase.activeMs ?? 0) : 0,
+    endedMs: over ? vm.changedMs : 0,
+    beatMs: vm.beat?.atMs ?? 0,
+    load1: vm.beat?.load1 ?? 0,
+  }
+}

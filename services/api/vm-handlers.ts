@@ -1,0 +1,136 @@
+/** The methods of VmService: a VM's way to the centre. Every one but activation is bound to the VM that the credential names. */
+
+import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
+import { PilotageError, shown } from '../../core/errors.ts'
+import { isVmId, type VmId } from '../../core/ids.ts'
+import { leaseOf } from '../../core/job.ts'
+import { outputBytes, outputChunkBytes } from '../../core/limits.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Tokens } from '../../core/ports/tokens.ts'
+import type { Beat } from '../../core/vm.ts'
+import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../proto/codec.ts'
+import type * as wire from '../../proto/gen/pilotage/v1/vm.ts'
+import { activate } from '../queue/activate.ts'
+import { beat } from '../queue/beat.ts'
+import type { Queue } from '../queue/queue.ts'
+import { openSession, type Session } from '../queue/session.ts'
+import { type Edge, vmOf } from './edge.ts'
+import { outputName } from './job-handlers.ts'
+
+type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
+
+export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): wire.VmServiceServer {
+  /** One stream a VM: a second one means that the first is dead, whether TCP has noticed or not. */
+  const streams = new Map<VmId, Duplex>()
+
+  return {
+    activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest) => {
+      if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+      const expiresMs = await activate(queue, { vmId, activationKey, nonce })
+      log.info({ vmId }, 'VM activated')
+      return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
+    }),
+
+    session: edge.duplex('session', async (call: Duplex, caller) => {
+      const vmId = vmOf(caller)
+      streams.get(vmId)?.destroy()
+      streams.set(vmId, call)
+      try {
+        await converse(queue, vmId, call)
+      } finally {
+        if (streams.get(vmId) === call) streams.delete(vmId)
+      }
+    }),
+
+    putOutput: edge.clientStream(
+      'putOutput',
+      (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
+        putOutput(queue, vmOf(caller), pieces),
+    ),
+
+    beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
+      const nowMs = queue.clock.nowMs()
+      const wish = request.wish === 'stop' ? 'stop' : ''
+      const answer = await beat(queue, vmOf(caller), {
+        beat: beatOf(request, nowMs),
+        wish,
+        wishReason: request.wishReason.slice(0, 200),
+      })
+      return { ...answer, beatEveryMs: queue.policy.beatEveryMs, serviceTimeMs: nowMs }
+    }),
+  }
+}
+
+/** Reads the stream as fast as it comes; resolves when the pilot hangs up, throws what ends it from our side. */
+async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
+  const session: Session = await openSession(queue, vmId, (message) => {
+    if (!call.destroyed && !call.cancelled) call.write(serviceMessageToWire(message))
+  })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const over = (): void => resolve()
+      call.on('data', (message: wire.PilotMessage) => {
+        // Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group.
+        try {
+          session.receive(pilotMessageOf(message)).catch(reject)
+        } catch (error) {
+          reject(error)
+        }
+      })
+      call.on('end', over).on('cancelled', over).on('close', over).on('error', over)
+    })
+  } finally {
+    session.close()
+  }
+}
+
+async function putOutput(
+  queue: Queue,
+  vmId: VmId,
+  requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
+): Promise<wire.PutOutputResponse> {
+  const stream = requests[Symbol.asyncIterator]() as AsyncIterator<wire.PutOutputRequest>
+  const first = await stream.next()
+  if (first.done || !first.value.attempt) {
+    throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
+  }
+  const attempt = attemptOf(first.value.attempt)
+  const [job] = await queue.store.jobs([attempt.jobId])
+  if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
+    throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
+  }
+  return { bytes: await queue.sandbox.keep(attempt, outputName(first.value.name), piecesOf(first.value, stream)) }
+}
+
+async function* piecesOf(
+  first: wire.PutOutputRequest,
+  rest: AsyncIterator<wire.PutOutputRequest>,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for (
+    let piece: IteratorResult<wire.PutOutputRequest> = { done: false, value: first };
+    !piece.done;
+    piece = await rest.next()
+  ) {
+    const { data } = piece.value
+    bytes += data.length
+    if (data.length > outputChunkBytes || bytes > outputBytes)
+      throw new PilotageError('too-large', `an output of more than ${outputBytes} bytes`)
+    yield data
+  }
+}
+
+function beatOf(request: wire.BeatRequest, nowMs: number): Beat {
+  const { load1, memoryUsedBytes, memoryTotalBytes, diskFreeBytes, pilotState, payloads, idleMs, unhealthy } = request
+  return {
+    atMs: nowMs,
+    load1,
+    memoryUsedBytes,
+    memoryTotalBytes,
+    diskFreeBytes,
+    pilotState: pilotState.slice(0, 20),
+    payloads,
+    idleMs,
+    unhealthy: unhealthy.slice(0, 200),
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What the page and the API show of clouds: in use against limits, breakers, the last plan. Read from what the director keeps,
+ * so that it is the same in every process; it decides nothing and asks no cloud.
+ */
+
+import { atTime, type Breaker } from '../../core/cloud.ts'
+import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
+import type { Store } from '../../core/ports/store.ts'
+import { breakersNote, type KeptBreaker } from './breakers.ts'
+import type { CloudLimits } from '../../core/cloud.ts'
+import { planNote } from './plan-note.ts'
+
+export type ConfiguredCloud = {
+  readonly name: string
+  readonly kind: string
+  readonly site: string
+  readonly limits: CloudLimits
+}
+
+export type CloudRow = {
+  readonly name: string
+  readonly kind: string
+  readonly site: string
+  readonly vms: number
+  readonly maxVms: number
+  readonly cores: number
+  readonly maxCores: number
+  /** closed, or each scope that is not: what, until when and why. */
+  readonly breaker: string
+  /** When the plan was made that read it last; 0 before the first. */
+  readonly listedMs: number
+}
+
+export type PlanRow = {
+  readonly atMs: number
+  readonly action: string
+  readonly subject: string
+  readonly count: number
+  readonly reason: string
+}
+
+export type CloudStatus = { readonly clouds: readonly CloudRow[]; readonly plan: readonly PlanRow[] }
+
+export async function cloudStatus(
+  store: Store,
+  director: string,
+  configured: readonly ConfiguredCloud[],
+  nowMs: number,
+): Promise<CloudStatus> {
+  const [planText, breakersText, live] = await Promise.all([
+    store.note(planNote(director)),
+    store.note(breakersNote),
+    store.liveVms(),
+  ])
+  const plan = planText === undefined ? undefined : (JSON.parse(planText) as FleetPlan)
+  const breakers = JSON.parse(breakersText ?? '[]') as readonly KeptBreaker[]
+  return {
+    clouds: configured.map(({ name, kind, site, limits }) => {
+      const own = live.filter(({ vm }) => vm.cloud === name)
+      return {
+        name,
+        kind,
+        site,
+        vms: own.length,
+        maxVms: limits.maxVms,
+        cores: own.reduce((sum, { vm }) => sum + vm.cores, 0),
+        maxCores: limits.maxCores,
+        breaker: breakerText(name, breakers, nowMs),
+        listedMs: plan?.atMs ?? 0,
+      }
+    }),
+    plan: plan?.lines.map((line) => planRow(line, plan.atMs)) ?? [],
+  }
+}
+
+function breakerText(cloud: string, breakers: readonly KeptBreaker[], nowMs: number): string {
+  const open = breakers.flatMap(({ scope, breaker }) => {
+    const [kind, rest] = [scope.slice(0, scope.indexOf(':')), scope.slice(scope.indexOf(':') + 1)]
+    const told = stateText(atTime(breaker, nowMs))
+    return rest.split('/')[0] === cloud && told !== '' ? [`${kind} ${rest}: ${told}`] : []
+  })
+  return open.length === 0 ? 'closed' : open.join('; ')
+}
+
+function stateText(breaker: Breaker): string {
+  switch (breaker.state) {
+    case 'closed':
+      return ''
+    case 'open':
+      return `open until ${new Date(breaker.untilMs).toISOString()} (${breaker.why})`
+    case 'half-open':
+      return `half-open, one probe (${breaker.why})`
+  }
+}
+
+function planRow(line: PlanLine, atMs: number): PlanRow {
+  switch (line.kind) {
+    case 'create': {
+      const { cloud, flavor, image } = line.offering
+      return { atMs, action: line.kind, subject: `${cloud}/${flavor}/${image}`, count: line.count, reason: line.reason }
+    }
+    case 'hold':
+      return {
+        atMs,
+        action: `hold: ${line.why}`,
+        subject: line.cloud ?? 'all clouds',
+        count: line.jobs,
+        reason: line.reason,
+      }
+    case 'drain':
+    case 'retire':
+    case 'stop':
+      return { atMs, action: line.kind, subject: line.vmId, count: 1, reason: line.reason }
+  }
+}

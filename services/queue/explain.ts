@@ -1,0 +1,107 @@
+/**
+ * Explain: why a job waits, or why it runs where it does, rule by rule, from the very rules that match it.
+ *
+ * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
+ */
+
+import { isEnded, type Job, leaseOf } from '../../core/job.ts'
+import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
+import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
+import { isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
+import type { Queue } from './queue.ts'
+
+export type Explanation = {
+  readonly place: string
+  readonly fits: boolean
+  readonly rules: readonly RuleOutcome[]
+  readonly note: string
+}
+
+export type Explained = { readonly summary: string; readonly places: readonly Explanation[] }
+
+const placesMost = 50
+
+export async function explain(queue: Queue, job: Job): Promise<Explained> {
+  const spec = (await queue.store.specs([job.id])).get(job.id)
+  if (!spec) return { summary: `job ${job.id} is forgotten`, places: [] }
+  const demand: TaskQueue = { ...job, id: job.classId, requirements: spec.requirements }
+  const lease = leaseOf(job.phase)
+  if (lease || isEnded(job.phase)) return whereItRan(queue, job, demand)
+  const vms = (await queue.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
+  const nowMs = queue.clock.nowMs()
+  const places = [
+    ...vms.map((kept) => atVm(demand, kept, nowMs)),
+    ...queue.offerings.map((offering): Explanation => {
+      const room = roomOf(offering, queue.policy.vmLifeMs)
+      const rules = tellRules(demand, placeOf(offering), room)
+      const name = `offering ${offering.cloud}/${offering.flavor}/${offering.image}`
+      return { place: name, fits: rules.every(({ holds }) => holds), rules, note: '' }
+    }),
+  ].sort((a, b) => broken(a) - broken(b))
+  return { summary: await summaryOf(queue, job, demand, vms, places), places: places.slice(0, placesMost) }
+}
+
+async function whereItRan(queue: Queue, job: Job, demand: TaskQueue): Promise<Explained> {
+  const lease = 'lease' in job.phase ? job.phase.lease : undefined
+  if (!lease) return { summary: `job ${job.id} is ${job.phase.state}: it never started`, places: [] }
+  const kept = await queue.store.vm(lease.vmId)
+  const verb = isEnded(job.phase) ? 'ran last' : 'runs'
+  const summary = `job ${job.id} is ${job.phase.state}: attempt ${job.attempt} ${verb} on ${lease.vmId} with ${lease.cores} cores`
+  if (!kept) return { summary, places: [] }
+  const { vm } = kept
+  const rules = tellRules(demand, placeOf(vm), roomOf(vm, vm.endByMs - lease.claimedMs))
+  return {
+    summary,
+    places: [{ place: vmText(vm), fits: true, rules, note: 'the whole VM, as it was when the job was matched' }],
+  }
+}
+
+function atVm(demand: TaskQueue, { vm, used }: KeptVm, nowMs: number): Explanation {
+  const whole = roomOf(vm, vm.endByMs - nowMs)
+  const free = {
+    ...whole,
+    cores: whole.cores - used.cores,
+    memoryBytes: whole.memoryBytes - used.memoryBytes,
+    diskBytes: whole.diskBytes - used.diskBytes,
+  }
+  const place = placeOf(vm)
+  const rules = tellRules(demand, place, free)
+  const fits = rules.every(({ holds }) => holds)
+  const couldLater = !fits && suits(demand, place) && hasRoom(demand, whole)
+  return { place: vmText(vm), fits, rules, note: couldLater ? 'busy: it fits when running jobs have ended' : '' }
+}
+
+function vmText(vm: Vm): string {
+  const ref = refOf(vm.phase)
+  return `vm ${vm.id} (${vm.phase.state}, ${vm.cloud}/${vm.flavor}${ref === '' ? '' : `, ${ref}`})`
+}
+
+function broken({ rules }: Explanation): number {
+  return rules.filter(({ holds }) => !holds).length
+}
+
+async function summaryOf(
+  queue: Queue,
+  job: Job,
+  demand: TaskQueue,
+  vms: readonly KeptVm[],
+  places: readonly Explanation[],
+): Promise<string> {
+  const { phase } = job
+  if (phase.state === 'Held') return `job ${job.id} is Held: ${phase.why}`
+  const ahead = (await queue.store.next(job.classId, placesMost)).findIndex(({ id }) => id === job.id)
+  const turn = ahead < 0 ? `more than ${placesMost} jobs` : ahead === 0 ? 'no job' : `${ahead} jobs`
+  const before = `${turn} of its task queue before it`
+  if (places.length === 0) return `job ${job.id} waits: no cloud is configured and no VM is there; ${before}`
+  if (!places.some(({ fits, note }) => fits || note !== '')) {
+    const nearest = places[0]
+    const fails = nearest?.rules
+      .filter(({ holds }) => !holds)
+      .map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`)
+    return `job ${job.id} can never start as things are: nothing fits; nearest is ${nearest?.place}: wants ${fails?.join('; ')}`
+  }
+  const free = vms.filter((kept) => kept.vm.phase.state === 'Active' && atVm(demand, kept, queue.clock.nowMs()).fits)
+  if (free.length > 0) return `job ${job.id} waits for its turn: ${free.length} VMs have room for it; ${before}`
+  const coming = vms.filter(({ vm }) => isComing(vm.phase)).length
+  return `job ${job.id} waits for room: ${vms.length - coming} VMs are up and busy, ${coming} are coming; ${before}`
+}

@@ -1,0 +1,151 @@
+/**
+ * The matcher: brings waiting jobs and free room together. A seat is a pilot's free room while its stream is open.
+ *
+ * Decides nothing that the index (whose turn is it) and the rules (does it fit) do not decide, and owns nothing: a job is a
+ * VM's when the store has said so. Everything that is picked in one turn is claimed together. Seats are served in the order
+ * in which their VMs came, so that old VMs fill up and young ones run empty and can be let go.
+ */
+
+import type { Clock } from '../../core/clock.ts'
+import type { AttemptRef, VmId } from '../../core/ids.ts'
+import type { JobEvent, JobSpec } from '../../core/job.ts'
+import { jobsPerOffer, usageAdvanceMs } from '../../core/limits.ts'
+import type { JobOutcome, JobStore, TaskQueue } from '../../core/ports/store.ts'
+import { grantedCores, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
+import type { Picked, WaitingIndex } from './waiting-index.ts'
+
+/** A claim that the store granted. */
+export type Granted = AttemptRef & {
+  readonly queue: TaskQueue
+  readonly cores: number
+  readonly spec: JobSpec
+}
+
+/** What a pick takes of the room, from the pick until the pilot has counted it itself. */
+export type Taken = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+
+export type Seat = {
+  readonly vmId: VmId
+  readonly place: Place
+  /** Free now, everything on its way taken off. */
+  room(): Room
+  /** How many assignments it would take now. */
+  wants(): number
+  /** Room is spoken for; answered by exactly one of the two below. */
+  reserve(taken: Taken): void
+  grant(granted: Granted, taken: Taken): void
+  /** The job was not to be had; `closed`: the VM takes no more jobs at all. */
+  giveBack(taken: Taken, closed: boolean): void
+}
+
+export type Matcher = {
+  sit(seat: Seat): void
+  leave(seat: Seat): void
+  /** Looks for jobs for one seat, or for seats for whatever waits. */
+  serve(seat: Seat): void
+  serveQueue(queue: TaskQueue): void
+  serveAll(): void
+}
+
+export type MatcherOptions = {
+  readonly store: Pick<JobStore, 'change'>
+  readonly waiting: WaitingIndex
+  readonly clock: Clock
+  readonly leaseMs: number
+  /** Told what the store said to the claims of a turn, after the seats have been. */
+  readonly onClaimed: (outcomes: readonly JobOutcome[]) => void
+  readonly onError: (error: unknown) => void
+}
+
+type Claim = { readonly seat: Seat; readonly pick: Picked; readonly taken: Taken }
+
+export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: MatcherOptions): Matcher {
+  const seats = new Set<Seat>()
+
+  function pickFor(seat: Seat, nowMs: number): Claim[] {
+    const claims: Claim[] = []
+    while (claims.length < jobsPerOffer && seat.wants() > 0) {
+      const room = seat.room()
+      const pick = waiting.take(seat.place, room)
+      if (!pick) break
+      const { requirements } = pick.queue
+      const cores = grantedCores(requirements, room)
+      const taken = { cores, memoryBytes: requirements.memoryBytes, diskBytes: requirements.diskBytes }
+      seat.reserve(taken)
+      waiting.charge(pick.queue, cores * usageAdvanceMs, nowMs)
+      claims.push({ seat, pick, taken })
+    }
+    return claims
+  }
+
+  function claim(claims: readonly Claim[], nowMs: number): void {
+    if (claims.length === 0) return
+    const events = claims.map(
+      ({ seat, pick, taken }): JobEvent => ({
+        kind: 'claim',
+        jobId: pick.jobId,
+        vmId: seat.vmId,
+        cores: taken.cores,
+        untilMs: nowMs + leaseMs,
+      }),
+    )
+    store
+      .change(events, nowMs)
+      .then((outcomes) => {
+        for (const [at, outcome] of outcomes.entries()) answer(claims[at], outcome, nowMs)
+        onClaimed(outcomes)
+        for (const seat of new Set(claims.filter((_, at) => !outcomes[at]?.ok).map(({ seat }) => seat))) serve(seat)
+      })
+      .catch((error: unknown) => {
+        for (const { seat, taken } of claims) seat.giveBack(taken, false)
+        onError(error)
+      })
+  }
+
+  function answer(asked: Claim | undefined, outcome: JobOutcome, nowMs: number): void {
+    if (!asked) return
+    const { seat, pick, taken } = asked
+    if (outcome.ok && outcome.spec) {
+      const { attempt } = outcome.job
+      seat.grant({ jobId: pick.jobId, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
+      return
+    }
+    waiting.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
+    seat.giveBack(taken, !outcome.ok && outcome.why === 'vm-not-active')
+  }
+
+  function serve(seat: Seat): void {
+    if (!seats.has(seat)) return
+    const nowMs = clock.nowMs()
+    claim(pickFor(seat, nowMs), nowMs)
+  }
+
+  return {
+    sit(seat) {
+      seats.add(seat)
+    },
+    leave(seat) {
+      seats.delete(seat)
+    },
+    serve,
+    serveQueue(queue) {
+      for (const seat of seats) {
+        if (seat.wants() > 0 && hasRoom(queue, seat.room()) && suits(queue, seat.place)) serve(seat)
+      }
+    },
+    serveAll() {
+      for (const seat of seats) if (seat.wants() > 0) serve(seat)
+    },
+  }
+}
+
+/** What is left of an offer when everything on its way is taken off. */
+export function remaining(offered: Room, onTheWay: Iterable<Taken>): Room {
+  let { cores, memoryBytes, diskBytes } = offered
+  for (const taken of onTheWay) {
+    cores -= taken.cores
+    memoryBytes -= taken.memoryBytes
+    diskBytes -= taken.diskBytes
+  }
+  return { cores, memoryBytes, diskBytes, remainingMs: offered.remainingMs }
+}

@@ -1,0 +1,35 @@
+/**
+ * What the operations of the queue share: the ports, the waiting jobs as the matcher knows them, and the policy. Built once
+ * by the runtime; an operation is a function over it.
+ */
+
+import type { Offering } from '../../core/cloud.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
+import type { Store } from '../../core/ports/store.ts'
+import type { Matcher } from './matcher.ts'
+import type { WaitingIndex } from './waiting-index.ts'
+
+export type QueuePolicy = {
+  readonly leaseMs: number
+  readonly renewEveryMs: number
+  readonly keepEndedMs: number
+  readonly beatEveryMs: number
+  /** The longest that a VM of ours lives: a job that wants more can never start. */
+  readonly vmLifeMs: number
+}
+
+export type Queue = {
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly sandbox: Sandbox
+  readonly policy: QueuePolicy
+  /** Everything that any director of this installation could start. */
+  readonly offerings: readonly Offering[]
+  readonly waiting: WaitingIndex
+  readonly matcher: Matcher
+}

@@ -1,0 +1,23 @@
+/** Status: live counts, kept by the store with every change, never counted on request. */
+
+import type { JobCount } from '../../core/ports/store.ts'
+import type { Queue } from './queue.ts'
+
+export type Status = {
+  readonly jobs: readonly JobCount[]
+  /** By state, cloud and site; `vo` carries the cloud, as in the API. */
+  readonly vms: readonly { readonly state: string; readonly vo: string; readonly site: string; readonly count: number }[]
+}
+
+/** `vo`: only its jobs; undefined: all. */
+export async function status({ store }: Queue, vo: string | undefined): Promise<Status> {
+  const [jobs, live] = await Promise.all([store.counts(), store.liveVms()])
+  const vms = new Map<string, { state: string; vo: string; site: string; count: number }>()
+  for (const { vm } of live) {
+    const key = `${vm.phase.state} ${vm.cloud}`
+    const count = vms.get(key) ?? { state: vm.phase.state, vo: vm.cloud, site: vm.site, count: 0 }
+    count.count += 1
+    vms.set(key, count)
+  }
+  return { jobs: jobs.filter((count) => vo === undefined || count.vo === vo), vms: [...vms.values()] }
+}

@@ -1,0 +1,118 @@
+/**
+ * Submit: a user's jobs are checked whole, stored all or none, and wait.
+ *
+ * Refuses to know who the user is (the edge does). A job that nothing configured could ever run is taken, with a warning: the
+ * offering may come tomorrow, and the one who waits should know today.
+ */
+
+import { createHash } from 'node:crypto'
+import { PilotageError, shown, type Violation } from '../../core/errors.ts'
+import type { ClassId, JobId } from '../../core/ids.ts'
+import type { JobSpec, Owner } from '../../core/job.ts'
+import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
+import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
+import type { TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
+import { placeOf, roomOf } from '../../core/vm.ts'
+import type { Queue } from './queue.ts'
+
+export type SubmitRequest = { readonly owner: Owner; readonly jobs: readonly RawSpec[]; readonly idempotencyKey: string }
+
+export type Warning = { readonly code: 'no-offering'; readonly text: string; readonly indexes: readonly number[] }
+
+export type SubmitAnswer = {
+  readonly jobIds: readonly JobId[]
+  readonly warnings: readonly Warning[]
+  readonly repeated: boolean
+}
+
+/** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, or `conflict` for a used key. */
+export async function submit(queue: Queue, { owner, jobs, idempotencyKey }: SubmitRequest): Promise<SubmitAnswer> {
+  const specs = checked(jobs, idempotencyKey)
+  const taskQueues = specs.map(({ requirements }) => taskQueueOf(owner, requirements))
+  const different = [...new Map(taskQueues.map((taskQueue) => [taskQueue.id, taskQueue])).values()]
+  const nowMs = queue.clock.nowMs()
+  const outcome = await queue.store.submit(
+    {
+      owner,
+      jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
+      queues: different,
+      idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, digest: digestOf(specs) },
+    },
+    nowMs,
+  )
+  if (!outcome.ok) {
+    throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
+  }
+  if (!outcome.repeated) nowWaiting(queue, specs, taskQueues, different, outcome.firstId, nowMs)
+  return {
+    jobIds: specs.map((_, at) => (outcome.firstId + at) as JobId),
+    warnings: warningsFor(queue, taskQueues, different),
+    repeated: outcome.repeated,
+  }
+}
+
+function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly JobSpec[] {
+  if (jobs.length > jobsPerCall) {
+    throw new PilotageError('too-large', `${jobs.length} jobs in one call: at most ${jobsPerCall}`)
+  }
+  const violations: Violation[] = []
+  if (jobs.length === 0) violations.push({ path: 'jobs', value: '[]', rule: 'empty', accepted: `1 to ${jobsPerCall} jobs` })
+  if (idempotencyKey.length > idempotencyKeyLength) {
+    const accepted = `at most ${idempotencyKeyLength} characters`
+    violations.push({ path: 'idempotencyKey', value: shown(idempotencyKey), rule: 'too long', accepted })
+  }
+  const specs = jobs.flatMap((raw, at) => checkSpec(raw, `jobs[${at}]`, violations) ?? [])
+  if (violations.length > 0) {
+    const first = violations[0]
+    const what = first ? `${first.path}: ${first.rule}` : ''
+    throw new PilotageError('invalid-argument', `${violations.length} wrong fields, the first is ${what}`, { violations })
+  }
+  return specs
+}
+
+function nowWaiting(
+  queue: Queue,
+  specs: readonly JobSpec[],
+  taskQueues: readonly TaskQueue[],
+  different: readonly TaskQueue[],
+  firstId: JobId,
+  nowMs: number,
+): void {
+  const waiting = new Map<ClassId, WaitingJob[]>(different.map(({ id }) => [id, []]))
+  specs.forEach(({ priority }, at) => {
+    const id = taskQueues[at]?.id
+    if (id) waiting.get(id)?.push({ id: (firstId + at) as JobId, priority, submittedMs: nowMs })
+  })
+  for (const taskQueue of different) {
+    queue.waiting.arrived(taskQueue, waiting.get(taskQueue.id) ?? [])
+    queue.matcher.serveQueue(taskQueue)
+  }
+  queue.bus.hint({ kind: 'waiting', ids: different.map(({ id }) => id) })
+}
+
+function warningsFor(queue: Queue, taskQueues: readonly TaskQueue[], different: readonly TaskQueue[]): readonly Warning[] {
+  const hopeless = new Set(different.filter((demand) => !couldRun(queue, demand)).map(({ id }) => id))
+  if (hopeless.size === 0) return []
+  const indexes = taskQueues.flatMap(({ id }, at) => (hopeless.has(id) ? [at] : []))
+  const text = `${indexes.length} jobs fit no configured offering: explain tells which rule fails`
+  return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
+}
+
+function couldRun(queue: Queue, demand: TaskQueue): boolean {
+  return queue.offerings.some(
+    (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, queue.policy.vmLifeMs)),
+  )
+}
+
+/** Equal owner and equal wishes: one task queue, on any machine and at any time. */
+export function taskQueueOf(owner: Owner, requirements: JobSpec['requirements']): TaskQueue {
+  const { vo, group, owner: name } = owner
+  const key = JSON.stringify([vo, group, name, requirementsKey(requirements)])
+  const id = createHash('sha256').update(key).digest('hex').slice(0, 16) as ClassId
+  return { vo, group, owner: name, id, requirements: normalised(requirements) }
+}
+
+function digestOf(specs: readonly JobSpec[]): string {
+  return createHash('sha256').update(JSON.stringify(specs)).digest('hex')
+}

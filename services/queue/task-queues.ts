@@ -1,0 +1,39 @@
+/** Task queues: what waits, for whom, and in one line what it waits for. */
+
+import { hasRoom, suits, tellRules } from '../../core/requirements.ts'
+import type { KeptVm, QueueCount, TaskQueue } from '../../core/ports/store.ts'
+import { isComing, placeOf, roomOf } from '../../core/vm.ts'
+import type { Queue } from './queue.ts'
+
+export type WaitingQueue = QueueCount & { readonly waitsFor: string }
+
+/** Most waiting first. `vo`: only its queues; undefined: all. */
+export async function taskQueues(queue: Queue, vo: string | undefined): Promise<readonly WaitingQueue[]> {
+  const [counts, vms] = await Promise.all([queue.store.queues(), queue.store.liveVms()])
+  return counts
+    .filter((count) => vo === undefined || count.queue.vo === vo)
+    .sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1))
+    .map((count) => ({ ...count, waitsFor: waitsFor(queue, count.queue, vms) }))
+}
+
+function waitsFor(queue: Queue, demand: TaskQueue, vms: readonly KeptVm[]): string {
+  const nowMs = queue.clock.nowMs()
+  const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
+  const up = fitting.filter(({ vm }) => vm.phase.state === 'Active').length
+  const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
+  if (up + coming > 0) return `room on ${up} VMs that fit it; ${coming} more are coming`
+  const lifeMs = queue.policy.vmLifeMs
+  const offering = queue.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, roomOf(one, lifeMs)))
+  if (offering) return `a VM: ${offering.cloud}/${offering.flavor}/${offering.image} fits`
+  return hopeless(queue, demand)
+}
+
+function hopeless(queue: Queue, demand: TaskQueue): string {
+  const failing = queue.offerings
+    .map((offering) =>
+      tellRules(demand, placeOf(offering), roomOf(offering, queue.policy.vmLifeMs)).filter(({ holds }) => !holds),
+    )
+    .sort((a, b) => a.length - b.length)[0]
+  if (!failing) return 'a cloud: none is configured'
+  return `nothing that is configured: ${failing.map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`).join('; ')}`
+}

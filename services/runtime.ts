@@ -1,0 +1,94 @@
+/**
+ * The engines, built from ports: the one way that production, the simulator and the tests come to a running Pilotage.
+ *
+ * Knows no adapter, no wire and no configuration file. Everything that repeats is a loop around a step here, and the steps are
+ * there to be called without the loops.
+ */
+
+import type { Clock } from '../core/clock.ts'
+import { sweepEveryMs } from '../core/limits.ts'
+import { type Loop, startLoop } from '../core/loop.ts'
+import type { Bus } from '../core/ports/bus.ts'
+import type { Log } from '../core/ports/log.ts'
+import type { Sandbox } from '../core/ports/sandbox.ts'
+import type { Store } from '../core/ports/store.ts'
+import { type Director, director } from './director/director.ts'
+import type { DirectorOptions } from './director/options.ts'
+import { matcher } from './queue/matcher.ts'
+import { afterChange } from './queue/after-change.ts'
+import type { Queue, QueuePolicy } from './queue/queue.ts'
+import { readUses, sweep, type Sweep } from './queue/sweep.ts'
+import { waitingIndex } from './queue/waiting-index.ts'
+
+export type RuntimeOptions = {
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly sandbox: Sandbox
+  readonly queuePolicy: QueuePolicy
+  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log'>
+}
+
+export type Runtime = {
+  readonly queue: Queue
+  readonly director: Director
+  readonly sweep: Sweep
+}
+
+export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { store, bus, clock, log, sandbox, queuePolicy } = options
+  const failed = (what: string) => (error: unknown) => log.error({ err: error }, what)
+  const waiting = waitingIndex({
+    readNext: (classId, limit) => store.next(classId, limit),
+    onReady: () => match.serveAll(),
+    onError: failed('reading waiting jobs'),
+    uses: await readUses(store, clock.nowMs()),
+  })
+  const match = matcher({
+    store,
+    waiting,
+    clock,
+    leaseMs: queuePolicy.leaseMs,
+    onClaimed: (outcomes) => afterChange(queue, outcomes).catch(failed('after a claim')),
+    onError: failed('claiming jobs'),
+  })
+  const offerings = options.director.clouds.flatMap((cloud) => cloud.offerings)
+  const queue: Queue = { store, bus, clock, log, sandbox, policy: queuePolicy, offerings, waiting, matcher: match }
+  waiting.learn(await store.queues())
+  return { queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
+}
+
+/** A burst of hints costs one step of the director each so long. */
+const directorLeastMs = 200
+
+/** The loops of a process that has every role. */
+export function startLoops(
+  { queue, director: directing, sweep: sweeping }: Runtime,
+  directorEveryMs: number,
+): { stop(): Promise<void> } {
+  const { clock, log, bus } = queue
+  const onError = (name: string) => (error: unknown) => log.error({ err: error }, `a step of the ${name} failed`)
+  const directorLoop = startLoop({
+    clock,
+    periodMs: directorEveryMs,
+    leastMs: directorLeastMs,
+    step: async () => void (await directing.step()),
+    onError: onError('director'),
+  })
+  const sweepLoop = startLoop({ clock, periodMs: sweepEveryMs, step: () => sweeping.step(), onError: onError('sweeper') })
+  const loops: readonly Loop[] = [directorLoop, sweepLoop]
+  const stopListening = [
+    bus.listen('waiting', () => directorLoop.wake()),
+    bus.listen('vms', () => directorLoop.wake()),
+    // Other processes change jobs too: what they made wait is learned at once, and by the sweep if the hint is lost.
+    bus.listen('waiting', () => sweepLoop.wake()),
+  ]
+  return {
+    async stop() {
+      for (const stop of stopListening) stop()
+      await Promise.all(loops.map((loop) => loop.stop()))
+      await directing.settled()
+    },
+  }
+}
