@@ -43,7 +43,19 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
       })
     }
   }
+  frozen.push(...unsteered(view))
   return { lines, frozen, unusable }
+}
+
+/** VMs of clouds that are no longer configured: nobody can end them, and an operator must hear of it. */
+function unsteered({ clouds, vms }: FleetView): readonly HoldLine[] {
+  const steered = new Set(clouds.map(({ name }) => name))
+  const counts = new Map<string, number>()
+  for (const { vm } of vms) if (!steered.has(vm.cloud)) counts.set(vm.cloud, (counts.get(vm.cloud) ?? 0) + 1)
+  return [...counts].map(([cloud, count]) => {
+    const reason = `nothing is ended: the cloud is not configured and ${count} of our VMs may be there`
+    return { kind: 'hold', why: 'frozen', cloud, queues: [], jobs: 0, reason }
+  })
 }
 
 /** Why nothing may be ended there; empty: it may. */

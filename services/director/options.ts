@@ -58,6 +58,9 @@ export const directorDefaults: DirectorPolicy = {
   planEveryMs: directorEveryMs,
 }
 
+/** A minute after the third failure in a row, then doubling up to an hour: outages are short, wrong images are not. */
+export const breakerDefaults: BreakerPolicy = { failures: 3, backoffMs: 60_000, maxBackoffMs: 3_600_000 }
+
 /** Safety rules that only the simulation may switch off, to prove that it would notice. */
 export type DirectorRules = {
   /** A record ends only when the cloud's own list no longer shows the VM. */
