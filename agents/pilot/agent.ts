@@ -136,6 +136,9 @@ export class PilotAgent {
 
   #act(effect: PilotEffect): void {
     switch (effect.kind) {
+      case 'take':
+        this.#journal.append({ ...refOf(effect), kind: 'taken', size: effect.size })
+        break
       case 'start':
         this.#start(effect.task)
         break
@@ -169,10 +172,7 @@ export class PilotAgent {
   #start(task: Task): void {
     const { clock, cgroups, onFatal } = this.#options
     const ref = refOf(task)
-    const { memoryBytes, diskBytes } = task.spec.requirements
-    // Written before the process exists: a pilot that dies in between tells of it in its next life.
-    this.#journal.append({ ...ref, kind: 'taken', size: { cores: task.cores, memoryBytes, diskBytes } })
-    const fence = fenceIn(cgroups, keyOf(ref), memoryBytes)
+    const fence = fenceIn(cgroups, keyOf(ref), task.spec.requirements.memoryBytes)
     const payload = startPayload({ task, dir: this.#dirOf(ref), clock, watch: this.#watch, fence })
     this.#payloads.set(keyOf(ref), payload)
     const { mark, startedMs } = payload

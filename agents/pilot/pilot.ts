@@ -62,6 +62,8 @@ export type PilotEvent =
   | { readonly kind: 'flush'; readonly durableReportId: number }
 
 export type PilotEffect =
+  /** Write to the journal that it was taken: whatever becomes of it, the service will hear. */
+  | (AttemptRef & { readonly kind: 'take'; readonly size: Size })
   | { readonly kind: 'start'; readonly task: Task }
   | (AttemptRef & { readonly kind: 'stop'; readonly why: string; readonly graceMs: number })
   /** Write the end to the journal; the next flush may send its report when that is on disk. */
@@ -202,6 +204,7 @@ function take(draft: Draft, task: Task): void {
   const { memoryBytes, diskBytes } = spec.requirements
   const size: Size = { cores, memoryBytes, diskBytes }
   const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
+  draft.effects.push({ kind: 'take', jobId, attempt, size })
   // Refused rather than left waiting for room that can never be.
   const misfit = misfitOf(size, state.size)
   if (misfit === '') draft.held.set(key, { ...taken, state: 'waiting', task })
