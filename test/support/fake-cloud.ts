@@ -26,6 +26,7 @@ export type FakeMachine = {
   /** Switched off by itself or by a crash, but still there and paid for. */
   offMs: number
   errorDetail: string
+  console: string
   endingMs: number
   /** From when it is no more. */
   goneMs: number
@@ -114,6 +115,7 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
       bootedMs: neverBoots ? Infinity : nowMs + bootMs,
       offMs: Infinity,
       errorDetail: '',
+      console: `console of ${name}-${machines.length + 1}`,
       endingMs: Infinity,
       goneMs: Infinity,
     }
@@ -159,7 +161,7 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
         return present(atMs).map((machine) => shown(machine, atMs))
       }),
     destroy: (ref) => call('destroy', () => end(ref)),
-    consoleLog: (ref) => call('consoleLog', () => `console of ${ref}`),
+    consoleLog: (ref) => call('consoleLog', () => machines.find((machine) => machine.ref === ref)?.console ?? ''),
     quota: () => call('quota', () => cloud.quotaNow),
     script: (kind, ...faults) => {
       scripts[kind] = [...(scripts[kind] ?? []), ...faults]
