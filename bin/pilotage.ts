@@ -4,15 +4,7 @@
  * and the client is given the way to start a service for the commands that bring their own (demo, replay).
  */
 
-import type { OwnService, StartService } from '../client/commands/setting.ts'
-
-type Services = {
-  serve(argv: readonly string[]): Promise<void>
-  startService(options: Parameters<StartService>[0]): Promise<OwnService>
-}
-
-const services = async (): Promise<Services> =>
-  import(new URL('../services/main.ts', import.meta.url).href) as Promise<Services>
+const services = () => import('../services/main.ts')
 
 const [first, ...rest] = process.argv.slice(2)
 
