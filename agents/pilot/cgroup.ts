@@ -76,6 +76,7 @@ export function fenceIn(cgroups: Cgroups, key: string, memoryBytes: number): Fen
     attempt(() => writeFileSync(join(dir, 'memory.swap.max'), '0'))
     attempt(() => writeFileSync(join(dir, 'memory.oom.group'), '1'))
   } catch {
+    attempt(() => rmdirSync(dir))
     return undefined
   }
   return {
