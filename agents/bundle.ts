@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from '../core/assert.ts'
 
@@ -38,9 +38,10 @@ async function bundle(agent: 'pilot' | 'monitor', outDir: string): Promise<Bundl
   const path = join(outDir, `${agent}-${sha256.slice(0, 16)}.cjs`)
   if (!existsSync(path)) {
     // Two services may share the folder: a file is there whole or not at all.
-    const fresh = `${path}.${crypto.randomUUID()}.new`
-    writeFileSync(fresh, file.contents)
-    renameSync(fresh, path)
+    const scratch = mkdtempSync(join(outDir, 'new-'))
+    writeFileSync(join(scratch, agent), file.contents)
+    renameSync(join(scratch, agent), path)
+    rmSync(scratch, { recursive: true })
   }
   return { path, sha256 }
 }

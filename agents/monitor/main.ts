@@ -22,6 +22,8 @@ async function main(): Promise<void> {
   const clock = systemClock()
   const random = systemRandom()
   const say = sayTo((text) => process.stdout.write(text), clock, 'monitor')
+  // Whoever read the console may be gone; that is no reason to go too.
+  process.stdout.on('error', () => undefined)
   process.on('SIGTERM', () => process.exit(0))
   process.on('SIGINT', () => process.exit(0))
 

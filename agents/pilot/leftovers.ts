@@ -30,7 +30,7 @@ export async function endLeftovers(
       // by the directory in their environment. 0 is nobody's session.
       const stat = mark && mark.bootId === bootId() ? readStat(mark.pid) : undefined
       const leader = mark && stat?.startTicks === mark.startTicks ? mark.pid : 0
-      const wanted: Wanted = { leader: leader || -1, dir: join(workDir, keyOf(one)), seen: new Map() }
+      const wanted: Wanted = { leader: leader || -1, dir: join(workDir, keyOf(one)), pipes: [], seen: new Map() }
       watch.add(wanted, () => undefined)
       const result = await endAll(clock, watch, wanted, 0)
       watch.remove(wanted)

@@ -22,6 +22,8 @@ const closeMs = 20_000
 async function main(): Promise<void> {
   const clock = systemClock()
   const say = sayTo((text) => process.stdout.write(text), clock, 'pilot')
+  // Whoever read the console may be gone; that is no reason to go too.
+  process.stdout.on('error', () => undefined)
   const fail = (error: unknown): void => {
     say(`ends: ${error instanceof Error ? error.message : String(error)}`)
     process.exit(1)

@@ -22,6 +22,7 @@ import {
   bootId,
   fairMemoryBytes,
   msPerTick,
+  pipesOf,
   readStat,
   type ProcessMark,
   type ProcessStat,
@@ -101,7 +102,7 @@ class RunningPayload {
     this.#options = options
     this.#startedMs = startedMs
     this.#fromMs = clock.monotonicMs()
-    this.#wanted = { leader, dir, seen: new Map() }
+    this.#wanted = { leader, dir, pipes: pipesOf(leader), seen: new Map() }
     this.#captures = [captureOf(child.stdout, dir, 'stdout'), captureOf(child.stderr, dir, 'stderr')]
     this.done = new Promise<{ code: number; signal: string }>((resolve) => {
       child.on('exit', (code, signal) => {

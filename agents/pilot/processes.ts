@@ -2,8 +2,8 @@
  * The machine's processes as /proc tells them, and which of them belong to a payload.
  *
  * A process is a payload's own if it stands in its session or process group, descends from one that was seen to be, carries
- * the payload's directory in its environment, or works inside that directory. So a daemon that made a session of its own is
- * still found. Refuses to decide what happens to them. What stays true: a process is named by its number and its start
+ * the payload's directory in its environment, works inside that directory, or holds its pipes. So a daemon that made a
+ * session of its own is still found; only one that hid every trace before it was first seen is not (a cgroup finds that too). Refuses to decide what happens to them. What stays true: a process is named by its number and its start
  * time, never by its number alone.
  */
 
@@ -27,7 +27,13 @@ export type ProcessStat = {
 export type ProcessMark = { readonly pid: number; readonly startTicks: number; readonly bootId: string }
 
 /** What a scan looks for: one payload. `seen` remembers what was found, so that what is left of a dead parent is known. */
-export type Wanted = { readonly leader: number; readonly dir: string; readonly seen: Map<number, number> }
+export type Wanted = {
+  readonly leader: number
+  readonly dir: string
+  /** Its ends of our pipes, as /proc names them: nobody else holds them. */
+  readonly pipes: readonly string[]
+  readonly seen: Map<number, number>
+}
 
 export const msPerTick = 10
 const pageBytes = 4096
@@ -138,9 +144,21 @@ function byTraces(pid: number, wanted: readonly Wanted[]): Wanted | undefined {
   if (wanted.length === 0) return undefined
   const environment = attempt(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))
   const cwd = attempt(() => readlinkSync(`/proc/${pid}/cwd`))
+  const pipes = pipesOf(pid)
   return wanted.find(
-    ({ dir }) => `\0${environment}`.includes(`\0PILOTAGE_DIR=${dir}\0`) || cwd === dir || cwd.startsWith(`${dir}/`),
+    (one) =>
+      `\0${environment}`.includes(`\0PILOTAGE_DIR=${one.dir}\0`) ||
+      cwd === one.dir ||
+      cwd.startsWith(`${one.dir}/`) ||
+      one.pipes.some((pipe) => pipes.includes(pipe)),
   )
+}
+
+/** What its stdout and stderr are, where these are pipes; Node makes them of socket pairs. */
+export function pipesOf(pid: number): readonly string[] {
+  return [1, 2]
+    .map((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)))
+    .filter((link) => link.startsWith('socket:') || link.startsWith('pipe:'))
 }
 
 function listPids(): readonly number[] {

@@ -46,7 +46,7 @@ describe('what the machine has', () => {
   it('has processes whose names may hold anything', () => {
     expect(readStat(process.pid)).toMatchObject({ pid: process.pid, ppid: process.ppid, over: false })
     expect(readStat(2 ** 22 + 1)).toBeUndefined()
-    const wanted = { leader: -1, dir, seen: new Map<number, number>() }
+    const wanted = { leader: -1, dir, pipes: [], seen: new Map<number, number>() }
     expect(processScanner(process.pid).scan([wanted]).get(wanted)).toEqual([])
   })
 })

@@ -40,7 +40,7 @@ async function run(wanted: Task, stopAfter?: { ready: string; graceMs: number })
 
 /** By a fresh eye: the traces of the payload's directory, whatever the runner believes. */
 function processesIn(dir: string): readonly ProcessStat[] {
-  const wanted = { leader: -1, dir, seen: new Map<number, number>() }
+  const wanted = { leader: -1, dir, pipes: [], seen: new Map<number, number>() }
   return processScanner(process.pid).scan([wanted]).get(wanted) ?? []
 }
 
@@ -163,7 +163,7 @@ describe.concurrent('a payload', () => {
           'setsid sleep 101 & echo $!',
           // Its environment is empty and its session its own: only the directory that it works in is left.
           'setsid env -i sleep 102 & echo $!',
-          // It even leaves the directory: only its parents tell, and those must be seen while they live.
+          // It even leaves the directory: what it writes to is left.
           '(cd / && setsid env -i sleep 103 & echo $!)',
           'sleep 0.5',
         ].join('\n'),
