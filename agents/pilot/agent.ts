@@ -173,7 +173,14 @@ export class PilotAgent {
     const { clock, cgroups, onFatal } = this.#options
     const ref = refOf(task)
     const fence = fenceIn(cgroups, keyOf(ref), task.spec.requirements.memoryBytes)
-    const payload = startPayload({ task, dir: this.#dirOf(ref), clock, watch: this.#watch, fence })
+    const payload = startPayload({
+      vmId: this.#options.config.vmId,
+      task,
+      dir: this.#dirOf(ref),
+      clock,
+      watch: this.#watch,
+      fence,
+    })
     this.#payloads.set(keyOf(ref), payload)
     const { mark, startedMs } = payload
     if (mark) {

@@ -1,15 +1,17 @@
 /**
  * What a payload is told by its environment: its job's own variables over a small clean base, and never the agent's.
  *
- * The PILOTAGE_ names are ours and win over the job's, because the pilot finds a payload's lost children by PILOTAGE_DIR.
+ * The PILOTAGE_ names are ours and win over the job's, because the pilot finds a payload's lost children by PILOTAGE_DIR,
+ * and the local cloud a lost pilot's payloads by PILOTAGE_VM_ID.
  */
 
 import { join } from 'node:path'
+import type { VmId } from '../../core/ids.ts'
 import type { Task } from './held.ts'
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-export function payloadEnvironment(task: Task, dir: string): Record<string, string> {
+export function payloadEnvironment(task: Task, dir: string, vmId: VmId): Record<string, string> {
   return {
     PATH: searchPath,
     HOME: join(dir, 'home'),
@@ -18,6 +20,7 @@ export function payloadEnvironment(task: Task, dir: string): Record<string, stri
     // Libraries that would take every core of the machine take what was granted.
     OMP_NUM_THREADS: String(task.cores),
     ...task.spec.environment,
+    PILOTAGE_VM_ID: vmId,
     PILOTAGE_DIR: dir,
     PILOTAGE_JOB_ID: String(task.jobId),
     PILOTAGE_ATTEMPT: String(task.attempt),

@@ -11,6 +11,7 @@ import { assert } from '../../core/assert.ts'
 import type { End, Result } from '../../core/attempt.ts'
 import { sleep, type Clock, type Timer } from '../../core/clock.ts'
 import { outputBytes, stopGraceMs } from '../../core/limits.ts'
+import type { VmId } from '../../core/ids.ts'
 import { bytesText, durationText } from '../../core/requirements.ts'
 import { captureTo, type Capture } from './capture.ts'
 import type { Fence } from './cgroup.ts'
@@ -32,6 +33,7 @@ import { endAll, signalAll, type Swept } from './sweep.ts'
 import type { Watch } from './watch.ts'
 
 export type PayloadOptions = {
+  readonly vmId: VmId
   readonly task: Task
   readonly dir: string
   readonly clock: Clock
@@ -67,7 +69,7 @@ export function startPayload(options: PayloadOptions): Payload {
   try {
     makeDirectory(dir)
     const [file, ...args] = [...(fence?.prefix ?? []), task.spec.executable, ...task.spec.arguments]
-    const env = payloadEnvironment(task, dir)
+    const env = payloadEnvironment(task, dir, options.vmId)
     child = spawn(file ?? '', args, { cwd: join(dir, 'home'), env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     failure = new Promise((resolve) => child.on('error', resolve))
   } catch (error) {

@@ -62,7 +62,7 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
     const leases = await store.leasesOn(vmId)
     const owned = new Map(leases.map((job) => [job.id, job.attempt]))
     for (const { jobId, attempt } of held) {
-      if (owned.get(jobId) !== attempt) outbox.command({ kind: 'stop', jobId, attempt, reason: 'stale' })
+      if (owned.get(jobId) !== attempt) outbox.ack(strange({ jobId, attempt }))
     }
     const has = new Set(held.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
     const missing = leases.filter((job) => !has.has(`${job.id}.${job.attempt}`))
@@ -136,7 +136,7 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
     for (const [at, ref] of renew.entries()) {
       const outcome = outcomes[at]
       const stop = outcome?.ok ? leaseOf(outcome.job.phase)?.stop : undefined
-      if (!outcome?.ok) outbox.command({ kind: 'stop', ...ref, reason: 'stale' })
+      if (!outcome?.ok) outbox.ack(strange(ref))
       else if (stop) outbox.command({ kind: 'stop', ...ref, reason: `${stop.kind} by ${stop.by}` })
     }
   }
@@ -154,6 +154,11 @@ function reportEvent(vmId: VmId, report: Report): JobEvent {
 
 function ackOf({ jobId, attempt, reportId }: Report, outcome: JobOutcome | undefined): Ack {
   return { jobId, attempt, reportId, refusal: outcome?.ok ? '' : 'stale' }
+}
+
+/** Said of an attempt that was named without a report: it is not this VM's (any more). */
+function strange({ jobId, attempt }: AttemptRef): Ack {
+  return { jobId, attempt, reportId: 0, refusal: 'stale' }
 }
 
 /** Room that is spoken for and that the pilot's offer does not know of: picked, or sent and not yet counted as received. */

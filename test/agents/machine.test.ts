@@ -14,7 +14,10 @@ import { startWatch } from '../../agents/pilot/watch.ts'
 import { systemClock } from '../../core/clock.ts'
 import { PilotageError } from '../../core/errors.ts'
 import { seededRandom } from '../../core/random.ts'
+import type { VmId } from '../../core/ids.ts'
 import { mib, shell } from './tasks.ts'
+
+const vmId = 'vm-machines00' as VmId
 
 const clock = systemClock()
 let dir: string
@@ -94,7 +97,7 @@ describe('cgroup v2', () => {
     writeFileSync(join(fenced, 'memory.peak'), '67108864\n')
     writeFileSync(join(fenced, 'cpu.stat'), 'usage_usec 2500000\nuser_usec 1\n')
     const watch = startWatch(clock, process.pid)
-    const payload = startPayload({ task: shell('echo $$'), dir: join(dir, '1.1'), clock, watch, fence })
+    const payload = startPayload({ vmId, task: shell('echo $$'), dir: join(dir, '1.1'), clock, watch, fence })
     expect(await payload.done).toMatchObject({
       end: 'memory-limit',
       detail: 'used more than 64 MiB',

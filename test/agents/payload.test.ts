@@ -9,7 +9,10 @@ import { type ProcessStat, processScanner, readStat } from '../../agents/pilot/p
 import { startWatch, type Watch } from '../../agents/pilot/watch.ts'
 import type { Result } from '../../core/attempt.ts'
 import { systemClock, until } from '../../core/clock.ts'
+import type { VmId } from '../../core/ids.ts'
 import { mib, shell, task } from './tasks.ts'
+
+const vmId = 'vm-payloads00' as VmId
 
 const clock = systemClock()
 let root: string
@@ -26,7 +29,7 @@ type Ran = Result & { readonly dir: string; readonly stdout: string; readonly st
 async function run(wanted: Task, stopAfter?: { ready: string; graceMs: number }): Promise<Ran> {
   jobId += 1
   const dir = join(root, `${jobId}.1`)
-  const payload = startPayload({ task: wanted, dir, clock, watch })
+  const payload = startPayload({ vmId, task: wanted, dir, clock, watch })
   if (stopAfter) {
     await until(clock, () => existsSync(join(dir, 'home', stopAfter.ready)), { withinMs: 5000, everyMs: 5 })
     payload.stop('killed by ada', stopAfter.graceMs)
@@ -94,6 +97,7 @@ describe.concurrent('a payload', () => {
       LANG: 'de_DE.UTF-8',
       OMP_NUM_THREADS: '2',
       GREETING: 'hello',
+      PILOTAGE_VM_ID: vmId,
       PILOTAGE_DIR: ran.dir,
       PILOTAGE_JOB_ID: '7',
       PILOTAGE_ATTEMPT: '3',

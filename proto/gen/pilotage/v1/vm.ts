@@ -50,7 +50,10 @@ export interface PilotMessage {
   offer:
     | Offer
     | undefined;
-  /** every attempt that the pilot holds */
+  /**
+   * Every attempt that the pilot holds. Answered by a renewed_ms that is not 0, and by an Ack with report_id 0 and a
+   * refusal for each attempt that is not this VM's (any more).
+   */
   renew: AttemptRef[];
 }
 

@@ -54,6 +54,6 @@ export function configure(db: DatabaseSync): void {
     pragma locking_mode = exclusive;
     pragma cache_size = -131072;
     pragma temp_store = memory;
-    pragma wal_autocheckpoint = 8000;
+    pragma wal_autocheckpoint = 1000;
   `)
 }

@@ -1,0 +1,235 @@
+/**
+ * Pilotage for the side-by-side bench: a served installation as it is (authorization, leases, fences, facts, fair share,
+ * limits, dashboard), driven by pilots that run the bench's jobs in place of payloads.
+ *
+ * The VMs are written into the fresh store as a director would have left them, with keys that the pilots exchange for their
+ * credentials; from then on everything goes over the wire. A pilot is one stream with its share of the slots. What the bench
+ * calls confirmed is the acknowledgement of the report that ends a job.
+ */
+
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { credentials, Metadata } from '@grpc/grpc-js'
+import { systemClock, until } from '../core/clock.ts'
+import { JobServiceClient, SubmitJobsRequest } from '../proto/gen/pilotage/v1/job.ts'
+import { ActivateRequest, PilotMessage, VmServiceClient } from '../proto/gen/pilotage/v1/vm.ts'
+
+const clock = systemClock()
+const vms = 8
+const portBase = Number(process.env.BENCH_PORT_BASE ?? 42600)
+const server = `127.0.0.1:${portBase + 90}`
+/** The floor's job carries 512 bytes. */
+const body = 'A'.repeat(480)
+const day = 24 * 60 * 60 * 1000
+const gib = 1024 ** 3
+
+const vmId = (at) => `vm-bench00${String(at).padStart(3, '0')}`
+const keyOf = (at) => `bench-activation-key-${at}`
+
+async function prepare(dataDir) {
+  const { openSqliteStore } = await import('../services/adapters/store/sqlite/sqlite-store.ts')
+  mkdirSync(dataDir, { recursive: true })
+  const store = await openSqliteStore(join(dataDir, 'pilotage.db'), clock)
+  const nowMs = clock.nowMs()
+  for (let at = 0; at < vms; at += 1) {
+    await store.intend(
+      {
+        id: vmId(at),
+        cloud: 'bench',
+        site: 'bench',
+        flavor: 'slots',
+        image: 'plain',
+        platform: 'linux',
+        tags: [],
+        vos: [],
+        cores: 64,
+        memoryBytes: 256 * gib,
+        diskBytes: 256 * gib,
+        pricePerHour: 0,
+        phase: { state: 'Booting', ref: `bench-${at}` },
+        reason: 'bench',
+        intendedMs: nowMs,
+        changedMs: nowMs,
+        endByMs: nowMs + 30 * day,
+        activation: { keyHash: createHash('sha256').update(keyOf(at)).digest('hex'), untilMs: nowMs + day },
+      },
+      nowMs,
+    )
+  }
+  await store.close()
+}
+
+async function start(dir) {
+  const dataDir = join(dir, 'data')
+  const config = join(dir, 'pilotage.yaml')
+  if (!existsSync(dataDir)) await prepare(dataDir)
+  writeFileSync(config, `grpc: { port: ${portBase + 90} }\ndashboard: { port: ${portBase + 91} }\nclouds: []\n`)
+  const log = openSync(join(dir, 'service.log'), 'a')
+  const bin = join(import.meta.dirname, '../bin/pilotage.ts')
+  const child = spawn(process.execPath, [bin, 'serve', '--data', dataDir, '--config', config], {
+    stdio: ['ignore', log, log],
+  })
+  const gone = new Promise((resolve) => child.on('exit', resolve))
+  const tokenFile = join(dataDir, 'admin.token')
+  const door = new JobServiceClient(server, credentials.createInsecure())
+  await new Promise((resolve, reject) =>
+    door.waitForReady(clock.nowMs() + 20_000, (error) => (error ? reject(error) : resolve())),
+  )
+  door.close()
+  if (!(await until(clock, () => existsSync(tokenFile), { withinMs: 5000 }))) throw new Error('the service wrote no token')
+  return {
+    conn: { server, token: readFileSync(tokenFile, 'utf8').trim() },
+    pids: () => [child.pid],
+    async stop() {
+      child.kill('SIGTERM')
+      const late = clock.after(10_000, () => child.kill('SIGKILL'))
+      await gone
+      late.cancel()
+    },
+  }
+}
+
+function bearer(token) {
+  const metadata = new Metadata()
+  metadata.set('authorization', `Bearer ${token}`)
+  return metadata
+}
+
+/** Each its own connection, as the other adapters have it. */
+const own = { 'grpc.use_local_subchannel_pool': 1 }
+
+function specOf(id) {
+  const requirements = { cores: { min: 1, max: 1 }, memoryBytes: 64 * 1024 ** 2, diskBytes: 1024 ** 2, wallMs: 60_000 }
+  return { name: String(id), executable: '/bin/true', arguments: [body], requirements }
+}
+
+async function producer({ server: at, token }) {
+  const clients = Array.from({ length: 4 }, () => new JobServiceClient(at, credentials.createInsecure(), own))
+  const metadata = bearer(token)
+  const run = `${process.pid}-${clock.nowMs()}`
+  const call = (client, ids) =>
+    new Promise((resolve, reject) => {
+      // As the client library does it: every submission carries a key.
+      const request = SubmitJobsRequest.fromPartial({ jobs: ids.map(specOf), idempotencyKey: `${run}-${ids[0]}` })
+      client.submitJobs(request, metadata, (error, answer) => (error ? reject(error) : resolve(answer)))
+    })
+  return {
+    submit: (i) => call(clients[i % 4], [i]),
+    bulk: (ids) => call(clients[0], ids),
+    close: async () => {
+      for (const client of clients) client.close()
+    },
+  }
+}
+
+async function activate(at, which) {
+  const client = new VmServiceClient(at, credentials.createInsecure(), own)
+  const nonce = `bench-nonce-of-vm-${which}`
+  const request = ActivateRequest.fromPartial({ vmId: vmId(which), activationKey: keyOf(which), nonce })
+  const { credential } = await new Promise((resolve, reject) =>
+    client.activate(request, (error, answer) => (error ? reject(error) : resolve(answer))),
+  )
+  return { client, metadata: bearer(credential) }
+}
+
+/** One VM's pilot: everything of a turn in one message, as the real one. */
+function pilot({ client, metadata }, slots, onJob, done) {
+  const stream = client.session(metadata)
+  /** Held attempts: what each is called by, and the bench's number of its job. */
+  const held = new Map()
+  const reporting = new Map()
+  let reports = []
+  let received = 0
+  let nextReport = 1
+  let offering = false
+  let due = false
+  let closed = false
+  let renewal
+
+  function flush() {
+    due = false
+    if (closed) return
+    const free = slots - held.size
+    const offer = offering
+      ? { cores: free, memoryBytes: free * gib, diskBytes: free * gib, remainingMs: 0, maxJobs: free, received }
+      : undefined
+    stream.write(PilotMessage.fromPartial({ reports, offer }))
+    reports = []
+  }
+
+  function later() {
+    if (due) return
+    due = true
+    clock.soon(flush)
+  }
+
+  async function run({ jobId, attempt, spec }) {
+    const startedMs = clock.nowMs()
+    const number = Number(spec.name)
+    held.set(jobId, attempt)
+    await onJob(number)
+    const endedMs = clock.nowMs()
+    const result = { end: 'exited', startedMs, endedMs, wallMs: endedMs - startedMs }
+    reporting.set(nextReport, number)
+    reports.push({ jobId, attempt, reportId: nextReport, phase: 'ended', startedMs, result })
+    nextReport += 1
+    held.delete(jobId)
+    later()
+  }
+
+  function renew() {
+    const refs = [...held].map(([jobId, attempt]) => ({ jobId, attempt }))
+    stream.write(PilotMessage.fromPartial({ renew: refs }))
+    renewal = clock.after(20_000, renew)
+  }
+
+  stream.on('data', ({ acks, assignments }) => {
+    for (const { reportId } of acks) {
+      done(reporting.get(reportId))
+      reporting.delete(reportId)
+    }
+    received += assignments.length
+    for (const assignment of assignments) run(assignment)
+    if (assignments.length > 0) later()
+  })
+  stream.on('error', (error) => {
+    if (!closed) console.error('pilotage pilot:', error.message)
+  })
+  stream.write(PilotMessage.fromPartial({ hello: { pilotVersion: 'bench' } }))
+  return {
+    go() {
+      offering = true
+      renewal = clock.after(20_000, renew)
+      later()
+    },
+    close() {
+      closed = true
+      renewal?.cancel()
+      stream.end()
+      client.close()
+    },
+  }
+}
+
+/** `logical` slots of this process, spread over its share of the VMs. */
+async function workers({ server: at }, logical, onJob, done, { index, workers: all }) {
+  const processes = all === 1 ? 1 : 2
+  const share = Math.min(Math.max(1, Math.floor(vms / processes)), logical)
+  const pilots = []
+  for (let k = 0; k < share; k += 1) {
+    const slots = Math.floor(logical / share) + (k < logical % share ? 1 : 0)
+    pilots.push(pilot(await activate(at, index * share + k), slots, onJob, done))
+  }
+  return {
+    go: async () => {
+      for (const one of pilots) one.go()
+    },
+    close: async () => {
+      for (const one of pilots) one.close()
+    },
+  }
+}
+
+export default { variants: { served: {} }, start, producer, workers }
