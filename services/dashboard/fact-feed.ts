@@ -1,0 +1,101 @@
+/**
+ * The facts as they come, read once for all who listen. Woken by any hint, and by itself when hints were lost.
+ *
+ * Reads only while somebody listens, and never more than one batch a step: whoever is further behind than that, the feed
+ * itself included, is moved forward to the latest facts and told so. Refuses to know how a listener is written to.
+ */
+
+import type { Clock } from '../../core/clock.ts'
+import type { Fact } from '../../core/facts.ts'
+import { type Loop, startLoop } from '../../core/loop.ts'
+import type { Bus, HintKind } from '../../core/ports/bus.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { FactStore } from '../../core/ports/store.ts'
+
+export const feedEveryMs = 2000
+/** Facts gather for so long: five updates a second are as many as a person can follow. */
+const feedLeastMs = 200
+/** What one step reads at most, a few hundred KiB: more in a fifth of a second is more than anybody reads. */
+export const batchMost = 500
+
+const hintKinds: readonly HintKind[] = ['waiting', 'jobs', 'vms', 'clouds']
+
+export type Listener = {
+  /** The last fact that was told or left out; undefined: from now on. */
+  after: number | undefined
+  /** False while it has not taken what it was told. It is passed over and caught up later. */
+  isReady(): boolean
+  /** `skipped`: facts before these were left out, because there were too many. Moves `after` on by itself. */
+  tell(batch: Batch): Promise<void>
+}
+
+export type Batch = { readonly facts: readonly Fact[]; readonly lastSeq: number; readonly skipped: boolean }
+
+export type FactFeed = {
+  readonly listeners: Set<Listener>
+  wake(): void
+  stop(): Promise<void>
+}
+
+export type FeedOptions = {
+  readonly store: Pick<FactStore, 'facts'>
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function factFeed({ store, bus, clock, log }: FeedOptions): FactFeed {
+  const listeners = new Set<Listener>()
+  /** Where the feed stands; undefined: nobody listened. */
+  let stand: number | undefined
+
+  async function step(): Promise<void> {
+    if (listeners.size === 0) {
+      stand = undefined
+      return
+    }
+    const before = stand ?? (await lastOf(store))
+    const batch = await readAfter(store, before)
+    stand = batch.lastSeq
+    for (const listener of [...listeners]) {
+      if (!listener.isReady()) continue
+      // One that is ahead of us comes from another installation's page: it goes on from here.
+      const after = Math.min(listener.after ?? before, batch.lastSeq)
+      listener.after = after
+      if (after === batch.lastSeq) continue
+      const own = after === before ? batch : await readAfter(store, after)
+      await listener.tell(own)
+    }
+  }
+
+  const loop: Loop = startLoop({
+    clock,
+    periodMs: feedEveryMs,
+    leastMs: feedLeastMs,
+    step,
+    onError: (err) => log.warn({ err }, 'the recent facts could not be read'),
+  })
+  const deafen = hintKinds.map((kind) => bus.listen(kind, () => listeners.size > 0 && loop.wake()))
+
+  return {
+    listeners,
+    wake: () => loop.wake(),
+    async stop() {
+      for (const stop of deafen) stop()
+      await loop.stop()
+    },
+  }
+}
+
+async function lastOf(store: FeedOptions['store']): Promise<number> {
+  return (await store.facts(-1, 1)).at(-1)?.seq ?? 0
+}
+
+async function readAfter(store: FeedOptions['store'], after: number): Promise<Batch> {
+  const facts = await store.facts(after, batchMost)
+  if (facts.length < batchMost) return { facts, lastSeq: facts.at(-1)?.seq ?? after, skipped: false }
+  const latest = await store.facts(-1, batchMost)
+  const skipped = (latest[0]?.seq ?? 0) > (facts.at(-1)?.seq ?? 0)
+  if (!skipped) return { facts, lastSeq: facts.at(-1)?.seq ?? after, skipped }
+  return { facts: latest, lastSeq: latest.at(-1)?.seq ?? after, skipped }
+}

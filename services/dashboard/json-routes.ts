@@ -1,0 +1,176 @@
+/**
+ * The JSON routes under /api: what the pages show, for scripts. Signed in by a session or by a bearer's token; every answer
+ * is bounded, every refusal is { code, message, violations }.
+ */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { PilotageError } from '../../core/errors.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Door } from './door.ts'
+import { eventStream, type EventStream } from './event-stream.ts'
+import type { FactFeed } from './fact-feed.ts'
+import * as parameters from './parameters.ts'
+import type { Readings } from './readings.ts'
+import { asRefused, refusalOf } from './refusals.ts'
+import type { Hearing, Viewer } from './viewer.ts'
+import { factView, jobView, submittedView, vmView } from './views.ts'
+
+export type JsonOptions = {
+  readonly door: Door
+  readonly readings: Readings
+  readonly feed: FactFeed
+  readonly hearing: Hearing
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+  readonly startedMs: number
+  /** The streams that are open, for the end of the dashboard. */
+  readonly streams: Set<EventStream>
+}
+
+/** People who look at once, with some tabs each; a stream costs a socket and its share of each batch. */
+export const streamsMost = 64
+
+export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
+  const { door, readings, log, clock, version, startedMs } = options
+  scope.addHook('onRequest', async (request) => {
+    request.setDecorator('viewer', await door.byHeaderOrSession(request))
+  })
+  scope.setErrorHandler((thrown, request, reply) => {
+    const error = asRefused(thrown, request.url.slice(0, 100), { ...asRecord(request.query), ...asRecord(request.params) })
+    if (error.code === 'internal') log.error({ err: error, url: request.url }, 'a request to the dashboard failed')
+    return sendRefusal(reply, error)
+  })
+  scope.setNotFoundHandler((_, reply) => sendRefusal(reply, new PilotageError('not-found', 'there is no such route')))
+
+  scope.get('/status', { schema: { querystring: none } }, async (request) => ({
+    ...(await readings.status(viewerOn(request))),
+    serviceTimeMs: clock.nowMs(),
+    version,
+    startedMs,
+  }))
+  scope.get<{ Querystring: parameters.LimitQuery }>(
+    '/queues',
+    { schema: { querystring: parameters.limitQuery } },
+    async (request) => {
+      const all = await readings.queues(viewerOn(request))
+      return { total: all.length, queues: all.slice(0, request.query.limit) }
+    },
+  )
+  scope.get('/clouds', { schema: { querystring: none } }, () => readings.clouds())
+  scope.get<{ Querystring: parameters.FactsQuery }>(
+    '/facts',
+    { schema: { querystring: parameters.factsQuery } },
+    async (request) => {
+      const { facts, lastSeq } = await readings.facts(viewerOn(request), request.query.after, request.query.limit)
+      return { facts: facts.map(factView), lastSeq }
+    },
+  )
+  vmRoutes(scope, options)
+  jobRoutes(scope, options)
+  scope.get<{ Querystring: parameters.EventsQuery }>(
+    '/events',
+    { schema: { querystring: parameters.eventsQuery }, exposeHeadRoute: false },
+    (request, reply) => openStream(request, reply, options),
+  )
+}
+
+const none = { type: 'object', additionalProperties: false, properties: {} } as const
+
+function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
+  scope.get<{ Querystring: parameters.VmsQuery }>(
+    '/vms',
+    { schema: { querystring: parameters.vmsQuery } },
+    async (request) => {
+      const { ended, limit } = request.query
+      if (ended) return { vms: (await readings.endedVms(limit)).map((vm) => vmView(vm)) }
+      const live = await readings.liveVms()
+      return { total: live.length, vms: live.slice(0, limit).map((kept) => vmView(kept.vm, kept)) }
+    },
+  )
+  scope.get<{ Params: parameters.VmIdParams }>(
+    '/vms/:id',
+    { schema: { params: parameters.vmIdParams } },
+    async (request) => {
+      const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
+      return { vm: vmView(kept.vm, kept), history: facts.map(factView), jobs: jobs.map(jobView), hiddenJobs }
+    },
+  )
+}
+
+function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
+  scope.get<{ Querystring: parameters.JobsQuery }>(
+    '/jobs',
+    { schema: { querystring: parameters.jobsQuery } },
+    async (request) => {
+      const { state, vo, owner, before, limit } = request.query
+      const filter = { state: state || undefined, vo: vo || undefined, owner: owner || undefined, beforeId: before, limit }
+      const { jobs, more } = await readings.jobs(viewerOn(request), filter)
+      return { jobs: jobs.map(jobView), nextBefore: more ?? null }
+    },
+  )
+  scope.get<{ Params: parameters.JobIdParams }>(
+    '/jobs/:id',
+    { schema: { params: parameters.jobIdParams } },
+    async (request) => {
+      const { job, spec, facts, explained } = await readings.job(viewerOn(request), request.params.id)
+      const history = [submittedView(job), ...facts.map(factView)]
+      return { job: jobView(job), requirements: spec?.requirements ?? null, history, explain: explained }
+    },
+  )
+}
+
+function openStream(
+  request: FastifyRequest<{ Querystring: parameters.EventsQuery }>,
+  reply: FastifyReply,
+  { door, feed, hearing, clock, streams }: JsonOptions,
+): void {
+  if (streams.size >= streamsMost) {
+    throw new PilotageError('overloaded', `${streamsMost} event streams are open already`, { retryAfterMs: 10_000 })
+  }
+  const seen = lastEventId(request)
+  reply.hijack()
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
+  reply.raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
+  const stream = eventStream({
+    response: reply.raw,
+    clock,
+    hearing,
+    viewer: viewerOn(request),
+    after: seen ?? request.query.after,
+    stillSignedIn: () =>
+      door.byHeaderOrSession(request).then(
+        () => true,
+        () => false,
+      ),
+    onEnd() {
+      feed.listeners.delete(stream)
+      streams.delete(stream)
+    },
+  })
+  streams.add(stream)
+  feed.listeners.add(stream)
+  feed.wake()
+}
+
+/** A browser that comes back says what it had; what is no number of ours is as good as nothing. */
+function lastEventId(request: FastifyRequest): number | undefined {
+  const header = request.headers['last-event-id']
+  const seq = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined
+  return seq
+}
+
+export function viewerOn(request: FastifyRequest): Viewer {
+  return request.getDecorator<Viewer>('viewer')
+}
+
+export function sendRefusal(reply: FastifyReply, error: PilotageError): FastifyReply {
+  const { status, retryAfter, body } = refusalOf(error)
+  if (retryAfter > 0) reply.header('retry-after', retryAfter)
+  return reply.code(status).send(body)
+}
+
+export function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}

@@ -1,0 +1,204 @@
+/**
+ * The pages: signing in and out, and what a signed-in viewer sees, rendered here and sent whole. Whoever is not signed in is
+ * led to the door and back again.
+ */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { asPilotageError, PilotageError } from '../../core/errors.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Assets } from './assets.ts'
+import { clearedCookie, type Door } from './door.ts'
+import { asRecord, viewerOn } from './json-routes.ts'
+import { cloudsPage } from './pages/clouds.ts'
+import { framed, type Page } from './pages/frame.ts'
+import { jobPage } from './pages/job.ts'
+import { jobRows, jobsPage } from './pages/jobs.ts'
+import { overviewPage } from './pages/overview.ts'
+import { queuesPage } from './pages/queues.ts'
+import { refusedPage, signInPage } from './pages/sign-in.ts'
+import { vmPage, vmRows, vmsPage } from './pages/vms.ts'
+import * as parameters from './parameters.ts'
+import type { Readings } from './readings.ts'
+import { asRefused, refusalOf } from './refusals.ts'
+import type { Viewer } from './viewer.ts'
+import { factView, jobView, submittedView, vmView } from './views.ts'
+
+export type PageOptions = {
+  readonly door: Door
+  readonly readings: Readings
+  readonly assets: Assets
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+}
+
+/** What the first page shows before its events come. */
+const recentFacts = 30
+/** The paths of ours that a sign-in may go on to: never another site. */
+const ownPath = /^\/(?:queues|vms|clouds|jobs)?(?:(?<=.)\/[a-z0-9-]{1,20})?$/
+
+export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
+  const { door, log } = options
+  const show = (reply: FastifyReply, page: Page, viewer: Viewer | undefined): FastifyReply =>
+    send(reply, page, viewer, options)
+  const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const error = asRefused(thrown, request.url.slice(0, 100), { ...asRecord(request.query), ...asRecord(request.params) })
+    if (error.code === 'internal') log.error({ err: error, url: request.url }, 'a page could not be shown')
+    const { status, retryAfter } = refusalOf(error)
+    if (retryAfter > 0) reply.header('retry-after', retryAfter)
+    return show(reply.code(status), refusedPage(error), viewerOn(request) ?? undefined)
+  }
+  scope.setErrorHandler(refuse)
+  scope.setNotFoundHandler((request, reply) =>
+    refuse(new PilotageError('not-found', 'There is no such page.'), request, reply),
+  )
+  scope.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, body, done) => {
+    done(null, Object.fromEntries(new URLSearchParams(String(body))))
+  })
+  assetRoutes(scope, options.assets)
+  signInRoutes(scope, options, show)
+  scope.register(async (inner) => {
+    inner.addHook('onRequest', async (request, reply) => {
+      const viewer = await door.bySession(request)
+      if (viewer) return request.setDecorator('viewer', viewer)
+      const path = request.url.split('?')[0] ?? '/'
+      return reply.redirect(ownPath.test(path) && path !== '/' ? `/sign-in?to=${encodeURIComponent(path)}` : '/sign-in', 303)
+    })
+    viewerRoutes(inner, options, show)
+  })
+}
+
+type Show = (reply: FastifyReply, page: Page, viewer: Viewer | undefined) => FastifyReply
+
+function assetRoutes(scope: FastifyInstance, { files }: Assets): void {
+  for (const [path, { type, content }] of files) {
+    scope.get(path, (_, reply) =>
+      reply.header('cache-control', 'public, max-age=31536000, immutable').type(type).send(content),
+    )
+  }
+}
+
+function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show): void {
+  scope.get('/sign-in', (request, reply) => show(reply, signInPage(goOnTo(asRecord(request.query).to), ''), undefined))
+  scope.post('/sign-in', async (request, reply) => {
+    const { token, to } = asRecord(request.body)
+    const path = goOnTo(to)
+    try {
+      sameSite(request)
+      const cookie = await door.signIn(typeof token === 'string' ? token.trim() : '', request.ip)
+      return reply.header('set-cookie', cookie).redirect(path, 303)
+    } catch (thrown) {
+      const error = asPilotageError(thrown, 'signing in')
+      if (error.code === 'internal') throw thrown
+      return show(reply.code(refusalOf(error).status), signInPage(path, error.message), undefined)
+    }
+  })
+  scope.post('/sign-out', async (request, reply) => {
+    sameSite(request)
+    door.signOut(request)
+    return reply.header('set-cookie', clearedCookie).redirect('/sign-in', 303)
+  })
+}
+
+function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, show: Show): void {
+  scope.get('/', async (request, reply) => {
+    const viewer = viewerOn(request)
+    const [counts, { facts, lastSeq }] = await Promise.all([
+      readings.status(viewer),
+      readings.facts(viewer, -1, recentFacts),
+    ])
+    return show(reply, overviewPage({ ...counts, facts: facts.map(factView), lastSeq }), viewer)
+  })
+  scope.get('/queues', async (request, reply) => {
+    const viewer = viewerOn(request)
+    return show(reply, queuesPage(await readings.queues(viewer), clock.nowMs()), viewer)
+  })
+  scope.get<{ Querystring: parameters.VmsPageQuery }>(
+    '/vms',
+    { schema: { querystring: parameters.vmsPageQuery } },
+    async (request, reply) => {
+      const { skip, ended } = request.query
+      const page = ended === '1' ? await endedVms(readings, skip) : await liveVms(readings, skip)
+      return show(reply, vmsPage({ ...page, skip, ended: ended === '1' }, clock.nowMs()), viewerOn(request))
+    },
+  )
+  scope.get<{ Params: parameters.VmIdParams }>(
+    '/vms/:id',
+    { schema: { params: parameters.vmIdParams } },
+    async (request, reply) => {
+      const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
+      const data = { vm: vmView(kept.vm, kept), facts: facts.map(factView), jobs: jobs.map(jobView), hiddenJobs }
+      return show(reply, vmPage(data, clock.nowMs()), viewerOn(request))
+    },
+  )
+  scope.get('/clouds', async (request, reply) =>
+    show(reply, cloudsPage(await readings.clouds(), clock.nowMs()), viewerOn(request)),
+  )
+  scope.get<{ Querystring: parameters.JobsPageQuery }>(
+    '/jobs',
+    { schema: { querystring: parameters.jobsPageQuery } },
+    async (request, reply) => {
+      const { state = '', vo = '', owner = '', before } = request.query
+      const filter = {
+        state: state || undefined,
+        vo: vo || undefined,
+        owner: owner || undefined,
+        beforeId: before,
+        limit: jobRows,
+      }
+      const { jobs, more } = await readings.jobs(viewerOn(request), filter)
+      return show(
+        reply,
+        jobsPage({ jobs: jobs.map(jobView), more, filter: { state, vo, owner, before } }, clock.nowMs()),
+        viewerOn(request),
+      )
+    },
+  )
+  scope.get<{ Params: parameters.JobIdParams }>(
+    '/jobs/:id',
+    { schema: { params: parameters.jobIdParams } },
+    async (request, reply) => {
+      const { job, spec, facts, explained } = await readings.job(viewerOn(request), request.params.id)
+      const story = [submittedView(job), ...facts.map(factView)]
+      return show(
+        reply,
+        jobPage({ job: jobView(job), requirements: spec?.requirements, facts: story, explained }),
+        viewerOn(request),
+      )
+    },
+  )
+}
+
+async function liveVms(readings: Readings, skip: number) {
+  const live = await readings.liveVms()
+  return { vms: live.slice(skip, skip + vmRows).map((kept) => vmView(kept.vm, kept)), total: live.length }
+}
+
+/** The store gives the latest so many; one more than is shown tells whether there are older ones. */
+async function endedVms(readings: Readings, skip: number) {
+  const ended = await readings.endedVms(skip + vmRows + 1)
+  return { vms: ended.slice(skip, skip + vmRows).map((vm) => vmView(vm)), total: ended.length }
+}
+
+function send(
+  reply: FastifyReply,
+  page: Page,
+  viewer: Viewer | undefined,
+  { assets, version, clock }: PageOptions,
+): FastifyReply {
+  const text = framed(page, { assets: assets.paths, version, nowMs: clock.nowMs(), viewer })
+  return reply.type('text/html; charset=utf-8').send(text)
+}
+
+function goOnTo(to: unknown): string {
+  return typeof to === 'string' && ownPath.test(to) ? to : '/'
+}
+
+/** Browsers say where a form stood: another site's form signs nobody in or out. */
+function sameSite(request: FastifyRequest): void {
+  const site = request.headers['sec-fetch-site']
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+    throw new PilotageError('forbidden', 'This form does not come from this page.')
+  }
+}

@@ -1,0 +1,49 @@
+/** Clouds: what is in use of what is allowed, what is switched off by failures, and what the last plan decided and why. */
+
+import type { CloudStatus } from '../../director/status.ts'
+import { html, type Html } from '../html.ts'
+import type { Page } from './frame.ts'
+import { agoMark, clipped, countText, empty, gauge, stateMark, vmLink } from './marks.ts'
+
+/** More is for the JSON route. */
+const cloudRows = 30
+const planRows = 50
+
+export function cloudsPage({ clouds, plan }: CloudStatus, nowMs: number): Page {
+  const main = html`<h1>Clouds</h1>
+<section id="clouds" data-live>
+${clouds.length === 0 ? empty('No cloud is configured.') : cloudTable(clouds, nowMs)}
+</section>
+<section id="plan" data-live><h2>The last plan</h2>
+${plan.length === 0 ? empty('There is nothing to do and nothing to hold.') : planTable(plan, nowMs)}
+</section>`
+  return { title: 'Clouds', section: 'Clouds', main }
+}
+
+function cloudTable(clouds: CloudStatus['clouds'], nowMs: number): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col">Cloud</th><th scope="col">Kind</th><th scope="col">Site</th><th scope="col">VMs</th><th scope="col">Cores</th><th scope="col" class="n">Read ago</th><th scope="col">Breaker</th></tr></thead><tbody>
+${clouds.slice(0, cloudRows).map(
+  (cloud) =>
+    html`<tr><th scope="row">${cloud.name}</th><td>${cloud.kind}</td><td>${cloud.site}</td><td>${gauge(cloud.vms, cloud.maxVms, 'VMs')}</td><td>${gauge(cloud.cores, cloud.maxCores, 'cores')}</td><td class="n">${agoMark(cloud.listedMs, nowMs)}</td><td>${breakerMark(cloud.breaker)}</td></tr>
+`,
+)}</tbody></table></div>${clouds.length > cloudRows && html`<p class="dim">The first ${cloudRows} of ${clouds.length}; <a href="/api/clouds">all as JSON</a>.</p>`}`
+}
+
+function breakerMark(breaker: string): Html {
+  if (breaker === 'closed') return stateMark('Closed')
+  return html`${stateMark(/: open|^open/.test(breaker) ? 'Open' : 'Half-open')} ${clipped(breaker, 300)}`
+}
+
+function planTable(plan: CloudStatus['plan'], nowMs: number): Html {
+  const atMs = plan[0]?.atMs ?? 0
+  const more =
+    plan.length > planRows &&
+    html` Its first ${planRows} of ${countText(plan.length)} lines; <a href="/api/clouds">all as JSON</a>.`
+  return html`<p class="lead">Made ${agoMark(atMs, nowMs)} ago.${more}</p>
+<div class="scroll"><table><thead><tr><th scope="col">Action</th><th scope="col" class="n">Count</th><th scope="col">What</th><th scope="col">Reason</th></tr></thead><tbody>
+${plan.slice(0, planRows).map(
+  ({ action, count, subject, reason }) =>
+    html`<tr><td>${stateMark(action)}</td><td class="n">${countText(count)}</td><td>${subject.startsWith('vm-') ? vmLink(subject) : clipped(subject, 80)}</td><td>${clipped(reason, 240)}</td></tr>
+`,
+)}</tbody></table></div>`
+}

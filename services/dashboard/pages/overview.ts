@@ -1,0 +1,79 @@
+/** The first page: how many jobs and VMs are in which state, by VO and by site, and what just happened. */
+
+import { type JobStateName, jobStates } from '../../../core/job.ts'
+import { vmStates } from '../../../core/vm.ts'
+import type { Status } from '../../queue/status.ts'
+import type { FactView } from '../views.ts'
+import { html, type Html } from '../html.ts'
+import type { Page } from './frame.ts'
+import { clipped, countText, empty, momentMark, pathWith, stateMark, subjectLink, withoutKind } from './marks.ts'
+
+type Count = { readonly state: string; readonly count: number }
+
+export type OverviewData = Status & {
+  /** Oldest first. */
+  readonly facts: readonly FactView[]
+  readonly lastSeq: number
+}
+
+/** More rows than this are for the JSON route. */
+const rowsMost = 60
+
+export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page {
+  const main = html`<h1>Overview</h1>
+<section id="tiles" data-live class="tiles" aria-label="Jobs by state">${jobStates.map((state) => tile(state, jobs))}</section>
+<div class="columns">
+<section id="by-vo" data-live><h2>Jobs by VO</h2>${table('VO', jobStates, jobs, ({ vo }) => vo, 'No job was submitted yet.')}</section>
+<section id="by-site" data-live><h2>Jobs by site</h2>${table('Site', jobStates, jobs, ({ site }) => site || 'no site yet', 'No job was submitted yet.')}</section>
+<section id="by-cloud" data-live><h2>Live VMs by cloud</h2>${table(
+    'Cloud, site',
+    vmStates.slice(0, 6),
+    vms,
+    ({ vo, site }) => `${vo}, ${site}`,
+    'No VM is there. The director starts some when jobs wait.',
+  )}</section>
+</div>
+<section><h2>Recent facts</h2>
+<p id="facts-note" class="dim">Newest first.</p>
+<ol class="timeline" id="facts" data-after="${lastSeq}">${[...facts].reverse().map(factRow)}</ol>
+${facts.length === 0 && html`<div id="no-facts">${empty('Nothing has happened yet.')}</div>`}</section>`
+  return { title: 'Overview', section: 'Overview', main }
+}
+
+function tile(state: JobStateName, jobs: readonly Count[]): Html {
+  const count = sumOf(jobs.filter((one) => one.state === state))
+  return html`<a class="tile ${state.toLowerCase()}${count === 0 && ' none'}" href="${pathWith('/jobs', { state })}"><b>${countText(count)}</b> <span>${state}</span></a>`
+}
+
+function table<Row extends Count>(
+  head: string,
+  states: readonly string[],
+  counts: readonly Row[],
+  nameOf: (row: Row) => string,
+  none: string,
+): Html {
+  if (counts.length === 0) return empty(none)
+  const groups = Map.groupBy(counts, nameOf)
+  const rows = [...groups].sort(([, a], [, b]) => sumOf(b) - sumOf(a))
+  const shown = states.filter((state) => counts.some((count) => count.state === state && count.count > 0))
+  const cells = (some: readonly Row[]): readonly Html[] =>
+    [...shown.map((state) => sumOf(some.filter((count) => count.state === state))), sumOf(some)].map(
+      (count) => html`<td class="n${count === 0 && ' zero'}">${countText(count)}</td>`,
+    )
+  return html`<div class="scroll"><table><thead><tr><th scope="col">${head}</th>${shown.map(
+    (state) => html`<th scope="col" class="n">${stateMark(state)}</th>`,
+  )}<th scope="col" class="n">All</th></tr></thead><tbody>
+${rows.slice(0, rowsMost).map(([name, some]) => html`<tr><th scope="row">${clipped(name, 60)}</th>${cells(some)}</tr>\n`)}</tbody>${
+    rows.length > 1 &&
+    html`<tfoot><tr><th scope="row">All${rows.length > rowsMost && ` ${rows.length}`}</th>${cells(counts)}</tr></tfoot>`
+  }</table></div>`
+}
+
+function factRow({ atMs, subject, kind, text }: FactView): Html {
+  return html`<li>${momentMark(atMs)} ${stateMark(kind)} <span class="subject">${subjectLink(subject)}</span> <span class="told">${clipped(withoutKind(kind, text), 200)}</span></li>
+`
+}
+
+function sumOf(counts: readonly Count[]): number {
+  return counts.reduce((sum, { count }) => sum + count, 0)
+}

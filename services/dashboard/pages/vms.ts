@@ -1,0 +1,135 @@
+/** VMs, live or ended, each with its state and the reason for it; and the page of one, with its story and its jobs. */
+
+import { bytesText, durationText } from '../../../core/requirements.ts'
+import { html, type Html } from '../html.ts'
+import type { FactView, JobView, VmView } from '../views.ts'
+import type { Page } from './frame.ts'
+import {
+  agoMark,
+  clipped,
+  countText,
+  empty,
+  gauge,
+  jobLink,
+  momentMark,
+  pathWith,
+  record,
+  stateMark,
+  timeline,
+  vmLink,
+} from './marks.ts'
+
+export const vmRows = 60
+
+export type VmsData = {
+  readonly vms: readonly VmView[]
+  readonly ended: boolean
+  readonly skip: number
+  /** How many there are; of ended ones only whether there are more is known. */
+  readonly total: number
+}
+
+export function vmsPage({ vms, ended, skip, total }: VmsData, nowMs: number): Page {
+  const which = ended ? '1' : undefined
+  const older =
+    skip + vms.length < total &&
+    html`<a rel="next" href="${pathWith('/vms', { ended: which, skip: skip + vmRows })}">Older</a>`
+  const newer =
+    skip > 0 &&
+    html`<a rel="prev" href="${pathWith('/vms', { ended: which, skip: Math.max(0, skip - vmRows) || undefined })}">Newer</a>`
+  const tab = (path: string, text: string, here: boolean): Html =>
+    html`<a href="${path}"${here && html` aria-current="true"`}>${text}</a>`
+  const none = ended ? 'No VM has ended yet.' : 'No VM is there. The director starts some when jobs wait.'
+  const main = html`<h1>VMs</h1>
+<p class="tabs">${tab('/vms', 'Live', !ended)}${tab('/vms?ended=1', 'Ended', ended)}</p>
+<section id="vms" data-live>
+${!ended && html`<p class="lead">${countText(total)} live VMs, newest first.</p>`}
+${vms.length === 0 ? empty(none) : ended ? endedTable(vms, nowMs) : liveTable(vms, nowMs)}
+<p class="pager">${newer} ${older}</p>
+</section>`
+  return { title: ended ? 'Ended VMs' : 'VMs', section: 'VMs', main }
+}
+
+function liveTable(vms: readonly VmView[], nowMs: number): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Jobs</th><th scope="col">Cores in use</th><th scope="col" class="n wide">Load</th><th scope="col" class="n">Age</th><th scope="col" class="n">Heard</th><th scope="col">Reason</th></tr></thead><tbody>
+${vms.map(
+  (vm) =>
+    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(vm.flavor, 40)}</td><td class="n">${vm.leases}</td><td>${gauge(vm.used.cores, vm.cores, 'cores in use')}</td><td class="n wide">${vm.beat?.load1.toFixed(1)}</td><td class="n">${agoMark(vm.intendedMs, nowMs)}</td><td class="n">${agoMark(vm.beat?.atMs, nowMs)}</td><td>${clipped(vm.beat?.unhealthy || vm.why || vm.reason, 120)}</td></tr>
+`,
+)}</tbody></table></div>`
+}
+
+function endedTable(vms: readonly VmView[], nowMs: number): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Lived</th><th scope="col" class="n">Ended ago</th><th scope="col">Why it ended</th><th scope="col" class="wide">Why it was wanted</th></tr></thead><tbody>
+${vms.map(
+  (vm) =>
+    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(vm.flavor, 40)}</td><td class="n">${durationText(Math.max(0, vm.changedMs - vm.intendedMs))}</td><td class="n">${agoMark(vm.endedMs, nowMs)}</td><td>${clipped(vm.why, 120)}</td><td class="wide">${clipped(vm.reason, 100)}</td></tr>
+`,
+)}</tbody></table></div>`
+}
+
+export type VmData = {
+  readonly vm: VmView
+  readonly facts: readonly FactView[]
+  readonly jobs: readonly JobView[]
+  readonly hiddenJobs: number
+}
+
+/** What the leases of one VM may fill of its page. */
+const jobRows = 30
+
+export function vmPage({ vm, facts, jobs, hiddenJobs }: VmData, nowMs: number): Page {
+  const main = html`<h1>VM <span class="id">${vm.id}</span></h1>
+<section id="vm" data-live>
+<p class="lead">${stateMark(vm.state)} ${vm.why || vm.reason}</p>
+${record([
+  ['Cloud', vm.cloud],
+  ['Site', vm.site],
+  ["The cloud's id", vm.ref || undefined],
+  ['Flavor', vm.flavor],
+  ['Image', vm.image],
+  ['Platform', vm.platform],
+  ['Tags', vm.tags.join(', ') || undefined],
+  ['Serves', vm.vos.length === 0 ? 'every VO' : vm.vos.join(', ')],
+  ['Cores', gauge(vm.used.cores, vm.cores, 'cores in use')],
+  ['Memory', `${bytesText(vm.used.memoryBytes)} / ${bytesText(vm.memoryBytes)}`],
+  ['Disk', `${bytesText(vm.used.diskBytes)} / ${bytesText(vm.diskBytes)}`],
+  ['Price', `${vm.pricePerHour} an hour`],
+  ['Wanted', momentMark(vm.intendedMs)],
+  ['Why it was wanted', vm.reason],
+  ['Activated', vm.activeMs ? momentMark(vm.activeMs) : 'not yet'],
+  ['Ended', vm.endedMs && momentMark(vm.endedMs)],
+  ['Must end by', vm.endedMs ? undefined : momentMark(vm.endByMs)],
+])}
+</section>
+<div class="columns">
+<section id="vm-beat" data-live><h2>Last heartbeat</h2>${beatRecord(vm, nowMs)}</section>
+<section id="vm-jobs" data-live><h2>Jobs on it</h2>${jobsTable(jobs, nowMs)}
+${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</section>
+</div>
+<section id="vm-story" data-live><h2>What happened</h2>${timeline(facts, `/api/vms/${vm.id}`)}</section>`
+  return { title: `VM ${vm.id}`, section: 'VMs', main }
+}
+
+function beatRecord({ beat }: VmView, nowMs: number): Html {
+  if (!beat) return empty('Its monitor has not been heard yet.')
+  return record([
+    ['Heard', html`${agoMark(beat.atMs, nowMs)} ago`],
+    ['Pilot', `${beat.pilotState}, ${beat.payloads} payloads`],
+    ['Load', beat.load1.toFixed(2)],
+    ['Memory', `${bytesText(beat.memoryUsedBytes)} of ${bytesText(beat.memoryTotalBytes)} used`],
+    ['Disk', `${bytesText(beat.diskFreeBytes)} free`],
+    ['Idle', durationText(beat.idleMs)],
+    ['Unhealthy', beat.unhealthy === '' ? 'no' : html`<span class="bad">${beat.unhealthy}</span>`],
+  ])
+}
+
+function jobsTable(jobs: readonly JobView[], nowMs: number): Html {
+  if (jobs.length === 0) return empty('It holds no lease.')
+  return html`<div class="scroll"><table><thead><tr><th scope="col" class="n">Job</th><th scope="col">State</th><th scope="col">Name</th><th scope="col">Owner</th><th scope="col" class="n">Cores</th><th scope="col" class="n">Running</th></tr></thead><tbody>
+${jobs.slice(0, jobRows).map(
+  (job) =>
+    html`<tr><td class="n">${jobLink(job.id)}</td><td>${stateMark(job.state)}</td><td>${clipped(job.name, 40)}</td><td>${clipped(job.owner, 40)}</td><td class="n">${job.cores}</td><td class="n">${agoMark(job.startedMs, nowMs)}</td></tr>
+`,
+)}</tbody></table></div>${jobs.length > jobRows && html`<p class="dim">And ${jobs.length - jobRows} more.</p>`}`
+}

@@ -1,0 +1,128 @@
+/**
+ * What the pages and the JSON routes show, read for one viewer: the same answer for both. Reads through the queue's
+ * operations and the store, keeps to what the viewer sees, and changes nothing.
+ *
+ * What is dear (counts, queues, live VMs, clouds) is read at most once a second, however many look.
+ */
+
+import { PilotageError, shown } from '../../core/errors.ts'
+import type { Fact } from '../../core/facts.ts'
+import { isVmId, type JobId } from '../../core/ids.ts'
+import type { Job, JobSpec, JobStateName } from '../../core/job.ts'
+import type { KeptVm } from '../../core/ports/store.ts'
+import { isOver, type Vm } from '../../core/vm.ts'
+import type { CloudStatus } from '../director/status.ts'
+import { explain, type Explained } from '../queue/explain.ts'
+import type { Queue } from '../queue/queue.ts'
+import { type Status, status } from '../queue/status.ts'
+import { taskQueues, type WaitingQueue } from '../queue/task-queues.ts'
+import { recentReading } from './recent-reading.ts'
+import { type Hearing, sees, type Viewer, visibleVo } from './viewer.ts'
+
+/** Half of how often a page refreshes itself. */
+const keepMs = 1000
+export const historyMost = 1000
+
+export type JobFilter = {
+  readonly state?: JobStateName
+  readonly vo?: string
+  readonly owner?: string
+  readonly beforeId?: number
+  readonly limit: number
+}
+
+export type JobReading = {
+  readonly job: Job
+  readonly spec: JobSpec | undefined
+  readonly facts: readonly Fact[]
+  readonly explained: Explained
+}
+
+export type VmReading = {
+  readonly kept: KeptVm
+  readonly facts: readonly Fact[]
+  /** The jobs on it that the viewer sees, and how many there are besides. */
+  readonly jobs: readonly Job[]
+  readonly hiddenJobs: number
+}
+
+export type Readings = {
+  status(viewer: Viewer): Promise<Status>
+  queues(viewer: Viewer): Promise<readonly WaitingQueue[]>
+  /** Newest first. */
+  liveVms(): Promise<readonly KeptVm[]>
+  endedVms(limit: number): Promise<readonly Vm[]>
+  /** Throws `not-found`, as `job` does: also for what the viewer does not see. */
+  vm(viewer: Viewer, id: string): Promise<VmReading>
+  clouds(): Promise<CloudStatus>
+  /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
+  facts(viewer: Viewer, after: number, limit: number): Promise<{ readonly facts: readonly Fact[]; readonly lastSeq: number }>
+  /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
+  jobs(viewer: Viewer, filter: JobFilter): Promise<{ readonly jobs: readonly Job[]; readonly more: JobId | undefined }>
+  job(viewer: Viewer, id: number): Promise<JobReading>
+}
+
+export function readings(queue: Queue, cloudStatus: () => Promise<CloudStatus>, hearing: Hearing): Readings {
+  const { store, clock } = queue
+  const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
+  const everyQueue = recentReading(clock, keepMs, () => taskQueues(queue, undefined))
+  const everyCloud = recentReading(clock, keepMs, cloudStatus)
+  const everyVm = recentReading(clock, keepMs, async () =>
+    [...(await store.liveVms())].sort((a, b) => b.vm.intendedMs - a.vm.intendedMs),
+  )
+
+  return {
+    async status(viewer) {
+      const vo = visibleVo(viewer)
+      const { jobs, vms } = await everyStatus()
+      return { jobs: vo === undefined ? jobs : jobs.filter((count) => count.vo === vo), vms }
+    },
+    async queues(viewer) {
+      const vo = visibleVo(viewer)
+      const all = await everyQueue()
+      return vo === undefined ? all : all.filter((one) => one.queue.vo === vo)
+    },
+    liveVms: everyVm,
+    endedVms: (limit) => store.endedVms(limit),
+    async vm(viewer, id) {
+      const kept = isVmId(id) ? await store.vm(id) : undefined
+      if (!kept) throw new PilotageError('not-found', `no VM ${shown(id)}`)
+      const { vm } = kept
+      const [facts, leased] = await Promise.all([
+        store.history(`vm:${vm.id}`, historyMost),
+        isOver(vm.phase) ? [] : store.leasesOn(vm.id),
+      ])
+      const jobs = leased.filter((job) => sees(viewer, job))
+      return { kept, facts, jobs, hiddenJobs: leased.length - jobs.length }
+    },
+    clouds: everyCloud,
+    async facts(viewer, after, limit) {
+      const facts = await store.facts(after, limit)
+      return { facts: await hearing.heard(viewer, facts), lastSeq: facts.at(-1)?.seq ?? Math.max(0, after) }
+    },
+    async jobs(viewer, { state, vo, owner, beforeId, limit }) {
+      const only = visibleVo(viewer)
+      if (only !== undefined && vo !== undefined && vo !== only) {
+        throw new PilotageError('forbidden', `the jobs of VO ${shown(vo)} are not for this viewer`)
+      }
+      const jobs = await store.list({
+        vo: vo ?? only,
+        owner,
+        states: state && [state],
+        beforeId: beforeId as JobId | undefined,
+        limit,
+      })
+      return { jobs, more: jobs.length < limit ? undefined : jobs.at(-1)?.id }
+    },
+    async job(viewer, id) {
+      const [job] = await store.jobs([id as JobId])
+      if (!job || !sees(viewer, job)) throw new PilotageError('not-found', `no job ${id}`)
+      const [specs, facts, explained] = await Promise.all([
+        store.specs([job.id]),
+        store.history(`job:${job.id}`, historyMost),
+        explain(queue, job),
+      ])
+      return { job, spec: specs.get(job.id), facts, explained }
+    },
+  }
+}

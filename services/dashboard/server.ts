@@ -1,0 +1,126 @@
+/**
+ * The dashboard: the operator's pages and their JSON over HTTP, read-only. Builds the server from the queue's operations and
+ * stops it within a bounded time, open event streams included.
+ *
+ * Nothing that a page needs comes from anywhere else, and the headers here forbid a browser to fetch, run or frame anything
+ * that does. Refuses to know how jobs are matched and VMs are made.
+ */
+
+import type { AddressInfo } from 'node:net'
+import { fastify, type FastifyInstance } from 'fastify'
+import { sleep } from '../../core/clock.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Tokens } from '../../core/ports/tokens.ts'
+import { type Random, systemRandom } from '../../core/random.ts'
+import type { CloudStatus } from '../director/status.ts'
+import type { Queue } from '../queue/queue.ts'
+import { readAssets } from './assets.ts'
+import { door } from './door.ts'
+import type { EventStream } from './event-stream.ts'
+import { factFeed } from './fact-feed.ts'
+import { jsonRoutes } from './json-routes.ts'
+import { pageRoutes } from './page-routes.ts'
+import { readings } from './readings.ts'
+import { hearing } from './viewer.ts'
+
+export type DashboardOptions = {
+  readonly queue: Queue
+  readonly tokens: Tokens
+  readonly cloudStatus: () => Promise<CloudStatus>
+  readonly log: Log
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
+  readonly version: string
+  /** For the ids of sessions. */
+  readonly random?: Random
+}
+
+export type Dashboard = { readonly url: string; stop(): Promise<void> }
+
+/** A token has some 400 characters; a form has little else. */
+const bodyBytes = 8 * 1024
+const requestMs = 30_000
+/** Requests that are under way get so long to end. */
+const stopMs = 2000
+
+const headers = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; '),
+  'x-frame-options': 'DENY',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+} as const
+
+/** Rejects when the port is taken. `stop` may be called more than once. */
+export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
+  const { app, stop } = await buildDashboard(options)
+  try {
+    await app.listen({ host: options.host, port: options.port })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  const { address, port, family } = app.server.address() as AddressInfo
+  const host = family === 'IPv6' ? `[${address}]` : address
+  return { url: `http://${host}:${port}`, stop }
+}
+
+/** The server before it listens: what tests inject requests into. */
+export async function buildDashboard(options: DashboardOptions): Promise<{ app: FastifyInstance; stop(): Promise<void> }> {
+  const { queue, tokens, cloudStatus, version, random = systemRandom() } = options
+  const { clock, store, bus } = queue
+  const log = options.log.with({ part: 'dashboard' })
+  const app = fastify({
+    logger: false,
+    bodyLimit: bodyBytes,
+    requestTimeout: requestMs,
+    routerOptions: { maxParamLength: 100 },
+    // A wrong or unknown parameter is told, never dropped.
+    ajv: { customOptions: { removeAdditional: false, allErrors: true } },
+  })
+  app.removeAllContentTypeParsers()
+  app.decorateRequest('viewer', null)
+  app.addHook('onRequest', async (_, reply) => {
+    reply.headers(headers)
+  })
+  const streams = new Set<EventStream>()
+  const heard = hearing(store)
+  const shared = { door: door(tokens, clock, random), readings: readings(queue, cloudStatus, heard), clock, log, version }
+  const feed = factFeed({ store, bus, clock, log })
+  const assets = await readAssets()
+  pageRoutes(app, { ...shared, assets })
+  app.register(async (scope) => jsonRoutes(scope, { ...shared, feed, hearing: heard, startedMs: clock.nowMs(), streams }), {
+    prefix: '/api',
+  })
+  await app.ready()
+
+  async function stop(): Promise<void> {
+    await feed.stop()
+    for (const stream of [...streams]) stream.end()
+    const closed = app.close()
+    const waiting = new AbortController()
+    const ended = closed.then(() => waiting.abort())
+    if ((await sleep(clock, stopMs, waiting.signal)) === 'slept') app.server.closeAllConnections()
+    await ended
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    app,
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
