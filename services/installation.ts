@@ -6,10 +6,10 @@
  * (or that its pid was given to somebody else) and takes over. Everything here is readable by its owner only.
  */
 
-import { randomUUID } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PilotageError } from '../core/errors.ts'
+import { systemRandom } from '../core/random.ts'
 
 export type Installation = {
   readonly dataDir: string
@@ -29,7 +29,7 @@ export async function openInstallation(dataDir: string, makeKey: () => Promise<s
   const keyPath = path('signing-key.json')
   if (!existsSync(keyPath)) writeWhole(keyPath, await makeKey())
   const namePath = path('installation')
-  if (!existsSync(namePath)) writeWhole(namePath, `pilotage-${randomUUID().slice(0, 8)}\n`)
+  if (!existsSync(namePath)) writeWhole(namePath, `pilotage-${systemRandom().letters(8)}\n`)
   return {
     dataDir,
     name: readFileSync(namePath, 'utf8').trim(),
@@ -55,7 +55,7 @@ function takeLock(path: string): () => void {
     for (let tries = 0; tries < 2; tries += 1) {
       if (linked(claim, path)) return () => release(path, mine)
       const owner = readOwner(path)
-      if (owner && startOf(owner.pid) === owner.start && owner.text !== mine) {
+      if (owner && owner.start !== '' && startOf(owner.pid) === owner.start && owner.text !== mine) {
         throw new PilotageError('store-locked', `the data directory is in use by process ${owner.pid}`)
       }
       // Renamed before it is removed: of two starters that see the same dead lock one puts away that very file.

@@ -83,7 +83,7 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
     const events = claims.map(
       ({ seat, pick, taken }): JobEvent => ({
         kind: 'claim',
-        jobId: pick.jobId,
+        jobId: pick.job.id,
         vmId: seat.vmId,
         cores: taken.cores,
         untilMs: nowMs + leaseMs,
@@ -97,7 +97,11 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
         for (const seat of new Set(claims.filter((_, at) => !outcomes[at]?.ok).map(({ seat }) => seat))) serve(seat)
       })
       .catch((error: unknown) => {
-        for (const { seat, taken } of claims) seat.giveBack(taken, false)
+        // Whether they were granted is unknown; those that were are found by their sessions, the others wait on.
+        for (const asked of claims) {
+          undo(asked, false, nowMs)
+          waiting.arrived(asked.pick.queue, [asked.pick.job])
+        }
         onError(error)
       })
   }
@@ -107,17 +111,35 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
     const { seat, pick, taken } = asked
     if (outcome.ok && outcome.spec) {
       const { attempt } = outcome.job
-      seat.grant({ jobId: pick.jobId, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
+      seat.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
       return
     }
+    const closed = !outcome.ok && outcome.why === 'vm-not-active'
+    undo(asked, closed, nowMs)
+    // It still waits, for another VM.
+    if (closed) waitOn(pick)
+  }
+
+  function undo({ seat, pick, taken }: Claim, closed: boolean, nowMs: number): void {
     waiting.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
-    seat.giveBack(taken, !outcome.ok && outcome.why === 'vm-not-active')
+    seat.giveBack(taken, closed)
+  }
+
+  function waitOn({ queue, job }: Picked): void {
+    waiting.arrived(queue, [job])
+    serveQueue(queue)
   }
 
   function serve(seat: Seat): void {
     if (!seats.has(seat)) return
     const nowMs = clock.nowMs()
     claim(pickFor(seat, nowMs), nowMs)
+  }
+
+  function serveQueue(queue: TaskQueue): void {
+    for (const seat of seats) {
+      if (seat.wants() > 0 && hasRoom(queue, seat.room()) && suits(queue, seat.place)) serve(seat)
+    }
   }
 
   return {
@@ -128,11 +150,7 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       seats.delete(seat)
     },
     serve,
-    serveQueue(queue) {
-      for (const seat of seats) {
-        if (seat.wants() > 0 && hasRoom(queue, seat.room()) && suits(queue, seat.place)) serve(seat)
-      }
-    },
+    serveQueue,
     serveAll() {
       for (const seat of seats) if (seat.wants() > 0) serve(seat)
     },

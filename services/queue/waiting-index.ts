@@ -14,7 +14,7 @@ import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.t
 import { hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
 import { charged, shownUse, type Use } from '../../core/share.ts'
 
-export type Picked = { readonly queue: TaskQueue; readonly jobId: JobId }
+export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 
 export type WaitingIndex = {
   /** Jobs that wait from now on. */
@@ -103,7 +103,9 @@ export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owne
     entry.reading = true
     entry.came = []
     entry.taken = new Set()
-    readNext(entry.queue.id, windowJobs)
+    // Not before this turn's picks are on their way to the store as claims: else it would tell of them once more.
+    Promise.resolve()
+      .then(() => readNext(entry.queue.id, windowJobs))
       .then((jobs) => {
         entry.reading = false
         entry.window = jobs.filter(({ id }) => !entry.taken.has(id))
@@ -150,7 +152,7 @@ export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owne
         if (!entry || !job) continue
         if (entry.reading) entry.taken.add(job.id)
         settle(entry)
-        return { queue: entry.queue, jobId: job.id }
+        return { queue: entry.queue, job }
       }
       return undefined
     },

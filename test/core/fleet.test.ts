@@ -306,10 +306,11 @@ it('plans 500 queues of up to 800 000 jobs over 1000 VMs in well under 100 ms', 
   )
   const vms = Array.from({ length: 1000 }, (_, at) => kept(activeVm(`v${at}`, { beat: beatAt(nowMs) }), 1 + (at % 8)))
   const clouds = [cloudView({ limits: { maxVms: 2000, maxCores: 1e6, maxCreatesPerStep: 100 } })]
+  const { monotonicMs } = systemClock()
   const took = Array.from({ length: 4 }, () => {
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     expect(creates(plan({ queues, vms, clouds }))).not.toEqual({})
-    return performance.now() - beganMs
+    return monotonicMs() - beganMs
   })
   // Some 10 ms on two cores once it is warm; the bound leaves room for a machine that is busy with other tests.
   expect(Math.min(...took)).toBeLessThan(100)

@@ -1,0 +1,103 @@
+/** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
+
+import type { JobId, VmId } from '../../core/ids.ts'
+import type { Owner } from '../../core/job.ts'
+import type { RawSpec } from '../../core/job-spec.ts'
+import type { Offer, PilotMessage, ServiceMessage } from '../../core/pilot.ts'
+import { silentLog } from '../../core/ports/log.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
+import type { Store } from '../../core/ports/store.ts'
+import { seededRandom } from '../../core/random.ts'
+import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
+import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
+import { directorDefaults } from '../../services/director/options.ts'
+import type { Queue } from '../../services/queue/queue.ts'
+import { openSession, type Session } from '../../services/queue/session.ts'
+import { submit } from '../../services/queue/submit.ts'
+import { buildRuntime, type Runtime } from '../../services/runtime.ts'
+import { activeVm, alice, sampleSpec } from '../support/samples.ts'
+import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
+
+export const leaseMs = 30_000
+
+export type TestQueue = Runtime & { readonly store: Store; readonly clock: VirtualClock; readonly queue: Queue }
+
+/** `store`: one that another queue used before: a restart. */
+export async function openQueue(store: Store = memoryStore(), clock = virtualClock(1_000_000)): Promise<TestQueue> {
+  const forgetting: Sandbox = {
+    keep: async () => 0,
+    read: async () => undefined,
+    forget: async () => {},
+  }
+  const runtime = await buildRuntime({
+    store,
+    bus: localBus(clock),
+    clock,
+    log: silentLog(),
+    sandbox: forgetting,
+    queuePolicy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, beatEveryMs: 5000, vmLifeMs: 10 ** 9 },
+    director: {
+      name: 'director',
+      random: seededRandom(1),
+      clouds: [],
+      endpoint: () => 'nowhere',
+      render: () => '',
+      policy: directorDefaults,
+    },
+  })
+  return { ...runtime, store, clock }
+}
+
+export type WrittenPilot = Session & {
+  readonly vmId: VmId
+  readonly heard: ServiceMessage[]
+  /** Everything assigned so far, in order. */
+  assigned(): readonly string[]
+  say(message: Partial<PilotMessage>): Promise<void>
+  offer(cores: number, received?: number): Promise<void>
+}
+
+/** A VM of 8 cores that is Active, and its pilot's stream. */
+export async function openPilot(
+  { queue, store, clock }: TestQueue,
+  name: string,
+  held: PilotMessage['renew'] = [],
+): Promise<WrittenPilot> {
+  const vm = activeVm(name, { endByMs: 10 ** 12 })
+  await store.intend(vm, clock.nowMs())
+  const heard: ServiceMessage[] = []
+  const session = await openSession(queue, vm.id, (message) => heard.push(message))
+  const assigned = () => heard.flatMap(({ assignments }) => assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
+  async function say(message: Partial<PilotMessage>): Promise<void> {
+    await session.receive({ reports: [], renew: [], ...message })
+    await clock.settle()
+    await clock.settle()
+  }
+  await say({ hello: { version: 'test', held } })
+  return {
+    ...session,
+    vmId: vm.id,
+    heard,
+    assigned,
+    say,
+    offer: (cores, received = assigned().length) => say({ offer: offerOf(cores, received) }),
+  }
+}
+
+export function offerOf(cores: number, received: number): Offer {
+  const room = { cores, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
+  return { ...room, maxJobs: cores, received }
+}
+
+export async function submitSome(
+  { queue, clock }: TestQueue,
+  count: number,
+  changes: Partial<RawSpec> = {},
+  owner: Owner = alice,
+): Promise<JobId[]> {
+  const jobs = Array.from({ length: count }, () => ({ ...sampleSpec(), ...changes }))
+  const { jobIds } = await submit(queue, { owner, jobs, idempotencyKey: '' })
+  await clock.settle()
+  await clock.settle()
+  return [...jobIds]
+}

@@ -1,0 +1,153 @@
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { JobId } from '../../core/ids.ts'
+import { windowJobs } from '../../core/limits.ts'
+import type { TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import type { Place, Room } from '../../core/requirements.ts'
+import { waitingIndex, type WaitingIndex } from '../../services/queue/waiting-index.ts'
+import { alice, bob, sampleQueue, sampleRequirements } from '../support/samples.ts'
+
+const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: [], vos: [] }
+const room: Room = { cores: 8, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
+const waits = (id: number, priority = 0): WaitingJob => ({ id: id as JobId, priority, submittedMs: id })
+
+/** What the store has waiting in each queue; tests change it as claims would. */
+let stored: Map<string, WaitingJob[]>
+let index: WaitingIndex
+
+beforeEach(() => {
+  stored = new Map()
+  index = waitingIndex({
+    readNext: async (id, limit) => (stored.get(id) ?? []).slice(0, limit),
+    onReady: () => {},
+    onError: (error) => {
+      throw error
+    },
+    uses: { epochMs: 0, owners: [] },
+  })
+})
+
+function take(count: number, free = room): (number | undefined)[] {
+  return Array.from({ length: count }, () => index.take(place, free)?.job.id)
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('of one owner', () => {
+  it('gives the highest priority first, then the oldest, across queues', () => {
+    const wide = sampleQueue(alice, sampleRequirements({ cores: { min: 2, max: 2 } }))
+    index.arrived(sampleQueue(), [waits(1), waits(4, 5), waits(6, 9)])
+    index.arrived(wide, [waits(2, 5), waits(3), waits(5, 9)])
+    expect(take(7)).toEqual([5, 6, 2, 4, 1, 3, undefined])
+  })
+
+  it('gives what fits, and leaves the rest', () => {
+    const wide = sampleQueue(alice, sampleRequirements({ cores: { min: 4, max: 4 } }))
+    const elsewhere = sampleQueue(alice, sampleRequirements({ sites: { allowed: ['away'], banned: [] } }))
+    index.arrived(wide, [waits(1, 9)])
+    index.arrived(elsewhere, [waits(2, 9)])
+    index.arrived(sampleQueue(), [waits(3)])
+    expect(take(2, { ...room, cores: 2 })).toEqual([3, undefined])
+    expect(take(2)).toEqual([1, undefined])
+  })
+
+  it('takes a job twice told as one', () => {
+    index.arrived(sampleQueue(), [waits(1), waits(2)])
+    index.arrived(sampleQueue(), [waits(1), waits(2)])
+    expect(take(3)).toEqual([1, 2, undefined])
+  })
+})
+
+describe('between owners', () => {
+  const theirs = sampleQueue(bob)
+
+  it('serves the one who used less, whatever the priorities', () => {
+    index.arrived(sampleQueue(), [waits(1, 9), waits(2, 9)])
+    index.arrived(theirs, [waits(3), waits(4)])
+    index.charge(alice, 1000, 0)
+    expect(take(1)).toEqual([3])
+    index.charge(bob, 5000, 0)
+    expect(take(1)).toEqual([1])
+  })
+
+  it('forgets use with time: what was used today weighs more than twice that of two days ago', () => {
+    const day = 24 * 60 * 60 * 1000
+    index.arrived(sampleQueue(), [waits(1)])
+    index.arrived(theirs, [waits(2)])
+    index.charge(alice, 3000, 0)
+    index.charge(bob, 1000, 2 * day)
+    expect(index.usedBy(alice, 2 * day)).toBeCloseTo(750)
+    expect(take(2)).toEqual([1, 2])
+  })
+
+  it('goes on after a restart as before it', () => {
+    index.charge(alice, 60_000, 5000)
+    const again = waitingIndex({ readNext: async () => [], onReady: () => {}, onError: () => {}, uses: index.uses(5000) })
+    expect(again.usedBy(alice, 5000)).toBeCloseTo(60_000)
+    again.arrived(sampleQueue(), [waits(1)])
+    again.arrived(theirs, [waits(2)])
+    expect(again.take(place, room)?.job.id).toBe(2)
+  })
+
+  it('gives a hungry owner its share: over any run of starts nobody is two starts behind', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 40 }), (starts) => {
+        const fair = waitingIndex({
+          readNext: async () => [],
+          onReady: () => {},
+          onError: () => {},
+          uses: { epochMs: 0, owners: [] },
+        })
+        const jobs = (from: number) => Array.from({ length: 40 }, (_, at) => waits(from + at))
+        fair.arrived(sampleQueue(), jobs(1))
+        fair.arrived(theirs, jobs(1001))
+        let mine = 0
+        for (let at = 0; at < starts; at += 1) {
+          const picked = fair.take(place, room)
+          if (!picked) throw new Error('eighty jobs wait')
+          fair.charge(picked.queue, 1000, at)
+          if (picked.queue.vo === alice.vo) mine += 1
+        }
+        expect(Math.abs(mine - (starts - mine))).toBeLessThanOrEqual(1)
+      }),
+    )
+  })
+})
+
+describe('of a queue longer than the window', () => {
+  const many = Array.from({ length: windowJobs * 3 }, (_, at) => waits(at + 1))
+  const queue: TaskQueue = sampleQueue()
+
+  it('reads on before it runs empty, and gives every job once and in order', async () => {
+    stored.set(queue.id, [...many])
+    index.arrived(queue, many)
+    const given: number[] = []
+    for (let turn = 0; turn < 40; turn += 1) {
+      for (const id of take(100)) {
+        if (id === undefined) break
+        given.push(id)
+        stored.set(
+          queue.id,
+          (stored.get(queue.id) ?? []).filter((job) => job.id !== id),
+        )
+      }
+      await settled()
+    }
+    expect(given).toEqual(many.map(({ id }) => id))
+  })
+
+  it('lets an urgent job in at once, and keeps a late one for its turn', async () => {
+    stored.set(queue.id, [...many])
+    index.arrived(queue, many)
+    index.arrived(queue, [waits(9001, 9), waits(9002)])
+    expect(take(2)).toEqual([9001, 1])
+  })
+
+  it('learns from the store what it never heard of', async () => {
+    stored.set(queue.id, [waits(1), waits(2)])
+    expect(take(1)).toEqual([undefined])
+    index.learn([{ queue, waiting: 2, topPriority: 0, oldestMs: 1 }])
+    await settled()
+    expect(take(3)).toEqual([1, 2, undefined])
+  })
+})

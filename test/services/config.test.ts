@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { PilotageError } from '../../core/errors.ts'
+import { leaseMs } from '../../core/limits.ts'
+import { compileConfig, readConfigFile } from '../../services/config.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+function refused(read: () => unknown): PilotageError {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof PilotageError) return error
+  }
+  throw new Error('it should have been refused')
+}
+
+const wrong = (raw: unknown) => refused(() => compileConfig(raw)).violations.map(({ path, rule }) => `${path}: ${rule}`)
+
+it('needs no file: one local cloud, loopback, and every limit its default', () => {
+  const config = compileConfig(undefined)
+  expect(config.grpc).toEqual({ host: '127.0.0.1', port: 7400 })
+  expect(config.queue.leaseMs).toBe(leaseMs)
+  expect(config.clouds.map(({ name, offerings }) => [name, offerings.map(({ flavor }) => flavor)])).toEqual([
+    ['local', ['1-core', '2-core', '4-core']],
+  ])
+  expect(Object.isFrozen(config.clouds[0]?.offerings[0])).toBe(true)
+})
+
+it('makes an offering of every flavor with every image', () => {
+  const [cloud] = compileConfig({
+    clouds: [
+      {
+        name: 'here',
+        kind: 'local',
+        vos: ['lhcb'],
+        flavors: [{ name: 'f', cores: 2, memory: '4GiB', tags: ['ssd'] }],
+        images: [{ name: 'a' }, { name: 'b', platform: 'el9', tags: ['cvmfs'] }],
+      },
+    ],
+  }).clouds
+  expect(
+    cloud?.offerings.map(({ image, platform, tags, memoryBytes, vos }) => [image, platform, tags, memoryBytes, vos]),
+  ).toEqual([
+    ['a', 'linux', ['ssd'], 4 * 1024 ** 3, ['lhcb']],
+    ['b', 'el9', ['ssd', 'cvmfs'], 4 * 1024 ** 3, ['lhcb']],
+  ])
+})
+
+describe('refuses', () => {
+  it.each([
+    ['a word', ': not a mapping'],
+    [{ grcp: {} }, 'grcp: unknown key'],
+    [{ grpc: { host: '0.0.0.0' } }, 'grpc.host: not loopback'],
+    [{ grpc: { port: 70_000 } }, 'grpc.port: out of range'],
+    [{ queue: { lease: 90 } }, 'queue.lease: not a quantity'],
+    [{ queue: { lease: '30s', renewEvery: '20s' } }, 'queue.renewEvery: too long'],
+    [{ vm: { beatEvery: '2m' } }, 'vm.beatEvery: too long'],
+    [{ clouds: {} }, 'clouds: not a list'],
+    [{ clouds: [{ kind: 'local' }] }, 'clouds[0].name: missing'],
+    [{ clouds: [{ name: 'a', kind: 'openstak' }] }, 'clouds[0].kind: not one of the choices'],
+    [
+      { clouds: [{ name: 'a', kind: 'local', flavors: [{ name: 'f', cores: 0, memory: '1GiB' }] }] },
+      'clouds[0].flavors[0].cores: out of range',
+    ],
+    [
+      {
+        clouds: [
+          { name: 'a', kind: 'local' },
+          { name: 'a', kind: 'local' },
+        ],
+      },
+      'clouds[1].name: used twice',
+    ],
+    [{ log: { level: 'loud' } }, 'log.level: not one of the choices'],
+  ])('%o', (raw, expected) => {
+    expect(wrong(raw).join('\n')).toContain(expected)
+  })
+
+  it('everything that is wrong at once, and names the key that was meant', () => {
+    const error = refused(() => compileConfig({ grpcs: {}, queue: { leese: '9s' }, vm: { idle: 'soon' } }))
+    expect(error.violations.map(({ path, accepted }) => [path, accepted.slice(0, 6)])).toEqual([
+      ['grpcs', 'grpc?'],
+      ['queue.leese', 'lease?'],
+      ['vm.idle', 'a numb'],
+    ])
+  })
+
+  it('a file that is not YAML, or far too large', () => {
+    const path = join(directory, 'pilotage.yaml')
+    writeFileSync(path, 'grpc: [')
+    expect(refused(() => readConfigFile(path)).code).toBe('invalid-argument')
+    writeFileSync(path, ' '.repeat(2 * 1024 * 1024))
+    expect(refused(() => readConfigFile(path)).code).toBe('too-large')
+  })
+})

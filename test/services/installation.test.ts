@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { openInstallation } from '../../services/installation.ts'
+
+let directory: string
+const key = async (): Promise<string> => '{"a":"key"}'
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'pilotage-installation-'))
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+it('makes its name and key once, for its owner only', async () => {
+  const first = await openInstallation(join(directory, 'data'), key)
+  first.unlock()
+  const again = await openInstallation(join(directory, 'data'), async () => 'another')
+  expect([again.name, again.signingKey]).toEqual([first.name, '{"a":"key"}'])
+  expect(statSync(again.path('signing-key.json')).mode & 0o777).toBe(0o600)
+  expect(statSync(join(directory, 'data')).mode & 0o777).toBe(0o700)
+  again.unlock()
+})
+
+it('is refused while a living process holds it', async () => {
+  const holder = spawn('sleep', ['60'], { stdio: 'ignore' })
+  try {
+    const stat = readFileSync(`/proc/${holder.pid}/stat`, 'utf8')
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    writeFileSync(join(directory, 'lock'), `${holder.pid} ${start}\n`)
+    await expect(openInstallation(directory, key)).rejects.toMatchObject({ code: 'store-locked' })
+    expect(readFileSync(join(directory, 'lock'), 'utf8')).toBe(`${holder.pid} ${start}\n`)
+  } finally {
+    holder.kill('SIGKILL')
+  }
+})
+
+it.each([
+  ['whose owner is dead', '4194304 1\n'],
+  ['whose pid belongs to somebody else now', `${process.ppid} 1\n`],
+  ['that was torn while it was written', ''],
+])('takes over a lock %s', async (_, text) => {
+  writeFileSync(join(directory, 'lock'), text)
+  const installation = await openInstallation(directory, key)
+  expect(readFileSync(join(directory, 'lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+  installation.unlock()
+  expect(existsSync(join(directory, 'lock'))).toBe(false)
+})
