@@ -1,0 +1,39 @@
+/** A scenario: a longer story against a real service, its figures, and what fell short of what was promised. */
+
+import type { Clock } from '../../core/clock.ts'
+import type { Random } from '../../core/random.ts'
+
+export type Stage = {
+  readonly clock: Clock
+  /** Of the seed that was asked for. */
+  readonly random: Random
+  /** The scenario's own, empty at first. Every process that it starts belongs to it. */
+  readonly dir: string
+  /** A line for who watches. */
+  say(line: string): void
+  /** Whoever started it does not want to wait any longer. */
+  readonly signal: AbortSignal
+}
+
+export type Outcome = {
+  /** In the order in which they are printed. */
+  readonly figures: Readonly<Record<string, number | string>>
+  /** One line for each figure that fell short; none: as promised. */
+  readonly shortfalls: readonly string[]
+}
+
+export type Scenario = {
+  readonly name: string
+  readonly about: string
+  run(stage: Stage): Promise<Outcome>
+}
+
+/** One shortfall line where the promise does not hold. */
+export function promised(holds: boolean, what: string): readonly string[] {
+  return holds ? [] : [what]
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
+}
