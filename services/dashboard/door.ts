@@ -77,3 +77,8 @@ function sessionIn(cookies: string | undefined): string | undefined {
   const pair = cookies?.split(';').find((one) => one.trim().startsWith(`${cookieName}=`))
   return pair?.trim().slice(cookieName.length + 1)
 }
+
+/** Who the door let in with this request; only where it was asked. */
+export function viewerOn(request: FastifyRequest): Viewer {
+  return request.getDecorator<Viewer>('viewer')
+}

@@ -7,13 +7,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PilotageError } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
-import type { Door } from './door.ts'
+import { type Door, viewerOn } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
-import type { Hearing, Viewer } from './viewer.ts'
+import type { Hearing } from './viewer.ts'
 import { factView, jobView, submittedView, vmView } from './views.ts'
 
 export type JsonOptions = {
@@ -38,7 +38,7 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
     request.setDecorator('viewer', await door.byHeaderOrSession(request))
   })
   scope.setErrorHandler((thrown, request, reply) => {
-    const error = asRefused(thrown, request.url.slice(0, 100), { ...asRecord(request.query), ...asRecord(request.params) })
+    const error = asRefused(thrown, request)
     if (error.code === 'internal') log.error({ err: error, url: request.url }, 'a request to the dashboard failed')
     return sendRefusal(reply, error)
   })
@@ -161,16 +161,8 @@ function lastEventId(request: FastifyRequest): number | undefined {
   return seq
 }
 
-export function viewerOn(request: FastifyRequest): Viewer {
-  return request.getDecorator<Viewer>('viewer')
-}
-
-export function sendRefusal(reply: FastifyReply, error: PilotageError): FastifyReply {
+function sendRefusal(reply: FastifyReply, error: PilotageError): FastifyReply {
   const { status, retryAfter, body } = refusalOf(error)
   if (retryAfter > 0) reply.header('retry-after', retryAfter)
   return reply.code(status).send(body)
-}
-
-export function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? { ...value } : {}
 }

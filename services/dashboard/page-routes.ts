@@ -8,8 +8,7 @@ import { asPilotageError, PilotageError } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
-import { clearedCookie, type Door } from './door.ts'
-import { asRecord, viewerOn } from './json-routes.ts'
+import { clearedCookie, type Door, viewerOn } from './door.ts'
 import { cloudsPage } from './pages/clouds.ts'
 import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
@@ -20,7 +19,7 @@ import { refusedPage, signInPage } from './pages/sign-in.ts'
 import { vmPage, vmRows, vmsPage } from './pages/vms.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
-import { asRefused, refusalOf } from './refusals.ts'
+import { asRecord, asRefused, refusalOf } from './refusals.ts'
 import type { Viewer } from './viewer.ts'
 import { factView, jobView, submittedView, vmView } from './views.ts'
 
@@ -43,7 +42,7 @@ export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
   const show = (reply: FastifyReply, page: Page, viewer: Viewer | undefined): FastifyReply =>
     send(reply, page, viewer, options)
   const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const error = asRefused(thrown, request.url.slice(0, 100), { ...asRecord(request.query), ...asRecord(request.params) })
+    const error = asRefused(thrown, request)
     if (error.code === 'internal') log.error({ err: error, url: request.url }, 'a page could not be shown')
     const { status, retryAfter } = refusalOf(error)
     if (retryAfter > 0) reply.header('retry-after', retryAfter)

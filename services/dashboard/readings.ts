@@ -9,6 +9,7 @@ import { PilotageError, shown } from '../../core/errors.ts'
 import type { Fact } from '../../core/facts.ts'
 import { isVmId, type JobId } from '../../core/ids.ts'
 import type { Job, JobSpec, JobStateName } from '../../core/job.ts'
+import { page } from '../../core/limits.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import { isOver, type Vm } from '../../core/vm.ts'
 import type { CloudStatus } from '../director/status.ts'
@@ -97,8 +98,11 @@ export function readings(queue: Queue, cloudStatus: () => Promise<CloudStatus>, 
     },
     clouds: everyCloud,
     async facts(viewer, after, limit) {
-      const facts = await store.facts(after, limit)
-      return { facts: await hearing.heard(viewer, facts), lastSeq: facts.at(-1)?.seq ?? Math.max(0, after) }
+      // The latest for a viewer who does not hear all: looked for among some more.
+      const latest = after < 0 && visibleVo(viewer) !== undefined
+      const facts = await store.facts(after, latest ? Math.min(limit * 10, page.max) : limit)
+      const heard = await hearing.heard(viewer, facts)
+      return { facts: heard.slice(-limit), lastSeq: facts.at(-1)?.seq ?? Math.max(0, after) }
     },
     async jobs(viewer, { state, vo, owner, beforeId, limit }) {
       const only = visibleVo(viewer)

@@ -3,7 +3,7 @@
  * one place where errors of this edge are mapped.
  */
 
-import type { FastifyError } from 'fastify'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import { asPilotageError, type ErrorCode, PilotageError, shown, type Violation } from '../../core/errors.ts'
 
 const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -41,10 +41,12 @@ export function refusalOf({ code, message, violations, retryAfterMs }: PilotageE
   return { status: statusOf[code], retryAfter: Math.ceil(retryAfterMs / 1000), body: { code, message: told, violations } }
 }
 
-/** `given`: the request's parameters, to show what was wrong with them. */
-export function asRefused(thrown: unknown, doing: string, given: Readonly<Record<string, unknown>>): PilotageError {
+/** Any thrown thing as one of ours, told with the request that it answers. */
+export function asRefused(thrown: unknown, request: FastifyRequest): PilotageError {
+  const doing = request.url.slice(0, 100)
   if (!isFastifyError(thrown)) return asPilotageError(thrown, doing)
   if (thrown.validation) {
+    const given = { ...asRecord(request.query), ...asRecord(request.params) }
     const violations = thrown.validation.map((problem) => violationOf(problem, given))
     return new PilotageError('invalid-argument', `${doing}: ${violations.map(({ path }) => path).join(', ')}`, {
       violations,
@@ -55,6 +57,11 @@ export function asRefused(thrown: unknown, doing: string, given: Readonly<Record
   if (status === 404) return new PilotageError('not-found', `${doing}: there is no such page`)
   if (status >= 400 && status < 500) return new PilotageError('invalid-argument', `${doing}: ${thrown.message}`)
   return asPilotageError(thrown, doing)
+}
+
+/** What arrived by name and value; nothing else has fields to look at. */
+export function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
 type Problem = NonNullable<FastifyError['validation']>[number]

@@ -41,6 +41,8 @@ export type Desk = {
   page(path: string, cookie: string): Promise<{ status: number; text: string }>
   submit(specs: readonly JobSpec[], owner?: Owner): Promise<readonly JobId[]>
   addVm(id: string, changes?: Partial<Vm>): Promise<Vm>
+  /** A VM that was up and is Lost. */
+  addEndedVm(id: string, why: string, changes?: Partial<Vm>): Promise<Vm>
   stop(): Promise<void>
 }
 
@@ -62,6 +64,12 @@ export async function openDesk(cloudStatus: () => Promise<CloudStatus> = async (
   }
   const { app, stop } = await buildDashboard(options)
   const day = 24 * 60 * 60 * 1000
+  async function addVm(id: string, changes: Partial<Vm> = {}): Promise<Vm> {
+    const nowMs = clock.nowMs()
+    const vm = activeVm(id, { intendedMs: nowMs, changedMs: nowMs, endByMs: nowMs + vmLifeMs, ...changes })
+    await store.intend(vm, nowMs)
+    return vm
+  }
   return {
     app,
     store,
@@ -84,11 +92,10 @@ export async function openDesk(cloudStatus: () => Promise<CloudStatus> = async (
       if (!outcome.ok) throw new Error(outcome.why)
       return specs.map((_, at) => (outcome.firstId + at) as JobId)
     },
-    async addVm(id, changes = {}) {
-      const nowMs = clock.nowMs()
-      const times = { intendedMs: nowMs, changedMs: nowMs, endByMs: nowMs + vmLifeMs }
-      const vm = changes.phase ? sampleVm(id, { ...times, ...changes }) : activeVm(id, { ...times, ...changes })
-      await store.intend(vm, nowMs)
+    addVm,
+    async addEndedVm(id, why, changes) {
+      const vm = await addVm(id, changes)
+      await store.changeVms([{ kind: 'absent', vmId: vm.id, why }], clock.nowMs())
       return vm
     },
     async stop() {

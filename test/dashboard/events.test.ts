@@ -1,9 +1,12 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { systemClock, until } from '../../core/clock.ts'
 import type { NewFact } from '../../core/facts.ts'
 import type { JobId } from '../../core/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type Dashboard, startDashboard } from '../../services/dashboard/server.ts'
+import { eventStream, heartbeatMs } from '../../services/dashboard/event-stream.ts'
 import { type Batch, batchMost, factFeed, type Listener } from '../../services/dashboard/fact-feed.ts'
 import { streamsMost } from '../../services/dashboard/json-routes.ts'
 import { alice, bob, sampleSpec } from '../support/samples.ts'
@@ -157,6 +160,48 @@ it('stops at once though streams are open', async () => {
   expect(await until(real, () => reader.isOver, { withinMs: 1000 })).toBe(true)
   expect(real.monotonicMs() - beganMs).toBeLessThan(1500)
   await expect(fetch(dashboard.url)).rejects.toThrow()
+})
+
+it('stops within its time though a request never ends', async () => {
+  let asked = false
+  const hanging = await openDesk(() => {
+    asked = true
+    return new Promise(() => {})
+  })
+  const slow = await startDashboard(hanging.options)
+  const authorization = `Bearer ${await hanging.token(alice)}`
+  const answer = fetch(`${slow.url}/api/clouds`, { headers: { authorization } }).catch(() => 'cut off')
+  expect(await until(real, () => asked, { withinMs: 2000 })).toBe(true)
+  const stopping = slow.stop()
+  await hanging.clock.advance(2500)
+  await stopping
+  expect(await answer).toBe('cut off')
+  await hanging.stop()
+})
+
+it('drops a reader that takes nothing for long', async () => {
+  const calls: string[] = []
+  const response = Object.assign(new EventEmitter(), {
+    write: (text: string) => calls.push(text.slice(0, 6)) < 0,
+    end: () => calls.push('end'),
+    destroy: () => calls.push('destroy'),
+  })
+  const stream = eventStream({
+    response: response as unknown as ServerResponse,
+    clock: desk.clock,
+    hearing: { heard: async (_, facts) => facts },
+    viewer: { owner: alice, reach: 'any' },
+    after: 0,
+    stillSignedIn: async () => true,
+    onEnd: () => calls.push('over'),
+  })
+  expect(stream.isReady()).toBe(false)
+  response.emit('drain')
+  expect(stream.isReady()).toBe(true)
+  await desk.clock.advance(heartbeatMs)
+  expect(stream.isReady()).toBe(false)
+  await desk.clock.advance(2 * heartbeatMs)
+  expect(calls).toEqual(['retry:', ': stil', 'over', 'destroy'])
 })
 
 it('passes over a listener that has not taken its last batch, and catches it up', async () => {

@@ -70,7 +70,7 @@ it('shows no activation key, no argument and no environment', async () => {
   const [id] = await desk.submit([sampleSpec({ arguments: [secret], environment: { WORD: secret } })])
   const activation = { keyHash: secret, untilMs: desk.clock.nowMs() + 1000, nonceHash: secret }
   const vm = await desk.addVm('one', { activation })
-  await desk.addVm('two', { activation, phase: { state: 'Failed', ref: '', why: 'it broke' } })
+  await desk.addEndedVm('two', 'it broke', { activation })
   await run(desk, id as JobId, vm.id)
   const cookie = await desk.signIn(await desk.token(alice, 'operator'))
   for (const route of [...routes, `/jobs/${id}`, `/vms/${vm.id}`]) expect((await get(route)).text).not.toContain(secret)

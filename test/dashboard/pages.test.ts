@@ -56,6 +56,7 @@ describe('with data', () => {
     const [first, second] = await desk.submit([sampleSpec({ name: 'first' }), sampleSpec({ name: 'second' })])
     await desk.submit([sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })], bob)
     const vm = await desk.addVm('one')
+    const lost = await desk.addEndedVm('two', 'the cloud no longer lists it')
     await run(desk, first as JobId, vm.id)
     const plan = { atMs: desk.clock.nowMs(), action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' }
     clouds = { clouds: [{ ...cloud('here'), breaker: 'image here/small/plain: open until noon (refused)' }], plan: [plan] }
@@ -70,6 +71,10 @@ describe('with data', () => {
     expect(await text('/queues')).toContain('64 cores')
     expect(await text('/queues')).toContain('nothing that is configured: cores 64, offered 8')
     expect(await text('/vms')).toContain(`href="/vms/${vm.id}"`)
+    expect(await text('/vms')).not.toContain(lost.id)
+    expect(await text('/vms?ended=1')).toContain(`href="/vms/${lost.id}"`)
+    expect(await text('/vms?ended=1')).toContain('the cloud no longer lists it')
+    expect(await text(`/vms/${lost.id}`)).toMatch(/Lost[\s\S]*the cloud no longer lists it/)
     const vmText = await text(`/vms/${vm.id}`)
     expect(vmText).toContain('1 / 8')
     expect(vmText).toContain(`href="/jobs/${first}"`)
@@ -122,6 +127,7 @@ it('shows hostile names as text, on every page', async () => {
   const cookie = await signedIn()
   const owner = { vo: hostile, group: hostile, owner: hostile }
   const [id] = await desk.submit([sampleSpec({ name: hostile })], owner)
+  await desk.addEndedVm('two', hostile, { cloud: hostile, flavor: hostile, reason: hostile })
   const vm = await desk.addVm('one', { cloud: hostile, site: hostile, flavor: hostile, reason: hostile, tags: [hostile] })
   await run(desk, id as JobId, vm.id)
   await desk.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
@@ -152,8 +158,7 @@ it('keeps every page below 50 KB, however much there is', async () => {
   const ids = await desk.submit(specs, owner)
   for (let at = 0; at < 100; at += 1)
     await desk.addVm(`n${at}x`, { reason: long, cloud: name, flavor: name, site: `${at}${name}`, tags: [name] })
-  const ended = { state: 'Lost', ref: name, why: long } as const
-  for (let at = 0; at < 100; at += 1) await desk.addVm(`e${at}x`, { reason: long, cloud: name, flavor: name, phase: ended })
+  for (let at = 0; at < 100; at += 1) await desk.addEndedVm(`e${at}x`, long, { reason: long, cloud: name, flavor: name })
   const [vm] = await desk.store.liveVms()
   if (!vm) throw new Error('there are VMs')
   for (const id of ids) await run(desk, id, vm.vm.id).catch(() => {})

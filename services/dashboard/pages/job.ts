@@ -74,15 +74,23 @@ function ruleTable(places: readonly Explanation[]): Html {
   const rules = places[0]?.rules
   if (!rules) return empty('There is no place to look at.')
   const shown = places.slice(0, placesMost)
+  const hasNotes = shown.some(({ note }) => note !== '')
   return html`<div class="scroll"><table class="rules"><thead><tr><th scope="col">Place</th><th scope="col">Fits</th>${rules.map(
     ({ rule }) => html`<th scope="col">${rule}</th>`,
-  )}<th scope="col">Note</th></tr>
-<tr class="wanted"><th scope="row">wanted</th><td></td>${rules.map(({ wanted }) => html`<td>${clipped(wanted, 60)}</td>`)}<td></td></tr></thead><tbody>
+  )}${hasNotes && html`<th scope="col">Note</th>`}</tr>
+<tr class="wanted"><th scope="row">wanted</th><td></td>${rules.map(({ wanted }) => html`<td>${clipped(wanted, 60)}</td>`)}${hasNotes && html`<td></td>`}</tr></thead><tbody>
 ${shown.map(
   ({ place, fits, rules: outcomes, note }) =>
-    html`<tr><th scope="row" class="place">${clipped(place, 90)}</th><td>${stateMark(fits ? 'Yes' : 'No')}</td>${outcomes.map(ruleCell)}<td>${note}</td></tr>
+    html`<tr><th scope="row" class="place">${clipped(place, 90)}</th><td class="fits">${stateMark(fits ? 'Yes' : 'No')}${!fits && html` for ${failing(outcomes)}`}</td>${outcomes.map(ruleCell)}${hasNotes && html`<td class="note">${note}</td>`}</tr>
 `,
 )}</tbody></table></div>${places.length > shown.length && html`<p class="dim">The ${shown.length} nearest of ${places.length} places.</p>`}`
+}
+
+function failing(rules: readonly RuleOutcome[]): string {
+  return rules
+    .filter(({ holds }) => !holds)
+    .map(({ rule }) => rule)
+    .join(', ')
 }
 
 function ruleCell({ holds, offered }: RuleOutcome): Html {

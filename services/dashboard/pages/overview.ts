@@ -27,7 +27,7 @@ export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page 
 <section id="by-site" data-live><h2>Jobs by site</h2>${table('Site', jobStates, jobs, ({ site }) => site || 'no site yet', 'No job was submitted yet.')}</section>
 <section id="by-cloud" data-live><h2>Live VMs by cloud</h2>${table(
     'Cloud, site',
-    vmStates.slice(0, 6),
+    vmStates,
     vms,
     ({ vo, site }) => `${vo}, ${site}`,
     'No VM is there. The director starts some when jobs wait.',

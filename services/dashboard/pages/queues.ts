@@ -37,7 +37,7 @@ export function wantedText({ cores, memoryBytes, diskBytes, wallMs, platforms, s
     min === max ? `${min} ${min === 1 ? 'core' : 'cores'}` : `${min} to ${max} cores`,
     `${bytesText(memoryBytes)} memory`,
     `${bytesText(diskBytes)} disk`,
-    `${durationText(wallMs)}`,
+    `${durationText(wallMs)} wall time`,
     platforms.length > 0 && `platform ${platforms.join(' or ')}`,
     sites.allowed.length > 0 && `at ${sites.allowed.join(' or ')}`,
     sites.banned.length > 0 && `not at ${sites.banned.join(', ')}`,

@@ -102,7 +102,7 @@ ${record([
   ['Must end by', vm.endedMs ? undefined : momentMark(vm.endByMs)],
 ])}
 </section>
-<div class="columns">
+<div class="columns pair">
 <section id="vm-beat" data-live><h2>Last heartbeat</h2>${beatRecord(vm, nowMs)}</section>
 <section id="vm-jobs" data-live><h2>Jobs on it</h2>${jobsTable(jobs, nowMs)}
 ${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</section>
