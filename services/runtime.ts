@@ -17,6 +17,7 @@ import type { DirectorOptions } from './director/options.ts'
 import { matcher } from './queue/matcher.ts'
 import { afterChange } from './queue/after-change.ts'
 import type { Queue, QueuePolicy } from './queue/queue.ts'
+import { openSessions } from './queue/sessions.ts'
 import { readUses, sweep, type Sweep } from './queue/sweep.ts'
 import { waitingIndex } from './queue/waiting-index.ts'
 
@@ -54,7 +55,18 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     onError: failed('claiming jobs'),
   })
   const offerings = options.director.clouds.flatMap((cloud) => cloud.offerings)
-  const queue: Queue = { store, bus, clock, log, sandbox, policy: queuePolicy, offerings, waiting, matcher: match }
+  const queue: Queue = {
+    store,
+    bus,
+    clock,
+    log,
+    sandbox,
+    policy: queuePolicy,
+    offerings,
+    waiting,
+    matcher: match,
+    sessions: openSessions(bus),
+  }
   waiting.learn(await store.queues())
   return { queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
 }

@@ -20,9 +20,6 @@ import { outputName } from './job-handlers.ts'
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
 export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): wire.VmServiceServer {
-  /** One stream a VM: a second one means that the first is dead, whether TCP has noticed or not. */
-  const streams = new Map<VmId, Duplex>()
-
   return {
     activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest) => {
       if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
@@ -31,16 +28,7 @@ export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): 
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
     }),
 
-    session: edge.duplex('session', async (call: Duplex, caller) => {
-      const vmId = vmOf(caller)
-      streams.get(vmId)?.destroy()
-      streams.set(vmId, call)
-      try {
-        await converse(queue, vmId, call)
-      } finally {
-        if (streams.get(vmId) === call) streams.delete(vmId)
-      }
-    }),
+    session: edge.duplex('session', (call: Duplex, caller) => converse(queue, vmOf(caller), call)),
 
     putOutput: edge.clientStream(
       'putOutput',
@@ -63,22 +51,25 @@ export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): 
 
 /** Reads the stream as fast as it comes; resolves when the pilot hangs up, throws what ends it from our side. */
 async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
-  const session: Session = await openSession(queue, vmId, (message) => {
-    if (!call.destroyed && !call.cancelled) call.write(serviceMessageToWire(message))
+  const ending = Promise.withResolvers<void>()
+  const over = (): void => ending.resolve()
+  const session: Session = await openSession(queue, vmId, {
+    send(message) {
+      if (!call.destroyed && !call.cancelled) call.write(serviceMessageToWire(message))
+    },
+    end: over,
   })
+  call.on('data', (message: wire.PilotMessage) => {
+    // Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group.
+    try {
+      session.receive(pilotMessageOf(message)).catch(ending.reject)
+    } catch (error) {
+      ending.reject(error)
+    }
+  })
+  call.on('end', over).on('cancelled', over).on('close', over).on('error', over)
   try {
-    await new Promise<void>((resolve, reject) => {
-      const over = (): void => resolve()
-      call.on('data', (message: wire.PilotMessage) => {
-        // Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group.
-        try {
-          session.receive(pilotMessageOf(message)).catch(reject)
-        } catch (error) {
-          reject(error)
-        }
-      })
-      call.on('end', over).on('cancelled', over).on('close', over).on('error', over)
-    })
+    await ending.promise
   } finally {
     session.close()
   }

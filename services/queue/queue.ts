@@ -10,6 +10,7 @@ import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Matcher } from './matcher.ts'
+import type { Sessions } from './sessions.ts'
 import type { WaitingIndex } from './waiting-index.ts'
 
 export type QueuePolicy = {
@@ -32,4 +33,5 @@ export type Queue = {
   readonly offerings: readonly Offering[]
   readonly waiting: WaitingIndex
   readonly matcher: Matcher
+  readonly sessions: Sessions
 }

@@ -22,8 +22,15 @@ export type Session = {
   close(): void
 }
 
-/** `send` may be called until `close`; it must not throw. Throws `forbidden` for a VM that is not up. */
-export async function openSession(queue: Queue, vmId: VmId, send: (message: ServiceMessage) => void): Promise<Session> {
+export type Wire = {
+  /** Called until `close`; must not throw. */
+  send(message: ServiceMessage): void
+  /** The stream is of no more use: the VM is not up any more, or has opened another one. */
+  end(): void
+}
+
+/** Throws `forbidden` for a VM that is not up. */
+export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire): Promise<Session> {
   const kept = await queue.store.vm(vmId)
   if (!kept || !isUp(kept.vm.phase)) {
     throw new PilotageError('forbidden', `VM ${vmId} is ${kept ? kept.vm.phase.state : 'unknown'}: it takes no jobs`)
@@ -34,12 +41,14 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
   let offer: Offer | undefined
   let draining = kept.vm.phase.state === 'Draining'
   let open = true
+  /** Until it is known what the VM holds nothing is claimed: an offer knows nothing of leases that never arrived. */
+  let settled = false
 
   const seat: Seat = {
     vmId,
     place: placeOf(kept.vm),
     room: () => remaining(offer ?? { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0 }, ways.all()),
-    wants: () => (open && !draining && offer ? offer.maxJobs - ways.count() : 0),
+    wants: () => (open && settled && !draining && offer ? offer.maxJobs - ways.count() : 0),
     reserve: (taken) => ways.reserve(taken),
     grant(granted, taken) {
       ways.sent(taken)
@@ -66,8 +75,13 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
     }
     const has = new Set(held.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
     const missing = leases.filter((job) => !has.has(`${job.id}.${job.attempt}`))
+    const nowMs = clock.nowMs()
+    // The pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile.
+    const renewals = missing.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + policy.leaseMs))
+    const renewed = missing.length > 0 ? await store.change(renewals, nowMs) : []
     const specs = await store.specs(missing.map(({ id }) => id))
-    for (const job of missing) {
+    for (const [at, job] of missing.entries()) {
+      if (!renewed[at]?.ok) continue
       const spec = specs.get(job.id)
       const cores = leaseOf(job.phase)?.cores ?? 0
       if (!spec) continue
@@ -84,13 +98,18 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
         queue: { vo, group, owner, id: classId, requirements: spec.requirements },
       })
     }
+    settled = true
+    queue.matcher.serve(seat)
     await look()
   }
 
   /** Reads what was decided about this VM and its jobs elsewhere. */
   async function look(): Promise<void> {
     const now = await store.vm(vmId)
-    if (!now || !isUp(now.vm.phase)) return close()
+    if (!now || !isUp(now.vm.phase)) {
+      close()
+      return end()
+    }
     if (now.vm.phase.state === 'Draining') drain(now.vm.phase.why)
     for (const job of await store.leasesOn(vmId)) {
       const stop = leaseOf(job.phase)?.stop
@@ -98,13 +117,19 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
     }
   }
 
-  const stopListening = queue.bus.listen('vms', (ids) => {
-    if (ids.includes(vmId)) look().catch((error) => queue.log.warn({ err: error, vmId }, 'look after a hint'))
-  })
+  const entry = {
+    look() {
+      look().catch((error: unknown) => queue.log.warn({ err: error, vmId }, 'look after a hint'))
+    },
+    replaced() {
+      close()
+      end()
+    },
+  }
 
   function close(): void {
     open = false
-    stopListening()
+    queue.sessions.leave(vmId, entry)
     queue.matcher.leave(seat)
     outbox.close()
   }
@@ -114,7 +139,7 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
     const renew = message.hello ? [...message.renew, ...message.hello.held] : message.renew
     const events = [
       ...message.reports.map((report) => reportEvent(vmId, report)),
-      ...renew.map((ref): JobEvent => ({ kind: 'renew', ...ref, vmId, untilMs: nowMs + policy.leaseMs })),
+      ...renew.map((ref) => renewal(vmId, ref, nowMs + policy.leaseMs)),
     ]
     const written = events.length > 0 ? store.change(events, nowMs) : undefined
     if (message.offer) {
@@ -142,6 +167,7 @@ export async function openSession(queue: Queue, vmId: VmId, send: (message: Serv
   }
 
   outbox.welcome({ leaseMs: policy.leaseMs, renewEveryMs: policy.renewEveryMs, serviceTimeMs: clock.nowMs() })
+  queue.sessions.enter(vmId, entry)
   queue.matcher.sit(seat)
   return { receive, close }
 }
@@ -150,6 +176,10 @@ function reportEvent(vmId: VmId, report: Report): JobEvent {
   const { jobId, attempt, startedMs } = report
   if (report.phase === 'ended') return { kind: 'ended', jobId, attempt, vmId, result: report.result }
   return { kind: report.phase, jobId, attempt, vmId, startedMs }
+}
+
+function renewal(vmId: VmId, { jobId, attempt }: AttemptRef, untilMs: number): JobEvent {
+  return { kind: 'renew', jobId, attempt, vmId, untilMs }
 }
 
 function ackOf({ jobId, attempt, reportId }: Report, outcome: JobOutcome | undefined): Ack {

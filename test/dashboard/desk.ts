@@ -18,6 +18,7 @@ import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { buildDashboard, type DashboardOptions } from '../../services/dashboard/server.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
+import { openSessions } from '../../services/queue/sessions.ts'
 import { matcher } from '../../services/queue/matcher.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { waitingIndex } from '../../services/queue/waiting-index.ts'
@@ -141,6 +142,7 @@ function queueOver(store: Store, bus: Queue['bus'], clock: VirtualClock): Queue 
     offerings: [sampleVm('offering')],
     waiting,
     matcher: matcher({ store, waiting, clock, leaseMs, onClaimed: ignore, onError: ignore }),
+    sessions: openSessions(bus),
   }
 }
 

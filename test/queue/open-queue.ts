@@ -66,7 +66,7 @@ export async function openPilot(
   const vm = activeVm(name, { endByMs: 10 ** 12 })
   await store.intend(vm, clock.nowMs())
   const heard: ServiceMessage[] = []
-  const session = await openSession(queue, vm.id, (message) => heard.push(message))
+  const session = await openSession(queue, vm.id, { send: (message) => heard.push(message), end: () => {} })
   const assigned = () => heard.flatMap(({ assignments }) => assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
   async function say(message: Partial<PilotMessage>): Promise<void> {
     await session.receive({ reports: [], renew: [], ...message })

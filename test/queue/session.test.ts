@@ -199,7 +199,8 @@ describe('a kill', () => {
 it('gives no stream to a VM that is not up', async () => {
   const test = await openQueue()
   const vm = sampleVm('one')
+  const wire = { send: () => {}, end: () => {} }
   await test.store.intend(vm, 1)
-  await expect(openSession(test.queue, vm.id, () => {})).rejects.toMatchObject({ code: 'forbidden' })
-  await expect(openSession(test.queue, sampleVm('none').id, () => {})).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(openSession(test.queue, vm.id, wire)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(openSession(test.queue, sampleVm('none').id, wire)).rejects.toMatchObject({ code: 'forbidden' })
 })
