@@ -29,8 +29,8 @@ export type CallOptions = {
   /** The whole value of the metadata key `authorization`, instead of a token. */
   readonly authorization?: string
   readonly withinMs?: number
-  /** Half-closes only when so many messages came; 0: at once. */
-  readonly awaitMessages?: number
+  /** Half-closes only when this holds of what came; at once where it is absent. */
+  readonly endWhen?: (messages: readonly Buffer[]) => boolean
   /** Hangs up when so many messages came. */
   readonly leaveAfter?: number
 }
@@ -52,7 +52,7 @@ export function rawClient(clock: Clock, server: string): RawClient {
   const client = new Client(server, credentials.createInsecure(), options)
 
   function bytes(path: string, requests: readonly Buffer[], wish: CallOptions = {}): Promise<Answer> {
-    const { token, authorization = token && `Bearer ${token}`, withinMs = 20_000, awaitMessages = 0, leaveAfter } = wish
+    const { token, authorization = token && `Bearer ${token}`, withinMs = 20_000, endWhen, leaveAfter } = wish
     const metadata = new Metadata()
     if (authorization !== undefined) metadata.set('authorization', authorization)
     const stream = client.makeBidiStreamRequest(path, asIs, asIs, metadata, { deadline: clock.nowMs() + withinMs })
@@ -60,7 +60,7 @@ export function rawClient(clock: Clock, server: string): RawClient {
     return new Promise((resolve) => {
       stream.on('data', (message: Buffer) => {
         messages.push(message)
-        if (messages.length === awaitMessages) stream.end()
+        if (endWhen?.(messages)) stream.end()
         if (messages.length === leaveAfter) stream.cancel()
       })
       // The status tells how it ended; what came before it has been read when the stream has ended, too.
@@ -73,7 +73,7 @@ export function rawClient(clock: Clock, server: string): RawClient {
         resolve({ code: left ? status.OK : code, details, error: detailOf(metadata), messages })
       })
       for (const request of requests) stream.write(request)
-      if (awaitMessages === 0) stream.end()
+      if (!endWhen) stream.end()
     })
   }
 

@@ -1,0 +1,82 @@
+/**
+ * The gRPC edge on a port of its own over a store in memory, with tokens of its own: a real server without clouds and loops.
+ *
+ * Tests reach behind it for jobs and VMs in the state that they need, and in front of it with any credential.
+ */
+
+import { systemClock } from '../../core/clock.ts'
+import type { Identity } from '../../core/identity.ts'
+import { silentLog } from '../../core/ports/log.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
+import type { Store } from '../../core/ports/store.ts'
+import { seededRandom } from '../../core/random.ts'
+import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
+import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
+import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'
+import { startApi } from '../../services/api/server.ts'
+import { directorDefaults } from '../../services/director/options.ts'
+import type { Queue } from '../../services/queue/queue.ts'
+import { buildRuntime } from '../../services/runtime.ts'
+import { rawClient, type RawClient } from './raw-call.ts'
+
+export type ApiInParts = {
+  readonly store: Store
+  readonly queue: Queue
+  readonly raw: RawClient
+  tokenFor(identity: Identity): Promise<string>
+  stop(): Promise<void>
+}
+
+const hour = 60 * 60 * 1000
+
+export async function startApiInParts(): Promise<ApiInParts> {
+  const clock = systemClock()
+  const log = silentLog()
+  const store = memoryStore()
+  const { queue } = await buildRuntime({
+    store,
+    bus: localBus(clock),
+    clock,
+    log,
+    sandbox: agreeableSandbox,
+    queuePolicy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, beatEveryMs: hour, vmLifeMs: 24 * hour },
+    director: {
+      name: 'director',
+      random: seededRandom(1),
+      clouds: [],
+      endpoint: () => 'nowhere',
+      render: () => '',
+      policy: directorDefaults,
+    },
+  })
+  const tokens = await joseTokens(await newSigningKey(), 'in-parts', clock)
+  const cloudStatus = async () => ({ clouds: [], plan: [] })
+  const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
+  const api = await startApi({ queue, tokens, log, cloudStatus, ...at })
+  const raw = rawClient(clock, `127.0.0.1:${api.port}`)
+  return {
+    store,
+    queue,
+    raw,
+    tokenFor: (identity) => tokens.issue(identity, clock.nowMs() + hour),
+    async stop() {
+      raw.close()
+      await api.stop()
+      await store.close()
+    },
+  }
+}
+
+/** Takes every output, and has one for every attempt. */
+const agreeableSandbox: Sandbox = {
+  async keep(_attempt, _name, pieces) {
+    let bytes = 0
+    for await (const piece of pieces) bytes += piece.length
+    return bytes
+  },
+  read: async () =>
+    (async function* () {
+      yield Buffer.from('kept')
+    })(),
+  forget: async () => {},
+}
