@@ -115,10 +115,15 @@ function seen({ id, phase }: Vm, { ref, power }: CloudVm): VmEvent | undefined {
   return isNews ? { kind: 'seen', vmId: id, ref, running } : undefined
 }
 
-/** It is known to exist for so long that any list of its cloud must show it. */
-function shouldBeListed({ phase, changedMs, intendedMs }: Vm, { listBeganMs, policy }: Comparison): boolean {
+/**
+ * It is known to exist for so long that any list of its cloud must show it. Counted from the end of the create call, which may
+ * have come long after the intent; a director that was restarted since then does not know it, and counts from its own start.
+ */
+function shouldBeListed({ id, phase, changedMs, intendedMs }: Vm, comparison: Comparison): boolean {
+  const { listBeganMs, memory, policy, watchedSinceMs } = comparison
   if (phase.state === 'Stopping' || refOf(phase) === '') return false
-  return listBeganMs > changedMs && listBeganMs >= intendedMs + policy.settleMs
+  const askedMs = memory.asked.get(id) ?? Math.max(intendedMs, watchedSinceMs)
+  return listBeganMs > changedMs && listBeganMs >= askedMs + policy.settleMs
 }
 
 function absence(vm: Vm, comparison: Comparison, settled: boolean, nowMs: number): Verdict {

@@ -87,6 +87,21 @@ describe('a record without a machine', () => {
     ['a booting VM once', vmIn({ state: 'Booting', ref }), {}, {}, []],
     ['a booting VM twice', vmIn({ state: 'Booting', ref }), { missing }, {}, ['absent']],
     ['a young booting VM twice', vmIn({ state: 'Booting', ref }, young), { missing }, {}, []],
+    // The create waited for a slow cloud: the intent is old, the machine is not.
+    [
+      'a booting VM that was made lately, twice',
+      vmIn({ state: 'Booting', ref }),
+      { missing, asked: new Map([[id, listBeganMs - settleMs + 1]]) },
+      {},
+      [],
+    ],
+    [
+      'a booting VM of an earlier process, twice',
+      vmIn({ state: 'Booting', ref }),
+      { missing },
+      { watchedSinceMs: listBeganMs - 1 },
+      [],
+    ],
     ['an active VM once', vmIn(active), {}, {}, []],
     ['an active VM twice', vmIn(active), { missing }, {}, ['absent']],
     ['an active VM that has changed since', vmIn(active, { changedMs: listBeganMs }), { missing }, {}, []],
