@@ -7,7 +7,7 @@
  */
 
 import type { AttemptRef, VmId } from '../../core/ids.ts'
-import { type JobEvent, leaseOf } from '../../core/job.ts'
+import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
 import type { Ack, Assignment, Command, Offer, PilotMessage, Report, ServiceMessage } from '../../core/pilot.ts'
 import { PilotageError } from '../../core/errors.ts'
 import { isUp, placeOf } from '../../core/vm.ts'
@@ -74,14 +74,13 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
       if (owned.get(jobId) !== attempt) outbox.ack(strange({ jobId, attempt }))
     }
     const has = new Set(held.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
-    const missing = leases.filter((job) => !has.has(`${job.id}.${job.attempt}`))
-    const nowMs = clock.nowMs()
-    // The pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile.
-    const renewals = missing.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + policy.leaseMs))
-    const renewed = missing.length > 0 ? await store.change(renewals, nowMs) : []
+    const missing = await renewed(
+      queue,
+      vmId,
+      leases.filter((job) => !has.has(`${job.id}.${job.attempt}`)),
+    )
     const specs = await store.specs(missing.map(({ id }) => id))
-    for (const [at, job] of missing.entries()) {
-      if (!renewed[at]?.ok) continue
+    for (const job of missing) {
       const spec = specs.get(job.id)
       const cores = leaseOf(job.phase)?.cores ?? 0
       if (!spec) continue
@@ -176,6 +175,15 @@ function reportEvent(vmId: VmId, report: Report): JobEvent {
   const { jobId, attempt, startedMs } = report
   if (report.phase === 'ended') return { kind: 'ended', jobId, attempt, vmId, result: report.result }
   return { kind: report.phase, jobId, attempt, vmId, startedMs }
+}
+
+/** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile. */
+async function renewed({ store, clock, policy }: Queue, vmId: VmId, jobs: readonly Job[]): Promise<readonly Job[]> {
+  if (jobs.length === 0) return jobs
+  const nowMs = clock.nowMs()
+  const renewals = jobs.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + policy.leaseMs))
+  const outcomes = await store.change(renewals, nowMs)
+  return jobs.filter((_, at) => outcomes[at]?.ok)
 }
 
 function renewal(vmId: VmId, { jobId, attempt }: AttemptRef, untilMs: number): JobEvent {
