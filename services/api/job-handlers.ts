@@ -3,17 +3,18 @@
 import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../core/errors.ts'
 import { reaches } from '../../core/identity.ts'
-import type { JobId, VmId } from '../../core/ids.ts'
+import type { JobId } from '../../core/ids.ts'
 import { isEnded, type Job, jobStates, type JobStateName } from '../../core/job.ts'
 import { jobsPerCall, page } from '../../core/limits.ts'
 import type { OutputName } from '../../core/ports/sandbox.ts'
-import { factToWire, jobIdOf, jobToWire, rawSpecOf } from '../../proto/codec.ts'
+import { factToWire, jobIdOf, rawSpecOf } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../queue/explain.ts'
 import type { Queue } from '../queue/queue.ts'
 import { steer, type SteerKind } from '../queue/steer.ts'
 import { submit } from '../queue/submit.ts'
 import { type Caller, type Edge, userOf } from './edge.ts'
+import { jobsToWire } from './job-view.ts'
 import { watchJobs } from './watch.ts'
 
 const historyMost = 1000
@@ -73,17 +74,6 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
       },
     ),
   }
-}
-
-/** Jobs with where they run. */
-export async function jobsToWire(queue: Queue, jobs: readonly Job[]): Promise<wire.Job[]> {
-  const vmIds = [...new Set(jobs.flatMap(({ phase }) => ('lease' in phase && phase.lease ? phase.lease.vmId : [])))]
-  const vms = new Map<VmId, { site: string; cloud: string }>()
-  for (const kept of await Promise.all(vmIds.map((id) => queue.store.vm(id)))) if (kept) vms.set(kept.vm.id, kept.vm)
-  return jobs.map((job) => {
-    const vmId = 'lease' in job.phase ? job.phase.lease?.vmId : undefined
-    return jobToWire(job, vmId && vms.get(vmId))
-  })
 }
 
 /** A job that the caller does not reach is as unknown to them as one that does not exist. */

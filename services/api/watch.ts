@@ -9,7 +9,7 @@ import type { JobId } from '../../core/ids.ts'
 import { isEnded } from '../../core/job.ts'
 import type { WatchJobsRequest, WatchJobsResponse } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'
-import { jobsToWire } from './job-handlers.ts'
+import { jobsToWire } from './job-view.ts'
 
 /** Changes within this time are told together. */
 const gatherMs = 50

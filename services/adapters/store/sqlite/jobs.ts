@@ -63,8 +63,8 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const tell = factWriter(db)
 
   const find = (id: JobId): Job | undefined => {
-    const leased = inside.tallies.leased(id)
-    if (leased) return leased
+    const known = inside.tallies.known(id)
+    if (known) return known
     const row = one.get(id) as JobRow | undefined
     return row && jobOf(row, queues.byRef(row.queue_ref))
   }

@@ -1,6 +1,6 @@
 /**
  * What the store keeps in memory instead of asking the disk: jobs counted by state, VO and site; the jobs that hold a lease,
- * by VM; the number of waiting jobs of each queue. Derived from the rows alone: rebuilt when the store opens and after a
+ * by VM; jobs that came to wait of late; the number of waiting jobs of each queue. Derived from the rows alone: rebuilt when the store opens and after a
  * rollback, and kept in step by `moved` with every change in between. Bounded by what runs, not by what ever ran.
  */
 
@@ -21,11 +21,14 @@ export type Tallies = {
   waitingBy(queue: string): number
   waitingQueues(): readonly string[]
   counts(): readonly JobCount[]
-  /** A job that holds a lease. */
-  leased(id: JobId): Job | undefined
+  /** A job that holds a lease, or came to wait of late: what the next events will ask for. */
+  known(id: JobId): Job | undefined
   leasesOn(id: VmId): readonly Job[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
 }
+
+/** Waiting jobs held in memory, at some 300 bytes each. The others are read when their turn comes. */
+const recentMost = 100_000
 
 const noLoad = (): Load => ({ jobs: new Set(), cores: 0, memoryBytes: 0, diskBytes: 0 })
 
@@ -33,6 +36,7 @@ export function tallies(): Tallies {
   const counts = new Map<string, number>()
   const loads = new Map<VmId, Load>()
   const live = new Map<JobId, Job>()
+  const recent = new Map<JobId, Job>()
   const waiting = new Map<string, number>()
   const sites = new Map<VmId, string>()
 
@@ -41,7 +45,11 @@ export function tallies(): Tallies {
   function add(job: Job, requirements: Requirements, by: 1 | -1): void {
     const { phase } = job
     bump(counts, countKey(phase.state, job.vo, siteOf('lease' in phase ? phase.lease?.vmId : undefined)), by)
-    if (phase.state === 'Waiting') bump(waiting, job.classId, by)
+    if (phase.state === 'Waiting') {
+      bump(waiting, job.classId, by)
+      if (by === -1) recent.delete(job.id)
+      else if (recent.size < recentMost) recent.set(job.id, job)
+    }
     const lease = leaseOf(phase)
     if (!lease) return
     if (by === 1) live.set(job.id, job)
@@ -80,7 +88,7 @@ export function tallies(): Tallies {
         return { state, vo, site, count }
       })
     },
-    leased: (id) => live.get(id),
+    known: (id) => live.get(id) ?? recent.get(id),
     leasesOn: (id) => [...(loads.get(id)?.jobs ?? [])].sort((a, b) => a - b).flatMap((jobId) => live.get(jobId) ?? []),
     expired(nowMs, limit) {
       const found: { ref: AttemptRef; untilMs: number }[] = []
