@@ -1,0 +1,178 @@
+/**
+ * The structure of the source tree: docs/architecture.md's rules on imports and code, held against every file.
+ *
+ * Each rule names what breaks it with file and line. There are no silent exceptions: what may differ is listed here with its
+ * reason, and the list of long functions may only shrink.
+ */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { functionsOf } from './structure/functions.ts'
+import { brokenImports, importRules, packagePlaces } from './structure/import-rules.ts'
+import { isBarrel, linesWith } from './structure/source-text.ts'
+import { findCycle, readPaths, readTree, root, type SourceFile } from './structure/tree.ts'
+
+const files = readTree()
+/** What people wrote. */
+const own = files.filter(({ path }) => !path.startsWith('proto/gen/'))
+
+/** Where `pattern` stands in the code, but for the files that may have it. */
+function found(pattern: RegExp, allowed: (path: string) => boolean = () => false): readonly string[] {
+  return own
+    .filter(({ path }) => !allowed(path))
+    .flatMap(({ path, code }) => linesWith(code, pattern).map((line) => `${path}:${line}`))
+}
+
+describe('imports', () => {
+  test('keep to the table', () => {
+    expect(brokenImports(files)).toEqual([])
+  })
+
+  test('lead to files that are there, named with their ending', () => {
+    const paths = new Set(readPaths())
+    const missing = files.flatMap(({ path, imports }) =>
+      imports.flatMap(({ file, line }) =>
+        file === undefined || paths.has(file) || !file.includes('/') ? [] : [`${path}:${line} imports ${file}`],
+      ),
+    )
+    expect(missing).toEqual([])
+  })
+
+  test('go in no circle', () => {
+    expect(findCycle(files)).toBeUndefined()
+  })
+
+  test('need every rule and every package that is listed', () => {
+    const idle = importRules.filter(({ place }) => !files.some(({ path }) => place.test(path))).map(({ name }) => name)
+    expect(idle).toEqual([])
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object }
+    const vendors = Object.keys(packagePlaces).filter((name) => !name.startsWith('node:'))
+    expect(vendors.sort()).toEqual(Object.keys(dependencies).sort())
+  })
+
+  test('are never gathered in barrels', () => {
+    expect(own.filter(isBarrel).map(({ path }) => path)).toEqual([])
+  })
+})
+
+/** Programs of their own: they read the environment, hear signals and set the exit code. Nobody else does. */
+const isProgram = (path: string): boolean =>
+  /\/main\.ts$/.test(path) || ['services/config.ts', 'test/check.ts', 'bench/adapter.mjs'].includes(path)
+
+describe('what a process is given', () => {
+  test('time only by core/clock.ts', () => {
+    const pattern = /\b(?:setTimeout|setInterval|setImmediate)\b|\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b/
+    expect(found(pattern, (path) => path === 'core/clock.ts')).toEqual([])
+  })
+
+  test('chance only by core/random.ts', () => {
+    const pattern = /\bMath\.random\b|\bgetRandomValues\b|\brandomUUID\b|\brandomBytes\b|\brandomInt\b/
+    expect(found(pattern, (path) => path === 'core/random.ts')).toEqual([])
+  })
+
+  test('environment, signals and exit code only in programs', () => {
+    expect(found(/\bprocess\.(?:env|on|once|exit|exitCode)\b/, isProgram)).toEqual([])
+  })
+})
+
+describe('code', () => {
+  test('has no default exports but where a tool wants one', () => {
+    expect(found(/\bexport\s+default\b|\bas\s+default\b/, (path) => path === 'bench/adapter.mjs')).toEqual([])
+  })
+
+  test('has no any and no enum', () => {
+    // The linter sees the rest: a scanner cannot tell a type's `any` from a value of that name in an object.
+    expect(found(/(?:\bas|[<|&]|:)\s*any\s*(?:\[\]|[)>=;])/)).toEqual([])
+    expect(found(/^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\b/m)).toEqual([])
+  })
+
+  test('has classes only where something is owned', () => {
+    // An error is told apart as thrown; the agent owns timers, a running payload a process.
+    const owners = ['core/errors.ts', 'agents/pilot/agent.ts', 'agents/pilot/payload.ts']
+    expect(found(/^\s*(?:export\s+)?(?:abstract\s+)?class\s+\w/m, (path) => owners.includes(path))).toEqual([])
+  })
+
+  test('promises nothing for later', () => {
+    const word = new RegExp(`\\b(?:${['TODO', 'FIXME', 'XXX', 'HACK'].join('|')})\\b`)
+    const late = own.flatMap(({ path, comments }) => linesWith(comments, word).map((line) => `${path}:${line}`))
+    expect(late).toEqual([])
+  })
+
+  test('keeps ports free of it', () => {
+    // The log that says nothing is the one thing that every user of the port would write again.
+    const ports = own.filter(({ path }) => path.startsWith('core/ports/') && path !== 'core/ports/log.ts')
+    const running = ports.filter(({ code }) => /^export\s+(?:async\s+)?(?:function|const|let|class)\b/m.test(code))
+    expect(running.map(({ path }) => path)).toEqual([])
+  })
+})
+
+const linesMost = 400
+const testLinesMost = 600
+const functionMost = 70
+
+/**
+ * Longer than they should be, each with the length that it has: none may grow, none may join, and one that has become short
+ * leaves. Factories, whose inner functions share what they close over.
+ */
+const longFunctions: Readonly<Record<string, number>> = {
+  'bench/adapter.mjs pilot': 77,
+  'services/adapters/store/sqlite/jobs.ts jobOperations': 96,
+  'services/queue/matcher.ts matcher': 97,
+  'services/queue/session.ts openSession': 122,
+  'services/queue/waiting-index.ts waitingIndex': 114,
+  'test/agents/pilot.test.ts newWorld': 105,
+  'test/client/fake-service.ts startFakeService': 174,
+  'test/director/world.ts openWorld': 106,
+  'test/support/fake-cloud.ts fakeCloud': 106,
+}
+
+function told([name, lines]: readonly [string, number]): string {
+  return `${name}: ${lines} lines`
+}
+
+function isTest({ path }: Pick<SourceFile, 'path'>): boolean {
+  return path.startsWith('test/')
+}
+
+describe('size', () => {
+  test('of a file', () => {
+    const long = own.filter((file) => file.lineCount > (isTest(file) ? testLinesMost : linesMost))
+    expect(long.map(({ path, lineCount }) => `${path}: ${lineCount}`)).toEqual([])
+  })
+
+  test('of a function', () => {
+    const long = own.flatMap((file) =>
+      functionsOf(file.code)
+        .filter(({ lines }) => lines > functionMost)
+        // A list of tests is as long as there is to test.
+        .filter(({ body }) => !(isTest(file) && /\b(?:describe|test|it)(?:\.\w+)*\s*[(`]/.test(body)))
+        .map(({ name, lines }) => [`${file.path} ${name}`, lines] as const),
+    )
+    expect(long.filter(([name, lines]) => lines > (longFunctions[name] ?? functionMost)).map(told)).toEqual([])
+    const names = new Set<string>(long.map(([name]) => name))
+    expect(Object.keys(longFunctions).filter((name) => !names.has(name))).toEqual([])
+  })
+})
+
+describe('names and headers', () => {
+  test('files are in kebab-case', () => {
+    const shape = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|config))?\.[a-z]+$/
+    expect(readPaths().filter((path) => !shape.test(path.slice(path.lastIndexOf('/') + 1)))).toEqual([])
+  })
+
+  test('files are named after what they are about', () => {
+    const empty = /(?:[/-](?:utils?|helpers?|common|managers?|misc|impl)|\/(?:index|types))\.[^/]*$/
+    expect(readPaths().filter((path) => empty.test(path))).toEqual([])
+  })
+
+  test('each file says first what it is', () => {
+    // A test's own names tell what it is about.
+    const silent = own.filter(({ path, text }) => {
+      if (path.endsWith('.test.ts')) return false
+      const header = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? ''
+      return header.replace(/[\s*]+/g, ' ').trim().length < 40
+    })
+    expect(silent.map(({ path }) => path)).toEqual([])
+  })
+})
