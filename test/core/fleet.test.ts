@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { systemClock } from '../../core/clock.ts'
 import { type Breaker, type BreakerScope, type Offering, scopesOf } from '../../core/cloud.ts'
 import { type CloudView, type FleetPolicy, type FleetView, type PlanLine, planFleet } from '../../core/fleet.ts'
 import { breakersNow } from '../../core/fleet-limits.ts'

@@ -3,7 +3,7 @@
  * everything that is ready runs, so that a run of many machines repeats exactly.
  */
 
-import type { Clock } from '../../core/clock.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
 
 export type VirtualClock = Clock & {
   /** Moves on by so much and runs what becomes due, timers set meanwhile included. */
@@ -17,6 +17,8 @@ export type VirtualClock = Clock & {
 type Waiting = { readonly atMs: number; readonly order: number; readonly run: () => void }
 
 export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
+  // Turns of the event loop are real: only time is not.
+  const { soon } = systemClock()
   let nowMs = startMs
   let order = 0
   const timers = new Set<Waiting>()
@@ -29,7 +31,7 @@ export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
     return first
   }
 
-  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const settle = (): Promise<void> => new Promise((resolve) => soon(resolve))
 
   return {
     nowMs: () => nowMs,
@@ -44,9 +46,7 @@ export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
         },
       }
     },
-    soon(run) {
-      setImmediate(run)
-    },
+    soon,
     async advance(ms) {
       const endMs = nowMs + ms
       await settle()
