@@ -71,8 +71,9 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   return { queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
 }
 
-/** A burst of hints costs one step of the director each so long. */
-const directorLeastMs = 200
+/** However many hints come, two steps have so much time between them: a step of the director reads every cloud. */
+const directorLeastMs = 1000
+const sweepLeastMs = 200
 
 /** The loops of a process that has every role. */
 export function startLoops(
@@ -84,11 +85,17 @@ export function startLoops(
   const directorLoop = startLoop({
     clock,
     periodMs: directorEveryMs,
-    leastMs: directorLeastMs,
+    leastMs: Math.min(directorLeastMs, directorEveryMs / 2),
     step: async () => void (await directing.step()),
     onError: onError('director'),
   })
-  const sweepLoop = startLoop({ clock, periodMs: sweepEveryMs, step: () => sweeping.step(), onError: onError('sweeper') })
+  const sweepLoop = startLoop({
+    clock,
+    periodMs: sweepEveryMs,
+    leastMs: sweepLeastMs,
+    step: () => sweeping.step(),
+    onError: onError('sweeper'),
+  })
   const loops: readonly Loop[] = [directorLoop, sweepLoop]
   const stopListening = [
     bus.listen('waiting', () => directorLoop.wake()),

@@ -26,7 +26,7 @@ import {
   wasBuried,
 } from './machines.ts'
 import { quotaLeft, refuseOver, refuseUnknown } from './order.ts'
-import { bootId, isAlive, processesOf, readProcesses, signalAll } from './processes.ts'
+import { bootId, isAlive, type Process, processesOf, readProcess, readProcesses, signalAll } from './processes.ts'
 import { readUserData } from './user-data.ts'
 
 export type LocalCloudOptions = {
@@ -128,13 +128,19 @@ function create(options: LocalCloudOptions, order: VmOrder): string {
 }
 
 function list(options: LocalCloudOptions): readonly CloudVm[] {
-  const all = readProcesses()
+  const machines = allMachines(options.directory)
   const boot = bootId()
-  return allMachines(options.directory).flatMap((machine) => {
+  // Each machine's own init is looked at first: the whole of /proc is read only where one of them has ended.
+  const inits = machines.flatMap(({ init }) => (init ? (readProcess(init.pid) ?? []) : []))
+  let all: readonly Process[] | undefined
+  return machines.flatMap((machine) => {
     const { vmId, init } = machine
     // Init switches its VM off as it ends; if it was killed instead, that is left to us.
-    if (init && !isAlive(init, all, boot)) signalAll(processesOf(vmId, init, all, boot), 'SIGKILL')
-    return isForeign(options, machine) ? [] : [asCloudVm(machine, all, boot)]
+    if (init && !isAlive(init, inits, boot)) {
+      all ??= readProcesses()
+      signalAll(processesOf(vmId, init, all, boot), 'SIGKILL')
+    }
+    return isForeign(options, machine) ? [] : [asCloudVm(machine, inits, boot)]
   })
 }
 
