@@ -1,0 +1,217 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Metadata, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js'
+import { describe, expect, it } from 'vitest'
+import { fieldNames } from '../client/job-fields.ts'
+import { readJobDocument } from '../client/job-document.ts'
+import { errorCodes, PilotageError, type Violation } from '../core/errors.ts'
+import { checkSpec } from '../core/job-spec.ts'
+import { jobLimits } from '../core/limits.ts'
+import { silentLog } from '../core/ports/log.ts'
+import { parseBytes, parseDuration } from '../core/quantities.ts'
+import { rawSpecOf } from '../proto/codec.ts'
+import { edge } from '../services/api/edge.ts'
+import { compileConfig } from '../services/config.ts'
+import { refusalOf } from '../services/dashboard/refusals.ts'
+
+const root = join(import.meta.dirname, '..')
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
+
+/** The rows of all tables whose first cell is code: that code, and the other cells as they stand. */
+function rows(text: string): readonly (readonly string[])[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').slice(1, -1))
+    .map((cells) => cells.map((cell) => cell.trim()))
+    .map(([first = '', ...rest]) => [first.replaceAll('`', ''), ...rest])
+}
+
+function column(table: readonly (readonly string[])[], at: number): ReadonlyMap<string, string> {
+  return new Map(table.map((cells) => [cells[0] ?? '', cells[at] ?? '']))
+}
+
+describe('docs/errors.md', () => {
+  const table = rows(read('docs/errors.md')).filter(([, ...rest]) => rest.length === 4)
+
+  it('has a line for every code, in the order of core/errors.ts', () => {
+    expect(table.map(([code]) => code)).toEqual([...errorCodes])
+  })
+
+  it('tells the HTTP status of each', () => {
+    const told = Object.fromEntries([...column(table, 4)].map(([code, text]) => [code, Number(text)]))
+    const sent = errorCodes.map((code) => [code, refusalOf(new PilotageError(code, '')).status])
+    expect(told).toEqual(Object.fromEntries(sent))
+  })
+
+  it('tells the gRPC status of each', async () => {
+    const sent = await Promise.all(errorCodes.map(async (code) => [code, status[await grpcStatusOf(code)]]))
+    expect(Object.fromEntries(column(table, 3))).toEqual(Object.fromEntries(sent))
+  })
+})
+
+/** As the edge sends it: a call that anybody may make, and that fails. */
+function grpcStatusOf(code: PilotageError['code']): Promise<status> {
+  const tokens = {
+    issue: async () => '',
+    verify: async () => Promise.reject(new Error('nobody brought a token')),
+  }
+  const handler = edge(tokens, silentLog()).unary('activate', async () => {
+    throw new PilotageError(code, 'as told')
+  })
+  return new Promise((resolve) => {
+    const answer: sendUnaryData<unknown> = (error) => resolve(error?.code ?? status.OK)
+    handler({ metadata: new Metadata(), request: {} } as ServerUnaryCall<unknown, unknown>, answer)
+  })
+}
+
+describe('docs/jobs.md', () => {
+  const table = rows(read('docs/jobs.md')).filter(([, ...rest]) => rest.length === 4)
+  const defaults = column(table, 1)
+  const least = column(table, 2)
+  const most = column(table, 3)
+
+  it('has a line for every field', () => {
+    expect([...defaults.keys()].sort()).toEqual([...fieldNames].sort())
+  })
+
+  it('tells the defaults that the service fills in', () => {
+    const [raw] = readJobDocument('{"executable": "/usr/bin/true"}')
+    const violations: Violation[] = []
+    const spec = raw && checkSpec(rawSpecOf(raw), 'job', violations)
+    expect(violations).toEqual([])
+    expect(spec?.name).toBe('true')
+    const { cores, memoryBytes, diskBytes, wallMs, ...lists } = spec?.requirements ?? {}
+    expect(cores).toEqual({ min: Number(defaults.get('cores')), max: Number(defaults.get('cores')) })
+    expect(memoryBytes).toBe(parseBytes(defaults.get('memory') ?? ''))
+    expect(diskBytes).toBe(parseBytes(defaults.get('disk') ?? ''))
+    expect(wallMs).toBe(parseDuration(defaults.get('wallTime') ?? ''))
+    const any = { allowed: [], banned: [] }
+    expect(lists).toEqual({ platforms: [], sites: any, clouds: any, tags: [] })
+    expect(spec?.priority).toBe(Number(defaults.get('priority')))
+    expect(spec?.maxAttempts).toBe(Number(defaults.get('maxAttempts')))
+  })
+
+  it('tells the bounds of core/limits.ts', () => {
+    const bounds = (name: string, parse: (text: string) => number | undefined): readonly (number | undefined)[] => [
+      parse(least.get(name) ?? ''),
+      parse(most.get(name) ?? ''),
+    ]
+    const count = (text: string): number => Number.parseInt(text, 10)
+    expect(bounds('name', count)).toEqual([1, jobLimits.nameLength])
+    expect(bounds('executable', count)).toEqual([1, jobLimits.pathLength])
+    expect(bounds('arguments', Number)).toEqual([0, jobLimits.arguments])
+    expect(bounds('environment', Number)).toEqual([0, jobLimits.environment])
+    expect(bounds('cores', Number)).toEqual([1, jobLimits.cores])
+    expect(bounds('memory', parseBytes)).toEqual([jobLimits.leastMemoryBytes, jobLimits.memoryBytes])
+    expect(bounds('disk', parseBytes)).toEqual([1, jobLimits.diskBytes])
+    expect(bounds('wallTime', parseDuration)).toEqual([jobLimits.leastWallMs, jobLimits.wallMs])
+    for (const name of ['platforms', 'sites', 'clouds', 'tags']) expect(bounds(name, Number)).toEqual([0, jobLimits.names])
+    expect(bounds('priority', Number)).toEqual([0, jobLimits.priority])
+    expect(bounds('maxAttempts', Number)).toEqual([1, jobLimits.attempts])
+  })
+
+  it('shows a job that would be taken', () => {
+    expect(readJobDocument(example('docs/jobs.md'))).toHaveLength(1)
+    expect(readJobDocument(example('README.md'))).toHaveLength(2)
+  })
+})
+
+/** The first YAML in a document. */
+function example(path: string): string {
+  return /```yaml\n([\s\S]*?)```/.exec(read(path))?.[1] ?? ''
+}
+
+describe('docs/configuration.md', () => {
+  const defaults = column(rows(read('docs/configuration.md')), 1)
+
+  it('has a line for every key and no other', () => {
+    const top = keysOf('', (wrong) => wrong)
+    const nested = top.flatMap((key) => (key === 'clouds' ? [key] : keysOf(`${key}.`, (wrong) => ({ [key]: wrong }))))
+    const cloud = keysOf('clouds[].', (wrong) => ({ clouds: [wrong] }))
+    const limits = keysOf('clouds[].limits.', (wrong) => ({ clouds: [{ limits: wrong }] }))
+    const flavors = keysOf('clouds[].flavors[].', (wrong) => ({ clouds: [{ flavors: [wrong] }] }))
+    const images = keysOf('clouds[].images[].', (wrong) => ({ clouds: [{ images: [wrong] }] }))
+    const known = [...nested, ...cloud.filter((key) => key !== 'clouds[].limits'), ...limits, ...flavors, ...images]
+    expect([...defaults.keys()].sort()).toEqual(known.sort())
+  })
+
+  it('tells the defaults: written out, they change nothing', () => {
+    const value = (key: string): string => (defaults.get(key) ?? '').replaceAll('`', '')
+    const written: Record<string, Record<string, unknown>> = {}
+    for (const key of defaults.keys()) {
+      const [section, name] = key.split('.')
+      if (section === undefined || name === undefined || section.startsWith('clouds')) continue
+      written[section] = { ...written[section], [name]: plain(value(key)) }
+    }
+    const limits = Object.fromEntries(
+      ['maxVms', 'maxCores', 'maxCreatesPerStep'].map((name) => [name, plain(value(`clouds[].limits.${name}`))]),
+    )
+    const of = (name: string): unknown => plain(value(`clouds[].${name}`))
+    const [name, kind, site, bootDelay] = ['name', 'kind', 'site', 'bootDelay'].map(of)
+    const cloud = { name, kind, site, bootDelay, vos: [], limits }
+    expect(compileConfig({ ...written, clouds: [cloud] })).toEqual(compileConfig({}))
+    expect(value('clouds[].flavors').split(', ')).toEqual([
+      ...new Set(compileConfig({}).clouds.flatMap(({ offerings }) => offerings.map(({ flavor }) => flavor))),
+    ])
+    const small = { name: 'one', cores: 1, memory: '1GiB' }
+    const same = { disk: value('clouds[].flavors[].disk'), pricePerHour: plain(value('clouds[].flavors[].pricePerHour')) }
+    const image = { name: 'two', platform: value('clouds[].images[].platform'), tags: [] }
+    const withFlavor = (flavor: object, one: object) =>
+      compileConfig({ clouds: [{ ...cloud, flavors: [flavor], images: [one] }] })
+    expect(withFlavor({ ...small, ...same, tags: [] }, image)).toEqual(withFlavor(small, { name: 'two' }))
+  })
+})
+
+/** A key that is like no other is refused with the list of those that there are. */
+function keysOf(prefix: string, around: (wrong: object) => object): readonly string[] {
+  const stranger = 'qqqqqqqqqqqqqqqqqqqq'
+  try {
+    compileConfig(around({ [stranger]: 1 }))
+  } catch (thrown) {
+    const violations = thrown instanceof PilotageError ? thrown.violations : []
+    const told = violations.find(({ path }) => path.endsWith(stranger))
+    if (told) return told.accepted.split(', ').map((key) => `${prefix}${key}`)
+  }
+  throw new Error(`the keys under ${prefix} cannot be had`)
+}
+
+/** Numbers as numbers, everything else as text. */
+function plain(text: string): unknown {
+  return /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text
+}
+
+describe('documents', () => {
+  const documents = ['README.md', ...globSync('docs/**/*.md', { cwd: root })]
+
+  it('are there', () => {
+    expect(documents.length).toBeGreaterThan(15)
+  })
+
+  it('link only to what is there', () => {
+    const dead = documents.flatMap((path) =>
+      [...read(path).matchAll(/\]\((?!\w+:)([^)#]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = '']) => join(dirname(path), target))
+        .filter((target) => !existsSync(join(root, target)) && !path.endsWith('template.md'))
+        .map((target) => `${path} -> ${target}`),
+    )
+    expect(dead).toEqual([])
+  })
+
+  it('list every decision record', () => {
+    const records = globSync('docs/adr/0*.md', { cwd: root }).map((path) => path.slice('docs/adr/'.length))
+    const listed = [...read('docs/adr/README.md').matchAll(/\]\((0[^)]+)\)/g)].map(([, name]) => name)
+    expect(listed).toEqual(records.sort())
+  })
+
+  it('give every record its four parts', () => {
+    const parts = ['## Context', '## Decision', '## Rejected', '## Consequences']
+    const short = globSync('docs/adr/0*.md', { cwd: root }).filter(
+      (path) => !parts.every((part) => read(path).includes(part)),
+    )
+    expect(short).toEqual([])
+  })
+})
