@@ -156,14 +156,3 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
     },
   }
 }
-
-/** What is left of an offer when everything on its way is taken off. */
-export function remaining(offered: Room, onTheWay: Iterable<Taken>): Room {
-  let { cores, memoryBytes, diskBytes } = offered
-  for (const taken of onTheWay) {
-    cores -= taken.cores
-    memoryBytes -= taken.memoryBytes
-    diskBytes -= taken.diskBytes
-  }
-  return { cores, memoryBytes, diskBytes, remainingMs: offered.remainingMs }
-}

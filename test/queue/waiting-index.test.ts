@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../core/clock.ts'
 import type { JobId } from '../../core/ids.ts'
 import { windowJobs } from '../../core/limits.ts'
 import type { TaskQueue, WaitingJob } from '../../core/ports/store.ts'
@@ -31,7 +32,8 @@ function take(count: number, free = room): (number | undefined)[] {
   return Array.from({ length: count }, () => index.take(place, free)?.job.id)
 }
 
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const { soon } = systemClock()
+const settled = (): Promise<void> => new Promise((resolve) => soon(resolve))
 
 describe('of one owner', () => {
   it('gives the highest priority first, then the oldest, across queues', () => {

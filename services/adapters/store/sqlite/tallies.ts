@@ -90,18 +90,20 @@ export function tallies(): Tallies {
     },
     known: (id) => live.get(id) ?? recent.get(id),
     leasesOn: (id) => [...(loads.get(id)?.jobs ?? [])].sort((a, b) => a - b).flatMap((jobId) => live.get(jobId) ?? []),
-    expired(nowMs, limit) {
-      const found: { ref: AttemptRef; untilMs: number }[] = []
-      for (const { id, attempt, phase } of live.values()) {
-        const untilMs = leaseOf(phase)?.untilMs ?? 0
-        if (untilMs < nowMs) found.push({ ref: { jobId: id, attempt }, untilMs })
-      }
-      return found
-        .sort((a, b) => a.untilMs - b.untilMs)
-        .slice(0, limit)
-        .map(({ ref }) => ref)
-    },
+    expired: (nowMs, limit) => expiredOf(live.values(), nowMs, limit),
   }
+}
+
+function expiredOf(live: Iterable<Job>, nowMs: number, limit: number): readonly AttemptRef[] {
+  const found: { ref: AttemptRef; untilMs: number }[] = []
+  for (const { id, attempt, phase } of live) {
+    const untilMs = leaseOf(phase)?.untilMs ?? 0
+    if (untilMs < nowMs) found.push({ ref: { jobId: id, attempt }, untilMs })
+  }
+  return found
+    .sort((a, b) => a.untilMs - b.untilMs)
+    .slice(0, limit)
+    .map(({ ref }) => ref)
 }
 
 /** Names hold no control characters (validation sees to it), so a zero keeps them apart. */

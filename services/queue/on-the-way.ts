@@ -1,0 +1,51 @@
+/**
+ * Room that is spoken for and that a pilot's offer does not know of: picked for a claim, or sent and not yet counted as
+ * received. What a pilot has received it counts itself.
+ */
+
+import type { Room } from '../../core/requirements.ts'
+import type { Taken } from './matcher.ts'
+
+export type OnTheWay = {
+  count(): number
+  reserve(taken: Taken): void
+  drop(taken: Taken): void
+  /** It goes out as the next assignment of the stream. */
+  sent(taken: Taken): void
+  /** The pilot has received so many assignments on the stream. */
+  received(count: number): void
+  /** What is left of an offer. */
+  lessFrom(offered: Room): Room
+}
+
+export function onTheWay(): OnTheWay {
+  const reserved = new Set<Taken>()
+  const under: { readonly index: number; readonly taken: Taken }[] = []
+  let sentCount = 0
+  return {
+    count: () => reserved.size + under.length,
+    reserve(taken) {
+      reserved.add(taken)
+    },
+    drop(taken) {
+      reserved.delete(taken)
+    },
+    sent(taken) {
+      reserved.delete(taken)
+      sentCount += 1
+      under.push({ index: sentCount, taken })
+    },
+    received(count) {
+      while (under[0] && under[0].index <= count) under.shift()
+    },
+    lessFrom(offered) {
+      let { cores, memoryBytes, diskBytes } = offered
+      for (const taken of [...reserved, ...under.map((one) => one.taken)]) {
+        cores -= taken.cores
+        memoryBytes -= taken.memoryBytes
+        diskBytes -= taken.diskBytes
+      }
+      return { cores, memoryBytes, diskBytes, remainingMs: offered.remainingMs }
+    },
+  }
+}
