@@ -21,6 +21,7 @@ import type { Queue } from '../queue/queue.ts'
 import { edge } from './edge.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { operateHandlers } from './operate-handlers.ts'
+import { readable } from './readable.ts'
 import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
@@ -59,9 +60,12 @@ export async function startApi({
     'grpc.keepalive_timeout_ms': 10_000,
   })
   const door = edge(tokens, log)
-  server.addService(JobServiceService, jobHandlers(queue, door))
-  server.addService(VmServiceService, vmHandlers(queue, tokens, door, log))
-  server.addService(OperateServiceService, operateHandlers({ queue, tokens, edge: door, version, startedMs, cloudStatus }))
+  server.addService(readable(JobServiceService), jobHandlers(queue, door))
+  server.addService(readable(VmServiceService), vmHandlers(queue, tokens, door, log))
+  server.addService(
+    readable(OperateServiceService),
+    operateHandlers({ queue, tokens, edge: door, version, startedMs, cloudStatus }),
+  )
   const services = [JobServiceService, VmServiceService, OperateServiceService].map(nameOf)
   const health = new HealthImplementation(Object.fromEntries(['', ...services].map((name) => [name, 'SERVING' as const])))
   health.addToServer(server)
