@@ -15,8 +15,9 @@ import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
+import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
