@@ -13,6 +13,7 @@ type Step = { readonly name: string; readonly command: readonly string[] }
 
 const root = join(import.meta.dirname, '..')
 const installed = (name: string): string => join(root, 'node_modules/.bin', name)
+const env = { ...process.env, NO_COLOR: '1' }
 const biome = '@biomejs/biome@2.6.8'
 
 const steps: readonly Step[] = [
@@ -56,7 +57,7 @@ function run([program = '', ...args]: readonly string[]): Promise<{ readonly cod
   return new Promise((resolve) => {
     const pieces: Buffer[] = []
     // A group of its own, so that what a step has started ends with it.
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     const timer = clock.after(stepMs, () => {
       pieces.push(Buffer.from(`\nno end within ${stepMs / 1000} s`))
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')

@@ -119,7 +119,6 @@ const longFunctions: Readonly<Record<string, number>> = {
   'bench/adapter.mjs pilot': 77,
   'services/adapters/store/sqlite/jobs.ts jobOperations': 96,
   'services/queue/matcher.ts matcher': 97,
-  'services/queue/session.ts openSession': 122,
   'services/queue/waiting-index.ts waitingIndex': 114,
   'test/agents/pilot.test.ts newWorld': 105,
   'test/client/fake-service.ts startFakeService': 174,
