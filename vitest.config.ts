@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    // Most of the time goes to waiting for processes and leases, not to computing: two cores carry more than one file.
+    maxWorkers: 3,
   },
 })
