@@ -24,6 +24,10 @@ const leftoversMs = 10_000
 const leaving = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => leaving.abort())
 
+/** What a scenario forgot to wait for must not end this process before it has cleaned up. */
+const broken = Promise.withResolvers<Outcome>()
+process.on('unhandledRejection', (thrown) => broken.resolve(failure(thrown)))
+
 const { values, positionals } = parseArgs({ options: { seed: { type: 'string', default: '1' } }, allowPositionals: true })
 const [name] = positionals
 const scenario = scenarios.find((one) => one.name === name)
@@ -36,7 +40,7 @@ async function play(chosen: Scenario, seed: number): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), `pilotage-e2e-${chosen.name}-`))
   const say = (line: string): void => console.error(`${((clock.monotonicMs() - beginMs) / 1000).toFixed(1)} s: ${line}`)
   const stage: Stage = { clock, random: seededRandom(seed), dir, say, signal: leaving.signal }
-  const outcome = await Promise.race([chosen.run(stage), interrupted(leaving.signal)]).catch(failure)
+  const outcome = await Promise.race([chosen.run(stage), interrupted(leaving.signal), broken.promise]).catch(failure)
   const left = await leftUnder(clock, dir, outcome.shortfalls.length === 0 ? leftoversMs : 0)
   await endAllUnder(clock, dir)
   const shortfalls = [...outcome.shortfalls, ...left.map((seen) => `a process is left: ${commandOf(seen)}`)]

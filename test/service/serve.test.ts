@@ -7,7 +7,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hasEnded } from '../../client/follow.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { systemClock, until } from '../../core/clock.ts'
@@ -22,6 +22,9 @@ import {
   type ServiceProcess,
   startServiceProcess,
 } from '../support/service-process.ts'
+
+// Some seconds each; more only on a machine that has much else to do.
+vi.setConfig({ testTimeout: 60_000 })
 
 const clock = systemClock()
 const freePorts = { grpc: { port: 0 }, dashboard: { port: 0 } }
@@ -165,10 +168,11 @@ describe('with a VM and a payload', () => {
     expect(await until(clock, async () => (await stateOf(admin, jobIds)) === 'Running', { withinMs: 15_000 })).toBe(true)
     const [vm] = await admin.vms()
     const secrets = secretsOf(files, vm?.vmId ?? '')
+    const sleeping = () => processesUnder(dir).find(({ arguments: words }) => words.join(' ') === 'sleep 600')
+    expect(await until(clock, () => sleeping() !== undefined, { withinMs: 10_000 })).toBe(true)
     const running = processesUnder(dir)
     expect(running.length).toBeGreaterThan(4)
-    const payload = running.find(({ arguments: words }) => words.join(' ') === 'sleep 600')
-    expect(payload?.environment.some((line) => line.startsWith('PILOTAGE_JOB_ID='))).toBe(true)
+    expect(sleeping()?.environment.some((line) => line.startsWith('PILOTAGE_JOB_ID='))).toBe(true)
 
     await admin.kill(jobIds)
     for await (const job of admin.watch(jobIds)) if (hasEnded(job)) break

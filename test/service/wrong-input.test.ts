@@ -6,13 +6,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type Service, startService } from '../../services/main.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 import { tryCase, wrongInputCases } from '../support/wrong-input/trial.ts'
 import { makeWorld, pictureOf, unmakeWorld, type World, worldConfig } from '../support/wrong-input/world.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 90_000 })
 
 const clock = systemClock()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-wrong-input-'))

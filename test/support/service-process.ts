@@ -21,6 +21,7 @@ export type ServiceProcess = {
   log(): string
   /** host:port once it serves. Throws where it ended, or took too long. */
   serving(withinMs?: number): Promise<string>
+  isServing(): boolean
   /** Ends by the signal, or by itself where none is given; answers its exit code, or the signal that it fell to. */
   ended(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>
   hasEnded(): boolean
@@ -56,12 +57,13 @@ export function startServiceProcess(clock: Clock, { dataDir, configPath, logPath
   return {
     pid: child.pid ?? 0,
     log: () => text,
-    async serving(withinMs = 15_000) {
+    async serving(withinMs = 30_000) {
       await until(clock, () => ending !== undefined || endpointIn(text) !== '', { withinMs, everyMs: 20 })
       const endpoint = endpointIn(text)
       if (endpoint === '') throw new Error(`the service does not serve (${ending ?? 'still starting'}): ${text}`)
       return endpoint
     },
+    isServing: () => endpointIn(text) !== '',
     ended(signal) {
       if (signal && ending === undefined) child.kill(signal)
       return over
