@@ -8,7 +8,7 @@
 import type { FleetPolicy } from './fleet.ts'
 import type { KeptVm, QueueCount, TaskQueue } from './ports/store.ts'
 import { grantedCores, hasRoom, less, suits, type Room } from './requirements.ts'
-import { isComing, placeOf, roomOf, type VmShape } from './vm.ts'
+import { isComing, placeOf, roomOf, type Vm, type VmShape } from './vm.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
@@ -46,14 +46,21 @@ type Kind = 'free' | 'coming' | 'soon'
 /** VMs of one nature: suited or not, they are it together. */
 type Group = { readonly shape: VmShape; readonly rooms: Record<Kind, Room[]> }
 
+/**
+ * A VM that was silent for this part of `beatLostMs` is not counted on: its jobs' leases end before it is given up, and they
+ * must not wait for the very room that held them.
+ */
+const silentPart = 3
+
 /** Takes off the queues what fits on free room, on VMs that are on their way, and on room that may soon be free. */
 export function placeOnFleet(
   queues: readonly OpenQueue[],
   vms: readonly KeptVm[],
-  policy: FleetPolicy,
-  nowMs: number,
+  { policy, watchedSinceMs, nowMs }: { policy: FleetPolicy; watchedSinceMs: number; nowMs: number },
 ): void {
-  const groups = grouped(vms, nowMs)
+  const heardAfterMs = nowMs - policy.beatLostMs / silentPart
+  // Nobody is called silent for a time in which nobody listened.
+  const groups = grouped(watchedSinceMs > heardAfterMs ? vms : vms.filter(({ vm }) => heardMs(vm) > heardAfterMs), nowMs)
   for (const open of queues) {
     const suited = groups.filter(({ shape }) => suits(open.queue, placeOf(shape)))
     for (const kind of ['free', 'coming', 'soon'] as const) {
@@ -62,6 +69,12 @@ export function placeOnFleet(
       for (const { rooms } of suited) place(open, kind, rooms[kind])
     }
   }
+}
+
+/** When a VM was heard of last; one on its way is not expected to say anything. */
+function heardMs({ phase, beat }: Vm): number {
+  if (isComing(phase)) return Infinity
+  return Math.max(beat?.atMs ?? 0, 'activeMs' in phase ? (phase.activeMs ?? 0) : 0)
 }
 
 function place(open: OpenQueue, kind: Kind, rooms: Room[]): void {

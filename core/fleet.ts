@@ -111,7 +111,7 @@ export function planFleet(view: FleetView, policy: FleetPolicy, nowMs: number): 
   const endings = planEndings(view, policy, nowMs)
   const queues = openQueues(view.queues)
   const staying = view.vms.filter(({ vm }) => !endings.unusable.has(vm.id))
-  placeOnFleet(queues, staying, policy, nowMs)
+  placeOnFleet(queues, staying, { policy, watchedSinceMs: view.watchedSinceMs, nowMs })
   const grown = grow(queues, view.clouds, headrooms(view, policy, nowMs))
   return { atMs: nowMs, lines: [...endings.lines, ...grown.creates, ...endings.frozen, ...holdLines(queues, grown, view)] }
 }

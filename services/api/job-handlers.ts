@@ -18,6 +18,7 @@ import { jobsToWire } from './job-view.ts'
 import { watchJobs } from './watch.ts'
 
 const historyMost = 1000
+const reasonLength = 500
 
 export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
   async function take(request: wire.SubmitJobsRequest, caller: Caller): Promise<wire.SubmitJobsResponse> {
@@ -143,7 +144,7 @@ async function steerJobs(
 ): Promise<wire.SteerJobsResponse> {
   const jobs = await theJobs(queue, request.jobIds, caller)
   const by = userOf(caller).owner.owner
-  const steered = await steer(queue, kind, jobs, by, request.reason.slice(0, 500))
+  const steered = await steer(queue, kind, jobs, by, reasonOf(request.reason))
   const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
   return {
     jobs: request.jobIds.map((id) => {
@@ -152,6 +153,14 @@ async function steerJobs(
       return { ...answer, newJobId: answer.newJobId ?? 0 }
     }),
   }
+}
+
+/** A reason is kept in each job's history: a sentence, not a document. */
+export function reasonOf(reason: string): string {
+  if (reason.length <= reasonLength) return reason
+  throw new PilotageError('invalid-argument', 'the reason is too long', {
+    violations: [{ path: 'reason', value: shown(reason), rule: 'too long', accepted: `at most ${reasonLength} characters` }],
+  })
 }
 
 /** Its own row is the first line of a job's story. */

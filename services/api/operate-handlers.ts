@@ -16,7 +16,7 @@ import { status } from '../queue/status.ts'
 import { taskQueues } from '../queue/task-queues.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type Caller, type Edge, userOf } from './edge.ts'
-import { pageSize } from './job-handlers.ts'
+import { pageSize, reasonOf } from './job-handlers.ts'
 
 export type OperateOptions = {
   readonly queue: Queue
@@ -80,7 +80,7 @@ function visibleVo(caller: Caller): string | undefined {
 
 async function drainVm(queue: Queue, { vmId, reason }: wire.DrainVmRequest, caller: Caller): Promise<wire.DrainVmResponse> {
   if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
-  const why = `drained by ${userOf(caller).owner.owner}${reason === '' ? '' : `: ${reason.slice(0, 200)}`}`
+  const why = `drained by ${userOf(caller).owner.owner}${reason === '' ? '' : `: ${reasonOf(reason)}`}`
   const [outcome] = await queue.store.changeVms([{ kind: 'drain', vmId, why }], queue.clock.nowMs())
   queue.bus.hint({ kind: 'vms', ids: [vmId] })
   if (!outcome?.ok) return { changed: false, state: '', refusal: outcome?.why ?? 'not-found' }

@@ -129,6 +129,16 @@ describe('what there is already', () => {
     expect(creates(lines)).toEqual({ small: 1 })
   })
 
+  it('does not count on a VM that fell silent, long before it is given up', () => {
+    const planned = (silentMs: number, watchedSinceMs = 0) =>
+      plan({ queues: [waiting(1)], vms: [kept(activeVm('a', { beat: beatAt(nowMs - silentMs) }))], watchedSinceMs })
+    expect(creates(planned(19_000))).toEqual({})
+    expect(creates(planned(21_000))).toEqual({ small: 1 })
+    expect(endings(planned(21_000))).toEqual([])
+    // Nobody listened for as long as it was not heard.
+    expect(creates(planned(21_000, nowMs - 1000))).toEqual({})
+  })
+
   it('hopes for running jobs to end only within the soft wait', () => {
     const vms = [kept(activeVm('a', { beat: beatAt(nowMs) }), 8)]
     expect(creates(plan({ queues: [waiting(3)], vms }))).toEqual({ small: 3 })
