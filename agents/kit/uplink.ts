@@ -84,7 +84,8 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
         for (let at = 0; at < Math.max(1, data.length); at += outputChunkBytes) {
           const first = at === 0
           const chunk = data.subarray(at, at + outputChunkBytes)
-          stream.write({ attempt: first ? attempt : undefined, name: first ? name : '', data: Buffer.from(chunk) })
+          const head = first ? { attempt, name, totalBytes: data.length } : { attempt: undefined, name: '', totalBytes: 0 }
+          stream.write({ ...head, data: Buffer.from(chunk) })
         }
         stream.end()
       })

@@ -93,6 +93,7 @@ async function putOutput(
   return { bytes: await queue.sandbox.keep(attempt, outputName(first.value.name), piecesOf(first.value, stream)) }
 }
 
+/** A stream that broke off can look like one that came to its end: only the number that was told before says which. */
 async function* piecesOf(
   first: wire.PutOutputRequest,
   rest: AsyncIterator<wire.PutOutputRequest>,
@@ -108,6 +109,9 @@ async function* piecesOf(
     if (data.length > outputChunkBytes || bytes > outputBytes)
       throw new PilotageError('too-large', `an output of more than ${outputBytes} bytes`)
     yield data
+  }
+  if (bytes !== first.totalBytes) {
+    throw new PilotageError('invalid-argument', `an output of ${bytes} bytes where ${first.totalBytes} were announced`)
   }
 }
 

@@ -142,7 +142,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   },
   putOutput: {
     leased: true,
-    requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, name: 'stdout', data: Buffer.from('text') }],
+    requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, name: 'stdout', totalBytes: 4, data: Buffer.from('text') }],
   },
   beat: { requests: () => [BeatRequest.fromPartial({ pilotState: 'idle' })] },
   getStatus: { ...plain, seen: ([answer], given) => votes((answer as { jobs: { vo: string }[] }).jobs, given) },

@@ -23,6 +23,8 @@ export type ApiInParts = {
   readonly store: Store
   readonly queue: Queue
   readonly raw: RawClient
+  /** host:port of the edge, for clients of one's own. */
+  readonly server: string
   tokenFor(identity: Identity): Promise<string>
   stop(): Promise<void>
 }
@@ -53,11 +55,13 @@ export async function startApiInParts(): Promise<ApiInParts> {
   const cloudStatus = async () => ({ clouds: [], plan: [] })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
   const api = await startApi({ queue, tokens, log, cloudStatus, ...at })
-  const raw = rawClient(clock, `127.0.0.1:${api.port}`)
+  const server = `127.0.0.1:${api.port}`
+  const raw = rawClient(clock, server)
   return {
     store,
     queue,
     raw,
+    server,
     tokenFor: (identity) => tokens.issue(identity, clock.nowMs() + hour),
     async stop() {
       raw.close()

@@ -154,6 +154,8 @@ export interface PutOutputRequest {
   name: string;
   /** at most 64 KiB; 1 MiB in all */
   data: Buffer;
+  /** what all pieces come to, in the first message: fewer or more are refused, and nothing changes */
+  totalBytes: number;
 }
 
 export interface PutOutputResponse {
@@ -1321,7 +1323,7 @@ export const Command: MessageFns<Command> = {
 };
 
 function createBasePutOutputRequest(): PutOutputRequest {
-  return { attempt: undefined, name: "", data: Buffer.alloc(0) };
+  return { attempt: undefined, name: "", data: Buffer.alloc(0), totalBytes: 0 };
 }
 
 export const PutOutputRequest: MessageFns<PutOutputRequest> = {
@@ -1334,6 +1336,9 @@ export const PutOutputRequest: MessageFns<PutOutputRequest> = {
     }
     if (message.data.length !== 0) {
       writer.uint32(26).bytes(message.data);
+    }
+    if (message.totalBytes !== 0) {
+      writer.uint32(32).uint64(message.totalBytes);
     }
     return writer;
   },
@@ -1375,6 +1380,14 @@ export const PutOutputRequest: MessageFns<PutOutputRequest> = {
             message.data = Buffer.from(reader.bytes());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.totalBytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1397,6 +1410,7 @@ export const PutOutputRequest: MessageFns<PutOutputRequest> = {
       : undefined;
     message.name = object.name ?? "";
     message.data = object.data ?? Buffer.alloc(0);
+    message.totalBytes = object.totalBytes ?? 0;
     return message;
   },
 };
