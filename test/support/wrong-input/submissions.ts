@@ -181,7 +181,10 @@ export const documentCases: readonly Case[] = [
   documentCase('YAML 1500 levels deep', () => nested(1500), unreadable),
   documentCase('JSON 100 000 levels deep', () => '['.repeat(100_000) + ']'.repeat(100_000), wrongFields),
   documentCase('3 MB of one word', () => `executable: "${'x'.repeat(3_000_000)}"`, { ...wrongFields, slow: true }),
-  documentCase('a million elements of YAML that are no jobs', () => '- a\n'.repeat(1_000_000), { ...wrongFields, slow: true }),
+  documentCase('a million elements of YAML that are no jobs', () => '- a\n'.repeat(1_000_000), {
+    ...wrongFields,
+    slow: true,
+  }),
   documentCase('10 MB of YAML', () => '- a\n'.repeat(2_500_000), { code: 'too-large', text: /too large/ }),
   documentCase('17 MiB', () => 'x'.repeat(17 * mib), { code: 'too-large', text: /too large/ }),
   documentCase('a list of a million elements', () => `[${'1,'.repeat(999_999)}1]`, wrongFields),
