@@ -7,7 +7,7 @@
  */
 
 import type { ServiceError } from '@grpc/grpc-js'
-import type { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/errors.ts'
 import type {
   JobServiceClient,
   JobSpec,
@@ -94,6 +94,7 @@ function sendWindow(
   window: readonly SubmitJobsRequest[],
 ): Promise<readonly SubmitJobsResponse[]> {
   return patiently(caller, 'submitting a stream of jobs', async () => {
+    if (caller.signal?.aborted) throw new PilotageError('cancelled', 'submitting a stream of jobs: stopped')
     const deadline = caller.clock.nowMs() + windowDeadlineMs
     const answered = Promise.withResolvers<SubmitJobStreamResponse>()
     const stream = client.submitJobStream(

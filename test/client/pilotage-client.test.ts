@@ -188,3 +188,15 @@ it.each([
   expect(isLoopback(server)).toBe(here)
   if (!here) expect(() => connectPilotage({ server, token: 't' })).toThrow(/in the clear/)
 })
+
+it('sends no further window of a stream once its caller has left', async () => {
+  const leaving = new AbortController()
+  const own = connectPilotage({ server: fake.server, token: 'vo1/ada', patienceMs: 3000, signal: leaving.signal })
+  // Two windows of eight thousand: the caller leaves between them.
+  const answers = own.submitStream(specs(16_000), { key: 'left' })
+  for (let part = 0; part < 8; part += 1) await answers.next()
+  leaving.abort()
+  expect((await refused(answers.next())).code).toBe('cancelled')
+  expect(fake.jobs.size).toBe(8000)
+  own.close()
+})
