@@ -1,0 +1,175 @@
+/**
+ * A machine from its boot to its end: the two agents on it, what survives them on its disk, and the payloads that run there.
+ *
+ * The cloud says whether the machine runs; everything on it dies with it at that very moment. What is on the disk outlives
+ * the agents and not the machine.
+ */
+
+import type { AgentConfig, PilotStatus } from '../../core/context.ts'
+import type { VmId } from '../../core/ids.ts'
+import type { FakeMachine } from '../support/fake-cloud.ts'
+import type { SimCloud } from './clouds.ts'
+import type { Ground } from './ground.ts'
+import { type Monitor, startMonitor } from './monitor-process.ts'
+import { type Payloads, simPayloads } from './host-payloads.ts'
+import { type Pilot, startPilotProcess } from './pilot-process.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import type { Switchboard } from './switchboard.ts'
+import type { Link } from './ways.ts'
+
+export type Disk = {
+  /** The lines of the pilot's journal. */
+  journal: string[]
+  nonce: string
+  credential: string
+  pilotStatus: PilotStatus | undefined
+}
+
+export type Host = {
+  readonly vmId: VmId
+  readonly config: AgentConfig
+  readonly disk: Disk
+  readonly link: Link
+  readonly payloads: Payloads
+  readonly ground: Ground
+  readonly switchboard: Switchboard
+  isRunning(): boolean
+  newProcess(): SimProcess
+  pilot(): Pilot | undefined
+  /** A shutdown from inside. */
+  powerOff(reason: string): void
+  crash(vanishes: boolean): void
+  hang(ms: number): void
+  cut(ms: number): void
+  stallPilot(ms: number): void
+  killPilot(backMs: number): void
+  killMonitor(): void
+}
+
+/** What a host is made of, and what troubles change of it. */
+type Inside = {
+  readonly host: Host
+  readonly machine: FakeMachine
+  readonly processes: Set<SimProcess>
+  pilot: Pilot | undefined
+  monitor: Monitor | undefined
+}
+
+/** A stream whose peer is silent for so long is broken by keepalive. */
+const silenceMs = 15_000
+
+export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: SimCloud, machine: FakeMachine): Host {
+  const { dice, timeline, trace } = ground
+  const config = JSON.parse(machine.order.userData) as AgentConfig
+  const { vmId } = config
+  // Most clocks are good; some are off, and a few so much that the monitor has to say so.
+  const skewMs = dice.chance(0.7) ? 0 : dice.chance(0.9) ? dice.between(-20_000, 20_000) : dice.pick([-90_000, 90_000])
+  const isRunning = (): boolean => fake.isRunning(machine)
+  const processes = new Set<SimProcess>()
+  const newProcess = (): SimProcess => {
+    const process = simProcess({ timeline, skewMs, isGrounded: isRunning })
+    processes.add(process)
+    return process
+  }
+  const host: Host = {
+    vmId,
+    config,
+    disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined },
+    link: { cutUntilMs: 0 },
+    payloads: simPayloads({ vmId, ground, newProcess, isRunning }),
+    ground,
+    switchboard,
+    isRunning,
+    newProcess,
+    pilot: () => inside.pilot,
+    powerOff: (reason) => powerOff(inside, reason),
+    crash: (vanishes) => crash(inside, vanishes),
+    hang: (ms) => hang(inside, ms),
+    cut: (ms) => cut(inside, ms),
+    stallPilot: (ms) => stallPilot(inside, ms),
+    killPilot: (backMs) => killPilot(inside, backMs),
+    killMonitor: () => killMonitor(inside),
+  }
+  const inside: Inside = { host, machine, processes, pilot: undefined, monitor: undefined }
+  trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
+  inside.monitor = startMonitor(host)
+  startPilot(inside)
+  return host
+}
+
+function startPilot(inside: Inside): void {
+  if (inside.host.isRunning()) inside.pilot = startPilotProcess(inside.host)
+}
+
+function powerOff({ host, machine }: Inside, reason: string): void {
+  const { vmId, ground } = host
+  const { jobs, vms, trace, timeline, violations } = ground
+  const leases = jobs.leasesOn(vmId)
+  trace.note({ vmId }, `switches itself off: ${reason}`)
+  const isScaleDown = vms.entries.get(vmId)?.why === 'retire'
+  violations.check(!isScaleDown || leases === 0, 'busyVm', { vmId }, () => `off with ${leases} live leases: ${reason}`)
+  machine.offMs = Math.min(machine.offMs, timeline.clock.nowMs())
+}
+
+function crash({ host, machine }: Inside, vanishes: boolean): void {
+  const { vmId, ground, switchboard } = host
+  ground.toll.crashes += 1
+  ground.trace.note({ vmId }, vanishes ? 'the machine vanishes' : 'the machine crashes')
+  const nowMs = ground.timeline.clock.nowMs()
+  if (vanishes) machine.goneMs = Math.min(machine.goneMs, nowMs)
+  machine.offMs = Math.min(machine.offMs, nowMs)
+  switchboard.breakStream(vmId)
+}
+
+function hang({ host, processes }: Inside, ms: number): void {
+  const { vmId, ground, switchboard } = host
+  ground.toll.stalls += 1
+  ground.trace.note({ vmId }, `the machine hangs for ${Math.round(ms)} ms`)
+  ground.payloads.excuse(vmId)
+  for (const process of processes) process.stall(ms)
+  if (ms > silenceMs) switchboard.breakStream(vmId)
+}
+
+function cut({ host }: Inside, ms: number): void {
+  const { vmId, ground, switchboard, link } = host
+  ground.toll.cuts += 1
+  ground.trace.note({ vmId }, `cut off for ${Math.round(ms)} ms`)
+  link.cutUntilMs = ground.timeline.nowMs() + ms
+  if (ms > silenceMs) switchboard.breakStream(vmId)
+}
+
+function stallPilot({ host, pilot }: Inside, ms: number): void {
+  const { vmId, ground, switchboard } = host
+  if (!pilot) return
+  ground.toll.stalls += 1
+  ground.trace.note({ vmId }, `the pilot stands still for ${Math.round(ms)} ms`)
+  ground.payloads.excuse(vmId)
+  pilot.process.stall(ms)
+  if (ms > silenceMs) switchboard.breakStream(vmId)
+}
+
+/** `backMs`: Infinity where nobody starts it again. */
+function killPilot(inside: Inside, backMs: number): void {
+  const { host, pilot, processes } = inside
+  const { vmId, ground } = host
+  if (!pilot) return
+  ground.toll.pilotKills += 1
+  ground.trace.note({ vmId }, `the pilot is killed, back in ${Math.round(backMs)} ms`)
+  ground.payloads.excuse(vmId)
+  pilot.kill()
+  processes.delete(pilot.process)
+  inside.pilot = undefined
+  if (Number.isFinite(backMs)) ground.timeline.after(backMs, () => startPilot(inside))
+}
+
+function killMonitor(inside: Inside): void {
+  const { host, monitor } = inside
+  const { vmId, ground } = host
+  if (!monitor?.process.isAlive()) return
+  ground.trace.note({ vmId }, 'the monitor is killed')
+  monitor.process.kill()
+  inside.processes.delete(monitor.process)
+  ground.timeline.after(ground.dice.between(200, 5000), () => {
+    if (host.isRunning()) inside.monitor = startMonitor(host)
+  })
+}

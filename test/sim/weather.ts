@@ -1,0 +1,104 @@
+/**
+ * The weather of a seed: how bad each kind of fault is. Every seed has its own, so that calm and rough runs are both seen.
+ *
+ * Rates are per message or call, `every...Ms` are mean times between two faults of a kind. All of it is over when the world
+ * heals: then nothing is lost, late or broken any more.
+ */
+
+import type { Dice } from './dice.ts'
+
+export type Weather = {
+  /** Messages of unary calls, each way. */
+  dropRate: number
+  doubleRate: number
+  /** Mean of a message's way, and of the rare slow one. */
+  wayMs: number
+  slowRate: number
+  slowMs: number
+  /** A stream breaks by itself. */
+  streamBreaksEveryMs: number
+  /** One VM is cut off from the centre, for so long on average. */
+  cutsEveryMs: number
+  cutMs: number
+  serviceKillsEveryMs: number
+  serviceStallsEveryMs: number
+  /** Store calls that end with `unavailable`, half of them after the commit. */
+  storeFailRate: number
+  storeMs: number
+  /** As the embedded store: calls are committed and answered in their order. Else each takes its own time, as over a network. */
+  readonly isStoreOrdered: boolean
+  /** Calls that take seconds. */
+  storeHiccupRate: number
+  storeCrawlsEveryMs: number
+  pilotKillsEveryMs: number
+  pilotStallsEveryMs: number
+  monitorKillsEveryMs: number
+  vmCrashesEveryMs: number
+  vmHangsEveryMs: number
+  cloudFaultRate: number
+  lostReplyRate: number
+  neverBootsRate: number
+  cloudOutagesEveryMs: number
+}
+
+const minutes = 60_000
+
+export function drawWeather({ between, anyScale, chance }: Dice): Weather {
+  const every = (least: number, most: number): number => (chance(0.15) ? Infinity : anyScale(least, most))
+  return {
+    dropRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),
+    doubleRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),
+    wayMs: anyScale(0.3, 60),
+    slowRate: anyScale(0.0005, 0.02),
+    slowMs: anyScale(500, 12_000),
+    streamBreaksEveryMs: every(1 * minutes, 30 * minutes),
+    cutsEveryMs: every(0.3 * minutes, 6 * minutes),
+    cutMs: anyScale(10_000, 240_000),
+    serviceKillsEveryMs: every(1 * minutes, 10 * minutes),
+    serviceStallsEveryMs: every(3 * minutes, 20 * minutes),
+    storeFailRate: chance(0.5) ? 0 : anyScale(0.0001, 0.003),
+    storeMs: anyScale(0.1, 10),
+    isStoreOrdered: chance(0.5),
+    storeHiccupRate: anyScale(0.0001, 0.01),
+    storeCrawlsEveryMs: every(3 * minutes, 15 * minutes),
+    pilotKillsEveryMs: every(0.5 * minutes, 10 * minutes),
+    pilotStallsEveryMs: every(0.3 * minutes, 6 * minutes),
+    monitorKillsEveryMs: every(1 * minutes, 10 * minutes),
+    vmCrashesEveryMs: every(1 * minutes, 15 * minutes),
+    vmHangsEveryMs: every(1 * minutes, 10 * minutes),
+    cloudFaultRate: chance(0.2) ? 0 : anyScale(0.005, 0.3),
+    lostReplyRate: between(0, 1),
+    neverBootsRate: chance(0.3) ? 0 : anyScale(0.005, 0.15),
+    cloudOutagesEveryMs: every(5 * minutes, 30 * minutes),
+  }
+}
+
+/** Faults are over; work goes on at the pace that it had. */
+export function clearUp(weather: Weather): void {
+  const calm: Omit<Weather, 'isStoreOrdered'> = {
+    dropRate: 0,
+    doubleRate: 0,
+    wayMs: Math.min(weather.wayMs, 20),
+    slowRate: 0,
+    slowMs: 0,
+    streamBreaksEveryMs: Infinity,
+    cutsEveryMs: Infinity,
+    cutMs: 0,
+    serviceKillsEveryMs: Infinity,
+    serviceStallsEveryMs: Infinity,
+    storeFailRate: 0,
+    storeMs: Math.min(weather.storeMs, 2),
+    storeHiccupRate: 0,
+    storeCrawlsEveryMs: Infinity,
+    pilotKillsEveryMs: Infinity,
+    pilotStallsEveryMs: Infinity,
+    monitorKillsEveryMs: Infinity,
+    vmCrashesEveryMs: Infinity,
+    vmHangsEveryMs: Infinity,
+    cloudFaultRate: 0,
+    lostReplyRate: 0,
+    neverBootsRate: 0,
+    cloudOutagesEveryMs: Infinity,
+  }
+  Object.assign(weather, calm)
+}
