@@ -1,30 +1,23 @@
-/** Listing jobs and forgetting old ones: the two that walk rows, and therefore walk a bounded number of them at a time. */
+/**
+ * Listing jobs and forgetting old ones: the two that walk rows. A list is filtered by the database itself, which passes over
+ * a million jobs in a fraction of a second; forgetting looks at a bounded number of rows at a time.
+ */
 
 import type { JobId } from '../../../../core/ids.ts'
-import type { Job } from '../../../../core/job.ts'
+import { type Job, jobStates } from '../../../../core/job.ts'
 import type { JobQuery } from '../../../../core/ports/store.ts'
 import type { Inside } from './engine.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
 
-/** Rows that one statement reads: bounds how long a rare filter keeps the others waiting. */
-const chunk = 20_000
-
 export function listOperation({ db, queues }: Inside): (query: JobQuery) => readonly Job[] {
-  const ofOwner = db.prepare('select * from jobs where owner_ref = ? and id < ? order by id desc limit ?')
+  const ofOwner = db.prepare(
+    'select * from jobs where owner_ref = ? and id < ? and ((1 << state) & ?) != 0 order by id desc limit ?',
+  )
 
   /** The newest of one owner that match, below an id. */
   function ofOne(ownerRef: number, { states, beforeId, limit }: JobQuery): JobRow[] {
-    const wanted = states && new Set(states.map((state) => stateCode[state]))
-    const found: JobRow[] = []
-    let below: number = beforeId ?? Number.MAX_SAFE_INTEGER
-    while (found.length < limit) {
-      const size = wanted ? chunk : limit
-      const rows = ofOwner.all(ownerRef, below, size) as JobRow[]
-      found.push(...rows.filter((row) => !wanted || wanted.has(row.state)).slice(0, limit - found.length))
-      below = rows.at(-1)?.id ?? 0
-      if (rows.length < size) break
-    }
-    return found
+    const wanted = (states ?? jobStates).reduce((bits, state) => bits | (1 << stateCode[state]), 0)
+    return ofOwner.all(ownerRef, beforeId ?? Number.MAX_SAFE_INTEGER, wanted, limit) as JobRow[]
   }
 
   return (query) =>
