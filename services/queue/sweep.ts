@@ -8,14 +8,17 @@
 
 import type { JobId } from '../../core/ids.ts'
 import { sweepEveryMs } from '../../core/limits.ts'
+import { shownUse } from '../../core/share.ts'
 import { afterChange } from './after-change.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import type { Queue } from './queue.ts'
 import type { Uses } from './waiting-index.ts'
 
-/** Leases given up in one step, and jobs forgotten. */
+/** Leases given up in one step, and jobs forgotten in one round. */
 const most = 1000
 const forgetEveryMs = 60_000
+/** Rounds follow each other for so long, so that what is kept does not grow for ever; the next step is not late for it. */
+const forgetMostMs = 2000
 const keepUsesEveryMs = 30_000
 
 export type Sweep = { step(): Promise<void> }
@@ -40,8 +43,12 @@ export function sweep(queue: Queue): Sweep {
   }
 
   async function forget(): Promise<void> {
-    const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
-    if (forgotten.length > 0) await queue.sandbox.forget(forgotten)
+    const endMs = clock.monotonicMs() + forgetMostMs
+    while (clock.monotonicMs() < endMs) {
+      const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
+      if (forgotten.length === 0) return
+      await queue.sandbox.forget(forgotten)
+    }
   }
 
   return {
@@ -72,8 +79,9 @@ async function keepUses({ store, waiting, clock }: Queue): Promise<void> {
   await store.keepNote(usesNote, JSON.stringify(waiting.uses(clock.nowMs())))
 }
 
-/** What owners used, as the last run kept it; a new epoch where there was none. */
+/** What owners used, as the last run kept it, in the money of today: every start begins a new epoch. */
 export async function readUses(store: FactStore, nowMs: number): Promise<Uses> {
   const text = await store.note(usesNote)
-  return text === undefined ? { epochMs: nowMs, owners: [] } : (JSON.parse(text) as Uses)
+  const { epochMs, owners } = text === undefined ? { epochMs: nowMs, owners: [] } : (JSON.parse(text) as Uses)
+  return { epochMs: nowMs, owners: owners.map(([key, use]) => [key, shownUse(use, nowMs, epochMs)] as const) }
 }

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
+import type { JobId } from '../../core/ids.ts'
 import { memoryStore, openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { storeContract } from '../contract/store.ts'
+import { sampleSpec, sampleSubmission } from '../support/samples.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-store-'))
 let files = 0
@@ -25,3 +27,18 @@ storeContract('sqlite in a thread', async () => {
 })
 
 storeContract('sqlite in memory', async () => ({ store: memoryStore() }))
+
+it('looks for what it may forget among the old jobs again, as soon as it has come to the young', async () => {
+  const store = memoryStore()
+  const old = await store.submit(sampleSubmission([1, 2, 3, 4].map(() => sampleSpec())), 1000)
+  await store.submit(sampleSubmission(Array.from({ length: 100 }, () => sampleSpec())), 9000)
+  expect(old).toMatchObject({ firstId: 1 })
+  const kill = (jobId: number, nowMs: number) =>
+    store.change([{ kind: 'kill', jobId: jobId as JobId, by: 'a', why: '' }], nowMs)
+  await kill(1, 2000)
+  expect(await store.forget(5000, 2)).toEqual([1])
+  await kill(2, 3000)
+  expect(await store.forget(5000, 2)).toEqual([])
+  expect(await store.forget(5000, 2)).toEqual([])
+  expect(await store.forget(5000, 2)).toEqual([2])
+})
