@@ -9,18 +9,24 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path'
 import { assert } from '../core/assert.ts'
 
+type Build = typeof import('esbuild').build
+
 /** `sha256` in hex, of the whole file. */
 export type Bundle = { readonly path: string; readonly sha256: string }
 
 export async function bundleAgents(outDir: string): Promise<{ readonly pilot: Bundle; readonly monitor: Bundle }> {
   mkdirSync(outDir, { recursive: true })
-  const [pilot, monitor] = await Promise.all([bundle('pilot', outDir), bundle('monitor', outDir)])
-  return { pilot, monitor }
+  // Only who bundles pays for loading the bundler, whose helper process ends with the work.
+  const { build, stop } = await import('esbuild')
+  try {
+    const [pilot, monitor] = await Promise.all([bundle(build, 'pilot', outDir), bundle(build, 'monitor', outDir)])
+    return { pilot, monitor }
+  } finally {
+    await stop()
+  }
 }
 
-async function bundle(agent: 'pilot' | 'monitor', outDir: string): Promise<Bundle> {
-  // Only who bundles pays for loading the bundler.
-  const { build } = await import('esbuild')
+async function bundle(build: Build, agent: 'pilot' | 'monitor', outDir: string): Promise<Bundle> {
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, agent, 'main.ts')],
     bundle: true,

@@ -9,6 +9,7 @@ import { PilotageError } from '../../core/errors.ts'
 import { bytesText } from '../../core/requirements.ts'
 import type { Count, TaskQueue, Vm } from '../../proto/gen/pilotage/v1/operate.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
+import { tellFacts } from './jobs.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
 import { type Column, spanText, table, timeText } from './terminal.ts'
 
@@ -125,6 +126,15 @@ export async function drainVm(
   const why = answer.refusal === '' ? '' : `: ${answer.refusal}`
   await terminal.write(json ? `${JSON.stringify(answer)}\n` : `${vmId}: ${answer.state || 'unchanged'}${why}\n`)
   return answer.refusal === '' ? 0 : 1
+}
+
+export async function vmHistory(
+  { terminal }: Setting,
+  client: PilotageClient,
+  vmId: string,
+  { json }: CommonOptions,
+): Promise<ExitCode> {
+  return tellFacts(terminal, await client.vmHistory(vmId), json)
 }
 
 export type TokenOptions = CommonOptions & {

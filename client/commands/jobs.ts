@@ -5,10 +5,10 @@
  * (one object a line where there may be many).
  */
 
-import type { Job, SteeredJob } from '../../proto/gen/pilotage/v1/job.ts'
+import type { Fact, Job, SteeredJob } from '../../proto/gen/pilotage/v1/job.ts'
 import type { JobSelection, OutputSelection, PilotageClient } from '../pilotage-client.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { type Column, plain, spanText, table, timeText } from './terminal.ts'
+import { type Column, plain, spanText, table, type Terminal, timeText } from './terminal.ts'
 
 const jobColumns: readonly Column<Job>[] = [
   { title: 'JOB', right: true, cell: ({ jobId }) => jobId },
@@ -98,7 +98,11 @@ export async function history(
   jobId: number,
   { json }: CommonOptions,
 ): Promise<ExitCode> {
-  const facts = await client.history(jobId)
+  return tellFacts(terminal, await client.history(jobId), json)
+}
+
+/** A story, a line each. */
+export async function tellFacts(terminal: Terminal, facts: readonly Fact[], json: boolean | undefined): Promise<ExitCode> {
   const text = facts.map((fact) => `${timeText(fact.atMs)}  ${plain(fact.text || fact.kind)}\n`).join('')
   await terminal.write(json ? lines(facts) : text)
   return 0

@@ -50,9 +50,16 @@ export function addClusterCommands(program: Command, choose: Choose): void {
         (await import('./cluster.ts')).clouds(setting, client, options),
       ),
     )
-  program
-    .command('vm')
-    .description('steer a virtual machine')
+  const vms = program.command('vm').description('steer a virtual machine, and read its story')
+  vms
+    .command('history <vm>')
+    .description('what happened to it, with the end of its console where it never came up')
+    .action((vm: string, _options: object, command: Command) =>
+      withService<CommonOptions>(choose, command, async (setting, client, options) =>
+        (await import('./cluster.ts')).vmHistory(setting, client, vm, options),
+      ),
+    )
+  vms
     .command('drain <vm>')
     .description('let it finish what it runs and take nothing more')
     .option('--reason <text>', 'kept in the history')

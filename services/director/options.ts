@@ -59,7 +59,6 @@ export const directorDefaults: DirectorPolicy = {
 }
 
 /** A minute after the third failure in a row, then doubling up to an hour: outages are short, wrong images are not. */
-export const breakerDefaults: BreakerPolicy = { failures: 3, backoffMs: 60_000, maxBackoffMs: 3_600_000 }
 
 /** Safety rules that only the simulation may switch off, to prove that it would notice. */
 export type DirectorRules = {

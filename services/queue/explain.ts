@@ -46,7 +46,7 @@ async function whereItRan(queue: Queue, job: Job, demand: TaskQueue): Promise<Ex
   if (!lease) return { summary: `job ${job.id} is ${job.phase.state}: it never started`, places: [] }
   const kept = await queue.store.vm(lease.vmId)
   const verb = isEnded(job.phase) ? 'ran last' : 'runs'
-  const summary = `job ${job.id} is ${job.phase.state}: attempt ${job.attempt} ${verb} on ${lease.vmId} with ${lease.cores} cores`
+  const summary = `job ${job.id} is ${job.phase.state}: attempt ${job.attempt} ${verb} on ${lease.vmId} with ${lease.cores === 1 ? 'one core' : `${lease.cores} cores`}`
   if (!kept) return { summary, places: [] }
   const { vm } = kept
   const rules = tellRules(demand, placeOf(vm), roomOf(vm, vm.endByMs - lease.claimedMs))

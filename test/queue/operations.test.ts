@@ -185,7 +185,7 @@ describe('explain', () => {
     expect(places[0]?.rules.filter(({ holds }) => !holds)).toEqual([
       { rule: 'cores', holds: false, wanted: '64', offered: '7' },
     ])
-    expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with 1 cores`)
+    expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with one core`)
     expect((await taskQueues(test.queue, undefined))[0]).toMatchObject({
       waiting: 1,
       waitsFor: 'a cloud: none is configured',

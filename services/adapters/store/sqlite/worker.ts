@@ -4,6 +4,7 @@
  * While a commit waits for the disk, the next group gathers in the port: the busier the service, the larger the group.
  */
 
+import { closeSync, openSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/errors.ts'
 import { type Call, openEngine, type Outcome } from './engine.ts'
@@ -35,7 +36,10 @@ function answerOf(id: number, outcome: Outcome): Answer {
 }
 
 try {
-  const engine = openEngine((workerData as WorkerSetup).path)
+  const { path } = workerData as WorkerSetup
+  // There before SQLite makes it, for its owner only; the log beside it takes after it.
+  closeSync(openSync(path, 'a', 0o600))
+  const engine = openEngine(path)
   port.on('message', (first: ToWorker) => {
     const group: Request[] = []
     let message: ToWorker | undefined = first
