@@ -86,7 +86,16 @@ export function attemptOf(ref: vm.AttemptRef): AttemptRef {
   return { jobId: jobIdOf(ref.jobId, 'jobId'), attempt: ref.attempt }
 }
 
+/** More than a pilot ever holds at once: what is beyond is not said honestly. */
+const attemptsMost = 10_000
+/** A pilot's own words about an end, the path of an executable included. */
+const detailLength = 8192
+const signalLength = 64
+
 export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
+  bounded('reports', wire.reports.length, attemptsMost)
+  bounded('renew', wire.renew.length, attemptsMost)
+  bounded('hello.held', wire.hello?.held.length ?? 0, attemptsMost)
   return {
     hello: wire.hello && { version: wire.hello.pilotVersion, held: wire.hello.held.map(attemptOf) },
     reports: wire.reports.map(reportOf),
@@ -111,7 +120,16 @@ function resultOf(wire: job.Result): Result {
   if (!(ends as readonly string[]).includes(wire.end)) {
     throw new PilotageError('invalid-argument', `a result that ended as ${shown(wire.end)}`)
   }
+  bounded('result.detail', wire.detail.length, detailLength)
+  bounded('result.signal', wire.signal.length, signalLength)
   return { ...wire, end: wire.end as End }
+}
+
+function bounded(path: string, length: number, most: number): void {
+  if (length <= most) return
+  throw new PilotageError('invalid-argument', `${path} has a length of ${length}: at most ${most}`, {
+    violations: [{ path, value: String(length), rule: 'too long', accepted: `a length of at most ${most}` }],
+  })
 }
 
 export function serviceMessageToWire(message: ServiceMessage): vm.ServiceMessage {

@@ -117,6 +117,11 @@ async function* piecesOf(
 
 function beatOf(request: wire.BeatRequest, nowMs: number): Beat {
   const { load1, memoryUsedBytes, memoryTotalBytes, diskFreeBytes, pilotState, payloads, idleMs, unhealthy } = request
+  if (!Number.isFinite(load1)) {
+    throw new PilotageError('invalid-argument', 'a heartbeat whose load is no number', {
+      violations: [{ path: 'load1', value: shown(String(load1)), rule: 'not a number', accepted: 'a finite number' }],
+    })
+  }
   return {
     atMs: nowMs,
     load1,
