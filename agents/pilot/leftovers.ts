@@ -23,14 +23,16 @@ export async function endLeftovers(
   clock: Clock,
   watch: Watch,
 ): Promise<{ readonly ended: number; readonly left: number }> {
+  const known = left.map((one) => ({ name: keyOf(one), mark: one.mark }))
+  // A pilot that was killed had perhaps no time to write what it had just started.
+  const unknown = strayNames(workDir, left).map((name) => ({ name, mark: undefined }))
   const swept = await Promise.all(
-    left.map(async (one) => {
-      const mark = one.mark
+    [...known, ...unknown].map(async ({ name, mark }) => {
       // The leader may be gone while its children live: they are found by session only if the number is still theirs, else
       // by the directory in their environment. 0 is nobody's session.
       const stat = mark && mark.bootId === bootId() ? readStat(mark.pid) : undefined
       const leader = mark && stat?.startTicks === mark.startTicks ? mark.pid : 0
-      const wanted: Wanted = { leader: leader || -1, dir: join(workDir, keyOf(one)), pipes: [], seen: new Map() }
+      const wanted: Wanted = { leader: leader || -1, dir: join(workDir, name), pipes: [], seen: new Map() }
       watch.add(wanted, () => undefined)
       const result = await endAll(clock, watch, wanted, 0)
       watch.remove(wanted)
@@ -63,7 +65,10 @@ export function recover({ life, left }: Replayed): {
 
 /** Directories of attempts that the journal no longer knows. */
 export async function removeStrays(workDir: string, left: readonly Left[]): Promise<void> {
+  await Promise.all(strayNames(workDir, left).map((name) => removeDirectory(join(workDir, name))))
+}
+
+function strayNames(workDir: string, left: readonly Left[]): readonly string[] {
   const known = new Set(left.map(keyOf))
-  const strays = readdirSync(workDir).filter((name) => !known.has(name))
-  await Promise.all(strays.map((name) => removeDirectory(join(workDir, name))))
+  return readdirSync(workDir).filter((name) => !known.has(name))
 }
