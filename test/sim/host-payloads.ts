@@ -17,17 +17,18 @@ export type Payloads = {
   endAll(): void
 }
 
-type One = { readonly stop: (why: string, graceMs: number) => void; readonly drop: () => void }
+type One = { readonly cores: number; readonly stop: (why: string, graceMs: number) => void; readonly drop: () => void }
 
 export type HostPayloadOptions = {
   readonly vmId: VmId
+  readonly cores: number
   readonly ground: Ground
   readonly newProcess: () => SimProcess
   readonly isRunning: () => boolean
 }
 
-export function simPayloads({ vmId, ground, newProcess, isRunning }: HostPayloadOptions): Payloads {
-  const { payloads: ledger, trace, dice } = ground
+export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: HostPayloadOptions): Payloads {
+  const { payloads: ledger, trace, dice, violations } = ground
   const machine = newProcess()
   const running = new Map<string, One>()
 
@@ -41,6 +42,8 @@ export function simPayloads({ vmId, ground, newProcess, isRunning }: HostPayload
     const entry: Running = { jobId, attempt, vmId, isThere: () => !isOver && isRunning(), isExcused: !inControl }
     ledger.started(entry)
     trace.note({ jobId, vmId }, `payload ${key} starts`)
+    const taken = [...running.values()].reduce((sum, one) => sum + one.cores, task.cores)
+    violations.check(taken <= cores, 'limits', { jobId, vmId }, () => `${taken} cores are in use of ${cores}`)
 
     const end = (how: Result['end'], detail: string): void => {
       if (isOver) return
@@ -56,6 +59,7 @@ export function simPayloads({ vmId, ground, newProcess, isRunning }: HostPayload
       if (!isStopping || !plan.isStubborn) end(isLong ? 'wall-limit' : 'exited', '')
     })
     running.set(key, {
+      cores: task.cores,
       stop(why, graceMs) {
         if (isStopping) return
         isStopping = true

@@ -48,9 +48,10 @@ export type Host = {
 
 /** What a host is made of, and what troubles change of it. */
 type Inside = {
-  readonly host: Host
   readonly machine: FakeMachine
   readonly processes: Set<SimProcess>
+  /** What is started on a machine that hangs waits with it. */
+  hangsUntilMs: number
   pilot: Pilot | undefined
   monitor: Monitor | undefined
 }
@@ -68,40 +69,41 @@ export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: Sim
   const processes = new Set<SimProcess>()
   const newProcess = (): SimProcess => {
     const process = simProcess({ timeline, skewMs, isGrounded: isRunning })
+    process.stall(inside.hangsUntilMs - timeline.nowMs())
     processes.add(process)
     return process
   }
+  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, pilot: undefined, monitor: undefined }
   const host: Host = {
     vmId,
     config,
     disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined },
     link: { cutUntilMs: 0 },
-    payloads: simPayloads({ vmId, ground, newProcess, isRunning }),
+    payloads: simPayloads({ vmId, cores: config.size.cores, ground, newProcess, isRunning }),
     ground,
     switchboard,
     isRunning,
     newProcess,
     pilot: () => inside.pilot,
-    powerOff: (reason) => powerOff(inside, reason),
-    crash: (vanishes) => crash(inside, vanishes),
-    hang: (ms) => hang(inside, ms),
-    cut: (ms) => cut(inside, ms),
-    stallPilot: (ms) => stallPilot(inside, ms),
-    killPilot: (backMs) => killPilot(inside, backMs),
-    killMonitor: () => killMonitor(inside),
+    powerOff: (reason) => powerOff(host, inside, reason),
+    crash: (vanishes) => crash(host, inside, vanishes),
+    hang: (ms) => hang(host, inside, ms),
+    cut: (ms) => cut(host, ms),
+    stallPilot: (ms) => stallPilot(host, inside, ms),
+    killPilot: (backMs) => killPilot(host, inside, backMs),
+    killMonitor: () => killMonitor(host, inside),
   }
-  const inside: Inside = { host, machine, processes, pilot: undefined, monitor: undefined }
   trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
   inside.monitor = startMonitor(host)
-  startPilot(inside)
+  startPilot(host, inside)
   return host
 }
 
-function startPilot(inside: Inside): void {
-  if (inside.host.isRunning()) inside.pilot = startPilotProcess(inside.host)
+function startPilot(host: Host, inside: Inside): void {
+  if (host.isRunning()) inside.pilot = startPilotProcess(host)
 }
 
-function powerOff({ host, machine }: Inside, reason: string): void {
+function powerOff(host: Host, { machine }: Inside, reason: string): void {
   const { vmId, ground } = host
   const { jobs, vms, trace, timeline, violations } = ground
   const leases = jobs.leasesOn(vmId)
@@ -111,7 +113,7 @@ function powerOff({ host, machine }: Inside, reason: string): void {
   machine.offMs = Math.min(machine.offMs, timeline.clock.nowMs())
 }
 
-function crash({ host, machine }: Inside, vanishes: boolean): void {
+function crash(host: Host, { machine }: Inside, vanishes: boolean): void {
   const { vmId, ground, switchboard } = host
   ground.toll.crashes += 1
   ground.trace.note({ vmId }, vanishes ? 'the machine vanishes' : 'the machine crashes')
@@ -121,16 +123,17 @@ function crash({ host, machine }: Inside, vanishes: boolean): void {
   switchboard.breakStream(vmId)
 }
 
-function hang({ host, processes }: Inside, ms: number): void {
+function hang(host: Host, inside: Inside, ms: number): void {
   const { vmId, ground, switchboard } = host
   ground.toll.stalls += 1
   ground.trace.note({ vmId }, `the machine hangs for ${Math.round(ms)} ms`)
   ground.payloads.excuse(vmId)
-  for (const process of processes) process.stall(ms)
+  inside.hangsUntilMs = Math.max(inside.hangsUntilMs, ground.timeline.nowMs() + ms)
+  for (const process of inside.processes) process.stall(ms)
   if (ms > silenceMs) switchboard.breakStream(vmId)
 }
 
-function cut({ host }: Inside, ms: number): void {
+function cut(host: Host, ms: number): void {
   const { vmId, ground, switchboard, link } = host
   ground.toll.cuts += 1
   ground.trace.note({ vmId }, `cut off for ${Math.round(ms)} ms`)
@@ -138,7 +141,7 @@ function cut({ host }: Inside, ms: number): void {
   if (ms > silenceMs) switchboard.breakStream(vmId)
 }
 
-function stallPilot({ host, pilot }: Inside, ms: number): void {
+function stallPilot(host: Host, { pilot }: Inside, ms: number): void {
   const { vmId, ground, switchboard } = host
   if (!pilot) return
   ground.toll.stalls += 1
@@ -149,8 +152,8 @@ function stallPilot({ host, pilot }: Inside, ms: number): void {
 }
 
 /** `backMs`: Infinity where nobody starts it again. */
-function killPilot(inside: Inside, backMs: number): void {
-  const { host, pilot, processes } = inside
+function killPilot(host: Host, inside: Inside, backMs: number): void {
+  const { pilot, processes } = inside
   const { vmId, ground } = host
   if (!pilot) return
   ground.toll.pilotKills += 1
@@ -159,11 +162,11 @@ function killPilot(inside: Inside, backMs: number): void {
   pilot.kill()
   processes.delete(pilot.process)
   inside.pilot = undefined
-  if (Number.isFinite(backMs)) ground.timeline.after(backMs, () => startPilot(inside))
+  if (Number.isFinite(backMs)) ground.timeline.after(backMs, () => startPilot(host, inside))
 }
 
-function killMonitor(inside: Inside): void {
-  const { host, monitor } = inside
+function killMonitor(host: Host, inside: Inside): void {
+  const { monitor } = inside
   const { vmId, ground } = host
   if (!monitor?.process.isAlive()) return
   ground.trace.note({ vmId }, 'the monitor is killed')

@@ -9,7 +9,7 @@ import type { Store } from '../../core/ports/store.ts'
 import type { Ground } from './ground.ts'
 
 export async function scan(
-  { jobs, vms, violations }: Ground,
+  { jobs, vms, violations, weather }: Ground,
   truth: Store,
   acknowledged: ReadonlySet<number>,
 ): Promise<void> {
@@ -46,7 +46,10 @@ export async function scan(
       { vmId: vm.id },
       () => `${leases} leases of ${used.cores} cores; scanned ${own.length} of ${cores}`,
     )
-    violations.check(cores <= vm.cores, 'limits', { vmId: vm.id }, () => `${cores} cores are leased of ${vm.cores}`)
+    // A claim whose outcome nobody knows is a lease that no pilot hears of before its next stream: the record shows more
+    // than the VM has until then. What really runs is held against the machine in host-payloads.ts, whatever the store says.
+    const isWithin = !weather.isStoreSure || cores <= vm.cores
+    violations.check(isWithin, 'limits', { vmId: vm.id }, () => `${cores} cores are leased of ${vm.cores}`)
     violations.check(
       vms.state(vm.id) === vm.phase.state,
       'vmRecord',

@@ -22,8 +22,10 @@ export type Weather = {
   cutMs: number
   serviceKillsEveryMs: number
   serviceStallsEveryMs: number
-  /** Store calls that end with `unavailable`, half of them after the commit. */
+  /** Store calls that end with `unavailable`, half of them after the commit: their outcome is not known. */
   storeFailRate: number
+  /** No outcome of the store is ever unknown in this run, as with the embedded store. */
+  readonly isStoreSure: boolean
   storeMs: number
   /** As the embedded store: calls are committed and answered in their order. Else each takes its own time, as over a network. */
   readonly isStoreOrdered: boolean
@@ -44,6 +46,7 @@ export type Weather = {
 const minutes = 60_000
 
 export function drawWeather({ between, anyScale, chance }: Dice): Weather {
+  const isStoreSure = chance(0.5)
   const every = (least: number, most: number): number => (chance(0.15) ? Infinity : anyScale(least, most))
   return {
     dropRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),
@@ -56,7 +59,8 @@ export function drawWeather({ between, anyScale, chance }: Dice): Weather {
     cutMs: anyScale(10_000, 240_000),
     serviceKillsEveryMs: every(1 * minutes, 10 * minutes),
     serviceStallsEveryMs: every(3 * minutes, 20 * minutes),
-    storeFailRate: chance(0.5) ? 0 : anyScale(0.0001, 0.003),
+    storeFailRate: isStoreSure ? 0 : anyScale(0.0001, 0.003),
+    isStoreSure,
     storeMs: anyScale(0.1, 10),
     isStoreOrdered: chance(0.5),
     storeHiccupRate: anyScale(0.0001, 0.01),
@@ -75,7 +79,7 @@ export function drawWeather({ between, anyScale, chance }: Dice): Weather {
 
 /** Faults are over; work goes on at the pace that it had. */
 export function clearUp(weather: Weather): void {
-  const calm: Omit<Weather, 'isStoreOrdered'> = {
+  const calm: Omit<Weather, 'isStoreOrdered' | 'isStoreSure'> = {
     dropRate: 0,
     doubleRate: 0,
     wayMs: Math.min(weather.wayMs, 20),
