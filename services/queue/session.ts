@@ -11,7 +11,8 @@ import type { AttemptRef, VmId } from '../../core/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
-import { isUp, placeOf, type Vm } from '../../core/vm.ts'
+import type { Room } from '../../core/requirements.ts'
+import { isUp, placeOf, roomOf, type Vm } from '../../core/vm.ts'
 import { afterChange } from './after-change.ts'
 import type { Seat } from './matcher.ts'
 import { onTheWay, type OnTheWay } from './on-the-way.ts'
@@ -90,11 +91,24 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
 
 const noRoom = { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0 }
 
+/** What a pilot claims, by its own measure and clock, may only narrow what the record says that the VM is. */
+function narrower(claimed: Room, whole: Room): Room {
+  return {
+    cores: Math.min(claimed.cores, whole.cores),
+    memoryBytes: Math.min(claimed.memoryBytes, whole.memoryBytes),
+    diskBytes: Math.min(claimed.diskBytes, whole.diskBytes),
+    remainingMs: Math.min(claimed.remainingMs, whole.remainingMs),
+  }
+}
+
 function seatOf(talk: () => Talk, vm: Vm): Seat {
   return {
     vmId: vm.id,
     place: placeOf(vm),
-    room: () => talk().ways.lessFrom(talk().offer ?? noRoom),
+    room() {
+      const { offer, ways, queue } = talk()
+      return ways.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - queue.clock.nowMs())))
+    },
     wants() {
       const { open, settled, draining, offer, ways } = talk()
       return open && settled && !draining && offer ? offer.maxJobs - ways.count() : 0

@@ -43,6 +43,18 @@ describe('offers', () => {
     expect(pilot.assigned()).toHaveLength(3)
   })
 
+  it('only narrow what the record says that the VM is, in room and in time', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    await submitSome(test, 1, { requirements: sampleRequirements({ cores: { min: 9, max: 9 } }) })
+    await submitSome(test, 1, { requirements: sampleRequirements({ memoryBytes: 9 * 2 ** 30 }) })
+    await submitSome(test, 1, { requirements: sampleRequirements({ wallMs: 10 ** 9 }) })
+    await test.clock.advance(10 ** 12 - 10 ** 8 - test.clock.nowMs())
+    // Of 8 cores and 8 GiB, with a tenth of the time left, whatever the machine says.
+    await pilot.offer(64)
+    expect(pilot.assigned()).toEqual([])
+  })
+
   it('take as many cores as the job can use', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
