@@ -5,7 +5,7 @@
 
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { AttemptRef, JobId } from '../../../../core/ids.ts'
 import { outputChunkBytes } from '../../../../core/limits.ts'
 import type { OutputName, Sandbox } from '../../../../core/ports/sandbox.ts'
@@ -21,12 +21,14 @@ export function fileSandbox(directory: string): Sandbox {
       const path = pathOf(attempt, name)
       writes += 1
       const beside = `${path}.${writes}.part`
-      await mkdir(folderOf(attempt.jobId), { recursive: true, mode: 0o700 })
+      const folder = folderOf(attempt.jobId)
+      const made = await mkdir(folder, { recursive: true, mode: 0o700 })
       let bytes = 0
       const file = await open(beside, 'w', 0o600)
       try {
         for await (const piece of pieces) {
-          await file.write(piece)
+          // Not `write`, which may take a part of it on a disk that is nearly full.
+          await file.appendFile(piece)
           bytes += piece.length
         }
         await file.sync()
@@ -37,6 +39,9 @@ export function fileSandbox(directory: string): Sandbox {
         await file.close()
       }
       await rename(beside, path)
+      // A name is on disk when its folder is, and a new folder when the one above is.
+      await syncFolder(folder)
+      if (made !== undefined) for (const above of [dirname(folder), directory]) await syncFolder(above)
       return bytes
     },
     async read(attempt, name) {
@@ -47,5 +52,14 @@ export function fileSandbox(directory: string): Sandbox {
     async forget(jobIds) {
       for (const jobId of jobIds) await rm(folderOf(jobId), { recursive: true, force: true })
     },
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }
