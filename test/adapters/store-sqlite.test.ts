@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { JobId } from '../../core/ids.ts'
+import { coreDecisions, openEngine } from '../../services/adapters/store/sqlite/engine.ts'
 import { memoryStore, openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { storeContract } from '../contract/store.ts'
 import { sampleSpec, sampleSubmission } from '../support/samples.ts'
@@ -41,4 +42,25 @@ it('looks for what it may forget among the old jobs again, as soon as it has com
   expect(await store.forget(5000, 2)).toEqual([])
   expect(await store.forget(5000, 2)).toEqual([])
   expect(await store.forget(5000, 2)).toEqual([2])
+})
+
+it('a full disk refuses what came together at once, as something to be asked again, and nothing has changed', () => {
+  let asked = 0
+  const changeJob = (): never => {
+    asked += 1
+    throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
+  }
+  const engine = openEngine(':memory:', { ...coreDecisions, changeJob })
+  const { jobs, ...rest } = sampleSubmission([sampleSpec()])
+  const packed = jobs.map(({ classId, spec }) => ({ ...spec, classId, spec: JSON.stringify(spec) }))
+  engine.commit([{ name: 'submit', args: [{ ...rest, jobs: packed }, 1000] }])
+  const kill = { kind: 'kill', jobId: 1 as JobId, by: 'a', why: '' } as const
+  const outcomes = engine.commit(Array.from({ length: 100 }, () => ({ name: 'change', args: [[kill], 2000] })))
+  expect(asked).toBe(1)
+  expect(outcomes).toHaveLength(100)
+  expect(outcomes[99]).toMatchObject({ ok: false, error: { code: 'unavailable' } })
+  expect(engine.commit([{ name: 'counts', args: [] }])).toMatchObject([
+    { ok: true, value: [{ state: 'Waiting', count: 1 }] },
+  ])
+  engine.close()
 })

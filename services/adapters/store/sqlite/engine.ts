@@ -97,8 +97,12 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions): 
       if (broken) throw broken
       return transaction(() => calls.map((call) => ({ ok: true, value: run(call) })))
     } catch (error) {
-      const reason = asPilotageError(error, 'store')
-      if (broken || calls.length === 1) return calls.map(() => ({ ok: false, error: reason }))
+      const isDisk = isOfDisk(error)
+      const reason = isDisk
+        ? new PilotageError('unavailable', 'the disk is full or failed', { cause: error })
+        : asPilotageError(error, 'store')
+      // A full disk is no call's guilt: alone each would fail as well, at the price of a rebuild.
+      if (broken || isDisk || calls.length === 1) return calls.map(() => ({ ok: false, error: reason }))
       // The whole group was rolled back: each call goes alone, and only the guilty one fails.
       return calls.flatMap((call) => commit([call]))
     }
@@ -110,4 +114,10 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions): 
       db.close()
     },
   }
+}
+
+/** SQLITE_IOERR and SQLITE_FULL, with whatever detail in the higher bits. All of it was rolled back: it may be asked again. */
+function isOfDisk(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+  return code === 10 || code === 13
 }
