@@ -46,9 +46,11 @@ export async function scan(
       { vmId: vm.id },
       () => `${leases} leases of ${used.cores} cores; scanned ${own.length} of ${cores}`,
     )
-    // A claim whose outcome nobody knows is a lease that no pilot hears of before its next stream: the record shows more
-    // than the VM has until then. What really runs is held against the machine in host-payloads.ts, whatever the store says.
-    const isWithin = !weather.isStoreSure || cores <= vm.cores
+    // Exact with the embedded store only. A claim whose outcome nobody knows is a lease that no pilot hears of before its
+    // next stream; and a store that keeps no order may write a claim before the end that made room for it. What really runs
+    // is held against the machine in host-payloads.ts, whatever the store says.
+    const isExact = weather.isStoreSure && weather.isStoreOrdered
+    const isWithin = !isExact || cores <= vm.cores
     violations.check(isWithin, 'limits', { vmId: vm.id }, () => `${cores} cores are leased of ${vm.cores}`)
     violations.check(
       vms.state(vm.id) === vm.phase.state,
