@@ -54,21 +54,27 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 export async function startService({ dataDir, config = {}, log }: ServiceOptions): Promise<Service> {
   const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
-  return start(resolve(dataDir), compileConfig({ ...free, ...config }), own)
+  const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
+  return start(resolve(dataDir), compileConfig({ ...free, ...config }), own, onFailed)
 }
 
-async function start(dataDir: string, config: Config, log: Log): Promise<Service> {
+async function start(dataDir: string, config: Config, log: Log, onFailed: (error: PilotageError) => void): Promise<Service> {
   const clock = systemClock()
   const startedMs = clock.nowMs()
   const installation = await openInstallation(dataDir, newSigningKey)
   // Taken down in the reverse order of building up, whatever has come to stand.
   const downs: (() => Promise<void> | void)[] = [() => installation.unlock()]
   const stop = async (): Promise<void> => {
-    for (const down of downs.splice(0).reverse()) await down()
+    // One that fails keeps no other from coming down.
+    for (const down of downs.splice(0).reverse()) {
+      await Promise.resolve()
+        .then(down)
+        .catch((error: unknown) => log.error({ err: error }, 'stopping'))
+    }
   }
   try {
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
-    const store = await openSqliteStore(installation.path('pilotage.db'), clock)
+    const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
     downs.push(() => store.close())
     const agents = await bundleAgents(installation.path('agents'))
     const bus = localBus(clock)
@@ -171,8 +177,14 @@ export async function serve(argv: readonly string[]): Promise<void> {
     log = pinoLog(config.logLevel)
     const stopping = Promise.withResolvers<string>()
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.resolve(signal))
-    const service = await start(resolve(values.data), config, log)
-    log.info({ signal: await stopping.promise }, 'stopping')
+    // A service whose store failed acknowledges nothing any more: it ends, and whoever looks after it starts it again.
+    const onFailed = (error: PilotageError): void => {
+      log.error({ err: error }, 'the store failed')
+      process.exitCode = 1
+      stopping.resolve('store-failed')
+    }
+    const service = await start(resolve(values.data), config, log, onFailed)
+    log.info({ why: await stopping.promise }, 'stopping')
     await service.stop()
     log.info({}, 'stopped')
   } catch (thrown) {

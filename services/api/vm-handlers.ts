@@ -17,6 +17,10 @@ import { openSession, type Session } from '../queue/session.ts'
 import { type Edge, vmOf } from './edge.ts'
 import { outputName } from './job-handlers.ts'
 
+/** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
+const unreadMost = 1000
+const underWayMost = 100
+
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
 export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): wire.VmServiceServer {
@@ -55,14 +59,23 @@ async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
   const over = (): void => ending.resolve()
   const session: Session = await openSession(queue, vmId, {
     send(message) {
-      if (!call.destroyed && !call.cancelled) call.write(serviceMessageToWire(message))
+      if (call.destroyed || call.cancelled) return
+      if (call.writableLength > unreadMost) ending.reject(new PilotageError('overloaded', 'the pilot does not read'))
+      else call.write(serviceMessageToWire(message))
     },
     end: over,
   })
+  let underWay = 0
+  const taken = (): void => {
+    underWay -= 1
+    if (underWay < underWayMost) call.resume()
+  }
   call.on('data', (message: wire.PilotMessage) => {
     // Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group.
+    underWay += 1
+    if (underWay >= underWayMost) call.pause()
     try {
-      session.receive(pilotMessageOf(message)).catch(ending.reject)
+      session.receive(pilotMessageOf(message)).then(taken, ending.reject)
     } catch (error) {
       ending.reject(error)
     }

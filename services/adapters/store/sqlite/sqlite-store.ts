@@ -19,9 +19,16 @@ type Ask = <Name extends OperationName>(
   ...args: Parameters<Operations[Name]>
 ) => Promise<ReturnType<Operations[Name]>>
 
-/** Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. */
-export async function openSqliteStore(path: string, clock: Clock): Promise<Store> {
-  const thread = await startThread(path, clock)
+/**
+ * Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. `onFailed` is
+ * called once if it fails later: what the disk holds is unknown from then on, and only a new start can tell.
+ */
+export async function openSqliteStore(
+  path: string,
+  clock: Clock,
+  onFailed?: (error: PilotageError) => void,
+): Promise<Store> {
+  const thread = await startThread(path, clock, onFailed)
   return storeOver(thread.ask, thread.close)
 }
 
@@ -87,27 +94,39 @@ function specOf(text: string): JobSpec {
   return JSON.parse(text) as JobSpec
 }
 
-async function startThread(path: string, clock: Clock): Promise<{ ask: Ask; close(): Promise<void> }> {
+async function startThread(
+  path: string,
+  clock: Clock,
+  onFailed: (error: PilotageError) => void = () => {},
+): Promise<{ ask: Ask; close(): Promise<void> }> {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path } })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()
   let gone: PilotageError | undefined
+  let closing = false
   let lastId = 0
   let outbox: Request[] = []
 
   function fail(error: PilotageError): void {
+    const isFirst = gone === undefined
     gone ??= error
     opened.reject(error)
     for (const waiting of pending.values()) waiting.reject(error)
     pending.clear()
+    if (!isFirst || closing) return
+    // It has nothing more to say that could be believed.
+    void worker.terminate()
+    onFailed(error)
   }
 
   function settle(answer: Answer): void {
     const waiting = pending.get(answer.id)
     pending.delete(answer.id)
-    if ('value' in answer) waiting?.resolve(answer.value)
-    else waiting?.reject(new PilotageError(answer.code as ErrorCode, answer.message))
+    if ('value' in answer) return waiting?.resolve(answer.value)
+    const error = new PilotageError(answer.code as ErrorCode, answer.message)
+    waiting?.reject(error)
+    if (error.code === 'store-failed') fail(error)
   }
 
   worker.on('message', (message: FromWorker) => {
@@ -143,6 +162,7 @@ async function startThread(path: string, clock: Clock): Promise<{ ask: Ask; clos
   return {
     ask: ask as Ask,
     async close() {
+      closing = true
       if (!gone) clock.soon(() => worker.postMessage('close' satisfies ToWorker))
       await closed.promise
     },
