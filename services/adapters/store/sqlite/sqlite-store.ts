@@ -6,18 +6,12 @@
  * everything: nothing is acknowledged that might not be durable.
  */
 
-import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../../../core/clock.ts'
-import { asPilotageError, type ErrorCode, PilotageError } from '../../../../core/errors.ts'
+import { asPilotageError, type PilotageError } from '../../../../core/errors.ts'
 import type { JobSpec } from '../../../../core/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
-import { type Call, coreDecisions, type Decisions, openEngine, type OperationName, type Operations } from './engine.ts'
-import type { Answer, FromWorker, Request, ToWorker } from './worker.ts'
-
-type Ask = <Name extends OperationName>(
-  name: Name,
-  ...args: Parameters<Operations[Name]>
-) => Promise<ReturnType<Operations[Name]>>
+import { type Call, coreDecisions, type Decisions, openEngine, type OperationName } from './engine.ts'
+import { type Ask, startThread } from './thread.ts'
 
 /**
  * Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. `onFailed` is
@@ -26,7 +20,7 @@ type Ask = <Name extends OperationName>(
 export async function openSqliteStore(
   path: string,
   clock: Clock,
-  onFailed?: (error: PilotageError) => void,
+  onFailed: (error: PilotageError) => void = () => {},
 ): Promise<Store> {
   const thread = await startThread(path, clock, onFailed)
   return storeOver(thread.ask, thread.close)
@@ -92,79 +86,4 @@ function storeOver(ask: Ask, close: () => Promise<void>): Store {
 
 function specOf(text: string): JobSpec {
   return JSON.parse(text) as JobSpec
-}
-
-async function startThread(
-  path: string,
-  clock: Clock,
-  onFailed: (error: PilotageError) => void = () => {},
-): Promise<{ ask: Ask; close(): Promise<void> }> {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path } })
-  const pending = new Map<number, PromiseWithResolvers<unknown>>()
-  const opened = Promise.withResolvers<void>()
-  const closed = Promise.withResolvers<void>()
-  let gone: PilotageError | undefined
-  let closing = false
-  let lastId = 0
-  let outbox: Request[] = []
-
-  function fail(error: PilotageError): void {
-    const isFirst = gone === undefined
-    gone ??= error
-    opened.reject(error)
-    for (const waiting of pending.values()) waiting.reject(error)
-    pending.clear()
-    if (!isFirst || closing) return
-    // It has nothing more to say that could be believed.
-    void worker.terminate()
-    onFailed(error)
-  }
-
-  function settle(answer: Answer): void {
-    const waiting = pending.get(answer.id)
-    pending.delete(answer.id)
-    if ('value' in answer) return waiting?.resolve(answer.value)
-    const error = new PilotageError(answer.code as ErrorCode, answer.message)
-    waiting?.reject(error)
-    if (error.code === 'store-failed') fail(error)
-  }
-
-  worker.on('message', (message: FromWorker) => {
-    if (message === 'open') opened.resolve()
-    else if (message === 'closed') closed.resolve()
-    else if ('failed' in message) fail(new PilotageError(message.failed.code as ErrorCode, message.failed.message))
-    else message.forEach(settle)
-  })
-  worker.on('error', (error) => fail(new PilotageError('store-failed', 'the store thread failed', { cause: error })))
-  worker.on('exit', () => {
-    closed.resolve()
-    fail(new PilotageError('store-failed', 'the store is closed'))
-  })
-
-  function post(): void {
-    const message: ToWorker = outbox
-    outbox = []
-    worker.postMessage(message)
-  }
-
-  const ask = (name: OperationName, ...args: unknown[]): Promise<unknown> => {
-    if (gone) return Promise.reject(gone)
-    lastId += 1
-    const waiting = Promise.withResolvers<unknown>()
-    pending.set(lastId, waiting)
-    outbox.push({ id: lastId, call: { name, args } as Call })
-    // One message for all that is asked in this turn of the event loop.
-    if (outbox.length === 1) clock.soon(post)
-    return waiting.promise
-  }
-
-  await opened.promise
-  return {
-    ask: ask as Ask,
-    async close() {
-      closing = true
-      if (!gone) clock.soon(() => worker.postMessage('close' satisfies ToWorker))
-      await closed.promise
-    },
-  }
 }
