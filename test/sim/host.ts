@@ -133,12 +133,19 @@ function hang(host: Host, inside: Inside, ms: number): void {
   if (ms > silenceMs) switchboard.breakStream(vmId)
 }
 
+/** Half of the cuts begin on one side: what the VM is told is lost while what it says still arrives. */
 function cut(host: Host, ms: number): void {
   const { vmId, ground, switchboard, link } = host
-  ground.toll.cuts += 1
-  ground.trace.note({ vmId }, `cut off for ${Math.round(ms)} ms`)
-  link.cutUntilMs = ground.timeline.nowMs() + ms
-  if (ms > silenceMs) switchboard.breakStream(vmId)
+  const { timeline, trace, dice, toll } = ground
+  toll.cuts += 1
+  const deafMs = dice.chance(0.5) ? dice.between(0, silenceMs) : 0
+  trace.note({ vmId }, `cut off for ${Math.round(ms)} ms, deaf for ${Math.round(deafMs)} ms before`)
+  if (deafMs > 0) switchboard.deafen(vmId)
+  timeline.after(deafMs, () => {
+    link.cutUntilMs = timeline.nowMs() + ms
+    // What was lost cannot be told apart from what was never said: such a stream must not live on.
+    if (ms > silenceMs || deafMs > 0) switchboard.breakStream(vmId)
+  })
 }
 
 function stallPilot(host: Host, { pilot }: Inside, ms: number): void {

@@ -32,6 +32,8 @@ export type Connection = {
   readonly link: Link
   readonly handlers: StreamHandlers
   isBroken: boolean
+  /** What the server says is lost, while it still hears. */
+  isDeaf: boolean
   isClientOver: boolean
   isServerOver: boolean
   life: Life | undefined
@@ -51,6 +53,7 @@ export function openStream(streams: Streams, vmId: VmId, client: SimProcess, lin
   const connection: Connection = {
     ...{ streams, vmId, client, link, handlers },
     isBroken: isCut(ground, link),
+    isDeaf: false,
     isClientOver: false,
     isServerOver: false,
     life: undefined,
@@ -102,10 +105,10 @@ function sendDown(connection: Connection, message: ServiceMessage): void {
   const { streams, link, client, handlers } = connection
   const { ground } = streams
   const { timeline } = ground
-  if (connection.isBroken || connection.isServerOver) return
+  if (connection.isBroken || connection.isDeaf || connection.isServerOver) return
   connection.downMs = Math.max(connection.downMs, timeline.nowMs() + wayMs(ground), link.cutUntilMs)
   timeline.after(connection.downMs - timeline.nowMs(), () => {
-    if (connection.isBroken) return
+    if (connection.isBroken || connection.isDeaf) return
     if (!client.isAlive()) return shut(connection, Infinity, noticeMs(ground))
     client.deliver(0, () => {
       if (!connection.isClientOver) handlers.onMessage(message)

@@ -26,6 +26,8 @@ export type Switchboard = {
   /** Nothing passes on this VM's stream any more, and neither side knows yet. */
   breakStream(vmId: VmId): void
   breakAll(): void
+  /** It hears nothing any more, and is still heard. */
+  deafen(vmId: VmId): void
 }
 
 const callMs = 10_000
@@ -77,6 +79,10 @@ export function openSwitchboard(ground: Ground): Switchboard {
       for (const open of [...streams.open.values()]) shut(open, ms, Infinity)
     },
     breakStream: breakOne,
+    deafen(vmId) {
+      const open = streams.open.get(vmId)
+      if (open) open.isDeaf = true
+    },
     breakAll() {
       for (const vmId of [...streams.open.keys()]) breakOne(vmId)
     },
