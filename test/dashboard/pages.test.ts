@@ -83,7 +83,7 @@ describe('with data', () => {
     const jobs = await text('/jobs')
     expect(jobs.indexOf('second')).toBeLessThan(jobs.indexOf('first'))
     expect(await text(`/jobs?state=Waiting&vo=lhcb`)).not.toContain(`href="/jobs/${first}"`)
-    expect(await text(`/jobs/${first}`)).toContain(`attempt 1 runs on ${vm.id} with 1 cores`)
+    expect(await text(`/jobs/${first}`)).toContain(`attempt 1 runs on ${vm.id} with one core`)
     expect(await text(`/jobs/${second}`)).toContain('waits for its turn')
   })
 
