@@ -187,6 +187,8 @@ export async function serve(argv: readonly string[]): Promise<void> {
     log.info({ why: await stopping.promise }, 'stopping')
     await service.stop()
     log.info({}, 'stopped')
+    // Everything is down and durable. A machine that hangs may hold its end of a connection for ever: not ours.
+    process.exit()
   } catch (thrown) {
     const error = thrown instanceof PilotageError ? thrown : asPilotageError(thrown, 'serving')
     log.error({ err: error, code: error.code, violations: error.violations }, 'the service cannot run')

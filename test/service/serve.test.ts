@@ -4,6 +4,7 @@
  * Each service has a directory and ports of its own, is ended by its pid, and leaves no process.
  */
 
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,6 +94,21 @@ describe('the data directory', () => {
     expect(readFileSync(join(files.dataDir, 'admin.token'), 'utf8')).toBe(token)
     expect(await service.ended('SIGINT')).toBe(0)
     expect(readdirSync(files.dataDir)).not.toContain('lock')
+    await nothingLeft()
+  })
+
+  it('stops although somebody at the other end of a connection stands still', async () => {
+    const { service } = serve()
+    const [, port] = (await service.serving()).split(':')
+    const connect = `const c = require('node:http2').connect('http://127.0.0.1:${port}'); c.on('connect', () => console.log('up'))`
+    const other = spawn(process.execPath, ['-e', connect], { cwd: dir, stdio: ['ignore', 'pipe', 'ignore'] })
+    try {
+      await new Promise((resolve) => other.stdout.once('data', resolve))
+      other.kill('SIGSTOP')
+      expect(await service.ended('SIGTERM')).toBe(0)
+    } finally {
+      other.kill('SIGKILL')
+    }
     await nothingLeft()
   })
 
