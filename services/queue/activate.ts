@@ -29,7 +29,8 @@ export async function activate(queue: Queue, { vmId, activationKey, nonce }: Act
   }
   const why = outcome?.why ?? 'not-found'
   queue.log.warn({ vmId, why }, 'an activation was refused')
-  if (why === 'key-used' || why === 'key-wrong') {
+  // Only who knows the key gets so far as to leave a trace in the store: a guess, however often, leaves none.
+  if (why === 'key-used') {
     await queue.store.tell([{ subject: vmSubject(vmId), kind: 'activation refused', data: { why } }], nowMs)
   }
   throw new PilotageError('unauthenticated', 'the activation key is not valid')

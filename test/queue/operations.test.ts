@@ -134,6 +134,7 @@ describe('activate', () => {
     await clock.advance(2000)
     await expect(ask('the key')).rejects.toMatchObject({ code: 'unauthenticated' })
     expect((await store.vm(vmId))?.vm.phase.state).toBe('Intended')
+    expect(await store.history(`vm:${vmId}`, 10)).toHaveLength(1)
   })
 })
 
