@@ -29,7 +29,7 @@ export type PartAnswer = SubmitJobsResponse & {
 const partLimits: PartLimits = { jobs: 1000, bytes: 1024 * 1024 }
 const windowParts = 8
 const windowDeadlineMs = 120_000
-export const submitDeadlineMs = 60_000
+const submitDeadlineMs = 60_000
 
 /** Yields an answer a part, in order. Throws at the first refusal, with what was accepted before it already yielded. */
 export async function* submitInWindows(

@@ -59,7 +59,7 @@ function unsteered({ clouds, vms }: FleetView): readonly HoldLine[] {
 }
 
 /** Why nothing may be ended there; empty: it may. */
-export function frozenWhy({ reading }: CloudView, policy: FleetPolicy, nowMs: number): string {
+function frozenWhy({ reading }: CloudView, policy: FleetPolicy, nowMs: number): string {
   return unreadWhy(reading, policy, nowMs) || reading.implausible
 }
 

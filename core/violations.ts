@@ -14,7 +14,7 @@ export type Violations = {
 }
 
 /** What one refusal names; docs/errors.md and the service have the same. */
-export const shownViolations = 100
+const shownViolations = 100
 
 export function gatherViolations(): Violations {
   const kept: Violation[] = []

@@ -25,7 +25,7 @@ export function rawSpecOf(spec: job.JobSpec): RawSpec {
   return spec
 }
 
-export function specToWire({ requirements: r, ...spec }: JobSpec): job.JobSpec {
+function specToWire({ requirements: r, ...spec }: JobSpec): job.JobSpec {
   return {
     ...spec,
     arguments: [...spec.arguments],

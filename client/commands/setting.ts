@@ -57,7 +57,7 @@ const defaultPatienceSeconds = 5
 const tokenFileBytes = 64 * 1024
 const caFileBytes = 1024 * 1024
 
-export function openClient(setting: Setting, options: CommonOptions): PilotageClient {
+function openClient(setting: Setting, options: CommonOptions): PilotageClient {
   const { environment, clock, random, signal } = setting
   const caFile = options.caFile ?? environment.PILOTAGE_CA_FILE
   return connectPilotage({
@@ -97,7 +97,7 @@ function readToken({ environment, workDir }: Setting, { tokenFile }: CommonOptio
 }
 
 /** At most so many bytes, whatever the file claims to be. */
-export function readSmallFile(path: string, mostBytes: number): string {
+function readSmallFile(path: string, mostBytes: number): string {
   const buffer = Buffer.alloc(mostBytes + 1)
   let length = 0
   try {

@@ -54,7 +54,7 @@ export async function readTrace(
   }
 }
 
-export async function takeJobs(
+async function takeJobs(
   lines: AsyncIterable<string>,
   count: number,
   takes: (job: TraceJob) => boolean = () => true,

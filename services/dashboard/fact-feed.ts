@@ -12,7 +12,7 @@ import type { Bus, HintKind } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 
-export const feedEveryMs = 2000
+const feedEveryMs = 2000
 /** Facts gather for so long: five updates a second are as many as a person can follow. */
 const feedLeastMs = 200
 /** What one step reads at most, a few hundred KiB: more in a fifth of a second is more than anybody reads. */

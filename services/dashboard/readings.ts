@@ -22,7 +22,7 @@ import { type Hearing, sees, type Viewer, visibleVo } from './viewer.ts'
 
 /** Half of how often a page refreshes itself. */
 const keepMs = 1000
-export const historyMost = 1000
+const historyMost = 1000
 
 export type JobFilter = {
   readonly state?: JobStateName

@@ -3,11 +3,10 @@
  * so that it is the same in every process; it decides nothing and asks no cloud.
  */
 
-import { atTime, type Breaker } from '../../core/cloud.ts'
+import { atTime, type Breaker, type CloudLimits } from '../../core/cloud.ts'
 import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { breakersNote, type KeptBreaker } from './breakers.ts'
-import type { CloudLimits } from '../../core/cloud.ts'
 import { planNote } from './plan-note.ts'
 
 export type ConfiguredCloud = {

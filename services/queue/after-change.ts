@@ -8,7 +8,7 @@ import { usageAdvanceMs } from '../../core/limits.ts'
 import type { JobOutcome, TaskQueue } from '../../core/ports/store.ts'
 import type { Queue } from './queue.ts'
 
-/** `queueOf` tells a job's task queue where the caller knows it; without it the index learns of the job from the store. */
+/** Resolves when the matcher knows of every job that waits again. */
 export async function afterChange(queue: Queue, outcomes: readonly JobOutcome[]): Promise<void> {
   const changed = outcomes.flatMap((outcome) => (outcome.ok ? [outcome] : []))
   if (changed.length === 0) return

@@ -106,7 +106,7 @@ function couldRun(queue: Queue, demand: TaskQueue): boolean {
 }
 
 /** Equal owner and equal wishes: one task queue, on any machine and at any time. */
-export function taskQueueOf(owner: Owner, requirements: JobSpec['requirements']): TaskQueue {
+function taskQueueOf(owner: Owner, requirements: JobSpec['requirements']): TaskQueue {
   const { vo, group, owner: name } = owner
   const key = JSON.stringify([vo, group, name, requirementsKey(requirements)])
   const id = createHash('sha256').update(key).digest('hex').slice(0, 16) as ClassId

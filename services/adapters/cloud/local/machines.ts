@@ -24,7 +24,7 @@ export function openHome(home: string): void {
   mkdirSync(endedIn(home), { recursive: true, mode: 0o700 })
 }
 
-export function endedIn(home: string): string {
+function endedIn(home: string): string {
   return join(home, 'ended')
 }
 
