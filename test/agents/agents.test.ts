@@ -206,8 +206,9 @@ it('a monitor repeats its activation with the same nonce, in a next life too', a
 })
 
 it('a monitor that is told nothing for too long stops the VM by itself, activated or not', async () => {
-  const refused = newVm({ policy: { deadManMs: 1000 }, activationKey: 'of somebody else' }).run(bundles.monitor.path)
+  const refused = newVm({ policy: { deadManMs: 3000 }, activationKey: 'of somebody else' }).run(bundles.monitor.path)
   const silent = newVm({ policy: { deadManMs: 1500 } }).run(bundles.monitor.path)
+  await soon(() => refused.console().includes('not activated: unauthenticated'), 'a refused activation')
   await soon(() => service.beats.length > 0, 'a beat')
   await service.stop()
   expect(await silent.ended()).toBe(0)
