@@ -17,7 +17,7 @@
  *   Failed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
  *   Killed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
  *
- * `stale` is also the answer wherever a message names another attempt than the live one. `asked` keeps the state and notes
+ * `withdraw` is `lost` without a try used up, and only for Matched; elsewhere it is stale. `stale` is also the answer wherever a message names another attempt than the live one. `asked` keeps the state and notes
  * on the lease what the pilot shall do; the slot is free only when the pilot says so or the lease is lost.
  */
 
@@ -84,6 +84,8 @@ export type JobEvent =
   | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
   | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
   | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
+  /** The pilot was never told of it: the claim is taken back, and costs the job no try. */
+  | (FromAttempt & { readonly kind: 'withdraw'; readonly why: string })
   /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
   | {
       readonly kind: 'lost'
@@ -124,6 +126,7 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
     case 'completing':
     case 'ended':
     case 'renew':
+    case 'withdraw':
       return fromAttempt(job, event, nowMs)
     case 'lost':
       return lose(job, event, nowMs)
@@ -153,7 +156,7 @@ function claim(job: Job, event: Extract<JobEvent, { kind: 'claim' }>, nowMs: num
 
 function fromAttempt(
   job: Job,
-  event: Extract<JobEvent, { kind: 'running' | 'completing' | 'ended' | 'renew' }>,
+  event: Extract<JobEvent, { kind: 'running' | 'completing' | 'ended' | 'renew' | 'withdraw' }>,
   nowMs: number,
 ): JobDecision {
   const { phase } = job
@@ -170,6 +173,9 @@ function fromAttempt(
       return accept({ ...job, changedMs: nowMs, phase: { state: 'Completing', lease, startedMs: event.startedMs } })
     case 'ended':
       return end(job, lease, event.result, nowMs)
+    case 'withdraw':
+      if (phase.state !== 'Matched') return refuse('stale')
+      return again({ ...job, maxAttempts: job.maxAttempts + 1 }, lease, event.why, nowMs)
   }
 }
 

@@ -101,8 +101,8 @@ export type VmOutcome =
   | { readonly ok: false; readonly why: VmRefusal }
 
 export interface VmStore {
-  /** False, and no change, if the id is taken. */
-  intend(vm: Vm, nowMs: number): Promise<boolean>
+  /** False, and no change that lasts, if the id is taken, or if the role that it is intended `under` has passed to another. */
+  intend(vm: Vm, nowMs: number, under?: Fence): Promise<boolean>
 
   /** As `change` of jobs. The leases that a VM holds are counted at that same moment. */
   changeVms(events: readonly VmEvent[], nowMs: number): Promise<readonly VmOutcome[]>
@@ -123,7 +123,7 @@ export interface FactStore {
   /** Facts that explain no change of a job or VM: of clouds, plans, the service itself. */
   tell(facts: readonly NewFact[], nowMs: number): Promise<void>
 
-  /** Of one subject, oldest first; the last `limit`. */
+  /** Of one subject, oldest first; the last `limit`, or as many as are kept. Here `seq` orders this answer only. */
   history(subject: Subject, limit: number): Promise<readonly Fact[]>
 
   /** Of all subjects, oldest first, after `seq`. With -1, the last `limit`. */
@@ -134,7 +134,27 @@ export interface FactStore {
   keepNote(name: string, text: string): Promise<void>
 }
 
-export interface Store extends JobStore, VmStore, FactStore {
+/** A role, and the number of its holding: whoever comes after has a higher one. */
+export type Fence = { readonly role: string; readonly fence: number }
+
+export type RoleLease = Fence & { readonly holder: string; readonly untilMs: number }
+
+/**
+ * Which process acts where only one may: a director on a cloud, the sweeper. Times are the store's own where it has a clock
+ * (processes on many machines do not agree on one), else `nowMs`.
+ */
+export interface RoleStore {
+  /** Takes the role or renews it for so long; undefined while somebody else holds it. Renewing keeps the fence. */
+  hold(role: string, holder: string, forMs: number, nowMs: number): Promise<RoleLease | undefined>
+
+  /** Gives it up at once, if it is still this holder's. */
+  letGo(role: string, holder: string): Promise<void>
+
+  /** The live ones whose names begin so, by name. */
+  roles(prefix: string, nowMs: number): Promise<readonly RoleLease[]>
+}
+
+export interface Store extends JobStore, VmStore, FactStore, RoleStore {
   /** What was acknowledged is on disk, and everything is let go. */
   close(): Promise<void>
 }

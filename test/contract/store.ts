@@ -1,6 +1,7 @@
 /** What every store must do. An adapter's test calls this with a way to open an empty store, and to open the same again. */
 
 import { afterEach, describe, expect, it } from 'vitest'
+import { sleep, systemClock } from '../../core/clock.ts'
 import type { ClassId, JobId } from '../../core/ids.ts'
 import type { JobSpec } from '../../core/job.ts'
 import type { Store } from '../../core/ports/store.ts'
@@ -23,6 +24,17 @@ export type StoreHarness = {
 }
 
 const n = 1000
+const clock = systemClock()
+
+/** Asks again until there is something. */
+async function until<T>(ask: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const found = await ask()
+    if (found.length > 0) return found
+    await sleep(clock, 20)
+  }
+  return []
+}
 
 export function storeContract(name: string, open: () => Promise<StoreHarness>): void {
   describe(`store: ${name}`, () => {
@@ -161,6 +173,17 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       })
     })
 
+    it('takes a claim back without using up a try, and only before the pilot ran it', async () => {
+      const { store } = await fresh()
+      const [id] = (await submitted(store, [sampleSpec({ maxAttempts: 1 })])) as [JobId]
+      const vmId = await withVm(store)
+      const withdraw = (attempt: number) => ({ kind: 'withdraw', jobId: id, attempt, vmId, why: 'test' }) as const
+      const [, back] = await store.change([claim(id, vmId), withdraw(1)], 2000)
+      expect(back).toMatchObject({ ok: true, job: { attempt: 1, maxAttempts: 2, phase: { state: 'Waiting' } } })
+      await store.change([claim(id, vmId), { kind: 'running', jobId: id, attempt: 2, vmId, startedMs: 2000 }], 2000)
+      expect(await store.change([withdraw(2), withdraw(1)], 2000)).toEqual(Array(2).fill({ ok: false, why: 'stale' }))
+    })
+
     describe('reading', () => {
       it('tells the next of a queue by priority, then age, without those that left', async () => {
         const { store } = await fresh()
@@ -284,6 +307,49 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         await store.keepNote('x', '1')
         await store.keepNote('x', '2')
         expect(await store.note('x')).toBe('2')
+      })
+    })
+
+    describe('roles', () => {
+      // A store with a clock of its own goes by that one: holdings are short, and their end is waited for.
+      const holdMs = 300
+      const hold = (store: Store, holder: string) => store.hold('cloud:here', holder, holdMs, clock.nowMs())
+
+      it('gives a role to one holder, and to the next with a higher fence', async () => {
+        const { store } = await fresh()
+        const first = await hold(store, 'one')
+        expect(first).toMatchObject({ role: 'cloud:here', holder: 'one' })
+        expect(await hold(store, 'two')).toBeUndefined()
+        expect((await hold(store, 'one'))?.fence).toBe(first?.fence)
+        expect((await store.roles('cloud:', clock.nowMs())).map(({ holder }) => holder)).toEqual(['one'])
+        expect(await store.roles('other:', clock.nowMs())).toEqual([])
+        await store.letGo('cloud:here', 'two')
+        expect(await hold(store, 'two')).toBeUndefined()
+        await store.letGo('cloud:here', 'one')
+        expect(await store.roles('cloud:', clock.nowMs())).toEqual([])
+        expect((await hold(store, 'two'))?.fence).toBeGreaterThan(first?.fence ?? 0)
+      })
+
+      it('passes it on when it was not renewed, and one of many who want it gets it', async () => {
+        const { store } = await fresh()
+        const first = await hold(store, 'one')
+        const next = await until(async () => {
+          const got = await Promise.all(['two', 'three', 'four'].map((holder) => hold(store, holder)))
+          return got.filter((lease) => lease !== undefined)
+        })
+        expect(next).toHaveLength(1)
+        expect(next[0]?.fence).toBeGreaterThan(first?.fence ?? 0)
+      })
+
+      it('takes no intent under a role that has passed to another', async () => {
+        const { store } = await fresh()
+        const first = await hold(store, 'one')
+        const under = { role: 'cloud:here', fence: first?.fence ?? 0 }
+        expect(await store.intend(sampleVm('one'), 1000, under)).toBe(true)
+        await store.letGo('cloud:here', 'one')
+        expect(await hold(store, 'two')).toBeDefined()
+        expect(await store.intend(sampleVm('two'), 1000, under)).toBe(false)
+        expect((await store.liveVms()).map(({ vm }) => vm.id)).toEqual([sampleVm('one').id])
       })
     })
 

@@ -52,6 +52,7 @@ const events = {
   completing: { kind: 'completing', jobId: id, attempt: 1, vmId, startedMs: 20 },
   ended: { kind: 'ended', jobId: id, attempt: 1, vmId, result },
   renew: { kind: 'renew', jobId: id, attempt: 1, vmId, untilMs: 200 },
+  withdraw: { kind: 'withdraw', jobId: id, attempt: 1, vmId, why: 'the VM stopped' },
   lost: { kind: 'lost', jobId: id, attempt: 1, why: 'gone' },
   kill: { kind: 'kill', jobId: id, by: 'alice', why: '' },
   hold: { kind: 'hold', jobId: id, by: 'alice', why: '' },
@@ -70,14 +71,15 @@ const kinds = Object.keys(events) as (keyof typeof events)[]
 
 /** The table in the header of core/job.ts, cell by cell; columns as in `events`. */
 const table: Record<keyof typeof jobs, readonly string[]> = {
-  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live'],
-  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live'],
+  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live'],
+  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live'],
   Matched: [
     'not-waiting',
     'Running',
     'Completing',
     'Done',
     'Matched',
+    'Waiting',
     'Waiting',
     'Matched, asked to kill',
     'not-waiting',
@@ -90,6 +92,7 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'Completing',
     'Done',
     'Running',
+    'stale',
     'Waiting',
     'Running, asked to kill',
     'not-waiting',
@@ -102,15 +105,16 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'Completing',
     'Done',
     'Completing',
+    'stale',
     'Waiting',
     'Completing, asked to kill',
     'not-waiting',
     'not-held',
     'Completing, asked to reschedule',
   ],
-  Done: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
-  Failed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
-  Killed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Done: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Failed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Killed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
 }
 
 describe('every cell of the table', () => {
@@ -124,14 +128,14 @@ describe('every cell of the table', () => {
 })
 
 describe('an attempt', () => {
-  it.each(['running', 'completing', 'ended', 'renew', 'lost'] as const)(
+  it.each(['running', 'completing', 'ended', 'renew', 'withdraw', 'lost'] as const)(
     'is not touched by %s of another attempt',
     (kind) => {
       expect(outcome(changeJob(jobs.Running, { ...events[kind], attempt: 2 }, 50))).toBe('stale')
     },
   )
 
-  it.each(['running', 'completing', 'ended', 'renew'] as const)('is not touched by %s of another VM', (kind) => {
+  it.each(['running', 'completing', 'ended', 'renew', 'withdraw'] as const)('is not touched by %s of another VM', (kind) => {
     expect(outcome(changeJob(jobs.Running, { ...events[kind], vmId: other }, 50))).toBe('stale')
   })
 
@@ -141,6 +145,14 @@ describe('an attempt', () => {
       attempt: 3,
       phase: { lease: { vmId, cores: 2, claimedMs: 50, untilMs: 100 } },
     })
+  })
+
+  it('that is withdrawn costs no try, and is killed if that was asked', () => {
+    const last = { ...jobs.Matched, maxAttempts: 1 }
+    const back = changeJob(last, events.withdraw, 50)
+    expect(back.ok && back.next).toMatchObject({ attempt: 1, maxAttempts: 2, phase: { state: 'Waiting' } })
+    const asked = changeJob(last, events.kill, 40)
+    expect(asked.ok && outcome(changeJob(asked.next, events.withdraw, 50))).toBe('Killed')
   })
 
   it('is not lost if it was renewed meanwhile', () => {

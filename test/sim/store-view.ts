@@ -76,12 +76,13 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     facts: (...args) => ask(() => truth.facts(...args)),
     note: (...args) => ask(() => truth.note(...args)),
     keepNote: (...args) => ask(() => truth.keepNote(...args)),
+    hold: (...args) => ask(() => truth.hold(...args)),
+    letGo: (...args) => ask(() => truth.letGo(...args)),
+    roles: (...args) => ask(() => truth.roles(...args)),
     close: () => Promise.resolve(),
   }
-  return {
-    store,
-    crawl(ms) {
-      crawlsUntilMs = timeline.nowMs() + ms
-    },
+  const crawl = (ms: number): void => {
+    crawlsUntilMs = timeline.nowMs() + ms
   }
+  return { store, crawl }
 }

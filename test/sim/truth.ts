@@ -22,8 +22,8 @@ export function openTruth(ground: Ground, without: Rule | undefined): Store {
       auditSubmission(ground, keys, submission, outcome)
       return outcome
     },
-    async intend(vm, nowMs) {
-      const isNew = await store.intend(vm, nowMs)
+    async intend(vm, nowMs, under) {
+      const isNew = await store.intend(vm, nowMs, under)
       if (isNew) ground.vms.intended(vm)
       return isNew
     },

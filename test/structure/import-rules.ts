@@ -70,6 +70,9 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   esbuild: [/^agents\/bundle\.ts$/],
   fastify: [/^services\/dashboard\//],
   jose: [/^services\/adapters\/tokens\/jose\//],
+  mongodb: [/^services\/adapters\/store\/mongo\//],
+  '@nats-io/transport-node': [/^services\/adapters\/bus\/nats\//],
+  '@nats-io/jetstream': [/^services\/adapters\/bus\/nats\//],
   'node:sqlite': [/^services\/adapters\/store\/sqlite\//],
   pino: [/^services\/adapters\/log\/pino\//],
   // Three documents of three kinds, each read or written in one place, and the local cloud plays cloud-init.

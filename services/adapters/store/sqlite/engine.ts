@@ -13,6 +13,7 @@ import { changeVm, type Vm } from '../../../../core/vm.ts'
 import { type FactOperations, factOperations } from './facts.ts'
 import { type JobOperations, jobOperations } from './jobs.ts'
 import { type QueueTable, queueTable } from './queues.ts'
+import { type RoleOperations, roleOperations } from './roles.ts'
 import { configure, migrate } from './schema.ts'
 import { type Tallies, tallies } from './tallies.ts'
 import { type VmOperations, vmOperations } from './vms.ts'
@@ -27,7 +28,7 @@ export type Decisions = {
 
 export const coreDecisions: Decisions = { changeJob, changeVm, mayClaim: (vm) => vm?.phase.state === 'Active' }
 
-export type Operations = JobOperations & VmOperations & FactOperations
+export type Operations = JobOperations & VmOperations & FactOperations & RoleOperations
 export type OperationName = keyof Operations
 export type Call = { readonly [Name in OperationName]: { name: Name; args: Parameters<Operations[Name]> } }[OperationName]
 
@@ -55,7 +56,12 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions): 
   const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies() }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
-  const operations: Operations = { ...jobs.operations, ...vms.operations, ...factOperations(inside) }
+  const operations: Operations = Object.assign(
+    jobs.operations,
+    vms.operations,
+    factOperations(inside),
+    roleOperations(inside),
+  )
 
   function rebuild(): void {
     inside.tallies = tallies()
@@ -108,12 +114,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions): 
     }
   }
 
-  return {
-    commit,
-    close() {
-      db.close()
-    },
-  }
+  return { commit, close: () => db.close() }
 }
 
 /** SQLITE_IOERR and SQLITE_FULL, with whatever detail in the higher bits. All of it was rolled back: it may be asked again. */

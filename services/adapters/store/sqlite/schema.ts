@@ -32,6 +32,9 @@ const versions: readonly string[] = [
   create table ids (name text primary key, value integer not null) without rowid;
   create table notes (name text primary key, text text not null) without rowid;
   `,
+  `
+  create table roles (role text primary key, holder text not null, fence integer not null, until_ms integer not null) without rowid;
+  `,
 ]
 
 /** Brings the database to the newest version, one committed step at a time. A newer one than ours is refused. */

@@ -69,7 +69,7 @@ function storeOver(ask: Ask, close: () => Promise<void>): Store {
     expired: (nowMs, limit) => ask('expired', nowMs, limit),
     counts: () => ask('counts'),
     forget: (endedBeforeMs, limit) => ask('forget', endedBeforeMs, limit),
-    intend: (vm, nowMs) => ask('intend', vm, nowMs),
+    intend: (vm, nowMs, under) => ask('intend', vm, nowMs, under),
     changeVms: (events, nowMs) => ask('changeVms', events, nowMs),
     vm: (id) => ask('vm', id),
     liveVms: () => ask('liveVms'),
@@ -80,6 +80,9 @@ function storeOver(ask: Ask, close: () => Promise<void>): Store {
     facts: (afterSeq, limit) => ask('facts', afterSeq, limit),
     note: (name) => ask('note', name),
     keepNote: (name, text) => ask('keepNote', name, text),
+    hold: (role, holder, forMs, nowMs) => ask('hold', role, holder, forMs, nowMs),
+    letGo: (role, holder) => ask('letGo', role, holder),
+    roles: (prefix, nowMs) => ask('roles', prefix, nowMs),
     close,
   }
 }

@@ -6,13 +6,13 @@
 import { vmFact } from '../../../../core/facts.ts'
 import type { VmId } from '../../../../core/ids.ts'
 import type { Job } from '../../../../core/job.ts'
-import type { KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
+import type { Fence, KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
 import { isOver, type Vm, type VmEvent } from '../../../../core/vm.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 
 export type VmOperations = {
-  intend(vm: Vm, nowMs: number): boolean
+  intend(vm: Vm, nowMs: number, under?: Fence): boolean
   changeVms(events: readonly VmEvent[], nowMs: number): readonly VmOutcome[]
   vm(id: VmId): KeptVm | undefined
   liveVms(): readonly KeptVm[]
@@ -26,6 +26,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   const insert = db.prepare('insert into vms (id, over, intended_ms, site, doc) values (?, 0, ?, ?, ?)')
   const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
   const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
+  const fenceOf = db.prepare('select fence from roles where role = ?')
   const tell = factWriter(db)
 
   const find = (id: VmId): Vm | undefined => {
@@ -52,8 +53,8 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
 
   return {
     operations: {
-      intend(vm, nowMs) {
-        if (find(vm.id)) return false
+      intend(vm, nowMs, under) {
+        if (find(vm.id) || (under && fenceOf.get(under.role)?.fence !== under.fence)) return false
         insert.run(vm.id, vm.intendedMs, vm.site, JSON.stringify(vm))
         liveVms.set(vm.id, vm)
         inside.tallies.vmKnown(vm.id, vm.site)
