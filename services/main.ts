@@ -29,7 +29,7 @@ import { startDashboard } from './dashboard/server.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { type Installation, openInstallation, writeWhole } from './installation.ts'
-import { buildRuntime, startLoops } from './runtime.ts'
+import { buildRuntime, processRoles, startLoops } from './runtime.ts'
 
 export type Service = {
   /** host:port of the gRPC edge. */
@@ -47,7 +47,6 @@ export type ServiceOptions = {
   readonly log?: Log
 }
 
-const directorName = 'director'
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }
 
 /** For a process with other work: on free ports unless the configuration names some, its log in the data directory. */
@@ -80,6 +79,9 @@ async function start(dataDir: string, config: Config, log: Log, onFailed: (error
     const bus = localBus(clock)
     let endpoint = ''
     const runtime = await buildRuntime({
+      roles: processRoles,
+      // The data directory's lock keeps every other process out: what the last start held is ours at once.
+      holder: installation.name,
       store,
       bus,
       clock,
@@ -87,7 +89,6 @@ async function start(dataDir: string, config: Config, log: Log, onFailed: (error
       sandbox: fileSandbox(installation.path('sandbox')),
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
       director: {
-        name: directorName,
         random: systemRandom(),
         clouds: config.clouds.map((cloud) => directed(cloud, config, installation, clock)),
         endpoint: () => endpoint,
@@ -101,7 +102,7 @@ async function start(dataDir: string, config: Config, log: Log, onFailed: (error
       },
     })
     const configured = config.clouds.map(({ name, kind, site, limits }) => ({ name, kind, site, limits }))
-    const clouds = () => cloudStatus(store, directorName, configured, clock.nowMs())
+    const clouds = () => cloudStatus(store, configured, clock.nowMs())
     const { queue } = runtime
     const api = await startApi({ queue, tokens, log, ...config.grpc, version, startedMs, cloudStatus: clouds })
     downs.push(() => api.stop())

@@ -21,7 +21,17 @@ import { openSessions } from './queue/sessions.ts'
 import { readUses, sweep, type Sweep } from './queue/sweep.ts'
 import { waitingIndex } from './queue/waiting-index.ts'
 
+/** What a process does of an installation's work. In any number of processes each; one may do all of it. */
+export const processRoles = ['api', 'director', 'sweeper', 'dashboard'] as const
+export type ProcessRole = (typeof processRoles)[number]
+
 export type RuntimeOptions = {
+  readonly roles: readonly ProcessRole[]
+  /**
+   * Who holds what only one process may do. A name of its own for each start of a process; only where no second process can
+   * open the store it may be always the same, so that a restart need not wait for what the one before held.
+   */
+  readonly holder: string
   readonly store: Store
   readonly bus: Bus
   readonly clock: Clock
@@ -31,7 +41,7 @@ export type RuntimeOptions = {
   readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log'>
 }
 
-export type Runtime = {
+export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly queue: Queue
   readonly director: Director
   readonly sweep: Sweep
@@ -68,45 +78,49 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     sessions: openSessions(bus),
   }
   waiting.learn(await store.queues())
-  return { queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
+  const { roles, holder } = options
+  return { roles, holder, queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
 }
 
 /** However many hints come, two steps have so much time between them: a step of the director reads every cloud. */
 const directorLeastMs = 1000
 const sweepLeastMs = 200
 
-/** The loops of a process that has every role. */
+/** The loops of a process that has these roles. */
 export function startLoops(
-  { queue, director: directing, sweep: sweeping }: Runtime,
+  { roles, queue, director: directing, sweep: sweeping }: Runtime,
   directorEveryMs: number,
 ): { stop(): Promise<void> } {
   const { clock, log, bus } = queue
-  const onError = (name: string) => (error: unknown) => log.error({ err: error }, `a step of the ${name} failed`)
-  const directorLoop = startLoop({
-    clock,
-    periodMs: directorEveryMs,
-    leastMs: Math.min(directorLeastMs, directorEveryMs / 2),
-    step: async () => void (await directing.step()),
-    onError: onError('director'),
-  })
-  const sweepLoop = startLoop({
-    clock,
-    periodMs: sweepEveryMs,
-    leastMs: sweepLeastMs,
-    step: () => sweeping.step(),
-    onError: onError('sweeper'),
-  })
-  const loops: readonly Loop[] = [directorLoop, sweepLoop]
-  const stopListening = [
-    bus.listen('waiting', () => directorLoop.wake()),
-    bus.listen('vms', () => directorLoop.wake()),
+  const loop = (name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop =>
+    startLoop({
+      clock,
+      periodMs,
+      leastMs,
+      step,
+      onError: (error) => log.error({ err: error }, `a step of the ${name} failed`),
+    })
+  const loops: Loop[] = []
+  const stopListening: (() => void)[] = []
+  if (roles.includes('director')) {
+    const leastMs = Math.min(directorLeastMs, directorEveryMs / 2)
+    const directorLoop = loop('director', directorEveryMs, leastMs, async () => void (await directing.step()))
+    loops.push(directorLoop)
+    stopListening.push(
+      bus.listen('waiting', () => directorLoop.wake()),
+      bus.listen('vms', () => directorLoop.wake()),
+    )
+  }
+  if (roles.includes('sweeper') || roles.includes('api')) {
+    const sweepLoop = loop('sweeper', sweepEveryMs, sweepLeastMs, () => sweeping.step())
+    loops.push(sweepLoop)
     // Other processes change jobs too: what they made wait is learned at once, and by the sweep if the hint is lost.
-    bus.listen('waiting', () => sweepLoop.wake()),
-  ]
+    stopListening.push(bus.listen('waiting', () => sweepLoop.wake()))
+  }
   return {
     async stop() {
       for (const stop of stopListening) stop()
-      await Promise.all(loops.map((loop) => loop.stop()))
+      await Promise.all(loops.map((one) => one.stop()))
       await directing.settled()
     },
   }

@@ -28,7 +28,7 @@ export type Director = {
 export function director(options: DirectorOptions): Director {
   const { store, bus, clock, policy } = options
   const desks: readonly Desk[] = options.clouds.map((directed) => ({ directed, memory: newMemory() }))
-  const keeper = planKeeper(options.name, policy.planEveryMs, options)
+  const keeper = planKeeper(policy.planEveryMs, options)
   let opened: Breakers | undefined
   let watchedSinceMs: number | undefined
   let isStepping = false

@@ -67,8 +67,6 @@ export type DirectorRules = {
 }
 
 export type DirectorOptions = {
-  /** Its plan is kept as the note `plan:<name>`. */
-  readonly name: string
   readonly store: Store
   readonly bus: Bus
   readonly clock: Clock

@@ -10,9 +10,7 @@ import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 
 /** The note's text is a FleetPlan as JSON. */
-export function planNote(director: string): string {
-  return `plan:${director}`
-}
+export const planNote = 'plan'
 
 export type PlanKeeper = { keep(plan: FleetPlan): Promise<void> }
 
@@ -21,7 +19,6 @@ type Kept = { readonly text: string; readonly atMs: number; readonly kinds: Read
 const reasonLength = 300
 
 export function planKeeper(
-  director: string,
   everyMs: number,
   { store, bus, clock }: { readonly store: FactStore; readonly bus: Bus; readonly clock: Clock },
 ): PlanKeeper {
@@ -34,7 +31,7 @@ export function planKeeper(
       const turned = [...clouds].filter((cloud) => kinds.get(cloud) !== last.kinds.get(cloud))
       const isDue = text !== last.text || plan.atMs - last.atMs >= everyMs
       if (!isDue) return
-      await store.keepNote(planNote(director), JSON.stringify(plan))
+      await store.keepNote(planNote, JSON.stringify(plan))
       if (turned.length > 0) {
         await store.tell(
           turned.map((cloud) => planFact(cloud, plan.lines)),

@@ -42,15 +42,10 @@ export type CloudStatus = { readonly clouds: readonly CloudRow[]; readonly plan:
 
 export async function cloudStatus(
   store: Store,
-  director: string,
   configured: readonly ConfiguredCloud[],
   nowMs: number,
 ): Promise<CloudStatus> {
-  const [planText, breakersText, live] = await Promise.all([
-    store.note(planNote(director)),
-    store.note(breakersNote),
-    store.liveVms(),
-  ])
+  const [planText, breakersText, live] = await Promise.all([store.note(planNote), store.note(breakersNote), store.liveVms()])
   const plan = planText === undefined ? undefined : (JSON.parse(planText) as FleetPlan)
   const breakers = JSON.parse(breakersText ?? '[]') as readonly KeptBreaker[]
   return {

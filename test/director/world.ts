@@ -73,7 +73,6 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     policy: { idleMs: 60_000, leastLifeMs: 0, deadManMs: 600_000, leastDiskFreeBytes: 0 },
   }
   const options: DirectorOptions = {
-    name: 'test',
     store,
     bus,
     clock,

@@ -14,7 +14,7 @@ import { directorDefaults } from '../../services/director/options.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { openSession, type Session } from '../../services/queue/session.ts'
 import { submit } from '../../services/queue/submit.ts'
-import { buildRuntime, type Runtime } from '../../services/runtime.ts'
+import { buildRuntime, processRoles, type Runtime } from '../../services/runtime.ts'
 import { activeVm, alice, sampleSpec } from '../support/samples.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
 
@@ -35,9 +35,10 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     clock,
     log: silentLog(),
     sandbox: forgetting,
+    roles: processRoles,
+    holder: 'only',
     queuePolicy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, beatEveryMs: 5000, vmLifeMs: 10 ** 9 },
     director: {
-      name: 'director',
       random: seededRandom(1),
       clouds: [],
       endpoint: () => 'nowhere',

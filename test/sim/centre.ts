@@ -14,7 +14,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { directorDefaults } from '../../services/director/options.ts'
 import type { Queue } from '../../services/queue/queue.ts'
-import { buildRuntime, type RuntimeOptions, startLoops } from '../../services/runtime.ts'
+import { buildRuntime, processRoles, type RuntimeOptions, startLoops } from '../../services/runtime.ts'
 import { cloudView, type SimCloud } from './clouds.ts'
 import type { Ground } from './ground.ts'
 import { type SimProcess, simProcess } from './process.ts'
@@ -134,9 +134,10 @@ function runtimeOptions(
     clock,
     log: auditedLog(ground),
     sandbox: simSandbox(),
+    roles: processRoles,
+    holder: 'only',
     queuePolicy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, beatEveryMs, vmLifeMs },
     director: {
-      name: 'sim',
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: cloudView(directed.cloud, process) })),
       endpoint: () => '127.0.0.1:1',

@@ -16,7 +16,7 @@ import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/j
 import { startApi } from '../../services/api/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
 import type { Queue } from '../../services/queue/queue.ts'
-import { buildRuntime } from '../../services/runtime.ts'
+import { buildRuntime, processRoles } from '../../services/runtime.ts'
 import { rawClient, type RawClient } from './raw-call.ts'
 
 export type ApiInParts = {
@@ -41,9 +41,10 @@ export async function startApiInParts(): Promise<ApiInParts> {
     clock,
     log,
     sandbox: agreeableSandbox,
+    roles: processRoles,
+    holder: 'only',
     queuePolicy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, beatEveryMs: hour, vmLifeMs: 24 * hour },
     director: {
-      name: 'director',
       random: seededRandom(1),
       clouds: [],
       endpoint: () => 'nowhere',
