@@ -10,10 +10,12 @@ import type { VmId } from './ids.ts'
 
 export type AgentConfig = {
   readonly vmId: VmId
-  /** host:port of the service's gRPC edge. */
+  /** host:port of the service's gRPC edge; several with commas between, of which any serves. */
   readonly endpoint: string
-  /** The certificate authority of the endpoint; absent: plain, on loopback only. */
+  /** The certificate authority of the endpoints; absent: plain, on loopback only unless `plaintext` says otherwise. */
   readonly caPem?: string
+  /** The operator takes the network for private: plain connections leave the VM, and the credential with them. */
+  readonly plaintext?: boolean
   readonly activationKey: string
   readonly cloud: string
   readonly site: string

@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs'
 import { agentPaths, type AgentConfig } from '../../core/context.ts'
+import { endpointsForm, isLoopback, parseEndpoints } from '../../core/endpoints.ts'
 import { PilotageError, type Violation } from '../../core/errors.ts'
 import { isVmId } from '../../core/ids.ts'
 
@@ -46,7 +47,7 @@ export function checkConfig(raw: unknown): AgentConfig {
     if (!holds(at(path))) violations.push({ path, value: typeof at(path), rule: 'context', accepted })
   }
   check('vmId', (value) => typeof value === 'string' && isVmId(value), 'a VM id')
-  check('endpoint', (value) => isText(value) && /:\d+$/.test(value), 'host:port')
+  check('endpoint', (value) => isText(value) && parseEndpoints(value) !== undefined, endpointsForm)
   check('activationKey', isText, 'a text')
   for (const name of ['cloud', 'site', 'platform']) check(name, (value) => typeof value === 'string', 'a text')
   for (const name of ['cores', 'memoryBytes', 'diskBytes']) check(`size.${name}`, isPositive, 'a positive number')
@@ -56,8 +57,9 @@ export function checkConfig(raw: unknown): AgentConfig {
   }
   check('powerOff', (value) => Array.isArray(value) && value.every((part) => typeof part === 'string'), 'a list of texts')
   check('caPem', (value) => value === undefined || isText(value), 'a certificate, or nothing')
+  check('plaintext', (value) => value === undefined || typeof value === 'boolean', 'true, or nothing')
   const endpoint = at('endpoint')
-  if (isText(endpoint) && at('caPem') === undefined && !isLoopback(endpoint)) {
+  if (isText(endpoint) && at('caPem') === undefined && at('plaintext') !== true && !staysHere(endpoint)) {
     violations.push({ path: 'caPem', value: 'undefined', rule: 'plain', accepted: 'a certificate, unless on loopback' })
   }
   if (violations.length > 0) {
@@ -67,8 +69,8 @@ export function checkConfig(raw: unknown): AgentConfig {
   return raw as AgentConfig
 }
 
-function isLoopback(endpoint: string): boolean {
-  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(endpoint)
+function staysHere(endpoint: string): boolean {
+  return parseEndpoints(endpoint)?.every(isLoopback) ?? false
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

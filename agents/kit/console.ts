@@ -14,3 +14,21 @@ export function sayTo(write: (text: string) => void, clock: Clock, agent: 'pilot
     write(`${new Date(clock.nowMs()).toISOString()} ${agent}: ${oneLine}\n`)
   }
 }
+
+export type SayOnce = {
+  say(line: string): void
+  /** What was said is news again. */
+  clear(): void
+}
+
+/** For what is tried again and again: an outage is one line a reason, not one a try. */
+export function sayOnce(say: Say): SayOnce {
+  const said = new Set<string>()
+  return {
+    say(line) {
+      if (!said.has(line)) say(line)
+      said.add(line)
+    },
+    clear: () => said.clear(),
+  }
+}

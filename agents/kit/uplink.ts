@@ -25,6 +25,7 @@ export const agentVersion = '0.1.0'
 
 export type UplinkOptions = {
   readonly clock: Clock
+  /** One of the context's. */
   readonly endpoint: string
   /** Absent: plain, on loopback. */
   readonly caPem?: string

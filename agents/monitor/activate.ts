@@ -8,11 +8,12 @@
 
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
+import type { Turns } from '../../core/endpoints.ts'
 import { asPilotageError } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { backoff } from '../kit/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
-import type { Say } from '../kit/console.ts'
+import { type Say, sayOnce } from '../kit/console.ts'
 import { readIfThere, writeWhole } from '../kit/files.ts'
 import type { Uplink } from '../kit/uplink.ts'
 
@@ -22,7 +23,8 @@ export type ActivateOptions = {
   readonly clock: Clock
   readonly random: Random
   readonly say: Say
-  /** Opens a channel without a credential. */
+  readonly turns: Turns
+  /** Opens a channel to the current endpoint, without a credential. */
   readonly open: () => Uplink
   readonly withinMs: number
 }
@@ -34,7 +36,7 @@ const mostRetryMs = 10_000
 
 /** The credential, or nothing where the time passed. Repeating it is harmless. */
 export async function activate(options: ActivateOptions): Promise<string | undefined> {
-  const { config, paths, clock, random, say, open, withinMs } = options
+  const { config, paths, clock, random, say, turns, open, withinMs } = options
   const kept = readIfThere(paths.credential)?.trim()
   if (kept) return kept
   let nonce = readIfThere(paths.nonce)?.trim() ?? ''
@@ -44,19 +46,20 @@ export async function activate(options: ActivateOptions): Promise<string | undef
   }
   const delays = backoff(random, firstRetryMs, mostRetryMs)
   const giveUpMs = clock.monotonicMs() + withinMs
-  let said = ''
+  const outage = sayOnce(say)
   while (clock.monotonicMs() < giveUpMs) {
     const uplink = open()
     try {
       const request = { vmId: config.vmId, activationKey: config.activationKey, nonce }
       const { credential } = await uplink.activate(request)
       writeWhole(paths.credential, credential)
+      turns.worked()
       say('activated')
       return credential
     } catch (thrown) {
       const { code, message } = asPilotageError(thrown, 'activating')
-      if (message !== said) say(`not activated: ${code}: ${message}`)
-      said = message
+      outage.say(`not activated: ${code}: ${message}`)
+      if (turns.failed() && code === 'unavailable') continue
     } finally {
       uplink.close()
     }

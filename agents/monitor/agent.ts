@@ -7,12 +7,13 @@
 
 import { type Clock, sleep } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
+import type { Turns } from '../../core/endpoints.ts'
 import { asPilotageError } from '../../core/errors.ts'
 import { beatEveryMs } from '../../core/limits.ts'
 import type { Random } from '../../core/random.ts'
 import { backoff } from '../kit/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
-import type { Say } from '../kit/console.ts'
+import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order } from './policy.ts'
@@ -23,7 +24,8 @@ export type WatchOptions = {
   readonly clock: Clock
   readonly random: Random
   readonly say: Say
-  /** Opens a channel with the VM's credential. */
+  readonly turns: Turns
+  /** Opens a channel to the current endpoint, with the VM's credential. */
   readonly open: () => Uplink
 }
 
@@ -32,11 +34,12 @@ const firstRetryMs = 500
 const mostRetryMs = 5000
 
 /** Resolves with the reason why the VM must be switched off now. */
-export async function watchOver({ config, paths, clock, random, say, open }: WatchOptions): Promise<string> {
+export async function watchOver({ config, paths, clock, random, say, turns, open }: WatchOptions): Promise<string> {
   const fromMs = clock.monotonicMs()
   const delays = backoff(random, firstRetryMs, mostRetryMs)
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, beatEveryMs, heardMs: fromMs }
   let told = ''
+  const outage = sayOnce(say)
   let uplink = open()
   for (;;) {
     const view = viewOf(known, paths, fromMs, clock)
@@ -50,20 +53,22 @@ export async function watchOver({ config, paths, clock, random, say, open }: Wat
       try {
         const answer = await beat(uplink, view, next, paths, clock)
         delays.reset()
+        turns.worked()
+        outage.clear()
         known = { ...known, ...answer, heardMs: clock.monotonicMs() }
         known = {
           ...known,
           lastBeat: { atMs: beatMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
         }
       } catch (thrown) {
-        const { message } = asPilotageError(thrown, 'beating')
+        const { code, message } = asPilotageError(thrown, 'beating')
         // Asked for all the same, as far as the end of life is concerned: it must not wait for an answer for ever.
-        const retryMs = delays.next()
+        const retryMs = turns.failed() && code === 'unavailable' ? 0 : delays.next()
         known = {
           ...known,
           lastBeat: { atMs: beatMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },
         }
-        if (told !== message) say(`out of contact: ${message}`)
+        outage.say(`out of contact: ${message}`)
         told = message
         // A channel of its own back-off would come back later than we do.
         uplink.close()

@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { type Clock, sleep, systemClock } from '../../core/clock.ts'
+import { parseEndpoints, takeTurns } from '../../core/endpoints.ts'
 import { systemRandom } from '../../core/random.ts'
 import { pathsUnder, readConfig } from '../kit/config.ts'
 import { type Say, sayTo } from '../kit/console.ts'
@@ -33,12 +34,13 @@ async function main(): Promise<void> {
   say(`version ${agentVersion} of ${config.vmId}`)
 
   const { endpoint, caPem, policy, powerOff } = config
-  const open = (credential?: string) => openUplink({ clock, endpoint, caPem, credential })
-  const credential = await activate({ config, paths, clock, random, say, open, withinMs: policy.deadManMs })
+  const turns = takeTurns(parseEndpoints(endpoint) ?? [endpoint], random)
+  const open = (credential?: string) => openUplink({ clock, endpoint: turns.current(), caPem, credential })
+  const credential = await activate({ config, paths, clock, random, say, turns, open, withinMs: policy.deadManMs })
   const reason =
     credential === undefined
       ? 'it was never activated'
-      : await watchOver({ config, paths, clock, random, say, open: () => open(credential) })
+      : await watchOver({ config, paths, clock, random, say, turns, open: () => open(credential) })
   say(`power-off: ${reason}`)
   await switchOff(powerOff, clock, say)
 }

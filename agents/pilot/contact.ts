@@ -1,18 +1,20 @@
 /**
  * Keeps the pilot in contact: one stream at a time, opened again whenever it ends, with a credential read afresh each time.
  *
- * Decides only when to try. A stream that does not bring a Welcome in time counts as lost. A service that comes back after a
- * short absence sees its pilots within about two seconds, one that was long away within five.
+ * Decides only when and where to try. A stream that does not bring a Welcome in time counts as lost. Of several endpoints one
+ * that fails is followed by the next at once; a pause comes when all have failed. A service that comes back after a short
+ * absence sees its pilots within about two seconds, one that was long away within five.
  */
 
 import { type Clock, sleep, type Timer } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
+import { parseEndpoints, takeTurns } from '../../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import type { PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
 import { backoff } from '../kit/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
-import type { Say } from '../kit/console.ts'
+import { type Say, sayOnce } from '../kit/console.ts'
 import { readIfThere } from '../kit/files.ts'
 import { openUplink, type Session, type Uplink } from '../kit/uplink.ts'
 
@@ -36,6 +38,11 @@ export type Contact = {
   close(): void
 }
 
+/** `came`: the service had welcomed us before. */
+type Ended = { readonly error: PilotageError; readonly came: boolean }
+
+const noCredential: Ended = { error: new PilotageError('unauthenticated', 'there is no credential'), came: false }
+
 const welcomeMs = 10_000
 const firstRetryMs = 200
 const mostRetryMs = 5000
@@ -44,15 +51,16 @@ export function keepContact(options: ContactOptions): Contact {
   const { config, paths, clock, random, say } = options
   const closing = new AbortController()
   const delays = backoff(random, firstRetryMs, mostRetryMs)
+  const turns = takeTurns(parseEndpoints(config.endpoint) ?? [config.endpoint], random)
   let uplink: Uplink | undefined
   let session: Session | undefined
   let welcomed = false
-  let lastSaid = ''
+  const outage = sayOnce(say)
 
-  /** One stream from its opening to its end; says why it ended. */
-  function once(credential: string): Promise<PilotageError> {
+  /** One stream from its opening to its end; says why it ended, and whether it ever came about. */
+  function once(credential: string): Promise<Ended> {
     return new Promise((resolve) => {
-      const opened = openUplink({ clock, endpoint: config.endpoint, caPem: config.caPem, credential })
+      const opened = openUplink({ clock, endpoint: turns.current(), caPem: config.caPem, credential })
       let patience: Timer | undefined
       session = opened.session({
         onMessage(message) {
@@ -60,7 +68,8 @@ export function keepContact(options: ContactOptions): Contact {
             welcomed = true
             uplink = opened
             delays.reset()
-            lastSaid = ''
+            turns.worked()
+            outage.clear()
             say('in contact')
             patience?.cancel()
           }
@@ -68,12 +77,12 @@ export function keepContact(options: ContactOptions): Contact {
         },
         onEnd(error) {
           patience?.cancel()
+          resolve({ error, came: welcomed })
           session = undefined
           uplink = undefined
           welcomed = false
           opened.close()
           options.onDown()
-          resolve(error)
         },
       })
       const opening = session
@@ -85,13 +94,12 @@ export function keepContact(options: ContactOptions): Contact {
   async function run(): Promise<void> {
     while (!closing.signal.aborted) {
       const credential = readIfThere(paths.credential)?.trim() ?? ''
-      const error =
-        credential === '' ? new PilotageError('unauthenticated', 'there is no credential') : await once(credential)
+      const { error, came } = credential === '' ? noCredential : await once(credential)
       if (closing.signal.aborted) return
-      // An outage is one line, not one a try.
-      if (error.message !== lastSaid) say(`out of contact: ${error.message}`)
-      lastSaid = error.message
-      await sleep(clock, delays.next(), closing.signal)
+      outage.say(`out of contact: ${error.message}`)
+      const isNextFresh = credential !== '' && turns.failed()
+      // A service that dies is left by all its pilots at one instant: they come to the others spread over a moment.
+      if (!isNextFresh || came || !isAway(error)) await sleep(clock, delays.next(), closing.signal)
     }
   }
 
@@ -107,4 +115,9 @@ export function keepContact(options: ContactOptions): Contact {
       session?.close()
     },
   }
+}
+
+/** Not there, or without a word in time: another endpoint may do better. What refuses us here would do so there. */
+function isAway({ code }: PilotageError): boolean {
+  return code === 'unavailable' || code === 'cancelled'
 }

@@ -31,14 +31,14 @@ export type TestVm = {
 
 export function testVm(
   port: number,
-  change: { policy?: Partial<AgentConfig['policy']>; activationKey?: string } = {},
+  change: { policy?: Partial<AgentConfig['policy']>; activationKey?: string; endpoint?: string } = {},
 ): TestVm {
   const root = mkdtempSync(join(tmpdir(), 'pilotage-vm-'))
   const paths = pathsUnder(root)
   const calm = { idleMs: day, leastLifeMs: 0, endByMs: clock.nowMs() + day, deadManMs: day, leastDiskFreeBytes: 0 }
   const config: AgentConfig = {
     vmId: 'vm-abcdefghjk' as VmId,
-    endpoint: `127.0.0.1:${port}`,
+    endpoint: change.endpoint ?? `127.0.0.1:${port}`,
     activationKey: change.activationKey ?? key,
     cloud: 'local',
     site: 'here',
