@@ -1,0 +1,230 @@
+/**
+ * Changes of jobs: gathered, decided by core on the pages as they lie here, and written by compare-and-set, a statement a
+ * page. Any number of processes may do so at once: of two that change a page one wins, and the other reads and decides again.
+ *
+ * What stays true: an answer speaks of a page whose write succeeded, or that was read for this answer. A claim holds only if
+ * its VM is still Active after the claim is in the store; otherwise it is taken back before anybody hears of it. A write
+ * whose answer was lost is looked for by its name in the page, never repeated blindly.
+ */
+
+import type { Clock } from '../../../../core/clock.ts'
+import { PilotageError } from '../../../../core/errors.ts'
+import { jobFact } from '../../../../core/facts.ts'
+import type { JobId, VmId } from '../../../../core/ids.ts'
+import { changeJob, type JobEvent } from '../../../../core/job.ts'
+import type { JobOutcome } from '../../../../core/ports/store.ts'
+import type { Random } from '../../../../core/random.ts'
+import { type Database, errorOf } from './database.ts'
+import { inGroups } from './group.ts'
+import type { KnownQueues } from './known-queues.ts'
+import { type KeptJob, jobText, type Move, movesOf, type Page, retold, summaryOf, summed } from './page.ts'
+import type { Shelf } from './shelf.ts'
+import type { SpecShelf } from './specs.ts'
+import type { VmDoor } from './vm-door.ts'
+
+export type Changes = {
+  change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
+  idle(): Promise<void>
+}
+
+export type ChangesOptions = {
+  readonly database: Database
+  readonly shelf: Shelf
+  readonly specs: SpecShelf
+  readonly queues: KnownQueues
+  readonly door: VmDoor
+  readonly clock: Clock
+  readonly random: Random
+}
+
+type Call = { readonly events: readonly JobEvent[]; readonly nowMs: number }
+type Item = { readonly event: JobEvent; readonly nowMs: number; outcome?: JobOutcome }
+
+/** What a group makes of one page: outcomes that hold if the write does, or if the page was just read. */
+type Draft = {
+  readonly page: Page
+  readonly items: readonly Item[]
+  readonly outcomes: readonly JobOutcome[]
+  readonly changed: ReadonlyMap<JobId, KeptJob>
+  readonly moves: readonly Move[]
+}
+
+/** Events in one group: bounds how long an answer waits for its neighbours. */
+const eventsMost = 4000
+/** A group that was not settled by then is given up: whoever asked may ask again. */
+const settleWithinMs = 20_000
+const writesKept = 8
+
+export function openChanges(options: ChangesOptions): Changes {
+  const { shelf, door, clock } = options
+
+  async function settle(items: readonly Item[]): Promise<void> {
+    const endMs = clock.monotonicMs() + settleWithinMs
+    let open = items
+    let fresh: ReadonlySet<JobId> = new Set()
+    while (open.length > 0) {
+      if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing jobs: too many others do')
+      const pages = await shelf.ofJobs(new Set(open.map(({ event }) => event.jobId)))
+      await door.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
+      const drafts = drawUp(open, pages)
+      const written = await write(options, drafts, endMs)
+      const again: Draft[] = []
+      for (const draft of drafts) {
+        const holds = draft.changed.size > 0 ? written.has(draft.page.first) : fresh.has(draft.page.first)
+        if (!holds) again.push(draft)
+        else for (const [at, item] of draft.items.entries()) item.outcome = draft.outcomes[at]
+      }
+      open = again.flatMap((draft) => draft.items)
+      fresh = new Set(again.map(({ page }) => page.first))
+      if (again.length > 0) await shelf.read([...fresh])
+    }
+  }
+
+  function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>): readonly Draft[] {
+    const byPage = new Map<Page, Item[]>()
+    for (const item of items) {
+      const page = pages.get(item.event.jobId)
+      if (!page) item.outcome = { ok: false, why: 'not-found' }
+      else if (byPage.get(page)?.push(item) === undefined) byPage.set(page, [item])
+    }
+    return [...byPage].map(([page, ofPage]) => draftOf(page, ofPage))
+  }
+
+  function draftOf(page: Page, items: readonly Item[]): Draft {
+    const changed = new Map<JobId, KeptJob>()
+    const moves: Move[] = []
+    const outcomes = items.map(({ event, nowMs }): JobOutcome => {
+      const before = changed.get(event.jobId) ?? page.jobs.get(event.jobId)
+      if (!before) return { ok: false, why: 'not-found' }
+      if (event.kind === 'claim' && !door.isOpen(event.vmId)) return { ok: false, why: 'vm-not-active' }
+      const decision = changeJob(before.job, event, nowMs)
+      if (!decision.ok) return decision
+      const { next, tell } = decision
+      const site = event.kind === 'claim' ? door.siteOf(event.vmId) : before.site
+      if (next !== before.job || tell) {
+        const story = tell ? retold(before.story, page.version + 1, nowMs, jobFact(before.job, next, event)) : before.story
+        const after: KeptJob = { job: next, site, story }
+        changed.set(event.jobId, after)
+        moves.push(...movesOf(before, after))
+      }
+      return { ok: true, job: next, was: before.job.phase.state }
+    })
+    return { page, items, outcomes, changed, moves: summed(moves) }
+  }
+
+  /** Claims hold only now: their VMs are looked at once more, after the write. */
+  async function confirm(items: readonly Item[]): Promise<void> {
+    const claims = items.filter(({ event, outcome }) => event.kind === 'claim' && outcome?.ok)
+    if (claims.length === 0) return
+    await door.confirm(claims.map(({ event }) => vmOf(event)))
+    const late = claims.filter(({ event }) => !door.isOpen(vmOf(event)))
+    if (late.length > 0) await takeBack(late)
+    const specs = await options.specs.all(claims.map(({ event }) => event.jobId))
+    for (const item of claims) {
+      const spec = specs.get(item.event.jobId)
+      if (item.outcome?.ok && spec) item.outcome = { ...item.outcome, spec }
+    }
+  }
+
+  async function takeBack(claims: readonly Item[]): Promise<void> {
+    const events = claims.flatMap(({ event, outcome }): JobEvent[] => {
+      const attempt = outcome?.ok ? outcome.job.attempt : 0
+      const why = 'its VM stopped taking jobs at the same moment'
+      return [{ kind: 'withdraw', jobId: event.jobId, attempt, vmId: vmOf(event), why }]
+    })
+    await group.ask({ events, nowMs: clock.nowMs() })
+    for (const item of claims) item.outcome = { ok: false, why: 'vm-not-active' }
+  }
+
+  const group = inGroups<Call, readonly JobOutcome[]>(
+    async (calls) => {
+      const items = calls.map(({ events, nowMs }) => events.map((event): Item => ({ event, nowMs })))
+      await settle(items.flat())
+      // Reports are answered now; the next group does not wait for the confirmation of this one's claims.
+      const confirmed = confirm(items.flat())
+      return items.map(async (ofCall) => {
+        if (ofCall.some(({ event }) => event.kind === 'claim')) await confirmed
+        return ofCall.map(({ outcome }) => outcome ?? { ok: false, why: 'not-found' })
+      })
+    },
+    { most: eventsMost, weigh: ({ events }) => events.length, soon: (run) => clock.soon(run) },
+  )
+
+  return {
+    change: (events, nowMs) => (events.length === 0 ? Promise.resolve([]) : group.ask({ events, nowMs })),
+    idle: () => group.idle(),
+  }
+}
+
+function vmOf(event: JobEvent): VmId {
+  return 'vmId' in event ? event.vmId : ('' as VmId)
+}
+
+/** The pages whose write is in the store. What was not written is not there. */
+async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: number): Promise<ReadonlySet<JobId>> {
+  const changing = drafts.filter(({ changed }) => changed.size > 0)
+  if (changing.length === 0) return new Set()
+  const { database, shelf, random, clock } = options
+  const name = random.letters(12)
+  const nexts = changing.map((draft) => nextOf(options, draft, name))
+  const statements = nexts.map(({ filter, update }) => ({ updateOne: { filter, update } }))
+  let isWhole = false
+  try {
+    const { matchedCount } = await database.pages.bulkWrite(statements, { ordered: false })
+    isWhole = matchedCount === nexts.length
+  } catch (error) {
+    const known = errorOf(error, 'changing jobs')
+    if (!(known instanceof PilotageError) || known.code !== 'unavailable' || clock.monotonicMs() > endMs) throw known
+  }
+  const firsts = nexts.map(({ page }) => page.first)
+  const made = isWhole ? new Set(firsts) : await madeBy(options, firsts, name, endMs)
+  for (const { page } of nexts) {
+    if (made.has(page.first)) shelf.put(page)
+    else shelf.drop(page.first)
+  }
+  return made
+}
+
+function nextOf({ queues }: ChangesOptions, { page, changed, moves }: Draft, name: string) {
+  const jobs = new Map(page.jobs)
+  const set: Record<string, unknown> = {}
+  let isTelling = moves.length > 0
+  for (const [id, kept] of changed) {
+    isTelling ||= kept.story !== page.jobs.get(id)?.story
+    jobs.set(id, kept)
+    set[`j.${id}`] = jobText(kept)
+  }
+  const version = page.version + 1
+  const writes = [...page.writes.slice(1 - writesKept), name]
+  const { w, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
+  const unset: Record<string, ''> = {}
+  for (const [key, value] of Object.entries({ lv, use, un, en })) {
+    if (value === undefined) unset[key] = ''
+    else set[key] = value
+  }
+  Object.assign(set, { cv: version, wr: writes, w })
+  if (isTelling) set.mv = { cv: version, vo: page.owner.vo, m: moves }
+  return {
+    page: { ...page, version, writes, jobs },
+    filter: { _id: page.first, cv: page.version },
+    update: { $set: set, $unset: unset },
+  }
+}
+
+/** Which of these pages bear the name of a write: asked until the store answers, or time is up. */
+async function madeBy(
+  { database, clock }: ChangesOptions,
+  firsts: readonly JobId[],
+  name: string,
+  endMs: number,
+): Promise<Set<JobId>> {
+  for (;;) {
+    try {
+      const found = await database.pages.find({ _id: { $in: firsts }, wr: name }, { projection: { _id: 1 } }).toArray()
+      return new Set(found.map(({ _id }) => _id as JobId))
+    } catch (error) {
+      const known = errorOf(error, 'looking for a write')
+      if (!(known instanceof PilotageError) || known.code !== 'unavailable' || clock.monotonicMs() > endMs) throw known
+    }
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * The collector: one process at a time reads the server's log of changes and writes what they told in one order, with the
+ * counts that follow from it. The log is the outbox: a fact stands in it because the change that it tells does.
+ *
+ * Its place in the log is kept in the very document that holds what was read up to there, under a number that only one can
+ * take: a process that lost the role in between finds the number taken and writes nothing twice. What stays true: every
+ * fact comes exactly once, those of one subject in order.
+ */
+
+import type { ChangeStream, ChangeStreamDocument, Document, Timestamp } from 'mongodb'
+import { type Clock, sleep } from '../../../../core/clock.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts'
+import type { JobStateName } from '../../../../core/job.ts'
+import type { Log } from '../../../../core/ports/log.ts'
+import type { JobCount } from '../../../../core/ports/store.ts'
+import {
+  type Database,
+  type FactsDocument,
+  guarded,
+  isDuplicate,
+  type MetaDocument,
+  type SubmissionDocument,
+} from './database.ts'
+import { caughtUp, submissionFact } from './facts.ts'
+import type { Move, StoryEntry } from './page.ts'
+
+type Moved = [vo: string, ...Move]
+type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
+
+/** Changes in one document: some hundred kilobytes. */
+const changesMost = 500
+const awaitMs = 250
+/** What comes within this time goes into one document: few of them, and a small lag. */
+const gatherMs = 40
+const tallyEveryMs = 2000
+
+export type Collector = {
+  /** Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. */
+  run(mayGoOn: () => boolean): Promise<void>
+  counts(): Promise<readonly JobCount[]>
+}
+
+export function openCollector(database: Database, clock: Clock, log: Log): Collector {
+  const { facts, meta } = database
+
+  async function run(mayGoOn: () => boolean): Promise<void> {
+    const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 } }))
+    const place = last ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
+    const stream = database.db.watch(pipeline, { ...place, maxAwaitTimeMS: awaitMs, batchSize: changesMost })
+    let next = last?.next ?? 1
+    let talliedMs = clock.monotonicMs()
+    try {
+      while (mayGoOn()) {
+        const changes = await gather(stream, clock)
+        if (changes.length > 0) {
+          const document = documentOf(changes, next, clock.nowMs())
+          if (!(await kept(facts, document))) {
+            log.info({ seq: next }, 'another process collects facts')
+            return
+          }
+          next = document.next
+        }
+        if (clock.monotonicMs() - talliedMs < tallyEveryMs) continue
+        talliedMs = clock.monotonicMs()
+        await tally(database)
+      }
+    } finally {
+      await stream.close().catch(() => undefined)
+    }
+  }
+
+  return {
+    run,
+    async counts() {
+      await caughtUp(database, clock)
+      const kept = await guarded('reading counts', () => meta.findOne({ _id: 'tallies' }))
+      return (await foldedFrom(database, kept)).counts
+    },
+  }
+}
+
+const pipeline: Document[] = [
+  {
+    $match: {
+      'ns.coll': { $in: ['pages', 'vms', 'submissions', 'told'] },
+      $or: [
+        { operationType: 'insert', 'ns.coll': { $ne: 'pages' } },
+        { operationType: 'update', 'updateDescription.updatedFields.mv': { $exists: true } },
+      ],
+    },
+  },
+  {
+    $project: {
+      _id: 1,
+      ns: 1,
+      operationType: 1,
+      documentKey: 1,
+      clusterTime: 1,
+      fullDocument: 1,
+      'updateDescription.updatedFields': 1,
+    },
+  },
+]
+
+async function beginning({ meta }: Database): Promise<Timestamp> {
+  const collected = await guarded('reading where facts begin', () => meta.findOne({ _id: 'collected' }))
+  if (!collected?.from) throw new Error('assertion failed: a prepared database knows where facts begin')
+  return collected.from
+}
+
+async function gather(stream: ChangeStream, clock: Clock): Promise<readonly ChangeStreamDocument[]> {
+  const first = await guarded('reading changes', () => stream.tryNext())
+  if (!first) return []
+  await sleep(clock, gatherMs)
+  const changes = [first]
+  while (changes.length < changesMost) {
+    const more = await guarded('reading changes', () => stream.tryNext())
+    if (!more) break
+    changes.push(more)
+  }
+  return changes
+}
+
+function documentOf(changes: readonly ChangeStreamDocument[], first: number, nowMs: number): FactsDocument {
+  const heard = changes.map(heardIn)
+  let seq = first
+  const facts = heard.flatMap((one) => one.facts).map((fact): Fact => ({ seq: seq++, ...fact }))
+  const last = changes.at(-1) as ChangeStreamDocument & { readonly clusterTime: Timestamp }
+  const moves = new Map<string, Moved>()
+  for (const [vo, state, site, by] of heard.flatMap((one) => one.moves)) {
+    const key = `${vo} ${state} ${site}`
+    moves.set(key, [vo, state, site, (moves.get(key)?.[3] ?? 0) + by])
+  }
+  // A number is used up even where nothing was told: the next document needs one of its own.
+  const next = Math.max(seq, first + 1)
+  return { _id: first, next, at: nowMs, time: last.clusterTime, token: last._id, facts, moves: [...moves.values()] }
+}
+
+/** False if the number was taken: somebody else collects. */
+async function kept(facts: Database['facts'], document: FactsDocument): Promise<boolean> {
+  try {
+    await guarded('keeping facts', () =>
+      facts.insertOne(document).catch((error: unknown) => (isDuplicate(error) ? taken() : Promise.reject(error))),
+    )
+    return true
+  } catch (error) {
+    if (error === numberTaken) return false
+    throw error
+  }
+}
+
+const numberTaken = new Error('the number is taken')
+
+function taken(): never {
+  throw numberTaken
+}
+
+function heardIn(change: ChangeStreamDocument): Heard {
+  if (change.operationType === 'update') {
+    const id = (change.documentKey as { _id: unknown })._id
+    const fields = (change.updateDescription.updatedFields ?? {}) as Record<string, unknown>
+    return change.ns.coll === 'vms' ? vmHeard(String(id), fields) : pageHeard(fields)
+  }
+  if (change.operationType !== 'insert') return { facts: [], moves: [] }
+  const document = change.fullDocument as Record<string, unknown>
+  switch (change.ns.coll) {
+    case 'vms':
+      return {
+        facts: (document.story as string[]).map((text) => factOf(`vm:${document._id}`, JSON.parse(text) as StoryEntry)),
+        moves: [],
+      }
+    case 'told': {
+      const { subject, kind, data, at } = document as { subject: Subject; kind: string; data: string; at: number }
+      return { facts: [{ subject, kind, data: JSON.parse(data) as FactData, atMs: at }], moves: [] }
+    }
+    default:
+      return submissionHeard(document as unknown as SubmissionDocument)
+  }
+}
+
+function submissionHeard(document: SubmissionDocument): Heard {
+  const fact = submissionFact(document)
+  return { facts: [fact], moves: [[document.vo, 'Waiting', '', document.n]] }
+}
+
+/** The changed jobs of a page came as their texts; their news are the entries of this version. */
+function pageHeard(fields: Record<string, unknown>): Heard {
+  const version = Number(fields.cv)
+  const { vo, m } = fields.mv as { vo: string; m: Move[] }
+  const facts: (NewFact & { readonly atMs: number })[] = []
+  for (const [key, text] of Object.entries(fields)) {
+    if (!key.startsWith('j.')) continue
+    const story = (JSON.parse(String(text)) as unknown[]).at(-1) as readonly StoryEntry[]
+    for (const entry of story) if (entry[0] === version) facts.push(factOf(`job:${key.slice(2)}` as Subject, entry))
+  }
+  return { facts, moves: m.map((move) => [vo, ...move]) }
+}
+
+function vmHeard(id: string, fields: Record<string, unknown>): Heard {
+  const version = Number(fields.cv)
+  const texts = Object.entries(fields).flatMap(([key, value]) =>
+    key === 'story' ? (value as string[]) : key.startsWith('story.') ? [String(value)] : [],
+  )
+  const entries = texts.map((text) => JSON.parse(text) as StoryEntry).filter(([at]) => at === version)
+  return { facts: entries.map((entry) => factOf(`vm:${id}`, entry)), moves: [] }
+}
+
+function factOf(subject: Subject, [, atMs, kind, data]: StoryEntry): NewFact & { readonly atMs: number } {
+  return { subject, kind, data, atMs }
+}
+
+type Tallies = { readonly next: number; readonly counts: readonly JobCount[] }
+
+/** The counts as last kept, with what was collected since. */
+async function foldedFrom({ facts }: Database, kept: MetaDocument | null): Promise<Tallies> {
+  const sums = new Map<string, JobCount>()
+  const add = (vo: string, state: JobStateName, site: string, by: number): void => {
+    const key = `${vo}\u0000${state}\u0000${site}`
+    sums.set(key, { vo, state, site, count: (sums.get(key)?.count ?? 0) + by })
+  }
+  for (const [vo, state, site, count] of kept?.counts ?? []) add(vo, state, site, count)
+  let next = Number(kept?.next ?? 1)
+  await guarded('reading counts', async () => {
+    for await (const document of facts.find(
+      { _id: { $gte: next } },
+      { sort: { _id: 1 }, projection: { next: 1, moves: 1 } },
+    )) {
+      for (const [vo, state, site, by] of document.moves) add(vo, state, site, by)
+      next = document.next
+    }
+  })
+  return { next, counts: [...sums.values()].filter(({ count }) => count !== 0) }
+}
+
+/** Kept now and then, so that nobody has to add up everything from the beginning. */
+async function tally(database: Database): Promise<void> {
+  const kept = await guarded('reading counts', () => database.meta.findOne({ _id: 'tallies' }))
+  const { next, counts } = await foldedFrom(database, kept)
+  if (next === Number(kept?.next ?? 1)) return
+  const moved = counts.map(({ vo, state, site, count }): Moved => [vo, state, site, count])
+  await guarded('keeping counts', () =>
+    database.meta
+      .updateOne(
+        { _id: 'tallies', $or: [{ next: { $lt: next } }, { next: { $exists: false } }] },
+        { $set: { next, counts: moved } },
+        { upsert: true },
+      )
+      .catch((error: unknown) => (isDuplicate(error) ? undefined : Promise.reject(error))),
+  )
+}

@@ -1,0 +1,199 @@
+/**
+ * The database: its collections by type, the connection with what it waits for, and the one mapping of the driver's errors.
+ *
+ * Every write waits for the majority's journals; every read is of what a majority holds, so that nothing read is ever rolled
+ * back. What a server does not answer in time is `unavailable`, with a hint when to come again; an outcome that is then
+ * unknown is looked up by whoever asked, never guessed.
+ */
+
+import {
+  type Collection,
+  type Db,
+  MongoClient,
+  MongoBulkWriteError,
+  MongoError,
+  MongoServerError,
+  type ResumeToken,
+  type Timestamp,
+} from 'mongodb'
+import { PilotageError } from '../../../../core/errors.ts'
+import type { Fact } from '../../../../core/facts.ts'
+import type { Move, PageDocument } from './page.ts'
+
+export type SpecsDocument = { _id: number; s: string[] }
+
+export type QueueDocument = { _id: string; vo: string; grp: string; own: string; req: string }
+
+/** `open`: committed, but its pages may not all be there yet. `pages`: first and last id, task queue and priority of each. */
+export type SubmissionDocument = {
+  _id: string
+  digest: string
+  first: number
+  n: number
+  at: number
+  vo: string
+  grp: string
+  own: string
+  pages: [first: number, last: number, classId: string, priority: number][]
+  open?: true
+}
+
+export type VmDocument = {
+  _id: string
+  cv: number
+  wr: string[]
+  st: string
+  site: string
+  over: boolean
+  at: number
+  doc: string
+  story: string[]
+  /** A stop that counts leases at this moment: claims wait for how it ends. */
+  closing?: { by: string; at: Date }
+  mv?: number
+}
+
+export type ToldDocument = { _id: string; subject: string; n: number; at: number; kind: string; data: string }
+
+/** Facts in the order of the server's log, with where in that log they end. */
+export type FactsDocument = {
+  _id: number
+  next: number
+  at: number
+  time: Timestamp
+  token: ResumeToken
+  facts: Fact[]
+  moves: [vo: string, ...Move][]
+}
+
+export type RoleDocument = { _id: string; holder: string; fence: number; until: Date }
+/** `schema`: version; `ids`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number of facts. */
+export type MetaDocument = {
+  _id: string
+  version?: number
+  last?: number
+  from?: Timestamp
+  next?: number
+  counts?: [vo: string, ...Move][]
+}
+
+export type Database = {
+  readonly client: MongoClient
+  readonly db: Db
+  readonly pages: Collection<PageDocument>
+  readonly specs: Collection<SpecsDocument>
+  readonly queues: Collection<QueueDocument>
+  readonly submissions: Collection<SubmissionDocument>
+  readonly vms: Collection<VmDocument>
+  readonly told: Collection<ToldDocument>
+  readonly facts: Collection<FactsDocument>
+  readonly roles: Collection<RoleDocument>
+  readonly meta: Collection<MetaDocument>
+  readonly notes: Collection<{ _id: string; text: string }>
+  /** When the last write of this process that tells something reached the server's log. */
+  lastTold(): Timestamp | undefined
+}
+
+/** A request finds a server within this time or fails: half a minute covers an election and then some. */
+const answerWithinMs = 10_000
+const writtenWithinMs = 10_000
+/** Batches are large and few; more connections only queue at the server. */
+const connectionsMost = 20
+
+export function openDatabase(url: string, name: string): Database {
+  const client = new MongoClient(url, {
+    appName: 'pilotage',
+    retryReads: true,
+    retryWrites: true,
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: writtenWithinMs },
+    readPreference: 'primary',
+    serverSelectionTimeoutMS: answerWithinMs,
+    connectTimeoutMS: answerWithinMs,
+    socketTimeoutMS: 3 * answerWithinMs,
+    maxPoolSize: connectionsMost,
+    monitorCommands: true,
+  })
+  const db = client.db(name)
+  return {
+    client,
+    db,
+    pages: db.collection('pages'),
+    specs: db.collection('specs'),
+    queues: db.collection('queues'),
+    submissions: db.collection('submissions'),
+    vms: db.collection('vms'),
+    told: db.collection('told'),
+    facts: db.collection('facts'),
+    roles: db.collection('roles'),
+    meta: db.collection('meta'),
+    notes: db.collection('notes'),
+    lastTold: watchedWrites(client),
+  }
+}
+
+const telling = new Set(['pages', 'vms', 'submissions', 'told'])
+
+/** The driver keeps no operation time for bulk writes; the replies have it. */
+function watchedWrites(client: MongoClient): () => Timestamp | undefined {
+  const mine = new Set<number>()
+  let last: Timestamp | undefined
+  client.on('commandStarted', ({ commandName, requestId, command }) => {
+    if ((commandName === 'update' || commandName === 'insert') && telling.has(String(command[commandName]))) {
+      mine.add(requestId)
+    }
+  })
+  client.on('commandFailed', ({ requestId }) => void mine.delete(requestId))
+  client.on('commandSucceeded', ({ requestId, reply }) => {
+    if (!mine.delete(requestId)) return
+    const { operationTime } = reply as { operationTime?: Timestamp }
+    if (operationTime && (!last || operationTime.greaterThan(last))) last = operationTime
+  })
+  return () => last
+}
+
+/** When a client should come again: an election takes some seconds. */
+const retryAfterMs = 2000
+
+/** Runs a call of the driver; what it throws becomes ours. The server's address and account are not in it. */
+export async function guarded<T>(doing: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (thrown) {
+    throw errorOf(thrown, doing)
+  }
+}
+
+export function errorOf(thrown: unknown, doing: string): unknown {
+  if (!(thrown instanceof MongoError)) return thrown
+  const reason = thrown instanceof MongoServerError ? (thrown.codeName ?? thrown.name) : thrown.name
+  if (isRefusal(thrown)) return new PilotageError('internal', `${doing}: ${reason}: ${thrown.message}`, { cause: thrown })
+  return new PilotageError('unavailable', `${doing}: the store does not answer (${reason})`, { retryAfterMs, cause: thrown })
+}
+
+/** Said by a healthy server about the request itself: a mistake of ours. Everything else may be better in a moment. */
+function isRefusal(error: MongoError): boolean {
+  const refusals = new Set([
+    'BadValue',
+    'FailedToParse',
+    'TypeMismatch',
+    'InvalidOptions',
+    'BSONObjectTooLarge',
+    'Unauthorized',
+  ])
+  return error instanceof MongoServerError && refusals.has(error.codeName ?? '')
+}
+
+/** The indexes of the documents of an unordered insert that were there already; anything else is thrown. */
+export function duplicatesOf(thrown: unknown): readonly number[] {
+  if (!(thrown instanceof MongoBulkWriteError)) throw thrown
+  const errors = [thrown.writeErrors].flat()
+  if (errors.length === 0 || errors.some(({ code }) => code !== duplicateKey)) throw thrown
+  return errors.map(({ index }) => index)
+}
+
+const duplicateKey = 11_000
+
+export function isDuplicate(thrown: unknown): boolean {
+  return thrown instanceof MongoServerError && thrown.code === duplicateKey
+}

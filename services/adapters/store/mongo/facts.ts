@@ -1,0 +1,102 @@
+/**
+ * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they tell; those that
+ * explain no such change lie in a collection of their own. The order of all of them is made by the collector.
+ */
+
+import { type Clock, sleep } from '../../../../core/clock.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts'
+import type { JobId } from '../../../../core/ids.ts'
+import type { FactStore } from '../../../../core/ports/store.ts'
+import type { Random } from '../../../../core/random.ts'
+import { type Database, guarded, type SubmissionDocument } from './database.ts'
+import type { StoryEntry } from './page.ts'
+import type { Shelf } from './shelf.ts'
+
+/** How long a reader waits for the collector to have seen what this process wrote itself. It may be changing hands. */
+const caughtUpWithinMs = 2000
+const lookEveryMs = 10
+
+export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocument): NewFact & { readonly atMs: number } {
+  const data = { vo, group: grp, owner: own, firstId: first, count: n }
+  return { subject: `submission:${first}`, kind: 'Submitted', data, atMs: at }
+}
+
+export function openFacts(database: Database, shelf: Shelf, clock: Clock, random: Random): FactStore {
+  const { told, vms, facts, notes, submissions } = database
+
+  async function storyOf(subject: Subject): Promise<readonly StoryEntry[]> {
+    const [kind, id = ''] = subject.split(':', 2)
+    if (kind === 'job') {
+      const page = (await shelf.ofJobs([Number(id) as JobId])).get(Number(id) as JobId)
+      const [read] = page ? await shelf.read([page.first]) : []
+      return read?.jobs.get(Number(id) as JobId)?.story ?? []
+    }
+    const vm = await guarded('reading a VM', () => vms.findOne({ _id: id }, { projection: { story: 1 } }))
+    return (vm?.story ?? []).map((text) => JSON.parse(text) as StoryEntry)
+  }
+
+  async function toldOf(subject: Subject, limit: number): Promise<readonly Fact[]> {
+    const found = await guarded('reading facts', () => told.find({ subject }).sort({ n: -1 }).limit(limit).toArray())
+    return found
+      .reverse()
+      .map(({ n, at, kind, data }) => ({ seq: n, atMs: at, subject, kind, data: JSON.parse(data) as FactData }))
+  }
+
+  return {
+    async tell(news, nowMs) {
+      if (news.length === 0) return
+      const name = random.letters(12)
+      const documents = news.map(({ subject, kind, data }, at) => {
+        return { _id: `${name}.${at}`, subject, n: nowMs * 1000 + at, at: nowMs, kind, data: JSON.stringify(data) }
+      })
+      await guarded('telling facts', () => told.insertMany(documents))
+    },
+    async history(subject, limit) {
+      if (subject.startsWith('submission:')) {
+        const first = Number(subject.slice('submission:'.length))
+        const known = await guarded('reading a submission', () => submissions.findOne({ first }))
+        return known ? [{ seq: 1, ...submissionFact(known) }] : []
+      }
+      if (!subject.startsWith('job:') && !subject.startsWith('vm:')) return toldOf(subject, limit)
+      const story = (await storyOf(subject)).slice(-limit)
+      return story.map(([, atMs, kind, data], at) => ({ seq: at + 1, atMs, subject, kind, data }))
+    },
+    async facts(afterSeq, limit) {
+      await caughtUp(database, clock)
+      if (afterSeq < 0) {
+        const last: Fact[] = []
+        for await (const document of facts.find({}, { sort: { _id: -1 }, batchSize: 4 })) {
+          last.unshift(...document.facts)
+          if (last.length >= limit) break
+        }
+        return last.slice(-limit)
+      }
+      const from = await guarded('reading facts', () =>
+        facts.findOne({ _id: { $lte: afterSeq + 1 } }, { sort: { _id: -1 }, projection: { _id: 1 } }),
+      )
+      const found: Fact[] = []
+      for await (const document of facts.find({ _id: { $gte: from?._id ?? 0 } }, { sort: { _id: 1 }, batchSize: 4 })) {
+        found.push(...document.facts.filter(({ seq }) => seq > afterSeq))
+        if (found.length >= limit) break
+      }
+      return found.slice(0, limit)
+    },
+    async note(name) {
+      return (await guarded('reading a note', () => notes.findOne({ _id: name })))?.text
+    },
+    async keepNote(name, text) {
+      await guarded('keeping a note', () => notes.updateOne({ _id: name }, { $set: { text } }, { upsert: true }))
+    },
+  }
+}
+
+/** Resolves when the collector has seen all that this process wrote, or after a while. */
+export async function caughtUp({ facts, lastTold }: Database, clock: Clock): Promise<void> {
+  const wanted = lastTold()
+  const endMs = clock.monotonicMs() + caughtUpWithinMs
+  while (wanted && clock.monotonicMs() < endMs) {
+    const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 }, projection: { time: 1 } }))
+    if (last?.time.greaterThanOrEqual(wanted)) return
+    await sleep(clock, lookEveryMs)
+  }
+}

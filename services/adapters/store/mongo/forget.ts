@@ -1,0 +1,95 @@
+/**
+ * Forgetting: jobs leave their pages, empty pages leave with their descriptions, and what is only of use beside them goes with
+ * age. Idempotent, and safe against everybody who changes the same page meanwhile: a page leaves only as it was seen.
+ */
+
+import type { JobId } from '../../../../core/ids.ts'
+import { isEnded } from '../../../../core/job.ts'
+import type { JobStore } from '../../../../core/ports/store.ts'
+import type { Random } from '../../../../core/random.ts'
+import { type Database, guarded } from './database.ts'
+import type { KnownQueues } from './known-queues.ts'
+import { type Move, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'
+import type { Shelf } from './shelf.ts'
+import type { SpecShelf } from './specs.ts'
+
+export type ForgetOptions = {
+  readonly database: Database
+  readonly shelf: Shelf
+  readonly specs: SpecShelf
+  readonly queues: KnownQueues
+  readonly random: Random
+}
+
+/** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */
+const vmsLongerMs = 30 * 24 * 60 * 60 * 1000
+const pagesAtOnce = 64
+const writesKept = 8
+
+export function openForget(options: ForgetOptions): JobStore['forget'] {
+  const { database, shelf, queues } = options
+  const { pages, submissions, facts, told, vms } = database
+
+  return async (endedBeforeMs, limit) => {
+    const found = await guarded('reading old jobs', () =>
+      pages
+        .find({ en: { $lt: endedBeforeMs } }, { projection: pageFields })
+        .sort({ en: 1 })
+        .limit(pagesAtOnce)
+        .toArray(),
+    )
+    await queues.byIds(found.map(({ q }) => q as Page['classId']))
+    const forgotten: JobId[] = []
+    for (const document of found) {
+      const room = limit - forgotten.length
+      if (room <= 0) break
+      forgotten.push(...(await forgetIn(options, pageOf(document), endedBeforeMs, room)))
+      shelf.drop(document._id as JobId)
+    }
+    await guarded('forgetting what is old', () =>
+      Promise.all([
+        submissions.deleteMany({ at: { $lt: endedBeforeMs } }),
+        facts.deleteMany({ at: { $lt: endedBeforeMs } }),
+        told.deleteMany({ at: { $lt: endedBeforeMs } }),
+        vms.deleteMany({ over: true, at: { $lt: endedBeforeMs - vmsLongerMs } }),
+      ]),
+    )
+    return forgotten
+  }
+}
+
+async function forgetIn(
+  { database, specs, queues, random }: ForgetOptions,
+  page: Page,
+  endedBeforeMs: number,
+  room: number,
+): Promise<readonly JobId[]> {
+  const old = [...page.jobs.values()].filter(({ job }) => isEnded(job.phase) && job.changedMs < endedBeforeMs).slice(0, room)
+  const ids = old.map(({ job }) => job.id)
+  const left = new Map(page.jobs)
+  for (const id of ids) left.delete(id)
+  const moves = summed(old.map((kept): Move => [kept.job.phase.state, siteOf(kept), -1]))
+  const version = page.version + 1
+  const { w, lv, use, un, en } = summaryOf(left.values(), queues.known(page.classId).requirements)
+  const unset: Record<string, ''> = Object.fromEntries(ids.map((id) => [`j.${id}`, '']))
+  const set: Record<string, unknown> = { cv: version, w, mv: { cv: version, vo: page.owner.vo, m: moves } }
+  set.wr = [...page.writes.slice(1 - writesKept), random.letters(12)]
+  for (const [key, value] of Object.entries({ lv, use, un, en })) {
+    if (value === undefined) unset[key] = ''
+    else set[key] = value
+  }
+  const filter = { _id: page.first, cv: page.version }
+  const { matchedCount } = await guarded('forgetting jobs', () =>
+    database.pages.updateOne(filter, { $set: set, $unset: unset }),
+  )
+  // Somebody changed it meanwhile: it comes again.
+  if (matchedCount === 0) return []
+  if (left.size === 0) {
+    await guarded('forgetting jobs', async () => {
+      await database.pages.deleteOne({ _id: page.first, cv: version })
+      await database.specs.deleteOne({ _id: page.first })
+    })
+    specs.forget(page.first)
+  }
+  return ids
+}

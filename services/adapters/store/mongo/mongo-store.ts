@@ -1,0 +1,158 @@
+/**
+ * The store port over MongoDB: any number of processes on any number of machines over one replica set. Puts the parts
+ * together and runs the keeper: one process at a time collects facts and completes what others left half done.
+ *
+ * Everything acknowledged is on a majority's disks. Nothing here takes a decision about jobs or VMs: core does, and the
+ * database says by compare-and-set which of two was first.
+ */
+
+import type { Db } from 'mongodb'
+import { type Clock, sleep } from '../../../../core/clock.ts'
+import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
+import type { Log } from '../../../../core/ports/log.ts'
+import type { Store } from '../../../../core/ports/store.ts'
+import { systemRandom } from '../../../../core/random.ts'
+import { openChanges } from './changes.ts'
+import { openCollector } from './collector.ts'
+import { type Database, errorOf, guarded, openDatabase } from './database.ts'
+import { openFacts } from './facts.ts'
+import { openForget } from './forget.ts'
+import { knownQueues } from './known-queues.ts'
+import { openReading } from './reading.ts'
+import { openRoles } from './roles.ts'
+import { migrate } from './schema.ts'
+import { openShelf } from './shelf.ts'
+import { openSpecs } from './specs.ts'
+import { complete, openSubmit, type SubmitOptions } from './submit.ts'
+import { openDoor } from './vm-door.ts'
+import { openVms } from './vms.ts'
+
+export type MongoOptions = {
+  /** May hold an account: never to be logged. */
+  readonly url: string
+  readonly database: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Who this process is, in roles. */
+  readonly holder: string
+}
+
+export type MongoStore = { readonly store: Store; readonly db: Db }
+
+const keeperRole = 'keeper'
+const keeperHoldMs = 8000
+const keeperEveryMs = 2000
+/** A submission that is still open after so long was left by its process. */
+const openMostMs = 10_000
+
+/** Throws `unavailable` where no primary answers, `store-newer`. */
+export async function openMongoStore({ url, database: name, clock, log, holder }: MongoOptions): Promise<MongoStore> {
+  const database = openDatabase(url, name)
+  try {
+    await guarded('connecting to the store', () => database.client.connect())
+    await guarded('preparing the store', () => migrate(database))
+  } catch (error) {
+    await database.client.close().catch(() => undefined)
+    throw errorOf(error, 'opening the store')
+  }
+  const random = systemRandom()
+  const queues = knownQueues(database)
+  const shelf = openShelf(database, queues)
+  const specs = openSpecs(database)
+  const door = openDoor(database, clock)
+  const changes = openChanges({ database, shelf, specs, queues, door, clock, random })
+  const collector = openCollector(database, clock, log)
+  const submitting: SubmitOptions = { database, shelf, specs, queues, clock, random }
+  const roles = openRoles(database)
+  const keeper = startKeeper({ database, clock, log, holder }, submitting, collector, roles)
+  const store: Store = {
+    submit: openSubmit(submitting),
+    change: changes.change,
+    ...openReading({ database, shelf, specs, queues }),
+    counts: collector.counts,
+    forget: openForget({ database, shelf, specs, queues, random }),
+    ...openVms({ database, shelf, clock, random }),
+    ...openFacts(database, shelf, clock, random),
+    ...roles,
+    async close() {
+      await changes.idle()
+      await keeper.stop()
+      await database.client.close()
+    },
+  }
+  return { store, db: database.db }
+}
+
+/** Holds the role while this process has it, and does its two duties. Ends only with the process. */
+function startKeeper(
+  { database, clock, log, holder }: Pick<MongoOptions, 'clock' | 'log' | 'holder'> & { readonly database: Database },
+  submitting: SubmitOptions,
+  collector: ReturnType<typeof openCollector>,
+  roles: ReturnType<typeof openRoles>,
+): { stop(): Promise<void> } {
+  const stopping = new AbortController()
+  let heldUntilMs = Number.NEGATIVE_INFINITY
+  const isHeld = (): boolean => !stopping.signal.aborted && clock.monotonicMs() < heldUntilMs
+
+  async function renew(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      // Counted from before the question: the store counts from later.
+      const askedMs = clock.monotonicMs()
+      try {
+        const lease = await roles.hold(keeperRole, holder, keeperHoldMs, clock.nowMs())
+        heldUntilMs = lease ? askedMs + keeperHoldMs : Number.NEGATIVE_INFINITY
+      } catch (error) {
+        log.warn({ err: asPilotageError(error, 'holding the keeper role') }, 'the store does not answer')
+      }
+      await sleep(clock, keeperEveryMs, stopping.signal)
+    }
+  }
+
+  async function collect(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        if (isHeld()) await collector.run(isHeld)
+      } catch (error) {
+        log.warn(
+          { err: asPilotageError(errorOf(error, 'collecting facts'), 'collecting facts') },
+          'collecting facts again soon',
+        )
+      }
+      await sleep(clock, keeperHeldCheckMs, stopping.signal)
+    }
+  }
+
+  async function completeOpen(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        if (isHeld()) await completeLeft(database, submitting, clock.nowMs())
+      } catch (error) {
+        const known = asPilotageError(error, 'completing submissions')
+        if (!(known instanceof PilotageError) || known.code !== 'unavailable')
+          log.error({ err: known }, 'a submission stays open')
+      }
+      await sleep(clock, openMostMs / 2, stopping.signal)
+    }
+  }
+
+  const duties = Promise.all([renew(), collect(), completeOpen()])
+  return {
+    async stop() {
+      stopping.abort()
+      await duties
+      await roles.letGo(keeperRole, holder).catch(() => undefined)
+    },
+  }
+}
+
+const keeperHeldCheckMs = 100
+
+async function completeLeft({ submissions }: Database, submitting: SubmitOptions, nowMs: number): Promise<void> {
+  const left = await guarded('reading open submissions', () =>
+    submissions
+      .find({ open: true, at: { $lt: nowMs - openMostMs } })
+      .limit(100)
+      .toArray(),
+  )
+  await complete(submitting, left)
+}

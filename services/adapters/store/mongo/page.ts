@@ -1,0 +1,185 @@
+/**
+ * A page: up to 64 jobs with consecutive ids, of one task queue and one priority, in one document. What changes in a page
+ * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
+ *
+ * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
+ * change. A job is one JSON text in its page, with its own story: a change and the fact that tells it are one write.
+ */
+
+import type { FactData, NewFact } from '../../../../core/facts.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
+import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/job.ts'
+import type { Requirements } from '../../../../core/requirements.ts'
+
+export const pageJobs = 64
+
+/** A fact in the story of a job or VM: the version that it came with, and what it says. */
+export type StoryEntry = readonly [version: number, atMs: number, kind: string, data: FactData]
+
+/** The last of them are kept: a job can be held and released for ever. */
+const storyMost = 100
+
+export type KeptJob = { readonly job: Job; readonly site: string; readonly story: readonly StoryEntry[] }
+
+export type Page = {
+  readonly first: JobId
+  readonly version: number
+  /** The writes that made the last versions: whoever lost an answer finds here whether theirs was one of them. */
+  readonly writes: readonly string[]
+  readonly owner: Owner
+  readonly classId: ClassId
+  readonly priority: number
+  readonly jobs: ReadonlyMap<JobId, KeptJob>
+}
+
+/** How many jobs came to (or left) a state at a site. */
+export type Move = readonly [state: JobStateName, site: string, by: number]
+
+export type PageDocument = {
+  _id: number
+  last: number
+  cv: number
+  wr: string[]
+  q: string
+  pr: number
+  vo: string
+  grp: string
+  own: string
+  /** Waiting jobs. */
+  w: number
+  /** VMs with live leases here, what they hold, and when the first of these leases ends. */
+  lv?: string[]
+  use?: Record<string, Use>
+  un?: number
+  /** When the first of those that ended did. */
+  en?: number
+  /** What the last telling change moved. */
+  mv?: { cv: number; vo: string; m: Move[] }
+  j: Record<string, string>
+}
+
+/** Leases, cores, bytes of memory and of disk. */
+export type Use = [leases: number, cores: number, memoryBytes: number, diskBytes: number]
+
+type JobText = [
+  name: string,
+  maxAttempts: number,
+  submittedMs: number,
+  changedMs: number,
+  attempt: number,
+  site: string,
+  phase: Phase,
+  story: readonly StoryEntry[],
+]
+
+export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, j: 1 } as const
+
+export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): Page {
+  const { _id, cv, wr, q, pr, vo, grp, own, j } = document
+  const owner: Owner = { vo, group: grp, owner: own }
+  const jobs = new Map<JobId, KeptJob>()
+  for (const [key, text] of Object.entries(j)) {
+    const id = Number(key) as JobId
+    jobs.set(id, jobOf(text, { ...owner, id, classId: q as ClassId, priority: pr }))
+  }
+  return { first: _id as JobId, version: cv, writes: wr, owner, classId: q as ClassId, priority: pr, jobs }
+}
+
+function jobOf(text: string, fixed: Owner & Pick<Job, 'id' | 'classId' | 'priority'>): KeptJob {
+  const [name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] = JSON.parse(text) as JobText
+  return { job: { ...fixed, name, maxAttempts, submittedMs, changedMs, attempt, phase }, site, story }
+}
+
+export function jobText({ job, site, story }: KeptJob): string {
+  const { name, maxAttempts, submittedMs, changedMs, attempt, phase } = job
+  return JSON.stringify([name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] satisfies JobText)
+}
+
+export function retold(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
+  const entry: StoryEntry = [version, atMs, kind, data]
+  return story.length < storyMost ? [...story, entry] : [...story.slice(1 - storyMost), entry]
+}
+
+export type Summary = Pick<PageDocument, 'w' | 'lv' | 'use' | 'un' | 'en'>
+
+/** From the jobs alone: an index can not drift from what it stands for. */
+export function summaryOf(jobs: Iterable<KeptJob>, { memoryBytes, diskBytes }: Requirements): Summary {
+  const use: Record<string, Use> = {}
+  let [waiting, until, ended] = [0, Infinity, Infinity]
+  for (const { job } of jobs) {
+    const { phase } = job
+    if (phase.state === 'Waiting') waiting += 1
+    if (isEnded(phase)) ended = Math.min(ended, job.changedMs)
+    const lease = leaseOf(phase)
+    if (!lease) continue
+    until = Math.min(until, lease.untilMs)
+    const [leases, cores, memory, disk] = use[lease.vmId] ?? [0, 0, 0, 0]
+    use[lease.vmId] = [leases + 1, cores + lease.cores, memory + memoryBytes, disk + diskBytes]
+  }
+  const vms = Object.keys(use)
+  return {
+    w: waiting,
+    ...(vms.length > 0 ? { lv: vms, use, un: until } : {}),
+    ...(ended < Infinity ? { en: ended } : {}),
+  }
+}
+
+/** What a change of one job moves between the counts. */
+export function movesOf(before: KeptJob, after: KeptJob): readonly Move[] {
+  const [from, to] = [before.job.phase.state, after.job.phase.state]
+  const [was, is] = [siteOf(before), siteOf(after)]
+  if (from === to && was === is) return []
+  return [
+    [from, was, -1],
+    [to, is, 1],
+  ]
+}
+
+/** A job is counted at the site of its lease, live or last; one without a lease at none. */
+export function siteOf({ job, site }: KeptJob): string {
+  return 'lease' in job.phase && job.phase.lease ? site : ''
+}
+
+export function summed(moves: Iterable<Move>): Move[] {
+  const sums = new Map<string, Move>()
+  for (const [state, site, by] of moves) {
+    const key = `${state} ${site}`
+    sums.set(key, [state, site, (sums.get(key)?.[2] ?? 0) + by])
+  }
+  return [...sums.values()].filter(([, , by]) => by !== 0)
+}
+
+/** A page as it is when its jobs come. */
+export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): PageDocument {
+  const ids = [...page.jobs.keys()]
+  return {
+    _id: page.first,
+    last: Math.max(...ids),
+    cv: 1,
+    wr: [write],
+    q: page.classId,
+    pr: page.priority,
+    vo: page.owner.vo,
+    grp: page.owner.group,
+    own: page.owner.owner,
+    w: page.jobs.size,
+    j: Object.fromEntries([...page.jobs].map(([id, kept]) => [String(id), jobText(kept)])),
+  }
+}
+
+export function usedOn(use: Record<string, Use> | undefined, vmId: VmId): Use {
+  return use?.[vmId] ?? [0, 0, 0, 0]
+}
+
+/** Where the pages of these jobs begin: a page begins with one of its jobs and holds no id beyond so many. */
+export function rangesOf(
+  ids: readonly JobId[],
+): readonly { readonly _id: { readonly $gt: number; readonly $lte: number } }[] {
+  const ranges: { from: number; to: number }[] = []
+  for (const id of ids.toSorted((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last && id - pageJobs <= last.to) last.to = id
+    else ranges.push({ from: id - pageJobs, to: id })
+  }
+  return ranges.map(({ from, to }) => ({ _id: { $gt: from, $lte: to } }))
+}

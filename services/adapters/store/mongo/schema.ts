@@ -1,0 +1,54 @@
+/**
+ * The indexes that this program stands on, and how a database comes to the version that it knows. Nothing here is done twice:
+ * of many processes that start at once, each finds what the others made.
+ */
+
+import type { CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
+import { PilotageError } from '../../../../core/errors.ts'
+import type { Database } from './database.ts'
+
+type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
+type Indexed = Pick<Database, 'pages' | 'submissions' | 'vms' | 'told' | 'facts'>
+
+const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
+  partialFilterExpression: { [field]: test },
+})
+
+/** By name: a changed one gets a new name. A test asks the server that each is used by the query it is for. */
+export const indexes: readonly Declared[] = [
+  // The next jobs of a task queue, and how many wait in each: covered, so that counting reads no page.
+  { on: 'pages', key: { q: 1, pr: -1, _id: 1, w: 1 }, options: { name: 'waiting', ...where('w', { $gt: 0 }) } },
+  { on: 'pages', key: { lv: 1 }, options: { name: 'leased', ...where('lv', { $exists: true }) } },
+  { on: 'pages', key: { un: 1 }, options: { name: 'until', ...where('un', { $exists: true }) } },
+  { on: 'pages', key: { en: 1 }, options: { name: 'ended', ...where('en', { $exists: true }) } },
+  { on: 'pages', key: { vo: 1, own: 1, _id: -1 }, options: { name: 'owner' } },
+  { on: 'submissions', key: { open: 1, at: 1 }, options: { name: 'open', ...where('open', { $exists: true }) } },
+  { on: 'submissions', key: { at: 1 }, options: { name: 'age' } },
+  { on: 'submissions', key: { first: 1 }, options: { name: 'first' } },
+  { on: 'vms', key: { over: 1, at: -1 }, options: { name: 'over' } },
+  { on: 'told', key: { subject: 1, n: 1 }, options: { name: 'subject' } },
+  { on: 'told', key: { at: 1 }, options: { name: 'age' } },
+  { on: 'facts', key: { at: 1 }, options: { name: 'age' } },
+]
+
+/** Steps to each version from the one before. The first is the making of it: its indexes are made at every start. */
+const steps: readonly ((database: Database) => Promise<void>)[] = [async () => undefined]
+
+/** Throws `store-newer` for a database that a newer program has made or moved. */
+export async function migrate(database: Database): Promise<void> {
+  const { meta } = database
+  const found = await meta.findOne({ _id: 'schema' })
+  let version = Number(found?.version ?? 0)
+  if (version > steps.length) {
+    throw new PilotageError('store-newer', `the store has schema ${version}, this program knows up to ${steps.length}`)
+  }
+  for (; version < steps.length; version += 1) {
+    await steps[version]?.(database)
+    await meta.updateOne({ _id: 'schema' }, { $max: { version: version + 1 } }, { upsert: true })
+  }
+  for (const { on, key, options } of indexes) await database[on].createIndex(key, options)
+  // From here on everything that happens is collected: nothing was written before.
+  const { operationTime } = (await database.db.command({ ping: 1 })) as { operationTime?: Timestamp }
+  if (!operationTime) throw new PilotageError('internal', 'the MongoDB server is no member of a replica set')
+  await meta.updateOne({ _id: 'collected' }, { $setOnInsert: { from: operationTime } }, { upsert: true })
+}

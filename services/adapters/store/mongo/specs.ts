@@ -1,0 +1,75 @@
+/** Descriptions of jobs, a document a page. They never change; the pages of late ones are remembered as the texts that they are. */
+
+import type { JobId } from '../../../../core/ids.ts'
+import type { JobSpec } from '../../../../core/job.ts'
+import { type Database, guarded } from './database.ts'
+import { pageJobs, rangesOf } from './page.ts'
+
+export type SpecShelf = {
+  put(first: JobId, texts: readonly string[]): void
+  of(id: JobId): Promise<JobSpec | undefined>
+  all(ids: Iterable<JobId>): Promise<ReadonlyMap<JobId, JobSpec>>
+  forget(first: JobId): void
+}
+
+const pagesMost = 4096
+const rangesMost = 200
+
+export function openSpecs({ specs }: Database): SpecShelf {
+  const shelf = new Map<number, readonly string[]>()
+  /** Askers of one turn share a query. */
+  let gathering: { readonly ids: Set<JobId>; readonly done: Promise<void> } | undefined
+
+  function put(first: number, texts: readonly string[]): void {
+    shelf.delete(first)
+    shelf.set(first, texts)
+    if (shelf.size > pagesMost) shelf.delete(shelf.keys().next().value as number)
+  }
+
+  /** A page begins with one of its jobs, and its texts stand in the order of their ids. */
+  function lying(id: JobId): string | undefined {
+    for (let first: number = id; first > id - pageJobs; first -= 1) {
+      const texts = shelf.get(first)
+      if (texts && texts.length > id - first) return texts[id - first]
+    }
+    return undefined
+  }
+
+  async function read(ids: readonly JobId[]): Promise<void> {
+    const ranges = rangesOf(ids)
+    for (let at = 0; at < ranges.length; at += rangesMost) {
+      const $or = ranges.slice(at, at + rangesMost)
+      const found = await guarded('reading descriptions', () => specs.find({ $or }).toArray())
+      for (const { _id, s } of found) put(_id, s)
+    }
+  }
+
+  function gather(id: JobId): Promise<void> {
+    if (!gathering) {
+      const ids = new Set<JobId>()
+      const done = Promise.resolve().then(() => {
+        gathering = undefined
+        return read([...ids])
+      })
+      gathering = { ids, done }
+    }
+    gathering.ids.add(id)
+    return gathering.done
+  }
+
+  async function of(id: JobId): Promise<JobSpec | undefined> {
+    if (lying(id) === undefined) await gather(id)
+    const text = lying(id)
+    return text === undefined ? undefined : (JSON.parse(text) as JobSpec)
+  }
+
+  return {
+    put,
+    of,
+    async all(ids) {
+      const found = await Promise.all([...ids].map(async (id) => [id, await of(id)] as const))
+      return new Map(found.flatMap(([id, spec]) => (spec ? [[id, spec] as const] : [])))
+    },
+    forget: (first) => void shelf.delete(first),
+  }
+}

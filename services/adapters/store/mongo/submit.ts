@@ -1,0 +1,234 @@
+/**
+ * Taking jobs in: all of a submission or none, without a transaction. First the descriptions, which nobody reads yet; then the
+ * submission's own document, which is the commit; then its pages, which follow from both and can be made by anybody. A process
+ * that dies in between leaves nothing, or a submission that the store's keeper completes.
+ *
+ * Submissions that arrive together share the four round trips.
+ */
+
+import type { Clock } from '../../../../core/clock.ts'
+import type { ClassId, JobId } from '../../../../core/ids.ts'
+import type { Job, JobSpec } from '../../../../core/job.ts'
+import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { Random } from '../../../../core/random.ts'
+import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
+import { inGroups } from './group.ts'
+import type { KnownQueues } from './known-queues.ts'
+import { type KeptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
+import type { Shelf } from './shelf.ts'
+import type { SpecShelf } from './specs.ts'
+
+export type SubmitOptions = {
+  readonly database: Database
+  readonly shelf: Shelf
+  readonly specs: SpecShelf
+  readonly queues: KnownQueues
+  readonly clock: Clock
+  readonly random: Random
+}
+
+type Call = { readonly submission: Submission; readonly nowMs: number }
+type Prepared = { readonly document: SubmissionDocument; readonly texts: readonly string[]; readonly call: Call }
+
+const jobsMost = 20_000
+/** Of one turn of a kind of documents: bounds what one message to the server holds. */
+const documentsMost = 500
+
+export function openSubmit(options: SubmitOptions): (submission: Submission, nowMs: number) => Promise<SubmitOutcome> {
+  const { database, clock } = options
+  let closing: string[] = []
+
+  /** That all pages are there is noted when there is time: until then it is only looked after once more. */
+  function close(ids: readonly string[]): void {
+    closing.push(...ids)
+    if (closing.length > ids.length) return
+    clock.after(100, () => {
+      const done = closing
+      closing = []
+      database.submissions
+        .updateMany({ _id: { $in: done } }, { $unset: { open: '' } }, { writeConcern: { w: 1 } })
+        .catch(() => undefined)
+    })
+  }
+
+  async function run(calls: readonly Call[]): Promise<SubmitOutcome[]> {
+    // The same key twice in one group: the second is asked again when the first has its answer.
+    const keys = calls.map(keyOf)
+    const now = calls.filter((_, at) => keys[at] === undefined || keys.indexOf(keys[at]) === at)
+    const answers = new Map<Call, SubmitOutcome>()
+    await submitAll(now, answers)
+    for (const call of calls) if (!answers.has(call)) await submitAll([call], answers)
+    return calls.map((call) => answers.get(call) as SubmitOutcome)
+  }
+
+  async function submitAll(calls: readonly Call[], answers: Map<Call, SubmitOutcome>): Promise<void> {
+    const prepared = await prepare(options, calls)
+    await Promise.all([
+      options.queues.keep(calls.flatMap(({ submission }) => submission.queues)),
+      inSlices(prepared.flatMap(specDocuments), (slice) =>
+        guarded('keeping descriptions', () => database.specs.insertMany(slice, { ordered: false })),
+      ),
+    ])
+    const known = await commit(database, prepared)
+    const fresh = prepared.filter(({ document }) => !known.has(document._id))
+    await makePages(options, fresh)
+    close(fresh.map(({ document }) => document._id))
+    for (const one of prepared) {
+      const { first, n } = one.document
+      if (!known.has(one.document._id))
+        answers.set(one.call, { ok: true, firstId: first as JobId, count: n, repeated: false })
+      else answers.set(one.call, await repeated(options, one))
+    }
+  }
+
+  const group = inGroups<Call, SubmitOutcome>(run, {
+    most: jobsMost,
+    weigh: ({ submission }) => submission.jobs.length,
+    soon: (then) => clock.soon(then),
+  })
+  return (submission, nowMs) => group.ask({ submission, nowMs })
+}
+
+function keyOf({ submission: { owner, idempotency } }: Call): string | undefined {
+  return idempotency && JSON.stringify([owner.vo, owner.group, owner.owner, idempotency.key])
+}
+
+/** Consecutive ids for each, in the order of arrival. */
+async function prepare({ database }: SubmitOptions, calls: readonly Call[]): Promise<readonly Prepared[]> {
+  const total = calls.reduce((sum, { submission }) => sum + submission.jobs.length, 0)
+  const ids = await guarded('numbering jobs', () =>
+    database.meta.findOneAndUpdate({ _id: 'ids' }, { $inc: { last: total } }, { upsert: true, returnDocument: 'after' }),
+  )
+  let next = Number(ids?.last) - total + 1
+  return calls.map((call) => {
+    const { owner, jobs, idempotency } = call.submission
+    const first = next
+    next += jobs.length
+    const document: SubmissionDocument = {
+      _id: keyOf(call) ?? `#${first}`,
+      digest: idempotency?.digest ?? '',
+      first,
+      n: jobs.length,
+      at: call.nowMs,
+      vo: owner.vo,
+      grp: owner.group,
+      own: owner.owner,
+      pages: pagesOf(jobs, first),
+      open: true,
+    }
+    return { document, texts: jobs.map(({ spec }) => JSON.stringify(spec)), call }
+  })
+}
+
+/** Runs of jobs of one task queue and priority, cut to size. */
+function pagesOf(jobs: Submission['jobs'], first: number): SubmissionDocument['pages'] {
+  const pages: SubmissionDocument['pages'] = []
+  for (const [at, { classId, spec }] of jobs.entries()) {
+    const page = pages.at(-1)
+    const joins = page && page[2] === classId && page[3] === spec.priority && first + at - page[0] < pageJobs
+    if (joins) page[1] = first + at
+    else pages.push([first + at, first + at, classId, spec.priority])
+  }
+  return pages
+}
+
+function specDocuments({ document, texts }: Prepared) {
+  return document.pages.map(([first, last]) => ({
+    _id: first,
+    s: texts.slice(first - document.first, last - document.first + 1),
+  }))
+}
+
+async function inSlices<T>(all: readonly T[], put: (slice: T[]) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < all.length; at += documentsMost) await put(all.slice(at, at + documentsMost))
+}
+
+/** Those that were known before. */
+async function commit({ submissions }: Database, prepared: readonly Prepared[]): Promise<ReadonlySet<string>> {
+  const documents = prepared.map(({ document }) => document)
+  const known = await guarded('submitting', () =>
+    submissions.insertMany(documents, { ordered: false }).then(
+      () => [],
+      (error: unknown) => duplicatesOf(error),
+    ),
+  )
+  return new Set(known.map((at) => documents[at]?._id ?? ''))
+}
+
+async function makePages(
+  { database, shelf, specs, random }: SubmitOptions,
+  prepared: readonly Pick<Prepared, 'document' | 'texts'>[],
+) {
+  const name = random.letters(12)
+  const documents = prepared.flatMap(({ document, texts }) =>
+    document.pages.map((page) => newPage(pageFrom(document, page, texts.slice(page[0] - document.first)), name)),
+  )
+  await inSlices(documents, (slice) =>
+    guarded('keeping jobs', () =>
+      database.pages.insertMany(slice, { ordered: false }).catch((error: unknown) => void duplicatesOf(error)),
+    ),
+  )
+  for (const document of documents) if (prepared.length < 1000) shelf.put(pageOf(document))
+  for (const { document, texts } of prepared) {
+    for (const [first, last] of document.pages) {
+      specs.put(first as JobId, texts.slice(first - document.first, last - document.first + 1))
+    }
+  }
+}
+
+function pageFrom(
+  { at, vo, grp, own }: SubmissionDocument,
+  [first, last, classId, priority]: SubmissionDocument['pages'][number],
+  texts: readonly string[],
+): Omit<Page, 'version' | 'writes'> {
+  const owner = { vo, group: grp, owner: own }
+  const jobs = new Map<JobId, KeptJob>()
+  for (let id = first; id <= last; id += 1) {
+    const { name, maxAttempts } = JSON.parse(texts[id - first] ?? '{}') as JobSpec
+    const job: Job = {
+      ...owner,
+      id: id as JobId,
+      classId: classId as ClassId,
+      name,
+      priority,
+      maxAttempts,
+      submittedMs: at,
+      changedMs: at,
+      attempt: 0,
+      phase: { state: 'Waiting' },
+    }
+    jobs.set(job.id, { job, site: '', story: [] })
+  }
+  return { first: first as JobId, owner, classId: classId as ClassId, priority, jobs }
+}
+
+/** The first answer, once all that it promised is there. */
+async function repeated(options: SubmitOptions, { document: { _id, digest } }: Prepared): Promise<SubmitOutcome> {
+  const { submissions } = options.database
+  const known = await guarded('reading a submission', () => submissions.findOne({ _id }))
+  if (!known || known.digest !== digest) return { ok: false, why: 'key-conflict' }
+  if (known.open) await complete(options, [known])
+  return { ok: true, firstId: known.first as JobId, count: known.n, repeated: true }
+}
+
+/** Makes the pages of submissions whose process did not come to it. Any number of times, by anybody. */
+export async function complete(options: SubmitOptions, open: readonly SubmissionDocument[]): Promise<void> {
+  const { database } = options
+  for (const document of open) {
+    const firsts = document.pages.map(([first]) => first)
+    const there = await guarded('reading jobs', () =>
+      database.pages.find({ _id: { $in: firsts } }, { projection: { _id: 1 } }).toArray(),
+    )
+    const has = new Set(there.map(({ _id }) => _id))
+    const pages = document.pages.filter(([first]) => !has.has(first))
+    const kept = await guarded('reading descriptions', () =>
+      database.specs.find({ _id: { $in: pages.map(([first]) => first) } }).toArray(),
+    )
+    const texts: string[] = []
+    for (const { _id, s } of kept) for (const [at, text] of s.entries()) texts[_id + at - document.first] = text
+    await makePages(options, [{ document: { ...document, pages }, texts }])
+    await guarded('closing a submission', () =>
+      database.submissions.updateOne({ _id: document._id }, { $unset: { open: '' } }),
+    )
+  }
+}

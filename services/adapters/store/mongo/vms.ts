@@ -1,0 +1,257 @@
+/**
+ * VMs: one document each, changed by compare-and-set as core decides. How many leases a VM holds is counted from the pages,
+ * where the leases are; a stop that needs none closes the VM's door to claims before it counts.
+ */
+
+import { type Clock, sleep } from '../../../../core/clock.ts'
+import { PilotageError } from '../../../../core/errors.ts'
+import { type FactData, type NewFact, vmFact } from '../../../../core/facts.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import { type Job, leaseOf } from '../../../../core/job.ts'
+import type { Fence, KeptVm, VmOutcome, VmStore } from '../../../../core/ports/store.ts'
+import { jitter, type Random } from '../../../../core/random.ts'
+import { changeVm, isOver, isUp, type Vm, type VmEvent } from '../../../../core/vm.ts'
+import { type Database, guarded, isDuplicate, type VmDocument } from './database.ts'
+import { inGroups } from './group.ts'
+import { type StoryEntry, type Use, usedOn } from './page.ts'
+import type { Shelf } from './shelf.ts'
+
+type VmsOptions = { readonly database: Database; readonly shelf: Shelf; readonly clock: Clock; readonly random: Random }
+type Call = { readonly events: readonly VmEvent[]; readonly nowMs: number }
+type Item = { readonly event: VmEvent; readonly nowMs: number; outcome?: VmOutcome }
+
+const eventsMost = 1000
+const settleWithinMs = 20_000
+const storyMost = 100
+const writesKept = 8
+const againMs = 10
+/** A door that is closed for longer was left by a process that died; a slow one's last write fails on the version. */
+const closedMostMs = 10_000
+
+export function openVms(options: VmsOptions): VmStore {
+  const { database, shelf } = options
+  const { vms, pages, roles } = database
+  const group = inGroups<Call, readonly VmOutcome[]>(
+    async (calls) => {
+      const items = calls.map(({ events, nowMs }) => events.map((event): Item => ({ event, nowMs })))
+      await settle(options, items.flat())
+      return items.map((ofCall) => ofCall.map(({ outcome }) => outcome ?? { ok: false, why: 'not-found' }))
+    },
+    { most: eventsMost, weigh: ({ events }) => events.length, soon: (run) => options.clock.soon(run) },
+  )
+
+  async function isStale(under: Fence): Promise<boolean> {
+    const role = await guarded('reading a role', () => roles.findOne({ _id: under.role }))
+    return role?.fence !== under.fence
+  }
+
+  return {
+    async intend(vm, nowMs, under) {
+      if (under && (await isStale(under))) return false
+      try {
+        await guarded('keeping an intent', () => vms.insertOne(newVm(vm, nowMs)).catch(rethrowUnlessTaken))
+      } catch (error) {
+        if (error === taken) return false
+        throw error
+      }
+      // Whoever took the role over since sees this record, or we see them.
+      if (!under || !(await isStale(under))) return true
+      await guarded('taking an intent back', () => vms.deleteOne({ _id: vm.id, cv: 1 }))
+      return false
+    },
+    changeVms: (events, nowMs) => (events.length === 0 ? Promise.resolve([]) : group.ask({ events, nowMs })),
+    async vm(id) {
+      const [found, used] = await Promise.all([
+        guarded('reading a VM', () => vms.findOne({ _id: id })),
+        usedBy(database, { lv: id }),
+      ])
+      return found ? keptVm(found, used.get(id)) : undefined
+    },
+    async liveVms() {
+      const [found, used] = await Promise.all([
+        guarded('reading VMs', () => vms.find({ over: false }).toArray()),
+        usedBy(database, { un: { $gte: 0 } }),
+      ])
+      return found.map((document) => keptVm(document, used.get(document._id)))
+    },
+    async endedVms(limit) {
+      const found = await guarded('reading VMs', () => vms.find({ over: true }).sort({ at: -1 }).limit(limit).toArray())
+      return found.map(({ doc }) => JSON.parse(doc) as Vm)
+    },
+    async leasesOn(id) {
+      const found = await guarded('reading leases', () => pages.find({ lv: id }, { projection: { _id: 1 } }).toArray())
+      const read = await shelf.read(found.map(({ _id }) => _id as Job['id']))
+      return read
+        .flatMap(({ jobs }) => [...jobs.values()].map(({ job }) => job))
+        .filter(({ phase }) => leaseOf(phase)?.vmId === id)
+        .sort((a, b) => a.id - b.id)
+    },
+  }
+}
+
+const taken = new Error('the id is taken')
+
+function rethrowUnlessTaken(error: unknown): never {
+  throw isDuplicate(error) ? taken : error
+}
+
+function newVm(vm: Vm, nowMs: number): VmDocument {
+  const story = [JSON.stringify(entryOf(vmFact(vm), 1, nowMs))]
+  return {
+    _id: vm.id,
+    cv: 1,
+    wr: [],
+    st: vm.phase.state,
+    site: vm.site,
+    over: false,
+    at: vm.intendedMs,
+    doc: JSON.stringify(vm),
+    story,
+  }
+}
+
+function entryOf({ kind, data }: NewFact, version: number, nowMs: number): StoryEntry {
+  return [version, nowMs, kind, data satisfies FactData]
+}
+
+function keptVm({ doc }: VmDocument, use: Use | undefined): KeptVm {
+  const [leases, cores, memoryBytes, diskBytes] = use ?? [0, 0, 0, 0]
+  return { vm: JSON.parse(doc) as Vm, leases, used: { cores, memoryBytes, diskBytes } }
+}
+
+/** What the live leases hold, by VM. */
+async function usedBy({ pages }: Database, filter: object): Promise<ReadonlyMap<string, Use>> {
+  const found = await guarded('counting leases', () => pages.find(filter, { projection: { use: 1 } }).toArray())
+  const sums = new Map<string, Use>()
+  for (const { use = {} } of found) {
+    for (const id of Object.keys(use)) {
+      const more = usedOn(use, id as VmId)
+      sums.set(id, (sums.get(id) ?? [0, 0, 0, 0]).map((value, at) => value + (more[at] ?? 0)) as Use)
+    }
+  }
+  return sums
+}
+
+async function settle(options: VmsOptions, items: readonly Item[]): Promise<void> {
+  const { clock, random } = options
+  const endMs = clock.monotonicMs() + settleWithinMs
+  const name = random.letters(12)
+  let open = await round(options, items, name)
+  while (open.length > 0) {
+    if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing VMs: too many others do')
+    await sleep(clock, jitter(againMs, random))
+    open = await round(options, open, name)
+  }
+}
+
+/** One try at each; answers those whose VM somebody else changed meanwhile. */
+async function round({ database }: VmsOptions, items: readonly Item[], name: string): Promise<readonly Item[]> {
+  const { vms } = database
+  const byVm = Map.groupBy(items, ({ event }) => event.vmId)
+  const ids = [...byVm.keys()]
+  const [found, used] = await Promise.all([
+    guarded('reading VMs', () => vms.find({ _id: { $in: ids } }).toArray()),
+    usedBy(database, { lv: { $in: ids } }),
+  ])
+  const documents = new Map(found.map((document) => [document._id, document]))
+  const again: Item[] = []
+  const drafts: Draft[] = []
+  for (const [id, ofVm] of byVm) {
+    const document = documents.get(id)
+    if (!document) for (const item of ofVm) item.outcome = { ok: false, why: 'not-found' }
+    else drafts.push(await drawUp(database, document, usedOn(Object.fromEntries(used), id)[0], ofVm, name))
+  }
+  const changing = drafts.filter(({ update }) => update !== undefined)
+  const made = await write(database, changing, name)
+  for (const { id, items: ofVm, outcomes, update } of drafts) {
+    if (update !== undefined && !made.has(id)) again.push(...ofVm)
+    else for (const [at, item] of ofVm.entries()) item.outcome = outcomes[at]
+  }
+  return again
+}
+
+type Draft = {
+  readonly id: string
+  readonly version: number
+  readonly items: readonly Item[]
+  readonly outcomes: readonly VmOutcome[]
+  /** Undefined: nothing to write, what was read is the answer. */
+  readonly update: { readonly $set: object; readonly $unset: object } | undefined
+}
+
+/** Where a stop wants the VM empty and finds it so, the door is closed first and the leases are counted once more. */
+async function drawUp(
+  database: Database,
+  found: VmDocument,
+  leases: number,
+  items: readonly Item[],
+  name: string,
+): Promise<Draft> {
+  const draft = decide(found, leases, items, name)
+  const before = JSON.parse(found.doc) as Vm
+  const isRace = items.some(({ event }, at) => event.kind === 'retire' && draft.outcomes[at]?.ok) && isUp(before.phase)
+  if (!isRace) return draft
+  const atMs = items[0]?.nowMs ?? 0
+  const stale = { $lt: new Date(atMs - closedMostMs) }
+  const closed = await guarded('closing a VM', () =>
+    database.vms.findOneAndUpdate(
+      {
+        _id: found._id,
+        cv: found.cv,
+        $or: [{ closing: { $exists: false } }, { 'closing.by': name }, { 'closing.at': stale }],
+      },
+      { $set: { closing: { by: name, at: new Date(atMs) } }, $inc: { cv: 1 } },
+      { returnDocument: 'after' },
+    ),
+  )
+  // Somebody else changes it or stops it: looked at again in the next round.
+  if (!closed) return { ...draft, update: { $set: {}, $unset: {} }, version: -1 }
+  const now = usedOn(Object.fromEntries(await usedBy(database, { lv: found._id })), found._id as VmId)[0]
+  return decide(closed, now, items, name)
+}
+
+function decide(found: VmDocument, leases: number, items: readonly Item[], name: string): Draft {
+  const first = JSON.parse(found.doc) as Vm
+  const story = [...found.story]
+  const version = found.cv + 1
+  let vm = first
+  let isTelling = false
+  const outcomes = items.map(({ event, nowMs }): VmOutcome => {
+    const decision = changeVm(vm, event, leases, nowMs)
+    if (!decision.ok) return decision
+    const was = vm.phase.state
+    vm = decision.next
+    if (decision.tell) {
+      isTelling = true
+      story.push(JSON.stringify(entryOf(vmFact(vm), version, nowMs)))
+    }
+    return { ok: true, vm, was, leases }
+  })
+  const common = { id: found._id, version: found.cv, items, outcomes }
+  if (vm === first && !isTelling && found.closing?.by !== name) return { ...common, update: undefined }
+  const set = {
+    cv: version,
+    wr: [...found.wr.slice(1 - writesKept), name],
+    st: vm.phase.state,
+    over: isOver(vm.phase),
+    doc: JSON.stringify(vm),
+    ...(isTelling ? { story: story.slice(-storyMost), mv: version } : {}),
+  }
+  // Only who closed the door opens it; what others write leaves it as it is.
+  return { ...common, update: { $set: set, $unset: found.closing?.by === name ? { closing: '' } : {} } }
+}
+
+async function write({ vms }: Database, drafts: readonly Draft[], name: string): Promise<ReadonlySet<string>> {
+  const sure = drafts.filter(({ version }) => version >= 0)
+  if (sure.length === 0) return new Set()
+  const statements = sure.map(({ id, version, update }) => ({
+    updateOne: { filter: { _id: id, cv: version }, update: update ?? {} },
+  }))
+  const ids = sure.map(({ id }) => id)
+  const { matchedCount } = await guarded('changing VMs', () => vms.bulkWrite(statements, { ordered: false }))
+  if (matchedCount === sure.length) return new Set(ids)
+  const found = await guarded('looking for a write', () =>
+    vms.find({ _id: { $in: ids }, wr: name }, { projection: { _id: 1 } }).toArray(),
+  )
+  return new Set(found.map(({ _id }) => _id))
+}
