@@ -80,6 +80,14 @@ export const directorEveryMs = 10 * seconds
 /** A list of a cloud older than this freezes everything that would destroy. */
 export const listStaleMs = 2 * minutes
 
+/** Roles. A process that crashes is replaced in what only one may do within so long: the issue's own number. */
+export const takeOverMs = 15 * seconds
+/** Two of three renewals may come late or never before a role is lost. */
+export const roleHoldMs = 10 * seconds
+export const roleRenewEveryMs = 3 * seconds
+/** A holder stops so long before its time is over: clocks that drift, and what passes between a last look and the deed. */
+export const roleMarginMs = 1 * seconds
+
 /** Matching. */
 export const windowJobs = 512
 export const jobsPerOffer = 256
@@ -108,4 +116,6 @@ assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before 
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
 assert(beatEveryMs * 3 < beatLostMs, 'a VM is not lost for two lost heartbeats')
 assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the centre is gone')
+assert(roleHoldMs + roleRenewEveryMs < takeOverMs, 'the next to try finds the role of a crashed process in time')
+assert(roleHoldMs - roleMarginMs > 2 * roleRenewEveryMs, 'a role is not lost for one lost renewal')
 assert(listStaleMs > 3 * directorEveryMs, 'a list is not stale after one failed cycle')

@@ -19,11 +19,13 @@ export type LoopOptions = {
   readonly periodMs: number
   /** The least time between two steps, so that a storm of hints cannot turn the loop into a spin. */
   readonly leastMs?: number
+  /** The period counts from the beginning of a step and not from its end: for what must happen so often, however slow it is. */
+  readonly isSteady?: boolean
   readonly step: () => Promise<void>
   readonly onError: (error: unknown) => void
 }
 
-export function startLoop({ clock, periodMs, leastMs = 0, step, onError }: LoopOptions): Loop {
+export function startLoop({ clock, periodMs, leastMs = 0, isSteady = false, step, onError }: LoopOptions): Loop {
   let running: Promise<void> | undefined
   let again = false
   let stopped = false
@@ -37,11 +39,13 @@ export function startLoop({ clock, periodMs, leastMs = 0, step, onError }: LoopO
   function run(): void {
     timer?.cancel()
     again = false
+    const beganMs = clock.monotonicMs()
     running = step()
       .catch(onError)
       .then(() => {
         running = undefined
-        if (!stopped) schedule(again ? leastMs : periodMs)
+        const spentMs = isSteady ? clock.monotonicMs() - beganMs : 0
+        if (!stopped) schedule(again ? leastMs : Math.max(leastMs, periodMs - spentMs))
       })
   }
 
