@@ -2,8 +2,8 @@
  * Calls: one unary call or one stream of the service, with its deadline, its credential, and its second tries.
  *
  * A call is repeated only where its caller says that repeating is harmless, only while the service is not there or asks to
- * come again, after a jittered pause that grows, and never beyond the caller's patience. Whatever fails comes out as a
- * PilotageError.
+ * come again, at once at an endpoint that was not tried yet and else after a jittered pause that grows, and never beyond the
+ * caller's patience. Whatever fails comes out as a PilotageError.
  */
 
 import {
@@ -14,6 +14,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js'
 import { type Clock, sleep } from '../core/clock.ts'
+import type { Turns } from '../core/endpoints.ts'
 import { PilotageError } from '../core/errors.ts'
 import { jitter, type Random } from '../core/random.ts'
 import { refusal, worthRepeating } from './refusals.ts'
@@ -22,6 +23,8 @@ export type Caller = {
   readonly clock: Clock
   readonly random: Random
   readonly token: string
+  /** The service's endpoints: which one calls go to. */
+  readonly turns: Turns
   /** How long a call that may be repeated keeps trying while the service is not there. */
   readonly patienceMs: number
   /** Ends every call and every pause. */
@@ -49,7 +52,8 @@ export function credential({ token }: Caller): Metadata {
 
 export async function callUnary<Request, Response>(
   caller: Caller,
-  method: Unary<Request, Response>,
+  /** On the endpoint that is current. */
+  method: () => Unary<Request, Response>,
   request: Request,
   { doing, deadlineMs, repeatable }: CallPolicy,
 ): Promise<Response> {
@@ -57,7 +61,7 @@ export async function callUnary<Request, Response>(
     new Promise((resolve, reject) => {
       const abort = (): void => call.cancel()
       const deadline = caller.clock.nowMs() + deadlineMs
-      const call = method(request, credential(caller), { deadline }, (error, response) => {
+      const call = method()(request, credential(caller), { deadline }, (error, response) => {
         caller.signal?.removeEventListener('abort', abort)
         if (error) reject(error)
         else resolve(response)
@@ -65,43 +69,62 @@ export async function callUnary<Request, Response>(
       if (caller.signal?.aborted) abort()
       else caller.signal?.addEventListener('abort', abort, { once: true })
     })
-  return repeatable
-    ? patiently(caller, doing, once)
-    : once().catch((thrown: unknown) => Promise.reject(refusal(thrown, doing)))
+  if (repeatable) return patiently(caller, doing, once)
+  const endpoint = caller.turns.current()
+  try {
+    return await once()
+  } catch (thrown) {
+    const error = refusal(thrown, doing)
+    // Not again, but the next call need not go the same way.
+    if (error.code === 'unavailable') caller.turns.failed(endpoint)
+    throw error
+  }
 }
 
-/** Tries again while that can help and patience lasts. `attempt` must be harmless to repeat. */
+/** Tries again while that can help and patience lasts. `attempt` must be harmless to repeat, and begin with its call. */
 export async function patiently<Answer>(caller: Caller, doing: string, attempt: () => Promise<Answer>): Promise<Answer> {
   const pauses = newPauses(caller, doing)
   for (;;) {
+    const endpoint = caller.turns.current()
     try {
-      return await attempt()
+      const answer = await attempt()
+      caller.turns.worked(endpoint)
+      return answer
     } catch (thrown) {
-      await pauses.after(thrown)
+      await pauses.after(thrown, endpoint)
     }
   }
 }
 
 export type Pauses = {
   /** Waits before the next try, or throws what was thrown when there should be none. */
-  after(thrown: unknown): Promise<void>
+  after(thrown: unknown, endpoint: string): Promise<void>
   /** Something came: patience starts anew. */
-  reset(): void
+  reset(endpoint: string): void
 }
 
-export function newPauses({ clock, random, patienceMs, signal }: Caller, doing: string): Pauses {
+export function newPauses({ clock, random, turns, patienceMs, signal }: Caller, doing: string): Pauses {
   let pauseMs = firstPauseMs
   let sinceMs = clock.monotonicMs()
+  let atOnce = 0
   return {
-    async after(thrown) {
+    async after(thrown, endpoint) {
       const error = refusal(thrown, doing)
       if (signal?.aborted || !worthRepeating(error)) throw error
+      const isNextFresh = error.code === 'unavailable' && turns.failed(endpoint) && atOnce < turns.count - 1
+      if (isNextFresh && error.retryAfterMs === 0 && clock.monotonicMs() < sinceMs + patienceMs) {
+        atOnce += 1
+        return
+      }
+      atOnce = 0
       const delayMs = Math.max(error.retryAfterMs, jitter(pauseMs, random))
       if (clock.monotonicMs() + delayMs > sinceMs + patienceMs) throw error
       if ((await sleep(clock, delayMs, signal)) === 'aborted') throw new PilotageError('cancelled', `${doing}: stopped`)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     },
-    reset() {
+    reset(endpoint) {
+      turns.worked(endpoint)
+      atOnce = 0
       pauseMs = firstPauseMs
       sinceMs = clock.monotonicMs()
     },

@@ -18,7 +18,7 @@ export function hasEnded({ state }: Job): boolean {
 
 export async function* watchedJobs(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   jobIds: readonly number[],
 ): AsyncGenerator<Job, void, undefined> {
   if (jobIds.length > watchedAtOnce) {
@@ -29,10 +29,11 @@ export async function* watchedJobs(
   const open = new Set(jobIds)
   const pauses = newPauses(caller, 'watching jobs')
   while (open.size > 0) {
+    const endpoint = caller.turns.current()
     try {
-      const stream = client.watchJobs({ jobIds: [...open] }, credential(caller))
+      const stream = client().watchJobs({ jobIds: [...open] }, credential(caller))
       for await (const { jobs } of messages(caller, stream)) {
-        pauses.reset()
+        pauses.reset(endpoint)
         for (const job of jobs) {
           if (hasEnded(job)) open.delete(job.jobId)
           yield job
@@ -42,23 +43,24 @@ export async function* watchedJobs(
       // The service closed the stream by itself: it has nothing more to tell of these jobs.
       return
     } catch (thrown) {
-      await pauses.after(thrown)
+      await pauses.after(thrown, endpoint)
     }
   }
 }
 
 export async function* outputPieces(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   request: GetOutputRequest,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const pauses = newPauses(caller, 'reading the output')
   let given = 0
   for (;;) {
+    const endpoint = caller.turns.current()
     let seen = 0
     try {
-      for await (const { data } of messages(caller, client.getOutput(request, credential(caller)))) {
-        pauses.reset()
+      for await (const { data } of messages(caller, client().getOutput(request, credential(caller)))) {
+        pauses.reset(endpoint)
         const fresh = data.subarray(Math.max(0, given - seen))
         seen += data.length
         given = Math.max(given, seen)
@@ -66,7 +68,7 @@ export async function* outputPieces(
       }
       return
     } catch (thrown) {
-      await pauses.after(thrown)
+      await pauses.after(thrown, endpoint)
     }
   }
 }

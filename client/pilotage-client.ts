@@ -3,20 +3,18 @@
  *
  * Reads and submissions are repeated while the service is away, within the caller's patience; what steers a job or a VM is
  * asked once. Streams of the service are async iterables; `watch` and `output` go on where they were after a loss of the
- * service. Everything that fails is a PilotageError with the service's own code and violations. A token never travels in
- * the clear beyond this machine.
+ * service. Of several endpoints any serves: one that is away is left for the next. Everything that fails is a PilotageError
+ * with the service's own code and violations.
  */
 
-import { type ClientOptions, credentials } from '@grpc/grpc-js'
 import { type Clock, systemClock } from '../core/clock.ts'
-import { PilotageError } from '../core/errors.ts'
 import { page } from '../core/limits.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import {
   type ExplainJobResponse,
   type Fact,
   type Job,
-  JobServiceClient,
+  type JobServiceClient,
   type JobSpec,
   ListJobsRequest,
   type SteeredJob,
@@ -24,23 +22,23 @@ import {
   type SteerJobsResponse,
   type Warning,
 } from '../proto/gen/pilotage/v1/job.ts'
-import {
-  type CreateTokenRequest,
-  type CreateTokenResponse,
-  type DrainVmResponse,
-  type GetStatusResponse,
-  type ListCloudsResponse,
-  type ListTaskQueuesResponse,
-  OperateServiceClient,
-  type Vm,
+import type {
+  CreateTokenRequest,
+  CreateTokenResponse,
+  DrainVmResponse,
+  GetStatusResponse,
+  ListCloudsResponse,
+  ListTaskQueuesResponse,
+  Vm,
 } from '../proto/gen/pilotage/v1/operate.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
+import { type Clients, openChannels } from './channels.ts'
 import { outputPieces, watchedJobs } from './follow.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
 
 export type ClientSettings = {
-  /** host:port of the service's gRPC edge. */
+  /** host:port of the service's gRPC edge; several with commas between, of which any serves. */
   readonly server: string
   readonly token: string
   /** The certificate authority of the server. Without it the server must be on this machine. */
@@ -108,26 +106,30 @@ export interface PilotageClient {
 const readDeadlineMs = 20_000
 const steerDeadlineMs = 30_000
 const defaultPatienceMs = 30_000
-/** Ten thousand jobs in one message of a watch are about 4 MiB. */
-const receiveBytes = 64 * 1024 * 1024
 const idsPerSteer = 10_000
 const generatedKeyLength = 24
+
+/** A method of the service, on one endpoint of it. */
+type Method<Request, Response> = (to: Clients) => Unary<Request, Response>
 
 export function connectPilotage(settings: ClientSettings): PilotageClient {
   const clock = settings.clock ?? systemClock()
   const random = settings.random ?? systemRandom()
   const { token, signal, patienceMs = defaultPatienceMs } = settings
-  const caller: Caller = { clock, random, token, patienceMs, signal }
-  const jobs = new JobServiceClient(settings.server, channelCredentials(settings), channelOptions)
-  const operate = new OperateServiceClient(settings.server, channelCredentials(settings), channelOptions)
+  const channels = openChannels(settings, clock, random)
+  const caller: Caller = { clock, random, token, turns: channels.turns, patienceMs, signal }
+  const jobs = (): JobServiceClient => channels.clients().jobs
   const newKey = (): string => random.letters(generatedKeyLength)
 
-  const read = <Request, Response>(doing: string, method: Unary<Request, Response>, request: Request): Promise<Response> =>
-    callUnary(caller, method, request, { doing, deadlineMs: readDeadlineMs, repeatable: true })
-  const ask = <Request, Response>(doing: string, method: Unary<Request, Response>, request: Request): Promise<Response> =>
-    callUnary(caller, method, request, { doing, deadlineMs: steerDeadlineMs, repeatable: false })
+  const read = <Request, Response>(doing: string, method: Method<Request, Response>, request: Request): Promise<Response> =>
+    callUnary(caller, () => method(channels.clients()), request, { doing, deadlineMs: readDeadlineMs, repeatable: true })
+  const ask = async <Request, Response>(doing: string, method: Method<Request, Response>, request: Request) => {
+    await channels.reach()
+    const policy = { doing, deadlineMs: steerDeadlineMs, repeatable: false }
+    return callUnary(caller, () => method(channels.clients()), request, policy)
+  }
   const steer =
-    (doing: string, method: Unary<SteerJobsRequest, SteerJobsResponse>) =>
+    (doing: string, method: Method<SteerJobsRequest, SteerJobsResponse>) =>
     async (jobIds: readonly number[], reason = ''): Promise<readonly SteeredJob[]> => {
       const steered: SteeredJob[] = []
       for (const ids of chunks(jobIds, idsPerSteer))
@@ -138,59 +140,37 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
   return {
     submit: (specs, { key = newKey() } = {}) => submitAll(caller, jobs, specs, key),
     submitStream: (specs, { key = newKey() } = {}) => submitInWindows(caller, jobs, specs, key),
-    list: (selection = {}) => listPages((request) => read('listing jobs', jobs.listJobs.bind(jobs), request), selection),
-    kill: steer('killing jobs', jobs.killJobs.bind(jobs)),
-    hold: steer('holding jobs', jobs.holdJobs.bind(jobs)),
-    release: steer('releasing jobs', jobs.releaseJobs.bind(jobs)),
-    reschedule: steer('rescheduling jobs', jobs.rescheduleJobs.bind(jobs)),
-    history: async (jobId) => (await read('reading the history', jobs.getJobHistory.bind(jobs), { jobId })).facts,
-    explain: (jobId) => read('explaining the job', jobs.explainJob.bind(jobs), { jobId }),
+    list: (selection = {}) =>
+      listPages((request) => read('listing jobs', (to) => to.jobs.listJobs.bind(to.jobs), request), selection),
+    kill: steer('killing jobs', (to) => to.jobs.killJobs.bind(to.jobs)),
+    hold: steer('holding jobs', (to) => to.jobs.holdJobs.bind(to.jobs)),
+    release: steer('releasing jobs', (to) => to.jobs.releaseJobs.bind(to.jobs)),
+    reschedule: steer('rescheduling jobs', (to) => to.jobs.rescheduleJobs.bind(to.jobs)),
+    history: async (jobId) =>
+      (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts,
+    explain: (jobId) => read('explaining the job', (to) => to.jobs.explainJob.bind(to.jobs), { jobId }),
     output: (jobId, { name = 'stdout', attempt = 0 } = {}) => outputPieces(caller, jobs, { jobId, attempt, name }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),
 
-    status: () => read('reading the status', operate.getStatus.bind(operate), {}),
-    queues: (limit = 0) => read('listing task queues', operate.listTaskQueues.bind(operate), { pageSize: limit }),
+    status: () => read('reading the status', (to) => to.operate.getStatus.bind(to.operate), {}),
+    queues: (limit = 0) =>
+      read('listing task queues', (to) => to.operate.listTaskQueues.bind(to.operate), { pageSize: limit }),
     vms: async ({ ended = false, limit = page.max } = {}) =>
-      (await read('listing VMs', operate.listVms.bind(operate), { ended, pageSize: limit })).vms,
-    vmHistory: async (vmId) => (await read('reading the history', operate.getVmHistory.bind(operate), { vmId })).facts,
-    clouds: () => read('listing clouds', operate.listClouds.bind(operate), {}),
-    drainVm: (vmId, reason = '') => ask('draining the VM', operate.drainVm.bind(operate), { vmId, reason }),
-    createToken: (request) => ask('creating a token', operate.createToken.bind(operate), request),
+      (await read('listing VMs', (to) => to.operate.listVms.bind(to.operate), { ended, pageSize: limit })).vms,
+    vmHistory: async (vmId) =>
+      (await read('reading the history', (to) => to.operate.getVmHistory.bind(to.operate), { vmId })).facts,
+    clouds: () => read('listing clouds', (to) => to.operate.listClouds.bind(to.operate), {}),
+    drainVm: (vmId, reason = '') => ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason }),
+    createToken: (request) => ask('creating a token', (to) => to.operate.createToken.bind(to.operate), request),
 
     as: (other) => connectPilotage({ ...settings, token: other }),
-    close() {
-      jobs.close()
-      operate.close()
-    },
+    close: () => channels.close(),
   }
-}
-
-/** A service that was killed is back in seconds: gRPC's own pause of up to two minutes is for the open internet. */
-const channelOptions: Partial<ClientOptions> = {
-  'grpc.max_receive_message_length': receiveBytes,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 3000,
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.enable_http_proxy': 0,
-}
-
-function channelCredentials({ server, caPem }: ClientSettings): ReturnType<typeof credentials.createInsecure> {
-  if (caPem !== undefined) return credentials.createSsl(Buffer.from(caPem))
-  if (isLoopback(server)) return credentials.createInsecure()
-  throw new PilotageError(
-    'invalid-argument',
-    `a token is not sent in the clear to ${server}: name the certificate authority`,
-  )
-}
-
-/** Only this machine: there is no wire to listen on. */
-export function isLoopback(server: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):\d{1,5}$/.test(server)
 }
 
 async function submitAll(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   specs: readonly JobSpec[],
   key: string,
 ): Promise<SubmitAnswer> {

@@ -15,7 +15,7 @@ import type {
   SubmitJobsResponse,
   SubmitJobStreamResponse,
 } from '../proto/gen/pilotage/v1/job.ts'
-import { type Caller, callUnary, credential, patiently } from './calls.ts'
+import { type Caller, callUnary, credential, patiently, type Unary } from './calls.ts'
 import { refusal } from './refusals.ts'
 import { type PartLimits, parts } from './submission.ts'
 
@@ -34,7 +34,7 @@ const submitDeadlineMs = 60_000
 /** Yields an answer a part, in order. Throws at the first refusal, with what was accepted before it already yielded. */
 export async function* submitInWindows(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   jobs: Iterable<JobSpec> | AsyncIterable<JobSpec>,
   key: string,
 ): AsyncGenerator<PartAnswer, void, undefined> {
@@ -55,22 +55,26 @@ export async function* submitInWindows(
 /** One part as a call of its own. Its violations are told by the job's position among all. */
 export async function submitPart(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   part: SubmitJobsRequest,
   firstIndex: number,
 ): Promise<PartAnswer> {
   const policy = { doing: 'submitting jobs', deadlineMs: submitDeadlineMs, repeatable: true }
   try {
-    const answer = await callUnary(caller, client.submitJobs.bind(client), part, policy)
+    const answer = await callUnary(caller, () => submitJobs(client()), part, policy)
     return placed(answer, part, firstIndex)
   } catch (thrown) {
     throw atIndex(refusal(thrown, policy.doing), firstIndex)
   }
 }
 
+function submitJobs(client: JobServiceClient): Unary<SubmitJobsRequest, SubmitJobsResponse> {
+  return client.submitJobs.bind(client)
+}
+
 async function* submitWindow(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   window: readonly SubmitJobsRequest[],
   windowIndex: number,
 ): AsyncGenerator<PartAnswer, void, undefined> {
@@ -90,14 +94,14 @@ async function* submitWindow(
 
 function sendWindow(
   caller: Caller,
-  client: JobServiceClient,
+  client: () => JobServiceClient,
   window: readonly SubmitJobsRequest[],
 ): Promise<readonly SubmitJobsResponse[]> {
   return patiently(caller, 'submitting a stream of jobs', async () => {
     if (caller.signal?.aborted) throw new PilotageError('cancelled', 'submitting a stream of jobs: stopped')
     const deadline = caller.clock.nowMs() + windowDeadlineMs
     const answered = Promise.withResolvers<SubmitJobStreamResponse>()
-    const stream = client.submitJobStream(
+    const stream = client().submitJobStream(
       credential(caller),
       { deadline },
       (error: ServiceError | null, response: SubmitJobStreamResponse) =>

@@ -30,12 +30,16 @@ export function isLoopback(endpoint: string): boolean {
 }
 
 export type Turns = {
+  readonly count: number
   /** The one to use now. */
   current(): string
   /** It works: when it fails later, every other one is worth a try at once. */
-  worked(): void
-  /** It failed: the next is current. True while that one has not failed since one last worked, so it may be tried at once. */
-  failed(): boolean
+  worked(endpoint: string): void
+  /**
+   * It failed: the next is current, unless somebody told that before. True while the current one has not failed since one last
+   * worked, so that it may be tried at once; of callers that fail side by side each counts its own tries.
+   */
+  failed(endpoint: string): boolean
 }
 
 /** Begins anywhere, and goes on with one for as long as it works. */
@@ -44,12 +48,15 @@ export function takeTurns(endpoints: readonly string[], random: Random): Turns {
   const order = shuffled(endpoints, random)
   let at = 0
   let failures = 0
+  const current = (): string => order[at] ?? ''
   return {
-    current: () => order[at] ?? '',
-    worked() {
-      failures = 0
+    count: order.length,
+    current,
+    worked(endpoint) {
+      if (endpoint === current()) failures = 0
     },
-    failed() {
+    failed(endpoint) {
+      if (endpoint !== current()) return true
       at = (at + 1) % order.length
       failures = (failures + 1) % order.length
       return failures > 0

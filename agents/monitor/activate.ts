@@ -53,13 +53,13 @@ export async function activate(options: ActivateOptions): Promise<string | undef
       const request = { vmId: config.vmId, activationKey: config.activationKey, nonce }
       const { credential } = await uplink.activate(request)
       writeWhole(paths.credential, credential)
-      turns.worked()
+      turns.worked(turns.current())
       say('activated')
       return credential
     } catch (thrown) {
       const { code, message } = asPilotageError(thrown, 'activating')
       outage.say(`not activated: ${code}: ${message}`)
-      if (turns.failed() && code === 'unavailable') continue
+      if (turns.failed(turns.current()) && code === 'unavailable') continue
     } finally {
       uplink.close()
     }

@@ -53,7 +53,7 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
       try {
         const answer = await beat(uplink, view, next, paths, clock)
         delays.reset()
-        turns.worked()
+        turns.worked(turns.current())
         outage.clear()
         known = { ...known, ...answer, heardMs: clock.monotonicMs() }
         known = {
@@ -63,7 +63,7 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
       } catch (thrown) {
         const { code, message } = asPilotageError(thrown, 'beating')
         // Asked for all the same, as far as the end of life is concerned: it must not wait for an answer for ever.
-        const retryMs = turns.failed() && code === 'unavailable' ? 0 : delays.next()
+        const retryMs = turns.failed(turns.current()) && code === 'unavailable' ? 0 : delays.next()
         known = {
           ...known,
           lastBeat: { atMs: beatMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },

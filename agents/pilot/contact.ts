@@ -60,7 +60,8 @@ export function keepContact(options: ContactOptions): Contact {
   /** One stream from its opening to its end; says why it ended, and whether it ever came about. */
   function once(credential: string): Promise<Ended> {
     return new Promise((resolve) => {
-      const opened = openUplink({ clock, endpoint: turns.current(), caPem: config.caPem, credential })
+      const endpoint = turns.current()
+      const opened = openUplink({ clock, endpoint, caPem: config.caPem, credential })
       let patience: Timer | undefined
       session = opened.session({
         onMessage(message) {
@@ -68,7 +69,7 @@ export function keepContact(options: ContactOptions): Contact {
             welcomed = true
             uplink = opened
             delays.reset()
-            turns.worked()
+            turns.worked(endpoint)
             outage.clear()
             say('in contact')
             patience?.cancel()
@@ -97,7 +98,7 @@ export function keepContact(options: ContactOptions): Contact {
       const { error, came } = credential === '' ? noCredential : await once(credential)
       if (closing.signal.aborted) return
       outage.say(`out of contact: ${error.message}`)
-      const isNextFresh = credential !== '' && turns.failed()
+      const isNextFresh = credential !== '' && turns.failed(turns.current())
       // A service that dies is left by all its pilots at one instant: they come to the others spread over a moment.
       if (!isNextFresh || came || !isAway(error)) await sleep(clock, delays.next(), closing.signal)
     }

@@ -47,7 +47,7 @@ export async function runCommand(argv: readonly string[], setting: Setting): Pro
 function buildProgram(choose: Choose): Command {
   const program = new Command('pilotage')
     .description('Submit jobs to Pilotage, follow them, and look after the machines that run them.')
-    .option('--server <host:port>', 'the service (PILOTAGE_SERVER; else 127.0.0.1:7400)')
+    .option('--server <host:port>', 'the service, several with commas between (PILOTAGE_SERVER; else 127.0.0.1:7400)')
     .option('--token-file <file>', 'your token (PILOTAGE_TOKEN_FILE; else ./pilotage-data/admin.token)')
     .option('--ca-file <file>', "the service's certificate authority (PILOTAGE_CA_FILE); needed beyond this machine")
     .option('--patience <seconds>', 'how long to try a service that is away', numberArgument(0, mostPatienceSeconds, false))

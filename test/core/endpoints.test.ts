@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { endpointsMost, isLoopback, parseEndpoints, takeTurns } from '../../core/endpoints.ts'
+import { endpointsMost, isLoopback, parseEndpoints, takeTurns, type Turns } from '../../core/endpoints.ts'
 import { seededRandom } from '../../core/random.ts'
 
 describe('endpoints', () => {
@@ -33,31 +33,42 @@ describe('endpoints', () => {
   })
 })
 
+const fail = (turns: Turns): boolean => turns.failed(turns.current())
+
 describe('turns', () => {
   it('stay with the one that works, and try each of the others once before a pause', () => {
     const turns = takeTurns(['a:1', 'b:1', 'c:1'], seededRandom(1))
     const first = turns.current()
-    turns.worked()
+    turns.worked(turns.current())
     expect(turns.current()).toBe(first)
-    expect(turns.failed()).toBe(true)
+    expect(fail(turns)).toBe(true)
     const second = turns.current()
-    expect(turns.failed()).toBe(true)
+    expect(fail(turns)).toBe(true)
     expect([first, second, turns.current()].sort()).toEqual(['a:1', 'b:1', 'c:1'])
-    expect(turns.failed()).toBe(false)
+    expect(fail(turns)).toBe(false)
     expect(turns.current()).toBe(first)
-    expect([turns.failed(), turns.failed(), turns.failed()]).toEqual([true, true, false])
+    expect([fail(turns), fail(turns), fail(turns)]).toEqual([true, true, false])
   })
 
   it('begin anew with every success', () => {
     const turns = takeTurns(['a:1', 'b:1'], seededRandom(2))
-    expect(turns.failed()).toBe(true)
-    turns.worked()
-    expect([turns.failed(), turns.failed()]).toEqual([true, false])
+    expect(fail(turns)).toBe(true)
+    turns.worked(turns.current())
+    expect([fail(turns), fail(turns)]).toEqual([true, false])
+  })
+
+  it('move on once, however many callers saw the same one fail', () => {
+    const turns = takeTurns(['a:1', 'b:1'], seededRandom(3))
+    const dead = turns.current()
+    expect([turns.failed(dead), turns.failed(dead), turns.failed(dead)]).toEqual([true, true, true])
+    expect(turns.current()).not.toBe(dead)
+    turns.worked(dead)
+    expect(fail(turns)).toBe(false)
   })
 
   it('of one endpoint are all pauses', () => {
     const turns = takeTurns(['a:1'], seededRandom(1))
-    expect([turns.failed(), turns.failed(), turns.current()]).toEqual([false, false, 'a:1'])
+    expect([fail(turns), fail(turns), turns.current()]).toEqual([false, false, 'a:1'])
   })
 
   it('spread callers over the endpoints, and over those that are left', () => {
@@ -68,7 +79,7 @@ describe('turns', () => {
       const turns = takeTurns(['a:1', 'b:1', 'c:1'], seededRandom(seed))
       count(first, turns.current())
       if (turns.current() !== 'a:1') continue
-      turns.failed()
+      fail(turns)
       count(afterA, turns.current())
     }
     for (const times of first.values()) expect(times).toBeGreaterThan(850)
