@@ -17,7 +17,20 @@ import type { Random } from '../../../../core/random.ts'
 import { type Database, errorOf } from './database.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type KeptJob, jobText, type Move, movesOf, type Page, retold, summaryOf, summed } from './page.ts'
+import {
+  type KeptJob,
+  keptJob,
+  type Move,
+  movesOf,
+  packed,
+  packedJobs,
+  type Page,
+  retold,
+  type StoryEntry,
+  summaryOf,
+  summed,
+  type Told,
+} from './page.ts'
 import type { Shelf } from './shelf.ts'
 import type { SpecShelf } from './specs.ts'
 import type { VmDoor } from './vm-door.ts'
@@ -103,7 +116,7 @@ export function openChanges(options: ChangesOptions): Changes {
       const site = event.kind === 'claim' ? door.siteOf(event.vmId) : before.site
       if (next !== before.job || tell) {
         const story = tell ? retold(before.story, page.version + 1, nowMs, jobFact(before.job, next, event)) : before.story
-        const after: KeptJob = { job: next, site, story }
+        const after = keptJob(next, site, story)
         changed.set(event.jobId, after)
         moves.push(...movesOf(before, after))
       }
@@ -187,23 +200,23 @@ async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: n
 
 function nextOf({ queues }: ChangesOptions, { page, changed, moves }: Draft, name: string) {
   const jobs = new Map(page.jobs)
-  const set: Record<string, unknown> = {}
-  let isTelling = moves.length > 0
-  for (const [id, kept] of changed) {
-    isTelling ||= kept.story !== page.jobs.get(id)?.story
-    jobs.set(id, kept)
-    set[`j.${id}`] = jobText(kept)
-  }
+  const told: (readonly [JobId, StoryEntry])[] = []
   const version = page.version + 1
+  for (const [id, kept] of changed) {
+    jobs.set(id, kept)
+    for (const entry of kept.story) if (entry[0] === version) told.push([id, entry])
+  }
   const writes = [...page.writes.slice(1 - writesKept), name]
   const { w, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
+  const set: Record<string, unknown> = { cv: version, wr: writes, w, z: packedJobs(jobs) }
   const unset: Record<string, ''> = {}
   for (const [key, value] of Object.entries({ lv, use, un, en })) {
     if (value === undefined) unset[key] = ''
     else set[key] = value
   }
-  Object.assign(set, { cv: version, wr: writes, w })
-  if (isTelling) set.mv = { cv: version, vo: page.owner.vo, m: moves }
+  if (moves.length + told.length > 0) {
+    set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(told)) } satisfies Told
+  }
   return {
     page: { ...page, version, writes, jobs },
     filter: { _id: page.first, cv: page.version },

@@ -22,7 +22,7 @@ import {
   type SubmissionDocument,
 } from './database.ts'
 import { caughtUp, submissionFact } from './facts.ts'
-import type { Move, StoryEntry } from './page.ts'
+import { type Move, packed, type StoryEntry, type Told, unpacked } from './page.ts'
 
 type Moved = [vo: string, ...Move]
 type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
@@ -31,7 +31,7 @@ type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[];
 const changesMost = 500
 const awaitMs = 250
 /** What comes within this time goes into one document: few of them, and a small lag. */
-const gatherMs = 40
+const gatherMs = 100
 const tallyEveryMs = 2000
 
 export type Collector = {
@@ -97,7 +97,9 @@ const pipeline: Document[] = [
       documentKey: 1,
       clusterTime: 1,
       fullDocument: 1,
-      'updateDescription.updatedFields': 1,
+      'updateDescription.updatedFields.cv': 1,
+      'updateDescription.updatedFields.mv': 1,
+      'updateDescription.updatedFields.story': 1,
     },
   },
 ]
@@ -133,7 +135,15 @@ function documentOf(changes: readonly ChangeStreamDocument[], first: number, now
   }
   // A number is used up even where nothing was told: the next document needs one of its own.
   const next = Math.max(seq, first + 1)
-  return { _id: first, next, at: nowMs, time: last.clusterTime, token: last._id, facts, moves: [...moves.values()] }
+  return {
+    _id: first,
+    next,
+    at: nowMs,
+    time: last.clusterTime,
+    token: last._id,
+    facts: packed(JSON.stringify(facts)),
+    moves: [...moves.values()],
+  }
 }
 
 /** False if the number was taken: somebody else collects. */
@@ -183,16 +193,9 @@ function submissionHeard(document: SubmissionDocument): Heard {
   return { facts: [fact], moves: [[document.vo, 'Waiting', '', document.n]] }
 }
 
-/** The changed jobs of a page came as their texts; their news are the entries of this version. */
-function pageHeard(fields: Record<string, unknown>): Heard {
-  const version = Number(fields.cv)
-  const { vo, m } = fields.mv as { vo: string; m: Move[] }
-  const facts: (NewFact & { readonly atMs: number })[] = []
-  for (const [key, text] of Object.entries(fields)) {
-    if (!key.startsWith('j.')) continue
-    const story = (JSON.parse(String(text)) as unknown[]).at(-1) as readonly StoryEntry[]
-    for (const entry of story) if (entry[0] === version) facts.push(factOf(`job:${key.slice(2)}` as Subject, entry))
-  }
+function pageHeard({ mv }: Record<string, unknown>): Heard {
+  const { vo, m, f } = mv as Told
+  const facts = (unpacked(f) as [id: number, entry: StoryEntry][]).map(([id, entry]) => factOf(`job:${id}`, entry))
   return { facts, moves: m.map((move) => [vo, ...move]) }
 }
 

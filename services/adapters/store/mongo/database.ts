@@ -7,6 +7,7 @@
  */
 
 import {
+  type Binary,
   type Collection,
   type Db,
   MongoClient,
@@ -17,7 +18,6 @@ import {
   type Timestamp,
 } from 'mongodb'
 import { PilotageError } from '../../../../core/errors.ts'
-import type { Fact } from '../../../../core/facts.ts'
 import type { Move, PageDocument } from './page.ts'
 
 export type SpecsDocument = { _id: number; s: string[] }
@@ -62,7 +62,8 @@ export type FactsDocument = {
   at: number
   time: Timestamp
   token: ResumeToken
-  facts: Fact[]
+  /** Packed. */
+  facts: Binary
   moves: [vo: string, ...Move][]
 }
 

@@ -8,8 +8,8 @@ import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts
 import type { JobId } from '../../../../core/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
-import { type Database, guarded, type SubmissionDocument } from './database.ts'
-import type { StoryEntry } from './page.ts'
+import { type Database, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
+import { type StoryEntry, unpacked } from './page.ts'
 import type { Shelf } from './shelf.ts'
 
 /** How long a reader waits for the collector to have seen what this process wrote itself. It may be changing hands. */
@@ -66,7 +66,7 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
       if (afterSeq < 0) {
         const last: Fact[] = []
         for await (const document of facts.find({}, { sort: { _id: -1 }, batchSize: 4 })) {
-          last.unshift(...document.facts)
+          last.unshift(...factsIn(document))
           if (last.length >= limit) break
         }
         return last.slice(-limit)
@@ -76,7 +76,7 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
       )
       const found: Fact[] = []
       for await (const document of facts.find({ _id: { $gte: from?._id ?? 0 } }, { sort: { _id: 1 }, batchSize: 4 })) {
-        found.push(...document.facts.filter(({ seq }) => seq > afterSeq))
+        found.push(...factsIn(document).filter(({ seq }) => seq > afterSeq))
         if (found.length >= limit) break
       }
       return found.slice(0, limit)
@@ -88,6 +88,10 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
       await guarded('keeping a note', () => notes.updateOne({ _id: name }, { $set: { text } }, { upsert: true }))
     },
   }
+}
+
+function factsIn({ facts }: FactsDocument): Fact[] {
+  return unpacked(facts) as Fact[]
 }
 
 /** Resolves when the collector has seen all that this process wrote, or after a while. */

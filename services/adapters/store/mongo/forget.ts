@@ -9,7 +9,7 @@ import type { JobStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type Move, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'
+import { type Move, packed, packedJobs, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'
 import type { Shelf } from './shelf.ts'
 import type { SpecShelf } from './specs.ts'
 
@@ -71,8 +71,13 @@ async function forgetIn(
   const moves = summed(old.map((kept): Move => [kept.job.phase.state, siteOf(kept), -1]))
   const version = page.version + 1
   const { w, lv, use, un, en } = summaryOf(left.values(), queues.known(page.classId).requirements)
-  const unset: Record<string, ''> = Object.fromEntries(ids.map((id) => [`j.${id}`, '']))
-  const set: Record<string, unknown> = { cv: version, w, mv: { cv: version, vo: page.owner.vo, m: moves } }
+  const unset: Record<string, ''> = {}
+  const set: Record<string, unknown> = {
+    cv: version,
+    w,
+    z: packedJobs(left),
+    mv: { cv: version, vo: page.owner.vo, m: moves, f: packed('[]') },
+  }
   set.wr = [...page.writes.slice(1 - writesKept), random.letters(12)]
   for (const [key, value] of Object.entries({ lv, use, un, en })) {
     if (value === undefined) unset[key] = ''

@@ -3,9 +3,11 @@
  * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
  *
  * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
- * change. A job is one JSON text in its page, with its own story: a change and the fact that tells it are one write.
+ * change. A job lies in its page with its own story: a change and the fact that tells it are one write.
  */
 
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { Binary } from 'mongodb'
 import type { FactData, NewFact } from '../../../../core/facts.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
 import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/job.ts'
@@ -19,7 +21,13 @@ export type StoryEntry = readonly [version: number, atMs: number, kind: string, 
 /** The last of them are kept: a job can be held and released for ever. */
 const storyMost = 100
 
-export type KeptJob = { readonly job: Job; readonly site: string; readonly story: readonly StoryEntry[] }
+export type KeptJob = {
+  readonly job: Job
+  readonly site: string
+  readonly story: readonly StoryEntry[]
+  /** All of it as it lies in its page. */
+  readonly text: string
+}
 
 export type Page = {
   readonly first: JobId
@@ -54,14 +62,19 @@ export type PageDocument = {
   /** When the first of those that ended did. */
   en?: number
   /** What the last telling change moved. */
-  mv?: { cv: number; vo: string; m: Move[] }
-  j: Record<string, string>
+  mv?: Told
+  /** The jobs, packed. */
+  z: Binary
 }
+
+/** `f`: the facts, packed: job and entry. The version makes each of them another value than the last. */
+export type Told = { cv: number; vo: string; m: Move[]; f: Binary }
 
 /** Leases, cores, bytes of memory and of disk. */
 export type Use = [leases: number, cores: number, memoryBytes: number, diskBytes: number]
 
 type JobText = [
+  id: number,
   name: string,
   maxAttempts: number,
   submittedMs: number,
@@ -72,27 +85,40 @@ type JobText = [
   story: readonly StoryEntry[],
 ]
 
-export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, j: 1 } as const
+export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
 
 export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): Page {
-  const { _id, cv, wr, q, pr, vo, grp, own, j } = document
+  const { _id, cv, wr, q, pr, vo, grp, own, z } = document
   const owner: Owner = { vo, group: grp, owner: own }
-  const jobs = new Map<JobId, KeptJob>()
-  for (const [key, text] of Object.entries(j)) {
-    const id = Number(key) as JobId
-    jobs.set(id, jobOf(text, { ...owner, id, classId: q as ClassId, priority: pr }))
-  }
+  const fixed = { ...owner, classId: q as ClassId, priority: pr }
+  const jobs = new Map((unpacked(z) as JobText[]).map((text) => [text[0] as JobId, jobOf(text, fixed)]))
   return { first: _id as JobId, version: cv, writes: wr, owner, classId: q as ClassId, priority: pr, jobs }
 }
 
-function jobOf(text: string, fixed: Owner & Pick<Job, 'id' | 'classId' | 'priority'>): KeptJob {
-  const [name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] = JSON.parse(text) as JobText
-  return { job: { ...fixed, name, maxAttempts, submittedMs, changedMs, attempt, phase }, site, story }
+function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority'>): KeptJob {
+  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] = text
+  const job = { ...fixed, id: id as JobId, name, maxAttempts, submittedMs, changedMs, attempt, phase }
+  return { job, site, story, text: JSON.stringify(text) }
 }
 
-export function jobText({ job, site, story }: KeptJob): string {
-  const { name, maxAttempts, submittedMs, changedMs, attempt, phase } = job
-  return JSON.stringify([name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] satisfies JobText)
+/** With its text, which is made once and lies in every later version of the page. */
+export function keptJob(job: Job, site: string, story: readonly StoryEntry[]): KeptJob {
+  const { id, name, maxAttempts, submittedMs, changedMs, attempt, phase } = job
+  const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
+  return { job, site, story, text: JSON.stringify(text) }
+}
+
+/** All jobs of a page: a tenth of their size, and the server's work goes by size. */
+export function packedJobs(jobs: ReadonlyMap<JobId, KeptJob>): Binary {
+  return packed(`[${[...jobs.values()].map(({ text }) => text).join(',')}]`)
+}
+
+export function packed(json: string): Binary {
+  return new Binary(deflateRawSync(json, { level: 1 }))
+}
+
+export function unpacked({ buffer }: Binary): unknown {
+  return JSON.parse(inflateRawSync(buffer).toString())
 }
 
 export function retold(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
@@ -163,7 +189,7 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): 
     grp: page.owner.group,
     own: page.owner.owner,
     w: page.jobs.size,
-    j: Object.fromEntries([...page.jobs].map(([id, kept]) => [String(id), jobText(kept)])),
+    z: packedJobs(page.jobs),
   }
 }
 

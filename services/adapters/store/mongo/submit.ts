@@ -14,7 +14,7 @@ import type { Random } from '../../../../core/random.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type KeptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
+import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
 import type { Shelf } from './shelf.ts'
 import type { SpecShelf } from './specs.ts'
 
@@ -197,7 +197,7 @@ function pageFrom(
       attempt: 0,
       phase: { state: 'Waiting' },
     }
-    jobs.set(job.id, { job, site: '', story: [] })
+    jobs.set(job.id, keptJob(job, '', []))
   }
   return { first: first as JobId, owner, classId: classId as ClassId, priority, jobs }
 }
