@@ -1,8 +1,10 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Real servers: `npm run test:peers`, which says what is not here.
+    exclude: [...configDefaults.exclude, 'test/peers/**'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',

@@ -1,0 +1,173 @@
+/**
+ * `npm run test:peers [-- NAME...]`: the tests in this folder, against the real servers that are found here; with names, the
+ * files whose paths contain one. Whatever is found in two versions is tested with both.
+ *
+ * A peer that is absent is named as not run, with every file that needs it; with REQUIRE_PEERS=1 that is a failure. Ends with
+ * one line, after proof that no server is left. Exit codes: 0 all that ran passed, 1 something failed, something is left, a
+ * required peer is absent, or nothing ran at all.
+ */
+
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createVitest, type TestUserConfig } from 'vitest/node'
+import { systemClock } from '../../core/clock.ts'
+import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
+import { findPeers, type Peer, type PeerName, type Place, placeText } from './find-peers.ts'
+import type { PeersForTests } from './servers.ts'
+
+type TestFile = { readonly path: string; readonly needs: readonly PeerName[] }
+/** Files that run together with these servers. */
+type Round = { readonly name: string; readonly peers: PeersForTests; readonly files: readonly string[] }
+type Counts = {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+  readonly ran: ReadonlySet<PeerName>
+}
+
+const root = join(import.meta.dirname, '../..')
+/** A server starts within seconds; on a busy machine its recovery and an election take longer. */
+const testMs = 120_000
+const hookMs = 240_000
+const leftoversMs = 10_000
+
+const clock = systemClock()
+const beginMs = clock.monotonicMs()
+const dir = mkdtempSync(join(tmpdir(), 'pilotage-peers-'))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => void clearAway().then(() => process.exit(1)))
+}
+process.exitCode = await run(process.argv.slice(2), process.env.REQUIRE_PEERS === '1').catch(async (thrown: unknown) => {
+  await clearAway()
+  console.error(`error: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+  console.log('peers: result=FAILED')
+  return 1
+})
+
+async function run(wanted: readonly string[], isRequired: boolean): Promise<number> {
+  const peers = findPeers(process.env)
+  const chosen = testFiles().filter(({ path }) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  const files = chosen.filter(({ needs }) => needs.length > 0)
+  const strays = chosen.filter(({ needs }) => needs.length === 0)
+  for (const { path } of strays) console.log(`error: ${path} starts no server of servers.ts: it belongs elsewhere`)
+  const asked = peers.filter(({ name }) => files.some(({ needs }) => needs.includes(name)))
+  for (const peer of asked) console.log(told(peer))
+  const absent = asked.filter(({ places }) => places.length === 0)
+  const isHere = ({ needs }: TestFile): boolean => !absent.some(({ name }) => needs.includes(name))
+  const counts = await counted(roundsOf(peers, files.filter(isHere)), files)
+  const left = await clearAway()
+  for (const text of left) console.log(`left running: ${text}`)
+  // The last word on what is absent stands below whatever the tests printed.
+  const notRun = files.filter((file) => !isHere(file))
+  for (const { path, needs } of notRun) console.log(`not run: ${path} (it needs ${needs.join(' and ')})`)
+  for (const peer of absent) console.log(told(peer))
+  if (isRequired && absent.length > 0) console.log('error: REQUIRE_PEERS=1 and not every peer is here')
+  if (counts.passed === 0) console.log('error: nothing was tested')
+  const isBroken = counts.failed + left.length + strays.length > 0 || counts.passed === 0
+  const isFailed = isBroken || (isRequired && absent.length > 0)
+  const stateOf = (peer: Peer): string =>
+    absent.includes(peer) ? 'NOT-RUN' : counts.ran.has(peer.name) ? 'ran' : 'not-asked'
+  const figures = [
+    ...peers.map((peer) => `${peer.name}=${stateOf(peer)}`),
+    `tests=${counts.passed + counts.failed}`,
+    `failed=${counts.failed}`,
+    `skipped=${counts.skipped}`,
+    `files-not-run=${notRun.length}`,
+    `seconds=${Math.round((clock.monotonicMs() - beginMs) / 1000)}`,
+    `result=${isFailed ? 'FAILED' : absent.length > 0 ? 'INCOMPLETE' : 'ok'}`,
+  ]
+  console.log(`peers: ${figures.join(' ')}`)
+  return isFailed ? 1 : 0
+}
+
+function told({ name, places, soughtIn }: Peer): string {
+  if (places.length === 0) return `not run: ${name} (not found in ${soughtIn}; test/peers/install gets it)`
+  return `${name}: ${places.map(placeText).join(', ')}`
+}
+
+/** What a file needs is what it starts: see servers.ts. */
+function testFiles(): readonly TestFile[] {
+  return globSync('test/peers/**/*.test.ts', { cwd: root })
+    .sort()
+    .map((path) => {
+      const text = readFileSync(join(root, path), 'utf8')
+      const needs: PeerName[] = []
+      if (/\bstartMongo\(/.test(text)) needs.push('mongod')
+      if (/\bstartNats\(/.test(text)) needs.push('nats-server')
+      return { path, needs }
+    })
+}
+
+/** All files once, with the first of each peer; then for each further version the files that need that peer. */
+function roundsOf(peers: readonly Peer[], files: readonly TestFile[]): readonly Round[] {
+  const first: Partial<Record<PeerName, Place>> = {}
+  for (const { name, places } of peers) if (places[0]) first[name] = places[0]
+  const round = (name: string, places: PeersForTests['places'], ran: readonly TestFile[]): readonly Round[] => {
+    return ran.length === 0 ? [] : [{ name, peers: { places, dir }, files: ran.map(({ path }) => path) }]
+  }
+  const again = peers.flatMap(({ name, places }) =>
+    places.slice(1).flatMap((place) => {
+      const needing = files.filter(({ needs }) => needs.includes(name))
+      return round(`${name} ${versionOf(place)}`, { ...first, [name]: place }, needing)
+    }),
+  )
+  return [...round(Object.values(first).map(versionOf).join(' + '), first, files), ...again]
+}
+
+function versionOf(place: Place): string {
+  return place.kind === 'url' ? 'running' : place.version
+}
+
+function config(rounds: readonly Round[]): TestUserConfig {
+  return {
+    config: false,
+    root,
+    watch: false,
+    projects: rounds.map(({ name, peers, files }) => ({
+      test: {
+        name,
+        root,
+        include: [...files],
+        provide: { peers },
+        testTimeout: testMs,
+        hookTimeout: hookMs,
+        pool: 'forks' as const,
+        // Three databases and a broker for one file at a time are enough for two cores.
+        fileParallelism: false,
+      },
+    })),
+  }
+}
+
+async function counted(rounds: readonly Round[], files: readonly TestFile[]): Promise<Counts> {
+  const counts = { passed: 0, failed: 0, skipped: 0, ran: new Set<PeerName>() }
+  if (rounds.length === 0) return counts
+  const vitest = await createVitest('test', config(rounds))
+  const { testModules, unhandledErrors } = await vitest.start()
+  for (const module of testModules) {
+    const passedBefore = counts.passed
+    // A file that could not be loaded, or a hook that failed, has no test that says so.
+    counts.failed += module.errors().length
+    for (const suite of module.children.allSuites()) counts.failed += suite.errors().length
+    for (const test of module.children.allTests()) {
+      const { state } = test.result()
+      if (state === 'passed' || state === 'failed') counts[state] += 1
+      else counts.skipped += 1
+    }
+    if (counts.passed === passedBefore) continue
+    const needs = files.find(({ path }) => module.moduleId.endsWith(`/${path}`))?.needs ?? []
+    for (const name of needs) counts.ran.add(name)
+  }
+  counts.failed += unhandledErrors.length
+  await vitest.close()
+  return counts
+}
+
+/** Nothing stays: what was left running is named. */
+async function clearAway(): Promise<readonly string[]> {
+  const left = await leftUnder(clock, dir, leftoversMs)
+  await endAllUnder(clock, dir)
+  rmSync(dir, { recursive: true, force: true })
+  return left.map(commandOf)
+}

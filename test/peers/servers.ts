@@ -1,0 +1,47 @@
+/**
+ * Real servers for the tests in this folder: `startMongo` and `startNats`, of the programs that `npm run test:peers` found. A
+ * test file needs a peer if it starts it, by one of these names: the runner reads that, and does not run a file whose peer
+ * is absent, but says so.
+ *
+ * Whatever else starts real servers (scenarios, benchmarks) uses mongo-servers.ts and nats-servers.ts with a place of its
+ * own.
+ */
+
+import { inject } from 'vitest'
+import { systemClock } from '../../core/clock.ts'
+import type { PeerName, Place } from './find-peers.ts'
+import { type MongoOrder, type MongoServers, openMongo } from './mongo-servers.ts'
+import { type NatsOrder, type NatsServer, openNats } from './nats-servers.ts'
+
+/** What the runner hands to every test file. */
+export type PeersForTests = {
+  readonly places: Readonly<Partial<Record<PeerName, Place>>>
+  /** For everything that a server writes; the runner looks there for what is left. */
+  readonly dir: string
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    peers: PeersForTests
+  }
+}
+
+export function startMongo(order: Pick<MongoOrder, 'members' | 'parameters'>): Promise<MongoServers> {
+  return openMongo({ ...order, ...at('mongod') })
+}
+
+export function startNats(order: Pick<NatsOrder, 'arguments'> = {}): Promise<NatsServer> {
+  return openNats({ ...order, ...at('nats-server') })
+}
+
+/** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */
+export function whyNotOurs(name: PeerName): string | undefined {
+  return at(name).place.kind === 'url' ? `not run: ${name} is a running server of somebody else` : undefined
+}
+
+function at(name: PeerName): Pick<MongoOrder, 'clock' | 'place' | 'dir'> {
+  const { places, dir } = inject('peers') ?? { places: {}, dir: '' }
+  const place = places[name]
+  if (!place) throw new Error(`${name} is not here: these tests are run by npm run test:peers`)
+  return { clock: systemClock(), place, dir }
+}
