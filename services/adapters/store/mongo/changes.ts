@@ -69,7 +69,7 @@ const settleWithinMs = 20_000
 const writesKept = 8
 
 export function openChanges(options: ChangesOptions): Changes {
-  const { shelf, door, clock } = options
+  const { shelf, queues, door, clock } = options
 
   async function settle(items: readonly Item[]): Promise<void> {
     const endMs = clock.monotonicMs() + settleWithinMs
@@ -78,6 +78,7 @@ export function openChanges(options: ChangesOptions): Changes {
     while (open.length > 0) {
       if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing jobs: too many others do')
       const pages = await shelf.ofJobs(new Set(open.map(({ event }) => event.jobId)))
+      await queues.byIds([...pages.values()].map(({ classId }) => classId))
       await door.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
       const drafts = drawUp(open, pages)
       const written = await write(options, drafts, endMs)

@@ -29,9 +29,10 @@ export function knownQueues({ queues }: Database): KnownQueues {
       for (const [id, queue] of fresh) known.set(id, queue)
     },
     async byIds(ids) {
-      const missing = [...new Set(ids)].filter((id) => !known.has(id))
-      if (missing.length > 0) {
-        const found = await guarded('reading task queues', () => queues.find({ _id: { $in: missing } }).toArray())
+      const missing = new Set<ClassId>()
+      for (const id of ids) if (!known.has(id)) missing.add(id)
+      if (missing.size > 0) {
+        const found = await guarded('reading task queues', () => queues.find({ _id: { $in: [...missing] } }).toArray())
         for (const { _id, vo, grp, own, req } of found) {
           const id = _id as ClassId
           known.set(id, { id, vo, group: grp, owner: own, requirements: JSON.parse(req) as TaskQueue['requirements'] })

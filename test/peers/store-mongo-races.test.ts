@@ -1,0 +1,63 @@
+/** Several processes at one MongoDB store, with healthy servers and with servers that change their minds. */
+
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { sleep, systemClock } from '../../core/clock.ts'
+import { silentLog } from '../../core/ports/log.ts'
+import type { Store } from '../../core/ports/store.ts'
+import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import type { MongoServers } from './mongo-servers.ts'
+import { startMongo, whyNotOurs } from './servers.ts'
+import { audit, runStorm } from './store-storm.ts'
+
+const clock = systemClock()
+let mongo: MongoServers
+const opened: Store[] = []
+
+beforeAll(async () => {
+  mongo = await startMongo({ members: 3 })
+})
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close()
+})
+afterAll(async () => {
+  await mongo?.stop()
+})
+
+async function openStores(count: number): Promise<readonly Store[]> {
+  const database = mongo.newDatabase()
+  for (let at = 0; at < count; at += 1) {
+    opened.push((await openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `holder-${at}` })).store)
+  }
+  return opened
+}
+
+it('agrees with the books of three processes that claim, end, kill and retire at once', async () => {
+  const stores = await openStores(3)
+  const books = await runStorm({ stores, clock, workers: 12, steps: 60, seed: 1 })
+  expect(books.unavailable).toBe(0)
+  expect(books.grants.size).toBeGreaterThan(300)
+  for (const store of stores) await audit(store, books)
+})
+
+it('loses nothing while primaries step down and are killed', async (context) => {
+  context.skip(whyNotOurs('mongod') !== undefined, whyNotOurs('mongod'))
+  const stores = await openStores(3)
+  const storm = runStorm({ stores, clock, workers: 12, steps: 80, seed: 2 })
+  let isOver = false
+  const ended = storm.finally(() => {
+    isOver = true
+  })
+  for (let trouble = 0; trouble < 4 && !isOver; trouble += 1) {
+    await sleep(clock, 1500)
+    if (trouble % 2 === 0) await mongo.stepDown()
+    else {
+      const primary = await mongo.primary()
+      await primary.kill()
+      await sleep(clock, 500)
+      await primary.start()
+    }
+  }
+  const books = await ended
+  expect(books.grants.size).toBeGreaterThan(300)
+  await audit(stores[0] as Store, books)
+})
