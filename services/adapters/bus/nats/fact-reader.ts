@@ -21,7 +21,7 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
-import { sleep } from '../../../../core/clock.ts'
+import { sleep, type Timer } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
 import type { Fact } from '../../../../core/facts.ts'
 import { jitter } from '../../../../core/random.ts'
@@ -38,6 +38,8 @@ export type FactReaderOptions = NatsOptions & {
   /** Ends the reading in good order. */
   readonly signal: AbortSignal
   readonly prefetch?: number
+  /** For a new durable reader: what it has not acknowledged by then comes again. */
+  readonly acknowledgeMs?: number
 }
 
 export type GivenFact = {
@@ -50,8 +52,10 @@ const timeoutMs = 10_000
 const againMs = 1000
 /** A request for more is good for so long; a server that hangs is noticed within it. */
 const pullMs = 10_000
-/** An unacknowledged fact comes again after so long. */
-const acknowledgeMs = 30_000
+/** Who does not follow waits so long for what others have taken and may give back. */
+const lastPullMs = 1000
+/** What was asked for and is there comes within milliseconds, or to another reader of the name. */
+const settleMs = 1000
 /** The server forgets a nameless reader that was silent for so long. */
 const forgetMs = 60_000
 
@@ -63,7 +67,7 @@ export async function* readFacts(options: FactReaderOptions): AsyncGenerator<Giv
   const { clock, random, log, signal, follow, durable } = options
   if (durable !== undefined) checkToken('durable', durable)
   const link = openNatsLink(options)
-  const place: Place = { nextSeq: undefined, endSeq: undefined }
+  const place: Place = { nextSeq: undefined }
   let said = ''
   try {
     while (!signal.aborted) {
@@ -83,8 +87,8 @@ export async function* readFacts(options: FactReaderOptions): AsyncGenerator<Giv
   }
 }
 
-/** In the stream's own numbers: what comes next for a nameless reader, and behind which one it ends. */
-type Place = { nextSeq: number | undefined; endSeq: number | undefined }
+/** Where a nameless reader is, in the stream's own numbers. */
+type Place = { nextSeq: number | undefined }
 
 type Take = (message: JsMsg) => void
 
@@ -95,14 +99,21 @@ async function* readOn(
   place: Place,
 ): AsyncGenerator<GivenFact, 'end' | 'again'> {
   const { signal, follow, durable, log, prefetch = 256 } = options
-  // Where nobody remembers, there is nothing to acknowledge and nothing to give back.
+  // Where nobody remembers, there is nothing to acknowledge.
   const acknowledge: Take = durable === undefined ? () => {} : (message) => message.ack()
-  const giveBack: Take = durable === undefined ? () => {} : (message) => message.nak()
   const connection = await link.connected(timeoutMs, signal)
-  const { consumer, waiting } = await openConsumer(connection, options, place)
-  if (!follow && waiting === 0) return 'end'
+  const { consumer, info } = await openConsumer(connection, options, place)
+  let left = info.num_pending + info.num_ack_pending
+  let pending = info.num_pending
   while (link.current() === connection && !signal.aborted) {
-    for await (const message of pulled(consumer, prefetch, signal, giveBack)) {
+    if (!follow && left <= 0) return 'end'
+    const leftBefore = left
+    // No more than there is: a request that can be met at once has an end at once, and nothing stays under way behind it.
+    const most = Math.max(1, Math.min(pending, prefetch))
+    pending = 0
+    for await (const message of pulled(consumer, most, options)) {
+      left -= 1
+      pending = message.info.pending
       place.nextSeq = message.seq + 1
       const fact = readFactMessage(message.data)
       if (fact) yield { fact, acknowledge: () => acknowledge(message) }
@@ -110,50 +121,60 @@ async function* readOn(
         log.warn({ subject: message.subject, streamSeq: message.seq }, 'a message that is no fact was passed over')
         acknowledge(message)
       }
-      if (!follow && place.endSeq !== undefined && message.seq >= place.endSeq) return 'end'
     }
+    if (!follow && left === leftBefore) return 'end'
   }
   return 'again'
 }
 
-/** One request for messages, to its end; what nobody has taken by then goes back. */
-async function* pulled(consumer: Consumer, most: number, signal: AbortSignal, giveBack: Take): AsyncGenerator<JsMsg, void> {
-  const batch = await consumer.fetch({ max_messages: most, expires: pullMs })
-  const stop = (): void => void batch.close()
-  signal.addEventListener('abort', stop, { once: true })
-  if (signal.aborted) stop()
+/** One request for messages, to its end. What nobody has taken by then goes back, so that it need not wait for its time. */
+async function* pulled(
+  consumer: Consumer,
+  most: number,
+  { clock, signal, follow, durable }: FactReaderOptions,
+): AsyncGenerator<JsMsg, void> {
+  const batch = await consumer.fetch({ max_messages: most, expires: follow ? pullMs : lastPullMs })
   const messages = batch[Symbol.asyncIterator]()
+  let timer: Timer | undefined
+  const end = (): void => {
+    const waitMs = durable !== undefined && most > 1 ? settleMs : 0
+    timer ??= clock.after(waitMs, () => void batch.close())
+  }
+  const giveBack: Take = durable === undefined ? () => {} : (message) => message.nak()
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
+  let isOver = false
   try {
     for (let next = await messages.next(); !next.done; next = await messages.next()) {
       if (signal.aborted) giveBack(next.value)
       else yield next.value
     }
+    isOver = true
   } finally {
-    signal.removeEventListener('abort', stop)
-    stop()
+    if (!isOver) end()
     for (let next = await messages.next(); !next.done; next = await messages.next()) giveBack(next.value)
+    signal.removeEventListener('abort', end)
+    timer?.cancel()
   }
 }
 
 async function openConsumer(
   connection: NatsConnection,
-  { installation, durable, from }: FactReaderOptions,
+  options: FactReaderOptions,
   place: Place,
-): Promise<{ readonly consumer: Consumer; readonly waiting: number }> {
+): Promise<{ readonly consumer: Consumer; readonly info: ConsumerInfo }> {
+  const { installation, durable } = options
   const { streams, consumers } = await jetstreamManager(connection, { checkAPI: false, timeout: timeoutMs })
   const name = streamName(installation)
   const stream = await orMissing(streams.info(name))
   if (!stream) throw new PilotageError('not-found', `NATS has no facts of an installation ${installation}`)
-  const { last_seq: lastSeq } = stream.state
-  place.endSeq ??= lastSeq
   const known = durable === undefined ? undefined : await orMissing(consumers.info(name, durable))
-  const info = known ?? (await consumers.add(name, consumerConfig(durable, from, place, stream)))
-  return { consumer: jetstream(connection).consumers.getConsumerFromInfo(info), waiting: info.num_pending }
+  const info = known ?? (await consumers.add(name, consumerConfig(options, place, stream)))
+  return { consumer: jetstream(connection).consumers.getConsumerFromInfo(info), info }
 }
 
 function consumerConfig(
-  durable: string | undefined,
-  from: FactReaderOptions['from'],
+  { durable, from, acknowledgeMs = 30_000 }: FactReaderOptions,
   place: Place,
   { state: { last_seq: lastSeq } }: StreamInfo,
 ): Partial<ConsumerConfig> {

@@ -1,6 +1,6 @@
 /**
- * What an installation's things are called in NATS. Everything of it begins with `pilotage.<installation>`, so that two
- * installations may share one NATS and an operator may grant each its own part.
+ * What an installation's things are called in NATS. Every subject begins with `pilotage.<installation>`, so that
+ * installations may share one NATS and an operator may grant each its own part; the stream is called after it too.
  */
 
 import { PilotageError, shown } from '../../../../core/errors.ts'
@@ -31,7 +31,7 @@ export function allFacts(installation: string): string {
 }
 
 export function streamName(installation: string): string {
-  return `pilotage-${installation}-facts`
+  return `${installation}-facts`
 }
 
 /** The same fact has the same id for ever: whoever gets one twice knows it by this. */
