@@ -3,8 +3,11 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { sleep, systemClock } from '../../core/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
+import type { JobId } from '../../core/ids.ts'
 import type { Store } from '../../core/ports/store.ts'
+import { seededRandom } from '../../core/random.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { activeVm, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo, whyNotOurs } from './servers.ts'
 import { audit, runStorm } from './store-storm.ts'
@@ -37,6 +40,35 @@ it('agrees with the books of three processes that claim, end, kill and retire at
   expect(books.unavailable).toBe(0)
   expect(books.grants.size).toBeGreaterThan(300)
   for (const store of stores) await audit(store, books)
+})
+
+it('lets either a stop or a claim win, from two processes at the same moment', async () => {
+  const [one, two] = (await openStores(2)) as [Store, Store]
+  const random = seededRandom(3)
+  const wins = { stop: 0, claim: 0 }
+  for (let round = 0; round < 60; round += 1) {
+    const vm = activeVm(`r${round}`)
+    await one.intend(vm, 1000)
+    const answer = await one.submit(sampleSubmission([sampleSpec()]), 1000)
+    const jobId = (answer.ok ? answer.firstId : 0) as JobId
+    // Known here, so that the claim goes straight to its write.
+    await one.change([{ kind: 'claim', jobId, vmId: vm.id, cores: 1, untilMs: 5000 }], 2000)
+    await one.change([{ kind: 'ended', jobId, attempt: 1, vmId: vm.id, result: sampleResult({ end: 'not-started' }) }], 2000)
+    const claim = async () => {
+      await sleep(clock, random.next() * 12)
+      return one.change([{ kind: 'claim', jobId, vmId: vm.id, cores: 1, untilMs: 5000 }], 3000)
+    }
+    const [[claimed], [stopped]] = await Promise.all([
+      claim(),
+      two.changeVms([{ kind: 'retire', vmId: vm.id, why: 'idle' }], 3000),
+    ])
+    expect([claimed?.ok, stopped?.ok].filter(Boolean), `round ${round}`).toHaveLength(1)
+    const [job] = await two.jobs([jobId])
+    expect(job?.phase.state).toBe(claimed?.ok ? 'Matched' : 'Waiting')
+    wins[claimed?.ok ? 'claim' : 'stop'] += 1
+  }
+  expect(wins.stop).toBeGreaterThan(0)
+  expect(wins.claim).toBeGreaterThan(0)
 })
 
 it('loses nothing while primaries step down and are killed', async (context) => {

@@ -1,0 +1,136 @@
+/**
+ * No hot question without an index: what the store really asks is taken from the wire, and the server is asked how it would
+ * answer. And the schema: made once, and never run by a program that is older than it.
+ */
+
+import { type CommandStartedEvent, type Document, MongoClient } from 'mongodb'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { systemClock } from '../../core/clock.ts'
+import type { JobId } from '../../core/ids.ts'
+import { silentLog } from '../../core/ports/log.ts'
+import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
+import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { indexes, migrate } from '../../services/adapters/store/mongo/schema.ts'
+import { activeVm, alice, sampleQueue, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
+import type { MongoServers } from './mongo-servers.ts'
+import { startMongo } from './servers.ts'
+
+const clock = systemClock()
+let mongo: MongoServers
+
+beforeAll(async () => {
+  mongo = await startMongo({ members: 1 })
+})
+afterAll(async () => {
+  await mongo?.stop()
+})
+
+const open = (database: string) => openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: 'one' })
+
+/** Commands that the driver sends while the store lives through a day. */
+async function commandsOfADay(database: string): Promise<readonly Document[]> {
+  const commands: Document[] = []
+  const connect = MongoClient.prototype.connect
+  MongoClient.prototype.connect = function listening(this: MongoClient) {
+    this.on('commandStarted', ({ command }: CommandStartedEvent) => void commands.push(command))
+    return connect.call(this)
+  }
+  const { store } = await open(database).finally(() => {
+    MongoClient.prototype.connect = connect
+  })
+  const vm = activeVm('one')
+  await store.intend(vm, 1000)
+  const specs = Array.from({ length: 300 }, (_, at) => sampleSpec({ priority: at % 3 }))
+  const answer = await store.submit(sampleSubmission(specs, alice, 'key'), 1000)
+  const first = answer.ok ? answer.firstId : 0
+  const next = await store.next(sampleQueue().id, 100)
+  const claims = next.map(({ id }) => ({ kind: 'claim', jobId: id, vmId: vm.id, cores: 1, untilMs: 9000 }) as const)
+  const outcomes = await store.change(claims, 2000)
+  const ended = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.job] : [])).slice(0, 50)
+  await store.change(
+    ended.map(({ id, attempt }) => ({ kind: 'ended', jobId: id, attempt, vmId: vm.id, result: sampleResult() })),
+    3000,
+  )
+  await store.changeVms([{ kind: 'drain', vmId: vm.id, why: '' }], 3000)
+  await store.tell([{ subject: 'cloud:here', kind: 'plan', data: {} }], 3000)
+  await store.jobs([first as JobId, (first + 200) as JobId])
+  await store.list({ vo: 'lhcb', owner: 'alice', limit: 10 })
+  await store.list({ limit: 10 })
+  await store.queues()
+  await store.expired(10_000, 10)
+  await store.counts()
+  await store.leasesOn(vm.id)
+  await store.vm(vm.id)
+  await store.liveVms()
+  await store.endedVms(10)
+  await store.history('cloud:here', 10)
+  await store.history(`submission:${first}`, 10)
+  await store.facts(0, 10)
+  await store.hold('sweeper', 'one', 1000, 0)
+  await store.forget(5000, 10)
+  await store.close()
+  return commands
+}
+
+const asked = new Set(['find', 'aggregate', 'update', 'delete', 'findAndModify'])
+
+it('asks nothing that has no index', async () => {
+  const database = mongo.newDatabase()
+  const commands = (await commandsOfADay(database)).filter((command) => asked.has(Object.keys(command)[0] ?? ''))
+  const client = await new MongoClient(mongo.url).connect()
+  const scans = new Map<string, string>()
+  let looked = 0
+  for (const command of commands) {
+    const name = Object.keys(command)[0] ?? ''
+    if (command.pipeline?.[0]?.$changeStream) continue
+    const plain = Object.entries(command).filter(
+      ([key]) => !/^(\$|lsid|txnNumber|readConcern|writeConcern|maxTimeMS)/.test(key),
+    )
+    // The server explains one statement at a time.
+    for (const one of statementsOf(name, Object.fromEntries(plain))) {
+      const plan = JSON.stringify(await client.db(database).command({ explain: one, verbosity: 'queryPlanner' }))
+      looked += 1
+      if (plan.includes('"COLLSCAN"')) scans.set(`${name} ${command[name]}`, JSON.stringify(one).slice(0, 300))
+    }
+  }
+  await client.close()
+  expect(looked).toBeGreaterThan(40)
+  // Small collections that are read whole on purpose have no place here.
+  expect([...scans]).toEqual([])
+})
+
+function statementsOf(name: string, command: Document): readonly Document[] {
+  const field = name === 'update' ? 'updates' : name === 'delete' ? 'deletes' : ''
+  if (field === '') return [command]
+  return (command[field] as Document[]).slice(0, 3).map((statement) => ({ ...command, [field]: [statement] }))
+}
+
+it('makes its indexes once, under the names that it declares', async () => {
+  const database = mongo.newDatabase()
+  for (let start = 0; start < 2; start += 1) await (await open(database)).store.close()
+  const client = await new MongoClient(mongo.url).connect()
+  for (const on of new Set(indexes.map((index) => index.on))) {
+    const names = (await client.db(database).collection(on).indexes()).map(({ name }) => name)
+    const declared = indexes.filter((index) => index.on === on).map(({ options }) => options.name)
+    expect(names.sort()).toEqual(['_id_', ...declared].sort())
+  }
+  await client.close()
+})
+
+it('refuses to run on a schema that is newer than itself', async () => {
+  const database = openDatabase(mongo.url, mongo.newDatabase())
+  await database.meta.updateOne({ _id: 'schema' }, { $set: { version: 1000 } }, { upsert: true })
+  await expect(guarded('test', () => migrate(database))).rejects.toMatchObject({ code: 'store-newer' })
+  await expect(open(database.db.databaseName)).rejects.toMatchObject({ code: 'store-newer' })
+  await database.client.close()
+})
+
+it('says that it is unavailable where no server answers, without the account in the message', async () => {
+  const url = mongo.url.replace('mongodb://', 'mongodb://alice:secret-word@').replace(/:\d+/, ':1')
+  const quick = `${url}${url.includes('?') ? '&' : '?'}directConnection=true`.replace(/replicaSet=[^&]*&?/, '')
+  const error = await openAt(quick).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'unavailable' })
+  expect(String(error)).not.toContain('secret-word')
+})
+
+const openAt = (url: string) => openMongoStore({ url, database: 'none', clock, log: silentLog(), holder: 'one' })
