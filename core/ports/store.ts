@@ -27,7 +27,14 @@ export type Submission = {
 
 export type SubmitOutcome =
   /** The jobs got consecutive ids in their order. `repeated`: the key was known and nothing was added. */
-  | { readonly ok: true; readonly firstId: JobId; readonly count: number; readonly repeated: boolean }
+  | {
+      readonly ok: true
+      readonly firstId: JobId
+      readonly count: number
+      readonly repeated: boolean
+      /** The first id of each part that the jobs lie in, ascending; see WaitingJob. */
+      readonly parts?: readonly JobId[]
+    }
   /** The key is known with another content. */
   | { readonly ok: false; readonly why: 'key-conflict' }
 
@@ -45,8 +52,16 @@ export type JobQuery = {
   readonly limit: number
 }
 
-/** A waiting job as the matcher reads it ahead. */
-export type WaitingJob = { readonly id: JobId; readonly priority: number; readonly submittedMs: number }
+/**
+ * A waiting job as the matcher reads it ahead. Jobs of one part lie together in the store: processes that claim from different
+ * parts do not get in each other's way. Absent where that makes no difference.
+ */
+export type WaitingJob = {
+  readonly id: JobId
+  readonly priority: number
+  readonly submittedMs: number
+  readonly part?: JobId
+}
 
 export type QueueCount = {
   readonly queue: TaskQueue

@@ -11,7 +11,7 @@ import type { ClassId, JobId } from '../../core/ids.ts'
 import type { JobSpec, Owner } from '../../core/job.ts'
 import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
 import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
-import type { TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import type { SubmitOutcome, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
 import { placeOf, roomOf } from '../../core/vm.ts'
 import type { Queue } from './queue.ts'
@@ -44,7 +44,7 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey }: Subm
   if (!outcome.ok) {
     throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
   }
-  if (!outcome.repeated) nowWaiting(queue, specs, taskQueues, different, outcome.firstId, nowMs)
+  if (!outcome.repeated) nowWaiting(queue, specs, taskQueues, different, outcome, nowMs)
   return {
     jobIds: specs.map((_, at) => (outcome.firstId + at) as JobId),
     warnings: warningsFor(queue, taskQueues, different),
@@ -76,13 +76,16 @@ function nowWaiting(
   specs: readonly JobSpec[],
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
-  firstId: JobId,
+  { firstId, parts }: Pick<Extract<SubmitOutcome, { ok: true }>, 'firstId' | 'parts'>,
   nowMs: number,
 ): void {
   const waiting = new Map<ClassId, WaitingJob[]>(different.map(({ id }) => [id, []]))
+  let partAt = 0
   specs.forEach(({ priority }, at) => {
-    const id = taskQueues[at]?.id
-    if (id) waiting.get(id)?.push({ id: (firstId + at) as JobId, priority, submittedMs: nowMs })
+    const classId = taskQueues[at]?.id
+    const id = (firstId + at) as JobId
+    if (parts && (parts[partAt + 1] ?? Infinity) <= id) partAt += 1
+    if (classId) waiting.get(classId)?.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt] })
   })
   for (const taskQueue of different) {
     queue.waiting.arrived(taskQueue, waiting.get(taskQueue.id) ?? [])

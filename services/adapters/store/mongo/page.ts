@@ -1,5 +1,5 @@
 /**
- * A page: up to 64 jobs with consecutive ids, of one task queue and one priority, in one document. What changes in a page
+ * A page: up to 128 jobs with consecutive ids, of one task queue and one priority, in one document. What changes in a page
  * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
  *
  * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
@@ -13,7 +13,7 @@ import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
 import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/job.ts'
 import type { Requirements } from '../../../../core/requirements.ts'
 
-export const pageJobs = 64
+export const pageJobs = 128
 
 /** A fact in the story of a job or VM: the version that it came with, and what it says. */
 export type StoryEntry = readonly [version: number, atMs: number, kind: string, data: FactData]

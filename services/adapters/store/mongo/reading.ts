@@ -135,7 +135,7 @@ function waitingIn(page: Page): readonly WaitingJob[] {
   const waiting: WaitingJob[] = []
   for (const { job } of page.jobs.values()) {
     const { id, priority, submittedMs, phase } = job
-    if (phase.state === 'Waiting') waiting.push({ id, priority, submittedMs })
+    if (phase.state === 'Waiting') waiting.push({ id, priority, submittedMs, part: page.first })
   }
   return waiting.sort((a, b) => a.id - b.id)
 }

@@ -74,10 +74,7 @@ export function openSubmit(options: SubmitOptions): (submission: Submission, now
     await makePages(options, fresh)
     close(fresh.map(({ document }) => document._id))
     for (const one of prepared) {
-      const { first, n } = one.document
-      if (!known.has(one.document._id))
-        answers.set(one.call, { ok: true, firstId: first as JobId, count: n, repeated: false })
-      else answers.set(one.call, await repeated(options, one))
+      answers.set(one.call, known.has(one.document._id) ? await repeated(options, one) : answerOf(one.document, false))
     }
   }
 
@@ -208,7 +205,12 @@ async function repeated(options: SubmitOptions, { document: { _id, digest } }: P
   const known = await guarded('reading a submission', () => submissions.findOne({ _id }))
   if (!known || known.digest !== digest) return { ok: false, why: 'key-conflict' }
   if (known.open) await complete(options, [known])
-  return { ok: true, firstId: known.first as JobId, count: known.n, repeated: true }
+  return answerOf(known, true)
+}
+
+function answerOf({ first, n, pages }: SubmissionDocument, isRepeated: boolean): SubmitOutcome {
+  const parts = pages.map(([id]) => id as JobId)
+  return { ok: true, firstId: first as JobId, count: n, repeated: isRepeated, parts }
 }
 
 /** Makes the pages of submissions whose process did not come to it. Any number of times, by anybody. */
