@@ -27,7 +27,7 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
     const why = frozenWhy(cloud, policy, nowMs)
     for (const kept of view.vms) {
       if (kept.vm.cloud !== cloud.name) continue
-      const line = ending(kept, cloud, view.watchedSinceMs, policy, nowMs)
+      const line = ending(kept, cloud, policy, nowMs)
       if (!line) continue
       unusable.add(line.vmId)
       if (why === '') lines.push(line)
@@ -71,13 +71,7 @@ export function unreadWhy(reading: CloudView['reading'], policy: FleetPolicy, no
   return ageMs > policy.listStaleMs ? `its list is ${durationText(ageMs)} old` : ''
 }
 
-function ending(
-  kept: KeptVm,
-  cloud: CloudView,
-  watchedSinceMs: number,
-  policy: FleetPolicy,
-  nowMs: number,
-): EndingLine | undefined {
+function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: number): EndingLine | undefined {
   const { vm, leases } = kept
   const { phase } = vm
   if (isOver(phase) || phase.state === 'Stopping') return undefined
@@ -93,14 +87,14 @@ function ending(
   if (power !== '') return line('stop', power, isComing(phase))
   if (isComing(phase)) {
     // A service that was down could not activate anything: what was on its way gets the time of a heartbeat once more.
-    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, watchedSinceMs + policy.beatLostMs)
+    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, cloud.watchedSinceMs + policy.beatLostMs)
     return nowMs < deadlineMs
       ? undefined
       : line('stop', `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`, true)
   }
   if (nowMs >= vm.endByMs) return line('stop', 'life over')
   const activeMs = 'activeMs' in phase ? (phase.activeMs ?? 0) : 0
-  const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, watchedSinceMs)
+  const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, cloud.watchedSinceMs)
   if (silentMs > policy.beatLostMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') return unhealthy === '' ? undefined : line('drain', `unhealthy: ${unhealthy}`)

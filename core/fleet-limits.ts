@@ -52,6 +52,7 @@ function headroom(
   return {
     blockOf(offering) {
       if (unread !== '') return block('unread', unread)
+      if (cloud.heldBack !== '') return block('unread', cloud.heldBack)
       for (const scope of scopesOf(offering)) {
         const breaker = breakers.get(scope)
         if (breaker && allowance(breaker) <= (probes.get(scope) ?? 0))

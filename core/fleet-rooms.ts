@@ -5,7 +5,7 @@
  * only tells how much of what waits is already provided for.
  */
 
-import type { FleetPolicy } from './fleet.ts'
+import type { CloudView, FleetPolicy } from './fleet.ts'
 import type { KeptVm, QueueCount, TaskQueue } from './ports/store.ts'
 import { grantedCores, hasRoom, less, suits, type Room } from './requirements.ts'
 import { isComing, placeOf, roomOf, type Vm, type VmShape } from './vm.ts'
@@ -56,11 +56,14 @@ const silentPart = 3
 export function placeOnFleet(
   queues: readonly OpenQueue[],
   vms: readonly KeptVm[],
-  { policy, watchedSinceMs, nowMs }: { policy: FleetPolicy; watchedSinceMs: number; nowMs: number },
+  { policy, clouds, nowMs }: { policy: FleetPolicy; clouds: readonly CloudView[]; nowMs: number },
 ): void {
   const heardAfterMs = nowMs - policy.beatLostMs / silentPart
-  // Nobody is called silent for a time in which nobody listened.
-  const groups = grouped(watchedSinceMs > heardAfterMs ? vms : vms.filter(({ vm }) => heardMs(vm) > heardAfterMs), nowMs)
+  // Nobody is called silent for a time in which nobody listened; who listens to a cloud of no plan is not known.
+  const since = new Map(clouds.map(({ name, watchedSinceMs }) => [name, watchedSinceMs]))
+  const latestMs = Math.max(0, ...since.values())
+  const isHeard = ({ vm }: KeptVm): boolean => Math.max(heardMs(vm), since.get(vm.cloud) ?? latestMs) > heardAfterMs
+  const groups = grouped(vms.filter(isHeard), nowMs)
   for (const open of queues) {
     const suited = groups.filter(({ shape }) => suits(open.queue, placeOf(shape)))
     for (const kind of ['free', 'coming', 'soon'] as const) {

@@ -38,6 +38,10 @@ export type CloudView = {
   /** How old a VM may become. */
   readonly lifeMs: number
   readonly reading: CloudReading
+  /** Since when somebody listens to its VMs: nobody is called silent for the time before. */
+  readonly watchedSinceMs: number
+  /** Why nothing is made there in this step although it can be read; empty: nothing is in the way. */
+  readonly heldBack: string
   /** Our VMs in the cloud's own last good list. */
   readonly listed: ReadonlyMap<VmId, CloudVm>
   /** Ours as well, but without a live record: they take from the limits until they are gone. */
@@ -51,8 +55,6 @@ export type FleetView = {
   readonly clouds: readonly CloudView[]
   /** As they are now (see `breakersNow`); a scope that is not named is closed. */
   readonly breakers: ReadonlyMap<BreakerScope, Breaker>
-  /** Since when somebody listens to the VMs: nobody is called silent for the time before. */
-  readonly watchedSinceMs: number
 }
 
 export type FleetPolicy = {
@@ -111,7 +113,7 @@ export function planFleet(view: FleetView, policy: FleetPolicy, nowMs: number): 
   const endings = planEndings(view, policy, nowMs)
   const queues = openQueues(view.queues)
   const staying = view.vms.filter(({ vm }) => !endings.unusable.has(vm.id))
-  placeOnFleet(queues, staying, { policy, watchedSinceMs: view.watchedSinceMs, nowMs })
+  placeOnFleet(queues, staying, { policy, clouds: view.clouds, nowMs })
   const grown = grow(queues, view.clouds, headrooms(view, policy, nowMs))
   return { atMs: nowMs, lines: [...endings.lines, ...grown.creates, ...endings.frozen, ...holdLines(queues, grown, view)] }
 }

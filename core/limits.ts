@@ -77,6 +77,8 @@ export const consoleBytes = 64 * kib
 
 /** Director. */
 export const directorEveryMs = 10 * seconds
+/** No driver lets a call to a cloud last longer; a director that takes a cloud over waits for longer than that. */
+export const cloudCallMs = 20 * seconds
 /** A list of a cloud older than this freezes everything that would destroy. */
 export const listStaleMs = 2 * minutes
 

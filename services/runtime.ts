@@ -6,20 +6,27 @@
  */
 
 import type { Clock } from '../core/clock.ts'
+import { type Holding, holdRole } from '../core/holding.ts'
 import { sweepEveryMs } from '../core/limits.ts'
 import { type Loop, startLoop } from '../core/loop.ts'
 import type { Bus } from '../core/ports/bus.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Sandbox } from '../core/ports/sandbox.ts'
 import type { Store } from '../core/ports/store.ts'
+import { holdSeat, type ProcessSeat } from '../core/seat.ts'
+import type { Spread } from '../core/spread.ts'
 import { type Director, director } from './director/director.ts'
+import { cloudRole, holdClouds } from './director/hold-clouds.ts'
 import type { DirectorOptions } from './director/options.ts'
-import { matcher } from './queue/matcher.ts'
 import { afterChange } from './queue/after-change.ts'
+import { type Learn, learn, learnEveryMs } from './queue/learn.ts'
+import { matcher } from './queue/matcher.ts'
 import type { Queue, QueuePolicy } from './queue/queue.ts'
 import { openSessions } from './queue/sessions.ts'
-import { readUses, sweep, type Sweep } from './queue/sweep.ts'
+import { sweep, type Sweep, sweeperRole } from './queue/sweep.ts'
+import { apiSeats, readUses } from './queue/uses.ts'
 import { waitingIndex } from './queue/waiting-index.ts'
+import type { Part } from './queue/window.ts'
 
 /** What a process does of an installation's work. In any number of processes each; one may do all of it. */
 export const processRoles = ['api', 'director', 'sweeper', 'dashboard'] as const
@@ -38,23 +45,38 @@ export type RuntimeOptions = {
   readonly log: Log
   readonly sandbox: Sandbox
   readonly queuePolicy: QueuePolicy
-  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log'>
+  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'holds'>
 }
 
 export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly queue: Queue
+  /** The names of the configured clouds. */
+  readonly clouds: readonly string[]
   readonly director: Director
+  readonly learn: Learn
   readonly sweep: Sweep
+  /** Empty before the loops are started. */
+  readonly holdings: Holdings
 }
 
+/** What this process holds of what only one may do. */
+type Holdings = { seat?: Holding<ProcessSeat>; clouds?: Spread }
+
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { store, bus, clock, log, sandbox, queuePolicy } = options
+  const { roles, holder, store, bus, clock, log, sandbox, queuePolicy } = options
+  const holdings: Holdings = {}
   const failed = (what: string) => (error: unknown) => log.error({ err: error }, what)
+  // Where it is not known for sure, what was known last is as good: only a preference hangs on it.
+  let part: Part = { rank: 0, of: 1 }
   const waiting = waitingIndex({
     readNext: (classId, limit) => store.next(classId, limit),
     onReady: () => match.serveAll(),
     onError: failed('reading waiting jobs'),
     uses: await readUses(store, clock.nowMs()),
+    seat: () => {
+      part = holdings.seat?.now() ?? part
+      return part
+    },
   })
   const match = matcher({
     store,
@@ -64,7 +86,6 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     onClaimed: (outcomes) => afterChange(queue, outcomes).catch(failed('after a claim')),
     onError: failed('claiming jobs'),
   })
-  const offerings = options.director.clouds.flatMap((cloud) => cloud.offerings)
   const queue: Queue = {
     store,
     bus,
@@ -72,56 +93,99 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     log,
     sandbox,
     policy: queuePolicy,
-    offerings,
+    offerings: options.director.clouds.flatMap((cloud) => cloud.offerings),
     waiting,
     matcher: match,
     sessions: openSessions(bus),
   }
   waiting.learn(await store.queues())
-  const { roles, holder } = options
-  return { roles, holder, queue, director: director({ ...options.director, store, bus, clock, log }), sweep: sweep(queue) }
+  return {
+    roles,
+    holder,
+    holdings,
+    queue,
+    clouds: options.director.clouds.map(({ cloud }) => cloud.name),
+    director: director({
+      ...options.director,
+      store,
+      bus,
+      clock,
+      log,
+      holds: (cloud) => holdings.clouds?.now(cloudRole(cloud)),
+    }),
+    learn: learn(queue, () => holdings.seat?.now()),
+    sweep: sweep(queue),
+  }
 }
 
 /** However many hints come, two steps have so much time between them: a step of the director reads every cloud. */
 const directorLeastMs = 1000
-const sweepLeastMs = 200
+const learnLeastMs = 200
 
-/** The loops of a process that has these roles. */
-export function startLoops(
-  { roles, queue, director: directing, sweep: sweeping }: Runtime,
-  directorEveryMs: number,
-): { stop(): Promise<void> } {
-  const { clock, log, bus } = queue
-  const loop = (name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop =>
-    startLoop({
-      clock,
-      periodMs,
-      leastMs,
-      step,
-      onError: (error) => log.error({ err: error }, `a step of the ${name} failed`),
-    })
-  const loops: Loop[] = []
-  const stopListening: (() => void)[] = []
-  if (roles.includes('director')) {
-    const leastMs = Math.min(directorLeastMs, directorEveryMs / 2)
-    const directorLoop = loop('director', directorEveryMs, leastMs, async () => void (await directing.step()))
-    loops.push(directorLoop)
-    stopListening.push(
-      bus.listen('waiting', () => directorLoop.wake()),
-      bus.listen('vms', () => directorLoop.wake()),
-    )
+type Stoppable = { stop(): Promise<void> | void }
+
+/**
+ * The loops of a process that has these roles, and the holding of what only one process may do at a time. Whoever stops them
+ * lets all of it go, when nothing is done under it any more.
+ */
+export function startLoops(runtime: Runtime, directorEveryMs: number): { stop(): Promise<void> } {
+  const starts: Readonly<Record<ProcessRole, () => readonly Stoppable[]>> = {
+    api: () => startServing(runtime),
+    director: () => startDirecting(runtime, directorEveryMs),
+    sweeper: () => startSweeping(runtime),
+    // It only looks, and what it changes is an operation of the queue.
+    dashboard: () => [],
   }
-  if (roles.includes('sweeper') || roles.includes('api')) {
-    const sweepLoop = loop('sweeper', sweepEveryMs, sweepLeastMs, () => sweeping.step())
-    loops.push(sweepLoop)
-    // Other processes change jobs too: what they made wait is learned at once, and by the sweep if the hint is lost.
-    stopListening.push(bus.listen('waiting', () => sweepLoop.wake()))
-  }
+  const started = runtime.roles.map((role) => starts[role]())
   return {
     async stop() {
-      for (const stop of stopListening) stop()
-      await Promise.all(loops.map((one) => one.stop()))
-      await directing.settled()
+      await Promise.all(
+        started.map(async (parts) => {
+          for (const part of parts) await part.stop()
+        }),
+      )
     },
   }
+}
+
+/** Each answers what is to be stopped, in this order. */
+function startServing(runtime: Runtime): readonly Stoppable[] {
+  const { store, clock, bus } = runtime.queue
+  const { holder, holdings } = runtime
+  const loop = loopOf(runtime, 'learning', learnEveryMs, learnLeastMs, () => runtime.learn.step())
+  // Other processes change jobs too: what they made wait is learned at once, and by itself if the hint is lost.
+  const deafen = bus.listen('waiting', () => loop.wake())
+  holdings.seat = holdSeat({ store, clock, holder, ...apiSeats, onTurn: () => loop.wake(), onError: roleError(runtime) })
+  return [{ stop: deafen }, loop, holdings.seat]
+}
+
+function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[] {
+  const { store, clock, bus, log } = runtime.queue
+  const { holder, holdings, clouds, director: directing } = runtime
+  const leastMs = Math.min(directorLeastMs, everyMs / 2)
+  const loop = loopOf(runtime, 'director', everyMs, leastMs, async () => {
+    // The first step has its clouds.
+    await held.tried
+    await directing.step()
+  })
+  const held = holdClouds({ store, bus, clock, log, holder, clouds, onTaken: () => loop.wake() })
+  holdings.clouds = held
+  const deafen = (['waiting', 'vms'] as const).map((kind) => ({ stop: bus.listen(kind, () => loop.wake()) }))
+  return [...deafen, loop, { stop: () => directing.settled() }, held]
+}
+
+function startSweeping(runtime: Runtime): readonly Stoppable[] {
+  const { store, clock } = runtime.queue
+  const { holder, sweep: sweeping } = runtime
+  const held = holdRole({ store, clock, holder, role: sweeperRole, onError: roleError(runtime) })
+  return [loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())), held]
+}
+
+function loopOf({ queue }: Runtime, name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop {
+  const onError = (error: unknown): void => queue.log.error({ err: error }, `a step of the ${name} failed`)
+  return startLoop({ clock: queue.clock, periodMs, leastMs, step, onError })
+}
+
+function roleError({ queue }: Runtime): (error: unknown) => void {
+  return (error) => queue.log.warn({ err: error }, 'a role could not be renewed')
 }

@@ -1,7 +1,7 @@
 /**
  * One cloud: a place that makes and unmakes VMs. A driver holds no policy: no retries, no limits, no choice of flavor.
  *
- * Every call has a time-out of its own. Failures are PilotageErrors with a `cloud-*` code: auth (our credential), quota,
+ * Every call has a time-out of its own, of at most `cloudCallMs`. Failures are PilotageErrors with a `cloud-*` code: auth (our credential), quota,
  * capacity (theirs, now), refused (this order will never do), gone (no such VM), transient (anything else: unknown outcome).
  * After an unknown outcome of `create` the caller looks the VM up before it asks again.
  */

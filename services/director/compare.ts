@@ -1,24 +1,31 @@
 /**
  * Compare: a cloud's reading and our records learn from each other, and the plan gets its view of the cloud.
+ *
+ * Of a cloud that another director holds the view is what that one noted. Where several directors plan, a cloud that has just
+ * become better than the others know gets nothing more in this step: they may be giving its work elsewhere at this moment.
  */
 
+import { unreadWhy } from '../../core/fleet-endings.ts'
 import type { CloudView } from '../../core/fleet.ts'
 import type { VmId } from '../../core/ids.ts'
+import type { CloudQuota } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/vm.ts'
+import type { CloudNote } from './cloud-note.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
 import { prune } from './memory.ts'
 import type { Reading } from './observe.ts'
+import type { DirectedCloud } from './options.ts'
 import { reconcile, type Reconciled } from './reconcile.ts'
 
-export type Compared = { readonly view: CloudView; readonly reconciled?: Reconciled }
+export type Compared = { readonly desk: Desk; readonly view: CloudView; readonly reconciled?: Reconciled }
 
 export async function compare(context: StepContext, desk: Desk, reading: Reading): Promise<Compared> {
-  const { options, breakers, fleet, watchedSinceMs } = context
-  const { directed, memory } = desk
+  const { options, fleet } = context
+  const { directed, memory, breakers, watchedSinceMs } = desk
   const { clock, policy, log } = options
   if (!reading.ok) {
     log.warn({ cloud: directed.cloud.name, why: reading.why }, 'a cloud could not be read')
-    return { view: viewOf(desk, reading.why) }
+    return { desk, view: viewOf(context, desk, reading.why) }
   }
   prune(memory, fleet, reading.list)
   const reconciled = reconcile(
@@ -39,9 +46,11 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
   )
   const { listed, implausible, missing, strangers } = reconciled
   Object.assign(memory, { listed, implausible, missing, strangers, quota: reading.quota, listBeganMs: reading.beganMs })
+  // What follows from a list is for the holder to say; another one may have a newer list by now.
+  if (!desk.isHeld()) return { desk, view: viewOf(context, desk, 'it is not held any more') }
   await change(context, reconciled.events)
   for (const vm of reconciled.bootFailed) breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
-  return { view: viewOf(desk, '', reconciled), reconciled }
+  return { desk, view: viewOf(context, desk, '', reconciled), reconciled }
 }
 
 /** The records of listed machines that are not alive. */
@@ -54,17 +63,43 @@ async function endedRecords(
   return new Map(records.flatMap((kept) => (kept ? [[kept.vm.id, kept.vm] as const] : [])))
 }
 
-function viewOf({ directed, memory }: Desk, failure: string, reconciled?: Reconciled): CloudView {
-  const { cloud, offerings, limits, bootMs, lifeMs } = directed
+function viewOf({ options, isAlone }: StepContext, desk: Desk, failure: string, reconciled?: Reconciled): CloudView {
+  const { directed, memory, watchedSinceMs, noted } = desk
+  const isKnown = noted !== undefined && unreadWhy(noted.reading, options.policy, options.clock.nowMs()) === ''
   return {
-    name: cloud.name,
-    offerings,
-    limits,
-    bootMs,
-    lifeMs,
-    quota: memory.quota,
+    ...wanted(directed),
+    quota: isAlone || !noted ? memory.quota : lesser(memory.quota, noted.quota),
     reading: { listBeganMs: memory.listBeganMs, failure, implausible: reconciled?.doubt ?? '' },
+    watchedSinceMs,
+    heldBack: isAlone || isKnown ? '' : 'it can be read since this step only, and other directors do not count on it yet',
     listed: memory.listed,
-    strays: reconciled?.strays ?? { vms: 0, cores: 0, memoryBytes: 0 },
+    strays: reconciled?.strays ?? noStrays,
+  }
+}
+
+/** A cloud as its holder noted it. Its list is the holder's alone: what is broken there, the holder ends. */
+export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefined): CloudView {
+  return {
+    ...wanted(directed),
+    quota: note?.quota ?? { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
+    reading: note?.reading ?? { failure: 'no director has read it yet', implausible: '' },
+    watchedSinceMs: note?.watchedSinceMs ?? 0,
+    heldBack: '',
+    listed: new Map(),
+    strays: note?.strays ?? noStrays,
+  }
+}
+
+const noStrays = { vms: 0, cores: 0, memoryBytes: 0 }
+
+function wanted({ cloud, offerings, limits, bootMs, lifeMs }: DirectedCloud) {
+  return { name: cloud.name, offerings, limits, bootMs, lifeMs }
+}
+
+function lesser(a: CloudQuota, b: CloudQuota): CloudQuota {
+  return {
+    vms: Math.min(a.vms, b.vms),
+    cores: Math.min(a.cores, b.cores),
+    memoryBytes: Math.min(a.memoryBytes, b.memoryBytes),
   }
 }

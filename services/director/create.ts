@@ -3,27 +3,30 @@
  *
  * A refusal that is sure ends the record. An unknown outcome leaves it Intended: the next list shows whether the machine is
  * there, and only then it is asked for again, with the same id.
+ *
+ * All of it is done while the cloud is held: the store takes the intent under the fence only, and the cloud is called right
+ * after a look at it. What remains possible is a call that was begun while the cloud was held and reaches it later, because
+ * this process or the network stood still in its middle: at most `policy.calls` at a time, each for one id, and never one that
+ * begins afterwards. The next holder reads our intents after it has taken the cloud, so it counts every such machine against
+ * the limits; it gives an intent up only on a list begun `settleMs` after its taking over, by default longer than any driver
+ * lets a call last. A machine that comes before that is found by its id and used. One that comes even later, out of a process that slept,
+ * has a record that is over: it is destroyed as an orphan with the next list, and takes from the limits until then. Nothing is
+ * made twice for one id, since nobody else has the order.
  */
 
 import type { CloudFailure, Offering } from '../../core/cloud.ts'
 import { asPilotageError, type ErrorCode } from '../../core/errors.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/vm.ts'
-import type { Breakers } from './breakers.ts'
 import { contextualize } from './contextualize.ts'
-import type { CloudMemory } from './memory.ts'
-import type { DirectedCloud, DirectorOptions } from './options.ts'
+import type { Desk } from './desk.ts'
+import type { DirectorOptions } from './options.ts'
 import { record } from './record.ts'
 
-export type CloudHand = {
-  readonly options: DirectorOptions
-  readonly directed: DirectedCloud
-  readonly memory: CloudMemory
-  readonly breakers: Breakers
-}
+export type CloudHand = Desk & { readonly options: DirectorOptions }
 
 export async function createVm(hand: CloudHand, offering: Offering, reason: string): Promise<void> {
-  const { options, directed, breakers } = hand
+  const { options, directed, breakers, fence } = hand
   const { store, clock, log } = options
   const nowMs = clock.nowMs()
   // Another create of this step may have failed since the plan was made.
@@ -37,8 +40,8 @@ export async function createVm(hand: CloudHand, offering: Offering, reason: stri
     breakers.failed(offering, 'refused', message, nowMs)
     return
   }
-  // An id that is taken is one in 2^50; the next plan makes another.
-  if (await store.intend(made.vm, nowMs)) await askFor(hand, made.vm, made.order)
+  // Refused where the cloud has passed on, or where the id is taken, which is one in 2^50: the next plan makes another.
+  if (await store.intend(made.vm, nowMs, fence)) await askFor(hand, made.vm, made.order)
 }
 
 /** Asks for a VM that was asked for before and never seen. */
@@ -47,9 +50,10 @@ export async function createAgain(hand: CloudHand, vm: Vm): Promise<void> {
   if (order) await askFor(hand, vm, order)
 }
 
-async function askFor({ options, directed, memory, breakers }: CloudHand, vm: Vm, order: VmOrder): Promise<void> {
+async function askFor({ options, directed, memory, breakers, isHeld }: CloudHand, vm: Vm, order: VmOrder): Promise<void> {
   const { clock, log } = options
   memory.orders.set(vm.id, order)
+  if (!isHeld()) return
   try {
     const { ref } = await directed.cloud.create(order)
     breakers.accepted(vm)

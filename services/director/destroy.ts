@@ -2,7 +2,8 @@
  * Destroy: asks the cloud for the end of a machine, again in every step until it says that there is none.
  *
  * The record does not end here but by the next list that does not show the machine. A machine that never came up leaves its
- * last words first: they are the only hint at what is wrong with its image.
+ * last words first: they are the only hint at what is wrong with its image. A call that outlives our holding of the cloud does
+ * no harm: what was to be destroyed is still to be.
  */
 
 import { asPilotageError } from '../../core/errors.ts'
@@ -42,9 +43,10 @@ export async function destroyOrphan(hand: CloudHand, { ref, vmId, why }: Orphan)
 }
 
 async function destroyMachine(
-  { options, directed }: CloudHand,
+  { options, directed, isHeld }: CloudHand,
   { ref, vmId }: Pick<Orphan, 'ref' | 'vmId'>,
 ): Promise<'gone' | 'going' | 'failed'> {
+  if (!isHeld()) return 'failed'
   try {
     return await directed.cloud.destroy(ref)
   } catch (thrown) {

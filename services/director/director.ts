@@ -2,60 +2,60 @@
  * The director: turns waiting work into VMs, and keeps what is in the clouds and what is in the store one thing.
  *
  * One step is observe, compare, plan, execute; it takes no input, may be repeated at any time, and is safe to break off
- * anywhere: what it was about to do is found again in the store and in the clouds' lists. Holds no timers: the runtime makes
- * the loop, and never runs two steps at once.
+ * anywhere: what it was about to do is found again in the store and in the clouds' lists. Any number of directors may run:
+ * each plans for all clouds, so that no waiting job is counted twice, and observes, compares and executes for those that it
+ * holds, and only while it holds them. Holds no timers: the runtime makes the loop, and never runs two steps at once.
  */
 
 import { assert } from '../../core/assert.ts'
-import type { BreakerPolicy } from '../../core/cloud.ts'
 import { type FleetPlan, planFleet } from '../../core/fleet.ts'
-import { type Breakers, openBreakers } from './breakers.ts'
-import { compare, type Compared } from './compare.ts'
-import type { Desk, StepContext } from './desk.ts'
+import { breakersNow } from '../../core/fleet-limits.ts'
+import type { QueueCount } from '../../core/ports/store.ts'
+import { compare, type Compared, viewOfOthers } from './compare.ts'
+import { type Desk, type Fleet, keepNote, type StepContext } from './desk.ts'
+import { openDesks, type OthersNotes, readNotes } from './desks.ts'
 import { endVms, execute } from './execute.ts'
-import { newMemory } from './memory.ts'
 import { observe } from './observe.ts'
-import type { DirectedCloud, DirectorOptions } from './options.ts'
-import { planKeeper } from './plan-note.ts'
+import type { DirectorOptions } from './options.ts'
+import { ownLines, planKeeper } from './plan-note.ts'
 
 export type Director = {
-  /** Observe, compare, plan, execute. Throws where the store fails; a cloud's failures are part of the plan. */
+  /**
+   * Observe, compare, plan, execute. Answers what of the plan is ours to do. Throws where the store fails; a cloud's failures
+   * are part of the plan.
+   */
   step(): Promise<FleetPlan>
   /** Resolves when no call to a cloud is under way. */
   settled(): Promise<void>
 }
 
 export function director(options: DirectorOptions): Director {
-  const { store, bus, clock, policy } = options
-  const desks: readonly Desk[] = options.clouds.map((directed) => ({ directed, memory: newMemory() }))
+  const { store, clock, policy } = options
+  const desks = openDesks(options)
   const keeper = planKeeper(policy.planEveryMs, options)
-  let opened: Breakers | undefined
-  let watchedSinceMs: number | undefined
   let isStepping = false
 
   async function step(): Promise<FleetPlan> {
-    watchedSinceMs ??= clock.nowMs()
-    opened ??= await openBreakers(store, (name) => breakerPolicy(options.clouds, name))
-    const breakers = opened
-    const readings = await Promise.all(desks.map(({ directed, memory }) => observe(directed, memory, options)))
+    const held = await desks.held()
+    if (held.length === 0) return { atMs: clock.nowMs(), lines: [] }
+    const readings = await Promise.all(held.map((desk) => observe(desk, options)))
     // After the lists: whatever they show has its record by now.
     const [live, queues] = await Promise.all([store.liveVms(), store.queues()])
-    const fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
-    const context: StepContext = { options, breakers, fleet, watchedSinceMs }
-    breakers.learn(live)
+    const fleet: Fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
+    const context: StepContext = { options, fleet, isAlone: held.length === options.clouds.length }
     const compared: Compared[] = []
-    for (const [at, desk] of desks.entries()) {
+    for (const [at, desk] of held.entries()) {
+      desk.breakers.learn(live)
       compared.push(await compare(context, desk, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
-    const nowMs = clock.nowMs()
-    const vms = [...fleet.values()]
-    const clouds = compared.map(({ view }) => view)
-    const plan = planFleet({ queues, vms, clouds, breakers: breakers.now(vms, nowMs), watchedSinceMs }, policy, nowMs)
-    await keeper.keep(plan)
-    await endVms(context, plan.lines)
-    await Promise.all(desks.map((desk, at) => execute(context, desk, plan.lines, compared[at]?.reconciled)))
-    const turned = await breakers.keep(clock.nowMs())
-    if (turned.length > 0) bus.hint({ kind: 'clouds', ids: turned })
+    // Told before it is planned with, so that others plan with it no later than we do.
+    await Promise.all(compared.map((one) => tell(options, one)))
+    const plan = planned(options, compared, await readNotes(options, held), fleet, queues)
+    await keeper.keep(plan, held)
+    await endVms(context, held, plan.lines)
+    await Promise.all(compared.map(({ desk, reconciled }) => execute(context, desk, plan.lines, reconciled)))
+    // What the step's own calls have opened or closed.
+    await Promise.all(compared.map((one) => tellBreakers(options, one)))
     return plan
   }
 
@@ -69,14 +69,41 @@ export function director(options: DirectorOptions): Director {
         isStepping = false
       }
     },
-    async settled() {
-      await Promise.all(desks.map(({ memory }) => memory.busy))
-    },
+    settled: () => desks.settled(),
   }
 }
 
-function breakerPolicy(clouds: readonly DirectedCloud[], name: string): BreakerPolicy {
-  const directed = clouds.find(({ cloud }) => cloud.name === name)
-  assert(directed !== undefined, `cloud ${name} is directed`)
-  return directed.breaker
+/** One plan over all clouds; of it, what is ours to do. */
+function planned(
+  options: DirectorOptions,
+  compared: readonly Compared[],
+  notes: OthersNotes,
+  fleet: Fleet,
+  queues: readonly QueueCount[],
+): FleetPlan {
+  const nowMs = options.clock.nowMs()
+  const vms = [...fleet.values()]
+  const clouds = options.clouds.map((directed) => {
+    const own = compared.find(({ desk }) => desk.directed === directed)
+    return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name))
+  })
+  const held: readonly Desk[] = compared.map(({ desk }) => desk)
+  const kept = [...held.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]
+  const breakers = new Map(kept.flat().map(({ scope, breaker }) => [scope, breaker]))
+  const plan = planFleet({ queues, vms, clouds, breakers: breakersNow(breakers, vms, nowMs) }, options.policy, nowMs)
+  return { ...plan, lines: ownLines(plan.lines, held, options) }
+}
+
+/** The cloud as it is, and not as it was taken for the sake of the others. */
+async function tell(options: DirectorOptions, { desk, view }: Compared): Promise<void> {
+  const { reading, strays, watchedSinceMs } = view
+  await keepNote(options, desk, { quota: desk.memory.quota, reading, strays, watchedSinceMs })
+}
+
+async function tellBreakers(options: DirectorOptions, one: Compared): Promise<void> {
+  await tell(options, one)
+  const news = one.desk.breakers.news()
+  if (news.length === 0) return
+  await options.store.tell(news, options.clock.nowMs())
+  options.bus.hint({ kind: 'clouds', ids: [one.view.name] })
 }

@@ -2,7 +2,7 @@
  * Execute: what the plan and the comparison want, done: endings in the store first, then the calls to each cloud.
  *
  * Deletes of all VMs that are Stopping are asked for in every step, whatever the plan says. Clouds do not wait for each
- * other, and the step does not wait for a slow cloud for ever.
+ * other, and the step does not wait for a slow cloud for ever. Nothing is begun on a cloud that is not held any more.
  */
 
 import type { Offering } from '../../core/cloud.ts'
@@ -14,14 +14,16 @@ import { destroyOrphan, destroyVm } from './destroy.ts'
 import { eachOf, inLane } from './lane.ts'
 import type { Reconciled } from './reconcile.ts'
 
-export async function endVms(context: StepContext, lines: readonly PlanLine[]): Promise<void> {
-  const { options, fleet, breakers } = context
+export async function endVms(context: StepContext, held: readonly Desk[], lines: readonly PlanLine[]): Promise<void> {
+  const { options, fleet } = context
   const events: VmEvent[] = []
   for (const line of lines) {
     if (line.kind === 'create' || line.kind === 'hold') continue
+    const desk = held.find(({ directed }) => directed.cloud.name === line.cloud)
+    if (!desk?.isHeld()) continue
     events.push({ kind: line.kind, vmId: line.vmId, why: line.reason })
     const vm = fleet.get(line.vmId)?.vm
-    if (vm && line.bootFailed) breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
+    if (vm && line.bootFailed) desk.breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
   }
   await change(context, events)
 }
@@ -29,14 +31,14 @@ export async function endVms(context: StepContext, lines: readonly PlanLine[]): 
 /** All that is to be asked of one cloud. */
 export async function execute(
   context: StepContext,
-  { directed, memory }: Desk,
+  desk: Desk,
   lines: readonly PlanLine[],
   reconciled?: Reconciled,
 ): Promise<void> {
-  const { options, breakers, fleet } = context
+  const { options, fleet } = context
   const { clock, policy, log } = options
-  const { name } = directed.cloud
-  const hand: CloudHand = { options, directed, memory, breakers }
+  const { name } = desk.directed.cloud
+  const hand: CloudHand = { ...desk, options }
   let isLate = false
   // What was not begun when the step went on belongs to the next plan, which may want it elsewhere.
   const make = async (offering: Offering, reason: string): Promise<void> => {
@@ -57,11 +59,15 @@ export async function execute(
     for (let count = 0; count < line.count; count += 1) work.push(() => make(line.offering, line.reason))
   }
   if (work.length === 0) return
-  const outcome = await inLane(memory, () => eachOf(work, policy.calls, (run) => run()), {
-    clock,
-    waitMs: policy.waitMs,
-    onLateError: (error) => log.error({ cloud: name, error }, 'late work on a cloud failed'),
-  })
+  const outcome = await inLane(
+    desk.lane,
+    () => eachOf(work, policy.calls, async (run) => (desk.isHeld() ? await run() : undefined)),
+    {
+      clock,
+      waitMs: policy.waitMs,
+      onLateError: (error) => log.error({ cloud: name, error }, 'late work on a cloud failed'),
+    },
+  )
   isLate = outcome.kind !== 'done'
   if (isLate) log.warn({ cloud: name, kind: outcome.kind }, 'a cloud is slow: the step goes on without it')
 }

@@ -1,14 +1,14 @@
 /**
- * What a director remembers of a cloud between its steps. All of it may be lost: the store and the cloud's list are the
- * truth, and a director that has just been started waits a little longer before it believes that something is not there.
+ * What a director remembers between its steps of a cloud that it holds. All of it may be lost: the store and the cloud's list
+ * are the truth, and a director that has just taken a cloud waits a little longer before it believes that something is not
+ * there.
  */
 
 import type { VmId } from '../../core/ids.ts'
 import type { CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
-import type { Lane } from './lane.ts'
 
-export type CloudMemory = Lane & {
+export type CloudMemory = {
   listBeganMs?: number
   listed: ReadonlyMap<VmId, CloudVm>
   quota: CloudQuota

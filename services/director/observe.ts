@@ -1,24 +1,24 @@
 /**
- * Observe: what each cloud says that it has, all clouds at once, each with its own failure.
+ * Observe: what each cloud that is held says that it has, all clouds at once, each with its own failure.
  *
  * A reading is whole or failed; a slow cloud's reading fails for this step and holds up no other cloud.
  */
 
 import { asPilotageError } from '../../core/errors.ts'
 import type { CloudQuota, CloudVm } from '../../core/ports/cloud.ts'
+import type { Desk } from './desk.ts'
 import { inLane } from './lane.ts'
-import type { CloudMemory } from './memory.ts'
-import type { DirectedCloud, DirectorOptions } from './options.ts'
+import type { DirectorOptions } from './options.ts'
 
 export type Reading =
   | { readonly ok: true; readonly beganMs: number; readonly list: readonly CloudVm[]; readonly quota: CloudQuota }
   | { readonly ok: false; readonly why: string }
 
 export async function observe(
-  { cloud }: DirectedCloud,
-  memory: CloudMemory,
+  { directed, lane }: Pick<Desk, 'directed' | 'lane'>,
   { clock, policy, log }: DirectorOptions,
 ): Promise<Reading> {
+  const { cloud } = directed
   const beganMs = clock.nowMs()
   const read = async (): Promise<Reading> => {
     try {
@@ -29,7 +29,7 @@ export async function observe(
       return { ok: false, why: `${code}: ${message}` }
     }
   }
-  const outcome = await inLane(memory, read, {
+  const outcome = await inLane(lane, read, {
     clock,
     waitMs: policy.waitMs,
     onLateError: (error) => log.error({ cloud: cloud.name, error }, 'a late reading of a cloud failed'),

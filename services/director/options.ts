@@ -1,19 +1,19 @@
 /**
  * What a director is given: its ports, its clouds and its numbers. Types and defaults only.
  *
- * One director steers all clouds of an installation, because one plan over all of them is what keeps a waiting job from
- * being counted twice.
+ * A director knows all clouds of an installation, because one plan over all of them is what keeps a waiting job from being
+ * counted twice; it acts on those that it holds.
  */
 
 import type { BreakerPolicy, CloudLimits, Offering } from '../../core/cloud.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
 import type { FleetPolicy } from '../../core/fleet.ts'
-import { activationKeepMs, beatLostMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
+import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { Log } from '../../core/ports/log.ts'
-import type { Store } from '../../core/ports/store.ts'
+import type { Fence, Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/random.ts'
 
 /** A cloud and what we want of it. The offerings name the cloud by `cloud.name`. */
@@ -50,15 +50,13 @@ export const directorDefaults: DirectorPolicy = {
   listStaleMs,
   drainedMs: 60_000,
   softWaitMs: 0,
-  settleMs: 30_000,
+  settleMs: 1.5 * cloudCallMs,
   strangerMs: 60_000,
   calls: 8,
   waitMs: 10_000,
   activationKeepMs,
   planEveryMs: directorEveryMs,
 }
-
-/** A minute after the third failure in a row, then doubling up to an hour: outages are short, wrong images are not. */
 
 /** Safety rules that only the simulation may switch off, to prove that it would notice. */
 export type DirectorRules = {
@@ -73,6 +71,8 @@ export type DirectorOptions = {
   readonly random: Random
   readonly log: Log
   readonly clouds: readonly DirectedCloud[]
+  /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
+  readonly holds: (cloud: string) => Fence | undefined
   /** Where the agents find the service: host:port. */
   readonly endpoint: () => string
   /** The user data of a VM. Throws a PilotageError where there can be none. */

@@ -1,6 +1,8 @@
 /**
- * The plan as it is kept: whole, as a note for the page and for explanations; and as a fact of a cloud when what is done or
- * held there becomes another kind of thing, so that a history of plans is short enough to be read.
+ * The plan as it is kept: for each cloud as a note of its holder's, for the page; and as a fact of the cloud when what is done
+ * or held there becomes another kind of thing, so that a history of plans is short enough to be read.
+ *
+ * What the plan says of no single cloud stands in every note: whoever reads them takes it from the newest one.
  */
 
 import type { Clock } from '../../core/clock.ts'
@@ -8,38 +10,67 @@ import type { NewFact } from '../../core/facts.ts'
 import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
+import type { Desk } from './desk.ts'
+import type { DirectorOptions } from './options.ts'
 
 /** The note's text is a FleetPlan as JSON. */
-export const planNote = 'plan'
+export function planNote(cloud: string): string {
+  return `plan:${cloud}`
+}
 
-export type PlanKeeper = { keep(plan: FleetPlan): Promise<void> }
+export type PlanKeeper = { keep(plan: FleetPlan, held: readonly Desk[]): Promise<void> }
 
 type Kept = { readonly text: string; readonly atMs: number; readonly kinds: ReadonlyMap<string, string> }
 
 const reasonLength = 300
 
+/** What of a plan is for a director to do and to tell: of the clouds that it holds, and of no configured cloud. */
+export function ownLines(
+  lines: readonly PlanLine[],
+  held: readonly Desk[],
+  { clouds }: Pick<DirectorOptions, 'clouds'>,
+): readonly PlanLine[] {
+  const others = new Set(clouds.map(({ cloud }) => cloud.name))
+  for (const { directed } of held) others.delete(directed.cloud.name)
+  return lines.filter(({ cloud }) => cloud === undefined || !others.has(cloud))
+}
+
 export function planKeeper(
   everyMs: number,
-  { store, bus, clock }: { readonly store: FactStore; readonly bus: Bus; readonly clock: Clock },
+  { store, bus, clock, clouds }: Pick<DirectorOptions, 'clouds'> & { store: FactStore; bus: Bus; clock: Clock },
 ): PlanKeeper {
-  let last: Kept = { text: '', atMs: -Infinity, kinds: new Map() }
+  const configured = new Set(clouds.map(({ cloud }) => cloud.name))
+  const first = clouds[0]?.cloud.name
+  const kept = new Map<string, Kept>()
+
+  async function keep(cloud: string, plan: FleetPlan): Promise<void> {
+    const last: Kept = kept.get(cloud) ?? { text: '', atMs: -Infinity, kinds: new Map() }
+    const lines = plan.lines.filter(
+      (line) => line.cloud === cloud || line.cloud === undefined || !configured.has(line.cloud),
+    )
+    const text = JSON.stringify(lines)
+    // Of clouds that are not configured one director tells: the one that holds the first.
+    const told = lines.filter((line) => line.cloud === cloud || cloud === first)
+    const kinds = kindsOf(told)
+    const turned = [...new Set([...kinds.keys(), ...last.kinds.keys()])].filter(
+      (name) => kinds.get(name) !== last.kinds.get(name),
+    )
+    const isDue = text !== last.text || plan.atMs - last.atMs >= everyMs
+    if (!isDue) return
+    await store.keepNote(planNote(cloud), JSON.stringify({ atMs: plan.atMs, lines }))
+    if (turned.length > 0) {
+      await store.tell(
+        turned.map((name) => planFact(name, told)),
+        clock.nowMs(),
+      )
+      bus.hint({ kind: 'clouds', ids: turned })
+    }
+    kept.set(cloud, { text, atMs: plan.atMs, kinds })
+  }
+
   return {
-    async keep(plan) {
-      const text = JSON.stringify(plan.lines)
-      const kinds = kindsOf(plan.lines)
-      const clouds = new Set([...kinds.keys(), ...last.kinds.keys()])
-      const turned = [...clouds].filter((cloud) => kinds.get(cloud) !== last.kinds.get(cloud))
-      const isDue = text !== last.text || plan.atMs - last.atMs >= everyMs
-      if (!isDue) return
-      await store.keepNote(planNote, JSON.stringify(plan))
-      if (turned.length > 0) {
-        await store.tell(
-          turned.map((cloud) => planFact(cloud, plan.lines)),
-          clock.nowMs(),
-        )
-        bus.hint({ kind: 'clouds', ids: turned })
-      }
-      last = { text, atMs: plan.atMs, kinds }
+    async keep(plan, held) {
+      await Promise.all(held.map((desk) => (desk.isHeld() ? keep(desk.directed.cloud.name, plan) : undefined)))
     },
   }
 }

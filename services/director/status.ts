@@ -1,12 +1,14 @@
 /**
- * What the page and the API show of clouds: in use against limits, breakers, the last plan. Read from what the director keeps,
- * so that it is the same in every process; it decides nothing and asks no cloud.
+ * What the page and the API show of clouds: in use against limits, breakers, the last plan. Read from what the directors keep,
+ * each for the clouds that it holds, and put together here, so that it is the same in every process; it decides nothing and
+ * asks no cloud.
  */
 
 import { atTime, type Breaker, type CloudLimits } from '../../core/cloud.ts'
 import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { breakersNote, type KeptBreaker } from './breakers.ts'
+import type { KeptBreaker } from './breakers.ts'
+import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
 import { planNote } from './plan-note.ts'
 
 export type ConfiguredCloud = {
@@ -45,11 +47,9 @@ export async function cloudStatus(
   configured: readonly ConfiguredCloud[],
   nowMs: number,
 ): Promise<CloudStatus> {
-  const [planText, breakersText, live] = await Promise.all([store.note(planNote), store.note(breakersNote), store.liveVms()])
-  const plan = planText === undefined ? undefined : (JSON.parse(planText) as FleetPlan)
-  const breakers = JSON.parse(breakersText ?? '[]') as readonly KeptBreaker[]
+  const [live, kept] = await Promise.all([store.liveVms(), Promise.all(configured.map(({ name }) => readKept(store, name)))])
   return {
-    clouds: configured.map(({ name, kind, site, limits }) => {
+    clouds: configured.map(({ name, kind, site, limits }, at) => {
       const own = live.filter(({ vm }) => vm.cloud === name)
       return {
         name,
@@ -59,19 +59,40 @@ export async function cloudStatus(
         maxVms: limits.maxVms,
         cores: own.reduce((sum, { vm }) => sum + vm.cores, 0),
         maxCores: limits.maxCores,
-        breaker: breakerText(name, breakers, nowMs),
-        listedMs: plan?.atMs ?? 0,
+        breaker: breakerText(kept[at]?.note?.breakers ?? [], nowMs),
+        listedMs: kept[at]?.plan?.atMs ?? 0,
       }
     }),
-    plan: plan?.lines.map((line) => planRow(line, plan.atMs)) ?? [],
+    plan: planRows(kept),
   }
 }
 
-function breakerText(cloud: string, breakers: readonly KeptBreaker[], nowMs: number): string {
+type Kept = { readonly name: string; readonly note: CloudNote | undefined; readonly plan: FleetPlan | undefined }
+
+async function readKept(store: Store, name: string): Promise<Kept> {
+  const [note, plan] = await Promise.all([store.note(cloudNote(name)), store.note(planNote(name))])
+  return { name, note: noteOf(note), plan: plan === undefined ? undefined : (JSON.parse(plan) as FleetPlan) }
+}
+
+/** What each holder plans for its cloud, and from the newest plan what it says of no cloud that is configured. */
+function planRows(kept: readonly Kept[]): readonly PlanRow[] {
+  const configured = new Set(kept.map(({ name }) => name))
+  const plans = kept.flatMap(({ plan }) => plan ?? [])
+  const newest = plans.toSorted((a, b) => b.atMs - a.atMs)[0]
+  const ofNone = newest?.lines.filter(({ cloud }) => cloud === undefined || !configured.has(cloud)) ?? []
+  return [
+    ...kept.flatMap(({ name, plan }) =>
+      (plan?.lines ?? []).filter(({ cloud }) => cloud === name).map((line) => planRow(line, plan?.atMs ?? 0)),
+    ),
+    ...ofNone.map((line) => planRow(line, newest?.atMs ?? 0)),
+  ]
+}
+
+function breakerText(breakers: readonly KeptBreaker[], nowMs: number): string {
   const open = breakers.flatMap(({ scope, breaker }) => {
     const [kind, rest] = [scope.slice(0, scope.indexOf(':')), scope.slice(scope.indexOf(':') + 1)]
     const told = stateText(atTime(breaker, nowMs))
-    return rest.split('/')[0] === cloud && told !== '' ? [`${kind} ${rest}: ${told}`] : []
+    return told !== '' ? [`${kind} ${rest}: ${told}`] : []
   })
   return open.length === 0 ? 'closed' : open.join('; ')
 }

@@ -1,34 +1,38 @@
 /**
- * Sweep: what nobody asks for and somebody must do. Leases that ended are given up, the index learns what it missed, shares
- * are kept for the next start, and what ended long ago is forgotten.
+ * Sweep: what nobody asks for and one process of an installation must do. Leases that ended are given up, and what ended long
+ * ago is forgotten.
  *
- * One step, idempotent, in any process. After a start and after a stall of our own nobody's lease is ended for our silence:
- * every lease gets its whole time again before the first one is given up.
+ * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and after
+ * a time in which no process served pilots, nobody's lease is ended for our silence: every lease gets its whole time again
+ * before the first one is given up.
  */
 
 import type { JobId } from '../../core/ids.ts'
 import { sweepEveryMs } from '../../core/limits.ts'
-import { shownUse } from '../../core/share.ts'
+import type { Fence } from '../../core/ports/store.ts'
 import { afterChange } from './after-change.ts'
-import type { FactStore } from '../../core/ports/store.ts'
 import type { Queue } from './queue.ts'
-import type { Uses } from './waiting-index.ts'
+import { apiSeats } from './uses.ts'
+
+export const sweeperRole = 'sweeper'
 
 /** Leases given up in one step, and jobs forgotten in one round. */
 const most = 1000
 const forgetEveryMs = 60_000
 /** Rounds follow each other for so long, so that what is kept does not grow for ever; the next step is not late for it. */
 const forgetMostMs = 2000
-const keepUsesEveryMs = 30_000
 
-export type Sweep = { step(): Promise<void> }
+export type Sweep = {
+  /** Does nothing without the role. A second sweeper would do no harm, since every change is decided by the store. */
+  step(under: Fence | undefined): Promise<void>
+}
 
 export function sweep(queue: Queue): Sweep {
-  const { store, clock, policy, waiting } = queue
-  let graceUntilMs = clock.monotonicMs() + policy.leaseMs
-  let lastMs = clock.monotonicMs()
-  let forgotMs = lastMs
-  let keptUsesMs = lastMs
+  const { store, clock, policy } = queue
+  let fence: number | undefined
+  let graceUntilMs = Infinity
+  let lastMs = -Infinity
+  let forgotMs = clock.monotonicMs()
 
   async function loseExpired(): Promise<void> {
     const nowMs = clock.nowMs()
@@ -52,36 +56,19 @@ export function sweep(queue: Queue): Sweep {
   }
 
   return {
-    async step() {
+    async step(under) {
+      if (!under) return
+      const isServed = (await store.roles(apiSeats.prefix, clock.nowMs())).length > 0
       const nowMs = clock.monotonicMs()
-      // We were not running for a while: pilots may have renewed and found nobody.
-      if (nowMs - lastMs > 5 * sweepEveryMs) graceUntilMs = nowMs + policy.leaseMs
+      // Nobody was there for a while: pilots may have renewed and found nobody.
+      const isFresh = under.fence !== fence || nowMs - lastMs > 5 * sweepEveryMs
+      if (isFresh || !isServed) graceUntilMs = nowMs + policy.leaseMs
+      fence = under.fence
       lastMs = nowMs
       if (nowMs >= graceUntilMs) await loseExpired()
-      waiting.learn(await store.queues())
-      queue.matcher.serveAll()
-      if (nowMs - keptUsesMs >= keepUsesEveryMs) {
-        keptUsesMs = nowMs
-        await keepUses(queue)
-      }
-      if (nowMs - forgotMs >= forgetEveryMs) {
-        forgotMs = nowMs
-        await forget()
-      }
+      if (nowMs - forgotMs < forgetEveryMs) return
+      forgotMs = nowMs
+      await forget()
     },
   }
-}
-
-const usesNote = 'uses'
-
-/** Policy, not truth: a restart that loses the last half minute of it is a little less fair for a while. */
-async function keepUses({ store, waiting, clock }: Queue): Promise<void> {
-  await store.keepNote(usesNote, JSON.stringify(waiting.uses(clock.nowMs())))
-}
-
-/** What owners used, as the last run kept it, in the money of today: every start begins a new epoch. */
-export async function readUses(store: FactStore, nowMs: number): Promise<Uses> {
-  const text = await store.note(usesNote)
-  const { epochMs, owners } = text === undefined ? { epochMs: nowMs, owners: [] } : (JSON.parse(text) as Uses)
-  return { epochMs: nowMs, owners: owners.map(([key, use]) => [key, shownUse(use, nowMs, epochMs)] as const) }
 }

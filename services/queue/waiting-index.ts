@@ -4,15 +4,15 @@
  * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue meanwhile;
  * the claim in the store says so and costs nothing but the try. Owners are kept in the order of what they used of late, so
  * that the choice for an offer is: the least served owner who has something that fits; of that owner's queues the one with
- * the highest priority at its head, then the oldest.
+ * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a priority.
  */
 
 import type { ClassId, JobId } from '../../core/ids.ts'
 import type { Owner } from '../../core/job.ts'
-import { windowJobs } from '../../core/limits.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
 import { hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
-import { charged, shownUse, type Use } from '../../core/share.ts'
+import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
+import { insert, isBefore, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 
@@ -27,19 +27,18 @@ export type WaitingIndex = {
   usedBy(owner: Owner, nowMs: number): number
   /** The store's truth about which queues wait: adds what is unknown here, and reads on where a window is short. */
   learn(counts: readonly QueueCount[]): void
-  /** What a restart needs to go on being fair; owners whose use has faded are left out. */
+  /** What was charged here; owners whose use has faded are left out. */
   uses(nowMs: number): Uses
+  /** Takes over what another one has charged, instead of or beside what was charged here. */
+  inherit(uses: Uses, nowMs: number, isInstead: boolean): void
+  /** What the others have charged up to now. */
+  hear(uses: Uses, nowMs: number): void
 }
-
-export type Uses = { readonly epochMs: number; readonly owners: readonly (readonly [string, Use])[] }
 
 type Entry = {
   readonly queue: TaskQueue
-  readonly owner: OwnerEntry
-  /** Sorted: highest priority first, then lowest id. */
-  window: WaitingJob[]
-  /** Whether the window holds all that wait, as far as we know. */
-  complete: boolean
+  readonly owner: OwnerShare<Entry>
+  readonly window: Window
   reading: boolean
   /** While the next ones are being read: jobs that came, and jobs that were taken and may be read once more. */
   came: WaitingJob[]
@@ -48,11 +47,6 @@ type Entry = {
   readonly suits: Map<string, boolean>
 }
 
-type OwnerEntry = { readonly key: string; use: Use; readonly entries: Set<Entry> }
-
-/** A core-second: less than this makes no difference to anybody. */
-const fadedMs = 1000
-
 export type ReadNext = (classId: ClassId, limit: number) => Promise<readonly WaitingJob[]>
 
 export type IndexOptions = {
@@ -60,40 +54,37 @@ export type IndexOptions = {
   /** Jobs became available after reading on. */
   readonly onReady: () => void
   readonly onError: (error: unknown) => void
+  /** What all processes have charged up to now. */
   readonly uses: Uses
+  /**
+   * Which of the processes that serve this one is; absent: the only one. May change at any time, and everybody may be wrong
+   * about it for a while.
+   */
+  readonly seat?: () => Part
 }
 
-export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owners: kept } }: IndexOptions): WaitingIndex {
+const alone = (): Part => ({ rank: 0, of: 1 })
+
+export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }: IndexOptions): WaitingIndex {
   const entries = new Map<ClassId, Entry>()
-  const owners = new Map<string, OwnerEntry>()
-  /** Least use first; ties by name, so that the order is one. */
-  const order: OwnerEntry[] = []
+  const shares = ownerShares<Entry>(uses.epochMs)
+  shares.hear(uses, uses.epochMs)
+  let part: Part = seat()
 
-  for (const [key, use] of kept) ownerEntry(key, use)
-
-  function ownerEntry(key: string, use = 0): OwnerEntry {
-    const known = owners.get(key)
-    if (known) return known
-    const owner: OwnerEntry = { key, use, entries: new Set() }
-    owners.set(key, owner)
-    order.splice(placeIn(order, owner), 0, owner)
-    return owner
+  /** Everything is in the order of the part that we have now. */
+  function turn(): void {
+    const { rank, of } = seat()
+    if (rank === part.rank && of === part.of) return
+    part = { rank, of }
+    for (const { window } of entries.values()) order(window, window.jobs, part)
   }
 
   function entryOf(queue: TaskQueue): Entry {
     const known = entries.get(queue.id)
     if (known) return known
-    const owner = ownerEntry(ownerKey(queue))
-    const entry: Entry = {
-      queue,
-      owner,
-      window: [],
-      complete: true,
-      reading: false,
-      came: [],
-      taken: new Set(),
-      suits: new Map(),
-    }
+    const owner = shares.shareOf(queue)
+    const window = newWindow()
+    const entry: Entry = { queue, owner, window, reading: false, came: [], taken: new Set(), suits: new Map() }
     entries.set(queue.id, entry)
     return entry
   }
@@ -103,16 +94,23 @@ export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owne
     entry.reading = true
     entry.came = []
     entry.taken = new Set()
+    const { window } = entry
+    const most = windowMost(part)
     // Not before this turn's picks are on their way to the store as claims: else it would tell of them once more.
     Promise.resolve()
-      .then(() => readNext(entry.queue.id, windowJobs))
+      .then(() => readNext(entry.queue.id, most))
       .then((jobs) => {
         entry.reading = false
-        entry.window = jobs.filter(({ id }) => !entry.taken.has(id))
-        entry.complete = jobs.length < windowJobs
-        for (const job of entry.came) insert(entry, job)
+        turn()
+        order(
+          window,
+          jobs.filter(({ id }) => !entry.taken.has(id)),
+          part,
+        )
+        window.complete = jobs.length < most
+        for (const job of entry.came) insert(window, job, part)
         settle(entry)
-        if (entry.window.length > 0) onReady()
+        if (window.jobs.length > 0) onReady()
       })
       .catch((error: unknown) => {
         entry.reading = false
@@ -122,33 +120,39 @@ export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owne
 
   /** Keeps an owner's set of queues that have something to give. */
   function settle(entry: Entry): void {
-    if (entry.window.length > 0) entry.owner.entries.add(entry)
+    const { window } = entry
+    if (window.jobs.length > 0) entry.owner.entries.add(entry)
     else entry.owner.entries.delete(entry)
-    if (!entry.complete && entry.window.length < windowJobs / 4) readOn(entry)
-    else if (entry.complete && entry.window.length === 0 && !entry.reading) entries.delete(entry.queue.id)
+    if (isShort(window)) readOn(entry)
+    else if (window.complete && window.jobs.length === 0 && !entry.reading) entries.delete(entry.queue.id)
   }
 
-  function best(owner: OwnerEntry, place: Place, placeKey: string, room: Room): Entry | undefined {
+  function best(owner: OwnerShare<Entry>, place: Place, placeKey: string, room: Room): Entry | undefined {
     let found: Entry | undefined
     for (const entry of owner.entries) {
       if (!hasRoom(entry.queue, room) || !suitsPlace(entry, place, placeKey)) continue
-      if (!found || isBefore(entry.window[0], found.window[0])) found = entry
+      if (!found || isBefore(entry.window.jobs[0], found.window.jobs[0], part)) found = entry
     }
     return found
   }
 
   return {
     arrived(queue, jobs) {
+      turn()
       const entry = entryOf(queue)
-      for (const job of jobs) insert(entry, job)
+      for (const job of jobs) {
+        if (entry.reading) entry.came.push(job)
+        insert(entry.window, job, part)
+      }
       settle(entry)
     },
     take(place, room) {
+      turn()
       const placeKey = keyOf(place)
-      for (const owner of order) {
+      for (const owner of shares.order) {
         if (owner.entries.size === 0) continue
         const entry = best(owner, place, placeKey, room)
-        const job = entry?.window.shift()
+        const job = entry && takeFirst(entry.window, part)
         if (!entry || !job) continue
         if (entry.reading) entry.taken.add(job.id)
         settle(entry)
@@ -156,49 +160,24 @@ export function waitingIndex({ readNext, onReady, onError, uses: { epochMs, owne
       }
       return undefined
     },
-    charge(owner, coreMs, nowMs) {
-      const entry = ownerEntry(ownerKey(owner))
-      order.splice(order.indexOf(entry), 1)
-      entry.use = charged(entry.use, coreMs, nowMs, epochMs)
-      order.splice(placeIn(order, entry), 0, entry)
-    },
-    usedBy: (owner, nowMs) => shownUse(owners.get(ownerKey(owner))?.use ?? 0, nowMs, epochMs),
     learn(counts) {
-      for (const { queue, waiting } of counts) {
+      turn()
+      for (const { queue, waiting, topPriority } of counts) {
         const entry = entryOf(queue)
-        if (entry.window.length >= waiting || entry.window.length >= windowJobs / 4) continue
-        entry.complete = false
-        settle(entry)
+        const { window } = entry
+        if (window.jobs.length < waiting) window.complete = false
+        // Others submit as well: something urgent must not wait for the end of our window.
+        const isUrgent = !window.complete && topPriority > (window.jobs[0]?.priority ?? -Infinity)
+        if (isUrgent) readOn(entry)
+        else settle(entry)
       }
     },
-    uses(nowMs) {
-      const worth = [...owners.values()].filter(({ use }) => shownUse(use, nowMs, epochMs) >= fadedMs)
-      return { epochMs, owners: worth.map(({ key, use }) => [key, use] as const) }
-    },
+    charge: shares.charge,
+    usedBy: shares.usedBy,
+    uses: shares.uses,
+    inherit: shares.inherit,
+    hear: shares.hear,
   }
-}
-
-function insert(entry: Entry, job: WaitingJob): void {
-  if (entry.reading) entry.came.push(job)
-  const { window } = entry
-  let at = window.length
-  while (at > 0 && isBefore(job, window[at - 1])) at -= 1
-  if (window[at - 1]?.id === job.id) return
-  // Beyond the window's end stand jobs that only the store knows: this one is read with them when its turn comes.
-  if (at === window.length && (!entry.complete || window.length >= windowJobs)) {
-    entry.complete = false
-    return
-  }
-  window.splice(at, 0, job)
-  if (window.length > windowJobs) {
-    window.pop()
-    entry.complete = false
-  }
-}
-
-function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined): boolean {
-  if (!a || !b) return a !== undefined
-  return a.priority > b.priority || (a.priority === b.priority && a.id < b.id)
 }
 
 function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {
@@ -212,20 +191,4 @@ function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {
 /** Places of one kind answer alike. There are as many as offerings, not as VMs. */
 function keyOf({ cloud, site, platform, tags, vos }: Place): string {
   return `${cloud} ${site} ${platform} ${tags.join(',')} ${vos.join(',')}`
-}
-
-function ownerKey({ vo, group, owner }: Owner): string {
-  return `${vo}\u0000${group}\u0000${owner}`
-}
-
-function placeIn(order: readonly OwnerEntry[], owner: OwnerEntry): number {
-  let low = 0
-  let high = order.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const other = order[middle]
-    if (other && (other.use < owner.use || (other.use === owner.use && other.key < owner.key))) low = middle + 1
-    else high = middle
-  }
-  return low
 }

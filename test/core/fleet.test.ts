@@ -31,6 +31,8 @@ const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
   bootMs: 60_000,
   lifeMs: 3_600_000,
   reading: { listBeganMs: nowMs, failure: '', implausible: '' },
+  watchedSinceMs: 0,
+  heldBack: '',
   listed: new Map(),
   strays: { vms: 0, cores: 0, memoryBytes: 0 },
   ...changes,
@@ -51,7 +53,7 @@ const kept = (vm: Vm, usedCores = 0): KeptVm => ({
 })
 
 const plan = (view: Partial<FleetView>, changes: Partial<FleetPolicy> = {}): readonly PlanLine[] => {
-  const whole = { queues: [], vms: [], clouds: [cloudView()], breakers: new Map(), watchedSinceMs: 0, ...view }
+  const whole = { queues: [], vms: [], clouds: [cloudView()], breakers: new Map(), ...view }
   return planFleet(whole, { ...policy, ...changes }, nowMs).lines
 }
 const creates = (lines: readonly PlanLine[]): Record<string, number> =>
@@ -131,7 +133,11 @@ describe('what there is already', () => {
 
   it('does not count on a VM that fell silent, long before it is given up', () => {
     const planned = (silentMs: number, watchedSinceMs = 0) =>
-      plan({ queues: [waiting(1)], vms: [kept(activeVm('a', { beat: beatAt(nowMs - silentMs) }))], watchedSinceMs })
+      plan({
+        queues: [waiting(1)],
+        vms: [kept(activeVm('a', { beat: beatAt(nowMs - silentMs) }))],
+        clouds: [cloudView({ watchedSinceMs })],
+      })
     expect(creates(planned(19_000))).toEqual({})
     expect(creates(planned(21_000))).toEqual({ small: 1 })
     expect(endings(planned(21_000))).toEqual([])
@@ -268,8 +274,8 @@ describe('what is let go', () => {
 
   it('gives silent and booting VMs time after a start of the service', () => {
     const vms = [kept(booting), kept({ ...active, beat: beatAt(1) })]
-    expect(endings(plan({ vms, watchedSinceMs: nowMs - 59_000 }))).toEqual([])
-    expect(endings(plan({ vms, watchedSinceMs: nowMs - 61_000 }))).toHaveLength(2)
+    expect(endings(plan({ vms, clouds: [cloudView({ watchedSinceMs: nowMs - 59_000 })] }))).toEqual([])
+    expect(endings(plan({ vms, clouds: [cloudView({ watchedSinceMs: nowMs - 61_000 })] }))).toHaveLength(2)
   })
 })
 

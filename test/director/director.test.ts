@@ -52,7 +52,7 @@ describe('from waiting work to machines', () => {
     await world.submit(1)
     await world.step()
     const { activationKey } = JSON.parse(world.cloud.machines[0]?.order.userData ?? '{}') as { activationKey: string }
-    const kept = JSON.stringify([await world.vms(), await world.store.facts(-1, 100), await world.store.note('plan')])
+    const kept = JSON.stringify([await world.vms(), await world.store.facts(-1, 100), await world.store.note('plan:here')])
     expect(activationKey).toHaveLength(32)
     expect(kept).not.toContain(activationKey)
   })
@@ -61,7 +61,7 @@ describe('from waiting work to machines', () => {
     const world = openWorld()
     await world.submit(1)
     const plan = await world.step()
-    expect(JSON.parse((await world.store.note('plan')) ?? '')).toEqual(plan)
+    expect(JSON.parse((await world.store.note('plan:here')) ?? '')).toEqual(plan)
     await world.cycles(4)
     const told = (await world.facts('cloud:here')).map(({ kind }) => kind)
     expect(told).toEqual(['plan', 'plan: nothing to do'])

@@ -3,6 +3,7 @@
  * pilots that come up as soon as their machine runs.
  */
 
+import type { Clock } from '../../core/clock.ts'
 import type { Offering } from '../../core/cloud.ts'
 import type { AgentConfig } from '../../core/context.ts'
 import type { Fact, Subject } from '../../core/facts.ts'
@@ -11,11 +12,12 @@ import type { JobId, VmId } from '../../core/ids.ts'
 import type { Job, Owner } from '../../core/job.ts'
 import type { Bus, Hint } from '../../core/ports/bus.ts'
 import { silentLog } from '../../core/ports/log.ts'
-import type { KeptVm, Store } from '../../core/ports/store.ts'
+import type { Fence, KeptVm, Store } from '../../core/ports/store.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { Requirements } from '../../core/requirements.ts'
 import { activationHash } from '../../services/director/contextualize.ts'
 import { type Director, director } from '../../services/director/director.ts'
+import { cloudRole } from '../../services/director/hold-clouds.ts'
 import { type DirectedCloud, directorDefaults, type DirectorOptions } from '../../services/director/options.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type FakeCloud, fakeCloud, type FakeCloudOptions } from '../support/fake-cloud.ts'
@@ -23,12 +25,27 @@ import { alice, sampleRequirements, sampleSpec, sampleSubmission, sampleVm } fro
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
 
 export const periodMs = 10_000
+const foreverMs = 10 ** 12
+
+/** The world has one director, and it has every cloud from its first step on. */
+function everyCloud(store: Store, clock: Clock, clouds: readonly FakeCloud[]) {
+  const fences = new Map<string, Fence>()
+  return {
+    holds: (cloud: string) => fences.get(cloud),
+    async hold() {
+      for (const { name } of clouds) {
+        const lease = await store.hold(cloudRole(name), 'test', foreverMs, clock.nowMs())
+        if (lease) fences.set(name, lease)
+      }
+    },
+  }
+}
 
 export type WorldOptions = {
   readonly seed?: number
   readonly clouds?: readonly (Partial<FakeCloudOptions> & { readonly offerings?: readonly Offering[] })[]
   readonly directed?: Partial<DirectedCloud>
-  readonly director?: Partial<DirectorOptions>
+  readonly director?: Partial<Pick<DirectorOptions, 'render' | 'rules' | 'policy'>>
 }
 
 export type World = {
@@ -72,6 +89,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     powerOff: [],
     policy: { idleMs: 60_000, leastLifeMs: 0, deadManMs: 600_000, leastDiskFreeBytes: 0 },
   }
+  const { holds, hold } = everyCloud(store, clock, fakes)
   const options: DirectorOptions = {
     store,
     bus,
@@ -90,6 +108,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
       ...directed,
     })),
     render: (config) => JSON.stringify(config),
+    holds,
     policy: directorDefaults,
     ...changes,
   }
@@ -97,9 +116,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
 
   const step = async (): Promise<FleetPlan> => {
     let plan: FleetPlan | undefined
-    const stepping = current.step().then((made) => {
-      plan = made
-    })
+    const stepping = hold().then(() => current.step().then((made) => (plan = made)))
     // Time goes on only while the step waits for something.
     for (let waited = 0; !plan && waited < 60_000; waited += 500) {
       await clock.settle()

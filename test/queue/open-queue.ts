@@ -14,13 +14,20 @@ import { directorDefaults } from '../../services/director/options.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { openSession, type Session } from '../../services/queue/session.ts'
 import { submit } from '../../services/queue/submit.ts'
+import { sweeperRole } from '../../services/queue/sweep.ts'
 import { buildRuntime, processRoles, type Runtime } from '../../services/runtime.ts'
 import { activeVm, alice, sampleSpec } from '../support/samples.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
 
 export const leaseMs = 30_000
 
-export type TestQueue = Runtime & { readonly store: Store; readonly clock: VirtualClock; readonly queue: Queue }
+export type TestQueue = Omit<Runtime, 'sweep'> & {
+  readonly store: Store
+  readonly clock: VirtualClock
+  readonly queue: Queue
+  /** Under the role, which nobody else wants here. */
+  readonly sweep: { step(): Promise<void> }
+}
 
 /** `store`: one that another queue used before: a restart. */
 export async function openQueue(store: Store = memoryStore(), clock = virtualClock(1_000_000)): Promise<TestQueue> {
@@ -46,7 +53,10 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
       policy: directorDefaults,
     },
   })
-  return { ...runtime, store, clock }
+  // Somebody serves the pilots.
+  await store.hold('api:00', 'only', 10 ** 12, clock.nowMs())
+  const sweep = { step: () => runtime.sweep.step({ role: sweeperRole, fence: 1 }) }
+  return { ...runtime, sweep, store, clock }
 }
 
 export type WrittenPilot = Session & {

@@ -1,0 +1,62 @@
+/**
+ * Which clouds this process directs: a role for each cloud, spread over all directors, told as facts of the cloud.
+ *
+ * The facts are for people and for whoever checks that no cloud was ever held twice: each fence is told of once, and a holder
+ * that crashed tells nothing. They decide nothing.
+ */
+
+import type { Clock } from '../../core/clock.ts'
+import type { NewFact } from '../../core/facts.ts'
+import type { RoleTurn } from '../../core/holding.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Fence, Store } from '../../core/ports/store.ts'
+import { type Spread, spreadRoles } from '../../core/spread.ts'
+
+export type HoldCloudsOptions = {
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly holder: string
+  readonly clouds: readonly string[]
+  /** A cloud is ours from now on. */
+  readonly onTaken: () => void
+}
+
+const prefix = 'cloud:'
+/** More directors than clouds are of no use, and nobody runs so many. */
+const mostDirectors = 64
+
+export function cloudRole(cloud: string): string {
+  return `${prefix}${cloud}`
+}
+
+export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: HoldCloudsOptions): Spread {
+  function tell(role: string, fact: Pick<NewFact, 'kind' | 'data'>): void {
+    const cloud = role.slice(prefix.length)
+    store
+      .tell([{ subject: `cloud:${cloud}`, ...fact }], clock.nowMs())
+      .then(() => bus.hint({ kind: 'clouds', ids: [cloud] }))
+      .catch((error: unknown) => log.warn({ err: error, role }, 'a change of a role could not be told'))
+  }
+
+  function onTurn(turn: RoleTurn, { role, fence }: Fence): void {
+    if (turn === 'unsure') log.warn({ role, fence }, 'the store does not answer: nothing is done on the cloud')
+    else log.info({ role, fence, turn }, 'a cloud changed hands, or did not')
+    if (turn === 'taken' || turn === 'lost') tell(role, { kind: `role ${turn}`, data: { holder, fence } })
+    if (turn === 'taken' || turn === 'sure') onTaken()
+  }
+
+  return spreadRoles({
+    store,
+    clock,
+    holder,
+    roles: clouds.map(cloudRole),
+    prefix,
+    seats: 'director:',
+    most: mostDirectors,
+    onTurn,
+    onError: (error) => log.warn({ err: error }, 'the roles of the clouds could not be renewed'),
+  })
+}

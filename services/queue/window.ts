@@ -1,0 +1,108 @@
+/**
+ * The window on one task queue: its next jobs, in the order in which this process would have them.
+ *
+ * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: parts are
+ * blocks of ids that go round among the processes. Priority stands above that: a job of a higher one comes first, whoever's it
+ * is. Only a preference: every process may take every job, and does when its own part has run out.
+ */
+
+import type { JobId } from '../../core/ids.ts'
+import { windowJobs } from '../../core/limits.ts'
+import type { WaitingJob } from '../../core/ports/store.ts'
+
+/** Which of the processes that serve this is, counted from 0, and how many they are. */
+export type Part = { readonly rank: number; readonly of: number }
+
+/** Ids that belong together: a submission's jobs start near each other, and a claim of some sixty is one round trip. */
+const blockJobs = 64
+/** What a queue may take of the memory, and one reading of the store, however many processes there are. */
+const windowMostJobs = 4096
+
+export type Window = {
+  /** In our order. */
+  jobs: WaitingJob[]
+  /** How many of them are of our own part; and the most since it was read last. */
+  own: number
+  ownMost: number
+  /** Whether it holds all that wait, as far as we know. */
+  complete: boolean
+}
+
+export function newWindow(): Window {
+  return { jobs: [], own: 0, ownMost: 0, complete: true }
+}
+
+/** How many jobs it may hold, and how many are read at once: so many that there is enough of every part. */
+export function windowMost({ of }: Part): number {
+  return Math.min(windowMostJobs, windowJobs * of)
+}
+
+/** So few are left, of all or of our own, that the next ones are to be read. */
+export function isShort({ jobs, own, ownMost, complete }: Window): boolean {
+  const few = windowJobs / 4
+  // Where the store had few of our own the rest is as good: else every pick would be a reading.
+  return !complete && (jobs.length < few || (own < few && ownMost >= few))
+}
+
+/** By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others. */
+export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, part: Part): boolean {
+  if (!a || !b) return a !== undefined
+  if (a.priority !== b.priority) return a.priority > b.priority
+  const distance = distanceOf(a.id, part) - distanceOf(b.id, part)
+  return distance === 0 ? a.id < b.id : distance < 0
+}
+
+export function insert(window: Window, job: WaitingJob, part: Part): void {
+  const { jobs } = window
+  const most = windowMost(part)
+  const at = placeOf(jobs, job, part)
+  if (jobs[at]?.id === job.id) return
+  // Beyond the window's end stand jobs that only the store knows: this one is read with them when its turn comes.
+  if (at === jobs.length && (!window.complete || jobs.length >= most)) {
+    window.complete = false
+    return
+  }
+  jobs.splice(at, 0, job)
+  if (isOwn(job, part)) window.own += 1
+  if (jobs.length > most) {
+    const last = jobs.pop()
+    if (last && isOwn(last, part)) window.own -= 1
+    window.complete = false
+  }
+  window.ownMost = Math.max(window.ownMost, window.own)
+}
+
+export function takeFirst(window: Window, part: Part): WaitingJob | undefined {
+  const job = window.jobs.shift()
+  if (job && isOwn(job, part)) window.own -= 1
+  return job
+}
+
+/** What the store has told, or what was there, in the order of a part. */
+export function order(window: Window, jobs: readonly WaitingJob[], part: Part): void {
+  window.jobs = jobs.toSorted((a, b) => (isBefore(a, b, part) ? -1 : 1))
+  window.own = window.jobs.reduce((count, job) => count + (isOwn(job, part) ? 1 : 0), 0)
+  window.ownMost = window.own
+}
+
+function isOwn({ id }: WaitingJob, part: Part): boolean {
+  return distanceOf(id, part) === 0
+}
+
+function distanceOf(id: JobId, { rank, of }: Part): number {
+  return of === 1 ? 0 : ((Math.floor(id / blockJobs) % of) - rank + of) % of
+}
+
+/** The first place whose job is not before this one: its own place where it is there already. */
+function placeOf(jobs: readonly WaitingJob[], job: WaitingJob, part: Part): number {
+  // New jobs mostly come last.
+  if (!isBefore(job, jobs.at(-1), part) && jobs.at(-1)?.id !== job.id) return jobs.length
+  let low = 0
+  let high = jobs.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isBefore(jobs[middle], job, part)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
