@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createVitest, type TestUserConfig } from 'vitest/node'
 import { systemClock } from '../../core/clock.ts'
-import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
+import { commandOf, leftUnder, processesUnder } from '../support/processes.ts'
 import { findPeers, type Peer, type PeerName, type Place, placeText } from './find-peers.ts'
 import type { PeersForTests } from './servers.ts'
 
@@ -35,11 +35,10 @@ const leftoversMs = 10_000
 const clock = systemClock()
 const beginMs = clock.monotonicMs()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-peers-'))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => void clearAway().then(() => process.exit(1)))
-}
-process.exitCode = await run(process.argv.slice(2), process.env.REQUIRE_PEERS === '1').catch(async (thrown: unknown) => {
-  await clearAway()
+// Also where somebody ends us in the middle of it, and vitest with us.
+process.on('exit', clearAway)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+process.exitCode = await run(process.argv.slice(2), process.env.REQUIRE_PEERS === '1').catch((thrown: unknown) => {
   console.error(`error: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
   console.log('peers: result=FAILED')
   return 1
@@ -56,8 +55,8 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   const absent = asked.filter(({ places }) => places.length === 0)
   const isHere = ({ needs }: TestFile): boolean => !absent.some(({ name }) => needs.includes(name))
   const counts = await counted(roundsOf(peers, files.filter(isHere)), files)
-  const left = await clearAway()
-  for (const text of left) console.log(`left running: ${text}`)
+  const left = await leftUnder(clock, dir, leftoversMs)
+  for (const seen of left) console.log(`left running: ${commandOf(seen)}`)
   // The last word on what is absent stands below whatever the tests printed.
   const notRun = files.filter((file) => !isHere(file))
   for (const { path, needs } of notRun) console.log(`not run: ${path} (it needs ${needs.join(' and ')})`)
@@ -164,10 +163,8 @@ async function counted(rounds: readonly Round[], files: readonly TestFile[]): Pr
   return counts
 }
 
-/** Nothing stays: what was left running is named. */
-async function clearAway(): Promise<readonly string[]> {
-  const left = await leftUnder(clock, dir, leftoversMs)
-  await endAllUnder(clock, dir)
-  rmSync(dir, { recursive: true, force: true })
-  return left.map(commandOf)
+/** Nothing stays. Waits for nothing: a process that is on its way out has no time. */
+function clearAway(): void {
+  for (const { pid } of processesUnder(dir)) process.kill(pid, 'SIGKILL')
+  rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 }
