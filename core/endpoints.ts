@@ -24,6 +24,11 @@ export function isEndpoint(text: string): boolean {
   return port > 0 && port < 65_536
 }
 
+/** An IPv6 address gets its brackets. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** Only this machine: there is no wire to listen on. */
 export function isLoopback(endpoint: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):\d{1,5}$/.test(endpoint)

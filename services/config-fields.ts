@@ -4,6 +4,7 @@
  */
 
 import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/quantities.ts'
+import { isEndpoint } from '../core/endpoints.ts'
 import { isName } from '../core/job-spec.ts'
 import { nearest, type Violations } from '../core/violations.ts'
 
@@ -69,6 +70,18 @@ export const name: Reader<string> = (value, path, violations) => {
 export const text: Reader<string> = (value, path, violations) => {
   if (typeof value === 'string' && value.length <= 4096) return value
   violations.add(path, value, 'not a text', 'at most 4096 characters')
+  return undefined
+}
+
+export const flag: Reader<boolean> = (value, path, violations) => {
+  if (typeof value === 'boolean') return value
+  violations.add(path, value, 'neither true nor false', 'true or false')
+  return undefined
+}
+
+export const endpoint: Reader<string> = (value, path, violations) => {
+  if (typeof value === 'string' && isEndpoint(value)) return value
+  violations.add(path, value, 'not an address', 'host:port')
   return undefined
 }
 

@@ -7,90 +7,19 @@
  */
 
 import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
-import type { BreakerPolicy, CloudLimits, Offering } from '../core/cloud.ts'
+import type { BreakerPolicy } from '../core/cloud.ts'
 import { PilotageError } from '../core/errors.ts'
 import * as limits from '../core/limits.ts'
-import { gatherViolations } from '../core/violations.ts'
-import { bytes, choice, duration, list, mapping, name, needed, optional, price, text, whole } from './config-fields.ts'
+import { gatherViolations, type Violations } from '../core/violations.ts'
+import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './config-clouds.ts'
+import { choice, duration, list, mapping, optional, whole } from './config-fields.ts'
+import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './config-network.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
 const mib = 1024 * 1024
-const gib = 1024 * mib
-
-type Flavor = { name: string; cores: number; memory: number; disk: number; pricePerHour: number; tags: readonly string[] }
-type Image = { name: string; platform: string; tags: readonly string[] }
-type RawCloud = {
-  name: string
-  kind: 'local'
-  site: string
-  bootDelay: number
-  vos: readonly string[]
-  limits: CloudLimits
-  flavors: readonly Flavor[]
-  images: readonly Image[]
-}
-
-const flavor = mapping<Flavor>({
-  name: needed(name),
-  cores: needed(whole(1, limits.jobLimits.cores)),
-  memory: needed(bytes(64 * mib, limits.jobLimits.memoryBytes)),
-  disk: optional(bytes(1, limits.jobLimits.diskBytes), 8 * gib),
-  pricePerHour: optional(price, 1),
-  tags: optional(list(name, limits.jobLimits.names), []),
-})
-
-const defaultFlavors: readonly Flavor[] = [1, 2, 4].map((cores) => ({
-  name: `${cores}-core`,
-  cores,
-  memory: cores * 2 * gib,
-  disk: cores * 4 * gib,
-  pricePerHour: cores * 0.01,
-  tags: [],
-}))
-
-const image = mapping<Image>({
-  name: needed(name),
-  platform: optional(name, 'linux'),
-  tags: optional(list(name, limits.jobLimits.names), []),
-})
-const defaultImages: readonly Image[] = [{ name: 'plain', platform: 'linux', tags: [] }]
-
-const cloudLimits = mapping<CloudLimits>({
-  maxVms: optional(whole(0, 100_000), 4),
-  maxCores: optional(whole(0, 10_000_000), 8),
-  maxCreatesPerStep: optional(whole(1, 1000), 4),
-})
-
-const cloud = mapping<RawCloud>({
-  name: needed(name),
-  kind: needed(choice('local')),
-  site: optional(name, 'here'),
-  bootDelay: optional(duration(0, 10 * 60 * seconds), 0),
-  vos: optional(list(name, limits.jobLimits.names), []),
-  limits: optional(cloudLimits, { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }),
-  flavors: optional(list(flavor, 100), defaultFlavors),
-  images: optional(list(image, 100), defaultImages),
-})
-
-const defaultClouds: readonly RawCloud[] = [
-  {
-    name: 'local',
-    kind: 'local',
-    site: 'here',
-    bootDelay: 0,
-    vos: [],
-    limits: { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 },
-    flavors: defaultFlavors,
-    images: defaultImages,
-  },
-]
-
-const portNumber = whole(0, 65_535)
-
-const edge = (port: number) =>
-  mapping<{ host: string; port: number }>({ host: optional(text, '127.0.0.1'), port: optional(portNumber, port) })
 
 const queue = mapping<{ lease: number; renewEvery: number; keepEnded: number }>({
   lease: optional(duration(3 * seconds, days), limits.leaseMs),
@@ -124,9 +53,7 @@ const vms = mapping<Vms>({
   beatLost: optional(duration(1 * seconds, days), limits.beatLostMs),
 })
 
-type Defaulted = {
-  grpc: { host: string; port: number }
-  dashboard: { host: string; port: number }
+type Defaulted = RawNetwork & {
   log: { level: 'debug' | 'info' | 'warn' | 'error' }
   queue: { lease: number; renewEvery: number; keepEnded: number }
   director: { every: number; settle: number; listStale: number }
@@ -150,8 +77,11 @@ const breaker = mapping<Defaulted['breaker']>({
 const logging = mapping<Defaulted['log']>({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
 
 const document = mapping<Defaulted>({
-  grpc: optional(edge(7400), whollyDefault(edge(7400))),
-  dashboard: optional(edge(7401), whollyDefault(edge(7401))),
+  grpc: optional(network.grpc, whollyDefault(network.grpc)),
+  dashboard: optional(network.dashboard, whollyDefault(network.dashboard)),
+  health: optional(network.health, whollyDefault(network.health)),
+  store: optional(network.store, whollyDefault(network.store)),
+  nats: optional<RawNetwork['nats']>(network.nats, undefined),
   log: optional(logging, whollyDefault(logging)),
   queue: optional(queue, whollyDefault(queue)),
   director: optional(directing, whollyDefault(directing)),
@@ -160,18 +90,7 @@ const document = mapping<Defaulted>({
   clouds: optional(list(cloud, 100), defaultClouds),
 })
 
-export type CloudConfig = {
-  readonly name: string
-  readonly kind: 'local'
-  readonly site: string
-  readonly bootDelayMs: number
-  readonly limits: CloudLimits
-  readonly offerings: readonly Offering[]
-}
-
-export type Config = {
-  readonly grpc: { readonly host: string; readonly port: number }
-  readonly dashboard: { readonly host: string; readonly port: number }
+export type Config = NetworkConfig & {
   readonly logLevel: string
   readonly queue: { readonly leaseMs: number; readonly renewEveryMs: number; readonly keepEndedMs: number }
   readonly director: { readonly everyMs: number; readonly settleMs: number; readonly listStaleMs: number }
@@ -191,7 +110,7 @@ export type Config = {
 /** A configuration is some kilobytes; more is a mistake. */
 const fileBytesMost = mib
 
-/** Throws `invalid-argument` with every violation. */
+/** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
 export function readConfigFile(path: string): Config {
   const { size } = statSync(path)
   if (size > fileBytesMost) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${fileBytesMost}`)
@@ -203,44 +122,31 @@ export function readConfigFile(path: string): Config {
       cause,
     })
   }
-  return compileConfig(raw)
+  return compileConfig(raw, dirname(path))
 }
 
-/** From what was written (undefined: nothing) to what the program runs on. */
-export function compileConfig(raw: unknown): Config {
+/** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
+export function compileConfig(raw: unknown, directory = '.'): Config {
   const violations = gatherViolations()
   const defaulted = document(raw, '', violations)
   if (defaulted) checkRelations(defaulted, violations)
   violations.settle('reading the configuration')
   if (!defaulted) throw new Error('assertion failed: a configuration without violations has a value')
-  return deepFreeze(compile(defaulted))
+  return deepFreeze(compile(defaulted, directory))
 }
 
-function checkRelations(
-  { queue: { lease, renewEvery }, vm, clouds, grpc, dashboard }: Defaulted,
-  violations: Violations,
-): void {
+function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: Defaulted, violations: Violations): void {
   if (renewEvery * 3 > lease)
     violations.add('queue.renewEvery', `${renewEvery} ms`, 'too long', 'a third of queue.lease at most')
   if (vm.beatEvery * 3 > vm.beatLost)
     violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
-  const names = clouds.map((one) => one.name)
-  names.forEach((one, at) => {
-    if (names.indexOf(one) !== at) violations.add(`clouds[${at}].name`, one, 'used twice', 'a name of its own')
-  })
-  for (const [path, { host }] of Object.entries({ grpc, dashboard })) {
-    // Plain connections leave this machine only where TLS stands before them: that is not built in yet, so it is not offered.
-    if (!loopback.has(host)) violations.add(`${path}.host`, host, 'not loopback', [...loopback].join(', '))
-  }
+  checkClouds(clouds, violations)
+  checkNetwork(rest, violations)
 }
 
-const loopback = new Set(['127.0.0.1', '::1', 'localhost'])
-type Violations = ReturnType<typeof gatherViolations>
-
-function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted): Config {
+function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted, directory: string): Config {
   return {
-    grpc: rest.grpc,
-    dashboard: rest.dashboard,
+    ...compileNetwork(rest, (file) => resolve(directory, file)),
     logLevel: rest.log.level,
     queue: { leaseMs: q.lease, renewEveryMs: q.renewEvery, keepEndedMs: q.keepEnded },
     director: { everyMs: d.every, settleMs: d.settle, listStaleMs: d.listStale },
@@ -254,42 +160,8 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
       beatLostMs: v.beatLost,
     },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
-    clouds: rest.clouds.map(({ name: cloudName, kind, site, bootDelay, limits: cloudLimit, ...one }) => ({
-      name: cloudName,
-      kind,
-      site,
-      bootDelayMs: bootDelay,
-      limits: cloudLimit,
-      offerings: offeringsOf({ name: cloudName, site, ...one }),
-    })),
+    clouds: rest.clouds.map(compileCloud),
   }
-}
-
-/** Every flavor with every image. */
-function offeringsOf({
-  name: cloudName,
-  site,
-  vos,
-  flavors,
-  images,
-}: Pick<RawCloud, 'name' | 'site' | 'vos' | 'flavors' | 'images'>) {
-  return flavors.flatMap((f) =>
-    images.map(
-      (i): Offering => ({
-        cloud: cloudName,
-        site,
-        flavor: f.name,
-        image: i.name,
-        platform: i.platform,
-        tags: [...f.tags, ...i.tags],
-        vos,
-        cores: f.cores,
-        memoryBytes: f.memory,
-        diskBytes: f.disk,
-        pricePerHour: f.pricePerHour,
-      }),
-    ),
-  )
 }
 
 function deepFreeze<T>(value: T): T {

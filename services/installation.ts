@@ -1,14 +1,18 @@
 /**
- * The data directory: one installation, one writer. Holds the store, the sandbox, the installation's signing key and name, the
- * admin's first token, and the lock.
+ * The data directory of one installation. Holds its signing key and its name, the admin's token, the agents' programs, and with
+ * the embedded store that one, what payloads wrote, and the lock.
  *
- * The lock is a file that names its owner by pid and start time: after `kill -9` the next start sees that the owner is dead
- * (or that its pid was given to somebody else) and takes over. Everything here is readable by its owner only.
+ * The embedded store has one process: the lock is a file that names its owner by pid and start time, and after `kill -9` the
+ * next start sees that the owner is dead (or that its pid was given to somebody else) and takes over. Over a shared store any
+ * number of processes may have the directory, and start in it at one instant: what is made once is made by one of them, and
+ * the others read it. Everything here is readable by its owner only.
  */
 
+import { createHash } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PilotageError } from '../core/errors.ts'
+import type { FactStore } from '../core/ports/store.ts'
 import { systemRandom } from '../core/random.ts'
 
 export type Installation = {
@@ -21,15 +25,22 @@ export type Installation = {
   unlock(): void
 }
 
-/** Throws `store-locked` where a living process holds the directory. `makeKey` is called on the first start only. */
-export async function openInstallation(dataDir: string, makeKey: () => Promise<string>): Promise<Installation> {
+export type InstallationOptions = {
+  /** Called where there is no key yet. What it makes counts only for the first of several that start at once. */
+  readonly makeKey: () => Promise<string>
+  /** Keep every other process out of the directory until `unlock`. */
+  readonly alone: boolean
+}
+
+/** Throws `store-locked` where it is to be ours alone and a living process holds it. */
+export async function openInstallation(dataDir: string, { makeKey, alone }: InstallationOptions): Promise<Installation> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const path = (name: string): string => join(dataDir, name)
-  const unlock = takeLock(path('lock'))
+  const unlock = alone ? takeLock(path('lock')) : () => {}
   const keyPath = path('signing-key.json')
-  if (!existsSync(keyPath)) writeWhole(keyPath, await makeKey())
+  if (!existsSync(keyPath)) keepFirst(keyPath, await makeKey())
   const namePath = path('installation')
-  if (!existsSync(namePath)) writeWhole(namePath, `pilotage-${systemRandom().letters(8)}\n`)
+  if (!existsSync(namePath)) keepFirst(namePath, `pilotage-${systemRandom().letters(8)}\n`)
   return {
     dataDir,
     name: readFileSync(namePath, 'utf8').trim(),
@@ -40,10 +51,47 @@ export async function openInstallation(dataDir: string, makeKey: () => Promise<s
   }
 }
 
-/** There whole or not at all, 0600. */
+/**
+ * Over a shared store: that all who use it are one installation. Machines that were given the store but not the two files would
+ * take each other's tokens for forgeries. Throws `conflict`.
+ */
+export async function agreeOn(
+  { name, signingKey }: Installation,
+  store: Pick<FactStore, 'note' | 'keepNote'>,
+): Promise<void> {
+  const mine = JSON.stringify({ name, key: createHash('sha256').update(signingKey).digest('hex').slice(0, 16) })
+  if ((await store.note(installationNote)) === undefined) await store.keepNote(installationNote, mine)
+  // Read again: of two that came first at one instant, one has overwritten the other.
+  if ((await store.note(installationNote)) === mine) return
+  throw new PilotageError(
+    'conflict',
+    `the store belongs to another installation than ${name}: copy \`installation\` and \`signing-key.json\` from the data ` +
+      'directory of a machine that uses it',
+  )
+}
+
+const installationNote = 'installation'
+
+/** There whole or not at all, 0600. Of several that write at once the last one stays. */
 export function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.part`, text, { mode: 0o600, flush: true })
-  renameSync(`${path}.part`, path)
+  renameSync(writeBeside(path, text), path)
+}
+
+/** As `writeWhole`, but of several the first one stays. */
+function keepFirst(path: string, text: string): void {
+  const beside = writeBeside(path, text)
+  try {
+    linked(beside, path)
+  } finally {
+    rmSync(beside, { force: true })
+  }
+}
+
+/** Under a name of its own: pids are no names where processes of several containers share the directory. */
+function writeBeside(path: string, text: string): string {
+  const beside = `${path}.${systemRandom().letters(8)}.part`
+  writeFileSync(beside, text, { mode: 0o600, flush: true, flag: 'wx' })
+  return beside
 }
 
 function takeLock(path: string): () => void {

@@ -1,35 +1,40 @@
 /**
- * The composition root: the only place that knows every adapter. Starts a service over the embedded store, the in-process bus
- * and the configured clouds, and stops it cleanly.
+ * The composition root: puts the engines and the edges that a process has roles for on the ports that its configuration names,
+ * and stops all of it cleanly.
  *
- * `startService` is for a process that has something else to do as well (the demo, a replay, a test); `serve` is a process of
- * its own, with signals and a log.
+ * `startService` is for a process that has something else to do as well (the demo, a replay, a test): every role, over the
+ * embedded store unless its configuration says otherwise. `serve` is a process of its own, with roles, signals and a log.
  */
 
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bundleAgents } from '../agents/bundle.ts'
 import { renderContext } from '../contextualization/render.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
+import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { tokenMaxMs } from '../core/limits.ts'
 import type { Log } from '../core/ports/log.ts'
+import type { Tokens } from '../core/ports/tokens.ts'
 import { systemRandom } from '../core/random.ts'
-import { localBus } from './adapters/bus/local/local-bus.ts'
-import { localCloud } from './adapters/cloud/local/cloud.ts'
 import { pinoLog } from './adapters/log/pino/pino-log.ts'
-import { fileSandbox } from './adapters/sandbox/files/file-sandbox.ts'
-import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import { joseTokens, newSigningKey } from './adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from './api/server.ts'
-import { type CloudConfig, compileConfig, type Config, readConfigFile } from './config.ts'
+import { compileConfig, type Config, readConfigFile } from './config.ts'
+import type { CloudConfig } from './config-clouds.ts'
+import { checkRoles, readRoles } from './config-roles.ts'
 import { startDashboard } from './dashboard/server.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
-import { type Installation, openInstallation, writeWhole } from './installation.ts'
-import { buildRuntime, processRoles, startLoops } from './runtime.ts'
+import { startHealth } from './health.ts'
+import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
+import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
+import { startPublisher } from './publisher.ts'
+import { type Readiness, startReadiness } from './readiness.ts'
+import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
 
 export type Service = {
   /** host:port of the gRPC edge. */
@@ -54,78 +59,165 @@ export async function startService({ dataDir, config = {}, log }: ServiceOptions
   const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
   const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
-  return start(resolve(dataDir), compileConfig({ ...free, ...config }), own, onFailed)
+  const options = { dataDir: resolve(dataDir), config: compileConfig({ ...free, ...config }), roles: processRoles }
+  return start({ ...options, log: own, onFailed })
 }
 
-async function start(dataDir: string, config: Config, log: Log, onFailed: (error: PilotageError) => void): Promise<Service> {
-  const clock = systemClock()
-  const startedMs = clock.nowMs()
-  const installation = await openInstallation(dataDir, newSigningKey)
-  // Taken down in the reverse order of building up, whatever has come to stand.
-  const downs: (() => Promise<void> | void)[] = [() => installation.unlock()]
-  const stop = async (): Promise<void> => {
-    // One that fails keeps no other from coming down.
-    for (const down of downs.splice(0).reverse()) {
-      await Promise.resolve()
-        .then(down)
-        .catch((error: unknown) => log.error({ err: error }, 'stopping'))
-    }
+type Start = {
+  readonly dataDir: string
+  readonly config: Config
+  readonly roles: readonly ProcessRole[]
+  readonly log: Log
+  /** The embedded store acknowledges nothing any more. */
+  readonly onFailed: (error: PilotageError) => void
+}
+
+/** What has come to stand, taken down in the reverse order whatever happens. */
+type Downs = { add(down: () => Promise<void> | void): void; all(): Promise<void> }
+
+function newDowns(log: Log): Downs {
+  const downs: (() => Promise<void> | void)[] = []
+  return {
+    add: (down) => void downs.push(down),
+    async all() {
+      // One that fails keeps no other from coming down.
+      for (const down of downs.splice(0).reverse()) {
+        await Promise.resolve()
+          .then(down)
+          .catch((error: unknown) => log.error({ err: error }, 'stopping'))
+      }
+    },
   }
+}
+
+async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<Service> {
+  checkRoles(config, roles, processRoles)
+  const secrets = readSecretsFor(config, roles)
+  const clock = systemClock()
+  const isAlone = config.store.kind === 'sqlite'
+  const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
+  const downs = newDowns(log)
+  downs.add(() => installation.unlock())
+  // The lock keeps every other process out: what the last start held is ours at once.
+  const holder = isAlone ? installation.name : `${hostname()}:${process.pid}:${systemRandom().letters(6)}`
+  const ports: PortOptions = { config, secrets, installation, holder, clock, log }
   try {
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
-    const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
-    downs.push(() => store.close())
-    const agents = await bundleAgents(installation.path('agents'))
-    const bus = localBus(clock)
-    let endpoint = ''
+    const { store, sandbox } = await openStore(ports, onFailed)
+    downs.add(() => store.close())
+    if (!isAlone) await agreeOn(installation, store)
+    const readiness = startReadiness(store, clock)
+    downs.add(() => readiness.stop())
+    const { bus, close } = openBus(ports)
+    downs.add(close)
+    const at: Place = { endpoint: config.grpc.advertise.join() }
     const runtime = await buildRuntime({
-      roles: processRoles,
-      // The data directory's lock keeps every other process out: what the last start held is ours at once.
-      holder: installation.name,
+      roles,
+      holder,
       store,
       bus,
       clock,
       log,
-      sandbox: fileSandbox(installation.path('sandbox')),
+      sandbox,
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
-      director: {
-        random: systemRandom(),
-        clouds: config.clouds.map((cloud) => directed(cloud, config, installation, clock)),
-        endpoint: () => endpoint,
-        render: (agent) => renderContext({ config: agent, pilot: sourced(agents.pilot), monitor: sourced(agents.monitor) }),
-        policy: {
-          ...directorDefaults,
-          settleMs: config.director.settleMs,
-          listStaleMs: config.director.listStaleMs,
-          beatLostMs: config.vm.beatLostMs,
-        },
-      },
+      director: await directing(ports, roles, at),
     })
-    const configured = config.clouds.map(({ name, kind, site, limits }) => ({ name, kind, site, limits }))
-    const clouds = () => cloudStatus(store, configured, clock.nowMs())
-    const { queue } = runtime
-    const api = await startApi({ queue, tokens, log, ...config.grpc, version, startedMs, cloudStatus: clouds })
-    downs.push(() => api.stop())
-    endpoint = `${config.grpc.host}:${api.port}`
-    const dashboard = await startDashboard({ queue, tokens, cloudStatus: clouds, log, ...config.dashboard, version })
-    downs.push(() => dashboard.stop())
+    const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
+    // Where nothing else is told, VMs go where we listen.
+    if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
     const adminToken = await issueAdminToken(installation, tokens, clock)
     const loops = startLoops(runtime, config.director.everyMs)
-    downs.push(() => loops.stop())
-    log.info({ version, dataDir, grpc: endpoint, dashboard: dashboard.url }, 'serving')
-    return { server: endpoint, adminToken, dashboardUrl: dashboard.url, dataDir, stop }
+    downs.add(() => loops.stop())
+    if (roles.includes('sweeper')) publish(ports, runtime, downs)
+    log.info({ version, roles, holder, dataDir, ...serving }, 'serving')
+    return { server: serving.grpc ?? '', adminToken, dashboardUrl: serving.dashboard ?? '', dataDir, stop: downs.all }
   } catch (error) {
-    await stop()
+    await downs.all()
     throw error
   }
 }
 
+/** Where the agents find the service. */
+type Place = { endpoint: string }
+
+async function directing(
+  ports: PortOptions,
+  roles: readonly ProcessRole[],
+  at: Place,
+): Promise<Parameters<typeof buildRuntime>[0]['director']> {
+  const { config, installation } = ports
+  // Only who makes VMs pays for bundling what they run.
+  const agents = roles.includes('director') ? await bundleAgents(installation.path('agents')) : undefined
+  return {
+    random: systemRandom(),
+    clouds: config.clouds.map((cloud) => directed(cloud, ports)),
+    endpoint: () => at.endpoint,
+    render: (agent) => {
+      if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
+      return renderContext({ config: agent, pilot: sourced(agents.pilot), monitor: sourced(agents.monitor) })
+    },
+    policy: {
+      ...directorDefaults,
+      settleMs: config.director.settleMs,
+      listStaleMs: config.director.listStaleMs,
+      beatLostMs: config.vm.beatLostMs,
+    },
+  }
+}
+
+type Edges = {
+  readonly ports: PortOptions
+  readonly roles: readonly ProcessRole[]
+  readonly runtime: Runtime
+  readonly tokens: Tokens
+  readonly readiness: Readiness
+  readonly downs: Downs
+}
+
+/** Where each listens; absent: it does not. */
+type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly health?: string }
+
+async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
+  const { config, secrets, clock, log } = ports
+  const { queue } = runtime
+  const configured = config.clouds.map(({ name, kind, site, limits }) => ({ name, kind, site, limits }))
+  const shared = { queue, tokens, log, version, cloudStatus: () => cloudStatus(queue.store, configured, clock.nowMs()) }
+  let serving: Serving = {}
+  if (roles.includes('api')) {
+    const { host, port } = config.grpc
+    const watchReady = readiness.watch
+    const startedMs = clock.nowMs()
+    const api = await startApi({ ...shared, host, port, tls: secrets.grpcTls, watchReady, startedMs })
+    downs.add(() => api.stop())
+    serving = { ...serving, grpc: hostPort(host, api.port) }
+  }
+  if (roles.includes('dashboard')) {
+    const { host, port } = config.dashboard
+    const { isReady } = readiness
+    const dashboard = await startDashboard({ ...shared, host, port, tls: secrets.dashboardTls, isReady })
+    downs.add(() => dashboard.stop())
+    serving = { ...serving, dashboard: dashboard.url }
+  }
+  if (config.health) {
+    const { host, port } = config.health
+    const health = await startHealth(host, port, readiness.isReady)
+    downs.add(() => health.stop())
+    serving = { ...serving, health: hostPort(host, health.port) }
+  }
+  return serving
+}
+
+/** Facts go where somebody outside can read them, if there is such a place. */
+function publish(ports: PortOptions, { queue }: Runtime, downs: Downs): void {
+  const stream = openFactStream(ports)
+  if (!stream) return
+  downs.add(() => stream.close())
+  const publisher = startPublisher({ ...queue, stream, holder: ports.holder })
+  downs.add(() => publisher.stop())
+}
+
 /** Anew at each start, in a file that only the owner reads: whoever can read it could read the signing key beside it. */
-async function issueAdminToken(
-  { adminTokenPath }: Installation,
-  tokens: Awaited<ReturnType<typeof joseTokens>>,
-  clock: Clock,
-): Promise<string> {
+async function issueAdminToken({ adminTokenPath }: Installation, tokens: Tokens, clock: Clock): Promise<string> {
   const owner = { vo: 'pilotage', group: 'admin', owner: 'admin' }
   const token = await tokens.issue({ kind: 'user', owner, roles: ['user', 'operator', 'admin'] }, clock.nowMs() + tokenMaxMs)
   writeWhole(adminTokenPath, `${token}\n`)
@@ -138,18 +230,19 @@ function sourced({ path, sha256 }: { path: string; sha256: string }) {
 
 const diskReserveBytes = 256 * 1024 * 1024
 
-function directed(cloud: CloudConfig, { vm, breaker }: Config, installation: Installation, clock: Clock): DirectedCloud {
-  const { name, bootDelayMs, limits, offerings } = cloud
-  const directory = installation.path(join('clouds', name))
-  const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+function directed(cloud: CloudConfig, ports: PortOptions): DirectedCloud {
+  const { limits, offerings } = cloud
+  const { vm, breaker } = ports.config
+  const { caPem } = ports.secrets
   return {
-    cloud: localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota }),
+    cloud: openCloud(cloud, ports),
     offerings,
     limits,
     bootMs: vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
     agent: {
+      ...(caPem === undefined ? {} : { caPem }),
       sizeFrom: 'context',
       powerOff: [],
       policy: {
@@ -162,19 +255,26 @@ function directed(cloud: CloudConfig, { vm, breaker }: Config, installation: Ins
   }
 }
 
-/** `pilotage serve [--config FILE] [--data DIR]`: until SIGTERM or SIGINT. */
+const usage = `pilotage serve [--config FILE] [--data DIR] [--role ${processRoles.join(',')}]
+
+Runs the service until it is told to stop (SIGTERM, SIGINT). Without --role the process has every role.`
+
+/** `pilotage serve`: until SIGTERM or SIGINT. */
 export async function serve(argv: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: { config: { type: 'string' }, data: { type: 'string', default: 'pilotage-data' }, help: { type: 'boolean' } },
-  })
-  if (values.help) {
-    console.log('pilotage serve [--config FILE] [--data DIR]   runs the service until it is told to stop (SIGTERM, SIGINT)')
+  const given = readArguments(argv)
+  if (typeof given === 'string') {
+    console.error(`${given}\n\n${usage}`)
+    process.exitCode = 2
+    return
+  }
+  if (given.help) {
+    console.log(usage)
     return
   }
   let log = pinoLog('info')
   try {
-    const config = values.config === undefined ? compileConfig({}) : readConfigFile(values.config)
+    const roles = readRoles(given.role, processRoles)
+    const config = given.config === undefined ? compileConfig({}) : readConfigFile(given.config)
     log = pinoLog(config.logLevel)
     const stopping = Promise.withResolvers<string>()
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.resolve(signal))
@@ -184,7 +284,7 @@ export async function serve(argv: readonly string[]): Promise<void> {
       process.exitCode = 1
       stopping.resolve('store-failed')
     }
-    const service = await start(resolve(values.data), config, log, onFailed)
+    const service = await start({ dataDir: resolve(given.data), config, roles, log, onFailed })
     log.info({ why: await stopping.promise }, 'stopping')
     await service.stop()
     log.info({}, 'stopped')
@@ -194,5 +294,30 @@ export async function serve(argv: readonly string[]): Promise<void> {
     const error = thrown instanceof PilotageError ? thrown : asPilotageError(thrown, 'serving')
     log.error({ err: error, code: error.code, violations: error.violations }, 'the service cannot run')
     process.exitCode = 1
+  }
+}
+
+type Arguments = {
+  readonly config: string | undefined
+  readonly data: string
+  readonly role: readonly string[]
+  readonly help: boolean
+}
+
+/** A sentence where they are wrong. */
+function readArguments(argv: readonly string[]): Arguments | string {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string' },
+        data: { type: 'string', default: 'pilotage-data' },
+        role: { type: 'string', multiple: true, default: [] },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    return { ...values, config: values.config }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The gRPC server: the three services, health and reflection on one port. Bounds what is taken in before it is parsed; stops
- * by letting calls end for a moment and then cutting them.
+ * The gRPC server: the three services, health and reflection on one port, with TLS where it is given a certificate. Bounds what
+ * is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
  */
 
 import { readdirSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
+import { hostPort } from '../../core/endpoints.ts'
 import { PilotageError } from '../../core/errors.ts'
 import { requestBytes } from '../../core/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -30,6 +31,10 @@ export type ApiOptions = {
   readonly log: Log
   readonly host: string
   readonly port: number
+  /** Absent: plain. */
+  readonly tls?: { readonly certPem: string; readonly keyPem: string }
+  /** Tells whether the store answers: now, and with every change. Returns how to stop. */
+  readonly watchReady: (hear: (ready: boolean) => void) => () => void
   readonly version: string
   readonly startedMs: number
   readonly cloudStatus: () => Promise<CloudStatus>
@@ -48,6 +53,8 @@ export async function startApi({
   log,
   host,
   port,
+  tls,
+  watchReady,
   version,
   startedMs,
   cloudStatus,
@@ -66,24 +73,27 @@ export async function startApi({
     readable(OperateServiceService),
     operateHandlers({ queue, tokens, edge: door, version, startedMs, cloudStatus }),
   )
-  const services = [JobServiceService, VmServiceService, OperateServiceService].map(nameOf)
-  const health = new HealthImplementation(Object.fromEntries(['', ...services].map((name) => [name, 'SERVING' as const])))
+  const services = ['', ...[JobServiceService, VmServiceService, OperateServiceService].map(nameOf)]
+  const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])))
+  const tellHealth = (ready: boolean): void => {
+    for (const name of services) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING')
+  }
   health.addToServer(server)
   const files = readdirSync(join(protoDir, 'pilotage/v1')).map((file) => `pilotage/v1/${file}`)
   new ReflectionService(loadSync(files, { includeDirs: [protoDir] })).addToServer(server)
 
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, got) =>
-      error ? reject(error) : resolve(got),
-    )
+    server.bindAsync(hostPort(host, port), credentialsOf(tls), (error, got) => (error ? reject(error) : resolve(got)))
   }).catch((cause: unknown) => {
     throw new PilotageError('unavailable', `the gRPC port ${host}:${port} cannot be had`, { cause })
   })
+  const stopWatching = watchReady(tellHealth)
 
   return {
     port: bound,
     stop() {
-      for (const name of ['', ...services]) health.setStatus(name, 'NOT_SERVING')
+      stopWatching()
+      tellHealth(false)
       return new Promise((resolve) => {
         const cut = queue.clock.after(stopGraceMs, () => {
           server.forceShutdown()
@@ -96,6 +106,16 @@ export async function startApi({
       })
     },
   }
+}
+
+function credentialsOf(tls: ApiOptions['tls']): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure()
+  // No certificate is asked of callers: they bring a token.
+  return ServerCredentials.createSsl(
+    null,
+    [{ cert_chain: Buffer.from(tls.certPem), private_key: Buffer.from(tls.keyPem) }],
+    false,
+  )
 }
 
 function nameOf(service: Readonly<Record<string, { readonly path: string }>>): string {

@@ -27,7 +27,8 @@ export type Door = {
   byHeaderOrSession(request: FastifyRequest): Promise<Viewer>
 }
 
-export function door(tokens: Tokens, clock: Clock, random: Random): Door {
+/** `isSecure`: requests come by TLS, and the session's cookie goes no other way. */
+export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boolean): Door {
   const open = sessions(tokens, clock, random)
   const limit = failureLimit(clock)
 
@@ -53,7 +54,7 @@ export function door(tokens: Tokens, clock: Clock, random: Random): Door {
   return {
     async signIn(token, address) {
       const id = await admit(address, () => open.open(token))
-      return `${cookieName}=${id}; ${attributes}; Max-Age=${sessionMs / 1000}`
+      return `${cookieName}=${id}; ${attributes}${isSecure ? '; Secure' : ''}; Max-Age=${sessionMs / 1000}`
     },
     signOut(request) {
       const id = sessionIn(request.headers.cookie)

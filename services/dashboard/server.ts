@@ -31,6 +31,10 @@ export type DashboardOptions = {
   readonly host: string
   /** 0: any that is free. */
   readonly port: number
+  /** Absent: plain. */
+  readonly tls?: { readonly certPem: string; readonly keyPem: string }
+  /** Whether the store answers: what `GET /health` tells. */
+  readonly isReady: () => boolean
   readonly version: string
   /** For the ids of sessions. */
   readonly random?: Random
@@ -74,22 +78,29 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   }
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
-  return { url: `http://${host}:${port}`, stop }
+  return { url: `${options.tls ? 'https' : 'http'}://${host}:${port}`, stop }
 }
 
-/** The server before it listens: what tests inject requests into. */
-export async function buildDashboard(options: DashboardOptions): Promise<{ app: FastifyInstance; stop(): Promise<void> }> {
-  const { queue, tokens, cloudStatus, version, random = systemRandom() } = options
-  const { clock, store, bus } = queue
-  const log = options.log.with({ part: 'dashboard' })
-  const app = fastify({
+function newApp(tls: DashboardOptions['tls']): FastifyInstance {
+  const settings = {
     logger: false,
     bodyLimit: bodyBytes,
     requestTimeout: requestMs,
     routerOptions: { maxParamLength: 100 },
     // A wrong or unknown parameter is told, never dropped.
     ajv: { customOptions: { removeAdditional: false, allErrors: true } },
-  })
+  } as const
+  if (!tls) return fastify(settings)
+  // To the routes it is all one, but its type names the server beneath.
+  return fastify({ ...settings, https: { cert: tls.certPem, key: tls.keyPem } }) as unknown as FastifyInstance
+}
+
+/** The server before it listens: what tests inject requests into. */
+export async function buildDashboard(options: DashboardOptions): Promise<{ app: FastifyInstance; stop(): Promise<void> }> {
+  const { queue, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
+  const { clock, store, bus } = queue
+  const log = options.log.with({ part: 'dashboard' })
+  const app = newApp(tls)
   app.removeAllContentTypeParsers()
   app.decorateRequest('viewer', null)
   app.addHook('onRequest', async (_, reply) => {
@@ -97,12 +108,23 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   })
   const streams = new Set<EventStream>()
   const heard = hearing(store)
-  const shared = { door: door(tokens, clock, random), readings: readings(queue, cloudStatus, heard), clock, log, version }
+  const shared = {
+    door: door(tokens, clock, random, tls !== undefined),
+    readings: readings(queue, cloudStatus, heard),
+    clock,
+    log,
+    version,
+  }
   const feed = factFeed({ store, bus, clock, log })
   const assets = await readAssets()
   pageRoutes(app, { ...shared, assets })
   app.register(async (scope) => jsonRoutes(scope, { ...shared, feed, hearing: heard, startedMs: clock.nowMs(), streams }), {
     prefix: '/api',
+  })
+  // For whoever looks after processes: without a token, and without a word on the installation.
+  app.get('/health', async (_, reply) => {
+    const ready = isReady()
+    return reply.code(ready ? 200 : 503).send({ ready })
   })
   await app.ready()
 

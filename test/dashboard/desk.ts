@@ -60,6 +60,7 @@ export async function openDesk(cloudStatus: () => Promise<CloudStatus> = async (
     log: silentLog(),
     host: '127.0.0.1',
     port: 0,
+    isReady: () => true,
     version: '1.2.3',
     random: seededRandom(1),
   }

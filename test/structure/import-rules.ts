@@ -33,13 +33,13 @@ export const importRules: readonly Rule[] = [
   { name: 'adapter', place: /^(services\/adapters\/[^/]+\/[^/]+\/)/, ours: ['core/', '$1'], node: 'any' },
   {
     name: 'runtime',
-    place: /^services\/runtime\.ts$/,
+    place: /^services\/(?:runtime|publisher)\.ts$/,
     ours: ['core/', 'services/queue/', 'services/director/'],
     node: 'none',
   },
   {
     name: 'composition',
-    place: /^services\/main\.ts$/,
+    place: /^services\/(?:main|ports|facts-command)\.ts$/,
     ours: ['core/', 'services/', 'contextualization/', 'agents/bundle.ts'],
     node: 'any',
   },
@@ -48,7 +48,12 @@ export const importRules: readonly Rule[] = [
   { name: 'bundler', place: /^agents\/bundle\.ts$/, ours: ['core/'], node: 'any' },
   { name: 'agent', place: /^(agents\/[^/]+\/)/, ours: ['core/', 'proto/', 'agents/kit/', '$1'], node: 'any' },
   { name: 'client', place: /^client\//, ours: ['core/', 'proto/', 'client/'], node: 'any' },
-  { name: 'command', place: /^bin\//, ours: ['client/main.ts', 'services/main.ts'], node: 'none' },
+  {
+    name: 'command',
+    place: /^bin\//,
+    ours: ['client/main.ts', 'services/main.ts', 'services/facts-command.ts'],
+    node: 'none',
+  },
   { name: 'contextualization', place: /^contextualization\//, ours: ['core/', 'contextualization/'], node: 'any' },
   {
     name: 'tests',

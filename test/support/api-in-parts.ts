@@ -55,7 +55,11 @@ export async function startApiInParts(): Promise<ApiInParts> {
   const tokens = await joseTokens(await newSigningKey(), 'in-parts', clock)
   const cloudStatus = async () => ({ clouds: [], plan: [] })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
-  const api = await startApi({ queue, tokens, log, cloudStatus, ...at })
+  const watchReady = (hear: (ready: boolean) => void) => {
+    hear(true)
+    return () => {}
+  }
+  const api = await startApi({ queue, tokens, log, cloudStatus, watchReady, ...at })
   const server = `127.0.0.1:${api.port}`
   const raw = rawClient(clock, server)
   return {

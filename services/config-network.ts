@@ -1,0 +1,241 @@
+/**
+ * What of a configuration reaches beyond the process: where it listens and how it is reached, its store, its bus.
+ *
+ * Plain connections leave this machine only where the operator says so: tokens travel in every call. A secret has no place in
+ * the configuration; a key names the file that holds it. No file is read here.
+ */
+
+import { endpointsMost, hostPort, isLoopback } from '../core/endpoints.ts'
+import type { Violations } from '../core/violations.ts'
+import {
+  bytes,
+  choice,
+  duration,
+  endpoint,
+  flag,
+  list,
+  mapping,
+  name,
+  needed,
+  optional,
+  type Reader,
+  text,
+  whole,
+} from './config-fields.ts'
+
+export type TlsFiles = { readonly certFile: string; readonly keyFile: string }
+
+type Edge = { host: string; port: number; tls: TlsFiles | undefined; plaintext: boolean }
+
+export type RawNetwork = {
+  grpc: Edge & { advertise: readonly string[]; caFile: string | undefined }
+  dashboard: Edge
+  health: { host: string; port: number | undefined }
+  store: { kind: 'sqlite' | 'mongo'; url: string | undefined; urlFile: string | undefined; database: string }
+  nats: Nats | undefined
+}
+
+type Nats = {
+  servers: readonly string[]
+  caFile: string | undefined
+  credsFile: string | undefined
+  tokenFile: string | undefined
+  user: string | undefined
+  passwordFile: string | undefined
+  facts: { keep: number; size: number; replicas: number }
+}
+
+const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
+const day = 24 * 60 * 60 * 1000
+const mib = 1024 * 1024
+const portNumber = whole(0, 65_535)
+const tls = mapping<TlsFiles>({ certFile: needed(text), keyFile: needed(text) })
+
+const edgeFields = (port: number) => ({
+  host: optional(text, '127.0.0.1'),
+  port: optional(portNumber, port),
+  tls: absent(tls),
+  plaintext: optional(flag, false),
+})
+
+const facts = mapping<Nats['facts']>({
+  keep: optional(duration(60_000, 3650 * day), 30 * day),
+  size: optional(bytes(mib, 1024 * 1024 * mib), 4 * 1024 * mib),
+  replicas: optional(whole(1, 5), 1),
+})
+
+/** The readers of these sections, by their keys. */
+export const network = {
+  grpc: mapping<RawNetwork['grpc']>({
+    ...edgeFields(7400),
+    advertise: optional(list(endpoint, endpointsMost), []),
+    caFile: absent(text),
+  }),
+  dashboard: mapping<RawNetwork['dashboard']>(edgeFields(7401)),
+  health: mapping<RawNetwork['health']>({ host: optional(text, '127.0.0.1'), port: absent(portNumber) }),
+  store: mapping<RawNetwork['store']>({
+    kind: optional(choice('sqlite', 'mongo'), 'sqlite'),
+    url: absent(text),
+    urlFile: absent(text),
+    database: optional(name, 'pilotage'),
+  }),
+  nats: mapping<Nats>({
+    servers: needed(list(text, endpointsMost)),
+    caFile: absent(text),
+    credsFile: absent(text),
+    tokenFile: absent(text),
+    user: absent(text),
+    passwordFile: absent(text),
+    facts: optional(facts, { keep: 30 * day, size: 4 * 1024 * mib, replicas: 1 }),
+  }),
+}
+
+export type EdgeConfig = {
+  readonly host: string
+  readonly port: number
+  readonly tls?: TlsFiles
+}
+
+export type NetworkConfig = {
+  readonly grpc: EdgeConfig & {
+    /** Where agents find the API processes; empty: where this process listens. */
+    readonly advertise: readonly string[]
+    /** Whom agents trust; absent: they connect in plain. */
+    readonly caFile?: string
+    readonly plaintext: boolean
+  }
+  readonly dashboard: EdgeConfig
+  /** Absent: there is no such port. */
+  readonly health?: { readonly host: string; readonly port: number }
+  readonly store: StoreConfig
+  readonly nats?: NatsConfig
+}
+
+export type StoreConfig =
+  | { readonly kind: 'sqlite' }
+  /** One of `url` and `urlFile`. What the file holds may have an account in it. */
+  | { readonly kind: 'mongo'; readonly url?: string; readonly urlFile?: string; readonly database: string }
+
+export type NatsConfig = {
+  readonly servers: readonly string[]
+  readonly caFile?: string
+  /** Of the stream of facts: what it holds at most, and how many servers of a cluster hold it. */
+  readonly facts: { readonly maxAgeMs: number; readonly maxBytes: number; readonly replicas: number }
+  readonly credentials?:
+    | { readonly kind: 'creds'; readonly file: string }
+    | { readonly kind: 'token'; readonly file: string }
+    | { readonly kind: 'password'; readonly user: string; readonly file: string }
+}
+
+export function checkNetwork({ grpc, dashboard, store, nats }: RawNetwork, violations: Violations): void {
+  for (const [path, edge] of Object.entries({ grpc, dashboard })) {
+    if (edge.tls && edge.plaintext) violations.add(`${path}.plaintext`, true, 'beside tls', 'one of the two')
+    if (isLocal(edge.host) || edge.tls || edge.plaintext) continue
+    const accepted = `127.0.0.1, ::1, localhost; any with ${path}.tls, or with ${path}.plaintext on a private network`
+    violations.add(`${path}.host`, edge.host, 'not loopback', accepted)
+  }
+  if (grpc.tls && grpc.caFile === undefined) {
+    violations.add('grpc.caFile', undefined, 'missing', 'the authority of grpc.tls.certFile: agents trust it and no other')
+  }
+  grpc.advertise.forEach((one, at) => {
+    if (isLoopback(one) || grpc.caFile !== undefined || grpc.plaintext) return
+    violations.add(
+      `grpc.advertise[${at}]`,
+      one,
+      'not loopback',
+      'a loopback address; any with grpc.caFile or grpc.plaintext',
+    )
+  })
+  checkStore(store, violations)
+  if (nats) checkNats(nats, violations)
+}
+
+const hidden = '(not shown)'
+
+function checkStore({ kind, url, urlFile }: RawNetwork['store'], violations: Violations): void {
+  if (kind === 'sqlite') {
+    if (url !== undefined) violations.add('store.url', hidden, 'of another kind', 'nothing, or store.kind: mongo')
+    if (urlFile !== undefined) violations.add('store.urlFile', urlFile, 'of another kind', 'nothing, or store.kind: mongo')
+    return
+  }
+  if ((url === undefined) === (urlFile === undefined)) {
+    violations.add(
+      'store.url',
+      url === undefined ? undefined : hidden,
+      'not one of two',
+      'either store.url or store.urlFile',
+    )
+  }
+  if (url === undefined) return
+  if (!isMongoUrl(url)) violations.add('store.url', hidden, 'not an address', mongoForm)
+  else if (url.includes('@')) {
+    violations.add('store.url', hidden, 'a secret in the configuration', 'an address without an account, or store.urlFile')
+  }
+}
+
+export const mongoForm = 'mongodb://host:port,host:port/?replicaSet=name'
+
+export function isMongoUrl(url: string): boolean {
+  return /^mongodb(?:\+srv)?:\/\/[^\s]+$/.test(url)
+}
+
+function checkNats({ credsFile, tokenFile, user, passwordFile, servers }: Nats, violations: Violations): void {
+  if (servers.length === 0) violations.add('nats.servers', servers, 'empty', 'one address or more')
+  servers.forEach((server, at) => {
+    const accepted = 'nats://host:port, tls://host:port or host:port, without credentials'
+    if (server.includes('@')) violations.add(`nats.servers[${at}]`, hidden, 'a secret in the configuration', accepted)
+    else if (!/^(?:(?:nats|tls):\/\/)?[^\s/?#@]+:\d{1,5}$/.test(server)) {
+      violations.add(`nats.servers[${at}]`, server, 'not an address', accepted)
+    }
+  })
+  if ((user === undefined) !== (passwordFile === undefined)) {
+    const [path, other] = user === undefined ? ['nats.user', 'nats.passwordFile'] : ['nats.passwordFile', 'nats.user']
+    violations.add(path, undefined, 'missing', `a value beside ${other}`)
+  }
+  const ways = Object.entries({ credsFile, tokenFile, passwordFile }).filter(([, file]) => file !== undefined)
+  for (const [key, file] of ways.slice(1)) {
+    violations.add(`nats.${key}`, file, 'a second credential', `one of ${ways.map(([way]) => `nats.${way}`).join(', ')}`)
+  }
+}
+
+/** Where an edge listens, not where it is reached. */
+export function isLocal(host: string): boolean {
+  return isLoopback(hostPort(host, 1))
+}
+
+/** `at` makes a path of a file's name. */
+export function compileNetwork(
+  { grpc, dashboard, health, store, nats }: RawNetwork,
+  at: (file: string) => string,
+): NetworkConfig {
+  const { advertise, caFile, plaintext } = grpc
+  return {
+    grpc: { ...compileEdge(grpc, at), advertise, plaintext, ...(caFile === undefined ? {} : { caFile: at(caFile) }) },
+    dashboard: compileEdge(dashboard, at),
+    ...(health.port === undefined ? {} : { health: { host: health.host, port: health.port } }),
+    store: compileStore(store, at),
+    ...(nats ? { nats: compileNats(nats, at) } : {}),
+  }
+}
+
+function compileEdge({ host, port, tls: files }: Edge, at: (file: string) => string): EdgeConfig {
+  if (!files) return { host, port }
+  return { host, port, tls: { certFile: at(files.certFile), keyFile: at(files.keyFile) } }
+}
+
+function compileStore({ kind, url, urlFile, database }: RawNetwork['store'], at: (file: string) => string): StoreConfig {
+  if (kind === 'sqlite') return { kind }
+  return { kind, database, ...(urlFile === undefined ? { url } : { urlFile: at(urlFile) }) }
+}
+
+function compileNats(
+  { servers, caFile, credsFile, tokenFile, user, passwordFile, facts: kept }: Nats,
+  at: (file: string) => string,
+): NatsConfig {
+  const limits = { maxAgeMs: kept.keep, maxBytes: kept.size, replicas: kept.replicas }
+  const shared = { servers, facts: limits, ...(caFile === undefined ? {} : { caFile: at(caFile) }) }
+  if (credsFile !== undefined) return { ...shared, credentials: { kind: 'creds', file: at(credsFile) } }
+  if (tokenFile !== undefined) return { ...shared, credentials: { kind: 'token', file: at(tokenFile) } }
+  if (user === undefined || passwordFile === undefined) return shared
+  return { ...shared, credentials: { kind: 'password', user, file: at(passwordFile) } }
+}

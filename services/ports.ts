@@ -1,0 +1,139 @@
+/**
+ * The ports, opened as the configuration names them. With `main.ts`, which puts the engines and the edges on them, the
+ * composition root: nobody else knows an adapter.
+ *
+ * What is opened is closed by whoever asked for it. Secrets come as values, read before anything is opened.
+ */
+
+import { join } from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import type { PilotageError } from '../core/errors.ts'
+import type { Bus } from '../core/ports/bus.ts'
+import type { Cloud } from '../core/ports/cloud.ts'
+import type { FactStream } from '../core/ports/fact-stream.ts'
+import type { Log } from '../core/ports/log.ts'
+import type { Sandbox } from '../core/ports/sandbox.ts'
+import type { Store } from '../core/ports/store.ts'
+import { systemRandom } from '../core/random.ts'
+import { localBus } from './adapters/bus/local/local-bus.ts'
+import { natsFactStream } from './adapters/bus/nats/fact-stream.ts'
+import { natsBus } from './adapters/bus/nats/nats-bus.ts'
+import type { NatsCredentials, NatsOptions } from './adapters/bus/nats/nats-link.ts'
+import { localCloud } from './adapters/cloud/local/cloud.ts'
+import { fileSandbox } from './adapters/sandbox/files/file-sandbox.ts'
+import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
+import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
+import type { Config } from './config.ts'
+import type { CloudConfig } from './config-clouds.ts'
+import { isMongoUrl, mongoForm, type NatsConfig } from './config-network.ts'
+import type { Installation } from './installation.ts'
+import type { ProcessRole } from './runtime.ts'
+import { readSecrets, type SecretReader, type TlsPair } from './secrets.ts'
+
+export type Secrets = {
+  readonly grpcTls?: TlsPair
+  readonly dashboardTls?: TlsPair
+  /** Whom VMs trust. */
+  readonly caPem?: string
+  readonly mongoUrl?: string
+  readonly nats?: { readonly caPem?: string; readonly credentials?: NatsCredentials }
+}
+
+/** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
+export function readSecretsFor({ grpc, dashboard, store, nats }: Config, roles: readonly ProcessRole[]): Secrets {
+  const reader = readSecrets()
+  const secrets: Secrets = {
+    grpcTls: grpc.tls && roles.includes('api') ? reader.tls('grpc.tls', grpc.tls) : undefined,
+    dashboardTls: dashboard.tls && roles.includes('dashboard') ? reader.tls('dashboard.tls', dashboard.tls) : undefined,
+    caPem:
+      grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
+    mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
+    nats: nats && natsSecrets(nats, reader),
+  }
+  reader.settle()
+  return secrets
+}
+
+function mongoUrl(file: string, reader: SecretReader): string {
+  return reader.line('store.urlFile', file, { accepted: mongoForm, holds: isMongoUrl })
+}
+
+function natsSecrets({ caFile, credentials }: NatsConfig, reader: SecretReader): Secrets['nats'] {
+  return {
+    caPem: caFile === undefined ? undefined : reader.certificate('nats.caFile', caFile),
+    credentials: credentials && natsCredentials(credentials, reader),
+  }
+}
+
+function natsCredentials(credentials: NonNullable<NatsConfig['credentials']>, reader: SecretReader): NatsCredentials {
+  switch (credentials.kind) {
+    case 'creds':
+      return { kind: 'creds', text: reader.text('nats.credsFile', credentials.file) }
+    case 'token':
+      return { kind: 'token', token: reader.line('nats.tokenFile', credentials.file) }
+    case 'password':
+      return {
+        kind: 'password',
+        user: credentials.user,
+        password: reader.line('nats.passwordFile', credentials.file),
+      }
+  }
+}
+
+export type PortOptions = {
+  readonly config: Config
+  readonly secrets: Secrets
+  readonly installation: Installation
+  readonly holder: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** `onFailed`: the embedded store acknowledges nothing any more. */
+export async function openStore(
+  { config, secrets, installation, holder, clock, log }: PortOptions,
+  onFailed: (error: PilotageError) => void,
+): Promise<{ readonly store: Store; readonly sandbox: Sandbox }> {
+  if (config.store.kind === 'mongo') {
+    const { database } = config.store
+    const { store } = await openMongoStore({ url: secrets.mongoUrl ?? '', database, clock, log, holder })
+    return { store, sandbox: fileSandbox(installation.path('sandbox')) }
+  }
+  const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
+  return { store, sandbox: fileSandbox(installation.path('sandbox')) }
+}
+
+export function openBus(options: PortOptions): { readonly bus: Bus; close(): Promise<void> } {
+  const own = localBus(options.clock)
+  const nats = natsOptions(options)
+  if (!nats) return { bus: own, close: async () => {} }
+  const bus = natsBus({ ...nats, own })
+  return { bus, close: () => bus.close() }
+}
+
+/** What was published and not acknowledged is published again; so long the stream knows it. Outages of minutes, a restart. */
+const duplicateMs = 5 * 60_000
+const publishMs = 5000
+
+/** Absent: there is no NATS. */
+export function openFactStream(options: PortOptions): (FactStream & { close(): Promise<void> }) | undefined {
+  const nats = natsOptions(options)
+  const { config } = options
+  if (!nats || !config.nats) return undefined
+  return natsFactStream({ ...nats, limits: { ...config.nats.facts, duplicateMs }, timeoutMs: publishMs })
+}
+
+function natsOptions({ config, secrets, installation, clock, log }: PortOptions): NatsOptions | undefined {
+  if (!config.nats) return undefined
+  const { servers } = config.nats
+  return { servers, installation: installation.name, clock, random: systemRandom(), log, ...secrets.nats }
+}
+
+export function openCloud(
+  { name, bootDelayMs }: CloudConfig,
+  { installation, clock }: Pick<PortOptions, 'installation' | 'clock'>,
+): Cloud {
+  const directory = installation.path(join('clouds', name))
+  const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+  return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
+}

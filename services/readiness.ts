@@ -1,0 +1,59 @@
+/**
+ * Whether this process can do its work: whether its store answers. One question every few seconds, for everybody who asks.
+ *
+ * Says nothing of whether the process should be ended: a store that is away comes back, and a restart would not bring it.
+ */
+
+import { type Clock, sleep } from '../core/clock.ts'
+import { startLoop } from '../core/loop.ts'
+import type { FactStore } from '../core/ports/store.ts'
+
+export type Readiness = {
+  /** False before the first answer. */
+  isReady(): boolean
+  /** Tells how it is now, and then every change. Returns how to stop. */
+  watch(hear: (ready: boolean) => void): () => void
+  stop(): Promise<void>
+}
+
+const askEveryMs = 2000
+/** A store that needs longer than this for one small document serves nobody in time. */
+const answerMs = 3000
+
+export function startReadiness(store: Pick<FactStore, 'note'>, clock: Clock): Readiness {
+  const hearers = new Set<(ready: boolean) => void>()
+  let ready = false
+  const loop = startLoop({
+    clock,
+    periodMs: askEveryMs,
+    step: async () => {
+      const is = await answers(store, clock)
+      if (is === ready) return
+      ready = is
+      for (const hear of hearers) hear(is)
+    },
+    onError: () => undefined,
+  })
+  return {
+    isReady: () => ready,
+    watch(hear) {
+      hearers.add(hear)
+      hear(ready)
+      return () => void hearers.delete(hear)
+    },
+    stop: () => loop.stop(),
+  }
+}
+
+/** Any name will do: that there is no such document is an answer. */
+async function answers(store: Pick<FactStore, 'note'>, clock: Clock): Promise<boolean> {
+  const waiting = new AbortController()
+  try {
+    const asked = store.note('readiness').then(() => true)
+    return await Promise.race([asked, sleep(clock, answerMs, waiting.signal).then(() => false)])
+  } catch {
+    return false
+  } finally {
+    waiting.abort()
+  }
+}

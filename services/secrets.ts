@@ -1,0 +1,96 @@
+/**
+ * The files that a configuration names, read once when the service starts: certificates, keys, and addresses with accounts.
+ *
+ * What cannot be used is told by the key that names it and by the file's path. What a file holds is in no error and no log. A
+ * process reads only what its roles need: a director has no business with the key of an edge.
+ */
+
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { gatherViolations, type Violations } from '../core/violations.ts'
+
+export type TlsPair = { readonly certPem: string; readonly keyPem: string }
+
+/** Reads and checks files; `settle` throws `invalid-argument` with all that was wrong. */
+export type SecretReader = {
+  tls(path: string, files: { readonly certFile: string; readonly keyFile: string }): TlsPair
+  certificate(path: string, file: string): string
+  /** One line, without what stands around it. `shape` says what is accepted, by words and by a test. */
+  line(path: string, file: string, shape?: { readonly accepted: string; holds(text: string): boolean }): string
+  text(path: string, file: string): string
+  settle(): void
+}
+
+/** A chain of certificates is some kilobytes. */
+const fileBytesMost = 256 * 1024
+
+export function readSecrets(): SecretReader {
+  const violations = gatherViolations()
+  const text = (path: string, file: string): string => readText(path, file, violations)
+  const certificate = (path: string, file: string): string => {
+    const pem = text(path, file)
+    if (pem !== '' && !asCertificate(pem))
+      violations.add(path, file, 'holds no certificate', 'a file with a certificate in PEM')
+    return pem
+  }
+  return {
+    text,
+    certificate,
+    tls(path, { certFile, keyFile }) {
+      const certPem = certificate(`${path}.certFile`, certFile)
+      const keyPem = text(`${path}.keyFile`, keyFile)
+      const cert = certPem === '' ? undefined : asCertificate(certPem)
+      if (cert && keyPem !== '' && !isKeyOf(cert, keyPem)) {
+        violations.add(
+          `${path}.keyFile`,
+          keyFile,
+          'not the key of the certificate',
+          `the private key of ${certFile}, in PEM`,
+        )
+      }
+      return { certPem, keyPem }
+    },
+    line(path, file, shape) {
+      const line = text(path, file).trim()
+      const isWrong = line.includes('\n') || (shape && line !== '' && !shape.holds(line))
+      if (isWrong)
+        violations.add(
+          path,
+          file,
+          'does not hold what it should',
+          `a file with one line: ${shape?.accepted ?? 'the secret'}`,
+        )
+      return line
+    },
+    settle: () => violations.settle('reading the files that the configuration names'),
+  }
+}
+
+function readText(path: string, file: string, violations: Violations): string {
+  try {
+    const text = readFileSync(file, 'utf8')
+    if (text.trim() === '') violations.add(path, file, 'is empty', 'a file with something in it')
+    else if (text.length > fileBytesMost) violations.add(path, file, 'too large', 'at most 256 KiB')
+    else return text
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException
+    violations.add(path, file, `cannot be read (${code})`, 'a file that the service may read')
+  }
+  return ''
+}
+
+function asCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    return undefined
+  }
+}
+
+function isKeyOf(cert: X509Certificate, keyPem: string): boolean {
+  try {
+    return cert.checkPrivateKey(createPrivateKey(keyPem))
+  } catch {
+    return false
+  }
+}
