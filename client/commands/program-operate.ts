@@ -115,4 +115,8 @@ export function addOwnServiceCommands(program: Command, choose: Choose): void {
     .command('serve')
     .description('run the service (pilotage serve --help tells its options)')
     .action((_options: object, command: Command) => command.error('serve comes first: pilotage serve [options]'))
+  program
+    .command('facts')
+    .description('what happened, as JSON lines out of NATS (pilotage facts --help tells its options)')
+    .action((_options: object, command: Command) => command.error('facts comes first: pilotage facts [options]'))
 }

@@ -211,20 +211,27 @@ describe('reading', () => {
     expect(seqs(await read(durable()))).toEqual([701, 702, 703, 704, 705])
   })
 
-  it('brings again what was not acknowledged', async () => {
+  it('brings again at once what a reader that ends has not acknowledged', async () => {
     const installation = server.newPrefix()
-    await openStream(installation).publish(factsFrom(1, 3))
+    await openStream(installation).publish(factsFrom(1, 5))
     const leaving = new AbortController()
-    const first = reading(installation, { durable: 'history', follow: true, signal: leaving.signal, acknowledgeMs: 1000 })
-    const given = [await first.next(), await first.next()]
-    expect(given.map(({ value }) => value?.fact.seq)).toEqual([1, 2])
-    given[0]?.value?.acknowledge()
+    const first = reading(installation, { durable: 'history', follow: true, signal: leaving.signal })
+    const given = [await first.next(), await first.next(), await first.next()]
+    expect(given.map(({ value }) => value?.fact.seq)).toEqual([1, 2, 3])
+    given[1]?.value?.acknowledge()
     leaving.abort()
     expect((await first.next()).done).toBe(true)
-    // The third was under way and went back at once; the second comes when its time is over.
-    const follow = { durable: 'history', follow: true, signal: new AbortController().signal }
-    const got = await read(reading(installation, follow), 2)
-    expect(seqs(got).toSorted()).toEqual([2, 3])
+    expect(seqs(await read(reading(installation, { durable: 'history' }))).toSorted()).toEqual([1, 3, 4, 5])
+  })
+
+  it('brings again in time what a reader that is gone has not acknowledged', async () => {
+    const installation = server.newPrefix()
+    await openStream(installation).publish(factsFrom(1, 3))
+    const durable = { durable: 'history', follow: true, acknowledgeMs: 1000 }
+    const silent = reading(installation, durable)
+    expect((await silent.next()).value?.fact.seq).toBe(1)
+    expect(seqs(await read(reading(installation, durable), 3)).toSorted()).toEqual([1, 2, 3])
+    await silent.return()
   })
 
   it('begins now, and follows, over a restart of the server', async (context) => {

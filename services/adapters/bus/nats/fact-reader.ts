@@ -3,8 +3,8 @@
  *
  * With a durable name the server remembers what was acknowledged: a reader of that name goes on after it, and several of one
  * name share the facts. Without one, the place is kept here and gone with the reader. At least once: what was given and not
- * acknowledged comes again, after half a minute or at once where the reader ended in good order; `seq` tells it apart. At
- * most `prefetch` facts are here or under way at a time.
+ * acknowledged comes again, after half a minute, or at once where the reader ends in good order; `seq` tells it apart. At
+ * most `prefetch` facts that were not given yet are here or under way.
  */
 
 import {
@@ -99,32 +99,40 @@ async function* readOn(
   place: Place,
 ): AsyncGenerator<GivenFact, 'end' | 'again'> {
   const { signal, follow, durable, log, prefetch = 256 } = options
-  // Where nobody remembers, there is nothing to acknowledge.
-  const acknowledge: Take = durable === undefined ? () => {} : (message) => message.ack()
+  /** Given and not acknowledged; nothing where nobody remembers. */
+  const open = new Set<JsMsg>()
+  const acknowledge: Take = (message) => {
+    if (open.delete(message)) message.ack()
+  }
   const connection = await link.connected(timeoutMs, signal)
   const { consumer, info } = await openConsumer(connection, options, place)
   let left = info.num_pending + info.num_ack_pending
   let pending = info.num_pending
-  while (link.current() === connection && !signal.aborted) {
-    if (!follow && left <= 0) return 'end'
-    const leftBefore = left
-    // No more than there is: a request that can be met at once has an end at once, and nothing stays under way behind it.
-    const most = Math.max(1, Math.min(pending, prefetch))
-    pending = 0
-    for await (const message of pulled(consumer, most, options)) {
-      left -= 1
-      pending = message.info.pending
-      place.nextSeq = message.seq + 1
-      const fact = readFactMessage(message.data)
-      if (fact) yield { fact, acknowledge: () => acknowledge(message) }
-      else {
-        log.warn({ subject: message.subject, streamSeq: message.seq }, 'a message that is no fact was passed over')
-        acknowledge(message)
+  try {
+    while (link.current() === connection && !signal.aborted) {
+      if (!follow && left <= 0) return 'end'
+      const leftBefore = left
+      // No more than there is: a request that can be met at once has an end at once, and nothing stays under way behind it.
+      const most = Math.max(1, Math.min(pending, prefetch))
+      pending = 0
+      for await (const message of pulled(consumer, most, options)) {
+        left -= 1
+        pending = message.info.pending
+        place.nextSeq = message.seq + 1
+        if (durable !== undefined) open.add(message)
+        const fact = readFactMessage(message.data)
+        if (fact) yield { fact, acknowledge: () => acknowledge(message) }
+        else {
+          log.warn({ subject: message.subject, streamSeq: message.seq }, 'a message that is no fact was passed over')
+          acknowledge(message)
+        }
       }
+      if (!follow && left === leftBefore) return 'end'
     }
-    if (!follow && left === leftBefore) return 'end'
+    return 'again'
+  } finally {
+    for (const message of open) message.nak()
   }
-  return 'again'
 }
 
 /** One request for messages, to its end. What nobody has taken by then goes back, so that it need not wait for its time. */
