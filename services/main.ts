@@ -232,7 +232,7 @@ const diskReserveBytes = 256 * 1024 * 1024
 
 function directed(cloud: CloudConfig, ports: PortOptions): DirectedCloud {
   const { limits, offerings } = cloud
-  const { vm, breaker } = ports.config
+  const { vm, breaker, grpc } = ports.config
   const { caPem } = ports.secrets
   return {
     cloud: openCloud(cloud, ports),
@@ -242,7 +242,9 @@ function directed(cloud: CloudConfig, ports: PortOptions): DirectedCloud {
     lifeMs: vm.lifeMs,
     breaker,
     agent: {
-      ...(caPem === undefined ? {} : { caPem }),
+      caPem,
+      // The operator's word for a private network; with an authority there is nothing plain.
+      plaintext: caPem === undefined && grpc.plaintext ? true : undefined,
       sizeFrom: 'context',
       powerOff: [],
       policy: {

@@ -50,6 +50,7 @@ export function contextualize(
     vmId: id,
     endpoint: endpoint(),
     caPem: agent.caPem,
+    plaintext: agent.plaintext,
     activationKey,
     cloud: offering.cloud,
     site: offering.site,

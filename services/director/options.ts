@@ -25,7 +25,7 @@ export type DirectedCloud = {
   readonly lifeMs: number
   readonly breaker: BreakerPolicy
   /** What the agents on its VMs are told, beside what the offering says. */
-  readonly agent: Pick<AgentConfig, 'caPem' | 'sizeFrom' | 'powerOff'> & {
+  readonly agent: Pick<AgentConfig, 'caPem' | 'plaintext' | 'sizeFrom' | 'powerOff'> & {
     readonly policy: Omit<AgentConfig['policy'], 'endByMs'>
   }
 }
@@ -73,7 +73,7 @@ export type DirectorOptions = {
   readonly clouds: readonly DirectedCloud[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
   readonly holds: (cloud: string) => Fence | undefined
-  /** Where the agents find the service: host:port. */
+  /** Where the agents find the service: host:port, several with commas between. */
   readonly endpoint: () => string
   /** The user data of a VM. Throws a PilotageError where there can be none. */
   readonly render: (config: AgentConfig, offering: Offering) => string
