@@ -10,7 +10,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
 import { changeJob } from '../../../../core/job.ts'
 import { changeVm, type Vm } from '../../../../core/vm.ts'
-import { type FactOperations, factOperations } from './facts.ts'
+import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
+import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type JobOperations, jobOperations } from './jobs.ts'
 import { type QueueTable, queueTable } from './queues.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
@@ -28,7 +29,7 @@ export type Decisions = {
 
 export const coreDecisions: Decisions = { changeJob, changeVm, mayClaim: (vm) => vm?.phase.state === 'Active' }
 
-export type Operations = JobOperations & VmOperations & FactOperations & RoleOperations
+export type Operations = JobOperations & VmOperations & FactOperations & RoleOperations & ArchiveOperations
 export type OperationName = keyof Operations
 export type Call = { readonly [Name in OperationName]: { name: Name; args: Parameters<Operations[Name]> } }[OperationName]
 
@@ -47,13 +48,19 @@ export type Inside = {
   readonly queues: QueueTable
   readonly liveVms: Map<string, Vm>
   tallies: Tallies
+  /** The highest number that a fact ever had: it may be forgotten, and is never given again. */
+  lastFact: number
 }
 
-export function openEngine(path: string, decisions: Decisions = coreDecisions): Engine {
+/** What for: a service works with a whole store only, an archive may also have left off in the middle. */
+export type Purpose = 'service' | 'archive'
+
+export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {
   const db = new DatabaseSync(path)
   configure(db)
   migrate(db)
-  const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies() }
+  if (purpose === 'service') assertNoImport(db)
+  const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
   const operations: Operations = Object.assign(
@@ -61,10 +68,12 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions): 
     vms.operations,
     factOperations(inside),
     roleOperations(inside),
+    archiveOperations(inside),
   )
 
   function rebuild(): void {
     inside.tallies = tallies()
+    inside.lastFact = lastFactIn(db)
     inside.queues.reload()
     vms.reload()
     jobs.reload()

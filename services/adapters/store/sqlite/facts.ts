@@ -13,15 +13,23 @@ export type FactOperations = {
 }
 
 /** Writes facts into the open transaction, beside the change that they explain. */
-export function factWriter(db: DatabaseSync): (fact: NewFact, nowMs: number) => void {
-  const insert = db.prepare('insert into facts (at_ms, subject, kind, data) values (?, ?, ?, ?)')
+export function factWriter(inside: Pick<Inside, 'db' | 'lastFact'>): (fact: NewFact, nowMs: number) => void {
+  const insert = inside.db.prepare('insert into facts (seq, at_ms, subject, kind, data) values (?, ?, ?, ?, ?)')
   return ({ subject, kind, data }, nowMs) => {
-    insert.run(nowMs, subject, kind, JSON.stringify(data))
+    inside.lastFact += 1
+    insert.run(inside.lastFact, nowMs, subject, kind, JSON.stringify(data))
   }
 }
 
-export function factOperations({ db }: Inside): FactOperations {
-  const write = factWriter(db)
+export function lastFactIn(db: DatabaseSync): number {
+  const kept = db.prepare("select value from ids where name = 'fact'").get()
+  const found = db.prepare('select max(seq) as seq from facts').get()
+  return Math.max(Number(kept?.value ?? 0), Number(found?.seq ?? 0))
+}
+
+export function factOperations(inside: Inside): FactOperations {
+  const { db } = inside
+  const write = factWriter(inside)
   const ofSubject = db.prepare('select * from facts where subject = ? order by seq desc limit ?')
   const after = db.prepare('select * from facts where seq > ? order by seq limit ?')
   const last = db.prepare('select * from facts order by seq desc limit ?')
@@ -46,7 +54,7 @@ export function factOperations({ db }: Inside): FactOperations {
   }
 }
 
-function factOf(row: Record<string, unknown>): Fact {
+export function factOf(row: Record<string, unknown>): Fact {
   return {
     seq: Number(row.seq),
     atMs: Number(row.at_ms),

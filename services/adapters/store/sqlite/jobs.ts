@@ -60,7 +60,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const head = db.prepare(
     'select priority, submitted_ms from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
   )
-  const tell = factWriter(db)
+  const tell = factWriter(inside)
 
   const find = (id: JobId): Job | undefined => {
     const known = inside.tallies.known(id)

@@ -42,6 +42,9 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
   const removeJob = db.prepare('delete from jobs where id = ?')
   const removeSpec = db.prepare('delete from specs where id = ?')
   const removeFacts = db.prepare('delete from facts where seq in (select seq from facts order by seq limit ?) and at_ms < ?')
+  const keepLastFact = db.prepare(
+    "insert into ids (name, value) values ('fact', ?) on conflict (name) do update set value = excluded.value",
+  )
   const removeKeys = db.prepare('delete from submissions where at_ms < ?')
   const removeVms = db.prepare('delete from vms where over = 1 and intended_ms < ?')
   const keepLastId = db.prepare(
@@ -67,7 +70,9 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
       const queue = queues.byRef(row.queue_ref)
       inside.tallies.moved(jobOf(row, queue), undefined, queue.requirements)
     }
-    removeFacts.run(limit * factsPerJob, endedBeforeMs)
+    const { changes } = removeFacts.run(limit * factsPerJob, endedBeforeMs)
+    // All of them may be gone: whoever reads on behind the last one must not miss the next.
+    if (changes > 0) keepLastFact.run(inside.lastFact)
     removeKeys.run(endedBeforeMs)
     removeVms.run(endedBeforeMs - vmsLongerMs)
     return old.map((row) => row.id as JobId)

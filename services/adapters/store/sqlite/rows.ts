@@ -42,6 +42,11 @@ export type JobRow = {
 export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
 
+/** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
+export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, priority, submitted_ms,
+  changed_ms, max_attempts, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
 export type Columns = (string | number | null)[]
 
 /** In the order of `updateJobSql`. */

@@ -35,7 +35,13 @@ const versions: readonly string[] = [
   `
   create table roles (role text primary key, holder text not null, fence integer not null, until_ms integer not null) without rowid;
   `,
+  `
+  create table imports (one integer primary key check (one = 1), header text not null, records integer not null, digest text not null);
+  `,
 ]
+
+/** The version that this program makes. */
+export const schemaVersion = versions.length
 
 /** Brings the database to the newest version, one committed step at a time. A newer one than ours is refused. */
 export function migrate(db: DatabaseSync): void {

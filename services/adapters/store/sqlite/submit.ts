@@ -4,6 +4,7 @@
  * One fact a submission, not one a job: each job's own history begins with its row.
  */
 
+import type { DatabaseSync } from 'node:sqlite'
 import type { JobId } from '../../../../core/ids.ts'
 import type { Job } from '../../../../core/job.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
@@ -20,7 +21,7 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
      values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
   )
   const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
-  const tell = factWriter(db)
+  const tell = factWriter(inside)
   let lastId = 0
 
   function insert(submission: PackedSubmission, nowMs: number): JobId {
@@ -66,10 +67,14 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
       return { ok: true, firstId, count, repeated: false }
     },
     reload() {
-      // The highest id ever given may belong to a forgotten job: it is never given again.
-      const kept = db.prepare("select value from ids where name = 'job'").get()
-      const found = db.prepare('select max(id) as id from jobs').get()
-      lastId = Math.max(Number(kept?.value ?? 0), Number(found?.id ?? 0))
+      lastId = lastJobIn(db)
     },
   }
+}
+
+/** The highest id ever given: it may belong to a forgotten job, and is never given again. */
+export function lastJobIn(db: DatabaseSync): number {
+  const kept = db.prepare("select value from ids where name = 'job'").get()
+  const found = db.prepare('select max(id) as id from jobs').get()
+  return Math.max(Number(kept?.value ?? 0), Number(found?.id ?? 0))
 }

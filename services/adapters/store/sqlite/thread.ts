@@ -6,8 +6,8 @@
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../../../core/clock.ts'
 import { type ErrorCode, PilotageError } from '../../../../core/errors.ts'
-import type { Call, OperationName, Operations } from './engine.ts'
-import type { Answer, FromWorker, Request, ToWorker } from './worker.ts'
+import type { Call, OperationName, Operations, Purpose } from './engine.ts'
+import type { Answer, FromWorker, Request, ToWorker, WorkerSetup } from './worker.ts'
 
 export type Ask = <Name extends OperationName>(
   name: Name,
@@ -16,8 +16,14 @@ export type Ask = <Name extends OperationName>(
 
 export type Thread = { readonly ask: Ask; close(): Promise<void> }
 
-export async function startThread(path: string, clock: Clock, onFailed: (error: PilotageError) => void): Promise<Thread> {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path } })
+export async function startThread(
+  path: string,
+  clock: Clock,
+  onFailed: (error: PilotageError) => void,
+  purpose: Purpose = 'service',
+): Promise<Thread> {
+  const workerData: WorkerSetup = { path, purpose }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
   const pending = pendingCalls()
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()

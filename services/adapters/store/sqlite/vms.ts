@@ -27,7 +27,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
   const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
   const fenceOf = db.prepare('select fence from roles where role = ?')
-  const tell = factWriter(db)
+  const tell = factWriter(inside)
 
   const find = (id: VmId): Vm | undefined => {
     const row = liveVms.get(id) ? undefined : one.get(id)
@@ -83,6 +83,6 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   }
 }
 
-function vmOf(row: Record<string, unknown>): Vm {
+export function vmOf(row: Record<string, unknown>): Vm {
   return JSON.parse(String(row.doc)) as Vm
 }

@@ -7,9 +7,9 @@
 import { closeSync, openSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/errors.ts'
-import { type Call, openEngine, type Outcome } from './engine.ts'
+import { type Call, coreDecisions, openEngine, type Outcome, type Purpose } from './engine.ts'
 
-export type WorkerSetup = { readonly path: string }
+export type WorkerSetup = { readonly path: string; readonly purpose: Purpose }
 export type Request = { readonly id: number; readonly call: Call }
 /** Errors cross the threads as their parts: a class would lose its own fields on the way. */
 export type Answer = { readonly id: number } & (
@@ -36,10 +36,10 @@ function answerOf(id: number, outcome: Outcome): Answer {
 }
 
 try {
-  const { path } = workerData as WorkerSetup
+  const { path, purpose } = workerData as WorkerSetup
   // There before SQLite makes it, for its owner only; the log beside it takes after it.
   closeSync(openSync(path, 'a', 0o600))
-  const engine = openEngine(path)
+  const engine = openEngine(path, coreDecisions, purpose)
   port.on('message', (first: ToWorker) => {
     const group: Request[] = []
     let message: ToWorker | undefined = first

@@ -1,0 +1,28 @@
+/**
+ * The archive port over SQLite: the engine's operations for archives, in a thread of its own. The database is locked against
+ * every other process for as long as it is open, so that nobody can touch it meanwhile.
+ */
+
+import type { ArchiveRecords } from '../../../../core/archive.ts'
+import type { Clock } from '../../../../core/clock.ts'
+import type { Archive } from '../../../../core/ports/archive.ts'
+import { schemaVersion } from './schema.ts'
+import { startThread } from './thread.ts'
+
+export async function openSqliteArchive(path: string, clock: Clock): Promise<Archive> {
+  const { ask, close } = await startThread(path, clock, () => {}, 'archive')
+  return {
+    kind: 'sqlite',
+    schema: schemaVersion,
+    settle: () => ask('archiveSettle'),
+    async read<Section extends keyof ArchiveRecords>(section: Section, after: string | number | undefined, limit: number) {
+      return (await ask('archiveRead', section, after, limit)) as readonly ArchiveRecords[Section][]
+    },
+    assertUntouched: async () => {},
+    begin: (header) => ask('archiveBegin', header),
+    write: (batch, place) => ask('archiveWrite', batch, place),
+    counts: () => ask('archiveCounts'),
+    finish: () => ask('archiveFinish'),
+    close,
+  }
+}
