@@ -35,17 +35,18 @@ const gatherMs = 100
 const tallyEveryMs = 2000
 
 export type Collector = {
-  /** Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. */
-  run(mayGoOn: () => boolean): Promise<void>
+  /** Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. `onHeard`: after each look, of how much. */
+  run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void>
   counts(): Promise<readonly JobCount[]>
 }
 
 export function openCollector(database: Database, clock: Clock, log: Log): Collector {
   const { facts, meta } = database
 
-  async function run(mayGoOn: () => boolean): Promise<void> {
+  async function run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void> {
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 } }))
-    const place = last ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
+    // Facts that an import brought have no place in this server's log: theirs is where the import ended.
+    const place = last?.token ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
     const stream = database.db.watch(pipeline, { ...place, maxAwaitTimeMS: awaitMs, batchSize: changesMost })
     let next = last?.next ?? 1
     let talliedMs = clock.monotonicMs()
@@ -60,6 +61,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
           }
           next = document.next
         }
+        onHeard?.(changes.length)
         if (clock.monotonicMs() - talliedMs < tallyEveryMs) continue
         talliedMs = clock.monotonicMs()
         await tally(database)

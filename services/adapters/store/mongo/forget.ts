@@ -46,10 +46,12 @@ export function openForget(options: ForgetOptions): JobStore['forget'] {
       forgotten.push(...(await forgetIn(options, pageOf(document), endedBeforeMs, room)))
       shelf.drop(document._id as JobId)
     }
+    // The last one stays, however old: it holds the collector's place and the highest number.
+    const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 }, projection: { _id: 1 } }))
     await guarded('forgetting what is old', () =>
       Promise.all([
         submissions.deleteMany({ at: { $lt: endedBeforeMs } }),
-        facts.deleteMany({ at: { $lt: endedBeforeMs } }),
+        facts.deleteMany({ at: { $lt: endedBeforeMs }, _id: { $lt: last?._id ?? 0 } }),
         told.deleteMany({ at: { $lt: endedBeforeMs } }),
         vms.deleteMany({ over: true, at: { $lt: endedBeforeMs - vmsLongerMs } }),
       ]),
