@@ -13,13 +13,13 @@ import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { credentials, Metadata } from '@grpc/grpc-js'
 import { systemClock, until } from '../core/clock.ts'
+import { silentLog } from '../core/ports/log.ts'
 import { JobServiceClient, SubmitJobsRequest } from '../proto/gen/pilotage/v1/job.ts'
 import { ActivateRequest, PilotMessage, VmServiceClient } from '../proto/gen/pilotage/v1/vm.ts'
 
 const clock = systemClock()
 const vms = 8
 const portBase = Number(process.env.BENCH_PORT_BASE ?? 42600)
-const server = `127.0.0.1:${portBase + 90}`
 /** The floor's job carries 512 bytes. */
 const body = 'A'.repeat(480)
 const day = 24 * 60 * 60 * 1000
@@ -28,10 +28,10 @@ const gib = 1024 ** 3
 const vmId = (at) => `vm-bench00${String(at).padStart(3, '0')}`
 const keyOf = (at) => `bench-activation-key-${at}`
 
-async function prepare(dataDir) {
-  const { openSqliteStore } = await import('../services/adapters/store/sqlite/sqlite-store.ts')
-  mkdirSync(dataDir, { recursive: true })
-  const store = await openSqliteStore(join(dataDir, 'pilotage.db'), clock)
+/** `mongo-1`, `mongo-2`, `mongo-4`: so many API processes over a replica set of three. */
+const variants = { served: {}, 'mongo-1': { apis: 1 }, 'mongo-2': { apis: 2 }, 'mongo-4': { apis: 4 } }
+
+async function keepVms(store) {
   const nowMs = clock.nowMs()
   for (let at = 0; at < vms; at += 1) {
     await store.intend(
@@ -61,27 +61,45 @@ async function prepare(dataDir) {
   await store.close()
 }
 
-async function start(dir) {
-  const dataDir = join(dir, 'data')
-  const config = join(dir, 'pilotage.yaml')
-  if (!existsSync(dataDir)) await prepare(dataDir)
-  writeFileSync(config, `grpc: { port: ${portBase + 90} }\ndashboard: { port: ${portBase + 91} }\nclouds: []\n`)
-  const log = openSync(join(dir, 'service.log'), 'a')
+async function prepare(dataDir) {
+  const { openSqliteStore } = await import('../services/adapters/store/sqlite/sqlite-store.ts')
+  mkdirSync(dataDir, { recursive: true })
+  await keepVms(await openSqliteStore(join(dataDir, 'pilotage.db'), clock))
+}
+
+/** The servers are the test harness's: mongod as `npm run test:peers` finds it. */
+async function startMongo(dir) {
+  const { openMongo } = await import('../test/peers/mongo-servers.ts')
+  const { findPeers } = await import('../test/peers/find-peers.ts')
+  const { openMongoStore } = await import('../services/adapters/store/mongo/mongo-store.ts')
+  const place = findPeers(process.env).find(({ name }) => name === 'mongod')?.places[0]
+  if (!place) throw new Error('no mongod is here: see test/peers/install')
+  const mongo = await openMongo({ clock, place, dir, members: 3 })
+  const database = mongo.newDatabase()
+  const options = { url: mongo.url, database, clock, log: silentLog(), holder: 'bench' }
+  await keepVms((await openMongoStore(options)).store)
+  return { mongo, store: { kind: 'mongo', url: mongo.url, database } }
+}
+
+async function serve(dir, dataDir, at, settings, roles) {
+  const config = join(dir, `pilotage-${at}.yaml`)
+  const port = portBase + 80 + 2 * at
+  const own = { grpc: { port }, dashboard: { port: port + 1 }, clouds: [] }
+  writeFileSync(config, JSON.stringify({ ...own, ...settings }))
+  const log = openSync(join(dir, `service-${at}.log`), 'a')
   const bin = join(import.meta.dirname, '../bin/pilotage.ts')
-  const child = spawn(process.execPath, [bin, 'serve', '--data', dataDir, '--config', config], {
-    stdio: ['ignore', log, log],
-  })
+  const words = [bin, 'serve', '--data', dataDir, '--config', config, ...(roles ? ['--role', roles] : [])]
+  const child = spawn(process.execPath, words, { stdio: ['ignore', log, log] })
   const gone = new Promise((resolve) => child.on('exit', resolve))
-  const tokenFile = join(dataDir, 'admin.token')
+  const server = `127.0.0.1:${port}`
   const door = new JobServiceClient(server, credentials.createInsecure())
   await new Promise((resolve, reject) =>
-    door.waitForReady(clock.nowMs() + 20_000, (error) => (error ? reject(error) : resolve())),
+    door.waitForReady(clock.nowMs() + 30_000, (error) => (error ? reject(error) : resolve())),
   )
   door.close()
-  if (!(await until(clock, () => existsSync(tokenFile), { withinMs: 5000 }))) throw new Error('the service wrote no token')
   return {
-    conn: { server, token: readFileSync(tokenFile, 'utf8').trim() },
-    pids: () => [child.pid],
+    server,
+    pid: child.pid,
     async stop() {
       child.kill('SIGTERM')
       const late = clock.after(10_000, () => child.kill('SIGKILL'))
@@ -89,6 +107,39 @@ async function start(dir) {
       late.cancel()
     },
   }
+}
+
+async function start(dir, { apis } = {}) {
+  const dataDir = join(dir, 'data')
+  const { mongo, store } = apis ? await startMongo(dir) : {}
+  if (!apis && !existsSync(dataDir)) await prepare(dataDir)
+  const services = []
+  for (let at = 0; at < (apis ?? 1); at += 1) {
+    services.push(await serve(dir, dataDir, at, store ? { store } : {}, at === 0 ? undefined : 'api'))
+  }
+  const tokenFile = join(dataDir, 'admin.token')
+  if (!(await until(clock, () => existsSync(tokenFile), { withinMs: 5000 }))) throw new Error('the service wrote no token')
+  const pids = () => [...services.map(({ pid }) => pid), ...(mongo?.pids ?? [])]
+  return {
+    conn: { servers: services.map(({ server }) => server), token: readFileSync(tokenFile, 'utf8').trim() },
+    pids,
+    async stop() {
+      if (mongo) tellCpu(services, mongo)
+      await Promise.all(services.map((service) => service.stop()))
+      await mongo?.stop()
+    },
+  }
+}
+
+/** Who used the two cores, of a run over several processes. */
+function tellCpu(services, mongo) {
+  const ms = (pids) => pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0)
+  console.error(`cpu_ms: services=${ms(services.map(({ pid }) => pid))} mongod=${ms(mongo.pids)}`)
+}
+
+function cpuMsOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 function bearer(token) {
@@ -105,8 +156,11 @@ function specOf(id) {
   return { name: String(id), executable: '/bin/true', arguments: [body], requirements }
 }
 
-async function producer({ server: at, token }) {
-  const clients = Array.from({ length: 4 }, () => new JobServiceClient(at, credentials.createInsecure(), own))
+async function producer({ servers, token }) {
+  const clients = Array.from(
+    { length: 4 },
+    (_, at) => new JobServiceClient(servers[at % servers.length], credentials.createInsecure(), own),
+  )
   const metadata = bearer(token)
   const run = `${process.pid}-${clock.nowMs()}`
   const call = (client, ids) =>
@@ -117,7 +171,7 @@ async function producer({ server: at, token }) {
     })
   return {
     submit: (i) => call(clients[i % 4], [i]),
-    bulk: (ids) => call(clients[0], ids),
+    bulk: (ids) => call(clients[Math.floor(ids[0] / ids.length) % servers.length], ids),
     close: async () => {
       for (const client of clients) client.close()
     },
@@ -214,13 +268,14 @@ function pilot({ client, metadata }, slots, onJob, done) {
 }
 
 /** `logical` slots of this process, spread over its share of the VMs. */
-async function workers({ server: at }, logical, onJob, done, { index, workers: all }) {
+async function workers({ servers }, logical, onJob, done, { index, workers: all }) {
   const processes = all === 1 ? 1 : 2
   const share = Math.min(Math.max(1, Math.floor(vms / processes)), logical)
   const pilots = []
   for (let k = 0; k < share; k += 1) {
     const slots = Math.floor(logical / share) + (k < logical % share ? 1 : 0)
-    pilots.push(pilot(await activate(at, index * share + k), slots, onJob, done))
+    const which = index * share + k
+    pilots.push(pilot(await activate(servers[which % servers.length], which), slots, onJob, done))
   }
   return {
     go: async () => {
@@ -232,4 +287,4 @@ async function workers({ server: at }, logical, onJob, done, { index, workers: a
   }
 }
 
-export default { variants: { served: {} }, start, producer, workers }
+export default { variants, start, producer, workers }
