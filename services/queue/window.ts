@@ -1,8 +1,8 @@
 /**
  * The window on one task queue: its next jobs, in the order in which this process would have them.
  *
- * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: parts are
- * blocks of ids that go round among the processes. Priority stands above that: a job of a higher one comes first, whoever's it
+ * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: what lies
+ * together in the store belongs to one of them. Priority stands above that: a job of a higher one comes first, whoever's it
  * is. Only a preference: every process may take every job, and does when its own part has run out.
  */
 
@@ -13,7 +13,7 @@ import type { WaitingJob } from '../../core/ports/store.ts'
 /** Which of the processes that serve this is, counted from 0, and how many they are. */
 export type Part = { readonly rank: number; readonly of: number }
 
-/** Ids that belong together: a submission's jobs start near each other, and a claim of some sixty is one round trip. */
+/** Where the store names no parts: ids that belong together, as a submission's jobs start near each other. */
 const blockJobs = 64
 /** What a queue may take of the memory, and one reading of the store, however many processes there are. */
 const windowMostJobs = 4096
@@ -48,7 +48,7 @@ export function isShort({ jobs, own, ownMost, complete }: Window): boolean {
 export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, part: Part): boolean {
   if (!a || !b) return a !== undefined
   if (a.priority !== b.priority) return a.priority > b.priority
-  const distance = distanceOf(a.id, part) - distanceOf(b.id, part)
+  const distance = distanceOf(a, part) - distanceOf(b, part)
   return distance === 0 ? a.id < b.id : distance < 0
 }
 
@@ -85,12 +85,19 @@ export function order(window: Window, jobs: readonly WaitingJob[], part: Part): 
   window.ownMost = window.own
 }
 
-function isOwn({ id }: WaitingJob, part: Part): boolean {
-  return distanceOf(id, part) === 0
+function isOwn(job: WaitingJob, part: Part): boolean {
+  return distanceOf(job, part) === 0
 }
 
-function distanceOf(id: JobId, { rank, of }: Part): number {
-  return of === 1 ? 0 : ((Math.floor(id / blockJobs) % of) - rank + of) % of
+function distanceOf({ id, part }: WaitingJob, { rank, of }: Part): number {
+  if (of === 1) return 0
+  const owner = part === undefined ? Math.floor(id / blockJobs) : scattered(part)
+  return ((owner % of) - rank + of) % of
+}
+
+/** First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). */
+function scattered(part: JobId): number {
+  return Math.imul(part, 2_654_435_761) >>> 8
 }
 
 /** The first place whose job is not before this one: its own place where it is there already. */
