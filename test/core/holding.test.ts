@@ -5,7 +5,7 @@ import { roleHoldMs, roleMarginMs, roleRenewEveryMs, takeOverMs } from '../../co
 import type { Fence, RoleStore } from '../../core/ports/store.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
-import { type Path, troubledPath } from './troubled-path.ts'
+import { type Path, troubledPath } from '../support/troubled-path.ts'
 
 let clock: VirtualClock
 let truth: RoleStore
@@ -20,12 +20,12 @@ beforeEach(() => {
 type Told = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: Holding<Fence> }
 
 function process(holder: string): Told {
-  const path = troubledPath(truth, clock)
+  const path = troubledPath(clock)
   paths.push(path)
   const turns: string[] = []
   const errors: unknown[] = []
   const role = holdRole({
-    store: path.store,
+    store: path.view(truth),
     clock: path.clock,
     role: 'sweeper',
     holder,

@@ -6,7 +6,7 @@ import { holdSeat } from '../../core/seat.ts'
 import { type Spread, spreadRoles } from '../../core/spread.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
-import { type Path, troubledPath } from './troubled-path.ts'
+import { type Path, troubledPath } from '../support/troubled-path.ts'
 
 let clock: VirtualClock
 let truth: RoleStore
@@ -20,8 +20,8 @@ const onError = (): void => {}
 
 describe('seats', () => {
   function sit(holder: string, most = 64) {
-    const path = troubledPath(truth, clock)
-    const seat = holdSeat({ store: path.store, clock: path.clock, holder, prefix: 'api:', most, onError })
+    const path = troubledPath(clock)
+    const seat = holdSeat({ store: path.view(truth), clock: path.clock, holder, prefix: 'api:', most, onError })
     return { path, seat, now: () => seat.now() }
   }
 
@@ -60,9 +60,9 @@ const roles = ['cloud:a', 'cloud:b', 'cloud:c', 'cloud:d']
 type Wanting = { readonly path: Path; readonly spread: Spread; holds(): readonly string[] }
 
 function want(holder: string, wanted: readonly string[] = roles): Wanting {
-  const path = troubledPath(truth, clock)
+  const path = troubledPath(clock)
   const options = { prefix: 'cloud:', seats: 'director:', most: 64, onTurn: () => {}, onError }
-  const spread = spreadRoles({ ...options, store: path.store, clock: path.clock, holder, roles: wanted })
+  const spread = spreadRoles({ ...options, store: path.view(truth), clock: path.clock, holder, roles: wanted })
   return { path, spread, holds: () => (path.isFrozen() ? [] : wanted.filter((role) => spread.now(role))) }
 }
 

@@ -53,6 +53,8 @@ export type World = {
   readonly store: Store
   readonly cloud: FakeCloud
   readonly clouds: readonly FakeCloud[]
+  /** What its director was given. */
+  readonly options: DirectorOptions
   readonly hints: readonly Hint[]
   /** A step, and what needs time in it. */
   step(): Promise<FleetPlan>
@@ -77,6 +79,22 @@ export function sampleOffering(changes: Partial<Offering> = {}): Offering {
   return { ...shape, cores: 1, ...changes }
 }
 
+function directedCloud(cloud: FakeCloud, offerings: readonly Offering[] | undefined): DirectedCloud {
+  return {
+    cloud,
+    offerings: offerings ?? [sampleOffering({ cloud: cloud.name })],
+    limits: { maxVms: 20, maxCores: 100, maxCreatesPerStep: 10 },
+    bootMs: 120_000,
+    lifeMs: 24 * 3600_000,
+    breaker: { failures: 3, backoffMs: 60_000, maxBackoffMs: 240_000 },
+    agent: {
+      sizeFrom: 'context',
+      powerOff: [],
+      policy: { idleMs: 60_000, leastLifeMs: 0, deadManMs: 600_000, leastDiskFreeBytes: 0 },
+    },
+  }
+}
+
 export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: changes = {} }: WorldOptions = {}): World {
   const clock = virtualClock()
   const random = seededRandom(seed)
@@ -84,11 +102,6 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
   const hints: Hint[] = []
   const bus: Bus = { hint: (hint) => hints.push(hint), listen: () => () => {} }
   const fakes = clouds.map((options) => fakeCloud({ name: 'here', clock, random, ...options }))
-  const agent: DirectedCloud['agent'] = {
-    sizeFrom: 'context',
-    powerOff: [],
-    policy: { idleMs: 60_000, leastLifeMs: 0, deadManMs: 600_000, leastDiskFreeBytes: 0 },
-  }
   const { holds, hold } = everyCloud(store, clock, fakes)
   const options: DirectorOptions = {
     store,
@@ -97,16 +110,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     random,
     log: silentLog(),
     endpoint: () => '127.0.0.1:1',
-    clouds: fakes.map((cloud, at) => ({
-      cloud,
-      offerings: clouds[at]?.offerings ?? [sampleOffering({ cloud: cloud.name })],
-      limits: { maxVms: 20, maxCores: 100, maxCreatesPerStep: 10 },
-      bootMs: 120_000,
-      lifeMs: 24 * 3600_000,
-      breaker: { failures: 3, backoffMs: 60_000, maxBackoffMs: 240_000 },
-      agent,
-      ...directed,
-    })),
+    clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),
     render: (config) => JSON.stringify(config),
     holds,
     policy: directorDefaults,
@@ -130,6 +134,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     clock,
     store,
     clouds: fakes,
+    options,
     get cloud() {
       const [first] = fakes
       if (!first) throw new Error('a world has a cloud')
