@@ -19,13 +19,17 @@ export type ServiceProcess = {
   readonly pid: number
   /** What this life has said so far. */
   log(): string
-  /** host:port once it serves. Throws where it ended, or took too long. */
+  /** host:port once it serves; empty where it has no API. Throws where it ended, or took too long. */
   serving(withinMs?: number): Promise<string>
+  /** Where it listens, once it serves. */
+  places(): Places
   isServing(): boolean
   /** Ends by the signal, or by itself where none is given; answers its exit code, or the signal that it fell to. */
   ended(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>
   hasEnded(): boolean
 }
+
+export type Places = { readonly grpc?: string; readonly dashboard?: string; readonly health?: string }
 
 const program = join(import.meta.dirname, '../../bin/pilotage.ts')
 
@@ -36,10 +40,14 @@ export function serviceFiles(dir: string, config: object): ServiceFiles {
   return { dataDir: join(dir, 'data'), configPath, logPath: join(dir, 'serve.log') }
 }
 
-export function startServiceProcess(clock: Clock, { dataDir, configPath, logPath }: ServiceFiles): ServiceProcess {
-  const child: ChildProcess = spawn(process.execPath, [program, 'serve', '--data', dataDir, '--config', configPath], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+/** `words`: more of the command line, as `--role api`. */
+export function startServiceProcess(
+  clock: Clock,
+  { dataDir, configPath, logPath }: ServiceFiles,
+  words: readonly string[] = [],
+): ServiceProcess {
+  const line = [program, 'serve', '--data', dataDir, '--config', configPath, ...words]
+  const child: ChildProcess = spawn(process.execPath, line, { stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   const keep = (piece: Buffer): void => {
     text += piece
@@ -58,12 +66,13 @@ export function startServiceProcess(clock: Clock, { dataDir, configPath, logPath
     pid: child.pid ?? 0,
     log: () => text,
     async serving(withinMs = 30_000) {
-      await until(clock, () => ending !== undefined || endpointIn(text) !== '', { withinMs, everyMs: 20 })
-      const endpoint = endpointIn(text)
-      if (endpoint === '') throw new Error(`the service does not serve (${ending ?? 'still starting'}): ${text}`)
-      return endpoint
+      await until(clock, () => ending !== undefined || placesIn(text) !== undefined, { withinMs, everyMs: 20 })
+      const places = placesIn(text)
+      if (!places) throw new Error(`the service does not serve (${ending ?? 'still starting'}): ${text}`)
+      return places.grpc ?? ''
     },
-    isServing: () => endpointIn(text) !== '',
+    places: () => placesIn(text) ?? {},
+    isServing: () => placesIn(text) !== undefined,
     ended(signal) {
       if (signal && ending === undefined) child.kill(signal)
       return over
@@ -88,7 +97,7 @@ export async function connectUser(admin: PilotageClient, vo: string, subject: st
   return admin.as(token)
 }
 
-function endpointIn(text: string): string {
-  const line = text.split('\n').find((row) => row.includes('"msg":"serving"'))
-  return line === undefined ? '' : String((JSON.parse(line) as { grpc: unknown }).grpc)
+function placesIn(text: string): Places | undefined {
+  const line = text.split('\n').find((row) => row.includes('"msg":"serving"') && row.endsWith('}'))
+  return line === undefined ? undefined : (JSON.parse(line) as Places)
 }
