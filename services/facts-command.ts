@@ -15,13 +15,17 @@ import type { Fact } from '../core/facts.ts'
 import type { Log, LogFields } from '../core/ports/log.ts'
 import { systemRandom } from '../core/random.ts'
 import { readFacts } from './adapters/bus/nats/fact-reader.ts'
+import { readConfigFile } from './config.ts'
+import { type NatsAccess, readNatsAccess } from './nats-access.ts'
+import { readSecrets } from './secrets.ts'
 
 const usage = `pilotage facts [options]   writes what happened as JSON lines, from the stream of facts in NATS
 
   --follow              wait for more, until SIGINT or SIGTERM; also for a NATS that is away
   --durable NAME        NATS remembers how far NAME has read, and the next run goes on there
   --from beginning|now  where a new reader begins (beginning)
-  --nats URL            where NATS is; once for each server of a cluster
+  --nats URL            where NATS is; once for each server of a cluster. Or
+  --config FILE         as this configuration of the service says, with its credentials
   --installation NAME   whose facts; else the name that the data directory has
   --data DIR            the data directory of the service (pilotage-data)
 `
@@ -31,6 +35,7 @@ const options = {
   durable: { type: 'string' },
   from: { type: 'string', default: 'beginning' },
   nats: { type: 'string', multiple: true, default: [] as string[] },
+  config: { type: 'string' },
   installation: { type: 'string' },
   data: { type: 'string', default: 'pilotage-data' },
   help: { type: 'boolean', default: false },
@@ -54,19 +59,11 @@ export async function facts(argv: readonly string[]): Promise<void> {
   // A reader that closed the pipe (head, less) has seen enough.
   process.stdout.on('error', () => leaving.abort())
   try {
-    const { follow, durable, from, nats: servers } = values
+    const { follow, durable, from } = values
     const installation = values.installation ?? nameIn(values.data)
-    const { signal } = leaving
-    const shared = { clock: systemClock(), random: systemRandom(), log: errorStreamLog() }
-    for await (const { fact, acknowledge } of readFacts({
-      ...shared,
-      servers,
-      installation,
-      durable,
-      from,
-      follow,
-      signal,
-    })) {
+    const around = { clock: systemClock(), random: systemRandom(), log: errorStreamLog(), signal: leaving.signal }
+    const reading = readFacts({ ...around, ...access(values), installation, durable, from, follow })
+    for await (const { fact, acknowledge } of reading) {
       if (!(await written(fact))) break
       acknowledge()
     }
@@ -88,15 +85,25 @@ function parse(argv: readonly string[]): Values | undefined {
       process.stdout.write(usage)
       return undefined
     }
-    const { from, nats } = values
+    const { from, nats, config } = values
     if (from !== 'beginning' && from !== 'now') throw new Error(`--from ${from}: beginning or now`)
-    if (nats.length === 0) throw new Error('--nats is missing: where is NATS?')
+    if ((nats.length === 0) === (config === undefined)) throw new Error('where is NATS? Either --nats or --config')
     return { ...values, from }
   } catch (error) {
     process.stderr.write(`pilotage: ${error instanceof Error ? error.message : error}\n\n${usage}`)
     process.exitCode = 2
     return undefined
   }
+}
+
+function access({ nats: servers, config: path }: Values): NatsAccess {
+  if (path === undefined) return { servers }
+  const { nats } = readConfigFile(path)
+  if (!nats) throw new PilotageError('invalid-argument', `${path} names no NATS: it has no key nats`)
+  const reader = readSecrets()
+  const read = readNatsAccess(nats, reader)
+  reader.settle()
+  return read
 }
 
 function nameIn(dataDir: string): string {

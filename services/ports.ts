@@ -18,15 +18,16 @@ import { systemRandom } from '../core/random.ts'
 import { localBus } from './adapters/bus/local/local-bus.ts'
 import { natsFactStream } from './adapters/bus/nats/fact-stream.ts'
 import { natsBus } from './adapters/bus/nats/nats-bus.ts'
-import type { NatsCredentials, NatsOptions } from './adapters/bus/nats/nats-link.ts'
+import type { NatsOptions } from './adapters/bus/nats/nats-link.ts'
 import { localCloud } from './adapters/cloud/local/cloud.ts'
 import { fileSandbox } from './adapters/sandbox/files/file-sandbox.ts'
 import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
 import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
-import { isMongoUrl, mongoForm, type NatsConfig } from './config-network.ts'
+import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { Installation } from './installation.ts'
+import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
 import { readSecrets, type SecretReader, type TlsPair } from './secrets.ts'
 
@@ -36,7 +37,7 @@ export type Secrets = {
   /** Whom VMs trust. */
   readonly caPem?: string
   readonly mongoUrl?: string
-  readonly nats?: { readonly caPem?: string; readonly credentials?: NatsCredentials }
+  readonly nats?: NatsAccess
 }
 
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
@@ -48,7 +49,7 @@ export function readSecretsFor({ grpc, dashboard, store, nats }: Config, roles: 
     caPem:
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
-    nats: nats && natsSecrets(nats, reader),
+    nats: nats && readNatsAccess(nats, reader),
   }
   reader.settle()
   return secrets
@@ -56,28 +57,6 @@ export function readSecretsFor({ grpc, dashboard, store, nats }: Config, roles: 
 
 function mongoUrl(file: string, reader: SecretReader): string {
   return reader.line('store.urlFile', file, { accepted: mongoForm, holds: isMongoUrl })
-}
-
-function natsSecrets({ caFile, credentials }: NatsConfig, reader: SecretReader): Secrets['nats'] {
-  return {
-    caPem: caFile === undefined ? undefined : reader.certificate('nats.caFile', caFile),
-    credentials: credentials && natsCredentials(credentials, reader),
-  }
-}
-
-function natsCredentials(credentials: NonNullable<NatsConfig['credentials']>, reader: SecretReader): NatsCredentials {
-  switch (credentials.kind) {
-    case 'creds':
-      return { kind: 'creds', text: reader.text('nats.credsFile', credentials.file) }
-    case 'token':
-      return { kind: 'token', token: reader.line('nats.tokenFile', credentials.file) }
-    case 'password':
-      return {
-        kind: 'password',
-        user: credentials.user,
-        password: reader.line('nats.passwordFile', credentials.file),
-      }
-  }
 }
 
 export type PortOptions = {
@@ -123,10 +102,8 @@ export function openFactStream(options: PortOptions): (FactStream & { close(): P
   return natsFactStream({ ...nats, limits: { ...config.nats.facts, duplicateMs }, timeoutMs: publishMs })
 }
 
-function natsOptions({ config, secrets, installation, clock, log }: PortOptions): NatsOptions | undefined {
-  if (!config.nats) return undefined
-  const { servers } = config.nats
-  return { servers, installation: installation.name, clock, random: systemRandom(), log, ...secrets.nats }
+function natsOptions({ secrets, installation, clock, log }: PortOptions): NatsOptions | undefined {
+  return secrets.nats && { ...secrets.nats, installation: installation.name, clock, random: systemRandom(), log }
 }
 
 export function openCloud(

@@ -1,13 +1,15 @@
 /** `pilotage facts` as a process, against a real nats-server: what it writes, where it goes on, and how it ends. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock, until } from '../../core/clock.ts'
 import type { Fact } from '../../core/facts.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { systemRandom } from '../../core/random.ts'
-import { natsFactStream } from '../../services/adapters/bus/nats/fact-stream.ts'
+import { type FactStreamOptions, natsFactStream } from '../../services/adapters/bus/nats/fact-stream.ts'
 import type { NatsServer } from './nats-servers.ts'
 import { startNats, whyNotOurs } from './servers.ts'
 
@@ -31,9 +33,14 @@ afterAll(() => server.stop())
 
 const fact = (seq: number): Fact => ({ seq, atMs: seq, subject: `job:${seq}`, kind: 'Waiting', data: { by: 'vera' } })
 
-async function publish(installation: string, seqs: readonly number[], servers = [server.url]): Promise<void> {
+async function publish(
+  installation: string,
+  seqs: readonly number[],
+  servers = [server.url],
+  more: Pick<FactStreamOptions, 'credentials'> = {},
+): Promise<void> {
   const base = { installation, clock, random: systemRandom(), log: silentLog(), limits, timeoutMs: 30_000 }
-  const stream = natsFactStream({ ...base, servers })
+  const stream = natsFactStream({ ...base, ...more, servers })
   await stream.publish(seqs.map(fact))
   await stream.close()
 }
@@ -129,6 +136,33 @@ describe('pilotage facts', () => {
       expect([await run.over, run.seqs()]).toEqual([0, [1, 2]])
     } finally {
       await own.stop()
+    }
+  })
+
+  it('finds NATS, its password and the installation where the service does', async (context) => {
+    context.skip(whyNotOurs('nats-server') !== undefined, whyNotOurs('nats-server'))
+    const guarded = await startNats({ arguments: ['--user', 'pilotage', '--pass', 'very-secret'] })
+    const dir = mkdtempSync(join(tmpdir(), 'pilotage-facts-'))
+    try {
+      const installation = guarded.newPrefix()
+      writeFileSync(join(dir, 'password'), 'very-secret\n')
+      writeFileSync(join(dir, 'installation'), `${installation}\n`)
+      const nats = { servers: [guarded.url], user: 'pilotage', passwordFile: 'password' }
+      writeFileSync(join(dir, 'pilotage.yaml'), JSON.stringify({ nats }))
+      const run = facts('--config', join(dir, 'pilotage.yaml'), '--data', dir, '--follow')
+      const credentials = { kind: 'password', user: 'pilotage', password: 'very-secret' } as const
+      await publish(installation, [1, 2], [guarded.url], { credentials })
+      expect(await until(clock, () => run.seqs().length === 2, within)).toBe(true)
+      run.child.kill('SIGTERM')
+      expect(await run.over).toBe(0)
+      writeFileSync(join(dir, 'password'), 'wrong-secret\n')
+      const refused = facts('--config', join(dir, 'pilotage.yaml'), '--data', dir)
+      expect([await refused.over, refused.seqs()]).toEqual([1, []])
+      expect(refused.told()).toContain('Authorization Violation')
+      expect(refused.told()).not.toContain('secret')
+    } finally {
+      await guarded.stop()
+      rmSync(dir, { recursive: true, force: true })
     }
   })
 

@@ -39,7 +39,7 @@ export const importRules: readonly Rule[] = [
   },
   {
     name: 'composition',
-    place: /^services\/(?:main|ports|facts-command)\.ts$/,
+    place: /^services\/(?:main|ports|nats-access|facts-command)\.ts$/,
     ours: ['core/', 'services/', 'contextualization/', 'agents/bundle.ts'],
     node: 'any',
   },
