@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../core/ids.ts'
+import { buildDashboard } from '../../services/dashboard/server.ts'
 import { alice } from '../support/samples.ts'
 import { type Desk, form, openDesk } from './desk.ts'
 
@@ -109,4 +110,12 @@ it('forbids a browser everything that is not of this page', async () => {
     })
     expect(headers['cache-control']).toBe(url === style ? 'public, max-age=31536000, immutable' : 'no-store')
   }
+})
+
+it('tells everybody whether it is ready, and nothing more', async () => {
+  const answer = await desk.app.inject({ url: '/health' })
+  expect([answer.statusCode, answer.body, answer.headers['cache-control']]).toEqual([200, '{"ready":true}', 'no-store'])
+  const { app, stop } = await buildDashboard({ ...desk.options, isReady: () => false })
+  expect((await app.inject({ url: '/health' })).statusCode).toBe(503)
+  await stop()
 })
