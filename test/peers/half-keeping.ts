@@ -1,0 +1,24 @@
+/**
+ * A process that keeps an output and comes only to a part of it: it says `waiting` when so many bytes were given, and waits
+ * to be killed. Ends by itself when whoever started it is gone.
+ *
+ *   node half-keeping.ts URL DATABASE JOB BYTES
+ */
+
+import { MongoClient } from 'mongodb'
+import type { JobId } from '../../core/ids.ts'
+import { gridSandbox } from '../../services/adapters/store/mongo/grid-sandbox.ts'
+
+const [url = '', database = '', job = '', bytes = ''] = process.argv.slice(2)
+const client = new MongoClient(url)
+
+async function* half(): AsyncGenerator<Uint8Array> {
+  yield Buffer.alloc(Number(bytes), 'h')
+  process.stdout.write('waiting\n')
+  for await (const _ of process.stdin);
+  throw new Error('nobody waits for this any more')
+}
+
+await gridSandbox(client.db(database))
+  .keep({ jobId: Number(job) as JobId, attempt: 1 }, 'stdout', half())
+  .finally(() => client.close())
