@@ -34,9 +34,11 @@ export type Seat = {
   /** Room is spoken for; answered by exactly one of the two below. */
   reserve(taken: Taken): void
   grant(granted: Granted, taken: Taken): void
-  /** The job was not to be had; `closed`: the VM takes no more jobs at all. */
-  giveBack(taken: Taken, closed: boolean): void
+  giveBack(taken: Taken, why: NotGranted): void
 }
+
+/** gone: the job was not to be had. closed: the VM takes no more jobs at all. unknown: the store may have granted it. */
+export type NotGranted = 'gone' | 'closed' | 'unknown'
 
 export type Matcher = {
   sit(seat: Seat): void
@@ -99,7 +101,7 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       .catch((error: unknown) => {
         // Whether they were granted is unknown; those that were are found by their sessions, the others wait on.
         for (const asked of claims) {
-          undo(asked, false, nowMs)
+          undo(asked, 'unknown', nowMs)
           waiting.arrived(asked.pick.queue, [asked.pick.job])
         }
         onError(error)
@@ -114,15 +116,15 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       seat.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
       return
     }
-    const closed = !outcome.ok && outcome.why === 'vm-not-active'
-    undo(asked, closed, nowMs)
+    const why = !outcome.ok && outcome.why === 'vm-not-active' ? 'closed' : 'gone'
+    undo(asked, why, nowMs)
     // It still waits, for another VM.
-    if (closed) waitOn(pick)
+    if (why === 'closed') waitOn(pick)
   }
 
-  function undo({ seat, pick, taken }: Claim, closed: boolean, nowMs: number): void {
+  function undo({ seat, pick, taken }: Claim, why: NotGranted, nowMs: number): void {
     waiting.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
-    seat.giveBack(taken, closed)
+    seat.giveBack(taken, why)
   }
 
   function waitOn({ queue, job }: Picked): void {

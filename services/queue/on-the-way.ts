@@ -8,6 +8,8 @@ import type { Taken } from './matcher.ts'
 
 export type OnTheWay = {
   count(): number
+  /** Picks whose claim has not been answered. */
+  claims(): number
   reserve(taken: Taken): void
   drop(taken: Taken): void
   /** It goes out as the next assignment of the stream. */
@@ -24,6 +26,7 @@ export function onTheWay(): OnTheWay {
   let sentCount = 0
   return {
     count: () => reserved.size + under.length,
+    claims: () => reserved.size,
     reserve(taken) {
       reserved.add(taken)
     },

@@ -3,10 +3,12 @@
  *
  * Everything of a turn goes to the store together and comes back in one message. An answer leaves only after the commit that
  * it speaks of. A session holds no truth: when it ends, leases go on until they end, and the next session of the VM is told
- * again whatever the pilot does not say that it holds.
+ * again whatever the pilot does not say that it holds. The same is done within a session whenever the store may have given the
+ * VM a lease that this stream has not told of.
  */
 
 import { PilotageError } from '../../core/errors.ts'
+import { attemptText } from '../../core/facts.ts'
 import type { AttemptRef, VmId } from '../../core/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/pilot.ts'
@@ -43,6 +45,8 @@ type Talk = {
   draining: boolean
   /** Until it is known what the VM holds nothing is claimed: an offer knows nothing of leases that never arrived. */
   settled: boolean
+  /** The attempts that the pilot said it holds, or was told of on this stream, and has not reported as ended. */
+  readonly told: Set<string>
   open: boolean
   end(): void
 }
@@ -76,6 +80,7 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
     offer: undefined,
     draining: false,
     settled: false,
+    told: new Set(),
     open: true,
     end() {
       close()
@@ -115,16 +120,39 @@ function seatOf(talk: () => Talk, vm: Vm): Seat {
     },
     reserve: (taken) => talk().ways.reserve(taken),
     grant(granted, taken) {
-      const { queue, ways, outbox } = talk()
+      const { queue, vmId, ways, outbox, told, open } = talk()
       ways.sent(taken)
+      told.add(attemptText(granted))
       const { queue: taskQueue, ...rest } = granted
       outbox.assign({ ...rest, leaseMs: queue.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
+      // It came too late for this stream: if the VM has another one by now, that one is to look.
+      if (!open) queue.bus.hint({ kind: 'vms', ids: [vmId] })
+      answered(talk())
     },
-    giveBack(taken, closed) {
+    giveBack(taken, why) {
       talk().ways.drop(taken)
-      if (closed) drain(talk(), 'the VM takes no more jobs')
+      if (why === 'closed') drain(talk(), 'the VM takes no more jobs')
+      if (why === 'unknown') talk().settled = false
+      answered(talk())
     },
   }
+}
+
+/** A claim has been answered, or never will be: when none is under way any more it can be seen what the VM holds. */
+function answered(talk: Talk): void {
+  if (!talk.settled && talk.ways.claims() === 0) settleAgain(talk, settleAgainMs.first)
+}
+
+const settleAgainMs = { first: 500, most: 15_000 } as const
+
+/** Until the store answers. Nothing is claimed for the VM meanwhile. */
+function settleAgain(talk: Talk, againMs: number): void {
+  const { queue, vmId } = talk
+  if (!talk.open || talk.settled) return
+  settle(talk).catch((error: unknown) => {
+    queue.log.warn({ err: error, vmId }, 'what a VM holds is not known')
+    queue.clock.after(againMs, () => settleAgain(talk, Math.min(2 * againMs, settleAgainMs.most)))
+  })
 }
 
 async function receive(talk: Talk, { hello, reports, offer, renew: named }: PilotMessage): Promise<void> {
@@ -144,9 +172,15 @@ async function receive(talk: Talk, { hello, reports, offer, renew: named }: Pilo
   }
   const outcomes = (await written) ?? []
   const reported = outcomes.slice(0, reports.length)
-  for (const [at, report] of reports.entries()) outbox.ack(ackOf(report, reported[at]))
+  for (const [at, report] of reports.entries()) {
+    outbox.ack(ackOf(report, reported[at]))
+    if (report.phase === 'ended') talk.told.delete(attemptText(report))
+  }
   if (renew.length > 0) answerRenewals(talk, renew, outcomes.slice(reports.length))
-  if (hello) await settle(talk, hello.held)
+  if (hello) {
+    for (const held of hello.held) talk.told.add(attemptText(held))
+    await settle(talk)
+  }
   await afterChange(queue, reported)
 }
 
@@ -160,14 +194,13 @@ function answerRenewals({ outbox, queue }: Talk, renew: readonly AttemptRef[], o
 }
 
 /** What the store says that the VM holds, and the pilot does not: it never arrived, and comes again. */
-async function settle(talk: Talk, held: readonly AttemptRef[]): Promise<void> {
-  const { queue, vmId, ways, outbox } = talk
-  const has = new Set(held.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
+async function settle(talk: Talk): Promise<void> {
+  const { queue, vmId, ways, outbox, told } = talk
   const leases = await queue.store.leasesOn(vmId)
-  const missing = await renewed(
-    talk,
-    leases.filter((job) => !has.has(`${job.id}.${job.attempt}`)),
-  )
+  const missing = await renewed(talk, leases.filter(isUntold(talk)))
+  // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
+  told.clear()
+  for (const { id: jobId, attempt } of leases) told.add(attemptText({ jobId, attempt }))
   const specs = await queue.store.specs(missing.map(({ id }) => id))
   for (const job of missing) {
     const spec = specs.get(job.id)
@@ -199,7 +232,17 @@ async function look(talk: Talk): Promise<void> {
   const kept = await queue.store.vm(vmId)
   if (!kept || !isUp(kept.vm.phase)) return talk.end()
   if (kept.vm.phase.state === 'Draining') drain(talk, kept.vm.phase.why)
-  for (const job of await queue.store.leasesOn(vmId)) tellStop(outbox, job)
+  const leases = await queue.store.leasesOn(vmId)
+  for (const job of leases) tellStop(outbox, job)
+  // Claimed for a stream that has ended. What is claimed for this one now is told when the claim is answered.
+  if (talk.settled && talk.ways.claims() === 0 && leases.some(isUntold(talk))) {
+    talk.settled = false
+    settleAgain(talk, settleAgainMs.first)
+  }
+}
+
+function isUntold({ told }: Talk): (job: Job) => boolean {
+  return ({ id: jobId, attempt }) => !told.has(attemptText({ jobId, attempt }))
 }
 
 function drain(talk: Talk, reason: string): void {
