@@ -21,6 +21,7 @@ import { natsBus } from './adapters/bus/nats/nats-bus.ts'
 import type { NatsOptions } from './adapters/bus/nats/nats-link.ts'
 import { localCloud } from './adapters/cloud/local/cloud.ts'
 import { fileSandbox } from './adapters/sandbox/files/file-sandbox.ts'
+import { gridSandbox } from './adapters/store/mongo/grid-sandbox.ts'
 import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
 import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from './config.ts'
@@ -75,8 +76,8 @@ export async function openStore(
 ): Promise<{ readonly store: Store; readonly sandbox: Sandbox }> {
   if (config.store.kind === 'mongo') {
     const { database } = config.store
-    const { store } = await openMongoStore({ url: secrets.mongoUrl ?? '', database, clock, log, holder })
-    return { store, sandbox: fileSandbox(installation.path('sandbox')) }
+    const { store, db } = await openMongoStore({ url: secrets.mongoUrl ?? '', database, clock, log, holder })
+    return { store, sandbox: gridSandbox(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
   return { store, sandbox: fileSandbox(installation.path('sandbox')) }
