@@ -69,7 +69,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
   const entries = new Map<ClassId, Entry>()
   const shares = ownerShares<Entry>(uses.epochMs)
   shares.hear(uses, uses.epochMs)
-  let part: Part = seat()
+  let part: Part = { ...seat() }
 
   /** Everything is in the order of the part that we have now. */
   function turn(): void {

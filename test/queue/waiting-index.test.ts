@@ -153,3 +153,170 @@ describe('of a queue longer than the window', () => {
     expect(take(3)).toEqual([1, 2, undefined])
   })
 })
+
+describe('of several processes', () => {
+  type Process = { readonly index: WaitingIndex; readonly part: { rank: number; of: number } }
+
+  const serving = (rank: number, of: number): Process => {
+    const part = { rank, of }
+    const built = waitingIndex({
+      readNext: async (id, limit) => (stored.get(id) ?? []).slice(0, limit),
+      onReady: () => {},
+      onError: (error) => {
+        throw error
+      },
+      uses: { epochMs: 0, owners: [] },
+      seat: () => part,
+    })
+    return { index: built, part }
+  }
+  const queue: TaskQueue = sampleQueue()
+  const byStore = (jobs: readonly WaitingJob[]) => jobs.toSorted((a, b) => b.priority - a.priority || a.id - b.id)
+  const learn = async ({ index: of }: Process): Promise<void> => {
+    const waiting = stored.get(queue.id) ?? []
+    if (waiting.length > 0)
+      of.learn([{ queue, waiting: waiting.length, topPriority: waiting[0]?.priority ?? 0, oldestMs: 1 }])
+    await settled()
+  }
+  /** The store's answer to a claim. */
+  const claim = (id: number): boolean => {
+    const waiting = stored.get(queue.id) ?? []
+    stored.set(
+      queue.id,
+      waiting.filter((job) => job.id !== id),
+    )
+    return waiting.some((job) => job.id === id)
+  }
+  const take = ({ index: of }: Process): WaitingJob | undefined => of.take(place, room)?.job
+
+  it('gives each its own part first, and no two the same while each has its own', async () => {
+    const jobs = Array.from({ length: 1024 }, (_, at) => waits(at + 1))
+    stored.set(queue.id, jobs)
+    const all = [0, 1, 2, 3].map((rank) => serving(rank, 4))
+    for (const one of all) await learn(one)
+    const picks = all.map((one) => Array.from({ length: 200 }, () => take(one)?.id ?? 0))
+    expect(new Set(picks.flat()).size).toBe(800)
+    for (const [rank, ids] of picks.entries()) {
+      expect(ids.every((id) => Math.floor(id / 64) % 4 === rank)).toBe(true)
+      expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+    }
+  })
+
+  it('keeps priority above whose part it is', async () => {
+    stored.set(queue.id, byStore([waits(1), waits(2), waits(70, 5), waits(71, 5), waits(3, 9), waits(130)]))
+    const [zero, one] = [serving(0, 2), serving(1, 2)]
+    for (const process of [zero, one]) await learn(process)
+    expect(Array.from({ length: 7 }, () => take(zero)?.id)).toEqual([3, 70, 71, 1, 2, 130, undefined])
+    expect(Array.from({ length: 3 }, () => take(one)?.id)).toEqual([3, 70, 71])
+  })
+
+  it('lets an urgent job of another process in before its own window is through', async () => {
+    stored.set(
+      queue.id,
+      Array.from({ length: 3000 }, (_, at) => waits(at + 1)),
+    )
+    const zero = serving(0, 2)
+    await learn(zero)
+    expect(take(zero)?.id).toBe(1)
+    claim(1)
+    stored.set(queue.id, byStore([...(stored.get(queue.id) ?? []), waits(9000, 3)]))
+    await learn(zero)
+    expect(take(zero)?.id).toBe(9000)
+  })
+
+  it('turns to another part when processes come and go', async () => {
+    stored.set(
+      queue.id,
+      Array.from({ length: 512 }, (_, at) => waits(at + 1)),
+    )
+    const zero = serving(0, 2)
+    await learn(zero)
+    expect(take(zero)?.id).toBe(1)
+    Object.assign(zero.part, { rank: 1, of: 2 })
+    expect(take(zero)?.id).toBe(64)
+    Object.assign(zero.part, { rank: 0, of: 1 })
+    expect(take(zero)?.id).toBe(2)
+  })
+
+  it('loses nothing: whoever takes, and whatever comes meanwhile, every job is taken by somebody once', async () => {
+    const job = fc.record({ priority: fc.nat(2), gap: fc.nat(40) })
+    const turn = fc.record({
+      by: fc.nat(3),
+      count: fc.integer({ min: 1, max: 400 }),
+      comes: fc.array(job, { maxLength: 30 }),
+      moves: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(job, { maxLength: 1500 }),
+        fc.array(turn, { maxLength: 25 }),
+        async (of, first, turns) => {
+          stored = new Map()
+          let lastId = 0
+          const submit = (some: readonly { priority: number; gap: number }[]): WaitingJob[] => {
+            const jobs = some.map(({ priority, gap }) => {
+              lastId += gap + 1
+              return waits(lastId, priority)
+            })
+            stored.set(queue.id, byStore([...(stored.get(queue.id) ?? []), ...jobs]))
+            return jobs
+          }
+          let submitted = submit(first).length
+          let taken = 0
+          const all = Array.from({ length: of }, (_, rank) => serving(rank, of))
+          const takeSome = (process: Process, count: number): void => {
+            for (let at = 0; at < count; at += 1) {
+              const picked = take(process)
+              if (!picked) return
+              if (claim(picked.id)) taken += 1
+            }
+          }
+          for (const { by, count, comes, moves } of turns) {
+            const process = all[by % of]
+            if (!process) continue
+            const arrived = submit(comes)
+            submitted += arrived.length
+            if (arrived.length > 0) process.index.arrived(queue, arrived)
+            if (moves) Object.assign(process.part, { rank: (process.part.rank + 1) % of })
+            takeSome(process, count)
+            await learn(process)
+          }
+          for (let round = 0; round < 200 && (stored.get(queue.id) ?? []).length > 0; round += 1) {
+            const process = all[round % of]
+            if (!process) continue
+            await learn(process)
+            takeSome(process, 500)
+          }
+          expect(stored.get(queue.id) ?? []).toEqual([])
+          expect(taken).toBe(submitted)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('does not keep old jobs waiting for a process that has no use for them', async () => {
+    let lastId = 0
+    const submit = (count: number): void => {
+      const jobs = Array.from({ length: count }, (_, at) => waits(lastId + at + 1))
+      lastId += count
+      stored.set(queue.id, [...(stored.get(queue.id) ?? []), ...jobs])
+    }
+    submit(2000)
+    const zero = serving(0, 2)
+    let overtaken = 0
+    for (let round = 0; round < 300; round += 1) {
+      await learn(zero)
+      for (let at = 0; at < 20; at += 1) {
+        const picked = take(zero)
+        if (picked) claim(picked.id)
+      }
+      submit(20)
+      const oldest = (stored.get(queue.id) ?? [])[0]?.id ?? lastId
+      overtaken = Math.max(overtaken, lastId - oldest)
+    }
+    // The queue is 2000 long all the time, and the window shows the oldest thousand.
+    expect(overtaken).toBeLessThan(2000 + 3 * 2 * windowJobs)
+  })
+})
