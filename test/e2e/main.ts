@@ -12,12 +12,13 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '../../core/clock.ts'
 import { seededRandom } from '../../core/random.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
+import { engines } from './engines.ts'
 import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 

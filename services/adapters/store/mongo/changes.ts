@@ -37,6 +37,8 @@ import type { VmDoor } from './vm-door.ts'
 
 export type Changes = {
   change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
+  /** Jobs whose claim by this process is not answered yet. A reading that passes such a claim must not tell of them again. */
+  readonly claiming: ReadonlySet<JobId>
   idle(): Promise<void>
 }
 
@@ -164,8 +166,22 @@ export function openChanges(options: ChangesOptions): Changes {
     { most: eventsMost, weigh: ({ events }) => events.length, soon: (run) => clock.soon(run) },
   )
 
+  const claiming = new Set<JobId>()
+
+  async function change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]> {
+    if (events.length === 0) return []
+    const claimed = events.flatMap((event) => (event.kind === 'claim' ? [event.jobId] : []))
+    for (const id of claimed) claiming.add(id)
+    try {
+      return await group.ask({ events, nowMs })
+    } finally {
+      for (const id of claimed) claiming.delete(id)
+    }
+  }
+
   return {
-    change: (events, nowMs) => (events.length === 0 ? Promise.resolve([]) : group.ask({ events, nowMs })),
+    change,
+    claiming,
     idle: () => group.idle(),
   }
 }

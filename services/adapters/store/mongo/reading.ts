@@ -18,6 +18,7 @@ export type ReadingOptions = {
   readonly shelf: Shelf
   readonly specs: SpecShelf
   readonly queues: KnownQueues
+  readonly claiming: ReadonlySet<JobId>
 }
 
 /** Pages that one batch of a cursor brings. */
@@ -25,7 +26,7 @@ const pagesAtOnce = 16
 
 type Head = { readonly _id: string; readonly waiting: number; readonly priority: number; readonly first: number }
 
-export function openReading({ database, shelf, specs, queues }: ReadingOptions): Reading {
+export function openReading({ database, shelf, specs, queues, claiming }: ReadingOptions): Reading {
   const { pages } = database
 
   /** In the cursor's order, until `take` has enough. */
@@ -108,8 +109,9 @@ export function openReading({ database, shelf, specs, queues }: ReadingOptions):
     queues: heads,
     async next(classId, limit) {
       const found: WaitingJob[] = []
+      const ours = new Set(claiming)
       await walk({ q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, (page) => {
-        found.push(...waitingIn(page))
+        found.push(...waitingIn(page).filter(({ id }) => !ours.has(id) && !claiming.has(id)))
         return found.length < limit
       })
       return found.slice(0, limit)
