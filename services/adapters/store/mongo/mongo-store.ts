@@ -68,7 +68,7 @@ export async function openMongoStore({ url, database: name, clock, log, holder }
   const store: Store = {
     submit: openSubmit(submitting),
     change: changes.change,
-    ...openReading({ database, shelf, specs, queues }),
+    ...openReading({ database, shelf, specs, queues, claiming: changes.claiming }),
     counts: collector.counts,
     forget: openForget({ database, shelf, specs, queues, random }),
     ...openVms({ database, shelf, clock, random }),
