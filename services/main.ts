@@ -10,7 +10,6 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
 import { bundleAgents } from '../agents/bundle.ts'
 import { renderContext } from '../contextualization/render.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
@@ -25,7 +24,7 @@ import { joseTokens, newSigningKey } from './adapters/tokens/jose/jose-tokens.ts
 import { startApi } from './api/server.ts'
 import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
-import { checkRoles, readRoles } from './config-roles.ts'
+import { checkRoles, readArguments, readRoles } from './config-command.ts'
 import { startDashboard } from './dashboard/server.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
@@ -296,30 +295,5 @@ export async function serve(argv: readonly string[]): Promise<void> {
     const error = thrown instanceof PilotageError ? thrown : asPilotageError(thrown, 'serving')
     log.error({ err: error, code: error.code, violations: error.violations }, 'the service cannot run')
     process.exitCode = 1
-  }
-}
-
-type Arguments = {
-  readonly config: string | undefined
-  readonly data: string
-  readonly role: readonly string[]
-  readonly help: boolean
-}
-
-/** A sentence where they are wrong. */
-function readArguments(argv: readonly string[]): Arguments | string {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        config: { type: 'string' },
-        data: { type: 'string', default: 'pilotage-data' },
-        role: { type: 'string', multiple: true, default: [] },
-        help: { type: 'boolean', default: false },
-      },
-    })
-    return { ...values, config: values.config }
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
   }
 }

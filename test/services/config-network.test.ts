@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { PilotageError } from '../../core/errors.ts'
 import { compileConfig } from '../../services/config.ts'
-import { checkRoles, readRoles } from '../../services/config-roles.ts'
+import { checkRoles, readRoles } from '../../services/config-command.ts'
 
 function refused(read: () => unknown): PilotageError {
   try {

@@ -1,0 +1,34 @@
+# Pilotage as an image: the sources run as they are, with the packages that the services need and no others.
+# A process is told its work by its command line: `serve --config /etc/pilotage/pilotage.yaml --data /data --role api`.
+# No secret is in it. The signing key and the tokens lie in /data, accounts and certificates in files that the
+# configuration names: all of them are mounted.
+
+FROM node:24.21.0-bookworm-slim AS packages
+WORKDIR /srv/pilotage
+COPY package.json package-lock.json ./
+# No package's own script is run: none is needed to run Pilotage.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24.21.0-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /srv/pilotage
+# A fresh volume on /data begins as this directory is: closed, and its user's.
+RUN install -d -o 1000 -g 1000 -m 0700 /data
+COPY --from=packages /srv/pilotage/node_modules ./node_modules
+COPY package.json ./
+COPY agents ./agents
+COPY bin ./bin
+COPY client ./client
+COPY contextualization ./contextualization
+COPY core ./core
+COPY proto ./proto
+COPY services ./services
+# The image's own user `node`, by its number: whoever runs it can see that it is not root.
+USER 1000:1000
+# gRPC, the page. The health port is for this container alone.
+EXPOSE 7400 7401
+ENTRYPOINT ["node", "bin/pilotage.ts"]
+CMD ["serve", "--config", "/etc/pilotage/pilotage.yaml", "--data", "/data"]
+# The configuration has to say `health: { port: 7402 }`.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:7402/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
