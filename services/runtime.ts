@@ -25,6 +25,7 @@ import type { Queue, QueuePolicy } from './queue/queue.ts'
 import { openSessions } from './queue/sessions.ts'
 import { sweep, type Sweep, sweeperRole } from './queue/sweep.ts'
 import { apiSeats, readUses } from './queue/uses.ts'
+import { idleIndex } from './queue/idle-index.ts'
 import { waitingIndex } from './queue/waiting-index.ts'
 import type { Part } from './queue/window.ts'
 
@@ -66,18 +67,15 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { roles, holder, store, bus, clock, log, sandbox, queuePolicy } = options
   const holdings: Holdings = {}
   const failed = (what: string) => (error: unknown) => log.error({ err: error }, what)
-  // Where it is not known for sure, what was known last is as good: only a preference hangs on it.
-  let part: Part = { rank: 0, of: 1 }
-  const waiting = waitingIndex({
-    readNext: (classId, limit) => store.next(classId, limit),
-    onReady: () => match.serveAll(),
-    onError: failed('reading waiting jobs'),
-    uses: await readUses(store, clock.nowMs()),
-    seat: () => {
-      part = holdings.seat?.now() ?? part
-      return part
-    },
-  })
+  const waiting = roles.includes('api')
+    ? waitingIndex({
+        readNext: (classId, limit) => store.next(classId, limit),
+        onReady: () => match.serveAll(),
+        onError: failed('reading waiting jobs'),
+        uses: await readUses(store, clock.nowMs()),
+        seat: partOf(holdings),
+      })
+    : idleIndex(clock.nowMs())
   const match = matcher({
     store,
     waiting,
@@ -98,7 +96,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     matcher: match,
     sessions: openSessions(bus),
   }
-  waiting.learn(await store.queues())
+  if (roles.includes('api')) waiting.learn(await store.queues())
   return {
     roles,
     holder,
@@ -115,6 +113,15 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     }),
     learn: learn(queue, () => holdings.seat?.now()),
     sweep: sweep(queue),
+  }
+}
+
+/** Where it is not known for sure, what was known last is as good: only a preference hangs on it. */
+function partOf(holdings: Holdings): () => Part {
+  let part: Part = { rank: 0, of: 1 }
+  return () => {
+    part = holdings.seat?.now() ?? part
+    return part
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * Which clouds this process directs: a role for each cloud, spread over all directors, told as facts of the cloud.
  *
- * The facts are for people and for whoever checks that no cloud was ever held twice: each fence is told of once, and a holder
- * that crashed tells nothing. They decide nothing.
+ * The facts are for people and for whoever checks that no cloud was ever held twice: a fence belongs to one holder for ever, and
+ * a holder that crashed tells nothing. They decide nothing.
  */
 
 import type { Clock } from '../../core/clock.ts'
@@ -28,6 +28,13 @@ const prefix = 'cloud:'
 /** More directors than clouds are of no use, and nobody runs so many. */
 const mostDirectors = 64
 
+const told: Readonly<Record<RoleTurn, string>> = {
+  taken: 'this process directs a cloud from now on',
+  unsure: 'the store did not answer in time: nothing is done on a cloud until it does',
+  sure: 'this process still directs a cloud',
+  lost: 'this process does not direct a cloud any more',
+}
+
 export function cloudRole(cloud: string): string {
   return `${prefix}${cloud}`
 }
@@ -42,8 +49,8 @@ export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: 
   }
 
   function onTurn(turn: RoleTurn, { role, fence }: Fence): void {
-    if (turn === 'unsure') log.warn({ role, fence }, 'the store does not answer: nothing is done on the cloud')
-    else log.info({ role, fence, turn }, 'a cloud changed hands, or did not')
+    if (turn === 'unsure') log.warn({ role, fence }, told[turn])
+    else log.info({ role, fence }, told[turn])
     if (turn === 'taken' || turn === 'lost') tell(role, { kind: `role ${turn}`, data: { holder, fence } })
     if (turn === 'taken' || turn === 'sure') onTaken()
   }
