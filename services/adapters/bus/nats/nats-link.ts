@@ -6,6 +6,7 @@
  * noticed within a quarter of a minute. There is no credential in any line of the log.
  */
 
+import { checkServerIdentity as identityError, type PeerCertificate } from 'node:tls'
 import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { type Clock, sleep } from '../../../../core/clock.ts'
 import { PilotageError, shown, type Violation } from '../../../../core/errors.ts'
@@ -169,9 +170,21 @@ function connectionOptions({ servers, installation, credentials, caPem }: NatsOp
     timeout: connectMs,
     pingInterval: pingEveryMs,
     maxPingOut: 2,
-    ...(isSecured ? { tls: { ca: caPem } } : {}),
+    ...(isSecured ? { tls: tlsOptions(servers, caPem) } : {}),
     ...credentialOptions(credentials),
   }
+}
+
+/** The driver does not tell Node the address of a server that it was given by number: so a certificate is held to what we know. */
+function tlsOptions(servers: readonly string[], ca: string | undefined) {
+  const hosts = servers.map((server) =>
+    new URL(`nats://${server.replace(/^\w+:\/\//, '')}`).hostname.replace(/^\[|\]$/g, ''),
+  )
+  const checkServerIdentity = (_: string, certificate: PeerCertificate): Error | undefined => {
+    const [wrong, ...others] = hosts.map((host) => identityError(host, certificate))
+    return others.includes(undefined) ? undefined : wrong
+  }
+  return { ca, checkServerIdentity }
 }
 
 function credentialOptions(credentials: NatsCredentials | undefined): ConnectionOptions {
