@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Metadata, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { fieldNames } from '../client/job-fields.ts'
 import { readJobDocument } from '../client/job-document.ts'
 import { errorCodes, PilotageError, type Violation } from '../core/errors.ts'
@@ -160,6 +161,20 @@ describe('docs/configuration.md', () => {
     const withFlavor = (flavor: object, one: object) =>
       compileConfig({ clouds: [{ ...cloud, flavors: [flavor], images: [one] }] })
     expect(withFlavor({ ...small, ...same, tags: [] }, image)).toEqual(withFlavor(small, { name: 'two' }))
+  })
+})
+
+describe('configurations in how-tos', () => {
+  const examples = globSync('docs/how-to/*.md', { cwd: root }).flatMap((path) =>
+    [...read(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']): readonly [string, unknown] => [
+      path,
+      parse(text),
+    ]),
+  )
+
+  it('are taken', () => {
+    expect(examples.length).toBeGreaterThan(1)
+    for (const [path, raw] of examples) expect(() => compileConfig(raw), path).not.toThrow()
   })
 })
 
