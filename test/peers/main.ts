@@ -22,7 +22,8 @@ type Round = { readonly name: string; readonly peers: PeersForTests; readonly fi
 type Counts = {
   readonly passed: number
   readonly failed: number
-  readonly skipped: number
+  /** Each with the reason. */
+  readonly skipped: readonly string[]
   readonly ran: ReadonlySet<PeerName>
 }
 
@@ -35,6 +36,8 @@ const leftoversMs = 10_000
 const clock = systemClock()
 const beginMs = clock.monotonicMs()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-peers-'))
+// Whatever tests put beside their servers, and whoever works there, is found with them.
+process.env.TMPDIR = dir
 // Also where somebody ends us in the middle of it, and vitest with us.
 process.on('exit', clearAway)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
@@ -58,6 +61,7 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   const left = await leftUnder(clock, dir, leftoversMs)
   for (const seen of left) console.log(`left running: ${commandOf(seen)}`)
   // The last word on what is absent stands below whatever the tests printed.
+  for (const text of counts.skipped) console.log(`not run: ${text}`)
   const notRun = files.filter((file) => !isHere(file))
   for (const { path, needs } of notRun) console.log(`not run: ${path} (it needs ${needs.join(' and ')})`)
   for (const peer of absent) console.log(told(peer))
@@ -65,16 +69,17 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   if (counts.passed === 0) console.log('error: nothing was tested')
   const isBroken = counts.failed + left.length + strays.length > 0 || counts.passed === 0
   const isFailed = isBroken || (isRequired && absent.length > 0)
+  const isComplete = absent.length + counts.skipped.length === 0
   const stateOf = (peer: Peer): string =>
-    absent.includes(peer) ? 'NOT-RUN' : counts.ran.has(peer.name) ? 'ran' : 'not-asked'
+    counts.ran.has(peer.name) ? 'ran' : asked.includes(peer) ? 'NOT-RUN' : 'not-asked'
   const figures = [
     ...peers.map((peer) => `${peer.name}=${stateOf(peer)}`),
     `tests=${counts.passed + counts.failed}`,
     `failed=${counts.failed}`,
-    `skipped=${counts.skipped}`,
+    `skipped=${counts.skipped.length}`,
     `files-not-run=${notRun.length}`,
     `seconds=${Math.round((clock.monotonicMs() - beginMs) / 1000)}`,
-    `result=${isFailed ? 'FAILED' : absent.length > 0 ? 'INCOMPLETE' : 'ok'}`,
+    `result=${isFailed ? 'FAILED' : isComplete ? 'ok' : 'INCOMPLETE'}`,
   ]
   console.log(`peers: ${figures.join(' ')}`)
   return isFailed ? 1 : 0
@@ -98,20 +103,25 @@ function testFiles(): readonly TestFile[] {
     })
 }
 
-/** All files once, with the first of each peer; then for each further version the files that need that peer. */
+/**
+ * All files once, with the first of each peer; then for each further version the files that need that peer and nothing else:
+ * those that need more are about more, and take minutes.
+ */
 function roundsOf(peers: readonly Peer[], files: readonly TestFile[]): readonly Round[] {
   const first: Partial<Record<PeerName, Place>> = {}
   for (const { name, places } of peers) if (places[0]) first[name] = places[0]
-  const round = (name: string, places: PeersForTests['places'], ran: readonly TestFile[]): readonly Round[] => {
-    return ran.length === 0 ? [] : [{ name, peers: { places, dir }, files: ran.map(({ path }) => path) }]
+  const round = (places: PeersForTests['places'], ran: readonly TestFile[]): readonly Round[] => {
+    const needed = Object.entries(places).filter(([peer]) => ran.some(({ needs }) => needs.some((one) => one === peer)))
+    const name = needed.map(([peer, place]) => `${peer} ${versionOf(place)}`)
+    return ran.length === 0 ? [] : [{ name: name.join(', '), peers: { places, dir }, files: ran.map(({ path }) => path) }]
   }
   const again = peers.flatMap(({ name, places }) =>
     places.slice(1).flatMap((place) => {
-      const needing = files.filter(({ needs }) => needs.includes(name))
-      return round(`${name} ${versionOf(place)}`, { ...first, [name]: place }, needing)
+      const needing = files.filter(({ needs }) => needs.every((one) => one === name))
+      return round({ [name]: place }, needing)
     }),
   )
-  return [...round(Object.values(first).map(versionOf).join(' + '), first, files), ...again]
+  return [...round(first, files), ...again]
 }
 
 function versionOf(place: Place): string {
@@ -140,7 +150,7 @@ function config(rounds: readonly Round[]): TestUserConfig {
 }
 
 async function counted(rounds: readonly Round[], files: readonly TestFile[]): Promise<Counts> {
-  const counts = { passed: 0, failed: 0, skipped: 0, ran: new Set<PeerName>() }
+  const counts = { passed: 0, failed: 0, skipped: [] as string[], ran: new Set<PeerName>() }
   if (rounds.length === 0) return counts
   const vitest = await createVitest('test', config(rounds))
   const { testModules, unhandledErrors } = await vitest.start()
@@ -150,9 +160,9 @@ async function counted(rounds: readonly Round[], files: readonly TestFile[]): Pr
     counts.failed += module.errors().length
     for (const suite of module.children.allSuites()) counts.failed += suite.errors().length
     for (const test of module.children.allTests()) {
-      const { state } = test.result()
-      if (state === 'passed' || state === 'failed') counts[state] += 1
-      else counts.skipped += 1
+      const result = test.result()
+      if (result.state === 'passed' || result.state === 'failed') counts[result.state] += 1
+      else counts.skipped.push(`${test.fullName}: ${(result.state === 'skipped' && result.note) || result.state}`)
     }
     if (counts.passed === passedBefore) continue
     const needs = files.find(({ path }) => module.moduleId.endsWith(`/${path}`))?.needs ?? []

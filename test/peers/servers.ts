@@ -36,7 +36,7 @@ export function startNats(order: Pick<NatsOrder, 'arguments'> = {}): Promise<Nat
 
 /** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */
 export function whyNotOurs(name: PeerName): string | undefined {
-  return at(name).place.kind === 'url' ? `not run: ${name} is a running server of somebody else` : undefined
+  return at(name).place.kind === 'url' ? `${name} is a running server of somebody else` : undefined
 }
 
 function at(name: PeerName): Pick<MongoOrder, 'clock' | 'place' | 'dir'> {
