@@ -17,7 +17,7 @@ import { silentLog } from '../core/ports/log.ts'
 import type { Store } from '../core/ports/store.ts'
 import { placeOf, roomOf } from '../core/vm.ts'
 import { openMongoStore } from '../services/adapters/store/mongo/mongo-store.ts'
-import { type WaitingIndex, waitingIndex } from '../services/queue/waiting-index.ts'
+import { type Picked, type WaitingIndex, waitingIndex } from '../services/queue/waiting-index.ts'
 import { findPeers } from '../test/peers/find-peers.ts'
 import { openMongo } from '../test/peers/mongo-servers.ts'
 import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../test/support/samples.ts'
@@ -73,7 +73,7 @@ async function pull(store: Store, index: WaitingIndex, vmId: VmId, reports: { ro
     let rounds = 0
     let got: { readonly jobId: number; readonly attempt: number }[] = []
     while (got.length === 0) {
-      const picks = []
+      const picks: Picked[] = []
       while (picks.length < slots) {
         const pick = index.take(placeOf(vm), room)
         if (!pick) break
@@ -90,6 +90,10 @@ async function pull(store: Store, index: WaitingIndex, vmId: VmId, reports: { ro
       const untilMs = clock.nowMs() + 600_000
       const claims = picks.map(({ job }): JobEvent => ({ kind: 'claim', jobId: job.id, vmId, cores: 1, untilMs }))
       const outcomes = await store.change(claims, clock.nowMs())
+      outcomes.forEach((one, at) => {
+        const pick = picks[at]
+        if (!one.ok && pick) index.missed(pick.queue)
+      })
       got = outcomes.flatMap((one) => (one.ok ? [{ jobId: one.job.id, attempt: one.job.attempt }] : []))
     }
     reports.push({ rounds, ms: clock.monotonicMs() - beganMs, jobs: got.length })

@@ -12,6 +12,7 @@ export function idleIndex(epochMs: number): WaitingIndex {
   return {
     arrived: nothing,
     take: () => undefined,
+    missed: nothing,
     charge: nothing,
     usedBy: () => 0,
     learn: nothing,

@@ -120,6 +120,7 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
     undo(asked, why, nowMs)
     // It still waits, for another VM.
     if (why === 'closed') waitOn(pick)
+    else waiting.missed(pick.queue)
   }
 
   function undo({ seat, pick, taken }: Claim, why: NotGranted, nowMs: number): void {

@@ -12,7 +12,18 @@ import type { Owner } from '../../core/job.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
 import { hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
 import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
-import { insert, isBefore, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost } from './window.ts'
+import {
+  insert,
+  isBefore,
+  isShort,
+  newWindow,
+  order,
+  type Part,
+  takeFirst,
+  type Window,
+  windowMost,
+  awaitsOwn,
+} from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 
@@ -21,6 +32,8 @@ export type WaitingIndex = {
   arrived(queue: TaskQueue, jobs: readonly WaitingJob[]): void
   /** The next job for what a place has free, taken out of the window; undefined where nothing fits. */
   take(place: Place, room: Room): Picked | undefined
+  /** One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used. */
+  missed(queue: TaskQueue): void
   /** An owner used, or will use, so much: negative where an advance was too high. */
   charge(owner: Owner, coreMs: number, nowMs: number): void
   /** Decayed core-milliseconds of an owner. */
@@ -43,6 +56,8 @@ type Entry = {
   /** While the next ones are being read: jobs that came, and jobs that were taken and may be read once more. */
   came: WaitingJob[]
   taken: Set<JobId>
+  /** Some of the window has gone to others: not to be used before it was read. */
+  isStale: boolean
   /** Whether the queue suits a kind of place: asked for every offer, so remembered. */
   readonly suits: Map<string, boolean>
 }
@@ -84,7 +99,16 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     if (known) return known
     const owner = shares.shareOf(queue)
     const window = newWindow()
-    const entry: Entry = { queue, owner, window, reading: false, came: [], taken: new Set(), suits: new Map() }
+    const entry: Entry = {
+      queue,
+      owner,
+      window,
+      reading: false,
+      came: [],
+      taken: new Set(),
+      suits: new Map(),
+      isStale: false,
+    }
     entries.set(queue.id, entry)
     return entry
   }
@@ -101,6 +125,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
       .then(() => readNext(entry.queue.id, most))
       .then((jobs) => {
         entry.reading = false
+        entry.isStale = false
         turn()
         order(
           window,
@@ -131,6 +156,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     let found: Entry | undefined
     for (const entry of owner.entries) {
       if (!hasRoom(entry.queue, room) || !suitsPlace(entry, place, placeKey)) continue
+      if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) continue
       if (!found || isBefore(entry.window.jobs[0], found.window.jobs[0], part)) found = entry
     }
     return found
@@ -159,6 +185,12 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         return { queue: entry.queue, job }
       }
       return undefined
+    },
+    missed(queue) {
+      const entry = entries.get(queue.id)
+      if (!entry || entry.reading || entry.window.jobs.length === 0) return
+      entry.isStale = true
+      readOn(entry)
     },
     learn(counts) {
       turn()

@@ -6,7 +6,6 @@
  * is. Only a preference: every process may take every job, and does when its own part has run out.
  */
 
-import type { JobId } from '../../core/ids.ts'
 import { windowJobs } from '../../core/limits.ts'
 import type { WaitingJob } from '../../core/ports/store.ts'
 
@@ -17,6 +16,9 @@ export type Part = { readonly rank: number; readonly of: number }
 const blockJobs = 64
 /** What a queue may take of the memory, and one reading of the store, however many processes there are. */
 const windowMostJobs = 4096
+
+/** So few left are few: there is time to read the next ones before they are gone. */
+const few = windowJobs / 4
 
 export type Window = {
   /** In our order. */
@@ -39,9 +41,13 @@ export function windowMost({ of }: Part): number {
 
 /** So few are left, of all or of our own, that the next ones are to be read. */
 export function isShort({ jobs, own, ownMost, complete }: Window): boolean {
-  const few = windowJobs / 4
   // Where the store had few of our own the rest is as good: else every pick would be a reading.
   return !complete && (jobs.length < few || (own < few && ownMost >= few))
+}
+
+/** There is more of our own, and it is being read: better to wait for it than to ask for what another process is about to take. */
+export function awaitsOwn({ own, ownMost }: Window): boolean {
+  return own === 0 && ownMost >= few
 }
 
 /** By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others. */
@@ -72,8 +78,12 @@ export function insert(window: Window, job: WaitingJob, part: Part): void {
   window.ownMost = Math.max(window.ownMost, window.own)
 }
 
+/** The first; at the end of a queue, where everybody is left with the same few of others, the first of our stretch of them. */
 export function takeFirst(window: Window, part: Part): WaitingJob | undefined {
-  const job = window.jobs.shift()
+  const { jobs, complete, own } = window
+  const stretch = complete && own === 0 ? Math.floor((jobs.length * part.rank) / part.of) : 0
+  const at = jobs[stretch]?.priority === jobs[0]?.priority ? stretch : 0
+  const [job] = jobs.splice(at, 1)
   if (job && isOwn(job, part)) window.own -= 1
   return job
 }
@@ -91,12 +101,12 @@ function isOwn(job: WaitingJob, part: Part): boolean {
 
 function distanceOf({ id, part }: WaitingJob, { rank, of }: Part): number {
   if (of === 1) return 0
-  const owner = part === undefined ? Math.floor(id / blockJobs) : scattered(part)
-  return ((owner % of) - rank + of) % of
+  const block = part === undefined ? Math.floor(id / blockJobs) : scattered(part)
+  return ((block % of) - rank + of) % of
 }
 
 /** First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). */
-function scattered(part: JobId): number {
+function scattered(part: number): number {
   return Math.imul(part, 2_654_435_761) >>> 8
 }
 
