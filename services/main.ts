@@ -16,6 +16,7 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { tokenMaxMs } from '../core/limits.ts'
+import type { Cloud } from '../core/ports/cloud.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Tokens } from '../core/ports/tokens.ts'
 import { systemRandom } from '../core/random.ts'
@@ -149,7 +150,7 @@ async function directing(
   const agents = roles.includes('director') ? await bundleAgents(installation.path('agents')) : undefined
   return {
     random: systemRandom(),
-    clouds: config.clouds.map((cloud) => directed(cloud, ports)),
+    clouds: config.clouds.map((cloud) => directed(cloud, ports, roles)),
     endpoint: () => at.endpoint,
     render: (agent) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
@@ -180,6 +181,8 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const { config, secrets, clock, log } = ports
   const { queue } = runtime
   const configured = config.clouds.map(({ name, kind, site, limits }) => ({ name, kind, site, limits }))
+  // Who is told that we serve finds us ready, unless the store is not.
+  await readiness.asked
   const shared = { queue, tokens, log, version, cloudStatus: () => cloudStatus(queue.store, configured, clock.nowMs()) }
   let serving: Serving = {}
   if (roles.includes('api')) {
@@ -229,12 +232,12 @@ function sourced({ path, sha256 }: { path: string; sha256: string }) {
 
 const diskReserveBytes = 256 * 1024 * 1024
 
-function directed(cloud: CloudConfig, ports: PortOptions): DirectedCloud {
+function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): DirectedCloud {
   const { limits, offerings } = cloud
   const { vm, breaker, grpc } = ports.config
   const { caPem } = ports.secrets
   return {
-    cloud: openCloud(cloud, ports),
+    cloud: roles.includes('director') ? openCloud(cloud, ports) : cloudOfOthers(cloud.name),
     offerings,
     limits,
     bootMs: vm.bootMs,
@@ -254,6 +257,12 @@ function directed(cloud: CloudConfig, ports: PortOptions): DirectedCloud {
       },
     },
   }
+}
+
+/** Other processes only know by it what there is: they have neither a way to it nor its credentials. */
+function cloudOfOthers(name: string): Cloud {
+  const refuse = (): Promise<never> => Promise.reject(new PilotageError('internal', `${name}: this process is no director`))
+  return { name, create: refuse, list: refuse, destroy: refuse, consoleLog: refuse, quota: refuse }
 }
 
 const usage = `pilotage serve [--config FILE] [--data DIR] [--role ${processRoles.join(',')}]

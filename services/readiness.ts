@@ -11,6 +11,8 @@ import type { FactStore } from '../core/ports/store.ts'
 export type Readiness = {
   /** False before the first answer. */
   isReady(): boolean
+  /** Resolves when the first question has been answered, or was not in time. */
+  readonly asked: Promise<void>
   /** Tells how it is now, and then every change. Returns how to stop. */
   watch(hear: (ready: boolean) => void): () => void
   stop(): Promise<void>
@@ -22,12 +24,14 @@ const answerMs = 3000
 
 export function startReadiness(store: Pick<FactStore, 'note'>, clock: Clock): Readiness {
   const hearers = new Set<(ready: boolean) => void>()
+  const first = Promise.withResolvers<void>()
   let ready = false
   const loop = startLoop({
     clock,
     periodMs: askEveryMs,
     step: async () => {
       const is = await answers(store, clock)
+      first.resolve()
       if (is === ready) return
       ready = is
       for (const hear of hearers) hear(is)
@@ -36,12 +40,16 @@ export function startReadiness(store: Pick<FactStore, 'note'>, clock: Clock): Re
   })
   return {
     isReady: () => ready,
+    asked: first.promise,
     watch(hear) {
       hearers.add(hear)
       hear(ready)
       return () => void hearers.delete(hear)
     },
-    stop: () => loop.stop(),
+    async stop() {
+      await loop.stop()
+      first.resolve()
+    },
   }
 }
 

@@ -156,6 +156,7 @@ describe('roles in processes of their own', () => {
 
     expect(readdirSync(join(dir, 'data')).filter((name) => name.endsWith('.part'))).toEqual([])
     expect(readdirSync(join(dir, 'data'))).not.toContain('lock')
+    expect(readdirSync(join(dir, 'data/agents'))).toHaveLength(2)
     for (const [name, one] of started) {
       expect(one.log(), name).not.toContain('"level":50')
       expect(await one.ended('SIGTERM'), name).toBe(0)

@@ -165,6 +165,41 @@ describe('a wrong configuration', () => {
   })
 })
 
+describe('a wrong command line', () => {
+  it('with a part of the roles over the embedded store is refused, as nobody could do the rest', async () => {
+    const files = serviceFiles(dir, freePorts)
+    const service = startServiceProcess(clock, files, ['--role', 'api,director'])
+    expect(await service.ended()).toBe(1)
+    const { violations } = lastSaid(service.log())
+    expect(violations.map(({ path }) => path)).toEqual(['--role'])
+    expect(service.log()).toContain('nobody does sweeper, dashboard')
+    expect(readdirSync(dir)).not.toContain('data')
+  })
+
+  it.each([
+    ['--roles', 'api'],
+    ['--role', 'apo'],
+  ])('as %s %s is refused', async (...words) => {
+    const service = startServiceProcess(clock, serviceFiles(dir, freePorts), words)
+    expect(await service.ended()).toBe(words[0] === '--roles' ? 2 : 1)
+    expect(service.log()).toContain(words[0] === '--roles' ? 'pilotage serve [--config FILE]' : 'not a role')
+    expect(readdirSync(dir)).not.toContain('data')
+  })
+
+  it('that names every role is the same as none', async () => {
+    const service = startServiceProcess(clock, serviceFiles(dir, freePorts), [
+      '--role',
+      'dashboard,sweeper',
+      '--role',
+      'api,director',
+    ])
+    expect(await service.serving()).toMatch(/^127\.0\.0\.1:/)
+    expect(service.places()).toMatchObject({ roles: ['api', 'director', 'sweeper', 'dashboard'] })
+    expect(await service.ended('SIGTERM')).toBe(0)
+    await nothingLeft()
+  })
+})
+
 describe('with a VM and a payload', () => {
   it('shows no secret in its log, in any command line or in a payload, and takes no process along', async () => {
     const { files, service } = serve({

@@ -31,6 +31,7 @@ it('is what the store last said, and false while it says nothing', async () => {
   const stop = readiness.watch((ready) => heard.push(ready))
   expect(readiness.isReady()).toBe(false)
   await clock.advance(10)
+  await readiness.asked
   expect(readiness.isReady()).toBe(true)
   store.mode = 'fails'
   await clock.advance(2100)
