@@ -19,6 +19,8 @@ export type PlantOrder = {
   readonly directors: number
   /** What all processes have in common, beside store, bus and ports. */
   readonly config: object
+  /** Which of the API processes VMs are told of; absent: all. */
+  readonly serving?: readonly number[]
 }
 
 export type Plant = {
@@ -58,7 +60,10 @@ type Process = {
   now: ServiceProcess
 }
 
-export async function openPlant({ clock, dir, say }: Stage, { apis, directors, config }: PlantOrder): Promise<Plant> {
+export async function openPlant(
+  { clock, dir, say }: Stage,
+  { apis, directors, config, serving }: PlantOrder,
+): Promise<Plant> {
   const mongo = await openMongo({ clock, place: placeOf('mongod'), dir, members: 1 })
   const nats = await openNats({ clock, place: placeOf('nats-server'), dir })
   const database = mongo.newDatabase()
@@ -77,7 +82,7 @@ export async function openPlant({ clock, dir, say }: Stage, { apis, directors, c
     mkdirSync(join(dir, name))
     return { ...serviceFiles(join(dir, name), { ...common, ...own }), dataDir }
   }
-  const advertise = server.split(',')
+  const advertise = server.split(',').filter((_, at) => serving === undefined || serving.includes(at))
   const orders = [
     ...Array.from({ length: apis }, (_, at) => ({
       name: `api-${at}`,

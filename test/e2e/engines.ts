@@ -3,17 +3,14 @@
  * thousands of jobs run on local VMs. It must not show.
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { sleep, until } from '../../core/clock.ts'
-import { silentLog } from '../../core/ports/log.ts'
-import { systemRandom } from '../../core/random.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
-import { readFacts } from '../../services/adapters/bus/nats/fact-reader.ts'
-import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
-import { auditHolders, auditStream, auditWork, readFactsOf, type Submitted } from './engines-audit.ts'
+import { auditHolders, auditStream, auditWork, type Submitted } from './engines-audit.ts'
+import { everyFact } from './engines-facts.ts'
 import { openPlant, type Plant } from './engines-plant.ts'
 import { auditMachines } from './kill-audit.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
@@ -158,31 +155,4 @@ function untilAllEnded({ clock, say }: Stage, admin: PilotageClient): Promise<bo
     return counts.filter(({ state }) => state === 'Done').reduce((sum, { count }) => sum + count, 0) >= jobs
   }
   return until(clock, holds, { withinMs: drainMs, everyMs: 1000 })
-}
-
-/** Of the store and of the stream, when the stream has had time to be told of the last. */
-async function everyFact({ clock, signal }: Stage, plant: Plant) {
-  const options = { url: plant.mongo.url, database: plant.database, clock, log: silentLog(), holder: 'audit' }
-  const { store } = await openMongoStore(options)
-  try {
-    const facts = await readFactsOf(store)
-    const last = facts.at(-1)?.seq ?? 0
-    const isTold = async (): Promise<boolean> => Number((await store.note('facts:published')) ?? 0) >= last
-    await until(clock, isTold, { withinMs: 30_000, everyMs: 200 })
-    const streamed = new Set<number>()
-    const reading = readFacts({
-      servers: [plant.nats.url],
-      installation: readFileSync(join(plant.dataDir, 'installation'), 'utf8').trim(),
-      clock,
-      random: systemRandom(),
-      log: silentLog(),
-      from: 'beginning',
-      follow: false,
-      signal,
-    })
-    for await (const { fact } of reading) streamed.add(fact.seq)
-    return { facts, streamed }
-  } finally {
-    await store.close()
-  }
 }

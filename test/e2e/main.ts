@@ -13,12 +13,13 @@ import { systemClock } from '../../core/clock.ts'
 import { seededRandom } from '../../core/random.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 import { engines } from './engines.ts'
+import { hints } from './hints.ts'
 import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
