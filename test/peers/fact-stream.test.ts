@@ -125,12 +125,12 @@ describe('publishing', () => {
   it('follows what the limits are changed to', async () => {
     const installation = server.newPrefix()
     await openStream(installation).publish(factsFrom(1, 1))
-    await openStream(installation, { limits: { ...limits, maxAgeMs: 5 * minute } }).publish(factsFrom(2, 1))
+    await openStream(installation, { limits: { ...limits, maxAgeMs: minute } }).publish(factsFrom(2, 1))
     const connection = await connect({ servers: server.url })
     const { streams } = await jetstreamManager(connection)
     const { config, state } = await streams.info(streamName(installation))
     await connection.close()
-    expect([millis(config.max_age), state.messages]).toEqual([5 * minute, 2])
+    expect([millis(config.max_age), state.messages]).toEqual([minute, 2])
   })
 
   it('is refused as unavailable where NATS is not there, within the time-out', async () => {

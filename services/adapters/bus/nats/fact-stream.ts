@@ -88,7 +88,8 @@ async function makeStream(
     subjects: [allFacts(installation)],
     max_age: nanos(limits.maxAgeMs),
     max_bytes: limits.maxBytes,
-    duplicate_window: nanos(limits.duplicateMs),
+    // A server refuses to remember ids for longer than what they stand for.
+    duplicate_window: nanos(Math.min(limits.duplicateMs, limits.maxAgeMs)),
     num_replicas: limits.replicas,
     discard: DiscardPolicy.Old,
   } satisfies Partial<StreamUpdateConfig>
