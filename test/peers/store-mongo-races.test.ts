@@ -1,11 +1,14 @@
 /** Several processes at one MongoDB store, with healthy servers and with servers that change their minds. */
 
+import { MongoServerError } from 'mongodb'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { sleep, systemClock } from '../../core/clock.ts'
+import { sleep, systemClock, until } from '../../core/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { JobId } from '../../core/ids.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { seededRandom } from '../../core/random.ts'
+import { openDatabase } from '../../services/adapters/store/mongo/database.ts'
+import { beginAnew, isForgotten } from '../../services/adapters/store/mongo/forgotten-log.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { activeVm, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
 import type { MongoServers } from './mongo-servers.ts'
@@ -15,6 +18,7 @@ import { audit, runStorm } from './store-storm.ts'
 const clock = systemClock()
 let mongo: MongoServers
 const opened: Store[] = []
+const databases: string[] = []
 
 beforeAll(async () => {
   mongo = await startMongo({ members: 3 })
@@ -28,6 +32,7 @@ afterAll(async () => {
 
 async function openStores(count: number): Promise<readonly Store[]> {
   const database = mongo.newDatabase()
+  databases.push(database)
   for (let at = 0; at < count; at += 1) {
     opened.push((await openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `holder-${at}` })).store)
   }
@@ -69,6 +74,28 @@ it('lets either a stop or a claim win, from two processes at the same moment', a
   }
   expect(wins.stop).toBeGreaterThan(0)
   expect(wins.claim).toBeGreaterThan(0)
+})
+
+it('counts anew and goes on where the server has forgotten what was not collected', async () => {
+  const [store] = (await openStores(1)) as [Store]
+  await store.submit(sampleSubmission([sampleSpec(), sampleSpec()]), 1000)
+  expect(await store.counts()).toHaveLength(1)
+  await store.close()
+  const url = mongo.url
+  const database = openDatabase(url, databases.at(-1) ?? '')
+  await database.facts.deleteMany({})
+  await database.meta.deleteOne({ _id: 'tallies' })
+  // What the collector does when the server says so; a log that has rolled over is too large for a test.
+  expect(isForgotten(new MongoServerError({ code: 286 }))).toBe(true)
+  await beginAnew(database, clock.nowMs())
+  await database.client.close()
+  const again = (await openMongoStore({ url, database: databases.at(-1) ?? '', clock, log: silentLog(), holder: 'again' }))
+    .store
+  opened.splice(0, opened.length, again)
+  await again.submit(sampleSubmission([sampleSpec()]), 2000)
+  const isRight = async (): Promise<boolean> => (await again.counts())[0]?.count === 3
+  expect(await until(clock, isRight, { withinMs: 30_000, everyMs: 100 })).toBe(true)
+  expect((await again.facts(-1, 10)).map(({ kind }) => kind)).toEqual(['Submitted'])
 })
 
 it('loses nothing while primaries step down and are killed', async (context) => {

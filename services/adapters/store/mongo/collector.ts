@@ -22,6 +22,7 @@ import {
   type SubmissionDocument,
 } from './database.ts'
 import { caughtUp, submissionFact } from './facts.ts'
+import { beginAnew, isForgotten } from './forgotten-log.ts'
 import { type Move, packed, type StoryEntry, type Told, unpacked } from './page.ts'
 
 type Moved = [vo: string, ...Move]
@@ -44,6 +45,19 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
   const { facts, meta } = database
 
   async function run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void> {
+    try {
+      await read(mayGoOn, onHeard)
+    } catch (error) {
+      if (!isForgotten(error)) throw error
+      log.error(
+        {},
+        'the server has forgotten what happened while nobody collected facts: some are only in their own stories',
+      )
+      await beginAnew(database, clock.nowMs())
+    }
+  }
+
+  async function read(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void> {
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 } }))
     // Facts that an import brought have no place in this server's log: theirs is where the import ended.
     const place = last?.token ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
