@@ -74,7 +74,7 @@ export async function callUnary<Request, Response>(
   try {
     return await once()
   } catch (thrown) {
-    const error = refusal(thrown, doing)
+    const error = refusal(thrown, doing, caller.signal)
     // Not again, but the next call need not go the same way.
     if (error.code === 'unavailable') caller.turns.failed(endpoint)
     throw error
@@ -109,7 +109,7 @@ export function newPauses({ clock, random, turns, patienceMs, signal }: Caller, 
   let atOnce = 0
   return {
     async after(thrown, endpoint) {
-      const error = refusal(thrown, doing)
+      const error = refusal(thrown, doing, signal)
       if (signal?.aborted || !worthRepeating(error)) throw error
       const isNextFresh = error.code === 'unavailable' && turns.failed(endpoint) && atOnce < turns.count - 1
       if (isNextFresh && error.retryAfterMs === 0 && clock.monotonicMs() < sinceMs + patienceMs) {

@@ -13,11 +13,17 @@ import { ErrorDetail } from '../proto/gen/pilotage/v1/job.ts'
 /** Where the service puts the ErrorDetail. */
 export const detailKey = 'pilotage-error-bin'
 
-export function refusal(thrown: unknown, doing: string): PilotageError {
+/** `signal`: by which the caller itself hangs up. */
+export function refusal(thrown: unknown, doing: string, signal?: AbortSignal): PilotageError {
   if (thrown instanceof PilotageError || !isServiceError(thrown)) return asPilotageError(thrown, doing)
   const detail = detailOf(thrown.metadata)
-  if (!detail)
-    return new PilotageError(codeOfStatus(thrown), `${doing}: ${thrown.details || thrown.message}`, { cause: thrown })
+  if (!detail) {
+    const code = codeOfStatus(thrown)
+    // A service that stops cuts what is under way, which gRPC tells as it tells our own hanging up.
+    const isCut = code === 'cancelled' && signal?.aborted !== true
+    const text = isCut ? 'the service ended the call' : thrown.details || thrown.message
+    return new PilotageError(isCut ? 'unavailable' : code, `${doing}: ${text}`, { cause: thrown })
+  }
   const { violations, violationCount, retryAfterMs } = detail
   const left = violationCount - violations.length
   const text = left > 0 ? `${detail.text} (${left} more not shown)` : detail.text

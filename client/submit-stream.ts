@@ -64,7 +64,7 @@ export async function submitPart(
     const answer = await callUnary(caller, () => submitJobs(client()), part, policy)
     return placed(answer, part, firstIndex)
   } catch (thrown) {
-    throw atIndex(refusal(thrown, policy.doing), firstIndex)
+    throw atIndex(refusal(thrown, policy.doing, caller.signal), firstIndex)
   }
 }
 
@@ -80,7 +80,7 @@ async function* submitWindow(
 ): AsyncGenerator<PartAnswer, void, undefined> {
   let firstIndex = windowIndex
   const answers = await sendWindow(caller, client, window).catch((thrown: unknown) => {
-    const error = refusal(thrown, 'submitting a stream of jobs')
+    const error = refusal(thrown, 'submitting a stream of jobs', caller.signal)
     if (error.code === 'cancelled' || error.code === 'unauthenticated') throw error
     return undefined
   })

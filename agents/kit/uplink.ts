@@ -125,6 +125,7 @@ function answered<Answer>(
   })
 }
 
+/** Everything else is a service that is not there: one that stops cuts what is under way, which gRPC tells as CANCELLED. */
 const codes: ReadonlyMap<status, ErrorCode> = new Map([
   [status.INVALID_ARGUMENT, 'invalid-argument'],
   [status.NOT_FOUND, 'not-found'],
@@ -135,7 +136,6 @@ const codes: ReadonlyMap<status, ErrorCode> = new Map([
   [status.PERMISSION_DENIED, 'forbidden'],
   [status.RESOURCE_EXHAUSTED, 'overloaded'],
   [status.INTERNAL, 'internal'],
-  [status.CANCELLED, 'cancelled'],
 ])
 
 function asUplinkError(error: ServiceError, doing: string): PilotageError {

@@ -106,6 +106,28 @@ it('submits on elsewhere what broke off, under the same keys', async () => {
   expect(one.calls.length + two.calls.length).toBe(3)
 })
 
+it('goes on where a service that stops cut it off, and is cancelled only by its own caller', async () => {
+  const fake = await newFake()
+  const leaving = new AbortController()
+  const client = connectPilotage({ server: fake.server, token: 'vo1/ada', patienceMs: 5000, signal: leaving.signal })
+  clients.push(client)
+  const { jobIds } = await client.submit([job])
+  for (const method of ['getStatus', 'watchJobs', 'getOutput', 'killJobs']) {
+    fake.failNext(method, 1, { code: status.CANCELLED })
+  }
+  await client.status()
+  const states = []
+  for await (const { state } of client.watch(jobIds)) states.push(state)
+  expect(states.at(-1)).toBe('Done')
+  const pieces = []
+  for await (const piece of client.output(1)) pieces.push(Buffer.from(piece).toString())
+  expect(pieces.join('')).toBe('hello stdout')
+  const code = (work: Promise<unknown>) => work.catch((error: { code: string }) => error.code)
+  expect(await code(client.kill(jobIds))).toBe('unavailable')
+  leaving.abort()
+  expect(await code(client.status())).toBe('cancelled')
+})
+
 it('gives up when all are dead and patience is over', async () => {
   const ports = await freePorts(3)
   const client = connect(
