@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The one command. `serve` and `facts` go to the services, everything else to the client; each is loaded only when it is asked
- * for, and the client is given the way to start a service for the commands that bring their own (demo, replay).
+ * The one command. `serve`, `facts` and `store` go to the services, everything else to the client; each is loaded only when it
+ * is asked for, and the client is given the way to start a service for the commands that bring their own (demo, replay).
  */
 
 const services = () => import('../services/main.ts')
@@ -12,6 +12,8 @@ if (first === 'serve') {
   await (await services()).serve(rest)
 } else if (first === 'facts') {
   await (await import('../services/facts-command.ts')).facts(rest)
+} else if (first === 'store') {
+  await (await import('../services/store-command.ts')).store(rest)
 } else {
   const { main } = await import('../client/main.ts')
   await main(process.argv.slice(2), async (options) => (await services()).startService(options))

@@ -51,6 +51,12 @@ export async function openInstallation(dataDir: string, { makeKey, alone }: Inst
   }
 }
 
+/** For work on the embedded store beside every service: until what it answers is called. Throws `store-locked`. */
+export function lockDirectory(dataDir: string): () => void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  return takeLock(join(dataDir, 'lock'))
+}
+
 /**
  * Over a shared store: that all who use it are one installation. Machines that were given the store but not the two files would
  * take each other's tokens for forgeries. Throws `conflict`.

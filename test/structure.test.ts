@@ -59,7 +59,13 @@ describe('imports', () => {
 /** Programs of their own: they read the environment, hear signals and set the exit code. Nobody else does. */
 const isProgram = (path: string): boolean =>
   /\/main\.ts$/.test(path) ||
-  ['services/config.ts', 'services/facts-command.ts', 'test/check.ts', 'bench/adapter.mjs'].includes(path)
+  [
+    'services/config.ts',
+    'services/facts-command.ts',
+    'services/store-command.ts',
+    'test/check.ts',
+    'bench/adapter.mjs',
+  ].includes(path)
 
 describe('what a process is given', () => {
   test('time only by core/clock.ts', () => {

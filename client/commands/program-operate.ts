@@ -119,4 +119,8 @@ export function addOwnServiceCommands(program: Command, choose: Choose): void {
     .command('facts')
     .description('what happened, as JSON lines out of NATS (pilotage facts --help tells its options)')
     .action((_options: object, command: Command) => command.error('facts comes first: pilotage facts [options]'))
+  program
+    .command('store')
+    .description('export or import a store: back it up, move it (pilotage store --help tells how)')
+    .action((_options: object, command: Command) => command.error('store comes first: pilotage store export | import'))
 }

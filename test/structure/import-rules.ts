@@ -39,10 +39,11 @@ export const importRules: readonly Rule[] = [
   },
   {
     name: 'composition',
-    place: /^services\/(?:main|ports|nats-access|facts-command)\.ts$/,
+    place: /^services\/(?:main|ports|nats-access|facts-command|store-command)\.ts$/,
     ours: ['core/', 'services/', 'contextualization/', 'agents/bundle.ts'],
     node: 'any',
   },
+  { name: 'archive', place: /^services\/archive\//, ours: ['core/', 'services/archive/'], node: 'any' },
   { name: 'configuration', place: /^services\/config[^/]*\.ts$/, ours: ['core/', 'services/config'], node: 'any' },
   { name: 'installation', place: /^services\/[^/]+\.ts$/, ours: ['core/'], node: 'any' },
   { name: 'bundler', place: /^agents\/bundle\.ts$/, ours: ['core/'], node: 'any' },
@@ -51,7 +52,7 @@ export const importRules: readonly Rule[] = [
   {
     name: 'command',
     place: /^bin\//,
-    ours: ['client/main.ts', 'services/main.ts', 'services/facts-command.ts'],
+    ours: ['client/main.ts', 'services/main.ts', 'services/facts-command.ts', 'services/store-command.ts'],
     node: 'none',
   },
   { name: 'contextualization', place: /^contextualization\//, ours: ['core/', 'contextualization/'], node: 'any' },

@@ -17,6 +17,7 @@ import { openCollector } from './collector.ts'
 import { type Database, errorOf, guarded, openDatabase } from './database.ts'
 import { openFacts } from './facts.ts'
 import { openForget } from './forget.ts'
+import { assertNoImport } from './import-mark.ts'
 import { knownQueues } from './known-queues.ts'
 import { openReading } from './reading.ts'
 import { openRoles } from './roles.ts'
@@ -45,12 +46,13 @@ const keeperEveryMs = 2000
 /** A submission that is still open after so long was left by its process. */
 const openMostMs = 10_000
 
-/** Throws `unavailable` where no primary answers, `store-newer`. */
+/** Throws `unavailable` where no primary answers, `store-newer`, `store-failed` where an import is not finished. */
 export async function openMongoStore({ url, database: name, clock, log, holder }: MongoOptions): Promise<MongoStore> {
   const database = openDatabase(url, name)
   try {
     await guarded('connecting to the store', () => database.client.connect())
     await guarded('preparing the store', () => migrate(database))
+    await assertNoImport(database)
   } catch (error) {
     await database.client.close().catch(() => undefined)
     throw errorOf(error, 'opening the store')

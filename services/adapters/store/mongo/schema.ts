@@ -33,6 +33,7 @@ export const indexes: readonly Declared[] = [
 
 /** Steps to each version from the one before. The first is the making of it: its indexes are made at every start. */
 const steps: readonly ((database: Database) => Promise<void>)[] = [async () => undefined]
+export const schemaVersion = steps.length
 
 /** Throws `store-newer` for a database that a newer program has made or moved. */
 export async function migrate(database: Database): Promise<void> {
