@@ -65,6 +65,7 @@ const isProgram = (path: string): boolean =>
     'services/store-command.ts',
     'test/check.ts',
     'bench/adapter.mjs',
+    'bench/claims.ts',
   ].includes(path)
 
 describe('what a process is given', () => {
@@ -125,8 +126,8 @@ const functionMost = 70
 const longFunctions: Readonly<Record<string, number>> = {
   'bench/adapter.mjs pilot': 77,
   'services/adapters/store/sqlite/jobs.ts jobOperations': 96,
-  'services/queue/matcher.ts matcher': 97,
-  'services/queue/waiting-index.ts waitingIndex': 114,
+  'services/queue/matcher.ts matcher': 92,
+  'services/queue/waiting-index.ts waitingIndex': 110,
   'test/agents/pilot.test.ts newWorld': 105,
   'test/client/fake-service.ts startFakeService': 174,
   'test/director/world.ts openWorld': 106,

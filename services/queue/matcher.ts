@@ -82,17 +82,11 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
 
   function claim(claims: readonly Claim[], nowMs: number): void {
     if (claims.length === 0) return
-    const events = claims.map(
-      ({ seat, pick, taken }): JobEvent => ({
-        kind: 'claim',
-        jobId: pick.job.id,
-        vmId: seat.vmId,
-        cores: taken.cores,
-        untilMs: nowMs + leaseMs,
-      }),
-    )
     store
-      .change(events, nowMs)
+      .change(
+        claims.map((one) => claimEvent(one, nowMs + leaseMs)),
+        nowMs,
+      )
       .then((outcomes) => {
         for (const [at, outcome] of outcomes.entries()) answer(claims[at], outcome, nowMs)
         onClaimed(outcomes)
@@ -158,4 +152,8 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       for (const seat of seats) if (seat.wants() > 0) serve(seat)
     },
   }
+}
+
+function claimEvent({ seat, pick, taken }: Claim, untilMs: number): JobEvent {
+  return { kind: 'claim', jobId: pick.job.id, vmId: seat.vmId, cores: taken.cores, untilMs }
 }

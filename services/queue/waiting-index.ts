@@ -97,18 +97,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
   function entryOf(queue: TaskQueue): Entry {
     const known = entries.get(queue.id)
     if (known) return known
-    const owner = shares.shareOf(queue)
-    const window = newWindow()
-    const entry: Entry = {
-      queue,
-      owner,
-      window,
-      reading: false,
-      came: [],
-      taken: new Set(),
-      suits: new Map(),
-      isStale: false,
-    }
+    const entry = newEntry(queue, shares.shareOf(queue))
     entries.set(queue.id, entry)
     return entry
   }
@@ -152,16 +141,6 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     else if (window.complete && window.jobs.length === 0 && !entry.reading) entries.delete(entry.queue.id)
   }
 
-  function best(owner: OwnerShare<Entry>, place: Place, placeKey: string, room: Room): Entry | undefined {
-    let found: Entry | undefined
-    for (const entry of owner.entries) {
-      if (!hasRoom(entry.queue, room) || !suitsPlace(entry, place, placeKey)) continue
-      if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) continue
-      if (!found || isBefore(entry.window.jobs[0], found.window.jobs[0], part)) found = entry
-    }
-    return found
-  }
-
   return {
     arrived(queue, jobs) {
       turn()
@@ -177,7 +156,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
       const placeKey = keyOf(place)
       for (const owner of shares.order) {
         if (owner.entries.size === 0) continue
-        const entry = best(owner, place, placeKey, room)
+        const entry = best(owner, { place, placeKey, room, part })
         const job = entry && takeFirst(entry.window, part)
         if (!entry || !job) continue
         if (entry.reading) entry.taken.add(job.id)
@@ -210,6 +189,23 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     inherit: shares.inherit,
     hear: shares.hear,
   }
+}
+
+function newEntry(queue: TaskQueue, owner: OwnerShare<Entry>): Entry {
+  const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
+  return { queue, owner, window: newWindow(), ...nothing, suits: new Map() }
+}
+
+type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
+
+function best(owner: OwnerShare<Entry>, { place, placeKey, room, part }: Offer): Entry | undefined {
+  let found: Entry | undefined
+  for (const entry of owner.entries) {
+    if (!hasRoom(entry.queue, room) || !suitsPlace(entry, place, placeKey)) continue
+    if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) continue
+    if (!found || isBefore(entry.window.jobs[0], found.window.jobs[0], part)) found = entry
+  }
+  return found
 }
 
 function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {

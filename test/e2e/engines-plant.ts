@@ -5,7 +5,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { findPeers, type PeerName, type Place } from '../peers/find-peers.ts'
+import type { Peer, PeerName, Place } from '../peers/find-peers.ts'
 import { type MongoServers, openMongo } from '../peers/mongo-servers.ts'
 import { type NatsServer, openNats } from '../peers/nats-servers.ts'
 import { freePorts } from '../support/free-ports.ts'
@@ -46,8 +46,8 @@ export type Plant = {
 }
 
 /** Throws `not run: ...` where a server is missing. */
-export function placeOf(name: PeerName): Place {
-  const peer = findPeers(process.env).find((one) => one.name === name)
+function placeOf(peers: readonly Peer[], name: PeerName): Place {
+  const peer = peers.find((one) => one.name === name)
   const place = peer?.places.find(({ kind }) => kind === 'program')
   if (!place) throw new Error(`not run: no program of ${name} in ${peer?.soughtIn}; see test/peers/install`)
   return place
@@ -60,43 +60,20 @@ type Process = {
   now: ServiceProcess
 }
 
-export async function openPlant(
-  { clock, dir, say }: Stage,
-  { apis, directors, config, serving }: PlantOrder,
-): Promise<Plant> {
-  const mongo = await openMongo({ clock, place: placeOf('mongod'), dir, members: 1 })
-  const nats = await openNats({ clock, place: placeOf('nats-server'), dir })
+export async function openPlant(stage: Stage, order: PlantOrder): Promise<Plant> {
+  const { clock, dir, say, peers } = stage
+  const mongo = await openMongo({ clock, place: placeOf(peers, 'mongod'), dir, members: 1 })
+  const nats = await openNats({ clock, place: placeOf(peers, 'nats-server'), dir })
   const database = mongo.newDatabase()
-  const ports = await freePorts(apis * 2)
-  const server = ports
-    .slice(0, apis)
-    .map((port) => `127.0.0.1:${port}`)
-    .join()
-  const common = {
-    ...config,
-    store: { kind: 'mongo', url: mongo.url, database },
-    nats: { servers: [nats.url] },
-  }
+  const ports = await freePorts(order.apis * 2)
+  const servers = ports.slice(0, order.apis).map((port) => `127.0.0.1:${port}`)
+  const engines = { store: { kind: 'mongo', url: mongo.url, database }, nats: { servers: [nats.url] } }
   const dataDir = join(dir, 'data')
-  const filesOf = (name: string, own: object): ServiceFiles => {
+  const processes = programsOf(order, ports, servers).map(({ name, own, words }): Process => {
     mkdirSync(join(dir, name))
-    return { ...serviceFiles(join(dir, name), { ...common, ...own }), dataDir }
-  }
-  const advertise = server.split(',').filter((_, at) => serving === undefined || serving.includes(at))
-  const orders = [
-    ...Array.from({ length: apis }, (_, at) => ({
-      name: `api-${at}`,
-      files: filesOf(`api-${at}`, { grpc: { port: ports[at], advertise }, dashboard: { port: ports[apis + at] } }),
-      words: ['--role', 'api'],
-    })),
-    ...Array.from({ length: directors }, (_, at) => ({
-      name: `director-${at}`,
-      files: filesOf(`director-${at}`, { grpc: { advertise } }),
-      words: ['--role', 'director,sweeper'],
-    })),
-  ]
-  const processes: Process[] = []
-  for (const order of orders) processes.push({ ...order, now: startServiceProcess(clock, order.files, order.words) })
+    const files = { ...serviceFiles(join(dir, name), { ...order.config, ...engines, ...own }), dataDir }
+    return { name, files, words, now: startServiceProcess(clock, files, words) }
+  })
   const lives: Life[] = []
   const fallen: string[] = []
   const endLife = ({ name, now }: Process): void => void lives.push({ name, text: now.log(), endedMs: clock.nowMs() })
@@ -116,7 +93,7 @@ export async function openPlant(
     database,
     mongo,
     nats,
-    server,
+    server: servers.join(),
     names: inTurn(processes.map(({ name }) => name)),
     async kill(name) {
       say(`kill -9 of ${name}`)
@@ -143,6 +120,23 @@ export async function openPlant(
       await mongo.stop().catch((error: unknown) => say(String(error)))
     },
   }
+}
+
+/** What is started, with what each has of its own in its configuration. `ports`: two for each API process. */
+function programsOf({ apis, directors, serving }: PlantOrder, ports: readonly number[], servers: readonly string[]) {
+  const advertise = servers.filter((_, at) => serving === undefined || serving.includes(at))
+  return [
+    ...Array.from({ length: apis }, (_, at) => ({
+      name: `api-${at}`,
+      own: { grpc: { port: ports[at], advertise }, dashboard: { port: ports[apis + at] } },
+      words: ['--role', 'api'],
+    })),
+    ...Array.from({ length: directors }, (_, at) => ({
+      name: `director-${at}`,
+      own: { grpc: { advertise } },
+      words: ['--role', 'director,sweeper'],
+    })),
+  ]
 }
 
 /** Services and servers by turns, so that none is left in peace. */

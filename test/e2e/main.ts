@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../core/clock.ts'
 import { seededRandom } from '../../core/random.ts'
+import { findPeers } from '../peers/find-peers.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 import { engines } from './engines.ts'
 import { hints } from './hints.ts'
@@ -41,7 +42,8 @@ async function play(chosen: Scenario, seed: number): Promise<number> {
   const beginMs = clock.monotonicMs()
   const dir = mkdtempSync(join(tmpdir(), `pilotage-e2e-${chosen.name}-`))
   const say = (line: string): void => console.error(`${((clock.monotonicMs() - beginMs) / 1000).toFixed(1)} s: ${line}`)
-  const stage: Stage = { clock, random: seededRandom(seed), dir, say, signal: leaving.signal }
+  const peers = findPeers(process.env)
+  const stage: Stage = { clock, random: seededRandom(seed), dir, peers, say, signal: leaving.signal }
   const outcome = await Promise.race([chosen.run(stage), interrupted(leaving.signal), broken.promise]).catch(failure)
   const left = await leftUnder(clock, dir, outcome.shortfalls.length === 0 ? leftoversMs : 0)
   await endAllUnder(clock, dir)

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'
+import type { Peer } from '../peers/find-peers.ts'
 
 export type Stage = {
   readonly clock: Clock
@@ -9,6 +10,8 @@ export type Stage = {
   readonly random: Random
   /** The scenario's own, empty at first. Every process that it starts belongs to it. */
   readonly dir: string
+  /** Real servers, as they were found here. */
+  readonly peers: readonly Peer[]
   /** A line for who watches. */
   say(line: string): void
   /** Whoever started it does not want to wait any longer. */

@@ -9,28 +9,14 @@
 
 import type { Clock } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
-import { jobFact } from '../../../../core/facts.ts'
 import type { JobId, VmId } from '../../../../core/ids.ts'
-import { changeJob, type JobEvent } from '../../../../core/job.ts'
+import type { JobEvent } from '../../../../core/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
 import { type Database, errorOf } from './database.ts'
+import { type Draft, drawUp, type Item, nextOf } from './draft.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
-import {
-  type KeptJob,
-  keptJob,
-  type Move,
-  movesOf,
-  packed,
-  packedJobs,
-  type Page,
-  retold,
-  type StoryEntry,
-  summaryOf,
-  summed,
-  type Told,
-} from './page.ts'
 import type { Shelf } from './shelf.ts'
 import type { SpecShelf } from './specs.ts'
 import type { VmDoor } from './vm-door.ts'
@@ -53,80 +39,14 @@ export type ChangesOptions = {
 }
 
 type Call = { readonly events: readonly JobEvent[]; readonly nowMs: number }
-type Item = { readonly event: JobEvent; readonly nowMs: number; outcome?: JobOutcome }
-
-/** What a group makes of one page: outcomes that hold if the write does, or if the page was just read. */
-type Draft = {
-  readonly page: Page
-  readonly items: readonly Item[]
-  readonly outcomes: readonly JobOutcome[]
-  readonly changed: ReadonlyMap<JobId, KeptJob>
-  readonly moves: readonly Move[]
-}
 
 /** Events in one group: bounds how long an answer waits for its neighbours. */
 const eventsMost = 4000
 /** A group that was not settled by then is given up: whoever asked may ask again. */
 const settleWithinMs = 20_000
-const writesKept = 8
 
 export function openChanges(options: ChangesOptions): Changes {
-  const { shelf, queues, door, clock } = options
-
-  async function settle(items: readonly Item[]): Promise<void> {
-    const endMs = clock.monotonicMs() + settleWithinMs
-    let open = items
-    let fresh: ReadonlySet<JobId> = new Set()
-    while (open.length > 0) {
-      if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing jobs: too many others do')
-      const pages = await shelf.ofJobs(new Set(open.map(({ event }) => event.jobId)))
-      await queues.byIds([...pages.values()].map(({ classId }) => classId))
-      await door.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
-      const drafts = drawUp(open, pages)
-      const written = await write(options, drafts, endMs)
-      const again: Draft[] = []
-      for (const draft of drafts) {
-        const holds = draft.changed.size > 0 ? written.has(draft.page.first) : fresh.has(draft.page.first)
-        if (!holds) again.push(draft)
-        else for (const [at, item] of draft.items.entries()) item.outcome = draft.outcomes[at]
-      }
-      open = again.flatMap((draft) => draft.items)
-      fresh = new Set(again.map(({ page }) => page.first))
-      if (again.length > 0) await shelf.read([...fresh])
-    }
-  }
-
-  function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>): readonly Draft[] {
-    const byPage = new Map<Page, Item[]>()
-    for (const item of items) {
-      const page = pages.get(item.event.jobId)
-      if (!page) item.outcome = { ok: false, why: 'not-found' }
-      else if (byPage.get(page)?.push(item) === undefined) byPage.set(page, [item])
-    }
-    return [...byPage].map(([page, ofPage]) => draftOf(page, ofPage))
-  }
-
-  function draftOf(page: Page, items: readonly Item[]): Draft {
-    const changed = new Map<JobId, KeptJob>()
-    const moves: Move[] = []
-    const outcomes = items.map(({ event, nowMs }): JobOutcome => {
-      const before = changed.get(event.jobId) ?? page.jobs.get(event.jobId)
-      if (!before) return { ok: false, why: 'not-found' }
-      if (event.kind === 'claim' && !door.isOpen(event.vmId)) return { ok: false, why: 'vm-not-active' }
-      const decision = changeJob(before.job, event, nowMs)
-      if (!decision.ok) return decision
-      const { next, tell } = decision
-      const site = event.kind === 'claim' ? door.siteOf(event.vmId) : before.site
-      if (next !== before.job || tell) {
-        const story = tell ? retold(before.story, page.version + 1, nowMs, jobFact(before.job, next, event)) : before.story
-        const after = keptJob(next, site, story)
-        changed.set(event.jobId, after)
-        moves.push(...movesOf(before, after))
-      }
-      return { ok: true, job: next, was: before.job.phase.state }
-    })
-    return { page, items, outcomes, changed, moves: summed(moves) }
-  }
+  const { door, clock } = options
 
   /** Claims hold only now: their VMs are looked at once more, after the write. */
   async function confirm(items: readonly Item[]): Promise<void> {
@@ -155,7 +75,7 @@ export function openChanges(options: ChangesOptions): Changes {
   const group = inGroups<Call, readonly JobOutcome[]>(
     async (calls) => {
       const items = calls.map(({ events, nowMs }) => events.map((event): Item => ({ event, nowMs })))
-      await settle(items.flat())
+      await settle(options, items.flat())
       // Reports are answered now; the next group does not wait for the confirmation of this one's claims.
       const confirmed = confirm(items.flat())
       return items.map(async (ofCall) => {
@@ -190,13 +110,38 @@ function vmOf(event: JobEvent): VmId {
   return 'vmId' in event ? event.vmId : ('' as VmId)
 }
 
+/** Until every event has an outcome that holds. Throws `unavailable` where others change the same pages for too long. */
+async function settle(options: ChangesOptions, items: readonly Item[]): Promise<void> {
+  const { shelf, queues, door, clock } = options
+  const endMs = clock.monotonicMs() + settleWithinMs
+  let open = items
+  let fresh: ReadonlySet<JobId> = new Set()
+  while (open.length > 0) {
+    if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing jobs: too many others do')
+    const pages = await shelf.ofJobs(new Set(open.map(({ event }) => event.jobId)))
+    await queues.byIds([...pages.values()].map(({ classId }) => classId))
+    await door.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
+    const drafts = drawUp(open, pages, door)
+    const written = await write(options, drafts, endMs)
+    const again: Draft[] = []
+    for (const draft of drafts) {
+      const holds = draft.changed.size > 0 ? written.has(draft.page.first) : fresh.has(draft.page.first)
+      if (!holds) again.push(draft)
+      else for (const [at, item] of draft.items.entries()) item.outcome = draft.outcomes[at]
+    }
+    open = again.flatMap((draft) => draft.items)
+    fresh = new Set(again.map(({ page }) => page.first))
+    if (again.length > 0) await shelf.read([...fresh])
+  }
+}
+
 /** The pages whose write is in the store. What was not written is not there. */
 async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: number): Promise<ReadonlySet<JobId>> {
   const changing = drafts.filter(({ changed }) => changed.size > 0)
   if (changing.length === 0) return new Set()
-  const { database, shelf, random, clock } = options
+  const { database, shelf, queues, random, clock } = options
   const name = random.letters(12)
-  const nexts = changing.map((draft) => nextOf(options, draft, name))
+  const nexts = changing.map((draft) => nextOf(draft, name, queues))
   const statements = nexts.map(({ filter, update }) => ({ updateOne: { filter, update } }))
   let isWhole = false
   try {
@@ -213,32 +158,6 @@ async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: n
     else shelf.drop(page.first)
   }
   return made
-}
-
-function nextOf({ queues }: ChangesOptions, { page, changed, moves }: Draft, name: string) {
-  const jobs = new Map(page.jobs)
-  const told: (readonly [JobId, StoryEntry])[] = []
-  const version = page.version + 1
-  for (const [id, kept] of changed) {
-    jobs.set(id, kept)
-    for (const entry of kept.story) if (entry[0] === version) told.push([id, entry])
-  }
-  const writes = [...page.writes.slice(1 - writesKept), name]
-  const { w, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
-  const set: Record<string, unknown> = { cv: version, wr: writes, w, z: packedJobs(jobs) }
-  const unset: Record<string, ''> = {}
-  for (const [key, value] of Object.entries({ lv, use, un, en })) {
-    if (value === undefined) unset[key] = ''
-    else set[key] = value
-  }
-  if (moves.length + told.length > 0) {
-    set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(told)) } satisfies Told
-  }
-  return {
-    page: { ...page, version, writes, jobs },
-    filter: { _id: page.first, cv: page.version },
-    update: { $set: set, $unset: unset },
-  }
 }
 
 /** Which of these pages bear the name of a write: asked until the store answers, or time is up. */

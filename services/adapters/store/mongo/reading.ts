@@ -26,91 +26,26 @@ const pagesAtOnce = 16
 
 type Head = { readonly _id: string; readonly waiting: number; readonly priority: number; readonly first: number }
 
-export function openReading({ database, shelf, specs, queues, claiming }: ReadingOptions): Reading {
-  const { pages } = database
-
-  /** In the cursor's order, until `take` has enough. */
-  async function walk(filter: object, sort: Record<string, 1 | -1>, take: (page: Page) => boolean): Promise<void> {
-    const cursor = pages.find(filter, { projection: pageFields, sort, batchSize: pagesAtOnce })
-    await guarded('reading jobs', async () => {
-      for await (const document of cursor) if (!take(shelf.learn(document))) break
-      await cursor.close()
-    })
-  }
-
-  async function jobs(ids: readonly JobId[]): Promise<readonly Job[]> {
-    // Always as they are now: others change them too.
-    const lying = await shelf.ofJobs(ids)
-    const read = await shelf.read([...new Set([...lying.values()].map(({ first }) => first))])
-    const found = new Map(read.flatMap((page) => [...page.jobs].map(([id, { job }]) => [id, job] as const)))
-    return ids.flatMap((id) => found.get(id) ?? [])
-  }
-
-  async function list({ vo, owner, states, beforeId, limit }: JobQuery): Promise<readonly Job[]> {
-    const below = beforeId ?? Number.MAX_SAFE_INTEGER
-    const wanted = states && new Set(states)
-    const found: Job[] = []
-    const filter = {
-      ...(vo === undefined ? {} : { vo }),
-      ...(owner === undefined ? {} : { own: owner }),
-      _id: { $lt: below },
-    }
-    await walk(filter, { _id: -1 }, (page) => {
-      const fit = [...page.jobs.values()]
-        .map(({ job }) => job)
-        .filter((job) => job.id < below && (wanted?.has(job.phase.state) ?? true))
-      found.push(...fit.sort((a, b) => b.id - a.id))
-      return found.length < limit
-    })
-    return found.slice(0, limit)
-  }
-
-  async function heads(): Promise<readonly QueueCount[]> {
-    const found = await guarded('reading task queues', () =>
-      pages
-        .aggregate<Head>(
-          [
-            { $match: { w: { $gt: 0 } } },
-            { $sort: { q: 1, pr: -1, _id: 1 } },
-            { $group: { _id: '$q', waiting: { $sum: '$w' }, priority: { $first: '$pr' }, first: { $first: '$_id' } } },
-          ],
-          { hint: 'waiting' },
-        )
-        .toArray(),
-    )
-    await queues.byIds(found.map(({ _id }) => _id as ClassId))
-    const oldest = await oldestOf(found)
-    return found.flatMap(({ _id, waiting, priority, first }) => {
-      const oldestMs = oldest.get(first)
-      return oldestMs === undefined
-        ? []
-        : [{ queue: queues.known(_id as ClassId), waiting, topPriority: priority, oldestMs }]
-    })
-  }
-
-  /** When the first waiting job of each of these pages was submitted. One that has none any more has left meanwhile. */
-  async function oldestOf(found: readonly Head[]): Promise<ReadonlyMap<number, number>> {
-    const read = await shelf.some(found.map(({ first }) => first as JobId))
-    return new Map(
-      read.flatMap((page) => {
-        const [first] = waitingIn(page)
-        return first ? [[page.first as number, first.submittedMs] as const] : []
-      }),
-    )
-  }
-
+export function openReading(options: ReadingOptions): Reading {
+  const { shelf, specs, claiming } = options
   return {
-    jobs,
+    async jobs(ids) {
+      // Always as they are now: others change them too.
+      const lying = await shelf.ofJobs(ids)
+      const read = await shelf.read([...new Set([...lying.values()].map(({ first }) => first))])
+      const found = new Map(read.flatMap((page) => [...page.jobs].map(([id, { job }]) => [id, job] as const)))
+      return ids.flatMap((id) => found.get(id) ?? [])
+    },
     async specs(ids) {
       const there = await shelf.ofJobs(ids)
       return specs.all(ids.filter((id) => there.get(id)?.jobs.has(id)))
     },
-    list,
-    queues: heads,
+    list: (query) => list(options, query),
+    queues: () => heads(options),
     async next(classId, limit) {
       const found: WaitingJob[] = []
       const ours = new Set(claiming)
-      await walk({ q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, (page) => {
+      await walk(options, { q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, (page) => {
         found.push(...waitingIn(page).filter(({ id }) => !ours.has(id) && !claiming.has(id)))
         return found.length < limit
       })
@@ -118,7 +53,7 @@ export function openReading({ database, shelf, specs, queues, claiming }: Readin
     },
     async expired(nowMs, limit) {
       const found: { readonly ref: AttemptRef; readonly untilMs: number }[] = []
-      await walk({ un: { $lt: nowMs } }, { un: 1 }, (page) => {
+      await walk(options, { un: { $lt: nowMs } }, { un: 1 }, (page) => {
         for (const { job } of page.jobs.values()) {
           const untilMs = leaseOf(job.phase)?.untilMs ?? Number.POSITIVE_INFINITY
           if (untilMs < nowMs) found.push({ ref: { jobId: job.id, attempt: job.attempt }, untilMs })
@@ -131,6 +66,72 @@ export function openReading({ database, shelf, specs, queues, claiming }: Readin
         .map(({ ref }) => ref)
     },
   }
+}
+
+/** In the cursor's order, until `take` has enough. */
+async function walk(
+  { database, shelf }: ReadingOptions,
+  filter: object,
+  sort: Record<string, 1 | -1>,
+  take: (page: Page) => boolean,
+): Promise<void> {
+  const cursor = database.pages.find(filter, { projection: pageFields, sort, batchSize: pagesAtOnce })
+  await guarded('reading jobs', async () => {
+    for await (const document of cursor) if (!take(shelf.learn(document))) break
+    await cursor.close()
+  })
+}
+
+async function list(options: ReadingOptions, { vo, owner, states, beforeId, limit }: JobQuery): Promise<readonly Job[]> {
+  const below = beforeId ?? Number.MAX_SAFE_INTEGER
+  const wanted = states && new Set(states)
+  const found: Job[] = []
+  const filter = {
+    ...(vo === undefined ? {} : { vo }),
+    ...(owner === undefined ? {} : { own: owner }),
+    _id: { $lt: below },
+  }
+  await walk(options, filter, { _id: -1 }, (page) => {
+    const fit = [...page.jobs.values()]
+      .map(({ job }) => job)
+      .filter((job) => job.id < below && (wanted?.has(job.phase.state) ?? true))
+    found.push(...fit.sort((a, b) => b.id - a.id))
+    return found.length < limit
+  })
+  return found.slice(0, limit)
+}
+
+async function heads(options: ReadingOptions): Promise<readonly QueueCount[]> {
+  const { database, queues } = options
+  const found = await guarded('reading task queues', () =>
+    database.pages
+      .aggregate<Head>(
+        [
+          { $match: { w: { $gt: 0 } } },
+          { $sort: { q: 1, pr: -1, _id: 1 } },
+          { $group: { _id: '$q', waiting: { $sum: '$w' }, priority: { $first: '$pr' }, first: { $first: '$_id' } } },
+        ],
+        { hint: 'waiting' },
+      )
+      .toArray(),
+  )
+  await queues.byIds(found.map(({ _id }) => _id as ClassId))
+  const oldest = await oldestOf(options, found)
+  return found.flatMap(({ _id, waiting, priority, first }) => {
+    const oldestMs = oldest.get(first)
+    return oldestMs === undefined ? [] : [{ queue: queues.known(_id as ClassId), waiting, topPriority: priority, oldestMs }]
+  })
+}
+
+/** When the first waiting job of each of these pages was submitted. One that has none any more has left meanwhile. */
+async function oldestOf({ shelf }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, number>> {
+  const read = await shelf.some(found.map(({ first }) => first as JobId))
+  return new Map(
+    read.flatMap((page) => {
+      const [first] = waitingIn(page)
+      return first ? [[page.first as number, first.submittedMs] as const] : []
+    }),
+  )
 }
 
 function waitingIn(page: Page): readonly WaitingJob[] {

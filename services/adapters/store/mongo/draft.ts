@@ -1,0 +1,98 @@
+/**
+ * What a group of events makes of pages: decided by core, page by page, and written down as one statement each. Neither reads
+ * nor writes the store: a draft holds when its statement finds the page as it was.
+ */
+
+import { jobFact } from '../../../../core/facts.ts'
+import type { JobId } from '../../../../core/ids.ts'
+import { changeJob, type JobEvent } from '../../../../core/job.ts'
+import type { JobOutcome } from '../../../../core/ports/store.ts'
+import type { KnownQueues } from './known-queues.ts'
+import {
+  type KeptJob,
+  keptJob,
+  type Move,
+  movesOf,
+  packed,
+  packedJobs,
+  type Page,
+  retold,
+  type StoryEntry,
+  summaryOf,
+  summed,
+  type Told,
+} from './page.ts'
+import type { VmDoor } from './vm-door.ts'
+
+export type Item = { readonly event: JobEvent; readonly nowMs: number; outcome?: JobOutcome }
+
+/** What a group makes of one page: outcomes that hold if the write does, or if the page was just read. */
+export type Draft = {
+  readonly page: Page
+  readonly items: readonly Item[]
+  readonly outcomes: readonly JobOutcome[]
+  readonly changed: ReadonlyMap<JobId, KeptJob>
+  readonly moves: readonly Move[]
+}
+
+const writesKept = 8
+
+/** Events whose job lies in no page are answered at once. */
+export function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>, door: VmDoor): readonly Draft[] {
+  const byPage = new Map<Page, Item[]>()
+  for (const item of items) {
+    const page = pages.get(item.event.jobId)
+    if (!page) item.outcome = { ok: false, why: 'not-found' }
+    else if (byPage.get(page)?.push(item) === undefined) byPage.set(page, [item])
+  }
+  return [...byPage].map(([page, ofPage]) => draftOf(page, ofPage, door))
+}
+
+function draftOf(page: Page, items: readonly Item[], door: VmDoor): Draft {
+  const changed = new Map<JobId, KeptJob>()
+  const moves: Move[] = []
+  const outcomes = items.map(({ event, nowMs }): JobOutcome => {
+    const before = changed.get(event.jobId) ?? page.jobs.get(event.jobId)
+    if (!before) return { ok: false, why: 'not-found' }
+    if (event.kind === 'claim' && !door.isOpen(event.vmId)) return { ok: false, why: 'vm-not-active' }
+    const decision = changeJob(before.job, event, nowMs)
+    if (!decision.ok) return decision
+    const { next, tell } = decision
+    const site = event.kind === 'claim' ? door.siteOf(event.vmId) : before.site
+    if (next !== before.job || tell) {
+      const story = tell ? retold(before.story, page.version + 1, nowMs, jobFact(before.job, next, event)) : before.story
+      const after = keptJob(next, site, story)
+      changed.set(event.jobId, after)
+      moves.push(...movesOf(before, after))
+    }
+    return { ok: true, job: next, was: before.job.phase.state }
+  })
+  return { page, items, outcomes, changed, moves: summed(moves) }
+}
+
+/** `name`: of the write, by which the page knows it. */
+export function nextOf({ page, changed, moves }: Draft, name: string, queues: KnownQueues) {
+  const jobs = new Map(page.jobs)
+  const told: (readonly [JobId, StoryEntry])[] = []
+  const version = page.version + 1
+  for (const [id, kept] of changed) {
+    jobs.set(id, kept)
+    for (const entry of kept.story) if (entry[0] === version) told.push([id, entry])
+  }
+  const writes = [...page.writes.slice(1 - writesKept), name]
+  const { w, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
+  const set: Record<string, unknown> = { cv: version, wr: writes, w, z: packedJobs(jobs) }
+  const unset: Record<string, ''> = {}
+  for (const [key, value] of Object.entries({ lv, use, un, en })) {
+    if (value === undefined) unset[key] = ''
+    else set[key] = value
+  }
+  if (moves.length + told.length > 0) {
+    set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(told)) } satisfies Told
+  }
+  return {
+    page: { ...page, version, writes, jobs },
+    filter: { _id: page.first, cv: page.version },
+    update: { $set: set, $unset: unset },
+  }
+}
