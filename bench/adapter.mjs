@@ -9,7 +9,7 @@
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { credentials, Metadata } from '@grpc/grpc-js'
 import { systemClock, until } from '../core/clock.ts'
@@ -28,8 +28,19 @@ const gib = 1024 ** 3
 const vmId = (at) => `vm-bench00${String(at).padStart(3, '0')}`
 const keyOf = (at) => `bench-activation-key-${at}`
 
-/** `mongo-1`, `mongo-2`, `mongo-4`: so many API processes over a replica set of three. */
-const variants = { served: {}, 'mongo-1': { apis: 1 }, 'mongo-2': { apis: 2 }, 'mongo-4': { apis: 4 } }
+/**
+ * `mongo-1`, `mongo-2`, `mongo-4`: so many API processes over a replica set of three. `capped-...`: each process with a fifth of
+ * a core (cgroup v1, as root), as if it had a small machine of its own, so that the two cores are not what is measured.
+ */
+const variants = {
+  served: {},
+  'mongo-1': { apis: 1 },
+  'mongo-2': { apis: 2 },
+  'mongo-4': { apis: 4 },
+  'capped-1': { apis: 1, cores: 0.2 },
+  'capped-2': { apis: 2, cores: 0.2 },
+  'capped-4': { apis: 4, cores: 0.2 },
+}
 
 async function keepVms(store) {
   const nowMs = clock.nowMs()
@@ -93,10 +104,12 @@ async function serve(dir, dataDir, at, settings, roles) {
   const gone = new Promise((resolve) => child.on('exit', resolve))
   const server = `127.0.0.1:${port}`
   const door = new JobServiceClient(server, credentials.createInsecure())
-  await new Promise((resolve, reject) =>
+  const open = new Promise((resolve, reject) =>
     door.waitForReady(clock.nowMs() + 30_000, (error) => (error ? reject(error) : resolve())),
   )
-  door.close()
+  // Else a service of an earlier run on the same port would be taken for ours.
+  const fell = gone.then((code) => Promise.reject(new Error(`the service ended with ${code}: see ${dir}`)))
+  await Promise.race([open, fell]).finally(() => door.close())
   return {
     server,
     pid: child.pid,
@@ -109,7 +122,17 @@ async function serve(dir, dataDir, at, settings, roles) {
   }
 }
 
-async function start(dir, { apis } = {}) {
+/** Takes effect at once, on all threads of the process; the group goes with the process that left it. */
+function cap(pid, cores) {
+  const group = `/sys/fs/cgroup/cpu/pilotage-bench-${pid}`
+  mkdirSync(group)
+  writeFileSync(join(group, 'cpu.cfs_period_us'), '20000')
+  writeFileSync(join(group, 'cpu.cfs_quota_us'), String(Math.round(cores * 20_000)))
+  writeFileSync(join(group, 'cgroup.procs'), String(pid))
+  return () => rmdirSync(group)
+}
+
+async function start(dir, { apis, cores } = {}) {
   const dataDir = join(dir, 'data')
   const { mongo, store } = apis ? await startMongo(dir) : {}
   if (!apis && !existsSync(dataDir)) await prepare(dataDir)
@@ -118,7 +141,8 @@ async function start(dir, { apis } = {}) {
     services.push(await serve(dir, dataDir, at, store ? { store } : {}, at === 0 ? undefined : 'api'))
   }
   const tokenFile = join(dataDir, 'admin.token')
-  if (!(await until(clock, () => existsSync(tokenFile), { withinMs: 5000 }))) throw new Error('the service wrote no token')
+  if (!(await until(clock, () => existsSync(tokenFile), { withinMs: 30_000 }))) throw new Error('the service wrote no token')
+  const uncaps = cores === undefined ? [] : services.map(({ pid }) => cap(pid, cores))
   const pids = () => [...services.map(({ pid }) => pid), ...(mongo?.pids ?? [])]
   return {
     conn: { servers: services.map(({ server }) => server), token: readFileSync(tokenFile, 'utf8').trim() },
@@ -126,6 +150,7 @@ async function start(dir, { apis } = {}) {
     async stop() {
       if (mongo) tellCpu(services, mongo)
       await Promise.all(services.map((service) => service.stop()))
+      for (const uncap of uncaps) uncap()
       await mongo?.stop()
     },
   }

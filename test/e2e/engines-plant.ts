@@ -46,7 +46,7 @@ export type Plant = {
 }
 
 /** Throws `not run: ...` where a server is missing. */
-function placeOf(peers: readonly Peer[], name: PeerName): Place {
+export function programOf(peers: readonly Peer[], name: PeerName): Place {
   const peer = peers.find((one) => one.name === name)
   const place = peer?.places.find(({ kind }) => kind === 'program')
   if (!place) throw new Error(`not run: no program of ${name} in ${peer?.soughtIn}; see test/peers/install`)
@@ -62,8 +62,8 @@ type Process = {
 
 export async function openPlant(stage: Stage, order: PlantOrder): Promise<Plant> {
   const { clock, dir, say, peers } = stage
-  const mongo = await openMongo({ clock, place: placeOf(peers, 'mongod'), dir, members: 1 })
-  const nats = await openNats({ clock, place: placeOf(peers, 'nats-server'), dir })
+  const mongo = await openMongo({ clock, place: programOf(peers, 'mongod'), dir, members: 1 })
+  const nats = await openNats({ clock, place: programOf(peers, 'nats-server'), dir })
   const database = mongo.newDatabase()
   const ports = await freePorts(order.apis * 2)
   const servers = ports.slice(0, order.apis).map((port) => `127.0.0.1:${port}`)

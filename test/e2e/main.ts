@@ -17,10 +17,11 @@ import { engines } from './engines.ts'
 import { hints } from './hints.ts'
 import { kill } from './kill.ts'
 import { latency } from './latency.ts'
+import { move } from './move.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
