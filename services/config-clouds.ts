@@ -1,70 +1,111 @@
 /**
- * The clouds of a configuration: their keys and defaults, and what the program runs on: a cloud with its limits and every
- * offering spelled out. Knows no driver; what a kind needs besides is checked here and used there.
+ * The clouds of a configuration: the keys that all kinds have in common, and what the program runs on: a cloud with its limits
+ * and every offering spelled out. What a kind needs besides lies under the kind's own key and in a file of its own.
  */
 
 import type { CloudLimits, Offering } from '../core/cloud.ts'
 import * as limits from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
-import { bytes, choice, duration, list, mapping, name, needed, optional, price, whole } from './config-fields.ts'
+import { compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
+import {
+  bytes,
+  choice,
+  duration,
+  list,
+  mapping,
+  name,
+  needed,
+  optional,
+  price,
+  type Reader,
+  text,
+  whole,
+} from './config-fields.ts'
+import { compileOpenNebula, opennebula, type OpenNebulaConfig, type RawOpenNebula } from './config-opennebula.ts'
+import { compileOpenStack, openstack, type OpenStackConfig, type RawOpenStack } from './config-openstack.ts'
+import { compileSsh, type RawSsh, ssh, type SshConfig } from './config-ssh.ts'
 
 const seconds = 1000
 const mib = 1024 * 1024
 const gib = 1024 * mib
 
-type Flavor = { name: string; cores: number; memory: number; disk: number; pricePerHour: number; tags: readonly string[] }
-type Image = { name: string; platform: string; tags: readonly string[] }
-export type RawCloud = {
+type Named = { name: string; ref: string | undefined; tags: readonly string[] }
+type Flavor = Named & { cores: number; memory: number; disk: number; pricePerHour: number }
+type Image = Named & { platform: string }
+
+/** Each with the keys under its own name; `local` needs none. */
+type Drivers = {
+  openstack: RawOpenStack | undefined
+  opennebula: RawOpenNebula | undefined
+  ec2: RawEc2 | undefined
+  ssh: RawSsh | undefined
+}
+
+export type CloudKind = 'local' | keyof Drivers
+
+/** Those that this version drives; of the others the keys are known and nothing more. */
+const driven: readonly CloudKind[] = ['local']
+
+export type RawCloud = Drivers & {
   name: string
-  kind: 'local'
+  kind: CloudKind
   site: string
   bootDelay: number
+  boot: number | undefined
   vos: readonly string[]
   limits: CloudLimits
-  flavors: readonly Flavor[]
-  images: readonly Image[]
+  flavors: readonly Flavor[] | undefined
+  images: readonly Image[] | undefined
 }
+
+const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
+const tags = optional(list(name, limits.jobLimits.names), [])
 
 const flavor = mapping<Flavor>({
   name: needed(name),
+  ref: absent(text),
   cores: needed(whole(1, limits.jobLimits.cores)),
   memory: needed(bytes(64 * mib, limits.jobLimits.memoryBytes)),
   disk: optional(bytes(1, limits.jobLimits.diskBytes), 8 * gib),
   pricePerHour: optional(price, 1),
-  tags: optional(list(name, limits.jobLimits.names), []),
+  tags,
 })
 
-const defaultFlavors: readonly Flavor[] = [1, 2, 4].map((cores) => ({
+const image = mapping<Image>({ name: needed(name), ref: absent(text), platform: optional(name, 'linux'), tags })
+
+/** Of the local cloud. Another one has its own, which only its operator knows. */
+const localFlavors: readonly Flavor[] = [1, 2, 4].map((cores) => ({
   name: `${cores}-core`,
+  ref: undefined,
   cores,
   memory: cores * 2 * gib,
   disk: cores * 4 * gib,
   pricePerHour: cores * 0.01,
   tags: [],
 }))
+const localImages: readonly Image[] = [{ name: 'plain', ref: undefined, platform: 'linux', tags: [] }]
 
-const image = mapping<Image>({
-  name: needed(name),
-  platform: optional(name, 'linux'),
-  tags: optional(list(name, limits.jobLimits.names), []),
-})
-const defaultImages: readonly Image[] = [{ name: 'plain', platform: 'linux', tags: [] }]
-
+const defaultLimits: CloudLimits = { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }
 const cloudLimits = mapping<CloudLimits>({
-  maxVms: optional(whole(0, 100_000), 4),
-  maxCores: optional(whole(0, 10_000_000), 8),
-  maxCreatesPerStep: optional(whole(1, 1000), 4),
+  maxVms: optional(whole(0, 100_000), defaultLimits.maxVms),
+  maxCores: optional(whole(0, 10_000_000), defaultLimits.maxCores),
+  maxCreatesPerStep: optional(whole(1, 1000), defaultLimits.maxCreatesPerStep),
 })
 
 export const cloud = mapping<RawCloud>({
   name: needed(name),
-  kind: needed(choice('local')),
+  kind: needed(choice('local', 'openstack', 'opennebula', 'ec2', 'ssh')),
   site: optional(name, 'here'),
   bootDelay: optional(duration(0, 10 * 60 * seconds), 0),
+  boot: absent(duration(1 * seconds, 24 * 3600 * seconds)),
   vos: optional(list(name, limits.jobLimits.names), []),
-  limits: optional(cloudLimits, { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }),
-  flavors: optional(list(flavor, 100), defaultFlavors),
-  images: optional(list(image, 100), defaultImages),
+  limits: optional(cloudLimits, defaultLimits),
+  flavors: absent(list(flavor, 100)),
+  images: absent(list(image, 100)),
+  openstack: absent(openstack),
+  opennebula: absent(opennebula),
+  ec2: absent(ec2),
+  ssh: absent(ssh),
 })
 
 export const defaultClouds: readonly RawCloud[] = [
@@ -73,18 +114,42 @@ export const defaultClouds: readonly RawCloud[] = [
     kind: 'local',
     site: 'here',
     bootDelay: 0,
+    boot: undefined,
     vos: [],
-    limits: { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 },
-    flavors: defaultFlavors,
-    images: defaultImages,
+    limits: defaultLimits,
+    flavors: undefined,
+    images: undefined,
+    openstack: undefined,
+    opennebula: undefined,
+    ec2: undefined,
+    ssh: undefined,
   },
 ]
 
+export type DriverConfig =
+  | { readonly kind: 'local'; readonly bootDelayMs: number }
+  | ({ readonly kind: 'openstack' } & OpenStackConfig)
+  | ({ readonly kind: 'opennebula' } & OpenNebulaConfig)
+  | ({ readonly kind: 'ec2' } & Ec2Config)
+  | ({ readonly kind: 'ssh' } & SshConfig)
+
+/** By the cloud's own id, by the name there, or by properties that hold of exactly one. */
+export type ReferenceConfig =
+  | { readonly by: 'id'; readonly id: string }
+  | { readonly by: 'name'; readonly name: string }
+  | { readonly by: 'properties'; readonly properties: Readonly<Record<string, string>> }
+
 export type CloudConfig = {
   readonly name: string
-  readonly kind: 'local'
   readonly site: string
-  readonly bootDelayMs: number
+  readonly driver: DriverConfig
+  /** How the cloud calls its flavors and images, by our names. */
+  readonly references: {
+    readonly flavors: ReadonlyMap<string, ReferenceConfig>
+    readonly images: ReadonlyMap<string, ReferenceConfig>
+  }
+  /** A VM must be active so long after it was wanted; absent: as all. */
+  readonly bootMs?: number
   readonly limits: CloudLimits
   readonly offerings: readonly Offering[]
 }
@@ -94,27 +159,69 @@ export function checkClouds(clouds: readonly RawCloud[], violations: Violations)
   names.forEach((one, at) => {
     if (names.indexOf(one) !== at) violations.add(`clouds[${at}].name`, one, 'used twice', 'a name of its own')
   })
+  clouds.forEach((one, at) => checkKind(one, `clouds[${at}]`, violations))
 }
 
-export function compileCloud({ name: cloudName, kind, site, bootDelay, limits: cloudLimit, ...one }: RawCloud): CloudConfig {
-  return {
-    name: cloudName,
-    kind,
-    site,
-    bootDelayMs: bootDelay,
-    limits: cloudLimit,
-    offerings: offeringsOf({ name: cloudName, site, ...one }),
+function checkKind(one: RawCloud, path: string, violations: Violations): void {
+  const { kind } = one
+  if (!driven.includes(kind)) violations.add(`${path}.kind`, kind, 'not in this version', driven.join(', '))
+  for (const other of ['openstack', 'opennebula', 'ec2', 'ssh'] as const) {
+    if (other === kind && one[other] === undefined) violations.add(`${path}.${other}`, undefined, 'missing', 'its keys')
+    if (other !== kind && one[other] !== undefined) {
+      violations.add(`${path}.${other}`, other, 'of another kind', `nothing, or kind: ${other}`)
+    }
+  }
+  if (kind === 'local') return
+  if (one.bootDelay !== 0) violations.add(`${path}.bootDelay`, `${one.bootDelay} ms`, 'of another kind', 'kind: local')
+  for (const key of ['flavors', 'images'] as const) {
+    if (!one[key]?.length && kind !== 'ssh') violations.add(`${path}.${key}`, one[key], 'missing', 'one or more')
+    one[key]?.forEach(({ ref }, index) => {
+      if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
+    })
   }
 }
 
+const referenceForm = ['not a reference', 'id:ID, name:NAME, or properties:KEY=VALUE,KEY=VALUE'] as const
+
+function referenceOf(ref: string): ReferenceConfig | undefined {
+  const [, by, rest = ''] = /^(id|name|properties):(.+)$/s.exec(ref) ?? []
+  if (by === 'id') return { by, id: rest }
+  if (by === 'name') return { by, name: rest }
+  const pairs = rest.split(',').map((pair) => /^([^=]+)=(.*)$/s.exec(pair))
+  if (by !== 'properties' || pairs.some((pair) => !pair)) return undefined
+  return { by, properties: Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])) }
+}
+
+/** Whoever says nothing calls it as the cloud does. */
+function referencesOf(named: readonly Named[]): ReadonlyMap<string, ReferenceConfig> {
+  return new Map(named.map((one) => [one.name, (one.ref && referenceOf(one.ref)) || { by: 'name', name: one.name }]))
+}
+
+/** `placed`: where a file lies that is named. */
+export function compileCloud(raw: RawCloud, placed: (file: string) => string): CloudConfig {
+  const flavors = raw.flavors ?? localFlavors
+  const images = raw.images ?? localImages
+  return {
+    name: raw.name,
+    site: raw.site,
+    driver: driverOf(raw, placed),
+    references: { flavors: referencesOf(flavors), images: referencesOf(images) },
+    bootMs: raw.boot,
+    limits: raw.limits,
+    offerings: offeringsOf(raw, flavors, images),
+  }
+}
+
+function driverOf(raw: RawCloud, placed: (file: string) => string): DriverConfig {
+  if (raw.openstack) return { kind: 'openstack', ...compileOpenStack(raw.openstack, placed) }
+  if (raw.opennebula) return { kind: 'opennebula', ...compileOpenNebula(raw.opennebula, placed) }
+  if (raw.ec2) return { kind: 'ec2', ...compileEc2(raw.ec2, placed) }
+  if (raw.ssh) return { kind: 'ssh', ...compileSsh(raw.ssh, placed) }
+  return { kind: 'local', bootDelayMs: raw.bootDelay }
+}
+
 /** Every flavor with every image. */
-function offeringsOf({
-  name: cloudName,
-  site,
-  vos,
-  flavors,
-  images,
-}: Pick<RawCloud, 'name' | 'site' | 'vos' | 'flavors' | 'images'>) {
+function offeringsOf({ name: cloudName, site, vos }: RawCloud, flavors: readonly Flavor[], images: readonly Image[]) {
   return flavors.flatMap((f) =>
     images.map(
       (i): Offering => ({

@@ -85,6 +85,35 @@ export const endpoint: Reader<string> = (value, path, violations) => {
   return undefined
 }
 
+/** Where a secret lies: in a file, or in a variable of the service's environment. It has no place in a configuration. */
+export type SecretSource = { readonly file: string } | { readonly env: string }
+
+export const secretSource: Reader<SecretSource> = (value, path, violations) => {
+  const read = secretPlace(value, path, violations)
+  if (!read) return undefined
+  const { file, env } = read
+  if (file !== undefined && env === undefined) return { file }
+  if (env !== undefined && file === undefined) return { env }
+  violations.add(path, '(not shown)', 'not one of two', 'file: PATH, or env: NAME')
+  return undefined
+}
+
+const secretPlace: Reader<{ file: string | undefined; env: string | undefined }> = (value, path, violations) => {
+  if (typeof value === 'object') {
+    return mapping<{ file: string | undefined; env: string | undefined }>({
+      file: optional<string | undefined>(text, undefined),
+      env: optional<string | undefined>(text, undefined),
+    })(value, path, violations)
+  }
+  violations.add(path, '(not shown)', 'a secret has no place here', 'file: PATH, or env: NAME')
+  return undefined
+}
+
+/** A file that a configuration names is looked for beside it. */
+export function placedBy(source: SecretSource, placed: (file: string) => string): SecretSource {
+  return 'file' in source ? { file: placed(source.file) } : source
+}
+
 export function choice<T extends string>(...choices: readonly T[]): Reader<T> {
   return (value, path, violations) => {
     const chosen = choices.find((one) => one === value)

@@ -160,7 +160,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
       beatLostMs: v.beatLost,
     },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
-    clouds: rest.clouds.map(compileCloud),
+    clouds: rest.clouds.map((one) => compileCloud(one, (file) => resolve(directory, file))),
   }
 }
 

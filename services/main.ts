@@ -92,7 +92,7 @@ function newDowns(log: Log): Downs {
 
 async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<Service> {
   checkRoles(config, roles, processRoles)
-  const secrets = readSecretsFor(config, roles)
+  const secrets = readSecretsFor(config, roles, process.env)
   const clock = systemClock()
   const isAlone = config.store.kind === 'sqlite'
   const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
@@ -150,7 +150,7 @@ async function directing(
   const agents = roles.includes('director') ? await bundleAgents(installation.path('agents')) : undefined
   return {
     random: systemRandom(),
-    clouds: config.clouds.map((cloud) => directed(cloud, ports, roles)),
+    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
     endpoint: () => at.endpoint,
     render: (agent) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
@@ -180,7 +180,7 @@ type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly h
 async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
   const { config, secrets, clock, log } = ports
   const { queue } = runtime
-  const configured = config.clouds.map(({ name, kind, site, limits }) => ({ name, kind, site, limits }))
+  const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // Who is told that we serve finds us ready, unless the store is not.
   await readiness.asked
   const shared = { queue, tokens, log, version, cloudStatus: () => cloudStatus(queue.store, configured, clock.nowMs()) }
@@ -232,23 +232,25 @@ function sourced({ path, sha256 }: { path: string; sha256: string }) {
 
 const diskReserveBytes = 256 * 1024 * 1024
 
-function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): DirectedCloud {
+async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): Promise<DirectedCloud> {
   const { limits, offerings } = cloud
   const { vm, breaker, grpc } = ports.config
   const { caPem } = ports.secrets
+  const isLocal = cloud.driver.kind === 'local'
   return {
-    cloud: roles.includes('director') ? openCloud(cloud, ports) : cloudOfOthers(cloud.name),
+    cloud: roles.includes('director') ? await openCloud(cloud, ports) : cloudOfOthers(cloud.name),
     offerings,
     limits,
-    bootMs: vm.bootMs,
+    bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
     agent: {
       caPem,
       // The operator's word for a private network; with an authority there is nothing plain.
       plaintext: caPem === undefined && grpc.plaintext ? true : undefined,
-      sizeFrom: 'context',
-      powerOff: [],
+      // On the local cloud many VMs share one machine, and a VM's end is that of its processes.
+      sizeFrom: isLocal ? 'context' : 'machine',
+      powerOff: isLocal ? [] : ['systemctl', 'poweroff'],
       policy: {
         idleMs: vm.idleMs,
         leastLifeMs: vm.leastLifeMs,

@@ -7,7 +7,7 @@
 
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
-import type { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/errors.ts'
 import type { Bus } from '../core/ports/bus.ts'
 import type { Cloud } from '../core/ports/cloud.ts'
 import type { FactStream } from '../core/ports/fact-stream.ts'
@@ -30,7 +30,7 @@ import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
-import { readSecrets, type SecretReader, type TlsPair } from './secrets.ts'
+import { type Environment, readSecrets, type SecretReader, type TlsPair } from './secrets.ts'
 
 export type Secrets = {
   readonly grpcTls?: TlsPair
@@ -39,11 +39,20 @@ export type Secrets = {
   readonly caPem?: string
   readonly mongoUrl?: string
   readonly nats?: NatsAccess
+  /** By the cloud's name. */
+  readonly clouds: ReadonlyMap<string, CloudSecrets>
 }
 
+/** Of one cloud, by the key that names it in the configuration. */
+export type CloudSecrets = Readonly<Record<string, string>>
+
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
-export function readSecretsFor({ grpc, dashboard, store, nats }: Config, roles: readonly ProcessRole[]): Secrets {
-  const reader = readSecrets()
+export function readSecretsFor(
+  { grpc, dashboard, store, nats, clouds }: Config,
+  roles: readonly ProcessRole[],
+  env: Environment,
+): Secrets {
+  const reader = readSecrets(env)
   const secrets: Secrets = {
     grpcTls: grpc.tls && roles.includes('api') ? reader.tls('grpc.tls', grpc.tls) : undefined,
     dashboardTls: dashboard.tls && roles.includes('dashboard') ? reader.tls('dashboard.tls', dashboard.tls) : undefined,
@@ -51,9 +60,19 @@ export function readSecretsFor({ grpc, dashboard, store, nats }: Config, roles: 
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
     nats: nats && readNatsAccess(nats, reader),
+    clouds: new Map(roles.includes('director') ? clouds.map((one) => [one.name, cloudSecrets(one, reader)]) : []),
   }
   reader.settle()
   return secrets
+}
+
+function cloudSecrets({ driver }: CloudConfig, _reader: SecretReader): CloudSecrets {
+  switch (driver.kind) {
+    case 'local':
+      return {}
+    default:
+      return {}
+  }
 }
 
 function mongoUrl(file: string, reader: SecretReader): string {
@@ -107,11 +126,19 @@ function natsOptions({ secrets, installation, clock, log }: PortOptions): NatsOp
   return secrets.nats && { ...secrets.nats, installation: installation.name, clock, random: systemRandom(), log }
 }
 
-export function openCloud(
-  { name, bootDelayMs }: CloudConfig,
-  { installation, clock }: Pick<PortOptions, 'installation' | 'clock'>,
-): Cloud {
-  const directory = installation.path(join('clouds', name))
-  const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
-  return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
+/** Each kind of cloud brings its driver, loaded only where it is used. */
+export async function openCloud(
+  { name, driver }: CloudConfig,
+  { installation, clock }: Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'>,
+): Promise<Cloud> {
+  switch (driver.kind) {
+    case 'local': {
+      const directory = installation.path(join('clouds', name))
+      const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+      const { bootDelayMs } = driver
+      return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
+    }
+    default:
+      throw new PilotageError('internal', `cloud ${name}: ${driver.kind} is not driven by this version`)
+  }
 }

@@ -9,6 +9,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { gatherViolations, type Violations } from '../core/violations.ts'
 
+import type { SecretSource } from './config-fields.ts'
+
 export type TlsPair = { readonly certPem: string; readonly keyPem: string }
 
 /** Reads and checks files; `settle` throws `invalid-argument` with all that was wrong. */
@@ -18,13 +20,17 @@ export type SecretReader = {
   /** One line, without what stands around it. `shape` says what is accepted, by words and by a test. */
   line(path: string, file: string, shape?: { readonly accepted: string; holds(text: string): boolean }): string
   text(path: string, file: string): string
+  /** One line out of a file or a variable. */
+  secret(path: string, source: SecretSource): string
   settle(): void
 }
+
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A chain of certificates is some kilobytes. */
 const fileBytesMost = 256 * 1024
 
-export function readSecrets(): SecretReader {
+export function readSecrets(env: Environment = {}): SecretReader {
   const violations = gatherViolations()
   const text = (path: string, file: string): string => readText(path, file, violations)
   const certificate = (path: string, file: string): string => {
@@ -61,6 +67,12 @@ export function readSecrets(): SecretReader {
           `a file with one line: ${shape?.accepted ?? 'the secret'}`,
         )
       return line
+    },
+    secret(path, source) {
+      if ('file' in source) return this.line(path, source.file)
+      const value = env[source.env] ?? ''
+      if (value === '') violations.add(path, source.env, 'is not set', 'a variable of the environment with the secret')
+      return value
     },
     settle: () => violations.settle('reading the files that the configuration names'),
   }

@@ -30,6 +30,12 @@ export const importRules: readonly Rule[] = [
     ours: ['core/', 'services/queue/', 'services/director/', 'proto/', '$1'],
     node: 'any',
   },
+  {
+    name: 'cloud driver',
+    place: /^(services\/adapters\/cloud\/[^/]+\/)/,
+    ours: ['core/', 'services/adapters/cloud/kit/', '$1'],
+    node: 'any',
+  },
   { name: 'adapter', place: /^(services\/adapters\/[^/]+\/[^/]+\/)/, ours: ['core/', '$1'], node: 'any' },
   {
     name: 'runtime',
@@ -82,6 +88,10 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   'node:sqlite': [/^services\/adapters\/store\/sqlite\//],
   pino: [/^services\/adapters\/log\/pino\//],
   // Three documents of three kinds, each read or written in one place, and the local cloud plays cloud-init.
+  undici: [/^services\/adapters\/cloud\/kit\//],
+  'fast-xml-parser': [/^services\/adapters\/cloud\/opennebula\//],
+  '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
+  'node-ssh': [/^services\/adapters\/cloud\/ssh\//],
   yaml: [
     /^services\/config\.ts$/,
     /^client\/job-document\.ts$/,
