@@ -159,7 +159,7 @@ export function checkClouds(clouds: readonly RawCloud[], violations: Violations)
   names.forEach((one, at) => {
     if (names.indexOf(one) !== at) violations.add(`clouds[${at}].name`, one, 'used twice', 'a name of its own')
   })
-  clouds.forEach((one, at) => checkKind(one, `clouds[${at}]`, violations))
+  for (const [at, one] of clouds.entries()) checkKind(one, `clouds[${at}]`, violations)
 }
 
 function checkKind(one: RawCloud, path: string, violations: Violations): void {

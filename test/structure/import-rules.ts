@@ -51,7 +51,7 @@ export const importRules: readonly Rule[] = [
   },
   { name: 'archive', place: /^services\/archive\//, ours: ['core/', 'services/archive/'], node: 'any' },
   { name: 'configuration', place: /^services\/config[^/]*\.ts$/, ours: ['core/', 'services/config'], node: 'any' },
-  { name: 'installation', place: /^services\/[^/]+\.ts$/, ours: ['core/'], node: 'any' },
+  { name: 'installation', place: /^services\/[^/]+\.ts$/, ours: ['core/', 'services/config-fields.ts'], node: 'any' },
   { name: 'bundler', place: /^agents\/bundle\.ts$/, ours: ['core/'], node: 'any' },
   { name: 'agent', place: /^(agents\/[^/]+\/)/, ours: ['core/', 'proto/', 'agents/kit/', '$1'], node: 'any' },
   { name: 'client', place: /^client\//, ours: ['core/', 'proto/', 'client/'], node: 'any' },
@@ -89,9 +89,6 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   pino: [/^services\/adapters\/log\/pino\//],
   // Three documents of three kinds, each read or written in one place, and the local cloud plays cloud-init.
   undici: [/^services\/adapters\/cloud\/kit\//],
-  'fast-xml-parser': [/^services\/adapters\/cloud\/opennebula\//],
-  '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
-  'node-ssh': [/^services\/adapters\/cloud\/ssh\//],
   yaml: [
     /^services\/config\.ts$/,
     /^client\/job-document\.ts$/,
