@@ -35,9 +35,14 @@ export type AgentConfig = {
     readonly deadManMs: number
     readonly leastDiskFreeBytes: number
   }
+  /** Accounts for payloads, each its own; absent: they run as the pilot does (the local cloud). */
+  readonly payloadAccounts?: PayloadAccounts
   /** How this VM is switched off; empty: by the end of the monitor's process (the local cloud). */
   readonly powerOff: readonly string[]
 }
+
+/** So many user ids, each with a group of the same number. */
+export type PayloadAccounts = { readonly firstUid: number; readonly count: number }
 
 export const agentPaths = {
   /** AgentConfig, 0600. */

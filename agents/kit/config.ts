@@ -56,6 +56,9 @@ export function checkConfig(raw: unknown): AgentConfig {
     check(`policy.${name}`, isCount, 'a number from 0')
   }
   check('powerOff', (value) => Array.isArray(value) && value.every((part) => typeof part === 'string'), 'a list of texts')
+  if (at('payloadAccounts') !== undefined) {
+    for (const name of ['firstUid', 'count']) check(`payloadAccounts.${name}`, isPositive, 'a positive number')
+  }
   check('caPem', (value) => value === undefined || isText(value), 'a certificate, or nothing')
   check('plaintext', (value) => value === undefined || typeof value === 'boolean', 'true, or nothing')
   const endpoint = at('endpoint')

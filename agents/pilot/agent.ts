@@ -17,14 +17,24 @@ import type { Random } from '../../core/random.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import type { Say } from '../kit/console.ts'
 import { writeWhole } from '../kit/files.ts'
+import { type Accounts, openAccounts } from './accounts.ts'
 import { type Cgroups, fenceIn } from './cgroup.ts'
-import { removeDirectory } from './directory.ts'
+import { openTheWay, removeDirectory } from './directory.ts'
 import { keyOf, type Task } from './held.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { endLeftovers, recover, removeStrays } from './leftovers.ts'
 import { keepOutputs } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
-import { type PilotEffect, type PilotEvent, type PilotStart, type PilotState, startPilot, statusOf, step } from './pilot.ts'
+import {
+  withoutPayload,
+  type PilotEffect,
+  type PilotEvent,
+  type PilotStart,
+  type PilotState,
+  startPilot,
+  statusOf,
+  step,
+} from './pilot.ts'
 import type { Size } from './size.ts'
 import { type Contact, keepContact } from './contact.ts'
 import { startWatch, type Watch } from './watch.ts'
@@ -53,6 +63,7 @@ export async function startAgent(options: AgentOptions): Promise<PilotAgent> {
   const { paths, size, clock, pid, say } = options
   const workDir = join(paths.work, 'work')
   mkdirSync(workDir, { recursive: true, mode: 0o700 })
+  if (options.config.payloadAccounts) for (const folder of [paths.work, workDir]) openTheWay(folder)
   const journal = await openJournal(join(paths.work, 'pilot.journal'))
   const watch = startWatch(clock, pid)
   const { left, brokenLines } = journal.replayed
@@ -70,6 +81,7 @@ export class PilotAgent {
   readonly #journal: Journal
   readonly #watch: Watch
   readonly #contact: Contact
+  readonly #accounts: Accounts | undefined
   readonly #payloads = new Map<string, Payload>()
   readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
   readonly #closing = new AbortController()
@@ -86,6 +98,7 @@ export class PilotAgent {
     this.#journal = journal
     this.#watch = watch
     const { config, paths, clock, random, say } = options
+    this.#accounts = config.payloadAccounts && openAccounts(config.payloadAccounts)
     const first = startPilot(start, clock.monotonicMs())
     this.#state = first.state
     this.#contact = keepContact({
@@ -157,7 +170,7 @@ export class PilotAgent {
       case 'forget':
         this.#journal.append({ ...refOf(effect), kind: 'forgotten' })
         this.#payloads.delete(keyOf(effect))
-        removeDirectory(this.#dirOf(effect)).catch((error) => {
+        this.#remove(refOf(effect)).catch((error: unknown) => {
           this.#options.say(`cannot remove the directory of ${keyOf(effect)}: ${error}`)
         })
         break
@@ -172,6 +185,11 @@ export class PilotAgent {
   #start(task: Task): void {
     const { clock, cgroups, onFatal } = this.#options
     const ref = refOf(task)
+    const account = this.#accounts?.take(keyOf(ref))
+    if (this.#accounts && !account) {
+      this.#take({ ...ref, kind: 'ended', result: withoutPayload('not-started', 'no account was free for it') })
+      return
+    }
     const fence = fenceIn(cgroups, keyOf(ref), task.spec.requirements.memoryBytes)
     const payload = startPayload({
       vmId: this.#options.config.vmId,
@@ -180,6 +198,7 @@ export class PilotAgent {
       clock,
       watch: this.#watch,
       fence,
+      account,
     })
     this.#payloads.set(keyOf(ref), payload)
     const { mark, startedMs } = payload
@@ -188,6 +207,12 @@ export class PilotAgent {
       this.#take({ ...ref, kind: 'started', startedMs })
     }
     payload.done.then((result) => this.#take({ ...ref, kind: 'ended', result }), onFatal)
+  }
+
+  /** Its account is given to another only when nothing of it is left. */
+  async #remove(ref: AttemptRef): Promise<void> {
+    await removeDirectory(this.#dirOf(ref))
+    this.#accounts?.release(keyOf(ref))
   }
 
   async #keep(ref: AttemptRef): Promise<void> {

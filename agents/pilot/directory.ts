@@ -4,17 +4,31 @@
  * Everything in it was written by a stranger: it is measured without following links, and removed whatever its modes are.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { chmod, lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Account } from './accounts.ts'
 
 /** A walk ends here: what was found so far is a lower bound, and the next walk is no dearer. */
 const entriesWalked = 50_000
 
-/** Fresh, even where a former life of the pilot left one of that name. */
-export function makeDirectory(dir: string): void {
+/**
+ * Fresh, even where a former life of the pilot left one of that name. With an account, `home` and `tmp` are its own and the
+ * way there is open to it; what it cannot read on the way stays ours.
+ */
+export function makeDirectory(dir: string, account?: Pick<Account, 'own'>): void {
   rmSync(dir, { recursive: true, force: true })
-  for (const path of [dir, join(dir, 'home'), join(dir, 'tmp')]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  if (account) openTheWay(dir)
+  for (const path of [join(dir, 'home'), join(dir, 'tmp')]) {
+    mkdirSync(path, { mode: 0o700 })
+    account?.own(path)
+  }
+}
+
+/** For payloads under accounts of their own: they pass through a folder that they cannot list, whatever our mask is. */
+export function openTheWay(dir: string): void {
+  chmodSync(dir, 0o711)
 }
 
 /** Bytes on disk, counted until they are more than `enoughBytes`. */

@@ -17,6 +17,7 @@ import { captureTo, type Capture } from './capture.ts'
 import type { Fence } from './cgroup.ts'
 import { diskUseBytes, makeDirectory } from './directory.ts'
 import { payloadEnvironment } from './environment.ts'
+import type { Account } from './accounts.ts'
 import type { Task } from './held.ts'
 import { withoutPayload } from './pilot.ts'
 import {
@@ -39,6 +40,8 @@ export type PayloadOptions = {
   readonly clock: Clock
   readonly watch: Watch
   readonly fence?: Fence
+  /** Absent: it runs as the pilot does. */
+  readonly account?: Account
 }
 
 export type Payload = {
@@ -62,13 +65,18 @@ const killAgainMs = 100
 const earlyLooksMs = [10, 40, 100]
 
 export function startPayload(options: PayloadOptions): Payload {
-  const { task, dir, clock, fence } = options
+  const { task, dir, clock, fence, account } = options
   const startedMs = clock.nowMs()
   let child: ChildProcess
   let failure: Promise<NodeJS.ErrnoException>
   try {
-    makeDirectory(dir)
-    const [file, ...args] = [...(fence?.prefix ?? []), task.spec.executable, ...task.spec.arguments]
+    makeDirectory(dir, account)
+    const [file, ...args] = [
+      ...(fence?.prefix ?? []),
+      ...(account?.prefix ?? []),
+      task.spec.executable,
+      ...task.spec.arguments,
+    ]
     const env = payloadEnvironment(task, dir, options.vmId)
     child = spawn(file ?? '', args, { cwd: join(dir, 'home'), env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     failure = new Promise((resolve) => child.on('error', resolve))
@@ -100,11 +108,11 @@ class RunningPayload {
   #cpuTicks = 0
 
   constructor(options: PayloadOptions, child: ChildProcess, leader: number, startedMs: number) {
-    const { task, dir, clock, watch } = options
+    const { task, dir, clock, watch, account } = options
     this.#options = options
     this.#startedMs = startedMs
     this.#fromMs = clock.monotonicMs()
-    this.#wanted = { leader, dir, pipes: pipesOf(leader), seen: new Map() }
+    this.#wanted = { leader, dir, pipes: pipesOf(leader), uid: account?.uid, seen: new Map() }
     this.#captures = [captureOf(child.stdout, dir, 'stdout'), captureOf(child.stderr, dir, 'stderr')]
     this.done = new Promise<{ code: number; signal: string }>((resolve) => {
       child.on('exit', (code, signal) => {

@@ -32,6 +32,8 @@ export type Wanted = {
   readonly dir: string
   /** Its ends of our pipes, as /proc names them: nobody else holds them. */
   readonly pipes: readonly string[]
+  /** Its account, where it has one of its own: whatever runs under it is the payload's. */
+  readonly uid?: number
   readonly seen: Map<number, number>
 }
 
@@ -145,13 +147,21 @@ function byTraces(pid: number, wanted: readonly Wanted[]): Wanted | undefined {
   const environment = attempt(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))
   const cwd = attempt(() => readlinkSync(`/proc/${pid}/cwd`))
   const pipes = pipesOf(pid)
+  const uid = wanted.some((one) => one.uid !== undefined) ? uidOf(pid) : undefined
   return wanted.find(
     (one) =>
+      (uid !== undefined && one.uid === uid) ||
       `\0${environment}`.includes(`\0PILOTAGE_DIR=${one.dir}\0`) ||
       cwd === one.dir ||
       cwd.startsWith(`${one.dir}/`) ||
       one.pipes.some((pipe) => pipes.includes(pipe)),
   )
+}
+
+/** Of the process itself: the folder's owner may be root where a process hides what it is. */
+function uidOf(pid: number): number | undefined {
+  const found = /^Uid:\s+(\d+)/m.exec(attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1')))
+  return found ? Number(found[1]) : undefined
 }
 
 /** What its stdout and stderr are, where these are pipes; Node makes them of socket pairs. */
