@@ -82,6 +82,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   esbuild: [/^agents\/bundle\.ts$/],
   fastify: [/^services\/dashboard\//],
   jose: [/^services\/adapters\/tokens\/jose\//],
+  'fast-xml-parser': [/^services\/adapters\/cloud\/opennebula\//],
   mongodb: [/^services\/adapters\/store\/mongo\//],
   '@nats-io/transport-node': [/^services\/adapters\/bus\/nats\//],
   '@nats-io/jetstream': [/^services\/adapters\/bus\/nats\//],

@@ -1,0 +1,114 @@
+/**
+ * Which template an order starts from, and which image where images are named apart: our references as OpenNebula's ids.
+ *
+ * Looked up in the pools of all that the account may use, kept for some minutes, forgotten when the cloud does not know an id
+ * any more. What is not there, or there twice, is `cloud-refused`: an order is never made of a guess.
+ */
+
+import type { Clock } from '../../../../core/clock.ts'
+import { PilotageError } from '../../../../core/errors.ts'
+import type { Reference, References } from '../kit/driver.ts'
+import { type Client, type Deadline, documentOf } from './client.ts'
+import type { Template } from './order.ts'
+import { childOf, listOf, type Node, numberOf, textOf, textsOf } from './xml.ts'
+
+export type Catalogue = {
+  find(image: string, deadline: Deadline): Promise<{ readonly template: Template; readonly imageId?: number }>
+  forget(): void
+}
+
+export type CatalogueOptions = {
+  readonly client: Client
+  readonly clock: Clock
+  readonly references: References
+  /** Of all VMs; then images are images. Without it an image is a template. */
+  readonly template?: Reference
+}
+
+const keptMs = 5 * 60_000
+
+type Pool = { readonly element: string; readonly method: string; readonly root: string; readonly word: string }
+const templates: Pool = {
+  element: 'VMTEMPLATE',
+  method: 'one.templatepool.info',
+  root: 'VMTEMPLATE_POOL',
+  word: 'template',
+}
+const images: Pool = { element: 'IMAGE', method: 'one.imagepool.info', root: 'IMAGE_POOL', word: 'image' }
+
+type Kept = { readonly atMs: number; readonly entries: Promise<readonly Node[]> }
+
+export function openCatalogue({ client, clock, references, template }: CatalogueOptions): Catalogue {
+  const kept = new Map<Pool, Kept>()
+
+  /** Asked for at once, it is read once. */
+  function entriesOf(pool: Pool, deadline: Deadline): Promise<readonly Node[]> {
+    const found = kept.get(pool)
+    if (found && clock.monotonicMs() - found.atMs < keptMs) return found.entries
+    const entries = read(pool, deadline)
+    const fresh = { atMs: clock.monotonicMs(), entries }
+    kept.set(pool, fresh)
+    entries.catch(() => kept.get(pool) === fresh && kept.delete(pool))
+    return entries
+  }
+
+  async function read({ element, method, root, word }: Pool, deadline: Deadline): Promise<readonly Node[]> {
+    const doing = `reading the ${word}s`
+    const value = await client.value(method, [-2, -1, -1], { doing, asking: 'all', deadline })
+    return listOf(documentOf(value, root, doing), element)
+  }
+
+  async function entry(pool: Pool, reference: Reference, deadline: Deadline): Promise<Node> {
+    const entries = await entriesOf(pool, deadline)
+    const found = entries.filter((one) => holds(one, reference))
+    if (found.length === 1 && found[0] !== undefined) return found[0]
+    const told = `${pool.word} ${referenceText(reference)}`
+    if (found.length === 0) throw new PilotageError('cloud-refused', `there is no ${told} that the account may use`)
+    throw new PilotageError('cloud-refused', `there are ${found.length} of ${told}: name it by id or by NAME and UNAME`)
+  }
+
+  return {
+    async find(image, deadline) {
+      const reference = references.images.get(image)
+      if (!reference) throw new PilotageError('cloud-refused', `no image is called ${image} in the configuration`)
+      if (!template) return { template: templateOf(await entry(templates, reference, deadline)) }
+      const [base, own] = await Promise.all([entry(templates, template, deadline), entry(images, reference, deadline)])
+      return { template: templateOf(base), imageId: numberOf(own, 'ID') }
+    },
+    forget: () => kept.clear(),
+  }
+}
+
+function holds(entry: Node, reference: Reference): boolean {
+  switch (reference.by) {
+    case 'id':
+      return textOf(entry, 'ID') === reference.id
+    case 'name':
+      return textOf(entry, 'NAME') === reference.name
+    default:
+      // What the pool says of it, or what stands in its own template.
+      return Object.entries(reference.properties).every(
+        ([key, value]) => textOf(entry, key) === value || textOf(entry, 'TEMPLATE', key) === value,
+      )
+  }
+}
+
+function referenceText(reference: Reference): string {
+  switch (reference.by) {
+    case 'id':
+      return `with id ${reference.id}`
+    case 'name':
+      return `called ${reference.name}`
+    default:
+      return `with ${JSON.stringify(reference.properties)}`
+  }
+}
+
+function templateOf(entry: Node): Template {
+  const body = childOf(entry, 'TEMPLATE')
+  return {
+    id: numberOf(entry, 'ID'),
+    context: textsOf(childOf(body, 'CONTEXT')),
+    disks: listOf(body, 'DISK').map(textsOf),
+  }
+}
