@@ -6,7 +6,7 @@
 import type { CloudLimits, Offering } from '../core/cloud.ts'
 import * as limits from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
-import { compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
+import { checkEc2, compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
 import {
   bytes,
   choice,
@@ -179,6 +179,14 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
       if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
     })
   }
+  if (one.ec2) checkEc2(one.ec2, flavorProperties(one, path), `${path}.ec2`, violations)
+}
+
+function flavorProperties({ flavors = [] }: RawCloud, path: string) {
+  return flavors.flatMap(({ ref }, at) => {
+    const reference = ref === undefined ? undefined : referenceOf(ref)
+    return reference?.by === 'properties' ? [{ path: `${path}.flavors[${at}].ref`, properties: reference.properties }] : []
+  })
 }
 
 const referenceForm = ['not a reference', 'id:ID, name:NAME, or properties:KEY=VALUE,KEY=VALUE'] as const

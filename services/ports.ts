@@ -26,6 +26,7 @@ import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
 import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
+import type { Ec2Config } from './config-ec2.ts'
 import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
@@ -66,13 +67,22 @@ export function readSecretsFor(
   return secrets
 }
 
-function cloudSecrets({ driver }: CloudConfig, _reader: SecretReader): CloudSecrets {
+function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): CloudSecrets {
   switch (driver.kind) {
     case 'local':
       return {}
+    case 'ec2':
+      return ec2Secrets(driver, `clouds.${name}.ec2`, reader)
     default:
       return {}
   }
+}
+
+function ec2Secrets({ caFile, credentials }: Ec2Config, path: string, reader: SecretReader): CloudSecrets {
+  const { kind, ...sources } = credentials
+  const keys = Object.entries(sources).map(([key, source]) => [key, reader.secret(`${path}.${key}`, source)])
+  const caPem = caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }
+  return { ...Object.fromEntries(kind === 'keys' ? keys : []), ...caPem }
 }
 
 function mongoUrl(file: string, reader: SecretReader): string {
@@ -128,8 +138,8 @@ function natsOptions({ secrets, installation, clock, log }: PortOptions): NatsOp
 
 /** Each kind of cloud brings its driver, loaded only where it is used. */
 export async function openCloud(
-  { name, driver }: CloudConfig,
-  { installation, clock }: Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'>,
+  { name, driver, references }: CloudConfig,
+  { installation, clock, secrets, log }: Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'>,
 ): Promise<Cloud> {
   switch (driver.kind) {
     case 'local': {
@@ -137,6 +147,14 @@ export async function openCloud(
       const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
       const { bootDelayMs } = driver
       return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
+    }
+    case 'ec2': {
+      const { openEc2Cloud } = await import('./adapters/cloud/ec2/cloud.ts')
+      const { accessKeyId = '', secretAccessKey = '', sessionToken, caPem } = secrets.clouds.get(name) ?? {}
+      const keys = { kind: 'keys' as const, accessKeyId, secretAccessKey, sessionToken }
+      const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
+      const common = { name, installation: installation.name, clock, log, references }
+      return openEc2Cloud({ ...driver, ...common, credentials, caPem })
     }
     default:
       throw new PilotageError('internal', `cloud ${name}: ${driver.kind} is not driven by this version`)

@@ -46,9 +46,12 @@ describe('imports', () => {
   test('need every rule and every package that is listed', () => {
     const idle = importRules.filter(({ place }) => !files.some(({ path }) => place.test(path))).map(({ name }) => name)
     expect(idle).toEqual([])
-    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object }
+    const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      dependencies: object
+      optionalDependencies: object
+    }
     const vendors = Object.keys(packagePlaces).filter((name) => !name.startsWith('node:'))
-    expect(vendors.sort()).toEqual(Object.keys(dependencies).sort())
+    expect(vendors.sort()).toEqual(Object.keys({ ...dependencies, ...optionalDependencies }).sort())
   })
 
   test('are never gathered in barrels', () => {

@@ -72,6 +72,8 @@ export const importRules: readonly Rule[] = [
 
 /** A package stands under exactly the places named here, besides tests: leaving it means changing those. */
 export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
+  // An optional dependency, loaded where it is used.
+  '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
   '@bufbuild/protobuf': [/^proto\/gen\//],
   // The wire has two ends: the edge that serves it, and the client and the agents that call it.
   '@grpc/grpc-js': [/^proto\/gen\//, /^services\/api\//, /^client\//, /^agents\/kit\//],

@@ -1,0 +1,90 @@
+/**
+ * From an order to one machine. Looks for a machine of the same id first, asks subnet after subnet where a zone has no room, and
+ * looks again after an answer that leaves open what was done.
+ *
+ * Two things keep one id at one machine: the client token, by which EC2 answers a repetition with the first machine, and the
+ * tags, by which it is found where the token says no more. One that has ended is found as well: an order that comes late must
+ * not raise a machine that nobody expects.
+ */
+
+import { PilotageError } from '../../../../core/errors.ts'
+import type { VmOrder } from '../../../../core/ports/cloud.ts'
+import { isZonal, theirCode, type Ec2Error } from './errors.ts'
+import { purchaseOf } from './flavors.ts'
+import type { Images } from './images.ts'
+import { instancesOf } from './instances.ts'
+import { filtersOf, ours } from './marks.ts'
+import type { Ec2Options } from './options.ts'
+import { runInput, type RunOrder, subnetsFor } from './orders.ts'
+import type { Session } from './session.ts'
+import { encodeUserData } from './user-data.ts'
+
+export type Creation = {
+  readonly session: Session
+  readonly images: Images
+  readonly options: Ec2Options
+  /** The end of the whole call. */
+  readonly signal: AbortSignal
+  /** The end of asking: what is left then is for looking. */
+  readonly askSignal: AbortSignal
+}
+
+export async function createInstance(creation: Creation, order: VmOrder): Promise<{ readonly ref: string }> {
+  const { images, options, signal, askSignal } = creation
+  const { vmId, shape } = order
+  const doing = `creating ${vmId}`
+  const purchase = purchaseOf(shape.flavor, options.references.flavors.get(shape.flavor), doing)
+  const userData = encodeUserData(order.userData, doing)
+  const existing = await find(creation, order, signal)
+  if (existing !== undefined) return { ref: existing }
+  const image = await images.find(shape.image, doing, askSignal)
+  try {
+    return { ref: await runSomewhere(creation, { order, image, purchase, userData }, doing) }
+  } catch (thrown) {
+    const theirs = theirCode(thrown)
+    if (theirs.startsWith('InvalidAMIID.')) images.forget(shape.image)
+    const isUnknown = thrown instanceof PilotageError && thrown.code === 'cloud-transient'
+    if (!isUnknown && theirs !== 'IdempotentInstanceTerminated') throw thrown
+    const made = await find(creation, order, signal).catch(() => undefined)
+    if (made === undefined) throw thrown
+    return { ref: made }
+  }
+}
+
+async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, doing: string): Promise<string> {
+  const refusals: Ec2Error[] = []
+  for (const subnet of subnetsFor(run.order.vmId, creation.options.machine.subnets)) {
+    try {
+      return await runIn(creation, { ...run, ...(subnet === undefined ? {} : { subnet }) }, doing)
+    } catch (thrown) {
+      if (!isZonal(thrown)) throw thrown
+      refusals.push(thrown)
+    }
+  }
+  // A zone that has no such machines at all says nothing about one that has none left.
+  throw refusals.find(({ code }) => code === 'cloud-capacity') ?? refusals[0] ?? new Error('no subnet was tried')
+}
+
+async function runIn({ session, options, askSignal }: Creation, run: RunOrder, doing: string): Promise<string> {
+  const { sdk } = session
+  const where = run.subnet === undefined ? doing : `${doing} in ${run.subnet}`
+  const input = runInput(run, options)
+  const { Instances } = await session.call(where, askSignal, (client, abortSignal) =>
+    client.send(new sdk.RunInstancesCommand(input), { abortSignal }),
+  )
+  const ref = Instances?.[0]?.InstanceId
+  if (ref === undefined) throw new PilotageError('cloud-transient', `${where}: the answer tells no instance`)
+  return ref
+}
+
+/** The reference of the machine that has this id; of several, the same each time. */
+async function find({ session, options }: Creation, { vmId }: VmOrder, signal: AbortSignal): Promise<string | undefined> {
+  const refs: string[] = []
+  const query = { Filters: filtersOf(options, vmId) }
+  for await (const { InstanceId, State, Tags } of instancesOf(session, query, `looking for ${vmId}`, signal)) {
+    if (InstanceId === undefined || ours(options, Tags) !== vmId) continue
+    const isEnding = State?.Name === 'terminated' || State?.Name === 'shutting-down'
+    refs.push(`${isEnding ? 1 : 0}${InstanceId}`)
+  }
+  return refs.sort()[0]?.slice(1)
+}

@@ -1,0 +1,38 @@
+/**
+ * How many machines the account may have: told only where the configuration says that its attribute `max-instances` means
+ * something, which it does on clouds that speak EC2's language, and does not on Amazon's own, whose limits are of another service.
+ *
+ * What others of the account have is taken off: our own machines are not, since the figure is of what we may have in all.
+ */
+
+import { PilotageError } from '../../../../core/errors.ts'
+import type { CloudQuota } from '../../../../core/ports/cloud.ts'
+import { instancesOf, liveStates } from './instances.ts'
+import { ours } from './marks.ts'
+import type { Ec2Options } from './options.ts'
+import type { Session } from './session.ts'
+
+const attribute = 'max-instances'
+
+export async function quotaOf(
+  session: Session,
+  options: Ec2Options,
+  doing: string,
+  signal: AbortSignal,
+): Promise<CloudQuota> {
+  if (!options.quotaFromAccount) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+  const { sdk } = session
+  const { AccountAttributes } = await session.call(doing, signal, (client, abortSignal) =>
+    client.send(new sdk.DescribeAccountAttributesCommand({ AttributeNames: [attribute as 'default-vpc'] }), { abortSignal }),
+  )
+  if (!AccountAttributes) throw new PilotageError('cloud-transient', `${doing}: the answer tells no attributes`)
+  const told = AccountAttributes.find(({ AttributeName }) => AttributeName === attribute)?.AttributeValues?.[0]
+  const most = Number.parseInt(told?.AttributeValue ?? '', 10)
+  if (!(most >= 0)) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+  let others = 0
+  const live = [{ Name: 'instance-state-name', Values: liveStates }]
+  for await (const { Tags, State } of instancesOf(session, { Filters: live }, doing, signal)) {
+    if (State?.Name !== 'terminated' && ours(options, Tags) === undefined) others += 1
+  }
+  return { vms: Math.max(0, most - others), cores: Infinity, memoryBytes: Infinity }
+}
