@@ -22,7 +22,7 @@ import {
   whole,
 } from './config-fields.ts'
 import { compileOpenNebula, opennebula, type OpenNebulaConfig, type RawOpenNebula } from './config-opennebula.ts'
-import { compileOpenStack, openstack, type OpenStackConfig, type RawOpenStack } from './config-openstack.ts'
+import { checkOpenStack, compileOpenStack, openstack, type OpenStackConfig, type RawOpenStack } from './config-openstack.ts'
 import { compileSsh, type RawSsh, ssh, type SshConfig } from './config-ssh.ts'
 
 const seconds = 1000
@@ -44,7 +44,7 @@ type Drivers = {
 export type CloudKind = 'local' | keyof Drivers
 
 /** Those that this version drives; of the others the keys are known and nothing more. */
-const driven: readonly CloudKind[] = ['local']
+const driven: readonly CloudKind[] = ['local', 'openstack']
 
 export type RawCloud = Drivers & {
   name: string
@@ -171,6 +171,7 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
       violations.add(`${path}.${other}`, other, 'of another kind', `nothing, or kind: ${other}`)
     }
   }
+  if (one.openstack) checkOpenStack(one.openstack, `${path}.openstack`, violations)
   if (kind === 'local') return
   if (one.bootDelay !== 0) violations.add(`${path}.bootDelay`, `${one.bootDelay} ms`, 'of another kind', 'kind: local')
   for (const key of ['flavors', 'images'] as const) {

@@ -20,6 +20,7 @@ import { natsFactStream } from './adapters/bus/nats/fact-stream.ts'
 import { natsBus } from './adapters/bus/nats/nats-bus.ts'
 import type { NatsOptions } from './adapters/bus/nats/nats-link.ts'
 import { localCloud } from './adapters/cloud/local/cloud.ts'
+import type { Login } from './adapters/cloud/openstack/options.ts'
 import { fileSandbox } from './adapters/sandbox/files/file-sandbox.ts'
 import { gridSandbox } from './adapters/store/mongo/grid-sandbox.ts'
 import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
@@ -28,6 +29,7 @@ import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import type { Ec2Config } from './config-ec2.ts'
 import { isMongoUrl, mongoForm } from './config-network.ts'
+import type { OpenStackConfig } from './config-openstack.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
@@ -71,6 +73,8 @@ function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): Clou
   switch (driver.kind) {
     case 'local':
       return {}
+    case 'openstack':
+      return openStackSecrets(driver, `clouds.${name}.openstack`, reader)
     case 'ec2':
       return ec2Secrets(driver, `clouds.${name}.ec2`, reader)
     default:
@@ -83,6 +87,11 @@ function ec2Secrets({ caFile, credentials }: Ec2Config, path: string, reader: Se
   const keys = Object.entries(sources).map(([key, source]) => [key, reader.secret(`${path}.${key}`, source)])
   const caPem = caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }
   return { ...Object.fromEntries(kind === 'keys' ? keys : []), ...caPem }
+}
+
+function openStackSecrets({ caFile, secret }: OpenStackConfig, path: string, reader: SecretReader): CloudSecrets {
+  const login = reader.secret(`${path}.${secret.key}`, secret.source)
+  return caFile === undefined ? { login } : { login, caPem: reader.certificate(`${path}.caFile`, caFile) }
 }
 
 function mongoUrl(file: string, reader: SecretReader): string {
@@ -136,6 +145,17 @@ function natsOptions({ secrets, installation, clock, log }: PortOptions): NatsOp
   return secrets.nats && { ...secrets.nats, installation: installation.name, clock, random: systemRandom(), log }
 }
 
+function withSecret(login: OpenStackConfig['login'], secret: string): Login {
+  switch (login.method) {
+    case 'password':
+      return { ...login, password: secret }
+    case 'application-credential':
+      return { ...login, secret }
+    case 'token':
+      return { ...login, token: secret }
+  }
+}
+
 /** Each kind of cloud brings its driver, loaded only where it is used. */
 export async function openCloud(
   { name, driver, references }: CloudConfig,
@@ -155,6 +175,12 @@ export async function openCloud(
       const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
       const common = { name, installation: installation.name, clock, log, references }
       return openEc2Cloud({ ...driver, ...common, credentials, caPem })
+    }
+    case 'openstack': {
+      const { openStackCloud } = await import('./adapters/cloud/openstack/cloud.ts')
+      const { login: secret = '', caPem } = secrets.clouds.get(name) ?? {}
+      const kit = { name, installation: installation.name, clock, log, references }
+      return openStackCloud({ ...kit, ...driver, access: { ...driver, caPem, login: withSecret(driver.login, secret) } })
     }
     default:
       throw new PilotageError('internal', `cloud ${name}: ${driver.kind} is not driven by this version`)

@@ -1,0 +1,157 @@
+/**
+ * What the configuration names, by the ids that this cloud has for it: flavors, images, networks, groups. A name that stands
+ * for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
+ */
+
+import { PilotageError } from '../../../../core/errors.ts'
+import type { VmShape } from '../../../../core/vm.ts'
+import type { Reference, References } from '../kit/driver.ts'
+import { type Compute, type Flavor, isUuid } from './compute.ts'
+import type { Deadline } from './deadline.ts'
+import type { Memory } from './remember.ts'
+import { listIn, type Session } from './session.ts'
+
+export type Finder = {
+  flavor(shape: VmShape, until: Deadline): Promise<Flavor>
+  imageId(shape: VmShape, until: Deadline): Promise<string>
+  networkId(nameOrId: string, isExternal: boolean, until: Deadline): Promise<string>
+  securityGroupId(nameOrId: string, until: Deadline): Promise<string>
+  serverGroupId(nameOrId: string, until: Deadline): Promise<string>
+  /** What was remembered may be why an order was refused. */
+  forget(): void
+}
+
+type Image = { readonly id: string; readonly name?: string; readonly status?: string }
+type Thing = { readonly id: string; readonly name?: string }
+type Parts = {
+  readonly session: Session
+  readonly compute: Compute
+  readonly memory: Memory
+  readonly references: References
+}
+
+const mib = 1024 * 1024
+
+export function finder({ session, compute, memory, references }: Parts): Finder {
+  async function images(query: string, until: Deadline): Promise<readonly Image[]> {
+    const doing = 'looking for an image'
+    const path = `/images?limit=20&status=active&${query}`
+    return listIn<Image>(await session.send({ service: 'image', method: 'GET', path, doing }, until), 'images', doing)
+  }
+
+  async function image(reference: Reference, until: Deadline): Promise<string> {
+    const what = `image ${told(reference)}`
+    if (reference.by === 'name')
+      return only(await images(`name=${encodeURIComponent(inFilter(reference.name))}`, until), what).id
+    if (reference.by === 'properties') return only(await images(query(reference.properties), until), what).id
+    const doing = `looking at ${what}`
+    const path = `/images/${encodeURIComponent(reference.id)}`
+    const { status, body } = await session.send({ service: 'image', method: 'GET', path, answers: [404], doing }, until)
+    if (status === 404) throw refused(`there is no ${what}`)
+    if (body.status !== 'active') throw refused(`${what} is ${String(body.status)}, not active`)
+    return reference.id
+  }
+
+  async function named(
+    kind: 'networks' | 'security-groups',
+    nameOrId: string,
+    more: string,
+    until: Deadline,
+  ): Promise<string> {
+    if (isUuid(nameOrId)) return nameOrId
+    const doing = `looking for ${nameOrId} among the ${kind}`
+    const path = `/${kind}?fields=id&fields=name&name=${encodeURIComponent(nameOrId)}${more}`
+    const answer = await session.send({ service: 'network', method: 'GET', path, doing }, until)
+    return only(listIn<Thing>(answer, kind.replace('-', '_'), doing), `${kind} ${nameOrId}`).id
+  }
+
+  return {
+    async flavor(shape, until) {
+      const reference = referenceOf(references.flavors, 'flavor', shape.flavor)
+      const found = await memory.of(`flavor ${shape.flavor}`, async () => {
+        const fitting = (await compute.flavors(until)).filter((one) => isFlavor(one, reference))
+        return only(fitting, `flavor ${told(reference)}`)
+      })
+      checkSize(found, shape)
+      return found
+    },
+    imageId(shape, until) {
+      const reference = referenceOf(references.images, 'image', shape.image)
+      return memory.of(`image ${shape.image}`, () => image(reference, until))
+    },
+    networkId: (nameOrId, isExternal, until) =>
+      memory.of(`network ${nameOrId}`, () => named('networks', nameOrId, isExternal ? '&router:external=true' : '', until)),
+    securityGroupId: (nameOrId, until) =>
+      memory.of(`security group ${nameOrId}`, async () => {
+        // An administrator sees those of all projects.
+        const projectId = await session.projectId(until)
+        return named('security-groups', nameOrId, `&project_id=${encodeURIComponent(projectId)}`, until)
+      }),
+    serverGroupId: (nameOrId, until) =>
+      memory.of(`server group ${nameOrId}`, async () => {
+        if (isUuid(nameOrId)) return nameOrId
+        const groups = (await compute.serverGroups(until)).filter(({ name }) => name === nameOrId)
+        return only(groups, `server group ${nameOrId}`).id
+      }),
+    forget: () => memory.clear(),
+  }
+}
+
+function referenceOf(known: ReadonlyMap<string, Reference>, what: string, name: string): Reference {
+  const reference = known.get(name)
+  if (reference) return reference
+  throw refused(`the configuration of this cloud has no ${what} ${name}`)
+}
+
+/** `vcpus`, `ram` (MiB) and `disk` (GiB) are a flavor's size; every other property is one of its extra specs. */
+function isFlavor(flavor: Flavor, reference: Reference): boolean {
+  switch (reference.by) {
+    case 'id':
+      return flavor.id === reference.id
+    case 'name':
+      return flavor.name === reference.name
+    case 'properties':
+      return Object.entries(reference.properties).every(([key, value]) => {
+        if (key === 'vcpus' || key === 'ram' || key === 'disk') return flavor[key] === Number(value)
+        return flavor.extra_specs?.[key] === value
+      })
+  }
+}
+
+/** Jobs are matched by what was promised: a smaller machine would be given what does not fit. */
+function checkSize({ name, vcpus, ram }: Flavor, shape: VmShape): void {
+  if (vcpus >= shape.cores && ram * mib >= shape.memoryBytes) return
+  const promised = `${shape.cores} cores and ${Math.ceil(shape.memoryBytes / mib)} MiB`
+  throw refused(`flavor ${shape.flavor} is promised with ${promised}, but ${name} has ${vcpus} and ${ram} MiB`)
+}
+
+function only<T extends Thing>(found: readonly T[], what: string): T {
+  const [one] = found
+  if (one && found.length === 1) return one
+  if (!one) throw refused(`there is no ${what}`)
+  const some = found.slice(0, 5).map(({ id }) => id)
+  throw refused(`there are several of ${what}: ${some.join(', ')}${found.length > 5 ? ', ...' : ''}`)
+}
+
+function told(reference: Reference): string {
+  if (reference.by === 'id') return reference.id
+  if (reference.by === 'name') return `"${reference.name}"`
+  return `with ${Object.entries(reference.properties)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ')}`
+}
+
+function query(properties: Readonly<Record<string, string>>): string {
+  return Object.entries(properties)
+    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(key === 'name' ? inFilter(value) : value)}`)
+    .join('&')
+}
+
+/** Glance takes `in:a,b` for a choice and a colon for an operator. */
+function inFilter(name: string): string {
+  return /[:,"]/.test(name) ? `in:"${name.replaceAll('"', '\\"')}"` : name
+}
+
+function refused(why: string): PilotageError {
+  return new PilotageError('cloud-refused', why)
+}

@@ -1,0 +1,57 @@
+/**
+ * A server of Nova as the port tells it. The one table of Nova's states; pure.
+ *
+ *   building  BUILD, REBUILD
+ *   running   ACTIVE, PASSWORD, REBOOT, HARD_REBOOT, RESIZE, VERIFY_RESIZE, REVERT_RESIZE, MIGRATING
+ *   stopped   SHUTOFF, SUSPENDED, PAUSED, SHELVED, SHELVED_OFFLOADED, RESCUE
+ *   ending    DELETED, SOFT_DELETED, and whatever has the task `deleting`
+ *   error     ERROR
+ *
+ * UNKNOWN is what Nova says of a server that it cannot read: nothing can be told of it then.
+ */
+
+import { PilotageError } from '../../../../core/errors.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { Server } from './compute.ts'
+import { bounded } from './errors.ts'
+
+const powers: Readonly<Record<string, CloudVm['power']>> = {
+  BUILD: 'building',
+  REBUILD: 'building',
+  ACTIVE: 'running',
+  PASSWORD: 'running',
+  REBOOT: 'running',
+  HARD_REBOOT: 'running',
+  RESIZE: 'running',
+  VERIFY_RESIZE: 'running',
+  REVERT_RESIZE: 'running',
+  MIGRATING: 'running',
+  SHUTOFF: 'stopped',
+  SUSPENDED: 'stopped',
+  PAUSED: 'stopped',
+  SHELVED: 'stopped',
+  SHELVED_OFFLOADED: 'stopped',
+  RESCUE: 'stopped',
+  DELETED: 'ending',
+  SOFT_DELETED: 'ending',
+  ERROR: 'error',
+}
+
+export function asCloudVm(server: Server, vmId: VmId): CloudVm {
+  const { id, created = '', fault } = server
+  const power = powerOf(server)
+  const detail = power === 'error' ? bounded(fault?.message ?? 'Nova gives no reason') : ''
+  return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0 }
+}
+
+export function isUnread({ status, metadata }: Server): boolean {
+  return status === undefined || status === 'UNKNOWN' || metadata === undefined
+}
+
+function powerOf(server: Server): CloudVm['power'] {
+  if (server['OS-EXT-STS:task_state'] === 'deleting') return 'ending'
+  const power = powers[server.status ?? '']
+  if (power) return power
+  throw new PilotageError('cloud-transient', `reading server ${server.id}: its status is ${server.status ?? 'missing'}`)
+}
