@@ -8,11 +8,11 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-export type PeerName = 'mongod' | 'nats-server'
+export type PeerName = 'mongod' | 'nats-server' | 'moto_server'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -35,6 +35,8 @@ type Known = {
   readonly urlVariable: string
   /** File names in the cache directory. A program of another version than the one before is tested as well. */
   readonly cached: readonly string[]
+  /** Of a Python package: the Python that its first line names tells its version. Absent: it does itself, by --version. */
+  readonly packageName?: string
 }
 
 const known: readonly Known[] = [
@@ -45,6 +47,13 @@ const known: readonly Known[] = [
     urlVariable: 'PILOTAGE_NATS_URL',
     // The one of Debian, and the one that Go has built.
     cached: ['nats-server', 'nats-server-current'],
+  },
+  {
+    name: 'moto_server',
+    programVariable: 'PILOTAGE_MOTO_SERVER',
+    urlVariable: 'PILOTAGE_MOTO_URL',
+    cached: ['moto_server'],
+    packageName: 'moto',
   },
 ]
 
@@ -62,35 +71,45 @@ export function placeText(place: Place): string {
   return place.kind === 'url' ? 'a running server' : `${place.version} (${place.program})`
 }
 
-function find({ name, programVariable, urlVariable, cached }: Known, env: Environment): Peer {
+function find({ name, programVariable, urlVariable, cached, packageName }: Known, env: Environment): Peer {
   const cache = cacheDirectory(env)
   const soughtIn = `${urlVariable}, ${programVariable}, PATH, ${cache}`
+  // A wrapper of pyenv stands in PATH for programs that its Python of today may not have.
+  const isThere = (path: string): boolean => isProgram(path) && (!packageName || pythonOf(path) !== undefined)
   const url = env[urlVariable]
   if (url) return { name, places: [{ kind: 'url', url }], soughtIn }
   const named = env[programVariable]
   if (named) {
-    if (!isProgram(named)) throw new Error(`${programVariable}: ${named} is no program`)
-    return { name, places: [placeOf(named)], soughtIn }
+    if (!isThere(named)) throw new Error(`${programVariable}: ${named} is no program`)
+    return { name, places: [placeOf(named, packageName)], soughtIn }
   }
   const inPath = (env.PATH ?? '').split(delimiter).map((folder) => join(folder, name))
   // Debian has servers where only root's PATH leads.
   const system = [`/usr/sbin/${name}`, `/usr/local/sbin/${name}`]
-  const first = [...inPath, ...system].find(isProgram)
-  const others = cached.map((file) => join(cache, file)).filter(isProgram)
+  const first = [...inPath, ...system].find(isThere)
+  const others = cached.map((file) => join(cache, file)).filter(isThere)
   const byVersion = new Map<string, Place>()
   for (const program of first === undefined ? others : [first, ...others]) {
-    const place = placeOf(program)
+    const place = placeOf(program, packageName)
     if (!byVersion.has(place.version)) byVersion.set(place.version, place)
   }
   return { name, places: [...byVersion.values()], soughtIn }
 }
 
-function placeOf(program: string): Extract<Place, { kind: 'program' }> {
-  const { stdout, status, error } = spawnSync(program, ['--version'], { encoding: 'utf8', timeout: 30_000 })
+function placeOf(program: string, packageName: string | undefined): Extract<Place, { kind: 'program' }> {
+  const python = packageName === undefined ? undefined : pythonOf(program)
+  const ask = `from importlib.metadata import version; print(version("${packageName}"))`
+  const [teller, args] = python === undefined ? [program, ['--version']] : [python, ['-c', ask]]
+  const { stdout, status, error } = spawnSync(teller, args, { encoding: 'utf8', timeout: 30_000 })
   const version = /\bv?(\d+\.\d+\.\d+[-\w.]*)/.exec(stdout ?? '')?.[1]
   if (status !== 0 || version === undefined)
-    throw new Error(`${program} --version: ${error?.message ?? `exit code ${status}`}`)
+    throw new Error(`${[teller, ...args].join(' ')}: ${error?.message ?? `exit code ${status}`}`)
   return { kind: 'program', program, version }
+}
+
+/** A script names what runs it in its first line. */
+function pythonOf(script: string): string | undefined {
+  return /^#!\s*(\S*python[\d.]*)\s/.exec(readFileSync(script, 'latin1').slice(0, 256))?.[1]
 }
 
 function isProgram(path: string): boolean {

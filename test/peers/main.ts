@@ -99,6 +99,7 @@ function testFiles(): readonly TestFile[] {
       const needs: PeerName[] = []
       if (/\bstartMongo\(/.test(text)) needs.push('mongod')
       if (/\bstartNats\(/.test(text)) needs.push('nats-server')
+      if (/\bstartMoto\(/.test(text)) needs.push('moto_server')
       return { path, needs }
     })
 }

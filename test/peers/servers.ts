@@ -11,6 +11,7 @@ import { inject } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { PeerName, Place } from './find-peers.ts'
 import { type MongoOrder, type MongoServers, openMongo } from './mongo-servers.ts'
+import { type MotoServer, openMoto } from './moto-server.ts'
 import { type NatsOrder, type NatsServer, openNats } from './nats-servers.ts'
 
 /** What the runner hands to every test file. */
@@ -32,6 +33,10 @@ export function startMongo(order: Pick<MongoOrder, 'members' | 'parameters'>): P
 
 export function startNats(order: Pick<NatsOrder, 'arguments'> = {}): Promise<NatsServer> {
   return openNats({ ...order, ...at('nats-server') })
+}
+
+export function startMoto(): Promise<MotoServer> {
+  return openMoto(at('moto_server'))
 }
 
 /** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */
