@@ -21,7 +21,13 @@ import {
   text,
   whole,
 } from './config-fields.ts'
-import { compileOpenNebula, opennebula, type OpenNebulaConfig, type RawOpenNebula } from './config-opennebula.ts'
+import {
+  checkOpenNebula,
+  compileOpenNebula,
+  opennebula,
+  type OpenNebulaConfig,
+  type RawOpenNebula,
+} from './config-opennebula.ts'
 import { checkOpenStack, compileOpenStack, openstack, type OpenStackConfig, type RawOpenStack } from './config-openstack.ts'
 import { compileSsh, type RawSsh, ssh, type SshConfig } from './config-ssh.ts'
 
@@ -44,7 +50,7 @@ type Drivers = {
 export type CloudKind = 'local' | keyof Drivers
 
 /** Those that this version drives; of the others the keys are known and nothing more. */
-const driven: readonly CloudKind[] = ['local', 'openstack']
+const driven: readonly CloudKind[] = ['local', 'openstack', 'opennebula']
 
 export type RawCloud = Drivers & {
   name: string
@@ -179,6 +185,10 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
     one[key]?.forEach(({ ref }, index) => {
       if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
     })
+  }
+  if (one.opennebula) {
+    const flavors = (one.flavors ?? []).map(({ ref }, at) => ({ path: `${path}.flavors[${at}].ref`, ref }))
+    checkOpenNebula(one.opennebula, flavors, `${path}.opennebula`, violations)
   }
   if (one.ec2) checkEc2(one.ec2, flavorProperties(one, path), `${path}.ec2`, violations)
 }

@@ -29,6 +29,7 @@ import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import type { Ec2Config } from './config-ec2.ts'
 import { isMongoUrl, mongoForm } from './config-network.ts'
+import type { OpenNebulaConfig } from './config-opennebula.ts'
 import type { OpenStackConfig } from './config-openstack.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
@@ -81,6 +82,8 @@ function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): Clou
       return {}
   }
 }
+    case 'opennebula':
+      return openNebulaSecrets(driver, `clouds.${name}.opennebula`, reader)
 
 function ec2Secrets({ caFile, credentials }: Ec2Config, path: string, reader: SecretReader): CloudSecrets {
   const { kind, ...sources } = credentials
@@ -100,6 +103,11 @@ function mongoUrl(file: string, reader: SecretReader): string {
 
 export type PortOptions = {
   readonly config: Config
+function openNebulaSecrets({ caFile, password }: OpenNebulaConfig, path: string, reader: SecretReader): CloudSecrets {
+  const secret = reader.secret(`${path}.password`, password)
+  return { password: secret, ...(caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }) }
+}
+
   readonly secrets: Secrets
   readonly installation: Installation
   readonly holder: string
@@ -174,6 +182,12 @@ export async function openCloud(
       const keys = { kind: 'keys' as const, accessKeyId, secretAccessKey, sessionToken }
       const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
       const common = { name, installation: installation.name, clock, log, references }
+    case 'opennebula': {
+      const { openNebulaCloud } = await import('./adapters/cloud/opennebula/cloud.ts')
+      const { password = '', caPem } = secrets.clouds.get(name) ?? {}
+      const kit = { name, installation: installation.name, clock, log, references }
+      return openNebulaCloud({ ...driver, ...kit, password, caPem })
+    }
       return openEc2Cloud({ ...driver, ...common, credentials, caPem })
     }
     case 'openstack': {
