@@ -22,6 +22,7 @@ import { quotaOf } from './quota.ts'
 import { memory } from './remember.ts'
 import { asCloudVm, isUnread } from './servers.ts'
 import { openSession } from './session.ts'
+import { type Faults, faultMemory } from './faults.ts'
 
 /** Closed where it is not used to the end of the process. */
 export type OpenStackCloud = Cloud & { close(): Promise<void> }
@@ -35,6 +36,7 @@ type Parts = {
   readonly compute: Compute
   readonly children: Children
   readonly find: Finder
+  readonly faults: Faults
 }
 
 export function openStackCloud(options: OpenStackOptions): OpenStackCloud {
@@ -45,7 +47,7 @@ export function openStackCloud(options: OpenStackOptions): OpenStackCloud {
   const compute = computeApi(session, known, options.microversionMost, options.pageSize ?? pageSizeUsual)
   const find = finder({ session, compute, memory: known, references })
   const children = networkChildren(session, installation)
-  const parts = { options, compute, children, find }
+  const parts = { options, compute, children, find, faults: faultMemory(compute) }
   const creating = new Map<VmId, Promise<{ readonly ref: string }>>()
 
   async function call<T>(doing: string, run: (until: Deadline) => Promise<T>): Promise<T> {
@@ -71,7 +73,11 @@ export function openStackCloud(options: OpenStackOptions): OpenStackCloud {
     // Before the servers: what has none afterwards had none when it was read.
     const left = makesChildren(options) ? await children.left(until) : []
     const servers = await ours(parts, until)
-    const told = servers.map(({ server, vmId }) => asCloudVm(server, vmId))
+    const reasons = await parts.faults.of(
+      servers.map(({ server }) => server),
+      until,
+    )
+    const told = servers.map(({ server, vmId }) => asCloudVm(server, vmId, reasons.get(server.id)))
     const withServer = new Set(told.map(({ vmId }) => vmId))
     const isOver = ({ vmId }: CloudVm): boolean => !withServer.has(vmId) && !before.has(vmId) && !creating.has(vmId)
     return [...told, ...left.filter(isOver)]

@@ -38,10 +38,11 @@ const powers: Readonly<Record<string, CloudVm['power']>> = {
   ERROR: 'error',
 }
 
-export function asCloudVm(server: Server, vmId: VmId): CloudVm {
+/** `reason`: of its failure, where the server itself does not tell. */
+export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no reason'): CloudVm {
   const { id, created = '', fault } = server
   const power = powerOf(server)
-  const detail = power === 'error' ? bounded(fault?.message ?? 'Nova gives no reason') : ''
+  const detail = power === 'error' ? bounded(fault?.message ?? reason) : ''
   return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0 }
 }
 
