@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The one command. `serve`, `facts` and `store` go to the services, everything else to the client; each is loaded only when it
- * is asked for, and the client is given the way to start a service for the commands that bring their own (demo, replay).
+ * The one command. `serve`, `facts`, `store` and `context` go to the services, everything else to the client; each is loaded only
+ * when it is asked for, and the client is given the way to start a service for the commands that bring their own (demo, replay).
  */
 
 const services = () => import('../services/main.ts')
@@ -14,6 +14,8 @@ if (first === 'serve') {
   await (await import('../services/facts-command.ts')).facts(rest)
 } else if (first === 'store') {
   await (await import('../services/store-command.ts')).store(rest)
+} else if (first === 'context') {
+  await (await import('../services/context-command.ts')).context(rest)
 } else {
   const { main } = await import('../client/main.ts')
   await main(process.argv.slice(2), async (options) => (await services()).startService(options))

@@ -12,6 +12,7 @@ import { stringify } from 'yaml'
 import { agentPaths, type AgentConfig } from '../core/context.ts'
 import { PilotageError } from '../core/errors.ts'
 import { userDataBytes } from '../core/limits.ts'
+import { quoted, stableJson } from './shell.ts'
 
 /** A one-file program, and where the VM gets it: for now a path on its own disk, as a `file:` URL. */
 export type AgentBundle = { readonly source: string; readonly sha256: string }
@@ -93,10 +94,6 @@ function onVm(path: string): string {
   return `"\${PILOTAGE_ROOT:-}${path}"`
 }
 
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
-}
-
 function check(agent: AgentName, bundle: AgentBundle): void {
   const { source, sha256 } = bundle
   const violations = []
@@ -113,13 +110,4 @@ function check(agent: AgentName, bundle: AgentBundle): void {
   }
   if (violations.length === 0) return
   throw new PilotageError('invalid-argument', `rendering a context: the ${agent} bundle cannot be used`, { violations })
-}
-
-/** JSON with its keys in order: how the caller built the object does not show. */
-function stableJson(value: unknown): string {
-  const ordered = (_key: string, part: unknown): unknown =>
-    part !== null && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part
-  return JSON.stringify(value, ordered, 2)
 }

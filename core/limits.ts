@@ -72,6 +72,8 @@ export const clockSkewMs = 60 * seconds
 
 /** EC2 takes 16 KiB of user data, OpenStack 64 KiB of it encoded: one rendered context must do for all. */
 export const userDataBytes = 16 * kib
+/** Of a real machine, which brings more than the agents: OpenStack's 64 KiB before they are encoded. EC2's are compressed. */
+export const contextBytes = 48 * kib
 /** The end of a console log that a cloud driver hands on. */
 export const consoleBytes = 64 * kib
 

@@ -14,6 +14,7 @@ import { PilotageError } from '../core/errors.ts'
 import * as limits from '../core/limits.ts'
 import { gatherViolations, type Violations } from '../core/violations.ts'
 import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './config-clouds.ts'
+import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './config-context.ts'
 import { choice, duration, list, mapping, optional, whole } from './config-fields.ts'
 import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './config-network.ts'
 
@@ -59,6 +60,7 @@ type Defaulted = RawNetwork & {
   director: { every: number; settle: number; listStale: number }
   vm: Vms
   breaker: { failures: number; backoff: number; maxBackoff: number }
+  context: RawContext
   clouds: readonly RawCloud[]
 }
 
@@ -87,6 +89,7 @@ const document = mapping<Defaulted>({
   director: optional(directing, whollyDefault(directing)),
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
+  context: optional(context, whollyDefault(context)),
   clouds: optional(list(cloud, 100), defaultClouds),
 })
 
@@ -104,6 +107,7 @@ export type Config = NetworkConfig & {
     readonly beatLostMs: number
   }
   readonly breaker: BreakerPolicy
+  readonly context: ContextConfig
   readonly clouds: readonly CloudConfig[]
 }
 
@@ -141,6 +145,11 @@ function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: D
   if (vm.beatEvery * 3 > vm.beatLost)
     violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
   checkClouds(clouds, violations)
+  checkContext(
+    rest.context,
+    clouds.some(({ kind }) => kind !== 'local'),
+    violations,
+  )
   checkNetwork(rest, violations)
 }
 
@@ -160,6 +169,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
       beatLostMs: v.beatLost,
     },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
+    context: compileContext(rest.context, (file) => resolve(directory, file)),
     clouds: rest.clouds.map((one) => compileCloud(one, (file) => resolve(directory, file))),
   }
 }

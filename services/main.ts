@@ -9,9 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { bundleAgents } from '../agents/bundle.ts'
-import { renderContext } from '../contextualization/render.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
@@ -23,10 +21,12 @@ import { systemRandom } from '../core/random.ts'
 import { pinoLog } from './adapters/log/pino/pino-log.ts'
 import { joseTokens, newSigningKey } from './adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from './api/server.ts'
+import { type BundleServer, servedFile, startBundleServer } from './bundles.ts'
 import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import { checkRoles, readArguments, readRoles } from './config-command.ts'
 import { startDashboard } from './dashboard/server.ts'
+import { type AgentFiles, agentTold, localContext, machineDocument } from './contexts.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
@@ -110,7 +110,8 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
     downs.add(() => readiness.stop())
     const { bus, close } = openBus(ports)
     downs.add(close)
-    const at: Place = { endpoint: config.grpc.advertise.join() }
+    const at: Place = { endpoint: config.grpc.advertise.join(), agents: config.context.agents.advertise }
+    const agents = await agentFiles(ports, roles)
     const runtime = await buildRuntime({
       roles,
       holder,
@@ -120,11 +121,14 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
       log,
       sandbox,
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
-      director: await directing(ports, roles, at),
+      director: await directing(ports, roles, at, agents),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
     // Where nothing else is told, VMs go where we listen.
     if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
+    const bundles = await serveBundles(ports, roles, agents)
+    if (bundles) downs.add(() => bundles.stop())
+    if (at.agents.length === 0 && bundles) at.agents = [`http://${hostPort(config.context.agents.host, bundles.port)}`]
     const adminToken = await issueAdminToken(installation, tokens, clock)
     const loops = startLoops(runtime, config.director.everyMs)
     downs.add(() => loops.stop())
@@ -137,24 +141,26 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
   }
 }
 
-/** Where the agents find the service. */
-type Place = { endpoint: string }
+/** Where the agents find the service, and where machines find the agents. */
+type Place = { endpoint: string; agents: readonly string[] }
 
 async function directing(
   ports: PortOptions,
   roles: readonly ProcessRole[],
   at: Place,
+  agents: AgentFiles | undefined,
 ): Promise<Parameters<typeof buildRuntime>[0]['director']> {
-  const { config, installation } = ports
-  // Only who makes VMs pays for bundling what they run.
-  const agents = roles.includes('director') ? await bundleAgents(installation.path('agents')) : undefined
+  const { config, secrets } = ports
+  const { context } = config
+  const isLocal = (name: string) => config.clouds.some((cloud) => cloud.name === name && cloud.driver.kind === 'local')
   return {
     random: systemRandom(),
     clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
     endpoint: () => at.endpoint,
-    render: (agent) => {
+    render: (agent, offering) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
-      return renderContext({ config: agent, pilot: sourced(agents.pilot), monitor: sourced(agents.monitor) })
+      if (isLocal(offering.cloud)) return localContext(agent, agents)
+      return machineDocument(agent, offering, { context, agents, texts: secrets.contextTexts, bases: at.agents })
     },
     policy: {
       ...directorDefaults,
@@ -226,17 +232,35 @@ async function issueAdminToken({ adminTokenPath }: Installation, tokens: Tokens,
   return token
 }
 
-function sourced({ path, sha256 }: { path: string; sha256: string }) {
-  return { source: pathToFileURL(path).href, sha256 }
+/** Only who makes VMs, or hands the agents to machines, pays for bundling them. */
+async function agentFiles(
+  { config, installation }: PortOptions,
+  roles: readonly ProcessRole[],
+): Promise<AgentFiles | undefined> {
+  const isServing = hasMachines(config) && roles.includes('api')
+  if (!roles.includes('director') && !isServing) return undefined
+  const agents = await bundleAgents(installation.path('agents'))
+  const isNodeNeeded = hasMachines(config) && config.context.agents.isNodeServed
+  return isNodeNeeded ? { ...agents, node: await servedFile(process.execPath) } : agents
 }
 
-const diskReserveBytes = 256 * 1024 * 1024
+function hasMachines({ clouds }: Config): boolean {
+  return clouds.some(({ driver }) => driver.kind !== 'local')
+}
+
+async function serveBundles(
+  { config }: PortOptions,
+  roles: readonly ProcessRole[],
+  agents: AgentFiles | undefined,
+): Promise<BundleServer | undefined> {
+  if (!agents || !hasMachines(config) || !roles.includes('api')) return undefined
+  const { host, port } = config.context.agents
+  return startBundleServer(host, port, [agents.pilot, agents.monitor, ...(agents.node ? [agents.node] : [])])
+}
 
 async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): Promise<DirectedCloud> {
   const { limits, offerings } = cloud
-  const { vm, breaker, grpc } = ports.config
-  const { caPem } = ports.secrets
-  const isLocal = cloud.driver.kind === 'local'
+  const { vm, breaker } = ports.config
   return {
     cloud: roles.includes('director') ? await openCloud(cloud, ports) : cloudOfOthers(cloud.name),
     offerings,
@@ -244,20 +268,7 @@ async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly 
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
-    agent: {
-      caPem,
-      // The operator's word for a private network; with an authority there is nothing plain.
-      plaintext: caPem === undefined && grpc.plaintext ? true : undefined,
-      // On the local cloud many VMs share one machine, and a VM's end is that of its processes.
-      sizeFrom: isLocal ? 'context' : 'machine',
-      powerOff: isLocal ? [] : ['systemctl', 'poweroff'],
-      policy: {
-        idleMs: vm.idleMs,
-        leastLifeMs: vm.leastLifeMs,
-        deadManMs: vm.deadManMs,
-        leastDiskFreeBytes: diskReserveBytes,
-      },
-    },
+    agent: agentTold(ports.config, cloud, ports.secrets.caPem),
   }
 }
 

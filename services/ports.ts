@@ -31,6 +31,7 @@ import type { Ec2Config } from './config-ec2.ts'
 import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { OpenNebulaConfig } from './config-opennebula.ts'
 import type { OpenStackConfig } from './config-openstack.ts'
+import { contextFiles } from './contexts.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
@@ -43,6 +44,8 @@ export type Secrets = {
   readonly caPem?: string
   readonly mongoUrl?: string
   readonly nats?: NatsAccess
+  /** Of files that contexts carry, by their paths. */
+  readonly contextTexts: ReadonlyMap<string, string>
   /** By the cloud's name. */
   readonly clouds: ReadonlyMap<string, CloudSecrets>
 }
@@ -52,7 +55,7 @@ export type CloudSecrets = Readonly<Record<string, string>>
 
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
 export function readSecretsFor(
-  { grpc, dashboard, store, nats, clouds }: Config,
+  { grpc, dashboard, store, nats, clouds, context }: Config,
   roles: readonly ProcessRole[],
   env: Environment,
 ): Secrets {
@@ -64,6 +67,9 @@ export function readSecretsFor(
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
     nats: nats && readNatsAccess(nats, reader),
+    contextTexts: new Map(
+      roles.includes('director') ? contextFiles(context).map(({ key, file }) => [file, reader.text(key, file)]) : [],
+    ),
     clouds: new Map(roles.includes('director') ? clouds.map((one) => [one.name, cloudSecrets(one, reader)]) : []),
   }
   reader.settle()
@@ -76,14 +82,14 @@ function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): Clou
       return {}
     case 'openstack':
       return openStackSecrets(driver, `clouds.${name}.openstack`, reader)
+    case 'opennebula':
+      return openNebulaSecrets(driver, `clouds.${name}.opennebula`, reader)
     case 'ec2':
       return ec2Secrets(driver, `clouds.${name}.ec2`, reader)
     default:
       return {}
   }
 }
-    case 'opennebula':
-      return openNebulaSecrets(driver, `clouds.${name}.opennebula`, reader)
 
 function ec2Secrets({ caFile, credentials }: Ec2Config, path: string, reader: SecretReader): CloudSecrets {
   const { kind, ...sources } = credentials
@@ -97,17 +103,17 @@ function openStackSecrets({ caFile, secret }: OpenStackConfig, path: string, rea
   return caFile === undefined ? { login } : { login, caPem: reader.certificate(`${path}.caFile`, caFile) }
 }
 
+function openNebulaSecrets({ caFile, password }: OpenNebulaConfig, path: string, reader: SecretReader): CloudSecrets {
+  const secret = reader.secret(`${path}.password`, password)
+  return { password: secret, ...(caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }) }
+}
+
 function mongoUrl(file: string, reader: SecretReader): string {
   return reader.line('store.urlFile', file, { accepted: mongoForm, holds: isMongoUrl })
 }
 
 export type PortOptions = {
   readonly config: Config
-function openNebulaSecrets({ caFile, password }: OpenNebulaConfig, path: string, reader: SecretReader): CloudSecrets {
-  const secret = reader.secret(`${path}.password`, password)
-  return { password: secret, ...(caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }) }
-}
-
   readonly secrets: Secrets
   readonly installation: Installation
   readonly holder: string
@@ -176,18 +182,18 @@ export async function openCloud(
       const { bootDelayMs } = driver
       return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
     }
-    case 'ec2': {
-      const { openEc2Cloud } = await import('./adapters/cloud/ec2/cloud.ts')
-      const { accessKeyId = '', secretAccessKey = '', sessionToken, caPem } = secrets.clouds.get(name) ?? {}
-      const keys = { kind: 'keys' as const, accessKeyId, secretAccessKey, sessionToken }
-      const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
-      const common = { name, installation: installation.name, clock, log, references }
     case 'opennebula': {
       const { openNebulaCloud } = await import('./adapters/cloud/opennebula/cloud.ts')
       const { password = '', caPem } = secrets.clouds.get(name) ?? {}
       const kit = { name, installation: installation.name, clock, log, references }
       return openNebulaCloud({ ...driver, ...kit, password, caPem })
     }
+    case 'ec2': {
+      const { openEc2Cloud } = await import('./adapters/cloud/ec2/cloud.ts')
+      const { accessKeyId = '', secretAccessKey = '', sessionToken, caPem } = secrets.clouds.get(name) ?? {}
+      const keys = { kind: 'keys' as const, accessKeyId, secretAccessKey, sessionToken }
+      const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
+      const common = { name, installation: installation.name, clock, log, references }
       return openEc2Cloud({ ...driver, ...common, credentials, caPem })
     }
     case 'openstack': {

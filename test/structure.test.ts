@@ -66,6 +66,7 @@ const isProgram = (path: string): boolean =>
     'services/config.ts',
     'services/facts-command.ts',
     'services/store-command.ts',
+    'services/context-command.ts',
     'test/check.ts',
     'bench/adapter.mjs',
     'bench/claims.ts',

@@ -120,6 +120,10 @@ export function addOwnServiceCommands(program: Command, choose: Choose): void {
     .description('what happened, as JSON lines out of NATS (pilotage facts --help tells its options)')
     .action((_options: object, command: Command) => command.error('facts comes first: pilotage facts [options]'))
   program
+    .command('context')
+    .description('what a VM would be told, without making one (pilotage context --help tells how)')
+    .action((_options: object, command: Command) => command.error('context comes first: pilotage context render'))
+  program
     .command('store')
     .description('export or import a store: back it up, move it (pilotage store --help tells how)')
     .action((_options: object, command: Command) => command.error('store comes first: pilotage store export | import'))

@@ -1,0 +1,95 @@
+/**
+ * A machine's context as documents: one cloud-init document for every cloud that has cloud-init, and one plain script for
+ * images that have none. Both carry the same files and run the same script.
+ *
+ * What stays true: equal input gives equal text, and the activation key stands once, in a file that only root and then only
+ * the agents' account can read.
+ */
+
+import { parse, stringify } from 'yaml'
+import { agentPaths } from '../core/context.ts'
+import { PilotageError } from '../core/errors.ts'
+import { contextBytes } from '../core/limits.ts'
+import { bootstrapScript } from './bootstrap.ts'
+import { cvmfsFiles } from './cvmfs.ts'
+import type { ExtraFile, MachineContext, MachineOrder } from './order.ts'
+import { quoted, stableJson } from './shell.ts'
+import { unitFiles } from './units.ts'
+
+const bootstrapPath = '/usr/lib/pilotage/bootstrap'
+
+export function machineContext(order: MachineOrder): MachineContext {
+  const config: ExtraFile = {
+    path: agentPaths.config,
+    permissions: '0600',
+    content: `${stableJson(order.config)}\n`,
+  }
+  return { files: [config, ...unitFiles(), ...cvmfsFiles(order), ...order.extras.files], script: bootstrapScript(order) }
+}
+
+/**
+ * `own`: the operator's cloud-config as text; its lists come first, ours after them. Throws `invalid-argument` where that is
+ * none, and for what is too large for any cloud.
+ */
+export function cloudConfig({ files, script }: MachineContext, own = ''): string {
+  const theirs = ownDocument(own)
+  const bootstrap: ExtraFile = { path: bootstrapPath, permissions: '0700', content: script }
+  const document = {
+    ...theirs,
+    write_files: [
+      ...listIn(theirs, 'write_files'),
+      ...[...files, bootstrap].map(({ path, permissions, content }) => ({ path, owner: 'root:root', permissions, content })),
+    ],
+    runcmd: [...listIn(theirs, 'runcmd'), [bootstrapPath]],
+  }
+  // cloud-init reads YAML 1.1, where more words than in 1.2 mean something else unless quoted.
+  return whole(`#cloud-config\n${stringify(document, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })}`)
+}
+
+/** For a machine that is reached by SSH: everything in one script, run as root. */
+export function plainScript({ files, script }: MachineContext): string {
+  const parts = [...files, { path: bootstrapPath, permissions: '0700', content: script }]
+  return whole(
+    [
+      '#!/bin/sh',
+      'set -eu',
+      'umask 077',
+      ...parts.flatMap(({ path, permissions, content }) => [
+        `mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))}`,
+        `printf %s ${quoted(content)} >${quoted(path)}`,
+        `chmod ${permissions} ${quoted(path)}`,
+      ]),
+      `exec ${bootstrapPath}`,
+      '',
+    ].join('\n'),
+  )
+}
+
+function whole(text: string): string {
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= contextBytes) return text
+  throw new PilotageError(
+    'invalid-argument',
+    `rendering a context: it has ${bytes} bytes, no cloud takes over ${contextBytes}`,
+  )
+}
+
+function ownDocument(text: string): Readonly<Record<string, unknown>> {
+  if (text.trim() === '') return {}
+  const refuse = (why: string) => new PilotageError('invalid-argument', `the cloud-config to be merged: ${why}`)
+  if (!text.startsWith('#cloud-config')) throw refuse('its first line is not #cloud-config')
+  let value: unknown
+  try {
+    value = parse(text, { version: '1.1', maxAliasCount: 100 })
+  } catch {
+    throw refuse('it is not YAML')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('it is no mapping')
+  return value as Readonly<Record<string, unknown>>
+}
+
+function listIn(document: Readonly<Record<string, unknown>>, key: string): readonly unknown[] {
+  const value = document[key] ?? []
+  if (Array.isArray(value)) return value
+  throw new PilotageError('invalid-argument', `the cloud-config to be merged: ${key} is no list`)
+}

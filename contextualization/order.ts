@@ -1,0 +1,48 @@
+/**
+ * What a real machine is told at its first boot, before it is any document: files and one script. The same for every cloud
+ * and every way to get it there. Types only.
+ */
+
+import type { AgentConfig } from '../core/context.ts'
+
+/** A program that the machine gets over HTTP and believes by its digest. */
+export type Fetched = {
+  /** Any of them serves. */
+  readonly urls: readonly string[]
+  readonly sha256: string
+}
+
+export type ExtraFile = { readonly path: string; readonly permissions: string; readonly content: string }
+
+/** What an operator adds for an image or a VO. */
+export type Extras = {
+  readonly packages: readonly string[]
+  readonly files: readonly ExtraFile[]
+  /** Lines of shell, each of which must succeed. */
+  readonly commands: readonly string[]
+}
+
+export type Cvmfs = {
+  /** Fully qualified, as `lhcb.cern.ch`. */
+  readonly repositories: readonly string[]
+  readonly cacheBytes: number
+  /** More of the client's own parameters. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+export type MachineOrder = {
+  readonly config: AgentConfig
+  readonly pilot: Fetched
+  readonly monitor: Fetched
+  /** For images without a Node that is new enough; absent: the image must have one. */
+  readonly node?: Fetched
+  /** The site's, as http://host:port, nearest first. Whoever answers serves. */
+  readonly proxies: readonly string[]
+  /** Whether the machine may go past the proxies where none answers. */
+  readonly isDirectAllowed: boolean
+  readonly cvmfs?: Cvmfs
+  readonly extras: Extras
+}
+
+/** `script` is what runs, as root and once, when the files are there. */
+export type MachineContext = { readonly files: readonly ExtraFile[]; readonly script: string }

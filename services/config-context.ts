@@ -1,0 +1,159 @@
+/**
+ * What machines are told beside what they are: where they get the agents, their site's proxies, their VOs' CVMFS repositories,
+ * and what an operator adds for a VO or an image. The local cloud's VMs are told none of it.
+ */
+
+import { isLoopback } from '../core/endpoints.ts'
+import { jobLimits } from '../core/limits.ts'
+import type { Violations } from '../core/violations.ts'
+import { bytes, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+
+const gib = 1024 ** 3
+
+type File = { path: string; permissions: string; from: string }
+type Extras = { packages: readonly string[]; files: readonly File[]; commands: readonly string[] }
+
+type Agents = { host: string; port: number; advertise: readonly string[]; node: boolean }
+type Site = { name: string; proxies: readonly string[]; direct: boolean }
+type Parameter = { name: string; value: string }
+type Vo = Extras & { name: string; cvmfs: readonly string[] }
+type Image = Extras & {
+  name: string
+  cvmfsCache: number
+  cvmfsParameters: readonly Parameter[]
+  cloudConfig: string | undefined
+}
+
+export type RawContext = { agents: Agents; sites: readonly Site[]; vos: readonly Vo[]; images: readonly Image[] }
+
+const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
+const extras = {
+  packages: optional(list(text, 200), []),
+  files: optional(
+    list(mapping<File>({ path: needed(text), permissions: optional(text, '0644'), from: needed(text) }), 50),
+    [],
+  ),
+  commands: optional(list(text, 100), []),
+}
+
+const agents = mapping<Agents>({
+  host: optional(text, '127.0.0.1'),
+  port: optional(whole(0, 65_535), 7402),
+  advertise: optional(list(text, 16), []),
+  node: optional(flag, true),
+})
+
+const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) })
+
+export const context = mapping<RawContext>({
+  agents: optional(agents, { host: '127.0.0.1', port: 7402, advertise: [], node: true }),
+  sites: optional(
+    list(mapping<Site>({ name: needed(name), proxies: optional(list(text, 32), []), direct: optional(flag, true) }), 1000),
+    [],
+  ),
+  vos: optional(list(mapping<Vo>({ name: needed(name), cvmfs: optional(list(text, 100), []), ...extras }), 1000), []),
+  images: optional(
+    list(
+      mapping<Image>({
+        name: needed(name),
+        cvmfsCache: optional(bytes(gib, jobLimits.diskBytes), 4 * gib),
+        cvmfsParameters: optional(list(parameter, 50), []),
+        cloudConfig: absent(text),
+        ...extras,
+      }),
+      1000,
+    ),
+    [],
+  ),
+})
+
+export type ExtrasConfig = {
+  readonly packages: readonly string[]
+  /** `from`: a file whose text it is. */
+  readonly files: readonly { readonly path: string; readonly permissions: string; readonly from: string }[]
+  readonly commands: readonly string[]
+}
+
+export type ContextConfig = {
+  /** Where machines get the agents' programs, by digest, over plain HTTP so that a site's proxies may keep them. */
+  readonly agents: {
+    readonly host: string
+    readonly port: number
+    /** Empty: where this process listens. */
+    readonly advertise: readonly string[]
+    /** Also the Node that runs this process, for images that have none. */
+    readonly isNodeServed: boolean
+  }
+  readonly sites: ReadonlyMap<string, { readonly proxies: readonly string[]; readonly isDirectAllowed: boolean }>
+  readonly vos: ReadonlyMap<string, ExtrasConfig & { readonly repositories: readonly string[] }>
+  readonly images: ReadonlyMap<string, ImageContext>
+}
+
+export type ImageContext = ExtrasConfig & {
+  readonly cacheBytes: number
+  readonly parameters: Readonly<Record<string, string>>
+  readonly cloudConfigFile?: string
+}
+
+export function checkContext(
+  { agents: one, sites, vos, images }: RawContext,
+  hasMachines: boolean,
+  violations: Violations,
+): void {
+  for (const [key, named] of Object.entries({ sites, vos, images })) {
+    const names = named.map((each) => each.name)
+    names.forEach((each, at) => {
+      if (names.indexOf(each) !== at) violations.add(`context.${key}[${at}].name`, each, 'used twice', 'a name of its own')
+    })
+  }
+  one.advertise.forEach((url, at) => {
+    if (!isHttp(url)) violations.add(`context.agents.advertise[${at}]`, url, 'not an address', 'http://host:port')
+  })
+  sites.forEach((site, at) => {
+    site.proxies.forEach((url, index) => {
+      const path = `context.sites[${at}].proxies[${index}]`
+      if (!/^http:\/\/[^\s/'|;@]+:\d{1,5}$/.test(url)) violations.add(path, url, 'not a proxy', 'http://host:port')
+    })
+  })
+  if (hasMachines && one.advertise.length === 0 && isLoopback(`${one.host}:${one.port}`)) {
+    const accepted = 'addresses that machines in the clouds reach'
+    violations.add('context.agents.advertise', one.advertise, 'missing', accepted)
+  }
+}
+
+function isHttp(url: string): boolean {
+  return /^https?:\/\/[^\s'"@]+$/.test(url) && URL.canParse(url)
+}
+
+/** `placed`: where a file lies that is named. */
+export function compileContext(
+  { agents: one, sites, vos, images }: RawContext,
+  placed: (file: string) => string,
+): ContextConfig {
+  const extrasOf = ({ packages, files, commands }: Extras): ExtrasConfig => ({
+    packages,
+    files: files.map((file) => ({ ...file, from: placed(file.from) })),
+    commands,
+  })
+  return {
+    agents: {
+      host: one.host,
+      port: one.port,
+      advertise: one.advertise.map((url) => url.replace(/\/+$/, '')),
+      isNodeServed: one.node,
+    },
+    sites: new Map(sites.map((site) => [site.name, { proxies: site.proxies, isDirectAllowed: site.direct }])),
+    vos: new Map(vos.map((vo) => [vo.name, { ...extrasOf(vo), repositories: vo.cvmfs }])),
+    images: new Map(
+      images.map((image) => [
+        image.name,
+        {
+          ...extrasOf(image),
+          cacheBytes: image.cvmfsCache,
+          parameters: Object.fromEntries(image.cvmfsParameters.map((each) => [each.name, each.value])),
+          cloudConfigFile: image.cloudConfig === undefined ? undefined : placed(image.cloudConfig),
+        },
+      ]),
+    ),
+  }
+}

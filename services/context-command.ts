@@ -1,0 +1,111 @@
+/**
+ * `pilotage context render`: what a VM of a cloud would be told, without making one. The activation key is left out, so that
+ * the document can be shown, checked and filed. Exit codes: 0 done, 1 failed, 2 wrong usage.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { bundleAgents } from '../agents/bundle.ts'
+import { machineContext, plainScript } from '../contextualization/machine.ts'
+import type { Offering } from '../core/cloud.ts'
+import { systemClock } from '../core/clock.ts'
+import type { AgentConfig } from '../core/context.ts'
+import { hostPort } from '../core/endpoints.ts'
+import { asPilotageError, PilotageError } from '../core/errors.ts'
+import type { VmId } from '../core/ids.ts'
+import { servedFile } from './bundles.ts'
+import { type Config, readConfigFile } from './config.ts'
+import { agentTold, type ContextSources, localContext, machineDocument, machineOrder } from './contexts.ts'
+import { readSecretsFor } from './ports.ts'
+
+const usage = `pilotage context render --config FILE --cloud NAME [options]   writes what a VM there would be told
+
+  --image NAME    the image (the cloud's first)
+  --flavor NAME   the flavor (the cloud's first)
+  --script        as the plain script for images without cloud-init
+`
+
+const options = {
+  config: { type: 'string' },
+  cloud: { type: 'string' },
+  image: { type: 'string' },
+  flavor: { type: 'string' },
+  script: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+type Order = { config: string; cloud: string; image?: string; flavor?: string; script: boolean }
+
+export async function context(argv: readonly string[]): Promise<void> {
+  const order = read(argv)
+  if (!order) return
+  try {
+    process.stdout.write(await rendered(readConfigFile(order.config), order))
+  } catch (thrown) {
+    const error = asPilotageError(thrown, 'rendering a context')
+    const details = error.violations.map(({ path, value, rule, accepted }) => `\n  ${path}: ${value}: ${rule}; ${accepted}`)
+    process.stderr.write(`pilotage: ${error.code}: ${error.message}${details.join('')}\n`)
+    process.exitCode = 1
+  }
+}
+
+/** Undefined where there is nothing to do any more: help was given, or wrong usage told. */
+function read(argv: readonly string[]): Order | undefined {
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
+    if (values.help) {
+      process.stdout.write(usage)
+      return undefined
+    }
+    const { config, cloud } = values
+    if (positionals.join() !== 'render') throw new Error('render?')
+    if (config === undefined || cloud === undefined) throw new Error('--config and --cloud are needed')
+    return { ...values, config, cloud }
+  } catch (error) {
+    process.stderr.write(`pilotage: ${error instanceof Error ? error.message : error}\n\n${usage}`)
+    process.exitCode = 2
+    return undefined
+  }
+}
+
+async function rendered(config: Config, order: Order): Promise<string> {
+  const cloud = config.clouds.find(({ name }) => name === order.cloud)
+  if (!cloud) throw new PilotageError('not-found', `there is no cloud ${order.cloud}`)
+  const offering = cloud.offerings.find(
+    ({ image, flavor }) => (order.image ?? image) === image && (order.flavor ?? flavor) === flavor,
+  )
+  if (!offering) throw new PilotageError('not-found', `cloud ${cloud.name} has no such flavor and image`)
+  const { caPem, contextTexts } = readSecretsFor({ ...config, clouds: [] }, ['director'], {})
+  const agent = agentOf(config, offering, agentTold(config, cloud, caPem))
+  const dir = mkdtempSync(join(tmpdir(), 'pilotage-context-'))
+  try {
+    const agents = await bundleAgents(dir)
+    if (cloud.driver.kind === 'local') return localContext(agent, agents)
+    const { host, port, advertise, isNodeServed } = config.context.agents
+    const node = isNodeServed ? await servedFile(process.execPath) : undefined
+    const bases = advertise.length > 0 ? advertise : [`http://${hostPort(host, port)}`]
+    const sources: ContextSources = { context: config.context, agents: { ...agents, node }, texts: contextTexts, bases }
+    if (order.script) return plainScript(machineContext(machineOrder(agent, offering, sources)))
+    return machineDocument(agent, offering, sources)
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** As the director tells it, but for what is made anew for each VM. */
+function agentOf({ grpc, vm }: Config, offering: Offering, told: ReturnType<typeof agentTold>): AgentConfig {
+  const { cloud, site, platform, cores, memoryBytes, diskBytes } = offering
+  return {
+    vmId: 'vm-example222' as VmId,
+    endpoint: grpc.advertise.join() || hostPort(grpc.host, grpc.port),
+    activationKey: 'LEFT-OUT',
+    cloud,
+    site,
+    platform,
+    size: { cores, memoryBytes, diskBytes },
+    ...told,
+    policy: { ...told.policy, endByMs: systemClock().nowMs() + vm.lifeMs },
+  }
+}

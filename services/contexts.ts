@@ -1,0 +1,111 @@
+/**
+ * Contexts: what a VM is told, put together from the configuration, its offering and the agents' programs. A VM of the local
+ * cloud gets the agents from this machine's disk; a real machine is told where to fetch them, and everything else it needs.
+ */
+
+import { pathToFileURL } from 'node:url'
+import { accountsFor } from '../contextualization/bootstrap.ts'
+import { cloudConfig, machineContext } from '../contextualization/machine.ts'
+import type { Extras, Fetched, MachineOrder } from '../contextualization/order.ts'
+import { renderContext } from '../contextualization/render.ts'
+import type { Offering } from '../core/cloud.ts'
+import type { AgentConfig } from '../core/context.ts'
+import type { ServedFile } from './bundles.ts'
+import type { Config } from './config.ts'
+import type { CloudConfig } from './config-clouds.ts'
+import type { ContextConfig, ExtrasConfig } from './config-context.ts'
+import type { DirectedCloud } from './director/options.ts'
+
+export type AgentFiles = { readonly pilot: ServedFile; readonly monitor: ServedFile; readonly node?: ServedFile }
+
+export type ContextSources = {
+  readonly context: ContextConfig
+  readonly agents: AgentFiles
+  /** Of files that the configuration names, by their paths. */
+  readonly texts: ReadonlyMap<string, string>
+  /** Where the agents are served, as http://host:port. */
+  readonly bases: readonly string[]
+}
+
+const gib = 1024 ** 3
+
+export function localContext(config: AgentConfig, { pilot, monitor }: AgentFiles): string {
+  return renderContext({ config, pilot: sourced(pilot), monitor: sourced(monitor) })
+}
+
+function sourced({ path, sha256 }: ServedFile) {
+  return { source: pathToFileURL(path).href, sha256 }
+}
+
+/** The cloud-init document of a real machine. Throws `invalid-argument`. */
+export function machineDocument(config: AgentConfig, offering: Offering, sources: ContextSources): string {
+  const file = sources.context.images.get(offering.image)?.cloudConfigFile
+  const own = file === undefined ? '' : (sources.texts.get(file) ?? '')
+  return cloudConfig(machineContext(machineOrder(config, offering, sources)), own)
+}
+
+export function machineOrder(config: AgentConfig, offering: Offering, sources: ContextSources): MachineOrder {
+  const { context, agents, texts, bases } = sources
+  const site = context.sites.get(offering.site)
+  const image = context.images.get(offering.image)
+  // A cloud for every VO may get anyone's jobs.
+  const vos = [...context.vos]
+    .filter(([name]) => offering.vos.length === 0 || offering.vos.includes(name))
+    .map(([, vo]) => vo)
+  const repositories = [...new Set(vos.flatMap((vo) => vo.repositories))]
+  const fetched = ({ sha256 }: ServedFile): Fetched => ({ urls: bases.map((base) => `${base}/agents/${sha256}`), sha256 })
+  return {
+    config: { ...config, payloadAccounts: accountsFor(config.size.cores) },
+    pilot: fetched(agents.pilot),
+    monitor: fetched(agents.monitor),
+    node: agents.node && fetched(agents.node),
+    proxies: site?.proxies ?? [],
+    isDirectAllowed: site?.isDirectAllowed ?? true,
+    cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },
+    extras: joined([...vos, ...(image ? [image] : [])], texts),
+  }
+}
+
+function joined(all: readonly ExtrasConfig[], texts: ReadonlyMap<string, string>): Extras {
+  return {
+    packages: [...new Set(all.flatMap(({ packages }) => packages))],
+    files: all.flatMap(({ files }) =>
+      files.map(({ path, permissions, from }) => ({ path, permissions, content: texts.get(from) ?? '' })),
+    ),
+    commands: all.flatMap(({ commands }) => commands),
+  }
+}
+
+const diskReserveBytes = 256 * 1024 * 1024
+
+/** What all agents of a cloud are told. `caPem`: whom they trust. */
+export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: string | undefined): DirectedCloud['agent'] {
+  return {
+    caPem,
+    // The operator's word for a private network; with an authority there is nothing plain.
+    plaintext: caPem === undefined && grpc.plaintext ? true : undefined,
+    // On the local cloud many VMs share one machine.
+    sizeFrom: driver.kind === 'local' ? 'context' : 'machine',
+    // A VM's end is that of its monitor: of the process there, of the service on a real machine.
+    powerOff: [],
+    policy: {
+      idleMs: vm.idleMs,
+      leastLifeMs: vm.leastLifeMs,
+      deadManMs: vm.deadManMs,
+      leastDiskFreeBytes: diskReserveBytes,
+    },
+  }
+}
+
+/** Every file that a context may need the text of, with the key that names it. */
+export function contextFiles({ vos, images }: ContextConfig): readonly { readonly key: string; readonly file: string }[] {
+  const extras = [
+    ...[...vos].map(([name, vo]) => [`context.vos ${name}`, vo] as const),
+    ...[...images].map(([name, one]) => [`context.images ${name}`, one] as const),
+  ]
+  const files = extras.flatMap(([key, { files: some }]) => some.map(({ from }) => ({ key: `${key}: files`, file: from })))
+  const own = [...images].flatMap(([name, { cloudConfigFile: file }]) =>
+    file === undefined ? [] : [{ key: `context.images ${name}: cloudConfig`, file }],
+  )
+  return [...files, ...own]
+}
