@@ -11,8 +11,9 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { findOpenNebula } from './opennebula-peer.ts'
 
-export type PeerName = 'mongod' | 'nats-server' | 'moto_server'
+export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'opennebula'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -58,7 +59,7 @@ const known: readonly Known[] = [
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
-  return known.map((one) => find(one, env))
+  return [...known.map((one) => find(one, env)), findOpenNebula(env)]
 }
 
 /** Where test/peers/install puts what it gets. */

@@ -100,6 +100,7 @@ function testFiles(): readonly TestFile[] {
       if (/\bstartMongo\(/.test(text)) needs.push('mongod')
       if (/\bstartNats\(/.test(text)) needs.push('nats-server')
       if (/\bstartMoto\(/.test(text)) needs.push('moto_server')
+      if (/\bstartOpenNebula\(/.test(text)) needs.push('opennebula')
       return { path, needs }
     })
 }

@@ -13,6 +13,8 @@ import type { PeerName, Place } from './find-peers.ts'
 import { type MongoOrder, type MongoServers, openMongo } from './mongo-servers.ts'
 import { type MotoServer, openMoto } from './moto-server.ts'
 import { type NatsOrder, type NatsServer, openNats } from './nats-servers.ts'
+import { recordingsAt } from './opennebula-peer.ts'
+import { type OpenNebulaServer, openNebulaServer } from './opennebula-server.ts'
 
 /** What the runner hands to every test file. */
 export type PeersForTests = {
@@ -37,6 +39,12 @@ export function startNats(order: Pick<NatsOrder, 'arguments'> = {}): Promise<Nat
 
 export function startMoto(): Promise<MotoServer> {
   return openMoto(at('moto_server'))
+}
+
+/** Recorded answers: no process, and each its own. */
+export function startOpenNebula(): Promise<OpenNebulaServer> {
+  const { clock, place } = at('opennebula')
+  return openNebulaServer(recordingsAt(place), clock)
 }
 
 /** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */
