@@ -50,7 +50,7 @@ type Drivers = {
 export type CloudKind = 'local' | keyof Drivers
 
 /** Those that this version drives; of the others the keys are known and nothing more. */
-const driven: readonly CloudKind[] = ['local', 'openstack', 'opennebula']
+const driven: readonly CloudKind[] = ['local', 'openstack', 'opennebula', 'ec2']
 
 export type RawCloud = Drivers & {
   name: string

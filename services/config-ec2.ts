@@ -23,7 +23,7 @@ import {
 
 type LaunchTemplate = { id: string | undefined; name: string | undefined; version: string }
 type RootVolume = { size: 'flavor' | 'image'; type: string | undefined; encrypted: boolean | undefined }
-type Tagged = readonly [key: string, value: string]
+type Tagged = { readonly key: string; readonly value: string }
 
 export type RawEc2 = {
   region: string
@@ -49,7 +49,9 @@ const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 
 const tag: Reader<Tagged> = (value, path, violations) => {
   const [, key, rest] = (typeof value === 'string' && /^([^=]{1,128})=([^=]{0,256})$/s.exec(value)) || []
-  if (key !== undefined && rest !== undefined && !/^(?:aws:|pilotage-|Name$)/.test(key)) return [key, rest]
+  if (key !== undefined && rest !== undefined && !/^(?:aws:|pilotage-|Name$)/.test(key)) {
+    return { key, value: rest }
+  }
   violations.add(path, value, 'not a tag', 'KEY=VALUE; not Name, aws:... or pilotage-..., which others set')
   return undefined
 }
@@ -205,7 +207,7 @@ function machineOf(raw: RawEc2): Ec2Config['machine'] {
     ...without({ publicIp, instanceProfile, keyName }),
     // A template knows its disks; without one, a disk is as large as the flavor says.
     ...(rootVolume ? { rootVolume: without(rootVolume) } : launchTemplate ? {} : { rootVolume: { size: 'flavor' } }),
-    tags: Object.fromEntries(tags),
+    tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])),
   }
 }
 

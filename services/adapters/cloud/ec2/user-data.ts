@@ -5,14 +5,16 @@
 
 import { gzipSync } from 'node:zlib'
 import { PilotageError } from '../../../../core/errors.ts'
-import { userDataBytes } from '../../../../core/limits.ts'
+
+/** Before base64; EC2's own limit. */
+const userDataMost = 16 * 1024
 
 /** The same text gives the same bytes: a repeated order must be equal to the first. Throws `cloud-refused`. */
 export function encodeUserData(text: string, doing: string): string {
   const plain = Buffer.from(text)
-  if (plain.length <= userDataBytes) return plain.toString('base64')
+  if (plain.length <= userDataMost) return plain.toString('base64')
   const packed = gzipSync(plain, { level: 9 })
-  if (packed.length <= userDataBytes) return packed.toString('base64')
+  if (packed.length <= userDataMost) return packed.toString('base64')
   const sizes = `${plain.length} bytes of user data, ${packed.length} compressed`
-  throw new PilotageError('cloud-refused', `${doing}: ${sizes}: EC2 takes ${userDataBytes}`)
+  throw new PilotageError('cloud-refused', `${doing}: ${sizes}: EC2 takes ${userDataMost}`)
 }
