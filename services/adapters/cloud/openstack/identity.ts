@@ -4,6 +4,7 @@
  */
 
 import { PilotageError } from '../../../../core/errors.ts'
+import type { HttpRequest } from '../kit/http.ts'
 import { oddAnswer } from './errors.ts'
 import type { Access, Login, Project } from './options.ts'
 
@@ -20,28 +21,34 @@ export type Token = {
 type Endpoint = { readonly interface?: string; readonly region?: string; readonly region_id?: string; readonly url?: string }
 type CatalogueService = { readonly type?: string; readonly endpoints?: readonly Endpoint[] }
 
-export function tokensUrl(authUrl: string): string {
+export function loginRequest({ authUrl, login }: Access): HttpRequest {
   const root = authUrl.replace(/\/+$/, '')
-  return `${/\/v3$/.test(root) ? root : `${root}/v3`}/auth/tokens`
+  const url = `${/\/v3$/.test(root) ? root : `${root}/v3`}/auth/tokens`
+  if (login.method === 'token' && !login.project) {
+    // It has its project already: only what it opens is asked for.
+    const headers = { accept: 'application/json', 'x-auth-token': login.token, 'x-subject-token': login.token }
+    return { method: 'GET', url, headers }
+  }
+  const headers = { 'content-type': 'application/json', accept: 'application/json' }
+  return { method: 'POST', url, headers, body: JSON.stringify({ auth: authOf(login) }) }
 }
 
-export function loginBody(login: Login): object {
+function authOf(login: Login): object {
   switch (login.method) {
     case 'password': {
       const { user, userDomain, password, project } = login
       const identity = { methods: ['password'], password: { user: { name: user, domain: { name: userDomain }, password } } }
-      return { auth: { identity, scope: scopeOf(project) } }
+      return { identity, scope: scopeOf(project) }
     }
     case 'application-credential': {
       const { credential, secret, user, userDomain } = login
       const who =
         user === undefined ? { id: credential } : { name: credential, user: { name: user, domain: { name: userDomain } } }
-      return { auth: { identity: { methods: ['application_credential'], application_credential: { ...who, secret } } } }
+      return { identity: { methods: ['application_credential'], application_credential: { ...who, secret } } }
     }
     case 'token': {
       const { token, project } = login
-      const identity = { methods: ['token'], token: { id: token } }
-      return { auth: project ? { identity, scope: scopeOf(project) } : { identity } }
+      return { identity: { methods: ['token'], token: { id: token } }, scope: project && scopeOf(project) }
     }
   }
 }

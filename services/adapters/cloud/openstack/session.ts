@@ -11,7 +11,7 @@ import { PilotageError } from '../../../../core/errors.ts'
 import type { Http, HttpAnswer, HttpRequest } from '../kit/http.ts'
 import { deadline, type Deadline } from './deadline.ts'
 import { failureOf, loginFailureOf, oddAnswer } from './errors.ts'
-import { endpointOf, loginBody, readToken, secretOf, type Service, type Token, tokensUrl } from './identity.ts'
+import { endpointOf, loginRequest, readToken, secretOf, type Service, type Token } from './identity.ts'
 import type { Access } from './options.ts'
 
 export type ApiRequest = {
@@ -55,11 +55,8 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
   async function login(): Promise<Kept> {
     const doing = `logging in at ${access.authUrl}`
     const sentMs = clock.monotonicMs()
-    const body = JSON.stringify(loginBody(access.login))
-    const headers = { 'content-type': 'application/json', accept: 'application/json' }
     // In its own time, as several calls wait for it.
-    const leftMs = deadline(clock).leftMs(doing)
-    const answer = await http.send({ method: 'POST', url: tokensUrl(access.authUrl), headers, body }, doing, leftMs)
+    const answer = await http.send(loginRequest(access), doing, deadline(clock).leftMs(doing))
     if (answer.status !== 201 && answer.status !== 200) throw loginFailureOf(answer, doing, [secret])
     const token = readToken(answer.headers.get('x-subject-token'), answer.text, doing)
     return { token, endMs: sentMs + Math.max(token.lifeMs - renewMs, token.lifeMs / 2) }
