@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { bundleAgents } from '../agents/bundle.ts'
-import { type Clock, systemClock } from '../core/clock.ts'
+import { type Clock, sleep, systemClock } from '../core/clock.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { tokenMaxMs } from '../core/limits.ts'
@@ -103,9 +103,8 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
   const ports: PortOptions = { config, secrets, installation, holder, clock, log }
   try {
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
-    const { store, sandbox } = await openStore(ports, onFailed)
+    const { store, sandbox } = await reachStore(ports, onFailed)
     downs.add(() => store.close())
-    if (!isAlone) await agreeOn(installation, store)
     const readiness = startReadiness(store, clock)
     downs.add(() => readiness.stop())
     const { bus, close } = openBus(ports)
@@ -138,6 +137,33 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
   } catch (error) {
     await downs.all()
     throw error
+  }
+}
+
+/** A shared store may be away while we start, for an election or a restart: the same failure that a running process outlasts. */
+const reachWithinMs = 30_000
+const reachEveryMs = 1000
+
+async function reachStore(ports: PortOptions, onFailed: Start['onFailed']): ReturnType<typeof openStore> {
+  const { config, installation, clock, log } = ports
+  if (config.store.kind === 'sqlite') return openStore(ports, onFailed)
+  const endMs = clock.monotonicMs() + reachWithinMs
+  for (;;) {
+    try {
+      const opened = await openStore(ports, onFailed)
+      try {
+        await agreeOn(installation, opened.store)
+        return opened
+      } catch (error) {
+        await opened.store.close()
+        throw error
+      }
+    } catch (thrown) {
+      const error = asPilotageError(thrown, 'opening the store')
+      if (error.code !== 'unavailable' || clock.monotonicMs() > endMs) throw thrown
+      log.warn({ message: error.message }, 'the store is away: trying again')
+      await sleep(clock, reachEveryMs)
+    }
   }
 }
 
