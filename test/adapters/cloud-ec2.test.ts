@@ -276,6 +276,19 @@ describe('an order', () => {
     expect(full.of('RunInstances')).toHaveLength(1)
   })
 
+  it('whose outcome is unknown goes to the same zone again, under the same token, though others come before', async () => {
+    const machine = { subnets: ['subnet-a', 'subnet-b', 'subnet-c'], securityGroups: [], tags: {} }
+    const full = (): Ec2Answer => refusal(500, 'InsufficientInstanceCapacity')
+    const made = document('RunInstances', '<instancesSet><item><instanceId>i-1</instanceId></item></instancesSet>')
+    const { cloud, of } = await set({ RunInstances: (_call, at) => [full(), 'cut' as const][at] ?? made }, { machine })
+    const repeated = order()
+    await expect(cloud.create(repeated)).rejects.toMatchObject({ code: 'cloud-transient' })
+    expect(await cloud.create(repeated)).toEqual({ ref: 'i-1' })
+    const [, unknown, again, ...more] = of('RunInstances')
+    expect(again?.body).toBe(unknown?.body)
+    expect(more).toEqual([])
+  })
+
   it.each<[string, string]>([
     ['there is none such', ''],
     ['not available', image('ami-1', 'pending')],

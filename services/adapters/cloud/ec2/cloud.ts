@@ -31,6 +31,7 @@ export async function openEc2Cloud(options: Ec2Options, load?: () => Promise<Sdk
   const signalIn = (share = 1): AbortSignal => AbortSignal.timeout(Math.round(callMs * share))
   /** One call for one id at a time: who asks meanwhile gets the same answer. */
   const creating = new Map<VmId, Promise<{ readonly ref: string }>>()
+  const open = new Map<VmId, string>()
 
   return {
     name: options.name,
@@ -38,7 +39,7 @@ export async function openEc2Cloud(options: Ec2Options, load?: () => Promise<Sdk
       const { vmId } = order
       const running = creating.get(vmId)
       if (running) return running
-      const creation = { session, images, options, signal: signalIn(), askSignal: signalIn(askingShare) }
+      const creation = { session, images, options, open, signal: signalIn(), askSignal: signalIn(askingShare) }
       const made = createInstance(creation, order).finally(() => creating.delete(vmId))
       creating.set(vmId, made)
       return made

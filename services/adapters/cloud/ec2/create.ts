@@ -8,6 +8,7 @@
  */
 
 import { PilotageError } from '../../../../core/errors.ts'
+import type { VmId } from '../../../../core/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import { isZonal, theirCode, type Ec2Error } from './errors.ts'
 import { purchaseOf } from './flavors.ts'
@@ -23,6 +24,8 @@ export type Creation = {
   readonly session: Session
   readonly images: Images
   readonly options: Ec2Options
+  /** Where an order was sent of which nobody knows what was done: there it goes first again, under the same token. */
+  readonly open: Map<VmId, string>
   /** The end of the whole call. */
   readonly signal: AbortSignal
   /** The end of asking: what is left then is for looking. */
@@ -52,17 +55,33 @@ export async function createInstance(creation: Creation, order: VmOrder): Promis
 }
 
 async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, doing: string): Promise<string> {
+  const { options, open } = creation
+  const { vmId } = run.order
   const refusals: Ec2Error[] = []
-  for (const subnet of subnetsFor(run.order.vmId, creation.options.machine.subnets)) {
+  for (const subnet of subnetsFor(vmId, options.machine.subnets, open.get(vmId))) {
     try {
-      return await runIn(creation, { ...run, ...(subnet === undefined ? {} : { subnet }) }, doing)
+      const ref = await runIn(creation, { ...run, ...(subnet === undefined ? {} : { subnet }) }, doing)
+      open.delete(vmId)
+      return ref
     } catch (thrown) {
+      const isUnknown = thrown instanceof PilotageError && thrown.code === 'cloud-transient'
+      if (isUnknown && subnet !== undefined) remember(open, vmId, subnet)
+      else open.delete(vmId)
       if (!isZonal(thrown)) throw thrown
       refusals.push(thrown)
     }
   }
   // A zone that has no such machines at all says nothing about one that has none left.
   throw refusals.find(({ code }) => code === 'cloud-capacity') ?? refusals[0] ?? new Error('no subnet was tried')
+}
+
+/** An order that nobody repeats is forgotten in the end. */
+const openMost = 10_000
+
+function remember(open: Map<VmId, string>, vmId: VmId, subnet: string): void {
+  open.set(vmId, subnet)
+  const [eldest] = open.keys()
+  if (open.size > openMost && eldest !== undefined) open.delete(eldest)
 }
 
 async function runIn({ session, options, askSignal }: Creation, run: RunOrder, doing: string): Promise<string> {

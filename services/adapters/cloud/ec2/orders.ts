@@ -80,10 +80,14 @@ export function clientToken(
     .digest('hex')
 }
 
-/** Every subnet once, beginning with one that the id says: machines spread over the zones, and a repetition begins alike. */
-export function subnetsFor(vmId: VmId, subnets: readonly string[]): readonly (string | undefined)[] {
+/**
+ * Every subnet once, beginning with one that the id says: machines spread over the zones, and a repetition begins alike.
+ * `sent`: where it begins instead.
+ */
+export function subnetsFor(vmId: VmId, subnets: readonly string[], sent = ''): readonly (string | undefined)[] {
   if (subnets.length === 0) return [undefined]
-  const first = createHash('sha256').update(vmId).digest().readUInt32BE(0) % subnets.length
+  const hashed = createHash('sha256').update(vmId).digest().readUInt32BE(0) % subnets.length
+  const first = subnets.includes(sent) ? subnets.indexOf(sent) : hashed
   return [...subnets.slice(first), ...subnets.slice(0, first)]
 }
 
