@@ -10,7 +10,7 @@ import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type OpenNebulaOptions, openNebulaCloud } from '../../services/adapters/cloud/opennebula/cloud.ts'
 import { stateOf } from '../../services/adapters/cloud/opennebula/states.ts'
-import { parseXml, textOf, textsOf } from '../../services/adapters/cloud/opennebula/xml.ts'
+import { parseXml, splitXml, textOf, textsOf } from '../../services/adapters/cloud/opennebula/xml.ts'
 
 const gib = 1024 ** 3
 const vmId = 'vm-abcdefghjk' as VmId
@@ -430,6 +430,14 @@ describe('XML', () => {
     const read = parseXml('<A><B>1 &lt;&amp;lt;</B><C><![CDATA[&amp;<x>]]></C><D>007</D><E/></A>', 'A')
     expect(Object.fromEntries(textsOf(read))).toEqual({ B: '1 <&lt;', C: '&amp;<x>', D: '007', E: '' })
     expect(textOf(read, 'F')).toBe('')
+  })
+
+  it('is split where elements end, and not where their content says so', () => {
+    const tricky = '<VM><A><![CDATA[</VM><VM>]]></A></VM>'
+    const nested = '<VM><USER_TEMPLATE><VM>x</VM></USER_TEMPLATE></VM>'
+    expect(splitXml(`<VM_POOL>${tricky}${nested}</VM_POOL>`, 'VM_POOL', 'VM')).toEqual([tricky, nested])
+    expect(textOf(parseXml(tricky, 'VM'), 'A')).toBe('</VM><VM>')
+    expect(() => splitXml('<VM_POOL><VM></VM_POOL>', 'VM_POOL', 'VM')).toThrow('does not end')
   })
 
   it('takes long text apart as it takes short text', async () => {

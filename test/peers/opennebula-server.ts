@@ -45,9 +45,11 @@ export type OpenNebulaServer = {
 
 type Trouble = 'lost' | 'cut' | 'silent'
 
-class Strange extends Error {}
-
 const stepMs = 100
+
+function strangeness(what: string): Error {
+  return new Error(`never recorded: ${what}`)
+}
 
 export async function openNebulaServer(folder: string, clock: Clock): Promise<OpenNebulaServer> {
   const recordings = readRecordings(folder)
@@ -59,11 +61,11 @@ export async function openNebulaServer(folder: string, clock: Clock): Promise<Op
 
   async function answer(request: IncomingMessage): Promise<{ raw: string; trouble?: Trouble }> {
     if (request.method === 'GET') return { raw: recordings.http('204') }
-    if (request.method !== 'POST') throw new Strange(`${request.method}`)
+    if (request.method !== 'POST') throw strangeness(`${request.method}`)
     if (request.url !== '/RPC2') return { raw: recordings.http('205') }
     if (request.headers['content-length'] === undefined) return { raw: recordings.http('201') }
     if (!/^(?:text|application)\/xml(?:; charset=utf-8)?$/.test(request.headers['content-type'] ?? '')) {
-      throw new Strange(`content type ${request.headers['content-type']}`)
+      throw strangeness(`content type ${request.headers['content-type']}`)
     }
     const call = readCall(await textOf(request))
     if (call) calls.push({ ...call, parameters: call.parameters.slice(1) })
@@ -157,7 +159,7 @@ function openOned(recordings: Recordings, world: World): Oned {
       return withId(recordings.answer('025'), made.id)
     },
     'one.vm.action': ([action, id = '']) => {
-      if (action !== 'terminate-hard') throw new Strange(`action ${action}`)
+      if (action !== 'terminate-hard') throw strangeness(`action ${action}`)
       const vm = world.vms.get(Number(id))
       if (!vm) return withWords(withNumber(recordings.answer('102'), id), [/\[9999\]/, `[${id}]`])
       const state = stateNames[world.stateOf(vm)] ?? ''
@@ -178,7 +180,7 @@ function openOned(recordings: Recordings, world: World): Oned {
       const [session, ...parameters] = call.parameters.map(({ text }) => text)
       if (!sessions.has(session)) return withWords(recordings.answer('002'), [/one\.vmpool\.info/, call.method])
       const method = methods[call.method]
-      if (!method) throw new Strange(`${call.method} has no place in this world`)
+      if (!method) throw strangeness(`${call.method} has no place in this world`)
       demandLike(recordings, call)
       return method(parameters)
     },
@@ -198,7 +200,7 @@ const stateNames: Readonly<Record<string, string>> = { '3/0': 'LCM_INIT', '3/1':
 function callRefusal(recordings: Recordings, { method, parameters }: Call): string | undefined {
   const like = recordings.callsOf(method)
   const [first] = like
-  if (!first) throw new Strange(`${method} was never recorded`)
+  if (!first) throw strangeness(`${method}`)
   const least = Math.min(...like.map((call) => call.parameters.length))
   if (parameters.length < least) return recordings.answer('006')
   const isInteger = (at: number): boolean => like.every((call) => call.parameters[at]?.kind === 'int')
@@ -211,7 +213,7 @@ function demandLike(recordings: Recordings, call: Call): void {
   const kinds = (one: Call): string => one.parameters.map(({ kind }) => kind).join(' ')
   const meaning = (one: Call): string => [...(meaningful[one.method] ?? [])].map((at) => one.parameters[at]?.text).join(' ')
   const like = recordings.callsOf(call.method).some((one) => kinds(one) === kinds(call) && meaning(one) === meaning(call))
-  if (!like) throw new Strange(`${call.method} (${kinds(call)}) with ${meaning(call)} was never recorded`)
+  if (!like) throw strangeness(`${call.method} (${kinds(call)}) with ${meaning(call)}`)
 }
 
 /** By their places: whose and which VMs, whether whole, whether on hold, whether a copy, which action. */
@@ -239,7 +241,7 @@ function refusal(recordings: Recordings, attributes: readonly Attribute[]): stri
       continue
     }
     const strangers = [...value.keys()].filter((key) => !vectors[name]?.includes(key))
-    if (strangers.length > 0) throw new Strange(`${name}/${strangers.join()} was never recorded in an order`)
+    if (strangers.length > 0) throw strangeness(`${name}/${strangers.join()} in an order`)
     if (value.has('MAC')) return restricted(recordings, name)
     const image = value.get('IMAGE_ID') ?? '0'
     if (image !== '0') {

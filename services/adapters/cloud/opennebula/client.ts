@@ -11,7 +11,7 @@ import { cloudCallMs } from '../../../../core/limits.ts'
 import { openHttp } from '../kit/http.ts'
 import { type Asking, errorFor } from './errors.ts'
 import { type Answer, callText, type Parameter, readAnswer } from './rpc.ts'
-import { type Node, parseXml } from './xml.ts'
+import { type Node, parseXml, splitXml } from './xml.ts'
 
 export type Deadline = { leftMs(): number }
 
@@ -76,6 +76,25 @@ export function openClient({ endpoint, user, password, caPem, clock, callMs = cl
 export function documentOf(value: string, root: string, doing: string): Node {
   return readable(() => parseXml(value, root), doing)
 }
+
+/** The elements of one name in the document that a value is, a few of them at a time: others may go on in between. */
+export async function elementsOf(
+  value: string,
+  { root, name }: { readonly root: string; readonly name: string },
+  clock: Clock,
+  doing: string,
+): Promise<readonly Node[]> {
+  const texts = readable(() => splitXml(value, root, name), doing)
+  const found: Node[] = []
+  for (let at = 0; at < texts.length; at += elementsAtOnce) {
+    if (at > 0) await new Promise<void>((resolve) => clock.soon(resolve))
+    for (const text of texts.slice(at, at + elementsAtOnce)) found.push(documentOf(text, name, doing))
+  }
+  return found
+}
+
+/** Some milliseconds of work. */
+const elementsAtOnce = 20
 
 function readable<T>(read: () => T, doing: string): T {
   try {

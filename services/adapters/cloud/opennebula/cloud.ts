@@ -33,7 +33,7 @@ export type OpenNebulaOptions = DriverOptions &
 export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): Promise<void> } {
   const { name, clock, log, installation } = options
   const client = openClient(options)
-  const machines = openMachines(client, installation)
+  const machines = openMachines(client, clock, installation)
   const freshLook = sharedLooks(() => machines.look(client.deadline()))
   const offSince = new Map<string, number>()
   let counted: { readonly atMs: number; readonly used: Used } | undefined

@@ -7,12 +7,13 @@
  * out. Whole or an error, never a part.
  */
 
+import type { Clock } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
 import { isVmId, type VmId } from '../../../../core/ids.ts'
-import { type Client, type Deadline, documentOf } from './client.ts'
+import { type Client, type Deadline, elementsOf } from './client.ts'
 import { markNames } from './order.ts'
 import { type State, stateOf, wantsReason } from './states.ts'
-import { listOf, type Node, numberOf, textOf } from './xml.ts'
+import { type Node, numberOf, textOf } from './xml.ts'
 
 export type Machine = {
   readonly ref: string
@@ -38,8 +39,9 @@ export type Machines = {
 
 /** A body with user data of 16 KiB is some 40 KB on its way. */
 const bodiesPerCall = 100
+const vmPool = { root: 'VM_POOL', name: 'VM' }
 
-export function openMachines(client: Client, installation: string): Machines {
+export function openMachines(client: Client, clock: Clock, installation: string): Machines {
   const marks = new Map<string, Mark>()
   const markOf = (body: Node): Mark => readMark(body, installation)
 
@@ -47,7 +49,7 @@ export function openMachines(client: Client, installation: string): Machines {
     const doing = 'reading VMs'
     const parameters = [ids.join(','), isWhole] as const
     const value = await client.value('one.vmpool.infoset', parameters, { doing, asking: 'all', deadline })
-    return listOf(documentOf(value, 'VM_POOL', doing), 'VM')
+    return elementsOf(value, vmPool, clock, doing)
   }
 
   /** Whole bodies by id. One that is missing was in the pool a moment ago: nothing is known then. */
@@ -70,7 +72,8 @@ export function openMachines(client: Client, installation: string): Machines {
     const doing = 'listing VMs'
     // Of our account, all ids, and any state but DONE.
     const value = await client.value('one.vmpool.info', [-3, -1, -1, -1], { doing, asking: 'all', deadline })
-    const pool = new Map(listOf(documentOf(value, 'VM_POOL', doing), 'VM').map((body) => [textOf(body, 'ID'), body]))
+    const listed = await elementsOf(value, vmPool, clock, doing)
+    const pool = new Map(listed.map((body) => [textOf(body, 'ID'), body]))
     for (const ref of marks.keys()) if (!pool.has(ref)) marks.delete(ref)
     const whole = await wholeBodies(
       [...pool].flatMap(([ref, body]) => (isToRead(marks.get(ref), body) ? [ref] : [])),
