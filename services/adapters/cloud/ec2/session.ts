@@ -30,7 +30,9 @@ const connections = 16
 export async function openSession(options: SessionOptions, load: () => Promise<Sdk> = loadSdk): Promise<Session> {
   const sdk = await load().catch((cause: unknown) => {
     const missing = `cloud ${options.name} is of kind ec2, which needs the optional package ${packageName}`
-    throw new PilotageError('invalid-argument', `${missing}: run npm install with optional packages`, { cause })
+    throw new PilotageError('invalid-argument', `${missing}: it is not installed, or cannot be loaded; npm ci brings it`, {
+      cause,
+    })
   })
   let client = connect(sdk, options)
   return {
