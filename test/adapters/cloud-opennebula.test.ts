@@ -241,6 +241,7 @@ describe('a list', () => {
     ['from an overloaded proxy', { status: 429, text: 'later' }],
     ['that leads elsewhere', { status: 302 }],
     ['of an internal error', fails(8192, '[one.vmpool.info] Error getting POOL')],
+    ['of an error that an order would not outlive', fails(8192, 'table vm_pool does not exist')],
     ['of a follower', fails(65536, 'Not the leader')],
   ])('%s is unknown', async (_, said) => {
     script['one.vmpool.info'] = () => said
@@ -292,6 +293,29 @@ describe('a list', () => {
     script['one.vmpool.info'] = () => pool(shortVm(1, '3/3'))
     script['one.vmpool.infoset'] = () => ({ silent: true })
     expect(await codeOf(driver({ callMs: 300 }).list())).toBe('cloud-transient')
+  })
+})
+
+describe('a VM that is off', () => {
+  it('is believed to be when it was so for long enough, each time anew', async () => {
+    const is = (state: string) => {
+      script['one.vmpool.info'] = () => pool(shortVm(1, state))
+      script['one.vmpool.infoset'] = () => pool(shortVm(1, state, marks()))
+    }
+    let nowMs = 0
+    const clock = { ...systemClock(), monotonicMs: () => nowMs }
+    const cloud = driver({ clock, powerOffDoubtMs: 60_000 })
+    const told = async () => (await cloud.list())[0]
+    is('8/0')
+    expect(await told()).toMatchObject({ power: 'running', detail: 'POWEROFF' })
+    nowMs = 59_000
+    is('3/3')
+    expect(await told()).toMatchObject({ power: 'running', detail: '' })
+    is('8/0')
+    nowMs = 61_000
+    expect(await told()).toMatchObject({ power: 'running' })
+    nowMs = 121_000
+    expect(await told()).toMatchObject({ power: 'stopped', detail: 'POWEROFF' })
   })
 })
 
@@ -384,6 +408,8 @@ describe('quotas', () => {
     script['one.user.info'] = () => user(some, entry({ VMS: 8, CPU: 4 }))
     group('')
     expect(await driver().quota()).toEqual({ vms: 1, cores: 4, memoryBytes: Infinity })
+    script['one.user.info'] = () => user(entry({ VMS: -1, VMS_USED: 2 }), entry({ VMS: 8 }))
+    expect((await driver().quota()).vms).toBe(6)
   })
 
   it('of single clusters are not taken for those of the whole', async () => {
@@ -438,6 +464,14 @@ describe('XML', () => {
     expect(splitXml(`<VM_POOL>${tricky}${nested}</VM_POOL>`, 'VM_POOL', 'VM')).toEqual([tricky, nested])
     expect(textOf(parseXml(tricky, 'VM'), 'A')).toBe('</VM><VM>')
     expect(() => splitXml('<VM_POOL><VM></VM_POOL>', 'VM_POOL', 'VM')).toThrow('does not end')
+  })
+
+  it('takes a long value in CDATA as one that is escaped', async () => {
+    const document = `<VM_POOL>${shortVm(1, '3/3', `<LABELS>${'x'.repeat(2000)}</LABELS>`)}</VM_POOL>`
+    const value = `<value><string><![CDATA[${document}]]></string></value>`
+    script['one.vmpool.info'] = () => ({ text: answer(`<value><boolean>1</boolean></value>${value}`) })
+    script['one.vmpool.infoset'] = () => pool(shortVm(1, '3/3', marks()))
+    expect(await driver().list()).toHaveLength(1)
   })
 
   it('takes long text apart as it takes short text', async () => {
