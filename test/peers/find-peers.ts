@@ -12,8 +12,9 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { findOpenNebula } from './opennebula-peer.ts'
+import { findOpenStack } from './openstack-peer.ts'
 
-export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'opennebula'
+export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'openstack' | 'opennebula'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -59,7 +60,7 @@ const known: readonly Known[] = [
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
-  return [...known.map((one) => find(one, env)), findOpenNebula(env)]
+  return [...known.map((one) => find(one, env)), findOpenStack(env), findOpenNebula(env)]
 }
 
 /** Where test/peers/install puts what it gets. */

@@ -14,6 +14,7 @@ import { createVitest, type TestUserConfig } from 'vitest/node'
 import { systemClock } from '../../core/clock.ts'
 import { commandOf, leftUnder, processesUnder } from '../support/processes.ts'
 import { findPeers, type Peer, type PeerName, type Place, placeText } from './find-peers.ts'
+import { raiseOpenStack } from './openstack-peer.ts'
 import type { PeersForTests } from './servers.ts'
 
 type TestFile = { readonly path: string; readonly needs: readonly PeerName[] }
@@ -57,7 +58,9 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   for (const peer of asked) console.log(told(peer))
   const absent = asked.filter(({ places }) => places.length === 0)
   const isHere = ({ needs }: TestFile): boolean => !absent.some(({ name }) => needs.includes(name))
-  const counts = await counted(roundsOf(peers, files.filter(isHere)), files)
+  const ready = files.filter(isHere)
+  const lower = await raised(peers, ready)
+  const counts = await counted(roundsOf(peers, ready), files).finally(lower)
   const left = await leftUnder(clock, dir, leftoversMs)
   for (const seen of left) console.log(`left running: ${commandOf(seen)}`)
   // The last word on what is absent stands below whatever the tests printed.
@@ -85,6 +88,13 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   return isFailed ? 1 : 0
 }
 
+/** What is too large for each file to start for itself. Resolves with what ends it. */
+async function raised(peers: readonly Peer[], files: readonly TestFile[]): Promise<() => Promise<void>> {
+  const place = peers.find(({ name }) => name === 'openstack')?.places[0]
+  const isNeeded = files.some(({ needs }) => needs.includes('openstack'))
+  return place && isNeeded ? raiseOpenStack(place, dir) : async () => {}
+}
+
 function told({ name, places, soughtIn }: Peer): string {
   if (places.length === 0) return `not run: ${name} (not found in ${soughtIn}; test/peers/install gets it)`
   return `${name}: ${places.map(placeText).join(', ')}`
@@ -101,6 +111,7 @@ function testFiles(): readonly TestFile[] {
       if (/\bstartNats\(/.test(text)) needs.push('nats-server')
       if (/\bstartMoto\(/.test(text)) needs.push('moto_server')
       if (/\bstartOpenNebula\(/.test(text)) needs.push('opennebula')
+      if (/\bstartOpenStack\(/.test(text)) needs.push('openstack')
       return { path, needs }
     })
 }

@@ -24,6 +24,16 @@ export async function quietPorts(count: number): Promise<readonly number[]> {
   return [...ports]
 }
 
+/** The first of so many in a row. */
+export async function quietRow(length: number): Promise<number> {
+  for (let tries = 0; tries < triesMost; tries += 1) {
+    const [first = 0] = await quietPorts(1)
+    const all = await Promise.all(Array.from({ length }, (_, at) => isFree(first + at)))
+    if (all.every(Boolean)) return first
+  }
+  throw new Error(`no ${length} free ports in a row from ${lowest} on`)
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer().once('error', () => resolve(false))

@@ -15,6 +15,7 @@ import { type MotoServer, openMoto } from './moto-server.ts'
 import { type NatsOrder, type NatsServer, openNats } from './nats-servers.ts'
 import { recordingsAt } from './opennebula-peer.ts'
 import { type OpenNebulaServer, openNebulaServer } from './opennebula-server.ts'
+import { openOpenStack, type OpenStackPeer } from './openstack-peer.ts'
 
 /** What the runner hands to every test file. */
 export type PeersForTests = {
@@ -45,6 +46,12 @@ export function startMoto(): Promise<MotoServer> {
 export function startOpenNebula(): Promise<OpenNebulaServer> {
   const { clock, place } = at('opennebula')
   return openNebulaServer(recordingsAt(place), clock)
+}
+
+/** The one that the runner has brought up, for all tests together: whatever a test makes there it removes. */
+export function startOpenStack(): OpenStackPeer {
+  const { place, dir } = at('openstack')
+  return openOpenStack(place, dir)
 }
 
 /** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */

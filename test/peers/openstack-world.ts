@@ -1,0 +1,229 @@
+/**
+ * What a test of the OpenStack driver sees of the real cloud without the driver: its own login and plain requests, so that it can
+ * prove the driver wrong. With orders for the smallest machine and drivers under an installation that nobody else has.
+ */
+
+import { createServer, request as forward } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'vitest'
+import { systemClock, until } from '../../core/clock.ts'
+import { newVmId } from '../../core/ids.ts'
+import { silentLog } from '../../core/ports/log.ts'
+import type { CloudVm, VmOrder } from '../../core/ports/cloud.ts'
+import { systemRandom } from '../../core/random.ts'
+import { openStackCloud, type OpenStackCloud } from '../../services/adapters/cloud/openstack/cloud.ts'
+import type { Reference } from '../../services/adapters/cloud/kit/driver.ts'
+import type { Access, Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
+import type { OpenStackFacts } from './openstack-peer.ts'
+
+export const clock = systemClock()
+/** On a busy machine a boot takes a quarter of a minute. */
+export const patience = { withinMs: 120_000, everyMs: 500 }
+
+const bases = { compute: 'nova', network: 'neutron' } as const
+type Raw = { readonly status: number; readonly body: Record<string, unknown> }
+
+export type Project = 'peer' | 'peer-small'
+
+export type Changes = {
+  readonly access?: Partial<Access>
+  readonly project?: Project
+} & Pick<Partial<OpenStackOptions>, 'microversionMost' | 'pageSize'>
+
+export type World = {
+  readonly installation: string
+  cloud(machines?: Partial<Machines>, more?: Changes): OpenStackCloud
+  order(shape?: Partial<VmOrder['shape']>): VmOrder
+  raw(service: keyof typeof bases, method: string, path: string, body?: object): Promise<Raw>
+  password(project?: Project): Login
+  /** Ends every machine of the installation, closes its clouds, and fails if anything of it is left. */
+  close(): Promise<void>
+}
+
+export function openWorld(facts: OpenStackFacts): World {
+  const installation = `test-${systemRandom().letters(8)}`
+  const clouds: OpenStackCloud[] = []
+  const session = rawSession(facts)
+  const password = (project: Project = 'peer'): Login => {
+    const { name: user, domain: userDomain, password: secret } = facts.user
+    return {
+      method: 'password',
+      user,
+      userDomain,
+      password: secret,
+      project: { by: 'name', name: project, domain: 'Default' },
+    }
+  }
+  return {
+    installation,
+    password,
+    raw: session,
+    cloud(machines = {}, { access = {}, project = 'peer', ...more } = {}) {
+      const made = openStackCloud({
+        name: 'real',
+        installation,
+        clock,
+        log: silentLog(),
+        references: references(facts),
+        access: { authUrl: facts.authUrl, region: facts.region, interface: 'public', login: password(project), ...access },
+        machines: { ...plain(facts), ...machines },
+        ...more,
+      })
+      clouds.push(made)
+      return made
+    },
+    order: (shape = {}) => ({
+      vmId: newVmId(systemRandom()),
+      shape: { ...smallest, ...shape },
+      userData: '#cloud-config\n{}\n',
+    }),
+    async close() {
+      const servers = await ourServers(session, installation)
+      for (const id of servers) await session('compute', 'DELETE', `/servers/${id}`)
+      await until(clock, async () => (await ourServers(session, installation)).length === 0, patience)
+      for (const one of clouds) await one.close()
+      expect(await leftOf(session, installation)).toEqual([])
+    },
+  }
+}
+
+export function references({ flavors, image }: OpenStackFacts): OpenStackOptions['references'] {
+  const byName = (name: string) => ({ by: 'name', name }) as const
+  return {
+    flavors: new Map<string, Reference>([
+      ['small', byName('peer.1')],
+      ['sized', { by: 'properties', properties: { vcpus: '2', ram: '2048' } }],
+      ['large', byName('peer.8')],
+      ['homeless', { by: 'id', id: flavors['peer.nohost'] ?? '' }],
+    ]),
+    images: new Map<string, Reference>([
+      ['any', byName(image.name)],
+      ['same', { by: 'id', id: image.id }],
+      ['known', { by: 'properties', properties: { 'owner_specified.openstack.object': `images/${image.name}` } }],
+      ['absent', { by: 'id', id: '00000000-0000-4000-8000-000000000000' }],
+    ]),
+  }
+}
+
+function plain({ network, securityGroup, keypair, zones }: OpenStackFacts): Machines {
+  return {
+    networks: [network.name],
+    ownPorts: false,
+    securityGroups: [securityGroup],
+    keyPair: keypair.name,
+    availabilityZone: zones.works,
+    configDrive: true,
+    bootFrom: 'image',
+    tags: ['pilots'],
+    metadata: { owner: 'tests' },
+  }
+}
+
+const smallest: VmOrder['shape'] = {
+  cloud: 'real',
+  site: 'home',
+  flavor: 'small',
+  image: 'any',
+  platform: 'x86_64',
+  tags: [],
+  vos: [],
+  cores: 1,
+  memoryBytes: 2 ** 30,
+  diskBytes: 2 ** 30,
+  pricePerHour: 0,
+}
+
+export async function end(cloud: OpenStackCloud, ref: string): Promise<void> {
+  expect(await until(clock, async () => (await cloud.destroy(ref)) === 'gone', patience)).toBe(true)
+}
+
+export async function comesTo(cloud: OpenStackCloud, ref: string, holds: (vm: CloudVm) => boolean): Promise<CloudVm> {
+  let found: CloudVm | undefined
+  const isThere = async (): Promise<boolean> => {
+    found = (await cloud.list()).find((vm) => vm.ref === ref)
+    return found !== undefined && holds(found)
+  }
+  expect(await until(clock, isThere, patience)).toBe(true)
+  if (!found) throw new Error('it is there')
+  return found
+}
+
+async function ourServers(raw: World['raw'], installation: string): Promise<readonly string[]> {
+  const { body } = await raw('compute', 'GET', '/servers/detail')
+  const servers = body.servers as readonly { id: string; metadata: Record<string, string> }[]
+  return servers.filter(({ metadata }) => metadata['pilotage-installation'] === installation).map(({ id }) => id)
+}
+
+/** Servers, ports and addresses that bear the installation's mark, by whatever it may be seen. */
+async function leftOf(raw: World['raw'], installation: string): Promise<readonly string[]> {
+  const servers = await ourServers(raw, installation)
+  const found = await Promise.all(
+    ['ports', 'floatingips'].map(async (kind) => {
+      const { body } = await raw('network', 'GET', `/${kind}`)
+      const all = body[kind] as readonly { id: string; description?: string }[]
+      return all.filter(({ description = '' }) => description.includes(` ${installation} `)).map(({ id }) => `${kind} ${id}`)
+    }),
+  )
+  return [...servers, ...found.flat()]
+}
+
+function rawSession({ authUrl, user, projects, ...facts }: OpenStackFacts): World['raw'] {
+  type Token = { id: string; catalog: readonly { name: string; endpoints: readonly { interface: string; url: string }[] }[] }
+  let token: Promise<Token> | undefined
+  const login = async (): Promise<Token> => {
+    const who = { name: user.name, domain: { name: user.domain }, password: user.password }
+    const auth = {
+      identity: { methods: ['password'], password: { user: who } },
+      scope: { project: { id: projects.peer.id } },
+    }
+    const answer = await fetch(`${authUrl}/auth/tokens`, { method: 'POST', headers: json, body: JSON.stringify({ auth }) })
+    const { token: told } = (await answer.json()) as { token: Token }
+    return { ...told, id: answer.headers.get('x-subject-token') ?? '' }
+  }
+  return async (service, method, path, body) => {
+    token ??= login()
+    const { id, catalog } = await token
+    const endpoints = catalog.find(({ name }) => name === bases[service])?.endpoints ?? []
+    const base = endpoints.find((one) => one.interface === 'public')?.url ?? facts.region
+    const version = service === 'network' ? '/v2.0' : ''
+    const headers = { ...json, 'x-auth-token': id }
+    const answer = await fetch(`${base}${version}${path}`, { method, headers, body: body && JSON.stringify(body) })
+    const text = await answer.text()
+    return { status: answer.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+  }
+}
+
+const json = { 'content-type': 'application/json' }
+
+/** Keystone with somebody who listens: the tokens that it gave, newest last. */
+export async function listeningKeystone(authUrl: string) {
+  const tokens: string[] = []
+  const target = new URL(authUrl)
+  const server = createServer((asked, answered) => {
+    const options = {
+      host: target.hostname,
+      port: target.port,
+      method: asked.method,
+      path: asked.url,
+      headers: asked.headers,
+    }
+    const passed = forward(options, (answer) => {
+      const token = answer.headers['x-subject-token']
+      if (typeof token === 'string') tokens.push(token)
+      answered.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(answered)
+    })
+    asked.pipe(passed)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  return {
+    authUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3`,
+    tokens,
+    async revoke(token: string): Promise<void> {
+      const headers = { 'x-auth-token': token, 'x-subject-token': token }
+      const { status } = await fetch(`${authUrl}/auth/tokens`, { method: 'DELETE', headers })
+      expect(status).toBe(204)
+    },
+    close: () => new Promise((done) => server.close(done).closeAllConnections()),
+  }
+}
