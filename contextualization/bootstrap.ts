@@ -79,7 +79,7 @@ function functions(ways: string): readonly string[] {
     '# account NAME NUMBER',
     'account() {',
     '  id -u "$1" >/dev/null 2>&1 && return 0',
-    '  groupadd -g "$2" "$1" && useradd -u "$2" -g "$2" -M -d /nonexistent -s /usr/sbin/nologin "$1" || fail "no account $1"',
+    '  groupadd -g "$2" "$1" && useradd -K UID_MAX=65000 -u "$2" -g "$2" -M -d /nonexistent -s /usr/sbin/nologin "$1" || fail "no account $1"',
     '}',
   ]
 }

@@ -175,6 +175,8 @@ export async function openCloud(
   { name, driver, references }: CloudConfig,
   { installation, clock, secrets, log }: Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'>,
 ): Promise<Cloud> {
+  // Two clouds of ours may share a project: neither may take the other's machines for its own.
+  const mark = `${installation.name}.${name}`
   switch (driver.kind) {
     case 'local': {
       const directory = installation.path(join('clouds', name))
@@ -185,7 +187,7 @@ export async function openCloud(
     case 'opennebula': {
       const { openNebulaCloud } = await import('./adapters/cloud/opennebula/cloud.ts')
       const { password = '', caPem } = secrets.clouds.get(name) ?? {}
-      const kit = { name, installation: installation.name, clock, log, references }
+      const kit = { name, installation: mark, clock, log, references }
       return openNebulaCloud({ ...driver, ...kit, password, caPem })
     }
     case 'ec2': {
@@ -199,7 +201,7 @@ export async function openCloud(
     case 'openstack': {
       const { openStackCloud } = await import('./adapters/cloud/openstack/cloud.ts')
       const { login: secret = '', caPem } = secrets.clouds.get(name) ?? {}
-      const kit = { name, installation: installation.name, clock, log, references }
+      const kit = { name, installation: mark, clock, log, references }
       return openStackCloud({ ...kit, ...driver, access: { ...driver, caPem, login: withSecret(driver.login, secret) } })
     }
     default:
