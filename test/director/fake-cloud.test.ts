@@ -1,46 +1,6 @@
 /** The fake cloud keeps the port's contract: what is proved on it would hold on a driver. */
 
-import { systemClock } from '../../core/clock.ts'
-import { newVmId } from '../../core/ids.ts'
-import type { VmOrder } from '../../core/ports/cloud.ts'
-import { seededRandom } from '../../core/random.ts'
-import { type CloudHarness, cloudContract, type MachineLife } from '../contract/cloud.ts'
-import { fakeCloud } from '../support/fake-cloud.ts'
-import { sampleOffering } from './world.ts'
+import { cloudContract } from '../contract/cloud.ts'
+import { fakeHarness } from '../support/fake-harness.ts'
 
-cloudContract('fake', async (): Promise<CloudHarness> => {
-  const random = seededRandom(1)
-  const fake = fakeCloud({ name: 'fake', clock: systemClock(), random, bootMs: 30, destroyMs: 30 })
-  const lives = new Map<string, MachineLife>()
-  const order = (life: MachineLife = {}): VmOrder => {
-    const vmId = newVmId(random)
-    lives.set(vmId, life)
-    return { vmId, shape: sampleOffering(), userData: '' }
-  }
-  return {
-    cloud: {
-      ...fake,
-      async create(wanted) {
-        const made = await fake.create(wanted)
-        const { ends = false, words } = lives.get(wanted.vmId) ?? {}
-        if (ends) fake.powerOff(wanted.vmId)
-        const machine = fake.find(wanted.vmId)
-        if (machine && words !== undefined) machine.console = words
-        return made
-      },
-    },
-    order,
-    close: async () => {},
-    provoke: {
-      fullQuota: async () => {
-        fake.quotaNow = { vms: 0, cores: 0, memoryBytes: 0 }
-      },
-      brokenList: async () => fake.script('list', { code: 'cloud-transient' }),
-      impossibleOrder: () => {
-        fake.script('create', { code: 'cloud-refused' })
-        return order()
-      },
-    },
-    skips: { 'gives up on a silent cloud': 'it hangs only for as long as a test scripts it' },
-  }
-})
+cloudContract('fake', async () => fakeHarness())
