@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../core/clock.ts'
 import { seededRandom } from '../../core/random.ts'
-import { findPeers } from '../peers/find-peers.ts'
+import { cacheDirectory, findPeers } from '../peers/find-peers.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 import { engines } from './engines.ts'
 import { hints } from './hints.ts'
@@ -19,9 +19,10 @@ import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import { move } from './move.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
+import { vm } from './vm.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
@@ -44,7 +45,8 @@ async function play(chosen: Scenario, seed: number): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), `pilotage-e2e-${chosen.name}-`))
   const say = (line: string): void => console.error(`${((clock.monotonicMs() - beginMs) / 1000).toFixed(1)} s: ${line}`)
   const peers = findPeers(process.env)
-  const stage: Stage = { clock, random: seededRandom(seed), dir, peers, say, signal: leaving.signal }
+  const cache = cacheDirectory(process.env)
+  const stage: Stage = { clock, random: seededRandom(seed), dir, peers, cache, say, signal: leaving.signal }
   const outcome = await Promise.race([chosen.run(stage), interrupted(leaving.signal), broken.promise]).catch(failure)
   const left = await leftUnder(clock, dir, outcome.shortfalls.length === 0 ? leftoversMs : 0)
   await endAllUnder(clock, dir)

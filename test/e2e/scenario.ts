@@ -12,6 +12,8 @@ export type Stage = {
   readonly dir: string
   /** Real servers, as they were found here. */
   readonly peers: readonly Peer[]
+  /** Where test/peers/install puts what it gets. */
+  readonly cache: string
   /** A line for who watches. */
   say(line: string): void
   /** Whoever started it does not want to wait any longer. */

@@ -1,0 +1,214 @@
+/**
+ * The vm scenario: a machine that really boots. The director asks a cloud for it as it asks EC2; QEMU boots a Debian with
+ * cloud-init from what the director rendered; the agents come through a real squid; a job runs, reads through the squid, and
+ * looks for secrets; the machine idles, is let go, and powers itself off.
+ *
+ * The site has no way past its squid: the names of what is fetched mean nothing in the guest. The secrets are known here, out
+ * of the user data and from the store, and must not be in what the payload has found.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { until } from '../../core/clock.ts'
+import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { connectAdmin, connectUser, serviceFiles, startServiceProcess } from '../support/service-process.ts'
+import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
+import { openVmCloud, type VmCloud } from './vm-cloud.ts'
+import { payloadScript, places } from './vm-payload.ts'
+import { startSquid } from './vm-squid.ts'
+
+/** Of a machine that is emulated on two busy cores; a real one takes a twentieth. */
+const bootMs = 8 * 60_000
+const jobMs = 10 * 60_000
+const endMs = 3 * 60_000
+const mib = 1024 ** 2
+const center = 'center.test'
+const guestView = '10.0.2.2'
+/** What everybody may read: that nothing else is found has to be more than blindness. */
+const operatorsNote = 'the operator was here'
+const words = 'only the squid could bring this'
+
+export const vm: Scenario = {
+  name: 'vm',
+  about: 'a machine booted by QEMU from the rendered context, through a real squid, to its power-off',
+  async run(stage) {
+    const { clock, dir, cache } = stage
+    const image = there(join(cache, 'vm'))
+    const boot = there(join(import.meta.dirname, '../../../shared/peers/vm/boot'))
+    const [squidPort = 0, grpcPort = 0, pagePort = 0, agentsPort = 0] = await freePorts(4)
+    const origin = await openOrigin()
+    const squid = await startSquid(clock, there('/usr/sbin/squid'), dir, squidPort, [agentsPort, origin.port])
+    const cloud = await openVmCloud({ clock, dir, boot, image, timeoutSeconds: (bootMs + jobMs + endMs) / 1000 })
+    const config = configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url: cloud.url })
+    const files = serviceFiles(dir, config)
+    for (const name of ['key-id', 'key']) writeFileSync(join(dir, name), 'not-a-secret\n', { mode: 0o600 })
+    const service = startServiceProcess(clock, files)
+    const admin = connectAdmin(clock, files, await service.serving(60_000), 60_000)
+    try {
+      return await play(stage, { admin, cloud, origin, squidPort })
+    } finally {
+      admin.close()
+      await service.ended('SIGTERM')
+      await cloud.stop()
+      origin.stop()
+      await squid.stop()
+    }
+  },
+}
+
+/** Throws `not run: ...`. */
+function there(path: string): string {
+  if (!existsSync(path)) throw new Error(`not run: there is no ${path}; see test/peers/install`)
+  return path
+}
+
+type Ports = { squidPort: number; grpcPort: number; pagePort: number; agentsPort: number; ec2Url: string }
+
+function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports): object {
+  return {
+    grpc: { port: grpcPort, plaintext: true, advertise: [`${guestView}:${grpcPort}`] },
+    dashboard: { port: pagePort },
+    director: { every: '1s' },
+    queue: { lease: '60s', renewEvery: '15s' },
+    vm: { idle: '15s', beatEvery: '5s', beatLost: '120s', boot: `${bootMs / 1000}s` },
+    context: {
+      agents: { port: agentsPort, advertise: [`http://${center}:${agentsPort}`] },
+      sites: [{ name: 'qemu', proxies: [`http://${guestView}:${squidPort}`], direct: false }],
+      vos: [{ name: 'biomed', commands: [`echo "${operatorsNote}" >/etc/pilotage-note`] }],
+    },
+    clouds: [
+      {
+        name: 'qemu',
+        kind: 'ec2',
+        site: 'qemu',
+        vos: ['biomed'],
+        limits: { maxVms: 1, maxCores: 2 },
+        flavors: [{ name: 'small', ref: 'name:t3.small', cores: 2, memory: '1GiB', disk: '1GiB' }],
+        images: [{ name: 'debian', ref: 'id:ami-12345678' }],
+        ec2: {
+          region: 'local',
+          endpoint: ec2Url,
+          accessKeyId: { file: 'key-id' },
+          secretAccessKey: { file: 'key' },
+        },
+      },
+    ],
+  }
+}
+
+type Players = {
+  readonly admin: PilotageClient
+  readonly cloud: VmCloud
+  readonly origin: Origin
+  readonly squidPort: number
+}
+
+async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players): Promise<Outcome> {
+  const { clock, say } = stage
+  const user = await connectUser(admin, 'biomed', 'ada')
+  const beginMs = clock.monotonicMs()
+  const since = (): number => Math.round((clock.monotonicMs() - beginMs) / 1000)
+  const script = payloadScript(`http://${guestView}:${squidPort}`, `http://${center}:${origin.port}/data`)
+  const curious = JobSpec.fromPartial({
+    name: 'curious',
+    executable: '/bin/sh',
+    arguments: ['-c', script],
+    requirements: { memoryBytes: 256 * mib, diskBytes: 64 * mib, wallMs: jobMs },
+  })
+  const [jobId = 0] = (await user.submit([curious])).jobIds
+  const isActive = async (): Promise<boolean> => (await admin.vms()).some(({ state }) => state === 'Active')
+  const active = await until(clock, isActive, { withinMs: bootMs, everyMs: 1000 })
+  const active_s = since()
+  say(active ? `the machine is active` : `the machine does not come up: ${consoleOf(cloud)}`)
+  const ended = await endedState(user, jobId)
+  const done_s = since()
+  say(`the job is ${ended}`)
+  const output = await outputOf(user, jobId)
+  const found = leaks(output, cloud)
+  const isOff = () => [...cloud.machines.values()].every(({ state }) => state === 'terminated')
+  const off = await until(clock, isOff, { withinMs: endMs, everyMs: 500 })
+  const off_s = since()
+  await until(clock, async () => (await admin.vms()).length === 0, { withinMs: 60_000, everyMs: 500 })
+  const [record] = await admin.vms({ ended: true })
+  user.close()
+  const looked = places.filter((_, at) => output.includes(`--- place ${at}:`)).length
+  const [read, uid, note] = output.split('\n')
+  return {
+    figures: {
+      places: looked,
+      leaks: found.length,
+      vms: cloud.machines.size,
+      active_s,
+      done_s,
+      off_s,
+      end: record?.state ?? '',
+    },
+    shortfalls: [
+      ...promised(active, 'the machine never became active'),
+      ...promised(ended === 'Done', `the job ended as ${ended}`),
+      ...promised(
+        read === words && origin.via().includes('squid.test'),
+        `the job read "${read}", and not through the squid`,
+      ),
+      ...promised(note === operatorsNote, `it read "${note}" where the operator's command had written`),
+      ...promised(Number(uid) > 61_000, `the payload ran as ${uid}`),
+      ...promised(looked === places.length && looked >= 20, `it looked in ${looked} places of ${places.length}`),
+      ...found,
+      ...promised(off, 'the machine did not power itself off'),
+      ...promised(record?.state === 'Gone', `its record ended as ${record?.state}`),
+      ...promised(cloud.machines.size === 1, `${cloud.machines.size} machines were made`),
+    ],
+  }
+}
+
+async function endedState(user: PilotageClient, jobId: number): Promise<string> {
+  let last = ''
+  for await (const { state } of user.watch([jobId])) last = state
+  return last
+}
+
+async function outputOf(user: PilotageClient, jobId: number): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of user.output(jobId)) pieces.push(piece)
+  return Buffer.concat(pieces).toString('latin1')
+}
+
+/** What of the secrets is in what the payload has found. The credential is a signed token: nothing else begins so. */
+function leaks(output: string, { userData }: VmCloud): readonly string[] {
+  const keys = userData.map((text) => /"activationKey": "([^"]+)"/.exec(text)?.[1] ?? '')
+  if (keys.some((key) => key === '')) return ['no activation key was in the user data: nothing could be looked for']
+  const places = output.split('--- place ')
+  return places.flatMap((text) => {
+    const what = text.split('\n', 1)[0] ?? ''
+    const key = keys.some((one) => text.includes(one)) ? [`the activation key was found at ${what}`] : []
+    const token = /eyJ[\w-]{10,}\.[\w-]{10,}\./.test(text) ? [`a credential was found at ${what}`] : []
+    return [...key, ...token]
+  })
+}
+
+function consoleOf({ machines }: VmCloud): string {
+  return [...machines.values()].map(({ console }) => readFileSync(console, 'latin1').slice(-3000)).join('\n')
+}
+
+type Origin = { readonly port: number; via(): string; stop(): void }
+
+async function openOrigin(): Promise<Origin> {
+  let via = ''
+  const server = createServer((request, response) => {
+    via = String(request.headers.via ?? '')
+    response.end(words)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    via: () => via,
+    stop() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
