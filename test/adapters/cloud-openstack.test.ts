@@ -262,7 +262,17 @@ describe('a list', () => {
     expect((await cloud.list()).map(({ ref }) => ref)).toEqual(there.servers.slice(0, 5).map(({ id }) => id))
   })
 
+  it('goes on behind a page that is short and has no link to the next one', async () => {
+    const cloud = await filled(4)
+    there.twist(isList, { status: 200, body: { servers: there.servers.slice(0, 1) } })
+    expect(await cloud.list()).toHaveLength(4)
+  })
+
   it.each<[string, Answer]>([
+    [
+      'loses the machine that its second page begins behind',
+      { status: 400, body: { badRequest: { message: 'marker not found' } } },
+    ],
     ['fails on its second page', { status: 500, body: '' }],
     ['has half a document for its second page', { status: 200, body: '{"servers": [{"id"' }],
     ['has something else for its second page', { status: 200, body: { hello: [] } }],
