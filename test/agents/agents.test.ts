@@ -64,8 +64,14 @@ it('a pilot says what it has, runs what it is given, keeps the output, reports a
   service.send({ assignments: tasks.map(assignment) })
   await soon(() => service.reports('ended').length === 2, 'two ends')
   await soon(() => lastOffer()?.received === 2 && lastOffer()?.cores === 4, 'all is free again')
-  expect(service.reports('running').map(({ jobId }) => jobId)).toEqual([1, 2])
-  expect(service.reports('ended')).toMatchObject([
+  expect(
+    service
+      .reports('running')
+      .map(({ jobId }) => jobId)
+      .toSorted((a, b) => a - b),
+  ).toEqual([1, 2])
+  // On a busy machine the first may be started last.
+  expect(service.reports('ended').toSorted((a, b) => a.jobId - b.jobId)).toMatchObject([
     { jobId: 1, attempt: 1, result: { end: 'exited', exitCode: 4 } },
     { jobId: 2, attempt: 1, result: { end: 'exited', exitCode: 0 } },
   ])
@@ -184,7 +190,8 @@ it('a monitor activates, beats, asks to stop when idle, and stops only when told
   vm.run(bundles.pilot.path)
   const wishes = () => service.beats.filter(({ wish }) => wish === 'stop')
   await soon(() => wishes().length > 1, 'it asks again when it was told to go on')
-  expect(wishes()[0]).toMatchObject({ pilotState: 'idle', payloads: 0, wishReason: 'idle for 0.3 s' })
+  await soon(() => wishes().at(-1)?.pilotState === 'idle', 'the pilot is up')
+  expect(wishes().at(-1)).toMatchObject({ payloads: 0, wishReason: expect.stringMatching(/^idle for/) })
   service.answer = ({ wish }) => (wish === 'stop' ? { order: 'stop', reason: 'agreed' } : {})
   expect(await monitor.ended()).toBe(0)
   expect(monitor.console().trimEnd()).toMatch(/power-off: agreed$/)

@@ -27,7 +27,10 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   'drain-race': ['busyVm'],
 }
 
-describe('a rule that is off is noticed', () => {
+/** Thirty seeds are some seconds of one core that nobody else wants. */
+const mutantMs = 120_000
+
+describe('a rule that is off is noticed', { timeout: mutantMs }, () => {
   it.each(rules)('%s', async (without) => {
     // Small seeds, so more of them than the ten that `npm run sim` allows itself: one in three notices the rarest at this size.
     for (let seed = 1; seed <= 30; seed += 1) {
