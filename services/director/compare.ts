@@ -28,6 +28,7 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
     return { desk, view: viewOf(context, desk, reading.why) }
   }
   prune(memory, fleet, reading.list)
+  const isFull = isOverQuota(context, directed.cloud.name, reading.quota)
   const reconciled = reconcile(
     {
       cloud: directed.cloud.name,
@@ -40,7 +41,7 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
       bootMs: directed.bootMs,
       watchedSinceMs,
       policy,
-      isBarred: (vm) => breakers.isOpen(vm, clock.nowMs()),
+      isBarred: (vm) => isFull || breakers.isOpen(vm, clock.nowMs()),
     },
     clock.nowMs(),
   )
@@ -51,6 +52,14 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
   await change(context, reconciled.events)
   for (const vm of reconciled.bootFailed) breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
   return { desk, view: viewOf(context, desk, '', reconciled), reconciled }
+}
+
+/** Others have taken of it since our VMs were wanted: what was never made is given up, and planned anew within what is left. */
+function isOverQuota({ fleet }: StepContext, cloud: string, quota: CloudQuota): boolean {
+  const own = [...fleet.values()].flatMap(({ vm }) => (vm.cloud === cloud ? [vm] : []))
+  const cores = own.reduce((sum, vm) => sum + vm.cores, 0)
+  const memoryBytes = own.reduce((sum, vm) => sum + vm.memoryBytes, 0)
+  return own.length > quota.vms || cores > quota.cores || memoryBytes > quota.memoryBytes
 }
 
 /** The records of listed machines that are not alive. */

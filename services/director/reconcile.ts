@@ -28,7 +28,7 @@ export type Comparison = {
   readonly bootMs: number
   readonly watchedSinceMs: number
   readonly policy: DirectorPolicy
-  /** Whether a breaker forbids to ask for such a VM now. */
+  /** Whether a breaker or the quota forbids to ask for such a VM now. */
   readonly isBarred: (vm: Vm) => boolean
 }
 

@@ -107,6 +107,19 @@ describe('a create without an answer', () => {
     expect(await world.states()).toEqual(['Requested'])
   })
 
+  it('does not ask again beyond a quota that others have taken since', async () => {
+    const world = openWorld()
+    await world.submit(2)
+    world.cloud.script('create', { code: 'cloud-transient' }, { code: 'cloud-transient' })
+    await world.step()
+    expect(await world.states()).toEqual(['Intended', 'Intended'])
+    world.cloud.quotaNow = { ...world.cloud.quotaNow, vms: 1 }
+    await world.cycles(4)
+    expect(await ended(world)).toEqual(Array.from({ length: 2 }, () => 'Failed: the cloud never showed it'))
+    expect(await world.states(), 'the next plan makes what the quota lets').toHaveLength(1)
+    expect(world.cloud.calls.create).toBe(3)
+  })
+
   it('gives the VM up after a restart, when the order is lost, and makes another', async () => {
     const world = openWorld()
     await world.submit(1)
