@@ -47,6 +47,8 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
 /** A list that lacks more than half of so many machines is doubted, until it was repeated on the next two cycles. */
 const leastKnown = 4
 const doubtfulLists = 2
+/** So many lists in a row must lack a machine before it counts as gone: two of them may be parts that pretend to be whole. */
+const lackingLists = doubtfulLists + 1
 
 type Verdict =
   | { readonly kind: 'nothing' }
@@ -79,7 +81,7 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
     if (said.kind === 'absent') absents.push({ vm, why: said.why })
     if (said.kind === 'missing') {
       missing.set(vm.id, said.lists)
-      if (said.lists >= 2) absents.push({ vm, why: 'no longer in the list of its cloud' })
+      if (said.lists >= lackingLists) absents.push({ vm, why: 'no longer in the list of its cloud' })
     }
   }
   const doubtful = known >= leastKnown && lacking * 2 > known

@@ -228,13 +228,13 @@ describe('failures and breakers', () => {
 })
 
 describe('machines that go', () => {
-  it('gives up the leases of a VM that vanished, after two lists', async () => {
+  it('gives up the leases of a VM that vanished, after three lists', async () => {
     const { world, first, ids } = await withActive(1)
     const [id] = ids
     if (!id) throw new Error('a VM must be there')
     await world.claim(first, id)
     world.cloud.vanish(id)
-    await world.next()
+    await world.cycles(2)
     expect((await job(world, first)).phase.state).toBe('Matched')
     await world.next()
     expect(await ended(world)).toEqual(['Lost: no longer in the list of its cloud'])
@@ -243,6 +243,20 @@ describe('machines that go', () => {
     expect(told).toBe(`vm ${id} Lost: no longer in the list of its cloud`)
     expect(world.hints).toContainEqual({ kind: 'jobs', ids: [first] })
     expect(world.hints.some(({ kind }) => kind === 'waiting')).toBe(true)
+  })
+
+  it('keeps a VM that two lists in a row left out by mistake', async () => {
+    const { world, ids } = await withActive(1)
+    const { list } = world.cloud
+    world.cloud.list = async () => []
+    await world.cycles(2)
+    world.cloud.list = list
+    await world.next()
+    expect(await world.states()).toEqual(['Active'])
+    world.cloud.list = async () => []
+    await world.cycles(2)
+    expect(await world.states(), 'counted in a row').toEqual(['Active'])
+    expect(world.cloud.present().map(({ order }) => order.vmId)).toEqual(ids)
   })
 
   it('does not believe a list against a VM that speaks', async () => {
