@@ -141,7 +141,8 @@ export function faultyCloud({ rates, ...given }: FaultyCloudOptions): FaultyClou
       case 'busy':
         throw new PilotageError('cloud-transient', `${doing}: 429 too many requests`, { retryAfterMs: 5000 })
       case 'expired':
-        inside.expiredUntilMs = Math.max(inside.expiredUntilMs, clock.nowMs() + random.next() * inside.expiredMs)
+        // Renewed at some moment, however often it is asked for until then.
+        if (clock.nowMs() >= inside.expiredUntilMs) inside.expiredUntilMs = clock.nowMs() + random.next() * inside.expiredMs
         throw new PilotageError('cloud-auth', `${doing}: 401 the token has expired`)
       case 'lostReply':
         await act(undefined)
