@@ -149,7 +149,7 @@ function runtimeOptions(
 }
 
 /** The world's failures are expected here and have a code; anything else is a bug of ours. */
-function auditedLog({ violations, trace }: Ground): Log {
+export function auditedLog({ violations, trace }: Pick<Ground, 'violations' | 'trace'>): Log {
   const silent = (): void => {}
   const log: Log = {
     debug: silent,
@@ -166,6 +166,6 @@ function auditedLog({ violations, trace }: Ground): Log {
   return log
 }
 
-function simSandbox(): Sandbox {
+export function simSandbox(): Sandbox {
   return { keep: async () => 0, read: async () => undefined, forget: async () => undefined }
 }

@@ -6,16 +6,22 @@
  *   --without RULE        with a rule switched off
  *   --mutants             only the proof that every rule is missed when it is off; --no-mutants: all but that
  *   --threads N           as many at once (2)
+ *   --clouds              VM lifetimes at clouds with faults, a director that is killed, and no jobs (lifetimes/run-clouds.ts)
+ *   --lifetimes N         so many (10000)
  *
  * Ends with one line, and exits non-zero on a violation or on a rule that nobody missed within ten seeds.
  */
 
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../core/clock.ts'
-import type { SeedResult } from './run-seed.ts'
+import { runClouds } from './lifetimes/run-clouds.ts'
+import { lifetimeRules } from './lifetimes/switches.ts'
+import type { SeedOptions, SeedResult } from './run-seed.ts'
 import { type Rule, rules } from './switches.ts'
-import { openThreads, type Threads } from './threads.ts'
+import { openThreads, type Threads as AnyThreads } from './threads.ts'
 import { invariants } from './violations.ts'
+
+type Threads = AnyThreads<SeedOptions, SeedResult>
 
 const mutantSeeds = 10
 const tellEveryMs = 15_000
@@ -29,6 +35,8 @@ const { values } = parseArgs({
     mutants: { type: 'boolean', default: false },
     'no-mutants': { type: 'boolean', default: false },
     threads: { type: 'string', default: '2' },
+    clouds: { type: 'boolean', default: false },
+    lifetimes: { type: 'string', default: '10000' },
   },
 })
 
@@ -43,9 +51,9 @@ function wholeNumber(name: string, text: string): number {
   throw new Error(`--${name} ${text}: a whole number above 0 is wanted`)
 }
 
-function ruleOf(text: string | undefined): Rule | undefined {
-  const rule = rules.find((one) => one === text)
-  if (text !== undefined && !rule) throw new Error(`--without ${text}: one of ${rules.join(', ')} is wanted`)
+function ruleOf<Name extends string>(known: readonly Name[], text: string | undefined): Name | undefined {
+  const rule = known.find((one) => one === text)
+  if (text !== undefined && !rule) throw new Error(`--without ${text}: one of ${known.join(', ')} is wanted`)
   return rule
 }
 
@@ -90,9 +98,9 @@ async function isMissed(threads: Threads, rule: Rule, jobs: number): Promise<boo
 
 async function main(): Promise<void> {
   const jobs = wholeNumber('jobs', values.jobs)
-  const without = ruleOf(values.without)
+  const without = ruleOf(rules, values.without)
   const fromMs = clock.monotonicMs()
-  const threads = openThreads(wholeNumber('threads', values.threads))
+  const threads: Threads = openThreads(wholeNumber('threads', values.threads), new URL('./worker.ts', import.meta.url))
   const isOne = values.seed !== undefined
   const withSeeds = !values.mutants || isOne
   const withMutants = !isOne && !values['no-mutants']
@@ -124,7 +132,22 @@ async function main(): Promise<void> {
   if (violations > 0 || missed.includes(false)) process.exitCode = 1
 }
 
-main().catch((error: unknown) => {
+async function mainOfClouds(): Promise<void> {
+  const isWell = await runClouds({
+    lifetimes: wholeNumber('lifetimes', values.lifetimes),
+    seed: values.seed === undefined ? undefined : wholeNumber('seed', values.seed),
+    without: ruleOf(lifetimeRules, values.without),
+    threads: wholeNumber('threads', values.threads),
+    seeds: !values.mutants,
+    mutants: !values['no-mutants'],
+    clock,
+    say,
+  })
+  if (!isWell) process.exitCode = 1
+}
+
+const run = values.clouds ? mainOfClouds : main
+run().catch((error: unknown) => {
   say(`sim: ended by a bug of its own: ${error instanceof Error ? error.stack : String(error)}`)
   process.exit(1)
 })

@@ -6,6 +6,7 @@
 import { PilotageError } from '../../core/errors.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Ground } from './ground.ts'
+import type { Weather } from './weather.ts'
 import type { SimProcess } from './process.ts'
 
 export type StoreView = {
@@ -14,10 +15,15 @@ export type StoreView = {
   crawl(ms: number): void
 }
 
+/** As much of a world as a store sees. */
+export type StoreGround = Pick<Ground, 'timeline' | 'dice'> & {
+  readonly weather: Pick<Weather, 'storeMs' | 'isStoreOrdered' | 'storeHiccupRate' | 'storeFailRate'>
+}
+
 const crawlMs = 1500
 const hiccupMs = 5000
 
-export function storeView(truth: Store, process: SimProcess, { timeline, dice, weather }: Ground): StoreView {
+export function storeView(truth: Store, process: SimProcess, { timeline, dice, weather }: StoreGround): StoreView {
   const queued = { commitMs: 0, answerMs: 0 }
   let crawlsUntilMs = 0
 

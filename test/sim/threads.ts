@@ -1,20 +1,24 @@
 /** Runs seeds on a few threads, in the order in which they are asked for. */
 
 import { Worker } from 'node:worker_threads'
-import type { SeedOptions, SeedResult } from './run-seed.ts'
-import type { SeedAnswer } from './worker.ts'
 
-export type Threads = {
+/** What a thread's program answers to the options that it was sent. */
+export type Answered<Result> = { readonly result: Result } | { readonly failure: string }
+
+export type Threads<Options, Result> = {
   /** Rejects where the simulation itself failed: that is a bug of its own. */
-  run(options: SeedOptions): Promise<SeedResult>
+  run(options: Options): Promise<Result>
   close(): Promise<void>
 }
 
-type Asked = { readonly options: SeedOptions; readonly answer: PromiseWithResolvers<SeedResult> }
+type Asked<Options, Result> = { readonly options: Options; readonly answer: PromiseWithResolvers<Result> }
 
-export function openThreads(count: number): Threads {
-  const waiting: Asked[] = []
-  const workers = Array.from({ length: count }, () => new Worker(new URL('./worker.ts', import.meta.url)))
+export function openThreads<Options extends { readonly seed: number }, Result>(
+  count: number,
+  program: URL,
+): Threads<Options, Result> {
+  const waiting: Asked<Options, Result>[] = []
+  const workers = Array.from({ length: count }, () => new Worker(program))
   const idle = [...workers]
 
   function work(): void {
@@ -25,8 +29,8 @@ export function openThreads(count: number): Threads {
     }
   }
 
-  function start(worker: Worker, { options, answer }: Asked): void {
-    const onMessage = (said: SeedAnswer): void => {
+  function start(worker: Worker, { options, answer }: Asked<Options, Result>): void {
+    const onMessage = (said: Answered<Result>): void => {
       worker.off('error', onError)
       if ('result' in said) answer.resolve(said.result)
       else answer.reject(new Error(`seed ${options.seed}: ${said.failure}`))
@@ -45,7 +49,7 @@ export function openThreads(count: number): Threads {
 
   return {
     run(options) {
-      const answer = Promise.withResolvers<SeedResult>()
+      const answer = Promise.withResolvers<Result>()
       waiting.push({ options, answer })
       work()
       return answer.promise

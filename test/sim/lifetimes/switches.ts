@@ -1,0 +1,13 @@
+/**
+ * The rules of the director that a run of lifetimes may do without, to prove that it notices. Each is a lie that the director
+ * is told by what surrounds it, or a number that makes the rule idle.
+ *
+ * confirm-delete  a record ends with the cloud's promise to delete, not with the machine
+ * lookup          a create of unknown outcome is asked for again, or given up, without waiting for what the lists show
+ * intent          the cloud is asked before the record is kept
+ * order           the order of one VM is sent for another when it is asked for again
+ * orphans         machines that no live record stands for are not seen
+ */
+
+export const lifetimeRules = ['confirm-delete', 'lookup', 'intent', 'order', 'orphans'] as const
+export type LifetimeRule = (typeof lifetimeRules)[number]
