@@ -41,37 +41,39 @@ function drawFate({ isRough, dice }: World): Fate {
   return dice.pick(['crash', 'vanish', 'hang', 'ill'])
 }
 
-function runMachine(world: World, truth: Store, site: Site, machine: FakeMachine): void {
+type Heard = (is: 'ok' | 'no' | 'lost', state: string) => void
+
+/** What the agents stand on: it may end under them at any moment. */
+type Body = {
+  readonly isIll: () => boolean
+  /** Runs on the machine, if it is still up by then. */
+  later(delayMs: number, run: () => void): void
+  ask(event: VmEvent, heard: Heard): void
+  switchOff(): void
+}
+
+function embody(world: World, truth: Store, site: Site, machine: FakeMachine, lifeMs: number): Body {
   const { timeline, dice, trace } = world
   const { clock } = timeline
-  const { vmId, activationKey } = JSON.parse(machine.order.userData) as AgentConfig
   const fate = drawFate(world)
-  const lifeMs = dice.about(dice.chance(longRate) ? longIdleMs : meanIdleMs)
   const doomMs = clock.nowMs() + dice.between(0, lifeMs)
-  const idleUntilMs = clock.nowMs() + lifeMs
-  const bootedMs = clock.nowMs()
 
-  /** Runs on the machine, if it is still up by then. */
   function later(delayMs: number, run: () => void): void {
     timeline.after(delayMs, () => {
       if (!isUp(site, machine)) return
-      if (fate !== 'fine' && fate !== 'ill' && clock.nowMs() >= doomMs) meet(fate)
+      if (fate !== 'fine' && fate !== 'ill' && clock.nowMs() >= doomMs) meet()
       else run()
     })
   }
 
-  function meet(end: Fate): void {
-    trace.note({ vmId }, `machine ${machine.ref}: ${end}`)
-    if (end === 'crash') machine.offMs = clock.nowMs()
-    if (end === 'vanish') machine.goneMs = Math.min(machine.goneMs, clock.nowMs())
+  function meet(): void {
+    trace.note({}, `machine ${machine.ref}: ${fate}`)
+    if (fate === 'crash') machine.offMs = clock.nowMs()
+    if (fate === 'vanish') machine.goneMs = Math.min(machine.goneMs, clock.nowMs())
     // Who hangs does nothing any more.
   }
 
-  function switchOff(): void {
-    machine.offMs = Math.min(machine.offMs, clock.nowMs())
-  }
-
-  function ask(event: VmEvent, heard: (is: 'ok' | 'no' | 'lost', state: string) => void): void {
+  function ask(event: VmEvent, heard: Heard): void {
     const isLost = world.isRough && dice.chance(lostRate)
     const wayMs = dice.about(50)
     if (isLost && dice.chance(0.5)) {
@@ -86,6 +88,25 @@ function runMachine(world: World, truth: Store, site: Site, machine: FakeMachine
       })
     })
   }
+
+  return {
+    isIll: () => fate === 'ill' && clock.nowMs() >= doomMs,
+    later,
+    ask,
+    switchOff() {
+      machine.offMs = Math.min(machine.offMs, clock.nowMs())
+    },
+  }
+}
+
+function runMachine(world: World, truth: Store, site: Site, machine: FakeMachine): void {
+  const { timeline, dice } = world
+  const { clock } = timeline
+  const { vmId, activationKey } = JSON.parse(machine.order.userData) as AgentConfig
+  const lifeMs = dice.about(dice.chance(longRate) ? longIdleMs : meanIdleMs)
+  const bootedMs = clock.nowMs()
+  const idleUntilMs = bootedMs + lifeMs
+  const { isIll, later, ask, switchOff } = embody(world, truth, site, machine, lifeMs)
 
   function activate(): void {
     const keyHash = activationHash(activationKey)
@@ -102,7 +123,7 @@ function runMachine(world: World, truth: Store, site: Site, machine: FakeMachine
       askToStop('idle')
       return
     }
-    const unhealthy = fate === 'ill' && clock.nowMs() >= doomMs ? 'disk-full' : ''
+    const unhealthy = isIll() ? 'disk-full' : ''
     const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, payloads: 0, idleMs: 0 }
     ask({ kind: 'beat', vmId, beat: { ...load, atMs: clock.nowMs(), pilotState: 'idle', unhealthy } }, (is, state) => {
       if (is === 'no' || state === 'Stopping') switchOff()
