@@ -81,6 +81,8 @@ export const consoleBytes = 64 * kib
 export const directorEveryMs = 10 * seconds
 /** No driver lets a call to a cloud last longer; a director that takes a cloud over waits for longer than that. */
 export const cloudCallMs = 20 * seconds
+/** Lists of big clouds are told by replicas that lag: a new machine may be missing, and a deleted one shown, for so long. */
+export const listLagMs = 2 * minutes
 /** A list of a cloud older than this freezes everything that would destroy. */
 export const listStaleMs = 2 * minutes
 

@@ -28,9 +28,9 @@ const queue = mapping<{ lease: number; renewEvery: number; keepEnded: number }>(
   keepEnded: optional(duration(60 * seconds, 3650 * days), limits.keepEndedMs),
 })
 
-const directing = mapping<{ every: number; settle: number; listStale: number }>({
+const directing = mapping<{ every: number; settle: number | undefined; listStale: number }>({
   every: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
-  settle: optional(duration(1 * seconds, 60 * 60 * seconds), 30 * seconds),
+  settle: optional<number | undefined>(duration(1 * seconds, 60 * 60 * seconds), undefined),
   listStale: optional(duration(1 * seconds, 60 * 60 * seconds), limits.listStaleMs),
 })
 
@@ -57,7 +57,7 @@ const vms = mapping<Vms>({
 type Defaulted = RawNetwork & {
   log: { level: 'debug' | 'info' | 'warn' | 'error' }
   queue: { lease: number; renewEvery: number; keepEnded: number }
-  director: { every: number; settle: number; listStale: number }
+  director: { every: number; settle: number | undefined; listStale: number }
   vm: Vms
   breaker: { failures: number; backoff: number; maxBackoff: number }
   context: RawContext
@@ -153,12 +153,17 @@ function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: D
   checkNetwork(rest, violations)
 }
 
+/** A call that was given up may end late, and its machine be shown later still; the local cloud's list does not lag. */
+function settleMs(clouds: readonly RawCloud[]): number {
+  return 1.5 * limits.cloudCallMs + (clouds.some(({ kind }) => kind !== 'local') ? limits.listLagMs : 0)
+}
+
 function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted, directory: string): Config {
   return {
     ...compileNetwork(rest, (file) => resolve(directory, file)),
     logLevel: rest.log.level,
     queue: { leaseMs: q.lease, renewEveryMs: q.renewEvery, keepEndedMs: q.keepEnded },
-    director: { everyMs: d.every, settleMs: d.settle, listStaleMs: d.listStale },
+    director: { everyMs: d.every, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
     vm: {
       idleMs: v.idle,
       leastLifeMs: v.leastLife,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { PilotageError } from '../../core/errors.ts'
-import { leaseMs } from '../../core/limits.ts'
+import { cloudCallMs, leaseMs, listLagMs } from '../../core/limits.ts'
 import { compileConfig, readConfigFile } from '../../services/config.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
@@ -31,6 +31,24 @@ it('needs no file: one local cloud, loopback, and every limit its default', () =
     ['local', ['1-core', '2-core', '4-core']],
   ])
   expect(Object.isFrozen(config.clouds[0]?.offerings[0])).toBe(true)
+})
+
+it('lets clouds whose lists lag take longer to show what was made, where nothing else is said', () => {
+  expect(compileConfig(undefined).director.settleMs).toBe(1.5 * cloudCallMs)
+  expect(compileConfig({ director: { settle: '5s' } }).director.settleMs).toBe(5000)
+  const document = {
+    context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },
+    clouds: [
+      {
+        name: 'far',
+        kind: 'ec2',
+        flavors: [{ name: 'f', cores: 2, memory: '4GiB' }],
+        images: [{ name: 'el9' }],
+        ec2: { region: 'eu-west-1', accessKeyId: { env: 'ID' }, secretAccessKey: { env: 'KEY' } },
+      },
+    ],
+  }
+  expect(compileConfig(document).director.settleMs).toBe(1.5 * cloudCallMs + listLagMs)
 })
 
 it('makes an offering of every flavor with every image', () => {

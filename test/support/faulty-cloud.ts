@@ -10,7 +10,7 @@
 import { type Clock, sleep } from '../../core/clock.ts'
 import { PilotageError } from '../../core/errors.ts'
 import { newVmId, type VmId } from '../../core/ids.ts'
-import { cloudCallMs } from '../../core/limits.ts'
+import { cloudCallMs, listLagMs } from '../../core/limits.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import type { Random } from '../../core/random.ts'
 
@@ -110,7 +110,7 @@ type Inside = Required<Omit<FaultyCloudOptions, 'rates'>> & {
 
 export function faultyCloud({ rates, ...given }: FaultyCloudOptions): FaultyCloud {
   const inside: Inside = {
-    ...{ callMs: cloudCallMs, lagMs: 120_000, stuckMs: 30 * 60_000, expiredMs: 60_000, takenMs: 120_000 },
+    ...{ callMs: cloudCallMs, lagMs: listLagMs, stuckMs: 30 * 60_000, expiredMs: 60_000, takenMs: 120_000 },
     ...{ partRate: 0.5, partsInARow: 2 },
     ...given,
     ...{ twins: new Map(), stuck: new Map(), refs: new Set(), snapshots: [], parts: 0 },

@@ -7,6 +7,7 @@
  */
 
 import type { VmId } from '../../../core/ids.ts'
+import { cloudCallMs, listLagMs } from '../../../core/limits.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../../core/ports/cloud.ts'
 import type { QueueCount, Store } from '../../../core/ports/store.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
@@ -40,8 +41,8 @@ type Life = {
 }
 
 const everyMs = 10_000
-/** A cloud's list may lag by two minutes, and a call may last. */
-export const settleMs = 150_000
+/** As the configuration has it where clouds are not local. */
+export const settleMs = 1.5 * cloudCallMs + listLagMs
 const killEveryMs = 10 * 60_000
 
 export function startDirecting(options: DirectingOptions): void {
