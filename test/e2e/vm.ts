@@ -72,7 +72,7 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports):
   return {
     grpc: { port: grpcPort, plaintext: true, advertise: [`${guestView}:${grpcPort}`] },
     dashboard: { port: pagePort },
-    director: { every: '1s' },
+    director: { every: '1s', settle: '30s' },
     queue: { lease: '60s', renewEvery: '15s' },
     vm: { idle: '15s', beatEvery: '5s', beatLost: '120s', boot: `${bootMs / 1000}s` },
     context: {
