@@ -45,8 +45,16 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
     },
     clock.nowMs(),
   )
-  const { listed, implausible, missing, strangers } = reconciled
-  Object.assign(memory, { listed, implausible, missing, strangers, quota: reading.quota, listBeganMs: reading.beganMs })
+  const { listed, implausible, missing, strangers, strayMachines } = reconciled
+  Object.assign(memory, {
+    listed,
+    implausible,
+    missing,
+    strangers,
+    strayMachines,
+    quota: reading.quota,
+    listBeganMs: reading.beganMs,
+  })
   // What follows from a list is for the holder to say; another one may have a newer list by now.
   if (!desk.isHeld()) return { desk, view: viewOf(context, desk, 'it is not held any more') }
   await change(context, reconciled.events)

@@ -8,6 +8,11 @@ import type { VmId } from '../../core/ids.ts'
 import type { CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 
+/** So many lists in a row must lack a machine before it counts as gone: two of them may be parts that pretend to be whole. */
+export const lackingLists = 3
+
+export type StrayMachine = { readonly cores: number; readonly memoryBytes: number; readonly lists: number }
+
 export type CloudMemory = {
   listBeganMs?: number
   listed: ReadonlyMap<VmId, CloudVm>
@@ -18,6 +23,8 @@ export type CloudMemory = {
   missing: ReadonlyMap<VmId, number>
   /** When a machine without a record was first seen, by its reference. */
   strangers: ReadonlyMap<string, number>
+  /** Machines that no live record stands for, by their reference, and how many lists in a row did not show them. */
+  strayMachines: ReadonlyMap<string, StrayMachine>
   /** Orders whose VM is not known to exist yet: the activation key is nowhere else. Never to be logged. */
   readonly orders: Map<VmId, VmOrder>
   /** When the last create call for a VM ended. */
@@ -37,6 +44,7 @@ export function newMemory(): CloudMemory {
     implausible: 0,
     missing: new Map(),
     strangers: new Map(),
+    strayMachines: new Map(),
     orders: new Map(),
     asked: new Map(),
     gone: new Set(),

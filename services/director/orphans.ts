@@ -3,11 +3,12 @@
  *
  * The intent is written before a machine is asked for, so a machine whose record has ended, or whose record stands for
  * another machine, goes at once. One without any record at all should not exist; it gets a short grace against a mistake of
- * ours. Until they are gone, orphans count against the limits.
+ * ours. Until they are gone, orphans count against the limits; one list that does not show them is not believed.
  */
 
 import type { VmId } from '../../core/ids.ts'
 import type { CloudVm } from '../../core/ports/cloud.ts'
+import { lackingLists, type StrayMachine } from './memory.ts'
 import type { Comparison } from './reconcile.ts'
 
 export type Orphan = { readonly ref: string; readonly vmId: VmId; readonly why: string }
@@ -15,6 +16,7 @@ export type Orphan = { readonly ref: string; readonly vmId: VmId; readonly why: 
 export type Orphans = {
   readonly orphans: readonly Orphan[]
   readonly strangers: ReadonlyMap<string, number>
+  readonly strayMachines: ReadonlyMap<string, StrayMachine>
   readonly strays: { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 }
 
@@ -22,16 +24,18 @@ export function findOrphans(comparison: Comparison, listed: ReadonlyMap<VmId, Cl
   const { cloud, list, listBeganMs, live, ended, memory, offerings, policy } = comparison
   const orphans: Orphan[] = []
   const strangers = new Map<string, number>()
-  const strays = { vms: 0, cores: 0, memoryBytes: 0 }
+  const strayMachines = new Map<string, StrayMachine>()
   for (const { ref, vmId } of list) {
     if (listed.get(vmId)?.ref === ref) continue
     const alive = live.get(vmId)?.vm
     const over = ended.get(vmId)
     const record = alive ?? over
-    strays.vms += 1
     // Of a stranger nothing is known: it is taken for the largest that we could have made.
-    strays.cores += record?.cores ?? Math.max(0, ...offerings.map(({ cores }) => cores))
-    strays.memoryBytes += record?.memoryBytes ?? Math.max(0, ...offerings.map(({ memoryBytes }) => memoryBytes))
+    strayMachines.set(ref, {
+      cores: record?.cores ?? Math.max(0, ...offerings.map(({ cores }) => cores)),
+      memoryBytes: record?.memoryBytes ?? Math.max(0, ...offerings.map(({ memoryBytes }) => memoryBytes)),
+      lists: 0,
+    })
     if (alive) {
       const why = alive.cloud === cloud ? `a second machine for ${vmId}` : `${vmId} belongs to cloud ${alive.cloud}`
       orphans.push({ ref, vmId, why })
@@ -43,5 +47,18 @@ export function findOrphans(comparison: Comparison, listed: ReadonlyMap<VmId, Cl
       if (listBeganMs - firstMs >= policy.strangerMs) orphans.push({ ref, vmId, why: 'no record knows it' })
     }
   }
-  return { orphans, strangers, strays }
+  const shown = new Set(list.map(({ ref }) => ref))
+  for (const [ref, stray] of memory.strayMachines) {
+    const lists = stray.lists + 1
+    if (!shown.has(ref) && lists < lackingLists) strayMachines.set(ref, { ...stray, lists })
+  }
+  return { orphans, strangers, strayMachines, strays: sumOf([...strayMachines.values()]) }
+}
+
+function sumOf(machines: readonly StrayMachine[]): Orphans['strays'] {
+  return {
+    vms: machines.length,
+    cores: machines.reduce((sum, { cores }) => sum + cores, 0),
+    memoryBytes: machines.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
+  }
 }

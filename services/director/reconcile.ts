@@ -11,7 +11,7 @@ import type { VmId } from '../../core/ids.ts'
 import type { CloudVm } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/vm.ts'
-import type { CloudMemory } from './memory.ts'
+import { type CloudMemory, lackingLists } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 import type { DirectorPolicy } from './options.ts'
 
@@ -23,7 +23,9 @@ export type Comparison = {
   readonly live: ReadonlyMap<VmId, KeptVm>
   /** The ended records of what is listed. */
   readonly ended: ReadonlyMap<VmId, Vm>
-  readonly memory: Readonly<Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'orders' | 'asked' | 'gone'>>
+  readonly memory: Readonly<
+    Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'orders' | 'asked' | 'gone'>
+  >
   readonly offerings: readonly Offering[]
   readonly bootMs: number
   readonly watchedSinceMs: number
@@ -32,7 +34,7 @@ export type Comparison = {
   readonly isBarred: (vm: Vm) => boolean
 }
 
-export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'listed'> & {
+export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'listed'> & {
   /** Why the list is not believed; empty: it is. */
   readonly doubt: string
   readonly events: readonly VmEvent[]
@@ -46,9 +48,7 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
 
 /** A list that lacks more than half of so many machines is doubted, until it was repeated on the next two cycles. */
 const leastKnown = 4
-const doubtfulLists = 2
-/** So many lists in a row must lack a machine before it counts as gone: two of them may be parts that pretend to be whole. */
-const lackingLists = doubtfulLists + 1
+const doubtfulLists = lackingLists - 1
 
 type Verdict =
   | { readonly kind: 'nothing' }
@@ -87,8 +87,8 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
   const doubtful = known >= leastKnown && lacking * 2 > known
   const implausible = doubtful ? memory.implausible + 1 : 0
   const doubt = doubtful && implausible <= doubtfulLists ? `its list lacks ${lacking} of ${known} known VMs` : ''
-  const { orphans, strangers, strays } = findOrphans(comparison, listed)
-  const common = { listed, implausible, missing, strangers, strays, doubt }
+  const { orphans, strangers, strayMachines, strays } = findOrphans(comparison, listed)
+  const common = { listed, implausible, missing, strangers, strayMachines, strays, doubt }
   if (doubt !== '') return { ...common, events, again: [], bootFailed: [], orphans: [] }
   return {
     ...common,

@@ -172,6 +172,19 @@ describe('a machine without a live record', () => {
   })
 })
 
+it('counts a machine without a live record until three lists in a row do not show it', () => {
+  const over = vmIn({ state: 'Gone', ref, why: 'idle' })
+  const first = compared({ list: [shown()], ended: [over] })
+  expect(first.strays).toEqual({ vms: 1, cores: over.cores, memoryBytes: over.memoryBytes })
+  const second = compared({}, {}, first)
+  const third = compared({}, {}, second)
+  expect([second, third].map(({ strays }) => strays)).toEqual([first.strays, first.strays])
+  expect(compared({ list: [shown()], ended: [over] }, {}, third).strayMachines).toEqual(first.strayMachines)
+  expect(compared({}, {}, third).strays).toEqual({ vms: 0, cores: 0, memoryBytes: 0 })
+  const stoodFor = compared({ vms: [vmIn(active)], list: [shown()] }, {}, third)
+  expect(stoodFor.strays.vms, 'a record stands for it').toBe(0)
+})
+
 describe('a list that lacks too much', () => {
   const vms = ['a', 'b', 'c', 'd'].map((name) => ({ ...vmIn(active), id: sampleVm(name).id }))
   const listOf = (count: number): readonly CloudVm[] => vms.slice(0, count).map((vm) => shown({ vmId: vm.id }))
