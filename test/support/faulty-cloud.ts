@@ -63,7 +63,7 @@ export function faultsAt(total: number): FaultRates {
     ...{ unwell: 0.18, busy: 0.12, silent: 0.1, expired: 0.03, lostReply: 0.17 },
     ...{ twice: 0.08, stuckBuilding: 0.12, quotaTaken: 0.2 },
     stuckEnding: 0.4,
-    ...{ old: 0.2, broken: 0.1, part: 0.1 },
+    ...{ old: 0.15, broken: 0.05, part: 0.2 },
   }
   return Object.fromEntries(faults.map((fault) => [fault, rates[fault] * total])) as Record<Fault, number>
 }
