@@ -8,7 +8,7 @@
 
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Environment, Peer, Place } from './find-peers.ts'
 import { quietRow } from './quiet-ports.ts'
 
@@ -61,9 +61,10 @@ export async function raiseOpenStack(place: Place, dir: string): Promise<() => P
   const state = stateOf(place, dir)
   const log = join(dir, 'openstack.log')
   console.log(`openstack: bringing it up in ${state}; minutes, the first time`)
-  const down = (): Promise<void> => run([join(place.program, '../down'), '--wipe', state], log)
+  const up = resolve(place.program)
+  const down = (): Promise<void> => run([join(up, '../down'), '--wipe', state], log)
   try {
-    await run([`OPENSTACK_PEER_PORT=${await quietRow(portsNeeded)}`, place.program, state], log)
+    await run([`OPENSTACK_PEER_PORT=${await quietRow(portsNeeded)}`, up, state], log)
   } catch (error) {
     await down().catch(() => {})
     throw error
@@ -93,7 +94,8 @@ function stateOf(place: Place, dir: string): string {
 /** By `env`, which adds to what the runner has in its environment. */
 async function run(command: readonly string[], log: string): Promise<void> {
   const output = openSync(log, 'a', 0o600)
-  const child = spawn('env', command, { stdio: ['ignore', output, output] })
+  // Some of its services overwrite what /proc shows of them: where they work says whose they are.
+  const child = spawn('env', command, { cwd: dirname(log), stdio: ['ignore', output, output] })
   closeSync(output)
   const how = await new Promise<string>((done) => {
     child.once('error', (error) => done(error.message))
