@@ -25,6 +25,8 @@ export type CloudVm = {
   readonly power: 'building' | 'running' | 'stopped' | 'ending' | 'error'
   readonly detail: string
   readonly createdMs: number
+  /** IP addresses, those that machines of the site reach first; absent where they are not known (yet). */
+  readonly addresses?: readonly string[]
 }
 
 /** What the cloud would let us have, counting what others use; Infinity where it does not say. */

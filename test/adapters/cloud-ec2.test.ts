@@ -71,15 +71,16 @@ type Told = {
   readonly state?: string
   readonly reason?: string
   readonly of?: string
+  readonly addresses?: string
 }
 
 function instances(told: readonly Told[], token = ''): Ec2Answer {
-  const items = told.map(({ ref, vmId, state = 'running', reason = '', of = owner.installation }) => {
+  const items = told.map(({ ref, vmId, state = 'running', reason = '', of = owner.installation, addresses = '' }) => {
     const marks = { 'pilotage-installation': of, 'pilotage-cloud': owner.name, 'pilotage-vm': vmId }
     const tags = Object.entries(marks).map(([key, value]) => `<item><key>${key}</key><value>${value}</value></item>`)
     const [code = '', message = ''] = reason.split('|')
     const why = reason === '' ? '' : `<stateReason><code>${code}</code><message>${message}</message></stateReason>`
-    const facts = `<instanceId>${ref}</instanceId><instanceState><name>${state}</name></instanceState>${why}`
+    const facts = `<instanceId>${ref}</instanceId><instanceState><name>${state}</name></instanceState>${why}${addresses}`
     const one = `<item>${facts}<launchTime>2026-01-02T03:04:05.000Z</launchTime><tagSet>${tags.join('')}</tagSet></item>`
     return `<item><instancesSet>${one}</instancesSet></item>`
   })
@@ -126,6 +127,12 @@ describe('a list', () => {
     expect(first?.parameters.get('MaxResults')).toBe('1000')
     const filters = first ? listed(first, 'Filter').map(({ Name }) => Name) : []
     expect(filters).toEqual(['tag:pilotage-installation', 'tag:pilotage-cloud', 'instance-state-name'])
+  })
+
+  it('tells the addresses, the public one last', async () => {
+    const addresses = '<ipAddress>192.0.2.7</ipAddress><privateIpAddress>10.0.0.7</privateIpAddress>'
+    const { cloud } = await set({ DescribeInstances: () => instances([{ ref: 'i-1', vmId: vm('a'), addresses }]) })
+    expect((await cloud.list())[0]?.addresses).toEqual(['10.0.0.7', '192.0.2.7'])
   })
 
   it.each<[string, (at: number) => Ec2Answer]>([

@@ -264,6 +264,15 @@ describe('a list', () => {
     expect(await driver().list()).toEqual([])
   })
 
+  it('tells the addresses of short bodies, those from outside last', async () => {
+    const card = (ip: string, more = '') => `<NIC><IP><![CDATA[${ip}]]></IP>${more}<NIC_ID><![CDATA[0]]></NIC_ID></NIC>`
+    const cards = card('10.7.0.10', '<EXTERNAL_IP><![CDATA[192.0.2.7]]></EXTERNAL_IP>') + card('10.8.0.10')
+    const body = (more = '') => shortVm(1, '3/3', more).replace('</TEMPLATE>', `${cards}</TEMPLATE>`)
+    script['one.vmpool.info'] = () => pool(body())
+    script['one.vmpool.infoset'] = () => pool(body(marks()))
+    expect((await driver().list())[0]?.addresses).toEqual(['10.7.0.10', '10.8.0.10', '192.0.2.7'])
+  })
+
   it('tells the reason of a short body, without reading the whole one again', async () => {
     const why = '<ERROR><![CDATA[Sat: no\n such <host> &amp; more]]></ERROR>'
     script['one.vmpool.info'] = () => pool(shortVm(1, '3/39', why))

@@ -262,6 +262,15 @@ describe('a list', () => {
     expect((await cloud.list()).map(({ ref }) => ref)).toEqual(there.servers.slice(0, 5).map(({ id }) => id))
   })
 
+  it('tells the addresses, floating ones last', async () => {
+    const cloud = await filled(2)
+    const floating = { addr: '192.0.2.7', version: 4, 'OS-EXT-IPS:type': 'floating' }
+    const fixed = { addr: '10.0.0.7', version: 4, 'OS-EXT-IPS:type': 'fixed' }
+    const addresses = { inner: [floating, fixed], outer: [{ addr: 'fd00::7', version: 6 }] }
+    Object.assign(there.servers[0] ?? {}, { status: 'ACTIVE', addresses })
+    expect((await cloud.list()).map((one) => one.addresses)).toEqual([['10.0.0.7', 'fd00::7', '192.0.2.7'], undefined])
+  })
+
   it('goes on behind a page that is short and has no link to the next one', async () => {
     const cloud = await filled(4)
     there.twist(isList, { status: 200, body: { servers: there.servers.slice(0, 1) } })

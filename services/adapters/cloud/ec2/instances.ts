@@ -69,7 +69,13 @@ export function asCloudVm(owner: Pick<Ec2Options, 'installation' | 'name'>, inst
   const power = powerOf(State?.Name ?? '')
   if (vmId === undefined || ref === undefined || power === 'ended') return undefined
   const detail = power === 'building' || power === 'running' ? '' : reasonOf(instance)
-  return { ref, vmId, power, detail, createdMs: LaunchTime?.getTime() ?? 0 }
+  return { ref, vmId, power, detail, createdMs: LaunchTime?.getTime() ?? 0, addresses: addressesOf(instance) }
+}
+
+/** The public one last: within the network it leads out and in again, where it leads anywhere. */
+function addressesOf({ PrivateIpAddress, Ipv6Address, PublicIpAddress }: Instance): readonly string[] | undefined {
+  const found = [PrivateIpAddress, Ipv6Address, PublicIpAddress].flatMap((one) => one || [])
+  return found.length > 0 ? found : undefined
 }
 
 function powerOf(state: string): CloudVm['power'] | 'ended' {

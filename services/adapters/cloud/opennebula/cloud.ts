@@ -106,9 +106,11 @@ function usedBy(found: readonly Machine[]): Used {
   )
 }
 
-function asCloudVm({ ref, vmId, state, createdMs, reason }: Machine, isDoubted: boolean): CloudVm {
+function asCloudVm(machine: Machine, isDoubted: boolean): CloudVm {
+  const { ref, vmId, state, createdMs, reason } = machine
+  const addresses = machine.addresses.length > 0 ? machine.addresses : undefined
   const detail = isWorthNaming(state) ? `${state.name}${reason === '' ? '' : `: ${reason}`}` : reason
-  return { ref, vmId, power: powerOf(state.standing, isDoubted), detail, createdMs }
+  return { ref, vmId, power: powerOf(state.standing, isDoubted), detail, createdMs, addresses }
 }
 
 function powerOf(standing: Standing, isDoubted: boolean): CloudVm['power'] {

@@ -13,7 +13,7 @@ import { isVmId, type VmId } from '../../../../core/ids.ts'
 import { type Client, type Deadline, elementsOf } from './client.ts'
 import { markNames } from './order.ts'
 import { type State, stateOf, wantsReason } from './states.ts'
-import { type Node, numberOf, textOf } from './xml.ts'
+import { childOf, listOf, type Node, numberOf, textOf } from './xml.ts'
 
 export type Machine = {
   readonly ref: string
@@ -25,6 +25,8 @@ export type Machine = {
   readonly memoryMb: number
   /** Why it waits or failed, in the cloud's words; empty where it says nothing. */
   readonly reason: string
+  /** In the order of its network cards; empty where it has none yet. */
+  readonly addresses: readonly string[]
 }
 
 /** `foreign`: of another installation, or of nobody. */
@@ -122,7 +124,15 @@ function machineOf(ref: string, vmId: VmId, short: Node, whole: Node | undefined
     throw new PilotageError('cloud-transient', `listing VMs: VM ${ref} cannot be read`)
   }
   const reason = wantsReason(state) ? reasonIn(whole ?? short) : ''
-  return { ref, vmId, state, createdMs, cpu, memoryMb, reason }
+  return { ref, vmId, state, createdMs, cpu, memoryMb, reason, addresses: addressesIn(short) }
+}
+
+/** A card is kept as the text that it is: see the parser. What leads in from outside comes last. */
+function addressesIn(body: Node): readonly string[] {
+  const cards = listOf(childOf(body, 'TEMPLATE'), 'NIC').map((card) => (typeof card === 'string' ? card : ''))
+  const named = (name: string): readonly string[] =>
+    cards.flatMap((card) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?([0-9a-f.:]+)`, 'i').exec(card)?.[1] ?? [])
+  return [...named('IP'), ...named('IP6_ULA'), ...named('IP6_GLOBAL'), ...named('IP6'), ...named('EXTERNAL_IP')]
 }
 
 function stateIn(body: Node): State {

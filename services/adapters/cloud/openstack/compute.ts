@@ -19,10 +19,14 @@ export type Server = {
   readonly created?: string
   readonly metadata?: Readonly<Record<string, unknown>>
   readonly fault?: { readonly message?: string; readonly code?: number }
+  /** By network. */
+  readonly addresses?: Readonly<Record<string, readonly ServerAddress[]>>
   readonly 'OS-EXT-STS:task_state'?: string | null
   /** Until 2.46 its id alone. */
   readonly flavor?: { readonly id?: string; readonly vcpus?: number; readonly ram?: number }
 }
+
+export type ServerAddress = { readonly addr?: string; readonly 'OS-EXT-IPS:type'?: string }
 
 /** Memory in MiB, disk in GiB. */
 export type Flavor = {

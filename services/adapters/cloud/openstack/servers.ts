@@ -13,7 +13,7 @@
 import { PilotageError } from '../../../../core/errors.ts'
 import type { VmId } from '../../../../core/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
-import type { Server } from './compute.ts'
+import type { Server, ServerAddress } from './compute.ts'
 import { bounded } from './errors.ts'
 
 const powers: Readonly<Record<string, CloudVm['power']>> = {
@@ -43,7 +43,16 @@ export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no re
   const { id, created = '', fault } = server
   const power = powerOf(server)
   const detail = power === 'error' ? bounded(fault?.message ?? reason) : ''
-  return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0 }
+  return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0, addresses: addressesOf(server) }
+}
+
+/** Floating addresses last: who shares a network with the server needs none. */
+function addressesOf({ addresses = {} }: Server): readonly string[] | undefined {
+  const all = Object.values(addresses).flat()
+  const isFloating = (one: ServerAddress): boolean => one['OS-EXT-IPS:type'] === 'floating'
+  const ordered = [...all.filter((one) => !isFloating(one)), ...all.filter(isFloating)]
+  const found = ordered.flatMap(({ addr }) => addr ?? [])
+  return found.length > 0 ? found : undefined
 }
 
 export function isUnread({ status, metadata }: Server): boolean {
