@@ -1,16 +1,17 @@
 /**
  * Facts: what happened, in order, written together with the change that each explains. Never edited, only forgotten with age.
  *
- * A fact names its subject, a kind, and the little that explains it. The stores write the facts of jobs and VMs by calling
- * the two functions here, so that every store tells the same story.
+ * A fact names its subject, a kind, and the little that explains it. The stores write the facts of jobs, VMs and images by
+ * calling the functions here, so that every store tells the same story.
  */
 
 import { bytesText, durationText } from './requirements.ts'
 import type { AttemptRef, JobId, VmId } from './ids.ts'
+import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import type { Vm } from './vm.ts'
 
-export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `submission:${string}`
+export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `image:${string}` | `submission:${string}`
 
 /** Small, flat, and free of secrets. */
 export type FactData = Readonly<Record<string, string | number | boolean>>
@@ -57,6 +58,20 @@ export function vmFact(after: Vm): NewFact {
   if ('ref' in after.phase && after.phase.ref !== '') data.ref = after.phase.ref
   data.why = 'why' in after.phase ? after.phase.why : after.reason
   return { subject: vmSubject(after.id), kind: after.phase.state, data }
+}
+
+const imageFactKinds = { add: 'Added', approve: 'Approved', disapprove: 'Disapproved', revoke: 'Revoked' } as const
+
+/** What a change of an image is told as: what was done, by whom, for which site and why. */
+export function imageFact({ entry }: Image, event: ImageEvent): NewFact {
+  const data: Record<string, string> = { by: event.by }
+  if (event.kind === 'add') {
+    data.endorsedBy = entry.endorsedBy
+    data.digest = entry.digest
+  }
+  if ('site' in event) data.site = event.site
+  if ('why' in event && event.why !== '') data.why = event.why
+  return { subject: `image:${entry.name}`, kind: imageFactKinds[event.kind], data }
 }
 
 /** One readable line: the same on the page, in the command's history, and in the log. */

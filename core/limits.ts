@@ -77,6 +77,19 @@ export const contextBytes = 48 * kib
 /** The end of a console log that a cloud driver hands on. */
 export const consoleBytes = 64 * kib
 
+/**
+ * Images. Names are given once and images never forgotten; all are read in every step of the director, some hundred bytes each.
+ * A site that renews ten images a month fills this in eight years.
+ */
+export const imageLimits = {
+  images: 1000,
+  /** As many as a configuration has clouds. */
+  references: 100,
+  referenceLength: 1024,
+  approvals: 100,
+  reasonLength: 1000,
+} as const
+
 /** Director. */
 export const directorEveryMs = 10 * seconds
 /** No driver lets a call to a cloud last longer; a director that takes a cloud over waits for longer than that. */
