@@ -38,7 +38,8 @@ export type BreakerPolicy = { readonly failures: number; readonly backoffMs: num
 
 export const closedBreaker: Breaker = { state: 'closed', failures: 0 }
 
-export function scopeOf(failure: CloudFailure, { cloud, flavor, image }: Offering): BreakerScope {
+export function scopeOf(failure: CloudFailure, offering: Offering): BreakerScope {
+  const { cloud, flavor } = offering
   switch (failure) {
     case 'auth':
     case 'quota':
@@ -48,12 +49,18 @@ export function scopeOf(failure: CloudFailure, { cloud, flavor, image }: Offerin
       return `flavor:${cloud}/${flavor}`
     case 'refused':
     case 'gone':
-      return `image:${cloud}/${flavor}/${image}`
+      return imageScope(offering)
   }
 }
 
-export function scopesOf({ cloud, flavor, image }: Offering): readonly BreakerScope[] {
-  return [`cloud:${cloud}`, `flavor:${cloud}/${flavor}`, `image:${cloud}/${flavor}/${image}`]
+export function scopesOf(offering: Offering): readonly BreakerScope[] {
+  const { cloud, flavor } = offering
+  return [`cloud:${cloud}`, `flavor:${cloud}/${flavor}`, imageScope(offering)]
+}
+
+/** A squid that does not come up says nothing against the workers that are made from the same image, nor they against it. */
+function imageScope({ cloud, flavor, image, service }: Offering): BreakerScope {
+  return `image:${cloud}/${flavor}/${image}${service === undefined ? '' : `/${service}`}`
 }
 
 /** `atOnce`: no use in counting (a credential that is refused, a quota that is full). */

@@ -12,6 +12,7 @@ import { planEndings } from './fleet-endings.ts'
 import { grow } from './fleet-growth.ts'
 import { holdLines } from './fleet-holds.ts'
 import { headrooms } from './fleet-limits.ts'
+import { planServices, type ServiceWish } from './fleet-services.ts'
 import { openQueues, placeOnFleet } from './fleet-rooms.ts'
 import type { ClassId, VmId } from './ids.ts'
 import type { CloudQuota, CloudVm } from './ports/cloud.ts'
@@ -52,6 +53,8 @@ export type FleetView = {
   readonly queues: readonly QueueCount[]
   /** Every VM that has not ended. */
   readonly vms: readonly KeptVm[]
+  /** What sites shall have beside workers. */
+  readonly services: readonly ServiceWish[]
   readonly clouds: readonly CloudView[]
   /** As they are now (see `breakersNow`); a scope that is not named is closed. */
   readonly breakers: ReadonlyMap<BreakerScope, Breaker>
@@ -111,9 +114,13 @@ export type FleetPlan = { readonly atMs: number; readonly lines: readonly PlanLi
  */
 export function planFleet(view: FleetView, policy: FleetPolicy, nowMs: number): FleetPlan {
   const endings = planEndings(view, policy, nowMs)
+  const left = headrooms(view, policy, nowMs)
+  const services = planServices(view, endings, left, nowMs)
   const queues = openQueues(view.queues)
-  const staying = view.vms.filter(({ vm }) => !endings.unusable.has(vm.id))
+  const staying = view.vms.filter(({ vm }) => vm.service === undefined && !endings.unusable.has(vm.id))
   placeOnFleet(queues, staying, { policy, clouds: view.clouds, nowMs })
-  const grown = grow(queues, view.clouds, headrooms(view, policy, nowMs))
-  return { atMs: nowMs, lines: [...endings.lines, ...grown.creates, ...endings.frozen, ...holdLines(queues, grown, view)] }
+  const grown = grow(queues, view.clouds, left)
+  const ends = [...endings.lines, ...services.endings]
+  const holds = [...endings.frozen, ...services.holds, ...holdLines(queues, grown, view)]
+  return { atMs: nowMs, lines: [...ends, ...services.creates, ...grown.creates, ...holds] }
 }

@@ -77,6 +77,9 @@ export const contextBytes = 48 * kib
 /** The end of a console log that a cloud driver hands on. */
 export const consoleBytes = 64 * kib
 
+/** Where every squid listens; its own default. */
+export const squidPort = 3128
+
 /**
  * Images. Names are given once and images never forgotten; all are read in every step of the director, some hundred bytes each.
  * A site that renews ten images a month fills this in eight years.

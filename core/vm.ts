@@ -71,11 +71,18 @@ export type VmShape = {
   readonly memoryBytes: number
   readonly diskBytes: number
   readonly pricePerHour: number
+  /** What it does for its site instead of running jobs; absent: it is a worker. */
+  readonly service?: SiteService
 }
+
+/** squid: the HTTP cache that a site's workers read through. */
+export type SiteService = 'squid'
 
 export type Vm = VmShape & {
   readonly id: VmId
   readonly phase: VmPhase
+  /** As its cloud told them, those first that machines of the site reach best; absent while it told none. */
+  readonly addresses?: readonly string[]
   /** Why the plan wanted it. */
   readonly reason: string
   readonly intendedMs: number
@@ -90,7 +97,13 @@ export type Vm = VmShape & {
 export type VmEvent =
   | { readonly kind: 'accepted'; readonly vmId: VmId; readonly ref: string }
   | { readonly kind: 'refused'; readonly vmId: VmId; readonly why: string }
-  | { readonly kind: 'seen'; readonly vmId: VmId; readonly ref: string; readonly running: boolean }
+  | {
+      readonly kind: 'seen'
+      readonly vmId: VmId
+      readonly ref: string
+      readonly running: boolean
+      readonly addresses?: readonly string[]
+    }
   | { readonly kind: 'activated'; readonly vmId: VmId; readonly keyHash: string; readonly nonceHash: string }
   | { readonly kind: 'beat'; readonly vmId: VmId; readonly beat: Beat }
   | { readonly kind: 'drain'; readonly vmId: VmId; readonly why: string }
@@ -169,7 +182,8 @@ export function roomOf(vm: VmShape, remainingMs: number): Room {
   return { cores: vm.cores, memoryBytes: vm.memoryBytes, diskBytes: vm.diskBytes, remainingMs }
 }
 
-function seen(vm: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {
+function seen(before: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {
+  const vm = event.addresses ? { ...before, addresses: event.addresses } : before
   if (phase.state === 'Intended' || (phase.state === 'Requested' && event.running)) {
     const state = event.running ? 'Booting' : 'Requested'
     return accept({ ...vm, phase: { state, ref: event.ref }, changedMs: nowMs })

@@ -4,9 +4,11 @@
  */
 
 import { isLoopback } from '../core/endpoints.ts'
+import type { ServiceWish } from '../core/fleet-services.ts'
 import { jobLimits } from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
 import { bytes, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './config-squids.ts'
 
 const gib = 1024 ** 3
 
@@ -14,7 +16,7 @@ type File = { path: string; permissions: string; from: string }
 type Extras = { packages: readonly string[]; files: readonly File[]; commands: readonly string[] }
 
 type Agents = { host: string; port: number; advertise: readonly string[]; node: boolean }
-type Site = { name: string; proxies: readonly string[]; direct: boolean }
+type Site = { name: string; proxies: readonly string[]; direct: boolean; squid: RawSquid | undefined }
 type Parameter = { name: string; value: string }
 type Vo = Extras & { name: string; cvmfs: readonly string[] }
 type Image = Extras & {
@@ -48,7 +50,15 @@ const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) }
 export const context = mapping<RawContext>({
   agents: optional(agents, { host: '127.0.0.1', port: 7402, advertise: [], node: true }),
   sites: optional(
-    list(mapping<Site>({ name: needed(name), proxies: optional(list(text, 32), []), direct: optional(flag, true) }), 1000),
+    list(
+      mapping<Site>({
+        name: needed(name),
+        proxies: optional(list(text, 32), []),
+        direct: optional(flag, true),
+        squid: absent(squid),
+      }),
+      1000,
+    ),
     [],
   ),
   vos: optional(list(mapping<Vo>({ name: needed(name), cvmfs: optional(list(text, 100), []), ...extras }), 1000), []),
@@ -85,6 +95,8 @@ export type ContextConfig = {
     readonly isNodeServed: boolean
   }
   readonly sites: ReadonlyMap<string, { readonly proxies: readonly string[]; readonly isDirectAllowed: boolean }>
+  /** What sites shall have beside workers. */
+  readonly services: readonly ServiceWish[]
   readonly vos: ReadonlyMap<string, ExtrasConfig & { readonly repositories: readonly string[] }>
   readonly images: ReadonlyMap<string, ImageContext>
 }
@@ -97,9 +109,11 @@ export type ImageContext = ExtrasConfig & {
 
 export function checkContext(
   { agents: one, sites, vos, images }: RawContext,
-  hasMachines: boolean,
+  clouds: readonly Startable[],
   violations: Violations,
 ): void {
+  const hasMachines = clouds.some(({ kind }) => kind !== 'local')
+  checkSquids(sites, clouds, violations)
   for (const [key, named] of Object.entries({ sites, vos, images })) {
     const names = named.map((each) => each.name)
     names.forEach((each, at) => {
@@ -143,6 +157,7 @@ export function compileContext(
       isNodeServed: one.node,
     },
     sites: new Map(sites.map((site) => [site.name, { proxies: site.proxies, isDirectAllowed: site.direct }])),
+    services: compileSquids(sites),
     vos: new Map(vos.map((vo) => [vo.name, { ...extrasOf(vo), repositories: vo.cvmfs }])),
     images: new Map(
       images.map((image) => [

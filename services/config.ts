@@ -145,11 +145,7 @@ function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: D
   if (vm.beatEvery * 3 > vm.beatLost)
     violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
   checkClouds(clouds, violations)
-  checkContext(
-    rest.context,
-    clouds.some(({ kind }) => kind !== 'local'),
-    violations,
-  )
+  checkContext(rest.context, clouds, violations)
   checkNetwork(rest, violations)
 }
 

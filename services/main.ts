@@ -182,6 +182,7 @@ async function directing(
   return {
     random: systemRandom(),
     clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
+    services: context.services,
     endpoint: () => at.endpoint,
     render: (agent, offering) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')

@@ -21,11 +21,14 @@ export function activationHash(key: string): string {
   return createHash('sha256').update(key).digest('hex')
 }
 
+/** `reason`: why it is wanted. `squids`: its site's that serve now. */
+export type Wanted = { readonly reason: string; readonly squids: readonly string[] }
+
 /** Throws what `render` throws. */
 export function contextualize(
   { agent, lifeMs, bootMs }: DirectedCloud,
   offering: Offering,
-  reason: string,
+  { reason, squids }: Wanted,
   { random, endpoint, render, policy }: DirectorOptions,
   nowMs: number,
 ): { readonly vm: Vm; readonly order: VmOrder } {
@@ -60,5 +63,5 @@ export function contextualize(
     policy: { ...agent.policy, endByMs },
     powerOff: agent.powerOff,
   }
-  return { vm, order: { vmId: id, shape: offering, userData: render(config, offering) } }
+  return { vm, order: { vmId: id, shape: offering, userData: render(config, offering, squids) } }
 }

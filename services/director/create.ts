@@ -18,14 +18,14 @@ import type { CloudFailure, Offering } from '../../core/cloud.ts'
 import { asPilotageError, type ErrorCode } from '../../core/errors.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/vm.ts'
-import { contextualize } from './contextualize.ts'
+import { contextualize, type Wanted } from './contextualize.ts'
 import type { Desk } from './desk.ts'
 import type { DirectorOptions } from './options.ts'
 import { record } from './record.ts'
 
 export type CloudHand = Desk & { readonly options: DirectorOptions }
 
-export async function createVm(hand: CloudHand, offering: Offering, reason: string): Promise<void> {
+export async function createVm(hand: CloudHand, offering: Offering, wanted: Wanted): Promise<void> {
   const { options, directed, breakers, fence } = hand
   const { store, clock, log } = options
   const nowMs = clock.nowMs()
@@ -33,7 +33,7 @@ export async function createVm(hand: CloudHand, offering: Offering, reason: stri
   if (breakers.isOpen(offering, nowMs)) return
   let made: { readonly vm: Vm; readonly order: VmOrder }
   try {
-    made = contextualize(directed, offering, reason, options, nowMs)
+    made = contextualize(directed, offering, wanted, options, nowMs)
   } catch (thrown) {
     const { message } = asPilotageError(thrown, 'rendering the context')
     log.error({ cloud: offering.cloud, flavor: offering.flavor, image: offering.image, message }, 'no context for a VM')

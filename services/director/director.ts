@@ -90,7 +90,8 @@ function planned(
   const held: readonly Desk[] = compared.map(({ desk }) => desk)
   const kept = [...held.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]
   const breakers = new Map(kept.flat().map(({ scope, breaker }) => [scope, breaker]))
-  const plan = planFleet({ queues, vms, clouds, breakers: breakersNow(breakers, vms, nowMs) }, options.policy, nowMs)
+  const { services, policy } = options
+  const plan = planFleet({ queues, vms, services, clouds, breakers: breakersNow(breakers, vms, nowMs) }, policy, nowMs)
   return { ...plan, lines: ownLines(plan.lines, held, options) }
 }
 

@@ -7,6 +7,7 @@
 
 import type { Offering } from '../../core/cloud.ts'
 import type { PlanLine } from '../../core/fleet.ts'
+import { squidsAt } from '../../core/fleet-services.ts'
 import { refOf, type VmEvent } from '../../core/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
@@ -42,7 +43,9 @@ export async function execute(
   let isLate = false
   // What was not begun when the step went on belongs to the next plan, which may want it elsewhere.
   const make = async (offering: Offering, reason: string): Promise<void> => {
-    if (!isLate) await createVm(hand, offering, reason)
+    if (isLate) return
+    const squids = squidsAt([...fleet.values()], offering.site, clock.nowMs())
+    await createVm(hand, offering, { reason, squids })
   }
   const work: (() => Promise<void>)[] = []
   for (const { vm } of fleet.values()) {

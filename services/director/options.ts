@@ -9,6 +9,7 @@ import type { BreakerPolicy, CloudLimits, Offering } from '../../core/cloud.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
 import type { FleetPolicy } from '../../core/fleet.ts'
+import type { ServiceWish } from '../../core/fleet-services.ts'
 import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
@@ -71,12 +72,14 @@ export type DirectorOptions = {
   readonly random: Random
   readonly log: Log
   readonly clouds: readonly DirectedCloud[]
+  /** What sites shall have beside workers. */
+  readonly services: readonly ServiceWish[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
   readonly holds: (cloud: string) => Fence | undefined
   /** Where the agents find the service: host:port, several with commas between. */
   readonly endpoint: () => string
-  /** The user data of a VM. Throws a PilotageError where there can be none. */
-  readonly render: (config: AgentConfig, offering: Offering) => string
+  /** The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where there can be none. */
+  readonly render: (config: AgentConfig, offering: Offering, squids: readonly string[]) => string
   readonly policy: DirectorPolicy
   readonly rules?: DirectorRules
 }

@@ -111,10 +111,11 @@ function matched({ cloud, list, live }: Comparison): ReadonlyMap<VmId, CloudVm> 
   return listed
 }
 
-function seen({ id, phase }: Vm, { ref, power }: CloudVm): VmEvent | undefined {
+function seen({ id, phase, ...vm }: Vm, { ref, power, addresses }: CloudVm): VmEvent | undefined {
   const running = power === 'running'
-  const isNews = refOf(phase) === '' || (phase.state === 'Requested' && running)
-  return isNews ? { kind: 'seen', vmId: id, ref, running } : undefined
+  const hasMoved = addresses !== undefined && addresses.join() !== (vm.addresses ?? []).join()
+  const isNews = refOf(phase) === '' || (phase.state === 'Requested' && running) || hasMoved
+  return isNews ? { kind: 'seen', vmId: id, ref, running, ...(hasMoved ? { addresses } : {}) } : undefined
 }
 
 /**

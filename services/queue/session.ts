@@ -57,6 +57,9 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
   if (!kept || !isUp(kept.vm.phase)) {
     throw new PilotageError('forbidden', `VM ${vmId} is ${kept ? kept.vm.phase.state : 'unknown'}: it takes no jobs`)
   }
+  if (kept.vm.service !== undefined) {
+    throw new PilotageError('forbidden', `VM ${vmId} is a ${kept.vm.service} of its site: it takes no jobs`)
+  }
   const outbox = openOutbox(queue.clock, send)
   const ways = onTheWay()
   const entry = {

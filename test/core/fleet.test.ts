@@ -53,7 +53,7 @@ const kept = (vm: Vm, usedCores = 0): KeptVm => ({
 })
 
 const plan = (view: Partial<FleetView>, changes: Partial<FleetPolicy> = {}): readonly PlanLine[] => {
-  const whole = { queues: [], vms: [], clouds: [cloudView()], breakers: new Map(), ...view }
+  const whole = { queues: [], vms: [], services: [], clouds: [cloudView()], breakers: new Map(), ...view }
   return planFleet(whole, { ...policy, ...changes }, nowMs).lines
 }
 const creates = (lines: readonly PlanLine[]): Record<string, number> =>

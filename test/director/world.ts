@@ -45,7 +45,7 @@ export type WorldOptions = {
   readonly seed?: number
   readonly clouds?: readonly (Partial<FakeCloudOptions> & { readonly offerings?: readonly Offering[] })[]
   readonly directed?: Partial<DirectedCloud>
-  readonly director?: Partial<Pick<DirectorOptions, 'render' | 'rules' | 'policy'>>
+  readonly director?: Partial<Pick<DirectorOptions, 'render' | 'rules' | 'policy' | 'services'>>
 }
 
 export type World = {
@@ -111,6 +111,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     log: silentLog(),
     endpoint: () => '127.0.0.1:1',
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),
+    services: [],
     render: (config) => JSON.stringify(config),
     holds,
     policy: directorDefaults,

@@ -48,6 +48,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     director: {
       random: seededRandom(1),
       clouds: [],
+      services: [],
       endpoint: () => 'nowhere',
       render: () => '',
       policy: directorDefaults,

@@ -3,7 +3,7 @@ import type { JobId } from '../../core/ids.ts'
 import type { Report } from '../../core/pilot.ts'
 import { openSession } from '../../services/queue/session.ts'
 import { steer } from '../../services/queue/steer.ts'
-import { sampleRequirements, sampleResult, sampleVm } from '../support/samples.ts'
+import { activeVm, sampleRequirements, sampleResult, sampleVm } from '../support/samples.ts'
 import { leaseMs, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 const ended = (jobId: JobId, attempt = 1, reportId = 1): Report => ({
@@ -220,4 +220,13 @@ it('gives no stream to a VM that is not up', async () => {
   await test.store.intend(vm, 1)
   await expect(openSession(test.queue, vm.id, wire)).rejects.toMatchObject({ code: 'forbidden' })
   await expect(openSession(test.queue, sampleVm('none').id, wire)).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+it('gives no stream to a squid of a site', async () => {
+  const test = await openQueue()
+  const vm = activeVm('one', { service: 'squid' })
+  await test.store.intend(vm, 1)
+  await expect(openSession(test.queue, vm.id, { send: () => {}, end: () => {} })).rejects.toMatchObject({
+    code: 'forbidden',
+  })
 })

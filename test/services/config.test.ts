@@ -118,3 +118,42 @@ describe('refuses', () => {
     expect(refused(() => readConfigFile(path)).code).toBe('too-large')
   })
 })
+
+describe('squids that are kept', () => {
+  const document = (squid: unknown, site = 'far') => ({
+    context: { agents: { advertise: ['http://pilotage.example.org:7402'] }, sites: [{ name: site, squid }] },
+    clouds: [
+      {
+        name: 'far',
+        kind: 'ec2',
+        site: 'far',
+        flavors: [{ name: 'f', cores: 2, memory: '4GiB' }],
+        images: [{ name: 'el9' }],
+        ec2: { region: 'eu-west-1', accessKeyId: { env: 'ID' }, secretAccessKey: { env: 'KEY' } },
+      },
+    ],
+  })
+
+  it.each([
+    ['managed', { count: 1 }],
+    [
+      { count: 2, flavor: 'f', image: 'el9' },
+      { count: 2, flavor: 'f', image: 'el9' },
+    ],
+    [{ cloud: 'far' }, { count: 1, cloud: 'far' }],
+  ])('%j', (squid, wish) => {
+    expect(compileConfig(document(squid)).context.services).toMatchObject([{ service: 'squid', site: 'far', ...wish }])
+  })
+
+  it.each([
+    ['yes', 'context.sites[0].squid', 'far'],
+    [{ count: 0 }, 'context.sites[0].squid.count', 'far'],
+    [{ flavor: 'g' }, 'context.sites[0].squid.flavor', 'far'],
+    [{ image: 'g' }, 'context.sites[0].squid.image', 'far'],
+    [{ cloud: 'near' }, 'context.sites[0].squid.cloud', 'far'],
+    ['managed', 'context.sites[0].squid', 'near'],
+  ])('%j is refused', (squid, path, site) => {
+    const { violations } = refused(() => compileConfig(document(squid, site)))
+    expect(violations.map((one) => one.path)).toEqual([path])
+  })
+})

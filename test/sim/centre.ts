@@ -140,6 +140,7 @@ function runtimeOptions(
     director: {
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: cloudView(directed.cloud, process) })),
+      services: [],
       endpoint: () => '127.0.0.1:1',
       render: (config) => JSON.stringify(config),
       policy: directorDefaults,

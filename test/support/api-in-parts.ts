@@ -47,6 +47,7 @@ export async function startApiInParts(): Promise<ApiInParts> {
     director: {
       random: seededRandom(1),
       clouds: [],
+      services: [],
       endpoint: () => 'nowhere',
       render: () => '',
       policy: directorDefaults,

@@ -72,6 +72,11 @@ export type FakeCloud = Cloud & {
   breakDown(vmId: VmId, detail: string): void
 }
 
+/** By its number in the cloud, which ends its reference. */
+function addressOf(ref: string): string {
+  return `10.0.0.${ref.slice(ref.lastIndexOf('-') + 1)}`
+}
+
 export function fakeCloud(options: FakeCloudOptions): FakeCloud {
   const { name, clock, random, bootMs = 1000, destroyMs = 0, listLagMs = 0, callMs = 0, isIdempotent = true } = options
   const machines: FakeMachine[] = []
@@ -130,7 +135,7 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
     if (atMs >= endingMs) return { ...base, power: 'ending' }
     if (errorDetail !== '') return { ...base, power: 'error' }
     if (atMs >= offMs) return { ...base, power: 'stopped' }
-    return { ...base, power: atMs >= bootedMs ? 'running' : 'building' }
+    return atMs < bootedMs ? { ...base, power: 'building' } : { ...base, power: 'running', addresses: [addressOf(ref)] }
   }
 
   function end(ref: string): 'gone' | 'going' {

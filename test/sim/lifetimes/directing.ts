@@ -110,6 +110,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     director: {
       random: world.dice.random,
       clouds: sites.map((site) => ({ ...site.directed, cloud: cloudOf(life, site) })),
+      services: [],
       endpoint: () => '127.0.0.1:1',
       render: (config) => JSON.stringify(config),
       policy,

@@ -1,0 +1,69 @@
+/**
+ * The squids that Pilotage keeps at a site: `squid: managed`, or how many of what. What the director wants of it is told site
+ * by site; which offering serves is its own choice unless one is named here.
+ */
+
+import type { ServiceWish } from '../core/fleet-services.ts'
+import type { Violations } from '../core/violations.ts'
+import { mapping, name, optional, type Reader, whole } from './config-fields.ts'
+
+export type RawSquid = {
+  count: number
+  cloud: string | undefined
+  flavor: string | undefined
+  image: string | undefined
+}
+
+const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
+
+const wanted = mapping<RawSquid>({
+  count: optional(whole(1, 16), 1),
+  cloud: absent(name),
+  flavor: absent(name),
+  image: absent(name),
+})
+
+export const squid: Reader<RawSquid> = (value, path, violations) => {
+  if (value === 'managed') return wanted({}, path, violations)
+  if (typeof value === 'object') return wanted(value, path, violations)
+  violations.add(path, value, 'neither managed nor a mapping', 'managed, or a mapping of count, cloud, flavor, image')
+  return undefined
+}
+
+type Site = { readonly name: string; readonly squid: RawSquid | undefined }
+
+/** What can be started, as far as the configuration knows it. */
+export type Startable = {
+  readonly name: string
+  readonly kind: string
+  readonly site: string
+  readonly flavors: readonly { readonly name: string }[] | undefined
+  readonly images: readonly { readonly name: string }[] | undefined
+}
+
+/** A squid is a machine: at its site there must be a cloud that makes some, with what is named. */
+export function checkSquids(sites: readonly Site[], clouds: readonly Startable[], violations: Violations): void {
+  sites.forEach(({ name: site, squid: wish }, at) => {
+    if (!wish) return
+    const path = `context.sites[${at}].squid`
+    const there = clouds.filter((cloud) => cloud.site === site && cloud.kind !== 'local')
+    const chosen = there.filter((cloud) => (wish.cloud ?? cloud.name) === cloud.name)
+    if (chosen.length === 0) {
+      const names = there.map((cloud) => cloud.name).join(', ')
+      const accepted = names === '' ? `a cloud at ${site} that is not local` : names
+      violations.add(wish.cloud === undefined ? path : `${path}.cloud`, wish.cloud ?? 'managed', 'no machine', accepted)
+      return
+    }
+    for (const key of ['flavor', 'image'] as const) {
+      const known = chosen.flatMap((cloud) => (cloud[`${key}s`] ?? []).map((one) => one.name))
+      const named = wish[key]
+      if (named !== undefined && !known.includes(named)) {
+        violations.add(`${path}.${key}`, named, 'not known there', known.join(', '))
+      }
+    }
+  })
+}
+
+export function compileSquids(sites: readonly Site[]): readonly ServiceWish[] {
+  return sites.flatMap(({ name: site, squid: wish }) => (wish ? [{ service: 'squid', site, ...wish } as const] : []))
+}
