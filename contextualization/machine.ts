@@ -14,7 +14,7 @@ import { bootstrapScript } from './bootstrap.ts'
 import { cvmfsFiles } from './cvmfs.ts'
 import type { ExtraFile, MachineContext, MachineOrder } from './order.ts'
 import { quoted, stableJson } from './shell.ts'
-import { unitFiles } from './units.ts'
+import { workerUnits } from './units.ts'
 
 const bootstrapPath = '/usr/lib/pilotage/bootstrap'
 
@@ -24,7 +24,7 @@ export function machineContext(order: MachineOrder): MachineContext {
     permissions: '0600',
     content: `${stableJson(order.config)}\n`,
   }
-  return { files: [config, ...unitFiles(), ...cvmfsFiles(order), ...order.extras.files], script: bootstrapScript(order) }
+  return { files: [config, ...workerUnits(), ...cvmfsFiles(order), ...order.extras.files], script: bootstrapScript(order) }
 }
 
 /**

@@ -12,6 +12,9 @@ export type Fetched = {
   readonly sha256: string
 }
 
+/** Node for one kind of machine. */
+export type NodeProgram = Fetched & { readonly platform: 'linux-x64' | 'linux-arm64' }
+
 export type ExtraFile = { readonly path: string; readonly permissions: string; readonly content: string }
 
 /** What an operator adds for an image or a VO. */
@@ -35,12 +38,23 @@ export type MachineOrder = {
   readonly pilot: Fetched
   readonly monitor: Fetched
   /** For images without a Node that is new enough; absent: the image must have one. */
-  readonly node?: Fetched
+  readonly nodes?: readonly NodeProgram[]
   /** The site's, as http://host:port, nearest first. Whoever answers serves. */
   readonly proxies: readonly string[]
   /** Whether the machine may go past the proxies where none answers. */
   readonly isDirectAllowed: boolean
   readonly cvmfs?: Cvmfs
+  readonly extras: Extras
+}
+
+/** A machine that keeps what a site's workers fetch: squid and the monitor, no pilot. */
+export type SquidOrder = {
+  /** With `service`: what the monitor looks after, and on which port. */
+  readonly config: AgentConfig & { readonly service: { readonly kind: 'squid'; readonly port: number } }
+  readonly monitor: Fetched
+  readonly nodes?: readonly NodeProgram[]
+  /** Networks that it serves, as 10.0.0.0/8; absent: the private ones. */
+  readonly clients?: readonly string[]
   readonly extras: Extras
 }
 

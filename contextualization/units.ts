@@ -1,5 +1,5 @@
 /**
- * The two services of a machine. The monitor's life is the machine's: with its end the machine is switched off, and so it is
+ * The services of a machine: monitor and pilot of a worker, monitor and squid of a machine that keeps what workers fetch. The monitor's life is the machine's: with its end the machine is switched off, and so it is
  * when it cannot stay up. The pilot is started again as often as it ends badly, within reason.
  *
  * Least authority: both run under one account that is not root; the pilot may also change to the payloads' accounts, and keep
@@ -11,33 +11,63 @@ import type { ExtraFile } from './order.ts'
 
 const metadata = ['169.254.169.254', 'fd00:ec2::254']
 
-export function unitFiles(): readonly ExtraFile[] {
-  return [
-    unit('pilotage-monitor', 'Pilotage: monitor of this machine', {
-      unit: ['StartLimitIntervalSec=300', 'StartLimitBurst=5', 'StartLimitAction=poweroff', 'SuccessAction=poweroff'],
-      service: [
-        'Restart=on-failure',
-        'RestartSec=2',
-        'NoNewPrivileges=yes',
-        'ProtectSystem=strict',
-        'ProtectHome=yes',
-        'PrivateTmp=yes',
-        'ReadWritePaths=/var/lib/pilotage /run/pilotage',
-      ],
-    }),
-    unit('pilotage-pilot', 'Pilotage: pilot of this machine', {
-      unit: ['StartLimitIntervalSec=600', 'StartLimitBurst=5'],
-      service: [
-        'Restart=on-failure',
-        'RestartSec=2',
-        'Delegate=memory pids cpu',
-        'TimeoutStopSec=30',
-        `AmbientCapabilities=${pilotPowers}`,
-        `CapabilityBoundingSet=${pilotPowers}`,
-        'LimitNOFILE=65536',
-      ],
-    }),
+export function workerUnits(): readonly ExtraFile[] {
+  return [monitorUnit(), pilotUnit()]
+}
+
+/** `run`: the whole command that squid is started by, after `prepare` has made what it keeps things in. */
+export function squidUnits(prepare: string, run: string): readonly ExtraFile[] {
+  const lines = [
+    '[Unit]',
+    'Description=Pilotage: squid of this site',
+    'After=network-online.target nss-lookup.target',
+    '',
+    '[Service]',
+    `ExecStartPre=${prepare}`,
+    `ExecStart=${run}`,
+    // It comes back whatever has ended it; where it does not, the monitor says so.
+    'Restart=always',
+    'RestartSec=2',
+    'LimitNOFILE=65536',
+    'ProtectHome=yes',
+    'PrivateTmp=yes',
+    ...closedLines,
+    '',
   ]
+  const squid = { path: '/etc/systemd/system/pilotage-squid.service', permissions: '0644', content: lines.join('\n') }
+  return [monitorUnit(), squid]
+}
+
+const closedLines = metadata.map((address) => `IPAddressDeny=${address}`)
+
+function monitorUnit(): ExtraFile {
+  return unit('pilotage-monitor', 'Pilotage: monitor of this machine', {
+    unit: ['StartLimitIntervalSec=300', 'StartLimitBurst=5', 'StartLimitAction=poweroff', 'SuccessAction=poweroff'],
+    service: [
+      'Restart=on-failure',
+      'RestartSec=2',
+      'NoNewPrivileges=yes',
+      'ProtectSystem=strict',
+      'ProtectHome=yes',
+      'PrivateTmp=yes',
+      'ReadWritePaths=/var/lib/pilotage /run/pilotage',
+    ],
+  })
+}
+
+function pilotUnit(): ExtraFile {
+  return unit('pilotage-pilot', 'Pilotage: pilot of this machine', {
+    unit: ['StartLimitIntervalSec=600', 'StartLimitBurst=5'],
+    service: [
+      'Restart=on-failure',
+      'RestartSec=2',
+      'Delegate=memory pids cpu',
+      'TimeoutStopSec=30',
+      `AmbientCapabilities=${pilotPowers}`,
+      `CapabilityBoundingSet=${pilotPowers}`,
+      'LimitNOFILE=65536',
+    ],
+  })
 }
 
 const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'
@@ -60,7 +90,7 @@ function unit(name: string, description: string, lines: Lines): ExtraFile {
     `ExecStart=/usr/lib/pilotage/node /usr/lib/pilotage/${agent}.cjs`,
     'StandardOutput=journal+console',
     'StandardError=journal+console',
-    ...metadata.map((address) => `IPAddressDeny=${address}`),
+    ...closedLines,
     ...lines.service,
     '',
   ].join('\n')

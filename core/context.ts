@@ -37,6 +37,8 @@ export type AgentConfig = {
   }
   /** Accounts for payloads, each its own; absent: they run as the pilot does (the local cloud). */
   readonly payloadAccounts?: PayloadAccounts
+  /** What this VM is for, instead of jobs: it has no pilot, its monitor looks after the service and never finds it idle. */
+  readonly service?: { readonly kind: 'squid'; readonly port: number }
   /** How this VM is switched off; empty: by the end of the monitor's process (the local cloud). */
   readonly powerOff: readonly string[]
 }

@@ -58,7 +58,7 @@ export function machineOrder(config: AgentConfig, offering: Offering, sources: C
     config: { ...config, payloadAccounts: accountsFor(config.size.cores) },
     pilot: fetched(agents.pilot),
     monitor: fetched(agents.monitor),
-    node: agents.node && fetched(agents.node),
+    nodes: agents.node && [{ ...fetched(agents.node), platform: process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64' }],
     proxies: site?.proxies ?? [],
     isDirectAllowed: site?.isDirectAllowed ?? true,
     cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },

@@ -59,6 +59,10 @@ export function checkConfig(raw: unknown): AgentConfig {
   if (at('payloadAccounts') !== undefined) {
     for (const name of ['firstUid', 'count']) check(`payloadAccounts.${name}`, isPositive, 'a positive number')
   }
+  if (at('service') !== undefined) {
+    check('service.kind', (value) => value === 'squid', 'squid')
+    check('service.port', isPort, 'a port')
+  }
   check('caPem', (value) => value === undefined || isText(value), 'a certificate, or nothing')
   check('plaintext', (value) => value === undefined || typeof value === 'boolean', 'true, or nothing')
   const endpoint = at('endpoint')
@@ -86,6 +90,10 @@ function isText(value: unknown): value is string {
 
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function isPort(value: unknown): boolean {
+  return isPositive(value) && Number.isInteger(value) && Number(value) <= 65_535
 }
 
 function isPositive(value: unknown): boolean {

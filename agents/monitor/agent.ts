@@ -17,6 +17,7 @@ import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order } from './policy.ts'
+import { watchService } from './service.ts'
 
 export type WatchOptions = {
   readonly config: AgentConfig
@@ -40,11 +41,13 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, beatEveryMs, heardMs: fromMs }
   let told = ''
   const outage = sayOnce(say)
+  const service = config.service && watchService(config.service, clock)
   let uplink = open()
   for (;;) {
-    const view = viewOf(known, paths, fromMs, clock)
+    const view = { ...viewOf(known, paths, fromMs, clock), service: service?.view() }
     const next = decide(view, config.policy, clock.nowMs())
     if (next.kind === 'power-off') {
+      service?.stop()
       uplink.close()
       return next.reason
     }
@@ -108,12 +111,12 @@ async function beat(
   paths: AgentPaths,
   clock: Clock,
 ): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'>> {
-  const { pilot, upMs } = view
+  const { pilot, service, upMs } = view
   const sentMs = clock.monotonicMs()
   const answer = await uplink.beat({
     monitorVersion: agentVersion,
     ...readMachine(paths.work),
-    pilotState: isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
+    pilotState: service ? '' : isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
     payloads: pilot?.payloads ?? 0,
     idleMs: Math.round(pilot?.idleMs ?? 0),
     upMs: Math.round(upMs),

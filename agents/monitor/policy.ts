@@ -12,6 +12,7 @@
  *   end of life passed                            beat now, wish stop; then with every beat
  *   drained (ordered or by the pilot), no payload beat now, wish stop; then with every beat
  *   idle for idleMs, older than leastLifeMs       beat now, wish stop; then with every beat
+ *                                                 (neither of the two on a VM with a service: its director ends it)
  *   another health than the last beat told        beat now
  *   the last beat is beatEveryMs ago              beat
  *   a failed beat is retryMs ago                  beat
@@ -36,11 +37,16 @@ export type PilotView = {
   readonly alive: boolean
 }
 
+/** What a VM does instead of running jobs. */
+export type ServiceView = { readonly kind: string; readonly hasAnswered: boolean; readonly failuresInRow: number }
+
 export type MonitorView = {
   /** Since the VM came up, as far as this monitor knows. */
   readonly upMs: number
   /** Absent: it has not yet said a word. */
   readonly pilot?: PilotView
+  /** Of a VM that has one, and then no pilot. */
+  readonly service?: ServiceView
   readonly diskFreeBytes: number
   /** Our clock less the service's, as of the last answer. */
   readonly skewMs: number
@@ -69,6 +75,8 @@ export type MonitorStep =
 
 /** A pilot that has not said a word in this time will not: Node starts in a second, a starved machine in ten. */
 const pilotStartMs = 60_000
+/** One lost answer is a busy machine. */
+const serviceFailures = 3
 
 export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number): MonitorStep {
   const { lastBeat } = view
@@ -90,12 +98,18 @@ export function unhealthyOf(view: MonitorView, policy: MonitorPolicy): string {
     view.diskFreeBytes < policy.leastDiskFreeBytes ? 'disk-full' : '',
     Math.abs(view.skewMs) > clockSkewMs ? 'clock-off' : '',
     isPilotGone(view) ? 'pilot-gone' : '',
+    view.service && isServiceGone(view.service, view.upMs) ? `${view.service.kind}-gone` : '',
   ]
     .filter((name) => name !== '')
     .join(',')
 }
 
-export function isPilotGone({ pilot, upMs }: MonitorView): boolean {
+function isServiceGone({ hasAnswered, failuresInRow }: ServiceView, upMs: number): boolean {
+  return failuresInRow >= serviceFailures && (hasAnswered || upMs >= pilotStartMs)
+}
+
+export function isPilotGone({ pilot, service, upMs }: MonitorView): boolean {
+  if (service) return false
   if (!pilot) return upMs >= pilotStartMs
   return !pilot.alive || pilot.statusAgeMs > 3 * pilotStatusEveryMs
 }
@@ -103,6 +117,7 @@ export function isPilotGone({ pilot, upMs }: MonitorView): boolean {
 function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {
   const { pilot, upMs, order } = view
   if (nowMs >= policy.endByMs) return endOfLife
+  if (view.service) return ''
   // What a pilot that is gone has said of its payloads means nothing; the service is told and decides.
   if (!pilot || isPilotGone(view) || pilot.payloads > 0) return ''
   if (order === 'drain' || pilot.state === 'draining') return 'drained'

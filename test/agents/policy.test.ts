@@ -15,6 +15,8 @@ const calm: MonitorView = {
   beatEveryMs: 15_000,
   lastBeat,
 }
+const squid = { kind: 'squid', hasAnswered: true, failuresInRow: 0 }
+const serving = { pilot: undefined, service: squid }
 const idle = { pilot: { ...pilot, idleMs: 60_000 } }
 const asked = { ...lastBeat, wish: 'idle for 1 min' }
 
@@ -42,6 +44,11 @@ it.each([
   ['drained, and young', { order: 'drain', upMs: 1 }, 'beat', 'drained'],
   ['health has changed', { diskFreeBytes: 1 }, 'beat', ''],
   ['health as it was told', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],
+  ['a service, for ever', { ...serving, upMs: 1e12 }, 'wait', ''],
+  ['a service, told to drain', { ...serving, order: 'drain' }, 'wait', ''],
+  ['a service, told to stop', { ...serving, order: 'stop' }, 'power-off', 'told to stop'],
+  ['a service, dead man', { ...serving, silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
+  ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'beat', ''],
   ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'beat', ''],
 ] as [string, Partial<MonitorView>, string, string][])('%s: %s', (_, change, kind, reason) => {
   const next = decide({ ...calm, ...change }, policy, 0)
@@ -70,6 +77,10 @@ it.each([
   [{ pilot: undefined, upMs: 59_999 }, ''],
   [{ pilot: undefined, upMs: 60_000 }, 'pilot-gone'],
   [{ diskFreeBytes: 0, pilot: { ...pilot, alive: false } }, 'disk-full,pilot-gone'],
+  [{ pilot: undefined, service: { ...squid, failuresInRow: 2 } }, ''],
+  [{ pilot: undefined, service: { ...squid, failuresInRow: 3 } }, 'squid-gone'],
+  [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 59_999 }, ''],
+  [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 60_000 }, 'squid-gone'],
 ] as [Partial<MonitorView>, string][])('%j is told as "%s"', (change, expected) => {
   expect(unhealthyOf({ ...calm, ...change }, policy)).toBe(expected)
 })

@@ -31,7 +31,9 @@ export type TestVm = {
 
 export function testVm(
   port: number,
-  change: { policy?: Partial<AgentConfig['policy']>; activationKey?: string; endpoint?: string } = {},
+  change: Pick<Partial<AgentConfig>, 'activationKey' | 'endpoint' | 'service'> & {
+    policy?: Partial<AgentConfig['policy']>
+  } = {},
 ): TestVm {
   const root = mkdtempSync(join(tmpdir(), 'pilotage-vm-'))
   const paths = pathsUnder(root)
@@ -47,6 +49,7 @@ export function testVm(
     sizeFrom: 'context',
     policy: { ...calm, ...change.policy },
     powerOff: [],
+    service: change.service,
   }
   mkdirSync(dirname(paths.config), { recursive: true })
   writeFileSync(paths.config, JSON.stringify(config), { mode: 0o600 })

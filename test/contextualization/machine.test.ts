@@ -7,42 +7,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { accountsFor } from '../../contextualization/bootstrap.ts'
 import { cloudConfig, machineContext, plainScript } from '../../contextualization/machine.ts'
 import type { MachineOrder } from '../../contextualization/order.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { VmId } from '../../core/ids.ts'
-
-const config: AgentConfig = {
-  vmId: 'vm-abcdefgh23' as VmId,
-  endpoint: 'pilotage.example.org:7400',
-  caPem: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
-  activationKey: 'key-of-the-golden-test',
-  cloud: 'here',
-  site: 'home',
-  platform: 'linux',
-  size: { cores: 2, memoryBytes: 4_294_967_296, diskBytes: 10_737_418_240 },
-  sizeFrom: 'machine',
-  policy: { idleMs: 1, leastLifeMs: 0, endByMs: 2, deadManMs: 3, leastDiskFreeBytes: 4 },
-  payloadAccounts: accountsFor(2),
-  powerOff: [],
-}
-const base = 'http://pilotage.example.org:7402/agents'
-const fetched = (digit: string) => ({ urls: [`${base}/${digit.repeat(64)}`], sha256: digit.repeat(64) })
-
-function order(changes: Partial<MachineOrder> = {}): MachineOrder {
-  return {
-    config,
-    pilot: fetched('1'),
-    monitor: fetched('2'),
-    node: fetched('3'),
-    proxies: ['http://squid-1.example.org:3128', 'http://squid-2.example.org:3128'],
-    isDirectAllowed: true,
-    cvmfs: { repositories: ['lhcb.cern.ch', 'sft.cern.ch'], cacheBytes: 4 * 1024 ** 3, parameters: { CVMFS_TIMEOUT: '5' } },
-    extras: { packages: [], files: [], commands: [] },
-    ...changes,
-  }
-}
+import { base, config, machineOrder as order } from './samples.ts'
 
 type Document = {
   readonly write_files: readonly { path: string; permissions: string; owner: string; content: string }[]
@@ -137,7 +104,7 @@ it('refuses what could not be fetched, is no repository, or is too large', () =>
   const refused = expect.objectContaining({ code: 'invalid-argument' })
   expect(() => documentOf({ pilot: { urls: [], sha256: '1'.repeat(64) } })).toThrow(refused)
   expect(() => documentOf({ pilot: { urls: ['file:///etc/passwd'], sha256: '1'.repeat(64) } })).toThrow(refused)
-  expect(() => documentOf({ node: { urls: [`${base}/x`], sha256: 'x' } })).toThrow(refused)
+  expect(() => documentOf({ nodes: [{ urls: [`${base}/agents/x`], sha256: 'x', platform: 'linux-x64' }] })).toThrow(refused)
   const cvmfs = { cacheBytes: 1, parameters: {} }
   expect(() => documentOf({ cvmfs: { ...cvmfs, repositories: ['a; reboot'] } })).toThrow(refused)
   expect(() => documentOf({ cvmfs: { ...cvmfs, repositories: ['a.b'], parameters: { 'X\nY': '' } } })).toThrow(refused)

@@ -168,14 +168,14 @@ export interface BeatRequest {
   memoryUsedBytes: number;
   memoryTotalBytes: number;
   diskFreeBytes: number;
-  /** starting | idle | busy | draining | gone */
+  /** starting | idle | busy | draining | gone; empty on a VM that has a service instead */
   pilotState: string;
   payloads: number;
   idleMs: number;
   upMs: number;
   /** the VM's own clock */
   clockMs: number;
-  /** empty, or disk-full, clock-off, pilot-gone, ... */
+  /** empty, or disk-full, clock-off, pilot-gone, squid-gone, ... */
   unhealthy: string;
   /** empty, or stop: the monitor asks to stop, `wish_reason` says why */
   wish: string;
