@@ -14,7 +14,7 @@ import { delimiter, join } from 'node:path'
 import { findOpenNebula } from './opennebula-peer.ts'
 import { findOpenStack } from './openstack-peer.ts'
 
-export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'openstack' | 'opennebula'
+export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'squid' | 'cloud-init' | 'openstack' | 'opennebula'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -34,7 +34,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 type Known = {
   readonly name: PeerName
   readonly programVariable: string
-  readonly urlVariable: string
+  /** Absent: it is a program and no server that somebody else could run. */
+  readonly urlVariable?: string
   /** File names in the cache directory. A program of another version than the one before is tested as well. */
   readonly cached: readonly string[]
   /** Of a Python package: the Python that its first line names tells its version. Absent: it does itself, by --version. */
@@ -57,6 +58,8 @@ const known: readonly Known[] = [
     cached: ['moto_server'],
     packageName: 'moto',
   },
+  { name: 'squid', programVariable: 'PILOTAGE_SQUID', cached: [] },
+  { name: 'cloud-init', programVariable: 'PILOTAGE_CLOUD_INIT', cached: ['cloud-init'] },
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
@@ -75,10 +78,10 @@ export function placeText(place: Place): string {
 
 function find({ name, programVariable, urlVariable, cached, packageName }: Known, env: Environment): Peer {
   const cache = cacheDirectory(env)
-  const soughtIn = `${urlVariable}, ${programVariable}, PATH, ${cache}`
+  const soughtIn = [...(urlVariable ? [urlVariable] : []), programVariable, 'PATH', cache].join(', ')
   // A wrapper of pyenv stands in PATH for programs that its Python of today may not have.
   const isThere = (path: string): boolean => isProgram(path) && (!packageName || pythonOf(path) !== undefined)
-  const url = env[urlVariable]
+  const url = urlVariable === undefined ? undefined : env[urlVariable]
   if (url) return { name, places: [{ kind: 'url', url }], soughtIn }
   const named = env[programVariable]
   if (named) {
@@ -103,7 +106,7 @@ function placeOf(program: string, packageName: string | undefined): Extract<Plac
   const ask = `from importlib.metadata import version; print(version("${packageName}"))`
   const [teller, args] = python === undefined ? [program, ['--version']] : [python, ['-c', ask]]
   const { stdout, status, error } = spawnSync(teller, args, { encoding: 'utf8', timeout: 30_000 })
-  const version = /\bv?(\d+\.\d+\.\d+[-\w.]*)/.exec(stdout ?? '')?.[1]
+  const version = /\bv?(\d+\.\d+(?:\.\d+)?[-\w.]*)/.exec(stdout ?? '')?.[1]
   if (status !== 0 || version === undefined)
     throw new Error(`${[teller, ...args].join(' ')}: ${error?.message ?? `exit code ${status}`}`)
   return { kind: 'program', program, version }

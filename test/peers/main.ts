@@ -110,6 +110,8 @@ function testFiles(): readonly TestFile[] {
       if (/\bstartMongo\(/.test(text)) needs.push('mongod')
       if (/\bstartNats\(/.test(text)) needs.push('nats-server')
       if (/\bstartMoto\(/.test(text)) needs.push('moto_server')
+      if (/\bstartSquid\(/.test(text)) needs.push('squid')
+      if (/\bcloudInit\(/.test(text)) needs.push('cloud-init')
       if (/\bstartOpenNebula\(/.test(text)) needs.push('opennebula')
       if (/\bstartOpenStack\(/.test(text)) needs.push('openstack')
       return { path, needs }

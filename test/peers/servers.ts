@@ -15,7 +15,9 @@ import { type MotoServer, openMoto } from './moto-server.ts'
 import { type NatsOrder, type NatsServer, openNats } from './nats-servers.ts'
 import { recordingsAt } from './opennebula-peer.ts'
 import { type OpenNebulaServer, openNebulaServer } from './opennebula-server.ts'
+import { type CloudInit, openCloudInit } from './cloud-init-peer.ts'
 import { openOpenStack, type OpenStackPeer } from './openstack-peer.ts'
+import { openSquid, type SquidServer, type SquidSettings } from './squid-server.ts'
 
 /** What the runner hands to every test file. */
 export type PeersForTests = {
@@ -40,6 +42,15 @@ export function startNats(order: Pick<NatsOrder, 'arguments'> = {}): Promise<Nat
 
 export function startMoto(): Promise<MotoServer> {
   return openMoto(at('moto_server'))
+}
+
+export function startSquid(order: SquidSettings): Promise<SquidServer> {
+  return openSquid({ ...order, ...at('squid') })
+}
+
+/** Starts nothing: a program that reads what cloud-init would be given. */
+export function cloudInit(): CloudInit {
+  return openCloudInit(at('cloud-init'))
 }
 
 /** Recorded answers: no process, and each its own. */
