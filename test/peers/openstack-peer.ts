@@ -17,6 +17,7 @@ export type OpenStackFacts = {
   readonly authUrl: string
   readonly region: string
   readonly user: { readonly name: string; readonly domain: string; readonly password: string }
+  readonly admin: { readonly name: string; readonly password: string; readonly project: string }
   readonly projects: Readonly<
     Record<
       'peer' | 'peer-small',

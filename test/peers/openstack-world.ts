@@ -15,13 +15,11 @@ import { openStackCloud, type OpenStackCloud } from '../../services/adapters/clo
 import type { Reference } from '../../services/adapters/cloud/kit/driver.ts'
 import type { Access, Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
 import type { OpenStackFacts } from './openstack-peer.ts'
+import { leftOf, openRaw, ourServers, type Raw } from './openstack-raw.ts'
 
 export const clock = systemClock()
 /** On a busy machine a boot takes a quarter of a minute. */
 export const patience = { withinMs: 120_000, everyMs: 500 }
-
-const bases = { compute: 'nova', network: 'neutron' } as const
-type Raw = { readonly status: number; readonly body: Record<string, unknown> }
 
 export type Project = 'peer' | 'peer-small'
 
@@ -34,7 +32,7 @@ export type World = {
   readonly installation: string
   cloud(machines?: Partial<Machines>, more?: Changes): OpenStackCloud
   order(shape?: Partial<VmOrder['shape']>): VmOrder
-  raw(service: keyof typeof bases, method: string, path: string, body?: object): Promise<Raw>
+  readonly raw: Raw
   password(project?: Project): Login
   /** Ends every machine of the installation, closes its clouds, and fails if anything of it is left. */
   close(): Promise<void>
@@ -43,7 +41,7 @@ export type World = {
 export function openWorld(facts: OpenStackFacts): World {
   const installation = `test-${systemRandom().letters(8)}`
   const clouds: OpenStackCloud[] = []
-  const session = rawSession(facts)
+  const session = openRaw(facts)
   const password = (project: Project = 'peer'): Login => {
     const { name: user, domain: userDomain, password: secret } = facts.user
     return {
@@ -147,53 +145,6 @@ export async function comesTo(cloud: OpenStackCloud, ref: string, holds: (vm: Cl
   if (!found) throw new Error('it is there')
   return found
 }
-
-async function ourServers(raw: World['raw'], installation: string): Promise<readonly string[]> {
-  const { body } = await raw('compute', 'GET', '/servers/detail')
-  const servers = body.servers as readonly { id: string; metadata: Record<string, string> }[]
-  return servers.filter(({ metadata }) => metadata['pilotage-installation'] === installation).map(({ id }) => id)
-}
-
-/** Servers, ports and addresses that bear the installation's mark, by whatever it may be seen. */
-async function leftOf(raw: World['raw'], installation: string): Promise<readonly string[]> {
-  const servers = await ourServers(raw, installation)
-  const found = await Promise.all(
-    ['ports', 'floatingips'].map(async (kind) => {
-      const { body } = await raw('network', 'GET', `/${kind}`)
-      const all = body[kind] as readonly { id: string; description?: string }[]
-      return all.filter(({ description = '' }) => description.includes(` ${installation} `)).map(({ id }) => `${kind} ${id}`)
-    }),
-  )
-  return [...servers, ...found.flat()]
-}
-
-function rawSession({ authUrl, user, projects, ...facts }: OpenStackFacts): World['raw'] {
-  type Token = { id: string; catalog: readonly { name: string; endpoints: readonly { interface: string; url: string }[] }[] }
-  let token: Promise<Token> | undefined
-  const login = async (): Promise<Token> => {
-    const who = { name: user.name, domain: { name: user.domain }, password: user.password }
-    const auth = {
-      identity: { methods: ['password'], password: { user: who } },
-      scope: { project: { id: projects.peer.id } },
-    }
-    const answer = await fetch(`${authUrl}/auth/tokens`, { method: 'POST', headers: json, body: JSON.stringify({ auth }) })
-    const { token: told } = (await answer.json()) as { token: Token }
-    return { ...told, id: answer.headers.get('x-subject-token') ?? '' }
-  }
-  return async (service, method, path, body) => {
-    token ??= login()
-    const { id, catalog } = await token
-    const endpoints = catalog.find(({ name }) => name === bases[service])?.endpoints ?? []
-    const base = endpoints.find((one) => one.interface === 'public')?.url ?? facts.region
-    const version = service === 'network' ? '/v2.0' : ''
-    const headers = { ...json, 'x-auth-token': id }
-    const answer = await fetch(`${base}${version}${path}`, { method, headers, body: body && JSON.stringify(body) })
-    const text = await answer.text()
-    return { status: answer.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
-  }
-}
-
-const json = { 'content-type': 'application/json' }
 
 /** Keystone with somebody who listens: the tokens that it gave, newest last. */
 export async function listeningKeystone(authUrl: string) {
