@@ -3,7 +3,7 @@
  * and what an operator adds for a VO or an image. The local cloud's VMs are told none of it.
  */
 
-import { isLoopback } from '../core/endpoints.ts'
+import { isEndpoint, isLoopback } from '../core/endpoints.ts'
 import type { ServiceWish } from '../core/fleet-services.ts'
 import { jobLimits } from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
@@ -16,7 +16,13 @@ type File = { path: string; permissions: string; from: string }
 type Extras = { packages: readonly string[]; files: readonly File[]; commands: readonly string[] }
 
 type Agents = { host: string; port: number; advertise: readonly string[]; node: boolean }
-type Site = { name: string; proxies: readonly string[]; direct: boolean; squid: RawSquid | undefined }
+type Site = {
+  name: string
+  proxies: readonly string[]
+  fallbackProxies: readonly string[]
+  direct: boolean
+  squid: RawSquid | undefined
+}
 type Parameter = { name: string; value: string }
 type Vo = Extras & { name: string; cvmfs: readonly string[] }
 type Image = Extras & {
@@ -54,6 +60,7 @@ export const context = mapping<RawContext>({
       mapping<Site>({
         name: needed(name),
         proxies: optional(list(text, 32), []),
+        fallbackProxies: optional(list(text, 32), []),
         direct: optional(flag, true),
         squid: absent(squid),
       }),
@@ -94,11 +101,25 @@ export type ContextConfig = {
     /** Also the Node that runs this process, for images that have none. */
     readonly isNodeServed: boolean
   }
-  readonly sites: ReadonlyMap<string, { readonly proxies: readonly string[]; readonly isDirectAllowed: boolean }>
+  readonly sites: ReadonlyMap<string, SiteConfig>
   /** What sites shall have beside workers. */
   readonly services: readonly ServiceWish[]
   readonly vos: ReadonlyMap<string, ExtrasConfig & { readonly repositories: readonly string[] }>
   readonly images: ReadonlyMap<string, ImageContext>
+}
+
+export type SiteConfig = {
+  readonly proxies: readonly string[]
+  readonly isDirectAllowed: boolean
+  /** Whom the squids that are kept there serve; absent: private networks. */
+  readonly squidClients?: readonly string[]
+}
+
+export type SiteContext = {
+  readonly proxies: readonly string[]
+  /** For when all of them are away. */
+  readonly fallbackProxies: readonly string[]
+  readonly isDirectAllowed: boolean
 }
 
 export type ImageContext = ExtrasConfig & {
@@ -124,10 +145,12 @@ export function checkContext(
     if (!isHttp(url)) violations.add(`context.agents.advertise[${at}]`, url, 'not an address', 'http://host:port')
   })
   sites.forEach((site, at) => {
-    site.proxies.forEach((url, index) => {
-      const path = `context.sites[${at}].proxies[${index}]`
-      if (!/^http:\/\/[^\s/'|;@]+:\d{1,5}$/.test(url)) violations.add(path, url, 'not a proxy', 'http://host:port')
-    })
+    for (const key of ['proxies', 'fallbackProxies'] as const) {
+      site[key].forEach((url, index) => {
+        const isProxy = url.startsWith('http://') && isEndpoint(url.slice('http://'.length))
+        if (!isProxy) violations.add(`context.sites[${at}].${key}[${index}]`, url, 'not a proxy', 'http://host:port')
+      })
+    }
   })
   if (hasMachines && one.advertise.length === 0 && isLoopback(`${one.host}:${one.port}`)) {
     const accepted = 'addresses that machines in the clouds reach'
@@ -156,7 +179,12 @@ export function compileContext(
       advertise: one.advertise.map((url) => url.replace(/\/+$/, '')),
       isNodeServed: one.node,
     },
-    sites: new Map(sites.map((site) => [site.name, { proxies: site.proxies, isDirectAllowed: site.direct }])),
+    sites: new Map(
+      sites.map(({ name: site, proxies, direct, squid: kept }) => [
+        site,
+        { proxies, isDirectAllowed: direct, squidClients: kept?.clients },
+      ]),
+    ),
     services: compileSquids(sites),
     vos: new Map(vos.map((vo) => [vo.name, { ...extrasOf(vo), repositories: vo.cvmfs }])),
     images: new Map(

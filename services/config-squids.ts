@@ -3,15 +3,17 @@
  * by site; which offering serves is its own choice unless one is named here.
  */
 
+import { isIP, isIPv4 } from 'node:net'
 import type { ServiceWish } from '../core/fleet-services.ts'
 import type { Violations } from '../core/violations.ts'
-import { mapping, name, optional, type Reader, whole } from './config-fields.ts'
+import { list, mapping, name, optional, type Reader, text, whole } from './config-fields.ts'
 
 export type RawSquid = {
   count: number
   cloud: string | undefined
   flavor: string | undefined
   image: string | undefined
+  clients: readonly string[] | undefined
 }
 
 const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
@@ -21,12 +23,18 @@ const wanted = mapping<RawSquid>({
   cloud: absent(name),
   flavor: absent(name),
   image: absent(name),
+  clients: absent(list(text, 50)),
 })
 
 export const squid: Reader<RawSquid> = (value, path, violations) => {
   if (value === 'managed') return wanted({}, path, violations)
   if (typeof value === 'object') return wanted(value, path, violations)
-  violations.add(path, value, 'neither managed nor a mapping', 'managed, or a mapping of count, cloud, flavor, image')
+  violations.add(
+    path,
+    value,
+    'neither managed nor a mapping',
+    'managed, or a mapping of count, cloud, flavor, image, clients',
+  )
   return undefined
 }
 
@@ -46,6 +54,10 @@ export function checkSquids(sites: readonly Site[], clouds: readonly Startable[]
   sites.forEach(({ name: site, squid: wish }, at) => {
     if (!wish) return
     const path = `context.sites[${at}].squid`
+    wish.clients?.forEach((network, index) => {
+      if (isNetwork(network)) return
+      violations.add(`${path}.clients[${index}]`, network, 'not a network', 'an address or a network, as 10.0.0.0/8')
+    })
     const there = clouds.filter((cloud) => cloud.site === site && cloud.kind !== 'local')
     const chosen = there.filter((cloud) => (wish.cloud ?? cloud.name) === cloud.name)
     if (chosen.length === 0) {
@@ -64,6 +76,17 @@ export function checkSquids(sites: readonly Site[], clouds: readonly Startable[]
   })
 }
 
+function isNetwork(text: string): boolean {
+  const [address = '', length, ...more] = text.split('/')
+  const bits = isIPv4(address) ? 32 : 128
+  if (isIP(address) === 0 || more.length > 0) return false
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= bits)
+}
+
 export function compileSquids(sites: readonly Site[]): readonly ServiceWish[] {
-  return sites.flatMap(({ name: site, squid: wish }) => (wish ? [{ service: 'squid', site, ...wish } as const] : []))
+  return sites.flatMap(({ name: site, squid: wish }) => {
+    if (!wish) return []
+    const { count, cloud, flavor, image } = wish
+    return [{ service: 'squid', site, count, cloud, flavor, image }]
+  })
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundleAgents } from '../agents/bundle.ts'
-import { machineContext, plainScript } from '../contextualization/machine.ts'
+import { plainScript } from '../contextualization/machine.ts'
 import type { Offering } from '../core/cloud.ts'
 import { systemClock } from '../core/clock.ts'
 import type { AgentConfig } from '../core/context.ts'
@@ -17,13 +17,14 @@ import { asPilotageError, PilotageError } from '../core/errors.ts'
 import type { VmId } from '../core/ids.ts'
 import { servedFile } from './bundles.ts'
 import { type Config, readConfigFile } from './config.ts'
-import { agentTold, type ContextSources, localContext, machineDocument, machineOrder } from './contexts.ts'
+import { agentTold, type ContextSources, contextOf, localContext, machineDocument } from './contexts.ts'
 import { readSecretsFor } from './ports.ts'
 
 const usage = `pilotage context render --config FILE --cloud NAME [options]   writes what a VM there would be told
 
   --image NAME    the image (the cloud's first)
   --flavor NAME   the flavor (the cloud's first)
+  --squid         a squid that is kept at the cloud's site, in place of a worker
   --script        as the plain script for images without cloud-init
 `
 
@@ -33,10 +34,11 @@ const options = {
   image: { type: 'string' },
   flavor: { type: 'string' },
   script: { type: 'boolean', default: false },
+  squid: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
 
-type Order = { config: string; cloud: string; image?: string; flavor?: string; script: boolean }
+type Order = { config: string; cloud: string; image?: string; flavor?: string; script: boolean; squid: boolean }
 
 export async function context(argv: readonly string[]): Promise<void> {
   const order = read(argv)
@@ -73,10 +75,11 @@ function read(argv: readonly string[]): Order | undefined {
 async function rendered(config: Config, order: Order): Promise<string> {
   const cloud = config.clouds.find(({ name }) => name === order.cloud)
   if (!cloud) throw new PilotageError('not-found', `there is no cloud ${order.cloud}`)
-  const offering = cloud.offerings.find(
+  const found = cloud.offerings.find(
     ({ image, flavor }) => (order.image ?? image) === image && (order.flavor ?? flavor) === flavor,
   )
-  if (!offering) throw new PilotageError('not-found', `cloud ${cloud.name} has no such flavor and image`)
+  if (!found) throw new PilotageError('not-found', `cloud ${cloud.name} has no such flavor and image`)
+  const offering: Offering = order.squid ? { ...found, service: 'squid' } : found
   const { caPem, contextTexts } = readSecretsFor({ ...config, clouds: [] }, ['director'], {})
   const agent = agentOf(config, offering, agentTold(config, cloud, caPem))
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-context-'))
@@ -86,8 +89,14 @@ async function rendered(config: Config, order: Order): Promise<string> {
     const { host, port, advertise, isNodeServed } = config.context.agents
     const node = isNodeServed ? await servedFile(process.execPath) : undefined
     const bases = advertise.length > 0 ? advertise : [`http://${hostPort(host, port)}`]
-    const sources: ContextSources = { context: config.context, agents: { ...agents, node }, texts: contextTexts, bases }
-    if (order.script) return plainScript(machineContext(machineOrder(agent, offering, sources)))
+    const sources: ContextSources = {
+      context: config.context,
+      agents: { ...agents, node },
+      texts: contextTexts,
+      bases,
+      squids: [],
+    }
+    if (order.script) return plainScript(contextOf(agent, offering, sources))
     return machineDocument(agent, offering, sources)
   } finally {
     rmSync(dir, { recursive: true, force: true })

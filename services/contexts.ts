@@ -6,10 +6,12 @@
 import { pathToFileURL } from 'node:url'
 import { accountsFor } from '../contextualization/bootstrap.ts'
 import { cloudConfig, machineContext } from '../contextualization/machine.ts'
-import type { Extras, Fetched, MachineOrder } from '../contextualization/order.ts'
+import type { Extras, Fetched, MachineContext, MachineOrder, SquidOrder } from '../contextualization/order.ts'
 import { renderContext } from '../contextualization/render.ts'
+import { squidContext } from '../contextualization/squid.ts'
 import type { Offering } from '../core/cloud.ts'
 import type { AgentConfig } from '../core/context.ts'
+import { squidPort } from '../core/limits.ts'
 import type { ServedFile } from './bundles.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
@@ -25,6 +27,10 @@ export type ContextSources = {
   readonly texts: ReadonlyMap<string, string>
   /** Where the agents are served, as http://host:port. */
   readonly bases: readonly string[]
+  /** Those of the VM's site that serve now, as http://host:port, beside the proxies of its configuration. */
+  readonly squids?: readonly string[]
+  /** Those that are kept at the site and serve now, as http://host:port. */
+  readonly squids: readonly string[]
 }
 
 const gib = 1024 ** 3
@@ -41,11 +47,18 @@ function sourced({ path, sha256 }: ServedFile) {
 export function machineDocument(config: AgentConfig, offering: Offering, sources: ContextSources): string {
   const file = sources.context.images.get(offering.image)?.cloudConfigFile
   const own = file === undefined ? '' : (sources.texts.get(file) ?? '')
-  return cloudConfig(machineContext(machineOrder(config, offering, sources)), own)
+  return cloudConfig(contextOf(config, offering, sources), own)
 }
 
-export function machineOrder(config: AgentConfig, offering: Offering, sources: ContextSources): MachineOrder {
-  const { context, agents, texts, bases } = sources
+/** Of a worker, or of whatever else the offering is for. Throws `invalid-argument`. */
+export function contextOf(config: AgentConfig, offering: Offering, sources: ContextSources): MachineContext {
+  return offering.service === undefined
+    ? machineContext(machineOrder(config, offering, sources))
+    : squidContext(squidOrder(config, offering, sources))
+}
+
+function machineOrder(config: AgentConfig, offering: Offering, sources: ContextSources): MachineOrder {
+  const { context, agents, texts, bases, squids } = sources
   const site = context.sites.get(offering.site)
   const image = context.images.get(offering.image)
   // A cloud for every VO may get anyone's jobs.
@@ -53,17 +66,45 @@ export function machineOrder(config: AgentConfig, offering: Offering, sources: C
     .filter(([name]) => offering.vos.length === 0 || offering.vos.includes(name))
     .map(([, vo]) => vo)
   const repositories = [...new Set(vos.flatMap((vo) => vo.repositories))]
-  const fetched = ({ sha256 }: ServedFile): Fetched => ({ urls: bases.map((base) => `${base}/agents/${sha256}`), sha256 })
   return {
     config: { ...config, payloadAccounts: accountsFor(config.size.cores) },
-    pilot: fetched(agents.pilot),
-    monitor: fetched(agents.monitor),
-    nodes: agents.node && [{ ...fetched(agents.node), platform: process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64' }],
-    proxies: site?.proxies ?? [],
+    ...programs(sources),
+    pilot: fetched(agents.pilot, bases),
+    proxies: [...(site?.proxies ?? []), ...squids],
     isDirectAllowed: site?.isDirectAllowed ?? true,
     cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },
     extras: joined([...vos, ...(image ? [image] : [])], texts),
   }
+}
+
+/** What belongs to jobs and their VOs has no place on it. */
+function squidOrder(config: AgentConfig, offering: Offering, sources: ContextSources): SquidOrder {
+  const { context, texts } = sources
+  const image = context.images.get(offering.image)
+  return {
+    config: { ...config, service: { kind: 'squid', port: squidPort } },
+    ...programs(sources),
+    clients: context.sites.get(offering.site)?.squidClients,
+    extras: joined(image ? [image] : [], texts),
+  }
+}
+
+function programs({ agents, bases }: ContextSources): Pick<MachineOrder, 'monitor' | 'nodes'> {
+  const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+  return {
+    monitor: fetched(agents.monitor, bases),
+    nodes: agents.node && [{ ...fetched(agents.node, bases), platform }],
+  }
+}
+
+function fetched({ sha256 }: ServedFile, bases: readonly string[]): Fetched {
+  return { urls: bases.map((base) => `${base}/agents/${sha256}`), sha256 }
+}
+
+/** Those that the configuration names; undefined: there is no such site. */
+export function explicitProxies({ context, clouds }: Config, site: string): readonly string[] | undefined {
+  const proxies = context.sites.get(site)?.proxies
+  return proxies ?? (clouds.some((cloud) => cloud.site === site) ? [] : undefined)
 }
 
 function joined(all: readonly ExtrasConfig[], texts: ReadonlyMap<string, string>): Extras {

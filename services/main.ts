@@ -26,7 +26,7 @@ import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import { checkRoles, readArguments, readRoles } from './config-command.ts'
 import { startDashboard } from './dashboard/server.ts'
-import { type AgentFiles, agentTold, localContext, machineDocument } from './contexts.ts'
+import { type AgentFiles, agentTold, explicitProxies, localContext, machineDocument } from './contexts.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
@@ -184,10 +184,10 @@ async function directing(
     clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
     services: context.services,
     endpoint: () => at.endpoint,
-    render: (agent, offering) => {
+    render: (agent, offering, squids) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
       if (isLocal(offering.cloud)) return localContext(agent, agents)
-      return machineDocument(agent, offering, { context, agents, texts: secrets.contextTexts, bases: at.agents })
+      return machineDocument(agent, offering, { context, agents, texts: secrets.contextTexts, bases: at.agents, squids })
     },
     policy: {
       ...directorDefaults,
@@ -282,7 +282,8 @@ async function serveBundles(
 ): Promise<BundleServer | undefined> {
   if (!agents || !hasMachines(config) || !roles.includes('api')) return undefined
   const { host, port } = config.context.agents
-  return startBundleServer(host, port, [agents.pilot, agents.monitor, ...(agents.node ? [agents.node] : [])])
+  const files = [agents.pilot, agents.monitor, ...(agents.node ? [agents.node] : [])]
+  return startBundleServer(host, port, { files, proxiesOf: (site) => explicitProxies(config, site) })
 }
 
 async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): Promise<DirectedCloud> {

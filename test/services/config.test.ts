@@ -141,6 +141,7 @@ describe('squids that are kept', () => {
       { count: 2, flavor: 'f', image: 'el9' },
     ],
     [{ cloud: 'far' }, { count: 1, cloud: 'far' }],
+    [{ clients: ['192.0.2.0/24', 'fd00::/8', '192.0.2.7'] }, { count: 1 }],
   ])('%j', (squid, wish) => {
     expect(compileConfig(document(squid)).context.services).toMatchObject([{ service: 'squid', site: 'far', ...wish }])
   })
@@ -152,6 +153,8 @@ describe('squids that are kept', () => {
     [{ image: 'g' }, 'context.sites[0].squid.image', 'far'],
     [{ cloud: 'near' }, 'context.sites[0].squid.cloud', 'far'],
     ['managed', 'context.sites[0].squid', 'near'],
+    [{ clients: ['10.0.0.0/64'] }, 'context.sites[0].squid.clients[0]', 'far'],
+    [{ clients: ['everybody'] }, 'context.sites[0].squid.clients[0]', 'far'],
   ])('%j is refused', (squid, path, site) => {
     const { violations } = refused(() => compileConfig(document(squid, site)))
     expect(violations.map((one) => one.path)).toEqual([path])
