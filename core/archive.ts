@@ -3,19 +3,20 @@
  * one kind of store to another, and back, without a difference.
  *
  * Decides what belongs to a record and in which order it is told, so that equal content is equal text. Knows neither files nor
- * stores. Roles are no part of it: they are leases of living processes. What a section refers to comes before it: jobs need
- * their task queues and the VMs that they ran on, facts need what they are about.
+ * stores. Roles are no part of it: they are leases of living processes. What a section refers to comes before it: VMs need their
+ * images, jobs their task queues and the VMs that they ran on, facts what they are about.
  */
 
 import type { Result } from './attempt.ts'
 import { never } from './assert.ts'
 import type { Fact } from './facts.ts'
 import type { JobId } from './ids.ts'
+import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'
 import type { TaskQueue } from './ports/store.ts'
 import type { Vm } from './vm.ts'
 
-export const archiveSections = ['queues', 'submissions', 'vms', 'jobs', 'facts', 'notes', 'counters'] as const
+export const archiveSections = ['queues', 'submissions', 'images', 'vms', 'jobs', 'facts', 'notes', 'counters'] as const
 export type ArchiveSection = (typeof archiveSections)[number]
 
 /** An idempotency key with its owner, as text, and what was answered under it. */
@@ -37,6 +38,7 @@ export type ArchivedCounter = { readonly name: 'facts' | 'jobs'; readonly highes
 export type ArchiveRecords = {
   readonly queues: TaskQueue
   readonly submissions: ArchivedKey
+  readonly images: Image
   readonly vms: Vm
   readonly jobs: ArchivedJob
   readonly facts: Fact
@@ -67,6 +69,8 @@ export function archiveKeys({ section, records }: ArchiveBatch): readonly Archiv
       return records.map(({ id }) => id)
     case 'submissions':
       return records.map(({ key }) => key)
+    case 'images':
+      return records.map(({ entry }) => entry.name)
     case 'jobs':
       return records.map(({ job }) => job.id)
     case 'facts':
@@ -110,8 +114,9 @@ export function plainRecords({ section, records }: ArchiveBatch): readonly objec
       return records.map(({ name, text }) => ({ name, text }))
     case 'counters':
       return records.map(({ name, highest }) => ({ name, highest }))
+    case 'images':
     case 'vms':
-      // Every store keeps a VM as the text that it is.
+      // Every store keeps an image and a VM as the text that it is.
       return records
     default:
       return never(section)

@@ -1,13 +1,14 @@
 /**
- * Where jobs, VMs and facts are kept. The store is the truth and decides every race; it takes no other decision.
+ * Where jobs, VMs, images and facts are kept. The store is the truth and decides every race; it takes no other decision.
  *
  * Everything that resolves is durable. Writes that arrive together may be committed together; each keeps its own outcome. A
- * change is atomic for its job or VM: the store reads it, asks `changeJob` or `changeVm` of core, and writes the answer with
- * its fact, with nothing in between. A lost race is an outcome, never an exception. What is thrown is a PilotageError:
+ * change is atomic for its job, VM or image: the store reads it, asks `changeJob`, `changeVm` or `changeImage` of core, and writes
+ * the answer with its fact, with nothing in between. A lost race is an outcome, never an exception. What is thrown is a PilotageError:
  * `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
  */
 
 import type { Fact, NewFact, Subject } from '../facts.ts'
+import type { Image, ImageEvent, ImageRefusal } from '../image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
 import type { Requirements } from '../requirements.ts'
@@ -149,6 +150,19 @@ export interface FactStore {
   keepNote(name: string, text: string): Promise<void>
 }
 
+export type ImageOutcome =
+  /** The image as it is now. */
+  | { readonly ok: true; readonly image: Image; readonly changed: boolean }
+  | { readonly ok: false; readonly why: ImageRefusal }
+
+export interface ImageStore {
+  /** By name; all of them, or those of these names that there are. At most `imageLimits.images`. */
+  images(names?: readonly string[]): Promise<readonly Image[]>
+
+  /** As `change` of jobs. How many images there are is counted at that same moment. */
+  changeImage(event: ImageEvent, nowMs: number): Promise<ImageOutcome>
+}
+
 /** A role, and the number of its holding: whoever comes after has a higher one. */
 export type Fence = { readonly role: string; readonly fence: number }
 
@@ -169,7 +183,7 @@ export interface RoleStore {
   roles(prefix: string, nowMs: number): Promise<readonly RoleLease[]>
 }
 
-export interface Store extends JobStore, VmStore, FactStore, RoleStore {
+export interface Store extends JobStore, VmStore, ImageStore, FactStore, RoleStore {
   /** What was acknowledged is on disk, and everything is let go. */
   close(): Promise<void>
 }

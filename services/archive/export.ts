@@ -9,7 +9,16 @@ import { type ArchiveBatch, type ArchiveKey, archiveKeys, type ArchiveSection, a
 import type { Clock } from '../../core/clock.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 import type { Random } from '../../core/random.ts'
-import { digestOf, headerLine, noCounts, recordLines, runningDigest, trailerLine } from './format.ts'
+import {
+  type ArchiveHeader,
+  digestOf,
+  formatVersion,
+  headerLine,
+  noCounts,
+  recordLines,
+  runningDigest,
+  trailerLine,
+} from './format.ts'
 import type { ArchiveSummary } from './read-archive.ts'
 
 export type ExportOptions = {
@@ -28,7 +37,8 @@ export async function exportArchive(options: ExportOptions, through: readonly Wr
   const { archive, clock, random } = options
   await archive.settle()
   const { kind: store, schema } = archive
-  const header = { id: random.letters(16), store, schema, at: new Date(clock.nowMs()).toISOString() }
+  const at = new Date(clock.nowMs()).toISOString()
+  const header: ArchiveHeader = { format: formatVersion, id: random.letters(16), store, schema, at }
   const digest = runningDigest()
   const counts = noCounts()
 
@@ -45,7 +55,7 @@ export async function exportArchive(options: ExportOptions, through: readonly Wr
       }
     }
     await archive.assertUntouched()
-    yield `${trailerLine(counts, digestOf(first), digest.place().digest)}\n`
+    yield `${trailerLine(formatVersion, counts, digestOf(first), digest.place().digest)}\n`
   }
 
   await pipeline([Readable.from(text()), ...through])

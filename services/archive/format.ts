@@ -3,7 +3,8 @@
  * the last counts them and bears two digests: of the first line, and of all records. Two archives of equal content differ in
  * their first line only, and have the same digest of records.
  *
- * Pure: lines to values and back. A newer format is refused, an unknown field of this one is a mistake.
+ * Pure: lines to values and back. A newer format is refused, an older one is read as it was written, an unknown field is a
+ * mistake. Format 2 has images; format 1 is of programs that knew none.
  */
 
 import { createHash } from 'node:crypto'
@@ -18,6 +19,7 @@ import {
 import { PilotageError } from '../../core/errors.ts'
 
 export type ArchiveHeader = {
+  readonly format: ArchiveFormat
   /** Of this one writing. */
   readonly id: string
   /** The kind of store that it was written from, and its schema. For people: the records are the same from all of them. */
@@ -26,10 +28,16 @@ export type ArchiveHeader = {
   readonly at: string
 }
 
-const formatVersion = 1
+/** What this program writes. */
+export const formatVersion = 2
+export type ArchiveFormat = 1 | 2
 
-export function headerLine({ id, store, schema, at }: ArchiveHeader): string {
-  return JSON.stringify({ pilotage: 'archive', format: formatVersion, id, store, schema, at, sections: archiveSections })
+function sectionsOf(format: ArchiveFormat): readonly ArchiveSection[] {
+  return format === 1 ? archiveSections.filter((section) => section !== 'images') : archiveSections
+}
+
+export function headerLine({ format, id, store, schema, at }: ArchiveHeader): string {
+  return JSON.stringify({ pilotage: 'archive', format, id, store, schema, at, sections: sectionsOf(format) })
 }
 
 /** Throws `invalid-argument` for what is no archive, `store-newer` for one of a newer program. */
@@ -40,7 +48,14 @@ export function readHeader(line: string): ArchiveHeader {
     const known = `this program knows up to ${formatVersion}`
     throw new PilotageError('store-newer', `the archive has format ${raw.format}, ${known}`)
   }
-  const header = { id: String(raw.id), store: String(raw.store), schema: Number(raw.schema), at: String(raw.at) }
+  const format = raw.format === 1 ? 1 : formatVersion
+  const header = {
+    format,
+    id: String(raw.id),
+    store: String(raw.store),
+    schema: Number(raw.schema),
+    at: String(raw.at),
+  } as const
   if (headerLine(header) !== line) throw damaged(1, 'its first line is not as it was written')
   return header
 }
@@ -63,8 +78,13 @@ export function readLine(line: string): ArchiveLine | undefined {
   return isSection(section) || section === 'end' ? { section, record } : undefined
 }
 
-export function trailerLine(counts: ArchiveCounts, headerDigest: string, recordsDigest: string): string {
-  const inOrder = Object.fromEntries(archiveSections.map((section) => [section, counts[section]]))
+export function trailerLine(
+  format: ArchiveFormat,
+  counts: ArchiveCounts,
+  headerDigest: string,
+  recordsDigest: string,
+): string {
+  const inOrder = Object.fromEntries(sectionsOf(format).map((section) => [section, counts[section]]))
   return JSON.stringify({ section: 'end', counts: inOrder, header: headerDigest, sha256: recordsDigest })
 }
 
@@ -73,7 +93,7 @@ export function damaged(line: number, what: string): PilotageError {
 }
 
 export function noCounts(): Record<ArchiveSection, number> {
-  return { queues: 0, submissions: 0, vms: 0, jobs: 0, facts: 0, notes: 0, counters: 0 }
+  return { queues: 0, submissions: 0, images: 0, vms: 0, jobs: 0, facts: 0, notes: 0, counters: 0 }
 }
 
 export function digestOf(line: string | Buffer): string {

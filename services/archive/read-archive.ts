@@ -74,7 +74,7 @@ export async function readArchive(pieces: AsyncIterable<Buffer>, reader: Archive
     if (!line) throw damaged(lines, 'it is no record')
     if (gathered && (line.section !== gathered.section || isFull(gathered) || records === cutAt)) await hand()
     if (line.section === 'end') {
-      if (text !== trailerLine(counts, headerDigest, digest.place().digest)) {
+      if (text !== trailerLine(header.format, counts, headerDigest, digest.place().digest)) {
         throw damaged(lines, 'the records are not those that were counted and summed up')
       }
       isOver = true

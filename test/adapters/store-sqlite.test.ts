@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { JobId } from '../../core/ids.ts'
+import { imageLimits } from '../../core/limits.ts'
 import { coreDecisions, openEngine } from '../../services/adapters/store/sqlite/engine.ts'
 import { memoryStore, openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { storeContract } from '../contract/store.ts'
+import { sampleEntry } from '../support/sample-images.ts'
 import { sampleSpec, sampleSubmission } from '../support/samples.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-store-'))
@@ -42,6 +44,16 @@ it('looks for what it may forget among the old jobs again, as soon as it has com
   expect(await store.forget(5000, 2)).toEqual([])
   expect(await store.forget(5000, 2)).toEqual([])
   expect(await store.forget(5000, 2)).toEqual([2])
+})
+
+it('takes no more images than there is room for', async () => {
+  const store = memoryStore()
+  const add = (at: number) =>
+    store.changeImage({ kind: 'add', entry: sampleEntry({ name: `image-${at}` }), signature: 's', by: 'ada' }, 1000)
+  for (let at = 0; at < imageLimits.images; at += 1) expect(await add(at)).toMatchObject({ ok: true })
+  expect(await add(imageLimits.images)).toEqual({ ok: false, why: 'too-many' })
+  expect(await add(0)).toMatchObject({ ok: true, changed: false })
+  expect(await store.images()).toHaveLength(imageLimits.images)
 })
 
 it('a full disk refuses what came together at once, as something to be asked again, and nothing has changed', () => {

@@ -3,6 +3,7 @@
  * cut, and nothing is written of what is not whole. An adapter's test calls this with two kinds of places, which may be one.
  */
 
+import { createHash } from 'node:crypto'
 import { Readable, Writable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
@@ -168,6 +169,21 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       await using(to.openStore(), forgetsAll)
     })
 
+    it('reads an archive of a program that knew no images', async () => {
+      const old = oldArchive
+      const to = await here()
+      await put(to, old)
+      const { images, told, facts } = await using(to.openStore(), pictureOf)
+      expect(images).toEqual([])
+      expect(facts).toHaveLength(1)
+      expect([...told.keys()]).toEqual(['cloud:here'])
+      expect(await textOf(to)).toContain('"format":2')
+      await expect(put(await here(), old.replace('"format":1', '"format":3'))).rejects.toMatchObject({ code: 'store-newer' })
+      await expect(put(await here(), old.replace('"format":1', '"format":2'))).rejects.toMatchObject({
+        code: 'invalid-argument',
+      })
+    })
+
     it('gives no number twice, though the last job is forgotten before the move', async () => {
       const from = await there()
       await using(from.openStore(), async (store) => {
@@ -188,6 +204,23 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       })
     })
   })
+}
+
+/** As the program before wrote it. */
+const oldArchive = withDigests([
+  '{"pilotage":"archive","format":1,"id":"abcdefghijklmnop","store":"sqlite","schema":3,"at":"2026-11-20T00:00:00.000Z",' +
+    '"sections":["queues","submissions","vms","jobs","facts","notes","counters"]}',
+  '{"section":"facts","seq":1,"atMs":1000,"subject":"cloud:here","kind":"plan","data":{"n":1}}',
+  '{"section":"counters","name":"facts","highest":1}',
+  '{"section":"counters","name":"jobs","highest":0}',
+])
+
+function withDigests([header = '', ...records]: readonly string[]): string {
+  const sum = (text: string): string => createHash('sha256').update(text).digest('hex')
+  const body = records.map((line) => `${line}\n`).join('')
+  const counts = { queues: 0, submissions: 0, vms: 0, jobs: 0, facts: 1, notes: 0, counters: 2 }
+  const end = { section: 'end', counts, header: sum(`${header}\n`), sha256: sum(body) }
+  return `${header}\n${body}${JSON.stringify(end)}\n`
 }
 
 const wasCut = new Error('cut short')
@@ -266,7 +299,7 @@ async function pictureOf(store: Store) {
   const ended = (await store.endedVms(many)).toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const vmIds = [...live.map(({ vm }) => vm.id), ...ended.map(({ id }) => id)]
   const own = [...ids.map((id) => `job:${id}` as const), ...vmIds.map((id) => `vm:${id}` as const)]
-  const others = facts.map(({ subject }) => subject).filter((subject) => /^(?:cloud|submission):/.test(subject))
+  const others = facts.map(({ subject }) => subject).filter((subject) => /^(?:cloud|image|submission):/.test(subject))
   const storyOf = async (subject: Subject) =>
     (await store.history(subject, 100)).map(({ kind, atMs, data }) => ({ kind, atMs, data }))
   return {
@@ -275,6 +308,7 @@ async function pictureOf(store: Store) {
     queues,
     live,
     ended,
+    images: await store.images(),
     specs: await store.specs(ids),
     counts: (await store.counts()).map((count) => JSON.stringify(count, ['state', 'vo', 'site', 'count'])).toSorted(),
     next: await Promise.all(

@@ -5,6 +5,8 @@ import { sleep, systemClock } from '../../core/clock.ts'
 import type { ClassId, JobId } from '../../core/ids.ts'
 import type { JobSpec } from '../../core/job.ts'
 import type { Store } from '../../core/ports/store.ts'
+import { sampleEntry } from '../support/sample-images.ts'
+import { imageTests } from './store-images.ts'
 import {
   activeVm,
   alice,
@@ -353,6 +355,8 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       })
     })
 
+    imageTests(fresh)
+
     it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
       const { store } = await fresh()
       const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
@@ -373,13 +377,16 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
       const vmId = await withVm(store)
       await store.change([claim(ids[0] as JobId, vmId), { kind: 'kill', jobId: ids[1] as JobId, by: 'a', why: '' }], 2000)
-      const before = { counts: await store.counts(), vms: await store.liveVms(), queues: await store.queues() }
+      await store.changeImage({ kind: 'add', entry: sampleEntry(), signature: 's', by: 'ada' }, 2000)
+      const [images, vms, queues] = await Promise.all([store.images(), store.liveVms(), store.queues()])
+      const before = { counts: await store.counts(), images, vms, queues }
       opened.splice(0)
       const again = await reopen()
       opened.push(again)
       const sorted = (counts: typeof before.counts) => [...counts].sort((a, b) => a.state.localeCompare(b.state))
       expect(sorted(await again.counts())).toEqual(sorted(before.counts))
       expect(await again.liveVms()).toEqual(before.vms)
+      expect(await again.images()).toEqual(before.images)
       expect(await again.queues()).toEqual(before.queues)
       expect(await again.expired(9000, n)).toEqual([{ jobId: ids[0], attempt: 1 }])
       const [more] = await submitted(again, [sampleSpec()])

@@ -82,13 +82,23 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     facts: (...args) => ask(() => truth.facts(...args)),
     note: (...args) => ask(() => truth.note(...args)),
     keepNote: (...args) => ask(() => truth.keepNote(...args)),
-    hold: (...args) => ask(() => truth.hold(...args)),
-    letGo: (...args) => ask(() => truth.letGo(...args)),
-    roles: (...args) => ask(() => truth.roles(...args)),
+    ...rolesAndImages(truth, ask),
     close: () => Promise.resolve(),
   }
   const crawl = (ms: number): void => {
     crawlsUntilMs = timeline.nowMs() + ms
   }
   return { store, crawl }
+}
+
+type Ask = <Value>(act: () => Promise<Value>) => Promise<Value>
+
+function rolesAndImages(truth: Store, ask: Ask): Pick<Store, 'hold' | 'letGo' | 'roles' | 'images' | 'changeImage'> {
+  return {
+    hold: (...args) => ask(() => truth.hold(...args)),
+    letGo: (...args) => ask(() => truth.letGo(...args)),
+    roles: (...args) => ask(() => truth.roles(...args)),
+    images: (...args) => ask(() => truth.images(...args)),
+    changeImage: (...args) => ask(() => truth.changeImage(...args)),
+  }
 }

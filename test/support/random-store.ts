@@ -5,10 +5,12 @@
 
 import { type End, ends } from '../../core/attempt.ts'
 import type { AttemptRef, JobId, VmId } from '../../core/ids.ts'
+import type { ImageEvent } from '../../core/image.ts'
 import type { JobEvent, Owner } from '../../core/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/random.ts'
 import type { VmEvent } from '../../core/vm.ts'
+import { sampleEntry } from './sample-images.ts'
 import { alice, bob, sampleRequirements, sampleResult, sampleSpec, sampleSubmission, sampleVm } from './samples.ts'
 
 type Past = {
@@ -56,8 +58,21 @@ const doings: readonly ((past: Past) => Promise<unknown>)[] = [
     const data = { n: below(past, 9), why: 'so' }
     return past.store.tell([{ subject: 'cloud:here', kind: oneOf(past, ['plan', 'breaker']), data }], past.nowMs)
   },
+  (past) => past.store.changeImage(imageEvent(past), past.nowMs),
   (past) => past.store.keepNote(`note ${oneOf(past, oddNames)}`, oneOf(past, oddNames)),
 ]
+
+function imageEvent(past: Past): ImageEvent {
+  const name = oneOf(past, ['plain', 'el9', 'EL9:new'])
+  const by = oneOf(past, oddNames)
+  const entry = sampleEntry({ name, references: { here: 'id:1', '10': `name:${by}` } })
+  return oneOf<ImageEvent>(past, [
+    { kind: 'add', entry, signature: by, by },
+    { kind: 'approve', name, site: oneOf(past, ['home', 'there']), by },
+    { kind: 'disapprove', name, site: oneOf(past, ['home', 'there']), by },
+    { kind: 'revoke', name, by, why: oneOf(past, oddNames) },
+  ])
+}
 
 function below({ random }: Past, limit: number): number {
   return Math.floor(random.next() * limit)

@@ -13,12 +13,13 @@ import { importMarks } from './import-mark.ts'
 import { pageFields, pageOf, siteOf, unpacked } from './page.ts'
 
 export async function countAll(database: Database): Promise<ArchiveCounts> {
-  const { queues, submissions, vms, notes, pages, facts } = database
+  const { queues, submissions, images, vms, notes, pages, facts } = database
   const [counted, jobs, told] = await Promise.all([
     guarded('counting', () =>
       Promise.all([
         queues.countDocuments(),
         submissions.countDocuments({ _id: { $gt: `${noKey}\uffff` } }),
+        images.countDocuments(),
         vms.countDocuments(),
         notes.countDocuments(),
       ]),
@@ -27,10 +28,11 @@ export async function countAll(database: Database): Promise<ArchiveCounts> {
     sumOver(facts.find({}, { projection: { facts: 1 } }), (document) => (unpacked(document.facts) as unknown[]).length),
   ])
   const counters = await countersOf(database)
-  const [queueCount, keyCount, vmCount, noteCount] = counted
+  const [queueCount, keyCount, imageCount, vmCount, noteCount] = counted
   return {
     queues: queueCount,
     submissions: keyCount,
+    images: imageCount,
     vms: vmCount,
     jobs,
     facts: told,

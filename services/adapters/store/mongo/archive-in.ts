@@ -47,6 +47,12 @@ export async function writeBatch(within: Within, batch: ArchiveBatch): Promise<v
       return queues.keep(batch.records)
     case 'submissions':
       return put(database, 'submissions', batch.records.map(submissionDocument))
+    case 'images':
+      return put(
+        database,
+        'images',
+        batch.records.map((image) => ({ _id: image.entry.name, doc: JSON.stringify(image) })),
+      )
     case 'vms':
       return put(database, 'vms', batch.records.map(vmDocument))
     case 'jobs':
@@ -66,7 +72,7 @@ export async function writeBatch(within: Within, batch: ArchiveBatch): Promise<v
   }
 }
 
-type Named = 'submissions' | 'vms' | 'notes' | 'told'
+type Named = 'submissions' | 'images' | 'vms' | 'notes' | 'told'
 
 /** Whole documents under their names. */
 async function put(database: Database, name: Named, documents: readonly { readonly _id: string }[]): Promise<void> {

@@ -18,6 +18,7 @@ import type { JobSpec } from '../../../../core/job.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
 import type { Vm } from '../../../../core/vm.ts'
 import { type Database, guarded } from './database.ts'
+import { imageOf } from './images.ts'
 import { pageFields, pageJobs, pageOf, unpacked } from './page.ts'
 
 export type ReadSection<Section extends ArchiveSection> = (
@@ -31,7 +32,7 @@ export type Readers = { readonly [Section in ArchiveSection]: ReadSection<Sectio
 export const noKey = '#'
 
 export function archiveReaders(database: Database): Readers {
-  const { queues, submissions, vms, notes } = database
+  const { queues, submissions, images, vms, notes } = database
   const behind = (after: ArchiveKey | undefined) => ({ _id: { $gt: String(after ?? '') } })
   const byId = { _id: 1 } as const
   return {
@@ -51,6 +52,10 @@ export function archiveReaders(database: Database): Readers {
       return found.map(({ _id, digest, first, n, at }): ArchivedKey => {
         return { key: _id, digest, firstId: first as JobId, count: n, atMs: at }
       })
+    },
+    async images(after, limit) {
+      const found = await guarded('reading images', () => images.find(behind(after)).sort(byId).limit(limit).toArray())
+      return found.map(imageOf)
     },
     async vms(after, limit) {
       const found = await guarded('reading VMs', () => vms.find(behind(after)).sort(byId).limit(limit).toArray())

@@ -53,6 +53,8 @@ export type VmDocument = {
   mv?: number
 }
 
+export type ImageDocument = { _id: string; doc: string }
+
 export type ToldDocument = { _id: string; subject: string; n: number; at: number; kind: string; data: string }
 
 /** Facts in the order of the server's log, with where in that log they end. */
@@ -68,7 +70,7 @@ export type FactsDocument = {
 }
 
 export type RoleDocument = { _id: string; holder: string; fence: number; until: Date }
-/** `schema`: version; `ids`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number of facts. */
+/** `schema`: version; `ids`, `images`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number of facts. */
 export type MetaDocument = {
   _id: string
   version?: number
@@ -86,6 +88,7 @@ export type Database = {
   readonly queues: Collection<QueueDocument>
   readonly submissions: Collection<SubmissionDocument>
   readonly vms: Collection<VmDocument>
+  readonly images: Collection<ImageDocument>
   readonly told: Collection<ToldDocument>
   readonly facts: Collection<FactsDocument>
   readonly roles: Collection<RoleDocument>
@@ -124,6 +127,7 @@ export function openDatabase(url: string, name: string): Database {
     queues: db.collection('queues'),
     submissions: db.collection('submissions'),
     vms: db.collection('vms'),
+    images: db.collection('images'),
     told: db.collection('told'),
     facts: db.collection('facts'),
     roles: db.collection('roles'),
@@ -140,9 +144,9 @@ function watchedWrites(client: MongoClient): () => Timestamp | undefined {
   const mine = new Set<number>()
   let last: Timestamp | undefined
   client.on('commandStarted', ({ commandName, requestId, command }) => {
-    if ((commandName === 'update' || commandName === 'insert') && telling.has(String(command[commandName]))) {
-      mine.add(requestId)
-    }
+    const isTelling = (commandName === 'update' || commandName === 'insert') && telling.has(String(command[commandName]))
+    // What a transaction tells is in the log with its commit.
+    if (isTelling || commandName === 'commitTransaction') mine.add(requestId)
   })
   client.on('commandFailed', ({ requestId }) => void mine.delete(requestId))
   client.on('commandSucceeded', ({ requestId, reply }) => {

@@ -1,6 +1,6 @@
 /**
- * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they tell; those that
- * explain no such change lie in a collection of their own. The order of all of them is made by the collector.
+ * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they tell; all others lie in
+ * a collection of their own. The order of all of them is made by the collector.
  */
 
 import { type Clock, sleep } from '../../../../core/clock.ts'
@@ -8,7 +8,7 @@ import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts
 import type { JobId } from '../../../../core/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
-import { type Database, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
+import { type Database, type FactsDocument, guarded, type SubmissionDocument, type ToldDocument } from './database.ts'
 import { type StoryEntry, unpacked } from './page.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -45,11 +45,7 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
   return {
     async tell(news, nowMs) {
       if (news.length === 0) return
-      const name = random.letters(12)
-      const documents = news.map(({ subject, kind, data }, at) => {
-        return { _id: `${name}.${at}`, subject, n: nowMs * 1000 + at, at: nowMs, kind, data: JSON.stringify(data) }
-      })
-      await guarded('telling facts', () => told.insertMany(documents))
+      await guarded('telling facts', () => told.insertMany(toldDocuments(news, nowMs, random)))
     },
     async history(subject, limit) {
       if (subject.startsWith('submission:')) {
@@ -88,6 +84,13 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
       await guarded('keeping a note', () => notes.updateOne({ _id: name }, { $set: { text } }, { upsert: true }))
     },
   }
+}
+
+export function toldDocuments(news: readonly NewFact[], nowMs: number, random: Random): ToldDocument[] {
+  const name = random.letters(12)
+  return news.map(({ subject, kind, data }, at) => {
+    return { _id: `${name}.${at}`, subject, n: nowMs * 1000 + at, at: nowMs, kind, data: JSON.stringify(data) }
+  })
 }
 
 function factsIn({ facts }: FactsDocument): Fact[] {

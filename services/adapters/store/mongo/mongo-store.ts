@@ -17,6 +17,7 @@ import { openCollector } from './collector.ts'
 import { type Database, errorOf, guarded, openDatabase } from './database.ts'
 import { openFacts } from './facts.ts'
 import { openForget } from './forget.ts'
+import { openImages } from './images.ts'
 import { assertNoImport } from './import-mark.ts'
 import { knownQueues } from './known-queues.ts'
 import { openReading } from './reading.ts'
@@ -74,6 +75,7 @@ export async function openMongoStore({ url, database: name, clock, log, holder }
     counts: collector.counts,
     forget: openForget({ database, shelf, specs, queues, random }),
     ...openVms({ database, shelf, clock, random }),
+    ...openImages({ database, clock, random }),
     ...openFacts(database, shelf, clock, random),
     ...roles,
     async close() {

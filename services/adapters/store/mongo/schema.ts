@@ -32,7 +32,11 @@ export const indexes: readonly Declared[] = [
 ]
 
 /** Steps to each version from the one before. The first is the making of it: its indexes are made at every start. */
-const steps: readonly ((database: Database) => Promise<void>)[] = [async () => undefined]
+const steps: readonly ((database: Database) => Promise<void>)[] = [
+  async () => undefined,
+  // Images are found by their names alone. A program that does not know them would make VMs from whatever it likes.
+  async () => undefined,
+]
 export const schemaVersion = steps.length
 
 /** Throws `store-newer` for a database that a newer program has made or moved. */

@@ -22,6 +22,7 @@ import type { Job, JobSpec } from '../../../../core/job.ts'
 import { isOver } from '../../../../core/vm.ts'
 import type { Inside } from './engine.ts'
 import { factOf, lastFactIn } from './facts.ts'
+import { imageOf } from './images.ts'
 import { insertJobSql, jobColumns, jobOf, type JobRow } from './rows.ts'
 import { lastJobIn } from './submit.ts'
 import { vmOf } from './vms.ts'
@@ -49,7 +50,7 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
     archiveBegin(header) {
       const known = begun.get()
       if (!known) {
-        const full = ['queues', 'jobs', 'submissions', 'vms', 'facts', 'notes', 'ids'].filter((table) => count(table) > 0)
+        const full = kept.filter((table) => count(table) > 0)
         if (full.length > 0) throw notEmpty(full)
         begin.run(header)
         return { records: 0, digest: '' }
@@ -64,6 +65,7 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
     archiveCounts: () => ({
       queues: count('queues'),
       submissions: count('submissions'),
+      images: count('images'),
       vms: count('vms'),
       jobs: count('jobs'),
       facts: count('facts'),
@@ -75,6 +77,9 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
     },
   }
 }
+
+/** The tables that an empty store has nothing in. */
+const kept = ['queues', 'jobs', 'submissions', 'images', 'vms', 'facts', 'notes', 'ids']
 
 /** Throws `store-failed`: half of an installation is none. */
 export function assertNoImport(db: DatabaseSync): void {
@@ -117,6 +122,7 @@ function readers({ db, queues }: Inside): Readonly<Record<ArchiveSection, Read>>
       count: row.count,
       atMs: row.at_ms,
     })),
+    images: rows('select doc from images where name > ? order by name limit ?', '', imageOf),
     vms: rows('select doc from vms where id > ? order by id limit ?', '', vmOf),
     jobs: rows('select * from jobs join specs using (id) where id > ? order by id limit ?', 0, (row) => {
       const { spec, ...columns } = row as JobRow & { readonly spec: string }
@@ -136,6 +142,7 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
   const job = db.prepare(insertJobSql)
   const spec = db.prepare('insert or replace into specs (id, spec) values (?, ?)')
   const key = db.prepare('insert or replace into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')
+  const image = db.prepare('insert or replace into images (name, doc) values (?, ?)')
   const vm = db.prepare('insert or replace into vms (id, over, intended_ms, site, doc) values (?, ?, ?, ?, ?)')
   const fact = db.prepare('insert or replace into facts (seq, at_ms, subject, kind, data) values (?, ?, ?, ?, ?)')
   const note = db.prepare('insert or replace into notes (name, text) values (?, ?)')
@@ -156,6 +163,9 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
         return
       case 'submissions':
         for (const { key: name, digest, firstId, count, atMs } of batch.records) key.run(name, digest, firstId, count, atMs)
+        return
+      case 'images':
+        for (const one of batch.records) image.run(one.entry.name, JSON.stringify(one))
         return
       case 'vms':
         for (const one of batch.records) {

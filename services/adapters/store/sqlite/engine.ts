@@ -12,6 +12,7 @@ import { changeJob } from '../../../../core/job.ts'
 import { changeVm, type Vm } from '../../../../core/vm.ts'
 import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
 import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
+import { type ImageOperations, imageOperations } from './images.ts'
 import { type JobOperations, jobOperations } from './jobs.ts'
 import { type QueueTable, queueTable } from './queues.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
@@ -29,7 +30,7 @@ export type Decisions = {
 
 export const coreDecisions: Decisions = { changeJob, changeVm, mayClaim: (vm) => vm?.phase.state === 'Active' }
 
-export type Operations = JobOperations & VmOperations & FactOperations & RoleOperations & ArchiveOperations
+export type Operations = JobOperations & VmOperations & ImageOperations & FactOperations & RoleOperations & ArchiveOperations
 export type OperationName = keyof Operations
 export type Call = { readonly [Name in OperationName]: { name: Name; args: Parameters<Operations[Name]> } }[OperationName]
 
@@ -63,13 +64,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
   const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
-  const operations: Operations = Object.assign(
-    jobs.operations,
-    vms.operations,
-    factOperations(inside),
-    roleOperations(inside),
-    archiveOperations(inside),
-  )
+  const operations: Operations = Object.assign(jobs.operations, vms.operations, restOf(inside))
 
   function rebuild(): void {
     inside.tallies = tallies()
@@ -124,6 +119,11 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
   }
 
   return { commit, close: () => db.close() }
+}
+
+/** Those that hold nothing in memory. */
+function restOf(inside: Inside): ImageOperations & FactOperations & RoleOperations & ArchiveOperations {
+  return Object.assign(imageOperations(inside), factOperations(inside), roleOperations(inside), archiveOperations(inside))
 }
 
 /** SQLITE_IOERR and SQLITE_FULL, with whatever detail in the higher bits. All of it was rolled back: it may be asked again. */

@@ -38,6 +38,9 @@ const versions: readonly string[] = [
   `
   create table imports (one integer primary key check (one = 1), header text not null, records integer not null, digest text not null);
   `,
+  `
+  create table images (name text primary key, doc text not null) without rowid;
+  `,
 ]
 
 /** The version that this program makes. */
