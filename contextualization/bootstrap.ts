@@ -9,6 +9,7 @@
 import { agentPaths, type PayloadAccounts } from '../core/context.ts'
 import { cvmfsLines } from './cvmfs.ts'
 import type { MachineOrder } from './order.ts'
+import { followingLines } from './proxies.ts'
 import { agentUid, commandLines, fetchLine, home, nodeLines, packageLines, scriptHead } from './script-parts.ts'
 
 const accountsMost = 512
@@ -35,6 +36,7 @@ export function bootstrapScript(order: MachineOrder): string {
     fetchLine(monitor, `${home}/monitor.cjs`),
     'systemctl daemon-reload',
     'systemctl start pilotage-monitor.service pilotage-pilot.service || fail "the agents could not be started"',
+    ...followingLines(order),
     'say "the agents are started"',
     '',
   ].join('\n')

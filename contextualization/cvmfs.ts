@@ -7,35 +7,50 @@ import { PilotageError } from '../core/errors.ts'
 import type { Cvmfs, ExtraFile, MachineOrder } from './order.ts'
 import { quoted } from './shell.ts'
 
+export const cvmfsConfigPath = '/etc/cvmfs/default.local'
+const proxyParameter = 'CVMFS_HTTP_PROXY'
 const mib = 1024 * 1024
 const probeSeconds = 90
 
 /** Throws `invalid-argument` for what would be no repository, or no parameter, but a line of somebody else's. */
-export function cvmfsFiles({
-  cvmfs,
-  proxies,
-  isDirectAllowed,
-}: Pick<MachineOrder, 'cvmfs' | 'proxies' | 'isDirectAllowed'>) {
-  if (!cvmfs || cvmfs.repositories.length === 0) return []
+export function cvmfsFiles({ cvmfs, proxies, fallbackProxies, isDirectAllowed }: MachineOrder): readonly ExtraFile[] {
+  if (!isUsed(cvmfs)) return []
   check(cvmfs)
   const parameters: Record<string, string> = {
     CVMFS_REPOSITORIES: cvmfs.repositories.join(','),
-    // Within a group the client takes turns; the next group is for when the whole one is away.
-    CVMFS_HTTP_PROXY: [...(proxies.length > 0 ? [proxies.join('|')] : []), ...directIf(proxies, isDirectAllowed)].join(';'),
+    // A client without any way to a server does not start; a site without proxies is one whose machines go past them.
+    [proxyParameter]: proxyText(proxies, fallbackProxies, isDirectAllowed) || 'DIRECT',
     CVMFS_QUOTA_LIMIT: String(Math.round(cvmfs.cacheBytes / mib)),
     ...cvmfs.parameters,
   }
   const lines = Object.entries(parameters).map(([name, value]) => `${name}=${quoted(value)}`)
-  const file: ExtraFile = { path: '/etc/cvmfs/default.local', permissions: '0644', content: `${lines.join('\n')}\n` }
-  return [file]
+  return [{ path: cvmfsConfigPath, permissions: '0644', content: `${lines.join('\n')}\n` }]
 }
 
-function directIf(proxies: readonly string[], isDirectAllowed: boolean): readonly string[] {
-  return isDirectAllowed || proxies.length === 0 ? ['DIRECT'] : []
+/**
+ * As CVMFS reads it. Within a group the client takes any, and another when it fails; the next group is for when the whole one is
+ * away. Empty: there is nothing to go by.
+ */
+export function proxyText(
+  proxies: readonly string[],
+  fallbackProxies: readonly string[] = [],
+  isDirectAllowed = false,
+): string {
+  const groups = [proxies, fallbackProxies].map((group) => [...new Set(group)].join('|'))
+  return [...groups, isDirectAllowed ? 'DIRECT' : ''].filter((group) => group !== '').join(';')
+}
+
+/** Whether the site's proxies mean anything to the machine. */
+export function isFollowing({ cvmfs, proxiesUrls }: MachineOrder): boolean {
+  return proxiesUrls.length > 0 && isUsed(cvmfs) && cvmfs.parameters[proxyParameter] === undefined
+}
+
+function isUsed(cvmfs: Cvmfs | undefined): cvmfs is Cvmfs {
+  return cvmfs !== undefined && cvmfs.repositories.length > 0
 }
 
 export function cvmfsLines(cvmfs: Cvmfs | undefined): readonly string[] {
-  if (!cvmfs || cvmfs.repositories.length === 0) return []
+  if (!isUsed(cvmfs)) return []
   return [
     'command -v cvmfs_config >/dev/null || fail "this image has no CVMFS client"',
     'cvmfs_config setup || fail "CVMFS could not be set up"',

@@ -13,6 +13,7 @@ import { contextBytes } from '../core/limits.ts'
 import { bootstrapScript } from './bootstrap.ts'
 import { cvmfsFiles } from './cvmfs.ts'
 import type { ExtraFile, MachineContext, MachineOrder } from './order.ts'
+import { followingFiles } from './proxies.ts'
 import { quoted, stableJson } from './shell.ts'
 import { workerUnits } from './units.ts'
 
@@ -24,7 +25,10 @@ export function machineContext(order: MachineOrder): MachineContext {
     permissions: '0600',
     content: `${stableJson(order.config)}\n`,
   }
-  return { files: [config, ...workerUnits(), ...cvmfsFiles(order), ...order.extras.files], script: bootstrapScript(order) }
+  return {
+    files: [config, ...workerUnits(), ...cvmfsFiles(order), ...followingFiles(order), ...order.extras.files],
+    script: bootstrapScript(order),
+  }
 }
 
 /**

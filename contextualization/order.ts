@@ -41,6 +41,10 @@ export type MachineOrder = {
   readonly nodes?: readonly NodeProgram[]
   /** The site's, as http://host:port, nearest first. Whoever answers serves. */
   readonly proxies: readonly string[]
+  /** For when all of them are away. */
+  readonly fallbackProxies?: readonly string[]
+  /** Where the machine asks, for as long as it lives, which proxies the site has now; any of them serves. Empty: nowhere. */
+  readonly proxiesUrls: readonly string[]
   /** Whether the machine may go past the proxies where none answers. */
   readonly isDirectAllowed: boolean
   readonly cvmfs?: Cvmfs

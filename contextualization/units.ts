@@ -1,5 +1,6 @@
 /**
- * The services of a machine: monitor and pilot of a worker, monitor and squid of a machine that keeps what workers fetch. The monitor's life is the machine's: with its end the machine is switched off, and so it is
+ * The services of a machine: monitor and pilot of a worker, monitor and squid of a machine that keeps what workers fetch;
+ * and what runs beside them now and then. The monitor's life is the machine's: with its end the machine is switched off, and so it is
  * when it cannot stay up. The pilot is started again as often as it ends badly, within reason.
  *
  * Least authority: both run under one account that is not root; the pilot may also change to the payloads' accounts, and keep
@@ -36,6 +37,46 @@ export function squidUnits(prepare: string, run: string): readonly ExtraFile[] {
   ]
   const squid = { path: '/etc/systemd/system/pilotage-squid.service', permissions: '0644', content: lines.join('\n') }
   return [monitorUnit(), squid]
+}
+
+/** Runs a command of root's for as long as the machine lives, every so often and not at the second. */
+export function rootTimer(
+  name: string,
+  description: string,
+  { command, everySeconds, spreadSeconds }: { command: string; everySeconds: number; spreadSeconds: number },
+): readonly ExtraFile[] {
+  const service = [
+    '[Unit]',
+    `Description=${description}`,
+    'After=network-online.target',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    `ExecStart=${command}`,
+    `TimeoutStartSec=${everySeconds}`,
+    'StandardOutput=journal+console',
+    'NoNewPrivileges=yes',
+    'ProtectHome=yes',
+    ...closedLines,
+    '',
+  ]
+  const timer = [
+    '[Unit]',
+    `Description=${description}`,
+    '',
+    '[Timer]',
+    `OnActiveSec=${everySeconds}`,
+    `OnUnitInactiveSec=${everySeconds}`,
+    `RandomizedDelaySec=${spreadSeconds}`,
+    'AccuracySec=5',
+    '',
+  ]
+  const file = (kind: string, lines: readonly string[]): ExtraFile => ({
+    path: `/etc/systemd/system/${name}.${kind}`,
+    permissions: '0644',
+    content: lines.join('\n'),
+  })
+  return [file('service', service), file('timer', timer)]
 }
 
 const closedLines = metadata.map((address) => `IPAddressDeny=${address}`)

@@ -1,8 +1,9 @@
 /**
- * Where machines get the agents' programs: `GET /agents/SHA256`, over plain HTTP, so that a site's proxies may keep them.
+ * Where machines get the agents' programs: `GET /agents/SHA256`, over plain HTTP, so that a site's proxies may keep them; and
+ * where they hear which proxies those are: `GET /sites/NAME/proxies`, one a line, kept by nobody.
  *
- * Nothing here is secret and nobody is believed: a machine checks the digest that its context names. Only files that were
- * named at the start are served, each under its own digest for ever.
+ * Nothing here is secret and nobody is believed: a machine checks the digest that its context names, and each line of a list.
+ * Only files that were named at the start are served, each under its own digest for ever.
  */
 
 import { createHash } from 'node:crypto'
@@ -18,12 +19,22 @@ export type BundleServer = { readonly port: number; stop(): Promise<void> }
 
 const connectionsMost = 500
 
+export type Served = {
+  readonly files: readonly ServedFile[]
+  /** A site's proxies as they are now, as http://host:port; undefined: there is no such site. */
+  readonly proxiesOf: (site: string) => readonly string[] | undefined
+}
+
 /** `port` 0: any that is free. Throws `unavailable` where it cannot be had. */
-export async function startBundleServer(host: string, port: number, files: readonly ServedFile[]): Promise<BundleServer> {
+export async function startBundleServer(host: string, port: number, { files, proxiesOf }: Served): Promise<BundleServer> {
   const paths = new Map(files.map(({ path, sha256 }) => [sha256, path]))
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 })
   server.maxConnections = connectionsMost
-  server.on('request', (request, response) => answer(paths, request, response))
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const site = siteIn(request.url ?? '')
+    if (site === undefined) answer(paths, request, response)
+    else tell(proxiesOf(site), request, response)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -39,11 +50,35 @@ export async function startBundleServer(host: string, port: number, files: reado
   }
 }
 
+function siteIn(url: string): string | undefined {
+  const encoded = /^\/sites\/([^/?#]{1,1000})\/proxies$/.exec(url)?.[1]
+  try {
+    return encoded && decodeURIComponent(encoded)
+  } catch {
+    return undefined
+  }
+}
+
+function tell(proxies: readonly string[] | undefined, { method }: IncomingMessage, response: ServerResponse): void {
+  if ((method !== 'GET' && method !== 'HEAD') || proxies === undefined) {
+    refuse(response)
+    return
+  }
+  const text = proxies.map((proxy) => `${proxy}\n`).join('')
+  // A list that somebody keeps is one that is late.
+  const headers = { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store' }
+  response.writeHead(200, headers).end(method === 'HEAD' ? undefined : text)
+}
+
+function refuse(response: ServerResponse): void {
+  response.writeHead(404, { 'content-length': 0 }).end()
+}
+
 function answer(paths: ReadonlyMap<string, string>, { method, url = '' }: IncomingMessage, response: ServerResponse): void {
   const path = paths.get(/^\/agents\/([0-9a-f]{64})$/.exec(url)?.[1] ?? '')
   const size = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.size
   if ((method !== 'GET' && method !== 'HEAD') || path === undefined || size === undefined) {
-    response.writeHead(404, { 'content-length': 0 }).end()
+    refuse(response)
     return
   }
   response.writeHead(200, {

@@ -110,16 +110,11 @@ export type ContextConfig = {
 
 export type SiteConfig = {
   readonly proxies: readonly string[]
-  readonly isDirectAllowed: boolean
-  /** Whom the squids that are kept there serve; absent: private networks. */
-  readonly squidClients?: readonly string[]
-}
-
-export type SiteContext = {
-  readonly proxies: readonly string[]
   /** For when all of them are away. */
   readonly fallbackProxies: readonly string[]
   readonly isDirectAllowed: boolean
+  /** Whom the squids that are kept there serve; absent: private networks. */
+  readonly squidClients?: readonly string[]
 }
 
 export type ImageContext = ExtrasConfig & {
@@ -180,9 +175,9 @@ export function compileContext(
       isNodeServed: one.node,
     },
     sites: new Map(
-      sites.map(({ name: site, proxies, direct, squid: kept }) => [
+      sites.map(({ name: site, proxies, fallbackProxies, direct, squid: kept }) => [
         site,
-        { proxies, isDirectAllowed: direct, squidClients: kept?.clients },
+        { proxies, fallbackProxies, isDirectAllowed: direct, squidClients: kept?.clients },
       ]),
     ),
     services: compileSquids(sites),

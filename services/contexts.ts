@@ -27,8 +27,6 @@ export type ContextSources = {
   readonly texts: ReadonlyMap<string, string>
   /** Where the agents are served, as http://host:port. */
   readonly bases: readonly string[]
-  /** Those of the VM's site that serve now, as http://host:port, beside the proxies of its configuration. */
-  readonly squids?: readonly string[]
   /** Those that are kept at the site and serve now, as http://host:port. */
   readonly squids: readonly string[]
 }
@@ -71,6 +69,8 @@ function machineOrder(config: AgentConfig, offering: Offering, sources: ContextS
     ...programs(sources),
     pilot: fetched(agents.pilot, bases),
     proxies: [...(site?.proxies ?? []), ...squids],
+    fallbackProxies: site?.fallbackProxies ?? [],
+    proxiesUrls: bases.map((base) => `${base}/sites/${encodeURIComponent(offering.site)}/proxies`),
     isDirectAllowed: site?.isDirectAllowed ?? true,
     cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },
     extras: joined([...vos, ...(image ? [image] : [])], texts),

@@ -44,6 +44,9 @@ it('is a cloud-config with the agents configuration, two services and one script
     ['/etc/systemd/system/pilotage-monitor.service', '0644'],
     ['/etc/systemd/system/pilotage-pilot.service', '0644'],
     ['/etc/cvmfs/default.local', '0644'],
+    ['/usr/lib/pilotage/follow-proxies', '0755'],
+    ['/etc/systemd/system/pilotage-proxies.service', '0644'],
+    ['/etc/systemd/system/pilotage-proxies.timer', '0644'],
     ['/usr/lib/pilotage/bootstrap', '0700'],
   ])
   expect(document.write_files.every(({ owner }) => owner === 'root:root')).toBe(true)
@@ -80,6 +83,9 @@ it('configures CVMFS through the proxies, and proves every mount before the agen
   expect(probe).toBeGreaterThan(0)
   expect(script.indexOf('systemctl start')).toBeGreaterThan(probe)
   expect(fileIn(documentOf({ isDirectAllowed: false }), '/etc/cvmfs/default.local')).not.toContain('DIRECT')
+  const fallback = documentOf({ fallbackProxies: ['http://far.example.org:3128'] })
+  expect(fileIn(fallback, '/etc/cvmfs/default.local')).toContain(":3128;http://far.example.org:3128;DIRECT'\n")
+  expect(fileIn(documentOf({ proxies: [], isDirectAllowed: false }), '/etc/cvmfs/default.local')).toContain("='DIRECT'\n")
   expect(fileIn(documentOf({ cvmfs: undefined }), '/etc/cvmfs/default.local')).toBe('')
 })
 

@@ -34,6 +34,7 @@ export function machineOrder(changes: Partial<MachineOrder> = {}): MachineOrder 
     nodes: [{ ...fetched('3'), platform: 'linux-x64' }],
     proxies: ['http://squid-1.example.org:3128', 'http://squid-2.example.org:3128'],
     isDirectAllowed: true,
+    proxiesUrls: [`${base}/sites/home/proxies`],
     cvmfs: { repositories: ['lhcb.cern.ch', 'sft.cern.ch'], cacheBytes: 4 * 1024 ** 3, parameters: { CVMFS_TIMEOUT: '5' } },
     extras: { packages: [], files: [], commands: [] },
     ...changes,
