@@ -57,7 +57,7 @@ export function jobView({ phase, ...job }: Job): JobView {
   }
 }
 
-export type VmView = VmShape & {
+export type VmView = VmShape & Pick<Vm, 'addresses'> & {
   readonly id: string
   readonly state: VmStateName
   /** The cloud's own id; empty: not known yet. */

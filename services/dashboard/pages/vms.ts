@@ -54,16 +54,21 @@ function liveTable(vms: readonly VmView[], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Jobs</th><th scope="col">Cores in use</th><th scope="col" class="n wide">Load</th><th scope="col" class="n">Age</th><th scope="col" class="n">Heard</th><th scope="col">Reason</th></tr></thead><tbody>
 ${vms.map(
   (vm) =>
-    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(vm.flavor, 40)}</td><td class="n">${vm.leases}</td><td>${gauge(vm.used.cores, vm.cores, 'cores in use')}</td><td class="n wide">${vm.beat?.load1.toFixed(1)}</td><td class="n">${agoMark(vm.intendedMs, nowMs)}</td><td class="n">${agoMark(vm.beat?.atMs, nowMs)}</td><td>${clipped(vm.beat?.unhealthy || vm.why || vm.reason, 120)}</td></tr>
+    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(flavorText(vm), 40)}</td><td class="n">${vm.leases}</td><td>${gauge(vm.used.cores, vm.cores, 'cores in use')}</td><td class="n wide">${vm.beat?.load1.toFixed(1)}</td><td class="n">${agoMark(vm.intendedMs, nowMs)}</td><td class="n">${agoMark(vm.beat?.atMs, nowMs)}</td><td>${clipped(vm.beat?.unhealthy || vm.why || vm.reason, 120)}</td></tr>
 `,
 )}</tbody></table></div>`
+}
+
+/** What is not for jobs says so. */
+function flavorText({ flavor, service }: VmView): string {
+  return service === undefined ? flavor : `${flavor}, ${service}`
 }
 
 function endedTable(vms: readonly VmView[], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Lived</th><th scope="col" class="n">Ended ago</th><th scope="col">Why it ended</th><th scope="col" class="wide">Why it was wanted</th></tr></thead><tbody>
 ${vms.map(
   (vm) =>
-    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(vm.flavor, 40)}</td><td class="n">${durationText(Math.max(0, vm.changedMs - vm.intendedMs))}</td><td class="n">${agoMark(vm.endedMs, nowMs)}</td><td>${clipped(vm.why, 120)}</td><td class="wide">${clipped(vm.reason, 100)}</td></tr>
+    html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(flavorText(vm), 40)}</td><td class="n">${durationText(Math.max(0, vm.changedMs - vm.intendedMs))}</td><td class="n">${agoMark(vm.endedMs, nowMs)}</td><td>${clipped(vm.why, 120)}</td><td class="wide">${clipped(vm.reason, 100)}</td></tr>
 `,
 )}</tbody></table></div>`
 }
@@ -86,6 +91,8 @@ ${record([
   ['Cloud', vm.cloud],
   ['Site', vm.site],
   ["The cloud's id", vm.ref || undefined],
+  ['What for', vm.service === undefined ? 'jobs' : `${vm.service} of its site`],
+  ['Addresses', vm.addresses?.join(', ') || undefined],
   ['Flavor', vm.flavor],
   ['Image', vm.image],
   ['Platform', vm.platform],
