@@ -10,14 +10,11 @@ import { parseArgs } from 'node:util'
 import { bundleAgents } from '../agents/bundle.ts'
 import { plainScript } from '../contextualization/machine.ts'
 import type { Offering } from '../core/cloud.ts'
-import { systemClock } from '../core/clock.ts'
-import type { AgentConfig } from '../core/context.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
-import type { VmId } from '../core/ids.ts'
 import { servedFile } from './bundles.ts'
 import { type Config, readConfigFile } from './config.ts'
-import { agentTold, type ContextSources, contextOf, localContext, machineDocument } from './contexts.ts'
+import { type ContextSources, contextOf, exampleAgent, localContext, machineDocument } from './contexts.ts'
 import { readSecretsFor } from './ports.ts'
 
 const usage = `pilotage context render --config FILE --cloud NAME [options]   writes what a VM there would be told
@@ -81,7 +78,7 @@ async function rendered(config: Config, order: Order): Promise<string> {
   if (!found) throw new PilotageError('not-found', `cloud ${cloud.name} has no such flavor and image`)
   const offering: Offering = order.squid ? { ...found, service: 'squid' } : found
   const { caPem, contextTexts } = readSecretsFor({ ...config, clouds: [] }, ['director'], {})
-  const agent = agentOf(config, offering, agentTold(config, cloud, caPem))
+  const agent = exampleAgent(config, cloud, offering, caPem)
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-context-'))
   try {
     const agents = await bundleAgents(dir)
@@ -100,21 +97,5 @@ async function rendered(config: Config, order: Order): Promise<string> {
     return machineDocument(agent, offering, sources)
   } finally {
     rmSync(dir, { recursive: true, force: true })
-  }
-}
-
-/** As the director tells it, but for what is made anew for each VM. */
-function agentOf({ grpc, vm }: Config, offering: Offering, told: ReturnType<typeof agentTold>): AgentConfig {
-  const { cloud, site, platform, cores, memoryBytes, diskBytes } = offering
-  return {
-    vmId: 'vm-example222' as VmId,
-    endpoint: grpc.advertise.join() || hostPort(grpc.host, grpc.port),
-    activationKey: 'LEFT-OUT',
-    cloud,
-    site,
-    platform,
-    size: { cores, memoryBytes, diskBytes },
-    ...told,
-    policy: { ...told.policy, endByMs: systemClock().nowMs() + vm.lifeMs },
   }
 }

@@ -10,7 +10,10 @@ import type { Extras, Fetched, MachineContext, MachineOrder, SquidOrder } from '
 import { renderContext } from '../contextualization/render.ts'
 import { squidContext } from '../contextualization/squid.ts'
 import type { Offering } from '../core/cloud.ts'
+import { systemClock } from '../core/clock.ts'
 import type { AgentConfig } from '../core/context.ts'
+import { hostPort } from '../core/endpoints.ts'
+import type { VmId } from '../core/ids.ts'
 import { squidPort } from '../core/limits.ts'
 import type { ServedFile } from './bundles.ts'
 import type { Config } from './config.ts'
@@ -135,6 +138,29 @@ export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: 
       deadManMs: vm.deadManMs,
       leastDiskFreeBytes: diskReserveBytes,
     },
+  }
+}
+
+/** For contexts that no VM gets, as large as one that it would get: as the director tells it, but for what is made anew for each. */
+export function exampleAgent(
+  config: Config,
+  cloud: CloudConfig,
+  offering: Offering,
+  caPem: string | undefined,
+): AgentConfig {
+  const { grpc, vm } = config
+  const { site, platform, cores, memoryBytes, diskBytes } = offering
+  const told = agentTold(config, cloud, caPem)
+  return {
+    vmId: 'vm-example222' as VmId,
+    endpoint: grpc.advertise.join() || hostPort(grpc.host, grpc.port),
+    activationKey: 'LEFT-OUT'.padEnd(32, '-'),
+    cloud: cloud.name,
+    site,
+    platform,
+    size: { cores, memoryBytes, diskBytes },
+    ...told,
+    policy: { ...told.policy, endByMs: systemClock().nowMs() + vm.lifeMs },
   }
 }
 
