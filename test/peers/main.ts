@@ -92,7 +92,7 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
 async function raised(peers: readonly Peer[], files: readonly TestFile[]): Promise<() => Promise<void>> {
   const place = peers.find(({ name }) => name === 'openstack')?.places[0]
   const isNeeded = files.some(({ needs }) => needs.includes('openstack'))
-  return place && isNeeded ? raiseOpenStack(place, dir) : async () => {}
+  return place && isNeeded ? raiseOpenStack(clock, place, dir) : async () => {}
 }
 
 function told({ name, places, soughtIn }: Peer): string {
@@ -114,6 +114,7 @@ function testFiles(): readonly TestFile[] {
       if (/\bcloudInit\(/.test(text)) needs.push('cloud-init')
       if (/\bstartOpenNebula\(/.test(text)) needs.push('opennebula')
       if (/\bstartOpenStack\(/.test(text)) needs.push('openstack')
+      if (/\bstartSshHosts\(/.test(text)) needs.push('sshd')
       return { path, needs }
     })
 }

@@ -7,8 +7,10 @@
  */
 
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { endAllUnder } from '../support/processes.ts'
 import type { Environment, Peer, Place } from './find-peers.ts'
 import { quietRow } from './quiet-ports.ts'
 
@@ -56,14 +58,22 @@ export function findOpenStack(env: Environment): Peer {
   return { name: 'openstack', places: [], soughtIn }
 }
 
-/** Brings it up where it does not run. Resolves with what takes it down again. */
-export async function raiseOpenStack(place: Place, dir: string): Promise<() => Promise<void>> {
+/**
+ * Brings it up where it does not run. Resolves with what takes it down again: its own script, by the numbers of the services,
+ * and then whatever of it is still there. A worker that was just being started when its service was killed is nobody's child.
+ */
+export async function raiseOpenStack(clock: Clock, place: Place, dir: string): Promise<() => Promise<void>> {
   if (place.kind === 'url') return async () => {}
   const state = stateOf(place, dir)
-  const log = join(dir, 'openstack.log')
+  const work = join(dir, 'openstack-work')
+  mkdirSync(work, { recursive: true })
+  const log = join(work, 'openstack.log')
   console.log(`openstack: bringing it up in ${state}; minutes, the first time`)
   const up = resolve(place.program)
-  const down = (): Promise<void> => run([join(up, '../down'), '--wipe', state], log)
+  const down = async (): Promise<void> => {
+    await run([join(up, '../down'), '--wipe', state], log)
+    for (const left of [work, state]) await endAllUnder(clock, left)
+  }
   try {
     await run([`OPENSTACK_PEER_PORT=${await quietRow(portsNeeded)}`, up, state], log)
   } catch (error) {
