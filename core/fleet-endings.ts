@@ -1,7 +1,9 @@
 /**
- * Which VMs the plan lets go: the broken, the silent and those whose time is over; never one merely because it is idle.
+ * Which VMs the plan lets go: the broken, the silent, those whose time is over and those whose image is revoked; never one merely
+ * because it is idle.
  *
- * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so.
+ * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so. A
+ * revocation needs no reading.
  * After a start of the service nobody is called silent before the VMs had the time to be heard again.
  */
 
@@ -30,7 +32,7 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
       const line = ending(kept, cloud, policy, nowMs)
       if (!line) continue
       unusable.add(line.vmId)
-      if (why === '') lines.push(line)
+      if (why === '' || line.reason === cloud.revoked.get(kept.vm.image)) lines.push(line)
     }
     if (why !== '') {
       frozen.push({
@@ -85,7 +87,9 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
 
   const power = powerWhy(cloud.listed.get(vm.id))
   if (power !== '') return line('stop', power, isComing(phase))
+  const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
+    if (revoked !== undefined) return line('drain', revoked)
     // A service that was down could not activate anything: what was on its way gets the time of a heartbeat once more.
     const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, cloud.watchedSinceMs + policy.beatLostMs)
     return nowMs < deadlineMs
@@ -97,7 +101,10 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, cloud.watchedSinceMs)
   if (silentMs > policy.beatLostMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
   const unhealthy = vm.beat?.unhealthy ?? ''
-  if (phase.state === 'Active') return unhealthy === '' ? undefined : line('drain', `unhealthy: ${unhealthy}`)
+  if (phase.state === 'Active') {
+    const why = revoked ?? (unhealthy === '' ? undefined : `unhealthy: ${unhealthy}`)
+    return why === undefined ? undefined : line('drain', why)
+  }
   // Nobody is left who could report or take anything; its leases are lost with it.
   if (unhealthy === 'pilot-gone') return line('stop', `unhealthy: ${unhealthy}`)
   if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')

@@ -51,6 +51,9 @@ function headroom(
   const block = (why: HoldWhy, reason: string): Block => ({ cloud: name, why, reason })
   return {
     blockOf(offering) {
+      // What somebody has to decide first is told whatever the cloud does.
+      const barred = cloud.barred.get(offering.image)
+      if (barred !== undefined) return block('image', barred)
       if (unread !== '') return block('unread', unread)
       if (cloud.heldBack !== '') return block('unread', cloud.heldBack)
       for (const scope of scopesOf(offering)) {

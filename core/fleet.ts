@@ -43,6 +43,10 @@ export type CloudView = {
   readonly watchedSinceMs: number
   /** Why nothing is made there in this step although it can be read; empty: nothing is in the way. */
   readonly heldBack: string
+  /** The images that nothing is made from there, and why: not endorsed, not approved, not valid, revoked. */
+  readonly barred: ReadonlyMap<string, string>
+  /** Of those, the ones whose VMs have to go, and why. */
+  readonly revoked: ReadonlyMap<string, string>
   /** Our VMs in the cloud's own last good list. */
   readonly listed: ReadonlyMap<VmId, CloudVm>
   /** Ours as well, but without a live record: they take from the limits until they are gone. */
@@ -71,7 +75,7 @@ export type FleetPolicy = {
   readonly softWaitMs: number
 }
 
-export type HoldWhy = 'covered' | 'no-fit' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
+export type HoldWhy = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
 
 export type PlanLine =
   | {

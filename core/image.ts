@@ -113,7 +113,7 @@ export function barredWhy(
   if (!image) return `image ${name} is not in the catalogue`
   const { entry, phase, distrust } = image
   // First what is final, then what others can mend, then what the site can.
-  if (phase.state === 'Revoked') return `image ${name} was ${revokedText(phase)}`
+  if (phase.state === 'Revoked') return `image ${name} was revoked by ${phase.by}${phase.why === '' ? '' : `: ${phase.why}`}`
   if (distrust !== '') return `image ${name}: ${distrust}`
   if (nowMs >= entry.validUntilMs) return `image ${name} is not valid since ${timeText(entry.validUntilMs)}`
   if (!Object.hasOwn(entry.references, cloud)) return `image ${name} has no reference for cloud ${cloud}`
@@ -123,11 +123,8 @@ export function barredWhy(
 
 /** Why what runs from it has to go; empty: it may go on. */
 export function revokedWhy({ phase }: Image): string {
-  return phase.state === 'Revoked' ? `image ${revokedText(phase)}` : ''
-}
-
-function revokedText({ by, why }: Extract<ImagePhase, { state: 'Revoked' }>): string {
-  return `revoked by ${by}${why === '' ? '' : `: ${why}`}`
+  if (phase.state !== 'Revoked') return ''
+  return `image revoked: ${phase.why === '' ? `by ${phase.by}` : `${phase.why} (by ${phase.by})`}`
 }
 
 function timeText(ms: number): string {

@@ -16,6 +16,7 @@ import { gatherViolations, type Violations } from '../core/violations.ts'
 import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './config-clouds.ts'
 import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './config-context.ts'
 import { choice, duration, list, mapping, optional, whole } from './config-fields.ts'
+import { checkImages, compileImages, images, type ImagesConfig, type RawImages } from './config-images.ts'
 import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './config-network.ts'
 
 const seconds = 1000
@@ -61,6 +62,7 @@ type Defaulted = RawNetwork & {
   vm: Vms
   breaker: { failures: number; backoff: number; maxBackoff: number }
   context: RawContext
+  images: RawImages
   clouds: readonly RawCloud[]
 }
 
@@ -90,6 +92,7 @@ const document = mapping<Defaulted>({
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
   context: optional(context, whollyDefault(context)),
+  images: optional(images, whollyDefault(images)),
   clouds: optional(list(cloud, 100), defaultClouds),
 })
 
@@ -108,6 +111,7 @@ export type Config = NetworkConfig & {
   }
   readonly breaker: BreakerPolicy
   readonly context: ContextConfig
+  readonly images: ImagesConfig
   readonly clouds: readonly CloudConfig[]
 }
 
@@ -144,6 +148,7 @@ function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: D
     violations.add('queue.renewEvery', `${renewEvery} ms`, 'too long', 'a third of queue.lease at most')
   if (vm.beatEvery * 3 > vm.beatLost)
     violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
+  checkImages(rest.images, violations)
   checkClouds(clouds, violations)
   checkContext(rest.context, clouds, violations)
   checkNetwork(rest, violations)
@@ -171,6 +176,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
     },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
     context: compileContext(rest.context, (file) => resolve(directory, file)),
+    images: compileImages(rest.images, (file) => resolve(directory, file)),
     clouds: rest.clouds.map((one) => compileCloud(one, (file) => resolve(directory, file))),
   }
 }

@@ -44,6 +44,8 @@ export type Secrets = {
   readonly caPem?: string
   readonly mongoUrl?: string
   readonly nats?: NatsAccess
+  /** The public keys of whom we trust to endorse images, by name. */
+  readonly endorsers: ReadonlyMap<string, string>
   /** Of files that contexts carry, by their paths. */
   readonly contextTexts: ReadonlyMap<string, string>
   /** By the cloud's name. */
@@ -55,7 +57,7 @@ export type CloudSecrets = Readonly<Record<string, string>>
 
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
 export function readSecretsFor(
-  { grpc, dashboard, store, nats, clouds, context }: Config,
+  { grpc, dashboard, store, nats, clouds, context, images }: Config,
   roles: readonly ProcessRole[],
   env: Environment,
 ): Secrets {
@@ -67,6 +69,12 @@ export function readSecretsFor(
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
     nats: nats && readNatsAccess(nats, reader),
+    // Whoever takes entries in, starts VMs from them, or tells what may be started.
+    endorsers: new Map(
+      roles.some((role) => role !== 'sweeper')
+        ? images.trusted.map(({ name, file }) => [name, reader.endorserKey(`images.trusted ${name}`, file)])
+        : [],
+    ),
     contextTexts: new Map(
       roles.includes('director') ? contextFiles(context).map(({ key, file }) => [file, reader.text(key, file)]) : [],
     ),

@@ -65,7 +65,7 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
       isAway = error.code === 'unavailable'
     },
   })
-  const stopListening = (['jobs', 'vms', 'clouds'] as const).map((kind) => bus.listen(kind, () => loop.wake()))
+  const stopListening = (['jobs', 'vms', 'clouds', 'images'] as const).map((kind) => bus.listen(kind, () => loop.wake()))
   return {
     async stop() {
       for (const stop of stopListening) stop()

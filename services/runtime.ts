@@ -18,6 +18,8 @@ import type { Spread } from '../core/spread.ts'
 import { type Director, director } from './director/director.ts'
 import { cloudRole, holdClouds } from './director/hold-clouds.ts'
 import type { DirectorOptions } from './director/options.ts'
+import { type Catalogue, checkedImages } from './images/catalogue.ts'
+import { openTrust, type Trust } from './images/trust.ts'
 import { afterChange } from './queue/after-change.ts'
 import { type Learn, learn, learnEveryMs } from './queue/learn.ts'
 import { matcher } from './queue/matcher.ts'
@@ -46,11 +48,14 @@ export type RuntimeOptions = {
   readonly log: Log
   readonly sandbox: Sandbox
   readonly queuePolicy: QueuePolicy
-  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'holds'>
+  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'holds' | 'images'>
+  /** Whom to believe about images; absent: nobody. */
+  readonly trust?: Trust
 }
 
 export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly queue: Queue
+  readonly catalogue: Catalogue
   /** The names of the configured clouds. */
   readonly clouds: readonly string[]
   readonly director: Director
@@ -97,11 +102,13 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     sessions: openSessions(bus),
   }
   if (roles.includes('api')) waiting.learn(await store.queues())
+  const catalogue = catalogueOf(options)
   return {
     roles,
     holder,
     holdings,
     queue,
+    catalogue,
     clouds: options.director.clouds.map(({ cloud }) => cloud.name),
     director: director({
       ...options.director,
@@ -110,10 +117,21 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
       clock,
       log,
       holds: (cloud) => holdings.clouds?.now(cloudRole(cloud)),
+      images: (names) => checkedImages(catalogue, names),
     }),
     learn: learn(queue, () => holdings.seat?.now()),
     sweep: sweep(queue),
   }
+}
+
+function catalogueOf({ store, bus, clock, trust = openTrust(), director: { clouds } }: RuntimeOptions): Catalogue {
+  const sites = [...new Set(clouds.flatMap(({ offerings }) => offerings.map(({ site }) => site)))].sort()
+  const uses = clouds.flatMap(({ startsImages, offerings }) => {
+    const [first] = offerings
+    if (!startsImages || !first) return []
+    return [{ cloud: first.cloud, site: first.site, images: [...new Set(offerings.map(({ image }) => image))] }]
+  })
+  return { store, bus, clock, trust, uses, sites }
 }
 
 /** Where it is not known for sure, what was known last is as good: only a preference hangs on it. */
@@ -177,7 +195,7 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
   })
   const held = holdClouds({ store, bus, clock, log, holder, clouds, onTaken: () => loop.wake() })
   holdings.clouds = held
-  const deafen = (['waiting', 'vms'] as const).map((kind) => ({ stop: bus.listen(kind, () => loop.wake()) }))
+  const deafen = (['waiting', 'vms', 'images'] as const).map((kind) => ({ stop: bus.listen(kind, () => loop.wake()) }))
   return [...deafen, loop, { stop: () => directing.settled() }, held]
 }
 

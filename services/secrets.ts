@@ -5,7 +5,7 @@
  * process reads only what its roles need: a director has no business with the key of an edge.
  */
 
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { gatherViolations, type Violations } from '../core/violations.ts'
 
@@ -17,6 +17,8 @@ export type TlsPair = { readonly certPem: string; readonly keyPem: string }
 export type SecretReader = {
   tls(path: string, files: { readonly certFile: string; readonly keyFile: string }): TlsPair
   certificate(path: string, file: string): string
+  /** The public key of an endorser of images: Ed25519, in PEM. */
+  endorserKey(path: string, file: string): string
   /** One line, without what stands around it. `shape` says what is accepted, by words and by a test. */
   line(path: string, file: string, shape?: { readonly accepted: string; holds(text: string): boolean }): string
   text(path: string, file: string): string
@@ -42,6 +44,13 @@ export function readSecrets(env: Environment = {}): SecretReader {
   return {
     text,
     certificate,
+    endorserKey(path, file) {
+      const pem = text(path, file)
+      if (pem !== '' && !isEndorserKey(pem)) {
+        violations.add(path, file, 'holds no public key of an endorser', 'what pilotage image keygen writes as NAME.pub')
+      }
+      return pem
+    },
     tls(path, { certFile, keyFile }) {
       const certPem = certificate(`${path}.certFile`, certFile)
       const keyPem = text(`${path}.keyFile`, keyFile)
@@ -96,6 +105,15 @@ function asCertificate(pem: string): X509Certificate | undefined {
     return new X509Certificate(pem)
   } catch {
     return undefined
+  }
+}
+
+/** A private key would do as well, and has no business here. */
+function isEndorserKey(pem: string): boolean {
+  try {
+    return !pem.includes('PRIVATE KEY') && createPublicKey(pem).asymmetricKeyType === 'ed25519'
+  } catch {
+    return false
   }
 }
 

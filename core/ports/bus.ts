@@ -12,6 +12,8 @@ export type HintKind =
   | 'vms'
   /** Clouds whose plan, list or breaker changed (names). */
   | 'clouds'
+  /** Images that were added, approved, disapproved or revoked (names). */
+  | 'images'
 
 export type Hint = { readonly kind: HintKind; readonly ids: readonly (string | number)[] }
 

@@ -7,12 +7,15 @@
  */
 
 import type { VmId } from '../ids.ts'
+import type { Reference } from '../reference.ts'
 import type { VmShape } from '../vm.ts'
 
 export type VmOrder = {
   /** Ours, made before the call: the cloud carries it as name or tag, and `create` is idempotent on it. */
   readonly vmId: VmId
   readonly shape: VmShape
+  /** How this cloud calls the image that it is made from; absent where machines are made from none. */
+  readonly imageRef?: Reference
   /** The rendered context: a cloud-init document. Carries the activation key: never to be logged. */
   readonly userData: string
 }

@@ -18,7 +18,7 @@ const feedLeastMs = 200
 /** What one step reads at most, a few hundred KiB: more in a fifth of a second is more than anybody reads. */
 export const batchMost = 500
 
-const hintKinds: readonly HintKind[] = ['waiting', 'jobs', 'vms', 'clouds']
+const hintKinds: readonly HintKind[] = ['waiting', 'jobs', 'vms', 'clouds', 'images']
 
 export type Listener = {
   /** The last fact that was told or left out; undefined: from now on. */

@@ -66,7 +66,7 @@ export function hearing(store: Pick<JobStore, 'jobs'>): Hearing {
         const id = jobIdOf(subject)
         if (id !== undefined) return vos.get(id) === vo
         if (subject.startsWith('submission:')) return data.vo === vo
-        return subject.startsWith('vm:') || subject.startsWith('cloud:')
+        return subject.startsWith('vm:') || subject.startsWith('cloud:') || subject.startsWith('image:')
       })
     },
   }

@@ -14,6 +14,7 @@ import type { CloudNote } from './cloud-note.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
 import { prune } from './memory.ts'
 import type { Reading } from './observe.ts'
+import { gateOf, type ImageGate } from './image-gate.ts'
 import type { DirectedCloud } from './options.ts'
 import { reconcile, type Reconciled } from './reconcile.ts'
 
@@ -29,6 +30,7 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
   }
   prune(memory, fleet, reading.list)
   const isFull = isOverQuota(context, directed.cloud.name, reading.quota)
+  const { barred } = gateOf(directed, context.images, clock.nowMs())
   const reconciled = reconcile(
     {
       cloud: directed.cloud.name,
@@ -41,7 +43,7 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
       bootMs: directed.bootMs,
       watchedSinceMs,
       policy,
-      isBarred: (vm) => isFull || breakers.isOpen(vm, clock.nowMs()),
+      isBarred: (vm) => isFull || barred.has(vm.image) || breakers.isOpen(vm, clock.nowMs()),
     },
     clock.nowMs(),
   )
@@ -80,11 +82,12 @@ async function endedRecords(
   return new Map(records.flatMap((kept) => (kept ? [[kept.vm.id, kept.vm] as const] : [])))
 }
 
-function viewOf({ options, isAlone }: StepContext, desk: Desk, failure: string, reconciled?: Reconciled): CloudView {
+function viewOf({ options, images, isAlone }: StepContext, desk: Desk, failure: string, reconciled?: Reconciled): CloudView {
   const { directed, memory, watchedSinceMs, noted } = desk
   const isKnown = noted !== undefined && unreadWhy(noted.reading, options.policy, options.clock.nowMs()) === ''
   return {
     ...wanted(directed),
+    ...gateOf(directed, images, options.clock.nowMs()),
     quota: isAlone || !noted ? memory.quota : lesser(memory.quota, noted.quota),
     reading: { listBeganMs: memory.listBeganMs, failure, implausible: reconciled?.doubt ?? '' },
     watchedSinceMs,
@@ -95,9 +98,10 @@ function viewOf({ options, isAlone }: StepContext, desk: Desk, failure: string, 
 }
 
 /** A cloud as its holder noted it. Its list is the holder's alone: what is broken there, the holder ends. */
-export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefined): CloudView {
+export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefined, gate: ImageGate): CloudView {
   return {
     ...wanted(directed),
+    ...gate,
     quota: note?.quota ?? { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
     reading: note?.reading ?? { failure: 'no director has read it yet', implausible: '' },
     watchedSinceMs: note?.watchedSinceMs ?? 0,

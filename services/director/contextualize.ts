@@ -10,6 +10,7 @@ import type { Offering } from '../../core/cloud.ts'
 import type { AgentConfig } from '../../core/context.ts'
 import { newVmId } from '../../core/ids.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
+import type { Reference } from '../../core/reference.ts'
 import type { Vm } from '../../core/vm.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'
 
@@ -23,12 +24,14 @@ export function activationHash(key: string): string {
 
 /** `reason`: why it is wanted. `squids`: its site's that serve now. */
 export type Wanted = { readonly reason: string; readonly squids: readonly string[] }
+/** How the cloud calls the image; absent where machines are made from none. */
+type Named = { readonly imageRef?: Reference }
 
 /** Throws what `render` throws. */
 export function contextualize(
   { agent, lifeMs, bootMs }: DirectedCloud,
   offering: Offering,
-  { reason, squids }: Wanted,
+  { reason, squids, imageRef }: Wanted & Named,
   { random, endpoint, render, policy }: DirectorOptions,
   nowMs: number,
 ): { readonly vm: Vm; readonly order: VmOrder } {
@@ -63,5 +66,5 @@ export function contextualize(
     policy: { ...agent.policy, endByMs },
     powerOff: agent.powerOff,
   }
-  return { vm, order: { vmId: id, shape: offering, userData: render(config, offering, squids) } }
+  return { vm, order: { vmId: id, shape: offering, imageRef, userData: render(config, offering, squids) } }
 }

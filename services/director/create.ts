@@ -20,6 +20,7 @@ import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/vm.ts'
 import { contextualize, type Wanted } from './contextualize.ts'
 import type { Desk } from './desk.ts'
+import { admit } from './image-gate.ts'
 import type { DirectorOptions } from './options.ts'
 import { record } from './record.ts'
 
@@ -31,9 +32,14 @@ export async function createVm(hand: CloudHand, offering: Offering, wanted: Want
   const nowMs = clock.nowMs()
   // Another create of this step may have failed since the plan was made.
   if (breakers.isOpen(offering, nowMs)) return
+  const admission = await admit(directed, offering, options)
+  if (!admission.ok) {
+    log.warn({ cloud: offering.cloud, image: offering.image, why: admission.why }, 'no VM from this image any more')
+    return
+  }
   let made: { readonly vm: Vm; readonly order: VmOrder }
   try {
-    made = contextualize(directed, offering, wanted, options, nowMs)
+    made = contextualize(directed, offering, { ...wanted, imageRef: admission.imageRef }, options, nowMs)
   } catch (thrown) {
     const { message } = asPilotageError(thrown, 'rendering the context')
     log.error({ cloud: offering.cloud, flavor: offering.flavor, image: offering.image, message }, 'no context for a VM')
@@ -47,7 +53,7 @@ export async function createVm(hand: CloudHand, offering: Offering, wanted: Want
 /** Asks for a VM that was asked for before and never seen. */
 export async function createAgain(hand: CloudHand, vm: Vm): Promise<void> {
   const order = hand.memory.orders.get(vm.id)
-  if (order) await askFor(hand, vm, order)
+  if (order && (await admit(hand.directed, vm, hand.options)).ok) await askFor(hand, vm, order)
 }
 
 async function askFor({ options, directed, memory, breakers, isHeld }: CloudHand, vm: Vm, order: VmOrder): Promise<void> {

@@ -8,6 +8,7 @@
  */
 
 import type { VmId } from '../../core/ids.ts'
+import type { CheckedImage } from '../../core/image.ts'
 import type { Fence, KeptVm } from '../../core/ports/store.ts'
 import { isOver, type VmEvent } from '../../core/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
@@ -38,6 +39,8 @@ export type Fleet = Map<VmId, KeptVm>
 export type StepContext = {
   readonly options: DirectorOptions
   readonly fleet: Fleet
+  /** Read with this step. */
+  readonly images: readonly CheckedImage[]
   /** No other director holds a cloud of ours: nobody else plans. */
   readonly isAlone: boolean
 }

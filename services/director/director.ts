@@ -15,6 +15,7 @@ import { compare, type Compared, viewOfOthers } from './compare.ts'
 import { type Desk, type Fleet, keepNote, type StepContext } from './desk.ts'
 import { openDesks, type OthersNotes, readNotes } from './desks.ts'
 import { endVms, execute } from './execute.ts'
+import { gateOf, readImages } from './image-gate.ts'
 import { observe } from './observe.ts'
 import type { DirectorOptions } from './options.ts'
 import { ownLines, planKeeper } from './plan-note.ts'
@@ -40,9 +41,9 @@ export function director(options: DirectorOptions): Director {
     if (held.length === 0) return { atMs: clock.nowMs(), lines: [] }
     const readings = await Promise.all(held.map((desk) => observe(desk, options)))
     // After the lists: whatever they show has its record by now.
-    const [live, queues] = await Promise.all([store.liveVms(), store.queues()])
+    const [live, queues, images] = await Promise.all([store.liveVms(), store.queues(), readImages(options)])
     const fleet: Fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
-    const context: StepContext = { options, fleet, isAlone: held.length === options.clouds.length }
+    const context: StepContext = { options, fleet, images, isAlone: held.length === options.clouds.length }
     const compared: Compared[] = []
     for (const [at, desk] of held.entries()) {
       desk.breakers.learn(live)
@@ -50,7 +51,7 @@ export function director(options: DirectorOptions): Director {
     }
     // Told before it is planned with, so that others plan with it no later than we do.
     await Promise.all(compared.map((one) => tell(options, one)))
-    const plan = planned(options, compared, await readNotes(options, held), fleet, queues)
+    const plan = planned(context, compared, await readNotes(options, held), queues)
     await keeper.keep(plan, held)
     await endVms(context, held, plan.lines)
     await Promise.all(compared.map(({ desk, reconciled }) => execute(context, desk, plan.lines, reconciled)))
@@ -75,17 +76,16 @@ export function director(options: DirectorOptions): Director {
 
 /** One plan over all clouds; of it, what is ours to do. */
 function planned(
-  options: DirectorOptions,
+  { options, fleet, images }: StepContext,
   compared: readonly Compared[],
   notes: OthersNotes,
-  fleet: Fleet,
   queues: readonly QueueCount[],
 ): FleetPlan {
   const nowMs = options.clock.nowMs()
   const vms = [...fleet.values()]
   const clouds = options.clouds.map((directed) => {
     const own = compared.find(({ desk }) => desk.directed === directed)
-    return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name))
+    return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name), gateOf(directed, images, nowMs))
   })
   const held: readonly Desk[] = compared.map(({ desk }) => desk)
   const kept = [...held.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]

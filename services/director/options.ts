@@ -10,6 +10,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { AgentConfig } from '../../core/context.ts'
 import type { FleetPolicy } from '../../core/fleet.ts'
 import type { ServiceWish } from '../../core/fleet-services.ts'
+import type { CheckedImage } from '../../core/image.ts'
 import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
@@ -21,6 +22,8 @@ import type { Random } from '../../core/random.ts'
 export type DirectedCloud = {
   readonly cloud: Cloud
   readonly offerings: readonly Offering[]
+  /** Its machines are made from images: the catalogue says from which. Local machines and hosts that are there already have none. */
+  readonly startsImages: boolean
   readonly limits: CloudLimits
   readonly bootMs: number
   readonly lifeMs: number
@@ -72,6 +75,8 @@ export type DirectorOptions = {
   readonly random: Random
   readonly log: Log
   readonly clouds: readonly DirectedCloud[]
+  /** As they are at this moment, with what is to be thought of their endorsement: all, or those of these names that there are. */
+  readonly images: (names?: readonly string[]) => Promise<readonly CheckedImage[]>
   /** What sites shall have beside workers. */
   readonly services: readonly ServiceWish[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */

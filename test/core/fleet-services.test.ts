@@ -27,6 +27,8 @@ const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
   reading: { listBeganMs: nowMs, failure: '', implausible: '' },
   watchedSinceMs: nowMs,
   heldBack: '',
+  barred: new Map(),
+  revoked: new Map(),
   listed: new Map(),
   strays: { vms: 0, cores: 0, memoryBytes: 0 },
   ...changes,

@@ -53,7 +53,7 @@ describe('the states of an image', () => {
       ],
     })
     expect(pasts.Revoked.phase).toEqual({ state: 'Revoked', by: 'eve', why: 'a hole', atMs: 1000 })
-    expect(revokedWhy(pasts.Revoked)).toBe('image revoked by eve: a hole')
+    expect(revokedWhy(pasts.Revoked)).toBe('image revoked: a hole (by eve)')
     expect(revokedWhy(pasts.Approved)).toBe('')
   })
 

@@ -19,6 +19,8 @@ import { activationHash } from '../../services/director/contextualize.ts'
 import { type Director, director } from '../../services/director/director.ts'
 import { cloudRole } from '../../services/director/hold-clouds.ts'
 import { type DirectedCloud, directorDefaults, type DirectorOptions } from '../../services/director/options.ts'
+import { checkedImages } from '../../services/images/catalogue.ts'
+import { openTrust, type Trust } from '../../services/images/trust.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type FakeCloud, fakeCloud, type FakeCloudOptions } from '../support/fake-cloud.ts'
 import { alice, sampleRequirements, sampleSpec, sampleSubmission, sampleVm } from '../support/samples.ts'
@@ -46,6 +48,8 @@ export type WorldOptions = {
   readonly clouds?: readonly (Partial<FakeCloudOptions> & { readonly offerings?: readonly Offering[] })[]
   readonly directed?: Partial<DirectedCloud>
   readonly director?: Partial<Pick<DirectorOptions, 'render' | 'rules' | 'policy' | 'services'>>
+  /** Whom its director trusts to endorse images. */
+  readonly trust?: Trust
 }
 
 export type World = {
@@ -83,6 +87,7 @@ function directedCloud(cloud: FakeCloud, offerings: readonly Offering[] | undefi
   return {
     cloud,
     offerings: offerings ?? [sampleOffering({ cloud: cloud.name })],
+    startsImages: false,
     limits: { maxVms: 20, maxCores: 100, maxCreatesPerStep: 10 },
     bootMs: 120_000,
     lifeMs: 24 * 3600_000,
@@ -95,7 +100,8 @@ function directedCloud(cloud: FakeCloud, offerings: readonly Offering[] | undefi
   }
 }
 
-export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: changes = {} }: WorldOptions = {}): World {
+export function openWorld(given: WorldOptions = {}): World {
+  const { seed = 1, clouds = [{}], directed = {}, director: changes = {}, trust = openTrust() } = given
   const clock = virtualClock()
   const random = seededRandom(seed)
   const store = memoryStore()
@@ -110,6 +116,7 @@ export function openWorld({ seed = 1, clouds = [{}], directed = {}, director: ch
     random,
     log: silentLog(),
     endpoint: () => '127.0.0.1:1',
+    images: (names) => checkedImages({ store, trust }, names),
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),
     services: [],
     render: (config) => JSON.stringify(config),

@@ -60,6 +60,7 @@ function directedCloud(name: string, cloud: Cloud, limits: DirectedCloud['limits
   return {
     cloud,
     offerings,
+    startsImages: false,
     limits,
     bootMs: 3 * minutes,
     lifeMs: 40 * minutes,

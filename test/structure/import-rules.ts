@@ -23,11 +23,11 @@ export const importRules: readonly Rule[] = [
   { name: 'generated', place: /^proto\/gen\//, ours: ['proto/gen/'], node: 'none' },
   { name: 'generator', place: /^proto\/generate\.ts$/, ours: [], node: 'any' },
   // Engines do no I/O of their own; a digest is no I/O.
-  { name: 'engine', place: /^(services\/(?:queue|director)\/)/, ours: ['core/', '$1'], node: ['node:crypto'] },
+  { name: 'engine', place: /^(services\/(?:queue|director|images)\/)/, ours: ['core/', '$1'], node: ['node:crypto'] },
   {
     name: 'edge',
     place: /^(services\/(?:api|dashboard)\/)/,
-    ours: ['core/', 'services/queue/', 'services/director/', 'proto/', '$1'],
+    ours: ['core/', 'services/queue/', 'services/director/', 'services/images/', 'proto/', '$1'],
     node: 'any',
   },
   {
@@ -40,7 +40,7 @@ export const importRules: readonly Rule[] = [
   {
     name: 'runtime',
     place: /^services\/(?:runtime|publisher)\.ts$/,
-    ours: ['core/', 'services/queue/', 'services/director/'],
+    ours: ['core/', 'services/queue/', 'services/director/', 'services/images/'],
     node: 'none',
   },
   {

@@ -62,7 +62,7 @@ export function subjectLink(subject: string): Html {
   if (job !== undefined) return html`<a href="/jobs/${job}">job ${job}</a>`
   if (subject.startsWith('vm:') && isVmId(subject.slice(3)))
     return html`<a href="/vms/${subject.slice(3)}">${subject.slice(3)}</a>`
-  if (subject.startsWith('cloud:')) return html`<a href="/clouds">${clipped(subject.replace(':', ' '), 40)}</a>`
+  if (/^(?:cloud|image):/.test(subject)) return html`<a href="/clouds">${clipped(subject.replace(':', ' '), 40)}</a>`
   return html`${clipped(subject.replace(':', ' '), 40)}`
 }
 

@@ -88,6 +88,7 @@ function directedCloud({ dice }: World, cloud: FaultyCloud, offered: readonly (t
   return {
     cloud,
     offerings,
+    startsImages: false,
     limits: { maxVms: dice.whole(8, 24), maxCores: dice.whole(20, 48), maxCreatesPerStep: dice.whole(2, 8) },
     bootMs: 6 * minutes,
     lifeMs: 40 * minutes,
