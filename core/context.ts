@@ -57,6 +57,14 @@ export const agentPaths = {
   work: '/var/lib/pilotage',
 } as const
 
+/** On a machine that is somebody else's and only lent: all of ours beside the above. */
+export const hostPaths = {
+  /** Root's alone. */
+  base: '/var/lib/pilotage-host',
+  /** A script that removes whatever the context has put there; 0 where nothing is left. The context brings it before anything else. */
+  release: '/var/lib/pilotage-host/release',
+} as const
+
 /** How the pilot tells the monitor what it does, at least every `pilotStatusEveryMs`. */
 export type PilotStatus = {
   readonly pid: number

@@ -13,8 +13,17 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { findOpenNebula } from './opennebula-peer.ts'
 import { findOpenStack } from './openstack-peer.ts'
+import { findSshd } from './sshd-peer.ts'
 
-export type PeerName = 'mongod' | 'nats-server' | 'moto_server' | 'squid' | 'cloud-init' | 'openstack' | 'opennebula'
+export type PeerName =
+  | 'mongod'
+  | 'nats-server'
+  | 'moto_server'
+  | 'squid'
+  | 'cloud-init'
+  | 'openstack'
+  | 'opennebula'
+  | 'sshd'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -63,7 +72,7 @@ const known: readonly Known[] = [
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
-  return [...known.map((one) => find(one, env)), findOpenStack(env), findOpenNebula(env)]
+  return [...known.map((one) => find(one, env)), findOpenStack(env), findOpenNebula(env), findSshd(env)]
 }
 
 /** Where test/peers/install puts what it gets. */

@@ -17,6 +17,7 @@ import { recordingsAt } from './opennebula-peer.ts'
 import { type OpenNebulaServer, openNebulaServer } from './opennebula-server.ts'
 import { type CloudInit, openCloudInit } from './cloud-init-peer.ts'
 import { openOpenStack, type OpenStackPeer } from './openstack-peer.ts'
+import { openSshHosts, type SshHosts } from './sshd-peer.ts'
 import { openSquid, type SquidServer, type SquidSettings } from './squid-server.ts'
 
 /** What the runner hands to every test file. */
@@ -57,6 +58,11 @@ export function cloudInit(): CloudInit {
 export function startOpenNebula(): Promise<OpenNebulaServer> {
   const { clock, place } = at('opennebula')
   return openNebulaServer(recordingsAt(place), clock)
+}
+
+/** So many hosts, each its own. */
+export function startSshHosts(count: number): Promise<SshHosts> {
+  return openSshHosts({ ...at('sshd'), count })
 }
 
 /** The one that the runner has brought up, for all tests together: whatever a test makes there it removes. */

@@ -92,6 +92,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   fastify: [/^services\/dashboard\//],
   jose: [/^services\/adapters\/tokens\/jose\//],
   mongodb: [/^services\/adapters\/store\/mongo\//],
+  'node-ssh': [/^services\/adapters\/cloud\/ssh\//],
   '@nats-io/transport-node': [/^services\/adapters\/bus\/nats\//],
   '@nats-io/jetstream': [/^services\/adapters\/bus\/nats\//],
   'node:sqlite': [/^services\/adapters\/store\/sqlite\//],
@@ -108,7 +109,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
 }
 
 /** What only tests import. */
-const testPackages = new Set(['vitest', 'fast-check'])
+const testPackages = new Set(['vitest', 'fast-check', 'ssh2'])
 
 /** What is wrong with an import, or undefined. */
 export function broken(path: string, target: Target): string | undefined {

@@ -1,0 +1,198 @@
+/**
+ * Machines that nobody can create by an API, behind the cloud port: a VM is a claim on one of some hosts that are reached by
+ * SSH. Holds no policy, as every driver, and powers nothing off: a host is lent, and given back as it was.
+ *
+ * A claim is noted in the book before its host is touched, and leaves the book after it has left the host. A list is therefore
+ * whole although a host may be away: one that is not reached and for which the book knows no claim is left out, as nothing of
+ * ours can be there; one with a claim is told as it was last known. Where no host at all is reached, there is no list.
+ */
+
+import { isIP } from 'node:net'
+import type { Clock } from '../../../../core/clock.ts'
+import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
+import { isVmId, type VmId } from '../../../../core/ids.ts'
+import { cloudCallMs, directorEveryMs } from '../../../../core/limits.ts'
+import type { Cloud, CloudQuota, CloudVm } from '../../../../core/ports/cloud.ts'
+import { type Book, type HostNote, openBook, type Pages } from './book.ts'
+import { hostName, hostOf, type Hosts, isOurs, type KnownHost, openHosts, type Seen, type Sight } from './hosts.ts'
+import type { SshCloudOptions, SshHost } from './options.ts'
+import { place, type Placing } from './place.ts'
+
+/** The store's notes are read and written within the call as well. */
+export const sshTimes = { callMs: cloudCallMs - 2000, hostMs: 8000 }
+const looksAtOnce = 32
+
+export function sshCloud(options: SshCloudOptions): Cloud {
+  const { name, installation, clock, keep } = options
+  const book = openBook(keep, name)
+  const configured = new Map(options.hosts.map((host) => [hostName(host), { ...host, name: hostName(host) }]))
+  const placing: Placing = { reserved: new Map(), orders: new Map() }
+  const farm: Farm = { options, book, hosts: openHosts(options, book), configured, placing }
+  let last: { readonly atMs: number; readonly seen: readonly Seen[] } | undefined
+
+  async function look(): Promise<Look> {
+    const looked = await lookAround(farm)
+    last = { atMs: clock.monotonicMs(), seen: looked.seen }
+    return looked
+  }
+
+  return {
+    name,
+    async create(order) {
+      const host = await place({ ...farm, lastSeen: () => last?.seen ?? [] }, order)
+      return { ref: refOf(host, order.vmId) }
+    },
+    async list() {
+      const { pages, seen } = await look()
+      const told = seen.flatMap(({ host, sight }) => vmAt(host, sight, pages.get(host.name), installation) ?? [])
+      for (const { host, sight } of seen) await settle(farm, host.name, sight)
+      return told
+    },
+    destroy: (ref) => destroy(farm, look, ref),
+    async consoleLog(ref) {
+      const { host, vmId } = partsOf(ref)
+      if (vmId === undefined) return ''
+      const pages = await book.read()
+      if (!configured.has(host) && !pages.has(host)) return ''
+      return farm.hosts.console(known(farm, host), pages, vmId, options.callMs)
+    },
+    async quota() {
+      const isRecent = last !== undefined && clock.monotonicMs() - last.atMs < directorEveryMs
+      const seen = isRecent && last ? last.seen : (await look()).seen
+      const others = new Set(seen.flatMap(({ host, sight }) => (isOfOthers(sight, installation) ? [host.name] : [])))
+      return quotaOf(options, (host) => !others.has(hostName(host)))
+    },
+  }
+}
+
+type Farm = {
+  readonly options: SshCloudOptions
+  readonly book: Book
+  readonly hosts: Hosts
+  readonly configured: ReadonlyMap<string, KnownHost>
+  readonly placing: Placing
+}
+
+function known({ configured }: Farm, host: string): KnownHost {
+  return configured.get(host) ?? hostOf(host)
+}
+
+type Look = { readonly pages: Pages; readonly seen: readonly Seen[] }
+
+/** Also at hosts that left the configuration with a claim on them. Throws where none is reached. */
+async function lookAround(farm: Farm): Promise<Look> {
+  const { options, book, configured } = farm
+  const { name, clock, log } = options
+  const endMs = clock.monotonicMs() + options.callMs
+  const pages = await book.read()
+  const noted = [...pages].flatMap(([host, { claim }]) => (claim ? [host] : []))
+  const all = [...new Set([...configured.keys(), ...noted])].map((host) => known(farm, host))
+  const seen = await lookAtAll(farm.hosts, all, pages, { clock, endMs, hostMs: options.hostMs })
+  const failures = seen.flatMap(({ sight }) => (sight instanceof PilotageError ? sight : []))
+  for (const { code, message } of failures) log.debug({ cloud: name, code, message }, 'a host is not reached')
+  if (failures[0] && failures.length === seen.length) {
+    const code = failures.every((one) => one.code === 'cloud-auth') ? 'cloud-auth' : 'cloud-transient'
+    throw new PilotageError(code, `none of ${seen.length} hosts is reached: ${failures[0].message}`)
+  }
+  return { pages, seen }
+}
+
+/** The book follows what was seen: that a claim is not there is believed once its create is surely over. */
+async function settle({ options, book, placing }: Farm, host: string, sight: Sight | PilotageError): Promise<void> {
+  if (sight instanceof PilotageError) return
+  const nowMs = options.clock.nowMs()
+  await book.change(host, (note) => {
+    const { claim } = note
+    if (isOurs(sight, options.installation)) {
+      if (claim?.vmId === sight.vmId && claim.power === sight.power) return note
+      return { ...note, claim: { vmId: sight.vmId, sinceMs: sight.createdMs, power: sight.power } }
+    }
+    const isOver = claim && Math.abs(nowMs - claim.sinceMs) > 2 * cloudCallMs && !placing.reserved.has(host)
+    return isOver ? { ...note, claim: undefined } : note
+  })
+}
+
+async function destroy(farm: Farm, look: () => Promise<Look>, ref: string): Promise<'gone' | 'going'> {
+  const { options, book, hosts, configured } = farm
+  const { host, vmId } = partsOf(ref)
+  const pages = await book.read()
+  if (vmId === undefined || !(configured.has(host) || pages.get(host)?.claim)) {
+    // No host that we ever knew: gone, if what we know is whole.
+    await look()
+    return 'gone'
+  }
+  const ending = await hosts.release(known(farm, host), pages, vmId, options.callMs).catch((error: unknown) => {
+    if (configured.has(host)) throw error
+    // Who takes a host out of the configuration says that it is not there any more.
+    options.log.warn({ host, vmId, error }, 'a host that left the configuration is not reached: its claim is forgotten')
+    return 'gone' as const
+  })
+  if (ending === 'gone') {
+    await book.change(host, (note) => (note.claim?.vmId === vmId ? { ...note, claim: undefined } : note))
+  }
+  return ending
+}
+
+type Within = { readonly clock: Clock; readonly endMs: number; readonly hostMs: number }
+
+/** Some at a time; whoever's turn does not come in time is not reached. */
+async function lookAtAll(
+  hosts: Hosts,
+  all: readonly KnownHost[],
+  pages: Pages,
+  { clock, endMs, hostMs }: Within,
+): Promise<readonly Seen[]> {
+  const seen: Seen[] = []
+  const waiting = all.values()
+  const looker = async (): Promise<void> => {
+    for (const host of waiting) {
+      const leftMs = Math.min(hostMs, endMs - clock.monotonicMs())
+      const late = new PilotageError('cloud-transient', `${host.name}: there was no time left for it`)
+      const looking = leftMs > 0 ? hosts.look(host, pages, leftMs) : Promise.reject(late)
+      seen.push({ host, sight: await looking.catch((error: unknown) => asPilotageError(error, `looking at ${host.name}`)) })
+    }
+  }
+  await Promise.all(Array.from({ length: looksAtOnce }, looker))
+  return seen
+}
+
+function vmAt(
+  { name, address }: KnownHost,
+  sight: Sight | PilotageError,
+  note: HostNote | undefined,
+  installation: string,
+): CloudVm | undefined {
+  const addresses = isIP(address) > 0 ? [address] : undefined
+  if (!(sight instanceof PilotageError)) {
+    if (!isOurs(sight, installation)) return undefined
+    const { vmId, power, detail, createdMs } = sight
+    return { ref: refOf(name, vmId), vmId, power, detail, createdMs, addresses }
+  }
+  if (!note?.claim) return undefined
+  const { vmId, power, sinceMs } = note.claim
+  const detail = sight.code === 'cloud-auth' ? `not reached: ${sight.message}` : 'not reached'
+  return { ref: refOf(name, vmId), vmId, power, detail, createdMs: sinceMs, addresses }
+}
+
+function isOfOthers(sight: Sight | PilotageError, installation: string): boolean {
+  return !(sight instanceof PilotageError) && sight.kind === 'claimed' && sight.mark !== installation
+}
+
+function quotaOf({ hosts, sizes }: SshCloudOptions, isUsable: (host: SshHost) => boolean): CloudQuota {
+  const usable = hosts.filter(isUsable).map(({ flavor }) => sizes.get(flavor) ?? { cores: 0, memoryBytes: 0 })
+  return {
+    vms: usable.length,
+    cores: usable.reduce((sum, { cores }) => sum + cores, 0),
+    memoryBytes: usable.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
+  }
+}
+
+function refOf(host: string, vmId: VmId): string {
+  return `${host}/${vmId}`
+}
+
+function partsOf(ref: string): { readonly host: string; readonly vmId?: VmId } {
+  const at = ref.lastIndexOf('/')
+  const id = ref.slice(at + 1)
+  return { host: ref.slice(0, Math.max(0, at)), vmId: at > 0 && isVmId(id) ? id : undefined }
+}

@@ -1,0 +1,45 @@
+/** What the SSH driver and the delivery by SSH are given. Types only. */
+
+import type { Clock } from '../../../../core/clock.ts'
+import type { Log } from '../../../../core/ports/log.ts'
+
+export type SshLogin = {
+  readonly user: string
+  /** OpenSSH's or PEM form, without a passphrase. Never to be logged. */
+  readonly privateKey: string
+  /** The user is not root, and may become it by `sudo -n`. */
+  readonly sudo: boolean
+}
+
+export type SshHost = {
+  /** A name or an IP address. */
+  readonly address: string
+  readonly port: number
+  readonly flavor: string
+  /** `SHA256:...` as OpenSSH shows it: the operator's word, above whatever was seen before. */
+  readonly hostKey?: string
+}
+
+/** Small named documents that every director of the installation reads and writes. */
+export type Keep = {
+  read(name: string): Promise<string | undefined>
+  write(name: string, text: string): Promise<void>
+}
+
+export type SshCloudOptions = {
+  /** Ours, of the cloud. */
+  readonly name: string
+  /** Marks the hosts that we claim: what bears another mark is never touched. No white space. */
+  readonly installation: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly login: SshLogin
+  readonly hosts: readonly SshHost[]
+  /** What a host of a flavor has. Every flavor that a host names stands in it. */
+  readonly sizes: ReadonlyMap<string, { readonly cores: number; readonly memoryBytes: number }>
+  readonly keep: Keep
+  /** Each call of the port ends within so long. */
+  readonly callMs: number
+  /** One host may take so long of it before it counts as not reached. */
+  readonly hostMs: number
+}
