@@ -9,7 +9,6 @@
 import { parse, stringify } from 'yaml'
 import { agentPaths } from '../core/context.ts'
 import { PilotageError } from '../core/errors.ts'
-import { contextBytes } from '../core/limits.ts'
 import { bootstrapScript } from './bootstrap.ts'
 import { cvmfsFiles } from './cvmfs.ts'
 import type { ExtraFile, MachineContext, MachineOrder } from './order.ts'
@@ -33,7 +32,7 @@ export function machineContext(order: MachineOrder): MachineContext {
 
 /**
  * `own`: the operator's cloud-config as text; its lists come first, ours after them. Throws `invalid-argument` where that is
- * none, and for what is too large for any cloud.
+ * none. Whether a cloud takes so much is for size.ts.
  */
 export function cloudConfig({ files, script }: MachineContext, own = ''): string {
   const theirs = ownDocument(own)
@@ -47,35 +46,24 @@ export function cloudConfig({ files, script }: MachineContext, own = ''): string
     runcmd: [...listIn(theirs, 'runcmd'), [bootstrapPath]],
   }
   // cloud-init reads YAML 1.1, where more words than in 1.2 mean something else unless quoted.
-  return whole(`#cloud-config\n${stringify(document, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })}`)
+  return `#cloud-config\n${stringify(document, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })}`
 }
 
 /** For a machine that is reached by SSH: everything in one script, run as root. */
 export function plainScript({ files, script }: MachineContext): string {
   const parts = [...files, { path: bootstrapPath, permissions: '0700', content: script }]
-  return whole(
-    [
-      '#!/bin/sh',
-      'set -eu',
-      'umask 077',
-      ...parts.flatMap(({ path, permissions, content }) => [
-        `mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))}`,
-        `printf %s ${quoted(content)} >${quoted(path)}`,
-        `chmod ${permissions} ${quoted(path)}`,
-      ]),
-      `exec ${bootstrapPath}`,
-      '',
-    ].join('\n'),
-  )
-}
-
-function whole(text: string): string {
-  const bytes = Buffer.byteLength(text)
-  if (bytes <= contextBytes) return text
-  throw new PilotageError(
-    'invalid-argument',
-    `rendering a context: it has ${bytes} bytes, no cloud takes over ${contextBytes}`,
-  )
+  return [
+    '#!/bin/sh',
+    'set -eu',
+    'umask 077',
+    ...parts.flatMap(({ path, permissions, content }) => [
+      `mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))}`,
+      `printf %s ${quoted(content)} >${quoted(path)}`,
+      `chmod ${permissions} ${quoted(path)}`,
+    ]),
+    `exec ${bootstrapPath}`,
+    '',
+  ].join('\n')
 }
 
 function ownDocument(text: string): Readonly<Record<string, unknown>> {

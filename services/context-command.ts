@@ -1,6 +1,7 @@
 /**
  * `pilotage context render`: what a VM of a cloud would be told, without making one. The activation key is left out, so that
- * the document can be shown, checked and filed. Exit codes: 0 done, 1 failed, 2 wrong usage.
+ * the document can be shown, checked and filed; its size goes to standard error, against what the cloud takes. Exit codes: 0
+ * done, 1 failed or too large, 2 wrong usage.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,12 +10,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundleAgents } from '../agents/bundle.ts'
 import { plainScript } from '../contextualization/machine.ts'
+import { sizeAt, sizeText } from '../contextualization/size.ts'
 import type { Offering } from '../core/cloud.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { servedFile } from './bundles.ts'
 import { type Config, readConfigFile } from './config.ts'
-import { type ContextSources, contextOf, exampleAgent, localContext, machineDocument } from './contexts.ts'
+import { type ContextSources, contextOf, exampleAgent, exampleKey, localContext, machineDocument } from './contexts.ts'
 import { readSecretsFor } from './ports.ts'
 
 const usage = `pilotage context render --config FILE --cloud NAME [options]   writes what a VM there would be told
@@ -82,7 +84,7 @@ async function rendered(config: Config, order: Order): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-context-'))
   try {
     const agents = await bundleAgents(dir)
-    if (cloud.driver.kind === 'local') return localContext(agent, agents)
+    if (cloud.driver.kind === 'local') return localContext(agent, agents).replace(exampleKey, 'LEFT-OUT')
     const { host, port, advertise, isNodeServed } = config.context.agents
     const node = isNodeServed ? await servedFile(process.execPath) : undefined
     const bases = advertise.length > 0 ? advertise : [`http://${hostPort(host, port)}`]
@@ -93,8 +95,13 @@ async function rendered(config: Config, order: Order): Promise<string> {
       bases,
       squids: [],
     }
-    if (order.script) return plainScript(contextOf(agent, offering, sources))
-    return machineDocument(agent, offering, sources)
+    // The way that it is delivered to a machine without cloud-init is no cloud's.
+    const kind = order.script ? 'ssh' : cloud.driver.kind
+    const text = order.script ? plainScript(contextOf(agent, offering, sources)) : machineDocument(agent, offering, sources)
+    const size = sizeAt(kind, text)
+    process.stderr.write(`pilotage: for a cloud of kind ${kind}: ${sizeText(size)}\n`)
+    if (size.bytes > size.most) process.exitCode = 1
+    return text.replace(exampleKey, 'LEFT-OUT')
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }

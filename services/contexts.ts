@@ -8,6 +8,7 @@ import { accountsFor } from '../contextualization/bootstrap.ts'
 import { cloudConfig, machineContext } from '../contextualization/machine.ts'
 import type { Extras, Fetched, MachineContext, MachineOrder, SquidOrder } from '../contextualization/order.ts'
 import { renderContext } from '../contextualization/render.ts'
+import { sizeAt } from '../contextualization/size.ts'
 import { squidContext } from '../contextualization/squid.ts'
 import type { Offering } from '../core/cloud.ts'
 import { systemClock } from '../core/clock.ts'
@@ -15,6 +16,7 @@ import type { AgentConfig } from '../core/context.ts'
 import { hostPort } from '../core/endpoints.ts'
 import type { VmId } from '../core/ids.ts'
 import { squidPort } from '../core/limits.ts'
+import { gatherViolations } from '../core/violations.ts'
 import type { ServedFile } from './bundles.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
@@ -141,6 +143,36 @@ export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: 
   }
 }
 
+/**
+ * Throws `invalid-argument` with every context that its cloud would not take: found here, it has not failed a VM yet. Sources
+ * without squids; where a site has some, as many as it may have are counted.
+ */
+export function checkSizes(config: Config, given: Omit<ContextSources, 'squids'>, caPem: string | undefined): void {
+  const violations = gatherViolations()
+  // Where they are served is known when we listen, and is then one place.
+  const sources = { ...given, bases: given.bases.length > 0 ? given.bases : ['http://255.255.255.255:65535'] }
+  for (const cloud of config.clouds) {
+    const { kind } = cloud.driver
+    if (kind === 'local') continue
+    // Flavors differ in a few digits.
+    const byImage = new Map(cloud.offerings.map((offering) => [offering.image, offering]))
+    const squids = config.context.services
+      .filter(({ site }) => site === cloud.site)
+      .flatMap(({ count }) => Array.from({ length: 2 * count }, (_, at) => `http://255.255.255.${100 + at}:${squidPort}`))
+    for (const [image, offering] of byImage) {
+      for (const wanted of squids.length > 0 ? [offering, { ...offering, service: 'squid' as const }] : [offering]) {
+        const text = machineDocument(exampleAgent(config, cloud, wanted, caPem), wanted, { ...sources, squids })
+        // What differs from VM to VM does not compress equally.
+        const size = sizeAt(kind, `${text}${exampleKey}`)
+        if (size.bytes <= size.most) continue
+        const path = `the context of ${cloud.name} with ${image}${wanted.service === undefined ? '' : ` for ${wanted.service}`}`
+        violations.add(path, `${size.bytes} bytes ${size.form}`, 'too large', `at most ${size.most}`)
+      }
+    }
+  }
+  violations.settle('measuring contexts')
+}
+
 /** For contexts that no VM gets, as large as one that it would get: as the director tells it, but for what is made anew for each. */
 export function exampleAgent(
   config: Config,
@@ -154,7 +186,7 @@ export function exampleAgent(
   return {
     vmId: 'vm-example222' as VmId,
     endpoint: grpc.advertise.join() || hostPort(grpc.host, grpc.port),
-    activationKey: 'LEFT-OUT'.padEnd(32, '-'),
+    activationKey: exampleKey,
     cloud: cloud.name,
     site,
     platform,
@@ -163,6 +195,9 @@ export function exampleAgent(
     policy: { ...told.policy, endByMs: systemClock().nowMs() + vm.lifeMs },
   }
 }
+
+/** As long as a real one, and no easier to compress. */
+export const exampleKey = 'LEFT-OUT-q7v2mzk4x9w5t3n8r6jhbcpd'
 
 /** Every file that a context may need the text of, with the key that names it. */
 export function contextFiles({ vos, images }: ContextConfig): readonly { readonly key: string; readonly file: string }[] {

@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { bundleAgents } from '../agents/bundle.ts'
+import { type CloudKind, fitting } from '../contextualization/size.ts'
 import { type Clock, sleep, systemClock } from '../core/clock.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
@@ -26,11 +27,10 @@ import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import { checkRoles, readArguments, readRoles } from './config-command.ts'
 import { startDashboard } from './dashboard/server.ts'
-import { type AgentFiles, agentTold, explicitProxies, localContext, machineDocument } from './contexts.ts'
+import { type AgentFiles, agentTold, checkSizes, explicitProxies, localContext, machineDocument } from './contexts.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
-import { openTrust } from './images/trust.ts'
 import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
 import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
 import { startPublisher } from './publisher.ts'
@@ -122,7 +122,6 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
       sandbox,
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
       director: await directing(ports, roles, at, agents),
-      trust: openTrust(secrets.endorsers),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
     // Where nothing else is told, VMs go where we listen.
@@ -180,7 +179,11 @@ async function directing(
 ): Promise<Parameters<typeof buildRuntime>[0]['director']> {
   const { config, secrets } = ports
   const { context } = config
-  const isLocal = (name: string) => config.clouds.some((cloud) => cloud.name === name && cloud.driver.kind === 'local')
+  const kinds = new Map(config.clouds.map(({ name, driver }) => [name, driver.kind]))
+  const kindOf = (cloud: string): CloudKind => kinds.get(cloud) ?? 'local'
+  // What a cloud would not take is found before a VM fails of it.
+  const texts = secrets.contextTexts
+  if (agents && roles.includes('director')) checkSizes(config, { context, agents, texts, bases: at.agents }, secrets.caPem)
   return {
     random: systemRandom(),
     clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
@@ -188,8 +191,9 @@ async function directing(
     endpoint: () => at.endpoint,
     render: (agent, offering, squids) => {
       if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
-      if (isLocal(offering.cloud)) return localContext(agent, agents)
-      return machineDocument(agent, offering, { context, agents, texts: secrets.contextTexts, bases: at.agents, squids })
+      if (kindOf(offering.cloud) === 'local') return localContext(agent, agents)
+      const sources = { context, agents, texts, bases: at.agents, squids }
+      return fitting(kindOf(offering.cloud), machineDocument(agent, offering, sources))
     },
     policy: {
       ...directorDefaults,
@@ -218,8 +222,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // Who is told that we serve finds us ready, unless the store is not.
   await readiness.asked
-  const status = () => cloudStatus(queue.store, configured, clock.nowMs())
-  const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
+  const shared = { queue, tokens, log, version, cloudStatus: () => cloudStatus(queue.store, configured, clock.nowMs()) }
   let serving: Serving = {}
   if (roles.includes('api')) {
     const { host, port } = config.grpc
@@ -295,7 +298,6 @@ async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly 
   return {
     cloud: roles.includes('director') ? await openCloud(cloud, ports) : cloudOfOthers(cloud.name),
     offerings,
-    startsImages: false,
     limits,
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
@@ -303,8 +305,6 @@ async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly 
     agent: agentTold(ports.config, cloud, ports.secrets.caPem),
   }
 }
-
-
 
 /** Other processes only know by it what there is: they have neither a way to it nor its credentials. */
 function cloudOfOthers(name: string): Cloud {
