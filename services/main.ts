@@ -31,6 +31,7 @@ import { type AgentFiles, agentTold, checkSizes, explicitProxies, localContext, 
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
+import { openTrust } from './images/trust.ts'
 import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
 import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
 import { startPublisher } from './publisher.ts'
@@ -122,6 +123,7 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
       sandbox,
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
       director: await directing(ports, roles, at, agents),
+      trust: openTrust(secrets.endorsers),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
     // Where nothing else is told, VMs go where we listen.
@@ -222,7 +224,8 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // Who is told that we serve finds us ready, unless the store is not.
   await readiness.asked
-  const shared = { queue, tokens, log, version, cloudStatus: () => cloudStatus(queue.store, configured, clock.nowMs()) }
+  const status = () => cloudStatus(queue.store, configured, clock.nowMs())
+  const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (roles.includes('api')) {
     const { host, port } = config.grpc
@@ -298,6 +301,7 @@ async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly 
   return {
     cloud: roles.includes('director') ? await openCloud(cloud, ports) : cloudOfOthers(cloud.name),
     offerings,
+    startsImages: false,
     limits,
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
