@@ -2,8 +2,8 @@
  * The script that makes a worker out of an image: accounts, what the operator adds, CVMFS, the agents' programs, and at last
  * the two services. POSIX shell, as root, once.
  *
- * Whatever fails says so on the console and switches the machine off: a machine that cannot work must not cost, and its
- * last words are read before it is deleted. What stays true: nothing is started whose digest was not checked.
+ * Whatever fails says so on the console and switches the machine off, unless it is only lent: a machine that cannot work must
+ * not cost, and its last words are read before it is deleted. What stays true: nothing is started whose digest was not checked.
  */
 
 import { agentPaths, type PayloadAccounts } from '../core/context.ts'
@@ -23,7 +23,7 @@ export function accountsFor(cores: number): PayloadAccounts {
 export function bootstrapScript(order: MachineOrder): string {
   const { config, pilot, monitor, nodes = [], proxies, isDirectAllowed, cvmfs, extras } = order
   return [
-    ...scriptHead(config.vmId, proxies, isDirectAllowed),
+    ...scriptHead(config.vmId, proxies, isDirectAllowed, order.isLent),
     ...accountLines(config.payloadAccounts),
     `mkdir -p ${home} ${agentPaths.work} /run/pilotage`,
     `chown pilotage:pilotage ${agentPaths.config} ${agentPaths.work} /run/pilotage || fail "files could not be given away"`,

@@ -11,8 +11,10 @@ import { agentPaths } from '../core/context.ts'
 import { PilotageError } from '../core/errors.ts'
 import { bootstrapScript } from './bootstrap.ts'
 import { cvmfsFiles } from './cvmfs.ts'
+import { cloudConfigType, documentBeginnings, multipart, typeOf } from './multipart.ts'
 import type { ExtraFile, MachineContext, MachineOrder } from './order.ts'
 import { followingFiles } from './proxies.ts'
+import { lentLines, releaseFile } from './release.ts'
 import { quoted, stableJson } from './shell.ts'
 import { workerUnits } from './units.ts'
 
@@ -24,17 +26,42 @@ export function machineContext(order: MachineOrder): MachineContext {
     permissions: '0600',
     content: `${stableJson(order.config)}\n`,
   }
+  const { payloadAccounts } = order.config
   return {
-    files: [config, ...workerUnits(), ...cvmfsFiles(order), ...followingFiles(order), ...order.extras.files],
+    files: [
+      ...(order.isLent ? [releaseFile(payloadAccounts)] : []),
+      config,
+      ...workerUnits(order.isLent),
+      ...cvmfsFiles(order),
+      ...followingFiles(order),
+      ...order.extras.files,
+    ],
     script: bootstrapScript(order),
+    before: order.isLent ? lentLines(payloadAccounts) : [],
   }
 }
 
 /**
- * `own`: the operator's cloud-config as text; its lists come first, ours after them. Throws `invalid-argument` where that is
- * none. Whether a cloud takes so much is for size.ts.
+ * `own`: the operator's document as text, of any kind that cloud-init knows. A cloud-config is merged, its lists first, ours after
+ * them; any other comes before ours as a part of its own. Throws `invalid-argument` where it is none. Whether a cloud takes so
+ * much is for size.ts.
  */
-export function cloudConfig({ files, script }: MachineContext, own = ''): string {
+export function cloudConfig(context: MachineContext, own = ''): string {
+  const type = typeOf(own)
+  if (own.trim() === '' || type === cloudConfigType) return mergedConfig(context, own)
+  if (type !== undefined) {
+    return multipart([
+      { type, text: own },
+      { type: cloudConfigType, text: mergedConfig(context, '') },
+    ])
+  }
+  throw new PilotageError(
+    'invalid-argument',
+    `the document to be merged begins like none that cloud-init knows: ${documentBeginnings.join(', ')}`,
+  )
+}
+
+function mergedConfig({ files, script }: MachineContext, own: string): string {
   const theirs = ownDocument(own)
   const bootstrap: ExtraFile = { path: bootstrapPath, permissions: '0700', content: script }
   const document = {
@@ -50,12 +77,13 @@ export function cloudConfig({ files, script }: MachineContext, own = ''): string
 }
 
 /** For a machine that is reached by SSH: everything in one script, run as root. */
-export function plainScript({ files, script }: MachineContext): string {
+export function plainScript({ files, script, before = [] }: MachineContext): string {
   const parts = [...files, { path: bootstrapPath, permissions: '0700', content: script }]
   return [
     '#!/bin/sh',
     'set -eu',
     'umask 077',
+    ...before,
     ...parts.flatMap(({ path, permissions, content }) => [
       `mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))}`,
       `printf %s ${quoted(content)} >${quoted(path)}`,
@@ -69,7 +97,6 @@ export function plainScript({ files, script }: MachineContext): string {
 function ownDocument(text: string): Readonly<Record<string, unknown>> {
   if (text.trim() === '') return {}
   const refuse = (why: string) => new PilotageError('invalid-argument', `the cloud-config to be merged: ${why}`)
-  if (!text.startsWith('#cloud-config')) throw refuse('its first line is not #cloud-config')
   let value: unknown
   try {
     value = parse(text, { version: '1.1', maxAliasCount: 100 })

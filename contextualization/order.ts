@@ -47,6 +47,8 @@ export type MachineOrder = {
   readonly proxiesUrls: readonly string[]
   /** Whether the machine may go past the proxies where none answers. */
   readonly isDirectAllowed: boolean
+  /** The machine is somebody else's: it is never switched off, and what we put there must leave again. */
+  readonly isLent?: boolean
   readonly cvmfs?: Cvmfs
   readonly extras: Extras
 }
@@ -63,4 +65,9 @@ export type SquidOrder = {
 }
 
 /** `script` is what runs, as root and once, when the files are there. */
-export type MachineContext = { readonly files: readonly ExtraFile[]; readonly script: string }
+export type MachineContext = {
+  readonly files: readonly ExtraFile[]
+  readonly script: string
+  /** Lines of shell for before they are there, where a script brings them; each must succeed. */
+  readonly before?: readonly string[]
+}

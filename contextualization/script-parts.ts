@@ -23,14 +23,19 @@ const machineNames: Readonly<Record<NodeProgram['platform'], string>> = {
 }
 
 /** `proxies`: the ways that are tried, in this order; `isDirectAllowed`: and then the one without any. */
-export function scriptHead(vmId: string, proxies: readonly string[], isDirectAllowed: boolean): readonly string[] {
+export function scriptHead(
+  vmId: string,
+  proxies: readonly string[],
+  isDirectAllowed: boolean,
+  isLent = false,
+): readonly string[] {
   const ways = [...proxies.map(quoted), ...(isDirectAllowed || proxies.length === 0 ? ["''"] : [])].join(' ')
   return [
     '#!/bin/sh',
     `# Made by Pilotage for ${vmId}.`,
     'set -u',
     'umask 022',
-    ...consoleLines,
+    ...(isLent ? lentConsoleLines : consoleLines),
     ...getLines(300),
     ...fetchFunction(ways),
     ...accountFunction,
@@ -41,6 +46,9 @@ const consoleLines = [
   'say() { echo "pilotage: $*"; if [ -w /dev/console ]; then echo "pilotage: $*" >/dev/console; fi; }',
   'fail() { say "boot failed: $*"; sync; systemctl poweroff || poweroff -f; exit 1; }',
 ]
+
+/** Its console is its owner's, and so is its power. */
+const lentConsoleLines = ['say() { echo "pilotage: $*"; }', 'fail() { say "boot failed: $*"; exit 1; }']
 
 /** `get URL PROXY FILE`, by whatever the image has for it. */
 export function getLines(mostSeconds: number): readonly string[] {

@@ -1,7 +1,7 @@
 /**
  * The services of a machine: monitor and pilot of a worker, monitor and squid of a machine that keeps what workers fetch;
  * and what runs beside them now and then. The monitor's life is the machine's: with its end the machine is switched off, and so it is
- * when it cannot stay up. The pilot is started again as often as it ends badly, within reason.
+ * when it cannot stay up; a machine that is only lent stays up, and its pilot stops. The pilot is started again as often as it ends badly, within reason.
  *
  * Least authority: both run under one account that is not root; the pilot may also change to the payloads' accounts, and keep
  * order among their processes and files. Neither, and no payload, reaches the cloud's metadata address: what lies there has
@@ -12,8 +12,9 @@ import type { ExtraFile } from './order.ts'
 
 const metadata = ['169.254.169.254', 'fd00:ec2::254']
 
-export function workerUnits(): readonly ExtraFile[] {
-  return [monitorUnit(), pilotUnit()]
+/** `isLent`: with the monitor's end the pilot stops, and the machine stays up. */
+export function workerUnits(isLent = false): readonly ExtraFile[] {
+  return isLent ? [monitorUnit(true), pilotUnit(true), overUnit()] : [monitorUnit(), pilotUnit()]
 }
 
 /** `run`: the whole command that squid is started by, after `prepare` has made what it keeps things in. */
@@ -81,10 +82,31 @@ export function rootTimer(
 
 const closedLines = metadata.map((address) => `IPAddressDeny=${address}`)
 
-function monitorUnit(): ExtraFile {
-  return unit('pilotage-monitor', 'Pilotage: monitor of this machine', {
-    unit: ['StartLimitIntervalSec=300', 'StartLimitBurst=5', 'StartLimitAction=poweroff', 'SuccessAction=poweroff'],
+/** Where the monitor cannot stay up, as where it ended in good order. */
+function overUnit(): ExtraFile {
+  const lines = [
+    '[Unit]',
+    'Description=Pilotage: end of the pilot',
+    '',
+    '[Service]',
+    'Type=oneshot',
+    `ExecStart=${stopPilot}`,
+    '',
+  ]
+  return { path: '/etc/systemd/system/pilotage-over.service', permissions: '0644', content: lines.join('\n') }
+}
+
+const stopPilot = '/bin/sh -c "systemctl --no-block stop pilotage-pilot.service"'
+
+function monitorUnit(isLent = false): ExtraFile {
+  const ends = isLent ? ['OnFailure=pilotage-over.service'] : ['StartLimitAction=poweroff', 'SuccessAction=poweroff']
+  return unit('pilotage-monitor', 'Pilotage: monitor of this machine', isLent, {
+    unit: ['StartLimitIntervalSec=300', 'StartLimitBurst=5', ...ends],
     service: [
+      // With root's powers, also where it fails and is started again: only its good end is the end.
+      ...(isLent
+        ? [`ExecStopPost=+/bin/sh -c "[ $SERVICE_RESULT != success ] || systemctl --no-block stop pilotage-pilot.service"`]
+        : []),
       'Restart=on-failure',
       'RestartSec=2',
       'NoNewPrivileges=yes',
@@ -96,8 +118,8 @@ function monitorUnit(): ExtraFile {
   })
 }
 
-function pilotUnit(): ExtraFile {
-  return unit('pilotage-pilot', 'Pilotage: pilot of this machine', {
+function pilotUnit(isLent = false): ExtraFile {
+  return unit('pilotage-pilot', 'Pilotage: pilot of this machine', isLent, {
     unit: ['StartLimitIntervalSec=600', 'StartLimitBurst=5'],
     service: [
       'Restart=on-failure',
@@ -115,8 +137,9 @@ const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC
 
 type Lines = { readonly unit: readonly string[]; readonly service: readonly string[] }
 
-function unit(name: string, description: string, lines: Lines): ExtraFile {
+function unit(name: string, description: string, isLent: boolean, lines: Lines): ExtraFile {
   const agent = name.replace('pilotage-', '')
+  const output = isLent ? 'journal' : 'journal+console'
   const content = [
     '[Unit]',
     `Description=${description}`,
@@ -129,8 +152,8 @@ function unit(name: string, description: string, lines: Lines): ExtraFile {
     'UMask=0077',
     'WorkingDirectory=/var/lib/pilotage',
     `ExecStart=/usr/lib/pilotage/node /usr/lib/pilotage/${agent}.cjs`,
-    'StandardOutput=journal+console',
-    'StandardError=journal+console',
+    `StandardOutput=${output}`,
+    `StandardError=${output}`,
     ...closedLines,
     ...lines.service,
     '',

@@ -98,6 +98,27 @@ it('merges the operator’s own document: lists first theirs, then ours', () => 
 })
 
 it.each([
+  ['#!/bin/sh\necho own\n', 'text/x-shellscript'],
+  ['## template: jinja\n#cloud-config\n{}\n', 'text/jinja2'],
+  ['#cloud-boothook\necho own\n', 'text/cloud-boothook'],
+  ['#cloud-config-archive\n[]\n', 'text/cloud-config-archive'],
+  ['#include-once\nhttps://example.org/own\n', 'text/x-include-once-url'],
+])('carries %j before ours as a part of its own', (own, type) => {
+  const text = cloudConfig(machineContext(order()), own)
+  expect(cloudConfig(machineContext(order()), own)).toBe(text)
+  expect(text.split(config.activationKey)).toHaveLength(2)
+  const boundary = /^Content-Type: multipart\/mixed; boundary="([^"]+)"\nMIME-Version: 1.0\n\n/.exec(text)?.[1] ?? '-'
+  const [, first = '', second = '', end] = text.split(`--${boundary}`)
+  expect(first).toContain(`Content-Type: ${type};`)
+  expect(first.endsWith(`\n\n${own}\n`)).toBe(true)
+  const [head, ...body] = second.split('\n\n')
+  expect(head).toContain('Merge-Type: list(append)')
+  expect(body.join('\n\n')).toBe(`${cloudConfig(machineContext(order()))}\n`)
+  expect(end).toBe('--\n')
+  expect(cloudConfig(machineContext(order()), `${own}# more\n`)).not.toContain(boundary)
+})
+
+it.each([
   ['no header', 'ntp: {}'],
   ['no YAML', '#cloud-config\n{'],
   ['no mapping', '#cloud-config\n- a'],

@@ -51,7 +51,7 @@ export function openCloudInit({ place, dir, clock }: { place: Place; dir: string
       withFile(userData, async (path) => {
         const { code, output } = await run(clock, '/usr/bin/python3', ['-c', readParts, path], { PYTHONPATH: packages })
         if (code !== 0) throw new Error(`cloud-init's parts: exit code ${code}: ${output}`)
-        return JSON.parse(output.slice(output.indexOf('{"config"')))
+        return JSON.parse(output.slice(output.lastIndexOf('{"config"')))
       }),
   }
 }
@@ -83,24 +83,28 @@ const readParts = `
 import json, sys
 from cloudinit import helpers, util, handlers, user_data
 from cloudinit.handlers.cloud_config import CloudConfigPartHandler
+from cloudinit.handlers.jinja_template import JinjaTemplatePartHandler
 from cloudinit.settings import PER_ALWAYS
 message = user_data.UserDataProcessor(helpers.Paths({})).process(open(sys.argv[1], 'rb').read())
+facts = sys.argv[1] + '.facts'
+open(facts, 'w').write(json.dumps({'v1': {'cloud_name': 'a-cloud'}, 'base64_encoded_keys': []}))
 class Paths:
     def get_ipath(self, name): return '/dev/null'
-    def get_runpath(self, name=None): return '/dev/null'
+    def get_runpath(self, name=None): return facts
 util.write_file = lambda path, text, *args, **kw: setattr(sys, 'merged', text)
 merger = CloudConfigPartHandler(Paths())
+template = JinjaTemplatePartHandler(Paths(), sub_handlers=[merger])
 others = []
-merger.handle_part(None, handlers.CONTENT_START, None, None, PER_ALWAYS)
+merger.handle_part(None, handlers.CONTENT_START, None, None, PER_ALWAYS, None)
 for part in message.walk():
     if part.is_multipart(): continue
-    kind, body, name = part.get_content_type(), util.decode_binary(util.fully_decoded_payload(part)), part.get_filename()
-    if kind == 'text/cloud-config':
-        merger.handle_part(None, kind, name, body, PER_ALWAYS, dict(part))
-    else:
-        others.append([kind, body])
-merger.handle_part(None, handlers.CONTENT_END, None, None, PER_ALWAYS)
-print(json.dumps({"config": sys.merged, "others": others}))
+    kind, body = part.get_content_type(), util.decode_binary(util.fully_decoded_payload(part))
+    rest = (kind, part.get_filename(), body, PER_ALWAYS, dict(part))
+    if kind in ('text/cloud-config', 'text/cloud-config-jsonp'): merger.handle_part(None, *rest)
+    elif kind == 'text/jinja2': template.handle_part(None, *rest)
+    else: others.append([kind, body])
+merger.handle_part(None, handlers.CONTENT_END, None, None, PER_ALWAYS, None)
+print(json.dumps({'config': sys.merged, 'others': others}))
 `
 
 type Ended = { readonly code: number; readonly output: string }
