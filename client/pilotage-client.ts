@@ -23,16 +23,19 @@ import {
   type Warning,
 } from '../proto/gen/pilotage/v1/job.ts'
 import type {
+  ChangeImageResponse,
   CreateTokenRequest,
   CreateTokenResponse,
   DrainVmResponse,
   GetStatusResponse,
+  Image,
   ListCloudsResponse,
   ListTaskQueuesResponse,
   Vm,
 } from '../proto/gen/pilotage/v1/operate.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
 import { type Clients, openChannels } from './channels.ts'
+import type { SignedEntry } from './image-document.ts'
 import { outputPieces, watchedJobs } from './follow.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
@@ -97,6 +100,13 @@ export interface PilotageClient {
   clouds(): Promise<ListCloudsResponse>
   drainVm(vmId: string, reason?: string): Promise<DrainVmResponse>
   createToken(request: CreateTokenRequest): Promise<CreateTokenResponse>
+
+  images(): Promise<readonly Image[]>
+  /** What somebody whom the service trusts has signed. The same again changes nothing, as with the three below. */
+  addImage(signed: SignedEntry): Promise<ChangeImageResponse>
+  approveImage(name: string, site: string): Promise<ChangeImageResponse>
+  disapproveImage(name: string, site: string): Promise<ChangeImageResponse>
+  revokeImage(name: string, reason?: string): Promise<ChangeImageResponse>
 
   /** The same service as somebody else. Closed on its own. */
   as(token: string): PilotageClient
@@ -163,8 +173,30 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     drainVm: (vmId, reason = '') => ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason }),
     createToken: (request) => ask('creating a token', (to) => to.operate.createToken.bind(to.operate), request),
 
+    ...imageCalls(read),
+
     as: (other) => connectPilotage({ ...settings, token: other }),
     close: () => channels.close(),
+  }
+}
+
+type Read = <Request, Response>(doing: string, method: Method<Request, Response>, request: Request) => Promise<Response>
+type ImageCalls = Pick<PilotageClient, 'images' | 'addImage' | 'approveImage' | 'disapproveImage' | 'revokeImage'>
+
+/** All of them may be repeated: whatever is decided once more is as it was. */
+function imageCalls(ask: Read): ImageCalls {
+  return {
+    images: async () => (await ask('listing images', (to) => to.operate.listImages.bind(to.operate), {})).images,
+    addImage: ({ entry, signature }) => {
+      const wire = { ...entry, references: { ...entry.references } }
+      return ask('adding the image', (to) => to.operate.addImage.bind(to.operate), { entry: wire, signature })
+    },
+    approveImage: (name, site) =>
+      ask('approving the image', (to) => to.operate.approveImage.bind(to.operate), { name, site }),
+    disapproveImage: (name, site) =>
+      ask('disapproving the image', (to) => to.operate.disapproveImage.bind(to.operate), { name, site }),
+    revokeImage: (name, reason = '') =>
+      ask('revoking the image', (to) => to.operate.revokeImage.bind(to.operate), { name, reason }),
   }
 }
 

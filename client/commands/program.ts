@@ -11,6 +11,7 @@ import { jobStates } from '../../core/job.ts'
 import type { JobSelection, OutputSelection } from '../pilotage-client.ts'
 import { type Choose, type Run, withService } from './choice.ts'
 import type { Steering } from './jobs.ts'
+import { addImageCommands } from './program-images.ts'
 import { addClusterCommands, addOwnServiceCommands } from './program-operate.ts'
 import { type CommonOptions, jobIdArgument, jobIdArguments, numberArgument, type Setting } from './setting.ts'
 import type { SubmitOptions } from './submit.ts'
@@ -57,6 +58,7 @@ function buildProgram(choose: Choose): Command {
   addSteering(program, choose)
   addLooking(program, choose)
   addClusterCommands(program, choose)
+  addImageCommands(program, choose)
   addOwnServiceCommands(program, choose)
   return program
 }

@@ -97,7 +97,7 @@ function readToken({ environment, workDir }: Setting, { tokenFile }: CommonOptio
 }
 
 /** At most so many bytes, whatever the file claims to be. */
-function readSmallFile(path: string, mostBytes: number): string {
+export function readSmallFile(path: string, mostBytes: number): string {
   const buffer = Buffer.alloc(mostBytes + 1)
   let length = 0
   try {

@@ -51,6 +51,11 @@ export const authorization: Readonly<Record<MethodName, Row>> = {
   getVmHistory: everyUser,
   listClouds: everyUser,
   drainVm: operates,
+  listImages: everyUser,
+  addImage: operates,
+  approveImage: operates,
+  disapproveImage: operates,
+  revokeImage: operates,
   createToken: { ...nobody, admin: 'any' },
 }
 

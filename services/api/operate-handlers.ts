@@ -12,14 +12,17 @@ import { refOf, type Vm } from '../../core/vm.ts'
 import { factToWire, requirementsToWire } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/operate.ts'
 import type { CloudStatus } from '../director/status.ts'
+import type { Catalogue } from '../images/catalogue.ts'
 import { status } from '../queue/status.ts'
 import { taskQueues } from '../queue/task-queues.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type Caller, type Edge, userOf } from './edge.ts'
+import { imageHandlers } from './image-handlers.ts'
 import { pageSize, reasonOf } from './job-handlers.ts'
 
 export type OperateOptions = {
   readonly queue: Queue
+  readonly images: Catalogue
   readonly tokens: Tokens
   readonly edge: Edge
   readonly version: string
@@ -30,6 +33,7 @@ export type OperateOptions = {
 
 export function operateHandlers({
   queue,
+  images,
   tokens,
   edge,
   version,
@@ -70,6 +74,7 @@ export function operateHandlers({
     }),
     drainVm: edge.unary('drainVm', (request: wire.DrainVmRequest, caller) => drainVm(queue, request, caller)),
     createToken: edge.unary('createToken', (request: wire.CreateTokenRequest) => createToken(queue, tokens, request)),
+    ...imageHandlers(images, edge),
   }
 }
 

@@ -18,6 +18,7 @@ import { JobServiceService } from '../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../proto/gen/pilotage/v1/operate.ts'
 import { VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'
 import type { CloudStatus } from '../director/status.ts'
+import type { Catalogue } from '../images/catalogue.ts'
 import type { Queue } from '../queue/queue.ts'
 import { edge } from './edge.ts'
 import { jobHandlers } from './job-handlers.ts'
@@ -27,6 +28,7 @@ import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
   readonly queue: Queue
+  readonly images: Catalogue
   readonly tokens: Tokens
   readonly log: Log
   readonly host: string
@@ -49,6 +51,7 @@ const protoDir = join(import.meta.dirname, '../../proto')
 
 export async function startApi({
   queue,
+  images,
   tokens,
   log,
   host,
@@ -71,7 +74,7 @@ export async function startApi({
   server.addService(readable(VmServiceService), vmHandlers(queue, tokens, door, log))
   server.addService(
     readable(OperateServiceService),
-    operateHandlers({ queue, tokens, edge: door, version, startedMs, cloudStatus }),
+    operateHandlers({ queue, images, tokens, edge: door, version, startedMs, cloudStatus }),
   )
   const services = ['', ...[JobServiceService, VmServiceService, OperateServiceService].map(nameOf)]
   const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])))

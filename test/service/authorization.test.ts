@@ -14,9 +14,11 @@ import { JobServiceService, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../proto/gen/pilotage/v1/operate.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'
 import { authorization, type MethodName, type Role } from '../../services/api/authorization.ts'
+import { openTrust } from '../../services/images/trust.ts'
 import { submit } from '../../services/queue/submit.ts'
 import { type ApiInParts, startApiInParts } from '../support/api-in-parts.ts'
 import type { Answer, CallOptions, Method } from '../support/raw-call.ts'
+import { sampleEntry, sampleKey } from '../support/sample-images.ts'
 import { activeVm, sampleResult, sampleSpec, sampleVm } from '../support/samples.ts'
 
 /** `nobody`: a valid token of the VO that gives no role. */
@@ -75,6 +77,11 @@ const expected: Readonly<Record<MethodName, Rows>> = {
   getVmHistory: { user: any, operator: any, admin: any },
   listClouds: { user: any, operator: any, admin: any },
   drainVm: { operator: any, admin: any },
+  listImages: { user: any, operator: any, admin: any },
+  addImage: { operator: any, admin: any },
+  approveImage: { operator: any, admin: any },
+  disapproveImage: { operator: any, admin: any },
+  revokeImage: { operator: any, admin: any },
   createToken: { admin: any },
 }
 
@@ -154,6 +161,12 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   getVmHistory: { requests: ({ vmId }) => [{ vmId }] },
   listClouds: plain,
   drainVm: { requests: ({ target }) => [{ vmId: draining[target], reason: '' }] },
+  listImages: plain,
+  // The same content again changes nothing.
+  addImage: { requests: () => [{ entry: sampleEntry(), signature: endorser.sign(sampleEntry()) }] },
+  approveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
+  disapproveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
+  revokeImage: { requests: () => [{ name: 'old', reason: '' }] },
   createToken: { requests: () => [{ subject: 'ada', vo: 'lhcb', group: 'users', roles: ['user'], lifetimeMs: 0 }] },
 }
 
@@ -162,11 +175,16 @@ const activating = { own: 'vm-dddddddddd', vo: 'vm-eeeeeeeeee', foreign: 'vm-fff
 const draining = { own: 'vm-gggggggggg', vo: 'vm-hhhhhhhhhh', foreign: 'vm-jjjjjjjjjj' } as const
 const activationKey = 'the key of vm-dddddddddd'
 
+const endorser = sampleKey()
 let api: ApiInParts
 const tokens = new Map<Caller, string>()
 
 beforeAll(async () => {
-  api = await startApiInParts()
+  api = await startApiInParts({ trust: openTrust(new Map([['ops', endorser.publicPem]])), sites: ['home'] })
+  for (const name of ['plain', 'old']) {
+    const entry = sampleEntry({ name })
+    await api.store.changeImage({ kind: 'add', entry, signature: endorser.sign(entry), by: 'ada' }, 1000)
+  }
   const owner = ownerOf.own
   const identities: Readonly<Record<Exclude<Caller, 'anonymous'>, Identity>> = {
     nobody: { kind: 'user', owner, roles: [] },
@@ -231,7 +249,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has a row, an expectation and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(22)
+    expect(methods.length).toBe(27)
     expect(Object.keys(authorization).sort()).toEqual(methods)
     expect(Object.keys(expected).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)

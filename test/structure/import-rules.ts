@@ -103,6 +103,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
     /^services\/config\.ts$/,
     /^client\/job-document\.ts$/,
     /^client\/job-stream\.ts$/,
+    /^client\/image-document\.ts$/,
     /^contextualization\//,
     /^services\/adapters\/cloud\/local\//,
   ],

@@ -15,6 +15,7 @@ import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.t
 import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from '../../services/api/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
+import type { Catalogue } from '../../services/images/catalogue.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { buildRuntime, processRoles } from '../../services/runtime.ts'
 import { rawClient, type RawClient } from './raw-call.ts'
@@ -31,11 +32,14 @@ export type ApiInParts = {
 
 const hour = 60 * 60 * 1000
 
-export async function startApiInParts(): Promise<ApiInParts> {
+/** `given`: whom it trusts to endorse images, and where clouds of it stand. */
+export async function startApiInParts(
+  given: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> = {},
+): Promise<ApiInParts> {
   const clock = systemClock()
   const log = silentLog()
   const store = memoryStore()
-  const { queue } = await buildRuntime({
+  const { queue, catalogue } = await buildRuntime({
     store,
     bus: localBus(clock),
     clock,
@@ -60,7 +64,7 @@ export async function startApiInParts(): Promise<ApiInParts> {
     hear(true)
     return () => {}
   }
-  const api = await startApi({ queue, tokens, log, cloudStatus, watchReady, ...at })
+  const api = await startApi({ queue, images: { ...catalogue, ...given }, tokens, log, cloudStatus, watchReady, ...at })
   const server = `127.0.0.1:${api.port}`
   const raw = rawClient(clock, server)
   return {

@@ -167,6 +167,91 @@ export interface CreateTokenResponse {
   expiresMs: number;
 }
 
+export interface ImageEntry {
+  /** as clouds[].images[].name in the configuration */
+  name: string;
+  os: string;
+  architecture: string;
+  /** sha256:HEX of the file that the clouds were given */
+  digest: string;
+  /** by the cloud's name: id:ID, name:NAME or properties:KEY=VALUE,KEY=VALUE */
+  references: { [key: string]: string };
+  /** no VM is made from it from then on */
+  validUntilMs: number;
+  /** the name of the key that signed it */
+  endorsedBy: string;
+}
+
+export interface ImageEntry_ReferencesEntry {
+  key: string;
+  value: string;
+}
+
+export interface ListImagesRequest {
+}
+
+export interface ListImagesResponse {
+  /** by name */
+  images: Image[];
+}
+
+export interface Image {
+  name: string;
+  /** Listed, Approved, Revoked; Unknown: only the configuration names it */
+  state: string;
+  /** absent where the state is Unknown */
+  entry:
+    | ImageEntry
+    | undefined;
+  /** Ed25519, base64 */
+  signature: string;
+  /** why its endorsement does not hold; empty: it does */
+  distrust: string;
+  approvals: ImageApproval[];
+  uses: ImageUse[];
+  addedBy: string;
+  addedMs: number;
+  /** empty: it is not */
+  revokedBy: string;
+  revokedWhy: string;
+  revokedMs: number;
+}
+
+export interface ImageApproval {
+  site: string;
+  by: string;
+  atMs: number;
+}
+
+/** A cloud that is configured with the image. */
+export interface ImageUse {
+  cloud: string;
+  site: string;
+  /** why no VM is made from it there; empty: VMs may be made */
+  barred: string;
+}
+
+export interface AddImageRequest {
+  entry: ImageEntry | undefined;
+  signature: string;
+}
+
+export interface DecideImageRequest {
+  name: string;
+  site: string;
+}
+
+export interface RevokeImageRequest {
+  name: string;
+  reason: string;
+}
+
+export interface ChangeImageResponse {
+  /** false: it was so already */
+  changed: boolean;
+  state: string;
+}
+
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
 }
@@ -1798,6 +1883,939 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
   },
 };
 
+function createBaseImageEntry(): ImageEntry {
+  return { name: "", os: "", architecture: "", digest: "", references: {}, validUntilMs: 0, endorsedBy: "" };
+}
+
+export const ImageEntry: MessageFns<ImageEntry> = {
+  encode(message: ImageEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.os !== "") {
+      writer.uint32(18).string(message.os);
+    }
+    if (message.architecture !== "") {
+      writer.uint32(26).string(message.architecture);
+    }
+    if (message.digest !== "") {
+      writer.uint32(34).string(message.digest);
+    }
+    globalThis.Object.entries(message.references).forEach(([key, value]: [string, string]) => {
+      ImageEntry_ReferencesEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
+    if (message.validUntilMs !== 0) {
+      writer.uint32(48).uint64(message.validUntilMs);
+    }
+    if (message.endorsedBy !== "") {
+      writer.uint32(58).string(message.endorsedBy);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.os = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.architecture = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = ImageEntry_ReferencesEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.references[entry5.key] = entry5.value;
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.validUntilMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.endorsedBy = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImageEntry>, I>>(base?: I): ImageEntry {
+    return ImageEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImageEntry>, I>>(object: I): ImageEntry {
+    const message = createBaseImageEntry();
+    message.name = object.name ?? "";
+    message.os = object.os ?? "";
+    message.architecture = object.architecture ?? "";
+    message.digest = object.digest ?? "";
+    message.references = (globalThis.Object.entries(object.references ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.validUntilMs = object.validUntilMs ?? 0;
+    message.endorsedBy = object.endorsedBy ?? "";
+    return message;
+  },
+};
+
+function createBaseImageEntry_ReferencesEntry(): ImageEntry_ReferencesEntry {
+  return { key: "", value: "" };
+}
+
+export const ImageEntry_ReferencesEntry: MessageFns<ImageEntry_ReferencesEntry> = {
+  encode(message: ImageEntry_ReferencesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageEntry_ReferencesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageEntry_ReferencesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImageEntry_ReferencesEntry>, I>>(base?: I): ImageEntry_ReferencesEntry {
+    return ImageEntry_ReferencesEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImageEntry_ReferencesEntry>, I>>(object: I): ImageEntry_ReferencesEntry {
+    const message = createBaseImageEntry_ReferencesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseListImagesRequest(): ListImagesRequest {
+  return {};
+}
+
+export const ListImagesRequest: MessageFns<ListImagesRequest> = {
+  encode(_: ListImagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListImagesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListImagesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListImagesRequest>, I>>(base?: I): ListImagesRequest {
+    return ListImagesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListImagesRequest>, I>>(_: I): ListImagesRequest {
+    const message = createBaseListImagesRequest();
+    return message;
+  },
+};
+
+function createBaseListImagesResponse(): ListImagesResponse {
+  return { images: [] };
+}
+
+export const ListImagesResponse: MessageFns<ListImagesResponse> = {
+  encode(message: ListImagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.images) {
+      Image.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListImagesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListImagesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.images.push(Image.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListImagesResponse>, I>>(base?: I): ListImagesResponse {
+    return ListImagesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListImagesResponse>, I>>(object: I): ListImagesResponse {
+    const message = createBaseListImagesResponse();
+    message.images = object.images?.map((e) => Image.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseImage(): Image {
+  return {
+    name: "",
+    state: "",
+    entry: undefined,
+    signature: "",
+    distrust: "",
+    approvals: [],
+    uses: [],
+    addedBy: "",
+    addedMs: 0,
+    revokedBy: "",
+    revokedWhy: "",
+    revokedMs: 0,
+  };
+}
+
+export const Image: MessageFns<Image> = {
+  encode(message: Image, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.entry !== undefined) {
+      ImageEntry.encode(message.entry, writer.uint32(26).fork()).join();
+    }
+    if (message.signature !== "") {
+      writer.uint32(34).string(message.signature);
+    }
+    if (message.distrust !== "") {
+      writer.uint32(42).string(message.distrust);
+    }
+    for (const v of message.approvals) {
+      ImageApproval.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.uses) {
+      ImageUse.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.addedBy !== "") {
+      writer.uint32(66).string(message.addedBy);
+    }
+    if (message.addedMs !== 0) {
+      writer.uint32(72).uint64(message.addedMs);
+    }
+    if (message.revokedBy !== "") {
+      writer.uint32(82).string(message.revokedBy);
+    }
+    if (message.revokedWhy !== "") {
+      writer.uint32(90).string(message.revokedWhy);
+    }
+    if (message.revokedMs !== 0) {
+      writer.uint32(96).uint64(message.revokedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Image {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.entry = ImageEntry.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.signature = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.distrust = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.approvals.push(ImageApproval.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.uses.push(ImageUse.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.addedBy = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.addedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.revokedBy = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.revokedWhy = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.revokedMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Image>, I>>(base?: I): Image {
+    return Image.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Image>, I>>(object: I): Image {
+    const message = createBaseImage();
+    message.name = object.name ?? "";
+    message.state = object.state ?? "";
+    message.entry = (object.entry !== undefined && object.entry !== null)
+      ? ImageEntry.fromPartial(object.entry)
+      : undefined;
+    message.signature = object.signature ?? "";
+    message.distrust = object.distrust ?? "";
+    message.approvals = object.approvals?.map((e) => ImageApproval.fromPartial(e)) || [];
+    message.uses = object.uses?.map((e) => ImageUse.fromPartial(e)) || [];
+    message.addedBy = object.addedBy ?? "";
+    message.addedMs = object.addedMs ?? 0;
+    message.revokedBy = object.revokedBy ?? "";
+    message.revokedWhy = object.revokedWhy ?? "";
+    message.revokedMs = object.revokedMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseImageApproval(): ImageApproval {
+  return { site: "", by: "", atMs: 0 };
+}
+
+export const ImageApproval: MessageFns<ImageApproval> = {
+  encode(message: ImageApproval, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.site !== "") {
+      writer.uint32(10).string(message.site);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    if (message.atMs !== 0) {
+      writer.uint32(24).uint64(message.atMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageApproval {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageApproval();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.atMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImageApproval>, I>>(base?: I): ImageApproval {
+    return ImageApproval.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImageApproval>, I>>(object: I): ImageApproval {
+    const message = createBaseImageApproval();
+    message.site = object.site ?? "";
+    message.by = object.by ?? "";
+    message.atMs = object.atMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseImageUse(): ImageUse {
+  return { cloud: "", site: "", barred: "" };
+}
+
+export const ImageUse: MessageFns<ImageUse> = {
+  encode(message: ImageUse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cloud !== "") {
+      writer.uint32(10).string(message.cloud);
+    }
+    if (message.site !== "") {
+      writer.uint32(18).string(message.site);
+    }
+    if (message.barred !== "") {
+      writer.uint32(26).string(message.barred);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageUse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageUse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.barred = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImageUse>, I>>(base?: I): ImageUse {
+    return ImageUse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImageUse>, I>>(object: I): ImageUse {
+    const message = createBaseImageUse();
+    message.cloud = object.cloud ?? "";
+    message.site = object.site ?? "";
+    message.barred = object.barred ?? "";
+    return message;
+  },
+};
+
+function createBaseAddImageRequest(): AddImageRequest {
+  return { entry: undefined, signature: "" };
+}
+
+export const AddImageRequest: MessageFns<AddImageRequest> = {
+  encode(message: AddImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entry !== undefined) {
+      ImageEntry.encode(message.entry, writer.uint32(10).fork()).join();
+    }
+    if (message.signature !== "") {
+      writer.uint32(18).string(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entry = ImageEntry.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.signature = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AddImageRequest>, I>>(base?: I): AddImageRequest {
+    return AddImageRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AddImageRequest>, I>>(object: I): AddImageRequest {
+    const message = createBaseAddImageRequest();
+    message.entry = (object.entry !== undefined && object.entry !== null)
+      ? ImageEntry.fromPartial(object.entry)
+      : undefined;
+    message.signature = object.signature ?? "";
+    return message;
+  },
+};
+
+function createBaseDecideImageRequest(): DecideImageRequest {
+  return { name: "", site: "" };
+}
+
+export const DecideImageRequest: MessageFns<DecideImageRequest> = {
+  encode(message: DecideImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.site !== "") {
+      writer.uint32(18).string(message.site);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DecideImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecideImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DecideImageRequest>, I>>(base?: I): DecideImageRequest {
+    return DecideImageRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DecideImageRequest>, I>>(object: I): DecideImageRequest {
+    const message = createBaseDecideImageRequest();
+    message.name = object.name ?? "";
+    message.site = object.site ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeImageRequest(): RevokeImageRequest {
+  return { name: "", reason: "" };
+}
+
+export const RevokeImageRequest: MessageFns<RevokeImageRequest> = {
+  encode(message: RevokeImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RevokeImageRequest>, I>>(base?: I): RevokeImageRequest {
+    return RevokeImageRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RevokeImageRequest>, I>>(object: I): RevokeImageRequest {
+    const message = createBaseRevokeImageRequest();
+    message.name = object.name ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseChangeImageResponse(): ChangeImageResponse {
+  return { changed: false, state: "" };
+}
+
+export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
+  encode(message: ChangeImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ChangeImageResponse>, I>>(base?: I): ChangeImageResponse {
+    return ChangeImageResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ChangeImageResponse>, I>>(object: I): ChangeImageResponse {
+    const message = createBaseChangeImageResponse();
+    message.changed = object.changed ?? false;
+    message.state = object.state ?? "";
+    return message;
+  },
+};
+
 export type OperateServiceService = typeof OperateServiceService;
 export const OperateServiceService = {
   /** Live counts, the same for every caller of a VO; operators see all VOs. */
@@ -1867,6 +2885,55 @@ export const OperateServiceService = {
     responseSerialize: (value: CreateTokenResponse): Buffer => Buffer.from(CreateTokenResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateTokenResponse => CreateTokenResponse.decode(value),
   },
+  /** The catalogue of images: VMs start only from what is endorsed by a key that the installation trusts and approved for the site. */
+  listImages: {
+    path: "/pilotage.v1.OperateService/ListImages" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListImagesRequest): Buffer => Buffer.from(ListImagesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListImagesRequest => ListImagesRequest.decode(value),
+    responseSerialize: (value: ListImagesResponse): Buffer => Buffer.from(ListImagesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListImagesResponse => ListImagesResponse.decode(value),
+  },
+  /** Idempotent by content: a name stands for one content for ever. No VM follows from it. */
+  addImage: {
+    path: "/pilotage.v1.OperateService/AddImage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddImageRequest): Buffer => Buffer.from(AddImageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddImageRequest => AddImageRequest.decode(value),
+    responseSerialize: (value: ChangeImageResponse): Buffer => Buffer.from(ChangeImageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeImageResponse => ChangeImageResponse.decode(value),
+  },
+  approveImage: {
+    path: "/pilotage.v1.OperateService/ApproveImage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DecideImageRequest): Buffer => Buffer.from(DecideImageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DecideImageRequest => DecideImageRequest.decode(value),
+    responseSerialize: (value: ChangeImageResponse): Buffer => Buffer.from(ChangeImageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeImageResponse => ChangeImageResponse.decode(value),
+  },
+  /** No new VMs from it there; those that run go on. */
+  disapproveImage: {
+    path: "/pilotage.v1.OperateService/DisapproveImage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DecideImageRequest): Buffer => Buffer.from(DecideImageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DecideImageRequest => DecideImageRequest.decode(value),
+    responseSerialize: (value: ChangeImageResponse): Buffer => Buffer.from(ChangeImageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeImageResponse => ChangeImageResponse.decode(value),
+  },
+  /** No new VMs from it anywhere, and those that run are drained. Final. */
+  revokeImage: {
+    path: "/pilotage.v1.OperateService/RevokeImage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeImageRequest): Buffer => Buffer.from(RevokeImageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeImageRequest => RevokeImageRequest.decode(value),
+    responseSerialize: (value: ChangeImageResponse): Buffer => Buffer.from(ChangeImageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeImageResponse => ChangeImageResponse.decode(value),
+  },
 } as const;
 
 export interface OperateServiceServer extends UntypedServiceImplementation {
@@ -1878,6 +2945,15 @@ export interface OperateServiceServer extends UntypedServiceImplementation {
   listClouds: handleUnaryCall<ListCloudsRequest, ListCloudsResponse>;
   drainVm: handleUnaryCall<DrainVmRequest, DrainVmResponse>;
   createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
+  /** The catalogue of images: VMs start only from what is endorsed by a key that the installation trusts and approved for the site. */
+  listImages: handleUnaryCall<ListImagesRequest, ListImagesResponse>;
+  /** Idempotent by content: a name stands for one content for ever. No VM follows from it. */
+  addImage: handleUnaryCall<AddImageRequest, ChangeImageResponse>;
+  approveImage: handleUnaryCall<DecideImageRequest, ChangeImageResponse>;
+  /** No new VMs from it there; those that run go on. */
+  disapproveImage: handleUnaryCall<DecideImageRequest, ChangeImageResponse>;
+  /** No new VMs from it anywhere, and those that run are drained. Final. */
+  revokeImage: handleUnaryCall<RevokeImageRequest, ChangeImageResponse>;
 }
 
 export interface OperateServiceClient extends Client {
@@ -1986,6 +3062,85 @@ export interface OperateServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  /** The catalogue of images: VMs start only from what is endorsed by a key that the installation trusts and approved for the site. */
+  listImages(
+    request: ListImagesRequest,
+    callback: (error: ServiceError | null, response: ListImagesResponse) => void,
+  ): ClientUnaryCall;
+  listImages(
+    request: ListImagesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListImagesResponse) => void,
+  ): ClientUnaryCall;
+  listImages(
+    request: ListImagesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListImagesResponse) => void,
+  ): ClientUnaryCall;
+  /** Idempotent by content: a name stands for one content for ever. No VM follows from it. */
+  addImage(
+    request: AddImageRequest,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  addImage(
+    request: AddImageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  addImage(
+    request: AddImageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  approveImage(
+    request: DecideImageRequest,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  approveImage(
+    request: DecideImageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  approveImage(
+    request: DecideImageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  /** No new VMs from it there; those that run go on. */
+  disapproveImage(
+    request: DecideImageRequest,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  disapproveImage(
+    request: DecideImageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  disapproveImage(
+    request: DecideImageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  /** No new VMs from it anywhere, and those that run are drained. Final. */
+  revokeImage(
+    request: RevokeImageRequest,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  revokeImage(
+    request: RevokeImageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
+  ): ClientUnaryCall;
+  revokeImage(
+    request: RevokeImageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
   ): ClientUnaryCall;
 }
 
