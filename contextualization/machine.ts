@@ -31,7 +31,7 @@ export function machineContext(order: MachineOrder): MachineContext {
     files: [
       ...(order.isLent ? [releaseFile(payloadAccounts)] : []),
       config,
-      ...workerUnits(order.isLent),
+      ...workerUnits({ isLent: order.isLent, isMetadataOpen: order.config.interruption !== undefined }),
       ...cvmfsFiles(order),
       ...followingFiles(order),
       ...order.extras.files,

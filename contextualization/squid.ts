@@ -28,9 +28,11 @@ export function squidContext(order: SquidOrder): MachineContext {
   const { config, extras } = order
   const agent: ExtraFile = { path: agentPaths.config, permissions: '0600', content: `${stableJson(config)}\n` }
   const squid: ExtraFile = { path: configPath, permissions: '0644', content: squidConfig(order) }
+  const prepare = `/usr/sbin/squid -N -z -f ${configPath}`
   const run = `/usr/sbin/squid -N -d 1 -f ${configPath}`
+  const isMetadataOpen = config.interruption !== undefined
   return {
-    files: [agent, ...squidUnits(`/usr/sbin/squid -N -z -f ${configPath}`, run), squid, ...extras.files],
+    files: [agent, ...squidUnits(prepare, run, { isMetadataOpen }), squid, ...extras.files],
     script: squidScript(order),
   }
 }

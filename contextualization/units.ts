@@ -6,20 +6,26 @@
  *
  * Least authority: both run under one account that is not root; the pilot may also change to the payloads' accounts, and keep
  * order among their processes and files. Neither, and no payload, reaches the cloud's metadata address: what lies there has
- * been read. A payload lives in the pilot's control group, so that nothing of it outlives the pilot.
+ * been read. Only the monitor of a machine that its cloud may take back does, by its unit and not by its account. A payload lives in the pilot's control group, so that nothing of it outlives the pilot.
  */
 
 import type { ExtraFile } from './order.ts'
 
 const metadata = ['169.254.169.254', 'fd00:ec2::254']
 
-/** `isLent`: with the monitor's end the pilot stops, and the machine stays up. */
-export function workerUnits(isLent = false): readonly ExtraFile[] {
-  return isLent ? [monitorUnit(true), pilotUnit(true), overUnit()] : [monitorUnit(), pilotUnit()]
+export type UnitTraits = {
+  /** With the monitor's end the pilot stops, and the machine stays up. */
+  readonly isLent?: boolean
+  /** To the monitor, which hears from its cloud there; never to the pilot and what it runs. */
+  readonly isMetadataOpen?: boolean
+}
+
+export function workerUnits(traits: UnitTraits): readonly ExtraFile[] {
+  return [monitorUnit(traits), pilotUnit(traits), ...(traits.isLent ? [overUnit()] : [])]
 }
 
 /** `run`: the whole command that squid is started by, after `prepare` has made what it keeps things in. */
-export function squidUnits(prepare: string, run: string): readonly ExtraFile[] {
+export function squidUnits(prepare: string, run: string, traits: UnitTraits): readonly ExtraFile[] {
   const lines = [
     '[Unit]',
     'Description=Pilotage: squid of this site',
@@ -38,7 +44,7 @@ export function squidUnits(prepare: string, run: string): readonly ExtraFile[] {
     '',
   ]
   const squid = { path: '/etc/systemd/system/pilotage-squid.service', permissions: '0644', content: lines.join('\n') }
-  return [monitorUnit(), squid]
+  return [monitorUnit(traits), squid]
 }
 
 /** Runs a command of root's for as long as the machine lives, every so often and not at the second. */
@@ -99,7 +105,7 @@ function overUnit(): ExtraFile {
 
 const stopPilot = '/bin/sh -c "systemctl --no-block stop pilotage-pilot.service"'
 
-function monitorUnit(isLent = false): ExtraFile {
+function monitorUnit({ isLent = false, isMetadataOpen = false }: UnitTraits): ExtraFile {
   const ends = isLent ? ['OnFailure=pilotage-over.service'] : ['StartLimitAction=poweroff', 'SuccessAction=poweroff']
   return unit('pilotage-monitor', 'Pilotage: monitor of this machine', isLent, {
     unit: ['StartLimitIntervalSec=300', 'StartLimitBurst=5', ...ends],
@@ -115,11 +121,12 @@ function monitorUnit(isLent = false): ExtraFile {
       'ProtectHome=yes',
       'PrivateTmp=yes',
       'ReadWritePaths=/var/lib/pilotage /run/pilotage',
+      ...(isMetadataOpen ? [] : closedLines),
     ],
   })
 }
 
-function pilotUnit(isLent = false): ExtraFile {
+function pilotUnit({ isLent = false }: UnitTraits): ExtraFile {
   return unit('pilotage-pilot', 'Pilotage: pilot of this machine', isLent, {
     unit: ['StartLimitIntervalSec=600', 'StartLimitBurst=5'],
     service: [
@@ -130,6 +137,7 @@ function pilotUnit(isLent = false): ExtraFile {
       `AmbientCapabilities=${pilotPowers}`,
       `CapabilityBoundingSet=${pilotPowers}`,
       'LimitNOFILE=65536',
+      ...closedLines,
     ],
   })
 }
@@ -155,7 +163,6 @@ function unit(name: string, description: string, isLent: boolean, lines: Lines):
     `ExecStart=/usr/lib/pilotage/node /usr/lib/pilotage/${agent}.cjs`,
     `StandardOutput=${output}`,
     `StandardError=${output}`,
-    ...closedLines,
     ...lines.service,
     '',
   ].join('\n')

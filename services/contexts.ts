@@ -5,10 +5,10 @@
 
 import { pathToFileURL } from 'node:url'
 import { accountsFor } from '../contextualization/bootstrap.ts'
-import { cloudConfig, machineContext } from '../contextualization/machine.ts'
+import { cloudConfig, machineContext, plainScript } from '../contextualization/machine.ts'
 import type { Extras, Fetched, MachineContext, MachineOrder, SquidOrder } from '../contextualization/order.ts'
 import { renderContext } from '../contextualization/render.ts'
-import { sizeAt } from '../contextualization/size.ts'
+import { type CloudKind, sizeAt } from '../contextualization/size.ts'
 import { squidContext } from '../contextualization/squid.ts'
 import type { Offering } from '../core/cloud.ts'
 import { systemClock } from '../core/clock.ts'
@@ -34,6 +34,8 @@ export type ContextSources = {
   readonly bases: readonly string[]
   /** Those that are kept at the site and serve now, as http://host:port. */
   readonly squids: readonly string[]
+  /** Clouds whose machines are somebody else's. */
+  readonly lent: ReadonlySet<string>
 }
 
 const gib = 1024 ** 3
@@ -46,11 +48,23 @@ function sourced({ path, sha256 }: ServedFile) {
   return { source: pathToFileURL(path).href, sha256 }
 }
 
-/** The cloud-init document of a real machine. Throws `invalid-argument`. */
+/** What a real machine is told: a cloud-init document, or a script where it is told by SSH. Throws `invalid-argument`. */
 export function machineDocument(config: AgentConfig, offering: Offering, sources: ContextSources): string {
+  const told = contextOf(config, offering, sources)
+  const isDelivered = sources.context.images.get(offering.image)?.isDelivered ?? false
+  if (isDelivered || sources.lent.has(offering.cloud)) return plainScript(told)
   const file = sources.context.images.get(offering.image)?.cloudConfigFile
   const own = file === undefined ? '' : (sources.texts.get(file) ?? '')
-  return cloudConfig(contextOf(config, offering, sources), own)
+  return cloudConfig(told, own)
+}
+
+/** Whose limits hold for what a machine is told: its cloud's, or SSH's where it is told so. */
+export function carrierOf(kind: CloudKind, { image }: Offering, { images }: ContextConfig): CloudKind {
+  return images.get(image)?.isDelivered ? 'ssh' : kind
+}
+
+export function lentClouds({ clouds }: Pick<Config, 'clouds'>): ReadonlySet<string> {
+  return new Set(clouds.flatMap(({ name, driver }) => (driver.kind === 'ssh' ? [name] : [])))
 }
 
 /** Of a worker, or of whatever else the offering is for. Throws `invalid-argument`. */
@@ -77,6 +91,7 @@ function machineOrder(config: AgentConfig, offering: Offering, sources: ContextS
     fallbackProxies: site?.fallbackProxies ?? [],
     proxiesUrls: bases.map((base) => `${base}/sites/${encodeURIComponent(offering.site)}/proxies`),
     isDirectAllowed: site?.isDirectAllowed ?? true,
+    isLent: sources.lent.has(offering.cloud),
     cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },
     extras: joined([...vos, ...(image ? [image] : [])], texts),
   }
@@ -104,6 +119,15 @@ function programs({ agents, bases }: ContextSources): Pick<MachineOrder, 'monito
 
 function fetched({ sha256 }: ServedFile, bases: readonly string[]): Fetched {
   return { urls: bases.map((base) => `${base}/agents/${sha256}`), sha256 }
+}
+
+/** Where machines that their cloud may take back at any time hear of it. */
+const ec2Metadata = 'http://169.254.169.254'
+
+export function interruptionOf({ driver, references }: CloudConfig, { flavor }: Offering): AgentConfig['interruption'] {
+  const reference = references.flavors.get(flavor)
+  const isSpot = driver.kind === 'ec2' && reference?.by === 'properties' && reference.properties.market === 'spot'
+  return isSpot ? { kind: 'ec2', metadataUrl: ec2Metadata } : undefined
 }
 
 /** Those that the configuration names; undefined: there is no such site. */
@@ -147,10 +171,11 @@ export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: 
  * Throws `invalid-argument` with every context that its cloud would not take: found here, it has not failed a VM yet. Sources
  * without squids; where a site has some, as many as it may have are counted.
  */
-export function checkSizes(config: Config, given: Omit<ContextSources, 'squids'>, caPem: string | undefined): void {
+export function checkSizes(config: Config, given: Omit<ContextSources, 'squids' | 'lent'>, caPem: string | undefined): void {
   const violations = gatherViolations()
   // Where they are served is known when we listen, and is then one place.
-  const sources = { ...given, bases: given.bases.length > 0 ? given.bases : ['http://255.255.255.255:65535'] }
+  const bases = given.bases.length > 0 ? given.bases : ['http://255.255.255.255:65535']
+  const sources = { ...given, bases, lent: lentClouds(config) }
   for (const cloud of config.clouds) {
     const { kind } = cloud.driver
     if (kind === 'local') continue
@@ -160,10 +185,10 @@ export function checkSizes(config: Config, given: Omit<ContextSources, 'squids'>
       .filter(({ site }) => site === cloud.site)
       .flatMap(({ count }) => Array.from({ length: 2 * count }, (_, at) => `http://255.255.255.${100 + at}:${squidPort}`))
     for (const [image, offering] of byImage) {
-      for (const wanted of squids.length > 0 ? [offering, { ...offering, service: 'squid' as const }] : [offering]) {
+      for (const wanted of squids.length > 0 && kind !== 'ssh' ? [offering, { ...offering, service: 'squid' as const }] : [offering]) {
         const text = machineDocument(exampleAgent(config, cloud, wanted, caPem), wanted, { ...sources, squids })
         // What differs from VM to VM does not compress equally.
-        const size = sizeAt(kind, `${text}${exampleKey}`)
+        const size = sizeAt(carrierOf(kind, wanted, config.context), `${text}${exampleKey}`)
         if (size.bytes <= size.most) continue
         const path = `the context of ${cloud.name} with ${image}${wanted.service === undefined ? '' : ` for ${wanted.service}`}`
         violations.add(path, `${size.bytes} bytes ${size.form}`, 'too large', `at most ${size.most}`)
@@ -192,6 +217,7 @@ export function exampleAgent(
     platform,
     size: { cores, memoryBytes, diskBytes },
     ...told,
+    interruption: interruptionOf(cloud, offering),
     policy: { ...told.policy, endByMs: systemClock().nowMs() + vm.lifeMs },
   }
 }

@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { bundleAgents } from '../agents/bundle.ts'
-import { type CloudKind, fitting } from '../contextualization/size.ts'
+import { fitting } from '../contextualization/size.ts'
 import { type Clock, sleep, systemClock } from '../core/clock.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
@@ -27,7 +27,15 @@ import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import { checkRoles, readArguments, readRoles } from './config-command.ts'
 import { startDashboard } from './dashboard/server.ts'
-import { type AgentFiles, agentTold, checkSizes, explicitProxies, localContext, machineDocument } from './contexts.ts'
+import {
+  type AgentFiles,
+  agentTold,
+  checkSizes,
+  explicitProxies,
+  interruptionOf,
+  localContext,
+  machineDocument,
+} from './contexts.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
@@ -181,8 +189,7 @@ async function directing(
 ): Promise<Parameters<typeof buildRuntime>[0]['director']> {
   const { config, secrets } = ports
   const { context } = config
-  const kinds = new Map(config.clouds.map(({ name, driver }) => [name, driver.kind]))
-  const kindOf = (cloud: string): CloudKind => kinds.get(cloud) ?? 'local'
+  const clouds = new Map(config.clouds.map((cloud) => [cloud.name, cloud]))
   // What a cloud would not take is found before a VM fails of it.
   const texts = secrets.contextTexts
   if (agents && roles.includes('director')) checkSizes(config, { context, agents, texts, bases: at.agents }, secrets.caPem)
@@ -192,10 +199,12 @@ async function directing(
     services: context.services,
     endpoint: () => at.endpoint,
     render: (agent, offering, squids) => {
-      if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
-      if (kindOf(offering.cloud) === 'local') return localContext(agent, agents)
+      const cloud = clouds.get(offering.cloud)
+      if (!agents || !cloud) throw new PilotageError('internal', 'rendering a context: this process is no director')
+      if (cloud.driver.kind === 'local') return localContext(agent, agents)
       const sources = { context, agents, texts, bases: at.agents, squids }
-      return fitting(kindOf(offering.cloud), machineDocument(agent, offering, sources))
+      const told = { ...agent, interruption: interruptionOf(cloud, offering) }
+      return fitting(cloud.driver.kind, machineDocument(told, offering, sources))
     },
     policy: {
       ...directorDefaults,

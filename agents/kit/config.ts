@@ -63,6 +63,10 @@ export function checkConfig(raw: unknown): AgentConfig {
     check('service.kind', (value) => value === 'squid', 'squid')
     check('service.port', isPort, 'a port')
   }
+  if (at('interruption') !== undefined) {
+    check('interruption.kind', (value) => value === 'ec2', 'ec2')
+    check('interruption.metadataUrl', (value) => isText(value) && URL.canParse(value), 'an address')
+  }
   check('caPem', (value) => value === undefined || isText(value), 'a certificate, or nothing')
   check('plaintext', (value) => value === undefined || typeof value === 'boolean', 'true, or nothing')
   const endpoint = at('endpoint')

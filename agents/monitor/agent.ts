@@ -16,7 +16,8 @@ import type { AgentPaths } from '../kit/config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
-import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order } from './policy.ts'
+import { watchInterruption } from './interruption.ts'
+import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order, spotInterruption } from './policy.ts'
 import { watchService } from './service.ts'
 
 export type WatchOptions = {
@@ -42,12 +43,15 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   let told = ''
   const outage = sayOnce(say)
   const service = config.service && watchService(config.service, clock)
+  const interruption = config.interruption && watchInterruption(config.interruption, clock, say)
   let uplink = open()
   for (;;) {
-    const view = { ...viewOf(known, paths, fromMs, clock), service: service?.view() }
+    const isInterrupted = interruption?.isAnnounced()
+    const view = { ...viewOf(known, paths, fromMs, clock), service: service?.view(), isInterrupted }
     const next = decide(view, config.policy, clock.nowMs())
     if (next.kind === 'power-off') {
       service?.stop()
+      interruption?.stop()
       uplink.close()
       return next.reason
     }
@@ -122,7 +126,7 @@ async function beat(
     upMs: Math.round(upMs),
     clockMs: clock.nowMs(),
     unhealthy,
-    wish: wish === '' ? '' : 'stop',
+    wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,
   })
   // The service's time was true about half a round trip ago.
@@ -139,7 +143,11 @@ function orderOf(text: string): Order {
 
 function wordsOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): string {
   const reason = orderReason === '' ? '' : ` (${orderReason})`
-  return [`told to ${order}${reason}`, wish && `asked to stop: ${wish}`, unhealthy && `unhealthy: ${unhealthy}`]
+  return [
+    `told to ${order}${reason}`,
+    wish && `asked to ${wish === spotInterruption ? 'drain' : 'stop'}: ${wish}`,
+    unhealthy && `unhealthy: ${unhealthy}`,
+  ]
     .filter((text) => text !== '')
     .join('; ')
 }

@@ -10,6 +10,7 @@
  *   nothing heard for deadManMs                   power off
  *   end of life passed, and asked                 power off
  *   end of life passed                            beat now, wish stop; then with every beat
+ *   the cloud takes it back, and go-on was told   beat now, wish drain; then with every beat
  *   drained (ordered or by the pilot), no payload beat now, wish stop; then with every beat
  *   idle for idleMs, older than leastLifeMs       beat now, wish stop; then with every beat
  *                                                 (neither of the two on a VM with a service: its director ends it)
@@ -47,6 +48,8 @@ export type MonitorView = {
   readonly pilot?: PilotView
   /** Of a VM that has one, and then no pilot. */
   readonly service?: ServiceView
+  /** The cloud has said that it takes the VM back soon. */
+  readonly isInterrupted?: boolean
   readonly diskFreeBytes: number
   /** Our clock less the service's, as of the last answer. */
   readonly skewMs: number
@@ -69,7 +72,7 @@ export type MonitorView = {
 
 export type MonitorStep =
   | { readonly kind: 'wait' }
-  /** `wish`: why the VM should stop; empty: no wish. */
+  /** `wish`: why the VM should stop, or drain where that is `spotInterruption`; empty: no wish. */
   | { readonly kind: 'beat'; readonly wish: string; readonly unhealthy: string }
   | { readonly kind: 'power-off'; readonly reason: string }
 
@@ -91,6 +94,7 @@ export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number):
 }
 
 export const endOfLife = 'its life is over'
+export const spotInterruption = 'spot-interruption'
 
 /** All that is wrong, by name; empty: well. */
 export function unhealthyOf(view: MonitorView, policy: MonitorPolicy): string {
@@ -117,6 +121,8 @@ export function isPilotGone({ pilot, service, upMs }: MonitorView): boolean {
 function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {
   const { pilot, upMs, order } = view
   if (nowMs >= policy.endByMs) return endOfLife
+  // Jobs that end in time end well; for the others the drain has made sure that no more are lost with them.
+  if (view.isInterrupted && order === 'go-on') return spotInterruption
   if (view.service) return ''
   // What a pilot that is gone has said of its payloads means nothing; the service is told and decides.
   if (!pilot || isPilotGone(view) || pilot.payloads > 0) return ''

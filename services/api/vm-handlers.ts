@@ -42,7 +42,7 @@ export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): 
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
       const nowMs = queue.clock.nowMs()
-      const wish = request.wish === 'stop' ? 'stop' : ''
+      const wish = request.wish === 'stop' || request.wish === 'drain' ? request.wish : ''
       const answer = await beat(queue, vmOf(caller), {
         beat: beatOf(request, nowMs),
         wish,

@@ -17,6 +17,7 @@ const calm: MonitorView = {
 }
 const squid = { kind: 'squid', hasAnswered: true, failuresInRow: 0 }
 const serving = { pilot: undefined, service: squid }
+const busy = { ...pilot, payloads: 1 }
 const idle = { pilot: { ...pilot, idleMs: 60_000 } }
 const asked = { ...lastBeat, wish: 'idle for 1 min' }
 
@@ -41,6 +42,11 @@ it.each([
   ['drain ordered, none left', { order: 'drain' }, 'beat', 'drained'],
   ['drain ordered, one left', { order: 'drain', pilot: { ...pilot, payloads: 1 } }, 'wait', ''],
   ['drained by the pilot', { pilot: { ...pilot, state: 'draining' } }, 'beat', 'drained'],
+  ['taken back by its cloud, busy', { isInterrupted: true, pilot: busy }, 'beat', 'spot-interruption'],
+  ['taken back, and has asked', { isInterrupted: true, lastBeat: { ...lastBeat, wish: 'spot-interruption' } }, 'wait', ''],
+  ['taken back, drain ordered, one left', { isInterrupted: true, order: 'drain', pilot: busy }, 'wait', ''],
+  ['taken back, drain ordered, none left', { isInterrupted: true, order: 'drain' }, 'beat', 'drained'],
+  ['taken back, its pilot gone', { isInterrupted: true, pilot: undefined }, 'beat', 'spot-interruption'],
   ['drained, and young', { order: 'drain', upMs: 1 }, 'beat', 'drained'],
   ['health has changed', { diskFreeBytes: 1 }, 'beat', ''],
   ['health as it was told', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],

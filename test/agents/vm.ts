@@ -31,7 +31,7 @@ export type TestVm = {
 
 export function testVm(
   port: number,
-  change: Pick<Partial<AgentConfig>, 'activationKey' | 'endpoint' | 'service'> & {
+  change: Pick<Partial<AgentConfig>, 'activationKey' | 'endpoint' | 'service' | 'interruption'> & {
     policy?: Partial<AgentConfig['policy']>
   } = {},
 ): TestVm {
@@ -50,6 +50,7 @@ export function testVm(
     policy: { ...calm, ...change.policy },
     powerOff: [],
     service: change.service,
+    interruption: change.interruption,
   }
   mkdirSync(dirname(paths.config), { recursive: true })
   writeFileSync(paths.config, JSON.stringify(config), { mode: 0o600 })

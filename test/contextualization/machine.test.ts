@@ -69,6 +69,16 @@ it('closes the metadata address and runs nothing as root', () => {
   expect(fileIn(documentOf(), '/etc/systemd/system/pilotage-monitor.service')).toContain('\nSuccessAction=poweroff\n')
 })
 
+it('opens the metadata address to the monitor of a machine that its cloud may take back, and to nothing else', () => {
+  const interruption = { kind: 'ec2', metadataUrl: 'http://169.254.169.254' } as const
+  const document = documentOf({ config: { ...config, interruption } })
+  const closed = document.write_files.filter(({ content }) => content.includes('IPAddressDeny=169.254.169.254'))
+  expect(closed.map(({ path }) => path)).toEqual([
+    '/etc/systemd/system/pilotage-pilot.service',
+    '/etc/systemd/system/pilotage-proxies.service',
+  ])
+})
+
 it('configures CVMFS through the proxies, and proves every mount before the agents start', () => {
   const local = fileIn(documentOf(), '/etc/cvmfs/default.local')
   expect(local.split('\n')).toEqual([

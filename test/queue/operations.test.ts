@@ -154,6 +154,20 @@ describe('beat', () => {
     expect(pilot.assigned()).toHaveLength(1)
   })
 
+  it('lets a VM drain whose cloud takes it back, whatever it holds, and tells its pilot', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    await submitSome(test, 2)
+    await pilot.offer(1)
+    const wish = { beat: beatOf(1), wish: 'drain', wishReason: 'spot-interruption' } as const
+    for (let times = 0; times < 2; times += 1) {
+      expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'drain', reason: 'spot-interruption' })
+    }
+    expect((await test.store.vm(pilot.vmId))?.vm.phase).toMatchObject({ state: 'Draining', why: 'spot-interruption' })
+    await pilot.offer(1)
+    expect(pilot.assigned()).toHaveLength(1)
+  })
+
   it('tells a drained VM to drain and one that ended to stop', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')

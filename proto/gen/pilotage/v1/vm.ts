@@ -177,7 +177,7 @@ export interface BeatRequest {
   clockMs: number;
   /** empty, or disk-full, clock-off, pilot-gone, squid-gone, ... */
   unhealthy: string;
-  /** empty, or stop: the monitor asks to stop, `wish_reason` says why */
+  /** empty, stop, or drain: what the monitor asks for, `wish_reason` says why */
   wish: string;
   wishReason: string;
 }
