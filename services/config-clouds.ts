@@ -29,7 +29,7 @@ import {
   type RawOpenNebula,
 } from './config-opennebula.ts'
 import { checkOpenStack, compileOpenStack, openstack, type OpenStackConfig, type RawOpenStack } from './config-openstack.ts'
-import { compileSsh, type RawSsh, ssh, type SshConfig } from './config-ssh.ts'
+import { checkSsh, compileSsh, type RawSsh, ssh, type SshConfig } from './config-ssh.ts'
 
 const seconds = 1000
 const mib = 1024 * 1024
@@ -50,7 +50,7 @@ type Drivers = {
 export type CloudKind = 'local' | keyof Drivers
 
 /** Those that this version drives; of the others the keys are known and nothing more. */
-const driven: readonly CloudKind[] = ['local', 'openstack', 'opennebula', 'ec2']
+const driven: readonly CloudKind[] = ['local', 'openstack', 'opennebula', 'ec2', 'ssh']
 
 export type RawCloud = Drivers & {
   name: string
@@ -181,10 +181,22 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
   if (kind === 'local') return
   if (one.bootDelay !== 0) violations.add(`${path}.bootDelay`, `${one.bootDelay} ms`, 'of another kind', 'kind: local')
   for (const key of ['flavors', 'images'] as const) {
-    if (!one[key]?.length && kind !== 'ssh') violations.add(`${path}.${key}`, one[key], 'missing', 'one or more')
+    // A host has what it has.
+    const isNeeded = !(kind === 'ssh' && key === 'images')
+    if (!one[key]?.length && isNeeded) violations.add(`${path}.${key}`, one[key], 'missing', 'one or more')
     one[key]?.forEach(({ ref }, index) => {
       if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
     })
+  if (kind === 'ssh' && (one.images?.length ?? 0) > 1) {
+    violations.add(`${path}.images`, one.images, 'more than a host has', 'one, or none')
+  }
+  if (one.ssh)
+    checkSsh(
+      one.ssh,
+      (one.flavors ?? []).map((flavor) => flavor.name),
+      `${path}.ssh`,
+      violations,
+    )
   }
   if (one.opennebula) {
     const flavors = (one.flavors ?? []).map(({ ref }, at) => ({ path: `${path}.flavors[${at}].ref`, ref }))

@@ -7,7 +7,8 @@ import { isEndpoint, isLoopback } from '../core/endpoints.ts'
 import type { ServiceWish } from '../core/fleet-services.ts'
 import { jobLimits } from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
-import { bytes, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+import { bytes, choice, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+import { checkLogin, compileDelivery, type DeliveryConfig, type RawDelivery, sshDelivery } from './config-ssh.ts'
 import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './config-squids.ts'
 
 const gib = 1024 ** 3
@@ -30,9 +31,17 @@ type Image = Extras & {
   cvmfsCache: number
   cvmfsParameters: readonly Parameter[]
   cloudConfig: string | undefined
+  method: 'cloud-init' | 'ssh'
 }
 
-export type RawContext = { agents: Agents; sites: readonly Site[]; vos: readonly Vo[]; images: readonly Image[] }
+  method: 'cloud-init' | 'ssh'
+export type RawContext = {
+  agents: Agents
+  ssh: RawDelivery | undefined
+  sites: readonly Site[]
+  vos: readonly Vo[]
+  images: readonly Image[]
+}
 
 const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 const extras = {
@@ -55,8 +64,10 @@ const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) }
 
 export const context = mapping<RawContext>({
   agents: optional(agents, { host: '127.0.0.1', port: 7402, advertise: [], node: true }),
+  ssh: absent(sshDelivery),
   sites: optional(
     list(
+  ssh: absent(sshDelivery),
       mapping<Site>({
         name: needed(name),
         proxies: optional(list(text, 32), []),
@@ -76,8 +87,10 @@ export const context = mapping<RawContext>({
         cvmfsCache: optional(bytes(gib, jobLimits.diskBytes), 4 * gib),
         cvmfsParameters: optional(list(parameter, 50), []),
         cloudConfig: absent(text),
+        method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
         ...extras,
       }),
+        method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
       1000,
     ),
     [],
@@ -101,8 +114,12 @@ export type ContextConfig = {
     /** Also the Node that runs this process, for images that have none. */
     readonly isNodeServed: boolean
   }
+  /** How machines are logged in to whose image has no cloud-init; absent: there are none. */
+  readonly ssh?: DeliveryConfig
   readonly sites: ReadonlyMap<string, SiteConfig>
   /** What sites shall have beside workers. */
+  /** How machines are logged in to whose image has no cloud-init; absent: there are none. */
+  readonly ssh?: DeliveryConfig
   readonly services: readonly ServiceWish[]
   readonly vos: ReadonlyMap<string, ExtrasConfig & { readonly repositories: readonly string[] }>
   readonly images: ReadonlyMap<string, ImageContext>
@@ -121,15 +138,26 @@ export type ImageContext = ExtrasConfig & {
   readonly cacheBytes: number
   readonly parameters: Readonly<Record<string, string>>
   readonly cloudConfigFile?: string
+  /** It has no cloud-init: its machines are told what they are by SSH. */
+  readonly isDelivered: boolean
 }
 
+  /** It has no cloud-init: its machines are told what they are by SSH. */
+  readonly isDelivered: boolean
 export function checkContext(
-  { agents: one, sites, vos, images }: RawContext,
+  { agents: one, ssh, sites, vos, images }: RawContext,
   clouds: readonly Startable[],
   violations: Violations,
 ): void {
   const hasMachines = clouds.some(({ kind }) => kind !== 'local')
   checkSquids(sites, clouds, violations)
+  if (ssh) checkLogin(ssh, 'context.ssh', violations)
+  images.forEach(({ method, cloudConfig }, at) => {
+    if (method !== 'ssh') return
+    const path = `context.images[${at}]`
+    if (!ssh) violations.add(`${path}.method`, method, 'nobody to log in as', 'with context.ssh: user and privateKey')
+    if (cloudConfig !== undefined) violations.add(`${path}.cloudConfig`, cloudConfig, 'of no use', 'nothing with method: ssh')
+  })
   for (const [key, named] of Object.entries({ sites, vos, images })) {
     const names = named.map((each) => each.name)
     names.forEach((each, at) => {
@@ -159,7 +187,7 @@ function isHttp(url: string): boolean {
 
 /** `placed`: where a file lies that is named. */
 export function compileContext(
-  { agents: one, sites, vos, images }: RawContext,
+  { agents: one, ssh, sites, vos, images }: RawContext,
   placed: (file: string) => string,
 ): ContextConfig {
   const extrasOf = ({ packages, files, commands }: Extras): ExtrasConfig => ({
@@ -180,6 +208,7 @@ export function compileContext(
         { proxies, fallbackProxies, isDirectAllowed: direct, squidClients: kept?.clients },
       ]),
     ),
+    ssh: ssh && compileDelivery(ssh, placed),
     services: compileSquids(sites),
     vos: new Map(vos.map((vo) => [vo.name, { ...extrasOf(vo), repositories: vo.cvmfs }])),
     images: new Map(
@@ -190,8 +219,11 @@ export function compileContext(
           cacheBytes: image.cvmfsCache,
           parameters: Object.fromEntries(image.cvmfsParameters.map((each) => [each.name, each.value])),
           cloudConfigFile: image.cloudConfig === undefined ? undefined : placed(image.cloudConfig),
+          isDelivered: image.method === 'ssh',
         },
+    ssh: ssh && compileDelivery(ssh, placed),
       ]),
     ),
   }
 }
+          isDelivered: image.method === 'ssh',

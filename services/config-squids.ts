@@ -58,11 +58,17 @@ export function checkSquids(sites: readonly Site[], clouds: readonly Startable[]
       if (isNetwork(network)) return
       violations.add(`${path}.clients[${index}]`, network, 'not a network', 'an address or a network, as 10.0.0.0/8')
     })
-    const there = clouds.filter((cloud) => cloud.site === site && cloud.kind !== 'local')
+    const atSite = clouds.filter((cloud) => cloud.site === site)
+    // Processes of ours, and hosts that are only lent, are no place for one.
+    const there = atSite.filter(({ kind }) => kind !== 'local' && kind !== 'ssh')
+    if (wish.cloud === undefined && there.length > 0 && there.length < atSite.length) {
+      const names = there.map((cloud) => cloud.name).join(', ')
+      violations.add(`${path}.cloud`, undefined, 'missing, as not every cloud there makes machines', names)
+    }
     const chosen = there.filter((cloud) => (wish.cloud ?? cloud.name) === cloud.name)
     if (chosen.length === 0) {
       const names = there.map((cloud) => cloud.name).join(', ')
-      const accepted = names === '' ? `a cloud at ${site} that is not local` : names
+      const accepted = names === '' ? `a cloud at ${site} that makes machines` : names
       violations.add(wish.cloud === undefined ? path : `${path}.cloud`, wish.cloud ?? 'managed', 'no machine', accepted)
       return
     }

@@ -16,7 +16,16 @@ import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { servedFile } from './bundles.ts'
 import { type Config, readConfigFile } from './config.ts'
-import { type ContextSources, contextOf, exampleAgent, exampleKey, localContext, machineDocument } from './contexts.ts'
+import {
+  carrierOf,
+  type ContextSources,
+  contextOf,
+  exampleAgent,
+  exampleKey,
+  lentClouds,
+  localContext,
+  machineDocument,
+} from './contexts.ts'
 import { readSecretsFor } from './ports.ts'
 
 const usage = `pilotage context render --config FILE --cloud NAME [options]   writes what a VM there would be told
@@ -94,9 +103,10 @@ async function rendered(config: Config, order: Order): Promise<string> {
       texts: contextTexts,
       bases,
       squids: [],
+      lent: lentClouds(config),
     }
     // The way that it is delivered to a machine without cloud-init is no cloud's.
-    const kind = order.script ? 'ssh' : cloud.driver.kind
+    const kind = order.script ? 'ssh' : carrierOf(cloud.driver.kind, offering, config.context)
     const text = order.script ? plainScript(contextOf(agent, offering, sources)) : machineDocument(agent, offering, sources)
     const size = sizeAt(kind, text)
     process.stderr.write(`pilotage: for a cloud of kind ${kind}: ${sizeText(size)}\n`)

@@ -35,7 +35,7 @@ export type ContextSources = {
   /** Those that are kept at the site and serve now, as http://host:port. */
   readonly squids: readonly string[]
   /** Clouds whose machines are somebody else's. */
-  readonly lent: ReadonlySet<string>
+  readonly lent?: ReadonlySet<string>
 }
 
 const gib = 1024 ** 3
@@ -52,7 +52,7 @@ function sourced({ path, sha256 }: ServedFile) {
 export function machineDocument(config: AgentConfig, offering: Offering, sources: ContextSources): string {
   const told = contextOf(config, offering, sources)
   const isDelivered = sources.context.images.get(offering.image)?.isDelivered ?? false
-  if (isDelivered || sources.lent.has(offering.cloud)) return plainScript(told)
+  if (isDelivered || sources.lent?.has(offering.cloud)) return plainScript(told)
   const file = sources.context.images.get(offering.image)?.cloudConfigFile
   const own = file === undefined ? '' : (sources.texts.get(file) ?? '')
   return cloudConfig(told, own)
@@ -91,7 +91,7 @@ function machineOrder(config: AgentConfig, offering: Offering, sources: ContextS
     fallbackProxies: site?.fallbackProxies ?? [],
     proxiesUrls: bases.map((base) => `${base}/sites/${encodeURIComponent(offering.site)}/proxies`),
     isDirectAllowed: site?.isDirectAllowed ?? true,
-    isLent: sources.lent.has(offering.cloud),
+    isLent: sources.lent?.has(offering.cloud),
     cvmfs: { repositories, cacheBytes: image?.cacheBytes ?? 4 * gib, parameters: image?.parameters ?? {} },
     extras: joined([...vos, ...(image ? [image] : [])], texts),
   }
@@ -185,7 +185,9 @@ export function checkSizes(config: Config, given: Omit<ContextSources, 'squids' 
       .filter(({ site }) => site === cloud.site)
       .flatMap(({ count }) => Array.from({ length: 2 * count }, (_, at) => `http://255.255.255.${100 + at}:${squidPort}`))
     for (const [image, offering] of byImage) {
-      for (const wanted of squids.length > 0 && kind !== 'ssh' ? [offering, { ...offering, service: 'squid' as const }] : [offering]) {
+      for (const wanted of squids.length > 0 && kind !== 'ssh'
+        ? [offering, { ...offering, service: 'squid' as const }]
+        : [offering]) {
         const text = machineDocument(exampleAgent(config, cloud, wanted, caPem), wanted, { ...sources, squids })
         // What differs from VM to VM does not compress equally.
         const size = sizeAt(carrierOf(kind, wanted, config.context), `${text}${exampleKey}`)

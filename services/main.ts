@@ -17,6 +17,7 @@ import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { tokenMaxMs } from '../core/limits.ts'
 import type { Cloud } from '../core/ports/cloud.ts'
 import type { Log } from '../core/ports/log.ts'
+import type { FactStore } from '../core/ports/store.ts'
 import type { Tokens } from '../core/ports/tokens.ts'
 import { systemRandom } from '../core/random.ts'
 import { pinoLog } from './adapters/log/pino/pino-log.ts'
@@ -30,9 +31,11 @@ import { startDashboard } from './dashboard/server.ts'
 import {
   type AgentFiles,
   agentTold,
+  carrierOf,
   checkSizes,
   explicitProxies,
   interruptionOf,
+  lentClouds,
   localContext,
   machineDocument,
 } from './contexts.ts'
@@ -41,7 +44,7 @@ import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
 import { openTrust } from './images/trust.ts'
 import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
-import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
+import { type Keep, openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
 import { startPublisher } from './publisher.ts'
 import { type Readiness, startReadiness } from './readiness.ts'
 import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
@@ -130,7 +133,7 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
       log,
       sandbox,
       queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
-      director: await directing(ports, roles, at, agents),
+      director: await directing(ports, roles, at, agents, keepIn(store)),
       trust: openTrust(secrets.endorsers),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
@@ -186,25 +189,27 @@ async function directing(
   roles: readonly ProcessRole[],
   at: Place,
   agents: AgentFiles | undefined,
+  keep: Keep,
 ): Promise<Parameters<typeof buildRuntime>[0]['director']> {
   const { config, secrets } = ports
   const { context } = config
   const clouds = new Map(config.clouds.map((cloud) => [cloud.name, cloud]))
+  const lent = lentClouds(config)
   // What a cloud would not take is found before a VM fails of it.
   const texts = secrets.contextTexts
   if (agents && roles.includes('director')) checkSizes(config, { context, agents, texts, bases: at.agents }, secrets.caPem)
   return {
     random: systemRandom(),
-    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles))),
+    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles, keep))),
     services: context.services,
     endpoint: () => at.endpoint,
     render: (agent, offering, squids) => {
       const cloud = clouds.get(offering.cloud)
       if (!agents || !cloud) throw new PilotageError('internal', 'rendering a context: this process is no director')
       if (cloud.driver.kind === 'local') return localContext(agent, agents)
-      const sources = { context, agents, texts, bases: at.agents, squids }
+      const sources = { context, agents, texts, bases: at.agents, squids, lent }
       const told = { ...agent, interruption: interruptionOf(cloud, offering) }
-      return fitting(cloud.driver.kind, machineDocument(told, offering, sources))
+      return fitting(carrierOf(cloud.driver.kind, offering, context), machineDocument(told, offering, sources))
     },
     policy: {
       ...directorDefaults,
@@ -304,11 +309,21 @@ async function serveBundles(
   return startBundleServer(host, port, { files, proxiesOf: (site) => explicitProxies(config, site) })
 }
 
-async function directed(cloud: CloudConfig, ports: PortOptions, roles: readonly ProcessRole[]): Promise<DirectedCloud> {
+/** Notes of drivers, for whoever drives the cloud next. */
+function keepIn(store: FactStore): Keep {
+  return { read: (name) => store.note(name), write: (name, text) => store.keepNote(name, text) }
+}
+
+async function directed(
+  cloud: CloudConfig,
+  ports: PortOptions,
+  roles: readonly ProcessRole[],
+  keep: Keep,
+): Promise<DirectedCloud> {
   const { limits, offerings } = cloud
   const { vm, breaker } = ports.config
   return {
-    cloud: roles.includes('director') ? await openCloud(cloud, ports) : cloudOfOthers(cloud.name),
+    cloud: roles.includes('director') ? await openCloud(cloud, { ...ports, keep }) : cloudOfOthers(cloud.name),
     offerings,
     startsImages: false,
     limits,

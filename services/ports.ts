@@ -7,7 +7,8 @@
 
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
-import { PilotageError } from '../core/errors.ts'
+import type { PilotageError } from '../core/errors.ts'
+import { activationKeepMs } from '../core/limits.ts'
 import type { Bus } from '../core/ports/bus.ts'
 import type { Cloud } from '../core/ports/cloud.ts'
 import type { FactStream } from '../core/ports/fact-stream.ts'
@@ -31,6 +32,7 @@ import type { Ec2Config } from './config-ec2.ts'
 import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { OpenNebulaConfig } from './config-opennebula.ts'
 import type { OpenStackConfig } from './config-openstack.ts'
+import type { SshConfig } from './config-ssh.ts'
 import { contextFiles } from './contexts.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
@@ -46,6 +48,8 @@ export type Secrets = {
   readonly nats?: NatsAccess
   /** The public keys of whom we trust to endorse images, by name. */
   readonly endorsers: ReadonlyMap<string, string>
+  /** Of whom machines without cloud-init let in. */
+  readonly deliveryKey?: string
   /** Of files that contexts carry, by their paths. */
   readonly contextTexts: ReadonlyMap<string, string>
   /** By the cloud's name. */
@@ -75,6 +79,10 @@ export function readSecretsFor(
         ? images.trusted.map(({ name, file }) => [name, reader.endorserKey(`images.trusted ${name}`, file)])
         : [],
     ),
+    deliveryKey:
+      context.ssh && roles.includes('director')
+        ? reader.privateKey('context.ssh.privateKey', context.ssh.privateKey)
+        : undefined,
     contextTexts: new Map(
       roles.includes('director') ? contextFiles(context).map(({ key, file }) => [file, reader.text(key, file)]) : [],
     ),
@@ -94,8 +102,8 @@ function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): Clou
       return openNebulaSecrets(driver, `clouds.${name}.opennebula`, reader)
     case 'ec2':
       return ec2Secrets(driver, `clouds.${name}.ec2`, reader)
-    default:
-      return {}
+    case 'ssh':
+      return { privateKey: reader.privateKey(`clouds.${name}.ssh.privateKey`, driver.privateKey) }
   }
 }
 
@@ -178,11 +186,37 @@ function withSecret(login: OpenStackConfig['login'], secret: string): Login {
   }
 }
 
+/** What a driver keeps for whoever drives the cloud next. */
+export type Keep = {
+  read(name: string): Promise<string | undefined>
+  write(name: string, text: string): Promise<void>
+}
+
+export type CloudOptions = Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'> & {
+  readonly keep: Keep
+  /** What is told to its machines by SSH; absent: nothing is. */
+  readonly config?: Pick<Config, 'context' | 'vm'>
+}
+
+export async function openCloud(cloud: CloudConfig, options: CloudOptions): Promise<Cloud> {
+  const driver = await openDriver(cloud, options)
+  const { context, vm } = options.config ?? {}
+  const used = new Set(cloud.offerings.map(({ image }) => image))
+  const images = new Set([...(context?.images ?? [])].flatMap(([name, one]) => (one.isDelivered ? [name] : [])))
+  const isNeeded = ['openstack', 'opennebula', 'ec2'].includes(cloud.driver.kind) && [...images].some((one) => used.has(one))
+  if (!isNeeded || !context?.ssh || !vm) return driver
+  const { deliveringCloud } = await import('./adapters/cloud/ssh/deliver.ts')
+  const { user, sudo, port } = context.ssh
+  const login = { user, sudo, privateKey: options.secrets.deliveryKey ?? '' }
+  const { clock, log } = options
+  const keepMs = Math.max(activationKeepMs, cloud.bootMs ?? vm.bootMs)
+  return deliveringCloud(driver, { clock, log, login, port, images, keepMs })
+}
+
 /** Each kind of cloud brings its driver, loaded only where it is used. */
-export async function openCloud(
-  { name, driver, references }: CloudConfig,
-  { installation, clock, secrets, log }: Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'>,
-): Promise<Cloud> {
+async function openDriver(cloud: CloudConfig, options: CloudOptions): Promise<Cloud> {
+  const { name, driver, references } = cloud
+  const { installation, clock, secrets, log } = options
   // Two clouds of ours may share a project: neither may take the other's machines for its own.
   const mark = `${installation.name}.${name}`
   switch (driver.kind) {
@@ -212,7 +246,19 @@ export async function openCloud(
       const kit = { name, installation: mark, clock, log, references }
       return openStackCloud({ ...kit, ...driver, access: { ...driver, caPem, login: withSecret(driver.login, secret) } })
     }
-    default:
-      throw new PilotageError('internal', `cloud ${name}: ${driver.kind} is not driven by this version`)
+    case 'ssh':
+      return openHosts(cloud, driver, options)
   }
+}
+
+async function openHosts(
+  { name, offerings }: CloudConfig,
+  { user, sudo, hosts }: SshConfig,
+  { installation, clock, secrets, log, keep }: CloudOptions,
+): Promise<Cloud> {
+  const { sshCloud, sshTimes } = await import('./adapters/cloud/ssh/cloud.ts')
+  const { privateKey = '' } = secrets.clouds.get(name) ?? {}
+  const sizes = new Map(offerings.map(({ flavor, cores, memoryBytes }) => [flavor, { cores, memoryBytes }]))
+  const kit = { name, installation: `${installation.name}.${name}`, clock, log, keep }
+  return sshCloud({ ...kit, login: { user, privateKey, sudo }, hosts, sizes, ...sshTimes })
 }

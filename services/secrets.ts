@@ -22,6 +22,8 @@ export type SecretReader = {
   /** One line, without what stands around it. `shape` says what is accepted, by words and by a test. */
   line(path: string, file: string, shape?: { readonly accepted: string; holds(text: string): boolean }): string
   text(path: string, file: string): string
+  /** A private key for SSH, out of a file or a variable. */
+  privateKey(path: string, source: SecretSource): string
   /** One line out of a file or a variable. */
   secret(path: string, source: SecretSource): string
   settle(): void
@@ -76,6 +78,16 @@ export function readSecrets(env: Environment = {}): SecretReader {
           `a file with one line: ${shape?.accepted ?? 'the secret'}`,
         )
       return line
+    },
+    privateKey(path, source) {
+      const [key, at] =
+        'file' in source ? [text(path, source.file), source.file] : [env[source.env] ?? '', `variable ${source.env}`]
+      // A file that cannot be read was told already.
+      if (key === '' && 'env' in source) violations.add(path, at, 'is not set', 'a variable with a private key')
+      if (key !== '' && !/^-----BEGIN [A-Z ]*PRIVATE KEY-----/m.test(key)) {
+        violations.add(path, at, 'holds no private key', 'what ssh-keygen writes, without a passphrase')
+      }
+      return key
     },
     secret(path, source) {
       if ('file' in source) return this.line(path, source.file)

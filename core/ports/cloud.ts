@@ -16,7 +16,7 @@ export type VmOrder = {
   readonly shape: VmShape
   /** How this cloud calls the image that it is made from; absent where machines are made from none. */
   readonly imageRef?: Reference
-  /** The rendered context: a cloud-init document. Carries the activation key: never to be logged. */
+  /** The rendered context: a cloud-init document, or a script for what has none; empty: none. Carries the activation key: never to be logged. */
   readonly userData: string
 }
 

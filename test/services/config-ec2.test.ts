@@ -1,5 +1,6 @@
 /** The keys of a cloud of kind ec2: what they become, what is refused, and that the driver is opened with them. */
 
+import { memoryKeep } from '../support/memory-keep.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -104,7 +105,13 @@ it('opens the driver with what files and variables hold', async () => {
   const [cloud] = config.clouds
   if (!cloud) throw new Error('no cloud')
   const installation = { name: 'here' } as Installation
-  const driver = await openCloud(cloud, { installation, clock: systemClock(), log: silentLog(), secrets })
+  const driver = await openCloud(cloud, {
+    installation,
+    clock: systemClock(),
+    log: silentLog(),
+    secrets,
+    keep: memoryKeep(),
+  })
   expect(await driver.list()).toEqual([])
   expect(server.calls[0]?.headers.authorization).toContain('Credential=AKIAFROMFILE/')
   expect(server.calls[0]?.body).toContain('here')

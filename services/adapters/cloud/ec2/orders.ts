@@ -42,7 +42,7 @@ export function runInput(
     ClientToken: clientToken(owner, order.vmId, subnet),
     ImageId: image.id,
     InstanceType: purchase.instanceType as RunInstancesCommandInput['InstanceType'],
-    UserData: userData,
+    ...(userData === '' ? {} : { UserData: userData }),
     TagSpecifications: tagged.map((ResourceType) => ({ ResourceType, Tags: tags })),
     // It powers itself off when it is no longer wanted: what is only stopped would still be paid for.
     InstanceInitiatedShutdownBehavior: 'terminate',

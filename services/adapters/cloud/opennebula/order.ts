@@ -70,8 +70,10 @@ function disksOf(
 
 function contextOf({ userData }: VmOrder, { context }: Template, options: OrderOptions): ReadonlyMap<string, string> {
   const own = new Map([...context, ['NETWORK', 'YES']])
-  own.set('USER_DATA', Buffer.from(userData).toString('base64'))
-  own.set('USER_DATA_ENCODING', 'base64')
+  if (userData !== '') {
+    own.set('USER_DATA', Buffer.from(userData).toString('base64'))
+    own.set('USER_DATA_ENCODING', 'base64')
+  }
   if (options.sshKeys !== undefined) own.set('SSH_PUBLIC_KEY', options.sshKeys)
   if (options.startScript !== undefined) {
     own.delete('START_SCRIPT')

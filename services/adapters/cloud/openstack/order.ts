@@ -43,7 +43,7 @@ export function serverBody(
   const server: Record<string, unknown> = {
     name: vmId,
     flavorRef: found.flavorId,
-    user_data: userData,
+    ...(userData === '' ? {} : { user_data: userData }),
     metadata: { ...machines.metadata, ...metadataOf(installation, vmId, found.portIds.length > 0) },
     ...diskOf(order, found, machines, version),
     ...networksOf(found, machines, version),
