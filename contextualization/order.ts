@@ -3,7 +3,7 @@
  * and every way to get it there. Types only.
  */
 
-import type { AgentConfig } from '../core/context.ts'
+import type { AgentConfig, NodePlatform } from '../core/context.ts'
 
 /** A program that the machine gets over HTTP and believes by its digest. */
 export type Fetched = {
@@ -13,7 +13,7 @@ export type Fetched = {
 }
 
 /** Node for one kind of machine. */
-export type NodeProgram = Fetched & { readonly platform: 'linux-x64' | 'linux-arm64' }
+export type NodeProgram = Fetched & { readonly platform: NodePlatform }
 
 export type ExtraFile = { readonly path: string; readonly permissions: string; readonly content: string }
 

@@ -45,6 +45,9 @@ export type AgentConfig = {
   readonly powerOff: readonly string[]
 }
 
+/** As Node names what it is made for. */
+export type NodePlatform = 'linux-x64' | 'linux-arm64'
+
 /** So many user ids, each with a group of the same number. */
 export type PayloadAccounts = { readonly firstUid: number; readonly count: number }
 

@@ -7,11 +7,13 @@
  */
 
 import { createHash } from 'node:crypto'
-import { createReadStream, statSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
+import type { NodePlatform } from '../core/context.ts'
 import { PilotageError } from '../core/errors.ts'
+import { gatherViolations } from '../core/violations.ts'
 
 export type ServedFile = { readonly path: string; readonly sha256: string }
 
@@ -90,6 +92,41 @@ function answer(paths: ReadonlyMap<string, string>, { method, url = '' }: Incomi
   if (method === 'HEAD') response.end()
   // Who hangs up in the middle asks again.
   else pipeline(createReadStream(path), response, () => undefined)
+}
+
+export type ServedNode = ServedFile & { readonly platform: NodePlatform }
+
+/** As their own files tell it: bytes 18 and 19 of an ELF file, least first. */
+const elfMachines: Readonly<Record<NodePlatform, number>> = { 'linux-x64': 0x3e, 'linux-arm64': 0xb7 }
+
+/** `own`: the one that runs this process, which fits machines like this. Throws `invalid-argument` for what is no program of the platform. */
+export async function servedNodes(
+  wanted: 'own' | readonly { readonly platform: NodePlatform; readonly file: string }[],
+): Promise<readonly ServedNode[]> {
+  if (wanted === 'own') {
+    const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+    return [{ platform, ...(await servedFile(process.execPath)) }]
+  }
+  const violations = gatherViolations()
+  wanted.forEach(({ platform, file }, at) => {
+    const why = whyNot(platform, file)
+    if (why !== undefined) violations.add(`context.agents.node[${at}].file`, file, why, `a program for ${platform}`)
+  })
+  violations.settle('reading the Node that machines may fetch')
+  return Promise.all(wanted.map(async ({ platform, file }) => ({ platform, ...(await servedFile(file)) })))
+}
+
+function whyNot(platform: NodePlatform, file: string): string | undefined {
+  const head = Buffer.alloc(20)
+  try {
+    const handle = openSync(file, 'r')
+    readSync(handle, head, 0, head.length, 0)
+    closeSync(handle)
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`
+  }
+  if (head.toString('latin1', 0, 4) !== '\x7fELF') return 'no program of Linux'
+  return head.readUInt16LE(18) === elfMachines[platform] ? undefined : 'for other machines'
 }
 
 export async function servedFile(path: string): Promise<ServedFile> {

@@ -8,6 +8,7 @@ import type { ServiceWish } from '../core/fleet-services.ts'
 import { jobLimits } from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
 import { bytes, choice, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+import { checkNode, compileNode, node, type NodeConfig, type RawNode } from './config-node.ts'
 import { checkLogin, compileDelivery, type DeliveryConfig, type RawDelivery, sshDelivery } from './config-ssh.ts'
 import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './config-squids.ts'
 
@@ -16,7 +17,7 @@ const gib = 1024 ** 3
 type File = { path: string; permissions: string; from: string }
 type Extras = { packages: readonly string[]; files: readonly File[]; commands: readonly string[] }
 
-type Agents = { host: string; port: number; advertise: readonly string[]; node: boolean }
+type Agents = { host: string; port: number; advertise: readonly string[]; node: RawNode }
 type Site = {
   name: string
   proxies: readonly string[]
@@ -57,7 +58,7 @@ const agents = mapping<Agents>({
   host: optional(text, '127.0.0.1'),
   port: optional(whole(0, 65_535), 7402),
   advertise: optional(list(text, 16), []),
-  node: optional(flag, true),
+  node: optional(node, true),
 })
 
 const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) })
@@ -111,8 +112,8 @@ export type ContextConfig = {
     readonly port: number
     /** Empty: where this process listens. */
     readonly advertise: readonly string[]
-    /** Also the Node that runs this process, for images that have none. */
-    readonly isNodeServed: boolean
+    /** Also Node, for images that have none. */
+    readonly nodes: NodeConfig
   }
   /** How machines are logged in to whose image has no cloud-init; absent: there are none. */
   readonly ssh?: DeliveryConfig
@@ -151,6 +152,7 @@ export function checkContext(
 ): void {
   const hasMachines = clouds.some(({ kind }) => kind !== 'local')
   checkSquids(sites, clouds, violations)
+  checkNode(one.node, 'context.agents.node', violations)
   if (ssh) checkLogin(ssh, 'context.ssh', violations)
   images.forEach(({ method, cloudConfig }, at) => {
     if (method !== 'ssh') return
@@ -200,7 +202,7 @@ export function compileContext(
       host: one.host,
       port: one.port,
       advertise: one.advertise.map((url) => url.replace(/\/+$/, '')),
-      isNodeServed: one.node,
+      nodes: compileNode(one.node, placed),
     },
     sites: new Map(
       sites.map(({ name: site, proxies, fallbackProxies, direct, squid: kept }) => [

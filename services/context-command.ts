@@ -14,7 +14,7 @@ import { sizeAt, sizeText } from '../contextualization/size.ts'
 import type { Offering } from '../core/cloud.ts'
 import { hostPort } from '../core/endpoints.ts'
 import { asPilotageError, PilotageError } from '../core/errors.ts'
-import { servedFile } from './bundles.ts'
+import { servedNodes } from './bundles.ts'
 import { type Config, readConfigFile } from './config.ts'
 import {
   carrierOf,
@@ -94,12 +94,12 @@ async function rendered(config: Config, order: Order): Promise<string> {
   try {
     const agents = await bundleAgents(dir)
     if (cloud.driver.kind === 'local') return localContext(agent, agents).replace(exampleKey, 'LEFT-OUT')
-    const { host, port, advertise, isNodeServed } = config.context.agents
-    const node = isNodeServed ? await servedFile(process.execPath) : undefined
+    const { host, port, advertise } = config.context.agents
+    const nodes = await servedNodes(config.context.agents.nodes)
     const bases = advertise.length > 0 ? advertise : [`http://${hostPort(host, port)}`]
     const sources: ContextSources = {
       context: config.context,
-      agents: { ...agents, node },
+      agents: { ...agents, nodes },
       texts: contextTexts,
       bases,
       squids: [],

@@ -17,13 +17,17 @@ import { hostPort } from '../core/endpoints.ts'
 import type { VmId } from '../core/ids.ts'
 import { squidPort } from '../core/limits.ts'
 import { gatherViolations } from '../core/violations.ts'
-import type { ServedFile } from './bundles.ts'
+import type { ServedFile, ServedNode } from './bundles.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import type { ContextConfig, ExtrasConfig } from './config-context.ts'
 import type { DirectedCloud } from './director/options.ts'
 
-export type AgentFiles = { readonly pilot: ServedFile; readonly monitor: ServedFile; readonly node?: ServedFile }
+export type AgentFiles = {
+  readonly pilot: ServedFile
+  readonly monitor: ServedFile
+  readonly nodes?: readonly ServedNode[]
+}
 
 export type ContextSources = {
   readonly context: ContextConfig
@@ -110,11 +114,8 @@ function squidOrder(config: AgentConfig, offering: Offering, sources: ContextSou
 }
 
 function programs({ agents, bases }: ContextSources): Pick<MachineOrder, 'monitor' | 'nodes'> {
-  const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
-  return {
-    monitor: fetched(agents.monitor, bases),
-    nodes: agents.node && [{ ...fetched(agents.node, bases), platform }],
-  }
+  const nodes = agents.nodes?.map((node) => ({ ...fetched(node, bases), platform: node.platform }))
+  return { monitor: fetched(agents.monitor, bases), nodes }
 }
 
 function fetched({ sha256 }: ServedFile, bases: readonly string[]): Fetched {

@@ -23,7 +23,7 @@ import { systemRandom } from '../core/random.ts'
 import { pinoLog } from './adapters/log/pino/pino-log.ts'
 import { joseTokens, newSigningKey } from './adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from './api/server.ts'
-import { type BundleServer, servedFile, startBundleServer } from './bundles.ts'
+import { type BundleServer, servedNodes, startBundleServer } from './bundles.ts'
 import { compileConfig, type Config, readConfigFile } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import { checkRoles, readArguments, readRoles } from './config-command.ts'
@@ -290,8 +290,7 @@ async function agentFiles(
   const isServing = hasMachines(config) && roles.includes('api')
   if (!roles.includes('director') && !isServing) return undefined
   const agents = await bundleAgents(installation.path('agents'))
-  const isNodeNeeded = hasMachines(config) && config.context.agents.isNodeServed
-  return isNodeNeeded ? { ...agents, node: await servedFile(process.execPath) } : agents
+  return hasMachines(config) ? { ...agents, nodes: await servedNodes(config.context.agents.nodes) } : agents
 }
 
 function hasMachines({ clouds }: Config): boolean {
@@ -305,7 +304,7 @@ async function serveBundles(
 ): Promise<BundleServer | undefined> {
   if (!agents || !hasMachines(config) || !roles.includes('api')) return undefined
   const { host, port } = config.context.agents
-  const files = [agents.pilot, agents.monitor, ...(agents.node ? [agents.node] : [])]
+  const files = [agents.pilot, agents.monitor, ...(agents.nodes ?? [])]
   return startBundleServer(host, port, { files, proxiesOf: (site) => explicitProxies(config, site) })
 }
 

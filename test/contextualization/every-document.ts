@@ -30,7 +30,10 @@ export const agentFiles: AgentFiles = {
   pilot: { path: '/pilot', sha256: '1'.repeat(64) },
   monitor: { path: '/monitor', sha256: '2'.repeat(64) },
 }
-const node = { path: '/node', sha256: '3'.repeat(64) }
+const nodes = [
+  { path: '/node', sha256: '3'.repeat(64), platform: 'linux-x64' },
+  { path: '/node-arm', sha256: '4'.repeat(64), platform: 'linux-arm64' },
+] as const
 
 /** `own`: what stands in for the operator's own document. */
 export function everyDocument(own: string = texts['own.yaml'] ?? ''): readonly Rendered[] {
@@ -76,7 +79,7 @@ function machine(kind: string, keys: object, set: readonly Choice[], own: string
   if (!cloud || !offering) throw new Error(`${kind} has no offering`)
   const sources = {
     context: config.context,
-    agents: has('node') ? { ...agentFiles, node } : agentFiles,
+    agents: has('node') ? { ...agentFiles, nodes } : agentFiles,
     texts: new Map(
       contextFiles(config.context).map(({ file }) => [file, file === '/own.yaml' ? own : (texts[file.slice(1)] ?? '')]),
     ),

@@ -55,13 +55,14 @@ it('is checked for every image of every cloud when the service starts', () => {
   const config = compileConfig({
     context: {
       agents: { advertise: ['http://pilotage.example.org:7402'] },
-      sites: [{ name: 'here', squid: 'managed' }],
+      sites: [{ name: 'far', squid: 'managed' }],
       images: [{ name: 'large', files: [{ path: '/etc/added', from: 'noise' }] }],
     },
     clouds: [
       {
         name: 'north',
         kind: 'ec2',
+        site: 'far',
         flavors,
         images: [{ name: 'large' }, { name: 'small' }],
         ec2: { region: 'r', accessKeyId: { env: 'A' }, secretAccessKey: { env: 'B' } },

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { type BundleServer, type ServedFile, servedFile, startBundleServer } from '../../services/bundles.ts'
+import { type BundleServer, type ServedFile, servedFile, servedNodes, startBundleServer } from '../../services/bundles.ts'
 
 let dir: string
 let server: BundleServer
@@ -41,6 +41,42 @@ it('a site’s proxies are as they are now, one a line, and kept by nobody', asy
   proxies.set('a/b:c', [])
   const empty = await get('/sites/a%2Fb%3Ac/proxies')
   expect([empty.status, await empty.text()]).toEqual([200, ''])
+})
+
+/** What the first bytes of a program say of itself. */
+function elf(machine: number): Buffer {
+  const head = Buffer.alloc(64)
+  head.write('\x7fELF', 'latin1')
+  head.writeUInt16LE(machine, 18)
+  return head
+}
+
+it('a Node for each platform is what its own first bytes say, and the own one fits this machine', async () => {
+  const path = (name: string): string => join(dir, name)
+  writeFileSync(path('arm'), elf(0xb7))
+  writeFileSync(path('x64'), elf(0x3e))
+  const [first, second] = await servedNodes([
+    { platform: 'linux-arm64', file: path('arm') },
+    { platform: 'linux-x64', file: path('x64') },
+  ])
+  expect([first?.platform, second?.platform]).toEqual(['linux-arm64', 'linux-x64'])
+  expect(first?.sha256).not.toBe(second?.sha256)
+  const wrong = servedNodes([
+    { platform: 'linux-x64', file: path('arm') },
+    { platform: 'linux-arm64', file: path('program') },
+    { platform: 'linux-arm64', file: path('nothing') },
+  ])
+  await expect(wrong).rejects.toMatchObject({
+    code: 'invalid-argument',
+    violations: [
+      { path: 'context.agents.node[0].file', rule: 'for other machines' },
+      { path: 'context.agents.node[1].file', rule: 'no program of Linux' },
+      { path: 'context.agents.node[2].file', rule: 'cannot be read (ENOENT)' },
+    ],
+  })
+  const [own, ...others] = await servedNodes('own')
+  expect([own?.platform, own?.path, others]).toEqual([`linux-${process.arch}`, process.execPath, []])
+  expect(await servedNodes([])).toEqual([])
 })
 
 it.each([

@@ -4,6 +4,18 @@ import { expect, it } from 'vitest'
 import { compileConfig } from '../../services/config.ts'
 import { interruptionOf } from '../../services/contexts.ts'
 
+it('takes Node as yes, no, or a file for each platform', () => {
+  const nodesOf = (node: unknown) => compileConfig({ context: { agents: { node } } }, '/etc/pilotage').context.agents.nodes
+  expect([nodesOf(true), nodesOf(false)]).toEqual(['own', []])
+  expect(nodesOf([{ platform: 'linux-arm64', file: 'node-arm' }])).toEqual([
+    { platform: 'linux-arm64', file: '/etc/pilotage/node-arm' },
+  ])
+  const twice = { platform: 'linux-x64', file: 'node' }
+  for (const wrong of ['yes', {}, [{ platform: 'mips', file: 'x' }], [{ platform: 'linux-x64' }], [twice, twice]]) {
+    expect(() => nodesOf(wrong)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
+  }
+})
+
 it('lets machines bought on the market hear that they are taken back, and no others', () => {
   const config = compileConfig({
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },

@@ -1,0 +1,39 @@
+/**
+ * The key `context.agents.node`: which Node machines may fetch whose image has none. The one that runs this process fits machines
+ * of its own platform; an operator who has others names a file for each platform.
+ */
+
+import type { NodePlatform } from '../core/context.ts'
+import type { Violations } from '../core/violations.ts'
+import { choice, flag, list, mapping, needed, type Reader, text } from './config-fields.ts'
+
+export type NodeFile = { readonly platform: NodePlatform; readonly file: string }
+export type RawNode = boolean | readonly NodeFile[]
+
+const files = list(
+  mapping<{ platform: NodePlatform; file: string }>({
+    platform: needed(choice('linux-x64', 'linux-arm64')),
+    file: needed(text),
+  }),
+  2,
+)
+
+export const node: Reader<RawNode> = (value, path, violations) =>
+  Array.isArray(value) ? files(value, path, violations) : flag(value, path, violations)
+
+export function checkNode(raw: RawNode, path: string, violations: Violations): void {
+  if (typeof raw === 'boolean') return
+  const platforms = raw.map(({ platform }) => platform)
+  platforms.forEach((platform, at) => {
+    if (platforms.indexOf(platform) === at) return
+    violations.add(`${path}[${at}].platform`, platform, 'named twice', 'a file for each platform')
+  })
+}
+
+/** own: the one that runs this process. `placed`: where a file lies that is named. */
+export type NodeConfig = 'own' | readonly NodeFile[]
+
+export function compileNode(raw: RawNode, placed: (file: string) => string): NodeConfig {
+  if (typeof raw === 'boolean') return raw ? 'own' : []
+  return raw.map(({ platform, file }) => ({ platform, file: placed(file) }))
+}
