@@ -187,6 +187,11 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
     one[key]?.forEach(({ ref }, index) => {
       if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
     })
+  }
+  if (one.opennebula) {
+    const flavors = (one.flavors ?? []).map(({ ref }, at) => ({ path: `${path}.flavors[${at}].ref`, ref }))
+    checkOpenNebula(one.opennebula, flavors, `${path}.opennebula`, violations)
+  }
   if (kind === 'ssh' && (one.images?.length ?? 0) > 1) {
     violations.add(`${path}.images`, one.images, 'more than a host has', 'one, or none')
   }
@@ -197,11 +202,6 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
       `${path}.ssh`,
       violations,
     )
-  }
-  if (one.opennebula) {
-    const flavors = (one.flavors ?? []).map(({ ref }, at) => ({ path: `${path}.flavors[${at}].ref`, ref }))
-    checkOpenNebula(one.opennebula, flavors, `${path}.opennebula`, violations)
-  }
   if (one.ec2) checkEc2(one.ec2, flavorProperties(one, path), `${path}.ec2`, violations)
 }
 
