@@ -35,7 +35,6 @@ type Image = Extras & {
   method: 'cloud-init' | 'ssh'
 }
 
-  method: 'cloud-init' | 'ssh'
 export type RawContext = {
   agents: Agents
   ssh: RawDelivery | undefined
@@ -68,7 +67,6 @@ export const context = mapping<RawContext>({
   ssh: absent(sshDelivery),
   sites: optional(
     list(
-  ssh: absent(sshDelivery),
       mapping<Site>({
         name: needed(name),
         proxies: optional(list(text, 32), []),
@@ -91,7 +89,6 @@ export const context = mapping<RawContext>({
         method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
         ...extras,
       }),
-        method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
       1000,
     ),
     [],
@@ -119,8 +116,6 @@ export type ContextConfig = {
   readonly ssh?: DeliveryConfig
   readonly sites: ReadonlyMap<string, SiteConfig>
   /** What sites shall have beside workers. */
-  /** How machines are logged in to whose image has no cloud-init; absent: there are none. */
-  readonly ssh?: DeliveryConfig
   readonly services: readonly ServiceWish[]
   readonly vos: ReadonlyMap<string, ExtrasConfig & { readonly repositories: readonly string[] }>
   readonly images: ReadonlyMap<string, ImageContext>
@@ -143,8 +138,6 @@ export type ImageContext = ExtrasConfig & {
   readonly isDelivered: boolean
 }
 
-  /** It has no cloud-init: its machines are told what they are by SSH. */
-  readonly isDelivered: boolean
 export function checkContext(
   { agents: one, ssh, sites, vos, images }: RawContext,
   clouds: readonly Startable[],
@@ -158,7 +151,8 @@ export function checkContext(
     if (method !== 'ssh') return
     const path = `context.images[${at}]`
     if (!ssh) violations.add(`${path}.method`, method, 'nobody to log in as', 'with context.ssh: user and privateKey')
-    if (cloudConfig !== undefined) violations.add(`${path}.cloudConfig`, cloudConfig, 'of no use', 'nothing with method: ssh')
+    if (cloudConfig !== undefined)
+      violations.add(`${path}.cloudConfig`, cloudConfig, 'of no use', 'nothing with method: ssh')
   })
   for (const [key, named] of Object.entries({ sites, vos, images })) {
     const names = named.map((each) => each.name)
@@ -223,9 +217,7 @@ export function compileContext(
           cloudConfigFile: image.cloudConfig === undefined ? undefined : placed(image.cloudConfig),
           isDelivered: image.method === 'ssh',
         },
-    ssh: ssh && compileDelivery(ssh, placed),
       ]),
     ),
   }
 }
-          isDelivered: image.method === 'ssh',
