@@ -5,6 +5,7 @@
 
 import type { CloudLimits, Offering } from '../core/cloud.ts'
 import * as limits from '../core/limits.ts'
+import { parseReference, type Reference, referenceForm } from '../core/reference.ts'
 import type { Violations } from '../core/violations.ts'
 import { checkEc2, compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
 import {
@@ -139,21 +140,12 @@ export type DriverConfig =
   | ({ readonly kind: 'ec2' } & Ec2Config)
   | ({ readonly kind: 'ssh' } & SshConfig)
 
-/** By the cloud's own id, by the name there, or by properties that hold of exactly one. */
-export type ReferenceConfig =
-  | { readonly by: 'id'; readonly id: string }
-  | { readonly by: 'name'; readonly name: string }
-  | { readonly by: 'properties'; readonly properties: Readonly<Record<string, string>> }
-
 export type CloudConfig = {
   readonly name: string
   readonly site: string
   readonly driver: DriverConfig
-  /** How the cloud calls its flavors and images, by our names. */
-  readonly references: {
-    readonly flavors: ReadonlyMap<string, ReferenceConfig>
-    readonly images: ReadonlyMap<string, ReferenceConfig>
-  }
+  /** How the cloud calls its flavors, by our names. What images are there stands in the catalogue. */
+  readonly references: { readonly flavors: ReadonlyMap<string, Reference> }
   /** A VM must be active so long after it was wanted; absent: as all. */
   readonly bootMs?: number
   readonly limits: CloudLimits
@@ -185,7 +177,10 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
     const isNeeded = !(kind === 'ssh' && key === 'images')
     if (!one[key]?.length && isNeeded) violations.add(`${path}.${key}`, one[key], 'missing', 'one or more')
     one[key]?.forEach(({ ref }, index) => {
-      if (ref !== undefined && !referenceOf(ref)) violations.add(`${path}.${key}[${index}].ref`, ref, ...referenceForm)
+      if (ref === undefined) return
+      const where = `${path}.${key}[${index}].ref`
+      if (key === 'images') violations.add(where, ref, 'of no use', imageHint)
+      else if (!parseReference(ref)) violations.add(where, ref, 'not a reference', referenceForm)
     })
   }
   if (one.opennebula) {
@@ -207,25 +202,17 @@ function checkKind(one: RawCloud, path: string, violations: Violations): void {
 
 function flavorProperties({ flavors = [] }: RawCloud, path: string) {
   return flavors.flatMap(({ ref }, at) => {
-    const reference = ref === undefined ? undefined : referenceOf(ref)
+    const reference = ref === undefined ? undefined : parseReference(ref)
     return reference?.by === 'properties' ? [{ path: `${path}.flavors[${at}].ref`, properties: reference.properties }] : []
   })
 }
 
-const referenceForm = ['not a reference', 'id:ID, name:NAME, or properties:KEY=VALUE,KEY=VALUE'] as const
-
-function referenceOf(ref: string): ReferenceConfig | undefined {
-  const [, by, rest = ''] = /^(id|name|properties):(.+)$/s.exec(ref) ?? []
-  if (by === 'id') return { by, id: rest }
-  if (by === 'name') return { by, name: rest }
-  const pairs = rest.split(',').map((pair) => /^([^=]+)=(.*)$/s.exec(pair))
-  if (by !== 'properties' || pairs.some((pair) => !pair)) return undefined
-  return { by, properties: Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])) }
-}
+/** What a cloud boots is endorsed: nobody else says how it is called there. */
+const imageHint = "nothing: it stands in the image's entry in the catalogue, under references (docs/how-to/manage-images.md)"
 
 /** Whoever says nothing calls it as the cloud does. */
-function referencesOf(named: readonly Named[]): ReadonlyMap<string, ReferenceConfig> {
-  return new Map(named.map((one) => [one.name, (one.ref && referenceOf(one.ref)) || { by: 'name', name: one.name }]))
+function referencesOf(named: readonly Named[]): ReadonlyMap<string, Reference> {
+  return new Map(named.map((one) => [one.name, (one.ref && parseReference(one.ref)) || { by: 'name', name: one.name }]))
 }
 
 /** `placed`: where a file lies that is named. */
@@ -236,7 +223,7 @@ export function compileCloud(raw: RawCloud, placed: (file: string) => string): C
     name: raw.name,
     site: raw.site,
     driver: driverOf(raw, placed),
-    references: { flavors: referencesOf(flavors), images: referencesOf(images) },
+    references: { flavors: referencesOf(flavors) },
     bootMs: raw.boot,
     limits: raw.limits,
     offerings: offeringsOf(raw, flavors, images),

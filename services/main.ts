@@ -324,13 +324,18 @@ async function directed(
   return {
     cloud: roles.includes('director') ? await openCloud(cloud, { ...ports, keep }) : cloudOfOthers(cloud.name),
     offerings,
-    startsImages: false,
+    startsImages: startsImages(cloud),
     limits,
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
     agent: agentTold(ports.config, cloud, ports.secrets.caPem),
   }
+}
+
+/** A process tree and a host that is there already are made from nothing that anybody could endorse. */
+function startsImages({ driver }: CloudConfig): boolean {
+  return driver.kind !== 'local' && driver.kind !== 'ssh'
 }
 
 /** Other processes only know by it what there is: they have neither a way to it nor its credentials. */

@@ -16,6 +16,7 @@ import type { Store } from '../core/ports/store.ts'
 import { holdSeat, type ProcessSeat } from '../core/seat.ts'
 import type { Spread } from '../core/spread.ts'
 import { type Director, director } from './director/director.ts'
+import { heldBack } from './director/held-back.ts'
 import { cloudRole, holdClouds } from './director/hold-clouds.ts'
 import type { DirectorOptions } from './director/options.ts'
 import { type Catalogue, checkedImages } from './images/catalogue.ts'
@@ -71,6 +72,7 @@ type Holdings = { seat?: Holding<ProcessSeat>; clouds?: Spread }
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { roles, holder, store, bus, clock, log, sandbox, queuePolicy } = options
   const holdings: Holdings = {}
+  const cloudNames = options.director.clouds.map(({ cloud }) => cloud.name)
   const failed = (what: string) => (error: unknown) => log.error({ err: error }, what)
   const waiting = roles.includes('api')
     ? waitingIndex({
@@ -97,6 +99,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     sandbox,
     policy: queuePolicy,
     offerings: options.director.clouds.flatMap((cloud) => cloud.offerings),
+    heldBack: (classId) => heldBack(store, cloudNames, classId),
     waiting,
     matcher: match,
     sessions: openSessions(bus),
@@ -109,7 +112,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     holdings,
     queue,
     catalogue,
-    clouds: options.director.clouds.map(({ cloud }) => cloud.name),
+    clouds: cloudNames,
     director: director({
       ...options.director,
       store,

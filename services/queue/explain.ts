@@ -8,7 +8,7 @@ import { isEnded, type Job, leaseOf } from '../../core/job.ts'
 import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
 import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
 import { isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
-import type { Queue } from './queue.ts'
+import type { HeldBack, Queue } from './queue.ts'
 
 export type Explanation = {
   readonly place: string
@@ -29,16 +29,33 @@ export async function explain(queue: Queue, job: Job): Promise<Explained> {
   if (lease || isEnded(job.phase)) return whereItRan(queue, job, demand)
   const vms = (await queue.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
   const nowMs = queue.clock.nowMs()
+  const held = await queue.heldBack(job.classId)
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
     ...queue.offerings.map((offering): Explanation => {
       const room = roomOf(offering, queue.policy.vmLifeMs)
       const rules = tellRules(demand, placeOf(offering), room)
       const name = `offering ${offering.cloud}/${offering.flavor}/${offering.image}`
-      return { place: name, fits: rules.every(({ holds }) => holds), rules, note: '' }
+      const fits = rules.every(({ holds }) => holds)
+      const why = held.filter(({ cloud }) => fits && cloud === offering.cloud).map(heldText)
+      return { place: name, fits, rules, note: why.length === 0 ? '' : `held back by the plan: ${why.join('; ')}` }
     }),
   ].sort((a, b) => broken(a) - broken(b))
-  return { summary: await summaryOf(queue, job, demand, vms, places), places: places.slice(0, placesMost) }
+  const summary = await summaryOf(queue, job, demand, vms, places)
+  const isPlanned = job.phase.state === 'Waiting' && held.length > 0
+  return { summary: isPlanned ? `${summary}; ${heldSummary(held)}` : summary, places: places.slice(0, placesMost) }
+}
+
+function heldText({ why, reason }: HeldBack): string {
+  return `${why}: ${reason}`
+}
+
+const heldTold = 5
+
+function heldSummary(held: readonly HeldBack[]): string {
+  const told = held.slice(0, heldTold).map((one) => `${one.cloud} (${heldText(one)})`)
+  const more = held.length > heldTold ? ` and ${held.length - heldTold} more` : ''
+  return `the last plan makes no VM for it on ${told.join(', ')}${more}`
 }
 
 async function whereItRan(queue: Queue, job: Job, demand: TaskQueue): Promise<Explained> {

@@ -5,6 +5,7 @@
 
 import type { Offering } from '../../core/cloud.ts'
 import type { Clock } from '../../core/clock.ts'
+import type { ClassId } from '../../core/ids.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
@@ -22,6 +23,8 @@ export type QueuePolicy = {
   readonly vmLifeMs: number
 }
 
+export type HeldBack = { readonly cloud: string; readonly why: string; readonly reason: string }
+
 export type Queue = {
   readonly store: Store
   readonly bus: Bus
@@ -31,6 +34,8 @@ export type Queue = {
   readonly policy: QueuePolicy
   /** Everything that any director of this installation could start. */
   readonly offerings: readonly Offering[]
+  /** Why the last plans make no VM for a task queue. */
+  readonly heldBack: (classId: ClassId) => Promise<readonly HeldBack[]>
   readonly waiting: WaitingIndex
   readonly matcher: Matcher
   readonly sessions: Sessions

@@ -34,10 +34,7 @@ async function drive(endpoint: string, changes: Partial<Ec2Options> = {}): Promi
     installation: 'test',
     clock: systemClock(),
     log: silentLog(),
-    references: {
-      flavors: new Map([['small', { by: 'id', id: 'm5.large' }]]),
-      images: new Map([['plain', { by: 'id', id: 'ami-1' }]]),
-    },
+    references: { flavors: new Map([['small', { by: 'id', id: 'm5.large' }]]) },
     region: 'eu-west-1',
     endpoint,
     credentials: { kind: 'keys', accessKeyId: 'AKIAEXAMPLE', secretAccessKey: secret, sessionToken: session },
@@ -66,6 +63,7 @@ const order: VmOrder = {
     diskBytes: 2 ** 30,
     pricePerHour: 1,
   },
+  imageRef: { by: 'id', id: 'ami-1' },
   userData: activation,
 }
 

@@ -44,7 +44,6 @@ async function set(script: Script = {}, changes: Partial<Ec2Options> = {}) {
         ['small', { by: 'name', name: 'm5.large' }],
         ['spot', { by: 'properties', properties: { type: 'm5.large', market: 'spot' } }],
       ]),
-      images: new Map([['plain', { by: 'name', name: 'debian-*' }]]),
     },
     region: 'eu-west-1',
     endpoint: server.url,
@@ -62,7 +61,8 @@ async function set(script: Script = {}, changes: Partial<Ec2Options> = {}) {
 function order(userData = '#cloud-config\n{ key: the-activation-key }\n', shape: Partial<VmOrder['shape']> = {}): VmOrder {
   const where = { cloud: 'far', site: 'there', flavor: 'small', image: 'plain', platform: 'linux', tags: [], vos: [] }
   const size = { cores: 2, memoryBytes: 8 * gib, diskBytes: 20 * gib, pricePerHour: 0.1 }
-  return { vmId: newVmId(systemRandom()), shape: { ...where, ...size, ...shape }, userData }
+  const imageRef = { by: 'name', name: 'debian-*' } as const
+  return { vmId: newVmId(systemRandom()), shape: { ...where, ...size, ...shape }, imageRef, userData }
 }
 
 type Told = {
@@ -311,8 +311,8 @@ describe('an order', () => {
 
   it('for a flavor or an image that nobody told is refused', async () => {
     const { cloud } = await set()
-    for (const shape of [{ flavor: 'other' }, { image: 'other' }]) {
-      await expect(cloud.create(order('', shape))).rejects.toMatchObject({ code: 'cloud-refused' })
+    for (const told of [order('', { flavor: 'other' }), { ...order(''), imageRef: undefined }]) {
+      await expect(cloud.create(told)).rejects.toMatchObject({ code: 'cloud-refused' })
     }
   })
 })

@@ -29,6 +29,7 @@ const order: VmOrder = {
     diskBytes: 20 * gib,
     pricePerHour: 1,
   },
+  imageRef: { by: 'name', name: 'worker' },
   userData: '#cloud-config\n',
 }
 
@@ -117,7 +118,7 @@ function driver(more: Partial<OpenNebulaOptions> = {}): Cloud {
     installation: 'mine',
     clock: systemClock(),
     log: silentLog(),
-    references: { flavors: new Map(), images: new Map([['worker', { by: 'name', name: 'worker' }]]) },
+    references: { flavors: new Map() },
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/RPC2`,
     user: 'grid',
     password: 'sesame-4711',
@@ -489,7 +490,7 @@ describe('XML', () => {
       gives(
         `<VMTEMPLATE_POOL><VMTEMPLATE><ID>5</ID><NAME>${name}</NAME><TEMPLATE><DISK/></TEMPLATE></VMTEMPLATE></VMTEMPLATE_POOL>`,
       )
-    const images = new Map([['worker', { by: 'name' as const, name: `${'<'.repeat(400)}"'ü雪` }]])
-    expect(await driver({ references: { flavors: new Map(), images } }).create(order)).toEqual({ ref: '7' })
+    const imageRef = { by: 'name', name: `${'<'.repeat(400)}"'ü雪` } as const
+    expect(await driver().create({ ...order, imageRef })).toEqual({ ref: '7' })
   })
 })

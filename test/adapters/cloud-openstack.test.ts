@@ -7,7 +7,7 @@ import { newVmId, type VmId } from '../../core/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import { systemRandom } from '../../core/random.ts'
-import type { Reference } from '../../services/adapters/cloud/kit/driver.ts'
+import type { Reference } from '../../core/reference.ts'
 import { openStackCloud, type OpenStackCloud } from '../../services/adapters/cloud/openstack/cloud.ts'
 import type { Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
 import { type Answer, scriptedOpenStack, type ScriptedOpenStack } from './scripted-openstack.ts'
@@ -53,7 +53,6 @@ function open(machines: Partial<Machines> = {}, more: Partial<OpenStackOptions> 
         ['one', byName('one')],
         ['fast', { by: 'properties', properties: { vcpus: '1', hw: 'ssd' } }],
       ]),
-      images: new Map([['el9', byName('el9')]]),
     },
     access: { authUrl: there.authUrl, region: 'one', interface: 'public', login },
     machines: { ...plain, ...machines },
@@ -66,7 +65,8 @@ function open(machines: Partial<Machines> = {}, more: Partial<OpenStackOptions> 
 function order(shape: Partial<VmOrder['shape']> = {}, userData = '#cloud-config\n'): VmOrder {
   const usual = { cloud: 'there', site: 's', flavor: 'one', image: 'el9', platform: 'p', tags: [], vos: [] }
   const size = { cores: 1, memoryBytes: 2 ** 31, diskBytes: 10 * 2 ** 30, pricePerHour: 0 }
-  return { vmId: newVmId(systemRandom()), shape: { ...usual, ...size, ...shape }, userData }
+  const imageRef = { by: 'name', name: 'el9' } as const
+  return { vmId: newVmId(systemRandom()), shape: { ...usual, ...size, ...shape }, imageRef, userData }
 }
 
 async function failure(call: Promise<unknown>): Promise<PilotageError> {
@@ -147,7 +147,9 @@ describe('create', () => {
       code: 'cloud-refused',
       message: /1 and 2048 MiB/,
     })
-    expect(await failure(cloud.create(order({ image: 'el8' })))).toMatchObject({ code: 'cloud-refused' })
+    for (const imageRef of [undefined, { by: 'name', name: 'el8' } as const]) {
+      expect(await failure(cloud.create({ ...order(), imageRef }))).toMatchObject({ code: 'cloud-refused' })
+    }
     there.flavors.length = 0
     expect(await failure(open().create(order()))).toMatchObject({ code: 'cloud-refused', message: /no flavor "one"/ })
   })

@@ -141,6 +141,7 @@ function queueOver(store: Store, bus: Queue['bus'], clock: VirtualClock): Queue 
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
     policy: { leaseMs, renewEveryMs, beatEveryMs, keepEndedMs: 1e9, vmLifeMs },
     offerings: [sampleVm('offering')],
+    heldBack: async () => [],
     waiting,
     matcher: matcher({ store, waiting, clock, leaseMs, onClaimed: ignore, onError: ignore }),
     sessions: openSessions(bus),

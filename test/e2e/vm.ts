@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { until } from '../../core/clock.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { newEndorser } from '../support/endorser.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { connectAdmin, connectUser, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
@@ -43,12 +44,14 @@ export const vm: Scenario = {
     const origin = await openOrigin()
     const squid = await startSquid(clock, there('/usr/sbin/squid'), dir, squidPort, [agentsPort, origin.port])
     const cloud = await openVmCloud({ clock, dir, boot, image, timeoutSeconds: (bootMs + jobMs + endMs) / 1000 })
+    const endorser = newEndorser(dir)
     const config = configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url: cloud.url })
-    const files = serviceFiles(dir, config)
+    const files = serviceFiles(dir, { ...config, images: endorser.config })
     for (const name of ['key-id', 'key']) writeFileSync(join(dir, name), 'not-a-secret\n', { mode: 0o600 })
     const service = startServiceProcess(clock, files)
     const admin = connectAdmin(clock, files, await service.serving(60_000), 60_000)
     try {
+      await endorser.admit(admin, { name: 'debian', references: { qemu: 'id:ami-12345678' }, sites: ['qemu'] })
       return await play(stage, { admin, cloud, origin, squidPort })
     } finally {
       admin.close()
@@ -88,7 +91,7 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports):
         vos: ['biomed'],
         limits: { maxVms: 1, maxCores: 2 },
         flavors: [{ name: 'small', ref: 'name:t3.small', cores: 2, memory: '1GiB', disk: '1GiB' }],
-        images: [{ name: 'debian', ref: 'id:ami-12345678' }],
+        images: [{ name: 'debian' }],
         ec2: {
           region: 'local',
           endpoint: ec2Url,

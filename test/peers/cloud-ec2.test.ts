@@ -55,6 +55,14 @@ type Bench = {
   close(): Promise<void>
 }
 
+function imageRefs(): ReadonlyMap<string, VmOrder['imageRef']> {
+  return new Map([
+    ['plain', { by: 'name', name: image.name }],
+    ['by-id', { by: 'id', id: image.id }],
+    ['none', { by: 'id', id: 'ami-0123456789abcdef0' }],
+  ])
+}
+
 const smallest: VmOrder['shape'] = {
   cloud: 'amazon',
   site: 'there',
@@ -82,11 +90,6 @@ async function bench(changes: Partial<Ec2Options> = {}): Promise<Bench> {
         ['small', { by: 'id', id: 'm5.large' }],
         ['spot', { by: 'properties', properties: { type: 'm5.large', market: 'spot', maxPrice: '0.035' } }],
       ]),
-      images: new Map([
-        ['plain', { by: 'name', name: image.name }],
-        ['by-id', { by: 'id', id: image.id }],
-        ['none', { by: 'id', id: 'ami-0123456789abcdef0' }],
-      ]),
     },
     region,
     endpoint: front.url,
@@ -105,6 +108,7 @@ async function bench(changes: Partial<Ec2Options> = {}): Promise<Bench> {
     order: (shape = {}, userData = '#cloud-config\n{}\n') => ({
       vmId: newVmId(systemRandom()),
       shape: { ...smallest, ...shape },
+      imageRef: imageRefs().get(shape.image ?? smallest.image),
       userData,
     }),
     async again(more = {}) {
@@ -349,13 +353,12 @@ describe('ec2 on moto', () => {
   it('refuses an image that has gone since it was found', async () => {
     const name = `short-lived-${systemRandom().letters(8)}`
     const { ImageId = '' } = await client.send(new sdk.RegisterImageCommand({ Name: name, RootDeviceName: '/dev/sda1' }))
-    const images = new Map([['plain', { by: 'name' as const, name }]])
-    const flavors = new Map([['small', { by: 'id' as const, id: 'm5.large' }]])
-    const one = await set({ references: { flavors, images } })
-    await one.cloud.create(one.order())
+    const one = await set()
+    const order = () => ({ ...one.order(), imageRef: { by: 'name', name } as const })
+    await one.cloud.create(order())
     await client.send(new sdk.DeregisterImageCommand({ ImageId }))
     for (const reason of [/InvalidAMIID/, /not available|none such/]) {
-      await expect(one.cloud.create(one.order())).rejects.toThrow(reason)
+      await expect(one.cloud.create(order())).rejects.toThrow(reason)
     }
     await end(one)
   })

@@ -31,9 +31,16 @@ const shape = {
   pricePerHour: 1,
 }
 
+const imageRefs: ReadonlyMap<string, VmOrder['imageRef']> = new Map([
+  ['worker', { by: 'name', name: 'worker' }],
+  ['nowhere', { by: 'name', name: 'nowhere' }],
+  ['debian', { by: 'properties', properties: { NAME: 'debian-12', UNAME: 'oneadmin' } }],
+])
+
 const newOrder = (image = 'worker'): VmOrder => ({
   vmId: newVmId(random),
   shape: { ...shape, image },
+  imageRef: imageRefs.get(image),
   userData: '#cloud-config\nruncmd: [["echo", "$HOME \\" ]]> ü"]]\n',
 })
 
@@ -47,11 +54,6 @@ function openDriver(server: OpenNebulaServer, more: Partial<OpenNebulaOptions> =
     log: silentLog(),
     references: {
       flavors: new Map([['small', { by: 'name', name: 'small' }]]),
-      images: new Map([
-        ['worker', { by: 'name', name: 'worker' }],
-        ['nowhere', { by: 'name', name: 'nowhere' }],
-        ['debian', { by: 'properties', properties: { NAME: 'debian-12', UNAME: 'oneadmin' } }],
-      ]),
     },
     endpoint: server.url,
     user: server.user,

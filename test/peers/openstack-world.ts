@@ -12,7 +12,7 @@ import { silentLog } from '../../core/ports/log.ts'
 import type { CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import { systemRandom } from '../../core/random.ts'
 import { openStackCloud, type OpenStackCloud } from '../../services/adapters/cloud/openstack/cloud.ts'
-import type { Reference } from '../../services/adapters/cloud/kit/driver.ts'
+import type { Reference } from '../../core/reference.ts'
 import type { Access, Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
 import type { OpenStackFacts } from './openstack-peer.ts'
 import { leftOf, openRaw, ourServers, type Raw } from './openstack-raw.ts'
@@ -73,6 +73,7 @@ export function openWorld(facts: OpenStackFacts): World {
     order: (shape = {}) => ({
       vmId: newVmId(systemRandom()),
       shape: { ...smallest, ...shape },
+      imageRef: imageRefs(facts).get(shape.image ?? smallest.image),
       userData: '#cloud-config\n{}\n',
     }),
     async close() {
@@ -85,7 +86,17 @@ export function openWorld(facts: OpenStackFacts): World {
   }
 }
 
-export function references({ flavors, image }: OpenStackFacts): OpenStackOptions['references'] {
+/** By our names for them: how this cloud calls its images. */
+export function imageRefs({ image }: OpenStackFacts): ReadonlyMap<string, Reference> {
+  return new Map<string, Reference>([
+    ['any', { by: 'name', name: image.name }],
+    ['same', { by: 'id', id: image.id }],
+    ['known', { by: 'properties', properties: { 'owner_specified.openstack.object': `images/${image.name}` } }],
+    ['absent', { by: 'id', id: '00000000-0000-4000-8000-000000000000' }],
+  ])
+}
+
+export function references({ flavors }: OpenStackFacts): OpenStackOptions['references'] {
   const byName = (name: string) => ({ by: 'name', name }) as const
   return {
     flavors: new Map<string, Reference>([
@@ -93,12 +104,6 @@ export function references({ flavors, image }: OpenStackFacts): OpenStackOptions
       ['sized', { by: 'properties', properties: { vcpus: '2', ram: '2048' } }],
       ['large', byName('peer.8')],
       ['homeless', { by: 'id', id: flavors['peer.nohost'] ?? '' }],
-    ]),
-    images: new Map<string, Reference>([
-      ['any', byName(image.name)],
-      ['same', { by: 'id', id: image.id }],
-      ['known', { by: 'properties', properties: { 'owner_specified.openstack.object': `images/${image.name}` } }],
-      ['absent', { by: 'id', id: '00000000-0000-4000-8000-000000000000' }],
     ]),
   }
 }

@@ -181,6 +181,20 @@ describe('beat', () => {
 })
 
 describe('explain', () => {
+  it('says what the last plan holds a waiting job up for, and where', async () => {
+    const test = await openQueue()
+    const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
+    const [job] = await test.queue.store.jobs(jobIds)
+    if (!job) throw new Error('the job is there')
+    const held = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' }
+    const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
+    const { summary, places } = await explain({ ...test.queue, offerings, heldBack: async () => [held] }, job)
+    expect(summary).toMatch(/the last plan makes no VM for it on north \(image: image el9 is not approved by site NORTH\)$/)
+    expect(places.map(({ note }) => note).sort()).toEqual([
+      '',
+      'held back by the plan: image: image el9 is not approved by site NORTH',
+    ])
+  })
   it('tells which rule keeps a job, and where it runs when it does', async () => {
     const test = await openQueue()
     const [waits] = (await submitSome(test, 1, { requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })) as [

@@ -40,12 +40,12 @@ export async function createInstance(creation: Creation, order: VmOrder): Promis
   const userData = encodeUserData(order.userData, doing)
   const existing = await find(creation, order, signal)
   if (existing !== undefined) return { ref: existing }
-  const image = await images.find(shape.image, doing, askSignal)
+  const image = await images.find(order, doing, askSignal)
   try {
     return { ref: await runSomewhere(creation, { order, image, purchase, userData }, doing) }
   } catch (thrown) {
     const theirs = theirCode(thrown)
-    if (theirs.startsWith('InvalidAMIID.')) images.forget(shape.image)
+    if (theirs.startsWith('InvalidAMIID.')) images.forget(order)
     const isUnknown = thrown instanceof PilotageError && thrown.code === 'cloud-transient'
     if (!isUnknown && theirs !== 'IdempotentInstanceTerminated') throw thrown
     const made = await find(creation, order, signal).catch(() => undefined)

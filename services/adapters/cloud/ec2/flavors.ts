@@ -6,7 +6,7 @@
  */
 
 import { PilotageError } from '../../../../core/errors.ts'
-import type { Reference } from '../kit/driver.ts'
+import type { Reference } from '../../../../core/reference.ts'
 
 export type Purchase = { readonly instanceType: string; readonly spot?: { readonly maxPrice?: string } }
 

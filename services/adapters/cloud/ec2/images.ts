@@ -1,5 +1,5 @@
 /**
- * From an image of ours to an AMI: by its id, its name or its properties. Exactly one must be meant: of several, none is taken,
+ * From an order's image to an AMI: by its id, its name or its properties. Exactly one must be meant: of several, none is taken,
  * since whoever publishes a newer one would choose what we run.
  *
  * Names and properties are looked for only among the images of the configured owners. What was found is kept for some minutes.
@@ -8,7 +8,8 @@
 import type { DescribeImagesCommandInput, Image } from '@aws-sdk/client-ec2'
 import type { Clock } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
-import type { Reference } from '../kit/driver.ts'
+import type { VmOrder } from '../../../../core/ports/cloud.ts'
+import type { Reference } from '../../../../core/reference.ts'
 import { literal } from './marks.ts'
 import type { Ec2Options } from './options.ts'
 import type { Session } from './session.ts'
@@ -17,27 +18,33 @@ export type FoundImage = { readonly id: string; readonly root?: RootDevice }
 /** `leastGib`: what it was made with; a machine's disk can only be larger. */
 export type RootDevice = { readonly device: string; readonly leastGib: number }
 
+/** An image by our name, and how this cloud calls it. */
+export type WantedImage = Pick<VmOrder, 'imageRef'> & { readonly shape: Pick<VmOrder['shape'], 'image'> }
+
 export type Images = {
   /** Throws `cloud-refused` where it is none, or not one. */
-  find(image: string, doing: string, signal: AbortSignal): Promise<FoundImage>
+  find(wanted: WantedImage, doing: string, signal: AbortSignal): Promise<FoundImage>
   /** The cloud says that it is not there (any more). */
-  forget(image: string): void
+  forget(wanted: WantedImage): void
 }
 
 const keepMs = 5 * 60_000
 
 export function findImages(
   session: Session,
-  { references, imageOwners, clock }: Pick<Ec2Options, 'references' | 'imageOwners'> & { readonly clock: Clock },
+  { imageOwners, clock }: Pick<Ec2Options, 'imageOwners'> & { readonly clock: Clock },
 ): Images {
   const kept = new Map<string, { readonly found: FoundImage; readonly untilMs: number }>()
+  // By what it is called there: what a name of ours stands for may be told anew.
+  const keyOf = ({ imageRef }: WantedImage): string => JSON.stringify(imageRef)
   return {
-    forget: (image) => void kept.delete(image),
-    async find(image, doing, signal) {
-      const known = kept.get(image)
+    forget: (wanted) => void kept.delete(keyOf(wanted)),
+    async find(wanted, doing, signal) {
+      const known = kept.get(keyOf(wanted))
       if (known && clock.monotonicMs() < known.untilMs) return known.found
-      const reference = references.images.get(image)
-      if (!reference) throw new PilotageError('cloud-refused', `${doing}: there is no image ${image}`)
+      const { imageRef: reference } = wanted
+      const { image } = wanted.shape
+      if (!reference) throw new PilotageError('cloud-refused', `${doing}: the order does not say what image ${image} is here`)
       const input = queryFor(reference, imageOwners)
       const { sdk } = session
       const { Images: images } = await session.call(`${doing}: looking for image ${image}`, signal, (client, abortSignal) =>
@@ -45,7 +52,7 @@ export function findImages(
       )
       if (!images) throw new PilotageError('cloud-transient', `${doing}: the answer tells no images`)
       const found = onlyOne(images, image, doing)
-      kept.set(image, { found, untilMs: clock.monotonicMs() + keepMs })
+      kept.set(keyOf(wanted), { found, untilMs: clock.monotonicMs() + keepMs })
       return found
     },
   }

@@ -2,18 +2,10 @@
 
 import type { Clock } from '../../../../core/clock.ts'
 import type { Log } from '../../../../core/ports/log.ts'
+import type { Reference } from '../../../../core/reference.ts'
 
-/** How a cloud calls what we call by a name of our own: by flavor, by image. Every name of an offering stands in it. */
-export type References = {
-  readonly flavors: ReadonlyMap<string, Reference>
-  readonly images: ReadonlyMap<string, Reference>
-}
-
-/** By the cloud's own id, by the name there, or by properties that hold of exactly one. */
-export type Reference =
-  | { readonly by: 'id'; readonly id: string }
-  | { readonly by: 'name'; readonly name: string }
-  | { readonly by: 'properties'; readonly properties: Readonly<Record<string, string>> }
+/** How a cloud calls what we call by a name of our own: every flavor of an offering. Images come with the orders. */
+export type References = { readonly flavors: ReadonlyMap<string, Reference> }
 
 export type DriverOptions = {
   /** Ours, of the cloud. */

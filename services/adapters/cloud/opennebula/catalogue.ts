@@ -1,5 +1,5 @@
 /**
- * Which template an order starts from, and which image where images are named apart: our references as OpenNebula's ids.
+ * Which template an order starts from, and which image where images are named apart: an order's reference as OpenNebula's ids.
  *
  * Looked up in the pools of all that the account may use, kept for some minutes, forgotten when the cloud does not know an id
  * any more. What is not there, or there twice, is `cloud-refused`: an order is never made of a guess.
@@ -7,20 +7,23 @@
 
 import type { Clock } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
-import type { Reference, References } from '../kit/driver.ts'
+import type { VmOrder } from '../../../../core/ports/cloud.ts'
+import type { Reference } from '../../../../core/reference.ts'
 import { type Client, type Deadline, documentOf } from './client.ts'
 import type { Template } from './order.ts'
 import { childOf, listOf, type Node, numberOf, textOf, textsOf } from './xml.ts'
 
 export type Catalogue = {
-  find(image: string, deadline: Deadline): Promise<{ readonly template: Template; readonly imageId?: number }>
+  find(order: WantedImage, deadline: Deadline): Promise<{ readonly template: Template; readonly imageId?: number }>
   forget(): void
 }
+
+/** An image by our name, and how this cloud calls it. */
+export type WantedImage = Pick<VmOrder, 'imageRef'> & { readonly shape: Pick<VmOrder['shape'], 'image'> }
 
 export type CatalogueOptions = {
   readonly client: Client
   readonly clock: Clock
-  readonly references: References
   /** Of all VMs; then images are images. Without it an image is a template. */
   readonly template?: Reference
 }
@@ -38,7 +41,7 @@ const images: Pool = { element: 'IMAGE', method: 'one.imagepool.info', root: 'IM
 
 type Kept = { readonly atMs: number; readonly entries: Promise<readonly Node[]> }
 
-export function openCatalogue({ client, clock, references, template }: CatalogueOptions): Catalogue {
+export function openCatalogue({ client, clock, template }: CatalogueOptions): Catalogue {
   const kept = new Map<Pool, Kept>()
 
   /** Asked for at once, it is read once. */
@@ -68,9 +71,8 @@ export function openCatalogue({ client, clock, references, template }: Catalogue
   }
 
   return {
-    async find(image, deadline) {
-      const reference = references.images.get(image)
-      if (!reference) throw new PilotageError('cloud-refused', `no image is called ${image} in the configuration`)
+    async find({ imageRef: reference, shape: { image } }, deadline) {
+      if (!reference) throw new PilotageError('cloud-refused', `the order does not say what image ${image} is here`)
       if (!template) return { template: templateOf(await entry(templates, reference, deadline)) }
       const [base, own] = await Promise.all([entry(templates, template, deadline), entry(images, reference, deadline)])
       return { template: templateOf(base), imageId: numberOf(own, 'ID') }

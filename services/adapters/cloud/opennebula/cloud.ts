@@ -7,7 +7,8 @@
 
 import { directorEveryMs } from '../../../../core/limits.ts'
 import type { Cloud, CloudQuota, CloudVm } from '../../../../core/ports/cloud.ts'
-import type { DriverOptions, Reference } from '../kit/driver.ts'
+import type { Reference } from '../../../../core/reference.ts'
+import type { DriverOptions } from '../kit/driver.ts'
 import { openCatalogue } from './catalogue.ts'
 import { type ClientOptions, type Deadline, documentOf, openClient } from './client.ts'
 import { openMaker } from './create.ts'

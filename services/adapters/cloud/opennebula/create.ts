@@ -44,12 +44,12 @@ export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Ma
   }
 
   async function make(order: VmOrder): Promise<Made> {
-    const { vmId, shape } = order
+    const { vmId } = order
     const deadline = client.deadline()
     const found = await findMade(vmId, deadline)
     if (found) return found
     const doing = `creating ${vmId} on ${name}`
-    const { template, imageId } = await catalogue.find(shape.image, deadline)
+    const { template, imageId } = await catalogue.find(order, deadline)
     // The template, the VM's name, not on hold, what is different, and no persistent copy: all of them, or it is no call.
     const parameters = [template.id, vmId, false, orderText(order, template, options, imageId), false] as const
     try {

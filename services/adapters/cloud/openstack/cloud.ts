@@ -114,7 +114,7 @@ async function createOne(parts: Parts, order: VmOrder, until: Deadline): Promise
   if (there) return { ref: there }
   const [flavor, imageId, serverGroupId, networkIds, version] = await Promise.all([
     find.flavor(shape, until),
-    find.imageId(shape, until),
+    find.imageId(order, until),
     machines.serverGroup === undefined ? undefined : find.serverGroupId(machines.serverGroup, until),
     Promise.all(machines.networks.map((network) => find.networkId(network, false, until))),
     compute.version(until),

@@ -1,11 +1,13 @@
 /**
- * What the configuration names, by the ids that this cloud has for it: flavors, images, networks, groups. A name that stands
- * for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
+ * What the configuration and an order name, by the ids that this cloud has for it: flavors, images, networks, groups. A name that
+ * stands for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
  */
 
 import { PilotageError } from '../../../../core/errors.ts'
+import type { VmOrder } from '../../../../core/ports/cloud.ts'
+import type { Reference } from '../../../../core/reference.ts'
 import type { VmShape } from '../../../../core/vm.ts'
-import type { Reference, References } from '../kit/driver.ts'
+import type { References } from '../kit/driver.ts'
 import { type Compute, type Flavor, isUuid } from './compute.ts'
 import type { Deadline } from './deadline.ts'
 import type { Memory } from './remember.ts'
@@ -13,7 +15,7 @@ import { listIn, type Session } from './session.ts'
 
 export type Finder = {
   flavor(shape: VmShape, until: Deadline): Promise<Flavor>
-  imageId(shape: VmShape, until: Deadline): Promise<string>
+  imageId(order: VmOrder, until: Deadline): Promise<string>
   networkId(nameOrId: string, isExternal: boolean, until: Deadline): Promise<string>
   securityGroupId(nameOrId: string, until: Deadline): Promise<string>
   serverGroupId(nameOrId: string, until: Deadline): Promise<string>
@@ -67,7 +69,7 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
 
   return {
     async flavor(shape, until) {
-      const reference = referenceOf(references.flavors, 'flavor', shape.flavor)
+      const reference = flavorReference(references, shape.flavor)
       const found = await memory.of(`flavor ${shape.flavor}`, async () => {
         const fitting = (await compute.flavors(until)).filter((one) => isFlavor(one, reference))
         return only(fitting, `flavor ${told(reference)}`)
@@ -75,9 +77,9 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
       checkSize(found, shape)
       return found
     },
-    imageId(shape, until) {
-      const reference = referenceOf(references.images, 'image', shape.image)
-      return memory.of(`image ${shape.image}`, () => image(reference, until))
+    async imageId({ imageRef, shape }, until) {
+      if (!imageRef) throw refused(`the order does not say what image ${shape.image} is here`)
+      return memory.of(`image ${JSON.stringify(imageRef)}`, () => image(imageRef, until))
     },
     networkId: (nameOrId, isExternal, until) =>
       memory.of(`network ${nameOrId}`, () => named('networks', nameOrId, isExternal ? '&router:external=true' : '', until)),
@@ -97,10 +99,10 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
   }
 }
 
-function referenceOf(known: ReadonlyMap<string, Reference>, what: string, name: string): Reference {
-  const reference = known.get(name)
+function flavorReference({ flavors }: References, name: string): Reference {
+  const reference = flavors.get(name)
   if (reference) return reference
-  throw refused(`the configuration of this cloud has no ${what} ${name}`)
+  throw refused(`the configuration of this cloud has no flavor ${name}`)
 }
 
 /** `vcpus`, `ram` (MiB) and `disk` (GiB) are a flavor's size; every other property is one of its extra specs. */

@@ -1,0 +1,27 @@
+/** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, for whoever explains why jobs wait. */
+
+import type { FleetPlan, HoldWhy } from '../../core/fleet.ts'
+import type { ClassId } from '../../core/ids.ts'
+import type { FactStore } from '../../core/ports/store.ts'
+import { planNote } from './plan-note.ts'
+
+export type HeldBack = { readonly cloud: string; readonly why: string; readonly reason: string }
+
+/** What keeps VMs from being made. What makes none needed, or ends none, holds up nobody. */
+const hinders: ReadonlySet<HoldWhy> = new Set(['image', 'limit', 'quota', 'ramp', 'breaker', 'unread'])
+
+export async function heldBack(
+  store: Pick<FactStore, 'note'>,
+  clouds: readonly string[],
+  classId: ClassId,
+): Promise<readonly HeldBack[]> {
+  const notes = await Promise.all(clouds.map((name) => store.note(planNote(name))))
+  return clouds.flatMap((name, at) => {
+    const note = notes[at]
+    const { lines } = note === undefined ? { lines: [] } : (JSON.parse(note) as FleetPlan)
+    return lines.flatMap((line): readonly HeldBack[] => {
+      if (line.kind !== 'hold' || line.cloud !== name || !hinders.has(line.why)) return []
+      return line.queues.includes(classId) ? [{ cloud: name, why: line.why, reason: line.reason }] : []
+    })
+  })
+}
