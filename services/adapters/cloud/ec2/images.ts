@@ -44,7 +44,8 @@ export function findImages(
       if (known && clock.monotonicMs() < known.untilMs) return known.found
       const { imageRef: reference } = wanted
       const { image } = wanted.shape
-      if (!reference) throw new PilotageError('cloud-refused', `${doing}: the order does not say what image ${image} is here`)
+      if (!reference)
+        throw new PilotageError('cloud-refused', `${doing}: the order does not say what image ${image} is here`)
       const input = queryFor(reference, imageOwners)
       const { sdk } = session
       const { Images: images } = await session.call(`${doing}: looking for image ${image}`, signal, (client, abortSignal) =>
