@@ -65,7 +65,7 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'CLOUD', cell: ({ cloud }) => cloud },
   { title: 'SITE', cell: ({ site }) => site },
-  { title: 'FLAVOR', cell: ({ flavor }) => flavor },
+  { title: 'FLAVOR', cell: ({ flavor, service }) => (service === '' ? flavor : `${flavor}, ${service}`) },
   { title: 'CORES', right: true, cell: ({ cores }) => cores },
   { title: 'LEASES', right: true, cell: ({ leases }) => leases },
   { title: 'WANTED', cell: ({ intendedMs }) => timeText(intendedMs) },

@@ -136,5 +136,7 @@ function vmToWire(vm: Vm, kept?: KeptVm): wire.Vm {
     endedMs: over ? vm.changedMs : 0,
     beatMs: vm.beat?.atMs ?? 0,
     load1: vm.beat?.load1 ?? 0,
+    service: vm.service ?? '',
+    addresses: [...(vm.addresses ?? [])],
   }
 }

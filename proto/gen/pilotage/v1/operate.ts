@@ -102,6 +102,10 @@ export interface Vm {
   endedMs: number;
   beatMs: number;
   load1: number;
+  /** squid, where it is one of its site's; empty: it runs jobs */
+  service: string;
+  /** as its cloud told them */
+  addresses: string[];
 }
 
 export interface GetVmHistoryRequest {
@@ -914,6 +918,8 @@ function createBaseVm(): Vm {
     endedMs: 0,
     beatMs: 0,
     load1: 0,
+    service: "",
+    addresses: [],
   };
 }
 
@@ -966,6 +972,12 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.load1 !== 0) {
       writer.uint32(129).double(message.load1);
+    }
+    if (message.service !== "") {
+      writer.uint32(138).string(message.service);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(146).string(v!);
     }
     return writer;
   },
@@ -1111,6 +1123,22 @@ export const Vm: MessageFns<Vm> = {
             message.load1 = reader.double();
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1144,6 +1172,8 @@ export const Vm: MessageFns<Vm> = {
     message.endedMs = object.endedMs ?? 0;
     message.beatMs = object.beatMs ?? 0;
     message.load1 = object.load1 ?? 0;
+    message.service = object.service ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
     return message;
   },
 };
