@@ -10,6 +10,7 @@ import type { Log } from '../../core/ports/log.ts'
 import { type Door, viewerOn } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
+import { imageView } from './image-view.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
@@ -59,6 +60,7 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
     },
   )
   scope.get('/clouds', { schema: { querystring: none } }, () => readings.clouds())
+  scope.get('/images', { schema: { querystring: none } }, async () => ({ images: (await readings.images()).map(imageView) }))
   scope.get<{ Querystring: parameters.FactsQuery }>(
     '/facts',
     { schema: { querystring: parameters.factsQuery } },

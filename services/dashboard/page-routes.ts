@@ -132,7 +132,7 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
     },
   )
   scope.get('/clouds', async (request, reply) =>
-    show(reply, cloudsPage(await readings.clouds(), clock.nowMs()), viewerOn(request)),
+    show(reply, cloudsPage(await readings.clouds(), await readings.images(), clock.nowMs()), viewerOn(request)),
   )
   scope.get<{ Querystring: parameters.JobsPageQuery }>(
     '/jobs',

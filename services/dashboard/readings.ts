@@ -13,6 +13,7 @@ import { page } from '../../core/limits.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import { isOver, type Vm } from '../../core/vm.ts'
 import type { CloudStatus } from '../director/status.ts'
+import type { ListedImage } from '../images/list-images.ts'
 import { explain, type Explained } from '../queue/explain.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type Status, status } from '../queue/status.ts'
@@ -56,6 +57,8 @@ export type Readings = {
   /** Throws `not-found`, as `job` does: also for what the viewer does not see. */
   vm(viewer: Viewer, id: string): Promise<VmReading>
   clouds(): Promise<CloudStatus>
+  /** By name. */
+  images(): Promise<readonly ListedImage[]>
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
   facts(viewer: Viewer, after: number, limit: number): Promise<{ readonly facts: readonly Fact[]; readonly lastSeq: number }>
   /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
@@ -63,7 +66,12 @@ export type Readings = {
   job(viewer: Viewer, id: number): Promise<JobReading>
 }
 
-export function readings(queue: Queue, cloudStatus: () => Promise<CloudStatus>, hearing: Hearing): Readings {
+export function readings(
+  queue: Queue,
+  cloudStatus: () => Promise<CloudStatus>,
+  images: () => Promise<readonly ListedImage[]>,
+  hearing: Hearing,
+): Readings {
   const { store, clock } = queue
   const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
   const everyQueue = recentReading(clock, keepMs, () => taskQueues(queue, undefined))
@@ -97,6 +105,7 @@ export function readings(queue: Queue, cloudStatus: () => Promise<CloudStatus>, 
       return { kept, facts, jobs, hiddenJobs: leased.length - jobs.length }
     },
     clouds: everyCloud,
+    images: recentReading(clock, keepMs, images),
     async facts(viewer, after, limit) {
       // The latest for a viewer who does not hear all: looked for among some more.
       const latest = after < 0 && visibleVo(viewer) !== undefined

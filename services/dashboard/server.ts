@@ -13,6 +13,8 @@ import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { type Random, systemRandom } from '../../core/random.ts'
 import type { CloudStatus } from '../director/status.ts'
+import type { Catalogue } from '../images/catalogue.ts'
+import { listImages } from '../images/list-images.ts'
 import type { Queue } from '../queue/queue.ts'
 import { readAssets } from './assets.ts'
 import { door } from './door.ts'
@@ -25,6 +27,7 @@ import { hearing } from './viewer.ts'
 
 export type DashboardOptions = {
   readonly queue: Queue
+  readonly images: Catalogue
   readonly tokens: Tokens
   readonly cloudStatus: () => Promise<CloudStatus>
   readonly log: Log
@@ -97,7 +100,7 @@ function newApp(tls: DashboardOptions['tls']): FastifyInstance {
 
 /** The server before it listens: what tests inject requests into. */
 export async function buildDashboard(options: DashboardOptions): Promise<{ app: FastifyInstance; stop(): Promise<void> }> {
-  const { queue, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
+  const { queue, images, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
   const { clock, store, bus } = queue
   const log = options.log.with({ part: 'dashboard' })
   const app = newApp(tls)
@@ -110,7 +113,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const heard = hearing(store)
   const shared = {
     door: door(tokens, clock, random, tls !== undefined),
-    readings: readings(queue, cloudStatus, heard),
+    readings: readings(queue, cloudStatus, () => listImages(images), heard),
     clock,
     log,
     version,

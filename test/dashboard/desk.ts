@@ -18,6 +18,8 @@ import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { buildDashboard, type DashboardOptions } from '../../services/dashboard/server.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
+import type { Catalogue } from '../../services/images/catalogue.ts'
+import { openTrust } from '../../services/images/trust.ts'
 import { openSessions } from '../../services/queue/sessions.ts'
 import { matcher } from '../../services/queue/matcher.ts'
 import type { Queue } from '../../services/queue/queue.ts'
@@ -47,7 +49,10 @@ export type Desk = {
   stop(): Promise<void>
 }
 
-export async function openDesk(cloudStatus: () => Promise<CloudStatus> = async () => nobodys): Promise<Desk> {
+export async function openDesk(
+  cloudStatus: () => Promise<CloudStatus> = async () => nobodys,
+  catalogue: Partial<Pick<Catalogue, 'trust' | 'uses'>> = {},
+): Promise<Desk> {
   const clock = virtualClock()
   const store = memoryStore()
   const bus = localBus(clock)
@@ -55,6 +60,7 @@ export async function openDesk(cloudStatus: () => Promise<CloudStatus> = async (
   const queue = queueOver(store, bus, clock)
   const options: DashboardOptions = {
     queue,
+    images: { store, bus, clock, trust: openTrust(), uses: [], sites: [], ...catalogue },
     tokens,
     cloudStatus,
     log: silentLog(),

@@ -1,23 +1,47 @@
-/** Clouds: what is in use of what is allowed, what is switched off by failures, and what the last plan decided and why. */
+/**
+ * Clouds: what is in use of what is allowed, what is switched off by failures, which images VMs may be made from, and what the
+ * last plan decided and why.
+ */
 
 import type { CloudStatus } from '../../director/status.ts'
+import type { ListedImage } from '../../images/list-images.ts'
 import { html, type Html } from '../html.ts'
+import { type ImageView, imageView } from '../image-view.ts'
 import type { Page } from './frame.ts'
-import { agoMark, clipped, countText, empty, gauge, stateMark, vmLink } from './marks.ts'
+import { agoMark, clipped, countText, empty, gauge, momentMark, stateMark, vmLink } from './marks.ts'
 
 /** More is for the JSON route. */
 const cloudRows = 30
 const planRows = 50
+const imageRows = 50
 
-export function cloudsPage({ clouds, plan }: CloudStatus, nowMs: number): Page {
+export function cloudsPage({ clouds, plan }: CloudStatus, images: readonly ListedImage[], nowMs: number): Page {
   const main = html`<h1>Clouds</h1>
 <section id="clouds" data-live>
 ${clouds.length === 0 ? empty('No cloud is configured.') : cloudTable(clouds, nowMs)}
 </section>
 <section id="plan" data-live><h2>The last plan</h2>
 ${plan.length === 0 ? empty('There is nothing to do and nothing to hold.') : planTable(plan, nowMs)}
+</section>
+<section id="images" data-live><h2>Images</h2>
+${images.length === 0 ? empty('The catalogue is empty, and no cloud needs an image.') : imageTable(images.map(imageView))}
 </section>`
   return { title: 'Clouds', section: 'Clouds', main }
+}
+
+function imageTable(images: readonly ImageView[]): Html {
+  return html`<div class="scroll"><table><thead><tr><th scope="col">Image</th><th scope="col">State</th><th scope="col">Sites</th><th scope="col">Valid until</th><th scope="col">Endorsed by</th><th scope="col">VMs</th></tr></thead><tbody>
+${images.slice(0, imageRows).map(
+  (image) =>
+    html`<tr><th scope="row">${image.name}</th><td>${stateMark(image.state)}</td><td>${clipped(image.sites.join(', '), 80)}</td><td>${image.validUntilMs ? momentMark(image.validUntilMs) : ''}</td><td>${image.endorsedBy ?? ''}${image.distrust !== '' && html` <span class="dim">not trusted</span>`}</td><td>${clipped(usesText(image), 300)}</td></tr>
+`,
+)}</tbody></table></div>${images.length > imageRows && html`<p class="dim">The first ${imageRows} of ${images.length}; <a href="/api/images">all as JSON</a>.</p>`}`
+}
+
+/** Where VMs may be made, and why not elsewhere. */
+function usesText({ uses, revokedBy, revokedWhy }: ImageView): string {
+  if (uses.length > 0) return uses.map(({ cloud, why }) => `${cloud}: ${why === '' ? 'yes' : why}`).join('; ')
+  return revokedBy === undefined ? 'no cloud is configured with it' : `revoked by ${revokedBy}: ${revokedWhy}`
 }
 
 function cloudTable(clouds: CloudStatus['clouds'], nowMs: number): Html {
