@@ -66,12 +66,13 @@ export type Readings = {
   job(viewer: Viewer, id: number): Promise<JobReading>
 }
 
-export function readings(
-  queue: Queue,
-  cloudStatus: () => Promise<CloudStatus>,
-  images: () => Promise<readonly ListedImage[]>,
-  hearing: Hearing,
-): Readings {
+/** What is not the queue's to tell. */
+export type Sources = {
+  readonly cloudStatus: () => Promise<CloudStatus>
+  readonly images: () => Promise<readonly ListedImage[]>
+}
+
+export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
   const { store, clock } = queue
   const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
   const everyQueue = recentReading(clock, keepMs, () => taskQueues(queue, undefined))

@@ -113,7 +113,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const heard = hearing(store)
   const shared = {
     door: door(tokens, clock, random, tls !== undefined),
-    readings: readings(queue, cloudStatus, () => listImages(images), heard),
+    readings: readings(queue, { cloudStatus, images: () => listImages(images) }, heard),
     clock,
     log,
     version,
