@@ -18,8 +18,8 @@ import { hostName, hostOf, type Hosts, isOurs, type KnownHost, openHosts, type S
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { place, type Placing } from './place.ts'
 
-/** The store's notes are read and written within the call as well. */
-export const sshTimes = { callMs: cloudCallMs - 2000, hostMs: 8000 }
+/** The store's notes are read and written within the call as well. A login takes its time on a host whose payloads leave it none. */
+export const sshTimes = { callMs: cloudCallMs - 2000, hostMs: 15_000 }
 const looksAtOnce = 32
 
 export function sshCloud(options: SshCloudOptions): Cloud {
@@ -31,7 +31,7 @@ export function sshCloud(options: SshCloudOptions): Cloud {
   let last: { readonly atMs: number; readonly seen: readonly Seen[] } | undefined
 
   async function look(): Promise<Look> {
-    const looked = await lookAround(farm)
+    const looked = await lookAround(farm, last?.seen ?? [])
     last = { atMs: clock.monotonicMs(), seen: looked.seen }
     return looked
   }
@@ -80,13 +80,17 @@ function known({ configured }: Farm, host: string): KnownHost {
 type Look = { readonly pages: Pages; readonly seen: readonly Seen[] }
 
 /** Also at hosts that left the configuration with a claim on them. Throws where none is reached. */
-async function lookAround(farm: Farm): Promise<Look> {
+async function lookAround(farm: Farm, last: readonly Seen[]): Promise<Look> {
   const { options, book, configured } = farm
   const { name, clock, log } = options
   const endMs = clock.monotonicMs() + options.callMs
   const pages = await book.read()
   const noted = [...pages].flatMap(([host, { claim }]) => (claim ? [host] : []))
-  const all = [...new Set([...configured.keys(), ...noted])].map((host) => known(farm, host))
+  // Whoever did not answer lately must not take the time of those who do.
+  const isAway = (host: string): number =>
+    Number(last.some((one) => one.host.name === host && one.sight instanceof PilotageError))
+  const names = [...new Set([...configured.keys(), ...noted])].toSorted((a, b) => isAway(a) - isAway(b))
+  const all = names.map((host) => known(farm, host))
   const seen = await lookAtAll(farm.hosts, all, pages, { clock, endMs, hostMs: options.hostMs })
   const failures = seen.flatMap(({ sight }) => (sight instanceof PilotageError ? sight : []))
   for (const { code, message } of failures) log.debug({ cloud: name, code, message }, 'a host is not reached')
