@@ -13,13 +13,17 @@ const mib = 1024 * 1024
 const probeSeconds = 90
 
 /** Throws `invalid-argument` for what would be no repository, or no parameter, but a line of somebody else's. */
-export function cvmfsFiles({ cvmfs, proxies, fallbackProxies, isDirectAllowed }: MachineOrder): readonly ExtraFile[] {
+export function cvmfsFiles({ cvmfs, discoverFrom = [], ...order }: MachineOrder): readonly ExtraFile[] {
   if (!isUsed(cvmfs)) return []
   check(cvmfs)
+  const { fallbackProxies, isDirectAllowed } = order
+  const isDiscovering = discoverFrom.length > 0
+  const proxies = isDiscovering ? ['auto'] : order.proxies
   const parameters: Record<string, string> = {
     CVMFS_REPOSITORIES: cvmfs.repositories.join(','),
     // A client without any way to a server does not start; a site without proxies is one whose machines go past them.
     [proxyParameter]: proxyText(proxies, fallbackProxies, isDirectAllowed) || 'DIRECT',
+    ...(isDiscovering ? { CVMFS_PAC_URLS: discoverFrom.join(';') } : {}),
     CVMFS_QUOTA_LIMIT: String(Math.round(cvmfs.cacheBytes / mib)),
     ...cvmfs.parameters,
   }
@@ -41,8 +45,10 @@ export function proxyText(
 }
 
 /** Whether the site's proxies mean anything to the machine. */
-export function isFollowing({ cvmfs, proxiesUrls }: MachineOrder): boolean {
-  return proxiesUrls.length > 0 && isUsed(cvmfs) && cvmfs.parameters[proxyParameter] === undefined
+export function isFollowing({ cvmfs, discoverFrom = [], proxiesUrls }: MachineOrder): boolean {
+  return (
+    proxiesUrls.length > 0 && discoverFrom.length === 0 && isUsed(cvmfs) && cvmfs.parameters[proxyParameter] === undefined
+  )
 }
 
 function isUsed(cvmfs: Cvmfs | undefined): cvmfs is Cvmfs {

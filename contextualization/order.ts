@@ -43,6 +43,8 @@ export type MachineOrder = {
   readonly proxies: readonly string[]
   /** For when all of them are away. */
   readonly fallbackProxies?: readonly string[]
+  /** PAC files (or `auto`) by which CVMFS finds proxies by itself; it is told of none then but the fallbacks. */
+  readonly discoverFrom?: readonly string[]
   /** Where the machine asks, for as long as it lives, which proxies the site has now; any of them serves. Empty: nowhere. */
   readonly proxiesUrls: readonly string[]
   /** Whether the machine may go past the proxies where none answers. */

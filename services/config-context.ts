@@ -22,6 +22,7 @@ type Site = {
   name: string
   proxies: readonly string[]
   fallbackProxies: readonly string[]
+  discoverFrom: readonly string[]
   direct: boolean
   squid: RawSquid | undefined
 }
@@ -71,6 +72,7 @@ export const context = mapping<RawContext>({
         name: needed(name),
         proxies: optional(list(text, 32), []),
         fallbackProxies: optional(list(text, 32), []),
+        discoverFrom: optional(list(text, 8), []),
         direct: optional(flag, true),
         squid: absent(squid),
       }),
@@ -125,6 +127,8 @@ export type SiteConfig = {
   readonly proxies: readonly string[]
   /** For when all of them are away. */
   readonly fallbackProxies: readonly string[]
+  /** Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: it is told. */
+  readonly discoverFrom: readonly string[]
   readonly isDirectAllowed: boolean
   /** Whom the squids that are kept there serve; absent: private networks. */
   readonly squidClients?: readonly string[]
@@ -170,10 +174,22 @@ export function checkContext(
         if (!isProxy) violations.add(`context.sites[${at}].${key}[${index}]`, url, 'not a proxy', 'http://host:port')
       })
     }
+    checkDiscovery(site, `context.sites[${at}]`, violations)
   })
   if (hasMachines && one.advertise.length === 0 && isLoopback(`${one.host}:${one.port}`)) {
     const accepted = 'addresses that machines in the clouds reach'
     violations.add('context.agents.advertise', one.advertise, 'missing', accepted)
+  }
+}
+
+/** What CVMFS finds out by itself is not told to it as well: one of the two would win, and nobody could say which. */
+function checkDiscovery({ discoverFrom, proxies, squid: kept }: Site, path: string, violations: Violations): void {
+  discoverFrom.forEach((url, at) => {
+    const isPac = url === 'auto' || (isHttp(url) && !url.includes(';'))
+    if (!isPac) violations.add(`${path}.discoverFrom[${at}]`, url, 'no address of a PAC file', 'http://host/file, or auto')
+  })
+  if (discoverFrom.length > 0 && (proxies.length > 0 || kept !== undefined)) {
+    violations.add(`${path}.discoverFrom`, discoverFrom, 'told as well', 'nothing beside proxies or squid')
   }
 }
 
@@ -199,9 +215,9 @@ export function compileContext(
       nodes: compileNode(one.node, placed),
     },
     sites: new Map(
-      sites.map(({ name: site, proxies, fallbackProxies, direct, squid: kept }) => [
+      sites.map(({ name: site, proxies, fallbackProxies, discoverFrom, direct, squid: kept }) => [
         site,
-        { proxies, fallbackProxies, isDirectAllowed: direct, squidClients: kept?.clients },
+        { proxies, fallbackProxies, discoverFrom, isDirectAllowed: direct, squidClients: kept?.clients },
       ]),
     ),
     ssh: ssh && compileDelivery(ssh, placed),

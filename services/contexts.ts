@@ -93,6 +93,7 @@ function machineOrder(config: AgentConfig, offering: Offering, sources: ContextS
     pilot: fetched(agents.pilot, bases),
     proxies: [...(site?.proxies ?? []), ...squids],
     fallbackProxies: site?.fallbackProxies ?? [],
+    discoverFrom: site?.discoverFrom,
     proxiesUrls: bases.map((base) => `${base}/sites/${encodeURIComponent(offering.site)}/proxies`),
     isDirectAllowed: site?.isDirectAllowed ?? true,
     isLent: sources.lent?.has(offering.cloud),

@@ -95,6 +95,8 @@ it('configures CVMFS through the proxies, and proves every mount before the agen
   expect(fileIn(documentOf({ isDirectAllowed: false }), '/etc/cvmfs/default.local')).not.toContain('DIRECT')
   const fallback = documentOf({ fallbackProxies: ['http://far.example.org:3128'] })
   expect(fileIn(fallback, '/etc/cvmfs/default.local')).toContain(":3128;http://far.example.org:3128;DIRECT'\n")
+  const found = fileIn(documentOf({ proxies: [], discoverFrom: ['http://a/wpad.dat', 'auto'] }), '/etc/cvmfs/default.local')
+  expect(found).toContain("CVMFS_HTTP_PROXY='auto;DIRECT'\nCVMFS_PAC_URLS='http://a/wpad.dat;auto'\n")
   expect(fileIn(documentOf({ proxies: [], isDirectAllowed: false }), '/etc/cvmfs/default.local')).toContain("='DIRECT'\n")
   expect(fileIn(documentOf({ cvmfs: undefined }), '/etc/cvmfs/default.local')).toBe('')
 })

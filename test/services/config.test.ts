@@ -160,3 +160,15 @@ describe('squids that are kept', () => {
     expect(violations.map((one) => one.path)).toEqual([path])
   })
 })
+
+it('is told of proxies, or finds them', () => {
+  const site = (more: object) => ({ context: { sites: [{ name: 'far', ...more }] } })
+  expect(compileConfig(site({ discoverFrom: ['auto'] })).context.sites.get('far')?.discoverFrom).toEqual(['auto'])
+  expect(wrong(site({ discoverFrom: ['ftp://a', 'http://a;b'] }))).toEqual([
+    'context.sites[0].discoverFrom[0]: no address of a PAC file',
+    'context.sites[0].discoverFrom[1]: no address of a PAC file',
+  ])
+  expect(wrong(site({ discoverFrom: ['auto'], proxies: ['http://a:1'] }))).toEqual([
+    'context.sites[0].discoverFrom: told as well',
+  ])
+})
