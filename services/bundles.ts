@@ -24,7 +24,7 @@ const connectionsMost = 500
 export type Served = {
   readonly files: readonly ServedFile[]
   /** A site's proxies as they are now, as http://host:port; undefined: there is no such site. */
-  readonly proxiesOf: (site: string) => readonly string[] | undefined
+  readonly proxiesOf: (site: string) => Promise<readonly string[] | undefined>
 }
 
 /** `port` 0: any that is free. Throws `unavailable` where it cannot be had. */
@@ -35,7 +35,7 @@ export async function startBundleServer(host: string, port: number, { files, pro
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const site = siteIn(request.url ?? '')
     if (site === undefined) answer(paths, request, response)
-    else tell(proxiesOf(site), request, response)
+    else tell(() => proxiesOf(site), request, response)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -61,26 +61,34 @@ function siteIn(url: string): string | undefined {
   }
 }
 
-function tell(proxies: readonly string[] | undefined, { method }: IncomingMessage, response: ServerResponse): void {
-  if ((method !== 'GET' && method !== 'HEAD') || proxies === undefined) {
-    refuse(response)
+function tell(read: () => ReturnType<Served['proxiesOf']>, { method }: IncomingMessage, response: ServerResponse): void {
+  if (method !== 'GET' && method !== 'HEAD') {
+    refuse(response, 404)
     return
   }
+  read().then(
+    (proxies) => (proxies === undefined ? refuse(response, 404) : show(proxies, method, response)),
+    // Who asks keeps what it has: an empty list would be an answer.
+    () => refuse(response, 503),
+  )
+}
+
+function show(proxies: readonly string[], method: string, response: ServerResponse): void {
   const text = proxies.map((proxy) => `${proxy}\n`).join('')
   // A list that somebody keeps is one that is late.
   const headers = { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store' }
   response.writeHead(200, headers).end(method === 'HEAD' ? undefined : text)
 }
 
-function refuse(response: ServerResponse): void {
-  response.writeHead(404, { 'content-length': 0 }).end()
+function refuse(response: ServerResponse, status: 404 | 503): void {
+  response.writeHead(status, { 'content-length': 0 }).end()
 }
 
 function answer(paths: ReadonlyMap<string, string>, { method, url = '' }: IncomingMessage, response: ServerResponse): void {
   const path = paths.get(/^\/agents\/([0-9a-f]{64})$/.exec(url)?.[1] ?? '')
   const size = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })?.size
   if ((method !== 'GET' && method !== 'HEAD') || path === undefined || size === undefined) {
-    refuse(response)
+    refuse(response, 404)
     return
   }
   response.writeHead(200, {

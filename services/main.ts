@@ -17,7 +17,7 @@ import { asPilotageError, PilotageError } from '../core/errors.ts'
 import { tokenMaxMs } from '../core/limits.ts'
 import type { Cloud } from '../core/ports/cloud.ts'
 import type { Log } from '../core/ports/log.ts'
-import type { FactStore } from '../core/ports/store.ts'
+import type { FactStore, Store } from '../core/ports/store.ts'
 import type { Tokens } from '../core/ports/tokens.ts'
 import { systemRandom } from '../core/random.ts'
 import { pinoLog } from './adapters/log/pino/pino-log.ts'
@@ -45,6 +45,7 @@ import { startHealth } from './health.ts'
 import { openTrust } from './images/trust.ts'
 import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
 import { type Keep, openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
+import { siteProxies } from './site-proxies.ts'
 import { startPublisher } from './publisher.ts'
 import { type Readiness, startReadiness } from './readiness.ts'
 import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
@@ -139,7 +140,7 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
     // Where nothing else is told, VMs go where we listen.
     if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
-    const bundles = await serveBundles(ports, roles, agents)
+    const bundles = await serveBundles(ports, roles, agents, store)
     if (bundles) downs.add(() => bundles.stop())
     if (at.agents.length === 0 && bundles) at.agents = [`http://${hostPort(config.context.agents.host, bundles.port)}`]
     const adminToken = await issueAdminToken(installation, tokens, clock)
@@ -298,14 +299,17 @@ function hasMachines({ clouds }: Config): boolean {
 }
 
 async function serveBundles(
-  { config }: PortOptions,
+  { config, clock }: PortOptions,
   roles: readonly ProcessRole[],
   agents: AgentFiles | undefined,
+  store: Store,
 ): Promise<BundleServer | undefined> {
   if (!agents || !hasMachines(config) || !roles.includes('api')) return undefined
   const { host, port } = config.context.agents
   const files = [agents.pilot, agents.monitor, ...(agents.nodes ?? [])]
-  return startBundleServer(host, port, { files, proxiesOf: (site) => explicitProxies(config, site) })
+  const squidSites = new Set(config.context.services.map(({ site }) => site))
+  const configured = (site: string) => explicitProxies(config, site)
+  return startBundleServer(host, port, { files, proxiesOf: siteProxies({ store, clock, configured, squidSites }) })
 }
 
 /** Notes of drivers, for whoever drives the cloud next. */

@@ -15,7 +15,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'pilotage-served-'))
   writeFileSync(join(dir, 'program'), 'a program')
   file = await servedFile(join(dir, 'program'))
-  server = await startBundleServer('127.0.0.1', 0, { files: [file], proxiesOf: (site) => proxies.get(site) })
+  server = await startBundleServer('127.0.0.1', 0, { files: [file], proxiesOf: async (site) => proxies.get(site) })
 })
 afterEach(async () => {
   await server.stop()
@@ -41,6 +41,13 @@ it('a site’s proxies are as they are now, one a line, and kept by nobody', asy
   proxies.set('a/b:c', [])
   const empty = await get('/sites/a%2Fb%3Ac/proxies')
   expect([empty.status, await empty.text()]).toEqual([200, ''])
+})
+
+it('a site’s proxies are not told where they cannot be read: who asks keeps what it has', async () => {
+  const away = await startBundleServer('127.0.0.1', 0, { files: [], proxiesOf: () => Promise.reject(new Error('away')) })
+  const { status } = await fetch(`http://127.0.0.1:${away.port}/sites/cern/proxies`)
+  await away.stop()
+  expect(status).toBe(503)
 })
 
 /** What the first bytes of a program say of itself. */
