@@ -57,24 +57,25 @@ export function jobView({ phase, ...job }: Job): JobView {
   }
 }
 
-export type VmView = VmShape & Pick<Vm, 'addresses'> & {
-  readonly id: string
-  readonly state: VmStateName
-  /** The cloud's own id; empty: not known yet. */
-  readonly ref: string
-  /** Why the plan wanted it. */
-  readonly reason: string
-  /** Why it stops or ended. */
-  readonly why: string
-  readonly intendedMs: number
-  readonly changedMs: number
-  readonly endByMs: number
-  readonly activeMs?: number
-  readonly endedMs?: number
-  readonly beat?: Beat
-  readonly leases: number
-  readonly used: KeptVm['used']
-}
+export type VmView = VmShape &
+  Pick<Vm, 'addresses'> & {
+    readonly id: string
+    readonly state: VmStateName
+    /** The cloud's own id; empty: not known yet. */
+    readonly ref: string
+    /** Why the plan wanted it. */
+    readonly reason: string
+    /** Why it stops or ended. */
+    readonly why: string
+    readonly intendedMs: number
+    readonly changedMs: number
+    readonly endByMs: number
+    readonly activeMs?: number
+    readonly endedMs?: number
+    readonly beat?: Beat
+    readonly leases: number
+    readonly used: KeptVm['used']
+  }
 
 const unused: KeptVm['used'] = { cores: 0, memoryBytes: 0, diskBytes: 0 }
 

@@ -124,7 +124,13 @@ async function createOne(parts: Parts, order: VmOrder, until: Deadline): Promise
     const portIds = ownPorts ? await children.make(await childrenOrder(parts, vmId, networkIds, until), until) : []
     const found = { flavorId: flavor.id, imageId, serverGroupId, networkIds, portIds }
     const body = serverBody(order, userData, found, machines, installation, version)
-    return { ref: await compute.create(body, userData === '' ? [] : [userData], shortened(until, clock, lookAgainMs, 'creating a server')) }
+    return {
+      ref: await compute.create(
+        body,
+        userData === '' ? [] : [userData],
+        shortened(until, clock, lookAgainMs, 'creating a server'),
+      ),
+    }
   } catch (thrown) {
     const error = asOurs(thrown)
     if (error.code === 'cloud-transient') {
