@@ -21,7 +21,9 @@ const secret = 'the-activation-key'
 const patience = { withinMs: 30_000, everyMs: 20 }
 
 const played: PlayedHost[] = []
+const opened: { close(): void }[] = []
 afterEach(async () => {
+  for (const cloud of opened.splice(0)) cloud.close()
   for (const host of played.splice(0)) await host.stop()
 })
 
@@ -39,7 +41,7 @@ const asHost = ({ port }: PlayedHost, more: Partial<SshHost> = {}): SshHost => (
 })
 
 function open(hosts: readonly SshHost[], more: Partial<SshCloudOptions> = {}): Cloud {
-  return sshCloud({
+  const cloud = sshCloud({
     name: 'rack',
     installation: 'mine.rack',
     clock,
@@ -52,6 +54,8 @@ function open(hosts: readonly SshHost[], more: Partial<SshCloudOptions> = {}): C
     hostMs: 10_000,
     ...more,
   })
+  opened.push(cloud)
+  return cloud
 }
 
 function order(image = 'plain'): VmOrder {

@@ -4,7 +4,7 @@
  */
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock, until } from '../../core/clock.ts'
 import { hostPaths } from '../../core/context.ts'
 import type { PilotageError } from '../../core/errors.ts'
@@ -27,10 +27,14 @@ let farm: SshHosts
 beforeAll(async () => {
   farm = await startSshHosts(3)
 })
+const opened: { close(): void }[] = []
+afterEach(() => {
+  for (const cloud of opened.splice(0)) cloud.close()
+})
 afterAll(() => farm?.stop())
 
 function open(keep: MemoryKeep, changes: Partial<SshCloudOptions> = {}): Cloud {
-  return sshCloud({
+  const cloud = sshCloud({
     name: 'hosts',
     installation: 'mine.hosts',
     clock,
@@ -40,8 +44,11 @@ function open(keep: MemoryKeep, changes: Partial<SshCloudOptions> = {}): Cloud {
     sizes: new Map([['desk', { cores: 4, memoryBytes: 8 * gib }]]),
     keep,
     ...sshTimes,
+    hostMs: 15_000,
     ...changes,
   })
+  opened.push(cloud)
+  return cloud
 }
 
 const key = 'the-activation-key'

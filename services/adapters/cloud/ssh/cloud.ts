@@ -8,7 +8,7 @@
  */
 
 import { isIP } from 'node:net'
-import type { Clock } from '../../../../core/clock.ts'
+import { type Clock, sleep } from '../../../../core/clock.ts'
 import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
 import { isVmId, type VmId } from '../../../../core/ids.ts'
 import { cloudCallMs, directorEveryMs } from '../../../../core/limits.ts'
@@ -18,11 +18,14 @@ import { hostName, hostOf, type Hosts, isOurs, type KnownHost, openHosts, type S
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { place, type Placing } from './place.ts'
 
-/** The store's notes are read and written within the call as well. A login takes its time on a host whose payloads leave it none. */
-export const sshTimes = { callMs: cloudCallMs - 2000, hostMs: 15_000 }
+/**
+ * The store's notes are read and written within the call as well. A director waits ten seconds for a list, whatever host is
+ * silent: one that takes longer counts as not reached, while its connection may still come up for the next look.
+ */
+export const sshTimes = { callMs: cloudCallMs - 2000, hostMs: 6000 }
 const looksAtOnce = 32
 
-export function sshCloud(options: SshCloudOptions): Cloud {
+export function sshCloud(options: SshCloudOptions): Cloud & { close(): void } {
   const { name, installation, clock, keep } = options
   const book = openBook(keep, name)
   const configured = new Map(options.hosts.map((host) => [hostName(host), { ...host, name: hostName(host) }]))
@@ -30,10 +33,19 @@ export function sshCloud(options: SshCloudOptions): Cloud {
   const farm: Farm = { options, book, hosts: openHosts(options, book), configured, placing }
   let last: { readonly atMs: number; readonly seen: readonly Seen[] } | undefined
 
-  async function look(): Promise<Look> {
-    const looked = await lookAround(farm, last?.seen ?? [])
-    last = { atMs: clock.monotonicMs(), seen: looked.seen }
-    return looked
+  let looking: Promise<Look> | undefined
+
+  function look(): Promise<Look> {
+    const begun = lookAround(farm, last?.seen ?? []).then((looked) => {
+      last = { atMs: clock.monotonicMs(), seen: looked.seen }
+      return looked
+    })
+    looking = begun
+    const over = (): void => {
+      if (looking === begun) looking = undefined
+    }
+    begun.then(over, over)
+    return begun
   }
 
   return {
@@ -58,10 +70,12 @@ export function sshCloud(options: SshCloudOptions): Cloud {
     },
     async quota() {
       const isRecent = last !== undefined && clock.monotonicMs() - last.atMs < directorEveryMs
-      const seen = isRecent && last ? last.seen : (await look()).seen
+      // Asked for beside the list, it costs the hosts no second login.
+      const { seen } = (await looking) ?? (isRecent && last ? last : await look())
       const others = new Set(seen.flatMap(({ host, sight }) => (isOfOthers(sight, installation) ? [host.name] : [])))
       return quotaOf(options, (host) => !others.has(hostName(host)))
     },
+    close: () => farm.hosts.close(),
   }
 }
 
@@ -83,7 +97,8 @@ type Look = { readonly pages: Pages; readonly seen: readonly Seen[] }
 async function lookAround(farm: Farm, last: readonly Seen[]): Promise<Look> {
   const { options, book, configured } = farm
   const { name, clock, log } = options
-  const endMs = clock.monotonicMs() + options.callMs
+  // One round of silent hosts, and nearly another one: whoever stands behind is not reached.
+  const endMs = clock.monotonicMs() + Math.min(options.callMs, 1.4 * options.hostMs)
   const pages = await book.read()
   const noted = [...pages].flatMap(([host, { claim }]) => (claim ? [host] : []))
   // Whoever did not answer lately must not take the time of those who do.
@@ -91,7 +106,7 @@ async function lookAround(farm: Farm, last: readonly Seen[]): Promise<Look> {
     Number(last.some((one) => one.host.name === host && one.sight instanceof PilotageError))
   const names = [...new Set([...configured.keys(), ...noted])].toSorted((a, b) => isAway(a) - isAway(b))
   const all = names.map((host) => known(farm, host))
-  const seen = await lookAtAll(farm.hosts, all, pages, { clock, endMs, hostMs: options.hostMs })
+  const seen = await lookAtAll(farm.hosts, all, pages, { clock, endMs, hostMs: options.hostMs, callMs: options.callMs })
   const failures = seen.flatMap(({ sight }) => (sight instanceof PilotageError ? sight : []))
   for (const { code, message } of failures) log.debug({ cloud: name, code, message }, 'a host is not reached')
   if (failures[0] && failures.length === seen.length) {
@@ -137,14 +152,14 @@ async function destroy(farm: Farm, look: () => Promise<Look>, ref: string): Prom
   return ending
 }
 
-type Within = { readonly clock: Clock; readonly endMs: number; readonly hostMs: number }
+type Within = { readonly clock: Clock; readonly endMs: number; readonly hostMs: number; readonly callMs: number }
 
 /** Some at a time; whoever's turn does not come in time is not reached. */
 async function lookAtAll(
   hosts: Hosts,
   all: readonly KnownHost[],
   pages: Pages,
-  { clock, endMs, hostMs }: Within,
+  { clock, endMs, hostMs, callMs }: Within,
 ): Promise<readonly Seen[]> {
   const seen: Seen[] = []
   const waiting = all.values()
@@ -152,12 +167,23 @@ async function lookAtAll(
     for (const host of waiting) {
       const leftMs = Math.min(hostMs, endMs - clock.monotonicMs())
       const late = new PilotageError('cloud-transient', `${host.name}: there was no time left for it`)
-      const looking = leftMs > 0 ? hosts.look(host, pages, leftMs) : Promise.reject(late)
+      const looking = leftMs > 0 ? inTime(hosts.look(host, pages, callMs), clock, leftMs, host.name) : Promise.reject(late)
       seen.push({ host, sight: await looking.catch((error: unknown) => asPilotageError(error, `looking at ${host.name}`)) })
     }
   }
   await Promise.all(Array.from({ length: looksAtOnce }, looker))
   return seen
+}
+
+/** Whoever is late goes on for itself: what it opens serves the next one. */
+async function inTime<T>(looking: Promise<T>, clock: Clock, withinMs: number, host: string): Promise<T> {
+  const over = new AbortController()
+  const late = sleep(clock, withinMs, over.signal).then(() => {
+    throw new PilotageError('cloud-transient', `${host}: no answer within ${Math.round(withinMs)} ms`)
+  })
+  late.catch(() => undefined)
+  looking.catch(() => undefined)
+  return Promise.race([looking, late]).finally(() => over.abort())
 }
 
 function vmAt(

@@ -1,20 +1,20 @@
 /**
- * The hosts of a cloud, each met one call at a time: looked at, claimed and started, given back. Keeps the book of their keys;
- * which VM goes to which host is decided elsewhere.
+ * The hosts of a cloud, each met one call at a time: looked at, claimed and started, given back. Keeps the book of their keys,
+ * and a connection to each for a while; which VM goes to which host is decided elsewhere.
  *
  * A host's key is kept when we are let in for the first time, before anything is done there. The operator's word for a key
  * stands above what was kept, and is kept in its place.
  */
 
 import { createHash } from 'node:crypto'
-import { type Clock, sleep } from '../../../../core/clock.ts'
+import { type Clock, sleep, type Timer } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
 import { isVmId, type VmId } from '../../../../core/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Book, Pages } from './book.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { consoleScript, lookScript, releaseScript, startScript } from './scripts.ts'
-import { type Ran, type Session, withSession } from './session.ts'
+import { type OpenSession, openSession, type Ran, type Session } from './session.ts'
 
 /** A host as we know it: of the configuration, or one that has left it with a claim of ours. */
 export type KnownHost = Pick<SshHost, 'address' | 'port' | 'hostKey'> & { readonly name: string }
@@ -40,6 +40,7 @@ export type Hosts = {
   start(host: KnownHost, pages: Pages, vmId: VmId, script: string, withinMs: number): Promise<'started' | 'taken'>
   release(host: KnownHost, pages: Pages, vmId: VmId, withinMs: number): Promise<'gone' | 'going'>
   console(host: KnownHost, pages: Pages, vmId: VmId, withinMs: number): Promise<string>
+  close(): void
 }
 
 export function hostName({ address, port }: Pick<SshHost, 'address' | 'port'>): string {
@@ -51,6 +52,9 @@ export function hostOf(name: string): KnownHost {
   const at = name.lastIndexOf(':')
   return { name, address: name.slice(0, at), port: Number(name.slice(at + 1)) }
 }
+
+/** A login costs a host more than a look; the next look of the director comes sooner. */
+const idleMs = 60_000
 
 type Options = Pick<SshCloudOptions, 'name' | 'installation' | 'clock' | 'log' | 'login'>
 
@@ -67,6 +71,30 @@ export function openHosts(options: Options, book: Book): Hosts {
     return turn
   }
 
+  const kept = new Map<string, { readonly session: OpenSession; readonly idle: Timer }>()
+
+  /** The one of the last call, where it is still good; its key is what is kept by then. */
+  async function sessionOf(host: KnownHost, pages: Pages, withinMs: number, doing: string): Promise<OpenSession> {
+    const before = kept.get(host.name)
+    before?.idle.cancel()
+    kept.delete(host.name)
+    const keptKey = pages.get(host.name)?.hostKey
+    const { address, port, hostKey = keptKey } = host
+    if (before?.session.isOpen() && before.session.hostKey === hostKey) return before.session
+    before?.session.close('it is not good any more')
+    const session = await openSession({ clock, login, address, port, hostKey, withinMs, doing })
+    if (session.hostKey !== keptKey) {
+      await book
+        .change(host.name, (note) => ({ ...note, hostKey: session.hostKey }))
+        .catch((error: unknown) => {
+          session.close('its key could not be kept')
+          throw error
+        })
+      log.info({ cloud, host: host.name, hostKey: session.hostKey, instead: keptKey }, 'the key of a host is kept')
+    }
+    return session
+  }
+
   function meet<T>(
     host: KnownHost,
     pages: Pages,
@@ -75,16 +103,18 @@ export function openHosts(options: Options, book: Book): Hosts {
     use: (session: Session) => Promise<T>,
   ): Promise<T> {
     const words = `${doing} ${host.name} of ${cloud}`
-    return inTurn(host.name, withinMs, words, (leftMs) => {
-      const kept = pages.get(host.name)?.hostKey
-      const { address, port, hostKey = kept } = host
-      return withSession({ clock, login, address, port, hostKey, withinMs: leftMs, doing: words }, async (session) => {
-        if (session.hostKey !== kept) {
-          await book.change(host.name, (note) => ({ ...note, hostKey: session.hostKey }))
-          log.info({ cloud, host: host.name, hostKey: session.hostKey, instead: kept }, 'the key of a host is kept')
-        }
-        return use(session)
-      })
+    return inTurn(host.name, withinMs, words, async (leftMs) => {
+      const sinceMs = clock.monotonicMs()
+      const session = await sessionOf(host, pages, leftMs, words)
+      const late = (): void => session.close(`no answer within ${Math.round(withinMs)} ms`)
+      const timer = clock.after(Math.max(0, leftMs - (clock.monotonicMs() - sinceMs)), late)
+      try {
+        return await use(session)
+      } finally {
+        timer.cancel()
+        const idle = clock.after(idleMs, () => session.close('it was not used any more'))
+        kept.set(host.name, { session, idle })
+      }
     })
   }
 
@@ -116,6 +146,14 @@ export function openHosts(options: Options, book: Book): Hosts {
         if (code !== 0) throw odd(host, errors)
         return output
       }),
+
+    close() {
+      for (const { session, idle } of kept.values()) {
+        idle.cancel()
+        session.close('the driver is closed')
+      }
+      kept.clear()
+    },
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * One connection to one host: opened, its key looked at, some scripts run as root, closed. Knows no claim and no cloud.
  *
- * Everything ends within the time that is given, also on a host that accepts the connection and falls silent. What goes to a
+ * It opens within the time that is given or not at all, also on a host that accepts the connection and falls silent. What goes to a
  * host goes over standard input, never as a word of a command, which every user there could read. Whose key is not trusted is
  * told nothing, not even our name. Nothing of what was sent is in an error.
  */
@@ -32,31 +32,53 @@ export type Session = {
   run(script: string, words: readonly string[], input?: string): Promise<Ran>
 }
 
+export type OpenSession = Session & {
+  isOpen(): boolean
+  /** Whatever runs fails with these words. */
+  close(why: string): void
+}
+
 export type Ran = { readonly code: number; readonly output: string; readonly errors: string }
 
 const outputMost = 2 * consoleBytes
 const errorLength = 300
 
-/** Opens, uses and closes it. Throws `cloud-auth` for a wrong key on either side, `cloud-transient` for whatever else. */
+/** For one use. Throws `cloud-auth` for a wrong key on either side, `cloud-transient` for whatever else. */
 export async function withSession<T>(order: SessionOrder, use: (session: Session) => Promise<T>): Promise<T> {
+  const session = await openSession(order)
+  const timer = order.clock.after(order.withinMs, () => session.close('it takes too long'))
+  try {
+    return await use(session)
+  } finally {
+    timer.cancel()
+    session.close('it is over')
+  }
+}
+
+/** Throws as `withSession`. `withinMs` is for the opening; whoever uses it closes it where a script takes too long. */
+export async function openSession(order: SessionOrder): Promise<OpenSession> {
   const { clock, doing, withinMs } = order
   const ssh = new NodeSSH()
   const lost = Promise.withResolvers<never>()
   // Nobody may be waiting for it just then.
   lost.promise.catch(() => undefined)
-  const abort = (why: string): void => {
+  let isOpen = true
+  const close = (why: string): void => {
+    isOpen = false
     lost.reject(new PilotageError('cloud-transient', `${doing}: ${why}`))
     ssh.connection?.destroy()
   }
-  const timer = clock.after(withinMs, () => abort(`no answer within ${withinMs} ms`))
+  const timer = clock.after(withinMs, () => close(`no answer within ${Math.round(withinMs)} ms`))
   try {
-    const hostKey = await Promise.race([connect(ssh, order, abort), lost.promise])
+    const hostKey = await Promise.race([connect(ssh, order, close), lost.promise])
     const run: Session['run'] = (script, words, input = '') =>
-      Promise.race([runOn(ssh, order, abort, { script, words, input }), lost.promise])
-    return await use({ hostKey, run })
+      Promise.race([runOn(ssh, order, close, { script, words, input }), lost.promise])
+    return { hostKey, run, close, isOpen: () => isOpen && ssh.isConnected() }
+  } catch (error) {
+    close('it could not be opened')
+    throw error
   } finally {
     timer.cancel()
-    ssh.connection?.destroy()
   }
 }
 
@@ -70,7 +92,8 @@ async function connect(ssh: NodeSSH, order: SessionOrder, abort: (why: string) =
     username: login.user,
     privateKey: login.privateKey,
     readyTimeout: withinMs,
-    keepaliveInterval: 0,
+    keepaliveInterval: 10_000,
+    keepaliveCountMax: 2,
     hostVerifier: (key: Buffer) => {
       seen = fingerprintOf(key)
       isRefused = order.hostKey !== undefined && seen !== order.hostKey
