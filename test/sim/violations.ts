@@ -16,6 +16,7 @@ export const invariants = {
   doubled: '4 no second machine for one VM by our own asking, and none that stays',
   limits: '5 limits are never exceeded',
   quota: '5 no machine is asked for beyond the quota that was told',
+  image: '5 no machine is made from an image that may not be used',
   busyVm: '6 a busy VM is never stopped by scale-down, and a stopping one is given nothing',
   sameKey: '7 the same key gets the first answer',
   counts: '8 what the store counts is what it has',

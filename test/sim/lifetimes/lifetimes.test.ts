@@ -24,10 +24,11 @@ const noticedBy: Readonly<Record<LifetimeRule, readonly Invariant[]>> = {
   lookup: ['vmRecord', 'doubled', 'limits'],
   intent: ['vmRecord'],
   order: ['vmRecord', 'doubled'],
-  orphans: ['leaked', 'doubled', 'vmRecord'],
+  orphans: ['leaked', 'doubled', 'vmRecord', 'limits'],
+  gate: ['image'],
 }
 
-describe('a rule that is off is noticed', () => {
+describe('a rule that is off is noticed', { timeout: 180_000 }, () => {
   it.each(lifetimeRules)('%s', async (without) => {
     for (let seed = 1; seed <= 10; seed += 1) {
       const { violation } = await runLifetimes({ seed, lifetimes: 100, without })

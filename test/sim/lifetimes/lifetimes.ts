@@ -11,6 +11,7 @@ import { isOver } from '../../../core/vm.ts'
 import { alice, bob, sampleQueue, sampleRequirements } from '../../support/samples.ts'
 import type { Dice } from '../dice.ts'
 import type { Violation } from '../violations.ts'
+import { openCatalogue } from './catalogue.ts'
 import { settleMs, startDirecting } from './directing.ts'
 import { bootMachine } from './machine.ts'
 import { makeSites, type SiteWatch, watchSites } from './sites.ts'
@@ -77,6 +78,8 @@ export async function runLifetimes({ seed, lifetimes, without }: LifetimesOption
     demand.end()
   }
 
+  const clouds = sites.map(({ fake }) => fake.name)
+  await openCatalogue(world, truth, clouds)
   startDirecting({ world, truth, sites, demand: demand.now, onCycle, without })
   await timeline.run(() => {
     watch.look()

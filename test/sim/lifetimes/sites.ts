@@ -12,6 +12,7 @@ import { isOver, refOf } from '../../../core/vm.ts'
 import type { DirectedCloud } from '../../../services/director/options.ts'
 import { type FakeCloud, fakeCloud, type FakeMachine } from '../../support/fake-cloud.ts'
 import { type FaultyCloud, faultsAt, faultyCloud } from '../../support/faulty-cloud.ts'
+import { imageOf, lateMs, siteOf } from './catalogue.ts'
 import { nowAndThen, type World } from './world.ts'
 
 export type Site = {
@@ -77,8 +78,8 @@ function directedCloud({ dice }: World, cloud: FaultyCloud, offered: readonly (t
     (flavor): Offering => ({
       ...flavor,
       cloud: cloud.name,
-      site: `site-${cloud.name}`,
-      image: 'plain',
+      site: siteOf(cloud.name),
+      image: imageOf(cloud.name),
       platform: 'linux',
       tags: [],
       vos: [],
@@ -88,7 +89,7 @@ function directedCloud({ dice }: World, cloud: FaultyCloud, offered: readonly (t
   return {
     cloud,
     offerings,
-    startsImages: false,
+    startsImages: true,
     limits: { maxVms: dice.whole(8, 24), maxCores: dice.whole(20, 48), maxCreatesPerStep: dice.whole(2, 8) },
     bootMs: 6 * minutes,
     lifeMs: 40 * minutes,
@@ -166,7 +167,11 @@ export function watchSites(
 }
 
 /** A machine has come: was it ours to ask for? */
-function judge({ violations, vms, trace }: World, { fake, faulty, directed, toldFor }: Site, machine: FakeMachine): void {
+function judge(
+  { violations, vms, trace, timeline, barred }: World,
+  { fake, faulty, directed, toldFor }: Site,
+  machine: FakeMachine,
+): void {
   const { ref, order } = machine
   const vmId = faulty.ownerOf(order.vmId)
   const entry = vms.get(vmId)
@@ -184,6 +189,11 @@ function judge({ violations, vms, trace }: World, { fake, faulty, directed, told
   }
   const limits = { vms: directed.limits.maxVms, cores: directed.limits.maxCores }
   violations.check(vmsThere <= limits.vms && cores <= limits.cores, 'limits', { vmId }, tell(limits))
+  const sinceMs = barred.get(fake.name)
+  const lateness = sinceMs === undefined ? 0 : timeline.nowMs() - sinceMs
+  violations.check(lateness <= lateMs, 'image', { vmId }, () => {
+    return `${ref} is made ${Math.round(lateness)} ms after its image was barred`
+  })
   const told = toldFor.get(vmId)
   toldFor.delete(vmId)
   if (told) violations.check(vmsThere <= told.vms && cores <= told.cores, 'quota', { vmId }, tell(told))

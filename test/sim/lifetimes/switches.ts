@@ -7,7 +7,8 @@
  * intent          the cloud is asked before the record is kept
  * order           the order of one VM is sent for another when it is asked for again
  * orphans         machines that no live record stands for are not seen
+ * gate            every image may be used, whatever was decided since
  */
 
-export const lifetimeRules = ['confirm-delete', 'lookup', 'intent', 'order', 'orphans'] as const
+export const lifetimeRules = ['confirm-delete', 'lookup', 'intent', 'order', 'orphans', 'gate'] as const
 export type LifetimeRule = (typeof lifetimeRules)[number]

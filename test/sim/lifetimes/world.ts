@@ -21,6 +21,8 @@ export type World = {
   readonly trace: Trace
   readonly violations: Violations
   readonly vms: Map<VmId, { readonly cloud: string; phase: VmPhase }>
+  /** The clouds whose image may not be used, and since when. */
+  readonly barred: Map<string, number>
   readonly toll: { kills: number; intents: number }
   /** Half of all that may go wrong goes wrong only as long as this holds. */
   isRough: boolean
@@ -34,7 +36,7 @@ export function openWorld(seed: number): World {
   const trace = openTrace(time)
   const violations = openViolations(trace)
   const toll = { kills: 0, intents: 0 }
-  return { timeline: time, dice: dice(seed), trace, violations, vms: new Map(), toll, isRough: true }
+  return { timeline: time, dice: dice(seed), trace, violations, vms: new Map(), barred: new Map(), toll, isRough: true }
 }
 
 /** The store that outlives every life of the director; the auditor looks at every decision that it takes. */
