@@ -85,7 +85,8 @@ export function plainScript({ files, script, before = [] }: MachineContext): str
     'umask 077',
     ...before,
     ...parts.flatMap(({ path, permissions, content }) => [
-      `mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))}`,
+      // Accounts that are not root pass through, to files that are theirs.
+      `(umask 022; mkdir -p ${quoted(path.slice(0, path.lastIndexOf('/')))})`,
       `printf %s ${quoted(content)} >${quoted(path)}`,
       `chmod ${permissions} ${quoted(path)}`,
     ]),

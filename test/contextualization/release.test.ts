@@ -49,6 +49,12 @@ describe('a machine that is lent', () => {
     expect(before.join('\n')).toContain(`seq 61000 ${61_000 + accountsFor(4).count}`)
   })
 
+  it('gets directories that accounts which are not root can pass', () => {
+    const made = plainScript(machineContext(order)).match(/^.*mkdir -p '.*$/gm) ?? []
+    expect(made.length).toBeGreaterThan(3)
+    for (const line of made) expect(line).toMatch(/^\(umask 022; mkdir -p '[^']+'\)$/)
+  })
+
   it('is told to stop the pilot with the monitor’s good end, and when the monitor cannot stay up', () => {
     const monitor = files.find(({ path }) => path.endsWith('/pilotage-monitor.service'))?.content
     expect(monitor).toMatch(
