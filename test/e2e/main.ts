@@ -19,10 +19,11 @@ import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import { move } from './move.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
+import { ssh } from './ssh.ts'
 import { vm } from './vm.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, ssh]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
