@@ -58,6 +58,7 @@ function checkReferences(references: unknown, violations: Violations): void {
   if (named.length === 0 || named.length > imageLimits.references) {
     const accepted = `1 to ${imageLimits.references} clouds by name, each with ${referenceForm}`
     violations.add('references', references, 'not what the clouds call it', accepted)
+    return
   }
   for (const [cloud, text] of named) {
     if (!isName(cloud)) violations.add(`references.${cloud}`, cloud, 'not the name of a cloud', 'as in the configuration')

@@ -4,7 +4,9 @@ import { Metadata, type sendUnaryData, type ServerUnaryCall, status } from '@grp
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { fieldNames } from '../client/job-fields.ts'
+import { readImageEntry } from '../client/image-document.ts'
 import { readJobDocument } from '../client/job-document.ts'
+import { signedText } from '../core/image-entry.ts'
 import { errorCodes, PilotageError, type Violation } from '../core/errors.ts'
 import { checkSpec } from '../core/job-spec.ts'
 import { jobLimits } from '../core/limits.ts'
@@ -161,6 +163,15 @@ describe('docs/configuration.md', () => {
     const withFlavor = (flavor: object, one: object) =>
       compileConfig({ clouds: [{ ...cloud, flavors: [flavor], images: [one] }] })
     expect(withFlavor({ ...small, ...same, tags: [] }, image)).toEqual(withFlavor(small, { name: 'two' }))
+  })
+})
+
+describe('docs/how-to/manage-images.md', () => {
+  it('shows an entry that would be taken, and the bytes that are signed of it', () => {
+    const text = read('docs/how-to/manage-images.md')
+    const entry = readImageEntry(/```yaml entry\n([\s\S]*?)```/.exec(text)?.[1] ?? '', 'ops')
+    const shown = /```text\n([\s\S]*?)\n```/.exec(text)?.[1] ?? ''
+    expect(signedText({ ...entry, digest: 'sha256:2c26...', references: { north: 'id:0f9d...' } })).toBe(shown)
   })
 })
 
