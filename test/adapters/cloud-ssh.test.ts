@@ -71,7 +71,10 @@ async function failure(call: Promise<unknown>): Promise<PilotageError> {
   )
 }
 
-describe('a host', () => {
+/** Logins are slow on a busy machine. */
+const timeout = 120_000
+
+describe('a host', { timeout }, () => {
   it('is told its script once, by standard input, and keeps its key', async () => {
     const host = await play()
     const keep = memoryKeep()
@@ -128,7 +131,7 @@ describe('a host', () => {
   it('that is silent costs its own time only, and is left out without a claim', async () => {
     const [silent, good] = [await play(), await play()]
     silent.mood = 'silent'
-    const cloud = open([asHost(silent), asHost(good)], { hostMs: 1500 })
+    const cloud = open([asHost(silent), asHost(good)], { hostMs: 5000 })
     expect(await cloud.list()).toEqual([])
     const { ref } = await cloud.create(order())
     expect(ref).toContain(`:${good.port}/`)
@@ -194,7 +197,7 @@ describe('a host', () => {
   })
 })
 
-describe('a machine without cloud-init', () => {
+describe('a machine without cloud-init', { timeout }, () => {
   /** A cloud that shows what it made, at the address and with the power that the test says. */
   function around(host: PlayedHost, more: { port?: number } = {}) {
     const vms = new Map<VmId, CloudVm>()
