@@ -74,7 +74,7 @@ export function openHosts(options: Options, book: Book): Hosts {
   const kept = new Map<string, { readonly session: OpenSession; readonly idle: Timer }>()
 
   /** The one of the last call, where it is still good; its key is what is kept by then. */
-  async function sessionOf(host: KnownHost, pages: Pages, withinMs: number, doing: string): Promise<OpenSession> {
+  async function sessionOf(host: KnownHost, pages: Pages, withinMs: number): Promise<OpenSession> {
     const before = kept.get(host.name)
     before?.idle.cancel()
     kept.delete(host.name)
@@ -82,7 +82,15 @@ export function openHosts(options: Options, book: Book): Hosts {
     const { address, port, hostKey = keptKey } = host
     if (before?.session.isOpen() && before.session.hostKey === hostKey) return before.session
     before?.session.close('it is not good any more')
-    const session = await openSession({ clock, login, address, port, hostKey, withinMs, doing })
+    const session = await openSession({
+      clock,
+      login,
+      address,
+      port,
+      hostKey,
+      withinMs,
+      doing: `reaching ${host.name} of ${cloud}`,
+    })
     if (session.hostKey !== keptKey) {
       await book
         .change(host.name, (note) => ({ ...note, hostKey: session.hostKey }))
@@ -105,7 +113,7 @@ export function openHosts(options: Options, book: Book): Hosts {
     const words = `${doing} ${host.name} of ${cloud}`
     return inTurn(host.name, withinMs, words, async (leftMs) => {
       const sinceMs = clock.monotonicMs()
-      const session = await sessionOf(host, pages, leftMs, words)
+      const session = await sessionOf(host, pages, leftMs)
       const late = (): void => session.close(`no answer within ${Math.round(withinMs)} ms`)
       const timer = clock.after(Math.max(0, leftMs - (clock.monotonicMs() - sinceMs)), late)
       try {

@@ -91,7 +91,8 @@ const mine = `read -r mark vm made <$claim/owner 2>/dev/null && [ "$mark $vm" = 
 /** Words: mark and VM id. Says `gone`, or `going` with a reason. */
 export const releaseScript = `${head}
 rm -rf $base/old.*
-{ ${mine}; } || { echo gone; exit 0; }
+# An earlier call may have gone on when nobody listened any more, and ended before this.
+{ ${mine}; } || { rmdir $base 2>/dev/null; echo gone; exit 0; }
 if [ -f $claim/pid ] && ! flock -n $claim/lock true; then kill -s KILL -- "-$(cat $claim/pid)" 2>/dev/null; fi
 for unit in ${units}; do
   # A unit that is only killed would be started again.
