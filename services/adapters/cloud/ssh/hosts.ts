@@ -1,23 +1,17 @@
 /**
- * The hosts of a cloud, each met one call at a time: looked at, claimed and started, given back. Keeps the book of their keys,
- * and a connection to each for a while; which VM goes to which host is decided elsewhere.
- *
- * A host's key is kept when we are let in for the first time, before anything is done there. The operator's word for a key
- * stands above what was kept, and is kept in its place.
+ * What is done on a host: it is looked at, claimed and started, given back, and its console read. Turns what its scripts say into
+ * what is so; which VM goes to which host is decided elsewhere.
  */
 
 import { createHash } from 'node:crypto'
-import { type Clock, sleep, type Timer } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
 import { isVmId, type VmId } from '../../../../core/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Book, Pages } from './book.ts'
+import { type KnownHost, type MeetingOptions, openMeetings } from './meetings.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { consoleScript, lookScript, releaseScript, startScript } from './scripts.ts'
-import { type OpenSession, openSession, type Ran, type Session } from './session.ts'
-
-/** A host as we know it: of the configuration, or one that has left it with a claim of ours. */
-export type KnownHost = Pick<SshHost, 'address' | 'port' | 'hostKey'> & { readonly name: string }
+import type { Ran } from './session.ts'
 
 /** What a look at a host tells. */
 export type Sight =
@@ -53,78 +47,9 @@ export function hostOf(name: string): KnownHost {
   return { name, address: name.slice(0, at), port: Number(name.slice(at + 1)) }
 }
 
-/** A login costs a host more than a look; the next look of the director comes sooner. */
-const idleMs = 60_000
-
-type Options = Pick<SshCloudOptions, 'name' | 'installation' | 'clock' | 'log' | 'login'>
-
-export function openHosts(options: Options, book: Book): Hosts {
-  const { name: cloud, installation, clock, log, login } = options
-  const turns = new Map<string, Promise<unknown>>()
-
-  /** One at a time for each host; whoever waits for its turn waits within its own time. */
-  function inTurn<T>(host: string, withinMs: number, doing: string, run: (leftMs: number) => Promise<T>): Promise<T> {
-    const before = turns.get(host) ?? Promise.resolve()
-    const turn = waitFor(before, clock, withinMs, doing).then(run)
-    const settled = Promise.allSettled([before, turn])
-    turns.set(host, settled)
-    return turn
-  }
-
-  const kept = new Map<string, { readonly session: OpenSession; readonly idle: Timer }>()
-
-  /** The one of the last call, where it is still good; its key is what is kept by then. */
-  async function sessionOf(host: KnownHost, pages: Pages, withinMs: number): Promise<OpenSession> {
-    const before = kept.get(host.name)
-    before?.idle.cancel()
-    kept.delete(host.name)
-    const keptKey = pages.get(host.name)?.hostKey
-    const { address, port, hostKey = keptKey } = host
-    if (before?.session.isOpen() && before.session.hostKey === hostKey) return before.session
-    before?.session.close('it is not good any more')
-    const session = await openSession({
-      clock,
-      login,
-      address,
-      port,
-      hostKey,
-      withinMs,
-      doing: `reaching ${host.name} of ${cloud}`,
-    })
-    if (session.hostKey !== keptKey) {
-      await book
-        .change(host.name, (note) => ({ ...note, hostKey: session.hostKey }))
-        .catch((error: unknown) => {
-          session.close('its key could not be kept')
-          throw error
-        })
-      log.info({ cloud, host: host.name, hostKey: session.hostKey, instead: keptKey }, 'the key of a host is kept')
-    }
-    return session
-  }
-
-  function meet<T>(
-    host: KnownHost,
-    pages: Pages,
-    withinMs: number,
-    doing: string,
-    use: (session: Session) => Promise<T>,
-  ): Promise<T> {
-    const words = `${doing} ${host.name} of ${cloud}`
-    return inTurn(host.name, withinMs, words, async (leftMs) => {
-      const sinceMs = clock.monotonicMs()
-      const session = await sessionOf(host, pages, leftMs)
-      const late = (): void => session.close(`no answer within ${Math.round(withinMs)} ms`)
-      const timer = clock.after(Math.max(0, leftMs - (clock.monotonicMs() - sinceMs)), late)
-      try {
-        return await use(session)
-      } finally {
-        timer.cancel()
-        const idle = clock.after(idleMs, () => session.close('it was not used any more'))
-        kept.set(host.name, { session, idle })
-      }
-    })
-  }
+export function openHosts(options: MeetingOptions & Pick<SshCloudOptions, 'installation'>, book: Book): Hosts {
+  const { name: cloud, installation, clock, log } = options
+  const { meet, close } = openMeetings(options, book)
 
   return {
     look: (host, pages, withinMs) =>
@@ -155,24 +80,8 @@ export function openHosts(options: Options, book: Book): Hosts {
         return output
       }),
 
-    close() {
-      for (const { session, idle } of kept.values()) {
-        idle.cancel()
-        session.close('the driver is closed')
-      }
-      kept.clear()
-    },
+    close,
   }
-}
-
-async function waitFor(before: Promise<unknown>, clock: Clock, withinMs: number, doing: string): Promise<number> {
-  const sinceMs = clock.monotonicMs()
-  const tired = new AbortController()
-  const won = await Promise.race([before.then(() => 'free' as const), sleep(clock, withinMs, tired.signal)])
-  tired.abort()
-  const leftMs = withinMs - (clock.monotonicMs() - sinceMs)
-  if (won === 'free' && leftMs > 0) return leftMs
-  throw new PilotageError('cloud-transient', `${doing}: it is busy with another call of ours`)
 }
 
 function checked({ code, output, errors }: Ran, host: KnownHost): string {

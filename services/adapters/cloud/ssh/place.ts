@@ -10,7 +10,8 @@ import { PilotageError } from '../../../../core/errors.ts'
 import type { VmId } from '../../../../core/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Book } from './book.ts'
-import { hostName, type Hosts, type KnownHost, type Seen } from './hosts.ts'
+import { hostName, type Hosts, type Seen } from './hosts.ts'
+import type { KnownHost } from './meetings.ts'
 import type { SshCloudOptions } from './options.ts'
 
 export type Placing = {
