@@ -18,12 +18,13 @@ import { hints } from './hints.ts'
 import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import { move } from './move.ts'
+import { openstack } from './openstack.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
 import { ssh } from './ssh.ts'
 import { vm } from './vm.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, ssh]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, openstack, ssh]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
@@ -37,8 +38,8 @@ process.on('unhandledRejection', (thrown) => broken.resolve(failure(thrown)))
 const { values, positionals } = parseArgs({ options: { seed: { type: 'string', default: '1' } }, allowPositionals: true })
 const [name] = positionals
 const scenario = scenarios.find((one) => one.name === name)
-if (scenario && positionals.length === 1) process.exitCode = await play(scenario, Number(values.seed))
-else process.exitCode = usage()
+// What a scenario that broke off still waits for would keep this process for ever.
+process.exit(scenario && positionals.length === 1 ? await play(scenario, Number(values.seed)) : usage())
 
 async function play(chosen: Scenario, seed: number): Promise<number> {
   const clock = systemClock()
