@@ -6,7 +6,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { answersOn } from '../../agents/monitor/service.ts'
@@ -33,15 +33,14 @@ export type SquidSettings = {
 }
 
 const answerMs = 30_000
+const openToAll = '/var/tmp'
 
 export async function openSquid(order: SquidSettings & { clock: Clock; place: Place; dir: string }): Promise<SquidServer> {
   const { config, originPort, clock, place, dir } = order
   if (place.kind === 'url') throw new Error('squid is a program')
   const home = mkdtempSync(join(dir, 'squid-'))
-  const cache = join(home, 'cache')
-  mkdirSync(cache)
-  // Started by root it works as somebody else, who has to come in.
-  for (const path of [dir, home]) chmodSync(path, 0o711)
+  // Started by root it works as somebody else, whom the way to our directory may be closed to.
+  const cache = mkdtempSync(join(process.getuid?.() === 0 ? openToAll : home, 'pilotage-squid-cache-'))
   chmodSync(cache, 0o777)
   const [port = 0] = await quietPorts(1)
   writeFileSync(join(home, 'sizes'), `cache_mem 32 MB\ncache_dir aufs ${cache} 100 16 256\n`)
@@ -74,7 +73,7 @@ export async function openSquid(order: SquidSettings & { clock: Clock; place: Pl
     ask: (method, target) => ask(clock, port, method, target),
     async stop() {
       await server.stop()
-      rmSync(home, { recursive: true, force: true })
+      for (const path of [home, cache]) rmSync(path, { recursive: true, force: true })
       if (server.pid > 0 && isRunning(server.pid)) throw new Error(`squid is left running: ${server.pid}`)
     },
   }
