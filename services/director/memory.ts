@@ -13,14 +13,16 @@ export const lackingLists = 3
 
 export type StrayMachine = { readonly cores: number; readonly memoryBytes: number; readonly lists: number }
 
+export type Missing = { readonly lists: number; readonly sinceMs: number }
+
 export type CloudMemory = {
   listBeganMs?: number
   listed: ReadonlyMap<VmId, CloudVm>
   quota: CloudQuota
   /** Implausible lists in a row. */
   implausible: number
-  /** Lists in a row that did not show a VM. */
-  missing: ReadonlyMap<VmId, number>
+  /** Lists in a row that did not show a VM, and when the first of them was begun. */
+  missing: ReadonlyMap<VmId, Missing>
   /** When a machine without a record was first seen, by its reference. */
   strangers: ReadonlyMap<string, number>
   /** Machines that no live record stands for, by their reference, and how many lists in a row did not show them. */

@@ -11,7 +11,7 @@ import type { VmId } from '../../core/ids.ts'
 import type { CloudVm } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/vm.ts'
-import { type CloudMemory, lackingLists } from './memory.ts'
+import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 import type { DirectorPolicy } from './options.ts'
 
@@ -55,12 +55,12 @@ type Verdict =
   | { readonly kind: 'again' }
   | { readonly kind: 'absent'; readonly why: string }
   /** It should be there: so many lists in a row did not show it. */
-  | { readonly kind: 'missing'; readonly lists: number }
+  | ({ readonly kind: 'missing' } & Missing)
 
 export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
   const { cloud, live, memory } = comparison
   const listed = matched(comparison)
-  const missing = new Map<VmId, number>()
+  const missing = new Map<VmId, Missing>()
   const events: VmEvent[] = []
   const absents: { readonly vm: Vm; readonly why: string }[] = []
   const again: Vm[] = []
@@ -80,7 +80,7 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
     if (said.kind === 'again') again.push(vm)
     if (said.kind === 'absent') absents.push({ vm, why: said.why })
     if (said.kind === 'missing') {
-      missing.set(vm.id, said.lists)
+      missing.set(vm.id, { lists: said.lists, sinceMs: said.sinceMs })
       if (said.lists >= lackingLists) absents.push({ vm, why: 'no longer in the list of its cloud' })
     }
   }
@@ -145,9 +145,10 @@ function absence(vm: Vm, comparison: Comparison, settled: boolean, nowMs: number
       return confirmed ? { kind: 'absent', why: phase.why } : { kind: 'nothing' }
     }
     default: {
-      // Who speaks lives, whatever a list says.
-      const spoke = isUp(phase) && (live.get(id)?.vm.beat?.atMs ?? 0) >= listBeganMs
-      return settled && !spoke ? { kind: 'missing', lists: (memory.missing.get(id) ?? 0) + 1 } : { kind: 'nothing' }
+      // Who has spoken since the first list that lacked it lives, whatever lists say.
+      const { lists, sinceMs } = memory.missing.get(id) ?? { lists: 0, sinceMs: listBeganMs }
+      const spoke = isUp(phase) && (live.get(id)?.vm.beat?.atMs ?? 0) >= sinceMs
+      return settled && !spoke ? { kind: 'missing', lists: lists + 1, sinceMs } : { kind: 'nothing' }
     }
   }
 }

@@ -259,6 +259,17 @@ describe('machines that go', () => {
     expect(world.cloud.present().map(({ order }) => order.vmId)).toEqual(ids)
   })
 
+  it('does not believe lists in a row against a VM that spoke between them', async () => {
+    const { world, ids } = await withActive(1)
+    world.cloud.list = async () => []
+    for (let cycle = 0; cycle < 5; cycle += 1) {
+      await world.next()
+      // Heard of between two lists, and less often than the cloud is asked.
+      if (cycle % 2 === 1) await world.pilots()
+    }
+    expect((await world.vms()).map(({ vm }) => vm.id)).toEqual(ids)
+  })
+
   it('does not believe a list against a VM that speaks', async () => {
     const { world, ids } = await withActive(1)
     const list = world.cloud.list

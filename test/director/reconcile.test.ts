@@ -76,7 +76,8 @@ describe('a record and its machine', () => {
 describe('a record without a machine', () => {
   const young = { intendedMs: listBeganMs - settleMs + 1, changedMs: listBeganMs - settleMs + 1 }
   // Missing from two lists already: this is the third.
-  const missing = new Map([[id, 2]])
+  const sinceMs = listBeganMs - 20
+  const missing = new Map([[id, { lists: 2, sinceMs }]])
   it.each<[string, Vm, Partial<Comparison['memory']>, Partial<Comparison>, readonly string[]]>([
     ['an intent with its order', vmIn(intended), { orders: new Map([[id, order]]) }, {}, ['again']],
     ['an intent whose order is lost', vmIn(intended), {}, {}, ['absent']],
@@ -104,11 +105,11 @@ describe('a record without a machine', () => {
       [],
     ],
     ['an active VM once', vmIn(active), {}, {}, []],
-    ['an active VM twice', vmIn(active), { missing: new Map([[id, 1]]) }, {}, []],
+    ['an active VM twice', vmIn(active), { missing: new Map([[id, { lists: 1, sinceMs }]]) }, {}, []],
     ['an active VM three times', vmIn(active), { missing }, {}, ['absent']],
     ['an active VM that has changed since', vmIn(active, { changedMs: listBeganMs }), { missing }, {}, []],
-    ['an active VM that spoke since', vmIn(active, { beat: beatAt(listBeganMs) }), { missing }, {}, []],
-    ['an active VM that spoke before', vmIn(active, { beat: beatAt(listBeganMs - 1) }), { missing }, {}, ['absent']],
+    ['an active VM that spoke since the first of them', vmIn(active, { beat: beatAt(sinceMs) }), { missing }, {}, []],
+    ['an active VM that spoke before', vmIn(active, { beat: beatAt(sinceMs - 1) }), { missing }, {}, ['absent']],
     ['a stopping VM, not gone yet', vmIn(stopping), {}, {}, []],
     ['a stopping VM that is gone', vmIn(stopping), { gone: new Set([id]) }, {}, ['absent']],
     ['a young stopping VM that is gone', vmIn(stopping, young), { gone: new Set([id]) }, {}, []],
@@ -188,7 +189,7 @@ it('counts a machine without a live record until three lists in a row do not sho
 describe('a list that lacks too much', () => {
   const vms = ['a', 'b', 'c', 'd'].map((name) => ({ ...vmIn(active), id: sampleVm(name).id }))
   const listOf = (count: number): readonly CloudVm[] => vms.slice(0, count).map((vm) => shown({ vmId: vm.id }))
-  const missing = new Map(vms.map((vm) => [vm.id, 2]))
+  const missing = new Map(vms.map((vm) => [vm.id, { lists: 2, sinceMs: listBeganMs - 20 }]))
 
   it.each([
     // shown of 4, implausible lists before, doubted now
