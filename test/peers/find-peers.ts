@@ -14,6 +14,7 @@ import { delimiter, join } from 'node:path'
 import { findOpenNebula } from './opennebula-peer.ts'
 import { findOpenStack } from './openstack-peer.ts'
 import { findSshd } from './sshd-peer.ts'
+import { findVm } from './vm-peer.ts'
 
 export type PeerName =
   | 'mongod'
@@ -24,6 +25,7 @@ export type PeerName =
   | 'openstack'
   | 'opennebula'
   | 'sshd'
+  | 'vm'
 
 /** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
 export type Place =
@@ -72,7 +74,8 @@ const known: readonly Known[] = [
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
-  return [...known.map((one) => find(one, env)), findOpenStack(env), findOpenNebula(env), findSshd(env)]
+  const others = [findOpenStack(env), findOpenNebula(env), findSshd(env), findVm(cacheDirectory(env))]
+  return [...known.map((one) => find(one, env)), ...others]
 }
 
 /** Where test/peers/install puts what it gets. */

@@ -115,6 +115,7 @@ function testFiles(): readonly TestFile[] {
       if (/\bstartOpenNebula\(/.test(text)) needs.push('opennebula')
       if (/\bstartOpenStack\(/.test(text)) needs.push('openstack')
       if (/\bstartSshHosts\(/.test(text)) needs.push('sshd')
+      if (/\bstageForVm\(/.test(text)) needs.push('vm', 'squid')
       return { path, needs }
     })
 }

@@ -7,8 +7,12 @@
  * own.
  */
 
+import { mkdtempSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { inject } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
+import { systemRandom } from '../../core/random.ts'
+import type { Stage } from '../e2e/scenario.ts'
 import type { PeerName, Place } from './find-peers.ts'
 import { type MongoOrder, type MongoServers, openMongo } from './mongo-servers.ts'
 import { type MotoServer, openMoto } from './moto-server.ts'
@@ -63,6 +67,21 @@ export function startOpenNebula(): Promise<OpenNebulaServer> {
 /** So many hosts, each its own. */
 export function startSshHosts(count: number): Promise<SshHosts> {
   return openSshHosts({ ...at('sshd'), count })
+}
+
+/** For a scenario that boots the machine of the tests. */
+export function stageForVm(): Stage {
+  const { clock, place, dir } = at('vm')
+  if (place.kind === 'url') throw new Error('a machine is booted, and not found')
+  return {
+    clock,
+    random: systemRandom(),
+    dir: mkdtempSync(join(dir, 'vm-')),
+    peers: [],
+    cache: dirname(dirname(place.program)),
+    say: () => undefined,
+    signal: new AbortController().signal,
+  }
 }
 
 /** The one that the runner has brought up, for all tests together: whatever a test makes there it removes. */
