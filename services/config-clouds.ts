@@ -9,6 +9,7 @@ import { parseReference, type Reference, referenceForm } from '../core/reference
 import type { Violations } from '../core/violations.ts'
 import { checkEc2, compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
 import {
+  absent,
   bytes,
   choice,
   duration,
@@ -18,7 +19,6 @@ import {
   needed,
   optional,
   price,
-  type Reader,
   text,
   whole,
 } from './config-fields.ts'
@@ -65,7 +65,6 @@ export type RawCloud = Drivers & {
   images: readonly Image[] | undefined
 }
 
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 const tags = optional(list(name, limits.jobLimits.names), [])
 
 const flavor = mapping<Flavor>({

@@ -7,7 +7,7 @@ import { isEndpoint, isLoopback } from '../core/endpoints.ts'
 import type { ServiceWish } from '../core/fleet-services.ts'
 import { jobLimits } from '../core/limits.ts'
 import type { Violations } from '../core/violations.ts'
-import { bytes, choice, flag, list, mapping, name, needed, optional, type Reader, text, whole } from './config-fields.ts'
+import { absent, bytes, choice, flag, list, mapping, name, needed, optional, text, whole } from './config-fields.ts'
 import { checkNode, compileNode, node, type NodeConfig, type RawNode } from './config-node.ts'
 import { checkLogin, compileDelivery, type DeliveryConfig, type RawDelivery, sshDelivery } from './config-ssh.ts'
 import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './config-squids.ts'
@@ -44,7 +44,6 @@ export type RawContext = {
   images: readonly Image[]
 }
 
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 const extras = {
   packages: optional(list(text, 200), []),
   files: optional(

@@ -7,6 +7,7 @@
 
 import type { Violations } from '../core/violations.ts'
 import {
+  absent,
   choice,
   flag,
   list,
@@ -44,8 +45,6 @@ export type RawEc2 = {
   tags: readonly Tagged[]
   quotaFromAccount: boolean
 }
-
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 
 const tag: Reader<Tagged> = (value, path, violations) => {
   const [, key, rest] = (typeof value === 'string' && /^([^=]{1,128})=([^=]{0,256})$/s.exec(value)) || []

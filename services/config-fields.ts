@@ -20,6 +20,11 @@ export function optional<T>(read: Reader<T>, otherwise: T): Field<T> {
   return { read, otherwise }
 }
 
+/** An absent key stays absent. */
+export function absent<T>(read: Reader<T>): Field<T | undefined> {
+  return optional<T | undefined>(read, undefined)
+}
+
 export function needed<T>(read: Reader<T>): Field<T> {
   return { read }
 }

@@ -8,6 +8,7 @@
 import { endpointsMost, hostPort, isLoopback } from '../core/endpoints.ts'
 import type { Violations } from '../core/violations.ts'
 import {
+  absent,
   bytes,
   choice,
   duration,
@@ -18,7 +19,6 @@ import {
   name,
   needed,
   optional,
-  type Reader,
   text,
   whole,
 } from './config-fields.ts'
@@ -45,7 +45,6 @@ type Nats = {
   facts: { keep: number; size: number; replicas: number }
 }
 
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 const day = 24 * 60 * 60 * 1000
 const mib = 1024 * 1024
 const portNumber = whole(0, 65_535)

@@ -6,6 +6,7 @@
 
 import type { Violations } from '../core/violations.ts'
 import {
+  absent,
   choice,
   duration,
   flag,
@@ -39,8 +40,6 @@ export type RawOpenNebula = {
   groupQuota: boolean
   powerOffDoubt: number
 }
-
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 
 const named = mapping<Named>({ id: absent(whole(0, 2 ** 31 - 1)), name: absent(text), owner: absent(text) })
 

@@ -7,6 +7,7 @@
 
 import type { Violations } from '../core/violations.ts'
 import {
+  absent,
   choice,
   flag,
   list,
@@ -14,7 +15,6 @@ import {
   needed,
   optional,
   placedBy,
-  type Reader,
   type SecretSource,
   secretSource,
   text,
@@ -48,8 +48,6 @@ export type RawOpenStack = {
   tags: readonly string[]
   metadata: readonly string[]
 }
-
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 
 export const openstack = mapping<RawOpenStack>({
   authUrl: needed(text),

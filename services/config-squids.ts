@@ -6,7 +6,7 @@
 import { isIP, isIPv4 } from 'node:net'
 import type { ServiceWish } from '../core/fleet-services.ts'
 import type { Violations } from '../core/violations.ts'
-import { list, mapping, name, optional, type Reader, text, whole } from './config-fields.ts'
+import { absent, list, mapping, name, optional, type Reader, text, whole } from './config-fields.ts'
 
 export type RawSquid = {
   count: number
@@ -15,8 +15,6 @@ export type RawSquid = {
   image: string | undefined
   clients: readonly string[] | undefined
 }
-
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 
 const wanted = mapping<RawSquid>({
   count: optional(whole(1, 16), 1),

@@ -6,6 +6,7 @@
 import { isIP } from 'node:net'
 import type { Violations } from '../core/violations.ts'
 import {
+  absent,
   flag,
   list,
   mapping,
@@ -13,7 +14,6 @@ import {
   needed,
   optional,
   placedBy,
-  type Reader,
   type SecretSource,
   secretSource,
   text,
@@ -25,7 +25,6 @@ export type RawDelivery = RawSshLogin & { port: number }
 type RawHost = { address: string; port: number; flavor: string; hostKey: string | undefined }
 export type RawSsh = RawSshLogin & { hosts: readonly RawHost[] }
 
-const absent = <T>(read: Reader<T>) => optional<T | undefined>(read, undefined)
 const port = optional(whole(1, 65_535), 22)
 const login = { user: optional(text, 'root'), privateKey: needed(secretSource), sudo: optional(flag, false) }
 const hostsMost = 1000
