@@ -57,7 +57,7 @@ export async function playBreaker(site: Site, deadImage: string): Promise<Outcom
   const last = await breaker()
 
   writeFileSync(join(dir, 'breaker'), '')
-  const done = await endStates(user, jobIds)
+  const done = await endStates(site, jobIds)
   return {
     figures: { failures: before, elsewhere_ms, while_open: whileOpen - before, probes },
     shortfalls: [

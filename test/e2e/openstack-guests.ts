@@ -101,7 +101,8 @@ export function playGuests({ clock, dir, raw, projectId, deadImage }: GuestsOpti
     async stop() {
       await loop.stop()
       // Those that are left end when they hear nothing of the service any more.
-      await Promise.all(guests.values())
+      const ended = Promise.all(guests.values()).then(() => 'ended')
+      if ((await Promise.race([ended, sleep(clock, lastMs)])) !== 'ended') troubles.push('guests did not end')
     },
   }
 }
@@ -141,3 +142,5 @@ async function live(clock: Clock, watch: Watch, root: string, config: AgentConfi
 }
 
 const closeMs = 10_000
+/** A dead man's minute, and what a pilot takes to close. */
+const lastMs = 120_000

@@ -124,11 +124,8 @@ async function play(stage: Stage, facts: OpenStackFacts, raw: Raw, guests: Guest
 }
 
 /** Fifty jobs for fifty VMs: forty come up, ten wait and are told why, the service is killed, ten more come up, all go. */
-async function playFleet(
-  { stage, facts, user, guests, submit }: Site,
-  raw: Raw,
-  restart: () => Promise<void>,
-): Promise<Outcome> {
+async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Promise<Outcome> {
+  const { stage, facts, user, guests, submit } = site
   const { clock, dir, say } = stage
   const beginMs = clock.monotonicMs()
   const since = (): number => Math.round((clock.monotonicMs() - beginMs) / 1000)
@@ -157,7 +154,7 @@ async function playFleet(
   const made = guests.seen.size
   say(isWhole ? `all ${wanted} run after ${up_s} s` : `${await running()} of ${wanted} run`)
   writeFileSync(join(dir, 'fleet'), '')
-  const done = await endStates(user, jobIds)
+  const done = await endStates(site, jobIds)
   const isEmpty = await until(clock, () => guests.counts().now === 0, { withinMs: downMs, everyMs: 2000 })
   const down_s = since()
   say(`the cloud is ${isEmpty ? 'empty' : 'not empty'} after ${down_s} s`)

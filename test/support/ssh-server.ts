@@ -26,10 +26,11 @@ export type PlayedHost = {
 
 /** Of one in so many that are made, ssh2 cannot read what it wrote. */
 export function newKey(): string {
-  for (;;) {
+  for (let tries = 0; tries < 100; tries += 1) {
     const { private: key } = ssh2.utils.generateKeyPairSync('ed25519')
     if (!(ssh2.utils.parseKey(key) instanceof Error)) return key
   }
+  throw new Error('ssh2 reads none of the keys that it makes')
 }
 
 /** `publicKey`: of whom is let in. */
