@@ -6,11 +6,12 @@
  * The service checks everything again; what only it can know (sites, clouds) is not asked here.
  */
 
-import { isName } from '../core/job-spec.ts'
+import { isName, isVariableName } from '../core/job-spec.ts'
 import { jobLimits } from '../core/limits.ts'
 import { bytesText, durationText } from '../core/requirements.ts'
 import { Cores, JobSpec, Names, Requirements } from '../proto/gen/pilotage/v1/job.ts'
 import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/quantities.ts'
+import { isPlainText, isProgramText, plainTextForm } from '../core/text.ts'
 import { nearest, type Violations } from '../core/violations.ts'
 
 type Draft = { readonly spec: JobSpec; readonly needs: Requirements }
@@ -91,18 +92,17 @@ export function checkJob(value: unknown, path: string, wrong: Violations): JobSp
 
 function text(value: unknown, path: string, length: number, wrong: Violations, empty = false): string | undefined {
   const least = empty ? 0 : 1
-  const good = typeof value === 'string' && value.length >= least && value.length <= length && !value.includes('\0')
+  const good = typeof value === 'string' && value.length >= least && value.length <= length && isProgramText(value)
   if (good) return value
   const quoted = typeof value === 'number' || typeof value === 'boolean' ? ': put it in quotes' : ''
   wrong.add(path, value, `a text${quoted}`, `${least} to ${length} characters, none of them NUL`)
   return undefined
 }
 
-/** A text that people read on one line: no control characters. */
+/** A text that people read on one line. */
 function line(value: unknown, path: string, length: number, wrong: Violations): string {
   const read = text(value, path, length, wrong) ?? ''
-  if (/\p{Cc}/u.test(read))
-    wrong.add(path, value, 'a text without control characters', `1 to ${length} printable characters`)
+  if (!isPlainText(read)) wrong.add(path, value, 'a text without hidden characters', `1 to ${length} ${plainTextForm}`)
   return read
 }
 
@@ -143,19 +143,13 @@ function environment(value: unknown, path: string, wrong: Violations): Record<st
   }
   const entries = Object.entries(value).map(([name, given]) => {
     const at = join(path, name)
-    if (!isVariable(name)) {
-      const accepted = `1 to ${jobLimits.environmentNameLength} characters, no digit first, not PILOTAGE_...`
+    if (!isVariableName(name)) {
+      const accepted = `1 to ${jobLimits.environmentNameLength} characters, no digit first, not PILOTAGE_..., not __proto__`
       wrong.add(at, name, 'a name of letters, digits and _', accepted)
     }
     return [name, text(given, at, jobLimits.environmentValueLength, wrong, true) ?? '']
   })
   return Object.fromEntries(entries)
-}
-
-/** PILOTAGE_ is the pilot's own; __proto__ would vanish on the way. */
-function isVariable(name: string): boolean {
-  const shaped = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= jobLimits.environmentNameLength
-  return shaped && !name.startsWith('PILOTAGE_') && name !== '__proto__'
 }
 
 function cores(value: unknown, path: string, wrong: Violations): Cores {

@@ -9,6 +9,7 @@ import { shown, type Violation } from './errors.ts'
 import type { JobSpec } from './job.ts'
 import { jobDefaults, jobLimits } from './limits.ts'
 import { bytesText, durationText, type Names, type Requirements } from './requirements.ts'
+import { beginningOf, isPlainText, isProgramText, plainTextForm } from './text.ts'
 
 /** As it arrives: every field there, nothing checked. */
 export type RawRequirements = {
@@ -61,24 +62,28 @@ export function checkSpec(raw: RawSpec, path: string, violations: Violation[]): 
 
 function checkCommand(raw: RawSpec, tell: Tell): void {
   const { nameLength, pathLength, argumentLength } = jobLimits
-  if (raw.name.length > nameLength || hasControl(raw.name)) {
-    tell('name', raw.name, 'not a name', `at most ${nameLength} printable characters`)
+  if (raw.name.length > nameLength || !isPlainText(raw.name)) {
+    tell('name', raw.name, 'not a name', `at most ${nameLength} ${plainTextForm}`)
   }
   if (raw.executable === '') tell('executable', '', 'missing', 'a path or the name of a program')
-  if (raw.executable.length > pathLength || hasControl(raw.executable)) {
-    tell('executable', raw.executable, 'not a path', `at most ${pathLength} printable characters`)
+  if (raw.executable.length > pathLength || !isPlainText(raw.executable)) {
+    tell('executable', raw.executable, 'not a path', `at most ${pathLength} ${plainTextForm}`)
   }
   if (raw.arguments.length > jobLimits.arguments) {
     tell('arguments', `${raw.arguments.length} arguments`, 'too many', `at most ${jobLimits.arguments}`)
   }
   raw.arguments.slice(0, jobLimits.arguments).forEach((argument, at) => {
-    if (argument.length > argumentLength || argument.includes('\u0000')) {
+    if (argument.length > argumentLength || !isProgramText(argument)) {
       tell(`arguments[${at}]`, argument, 'not an argument', `at most ${argumentLength} characters, none of them zero`)
     }
   })
 }
 
-const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/
+/** PILOTAGE_ is the pilot's own. A variable __proto__ would be lost in every object that is made by assignment. */
+export function isVariableName(name: string): boolean {
+  const isShaped = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= jobLimits.environmentNameLength
+  return isShaped && !name.startsWith('PILOTAGE_') && name !== '__proto__'
+}
 
 function checkEnvironment(environment: RawSpec['environment'], tell: Tell): void {
   const entries = Object.entries(environment)
@@ -86,15 +91,15 @@ function checkEnvironment(environment: RawSpec['environment'], tell: Tell): void
     tell('environment', `${entries.length} variables`, 'too many', `at most ${jobLimits.environment}`)
   }
   for (const [name, value] of entries.slice(0, jobLimits.environment)) {
-    if (!environmentName.test(name) || name.length > jobLimits.environmentNameLength || name.startsWith('PILOTAGE_')) {
+    if (!isVariableName(name)) {
       tell(
         `environment.${shown(name)}`,
         name,
         'not a variable name',
-        'letters, digits and _, not beginning with a digit or PILOTAGE_',
+        'letters, digits and _, not beginning with a digit or PILOTAGE_, not __proto__',
       )
     }
-    if (value.length > jobLimits.environmentValueLength || value.includes('\u0000')) {
+    if (value.length > jobLimits.environmentValueLength || !isProgramText(value)) {
       const accepted = `at most ${jobLimits.environmentValueLength} characters, none of them zero`
       tell(`environment.${shown(name)}`, value, 'not a value', accepted)
     }
@@ -171,14 +176,6 @@ function within(
   return value
 }
 
-function hasControl(text: string): boolean {
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at)
-    if (code < 32 || code === 127) return true
-  }
-  return false
-}
-
 function sizeOf(spec: JobSpec): number {
   const words = spec.arguments.reduce((sum, argument) => sum + argument.length, 0)
   const variables = Object.entries(spec.environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
@@ -186,5 +183,5 @@ function sizeOf(spec: JobSpec): number {
 }
 
 function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1).slice(0, jobLimits.nameLength)
+  return beginningOf(path.slice(path.lastIndexOf('/') + 1), jobLimits.nameLength)
 }

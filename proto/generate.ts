@@ -6,7 +6,7 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -32,6 +32,21 @@ export function generate(outDir: string): void {
   execFileSync('npx', ['-y', buf, 'generate', here, '--template', JSON.stringify(template)], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
+  for (const [name, text] of files(outDir)) writeFileSync(join(outDir, name), withEveryKey(text))
+}
+
+/**
+ * The generator writes a map's entries by assignment, and an assignment to the key `__proto__` changes nothing: what a stranger
+ * sent would be gone before it is checked. It becomes a key like any other.
+ */
+function withEveryKey(text: string): string {
+  const defined = (map: string, key: string, value: string): string =>
+    `globalThis.Object.defineProperty(${map}, ${key}, { value: ${value}, enumerable: true, configurable: true, writable: true });`
+  return text
+    .replace(/(message\.\w+)\[(entry\d+)\.key\] = (entry\d+\.value);/g, (_, map, entry, value) =>
+      defined(map, `${entry}.key`, value),
+    )
+    .replace(/\bacc\[key\] = (.+);$/gm, (_, value) => defined('acc', 'key', value))
 }
 
 function files(dir: string): Map<string, string> {

@@ -7,6 +7,7 @@ import type { JobId } from '../../core/ids.ts'
 import { isEnded, type Job, jobStates, type JobStateName } from '../../core/job.ts'
 import { jobsPerCall, page } from '../../core/limits.ts'
 import type { OutputName } from '../../core/ports/sandbox.ts'
+import { isPlainText, plainTextForm } from '../../core/text.ts'
 import { factToWire, jobIdOf, rawSpecOf } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../queue/explain.ts'
@@ -157,9 +158,11 @@ async function steerJobs(
 
 /** A reason is kept in each job's history: a sentence, not a document. */
 export function reasonOf(reason: string): string {
-  if (reason.length <= reasonLength) return reason
-  throw new PilotageError('invalid-argument', 'the reason is too long', {
-    violations: [{ path: 'reason', value: shown(reason), rule: 'too long', accepted: `at most ${reasonLength} characters` }],
+  const isShort = reason.length <= reasonLength
+  if (isShort && isPlainText(reason)) return reason
+  const rule = isShort ? 'not a reason' : 'too long'
+  throw new PilotageError('invalid-argument', isShort ? 'the reason has hidden characters' : 'the reason is too long', {
+    violations: [{ path: 'reason', value: shown(reason), rule, accepted: `at most ${reasonLength} ${plainTextForm}` }],
   })
 }
 

@@ -13,6 +13,7 @@ import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
 import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
 import type { SubmitOutcome, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
+import { isPlainText, plainTextForm } from '../../core/text.ts'
 import { placeOf, roomOf } from '../../core/vm.ts'
 import type { Queue } from './queue.ts'
 
@@ -58,9 +59,11 @@ function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly Job
   }
   const violations: Violation[] = []
   if (jobs.length === 0) violations.push({ path: 'jobs', value: '[]', rule: 'empty', accepted: `1 to ${jobsPerCall} jobs` })
-  if (idempotencyKey.length > idempotencyKeyLength) {
-    const accepted = `at most ${idempotencyKeyLength} characters`
-    violations.push({ path: 'idempotencyKey', value: shown(idempotencyKey), rule: 'too long', accepted })
+  const isLong = idempotencyKey.length > idempotencyKeyLength
+  if (isLong || !isPlainText(idempotencyKey)) {
+    const accepted = `at most ${idempotencyKeyLength} ${plainTextForm}`
+    const rule = isLong ? 'too long' : 'not a key'
+    violations.push({ path: 'idempotencyKey', value: shown(idempotencyKey), rule, accepted })
   }
   const specs = jobs.flatMap((raw, at) => checkSpec(raw, `jobs[${at}]`, violations) ?? [])
   if (violations.length > 0) {

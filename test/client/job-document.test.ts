@@ -83,7 +83,7 @@ it.each([
   ['{"executable": "x", "environment": {"__proto__": "y"}}', 'environment.__proto__', 'letters', 'no digit first'],
   ['executable: x\nenvironment: {PILOTAGE_CORES: "9"}', 'environment.PILOTAGE_CORES', 'letters', 'not PILOTAGE_'],
   ['executable: x\ntags: [a, "b c"]', 'tags[1]', 'a name', 'letters, digits'],
-  ['executable: x\nname: "a\\nb"', 'name', 'control characters', 'printable'],
+  ['executable: x\nname: "a\\nb"', 'name', 'hidden characters', 'printable'],
   ['executable: x\nsites: {only: [a]}', 'sites.only', 'no such field', 'allowed, banned'],
   ['executable: x\npriority: 10', 'priority', 'whole number', '0 to 9'],
   ['executable: x\nmaxAttempts: 0', 'maxAttempts', 'whole number', '1 to 10'],

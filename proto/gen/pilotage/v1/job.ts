@@ -664,7 +664,7 @@ export const JobSpec: MessageFns<JobSpec> = {
 
             const entry4 = JobSpec_EnvironmentEntry.decode(reader, reader.uint32());
             if (entry4.value !== undefined) {
-              message.environment[entry4.key] = entry4.value;
+              globalThis.Object.defineProperty(message.environment, entry4.key, { value: entry4.value, enumerable: true, configurable: true, writable: true });
             }
             continue;
           }
@@ -715,7 +715,7 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.environment = (globalThis.Object.entries(object.environment ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          globalThis.Object.defineProperty(acc, key, { value: globalThis.String(value), enumerable: true, configurable: true, writable: true });
         }
         return acc;
       },

@@ -1995,7 +1995,7 @@ export const ImageEntry: MessageFns<ImageEntry> = {
 
             const entry5 = ImageEntry_ReferencesEntry.decode(reader, reader.uint32());
             if (entry5.value !== undefined) {
-              message.references[entry5.key] = entry5.value;
+              globalThis.Object.defineProperty(message.references, entry5.key, { value: entry5.value, enumerable: true, configurable: true, writable: true });
             }
             continue;
           }
@@ -2039,7 +2039,7 @@ export const ImageEntry: MessageFns<ImageEntry> = {
     message.references = (globalThis.Object.entries(object.references ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          globalThis.Object.defineProperty(acc, key, { value: globalThis.String(value), enumerable: true, configurable: true, writable: true });
         }
         return acc;
       },
