@@ -3,15 +3,17 @@
 # No secret is in it. The signing key and the tokens lie in /data, accounts and certificates in files that the
 # configuration names: all of them are mounted.
 
-FROM node:24.21.0-bookworm-slim AS packages
+FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS packages
 WORKDIR /srv/pilotage
 COPY package.json package-lock.json ./
 # No package's own script is run: none is needed to run Pilotage.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:24.21.0-bookworm-slim
-ENV NODE_ENV=production
+FROM debian:12.12-slim@sha256:d5d3f9c23164ea16f31852f95bd5959aad1c5e854332fe00f7b3a20fcc9f635c
+# Node is the one of the lock file, checked by its digest when it was installed: it runs the services and is what VMs get.
+ENV NODE_ENV=production PATH=/srv/pilotage/node_modules/.bin:$PATH
 WORKDIR /srv/pilotage
+RUN useradd --uid 1000 --create-home pilotage
 # A fresh volume on /data begins as this directory is: closed, and its user's.
 RUN install -d -o 1000 -g 1000 -m 0700 /data
 COPY --from=packages /srv/pilotage/node_modules ./node_modules
@@ -23,7 +25,7 @@ COPY contextualization ./contextualization
 COPY core ./core
 COPY proto ./proto
 COPY services ./services
-# The image's own user `node`, by its number: whoever runs it can see that it is not root.
+# The user `pilotage`, by its number: it is visible from outside that this is not root.
 USER 1000:1000
 # gRPC, the page. The health port is for this container alone.
 EXPOSE 7400 7401

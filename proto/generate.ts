@@ -1,8 +1,7 @@
 /**
  * Generate proto/gen from proto/pilotage, or with --check say whether the committed code is up to date.
  *
- * The generator (buf) comes through npx at one exact version: its platform packages would break `npm ci` if it stood in
- * the lock file.
+ * The generator (buf) is a devDependency, so its version and the digests of its programs stand in the lock file.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -10,8 +9,8 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const buf = '@bufbuild/buf@1.75.0'
 const here = import.meta.dirname
+const buf = join(here, '../node_modules/.bin/buf')
 const options = [
   'outputServices=grpc-js',
   'esModuleInterop=true',
@@ -29,7 +28,7 @@ export function generate(outDir: string): void {
     version: 'v2',
     plugins: [{ local: ['node', join(here, '../node_modules/ts-proto/protoc-gen-ts_proto')], out: outDir, opt: options }],
   }
-  execFileSync('npx', ['-y', buf, 'generate', here, '--template', JSON.stringify(template)], {
+  execFileSync(buf, ['generate', here, '--template', JSON.stringify(template)], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   for (const [name, text] of files(outDir)) writeFileSync(join(outDir, name), withEveryKey(text))

@@ -14,11 +14,10 @@ type Step = { readonly name: string; readonly command: readonly string[] }
 const root = join(import.meta.dirname, '..')
 const installed = (name: string): string => join(root, 'node_modules/.bin', name)
 const env = { ...process.env, NO_COLOR: '1' }
-const biome = '@biomejs/biome@2.6.8'
 
 const steps: readonly Step[] = [
   { name: 'types', command: [installed('tsc'), '--noEmit'] },
-  { name: 'lint', command: ['npx', '-y', biome, 'check', '--error-on-warnings', '--diagnostic-level=warn'] },
+  { name: 'lint', command: [installed('biome'), 'check', '--error-on-warnings', '--diagnostic-level=warn'] },
   { name: 'proto', command: [process.execPath, 'proto/generate.ts', '--check'] },
   {
     name: 'structure',

@@ -51,7 +51,9 @@ describe('imports', () => {
       optionalDependencies: object
     }
     const vendors = Object.keys(packagePlaces).filter((name) => !name.startsWith('node:'))
-    expect(vendors.sort()).toEqual(Object.keys({ ...dependencies, ...optionalDependencies }).sort())
+    // Node itself is a package for each platform: it runs the code, and no file imports it.
+    const imported = Object.keys({ ...dependencies, ...optionalDependencies }).filter((name) => !/^node-linux-/.test(name))
+    expect(vendors.sort()).toEqual(imported.sort())
   })
 
   test('are never gathered in barrels', () => {
