@@ -1,5 +1,5 @@
 /**
- * `npm run e2e -- NAME [--seed N]`: one scenario against a real service, ended by one line `NAME: key=value ...`.
+ * `npm run e2e -- NAME [--seed N] [--only PART]`: one scenario against a real service, ended by one line `NAME: key=value ...`.
  *
  * Gives the scenario a directory and afterwards proves that no process belongs to it; ends those that do. The directory goes
  * when all was as promised and stays, named, when it was not. Exit codes: 0 as promised, 1 not, 2 wrong usage.
@@ -21,10 +21,11 @@ import { move } from './move.ts'
 import { openstack } from './openstack.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
 import { ssh } from './ssh.ts'
+import { strangers } from './strangers/main.ts'
 import { vm } from './vm.ts'
 import { wrongInput } from './wrong-input.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, openstack, ssh]
+const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, openstack, ssh, strangers]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 
@@ -35,7 +36,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const broken = Promise.withResolvers<Outcome>()
 process.on('unhandledRejection', (thrown) => broken.resolve(failure(thrown)))
 
-const { values, positionals } = parseArgs({ options: { seed: { type: 'string', default: '1' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { seed: { type: 'string', default: '1' }, only: { type: 'string' } },
+  allowPositionals: true,
+})
 const [name] = positionals
 const scenario = scenarios.find((one) => one.name === name)
 // What a scenario that broke off still waits for would keep this process for ever.
@@ -48,7 +52,8 @@ async function play(chosen: Scenario, seed: number): Promise<number> {
   const say = (line: string): void => console.error(`${((clock.monotonicMs() - beginMs) / 1000).toFixed(1)} s: ${line}`)
   const peers = findPeers(process.env)
   const cache = cacheDirectory(process.env)
-  const stage: Stage = { clock, random: seededRandom(seed), dir, peers, cache, say, signal: leaving.signal }
+  const { only } = values
+  const stage: Stage = { clock, random: seededRandom(seed), dir, peers, cache, say, only, signal: leaving.signal }
   const outcome = await Promise.race([chosen.run(stage), interrupted(leaving.signal), broken.promise]).catch(failure)
   const left = await leftUnder(clock, dir, outcome.shortfalls.length === 0 ? leftoversMs : 0)
   await endAllUnder(clock, dir)
@@ -75,7 +80,7 @@ function failure(thrown: unknown): Outcome {
 }
 
 function usage(): number {
-  console.error('npm run e2e -- NAME [--seed N]')
+  console.error('npm run e2e -- NAME [--seed N] [--only PART]')
   for (const one of scenarios) console.error(`  ${one.name.padEnd(12)} ${one.about}`)
   return name === undefined ? 0 : 2
 }

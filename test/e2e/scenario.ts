@@ -14,6 +14,8 @@ export type Stage = {
   readonly peers: readonly Peer[]
   /** Where test/peers/install puts what it gets. */
   readonly cache: string
+  /** Of a scenario that has parts: the one that is run; absent: all. */
+  readonly only?: string
   /** A line for who watches. */
   say(line: string): void
   /** Whoever started it does not want to wait any longer. */

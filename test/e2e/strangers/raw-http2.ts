@@ -1,0 +1,89 @@
+/**
+ * HTTP/2 without the rules of a gRPC client: any header, any bytes, at the speed that the service's windows let through, and
+ * never a complaint. What the service refuses is counted, not thrown.
+ */
+
+import type { Clock } from '../../../core/clock.ts'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
+
+export type Path = `/${string}`
+
+export type Connection = {
+  /** A stream that sends these bytes and does not end; nothing of the answer is kept. */
+  pour(path: Path, bytes: Buffer, headers?: Headers): ClientHttp2Stream
+  /** A whole call: its grpc-status, or a word for how else it ended. */
+  call(path: Path, message: Buffer, headers?: Headers): Promise<string>
+  readonly session: ClientHttp2Session
+  isOpen(): boolean
+  close(): void
+}
+
+export type Headers = { readonly authorization?: string; readonly encoding?: string }
+
+const connectMs = 3000
+const callMs = 10_000
+
+/** undefined: the service does not let us in. */
+export function openConnection(clock: Clock, target: string): Promise<Connection | undefined> {
+  const session = connect(`http://${target}`)
+  session.on('error', () => {})
+  const late = clock.after(connectMs, () => session.destroy())
+  return new Promise((resolve) => {
+    session.once('close', () => resolve(undefined))
+    // The service's own settings: TCP alone is no connection.
+    session.once('remoteSettings', () => {
+      late.cancel()
+      resolve(connectionOf(clock, session))
+    })
+  })
+}
+
+function connectionOf(clock: Clock, session: ClientHttp2Session): Connection {
+  const open = (path: Path, { authorization, encoding }: Headers = {}): ClientHttp2Stream => {
+    const stream = session.request({
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_PATH]: path,
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+      te: 'trailers',
+      ...(authorization && { authorization }),
+      ...(encoding && { 'grpc-encoding': encoding }),
+    })
+    stream.on('error', () => {})
+    stream.resume()
+    return stream
+  }
+  return {
+    session,
+    isOpen: () => !session.closed && !session.destroyed,
+    pour(path, bytes, headers) {
+      const stream = open(path, headers)
+      stream.write(bytes)
+      return stream
+    },
+    call(path, message, headers) {
+      const stream = open(path, headers)
+      const late = clock.after(callMs, () => stream.close(constants.NGHTTP2_CANCEL))
+      let status = 'reset'
+      const read = (fields: Record<string, unknown>): void => {
+        if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status'])
+      }
+      stream.on('response', read).on('trailers', read)
+      stream.end(framed(message, headers?.encoding !== undefined))
+      return new Promise((resolve) =>
+        stream.once('close', () => {
+          late.cancel()
+          resolve(status)
+        }),
+      )
+    },
+    close: () => session.destroy(),
+  }
+}
+
+/** A gRPC message: one byte whether it is compressed, four for its length. */
+export function framed(message: Buffer, compressed = false): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt8(compressed ? 1 : 0, 0)
+  head.writeUInt32BE(message.length, 1)
+  return Buffer.concat([head, message])
+}
