@@ -6,6 +6,7 @@
  */
 
 import { endpointsMost, hostPort, isLoopback } from '../core/endpoints.ts'
+import type { TlsFiles } from '../core/ports/served-tls.ts'
 import type { Violations } from '../core/violations.ts'
 import {
   absent,
@@ -19,11 +20,10 @@ import {
   name,
   needed,
   optional,
+  type Reader,
   text,
   whole,
 } from './config-fields.ts'
-
-export type TlsFiles = { readonly certFile: string; readonly keyFile: string }
 
 type Edge = { host: string; port: number; tls: TlsFiles | undefined; plaintext: boolean }
 
@@ -48,7 +48,16 @@ type Nats = {
 const day = 24 * 60 * 60 * 1000
 const mib = 1024 * 1024
 const portNumber = whole(0, 65_535)
-const tls = mapping<TlsFiles>({ certFile: needed(text), keyFile: needed(text) })
+
+/** YAML reads an unquoted 1.3 as a number. */
+const tlsVersion: Reader<TlsFiles['minVersion']> = (value, path, violations) =>
+  choice('1.2', '1.3')(typeof value === 'number' ? String(value) : value, path, violations)
+
+const tls = mapping<TlsFiles>({
+  certFile: needed(text),
+  keyFile: needed(text),
+  minVersion: optional(tlsVersion, '1.3'),
+})
 
 const edgeFields = (port: number) => ({
   host: optional(text, '127.0.0.1'),
@@ -219,7 +228,7 @@ export function compileNetwork(
 
 function compileEdge({ host, port, tls: files }: Edge, at: (file: string) => string): EdgeConfig {
   if (!files) return { host, port }
-  return { host, port, tls: { certFile: at(files.certFile), keyFile: at(files.keyFile) } }
+  return { host, port, tls: { ...files, certFile: at(files.certFile), keyFile: at(files.keyFile) } }
 }
 
 function compileStore({ kind, url, urlFile, database }: RawNetwork['store'], at: (file: string) => string): StoreConfig {

@@ -48,6 +48,8 @@ import { type Keep, openBus, openCloud, openFactStream, openStore, type PortOpti
 import { siteProxies } from './site-proxies.ts'
 import { startPublisher } from './publisher.ts'
 import { type Readiness, startReadiness } from './readiness.ts'
+import { readTlsPair } from './secrets.ts'
+import { servedTls } from './served-tls.ts'
 import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
 
 export type Service = {
@@ -240,20 +242,23 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   // Who is told that we serve finds us ready, unless the store is not.
   await readiness.asked
   const status = () => cloudStatus(queue.store, configured, clock.nowMs())
+  const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
   const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (roles.includes('api')) {
     const { host, port } = config.grpc
+    const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
     const watchReady = readiness.watch
     const startedMs = clock.nowMs()
-    const api = await startApi({ ...shared, host, port, tls: secrets.grpcTls, watchReady, startedMs })
+    const api = await startApi({ ...shared, host, port, tls, watchReady, startedMs })
     downs.add(() => api.stop())
     serving = { ...serving, grpc: hostPort(host, api.port) }
   }
   if (roles.includes('dashboard')) {
     const { host, port } = config.dashboard
     const { isReady } = readiness
-    const dashboard = await startDashboard({ ...shared, host, port, tls: secrets.dashboardTls, isReady })
+    const tls = served('dashboard.tls', config.dashboard.tls, secrets.dashboardTls)
+    const dashboard = await startDashboard({ ...shared, host, port, tls, isReady })
     downs.add(() => dashboard.stop())
     serving = { ...serving, dashboard: dashboard.url }
   }

@@ -14,6 +14,7 @@ import type { Cloud } from '../core/ports/cloud.ts'
 import type { FactStream } from '../core/ports/fact-stream.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Sandbox } from '../core/ports/sandbox.ts'
+import type { TlsPair } from '../core/ports/served-tls.ts'
 import type { Store } from '../core/ports/store.ts'
 import { systemRandom } from '../core/random.ts'
 import { localBus } from './adapters/bus/local/local-bus.ts'
@@ -37,7 +38,7 @@ import { contextFiles } from './contexts.ts'
 import type { Installation } from './installation.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
-import { type Environment, readSecrets, type SecretReader, type TlsPair } from './secrets.ts'
+import { type Environment, readSecrets, type SecretReader } from './secrets.ts'
 
 export type Secrets = {
   readonly grpcTls?: TlsPair

@@ -7,15 +7,14 @@
 
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { TlsFiles, TlsPair } from '../core/ports/served-tls.ts'
 import { gatherViolations, type Violations } from '../core/violations.ts'
 
 import type { SecretSource } from './config-fields.ts'
 
-export type TlsPair = { readonly certPem: string; readonly keyPem: string }
-
 /** Reads and checks files; `settle` throws `invalid-argument` with all that was wrong. */
 export type SecretReader = {
-  tls(path: string, files: { readonly certFile: string; readonly keyFile: string }): TlsPair
+  tls(path: string, files: Pick<TlsFiles, 'certFile' | 'keyFile'>): TlsPair
   certificate(path: string, file: string): string
   /** The public key of an endorser of images: Ed25519, in PEM. */
   endorserKey(path: string, file: string): string
@@ -97,6 +96,14 @@ export function readSecrets(env: Environment = {}): SecretReader {
     },
     settle: () => violations.settle('reading the files that the configuration names'),
   }
+}
+
+/** For a change while the service runs. Throws `invalid-argument` with all that was wrong. */
+export function readTlsPair(path: string, files: TlsFiles): TlsPair {
+  const reader = readSecrets()
+  const pair = reader.tls(path, files)
+  reader.settle()
+  return pair
 }
 
 function readText(path: string, file: string, violations: Violations): string {

@@ -5,7 +5,7 @@
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { Server } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
@@ -20,6 +20,8 @@ import { VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'
 import type { CloudStatus } from '../director/status.ts'
 import type { Catalogue } from '../images/catalogue.ts'
 import type { Queue } from '../queue/queue.ts'
+import type { ServedTls } from '../../core/ports/served-tls.ts'
+import { serverCredentials } from './credentials.ts'
 import { edge } from './edge.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { operateHandlers } from './operate-handlers.ts'
@@ -34,7 +36,7 @@ export type ApiOptions = {
   readonly host: string
   readonly port: number
   /** Absent: plain. */
-  readonly tls?: { readonly certPem: string; readonly keyPem: string }
+  readonly tls?: ServedTls
   /** Tells whether the store answers: now, and with every change. Returns how to stop. */
   readonly watchReady: (hear: (ready: boolean) => void) => () => void
   readonly version: string
@@ -86,7 +88,7 @@ export async function startApi({
   new ReflectionService(loadSync(files, { includeDirs: [protoDir] })).addToServer(server)
 
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(hostPort(host, port), credentialsOf(tls), (error, got) => (error ? reject(error) : resolve(got)))
+    server.bindAsync(hostPort(host, port), serverCredentials(tls), (error, got) => (error ? reject(error) : resolve(got)))
   }).catch((cause: unknown) => {
     throw new PilotageError('unavailable', `the gRPC port ${host}:${port} cannot be had`, { cause })
   })
@@ -109,16 +111,6 @@ export async function startApi({
       })
     },
   }
-}
-
-function credentialsOf(tls: ApiOptions['tls']): ServerCredentials {
-  if (!tls) return ServerCredentials.createInsecure()
-  // No certificate is asked of callers: they bring a token.
-  return ServerCredentials.createSsl(
-    null,
-    [{ cert_chain: Buffer.from(tls.certPem), private_key: Buffer.from(tls.keyPem) }],
-    false,
-  )
 }
 
 function nameOf(service: Readonly<Record<string, { readonly path: string }>>): string {

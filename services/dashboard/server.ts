@@ -7,6 +7,7 @@
  */
 
 import type { AddressInfo } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { fastify, type FastifyInstance } from 'fastify'
 import { sleep } from '../../core/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -16,6 +17,7 @@ import type { CloudStatus } from '../director/status.ts'
 import type { Catalogue } from '../images/catalogue.ts'
 import { listImages } from '../images/list-images.ts'
 import type { Queue } from '../queue/queue.ts'
+import type { ServedTls } from '../../core/ports/served-tls.ts'
 import { readAssets } from './assets.ts'
 import { door } from './door.ts'
 import type { EventStream } from './event-stream.ts'
@@ -35,7 +37,7 @@ export type DashboardOptions = {
   /** 0: any that is free. */
   readonly port: number
   /** Absent: plain. */
-  readonly tls?: { readonly certPem: string; readonly keyPem: string }
+  readonly tls?: ServedTls
   /** Whether the store answers: what `GET /health` tells. */
   readonly isReady: () => boolean
   readonly version: string
@@ -95,7 +97,7 @@ function newApp(tls: DashboardOptions['tls']): FastifyInstance {
   } as const
   if (!tls) return fastify(settings)
   // To the routes it is all one, but its type names the server beneath.
-  return fastify({ ...settings, https: { cert: tls.certPem, key: tls.keyPem } }) as unknown as FastifyInstance
+  return fastify({ ...settings, https: { ...tls.context() } }) as unknown as FastifyInstance
 }
 
 /** The server before it listens: what tests inject requests into. */
@@ -104,6 +106,8 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const { clock, store, bus } = queue
   const log = options.log.with({ part: 'dashboard' })
   const app = newApp(tls)
+  const { server } = app
+  const stopHearing = tls?.onChange((context) => server instanceof TlsServer && server.setSecureContext(context))
   app.removeAllContentTypeParsers()
   app.decorateRequest('viewer', null)
   app.addHook('onRequest', async (_, reply) => {
@@ -132,6 +136,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   await app.ready()
 
   async function stop(): Promise<void> {
+    stopHearing?.()
     await feed.stop()
     for (const stream of [...streams]) stream.end()
     const closed = app.close()

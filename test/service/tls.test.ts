@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls, type SecureVersion } from 'node:tls'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { hasEnded } from '../../client/follow.ts'
 import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
@@ -15,6 +16,7 @@ import { PilotageError } from '../../core/errors.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { type Service, startService } from '../../services/main.ts'
+import { lookEveryMs } from '../../services/served-tls.ts'
 import { newAuthority } from '../support/certificates.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
 
@@ -50,6 +52,19 @@ function tlsFiles(): object {
   writeFileSync(join(dir, 'tls/edge.key'), keyPem, { mode: 0o600 })
   writeFileSync(join(dir, 'tls/ca.crt'), authority.caPem)
   return { certFile: join(dir, 'tls/edge.crt'), keyFile: join(dir, 'tls/edge.key') }
+}
+
+/** The name in the certificate that a connection is shown, with the version; or why there is none. */
+function shake(server: string, maxVersion: SecureVersion = 'TLSv1.3'): Promise<string> {
+  const [host, port] = [server.slice(0, server.lastIndexOf(':')), Number(server.slice(server.lastIndexOf(':') + 1))]
+  return new Promise((resolve) => {
+    const wanted = { host, port, ca: authority.caPem, maxVersion, servername: '', ALPNProtocols: ['h2', 'http/1.1'] }
+    const socket = connectTls(wanted, () => {
+      resolve(`${socket.getPeerCertificate().subject.CN} ${socket.getProtocol()}`)
+      socket.destroy()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  })
 }
 
 async function start(tls: object): Promise<Service> {
@@ -109,6 +124,35 @@ it('gives the page and its health over TLS, and a cookie that goes no other way'
   expect((await asked(`${dashboardUrl}/api/status`, { token: adminToken })).status).toBe(200)
   const { cookie } = await asked(`${dashboardUrl}/sign-in`, { form: `token=${adminToken}` })
   expect(cookie).toMatch(/^pilotage_session=.*; HttpOnly; .*; Secure/)
+})
+
+it('serves TLS 1.3 on both ports, and 1.2 only where the configuration says so', async () => {
+  const tls = tlsFiles()
+  const both = ({ server, dashboardUrl }: Service) => [server, new URL(dashboardUrl).host]
+  for (const place of both(await start(tls))) {
+    expect(await shake(place)).toBe('127.0.0.1 TLSv1.3')
+    expect(await shake(place, 'TLSv1.2')).toMatch(/PROTOCOL_VERSION/)
+  }
+  await service?.stop()
+  for (const place of both(await start({ ...tls, minVersion: '1.2' }))) {
+    expect(await shake(place, 'TLSv1.2')).toBe('127.0.0.1 TLSv1.2')
+  }
+})
+
+it('serves a renewed certificate on both ports without a restart', async () => {
+  const { server, dashboardUrl, adminToken } = await start(tlsFiles())
+  const admin = connect(server, adminToken, authority.caPem)
+  await admin.status()
+  const renewed = authority.sign('localhost', '127.0.0.1')
+  writeFileSync(join(dir, 'tls/edge.crt'), renewed.certPem)
+  writeFileSync(join(dir, 'tls/edge.key'), renewed.keyPem)
+  for (const place of [server, new URL(dashboardUrl).host]) {
+    const isNew = async (): Promise<boolean> => (await shake(place)).startsWith('localhost')
+    expect(await until(clock, isNew, { withinMs: 4 * lookEveryMs, everyMs: 100 })).toBe(true)
+    expect(await shake(place, 'TLSv1.2')).toMatch(/PROTOCOL_VERSION/)
+  }
+  // A connection that stands goes on.
+  await admin.status()
 })
 
 it('does not start with a key of another certificate, or without a file that is named', async () => {

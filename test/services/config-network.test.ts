@@ -31,12 +31,26 @@ describe('an edge', () => {
     expect(grpc).toEqual({
       host: '0.0.0.0',
       port: 7400,
-      tls: { certFile: '/srv/pilotage/a.crt', keyFile: '/etc/a.key' },
+      tls: { certFile: '/srv/pilotage/a.crt', keyFile: '/etc/a.key', minVersion: '1.3' },
       caFile: '/srv/pilotage/ca.crt',
       advertise: [],
       plaintext: false,
     })
     expect(dashboard).toEqual({ host: '10.0.0.1', port: 7401 })
+  })
+
+  it('serves TLS 1.3 unless 1.2 is asked for, however YAML reads the number', () => {
+    const versionOf = (minVersion: unknown) => compileConfig({ dashboard: { tls: { ...tls, minVersion } } }).dashboard.tls
+    expect([undefined, '1.3', 1.3, '1.2', 1.2].map((one) => versionOf(one)?.minVersion)).toEqual([
+      '1.3',
+      '1.3',
+      '1.3',
+      '1.2',
+      '1.2',
+    ])
+    expect(wrong({ dashboard: { tls: { ...tls, minVersion: 1.1 } } })).toEqual([
+      'dashboard.tls.minVersion: not one of the choices',
+    ])
   })
 
   it.each([
