@@ -6,16 +6,17 @@
 FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS packages
 WORKDIR /srv/pilotage
 COPY package.json package-lock.json ./
-# No package's own script is run: none is needed to run Pilotage.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY bin/link-node.mjs ./bin/
+COPY services/node-programs.json ./services/
+# No package's own script is run: none is needed to run Pilotage. Ours checks Node's digest.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node bin/link-node.mjs
 
 FROM debian:12.12-slim@sha256:d5d3f9c23164ea16f31852f95bd5959aad1c5e854332fe00f7b3a20fcc9f635c
-# Node is the one of the lock file, checked by its digest when it was installed: it runs the services and is what VMs get.
+# Node is the one of the lock file, checked by its digest: it runs the services and is what VMs get.
 ENV NODE_ENV=production PATH=/srv/pilotage/node_modules/.bin:$PATH
 WORKDIR /srv/pilotage
-RUN useradd --uid 1000 --create-home pilotage
 # A fresh volume on /data begins as this directory is: closed, and its user's.
-RUN install -d -o 1000 -g 1000 -m 0700 /data
+RUN useradd --uid 1000 --create-home pilotage && install -d -o 1000 -g 1000 -m 0700 /data
 COPY --from=packages /srv/pilotage/node_modules ./node_modules
 COPY package.json ./
 COPY agents ./agents

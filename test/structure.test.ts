@@ -71,6 +71,7 @@ const isProgram = (path: string): boolean =>
     'services/context-command.ts',
     'test/check.ts',
     'bench/adapter.mjs',
+    'bin/link-node.mjs',
     'bench/claims.ts',
   ].includes(path)
 

@@ -55,6 +55,8 @@ export const importRules: readonly Rule[] = [
   { name: 'bundler', place: /^agents\/bundle\.ts$/, ours: ['core/'], node: 'any' },
   { name: 'agent', place: /^(agents\/[^/]+\/)/, ours: ['core/', 'proto/', 'agents/kit/', '$1'], node: 'any' },
   { name: 'client', place: /^client\//, ours: ['core/', 'proto/', 'client/'], node: 'any' },
+  // It runs before anything of ours can be imported.
+  { name: 'installation', place: /^bin\/link-node\.mjs$/, ours: [], node: 'any' },
   {
     name: 'command',
     place: /^bin\//,
