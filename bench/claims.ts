@@ -18,7 +18,7 @@ import type { Store } from '../core/ports/store.ts'
 import { placeOf, roomOf } from '../core/vm.ts'
 import { openMongoStore } from '../services/adapters/store/mongo/mongo-store.ts'
 import { type Picked, type WaitingIndex, waitingIndex } from '../services/queue/waiting-index.ts'
-import { findPeers } from '../test/peers/find-peers.ts'
+import { findPeers, neededPeer } from '../test/peers/find-peers.ts'
 import { openMongo } from '../test/peers/mongo-servers.ts'
 import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../test/support/samples.ts'
 
@@ -147,8 +147,7 @@ if (process.argv[2] === '--worker') {
   process.send?.(report)
   process.disconnect()
 } else {
-  const place = findPeers(process.env).find(({ name }) => name === 'mongod')?.places[0]
-  if (!place) throw new Error('not run: no mongod is here; see test/peers/install')
+  const place = neededPeer(findPeers(process.env), 'mongod')
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-claims-'))
   const mongo = await openMongo({ clock, place, dir, members: 3 })
   const counts = process.argv.slice(2).map(Number)

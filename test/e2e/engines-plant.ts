@@ -5,7 +5,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Peer, PeerName, Place } from '../peers/find-peers.ts'
+import { neededPeer } from '../peers/find-peers.ts'
 import { type MongoServers, openMongo } from '../peers/mongo-servers.ts'
 import { type NatsServer, openNats } from '../peers/nats-servers.ts'
 import { freePorts } from '../support/free-ports.ts'
@@ -45,14 +45,6 @@ export type Plant = {
   close(): Promise<void>
 }
 
-/** Throws `not run: ...` where a server is missing. */
-export function programOf(peers: readonly Peer[], name: PeerName): Place {
-  const peer = peers.find((one) => one.name === name)
-  const place = peer?.places.find(({ kind }) => kind === 'program')
-  if (!place) throw new Error(`not run: no program of ${name} in ${peer?.soughtIn}; see test/peers/install`)
-  return place
-}
-
 type Process = {
   readonly name: string
   readonly files: ServiceFiles
@@ -62,8 +54,8 @@ type Process = {
 
 export async function openPlant(stage: Stage, order: PlantOrder): Promise<Plant> {
   const { clock, dir, say, peers } = stage
-  const mongo = await openMongo({ clock, place: programOf(peers, 'mongod'), dir, members: 1 })
-  const nats = await openNats({ clock, place: programOf(peers, 'nats-server'), dir })
+  const mongo = await openMongo({ clock, place: neededPeer(peers, 'mongod', true), dir, members: 1 })
+  const nats = await openNats({ clock, place: neededPeer(peers, 'nats-server', true), dir })
   const database = mongo.newDatabase()
   const ports = await freePorts(order.apis * 2)
   const servers = ports.slice(0, order.apis).map((port) => `127.0.0.1:${port}`)

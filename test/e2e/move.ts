@@ -13,10 +13,10 @@ import { createInterface } from 'node:readline'
 import { createGunzip } from 'node:zlib'
 import { sleep } from '../../core/clock.ts'
 import { openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
+import { neededPeer } from '../peers/find-peers.ts'
 import { openMongo } from '../peers/mongo-servers.ts'
 import { connectAdmin, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { freePorts } from '../support/free-ports.ts'
-import { programOf } from './engines-plant.ts'
 import { countOf, makePast } from './move-past.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 
@@ -32,7 +32,7 @@ export const move: Scenario = {
   async run(stage) {
     const mongo = await openMongo({
       clock: stage.clock,
-      place: programOf(stage.peers, 'mongod'),
+      place: neededPeer(stage.peers, 'mongod', true),
       dir: stage.dir,
       members: 1,
     })

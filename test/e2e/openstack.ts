@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { until } from '../../core/clock.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { neededPeer } from '../peers/find-peers.ts'
 import { openOpenStack, type OpenStackFacts, raiseOpenStack } from '../peers/openstack-peer.ts'
 import { openRaw, openRawAdmin, type Raw, type RawAnswer } from '../peers/openstack-raw.ts'
 import { newEndorser } from '../support/endorser.ts'
@@ -33,8 +34,7 @@ export const openstack: Scenario = {
   about: '50 VMs on a real OpenStack around a quota of 40, and an image that nobody can boot',
   async run(stage) {
     const { clock, dir } = stage
-    const place = stage.peers.find(({ name }) => name === 'openstack')?.places[0]
-    if (!place) throw new Error('not run: there is no openstack; see test/peers/install')
+    const place = neededPeer(stage.peers, 'openstack')
     const down = await raiseOpenStack(clock, place, dir)
     try {
       const { facts } = openOpenStack(place, dir)

@@ -2,9 +2,9 @@
  * Where the real servers are that tests run against: a running one by its URL, or a program to start. Reads the environment
  * that it is given; starts nothing but `--version`.
  *
- * What is named explicitly is what is used: a variable that leads nowhere is an error, never a reason to look elsewhere.
+ * What is named explicitly is what is used: a variable that leads nowhere is a fault, never a reason to look elsewhere.
  * Without one, PATH is looked through, then the directory that test/peers/install fills. An absent peer says where it was
- * looked for.
+ * looked for, a faulty one what is wrong with it. Both fail only what needs that peer.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -38,6 +38,8 @@ export type Peer = {
   readonly places: readonly Place[]
   /** Where it was looked for. */
   readonly soughtIn: string
+  /** Why it cannot be used although something of it is here, or a variable names it; it has no places then. */
+  readonly fault?: string
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -74,8 +76,39 @@ const known: readonly Known[] = [
 ]
 
 export function findPeers(env: Environment): readonly Peer[] {
-  const others = [findOpenStack(env), findOpenNebula(env), findSshd(env), findVm(cacheDirectory(env))]
-  return [...known.map((one) => find(one, env)), ...others]
+  return [
+    ...known.map((one) => sound(one.name, () => find(one, env))),
+    sound('openstack', () => findOpenStack(env)),
+    sound('opennebula', () => findOpenNebula(env)),
+    sound('sshd', () => findSshd(env)),
+    sound('vm', () => findVm(cacheDirectory(env))),
+  ]
+}
+
+/** Throws `not run: ...` with the reason where the peer is absent or faulty. `isOurs`: a running server will not do. */
+export function neededPeer(peers: readonly Peer[], name: PeerName, isOurs = false): Place {
+  const peer = peers.find((one) => one.name === name)
+  if (peer === undefined) throw new Error(`not run: ${name} was not looked for`)
+  const place = peer.places.find(({ kind }) => kind === 'program' || !isOurs)
+  if (place !== undefined) return place
+  throw new Error(
+    `not run: ${peer.places.length > 0 ? `${name} is a running server, and a program is needed` : whyAbsent(peer)}`,
+  )
+}
+
+export function whyAbsent({ name, soughtIn, fault }: Peer): string {
+  return fault === undefined
+    ? `${name} was not found in ${soughtIn}; test/peers/install gets it`
+    : `${name} cannot be used: ${fault}; test/peers/install replaces what it installed itself`
+}
+
+/** A peer that is broken must not take the others with it. */
+function sound(name: PeerName, look: () => Peer): Peer {
+  try {
+    return look()
+  } catch (error) {
+    return { name, places: [], soughtIn: '', fault: error instanceof Error ? error.message : String(error) }
+  }
 }
 
 /** Where test/peers/install puts what it gets. */

@@ -4,7 +4,7 @@
  *
  * A peer that is absent is named as not run, with every file that needs it; with REQUIRE_PEERS=1 that is a failure. Ends with
  * one line, after proof that no server is left. Exit codes: 0 all that ran passed, 1 something failed, something is left, a
- * required peer is absent, or nothing ran at all.
+ * required peer is absent, a peer that a file needs is faulty, or nothing ran at all.
  */
 
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { createVitest, type TestUserConfig } from 'vitest/node'
 import { systemClock } from '../../core/clock.ts'
 import { commandOf, leftUnder, processesUnder } from '../support/processes.ts'
-import { findPeers, type Peer, type PeerName, type Place, placeText } from './find-peers.ts'
+import { findPeers, type Peer, type PeerName, type Place, placeText, whyAbsent } from './find-peers.ts'
 import { raiseOpenStack } from './openstack-peer.ts'
 import type { PeersForTests } from './servers.ts'
 
@@ -55,7 +55,7 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   const strays = chosen.filter(({ needs }) => needs.length === 0)
   for (const { path } of strays) console.log(`error: ${path} starts no server of servers.ts: it belongs elsewhere`)
   const asked = peers.filter(({ name }) => files.some(({ needs }) => needs.includes(name)))
-  for (const peer of asked) console.log(told(peer))
+  for (const peer of asked) console.log(described(peer))
   const absent = asked.filter(({ places }) => places.length === 0)
   const isHere = ({ needs }: TestFile): boolean => !absent.some(({ name }) => needs.includes(name))
   const ready = files.filter(isHere)
@@ -67,10 +67,12 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   for (const text of counts.skipped) console.log(`not run: ${text}`)
   const notRun = files.filter((file) => !isHere(file))
   for (const { path, needs } of notRun) console.log(`not run: ${path} (it needs ${needs.join(' and ')})`)
-  for (const peer of absent) console.log(told(peer))
+  for (const peer of absent) console.log(described(peer))
   if (isRequired && absent.length > 0) console.log('error: REQUIRE_PEERS=1 and not every peer is here')
   if (counts.passed === 0) console.log('error: nothing was tested')
-  const isBroken = counts.failed + left.length + strays.length > 0 || counts.passed === 0
+  // A peer that is here and broken is never a peer that happens to be absent.
+  const faulty = absent.filter(({ fault }) => fault !== undefined)
+  const isBroken = counts.failed + left.length + strays.length + faulty.length > 0 || counts.passed === 0
   const isFailed = isBroken || (isRequired && absent.length > 0)
   const isComplete = absent.length + counts.skipped.length === 0
   const stateOf = (peer: Peer): string =>
@@ -95,9 +97,9 @@ async function raised(peers: readonly Peer[], files: readonly TestFile[]): Promi
   return place && isNeeded ? raiseOpenStack(clock, place, dir) : async () => {}
 }
 
-function told({ name, places, soughtIn }: Peer): string {
-  if (places.length === 0) return `not run: ${name} (not found in ${soughtIn}; test/peers/install gets it)`
-  return `${name}: ${places.map(placeText).join(', ')}`
+function described(peer: Peer): string {
+  if (peer.places.length === 0) return `${peer.fault === undefined ? 'not run' : 'error'}: ${whyAbsent(peer)}`
+  return `${peer.name}: ${peer.places.map(placeText).join(', ')}`
 }
 
 /** What a file needs is what it starts: see servers.ts. */
