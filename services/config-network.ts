@@ -1,11 +1,11 @@
 /**
  * What of a configuration reaches beyond the process: where it listens and how it is reached, its store, its bus.
  *
- * Plain connections leave this machine only where the operator says so: tokens travel in every call. A secret has no place in
+ * Plain connections leave this machine only where the operator says so: tokens and passwords travel on them. A secret has no place in
  * the configuration; a key names the file that holds it. No file is read here.
  */
 
-import { endpointsMost, hostPort, isLoopback } from '../core/endpoints.ts'
+import { endpointsMost, isLoopback } from '../core/endpoints.ts'
 import type { TlsFiles } from '../core/ports/served-tls.ts'
 import type { Violations } from '../core/violations.ts'
 import {
@@ -24,6 +24,7 @@ import {
   text,
   whole,
 } from './config-fields.ts'
+import { isLocal, isMongoUrl, isPlainMongo, mongoForm, mongoTlsForm, natsTlsForm, plainNats } from './config-plaintext.ts'
 
 type Edge = { host: string; port: number; tls: TlsFiles | undefined; plaintext: boolean }
 
@@ -31,12 +32,21 @@ export type RawNetwork = {
   grpc: Edge & { advertise: readonly string[]; caFile: string | undefined }
   dashboard: Edge
   health: { host: string; port: number | undefined }
-  store: { kind: 'sqlite' | 'mongo'; url: string | undefined; urlFile: string | undefined; database: string }
+  store: Store
   nats: Nats | undefined
+}
+
+type Store = {
+  kind: 'sqlite' | 'mongo'
+  url: string | undefined
+  urlFile: string | undefined
+  plaintext: boolean
+  database: string
 }
 
 type Nats = {
   servers: readonly string[]
+  plaintext: boolean
   caFile: string | undefined
   credsFile: string | undefined
   tokenFile: string | undefined
@@ -85,10 +95,12 @@ export const network = {
     kind: optional(choice('sqlite', 'mongo'), 'sqlite'),
     url: absent(text),
     urlFile: absent(text),
+    plaintext: optional(flag, false),
     database: optional(name, 'pilotage'),
   }),
   nats: mapping<Nats>({
     servers: needed(list(text, endpointsMost)),
+    plaintext: optional(flag, false),
     caFile: absent(text),
     credsFile: absent(text),
     tokenFile: absent(text),
@@ -122,7 +134,14 @@ export type NetworkConfig = {
 export type StoreConfig =
   | { readonly kind: 'sqlite' }
   /** One of `url` and `urlFile`. What the file holds may have an account in it. */
-  | { readonly kind: 'mongo'; readonly url?: string; readonly urlFile?: string; readonly database: string }
+  | {
+      readonly kind: 'mongo'
+      readonly url?: string
+      readonly urlFile?: string
+      /** It may be reached in plain beyond this machine: what the file holds is checked against it. */
+      readonly plaintext: boolean
+      readonly database: string
+    }
 
 export type NatsConfig = {
   readonly servers: readonly string[]
@@ -160,10 +179,11 @@ export function checkNetwork({ grpc, dashboard, store, nats }: RawNetwork, viola
 
 const hidden = '(not shown)'
 
-function checkStore({ kind, url, urlFile }: RawNetwork['store'], violations: Violations): void {
+function checkStore({ kind, url, urlFile, plaintext }: Store, violations: Violations): void {
   if (kind === 'sqlite') {
     if (url !== undefined) violations.add('store.url', hidden, 'of another kind', 'nothing, or store.kind: mongo')
     if (urlFile !== undefined) violations.add('store.urlFile', urlFile, 'of another kind', 'nothing, or store.kind: mongo')
+    if (plaintext) violations.add('store.plaintext', true, 'of another kind', 'nothing, or store.kind: mongo')
     return
   }
   if ((url === undefined) === (urlFile === undefined)) {
@@ -178,24 +198,25 @@ function checkStore({ kind, url, urlFile }: RawNetwork['store'], violations: Vio
   if (!isMongoUrl(url)) violations.add('store.url', hidden, 'not an address', mongoForm)
   else if (url.includes('@')) {
     violations.add('store.url', hidden, 'a secret in the configuration', 'an address without an account, or store.urlFile')
-  }
+  } else if (!plaintext && isPlainMongo(url)) violations.add('store.url', url, 'not encrypted', mongoTlsForm)
 }
 
-export const mongoForm = 'mongodb://host:port,host:port/?replicaSet=name'
-
-export function isMongoUrl(url: string): boolean {
-  return /^mongodb(?:\+srv)?:\/\/[^\s]+$/.test(url)
-}
-
-function checkNats({ credsFile, tokenFile, user, passwordFile, servers }: Nats, violations: Violations): void {
+function checkNats(nats: Nats, violations: Violations): void {
+  const { credsFile, tokenFile, user, passwordFile, servers, caFile, plaintext } = nats
+  const plain = plainNats(servers, caFile)
   if (servers.length === 0) violations.add('nats.servers', servers, 'empty', 'one address or more')
   servers.forEach((server, at) => {
     const accepted = 'nats://host:port, tls://host:port or host:port, without credentials'
     if (server.includes('@')) violations.add(`nats.servers[${at}]`, hidden, 'a secret in the configuration', accepted)
     else if (!/^(?:(?:nats|tls):\/\/)?[^\s/?#@]+:\d{1,5}$/.test(server)) {
       violations.add(`nats.servers[${at}]`, server, 'not an address', accepted)
+    } else if (!plaintext && plain.includes(server)) {
+      violations.add(`nats.servers[${at}]`, server, 'not encrypted', natsTlsForm)
     }
   })
+  if (plaintext && (caFile !== undefined || servers.some((server) => server.startsWith('tls://')))) {
+    violations.add('nats.plaintext', true, 'beside TLS', 'one of the two')
+  }
   if ((user === undefined) !== (passwordFile === undefined)) {
     const [path, other] = user === undefined ? ['nats.user', 'nats.passwordFile'] : ['nats.passwordFile', 'nats.user']
     violations.add(path, undefined, 'missing', `a value beside ${other}`)
@@ -204,11 +225,6 @@ function checkNats({ credsFile, tokenFile, user, passwordFile, servers }: Nats, 
   for (const [key, file] of ways.slice(1)) {
     violations.add(`nats.${key}`, file, 'a second credential', `one of ${ways.map(([way]) => `nats.${way}`).join(', ')}`)
   }
-}
-
-/** Where an edge listens, not where it is reached. */
-export function isLocal(host: string): boolean {
-  return isLoopback(hostPort(host, 1))
 }
 
 /** `at` makes a path of a file's name. */
@@ -231,9 +247,9 @@ function compileEdge({ host, port, tls: files }: Edge, at: (file: string) => str
   return { host, port, tls: { ...files, certFile: at(files.certFile), keyFile: at(files.keyFile) } }
 }
 
-function compileStore({ kind, url, urlFile, database }: RawNetwork['store'], at: (file: string) => string): StoreConfig {
+function compileStore({ kind, url, urlFile, plaintext, database }: Store, at: (file: string) => string): StoreConfig {
   if (kind === 'sqlite') return { kind }
-  return { kind, database, ...(urlFile === undefined ? { url } : { urlFile: at(urlFile) }) }
+  return { kind, database, plaintext, ...(urlFile === undefined ? { url } : { urlFile: at(urlFile) }) }
 }
 
 function compileNats(

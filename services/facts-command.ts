@@ -14,8 +14,11 @@ import { asPilotageError, PilotageError } from '../core/errors.ts'
 import type { Fact } from '../core/facts.ts'
 import type { Log, LogFields } from '../core/ports/log.ts'
 import { systemRandom } from '../core/random.ts'
+import { jsonText } from '../core/text.ts'
+import { gatherViolations } from '../core/violations.ts'
 import { readFacts } from './adapters/bus/nats/fact-reader.ts'
 import { readConfigFile } from './config.ts'
+import { plainNats } from './config-plaintext.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import { readSecrets } from './secrets.ts'
 
@@ -25,6 +28,7 @@ const usage = `pilotage facts [options]   writes what happened as JSON lines, fr
   --durable NAME        NATS remembers how far NAME has read, and the next run goes on there
   --from beginning|now  where a new reader begins (beginning)
   --nats URL            where NATS is; once for each server of a cluster. Or
+  --plaintext           with --nats beyond this machine without TLS, on a network that nobody else is on
   --config FILE         as this configuration of the service says, with its credentials
   --installation NAME   whose facts; else the name that the data directory has
   --data DIR            the data directory of the service (pilotage-data)
@@ -35,6 +39,7 @@ const options = {
   durable: { type: 'string' },
   from: { type: 'string', default: 'beginning' },
   nats: { type: 'string', multiple: true, default: [] as string[] },
+  plaintext: { type: 'boolean', default: false },
   config: { type: 'string' },
   installation: { type: 'string' },
   data: { type: 'string', default: 'pilotage-data' },
@@ -96,8 +101,15 @@ function parse(argv: readonly string[]): Values | undefined {
   }
 }
 
-function access({ nats: servers, config: path }: Values): NatsAccess {
-  if (path === undefined) return { servers }
+function access({ nats: servers, config: path, plaintext }: Values): NatsAccess {
+  if (path === undefined) {
+    const violations = gatherViolations()
+    for (const server of plaintext ? [] : plainNats(servers, undefined)) {
+      violations.add('--nats', server, 'not encrypted', 'an address of this machine; any with tls://, or with --plaintext')
+    }
+    violations.settle('reading the options')
+    return { servers }
+  }
   const { nats } = readConfigFile(path)
   if (!nats) throw new PilotageError('invalid-argument', `${path} names no NATS: it has no key nats`)
   const reader = readSecrets()
@@ -116,7 +128,7 @@ function nameIn(dataDir: string): string {
 
 /** False where nobody reads any more. */
 function written(fact: Fact): Promise<boolean> {
-  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(fact)}\n`, (error) => resolve(!error)))
+  return new Promise((resolve) => process.stdout.write(`${jsonText(fact)}\n`, (error) => resolve(!error)))
 }
 
 /** Standard output is for facts. What is in order is told only after something was not. */

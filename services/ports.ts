@@ -30,12 +30,12 @@ import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import type { Ec2Config } from './config-ec2.ts'
-import { isMongoUrl, mongoForm } from './config-network.ts'
 import type { OpenNebulaConfig } from './config-opennebula.ts'
 import type { OpenStackConfig } from './config-openstack.ts'
 import type { SshConfig } from './config-ssh.ts'
 import { contextFiles } from './contexts.ts'
 import type { Installation } from './installation.ts'
+import { mongoUrl } from './mongo-access.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
 import type { ProcessRole } from './runtime.ts'
 import { type Environment, readSecrets, type SecretReader } from './secrets.ts'
@@ -72,7 +72,7 @@ export function readSecretsFor(
     dashboardTls: dashboard.tls && roles.includes('dashboard') ? reader.tls('dashboard.tls', dashboard.tls) : undefined,
     caPem:
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
-    mongoUrl: store.kind === 'mongo' ? (store.url ?? mongoUrl(store.urlFile ?? '', reader)) : undefined,
+    mongoUrl: store.kind === 'mongo' ? mongoUrl(store, reader) : undefined,
     nats: nats && readNatsAccess(nats, reader),
     // Whoever takes entries in, starts VMs from them, or tells what may be started.
     endorsers: new Map(
@@ -123,10 +123,6 @@ function openStackSecrets({ caFile, secret }: OpenStackConfig, path: string, rea
 function openNebulaSecrets({ caFile, password }: OpenNebulaConfig, path: string, reader: SecretReader): CloudSecrets {
   const secret = reader.secret(`${path}.password`, password)
   return { password: secret, ...(caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }) }
-}
-
-function mongoUrl(file: string, reader: SecretReader): string {
-  return reader.line('store.urlFile', file, { accepted: mongoForm, holds: isMongoUrl })
 }
 
 export type PortOptions = {

@@ -19,7 +19,7 @@ export type SecretReader = {
   /** The public key of an endorser of images: Ed25519, in PEM. */
   endorserKey(path: string, file: string): string
   /** One line, without what stands around it. `shape` says what is accepted, by words and by a test. */
-  line(path: string, file: string, shape?: { readonly accepted: string; holds(text: string): boolean }): string
+  line(path: string, file: string, shape?: LineShape): string
   text(path: string, file: string): string
   /** A private key for SSH, out of a file or a variable. */
   privateKey(path: string, source: SecretSource): string
@@ -27,6 +27,8 @@ export type SecretReader = {
   secret(path: string, source: SecretSource): string
   settle(): void
 }
+
+export type LineShape = { readonly rule?: string; readonly accepted: string; holds(text: string): boolean }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -73,7 +75,7 @@ export function readSecrets(env: Environment = {}): SecretReader {
         violations.add(
           path,
           file,
-          'does not hold what it should',
+          shape?.rule ?? 'does not hold what it should',
           `a file with one line: ${shape?.accepted ?? 'the secret'}`,
         )
       return line

@@ -21,7 +21,8 @@ import { importArchive } from './archive/import.ts'
 import { patient } from './archive/patience.ts'
 import type { ArchiveSummary } from './archive/read-archive.ts'
 import { compileConfig, readConfigFile } from './config.ts'
-import { isMongoUrl, mongoForm, type StoreConfig } from './config-network.ts'
+import type { StoreConfig } from './config-network.ts'
+import { mongoUrl } from './mongo-access.ts'
 import { lockDirectory } from './installation.ts'
 import { readSecrets } from './secrets.ts'
 
@@ -114,7 +115,7 @@ type Opened = { readonly archive: Archive; close(): Promise<void> }
 async function openArchive(config: StoreConfig, { doing, data }: Order, clock: Clock): Promise<Opened> {
   if (config.kind === 'mongo') {
     const reader = readSecrets()
-    const url = config.url ?? reader.line('store.urlFile', config.urlFile ?? '', { accepted: mongoForm, holds: isMongoUrl })
+    const url = mongoUrl(config, reader)
     reader.settle()
     const { openMongoArchive } = await import('./adapters/store/mongo/mongo-archive.ts')
     const archive = await openMongoArchive({ url, database: config.database, clock, log: silentLog() })

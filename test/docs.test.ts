@@ -143,7 +143,8 @@ describe('docs/configuration.md', () => {
     for (const key of defaults.keys()) {
       const [section, name, deeper] = key.split('.')
       if (section === undefined || name === undefined || deeper !== undefined || section.startsWith('clouds')) continue
-      // What has no default cannot be written out.
+      // A section that is absent by default has needed keys; what has no default cannot be written out.
+      if (defaults.get(`${section}.servers`) === 'needed') continue
       if (['none', 'needed'].includes(defaults.get(key) ?? '')) continue
       written[section] = { ...written[section], [name]: plain(value(key)) }
     }

@@ -14,7 +14,7 @@ function refused(read: () => unknown): PilotageError {
 
 const wrong = (raw: unknown) => refused(() => compileConfig(raw)).violations.map(({ path, rule }) => `${path}: ${rule}`)
 const tls = { certFile: 'a.crt', keyFile: '/etc/a.key' }
-const mongo = { kind: 'mongo', url: 'mongodb://db:27017/?replicaSet=rs0' }
+const mongo = { kind: 'mongo', url: 'mongodb://db:27017/?replicaSet=rs0&tls=true' }
 
 describe('an edge', () => {
   it('listens in plain on this machine', () => {
@@ -72,10 +72,11 @@ describe('an edge', () => {
 
 describe('the store', () => {
   it('is MongoDB by an address, or by a file that holds one', () => {
-    expect(compileConfig({ store: mongo }).store).toEqual({ ...mongo, database: 'pilotage' })
+    expect(compileConfig({ store: mongo }).store).toEqual({ ...mongo, plaintext: false, database: 'pilotage' })
     expect(compileConfig({ store: { kind: 'mongo', urlFile: 'url', database: 'grid' } }, '/etc').store).toEqual({
       kind: 'mongo',
       urlFile: '/etc/url',
+      plaintext: false,
       database: 'grid',
     })
   })
@@ -102,7 +103,7 @@ describe('the store', () => {
 
 describe('NATS', () => {
   it('takes one way to sign in', () => {
-    const servers = ['nats://a:4222', 'b:4222', 'tls://c:4222']
+    const servers = ['nats://localhost:4222', '127.0.0.1:4222', 'tls://c:4222']
     const facts = { maxAgeMs: 30 * 24 * 60 * 60 * 1000, maxBytes: 4 * 1024 ** 3, replicas: 1 }
     expect(compileConfig({ nats: { servers } }).nats).toEqual({ servers, facts })
     expect(compileConfig({ nats: { servers, user: 'ada', passwordFile: '/p', caFile: '/ca' } }).nats).toEqual({
@@ -126,9 +127,9 @@ describe('NATS', () => {
     [{ servers: [] }, ['nats.servers: empty']],
     [{ servers: ['nats://ada:hush@a:4222'] }, ['nats.servers[0]: a secret in the configuration']],
     [{ servers: ['http://a:4222', 'a'] }, ['nats.servers[0]: not an address', 'nats.servers[1]: not an address']],
-    [{ servers: ['a:1'], user: 'ada' }, ['nats.passwordFile: missing']],
-    [{ servers: ['a:1'], passwordFile: 'p' }, ['nats.user: missing']],
-    [{ servers: ['a:1'], tokenFile: 't', credsFile: 'c' }, ['nats.tokenFile: a second credential']],
+    [{ servers: ['localhost:1'], user: 'ada' }, ['nats.passwordFile: missing']],
+    [{ servers: ['localhost:1'], passwordFile: 'p' }, ['nats.user: missing']],
+    [{ servers: ['localhost:1'], tokenFile: 't', credsFile: 'c' }, ['nats.tokenFile: a second credential']],
   ])('%j is refused', (nats, expected) => {
     expect(wrong({ nats })).toEqual(expected)
     expect(JSON.stringify(refused(() => compileConfig({ nats })).violations)).not.toContain('hush')

@@ -45,7 +45,7 @@ export const importRules: readonly Rule[] = [
   },
   {
     name: 'composition',
-    place: /^services\/(?:main|ports|contexts|nats-access|facts-command|store-command|context-command)\.ts$/,
+    place: /^services\/(?:main|ports|contexts|nats-access|mongo-access|facts-command|store-command|context-command)\.ts$/,
     ours: ['core/', 'services/', 'contextualization/', 'agents/bundle.ts'],
     node: 'any',
   },
