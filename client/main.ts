@@ -52,6 +52,7 @@ function processTerminal(clock: Clock): Terminal {
     shown = false
   }
   return {
+    isTerminal: stdout.isTTY === true,
     write(text) {
       clear()
       return new Promise((resolve) => stdout.write(text, () => resolve()))

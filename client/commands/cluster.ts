@@ -11,7 +11,7 @@ import type { Count, TaskQueue, Vm } from '../../proto/gen/pilotage/v1/operate.t
 import type { PilotageClient } from '../pilotage-client.ts'
 import { tellFacts } from './jobs.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { type Column, spanText, table, timeText } from './terminal.ts'
+import { type Column, jsonLine, spanText, table, timeText } from './terminal.ts'
 
 export async function clusterStatus(
   { terminal, clock }: Setting,
@@ -20,7 +20,7 @@ export async function clusterStatus(
 ): Promise<ExitCode> {
   const answer = await client.status()
   if (json) {
-    await terminal.write(`${JSON.stringify(answer)}\n`)
+    await terminal.write(jsonLine(answer))
     return 0
   }
   const counted = (vo: string): readonly Column<Count>[] => [
@@ -55,7 +55,7 @@ export async function queues(
   options: CommonOptions & { limit?: number },
 ): Promise<ExitCode> {
   const answer = await client.queues(options.limit)
-  if (options.json) await terminal.write(`${JSON.stringify(answer)}\n`)
+  if (options.json) await terminal.write(jsonLine(answer))
   else await terminal.write(`${table(queueColumns, answer.queues)}${answer.queues.length} of ${answer.total}\n`)
   return 0
 }
@@ -80,14 +80,14 @@ export async function vms(
   { ended, limit, json }: CommonOptions & { readonly ended?: boolean; readonly limit?: number },
 ): Promise<ExitCode> {
   const answer = await client.vms({ ended, limit })
-  await terminal.write(json ? answer.map((vm) => `${JSON.stringify(vm)}\n`).join('') : table(vmColumns, answer))
+  await terminal.write(json ? answer.map(jsonLine).join('') : table(vmColumns, answer))
   return 0
 }
 
 export async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const answer = await client.clouds()
   if (json) {
-    await terminal.write(`${JSON.stringify(answer)}\n`)
+    await terminal.write(jsonLine(answer))
     return 0
   }
   const cloudTable = table(
@@ -124,7 +124,7 @@ export async function drainVm(
 ): Promise<ExitCode> {
   const answer = await client.drainVm(vmId, reason)
   const why = answer.refusal === '' ? '' : `: ${answer.refusal}`
-  await terminal.write(json ? `${JSON.stringify(answer)}\n` : `${vmId}: ${answer.state || 'unchanged'}${why}\n`)
+  await terminal.write(json ? jsonLine(answer) : `${vmId}: ${answer.state || 'unchanged'}${why}\n`)
   return answer.refusal === '' ? 0 : 1
 }
 
@@ -151,10 +151,10 @@ export async function createToken({ terminal }: Setting, client: PilotageClient,
   const lifetimeMs = Math.round(hours * 3_600_000)
   const answer = await client.createToken({ subject, vo, group, roles: [...role], lifetimeMs })
   if (out === undefined) {
-    await terminal.write(json ? `${JSON.stringify(answer)}\n` : `${answer.token}\n`)
+    await terminal.write(json ? jsonLine(answer) : `${answer.token}\n`)
   } else {
     writeNewSecret(out, answer.token)
-    if (json) await terminal.write(`${JSON.stringify({ file: out, expiresMs: answer.expiresMs })}\n`)
+    if (json) await terminal.write(jsonLine({ file: out, expiresMs: answer.expiresMs }))
   }
   terminal.say(
     `a token for ${subject} of ${vo}, good until ${timeText(answer.expiresMs)} UTC${out === undefined ? '' : `, in ${out}`}`,

@@ -12,7 +12,7 @@ import { endorse, newEndorserKey } from '../endorser-key.ts'
 import { readImageEntry, readSignedEntry, signedDocument } from '../image-document.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
 import { type CommonOptions, type ExitCode, readSmallFile, type Setting } from './setting.ts'
-import { type Column, table, timeText } from './terminal.ts'
+import { type Column, jsonLine, table, timeText } from './terminal.ts'
 
 const fileBytes = 256 * 1024
 const keyBytes = 16 * 1024
@@ -23,7 +23,7 @@ export async function newKey({ terminal }: Setting, { out, json }: CommonOptions
   const publicFile = `${out}.pub`
   writeNew(out, privatePem, 0o600)
   writeNew(publicFile, publicPem, 0o644)
-  if (json) await terminal.write(`${JSON.stringify({ privateKey: out, publicKey: publicFile })}\n`)
+  if (json) await terminal.write(jsonLine({ privateKey: out, publicKey: publicFile }))
   else {
     await terminal.write(`${out}: the private key, for whoever endorses and nobody else\n`)
     await terminal.write(`${publicFile}: the public key, for images.trusted in the configuration of the service\n`)
@@ -43,13 +43,13 @@ export async function endorseEntry({ terminal }: Setting, file: string, options:
   const entry = readImageEntry(readSmallFile(file, fileBytes), by)
   if (show) {
     // Exactly what is signed: no line end behind it.
-    await terminal.write(signedText(entry))
+    await terminal.write(Buffer.from(signedText(entry)))
     return 0
   }
   if (key === undefined)
     throw new PilotageError('invalid-argument', 'whose key? --key FILE, or --show for the bytes to sign')
   const text = signedDocument({ entry, signature: endorse(entry, readSmallFile(key, keyBytes)) })
-  if (out === undefined) await terminal.write(text)
+  if (out === undefined) await terminal.write(Buffer.from(text))
   else writeNew(out, text, 0o644)
   terminal.say(`${entry.name}, endorsed by ${by}, valid until ${timeText(entry.validUntilMs)} UTC`)
   return 0
@@ -94,7 +94,7 @@ async function tell(
   { json }: CommonOptions,
 ): Promise<ExitCode> {
   const known = answer.changed ? '' : ' (as before)'
-  await terminal.write(json ? `${JSON.stringify({ name, ...answer })}\n` : `${name}: ${answer.state}${known}\n`)
+  await terminal.write(json ? jsonLine({ name, ...answer }) : `${name}: ${answer.state}${known}\n`)
   return 0
 }
 
@@ -121,7 +121,7 @@ function usesText({ uses, revokedBy, revokedWhy }: Image): string {
 
 export async function listImages({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const images = await client.images()
-  await terminal.write(json ? images.map((image) => `${JSON.stringify(image)}\n`).join('') : table(columns, images))
+  await terminal.write(json ? images.map(jsonLine).join('') : table(columns, images))
   return 0
 }
 

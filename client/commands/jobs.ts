@@ -7,8 +7,9 @@
 
 import type { Fact, Job, SteeredJob } from '../../proto/gen/pilotage/v1/job.ts'
 import type { JobSelection, OutputSelection, PilotageClient } from '../pilotage-client.ts'
+import { outputForTerminal, visibleText } from '../../core/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { type Column, plain, spanText, table, type Terminal, timeText } from './terminal.ts'
+import { type Column, jsonLine, spanText, table, type Terminal, timeText } from './terminal.ts'
 
 const jobColumns: readonly Column<Job>[] = [
   { title: 'JOB', right: true, cell: ({ jobId }) => jobId },
@@ -103,7 +104,7 @@ export async function history(
 
 /** A story, a line each. */
 export async function tellFacts(terminal: Terminal, facts: readonly Fact[], json: boolean | undefined): Promise<ExitCode> {
-  const text = facts.map((fact) => `${timeText(fact.atMs)}  ${plain(fact.text || fact.kind)}\n`).join('')
+  const text = facts.map((fact) => `${timeText(fact.atMs)}  ${visibleText(fact.text || fact.kind)}\n`).join('')
   await terminal.write(json ? lines(facts) : text)
   return 0
 }
@@ -115,32 +116,40 @@ export async function explain(
   { json }: CommonOptions,
 ): Promise<ExitCode> {
   const answer = await client.explain(jobId)
-  await terminal.write(json ? `${JSON.stringify(answer)}\n` : explainText(answer))
+  await terminal.write(json ? jsonLine(answer) : explainText(answer))
   return 0
 }
 
 export function explainText({ summary, places }: Awaited<ReturnType<PilotageClient['explain']>>): string {
-  const text = [plain(summary)]
+  const text = [visibleText(summary)]
   for (const { place, fits, rules, note } of places) {
-    text.push(`  ${plain(place)}: ${fits ? 'fits' : 'does not fit'}${note === '' ? '' : ` (${plain(note)})`}`)
+    text.push(`  ${visibleText(place)}: ${fits ? 'fits' : 'does not fit'}${note === '' ? '' : ` (${visibleText(note)})`}`)
     for (const { rule, holds, wanted, offered } of rules) {
-      text.push(plain(`    ${holds ? 'yes' : 'NO '}  ${rule}: wanted ${wanted}, offered ${offered}`))
+      text.push(visibleText(`    ${holds ? 'yes' : 'NO '}  ${rule}: wanted ${wanted}, offered ${offered}`))
     }
   }
   return `${text.join('\n')}\n`
 }
 
-/** As the payload wrote it, byte by byte. */
+/** As the payload wrote it, byte by byte; on a terminal, which would act on it, with its controls spelled out unless `raw`. */
 export async function output(
   { terminal }: Setting,
   client: PilotageClient,
   jobId: number,
-  selection: OutputSelection,
+  { raw, ...selection }: OutputSelection & { readonly raw?: boolean },
 ): Promise<ExitCode> {
-  for await (const piece of client.output(jobId, selection)) await terminal.write(piece)
+  const pieces = client.output(jobId, selection)
+  if (raw || !terminal.isTerminal) {
+    for await (const piece of pieces) await terminal.write(piece)
+    return 0
+  }
+  const shown = outputForTerminal()
+  // As bytes: what is left in it is for the terminal, and a joined character is not to be taken apart again.
+  for await (const piece of pieces) await terminal.write(Buffer.from(shown.next(piece)))
+  await terminal.write(Buffer.from(shown.end()))
   return 0
 }
 
 function lines(values: readonly object[]): string {
-  return values.map((value) => `${JSON.stringify(value)}\n`).join('')
+  return values.map(jsonLine).join('')
 }

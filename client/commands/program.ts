@@ -15,15 +15,16 @@ import { addImageCommands } from './program-images.ts'
 import { addClusterCommands, addOwnServiceCommands } from './program-operate.ts'
 import { type CommonOptions, jobIdArgument, jobIdArguments, numberArgument, type Setting } from './setting.ts'
 import type { SubmitOptions } from './submit.ts'
-import { refusalJson, refusalText, type Terminal } from './terminal.ts'
+import { refusalJson, refusalText, safeTerminal, type Terminal } from './terminal.ts'
 
 const usage = 2
 const mostRows = 1_000_000_000
 const mostPatienceSeconds = 86_400
 
 /** `argv` without the program's own name. Answers the exit code; never throws. */
-export async function runCommand(argv: readonly string[], setting: Setting): Promise<number> {
-  const { terminal } = setting
+export async function runCommand(argv: readonly string[], given: Setting): Promise<number> {
+  const terminal = safeTerminal(given.terminal)
+  const setting = { ...given, terminal }
   const help: string[] = []
   let chosen: Run | undefined
   const program = buildProgram((run) => {
@@ -157,16 +158,17 @@ function addLooking(program: Command, choose: Choose): void {
   program
     .command('output')
     .addArgument(jobArgument())
-    .description('what a job wrote, byte by byte')
+    .description('print what a job wrote; on a terminal with its control characters spelled out')
     .option('--stderr', 'its standard error instead of its standard output')
     .option('--attempt <number>', 'of this attempt instead of the last', numberArgument(1, 1_000_000))
+    .option('--raw', 'print every byte as it is, on a terminal too: the terminal acts on it')
     .action((id: number, _options: object, command: Command) =>
-      withService<CommonOptions & { readonly stderr?: boolean; readonly attempt?: number }>(
+      withService<CommonOptions & { readonly stderr?: boolean; readonly attempt?: number; readonly raw?: boolean }>(
         choose,
         command,
-        async (setting, client, { stderr, attempt }) => {
+        async (setting, client, { stderr, attempt, raw }) => {
           const selection: OutputSelection = { name: stderr ? 'stderr' : 'stdout', attempt }
-          return (await import('./jobs.ts')).output(setting, client, id, selection)
+          return (await import('./jobs.ts')).output(setting, client, id, { ...selection, raw })
         },
       ),
     )

@@ -5,6 +5,7 @@
  * VMs are gone, and removes it. The exit tells whether every job is accounted for exactly once.
  */
 
+import { jsonLine } from './terminal.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -71,7 +72,7 @@ async function replayOn(
   const outcome = await runReplay(setting, admin, plan, settle)
   const figure = figures(outcome)
   terminal.progress('')
-  if (json) await terminal.write(`${JSON.stringify(figure)}\n`)
+  if (json) await terminal.write(jsonLine(figure))
   else await terminal.write(`\n${reportText(figure)}\n`)
   await terminal.write(`${lastLine(figure, plan.factor)}\n`)
   return isWhole(figure) ? 0 : 1

@@ -12,8 +12,9 @@ import type { Warning } from '../../proto/gen/pilotage/v1/job.ts'
 import { readJobDocument, refuseTooLarge } from '../job-document.ts'
 import { readJobStream } from '../job-stream.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
+import { visibleText } from '../../core/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { idsText, plain } from './terminal.ts'
+import { idsText, jsonLine } from './terminal.ts'
 import { followToEnd } from './watch.ts'
 
 export type SubmitOptions = CommonOptions & {
@@ -46,7 +47,7 @@ async function submitDocument(
   const answer = await client.submit(readJobDocument(await wholeText(pieces)), { key })
   const { jobIds, warnings, repeated } = answer
   if (json) {
-    await terminal.write(`${JSON.stringify(answer)}\n`)
+    await terminal.write(jsonLine(answer))
     return jobIds
   }
   const count = jobIds.length === 1 ? 'one job' : `${jobIds.length} jobs`
@@ -69,7 +70,7 @@ async function submitStream(
     for await (const answer of client.submitStream(readJobStream(pieces), { key })) {
       count += answer.jobIds.length
       if (wait) waitFor.push(...answer.jobIds)
-      if (json) await terminal.write(`${JSON.stringify(answer)}\n`)
+      if (json) await terminal.write(jsonLine(answer))
       else await terminal.write(`submitted ${answer.jobIds.length} jobs: ${idsText(answer.jobIds)}\n`)
       for (const warning of answer.warnings) terminal.say(warningText(warning))
     }
@@ -84,7 +85,7 @@ async function submitStream(
 function warningText({ code, text, indexes }: Warning): string {
   const where =
     indexes.length === 0 ? '' : ` (jobs[${indexes.slice(0, 5).join('], jobs[')}]${indexes.length > 5 ? ', ...' : ''})`
-  return `warning: ${plain(code)}: ${plain(text)}${where}`
+  return `warning: ${visibleText(code)}: ${visibleText(text)}${where}`
 }
 
 /** Stops reading at the bound: a pipe may be endless. */

@@ -2,19 +2,32 @@
  * What commands write: aligned tables, times, and refusals, safe for a terminal.
  *
  * Names and reasons come from other people; control characters in them would move the reader's cursor or rename the window,
- * so they are shown as what they are. Knows nothing of the service.
+ * so every text is shown as what it is, and only bytes are written as they are. Knows nothing of the service.
  */
 
 import type { PilotageError } from '../../core/errors.ts'
 import { durationText } from '../../core/requirements.ts'
+import { cutText, jsonText, visibleLines, visibleText } from '../../core/text.ts'
 
 export interface Terminal {
+  /** Whether standard output is a terminal, which acts on what it is given. */
+  readonly isTerminal: boolean
   /** To standard output. Resolves when there is room for more. */
   write(text: string | Uint8Array): Promise<void>
   /** A line to standard error. */
   say(line: string): void
   /** Replaces the line of standard error that it wrote last; does nothing where nobody looks. */
   progress(line: string): void
+}
+
+/** The same terminal, on whose text no terminal acts, whatever a command forgot. Bytes pass as they are. */
+export function safeTerminal(terminal: Terminal): Terminal {
+  return {
+    isTerminal: terminal.isTerminal,
+    write: (text) => terminal.write(typeof text === 'string' ? visibleLines(text) : text),
+    say: (line) => terminal.say(visibleLines(line)),
+    progress: (line) => terminal.progress(visibleText(line)),
+  }
 }
 
 export type Column<Row> = {
@@ -27,7 +40,7 @@ export type Column<Row> = {
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const lines = [
     columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ cell, most = 60 }) => cut(plain(String(cell(row))), most))),
+    ...rows.map((row) => columns.map(({ cell, most = 60 }) => cutText(visibleText(String(cell(row))), most))),
   ]
   const widths = columns.map((_, index) => lines.reduce((width, line) => Math.max(width, line[index]?.length ?? 0), 0))
   const pad = (text: string, index: number): string =>
@@ -35,16 +48,9 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return `${lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')}\n`
 }
 
-/** Without control characters, the escape of terminals among them. */
-export function plain(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are exactly what must not reach a terminal
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
-}
-
-function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`
+/** One value for machines: JSON and a line end. Lists are one value a line. */
+export function jsonLine(value: unknown): string {
+  return `${jsonText(value)}\n`
 }
 
 /** `2026-03-28 17:05:09`, UTC; a dash where there is none. */
@@ -69,10 +75,10 @@ export function idsText(ids: readonly number[]): string {
 
 /** As people read it: what was refused, then each wrong field with what would be accepted. */
 export function refusalText(error: PilotageError): string {
-  const lines = [`pilotage: ${plain(error.message)} [${error.code}]`]
+  const lines = [`pilotage: ${visibleText(error.message)} [${error.code}]`]
   for (const { path, value, rule, accepted } of error.violations) {
-    const given = value === '' ? '' : ` (given: ${plain(value)})`
-    lines.push(`  ${plain(path)}: ${plain(rule)}${given}; accepted: ${plain(accepted)}`)
+    const given = value === '' ? '' : ` (given: ${visibleText(value)})`
+    lines.push(`  ${visibleText(path)}: ${visibleText(rule)}${given}; accepted: ${visibleText(accepted)}`)
   }
   if (error.retryAfterMs > 0) lines.push(`  come again in ${durationText(error.retryAfterMs)}`)
   return lines.join('\n')
@@ -80,5 +86,5 @@ export function refusalText(error: PilotageError): string {
 
 export function refusalJson(error: PilotageError): string {
   const { code, message, violations, retryAfterMs } = error
-  return JSON.stringify({ error: { code, message, violations, retryAfterMs } })
+  return jsonText({ error: { code, message, violations, retryAfterMs } })
 }

@@ -5,8 +5,9 @@
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import { watchedAtOnce } from '../follow.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
+import { jsonText, visibleText } from '../../core/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { plain, timeText } from './terminal.ts'
+import { timeText } from './terminal.ts'
 
 /** 0 where every job ended as Done. */
 export async function followToEnd(
@@ -20,7 +21,7 @@ export async function followToEnd(
   for (let start = 0; start < jobIds.length; start += watchedAtOnce) {
     for await (const job of client.watch(jobIds.slice(start, start + watchedAtOnce))) {
       last.set(job.jobId, job.state)
-      const line = json ? JSON.stringify(job) : changeText(job)
+      const line = json ? jsonText(job) : changeText(job)
       if (told.get(job.jobId) === line) continue
       told.set(job.jobId, line)
       await terminal.write(`${line}\n`)
@@ -35,5 +36,5 @@ function changeText(job: Job): string {
   const name = job.name === '' ? '' : ` (${job.name})`
   const where = job.vmId === '' ? '' : ` on ${job.vmId}`
   const why = job.reason === '' ? '' : `: ${job.reason}`
-  return plain(`${timeText(job.changedMs)}  job ${job.jobId}${name}  ${job.state}${where}${why}`)
+  return visibleText(`${timeText(job.changedMs)}  job ${job.jobId}${name}  ${job.state}${where}${why}`)
 }

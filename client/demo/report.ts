@@ -3,11 +3,12 @@
  * the demo promises. Pure.
  */
 
+import { visibleText } from '../../core/text.ts'
 import { durationText } from '../../core/requirements.ts'
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import { vmColumns } from '../commands/cluster.ts'
 import { explainText } from '../commands/jobs.ts'
-import { plain, table } from '../commands/terminal.ts'
+import { table } from '../commands/terminal.ts'
 import { percentile } from '../replay/report.ts'
 import { primesBelow } from './jobs.ts'
 import type { DemoOutcome } from './run.ts'
@@ -40,7 +41,7 @@ export function demoReport(outcome: DemoOutcome): string {
     explainText({ ...explanation, places: explanation.places.slice(0, 2) })
       .replace(/^/gm, '    ')
       .trimEnd(),
-    `\n\nOne of the answers: ${plain(primes)} below ${primesBelow.limit}\n`,
+    `\n\nOne of the answers: ${visibleText(primes)} below ${primesBelow.limit}\n`,
     '\nMachines\n',
     table(
       vmColumns.filter(({ title }) => !['CLOUD', 'SITE', 'LEASES'].includes(title)),
@@ -91,6 +92,6 @@ function waitText({ jobs }: Row, share: number): string {
 
 function ending(what: string, job: Job | undefined): string {
   return job
-    ? `${plain(`  job ${job.jobId} (${job.name}), ${what}: ${job.state}, ${job.reason}`)}\n`
+    ? `${visibleText(`  job ${job.jobId} (${job.name}), ${what}: ${job.state}, ${job.reason}`)}\n`
     : `  ${what}: not there\n`
 }

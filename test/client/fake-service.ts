@@ -40,6 +40,8 @@ export type FakeService = {
   failNext(method: string, times: number, error?: Failure): void
   looksToEnd: number
   breakWatchOnce: boolean
+  /** What every output is; absent: a greeting. */
+  output?: readonly Buffer[]
   stop(): Promise<void>
 }
 
@@ -53,10 +55,10 @@ export async function startFakeService(port = 0): Promise<FakeService> {
   const keys = new Map<string, SubmitJobsResponse>()
   const failures = new Map<string, { times: number; error: Failure }>()
   const server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 })
-  const fake = {
+  const fake: Omit<FakeService, 'server' | 'failNext' | 'stop'> = {
     jobs,
-    specs: [] as JobSpec[],
-    calls: [] as string[],
+    specs: [],
+    calls: [],
     tokens: new Set<string>(),
     looksToEnd: 0,
     breakWatchOnce: false,
@@ -196,12 +198,10 @@ export async function startFakeService(port = 0): Promise<FakeService> {
   }
   const getOutput: handleServerStreamingCall<{ name: string }, object> = (call) => {
     const failure = failing('getOutput')
-    call.write({ data: Buffer.from('hello ') })
-    if (failure) {
-      call.emit('error', refused(failure))
-      return
-    }
-    call.write({ data: Buffer.from(call.request.name) })
+    const [first, ...rest] = fake.output ?? [Buffer.from('hello '), Buffer.from(call.request.name)]
+    call.write({ data: first })
+    if (failure) return void call.emit('error', refused(failure))
+    for (const data of rest) call.write({ data })
     call.end()
   }
 

@@ -58,6 +58,7 @@ async function run(
   const said: Record<'out' | 'err', string[]> = { out: [], err: [] }
   const code = await runCommand(['image', ...line.split(' ')], {
     terminal: {
+      isTerminal: false,
       write: async (text) => void said.out.push(String(text)),
       say: (text) => void said.err.push(text),
       progress: () => {},

@@ -1,10 +1,11 @@
 /**
  * The log as JSON lines on standard output, by pino. What carries a secret by its name is struck out, whatever happens to be
- * logged: the last line of defence, not the first.
+ * logged: the last line of defence, not the first. A line acts on no terminal, whatever a name in it would do.
  */
 
 import { pino } from 'pino'
 import type { Log, LogFields } from '../../../../core/ports/log.ts'
+import { visibleLines } from '../../../../core/text.ts'
 
 type Pino = ReturnType<typeof pino>
 
@@ -13,7 +14,12 @@ const secrets = ['token', 'credential', 'activationKey', 'userData', 'authorizat
 /** `path`: a file instead of standard output. */
 export function pinoLog(level: string, path?: string): Log {
   const redact = { paths: secrets.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' }
-  return over(pino({ level, redact }, pino.destination({ dest: path ?? 1, sync: true, mkdir: true, mode: 0o600 })))
+  return over(
+    pino(
+      { level, redact, hooks: { streamWrite: visibleLines } },
+      pino.destination({ dest: path ?? 1, sync: true, mkdir: true, mode: 0o600 }),
+    ),
+  )
 }
 
 function over(logger: Pino): Log {
