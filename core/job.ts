@@ -111,6 +111,7 @@ export type JobRefusal =
   | 'not-live'
   | 'ended'
   | 'vm-not-active'
+  | 'vm-full'
 
 /** The next job, and whether that is worth a fact; or why nothing changes. */
 export type JobDecision =

@@ -123,6 +123,8 @@ export const roleMarginMs = 1 * seconds
 /** Matching. */
 export const windowJobs = 512
 export const jobsPerOffer = 256
+/** After a claim beyond the record of its VM a pilot's offers are left alone for this long: a few refused claims per minute. */
+export const overclaimPauseMs = 5 * seconds
 /** Fair share forgets half of what an owner used in this time; HTCondor's default is a day. */
 export const usageHalfLifeMs = 24 * hours
 /** What a start is charged before its real use is known, in core-milliseconds a core: a minute. */

@@ -132,7 +132,6 @@ const functionMost = 70
  */
 const longFunctions: Readonly<Record<string, number>> = {
   'bench/adapter.mjs pilot': 77,
-  'services/adapters/store/sqlite/jobs.ts jobOperations': 96,
   'services/queue/matcher.ts matcher': 92,
   'services/queue/waiting-index.ts waitingIndex': 110,
   'test/agents/pilot.test.ts newWorld': 105,

@@ -79,7 +79,9 @@ export interface JobStore {
 
   /**
    * Applies each event to its job, in order, and answers each in order. A claim is also refused (`vm-not-active`) unless
-   * its VM is Active at that same moment: that is the race which a drain wins or loses.
+   * its VM is Active at that same moment: that is the race which a drain wins or loses. And it is refused (`vm-full`, with a
+   * `claim refused` fact of the VM, one per minute) where the VM's record has no room for it beside the leases that the VM
+   * holds. Calls that one process makes in one turn take effect in their order.
    */
   change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
 

@@ -2,6 +2,7 @@
 
 import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../core/errors.ts'
+import { attemptText } from '../../core/facts.ts'
 import { isVmId, type VmId } from '../../core/ids.ts'
 import { leaseOf } from '../../core/job.ts'
 import { outputBytes, outputChunkBytes } from '../../core/limits.ts'
@@ -24,6 +25,8 @@ const underWayMost = 100
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
 export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): wire.VmServiceServer {
+  /** Outputs that are on their way at this moment, by attempt and name. */
+  const arriving = new Set<string>()
   return {
     activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest) => {
       if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
@@ -37,7 +40,7 @@ export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): 
     putOutput: edge.clientStream(
       'putOutput',
       (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
-        putOutput(queue, vmOf(caller), pieces),
+        putOutput(queue, arriving, vmOf(caller), pieces),
     ),
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
@@ -90,6 +93,7 @@ async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
 
 async function putOutput(
   queue: Queue,
+  arriving: Set<string>,
   vmId: VmId,
   requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
 ): Promise<wire.PutOutputResponse> {
@@ -103,7 +107,17 @@ async function putOutput(
   if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
     throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
   }
-  return { bytes: await queue.sandbox.keep(attempt, outputName(first.value.name), piecesOf(first.value, stream)) }
+  const name = outputName(first.value.name)
+  const key = `${attemptText(attempt)} ${name}`
+  // Whoever brings the same output twice at a time only fills memory and disk with it. The other stream ends, or times out.
+  if (arriving.has(key))
+    throw new PilotageError('overloaded', `${name} of ${attemptText(attempt)} is arriving on another stream`)
+  arriving.add(key)
+  try {
+    return { bytes: await queue.sandbox.keep(attempt, name, piecesOf(first.value, stream)) }
+  } finally {
+    arriving.delete(key)
+  }
 }
 
 /** A stream that broke off can look like one that came to its end: only the number that was told before says which. */

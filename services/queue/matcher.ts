@@ -37,8 +37,11 @@ export type Seat = {
   giveBack(taken: Taken, why: NotGranted): void
 }
 
-/** gone: the job was not to be had. closed: the VM takes no more jobs at all. unknown: the store may have granted it. */
-export type NotGranted = 'gone' | 'closed' | 'unknown'
+/**
+ * gone: the job was not to be had. closed: the VM takes no more jobs at all. full: its record has no room for the job. unknown:
+ * the store may have granted it.
+ */
+export type NotGranted = 'gone' | 'closed' | 'full' | 'unknown'
 
 export type Matcher = {
   sit(seat: Seat): void
@@ -110,11 +113,11 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       seat.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
       return
     }
-    const why = !outcome.ok && outcome.why === 'vm-not-active' ? 'closed' : 'gone'
+    const why = notGranted(outcome)
     undo(asked, why, nowMs)
     // It still waits, for another VM.
-    if (why === 'closed') waitOn(pick)
-    else waiting.missed(pick.queue)
+    if (why === 'gone') waiting.missed(pick.queue)
+    else waitOn(pick)
   }
 
   function undo({ seat, pick, taken }: Claim, why: NotGranted, nowMs: number): void {
@@ -152,6 +155,12 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       for (const seat of seats) if (seat.wants() > 0) serve(seat)
     },
   }
+}
+
+function notGranted(outcome: JobOutcome): NotGranted {
+  if (outcome.ok) return 'gone'
+  if (outcome.why === 'vm-not-active') return 'closed'
+  return outcome.why === 'vm-full' ? 'full' : 'gone'
 }
 
 function claimEvent({ seat, pick, taken }: Claim, untilMs: number): JobEvent {

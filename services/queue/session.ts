@@ -11,10 +11,12 @@ import { PilotageError } from '../../core/errors.ts'
 import { attemptText } from '../../core/facts.ts'
 import type { AttemptRef, VmId } from '../../core/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
+import { overclaimPauseMs } from '../../core/limits.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import type { Room } from '../../core/requirements.ts'
 import { isUp, placeOf, roomOf, type Vm } from '../../core/vm.ts'
+import { isWithin, type Load, minus, noLoad, plus } from '../../core/vm-room.ts'
 import { afterChange } from './after-change.ts'
 import type { Seat } from './matcher.ts'
 import { onTheWay, type OnTheWay } from './on-the-way.ts'
@@ -38,6 +40,7 @@ export type Wire = {
 type Talk = {
   readonly queue: Queue
   readonly vmId: VmId
+  readonly vm: Vm
   readonly outbox: Outbox
   readonly ways: OnTheWay
   readonly seat: Seat
@@ -45,6 +48,12 @@ type Talk = {
   draining: boolean
   /** Until it is known what the VM holds nothing is claimed: an offer knows nothing of leases that never arrived. */
   settled: boolean
+  /** Its last claim exceeded the record of the VM. */
+  paused: boolean
+  /** Settles when the ends that it reported are written, or could not be. */
+  written: Promise<unknown>
+  /** Jobs were claimed for it while such ends were on their way to the store. */
+  isAhead: boolean
   /** The attempts that the pilot said it holds, or was told of on this stream, and has not reported as ended. */
   readonly told: Set<string>
   open: boolean
@@ -77,12 +86,16 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
   const talk: Talk = {
     queue,
     vmId,
+    vm: kept.vm,
     outbox,
     ways,
     seat: seatOf(() => talk, kept.vm),
     offer: undefined,
     draining: false,
     settled: false,
+    paused: false,
+    written: Promise.resolve(),
+    isAhead: false,
     told: new Set(),
     open: true,
     end() {
@@ -118,8 +131,8 @@ function seatOf(talk: () => Talk, vm: Vm): Seat {
       return ways.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - queue.clock.nowMs())))
     },
     wants() {
-      const { open, settled, draining, offer, ways } = talk()
-      return open && settled && !draining && offer ? offer.maxJobs - ways.count() : 0
+      const { open, settled, draining, paused, offer, ways } = talk()
+      return open && settled && !draining && !paused && offer ? offer.maxJobs - ways.count() : 0
     },
     reserve: (taken) => talk().ways.reserve(taken),
     grant(granted, taken) {
@@ -136,9 +149,32 @@ function seatOf(talk: () => Talk, vm: Vm): Seat {
       talk().ways.drop(taken)
       if (why === 'closed') drain(talk(), 'the VM takes no more jobs')
       if (why === 'unknown') talk().settled = false
+      if (why === 'full') pause(talk())
       answered(talk())
     },
   }
+}
+
+/**
+ * The pilot offers more than its VM's record has room for. An honest pilot does so while the end that makes the room is on its
+ * way to the store: it is served again when that is written. Else the next try is later, so that offers without room cost
+ * the store little.
+ */
+function pause(talk: Talk): void {
+  const { queue, vmId } = talk
+  if (talk.paused) return
+  talk.paused = true
+  const resume = (): void => {
+    talk.paused = false
+    queue.matcher.serve(talk.seat)
+  }
+  if (talk.isAhead) {
+    talk.isAhead = false
+    talk.written.then(resume)
+    return
+  }
+  queue.log.warn({ vmId }, 'claim refused: the pilot offers more than its VM has room for')
+  queue.clock.after(overclaimPauseMs, resume)
 }
 
 /** A claim has been answered, or never will be: when none is under way any more it can be seen what the VM holds. */
@@ -167,6 +203,10 @@ async function receive(talk: Talk, { hello, reports, offer, renew: named }: Pilo
     ...renew.map((ref) => renewal(vmId, ref, nowMs + queue.policy.leaseMs)),
   ]
   const written = events.length > 0 ? queue.store.change(events, nowMs) : undefined
+  if (written && reports.some((report) => report.phase === 'ended' && talk.told.has(attemptText(report)))) {
+    talk.written = Promise.allSettled([talk.written, written])
+    talk.isAhead = true
+  }
   if (offer) {
     talk.offer = offer
     talk.ways.received(offer.received)
@@ -199,7 +239,9 @@ function answerRenewals({ outbox, queue }: Talk, renew: readonly AttemptRef[], o
 /** What the store says that the VM holds, and the pilot does not: it never arrived, and comes again. */
 async function settle(talk: Talk): Promise<void> {
   const { queue, vmId, ways, outbox, told } = talk
-  const leases = await queue.store.leasesOn(vmId)
+  const all = await queue.store.leasesOn(vmId)
+  const surplus = await withdrawn(talk, all)
+  const leases = all.filter((job) => !surplus.has(job))
   const missing = await renewed(talk, leases.filter(isUntold(talk)))
   // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
   told.clear()
@@ -218,6 +260,33 @@ async function settle(talk: Talk): Promise<void> {
   talk.settled = true
   queue.matcher.serve(talk.seat)
   await look(talk)
+}
+
+/**
+ * Claims whose outcome was unknown may exceed the record of the VM: those that the pilot was not told of are taken back, the
+ * last ones first, before it hears of any.
+ */
+async function withdrawn(talk: Talk, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
+  const { queue, vmId, vm } = talk
+  const surplus = new Set<Job>()
+  const untold = leases.filter(isUntold(talk))
+  if (untold.length === 0) return surplus
+  const specs = await queue.store.specs(leases.map(({ id }) => id))
+  const taken = (job: Job): Load => {
+    const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
+    return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
+  }
+  let held = leases.map(taken).reduce(plus, noLoad)
+  for (const job of untold.toReversed()) {
+    if (isWithin(vm, held)) break
+    held = minus(held, taken(job))
+    surplus.add(job)
+  }
+  if (surplus.size === 0) return surplus
+  const why = 'the record of its VM has no room for it'
+  const events = [...surplus].map(({ id: jobId, attempt }): JobEvent => ({ kind: 'withdraw', jobId, attempt, vmId, why }))
+  await afterChange(queue, await queue.store.change(events, queue.clock.nowMs()))
+  return surplus
 }
 
 /** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile. */

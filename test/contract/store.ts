@@ -175,6 +175,61 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       })
     })
 
+    describe('claims beyond the record of a VM', () => {
+      const gib = 1024 ** 3
+      const big = (changes: Parameters<typeof sampleRequirements>[0]) =>
+        sampleSpec({ requirements: sampleRequirements(changes) })
+      const claimAll = async (store: Store, specs: readonly JobSpec[], cores = 1) => {
+        const ids = await submitted(store, specs)
+        const vmId = await withVm(store, activeVm('one', { cores: 4, memoryBytes: 8 * gib, diskBytes: 8 * gib }))
+        const claims = ids.map((jobId) => ({ kind: 'claim', jobId, vmId, cores, untilMs: 9000 }) as const)
+        return { ids, vmId, claims, outcomes: await store.change(claims, 2000) }
+      }
+      const refusals = (outcomes: readonly { ok: boolean }[]) =>
+        outcomes.map((outcome) => ('why' in outcome ? outcome.why : ''))
+
+      it('are refused in cores, in memory and in disk, and their jobs wait on', async () => {
+        for (const [spec, cores, fit] of [
+          [sampleSpec(), 1, 4],
+          [sampleSpec(), 2, 2],
+          [big({ memoryBytes: 3 * gib }), 1, 2],
+          [big({ diskBytes: 8 * gib }), 1, 1],
+        ] as const) {
+          const { store } = await fresh()
+          const { ids, vmId, outcomes } = await claimAll(store, Array(6).fill(spec), cores)
+          expect(refusals(outcomes)).toEqual([...Array(fit).fill(''), ...Array(6 - fit).fill('vm-full')])
+          expect((await store.leasesOn(vmId)).map(({ id }) => id)).toEqual(ids.slice(0, fit))
+          const left = (await store.jobs(ids.slice(fit))).map(({ phase }) => phase.state)
+          expect(left).toEqual(Array(6 - fit).fill('Waiting'))
+        }
+      })
+
+      it('are granted for what an end in the same call gives back', async () => {
+        const { store } = await fresh()
+        const { ids, vmId, claims } = await claimAll(store, Array(5).fill(sampleSpec()))
+        const ended = { kind: 'ended', jobId: ids[0] as JobId, attempt: 1, vmId, result: sampleResult() } as const
+        const [one, two] = await Promise.all([store.change([ended], 3000), store.change(claims.slice(4), 3000)])
+        expect([...refusals(one), ...refusals(two)]).toEqual(['', ''])
+      })
+
+      it('raise one alarm per VM and minute', async () => {
+        const { store } = await fresh()
+        const { vmId, claims } = await claimAll(store, Array(6).fill(sampleSpec()))
+        await store.change(claims.slice(4), 3000)
+        const alarms = (await store.history(`vm:${vmId}`, n)).filter(({ kind }) => kind === 'claim refused')
+        expect(alarms).toHaveLength(1)
+        expect(alarms[0]?.data).toMatchObject({ cores: 4, heldCores: 4 })
+      })
+
+      it('of many calls at once never add up to more than the record', async () => {
+        const { store } = await fresh()
+        const ids = await submitted(store, Array(12).fill(sampleSpec()))
+        const vmId = await withVm(store, activeVm('one', { cores: 4 }))
+        await Promise.all(ids.map((id) => store.change([claim(id, vmId)], 2000)))
+        expect((await store.vm(vmId))?.used.cores).toBe(4)
+      })
+    })
+
     it('takes a claim back without using up a try, and only before the pilot ran it', async () => {
       const { store } = await fresh()
       const [id] = (await submitted(store, [sampleSpec({ maxAttempts: 1 })])) as [JobId]

@@ -1,7 +1,7 @@
 /** Outputs over the wire: what a VM did not send to its end is not kept, whatever broke it off. */
 
 import { connect, createServer, type Socket } from 'node:net'
-import { credentials, Metadata } from '@grpc/grpc-js'
+import { credentials, Metadata, status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock, until } from '../../core/clock.ts'
 import type { JobId, VmId } from '../../core/ids.ts'
@@ -92,6 +92,33 @@ describe('an output', () => {
 
   it('is not kept when it is longer than was announced', async () => {
     expect(await sent(api.server, 999, (stream) => stream.end())).toBe('refused')
+  })
+
+  it('comes on one stream at a time: a second one is refused while the first is open', async () => {
+    const client = new VmServiceClient(api.server, credentials.createInsecure(), {})
+    const metadata = new Metadata()
+    metadata.set('authorization', `Bearer ${await api.tokenFor({ kind: 'vm', vmId: vm.id })}`)
+    const refused = (name: string): Promise<number> =>
+      new Promise((resolve) => {
+        const stream = client.putOutput(metadata, (error) => resolve(error?.code ?? 0))
+        stream.on('error', () => {})
+        stream.write({ attempt: { jobId, attempt: 1 }, name, totalBytes: 4, data: Buffer.from('text') })
+        stream.end()
+      })
+    const codes: number[] = []
+    const before = fates.length
+    await sent(api.server, 1000, (stream) => {
+      refused('stdout')
+        .then((code) => codes.push(code))
+        .then(() => refused('stderr'))
+        .then((code) => codes.push(code))
+        .finally(() => stream.end())
+    })
+    expect(codes).toEqual([status.RESOURCE_EXHAUSTED, status.OK])
+    const isBoth = (): boolean => fates.slice(before).sort().join() === 'kept 1000,kept 4'
+    expect(await until(clock, isBoth, { withinMs: 5000, everyMs: 5 })).toBe(true)
+    expect(await refused('stdout')).toBe(status.OK)
+    client.close()
   })
 
   it('is not kept when the VM hung up', async () => {

@@ -3,16 +3,17 @@
  * page. Any number of processes may do so at once: of two that change a page one wins, and the other reads and decides again.
  *
  * What stays true: an answer speaks of a page whose write succeeded, or that was read for this answer. A claim holds only if
- * its VM is still Active after the claim is in the store; otherwise it is taken back before anybody hears of it. A write
- * whose answer was lost is looked for by its name in the page, never repeated blindly.
+ * its VM is still Active, and has room for it, after the claim is in the store; otherwise it is taken back before its pilot
+ * hears of it. A write whose answer was lost is looked for by its name in the page, never repeated blindly.
  */
 
 import type { Clock } from '../../../../core/clock.ts'
 import { PilotageError } from '../../../../core/errors.ts'
-import type { JobId, VmId } from '../../../../core/ids.ts'
-import type { JobEvent } from '../../../../core/job.ts'
+import type { JobId } from '../../../../core/ids.ts'
+import type { JobEvent, JobRefusal } from '../../../../core/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
+import type { Claim, ClaimRoom } from './claim-room.ts'
 import { type Database, errorOf } from './database.ts'
 import { type Draft, drawUp, type Item, nextOf } from './draft.ts'
 import { inGroups } from './group.ts'
@@ -34,11 +35,14 @@ export type ChangesOptions = {
   readonly specs: SpecShelf
   readonly queues: KnownQueues
   readonly door: VmDoor
+  readonly room: ClaimRoom
   readonly clock: Clock
   readonly random: Random
 }
 
 type Call = { readonly events: readonly JobEvent[]; readonly nowMs: number }
+/** A claim that is in the store, and is not confirmed yet. */
+type GrantedClaim = Claim & { readonly item: Item; readonly attempt: number }
 
 /** Events in one group: bounds how long an answer waits for its neighbours. */
 const eventsMost = 4000
@@ -50,26 +54,30 @@ export function openChanges(options: ChangesOptions): Changes {
 
   /** Claims hold only now: their VMs are looked at once more, after the write. */
   async function confirm(items: readonly Item[]): Promise<void> {
-    const claims = items.filter(({ event, outcome }) => event.kind === 'claim' && outcome?.ok)
+    const claims = items.flatMap((item) => claimIn(item, options))
     if (claims.length === 0) return
-    await door.confirm(claims.map(({ event }) => vmOf(event)))
-    const late = claims.filter(({ event }) => !door.isOpen(vmOf(event)))
-    if (late.length > 0) await takeBack(late)
+    const [beyond] = await Promise.all([
+      options.room.beyond(claims, clock.nowMs()),
+      door.confirm(claims.map(({ event }) => event.vmId)),
+    ])
+    const late = claims.filter(({ event }) => !door.isOpen(event.vmId))
+    await takeBack(late, 'vm-not-active', 'its VM stopped taking jobs at the same moment')
+    const full = beyond.filter(({ event }) => door.isOpen(event.vmId))
+    await takeBack(full, 'vm-full', 'the record of its VM has no room for it')
     const specs = await options.specs.all(claims.map(({ event }) => event.jobId))
-    for (const item of claims) {
-      const spec = specs.get(item.event.jobId)
+    for (const { item, event } of claims) {
+      const spec = specs.get(event.jobId)
       if (item.outcome?.ok && spec) item.outcome = { ...item.outcome, spec }
     }
   }
 
-  async function takeBack(claims: readonly Item[]): Promise<void> {
-    const events = claims.flatMap(({ event, outcome }): JobEvent[] => {
-      const attempt = outcome?.ok ? outcome.job.attempt : 0
-      const why = 'its VM stopped taking jobs at the same moment'
-      return [{ kind: 'withdraw', jobId: event.jobId, attempt, vmId: vmOf(event), why }]
+  async function takeBack(claims: readonly GrantedClaim[], refusal: JobRefusal, why: string): Promise<void> {
+    if (claims.length === 0) return
+    const events = claims.map(({ event: { jobId, vmId }, attempt }): JobEvent => {
+      return { kind: 'withdraw', jobId, attempt, vmId, why }
     })
     await group.ask({ events, nowMs: clock.nowMs() })
-    for (const item of claims) item.outcome = { ok: false, why: 'vm-not-active' }
+    for (const { item } of claims) item.outcome = { ok: false, why: refusal }
   }
 
   const group = inGroups<Call, readonly JobOutcome[]>(
@@ -106,8 +114,11 @@ export function openChanges(options: ChangesOptions): Changes {
   }
 }
 
-function vmOf(event: JobEvent): VmId {
-  return 'vmId' in event ? event.vmId : ('' as VmId)
+function claimIn(item: Item, { queues }: ChangesOptions): readonly GrantedClaim[] {
+  const { event, outcome } = item
+  if (event.kind !== 'claim' || !outcome?.ok) return []
+  const { memoryBytes, diskBytes } = queues.known(outcome.job.classId).requirements
+  return [{ item, event, memoryBytes, diskBytes, attempt: outcome.job.attempt }]
 }
 
 /** Until every event has an outcome that holds. Throws `unavailable` where others change the same pages for too long. */

@@ -54,8 +54,13 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
         return known ? [{ seq: 1, ...submissionFact(known) }] : []
       }
       if (!subject.startsWith('job:') && !subject.startsWith('vm:')) return toldOf(subject, limit)
-      const story = (await storyOf(subject)).slice(-limit)
-      return story.map(([, atMs, kind, data], at) => ({ seq: at + 1, atMs, subject, kind, data }))
+      const story = (await storyOf(subject)).slice(-limit).map(([, atMs, kind, data]) => ({ atMs, subject, kind, data }))
+      // Alarms of a VM explain no change of it, and lie beside its story.
+      const beside = subject.startsWith('vm:') ? await toldOf(subject, limit) : []
+      return [...story, ...beside]
+        .sort((a, b) => a.atMs - b.atMs)
+        .slice(-limit)
+        .map(({ atMs, kind, data }, at) => ({ seq: at + 1, atMs, subject, kind, data }))
     },
     async facts(afterSeq, limit) {
       await caughtUp(database, clock)

@@ -13,6 +13,7 @@ import type { Log } from '../../../../core/ports/log.ts'
 import type { Store } from '../../../../core/ports/store.ts'
 import { systemRandom } from '../../../../core/random.ts'
 import { openChanges } from './changes.ts'
+import { openClaimRoom } from './claim-room.ts'
 import { openCollector } from './collector.ts'
 import { type Database, errorOf, guarded, openDatabase } from './database.ts'
 import { openFacts } from './facts.ts'
@@ -63,7 +64,7 @@ export async function openMongoStore({ url, database: name, clock, log, holder }
   const shelf = openShelf(database, queues)
   const specs = openSpecs(database)
   const door = openDoor(database, clock)
-  const changes = openChanges({ database, shelf, specs, queues, door, clock, random })
+  const changes = openChanges({ database, shelf, specs, queues, door, room: openClaimRoom(database, random), clock, random })
   const collector = openCollector(database, clock, log)
   const submitting: SubmitOptions = { database, shelf, specs, queues, clock, random }
   const roles = openRoles(database)

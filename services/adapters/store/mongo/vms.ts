@@ -120,7 +120,7 @@ function keptVm({ doc }: VmDocument, use: Use | undefined): KeptVm {
 }
 
 /** What the live leases hold, by VM. */
-async function usedBy({ pages }: Database, filter: object): Promise<ReadonlyMap<string, Use>> {
+export async function usedBy({ pages }: Database, filter: object): Promise<ReadonlyMap<string, Use>> {
   const found = await guarded('counting leases', () => pages.find(filter, { projection: { use: 1 } }).toArray())
   const sums = new Map<string, Use>()
   for (const { use = {} } of found) {

@@ -2,7 +2,6 @@
  * The operations of the embedded store on jobs. Each assumes the engine's open transaction.
  */
 
-import { jobFact } from '../../../../core/facts.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/ids.ts'
 import { type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/job.ts'
 import type {
@@ -14,10 +13,10 @@ import type {
   SubmitOutcome,
   WaitingJob,
 } from '../../../../core/ports/store.ts'
+import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
-import { factWriter } from './facts.ts'
 import { forgetOperation, listOperation } from './keep.ts'
-import { jobColumns, jobOf, type JobRow, updateJobSql } from './rows.ts'
+import { jobOf, type JobRow } from './rows.ts'
 import { submitOperation } from './submit.ts'
 
 /** A description crosses the threads and lies in its table as text: it is written once and read by whoever runs it. */
@@ -52,7 +51,6 @@ export type JobOperations = {
 export function jobOperations(inside: Inside): { operations: JobOperations; reload(): void } {
   const { db, queues } = inside
   const one = db.prepare('select * from jobs where id = ?')
-  const update = db.prepare(updateJobSql)
   const specOf = db.prepare('select spec from specs where id = ?')
   const nextWaiting = db.prepare(
     'select id, priority, submitted_ms from jobs where queue_ref = ? and state = 0 order by priority desc, id limit ?',
@@ -60,7 +58,6 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const head = db.prepare(
     'select priority, submitted_ms from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
   )
-  const tell = factWriter(inside)
 
   const find = (id: JobId): Job | undefined => {
     const known = inside.tallies.known(id)
@@ -69,37 +66,13 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
     return row && jobOf(row, queues.byRef(row.queue_ref))
   }
 
-  const requirementsOf = (job: Job) => {
-    const refs = queues.byId(job.classId)
-    if (!refs) throw new Error(`assertion failed: job ${job.id} names no known task queue`)
-    return refs.queue.requirements
-  }
-
-  function apply(event: JobEvent, nowMs: number): PackedOutcome {
-    const before = find(event.jobId)
-    if (!before) return { ok: false, why: 'not-found' }
-    if (event.kind === 'claim' && !inside.decisions.mayClaim(inside.liveVms.get(event.vmId))) {
-      return { ok: false, why: 'vm-not-active' }
-    }
-    const decision = inside.decisions.changeJob(before, event, nowMs)
-    if (!decision.ok) return decision
-    const { next } = decision
-    if (next !== before) {
-      update.run(...jobColumns(next))
-      inside.tallies.moved(before, next, requirementsOf(next))
-    }
-    if (decision.tell) tell(jobFact(before, next, event), nowMs)
-    const outcome: PackedOutcome = { ok: true, job: next, was: before.phase.state }
-    if (event.kind === 'claim') outcome.spec = String(specOf.get(event.jobId)?.spec)
-    return outcome
-  }
-
+  const requirementsOf = requirementsIn(inside)
   const submitting = submitOperation(inside)
   return {
     operations: {
       submit: submitting.submit,
       forget: forgetOperation(inside),
-      change: (events, nowMs) => events.map((event) => apply(event, nowMs)),
+      change: changeOperation(inside, find),
       jobs: (ids) => ids.flatMap((id) => find(id) ?? []),
       specs: (ids) =>
         ids.flatMap((id) => {

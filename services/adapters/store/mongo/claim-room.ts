@@ -1,0 +1,78 @@
+/**
+ * Which claims exceed the record of their VM: counted from the pages after the claims are in the store, before their pilots
+ * hear of them. Of two processes that claim for one VM at the same moment each sees the claims of the other, or its own are
+ * older and within the record: what is beyond it is never handed out.
+ */
+
+import type { NewFact } from '../../../../core/facts.ts'
+import type { VmId } from '../../../../core/ids.ts'
+import type { JobEvent } from '../../../../core/job.ts'
+import type { Random } from '../../../../core/random.ts'
+import type { Vm } from '../../../../core/vm.ts'
+import { isWithin, type Load, minus, openAlarms, overclaimFact } from '../../../../core/vm-room.ts'
+import { type Database, guarded } from './database.ts'
+import { toldDocuments } from './facts.ts'
+import { usedBy } from './vms.ts'
+
+export type Claim = {
+  readonly event: Extract<JobEvent, { kind: 'claim' }>
+  readonly memoryBytes: number
+  readonly diskBytes: number
+}
+
+export type ClaimRoom = {
+  /** Those to be taken back: of a VM's claims the last ones, until the rest is within its record. */
+  beyond<One extends Claim>(claims: readonly One[], nowMs: number): Promise<readonly One[]>
+}
+
+/** Some hundred bytes each. A VM's size never changes. */
+const sizesMost = 20_000
+
+export function openClaimRoom(database: Database, random: Random): ClaimRoom {
+  const sizes = new Map<string, Load>()
+  const alarms = openAlarms()
+
+  async function learn(ids: readonly VmId[]): Promise<void> {
+    const missing = ids.filter((id) => !sizes.has(id))
+    if (missing.length === 0) return
+    const found = await guarded('reading VMs', () =>
+      database.vms.find({ _id: { $in: missing } }, { projection: { doc: 1 } }).toArray(),
+    )
+    for (const { _id, doc } of found) {
+      const { cores, memoryBytes, diskBytes } = JSON.parse(doc) as Vm
+      sizes.set(_id, { cores, memoryBytes, diskBytes })
+      if (sizes.size > sizesMost) sizes.delete(sizes.keys().next().value as string)
+    }
+  }
+
+  return {
+    async beyond(claims, nowMs) {
+      const byVm = Map.groupBy(claims, ({ event }) => event.vmId)
+      const ids = [...byVm.keys()]
+      const [used] = await Promise.all([usedBy(database, { lv: { $in: ids } }), learn(ids)])
+      const facts: NewFact[] = []
+      const late: (typeof claims)[number][] = []
+      for (const [vmId, ofVm] of byVm) {
+        const size = sizes.get(vmId)
+        const [, cores, memoryBytes, diskBytes] = used.get(vmId) ?? [0, 0, 0, 0]
+        const all = { cores, memoryBytes, diskBytes }
+        if (!size || isWithin(size, all)) continue
+        let held: Load = all
+        for (const claim of ofVm.toReversed()) {
+          if (isWithin(size, held)) break
+          held = minus(held, takenBy(claim))
+          late.push(claim)
+        }
+        if (alarms.isDue(vmId, nowMs)) facts.push(overclaimFact(vmId, size, held, minus(all, held)))
+      }
+      if (facts.length > 0) {
+        await guarded('keeping facts', () => database.told.insertMany(toldDocuments(facts, nowMs, random)))
+      }
+      return late
+    },
+  }
+}
+
+function takenBy({ event, memoryBytes, diskBytes }: Claim): Load {
+  return { cores: event.cores, memoryBytes, diskBytes }
+}
