@@ -175,6 +175,8 @@ function nextOpen(own: OpenQueue[]): OpenQueue | undefined {
 function createLine({ offering, count, queues }: Candidate): CreateLine {
   const jobs = [...queues.values()].reduce((sum, more) => sum + more, 0)
   const price = offering.pricePerHour === 0 ? 'at no price' : `at ${offering.pricePerHour} an hour each`
+  const byVo: Record<string, number> = {}
+  for (const [{ queue }, more] of queues) byVo[queue.vo] = (byVo[queue.vo] ?? 0) + more
   return {
     kind: 'create',
     cloud: offering.cloud,
@@ -182,6 +184,7 @@ function createLine({ offering, count, queues }: Candidate): CreateLine {
     count,
     queues: [...queues.keys()].map(({ queue }) => queue.id),
     jobs,
-    reason: `${jobs} waiting ${jobs === 1 ? 'job' : 'jobs'} of ${queues.size} task ${queues.size === 1 ? 'queue' : 'queues'} found no room; the cheapest that fits, ${price}`,
+    byVo,
+    reason: `waiting jobs found no room; the cheapest that fits, ${price}`,
   }
 }

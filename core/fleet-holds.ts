@@ -16,16 +16,17 @@ import { placeOf, roomOf } from './vm.ts'
 /** The nearest offering is named for so many queues; telling rules is slow beside applying them. */
 const nearestTold = 20
 
-type Draft = { why: HoldWhy; cloud?: string; reason: string; queues: ClassId[]; jobs: number }
+type Draft = { why: HoldWhy; cloud?: string; reason: string; queues: ClassId[]; jobs: number; byVo: Record<string, number> }
 
 export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, view: FleetView): readonly HoldLine[] {
   const drafts = new Map<string, Draft>()
   const hold = ({ why, cloud, reason }: Omit<Block, 'cloud'> & { cloud?: string }, open: OpenQueue, jobs: number): void => {
     const key = JSON.stringify([why, cloud, reason])
-    const draft = drafts.get(key) ?? { why, cloud, reason, queues: [], jobs: 0 }
+    const draft = drafts.get(key) ?? { why, cloud, reason, queues: [], jobs: 0, byVo: {} }
     drafts.set(key, draft)
     draft.queues.push(open.queue.id)
     draft.jobs += jobs
+    draft.byVo[open.queue.vo] = (draft.byVo[open.queue.vo] ?? 0) + jobs
   }
   let told = 0
   for (const open of queues) {

@@ -77,6 +77,8 @@ export type FleetPolicy = {
 
 export type HoldWhy = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
 
+export type JobsByVo = Readonly<Record<string, number>>
+
 export type PlanLine =
   | {
       readonly kind: 'create'
@@ -85,6 +87,8 @@ export type PlanLine =
       readonly count: number
       readonly queues: readonly ClassId[]
       readonly jobs: number
+      /** The jobs by VO: users are shown the demand of their own. Absent where it is about no demand. */
+      readonly byVo?: JobsByVo
       readonly reason: string
     }
   /** Nothing is made for these queues, or nothing is ended on this cloud. A queue may stand in several. */
@@ -94,6 +98,7 @@ export type PlanLine =
       readonly cloud?: string
       readonly queues: readonly ClassId[]
       readonly jobs: number
+      readonly byVo?: JobsByVo
       readonly reason: string
     }
   /** drain: it takes no more. retire: only if it holds no lease. stop: whatever it holds. */

@@ -169,6 +169,11 @@ export function isComing(phase: VmPhase): boolean {
   return phase.state === 'Intended' || phase.state === 'Requested' || phase.state === 'Booting'
 }
 
+/** Whether a VO may read about it: a VM that serves every VO is everybody's. */
+export function concerns({ vos }: Pick<VmShape, 'vos'>, vo: string): boolean {
+  return vos.length === 0 || vos.includes(vo)
+}
+
 export function refOf(phase: VmPhase): string {
   return phase.state === 'Intended' ? '' : phase.ref
 }

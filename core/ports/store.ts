@@ -12,6 +12,7 @@ import type { Image, ImageEvent, ImageRefusal } from '../image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
 import type { Requirements } from '../requirements.ts'
+import type { KeySpace } from '../submission-key.ts'
 import type { Vm, VmEvent, VmRefusal, VmStateName } from '../vm.ts'
 
 /** A task queue. Two with one id are equal. */
@@ -22,8 +23,8 @@ export type Submission = {
   readonly jobs: readonly { readonly classId: ClassId; readonly spec: JobSpec }[]
   /** The task queues that `jobs` name. */
   readonly queues: readonly TaskQueue[]
-  /** The caller's key within its VO and owner, and the digest of the content that it stands for. */
-  readonly idempotency?: { readonly key: string; readonly digest: string }
+  /** The key within its VO and owner (see submissionKey), and the digest of the content that it stands for. */
+  readonly idempotency?: { readonly key: string; readonly space?: KeySpace; readonly digest: string }
 }
 
 export type SubmitOutcome =

@@ -47,9 +47,10 @@ export const authorization: Readonly<Record<MethodName, Row>> = {
 
   getStatus: looks,
   listTaskQueues: looks,
-  listVms: everyUser,
-  getVmHistory: everyUser,
-  listClouds: everyUser,
+  // Of VMs and plans a user sees what concerns the own VO.
+  listVms: looks,
+  getVmHistory: looks,
+  listClouds: looks,
   drainVm: operates,
   listImages: everyUser,
   addImage: operates,

@@ -8,10 +8,10 @@ import { tokenMaxMs, tokenMs } from '../../core/limits.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { durationText } from '../../core/requirements.ts'
-import { refOf, type Vm } from '../../core/vm.ts'
+import { concerns, refOf, type Vm } from '../../core/vm.ts'
 import { factToWire, requirementsToWire } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/operate.ts'
-import type { CloudStatus } from '../director/status.ts'
+import { type CloudStatus, planFor } from '../director/status.ts'
 import type { Catalogue } from '../images/catalogue.ts'
 import { status } from '../queue/status.ts'
 import { taskQueues } from '../queue/task-queues.ts'
@@ -59,18 +59,22 @@ export function operateHandlers({
         })),
       }
     }),
-    listVms: edge.unary('listVms', async ({ ended, pageSize: size }: wire.ListVmsRequest) => {
-      const live = (await queue.store.liveVms()).map((kept) => vmToWire(kept.vm, kept))
-      const over = ended ? (await queue.store.endedVms(pageSize(size))).map((vm) => vmToWire(vm)) : []
+    listVms: edge.unary('listVms', async ({ ended, pageSize: size }: wire.ListVmsRequest, caller) => {
+      const isSeen = seenBy(caller)
+      const live = (await queue.store.liveVms()).filter(({ vm }) => isSeen(vm)).map((kept) => vmToWire(kept.vm, kept))
+      const over = ended ? (await queue.store.endedVms(pageSize(size))).filter(isSeen).map((vm) => vmToWire(vm)) : []
       return { vms: [...live, ...over].sort((a, b) => b.intendedMs - a.intendedMs) }
     }),
-    getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest) => {
+    getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest, caller) => {
       if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+      // The end of its console stands in its story. A VM that the caller does not see is as unknown as one that is not there.
+      const kept = caller.reach === 'any' ? undefined : await queue.store.vm(vmId)
+      if (caller.reach !== 'any' && !(kept && seenBy(caller)(kept.vm))) throw new PilotageError('not-found', `no VM ${vmId}`)
       return { facts: (await queue.store.history(`vm:${vmId}`, 1000)).map(factToWire) }
     }),
-    listClouds: edge.unary('listClouds', async () => {
+    listClouds: edge.unary('listClouds', async (_: wire.ListCloudsRequest, caller) => {
       const { clouds, plan } = await cloudStatus()
-      return { clouds: [...clouds], plan: [...plan] }
+      return { clouds: [...clouds], plan: [...planFor(plan, visibleVo(caller))] }
     }),
     drainVm: edge.unary('drainVm', (request: wire.DrainVmRequest, caller) => drainVm(queue, request, caller)),
     createToken: edge.unary('createToken', (request: wire.CreateTokenRequest) => createToken(queue, tokens, request)),
@@ -81,6 +85,11 @@ export function operateHandlers({
 /** undefined: every VO. */
 function visibleVo(caller: Caller): string | undefined {
   return caller.reach === 'any' ? undefined : userOf(caller).owner.vo
+}
+
+function seenBy(caller: Caller): (vm: Vm) => boolean {
+  const vo = visibleVo(caller)
+  return (vm) => vo === undefined || concerns(vm, vo)
 }
 
 async function drainVm(queue: Queue, { vmId, reason }: wire.DrainVmRequest, caller: Caller): Promise<wire.DrainVmResponse> {

@@ -59,7 +59,7 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
       return { total: all.length, queues: all.slice(0, request.query.limit) }
     },
   )
-  scope.get('/clouds', { schema: { querystring: none } }, () => readings.clouds())
+  scope.get('/clouds', { schema: { querystring: none } }, (request) => readings.clouds(viewerOn(request)))
   scope.get('/images', { schema: { querystring: none } }, async () => ({ images: (await readings.images()).map(imageView) }))
   scope.get<{ Querystring: parameters.FactsQuery }>(
     '/facts',
@@ -86,8 +86,8 @@ function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
     { schema: { querystring: parameters.vmsQuery } },
     async (request) => {
       const { ended, limit } = request.query
-      if (ended) return { vms: (await readings.endedVms(limit)).map((vm) => vmView(vm)) }
-      const live = await readings.liveVms()
+      if (ended) return { vms: (await readings.endedVms(viewerOn(request), limit)).map((vm) => vmView(vm)) }
+      const live = await readings.liveVms(viewerOn(request))
       return { total: live.length, vms: live.slice(0, limit).map((kept) => vmView(kept.vm, kept)) }
     },
   )

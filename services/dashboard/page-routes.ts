@@ -118,7 +118,7 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
     { schema: { querystring: parameters.vmsPageQuery } },
     async (request, reply) => {
       const { skip, ended } = request.query
-      const page = ended === '1' ? await endedVms(readings, skip) : await liveVms(readings, skip)
+      const page = await (ended === '1' ? endedVms : liveVms)(readings, viewerOn(request), skip)
       return show(reply, vmsPage({ ...page, skip, ended: ended === '1' }, clock.nowMs()), viewerOn(request))
     },
   )
@@ -131,9 +131,10 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
       return show(reply, vmPage(data, clock.nowMs()), viewerOn(request))
     },
   )
-  scope.get('/clouds', async (request, reply) =>
-    show(reply, cloudsPage(await readings.clouds(), await readings.images(), clock.nowMs()), viewerOn(request)),
-  )
+  scope.get('/clouds', async (request, reply) => {
+    const viewer = viewerOn(request)
+    return show(reply, cloudsPage(await readings.clouds(viewer), await readings.images(), clock.nowMs()), viewer)
+  })
   scope.get<{ Querystring: parameters.JobsPageQuery }>(
     '/jobs',
     { schema: { querystring: parameters.jobsPageQuery } },
@@ -169,14 +170,14 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
   )
 }
 
-async function liveVms(readings: Readings, skip: number) {
-  const live = await readings.liveVms()
+async function liveVms(readings: Readings, viewer: Viewer, skip: number) {
+  const live = await readings.liveVms(viewer)
   return { vms: live.slice(skip, skip + vmRows).map((kept) => vmView(kept.vm, kept)), total: live.length }
 }
 
 /** The store gives the latest so many; one more than is shown tells whether there are older ones. */
-async function endedVms(readings: Readings, skip: number) {
-  const ended = await readings.endedVms(skip + vmRows + 1)
+async function endedVms(readings: Readings, viewer: Viewer, skip: number) {
+  const ended = await readings.endedVms(viewer, skip + vmRows + 1)
   return { vms: ended.slice(skip, skip + vmRows).map((vm) => vmView(vm)), total: ended.length }
 }
 

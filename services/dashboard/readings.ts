@@ -12,14 +12,14 @@ import type { Job, JobSpec, JobStateName } from '../../core/job.ts'
 import { page } from '../../core/limits.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 import { isOver, type Vm } from '../../core/vm.ts'
-import type { CloudStatus } from '../director/status.ts'
+import { type CloudStatus, planFor } from '../director/status.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { explain, type Explained } from '../queue/explain.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type Status, status } from '../queue/status.ts'
 import { taskQueues, type WaitingQueue } from '../queue/task-queues.ts'
 import { recentReading } from './recent-reading.ts'
-import { type Hearing, sees, type Viewer, visibleVo } from './viewer.ts'
+import { type Hearing, sees, seesVm, type Viewer, visibleVo } from './viewer.ts'
 
 /** Half of how often a page refreshes itself. */
 const keepMs = 1000
@@ -52,11 +52,11 @@ export type Readings = {
   status(viewer: Viewer): Promise<Status>
   queues(viewer: Viewer): Promise<readonly WaitingQueue[]>
   /** Newest first. */
-  liveVms(): Promise<readonly KeptVm[]>
-  endedVms(limit: number): Promise<readonly Vm[]>
+  liveVms(viewer: Viewer): Promise<readonly KeptVm[]>
+  endedVms(viewer: Viewer, limit: number): Promise<readonly Vm[]>
   /** Throws `not-found`, as `job` does: also for what the viewer does not see. */
   vm(viewer: Viewer, id: string): Promise<VmReading>
-  clouds(): Promise<CloudStatus>
+  clouds(viewer: Viewer): Promise<CloudStatus>
   /** By name. */
   images(): Promise<readonly ListedImage[]>
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
@@ -92,20 +92,13 @@ export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing
       const all = await everyQueue()
       return vo === undefined ? all : all.filter((one) => one.queue.vo === vo)
     },
-    liveVms: everyVm,
-    endedVms: (limit) => store.endedVms(limit),
-    async vm(viewer, id) {
-      const kept = isVmId(id) ? await store.vm(id) : undefined
-      if (!kept) throw new PilotageError('not-found', `no VM ${shown(id)}`)
-      const { vm } = kept
-      const [facts, leased] = await Promise.all([
-        store.history(`vm:${vm.id}`, historyMost),
-        isOver(vm.phase) ? [] : store.leasesOn(vm.id),
-      ])
-      const jobs = leased.filter((job) => sees(viewer, job))
-      return { kept, facts, jobs, hiddenJobs: leased.length - jobs.length }
+    liveVms: async (viewer) => (await everyVm()).filter(({ vm }) => seesVm(viewer, vm)),
+    endedVms: (viewer, limit) => endedVms(queue, viewer, limit),
+    vm: (viewer, id) => oneVm(queue, viewer, id),
+    async clouds(viewer) {
+      const { clouds, plan } = await everyCloud()
+      return { clouds, plan: planFor(plan, visibleVo(viewer)) }
     },
-    clouds: everyCloud,
     images: recentReading(clock, keepMs, images),
     async facts(viewer, after, limit) {
       // The latest for a viewer who does not hear all: looked for among some more.
@@ -139,4 +132,22 @@ export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing
       return { job, spec: specs.get(job.id), facts, explained }
     },
   }
+}
+
+/** For a viewer who does not see all: looked for among the latest of all. */
+async function endedVms({ store }: Queue, viewer: Viewer, limit: number): Promise<readonly Vm[]> {
+  if (visibleVo(viewer) === undefined) return store.endedVms(limit)
+  return (await store.endedVms(page.max)).filter((vm) => seesVm(viewer, vm)).slice(0, limit)
+}
+
+async function oneVm({ store }: Queue, viewer: Viewer, id: string): Promise<VmReading> {
+  const kept = isVmId(id) ? await store.vm(id) : undefined
+  if (!kept || !seesVm(viewer, kept.vm)) throw new PilotageError('not-found', `no VM ${shown(id)}`)
+  const { vm } = kept
+  const [facts, leased] = await Promise.all([
+    store.history(`vm:${vm.id}`, historyMost),
+    isOver(vm.phase) ? [] : store.leasesOn(vm.id),
+  ])
+  const jobs = leased.filter((job) => sees(viewer, job))
+  return { kept, facts, jobs, hiddenJobs: leased.length - jobs.length }
 }

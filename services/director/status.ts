@@ -5,8 +5,10 @@
  */
 
 import { atTime, type Breaker, type CloudLimits } from '../../core/cloud.ts'
-import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
-import type { Store } from '../../core/ports/store.ts'
+import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/fleet.ts'
+import type { VmId } from '../../core/ids.ts'
+import type { KeptVm, Store } from '../../core/ports/store.ts'
+import { concerns } from '../../core/vm.ts'
 import type { KeptBreaker } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
 import { planNote } from './plan-note.ts'
@@ -33,6 +35,10 @@ export type CloudRow = {
 }
 
 export type PlanRow = {
+  /** Whose demand it is about, in jobs; absent: it is about none. */
+  readonly byVo?: JobsByVo
+  /** The VOs of the VM that it is about; empty: every VO. */
+  readonly vos?: readonly string[]
   readonly atMs: number
   readonly action: string
   readonly subject: string
@@ -63,8 +69,20 @@ export async function cloudStatus(
         listedMs: kept[at]?.plan?.atMs ?? 0,
       }
     }),
-    plan: planRows(kept),
+    plan: planRows(kept, live),
   }
+}
+
+/** The plan as a caller may see it. `vo`: only the demand of this VO and the VMs that concern it; undefined: all of it. */
+export function planFor(rows: readonly PlanRow[], vo: string | undefined): readonly PlanRow[] {
+  return rows.flatMap(({ byVo, vos, ...row }): readonly PlanRow[] => {
+    if (vo === undefined) return [row]
+    if (vos !== undefined && !concerns({ vos }, vo)) return []
+    if (byVo === undefined) return [row]
+    const jobs = byVo[vo] ?? 0
+    if (jobs === 0) return []
+    return [row.action === 'create' ? row : { ...row, count: jobs }]
+  })
 }
 
 type Kept = { readonly name: string; readonly note: CloudNote | undefined; readonly plan: FleetPlan | undefined }
@@ -75,7 +93,9 @@ async function readKept(store: Store, name: string): Promise<Kept> {
 }
 
 /** What each holder plans for its cloud, and from the newest plan what it says of no cloud that is configured. */
-function planRows(kept: readonly Kept[]): readonly PlanRow[] {
+function planRows(kept: readonly Kept[], live: readonly KeptVm[]): readonly PlanRow[] {
+  const vosOf = new Map(live.map(({ vm }) => [vm.id, vm.vos]))
+  const planRow = (line: PlanLine, atMs: number): PlanRow => rowOf(line, atMs, vosOf)
   const configured = new Set(kept.map(({ name }) => name))
   const plans = kept.flatMap(({ plan }) => plan ?? [])
   const newest = plans.toSorted((a, b) => b.atMs - a.atMs)[0]
@@ -108,11 +128,12 @@ function stateText(breaker: Breaker): string {
   }
 }
 
-function planRow(line: PlanLine, atMs: number): PlanRow {
+function rowOf(line: PlanLine, atMs: number, vosOf: ReadonlyMap<VmId, readonly string[]>): PlanRow {
   switch (line.kind) {
     case 'create': {
       const { cloud, flavor, image } = line.offering
-      return { atMs, action: line.kind, subject: `${cloud}/${flavor}/${image}`, count: line.count, reason: line.reason }
+      const subject = `${cloud}/${flavor}/${image}`
+      return { atMs, action: line.kind, subject, count: line.count, reason: line.reason, byVo: demandOf(line) }
     }
     case 'hold':
       return {
@@ -121,10 +142,26 @@ function planRow(line: PlanLine, atMs: number): PlanRow {
         subject: line.cloud ?? 'all clouds',
         count: line.jobs,
         reason: line.reason,
+        byVo: demandOf(line),
       }
     case 'drain':
     case 'retire':
     case 'stop':
-      return { atMs, action: line.kind, subject: line.vmId, count: 1, reason: line.reason }
+      return {
+        atMs,
+        action: line.kind,
+        subject: line.vmId,
+        count: 1,
+        reason: line.reason,
+        vos: vosOf.get(line.vmId) ?? ofNoVo,
+      }
   }
+}
+
+/** No VO has this name: a VM that has ended since is for operators alone. */
+const ofNoVo: readonly string[] = ['']
+
+/** A plan that was kept by an older director does not say whose demand it is about. */
+function demandOf({ queues, byVo }: CreateLine | HoldLine): JobsByVo | undefined {
+  return queues.length === 0 ? undefined : (byVo ?? {})
 }

@@ -7,7 +7,7 @@
 import { isEnded, type Job, leaseOf } from '../../core/job.ts'
 import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
 import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
-import { isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
+import { concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
 import type { HeldBack, Queue } from './queue.ts'
 
 export type Explanation = {
@@ -27,7 +27,9 @@ export async function explain(queue: Queue, job: Job): Promise<Explained> {
   const demand: TaskQueue = { ...job, id: job.classId, requirements: spec.requirements }
   const lease = leaseOf(job.phase)
   if (lease || isEnded(job.phase)) return whereItRan(queue, job, demand)
-  const vms = (await queue.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
+  const live = (await queue.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
+  // The VMs of other VOs are not the owner's to see, and never take the job.
+  const vms = live.filter(({ vm }) => concerns(vm, job.vo))
   const nowMs = queue.clock.nowMs()
   const held = await queue.heldBack(job.classId)
   const places = [

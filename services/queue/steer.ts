@@ -61,7 +61,8 @@ async function refused(queue: Queue, kind: SteerKind, job: Job, refusal: string)
   const again = await submit(queue, {
     owner: { vo, group, owner },
     jobs: [spec],
-    idempotencyKey: `reschedule of job ${jobId}`,
+    idempotencyKey: `job ${jobId}`,
+    keySpace: 'reschedule',
   })
   return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
 }

@@ -13,11 +13,18 @@ import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
 import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
 import type { SubmitOutcome, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
+import type { KeySpace } from '../../core/submission-key.ts'
 import { isPlainText, plainTextForm } from '../../core/text.ts'
 import { placeOf, roomOf } from '../../core/vm.ts'
 import type { Queue } from './queue.ts'
 
-export type SubmitRequest = { readonly owner: Owner; readonly jobs: readonly RawSpec[]; readonly idempotencyKey: string }
+export type SubmitRequest = {
+  readonly owner: Owner
+  readonly jobs: readonly RawSpec[]
+  readonly idempotencyKey: string
+  /** Only for keys that the service makes itself; the edges never set it. */
+  readonly keySpace?: KeySpace
+}
 
 export type Warning = { readonly code: 'no-offering'; readonly text: string; readonly indexes: readonly number[] }
 
@@ -28,7 +35,7 @@ export type SubmitAnswer = {
 }
 
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, or `conflict` for a used key. */
-export async function submit(queue: Queue, { owner, jobs, idempotencyKey }: SubmitRequest): Promise<SubmitAnswer> {
+export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
   const specs = checked(jobs, idempotencyKey)
   const taskQueues = specs.map(({ requirements }) => taskQueueOf(owner, requirements))
   const different = [...new Map(taskQueues.map((taskQueue) => [taskQueue.id, taskQueue])).values()]
@@ -38,7 +45,7 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey }: Subm
       owner,
       jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
       queues: different,
-      idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, digest: digestOf(specs) },
+      idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest: digestOf(specs) },
     },
     nowMs,
   )

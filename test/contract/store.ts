@@ -87,6 +87,21 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect((await store.list({ vo: 'lhcb', limit: n })).length).toBe(1)
       })
 
+      it('keeps the keys of the service apart from those of users', async () => {
+        const { store } = await fresh()
+        const own = sampleSubmission([sampleSpec()], alice, 'job 1')
+        const users = ['job 1', '"reschedule","job 1"', 'reschedule'].map((key) =>
+          sampleSubmission([sampleSpec()], alice, key),
+        )
+        for (const submission of users) expect(await store.submit(submission, 1000)).toMatchObject({ repeated: false })
+        const again = {
+          ...own,
+          idempotency: { key: 'job 1', digest: 'of the service', space: 'reschedule' } as const,
+        }
+        expect(await store.submit(again, 1000)).toMatchObject({ ok: true, repeated: false })
+        expect(await store.submit(again, 1000)).toMatchObject({ ok: true, repeated: true })
+      })
+
       it('adds once when the same key arrives many times at once', async () => {
         const { store } = await fresh()
         const submission = sampleSubmission([sampleSpec(), sampleSpec()], alice, 'k')

@@ -98,6 +98,34 @@ it('shows users their own VO and operators all', async () => {
   expect((await get(`/jobs/${foreign}`, 'user')).body.code).toBe('not-found')
 })
 
+it('shows users the VMs of their own VO and those of every VO, and no other', async () => {
+  const plain = await desk.addVm('plain')
+  const own = await desk.addVm('own', { vos: ['lhcb'] })
+  const foreign = await desk.addVm('foreign', { vos: ['belle'] })
+  const gone = await desk.addEndedVm('gone', 'it broke', { vos: ['belle'] })
+  const told = { kind: 'console', data: { text: 'secret' } }
+  await desk.store.tell(
+    [
+      { ...told, subject: `vm:${foreign.id}` },
+      { kind: 'plan', subject: 'cloud:here', data: { why: 'secret' } },
+    ],
+    1,
+  )
+  const ids = async (url: string, role: 'user' | 'operator') =>
+    ((await get(url, role)).body as unknown as { vms: { id: string }[] }).vms.map(({ id }) => id).sort()
+  expect(await ids('/vms', 'user')).toEqual([own.id, plain.id].sort())
+  expect(await ids('/vms', 'operator')).toEqual([own.id, plain.id, foreign.id].sort())
+  expect(await ids('/vms?ended=true', 'user')).toEqual([])
+  expect(await ids('/vms?ended=true', 'operator')).toEqual([gone.id])
+  for (const { id } of [foreign, gone]) {
+    expect((await get(`/vms/${id}`, 'user')).body.code).toBe('not-found')
+    expect((await get(`/vms/${id}`, 'operator')).status).toBe(200)
+  }
+  expect((await get('/facts', 'user')).text).toContain(own.id)
+  expect((await get('/facts', 'user')).text).not.toMatch(new RegExp(`secret|${foreign.id}|${gone.id}`))
+  expect((await get('/facts', 'operator')).text).toContain('secret')
+})
+
 it('tells a job whole, and jobs and facts a page at a time', async () => {
   const ids = await desk.submit(Array.from({ length: 25 }, () => sampleSpec()))
   const seen: number[] = []

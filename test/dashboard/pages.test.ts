@@ -217,3 +217,26 @@ it('says what is wrong with an address', async () => {
     expect(page.text).toContain('role="alert"')
   }
 })
+
+it('shows users of a plan their own demand, and the VMs that concern them', async () => {
+  const line = { atMs: 1, reason: 'full', count: 9 }
+  clouds = {
+    clouds: [cloud('here')],
+    plan: [
+      { ...line, action: 'hold: limit', subject: 'both', byVo: { lhcb: 4, belle: 5 } },
+      { ...line, action: 'create', subject: 'theirs/small/plain', byVo: { belle: 9 } },
+      { ...line, action: 'hold: frozen', subject: 'everyone' },
+      { ...line, action: 'stop', subject: 'vm-theirsaaaa', vos: ['belle'] },
+    ],
+  }
+  const own = (await desk.page('/clouds', await signedIn('user'))).text
+  expect(own).toMatch(/both/)
+  expect(own).toContain('everyone')
+  expect(own).not.toMatch(/theirs/)
+  const json = await desk.app.inject({ url: '/api/clouds', headers: { authorization: `Bearer ${await desk.token(alice)}` } })
+  expect(json.json<{ plan: unknown[] }>().plan).toEqual([
+    { ...line, action: 'hold: limit', subject: 'both', count: 4 },
+    { ...line, action: 'hold: frozen', subject: 'everyone' },
+  ])
+  expect((await desk.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
+})

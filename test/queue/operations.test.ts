@@ -85,6 +85,17 @@ describe('steer', () => {
     expect((await test.store.jobs([(id + 1) as JobId]))[0]?.phase.state).toBe('Waiting')
   })
 
+  it('reschedules an ended job whatever keys its owner has used', async () => {
+    const test = await openQueue()
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    for (const idempotencyKey of [`reschedule of job ${id}`, `job ${id}`, `reschedule","job ${id}`]) {
+      await submit(test.queue, { owner: alice, jobs: [sampleSpec({ name: 'in the way' })], idempotencyKey })
+    }
+    await steer(test.queue, 'kill', await test.store.jobs([id]), 'alice', '')
+    const [again] = await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'operator', '')
+    expect(again).toMatchObject({ changed: true, newJobId: id + 4 })
+  })
+
   it('reschedules a running job by stopping it first', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')

@@ -14,6 +14,7 @@ import { JobServiceService, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../proto/gen/pilotage/v1/operate.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'
 import { authorization, type MethodName, type Role } from '../../services/api/authorization.ts'
+import { planFor } from '../../services/director/status.ts'
 import { openTrust } from '../../services/images/trust.ts'
 import { submit } from '../../services/queue/submit.ts'
 import { type ApiInParts, startApiInParts } from '../support/api-in-parts.ts'
@@ -73,9 +74,10 @@ const expected: Readonly<Record<MethodName, Rows>> = {
   beat: { vm: any },
   getStatus: looks,
   listTaskQueues: looks,
-  listVms: { user: any, operator: any, admin: any },
-  getVmHistory: { user: any, operator: any, admin: any },
-  listClouds: { user: any, operator: any, admin: any },
+  listVms: looks,
+  getVmHistory: looks,
+  // The target is the demand in the plan.
+  listClouds: looks,
   drainVm: { operator: any, admin: any },
   listImages: { user: any, operator: any, admin: any },
   addImage: { operator: any, admin: any },
@@ -157,9 +159,19 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     requests: () => [{ pageSize: 1000 }],
     seen: ([answer], given) => votes((answer as { queues: { vo: string }[] }).queues, given),
   },
-  listVms: { requests: () => [{ ended: true, pageSize: 0 }] },
+  listVms: {
+    requests: () => [{ ended: true, pageSize: 0 }],
+    seen: ([answer], { vmId }) => (answer as { vms: { vmId: string }[] }).vms.some((vm) => vm.vmId === vmId),
+  },
   getVmHistory: { requests: ({ vmId }) => [{ vmId }] },
-  listClouds: plain,
+  listClouds: {
+    ...plain,
+    seen: ([answer], { target }) =>
+      (answer as { plan: { subject: string; count: number }[] }).plan.some(
+        // Of a line that holds up several VOs a caller hears the own jobs, or all of them.
+        ({ subject, count }) => subject === `demand of ${ownerOf[target].vo}` && count > 0,
+      ),
+  },
   drainVm: { requests: ({ target }) => [{ vmId: draining[target], reason: '' }] },
   listImages: plain,
   // The same content again changes nothing.
@@ -180,7 +192,12 @@ let api: ApiInParts
 const tokens = new Map<Caller, string>()
 
 beforeAll(async () => {
-  api = await startApiInParts({ trust: openTrust(new Map([['ops', endorser.publicPem]])), sites: ['home'] })
+  const row = (vo: string, jobs: number) => {
+    const common = { atMs: 1, action: 'hold: limit', reason: 'full' }
+    return { ...common, subject: `demand of ${vo}`, count: jobs, byVo: { [vo]: jobs } }
+  }
+  const plan = [row('lhcb', 2), row('belle', 3)]
+  api = await startApiInParts({ plan, trust: openTrust(new Map([['ops', endorser.publicPem]])), sites: ['home'] })
   for (const name of ['plain', 'old']) {
     const entry = sampleEntry({ name })
     await api.store.changeImage({ kind: 'add', entry, signature: endorser.sign(entry), by: 'ada' }, 1000)
@@ -196,8 +213,10 @@ beforeAll(async () => {
   for (const [caller, identity] of Object.entries(identities)) tokens.set(caller as Caller, await api.tokenFor(identity))
   const nowMs = api.queue.clock.nowMs()
   const endByMs = nowMs + 60 * 60 * 1000
-  for (const id of [...Object.values(vmOf), ...Object.values(draining)])
-    await api.store.intend(activeVm(nameOf(id), { endByMs, cores: 1000 }), nowMs)
+  for (const [target, id] of [...Object.entries(vmOf), ...Object.entries(draining)]) {
+    const vos = [ownerOf[target as Target].vo]
+    await api.store.intend(activeVm(nameOf(id), { endByMs, cores: 1000, vos }), nowMs)
+  }
   for (const [target, id] of Object.entries(activating)) {
     const keyHash = createHash('sha256')
       .update(target === 'own' ? activationKey : `another key for ${target}`)
@@ -267,6 +286,18 @@ describe('authorization', () => {
       wanted[caller] = expected[method][caller] ?? otherwise[caller]
     }
     expect(found).toEqual(wanted)
+  })
+
+  it('shows every user a VM that serves every VO, and of a plan line of several VOs the own jobs', async () => {
+    await api.store.intend(activeVm('shared', { endByMs: Number.MAX_SAFE_INTEGER }), 1000)
+    const vmId = 'vm-sharedaaaa'
+    const history = await api.raw.call(OperateServiceService.getVmHistory, [{ vmId }], { token: tokens.get('user') })
+    expect(classOf(history)).toBe('allowed')
+    const rows = planFor(
+      [{ atMs: 1, action: 'hold: limit', subject: 'here', count: 9, reason: '', byVo: { lhcb: 2, belle: 7 } }],
+      'lhcb',
+    )
+    expect(rows).toEqual([{ atMs: 1, action: 'hold: limit', subject: 'here', count: 2, reason: '' }])
   })
 
   it('does not list a VO by its name to others', async () => {

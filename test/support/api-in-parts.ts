@@ -15,6 +15,7 @@ import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.t
 import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from '../../services/api/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
+import type { CloudStatus } from '../../services/director/status.ts'
 import type { Catalogue } from '../../services/images/catalogue.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { buildRuntime, processRoles } from '../../services/runtime.ts'
@@ -32,10 +33,13 @@ export type ApiInParts = {
 
 const hour = 60 * 60 * 1000
 
-/** `given`: whom it trusts to endorse images, and where clouds of it stand. */
-export async function startApiInParts(
-  given: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> = {},
-): Promise<ApiInParts> {
+/** `given`: whom it trusts to endorse images, and where clouds of it stand. `plan`: what the directors last kept. */
+export async function startApiInParts({
+  plan = [],
+  ...given
+}: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> & {
+  readonly plan?: CloudStatus['plan']
+} = {}): Promise<ApiInParts> {
   const clock = systemClock()
   const log = silentLog()
   const store = memoryStore()
@@ -58,7 +62,7 @@ export async function startApiInParts(
     },
   })
   const tokens = await joseTokens(await newSigningKey(), 'in-parts', clock)
-  const cloudStatus = async () => ({ clouds: [], plan: [] })
+  const cloudStatus = async () => ({ clouds: [], plan })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
   const watchReady = (hear: (ready: boolean) => void) => {
     hear(true)

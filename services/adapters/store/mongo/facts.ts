@@ -54,11 +54,10 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
         return known ? [{ seq: 1, ...submissionFact(known) }] : []
       }
       if (!subject.startsWith('job:') && !subject.startsWith('vm:')) return toldOf(subject, limit)
-      const story = (await storyOf(subject)).slice(-limit).map(([, atMs, kind, data]) => ({ atMs, subject, kind, data }))
+      const story = (await storyOf(subject)).map(([, atMs, kind, data]) => ({ atMs, subject, kind, data }))
       // Alarms of a VM explain no change of it, and lie beside its story.
       const beside = subject.startsWith('vm:') ? await toldOf(subject, limit) : []
-      return [...story, ...beside]
-        .sort((a, b) => a.atMs - b.atMs)
+      return merged(story, beside)
         .slice(-limit)
         .map(({ atMs, kind, data }, at) => ({ seq: at + 1, atMs, subject, kind, data }))
     },
@@ -89,6 +88,19 @@ export function openFacts(database: Database, shelf: Shelf, clock: Clock, random
       await guarded('keeping a note', () => notes.updateOne({ _id: name }, { $set: { text } }, { upsert: true }))
     },
   }
+}
+
+type Told = Omit<Fact, 'seq'>
+
+/** By time, and each of the two in its own order: several processes write at once, and their times are not quite in order. */
+function merged(story: readonly Told[], beside: readonly Told[]): readonly Told[] {
+  const all: Told[] = []
+  let at = 0
+  for (const fact of beside) {
+    while (at < story.length && (story[at]?.atMs ?? 0) <= fact.atMs) all.push(story[at++] as Told)
+    all.push(fact)
+  }
+  return [...all, ...story.slice(at)]
 }
 
 export function toldDocuments(news: readonly NewFact[], nowMs: number, random: Random): ToldDocument[] {

@@ -11,6 +11,7 @@ import type { ClassId, JobId } from '../../../../core/ids.ts'
 import type { Job, JobSpec } from '../../../../core/job.ts'
 import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
+import { submissionKey } from '../../../../core/submission-key.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
@@ -87,7 +88,7 @@ export function openSubmit(options: SubmitOptions): (submission: Submission, now
 }
 
 function keyOf({ submission: { owner, idempotency } }: Call): string | undefined {
-  return idempotency && JSON.stringify([owner.vo, owner.group, owner.owner, idempotency.key])
+  return idempotency && submissionKey(owner, idempotency)
 }
 
 /** Consecutive ids for each, in the order of arrival. */

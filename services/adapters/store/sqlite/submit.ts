@@ -8,6 +8,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { JobId } from '../../../../core/ids.ts'
 import type { Job } from '../../../../core/job.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
+import { submissionKey } from '../../../../core/submission-key.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedSubmission } from './jobs.ts'
@@ -54,7 +55,7 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
     submit(submission, nowMs): SubmitOutcome {
       const { vo, group, owner } = submission.owner
       const { idempotency } = submission
-      const key = idempotency && JSON.stringify([vo, group, owner, idempotency.key])
+      const key = idempotency && submissionKey(submission.owner, idempotency)
       const first = key === undefined ? undefined : known.get(key)
       if (first) {
         if (first.digest !== idempotency?.digest) return { ok: false, why: 'key-conflict' }
