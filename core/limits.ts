@@ -135,6 +135,9 @@ export const outputBytes = 1 * mib
 export const outputChunkBytes = 64 * kib
 export const stopGraceMs = 10 * seconds
 
+/** Calls that last. A caller that moves nothing for this time is cut; clients resume, as after every loss of the service. */
+export const streamLimits = { stallMs: 5 * minutes } as const
+
 /** Keeping. */
 export const keepEndedMs = 30 * days
 

@@ -16,6 +16,7 @@ import { steer, type SteerKind } from '../queue/steer.ts'
 import { submit } from '../queue/submit.ts'
 import { type Caller, type Edge, userOf } from './edge.ts'
 import { jobsToWire } from './job-view.ts'
+import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
 const historyMost = 1000
@@ -42,7 +43,8 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
       'submitJobStream',
       async (requests: ServerReadableStream<wire.SubmitJobsRequest, wire.SubmitJobStreamResponse>, caller) => {
         const answers: wire.SubmitJobsResponse[] = []
-        for await (const request of requests) answers.push(await take(request as wire.SubmitJobsRequest, caller))
+        const coming = received<wire.SubmitJobsRequest>(queue.clock, requests, goneSignal(requests))
+        for await (const request of coming) answers.push(await take(request, caller))
         return { answers }
       },
     ),
@@ -187,10 +189,9 @@ async function getOutput(
     if (isEnded(job.phase)) return
     throw new PilotageError('not-found', `job ${job.id} is ${job.phase.state}: its output is kept when the attempt ends`)
   }
-  for await (const data of pieces) {
-    if (call.cancelled) return
-    if (!call.write({ data: Buffer.from(data) })) await new Promise((resolve) => call.once('drain', resolve))
-  }
+  const gone = goneSignal(call)
+  // Left early, the loop closes the file.
+  for await (const data of pieces) if (!(await written(queue.clock, call, gone, { data: Buffer.from(data) }))) return
 }
 
 export function outputName(name: string): OutputName {

@@ -17,6 +17,7 @@ import type { Queue } from '../queue/queue.ts'
 import { openSession, type Session } from '../queue/session.ts'
 import { type Edge, vmOf } from './edge.ts'
 import { outputName } from './job-handlers.ts'
+import { goneSignal, received } from './stream.ts'
 
 /** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
 const unreadMost = 1000
@@ -60,6 +61,7 @@ export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): 
 async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
   const ending = Promise.withResolvers<void>()
   const over = (): void => ending.resolve()
+  const gone = goneSignal(call)
   const session: Session = await openSession(queue, vmId, {
     send(message) {
       if (call.destroyed || call.cancelled) return
@@ -83,7 +85,10 @@ async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
       ending.reject(error)
     }
   })
-  call.on('end', over).on('cancelled', over).on('close', over).on('error', over)
+  call.on('end', over)
+  gone.addEventListener('abort', over)
+  // It may have gone while the session was opened.
+  if (gone.aborted) over()
   try {
     await ending.promise
   } finally {
@@ -97,7 +102,19 @@ async function putOutput(
   vmId: VmId,
   requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
 ): Promise<wire.PutOutputResponse> {
-  const stream = requests[Symbol.asyncIterator]() as AsyncIterator<wire.PutOutputRequest>
+  const stream = received<wire.PutOutputRequest>(queue.clock, requests, goneSignal(requests))
+  try {
+    return await keepPieces(queue, vmId, stream)
+  } finally {
+    await stream.return()
+  }
+}
+
+async function keepPieces(
+  queue: Queue,
+  vmId: VmId,
+  stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,
+): Promise<wire.PutOutputResponse> {
   const first = await stream.next()
   if (first.done || !first.value.attempt) {
     throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
@@ -127,7 +144,7 @@ async function* piecesOf(
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0
   for (
-    let piece: IteratorResult<wire.PutOutputRequest> = { done: false, value: first };
+    let piece: IteratorResult<wire.PutOutputRequest, void> = { done: false, value: first };
     !piece.done;
     piece = await rest.next()
   ) {

@@ -41,6 +41,9 @@ export function startAttacker(
   child.stderr?.on('data', (piece) => {
     complained = `${complained}${piece}`.slice(-2000)
   })
+  child.on('error', (error) => {
+    complained = String(error)
+  })
   child.stdin?.on('error', () => {})
   child.stdin?.end(JSON.stringify({ target: { grpc, dashboard }, given }))
   const over = new Promise<void>((resolve) => child.on('close', () => resolve()))

@@ -54,7 +54,8 @@ export const cancelledStreams: Flood<Given> = {
         const connection = await openConnection(clock, grpc)
         if (!connection) break
         // Nothing of the answer is read: the service fills the window and waits.
-        const streams = Array.from({ length: 10 }, () => connection.pour(path, bytes, { authorization }).pause())
+        const send = method === 'GetOutput' || method === 'WatchJobs' ? connection.ask : connection.pour
+        const streams = Array.from({ length: 10 }, () => send(path, bytes, { authorization }))
         await sleep(clock, 5 + random.next() * 60)
         for (const stream of streams) stream.close(8)
         done += streams.length

@@ -11,6 +11,8 @@ export type Path = `/${string}`
 export type Connection = {
   /** A stream that sends these bytes and does not end; nothing of the answer is kept. */
   pour(path: Path, bytes: Buffer, headers?: Headers): ClientHttp2Stream
+  /** The same, and it ends: a whole request. Of the answer only what fits the windows comes. */
+  ask(path: Path, bytes: Buffer, headers?: Headers): ClientHttp2Stream
   /** A whole call: its grpc-status, or a word for how else it ended. */
   call(path: Path, message: Buffer, headers?: Headers): Promise<string>
   readonly session: ClientHttp2Session
@@ -58,6 +60,11 @@ function connectionOf(clock: Clock, session: ClientHttp2Session): Connection {
     pour(path, bytes, headers) {
       const stream = open(path, headers)
       stream.write(bytes)
+      return stream
+    },
+    ask(path, bytes, headers) {
+      const stream = open(path, headers).pause()
+      stream.end(bytes)
       return stream
     },
     call(path, message, headers) {
