@@ -13,6 +13,7 @@ export const errorCodes = [
   'forbidden',
   'too-large',
   'overloaded',
+  'unsupported',
   'unavailable',
   'cancelled',
   'cloud-auth',

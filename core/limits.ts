@@ -138,6 +138,81 @@ export const stopGraceMs = 10 * seconds
 /** Calls that last. A caller that moves nothing for this time is cut; clients resume, as after every loss of the service. */
 export const streamLimits = { stallMs: 5 * minutes } as const
 
+/**
+ * How large a message of each kind may be, its framing included. The issue's own numbers are 8 KiB and 64 KiB pieces.
+ * `ids`: 10 000 ids of up to 8 bytes each. `session`: all attempts of a VM with 1024 cores reported, held and renewed in one
+ * message, after a reconnect, at some 200 bytes each. `image`: an entry with 100 references of 1 KiB, and its signature.
+ */
+export const messageBytes = {
+  small: 8 * kib,
+  piece: outputChunkBytes + 4 * kib,
+  ids: 128 * kib,
+  session: 256 * kib,
+  image: 256 * kib,
+  submission: requestBytes + 64 * kib,
+} as const
+
+/** What callers may hold in messages that are not complete or not answered: two of the largest each, six in all. */
+export const unfinishedBytes = { perCaller: 2 * messageBytes.submission, inAll: 6 * messageBytes.submission } as const
+/** Messages up to this size are not counted: 100 streams of them are less than one large one. */
+export const uncountedBytes = 128 * kib
+/** 16 MiB in this time are 2.3 Mbit/s. A message that takes longer is sent in smaller parts, or not at all. */
+export const messageWithinMs = 60 * seconds
+/** Anonymous callers send some hundred bytes. */
+export const anonymousMessageWithinMs = 10 * seconds
+
+/**
+ * Connections. An agent has one or two, a user's command one. 100 streams: a client's own pool opens another connection where
+ * it needs more. A stranger's connection costs some 50 KiB: 256 of them per address and 1024 in all are below the 100 MB that
+ * a flood may cost. `accept`: a thousand VMs behind one address are back 10 s after a restart.
+ */
+export const connectionLimits = {
+  streams: 100,
+  inAll: 10_000,
+  perAddress: 4000,
+  perUser: 256,
+  perVm: 16,
+  strangersInAll: 1024,
+  strangersPerAddress: 256,
+  /** A connection on which no call has shown a credential is closed after this time. */
+  strangerMs: 20 * seconds,
+  accept: { perSecond: 100, burst: 1000 },
+  /** A new connection of an address that is above its refusals counts as this many. */
+  suspectCost: 10,
+  /** Calls refused for what they are (no credential, a wrong one, too large, compressed): beyond, the connection is cut. */
+  refusals: { perSecond: 20, burst: 200 },
+  maxAgeMs: 2 * hours,
+  /** Longer than any call that is made only once. */
+  ageGraceMs: 1 * minutes,
+  idleMs: 10 * minutes,
+} as const
+
+/**
+ * Load of one user, in calls: a read of one thing is 1 and takes the service's thread some 0.2 ms, so the rate is half of that
+ * thread. A page counts one per 20 jobs, a submission one per 16 KiB and one per 100 jobs. A submission of 10 000 jobs in 2 MiB
+ * is 230; the bench's 3 000 submissions of one job per second are 780.
+ */
+export const loadLimits = {
+  callsPerSecond: 2500,
+  /** Times the rate: a command that reads 100 000 jobs is never slowed down. */
+  burstSeconds: 4,
+  jobsPerUnit: 20,
+  submittedJobsPerUnit: 100,
+  bytesPerUnit: 16 * kib,
+  /** A call waits for its turn as long as this, and not more of them than that; then it is refused. */
+  waitMs: 2 * seconds,
+  waiting: 100,
+  /** Calls of one caller under way, streams included. */
+  calls: 512,
+  /** Pages of one user that are read at one time: others wait for no more of them than these. */
+  reads: 2,
+  /** Anonymous calls under way per address: activations, health, reflection. */
+  anonymousCalls: 64,
+  watches: 100,
+  watchedJobs: 200_000,
+  watchedJobsInAll: 1_000_000,
+} as const
+
 /** Keeping. */
 export const keepEndedMs = 30 * days
 
@@ -148,6 +223,7 @@ export const tokenSkewMs = 60 * seconds
 
 export const page = { default: 100, max: 1000 } as const
 
+assert(connectionLimits.ageGraceMs > 30 * seconds, 'a call that is made once outlives its connection going away')
 assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends')
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')

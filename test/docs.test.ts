@@ -13,7 +13,10 @@ import { jobLimits } from '../core/limits.ts'
 import { silentLog } from '../core/ports/log.ts'
 import { parseBytes, parseDuration } from '../core/quantities.ts'
 import { rawSpecOf } from '../proto/codec.ts'
+import { systemClock } from '../core/clock.ts'
+import type { Caller } from '../services/api/admission.ts'
 import { edge } from '../services/api/edge.ts'
+import { newLoads } from '../services/api/load.ts'
 import { compileConfig } from '../services/config.ts'
 import { refusalOf } from '../services/dashboard/refusals.ts'
 
@@ -58,11 +61,14 @@ describe('docs/errors.md', () => {
 
 /** As the edge sends it: a call that anybody may make, and that fails. */
 function grpcStatusOf(code: PilotageError['code']): Promise<status> {
-  const tokens = {
-    issue: async () => '',
-    verify: async () => Promise.reject(new Error('nobody brought a token')),
-  }
-  const handler = edge(tokens, silentLog()).unary('activate', async () => {
+  const callerOf = (): Caller => ({
+    identity: undefined,
+    reach: 'own',
+    address: '127.0.0.1',
+    load: newLoads(systemClock()).of(undefined, '127.0.0.1'),
+    blame: () => {},
+  })
+  const handler = edge({ callerOf }, silentLog()).unary('activate', async () => {
     throw new PilotageError(code, 'as told')
   })
   return new Promise((resolve) => {

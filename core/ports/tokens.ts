@@ -5,6 +5,9 @@ import type { Identity } from '../identity.ts'
 export interface Tokens {
   issue(identity: Identity, expiresMs: number): Promise<string>
 
+  /** Who brought this very token before and was accepted, while it is valid. Costs one look-up. */
+  remembered(token: string): Identity | undefined
+
   /** Throws `unauthenticated`, with one text for every kind of bad token but an expired one. */
   verify(token: string): Promise<Identity>
 }

@@ -7,7 +7,8 @@ import { addImage } from '../images/add-image.ts'
 import type { Catalogue, ChangedImage } from '../images/catalogue.ts'
 import { approveImage, disapproveImage, revokeImage } from '../images/decide.ts'
 import { type ListedImage, listImages } from '../images/list-images.ts'
-import { type Caller, type Edge, userOf } from './edge.ts'
+import type { Caller } from './admission.ts'
+import { type Edge, userOf } from './edge.ts'
 import { reasonOf } from './job-handlers.ts'
 
 type ImageMethods = Pick<

@@ -15,6 +15,7 @@ import { activate } from '../queue/activate.ts'
 import { beat } from '../queue/beat.ts'
 import type { Queue } from '../queue/queue.ts'
 import { openSession, type Session } from '../queue/session.ts'
+import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
 import { type Edge, vmOf } from './edge.ts'
 import { outputName } from './job-handlers.ts'
 import { goneSignal, received } from './stream.ts'
@@ -25,12 +26,22 @@ const underWayMost = 100
 
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
-export function vmHandlers(queue: Queue, tokens: Tokens, edge: Edge, log: Log): wire.VmServiceServer {
+export type VmHandlerOptions = {
+  readonly queue: Queue
+  readonly tokens: Tokens
+  readonly keys: ActivationKeys
+  readonly edge: Edge
+  readonly log: Log
+}
+
+export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions): wire.VmServiceServer {
+  const guesses = guessesPerAddress(queue.clock, keys, log)
   /** Outputs that are on their way at this moment, by attempt and name. */
   const arriving = new Set<string>()
   return {
-    activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest) => {
+    activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest, caller) => {
       if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+      await guesses.check(vmId, activationKey, caller)
       const expiresMs = await activate(queue, { vmId, activationKey, nonce })
       log.info({ vmId }, 'VM activated')
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
@@ -104,7 +115,7 @@ async function putOutput(
 ): Promise<wire.PutOutputResponse> {
   const stream = received<wire.PutOutputRequest>(queue.clock, requests, goneSignal(requests))
   try {
-    return await keepPieces(queue, vmId, stream)
+    return await keepPieces(queue, arriving, vmId, stream)
   } finally {
     await stream.return()
   }
@@ -112,6 +123,7 @@ async function putOutput(
 
 async function keepPieces(
   queue: Queue,
+  arriving: Set<string>,
   vmId: VmId,
   stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,
 ): Promise<wire.PutOutputResponse> {

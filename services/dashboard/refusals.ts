@@ -14,6 +14,7 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
   forbidden: 403,
   'too-large': 413,
   overloaded: 429,
+  unsupported: 415,
   unavailable: 503,
   cancelled: 503,
   'cloud-auth': 502,

@@ -13,7 +13,7 @@ import { seededRandom } from '../../core/random.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'
-import { startApi } from '../../services/api/server.ts'
+import { type ApiBounds, startApi } from '../../services/api/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
 import type { Catalogue } from '../../services/images/catalogue.ts'
@@ -36,9 +36,11 @@ const hour = 60 * 60 * 1000
 /** `given`: whom it trusts to endorse images, and where clouds of it stand. `plan`: what the directors last kept. */
 export async function startApiInParts({
   plan = [],
+  bounds,
   ...given
 }: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> & {
   readonly plan?: CloudStatus['plan']
+  readonly bounds?: Partial<ApiBounds>
 } = {}): Promise<ApiInParts> {
   const clock = systemClock()
   const log = silentLog()
@@ -68,7 +70,8 @@ export async function startApiInParts({
     hear(true)
     return () => {}
   }
-  const api = await startApi({ queue, images: { ...catalogue, ...given }, tokens, log, cloudStatus, watchReady, ...at })
+  const images = { ...catalogue, ...given }
+  const api = await startApi({ queue, images, tokens, log, cloudStatus, watchReady, bounds, ...at })
   const server = `127.0.0.1:${api.port}`
   const raw = rawClient(clock, server)
   return {

@@ -15,6 +15,8 @@ export type Connection = {
   ask(path: Path, bytes: Buffer, headers?: Headers): ClientHttp2Stream
   /** A whole call: its grpc-status, or a word for how else it ended. */
   call(path: Path, message: Buffer, headers?: Headers): Promise<string>
+  /** The grpc-status of a stream that `pour` or `ask` opened. */
+  statusOf(stream: ClientHttp2Stream): Promise<string>
   readonly session: ClientHttp2Session
   isOpen(): boolean
   close(): void
@@ -69,22 +71,28 @@ function connectionOf(clock: Clock, session: ClientHttp2Session): Connection {
     },
     call(path, message, headers) {
       const stream = open(path, headers)
-      const late = clock.after(callMs, () => stream.close(constants.NGHTTP2_CANCEL))
-      let status = 'reset'
-      const read = (fields: Record<string, unknown>): void => {
-        if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status'])
-      }
-      stream.on('response', read).on('trailers', read)
+      const status = statusOf(clock, stream)
       stream.end(framed(message, headers?.encoding !== undefined))
-      return new Promise((resolve) =>
-        stream.once('close', () => {
-          late.cancel()
-          resolve(status)
-        }),
-      )
+      return status
     },
+    statusOf: (stream) => statusOf(clock, stream),
     close: () => session.destroy(),
   }
+}
+
+function statusOf(clock: Clock, stream: ClientHttp2Stream): Promise<string> {
+  const late = clock.after(callMs, () => stream.close(constants.NGHTTP2_CANCEL))
+  let status = 'reset'
+  const read = (fields: Record<string, unknown>): void => {
+    if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status'])
+  }
+  stream.on('response', read).on('trailers', read)
+  return new Promise((resolve) =>
+    stream.once('close', () => {
+      late.cancel()
+      resolve(status)
+    }),
+  )
 }
 
 /** A gRPC message: one byte whether it is compressed, four for its length. */

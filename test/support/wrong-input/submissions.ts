@@ -116,8 +116,8 @@ export const submissionCases: readonly Case[] = [
     },
   ),
   submitCase('a message beyond the limit', () => ({ jobs: [JobSpec.fromPartial({ executable: 'x'.repeat(17 * mib) })] }), {
-    code: 'grpc RESOURCE_EXHAUSTED',
-    text: /larger than max/i,
+    code: 'too-large',
+    text: /larger than the maximum/,
   }),
   {
     name: 'a stream that begins with a wrong submission',

@@ -30,12 +30,19 @@ export async function joseTokens(signingKey: string, installation: string, clock
   const jwk = JSON.parse(signingKey) as JWK
   const { d: _, ...publicJwk } = jwk
   const [privateKey, publicKey] = await Promise.all([importJWK(jwk, algorithm), importJWK(publicJwk, algorithm)])
-  const remembered = new Map<string, { readonly identity: Identity; readonly expiresMs: number }>()
+  const verified = new Map<string, { readonly identity: Identity; readonly expiresMs: number }>()
 
   function remember(token: string, identity: Identity, expiresMs: number): void {
-    const oldest = remembered.keys().next()
-    if (remembered.size >= rememberedMost && !oldest.done) remembered.delete(oldest.value)
-    remembered.set(token, { identity, expiresMs })
+    const oldest = verified.keys().next()
+    if (verified.size >= rememberedMost && !oldest.done) verified.delete(oldest.value)
+    verified.set(token, { identity, expiresMs })
+  }
+
+  function remembered(token: string): Identity | undefined {
+    const known = verified.get(token)
+    if (known && clock.nowMs() < known.expiresMs + tokenSkewMs) return known.identity
+    verified.delete(token)
+    return undefined
   }
 
   async function check(token: string): Promise<Identity> {
@@ -62,10 +69,11 @@ export async function joseTokens(signingKey: string, installation: string, clock
         .setExpirationTime(Math.floor(expiresMs / 1000))
         .sign(privateKey),
 
+    remembered,
+
     async verify(token) {
-      const known = remembered.get(token)
-      if (known && clock.nowMs() < known.expiresMs + tokenSkewMs) return known.identity
-      remembered.delete(token)
+      const known = remembered(token)
+      if (known) return known
       try {
         if (token.length > lengthMost) throw new Error('too long')
         return await check(token)
