@@ -1,82 +1,107 @@
 /**
  * The door: who a request comes from. A session's cookie for pages and JSON, a bearer's token for JSON alone.
  *
- * Every refusal of a token has one text, and an address that brought too many bad ones waits. Knows nothing of what lies
- * behind the door.
+ * Every refusal of a token has one text. How often a stranger may try is not decided here: strangers wait their turn before they
+ * come to the door (turns.ts), so a valid token is never refused for what others bring. Knows nothing of what lies behind it.
  */
 
+import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../core/clock.ts'
 import { asPilotageError, PilotageError } from '../../core/errors.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import type { Random } from '../../core/random.ts'
-import { failureLimit, sessionMs, sessions } from './sessions.ts'
+import { sessionMs, sessions } from './sessions.ts'
 import { type Viewer, viewerOf } from './viewer.ts'
-
-const cookieName = 'pilotage_session'
-const attributes = 'Path=/; HttpOnly; SameSite=Strict'
-export const clearedCookie = `${cookieName}=; ${attributes}; Max-Age=0`
 
 export type Door = {
   /** The Set-Cookie of a new session. Throws `unauthenticated` or `overloaded`. */
-  signIn(token: string, address: string): Promise<string>
-  signOut(request: FastifyRequest): void
+  signIn(token: string): Promise<string>
+  /** Ends the session; answers the Set-Cookie that clears its cookie. */
+  signOut(request: FastifyRequest): string
   /** By the session's cookie; undefined: not signed in. */
   bySession(request: FastifyRequest): Promise<Viewer | undefined>
-  /** By the Authorization header where there is one, else by the cookie. Throws `unauthenticated` or `overloaded`. */
+  /** By the Authorization header where there is one, else by the cookie. Throws `unauthenticated`. */
   byHeaderOrSession(request: FastifyRequest): Promise<Viewer>
+  /** Who is known already, without work that a stranger could cause: by a session, or by a token that was good before. */
+  recognised(request: FastifyRequest): Promise<Viewer | undefined>
 }
 
-/** `isSecure`: requests come by TLS, and the session's cookie goes no other way. */
+/** Tokens that were good: more scripts than one process serves, 32 bytes each. */
+const rememberedMost = 4096
+
+/** `isSecure`: requests come by TLS, and the session's cookie goes no other way and to no other host. */
 export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boolean): Door {
   const open = sessions(tokens, clock, random)
-  const limit = failureLimit(clock)
+  const good = new Set<string>()
+  // A browser takes a name with this beginning only over TLS, for this host alone and for all of its paths.
+  const cookieName = isSecure ? '__Host-pilotage_session' : 'pilotage_session'
+  const attributes = `Path=/; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`
 
-  async function admit<Value>(address: string, check: () => Promise<Value>): Promise<Value> {
-    const retryAfterMs = limit.waitMs(address)
-    if (retryAfterMs > 0)
-      throw new PilotageError('overloaded', 'too many tokens that are not valid here; wait a minute', { retryAfterMs })
+  async function verified<Value>(check: () => Promise<Value>): Promise<Value> {
     try {
       return await check()
     } catch (thrown) {
       const { code } = asPilotageError(thrown, 'a token was looked at')
       if (code !== 'unauthenticated' && code !== 'forbidden') throw thrown
-      limit.failed(address)
       throw new PilotageError('unauthenticated', 'This token is not valid here.')
     }
   }
 
+  async function byToken(token: string): Promise<Viewer> {
+    const viewer = await verified(async () => viewerOf(await tokens.verify(token)))
+    const digest = digestOf(token)
+    good.delete(digest)
+    good.add(digest)
+    const [oldest] = good
+    if (good.size > rememberedMost && oldest !== undefined) good.delete(oldest)
+    return viewer
+  }
+
   async function bySession(request: FastifyRequest): Promise<Viewer | undefined> {
-    const id = sessionIn(request.headers.cookie)
+    const id = sessionIn(request.headers.cookie, cookieName)
     return id === undefined ? undefined : open.find(id)
   }
 
   return {
-    async signIn(token, address) {
-      const id = await admit(address, () => open.open(token))
-      return `${cookieName}=${id}; ${attributes}${isSecure ? '; Secure' : ''}; Max-Age=${sessionMs / 1000}`
+    async signIn(token) {
+      const id = await verified(() => open.open(token))
+      return `${cookieName}=${id}; ${attributes}; Max-Age=${sessionMs / 1000}`
     },
     signOut(request) {
-      const id = sessionIn(request.headers.cookie)
+      const id = sessionIn(request.headers.cookie, cookieName)
       if (id !== undefined) open.close(id)
+      return `${cookieName}=; ${attributes}; Max-Age=0`
     },
     bySession,
     async byHeaderOrSession(request) {
-      const { authorization } = request.headers
-      if (authorization !== undefined) {
-        const token = authorization.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : ''
-        return admit(request.ip, async () => viewerOf(await tokens.verify(token)))
-      }
+      const token = tokenIn(request)
+      if (token !== undefined) return byToken(token)
       const viewer = await bySession(request)
       if (!viewer) throw new PilotageError('unauthenticated', 'sign in, or send the header Authorization: Bearer TOKEN')
       return viewer
     },
+    async recognised(request) {
+      const token = tokenIn(request)
+      if (token === undefined) return bySession(request)
+      return good.has(digestOf(token)) ? byToken(token).catch(() => undefined) : undefined
+    },
   }
 }
 
-function sessionIn(cookies: string | undefined): string | undefined {
-  const pair = cookies?.split(';').find((one) => one.trim().startsWith(`${cookieName}=`))
-  return pair?.trim().slice(cookieName.length + 1)
+/** undefined: there is no such header. Empty: there is one, and it holds no token. */
+function tokenIn({ headers: { authorization } }: FastifyRequest): string | undefined {
+  if (authorization === undefined) return undefined
+  return authorization.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : ''
+}
+
+function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64')
+}
+
+function sessionIn(cookies: string | undefined, name: string): string | undefined {
+  const pair = cookies?.split(';').find((one) => one.trim().startsWith(`${name}=`))
+  return pair?.trim().slice(name.length + 1)
 }
 
 /** Who the door let in with this request; only where it was asked. */

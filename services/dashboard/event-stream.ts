@@ -8,6 +8,7 @@
 
 import type { ServerResponse } from 'node:http'
 import type { Clock, Timer } from '../../core/clock.ts'
+import { jsonText } from '../../core/text.ts'
 import type { Listener } from './fact-feed.ts'
 import type { Hearing, Viewer } from './viewer.ts'
 import { factView } from './views.ts'
@@ -72,7 +73,7 @@ export function eventStream({ response, clock, hearing, viewer, after, stillSign
     async tell({ facts, lastSeq, skipped }) {
       const heard = await hearing.heard(viewer, facts)
       stream.after = lastSeq
-      const events = heard.map((fact) => `id: ${fact.seq}\nevent: fact\ndata: ${JSON.stringify(factView(fact))}\n\n`)
+      const events = heard.map((fact) => `id: ${fact.seq}\nevent: fact\ndata: ${jsonText(factView(fact))}\n\n`)
       if (skipped) events.unshift(`event: skipped\ndata: {}\n\n`)
       if (events.length > 0) write(events.join(''))
     },

@@ -5,6 +5,8 @@
  * is what stands literally in a template of ours. Attributes are always written in double quotes.
  */
 
+import { visibleLines } from '../../core/text.ts'
+
 export type Html = { readonly markup: string }
 
 export type Part = Html | string | number | false | undefined | readonly Part[]
@@ -27,6 +29,7 @@ function shownPart(part: Part): string {
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
+/** Hidden characters are spelled out: a name must not turn the line around that it stands in. */
 function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '')
+  return visibleLines(text).replace(/[&<>"']/g, (character) => entities[character] ?? '')
 }

@@ -6,15 +6,18 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PilotageError } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
+import { jsonText } from '../../core/text.ts'
 import type { Log } from '../../core/ports/log.ts'
 import { type Door, viewerOn } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
+import type { FairPlaces } from './fair-places.ts'
 import { imageView } from './image-view.ts'
+import { streamLimits } from './limits.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
-import type { Hearing } from './viewer.ts'
+import { type Hearing, viewerKey } from './viewer.ts'
 import { factView, jobView, submittedView, vmView } from './views.ts'
 
 export type JsonOptions = {
@@ -26,18 +29,20 @@ export type JsonOptions = {
   readonly log: Log
   readonly version: string
   readonly startedMs: number
-  /** The streams that are open, for the end of the dashboard. */
-  readonly streams: Set<EventStream>
+  /** The streams that are open, per viewer. */
+  readonly streams: FairPlaces<StreamPlace>
 }
 
-/** People who look at once, with some tabs each; a stream costs a socket and its share of each batch. */
-export const streamsMost = 64
+/** What holds a stream's place, and ends it. */
+export type StreamPlace = { end(): void }
 
 export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
   const { door, readings, log, clock, version, startedMs } = options
   scope.addHook('onRequest', async (request) => {
     request.setDecorator('viewer', await door.byHeaderOrSession(request))
   })
+  // A script may print what it gets to a terminal.
+  scope.setReplySerializer((payload) => jsonText(payload))
   scope.setErrorHandler((thrown, request, reply) => {
     const error = asRefused(thrown, request)
     if (error.code === 'internal') log.error({ err: error, url: request.url }, 'a request to the dashboard failed')
@@ -128,18 +133,28 @@ function openStream(
   reply: FastifyReply,
   { door, feed, hearing, clock, streams }: JsonOptions,
 ): void {
-  if (streams.size >= streamsMost) {
-    throw new PilotageError('overloaded', `${streamsMost} event streams are open already`, { retryAfterMs: 10_000 })
+  const viewer = viewerOn(request)
+  const owner = viewerKey(viewer)
+  let stream: EventStream | undefined
+  const place: StreamPlace = { end: () => stream?.end() }
+  const taken = streams.take(owner, place)
+  if (!taken.ok) {
+    const text =
+      taken.why === 'own'
+        ? `${streams.count(owner)} event streams of yours are open already, at most ${streamLimits.perOwner}`
+        : `${streams.size()} event streams are open already`
+    throw new PilotageError('overloaded', text, { retryAfterMs: 10_000 })
   }
+  taken.ousted?.end()
   const seen = lastEventId(request)
   reply.hijack()
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
   reply.raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
-  const stream = eventStream({
+  const opened = eventStream({
     response: reply.raw,
     clock,
     hearing,
-    viewer: viewerOn(request),
+    viewer,
     after: seen ?? request.query.after,
     stillSignedIn: () =>
       door.byHeaderOrSession(request).then(
@@ -147,12 +162,12 @@ function openStream(
         () => false,
       ),
     onEnd() {
-      feed.listeners.delete(stream)
-      streams.delete(stream)
+      feed.listeners.delete(opened)
+      streams.free(owner, place)
     },
   })
-  streams.add(stream)
-  feed.listeners.add(stream)
+  stream = opened
+  feed.listeners.add(opened)
   feed.wake()
 }
 

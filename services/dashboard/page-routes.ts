@@ -8,7 +8,7 @@ import { asPilotageError, PilotageError } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
-import { clearedCookie, type Door, viewerOn } from './door.ts'
+import { type Door, viewerOn } from './door.ts'
 import { cloudsPage } from './pages/clouds.ts'
 import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
@@ -84,8 +84,7 @@ function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show)
     const { token, to } = asRecord(request.body)
     const path = goOnTo(to)
     try {
-      sameSite(request)
-      const cookie = await door.signIn(typeof token === 'string' ? token.trim() : '', request.ip)
+      const cookie = await door.signIn(typeof token === 'string' ? token.trim() : '')
       return reply.header('set-cookie', cookie).redirect(path, 303)
     } catch (thrown) {
       const error = asPilotageError(thrown, 'signing in')
@@ -93,11 +92,9 @@ function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show)
       return show(reply.code(refusalOf(error).status), signInPage(path, error.message), undefined)
     }
   })
-  scope.post('/sign-out', async (request, reply) => {
-    sameSite(request)
-    door.signOut(request)
-    return reply.header('set-cookie', clearedCookie).redirect('/sign-in', 303)
-  })
+  scope.post('/sign-out', async (request, reply) =>
+    reply.header('set-cookie', door.signOut(request)).redirect('/sign-in', 303),
+  )
 }
 
 function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, show: Show): void {
@@ -193,12 +190,4 @@ function send(
 
 function goOnTo(to: unknown): string {
   return typeof to === 'string' && ownPath.test(to) ? to : '/'
-}
-
-/** Browsers say where a form stood: another site's form signs nobody in or out. */
-function sameSite(request: FastifyRequest): void {
-  const site = request.headers['sec-fetch-site']
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-    throw new PilotageError('forbidden', 'This form does not come from this page.')
-  }
 }

@@ -7,9 +7,10 @@
  */
 
 import type { AddressInfo } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
 import { fastify, type FastifyInstance } from 'fastify'
-import { sleep } from '../../core/clock.ts'
+import { assert } from '../../core/assert.ts'
+import { type Clock, sleep } from '../../core/clock.ts'
+import { hostPort, isLoopback } from '../../core/endpoints.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { type Random, systemRandom } from '../../core/random.ts'
@@ -18,11 +19,14 @@ import type { Catalogue } from '../images/catalogue.ts'
 import { listImages } from '../images/list-images.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { ServedTls } from '../../core/ports/served-tls.ts'
+import { admit } from './admission.ts'
 import { readAssets } from './assets.ts'
 import { door } from './door.ts'
-import type { EventStream } from './event-stream.ts'
 import { factFeed } from './fact-feed.ts'
-import { jsonRoutes } from './json-routes.ts'
+import { fairPlaces } from './fair-places.ts'
+import { type HttpServer, httpServer } from './http-server.ts'
+import { jsonRoutes, type StreamPlace } from './json-routes.ts'
+import { streamLimits } from './limits.ts'
 import { pageRoutes } from './page-routes.ts'
 import { readings } from './readings.ts'
 import { hearing } from './viewer.ts'
@@ -49,7 +53,6 @@ export type Dashboard = { readonly url: string; stop(): Promise<void> }
 
 /** A token has some 400 characters; a form has little else. */
 const bodyBytes = 8 * 1024
-const requestMs = 30_000
 /** Requests that are under way get so long to end. */
 const stopMs = 2000
 
@@ -86,18 +89,26 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   return { url: `${options.tls ? 'https' : 'http'}://${host}:${port}`, stop }
 }
 
-function newApp(tls: DashboardOptions['tls']): FastifyInstance {
-  const settings = {
+/** Browsers that were here by TLS come back by TLS for a year. This machine's own name belongs to other programs as well. */
+const secureHeader = { 'strict-transport-security': 'max-age=31536000' } as const
+
+type App = { readonly app: FastifyInstance } & Pick<HttpServer, 'connections' | 'stopHearing'>
+
+function newApp(tls: DashboardOptions['tls'], clock: Clock): App {
+  let made: HttpServer | undefined
+  const app = fastify({
     logger: false,
     bodyLimit: bodyBytes,
-    requestTimeout: requestMs,
+    serverFactory(handle) {
+      made = httpServer(tls, clock, handle)
+      return made.server
+    },
     routerOptions: { maxParamLength: 100 },
     // A wrong or unknown parameter is told, never dropped.
     ajv: { customOptions: { removeAdditional: false, allErrors: true } },
-  } as const
-  if (!tls) return fastify(settings)
-  // To the routes it is all one, but its type names the server beneath.
-  return fastify({ ...settings, https: { ...tls.context() } }) as unknown as FastifyInstance
+  })
+  assert(made !== undefined, 'the server is made with its application')
+  return { app, connections: made.connections, stopHearing: made.stopHearing }
 }
 
 /** The server before it listens: what tests inject requests into. */
@@ -105,18 +116,19 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const { queue, images, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
   const { clock, store, bus } = queue
   const log = options.log.with({ part: 'dashboard' })
-  const app = newApp(tls)
-  const { server } = app
-  const stopHearing = tls?.onChange((context) => server instanceof TlsServer && server.setSecureContext(context))
+  const { app, connections, stopHearing } = newApp(tls, clock)
   app.removeAllContentTypeParsers()
   app.decorateRequest('viewer', null)
-  app.addHook('onRequest', async (_, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers)
+    if (tls && !isLoopback(hostPort(request.hostname, 1))) reply.headers(secureHeader)
   })
-  const streams = new Set<EventStream>()
+  const ownDoor = door(tokens, clock, random, tls !== undefined)
+  const admission = admit(app, { door: ownDoor, connections, clock })
+  const streams = fairPlaces<StreamPlace>({ ...streamLimits, ownFull: 'refuse', gives: 'newest' })
   const heard = hearing(store)
   const shared = {
-    door: door(tokens, clock, random, tls !== undefined),
+    door: ownDoor,
     readings: readings(queue, { cloudStatus, images: () => listImages(images) }, heard),
     clock,
     log,
@@ -136,9 +148,10 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   await app.ready()
 
   async function stop(): Promise<void> {
-    stopHearing?.()
+    stopHearing()
+    admission.stop()
     await feed.stop()
-    for (const stream of [...streams]) stream.end()
+    for (const stream of streams.items()) stream.end()
     const closed = app.close()
     const waiting = new AbortController()
     const ended = closed.then(() => waiting.abort())

@@ -25,6 +25,11 @@ export function viewerOf(identity: Identity): Viewer {
   return { owner: identity.owner, reach }
 }
 
+/** The same for every request of one viewer, and for no other's. */
+export function viewerKey({ owner: { vo, group, owner } }: Viewer): string {
+  return JSON.stringify([vo, group, owner])
+}
+
 /** undefined: every VO. */
 export function visibleVo({ owner, reach }: Viewer): string | undefined {
   return reach === 'any' ? undefined : owner.vo

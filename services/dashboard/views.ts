@@ -7,6 +7,7 @@ import type { Result } from '../../core/attempt.ts'
 import { type Fact, factText, jobSubject } from '../../core/facts.ts'
 import { isEnded, type Job, leaseOf, type Stop } from '../../core/job.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
+import { visibleText } from '../../core/text.ts'
 import { type Beat, isOver, refOf, type Vm, type VmShape, type VmStateName } from '../../core/vm.ts'
 
 export type FactView = {
@@ -19,7 +20,7 @@ export type FactView = {
 }
 
 export function factView(fact: Fact): FactView {
-  return { seq: fact.seq, atMs: fact.atMs, subject: fact.subject, kind: fact.kind, text: factText(fact) }
+  return { seq: fact.seq, atMs: fact.atMs, subject: fact.subject, kind: fact.kind, text: visibleText(factText(fact)) }
 }
 
 /** A job's own row is the first line of its story. */

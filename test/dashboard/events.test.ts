@@ -4,11 +4,12 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { systemClock, until } from '../../core/clock.ts'
 import type { NewFact } from '../../core/facts.ts'
 import type { JobId } from '../../core/ids.ts'
+import type { Owner } from '../../core/job.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type Dashboard, startDashboard } from '../../services/dashboard/server.ts'
 import { eventStream, heartbeatMs } from '../../services/dashboard/event-stream.ts'
 import { type Batch, batchMost, factFeed, type Listener } from '../../services/dashboard/fact-feed.ts'
-import { streamsMost } from '../../services/dashboard/json-routes.ts'
+import { streamLimits } from '../../services/dashboard/limits.ts'
 import { alice, bob, sampleSpec } from '../support/samples.ts'
 import { type Desk, openDesk, run } from './desk.ts'
 
@@ -36,8 +37,15 @@ async function listen(
   headers = {},
   lifeMs = 86_400_000,
 ): Promise<Reader> {
+  return open(`Bearer ${await desk.token(alice, role, lifeMs)}`, query, headers)
+}
+
+async function listenAs(owner: Owner): Promise<Reader> {
+  return open(`Bearer ${await desk.token(owner)}`)
+}
+
+async function open(authorization: string, query = '', headers = {}): Promise<Reader> {
   const abort = new AbortController()
-  const authorization = `Bearer ${await desk.token(alice, role, lifeMs)}`
   const answer = await fetch(`${dashboard.url}/api/events${query}`, {
     headers: { authorization, ...headers },
     signal: abort.signal,
@@ -146,9 +154,11 @@ it('beats, and ends with the token', async () => {
   expect(await until(real, () => reader.isOver, { withinMs: 2000 })).toBe(true)
 })
 
-it('bounds the open streams, and frees the place of one that hung up', async () => {
-  for (let at = 0; at < streamsMost; at += 1) expect((await listen()).status).toBe(200)
+it("bounds a viewer's open streams, leaves others theirs, and frees the place of one that hung up", async () => {
+  for (let at = 0; at < streamLimits.perOwner; at += 1) expect((await listen()).status).toBe(200)
   expect((await listen()).status).toBe(429)
+  const other = await listenAs(bob)
+  expect(other.status).toBe(200)
   readers[0]?.hangUp()
   expect(await until(real, async () => (await listen()).status === 200, { withinMs: 3000 })).toBe(true)
 })

@@ -13,6 +13,10 @@ it('shows any text as text: nothing in it can end an element or an attribute', (
   )
 })
 
+it('spells out what turns a line around, acts on a terminal or is not seen', () => {
+  expect(html`<b>${'a\u202e\u009b\u200b\ud800\n\tb<'}</b>`.markup).toBe('<b>a\\u202e\\u009b\\u200b\\ud800\n\tb&lt;</b>')
+})
+
 it('takes only what a template made as markup', () => {
   const forged = { markup: '<b>' } as const
   expect(html`${forged}`.markup).toBe('&lt;b&gt;')

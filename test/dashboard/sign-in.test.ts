@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../core/ids.ts'
+import { httpTimes, sessionLimits, strangerLimits, viewerLimits } from '../../services/dashboard/limits.ts'
 import { buildDashboard } from '../../services/dashboard/server.ts'
-import { alice } from '../support/samples.ts'
+import { alice, bob } from '../support/samples.ts'
 import { type Desk, form, openDesk } from './desk.ts'
 
 let desk: Desk
@@ -77,13 +78,75 @@ it('ends a session with its token, with its day, and with the sign-out', async (
   expect((await desk.page('/', long)).status).toBe(303)
 })
 
-it('lets an address with too many bad tokens wait a minute, and no longer', async () => {
+it('lets strangers beyond the burst wait their turn, and refuses no valid token for what others bring', async () => {
+  const known = await desk.token(alice)
+  const cookie = await desk.signIn(known)
+  const authorization = `Bearer ${await desk.token(alice, 'operator')}`
+  const asked = () => desk.app.inject({ url: '/api/status', headers: { authorization } })
+  expect((await asked()).statusCode).toBe(200)
+  const bad = Array.from({ length: strangerLimits.burst + 50 }, (_, at) => post({ token: `bad-${at}` }))
+  const late = post({ token: known })
+  // Who is known waits for nobody, and a stranger's last answer comes with time.
+  expect((await desk.page('/', cookie)).status).toBe(200)
+  expect((await asked()).statusCode).toBe(200)
+  let lateAnswer = 0
+  late.then(({ statusCode }) => {
+    lateAnswer = statusCode
+  })
+  await desk.clock.settle()
+  expect(lateAnswer).toBe(0)
+  await desk.clock.advance((60 * 1000) / strangerLimits.perSecond)
+  expect((await late).statusCode).toBe(303)
+  expect(new Set((await Promise.all(bad)).map(({ statusCode }) => statusCode))).toEqual(new Set([401]))
+})
+
+it("gives a viewer's newest session a place by its oldest, and takes none of another viewer", async () => {
+  const others = await desk.signIn(await desk.token(bob))
+  const cookies: string[] = []
+  for (let at = 0; at < sessionLimits.perOwner + 3; at += 1) cookies.push(await desk.signIn(await desk.token(alice)))
+  const statuses = await Promise.all(cookies.map(async (cookie) => (await desk.page('/', cookie)).status))
+  expect(statuses).toEqual(cookies.map((_, at) => (at < 3 ? 303 : 200)))
+  expect((await desk.page('/', others)).status).toBe(200)
+})
+
+it('refuses a viewer who asks too much for a moment, and nobody else', async () => {
+  const cookie = await desk.signIn(await desk.token(alice))
+  const others = await desk.signIn(await desk.token(bob))
+  const answers = []
+  for (let at = 0; at < viewerLimits.burst + 10; at += 1)
+    answers.push(await desk.app.inject({ url: '/api/status', headers: { cookie } }))
+  expect(answers.filter(({ statusCode }) => statusCode === 429)).toHaveLength(10)
+  expect(answers.at(-1)?.headers['retry-after']).toBe('1')
+  expect((await desk.page('/', others)).status).toBe(200)
+  await desk.clock.advance(1000)
+  expect((await desk.page('/', cookie)).status).toBe(200)
+})
+
+it.each<[Record<string, string>, number]>([
+  [{}, 303],
+  [{ 'sec-fetch-site': 'same-origin' }, 303],
+  [{ 'sec-fetch-site': 'none' }, 303],
+  [{ 'sec-fetch-site': 'cross-site' }, 403],
+  [{ 'sec-fetch-site': 'same-site' }, 403],
+  [{ origin: 'http://pilotage.example:7401' }, 303],
+  // A proxy in front speaks TLS.
+  [{ origin: 'https://pilotage.example:7401' }, 303],
+  [{ origin: 'http://pilotage.example' }, 403],
+  [{ origin: 'http://evil.example:7401' }, 403],
+  [{ origin: 'http://pilotage.example:7401.evil.example' }, 403],
+  [{ origin: 'null' }, 403],
+  [{ origin: '' }, 403],
+  [{ origin: 'http://evil.example', 'sec-fetch-site': 'same-origin' }, 303],
+])('answers a form with the headers %j by %i, on every path that changes something', async (headers, status) => {
+  const host = 'pilotage.example:7401'
   const token = await desk.token(alice)
-  for (let failure = 0; failure < 20; failure += 1) expect((await post({ token: 'bad' })).statusCode).toBe(401)
-  expect((await post({ token })).statusCode).toBe(429)
-  expect((await desk.app.inject({ url: '/api/status', headers: { authorization: `Bearer ${token}` } })).statusCode).toBe(429)
-  await desk.clock.advance(60_001)
-  expect((await post({ token })).statusCode).toBe(303)
+  expect((await post({ token }, { host, ...headers })).statusCode).toBe(status)
+  const cookie = await desk.signIn(token)
+  const out = await desk.app.inject({ method: 'POST', url: '/sign-out', headers: { host, cookie, ...headers } })
+  expect(out.statusCode).toBe(status)
+  expect((await desk.page('/', cookie)).status).toBe(status === 303 ? 303 : 200)
+  const nowhere = await desk.app.inject({ method: 'DELETE', url: '/api/jobs', headers: { host, cookie, ...headers } })
+  expect(nowhere.statusCode === 403).toBe(status === 403)
 })
 
 it('refuses forms of other sites, large ones, and other kinds of content', async () => {
@@ -110,6 +173,33 @@ it('forbids a browser everything that is not of this page', async () => {
     })
     expect(headers['cache-control']).toBe(url === style ? 'public, max-age=31536000, immutable' : 'no-store')
   }
+})
+
+it('gives a head, a request and a silence a bounded time', () => {
+  const { headersTimeout, requestTimeout, keepAliveTimeout, timeout } = desk.app.server
+  expect({ headersTimeout, requestTimeout, keepAliveTimeout, timeout }).toEqual({
+    headersTimeout: httpTimes.headers,
+    requestTimeout: httpTimes.request,
+    keepAliveTimeout: httpTimes.keepAlive,
+    timeout: httpTimes.idle,
+  })
+})
+
+it('shows no name that turns a line around or acts on a terminal, on a page and in JSON', async () => {
+  const why = 'a\u202eb\u009b\u200bc'
+  await desk.store.tell([{ subject: 'cloud:here', kind: 'told', data: { why } }], desk.clock.nowMs())
+  const cookie = await desk.signIn(await desk.token(alice, 'operator'))
+  const { text } = await desk.page('/', cookie)
+  const json = await desk.app.inject({ url: '/api/facts', headers: { cookie } })
+  expect(text).toContain('a\\u202eb\\u009b\\u200bc')
+  expect(json.json().facts.at(-1).text).toBe('told: why a\\u202eb\\u009b\\u200bc')
+  for (const shown of [text, json.body]) {
+    expect(shown).not.toMatch(/[\u0080-\u009f\u200b\u202e]/)
+  }
+  const vm = await desk.addEndedVm('one', why)
+  const other = await desk.app.inject({ url: `/api/vms/${vm.id}`, headers: { cookie } })
+  expect(other.body).not.toMatch(/[\u0080-\u009f\u200b\u202e]/)
+  expect(other.json().vm.why).toBe(why)
 })
 
 it('tells everybody whether it is ready, and nothing more', async () => {

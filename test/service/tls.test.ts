@@ -123,7 +123,20 @@ it('gives the page and its health over TLS, and a cookie that goes no other way'
   await expect(fetch(`${dashboardUrl.replace('https', 'http')}/health`)).rejects.toThrow()
   expect((await asked(`${dashboardUrl}/api/status`, { token: adminToken })).status).toBe(200)
   const { cookie } = await asked(`${dashboardUrl}/sign-in`, { form: `token=${adminToken}` })
-  expect(cookie).toMatch(/^pilotage_session=.*; HttpOnly; .*; Secure/)
+  // The beginning of the name is what makes a browser keep it from other hosts, paths and plain connections.
+  expect(cookie).toMatch(/^__Host-pilotage_session=[a-z0-9]{32}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=43200$/)
+  const [pair = ''] = cookie.split(';')
+  expect((await asked(`${dashboardUrl}/api/status`, { cookie: pair })).status).toBe(200)
+  expect((await asked(`${dashboardUrl}/api/status`, { cookie: pair.replace('__Host-', '') })).status).toBe(401)
+})
+
+it('tells browsers to come back by TLS only, but not to other programs of their own machine', async () => {
+  const { dashboardUrl } = await start(tlsFiles())
+  const policyFor = async (host: string) => (await asked(`${dashboardUrl}/sign-in`, { host })).policy
+  expect(await policyFor('pilotage.example')).toBe('max-age=31536000')
+  expect(await policyFor('pilotage.example:7401')).toBe('max-age=31536000')
+  expect(await policyFor('localhost:7401')).toBe('')
+  expect(await policyFor('127.0.0.1:7401')).toBe('')
 })
 
 it('serves TLS 1.3 on both ports, and 1.2 only where the configuration says so', async () => {
@@ -172,19 +185,25 @@ it('does not start with a key of another certificate, or without a file that is 
   expect(existsSync(join(dir, 'data'))).toBe(false)
 })
 
-type Answer = { readonly status: number; readonly body: string; readonly cookie: string }
+type Answer = { readonly status: number; readonly body: string; readonly cookie: string; readonly policy: string }
 
-function asked(url: string, { token = '', form = '' } = {}): Promise<Answer> {
+function asked(url: string, { token = '', form = '', cookie = '', host = '' } = {}): Promise<Answer> {
   const method = form === '' ? 'GET' : 'POST'
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-www-form-urlencoded' }
+  const headers = {
+    'content-type': 'application/x-www-form-urlencoded',
+    ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+    ...(cookie === '' ? {} : { cookie }),
+    ...(host === '' ? {} : { host }),
+  }
   return new Promise((resolve, reject) => {
-    const sending = request(url, { ca: authority.caPem, method, headers }, (response) => {
+    const sending = request(url, { ca: authority.caPem, method, headers, servername: 'localhost' }, (response) => {
       let body = ''
       response.on('data', (piece: Buffer) => {
         body += piece
       })
-      const cookie = response.headers['set-cookie']?.[0] ?? ''
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body, cookie }))
+      const set = response.headers['set-cookie']?.[0] ?? ''
+      const policy = response.headers['strict-transport-security'] ?? ''
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body, cookie: set, policy }))
     })
     sending.on('error', reject)
     sending.end(form)

@@ -1,0 +1,45 @@
+/**
+ * Before a request is looked at: a form of another site is refused, a stranger waits for the turn of its address, and a viewer who
+ * asks too much is refused for a moment. So one address and one viewer take their own share, and no other's.
+ */
+
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Clock } from '../../core/clock.ts'
+import { addressOf, type Connections } from './connections.ts'
+import type { Door } from './door.ts'
+import { strangerLimits } from './limits.ts'
+import { assertSameOrigin } from './same-origin.ts'
+import { openTurns } from './turns.ts'
+import { viewerKey } from './viewer.ts'
+import { viewerLoad } from './viewer-load.ts'
+
+export type AdmissionOptions = {
+  readonly door: Door
+  readonly connections: Connections
+  readonly clock: Clock
+}
+
+/** Answers how to end what waits. */
+export function admit(app: FastifyInstance, { door, connections, clock }: AdmissionOptions): { stop(): void } {
+  const turns = openTurns(clock, strangerLimits)
+  const load = viewerLoad(clock)
+  app.addHook('onRequest', async (request, reply) => {
+    assertSameOrigin(request.method, request.headers)
+    // Asked by what looks after processes, also while strangers crowd in: it costs nothing.
+    if (pathOf(request) === '/health') return
+    const viewer = await door.recognised(request)
+    const { socket } = request.raw
+    if (!viewer) return turns.turn(addressOf(request.ip), () => socket.destroyed)
+    connections.known(socket)
+    // An event stream is counted as one, and for as long as it is open.
+    if (pathOf(request) === '/api/events') return
+    const end = load.begin(viewerKey(viewer))
+    reply.raw.once('finish', end)
+    reply.raw.once('close', end)
+  })
+  return { stop: () => turns.stop() }
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?')[0] ?? ''
+}

@@ -1,0 +1,130 @@
+/**
+ * The dashboard's connections: bounded per address and in all, and the newcomer comes in where another one may go.
+ *
+ * A connection on which a viewer was recognised is worth more than a stranger's, and one that waits for an answer more than an
+ * idle one. So whoever opens all connections of an address loses the oldest of these, and signed-in viewers keep theirs. Knows
+ * sockets and nothing of requests but that they begin and end.
+ */
+
+import type { Server, Socket } from 'node:net'
+import type { Clock } from '../../core/clock.ts'
+import { connectionLimits } from './limits.ts'
+
+export type Connections = {
+  /** A viewer was recognised on it. */
+  known(socket: Socket): void
+  /** A request begins. False: too many are under way on this connection, which is then ended. */
+  begin(socket: Socket): boolean
+  end(socket: Socket): void
+  count(): number
+}
+
+/** `peer`: a socket that has ended no longer says it. */
+type Connection = { readonly socket: Socket; readonly peer: string; isKnown: boolean; underWay: number }
+type Limits = {
+  readonly perAddress: number
+  readonly all: number
+  readonly atOnce: number
+  readonly accept: { readonly perSecond: number; readonly burst: number; readonly maxKeys: number }
+}
+
+/** Must be called before the server listens. With TLS, too: a connection is known by its two ends, not by its object. */
+export function boundConnections(server: Server, clock: Clock, limits: Limits = connectionLimits): Connections {
+  /** By the peer's address and port. */
+  const open = new Map<string, Connection>()
+  /** Oldest first. */
+  const addresses = new Map<string, Set<Connection>>()
+  const accepts = acceptRate(clock, limits.accept)
+
+  /** Ends one that is worth less than a newcomer. False: there is none. */
+  function makeRoom(address: string): boolean {
+    const all = [...(addresses.get(address) ?? [])]
+    const victim =
+      all.find(({ isKnown, underWay }) => !isKnown && underWay === 0) ??
+      all.find(({ isKnown }) => !isKnown) ??
+      all.find(({ underWay }) => underWay === 0)
+    if (!victim) return false
+    forget(victim, address)
+    victim.socket.destroy()
+    return true
+  }
+
+  function forget(connection: Connection, address: string): void {
+    if (open.get(connection.peer) === connection) open.delete(connection.peer)
+    const others = addresses.get(address)
+    others?.delete(connection)
+    if (others?.size === 0) addresses.delete(address)
+  }
+
+  function largestAddress(): string {
+    let [largest, most] = ['', 0]
+    for (const [address, { size }] of addresses) if (size > most) [largest, most] = [address, size]
+    return largest
+  }
+
+  server.prependListener('connection', (socket: Socket) => {
+    const address = addressOf(socket.remoteAddress)
+    const own = addresses.get(address)?.size ?? 0
+    const isFull = own >= limits.perAddress ? address : open.size >= limits.all ? largestAddress() : undefined
+    if (!accepts(address) || (isFull !== undefined && !makeRoom(isFull))) {
+      socket.destroy()
+      return
+    }
+    const connection: Connection = { socket, peer: peerOf(socket), isKnown: false, underWay: 0 }
+    open.set(connection.peer, connection)
+    addresses.set(address, (addresses.get(address) ?? new Set()).add(connection))
+    socket.once('close', () => forget(connection, address))
+  })
+
+  return {
+    known(socket) {
+      const connection = open.get(peerOf(socket))
+      if (connection) connection.isKnown = true
+    },
+    begin(socket) {
+      const connection = open.get(peerOf(socket))
+      // It was ended while its request was read.
+      if (!connection || connection.underWay >= limits.atOnce) return false
+      connection.underWay += 1
+      return true
+    },
+    end(socket) {
+      const connection = open.get(peerOf(socket))
+      if (connection && connection.underWay > 0) connection.underWay -= 1
+    },
+    count: () => open.size,
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
+/** IPv4 as it is, also where the kernel shows it as IPv6; of IPv6 the network of 64 bits that one customer has. */
+export function addressOf(remote: string | undefined): string {
+  const text = remote ?? 'unknown'
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text)?.[1]
+  if (mapped !== undefined || !text.includes(':')) return mapped ?? text
+  const [left = '', right = ''] = (text.split('%')[0] ?? '').split('::')
+  const [before, after] = [left, right].map((side) => side.split(':').filter(Boolean))
+  const zeros = Array.from({ length: Math.max(0, 8 - (before?.length ?? 0) - (after?.length ?? 0)) }, () => '0')
+  return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
+}
+
+/** So many new connections per second and address, and a burst. */
+function acceptRate(clock: Clock, { perSecond, burst, maxKeys }: Limits['accept']): (address: string) => boolean {
+  const levels = new Map<string, { level: number; atMs: number }>()
+  return (address) => {
+    const nowMs = clock.monotonicMs()
+    const known = levels.get(address) ?? { level: burst, atMs: nowMs }
+    known.level = Math.min(burst, known.level + ((nowMs - known.atMs) * perSecond) / 1000)
+    known.atMs = nowMs
+    levels.delete(address)
+    levels.set(address, known)
+    const oldest = levels.keys().next()
+    if (levels.size > maxKeys && !oldest.done) levels.delete(oldest.value)
+    if (known.level < 1) return false
+    known.level -= 1
+    return true
+  }
+}
