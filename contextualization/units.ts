@@ -4,8 +4,8 @@
  * it is when it cannot stay up; a machine that is only lent stays up, and its pilot stops. The pilot is started again as often
  * as it ends badly, within reason.
  *
- * Least authority: both run under one account that is not root; the pilot may also change to the payloads' accounts, and keep
- * order among their processes and files. Neither, and no payload, reaches the cloud's metadata address: what lies there has
+ * Least authority: both run under one account that is not root; the pilot may also become the payloads' accounts, signal their
+ * processes, and give folders away. Neither, and no payload, reaches the cloud's metadata address: what lies there has
  * been read. Only the monitor of a machine that its cloud may take back does, by its unit and not by its account. A payload lives in the pilot's control group, so that nothing of it outlives the pilot.
  */
 
@@ -142,7 +142,8 @@ function pilotUnit({ isLent = false }: UnitTraits): ExtraFile {
   })
 }
 
-const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE'
+/** To become a payload's account, to signal it, and to give it its folders. What is in those it touches as that account. */
+const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN'
 
 type Lines = { readonly unit: readonly string[]; readonly service: readonly string[] }
 

@@ -37,6 +37,8 @@ export type AgentConfig = {
   }
   /** Accounts for payloads, each its own; absent: they run as the pilot does (the local cloud). */
   readonly payloadAccounts?: PayloadAccounts
+  /** How payloads are isolated; absent: as well as the machine can, with nothing of the operator's shown or hidden. */
+  readonly isolation?: IsolationConfig
   /** What this VM is for, instead of jobs: it has no pilot, its monitor looks after the service and never finds it idle. */
   readonly service?: { readonly kind: 'squid'; readonly port: number }
   /** Where this VM hears that its cloud takes it back; absent: its cloud does not do such things. */
@@ -47,6 +49,21 @@ export type AgentConfig = {
 
 /** As Node names what it is made for. */
 export type NodePlatform = 'linux-x64' | 'linux-arm64'
+
+/** Best first; agents/pilot/isolation says what each is. */
+export const isolationKinds = ['namespaces', 'accounts', 'plain'] as const
+export type IsolationKind = (typeof isolationKinds)[number]
+/** auto: the best kind that the machine offers. */
+export const isolationChoices = ['auto', ...isolationKinds] as const
+export type IsolationChoice = (typeof isolationChoices)[number]
+
+export type IsolationConfig = {
+  readonly choice: IsolationChoice
+  /** Absolute paths of folders and files that payloads see read-only, beside the system's. */
+  readonly binds: readonly string[]
+  /** Absolute paths that payloads never see: the service's data on the local cloud. */
+  readonly hidden: readonly string[]
+}
 
 /** So many user ids, each with a group of the same number. */
 export type PayloadAccounts = { readonly firstUid: number; readonly count: number }
@@ -78,6 +95,8 @@ export type PilotStatus = {
   readonly payloads: number
   /** Since when nothing was running or assigned. */
   readonly idleSinceMs: number
+  /** How payloads are isolated, as people read it: `namespaces (bubblewrap 0.8.0)`. */
+  readonly isolation?: string
 }
 
 export const pilotStatusEveryMs = 2000

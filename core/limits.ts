@@ -134,6 +134,10 @@ export const usageAdvanceMs = 1 * minutes
 export const outputBytes = 1 * mib
 export const outputChunkBytes = 64 * kib
 export const stopGraceMs = 10 * seconds
+/** Files and folders of one payload. A large software tree has 300 000; a file system of 100 GiB has 6 million in all. */
+export const payloadEntries = 500_000
+/** Processes and threads of one payload, where a cgroup counts them. systemd gives a service 15 % of 32 768, some 4 900. */
+export const payloadProcesses = 4096
 
 /** Calls that last. A caller that moves nothing for this time is cut; clients resume, as after every loss of the service. */
 export const streamLimits = { stallMs: 5 * minutes } as const

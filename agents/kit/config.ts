@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { agentPaths, type AgentConfig } from '../../core/context.ts'
+import { agentPaths, type AgentConfig, isolationChoices } from '../../core/context.ts'
 import { endpointsForm, isLoopback, parseEndpoints } from '../../core/endpoints.ts'
 import { PilotageError, type Violation } from '../../core/errors.ts'
 import { isVmId } from '../../core/ids.ts'
@@ -59,6 +59,10 @@ export function checkConfig(raw: unknown): AgentConfig {
   if (at('payloadAccounts') !== undefined) {
     for (const name of ['firstUid', 'count']) check(`payloadAccounts.${name}`, isPositive, 'a positive number')
   }
+  if (at('isolation') !== undefined) {
+    check('isolation.choice', (value) => isolationChoices.some((one) => one === value), isolationChoices.join(', '))
+    for (const name of ['binds', 'hidden']) check(`isolation.${name}`, isPathList, 'a list of absolute paths')
+  }
   if (at('service') !== undefined) {
     check('service.kind', (value) => value === 'squid', 'squid')
     check('service.port', isPort, 'a port')
@@ -94,6 +98,10 @@ function isText(value: unknown): value is string {
 
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function isPathList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string' && part.startsWith('/'))
 }
 
 function isPort(value: unknown): boolean {

@@ -17,12 +17,12 @@ import type { Random } from '../../core/random.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import type { Say } from '../kit/console.ts'
 import { writeWhole } from '../kit/files.ts'
-import { type Accounts, openAccounts } from './accounts.ts'
 import { type Cgroups, fenceIn } from './cgroup.ts'
-import { openTheWay, removeDirectory } from './directory.ts'
+import { openTheWay } from './directory.ts'
 import { keyOf, type Task } from './held.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { endLeftovers, recover, removeStrays } from './leftovers.ts'
+import type { Confinement, Isolation } from './isolation/isolation.ts'
 import { keepOutputs } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
 import {
@@ -45,6 +45,7 @@ export type AgentOptions = {
   readonly paths: AgentPaths
   readonly size: Size
   readonly cgroups: Cgroups
+  readonly isolation: Isolation
   readonly clock: Clock
   readonly random: Random
   readonly pid: number
@@ -60,19 +61,27 @@ const statusSoonMs = 100
 
 /** Resolves when what a former life has left is dealt with and the first try to get in contact is on its way. */
 export async function startAgent(options: AgentOptions): Promise<PilotAgent> {
-  const { paths, size, clock, pid, say } = options
-  const workDir = join(paths.work, 'work')
-  mkdirSync(workDir, { recursive: true, mode: 0o700 })
-  if (options.config.payloadAccounts) for (const folder of [paths.work, workDir]) openTheWay(folder)
+  const { paths, size, clock, pid, say, isolation } = options
+  const workDir = workDirectory(paths)
   const journal = await openJournal(join(paths.work, 'pilot.journal'))
   const watch = startWatch(clock, pid)
   const { left, brokenLines } = journal.replayed
   const swept = await endLeftovers(left, workDir, clock, watch)
-  await removeStrays(workDir, left)
+  await isolation.endLeftovers()
+  const strays = await removeStrays(workDir, left, isolation.removeDirectory)
+  if (strays.length > 0) say(`${strays.length} directories of a former life could not be removed`)
   const counts = `${left.length} attempts, ${swept.ended} processes ended, ${swept.left} would not end`
   if (left.length > 0 || brokenLines > 0) say(`found of a former life: ${counts}, ${brokenLines} broken lines`)
   const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
   return new PilotAgent(options, start, workDir, journal, watch)
+}
+
+/** Makes it where it is not there. Payloads that are not the pilot's own account pass through it, and list nothing. */
+export function workDirectory(paths: AgentPaths): string {
+  const workDir = join(paths.work, 'work')
+  mkdirSync(workDir, { recursive: true, mode: 0o700 })
+  for (const folder of [paths.work, workDir]) openTheWay(folder)
+  return workDir
 }
 
 export class PilotAgent {
@@ -81,8 +90,8 @@ export class PilotAgent {
   readonly #journal: Journal
   readonly #watch: Watch
   readonly #contact: Contact
-  readonly #accounts: Accounts | undefined
   readonly #payloads = new Map<string, Payload>()
+  readonly #confinements = new Map<string, Confinement>()
   readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
   readonly #closing = new AbortController()
   readonly #waiting: PilotEvent[] = []
@@ -98,7 +107,6 @@ export class PilotAgent {
     this.#journal = journal
     this.#watch = watch
     const { config, paths, clock, random, say } = options
-    this.#accounts = config.payloadAccounts && openAccounts(config.payloadAccounts)
     const first = startPilot(start, clock.monotonicMs())
     this.#state = first.state
     this.#contact = keepContact({
@@ -183,24 +191,21 @@ export class PilotAgent {
   }
 
   #start(task: Task): void {
-    const { clock, cgroups, onFatal } = this.#options
+    const { clock, cgroups, isolation, onFatal } = this.#options
     const ref = refOf(task)
-    const account = this.#accounts?.take(keyOf(ref))
-    if (this.#accounts && !account) {
+    const [key, dir] = [keyOf(ref), this.#dirOf(ref)]
+    const { memoryBytes } = task.spec.requirements
+    const confinement = isolation.confine(key, dir, memoryBytes)
+    if (!confinement) {
       this.#take({ ...ref, kind: 'ended', result: withoutPayload('not-started', 'no account was free for it') })
       return
     }
-    const fence = fenceIn(cgroups, keyOf(ref), task.spec.requirements.memoryBytes)
-    const payload = startPayload({
-      vmId: this.#options.config.vmId,
-      task,
-      dir: this.#dirOf(ref),
-      clock,
-      watch: this.#watch,
-      fence,
-      account,
-    })
-    this.#payloads.set(keyOf(ref), payload)
+    this.#confinements.set(key, confinement)
+    // A payload that is started directly has no step before it that could enter the fence.
+    const fence = confinement.mode === 'direct' ? undefined : fenceIn(cgroups, key, { cores: task.cores, memoryBytes })
+    const { vmId } = this.#options.config
+    const payload = startPayload({ vmId, task, dir, clock, watch: this.#watch, confinement, fence })
+    this.#payloads.set(key, payload)
     const { mark, startedMs } = payload
     if (mark) {
       this.#journal.append({ ...ref, kind: 'started', mark, startedMs })
@@ -209,10 +214,12 @@ export class PilotAgent {
     payload.done.then((result) => this.#take({ ...ref, kind: 'ended', result }), onFatal)
   }
 
-  /** Its account is given to another only when nothing of it is left. */
+  /** Of a former life where it has no confinement. */
   async #remove(ref: AttemptRef): Promise<void> {
-    await removeDirectory(this.#dirOf(ref))
-    this.#accounts?.release(keyOf(ref))
+    const confinement = this.#confinements.get(keyOf(ref))
+    this.#confinements.delete(keyOf(ref))
+    if (confinement) await confinement.remove()
+    else await this.#options.isolation.removeDirectory(this.#dirOf(ref))
   }
 
   async #keep(ref: AttemptRef): Promise<void> {
@@ -263,7 +270,8 @@ export class PilotAgent {
     const { state, payloads, idleSinceMs } = statusOf(this.#state)
     const atMs = clock.nowMs()
     const idleMs = clock.monotonicMs() - idleSinceMs
-    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs) }
+    const isolation = isolationText(this.#options.isolation)
+    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs), isolation }
     this.#toldStatus = this.#statusText()
     try {
       writeWhole(paths.pilotStatus, JSON.stringify(status))
@@ -294,4 +302,10 @@ export class PilotAgent {
 
 function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
   return { jobId, attempt }
+}
+
+/** As people read it. Accounts that something was left of are counted: they are retired, and the VM has fewer for jobs. */
+export function isolationText({ kind, tool, retired }: Isolation): string {
+  const lost = retired()
+  return `${kind}${tool === '' ? '' : ` (${tool})`}${lost === 0 ? '' : `, ${lost} accounts retired`}`
 }

@@ -1,6 +1,6 @@
 /**
- * A fence around a payload by cgroup v2, where one was really delegated to the pilot: exact memory limit, peak and CPU time,
- * and a kill that nothing escapes.
+ * A fence around a payload by cgroup v2, where one was really delegated to the pilot: exact limits of memory, processes and CPU,
+ * peak and CPU time, and a kill that nothing escapes.
  *
  * Delegated means: our own cgroup is not the root, we may create below it, and the memory controller is there. Everywhere
  * else (older systems, containers, the local cloud) the watcher does the same work from outside; the pilot says which.
@@ -8,6 +8,7 @@
 
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { payloadProcesses } from '../../core/limits.ts'
 
 export type Fence = {
   /** Put before the payload's own arguments: enters the cgroup, then becomes the payload. */
@@ -60,21 +61,31 @@ export function prepareCgroups(cgroups: Cgroups, pid: number): Cgroups {
     mkdirSync(join(dir, 'agent'), { recursive: true })
     writeFileSync(join(dir, 'agent', 'cgroup.procs'), String(pid))
     writeFileSync(join(dir, 'cgroup.subtree_control'), '+memory')
+    // Not every manager delegates these.
+    for (const name of ['pids', 'cpu']) attempt(() => writeFileSync(join(dir, 'cgroup.subtree_control'), `+${name}`))
     return cgroups
   } catch (error) {
     return { kind: 'none', why: error instanceof Error ? error.message : String(error) }
   }
 }
 
-export function fenceIn(cgroups: Cgroups, key: string, memoryBytes: number): Fence | undefined {
+export type FenceSize = { readonly cores: number; readonly memoryBytes: number }
+
+/** What the launcher takes where it stays as the init of a namespace: Perl 2 MiB, Python 6 MiB. */
+const launcherBytes = 8 * 1024 * 1024
+const cpuPeriodUs = 100_000
+
+export function fenceIn(cgroups: Cgroups, key: string, { cores, memoryBytes }: FenceSize): Fence | undefined {
   if (cgroups.kind === 'none') return undefined
   const dir = join(cgroups.dir, `payload-${key}`)
   try {
     mkdirSync(dir, { recursive: true })
-    writeFileSync(join(dir, 'memory.max'), String(memoryBytes))
+    writeFileSync(join(dir, 'memory.max'), String(memoryBytes + launcherBytes))
     // Swap would let a payload take more than it asked for; the whole of it ends, not the process that was unlucky.
     attempt(() => writeFileSync(join(dir, 'memory.swap.max'), '0'))
     attempt(() => writeFileSync(join(dir, 'memory.oom.group'), '1'))
+    attempt(() => writeFileSync(join(dir, 'pids.max'), String(payloadProcesses)))
+    attempt(() => writeFileSync(join(dir, 'cpu.max'), `${cores * cpuPeriodUs} ${cpuPeriodUs}`))
   } catch {
     attempt(() => rmdirSync(dir))
     return undefined

@@ -1,29 +1,33 @@
 /**
  * A payload's own directory: `stdout`, `stderr`, `home` and `tmp`, closed to others.
  *
- * Everything in it was written by a stranger: it is measured without following links, and removed whatever its modes are.
+ * The directory itself and the outputs belong to the pilot; `home` and `tmp` belong to the payload's account. What is in them
+ * was written by a stranger: it is removed by that account, or, where the pilot and its payloads have one account, by the pilot
+ * once nothing of the payload runs.
  */
 
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
-import { chmod, lstat, readdir, rm } from 'node:fs/promises'
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Account } from './accounts.ts'
+import { runScript } from './isolation/as-account.ts'
 
-/** A walk ends here: what was found so far is a lower bound, and the next walk is no dearer. */
-const entriesWalked = 50_000
+const ownFolders = ['home', 'tmp']
+const removeMs = 120_000
 
 /**
- * Fresh, even where a former life of the pilot left one of that name. With an account, `home` and `tmp` are its own and the
- * way there is open to it; what it cannot read on the way stays ours.
+ * Throws where it is there already. `inTmp`: folders in `tmp`, each after the one that it lies in. With a `uid` the way into it is open to the group of the same number alone, so that two
+ * payloads cannot meet in it whatever modes they set.
  */
-export function makeDirectory(dir: string, account?: Pick<Account, 'own'>): void {
-  rmSync(dir, { recursive: true, force: true })
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  if (account) openTheWay(dir)
-  for (const path of [join(dir, 'home'), join(dir, 'tmp')]) {
-    mkdirSync(path, { mode: 0o700 })
-    account?.own(path)
+export function makeDirectory(dir: string, uid?: number, inTmp: readonly string[] = []): void {
+  mkdirSync(dir, { mode: 0o700 })
+  if (uid !== undefined) {
+    chownSync(dir, -1, uid)
+    chmodSync(dir, 0o710)
   }
+  const folders = [...ownFolders, ...inTmp.map((name) => join('tmp', name))].map((name) => join(dir, name))
+  for (const path of folders) mkdirSync(path, { mode: 0o700 })
+  // The innermost first: once a folder is the account's, the pilot passes through it no more.
+  if (uid !== undefined) for (const path of folders.reverse()) chownSync(path, uid, uid)
 }
 
 /** For payloads under accounts of their own: they pass through a folder that they cannot list, whatever our mask is. */
@@ -31,38 +35,61 @@ export function openTheWay(dir: string): void {
   chmodSync(dir, 0o711)
 }
 
-/** Bytes on disk, counted until they are more than `enoughBytes`. */
-export async function diskUseBytes(dir: string, enoughBytes: number): Promise<number> {
-  let bytes = 0
-  let entries = 0
-  const folders = [dir]
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const inside = await readdir(folder, { withFileTypes: true }).catch(() => [])
-    for (const entry of inside) {
-      entries += 1
-      if (bytes > enoughBytes || entries > entriesWalked) return bytes
-      const path = join(folder, entry.name)
-      if (entry.isDirectory()) folders.push(path)
-      else bytes += ((await lstat(path).catch(() => undefined))?.blocks ?? 0) * 512
-    }
+/** Closed folders are opened by their owner first. GNU, BSD and busybox tools follow no link here. */
+const removeScript = [
+  'cd "$1" || exit 0; shift',
+  'for one in "$@"; do',
+  '  [ -d "$one" ] && [ ! -L "$one" ] && chmod u+rwx "$one" && cd "$one" || continue',
+  '  find . -type d ! -perm -700 -execdir chmod u+rwx {} \\;',
+  '  rm -rf -- ./* ./.[!.]* ./..?*',
+  '  cd ..; rmdir "$one"',
+  'done 2>/dev/null',
+  'exit 0',
+].join('\n')
+
+/** `isOurs`: tells whether an account is one for payloads. `remover`: who removes what such an account owns; absent: the pilot. */
+export type Owners = { readonly isOurs: (uid: number) => boolean; readonly remover: (uid: number) => number | undefined }
+
+const pilotAlone: Owners = { isOurs: () => false, remover: () => undefined }
+
+/** Called when nothing of the payload runs. Rejects where something is left. Repeating it is harmless. */
+export async function removeDirectory(dir: string, { isOurs, remover }: Owners = pilotAlone): Promise<void> {
+  const self = process.getuid?.()
+  const stats = ownFolders.map((name) => lstatSync(join(dir, name), { throwIfNoEntry: false }))
+  for (const uid of new Set(stats.flatMap((stat) => (stat ? [stat.uid] : [])))) {
+    if (uid === self) continue
+    if (!isOurs(uid)) throw new Error(`${dir} has folders of account ${uid}, which is not a payload's`)
+    await runScript(remover(uid), removeScript, [dir, ...ownFolders], removeMs)
   }
-  return bytes
+  const foreign = stats.some((stat) => stat !== undefined && stat.uid !== self)
+  if (foreign) removeOwn(dir)
+  else await removeTree(dir)
 }
 
-export async function removeDirectory(dir: string): Promise<void> {
-  const options = { recursive: true, force: true, maxRetries: 3 } as const
+/** Entry by entry, so that no path leads through a folder that was a stranger's. */
+function removeOwn(dir: string): void {
+  for (const name of ownFolders) ignoreAbsent(() => rmdirSync(join(dir, name)))
+  for (const name of ['stdout', 'stderr', 'root']) {
+    ignoreAbsent(() => (name === 'root' ? rmdirSync : unlinkSync)(join(dir, name)))
+  }
+  ignoreAbsent(() => rmdirSync(dir))
+}
+
+/** All of it is the pilot's own account's. */
+async function removeTree(dir: string): Promise<void> {
   try {
-    await rm(dir, options)
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // A payload may have closed its own folders to everybody, to us too.
-    await open(dir)
-    await rm(dir, options)
+    // A payload may have closed its own folders, or made them deeper than a path may be long.
+    await runScript(undefined, removeScript, [dir, ...(await readdir(dir))], removeMs)
+    await rm(dir, { recursive: true, force: true })
   }
 }
 
-async function open(dir: string): Promise<void> {
-  await chmod(dir, 0o700)
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (entry.isDirectory()) await open(join(dir, entry.name))
+function ignoreAbsent(remove: () => void): void {
+  try {
+    remove()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }

@@ -28,3 +28,8 @@ export function payloadEnvironment(task: Task, dir: string, vmId: VmId): Record<
     PILOTAGE_MEMORY_BYTES: String(task.spec.requirements.memoryBytes),
   }
 }
+
+/** What the steps before a payload get: nothing of the job. The local cloud finds a lost pilot's processes by the VM's id. */
+export function stepEnvironment(vmId: VmId): Record<string, string> {
+  return { PATH: searchPath, LC_ALL: 'C', PILOTAGE_VM_ID: vmId }
+}

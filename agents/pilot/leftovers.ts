@@ -8,7 +8,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
-import { removeDirectory } from './directory.ts'
 import { keyOf } from './held.ts'
 import { firstReportIdOf, type Left, type Replayed } from './journal.ts'
 import { type Recovered, withoutPayload } from './pilot.ts'
@@ -63,9 +62,21 @@ export function recover({ life, left }: Replayed): {
   return { recovered, firstReportId }
 }
 
-/** Directories of attempts that the journal no longer knows. */
-export async function removeStrays(workDir: string, left: readonly Left[]): Promise<void> {
-  await Promise.all(strayNames(workDir, left).map((name) => removeDirectory(join(workDir, name))))
+/** Directories of attempts that the journal no longer knows. Resolves with those that could not be removed. */
+export async function removeStrays(
+  workDir: string,
+  left: readonly Left[],
+  removeDirectory: (dir: string) => Promise<void>,
+): Promise<readonly string[]> {
+  const failed = await Promise.all(
+    strayNames(workDir, left).map((name) =>
+      removeDirectory(join(workDir, name)).then(
+        () => [],
+        () => [name],
+      ),
+    ),
+  )
+  return failed.flat()
 }
 
 function strayNames(workDir: string, left: readonly Left[]): readonly string[] {

@@ -12,8 +12,9 @@ import { pathsUnder, readConfig } from '../kit/config.ts'
 import { sayTo } from '../kit/console.ts'
 import { readIfThere } from '../kit/files.ts'
 import { agentVersion } from '../kit/uplink.ts'
-import { startAgent } from './agent.ts'
+import { isolationText, startAgent, workDirectory } from './agent.ts'
 import { findCgroups, prepareCgroups } from './cgroup.ts'
+import { chooseIsolation } from './isolation/choose.ts'
 import { measure, sizeOf } from './machine.ts'
 
 /** A machine that is switched off gives its services some ten seconds more than a payload's grace. */
@@ -40,6 +41,16 @@ async function main(): Promise<void> {
   const limits = cgroups.kind === 'delegated' ? 'by cgroup' : `by watching (${cgroups.why})`
   say(`version ${agentVersion} of ${config.vmId}: ${size.cores} cores, memory limits ${limits}`)
 
+  const { isolation, missed } = await chooseIsolation({
+    choice: config.isolation?.choice ?? 'auto',
+    accounts: config.payloadAccounts,
+    workDir: workDirectory(paths),
+    binds: config.isolation?.binds ?? [],
+    hidden: config.isolation?.hidden ?? [],
+  })
+  say(`isolation of payloads: ${isolationText(isolation)}`)
+  for (const why of missed) say(`not possible here: ${why}`)
+
   const came = await until(clock, () => (readIfThere(paths.credential) ?? '') !== '', {
     withinMs: activationKeepMs,
     everyMs: 50,
@@ -51,6 +62,7 @@ async function main(): Promise<void> {
     paths,
     size,
     cgroups,
+    isolation,
     clock,
     random: systemRandom(),
     pid: process.pid,

@@ -6,23 +6,28 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { assert } from '../../core/assert.ts'
 import type { End, Result } from '../../core/attempt.ts'
 import { sleep, type Clock, type Timer } from '../../core/clock.ts'
-import { outputBytes, stopGraceMs } from '../../core/limits.ts'
+import { outputBytes, payloadEntries, stopGraceMs } from '../../core/limits.ts'
 import type { VmId } from '../../core/ids.ts'
 import { bytesText, durationText } from '../../core/requirements.ts'
 import { captureTo, type Capture } from './capture.ts'
 import type { Fence } from './cgroup.ts'
-import { diskUseBytes, makeDirectory } from './directory.ts'
-import { payloadEnvironment } from './environment.ts'
-import type { Account } from './accounts.ts'
+import { payloadEnvironment, stepEnvironment } from './environment.ts'
 import type { Task } from './held.ts'
+import type { Confinement } from './isolation/isolation.ts'
+import { launchBytes, type LaunchStatus, launchStatus, specDescriptor, statusDescriptor } from './isolation/launcher.ts'
+import type { Use } from './isolation/measure.ts'
 import { withoutPayload } from './pilot.ts'
 import {
   bootId,
-  fairMemoryBytes,
+  childOf,
+  fairMemoryOf,
   msPerTick,
   pipesOf,
   readStat,
@@ -39,9 +44,8 @@ export type PayloadOptions = {
   readonly dir: string
   readonly clock: Clock
   readonly watch: Watch
+  readonly confinement: Confinement
   readonly fence?: Fence
-  /** Absent: it runs as the pilot does. */
-  readonly account?: Account
 }
 
 export type Payload = {
@@ -53,32 +57,27 @@ export type Payload = {
   readonly done: Promise<Result>
 }
 
-/** Disk use needs a walk: less often than memory, and never more than a small part of the time. */
-const diskEveryMs = 500
-const diskShare = 20
+/** A measurement needs a walk: less often than memory, and never more than a small part of the time. */
+const measureEveryMs = 500
+const measureShare = 20
+/** A folder that is closed to its own owner for this many measurements in a row hides what is in it for good. */
+const maxClosedMeasures = 20
 /** A timer of more than 2^31 ms fires at once; a job may ask for 30 days. */
 const timerMs = 24 * 60 * 60 * 1000
-/** The kernel gives the last of a pipe at once; longer means that somebody outside the payload holds it. */
+/** The kernel gives the last of a pipe at once; a longer wait means that a process outside the payload holds it. */
 const pipesCloseMs = 1000
 const killAgainMs = 100
 /** A short payload is over before the first scan: its own process is looked at early, which costs one small read. */
 const earlyLooksMs = [10, 40, 100]
+const saidLength = 300
 
 export function startPayload(options: PayloadOptions): Payload {
-  const { task, dir, clock, fence, account } = options
+  const { clock, fence } = options
   const startedMs = clock.nowMs()
   let child: ChildProcess
   let failure: Promise<NodeJS.ErrnoException>
   try {
-    makeDirectory(dir, account)
-    const [file, ...args] = [
-      ...(fence?.prefix ?? []),
-      ...(account?.prefix ?? []),
-      task.spec.executable,
-      ...task.spec.arguments,
-    ]
-    const env = payloadEnvironment(task, dir, options.vmId)
-    child = spawn(file ?? '', args, { cwd: join(dir, 'home'), env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    child = launch(options)
     failure = new Promise((resolve) => child.on('error', resolve))
   } catch (error) {
     fence?.remove()
@@ -91,6 +90,31 @@ export function startPayload(options: PayloadOptions): Payload {
   const mark = { pid: child.pid, startTicks: readStat(child.pid)?.startTicks ?? 0, bootId: bootId() }
   const running = new RunningPayload(options, child, child.pid, startedMs)
   return { mark, startedMs, done: running.done, stop: (why, graceMs) => running.stop(why, graceMs) }
+}
+
+/** Without a launcher no step stands before the payload, and it is started as it is. Throws where nothing can be started. */
+function launch({ task, dir, vmId, confinement, fence }: PayloadOptions): ChildProcess {
+  const { command, mode } = confinement
+  const { executable, arguments: args } = task.spec
+  const [environment, cwd] = [payloadEnvironment(task, dir, vmId), join(dir, 'home')]
+  if (mode === 'direct') {
+    confinement.prepare()
+    return spawn(executable, [...args], { cwd, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  }
+  const spec = launchBytes({ mode, cwd, environment, executable, arguments: args })
+  confinement.prepare()
+  const [file = '', ...rest] = [...(fence?.prefix ?? []), ...command]
+  const child = spawn(file, rest, {
+    cwd: '/',
+    env: stepEnvironment(vmId),
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+  })
+  const input = child.stdio[specDescriptor] as Writable | null
+  // A step that fails reads nothing of it; the status says so.
+  input?.on('error', () => undefined)
+  input?.end(spec)
+  return child
 }
 
 class RunningPayload {
@@ -106,13 +130,18 @@ class RunningPayload {
   #patientUntilMs = 0
   #peakBytes = 0
   #cpuTicks = 0
+  #pids: readonly number[] = []
+  #unmappedBytes = 0
+  #closedMeasures = 0
 
   constructor(options: PayloadOptions, child: ChildProcess, leader: number, startedMs: number) {
-    const { task, dir, clock, watch, account } = options
+    const { task, dir, clock, watch, confinement } = options
     this.#options = options
     this.#startedMs = startedMs
     this.#fromMs = clock.monotonicMs()
-    this.#wanted = { leader, dir, pipes: pipesOf(leader), uid: account?.uid, seen: new Map() }
+    const hasInit = confinement.mode === 'init'
+    this.#wanted = { leader, hasInit, dir, pipes: pipesOf(leader), uid: confinement.account, seen: new Map() }
+    const status = statusOf(child, clock)
     this.#captures = [captureOf(child.stdout, dir, 'stdout'), captureOf(child.stderr, dir, 'stderr')]
     this.done = new Promise<{ code: number; signal: string }>((resolve) => {
       child.on('exit', (code, signal) => {
@@ -120,15 +149,16 @@ class RunningPayload {
         for (const timer of this.#timers) timer.cancel()
         resolve({ code: code ?? 0, signal: signal ?? '' })
       })
-    }).then(({ code, signal }) => this.#finish(code, signal))
+    }).then(async ({ code, signal }) => this.#finish(code, signal, await status))
 
     const { wallMs } = task.spec.requirements
     watch.add(this.#wanted, (processes) => this.#account(processes))
-    this.#later(diskEveryMs, () => void this.#watchDisk())
+    this.#later(measureEveryMs, () => void this.#measure())
     this.#later(wallMs, () => this.#breakOff('wall-limit', `ran longer than ${durationText(wallMs)}`, stopGraceMs))
     for (const afterMs of earlyLooksMs) {
       this.#later(afterMs, () => {
-        const stat = readStat(leader)
+        const first = hasInit ? childOf(childOf(leader)) : leader
+        const stat = first === undefined ? undefined : readStat(first)
         if (stat) this.#account([stat])
       })
     }
@@ -176,35 +206,51 @@ class RunningPayload {
 
   #account(processes: readonly ProcessStat[]): void {
     const { memoryBytes } = this.#options.task.spec.requirements
+    const own = processes.filter((one) => !isStep(one, this.#wanted))
+    this.#pids = own.map(({ pid }) => pid)
     const ticks = processes.reduce((total, one) => total + one.cpuTicks, 0)
     this.#cpuTicks = Math.max(this.#cpuTicks, ticks)
-    let usedBytes = processes.reduce((total, one) => total + one.rssBytes, 0)
+    let usedBytes = own.reduce((total, one) => total + one.rssBytes, 0) + this.#unmappedBytes
     if (usedBytes > memoryBytes) {
       // Pages that its processes share were counted for each: asked exactly before anything is killed for it.
-      usedBytes = processes.reduce((total, one) => total + (fairMemoryBytes(one.pid) ?? one.rssBytes), 0)
+      usedBytes = fairMemoryOf(own, this.#unmappedBytes)
     }
     this.#peakBytes = Math.max(this.#peakBytes, usedBytes)
     if (usedBytes <= memoryBytes) return
     this.#breakOff('memory-limit', `used ${bytesText(usedBytes)} of ${bytesText(memoryBytes)}`, 0)
   }
 
-  async #watchDisk(): Promise<void> {
-    const { clock, dir, task } = this.#options
-    const { diskBytes } = task.spec.requirements
+  async #measure(): Promise<void> {
+    const { clock, confinement, task } = this.#options
+    const limits = { diskBytes: task.spec.requirements.diskBytes, entries: payloadEntries }
     const beganMs = clock.monotonicMs()
-    const usedBytes = await diskUseBytes(dir, diskBytes)
-    if (usedBytes > diskBytes) this.#breakOff('disk-limit', `used more than ${bytesText(diskBytes)}`, 0)
+    const use = await confinement.measure(this.#pids, limits).catch(() => undefined)
+    if (use) this.#judge(use, limits)
     const tookMs = clock.monotonicMs() - beganMs
-    this.#later(Math.max(diskEveryMs, tookMs * diskShare), () => void this.#watchDisk())
+    this.#later(Math.max(measureEveryMs, tookMs * measureShare), () => void this.#measure())
   }
 
-  async #finish(code: number, signal: string): Promise<Result> {
-    const { clock, watch, fence, task } = this.#options
+  #judge(use: Use, limits: { readonly diskBytes: number; readonly entries: number }): void {
+    // A cgroup counts files in memory itself.
+    this.#unmappedBytes = this.#options.fence ? 0 : use.memoryBytes
+    this.#closedMeasures = use.isClosed ? this.#closedMeasures + 1 : 0
+    if (use.diskBytes > limits.diskBytes) this.#breakOff('disk-limit', `used more than ${bytesText(limits.diskBytes)}`, 0)
+    if (use.entries > limits.entries) this.#breakOff('disk-limit', `made more than ${limits.entries} files and folders`, 0)
+    if (this.#closedMeasures > maxClosedMeasures) {
+      this.#breakOff('disk-limit', 'keeps a folder closed to its own account, so its use of disk cannot be measured', 0)
+    }
+  }
+
+  async #finish(code: number, signal: string, status: LaunchStatus | undefined): Promise<Result> {
+    const { clock, watch, fence, task, confinement } = this.#options
     const wallMs = Math.round(clock.monotonicMs() - this.#fromMs)
     const endedMs = clock.nowMs()
     const [spentMs, swept] = await Promise.all([
       watch.spentMs(wallMs),
-      endAll(clock, watch, this.#wanted, this.#patientUntilMs),
+      endAll(clock, watch, this.#wanted, this.#patientUntilMs, () => {
+        fence?.kill()
+        return confinement.end()
+      }),
     ])
     watch.remove(this.#wanted)
     const [out, err] = this.#captures
@@ -213,11 +259,13 @@ class RunningPayload {
     const fenced = fence?.remove()
     const tooMuch = `used more than ${bytesText(task.spec.requirements.memoryBytes)}`
     const cause = this.#cause ?? (fenced?.outOfMemory ? { end: 'memory-limit' as const, detail: tooMuch } : undefined)
+    const ended = endOf({ code, signal }, status)
+    if (!cause && ended === undefined) return this.#unreached()
     return {
-      end: cause?.end ?? (signal === '' ? 'exited' : 'signalled'),
-      exitCode: code,
-      signal,
-      detail: detailOf(cause?.detail, swept),
+      end: cause?.end ?? (ended?.signal ? 'signalled' : 'exited'),
+      exitCode: ended?.code ?? 0,
+      signal: ended ? ended.signal : signal,
+      detail: detailOf(cause?.detail ?? noExecText(status), swept),
       peakMemoryBytes: Math.max(this.#peakBytes, fenced?.peakMemoryBytes ?? 0),
       cpuMs: Math.max(spentMs, this.#cpuTicks * msPerTick, fenced?.cpuMs ?? 0),
       wallMs,
@@ -228,6 +276,72 @@ class RunningPayload {
       droppedBytes: stdout.droppedBytes + stderr.droppedBytes,
     }
   }
+
+  /** A step before the payload failed. What that step said is for the operator, and is no output of the payload. */
+  #unreached(): Result {
+    const said = attempt(() => readFileSync(join(this.#options.dir, 'stderr'), 'utf8'))?.trim() ?? ''
+    return withoutPayload('not-started', `isolation failed: ${said.slice(0, saidLength) || 'the step said nothing'}`)
+  }
+}
+
+/** Resolves with what the launcher said, once the payload's first process is over; undefined where there is no launcher. */
+function statusOf(child: ChildProcess, clock: Clock): Promise<LaunchStatus | undefined> {
+  const stream = child.stdio[statusDescriptor] as Readable | null | undefined
+  if (!stream) return Promise.resolve(undefined)
+  let text = ''
+  stream.on('data', (data: Buffer) => {
+    if (text.length < saidLength) text += data.toString('latin1')
+  })
+  const closed = new Promise<void>((resolve) => {
+    stream.on('close', resolve)
+    stream.on('error', () => resolve())
+  })
+  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()))
+  return exited
+    .then(() => Promise.race([closed, sleep(clock, pipesCloseMs)]))
+    .then(() => {
+      stream.destroy()
+      return launchStatus(text)
+    })
+}
+
+/** Undefined: the payload was never reached. */
+function endOf(
+  { code, signal }: { readonly code: number; readonly signal: string },
+  status: LaunchStatus | undefined,
+): { readonly code: number; readonly signal: string } | undefined {
+  switch (status?.kind) {
+    case undefined:
+      return { code, signal }
+    case 'not-reached':
+      return undefined
+    case 'no-exec':
+      return { code: isAbsent(status.errno) ? 127 : 126, signal: '' }
+    case 'ran':
+      if (status.wait === undefined) return { code, signal }
+      return { code: status.wait >> 8, signal: signalName(status.wait & 0x7f) }
+  }
+}
+
+function noExecText(status: LaunchStatus | undefined): string | undefined {
+  if (status?.kind !== 'no-exec') return undefined
+  return isAbsent(status.errno) ? 'no such executable' : 'not executable'
+}
+
+const { ENOENT, ENOTDIR } = osConstants.errno
+
+function isAbsent(errno: number): boolean {
+  return errno === ENOENT || errno === ENOTDIR
+}
+
+function signalName(number: number): string {
+  if (number === 0) return ''
+  return Object.entries(osConstants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`
+}
+
+/** One of ours that stands before the payload: the first process, and the init of its namespace. */
+function isStep({ pid, ppid }: ProcessStat, { leader, hasInit }: Wanted): boolean {
+  return hasInit === true && (pid === leader || ppid === leader)
 }
 
 function captureOf(stream: ChildProcess['stdout'], dir: string, name: 'stdout' | 'stderr'): Capture {
@@ -254,5 +368,13 @@ function unstarted(error: NodeJS.ErrnoException, startedMs: number): Result {
       return { ...exit, exitCode: 126, detail: 'not executable' }
     default:
       return withoutPayload('not-started', error.message)
+  }
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
   }
 }

@@ -29,6 +29,8 @@ export type ProcessMark = { readonly pid: number; readonly startTicks: number; r
 /** What a scan looks for: one payload. `seen` remembers what was found, so that what is left of a dead parent is known. */
 export type Wanted = {
   readonly leader: number
+  /** The leader is a step of ours, and its child the init of a PID namespace: neither is a part of the payload. */
+  readonly hasInit?: boolean
   readonly dir: string
   /** Its ends of our pipes, as /proc names them: nobody else holds them. */
   readonly pipes: readonly string[]
@@ -41,6 +43,8 @@ export const msPerTick = 10
 const pageBytes = 4096
 /** A process that was found to be a stranger is looked at again after so many scans: numbers are used again. */
 const scansToTrust = 50
+/** A shell of ours, its pipeline, and what that runs. */
+const helperDepth = 8
 
 export function readStat(pid: number | 'self'): ProcessStat | undefined {
   let text: string
@@ -65,6 +69,12 @@ export function readStat(pid: number | 'self'): ProcessStat | undefined {
   }
 }
 
+/** The oldest child of a process; undefined where it has none, or the kernel does not list children. */
+export function childOf(pid: number | undefined): number | undefined {
+  const first = pid === undefined ? '' : attempt(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1'))
+  return first === '' ? undefined : Number.parseInt(first, 10)
+}
+
 export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
@@ -73,14 +83,22 @@ export function bootId(): string {
   }
 }
 
-/** What the pages of a process really cost: those it shares are counted in parts. Dear, so only asked before a kill. */
-export function fairMemoryBytes(pid: number): number | undefined {
-  try {
-    const found = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
-    return found ? Number(found[1]) * 1024 : undefined
-  } catch {
-    return undefined
+/**
+ * What the pages of processes really cost: those they share are counted in parts. `unmappedBytes`: of files in memory, which
+ * processes may have mapped, so that the greater of the two ways to count is true. Dear, so only asked before a kill.
+ */
+export function fairMemoryOf(processes: readonly ProcessStat[], unmappedBytes: number): number {
+  let [all, ofFiles] = [0, 0]
+  for (const { pid, rssBytes } of processes) {
+    const text = attempt(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
+    const kilobytes = (name: string): number | undefined => {
+      const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]
+      return found === undefined ? undefined : Number(found) * 1024
+    }
+    all += kilobytes('Pss') ?? rssBytes
+    ofFiles += kilobytes('Pss_Shmem') ?? 0
   }
+  return Math.max(all, all - ofFiles + unmappedBytes)
 }
 
 export type Scanner = { scan(wanted: readonly Wanted[]): ReadonlyMap<Wanted, readonly ProcessStat[]> }
@@ -101,7 +119,7 @@ export function processScanner(self: number): Scanner {
         if (stat) stats.set(pid, stat)
       }
       const found = new Map<Wanted, ProcessStat[]>(wanted.map((one) => [one, []]))
-      const owners = ownersOf(stats, wanted)
+      const owners = ownersOf(stats, wanted, self)
       for (const stat of stats.values()) {
         const owner = owners(stat)
         if (owner) {
@@ -120,6 +138,7 @@ export function processScanner(self: number): Scanner {
 function ownersOf(
   stats: ReadonlyMap<number, ProcessStat>,
   wanted: readonly Wanted[],
+  self: number,
 ): (stat: ProcessStat) => Wanted | undefined {
   const byLeader = new Map(wanted.map((one) => [one.leader, one]))
   const known = new Map<number, Wanted | undefined>()
@@ -129,12 +148,20 @@ function ownersOf(
     byLeader.get(stat.group) ??
     wanted.find((one) => one.seen.get(stat.pid) === stat.startTicks)
 
+  /** What the pilot itself has started under a payload's account, to measure it or to end it. */
+  const isHelper = (stat: ProcessStat | undefined): boolean => {
+    for (let at = stat, steps = 0; at !== undefined && steps < helperDepth; at = stats.get(at.ppid), steps += 1) {
+      if (at.ppid === self) return !byLeader.has(at.pid)
+    }
+    return false
+  }
+
   const owner = (stat: ProcessStat): Wanted | undefined => {
     if (known.has(stat.pid)) return known.get(stat.pid)
     // Set before the walk: a loop in what /proc says (it changes while we read) must not be ours.
     known.set(stat.pid, undefined)
     const parent = stats.get(stat.ppid)
-    const found = direct(stat) ?? (parent ? owner(parent) : undefined) ?? byTraces(stat.pid, wanted)
+    const found = direct(stat) ?? (parent ? owner(parent) : undefined) ?? byTraces(stat.pid, wanted, !isHelper(stat))
     known.set(stat.pid, found)
     return found
   }
@@ -142,12 +169,12 @@ function ownersOf(
 }
 
 /** A payload of ours carries its directory in its environment and works inside it; both are unique on this machine. */
-function byTraces(pid: number, wanted: readonly Wanted[]): Wanted | undefined {
+function byTraces(pid: number, wanted: readonly Wanted[], isByAccount: boolean): Wanted | undefined {
   if (wanted.length === 0) return undefined
   const environment = attempt(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))
   const cwd = attempt(() => readlinkSync(`/proc/${pid}/cwd`))
   const pipes = pipesOf(pid)
-  const uid = wanted.some((one) => one.uid !== undefined) ? uidOf(pid) : undefined
+  const uid = isByAccount && wanted.some((one) => one.uid !== undefined) ? uidOf(pid) : undefined
   return wanted.find(
     (one) =>
       (uid !== undefined && one.uid === uid) ||

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -33,10 +33,26 @@ function newVm(...args: Parameters<typeof testVm> extends [number, ...infer Rest
   return vm
 }
 
-function newPilotVm(): TestVm {
-  const vm = newVm()
+/** Payloads are named by the numbers that the machine knows them by. */
+const plain = { isolation: { choice: 'plain', binds: [], hidden: [] } } as const
+
+function newPilotVm(...args: Parameters<typeof newVm>): TestVm {
+  const vm = newVm(...args)
   writeWhole(vm.paths.credential, credential)
   return vm
+}
+
+/** By what stands in their environment. */
+function processesWith(text: string): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && environmentOf(name).split('\0').includes(text))
+}
+
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 const lastOffer = () => service.messages.findLast(({ offer }) => offer)?.offer
@@ -107,7 +123,7 @@ it('a pilot that lost the service finds it again and resends what was not acknow
 })
 
 it('a pilot stops a payload when it is told to, and drains', async () => {
-  const vm = newPilotVm()
+  const vm = newPilotVm(plain)
   vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
   service.send({ assignments: [assignment(shell('echo $$; sleep 100 & wait'))] })
@@ -124,7 +140,7 @@ it('a pilot stops a payload when it is told to, and drains', async () => {
 it('a pilot stops a payload whose lease nobody renews', async () => {
   await service.stop()
   service = await startFakeService(0, 1200)
-  const vm = newPilotVm()
+  const vm = newPilotVm(plain)
   vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
   service.send({ assignments: [assignment(shell('echo $$; sleep 100', { leaseMs: 1200 }))] })
@@ -140,7 +156,7 @@ it('a pilot stops a payload whose lease nobody renews', async () => {
 })
 
 it('a pilot that was killed ends in its next life what it left, and reports all that it owes', async () => {
-  const vm = newPilotVm()
+  const vm = newPilotVm(plain)
   const first = vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
   service.acking = false
@@ -165,8 +181,21 @@ it('a pilot that was killed ends in its next life what it left, and reports all 
   await soon(() => readdirSync(join(vm.paths.work, 'work')).length === 0, 'the directories are removed')
 })
 
-it('a pilot that is told to end stops its payloads and waits for the acknowledgements', async () => {
+it('a pilot that is killed takes its payloads with it where they are isolated by namespaces', async (test) => {
   const vm = newPilotVm()
+  const first = vm.run(bundles.pilot.path)
+  await soon(() => lastOffer() !== undefined, 'an offer')
+  if (!first.console().includes('isolation of payloads: namespaces')) return test.skip('this machine has no namespaces')
+  service.send({ assignments: [assignment(shell('touch ready; exec sleep 4711'))] })
+  await soon(() => existsSync(join(vm.paths.work, 'work/1.1/home/ready')), 'the payload runs')
+  const marked = () => processesWith(`PILOTAGE_DIR=${join(vm.paths.work, 'work/1.1')}`)
+  expect(marked()).toHaveLength(1)
+  await first.ended('SIGKILL')
+  await soon(() => marked().length === 0, 'the payload ends')
+})
+
+it('a pilot that is told to end stops its payloads and waits for the acknowledgements', async () => {
+  const vm = newPilotVm(plain)
   const pilot = vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
   service.send({ assignments: [assignment(shell('echo $$; sleep 100'))] })

@@ -8,6 +8,7 @@ import { sayTo } from '../../agents/kit/console.ts'
 import { readMachine, readPilot } from '../../agents/monitor/machine.ts'
 import { fenceIn, findCgroups, prepareCgroups } from '../../agents/pilot/cgroup.ts'
 import { bytesOfCgroup, coresOfCgroup, measure, sizeOf } from '../../agents/pilot/machine.ts'
+import { plainIsolation } from '../../agents/pilot/isolation/plain-isolation.ts'
 import { startPayload } from '../../agents/pilot/payload.ts'
 import { bootId, processScanner, readStat } from '../../agents/pilot/processes.ts'
 import { startWatch } from '../../agents/pilot/watch.ts'
@@ -88,16 +89,22 @@ describe('cgroup v2', () => {
     const own = delegated()
     const cgroups = prepareCgroups({ kind: 'delegated', dir: own }, 4711)
     expect(readFileSync(join(own, 'agent', 'cgroup.procs'), 'utf8')).toBe('4711')
-    expect(readFileSync(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+memory')
-    const fence = fenceIn(cgroups, '1.1', 64 * mib)
+    // Each write to the kernel's file adds one; a plain folder keeps the last.
+    expect(readFileSync(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu')
+    const fence = fenceIn(cgroups, '1.1', { cores: 2, memoryBytes: 64 * mib })
     const fenced = join(own, 'payload-1.1')
-    expect(readFileSync(join(fenced, 'memory.max'), 'utf8')).toBe(String(64 * mib))
+    expect(readFileSync(join(fenced, 'memory.max'), 'utf8')).toBe(String(72 * mib))
+    expect(readFileSync(join(fenced, 'pids.max'), 'utf8')).toBe('4096')
+    expect(readFileSync(join(fenced, 'cpu.max'), 'utf8')).toBe('200000 100000')
     // A plain folder stands for the kernel's: it says that memory was over.
     writeFileSync(join(fenced, 'memory.events'), 'low 0\noom 1\noom_kill 1\n')
     writeFileSync(join(fenced, 'memory.peak'), '67108864\n')
     writeFileSync(join(fenced, 'cpu.stat'), 'usage_usec 2500000\nuser_usec 1\n')
     const watch = startWatch(clock, process.pid)
-    const payload = startPayload({ vmId, task: shell('echo $$'), dir: join(dir, '1.1'), clock, watch, fence })
+    const confinement = plainIsolation().confine('1.1', join(dir, '1.1'), 64 * mib)
+    if (!confinement) throw new Error('plain always confines')
+    const task = shell('echo $$')
+    const payload = startPayload({ vmId, task, dir: join(dir, '1.1'), clock, watch, confinement, fence })
     expect(await payload.done).toMatchObject({
       end: 'memory-limit',
       detail: 'used more than 64 MiB',
@@ -106,7 +113,7 @@ describe('cgroup v2', () => {
     })
     // The payload's own process entered the fence before it became the payload.
     expect(readFileSync(join(fenced, 'cgroup.procs'), 'utf8')).toBe(readFileSync(join(dir, '1.1', 'stdout'), 'utf8'))
-    expect(fenceIn({ kind: 'none', why: '' }, '1.1', 1)).toBeUndefined()
+    expect(fenceIn({ kind: 'none', why: '' }, '1.1', { cores: 1, memoryBytes: 1 })).toBeUndefined()
   })
 })
 

@@ -31,7 +31,7 @@ export type TestVm = {
 
 export function testVm(
   port: number,
-  change: Pick<Partial<AgentConfig>, 'activationKey' | 'endpoint' | 'service' | 'interruption'> & {
+  change: Pick<Partial<AgentConfig>, 'activationKey' | 'endpoint' | 'service' | 'interruption' | 'isolation'> & {
     policy?: Partial<AgentConfig['policy']>
   } = {},
 ): TestVm {
@@ -51,6 +51,7 @@ export function testVm(
     powerOff: [],
     service: change.service,
     interruption: change.interruption,
+    isolation: change.isolation,
   }
   mkdirSync(dirname(paths.config), { recursive: true })
   writeFileSync(paths.config, JSON.stringify(config), { mode: 0o600 })

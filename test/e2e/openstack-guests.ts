@@ -14,6 +14,7 @@ import { openUplink } from '../../agents/kit/uplink.ts'
 import { activate } from '../../agents/monitor/activate.ts'
 import { watchOver } from '../../agents/monitor/agent.ts'
 import { PilotAgent } from '../../agents/pilot/agent.ts'
+import { plainIsolation } from '../../agents/pilot/isolation/plain-isolation.ts'
 import { openJournal } from '../../agents/pilot/journal.ts'
 import { recover } from '../../agents/pilot/leftovers.ts'
 import { startWatch, type Watch } from '../../agents/pilot/watch.ts'
@@ -135,7 +136,7 @@ async function live(clock: Clock, watch: Watch, root: string, config: AgentConfi
   mkdirSync(workDir)
   const journal = await openJournal(join(paths.work, 'pilot.journal'))
   const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
-  const options = { ...shared, size, cgroups, pid: process.pid, onFatal: failed.reject }
+  const options = { ...shared, size, cgroups, isolation: plainIsolation(), pid: process.pid, onFatal: failed.reject }
   const pilot = new PilotAgent(options, start, workDir, journal, watch)
   await Promise.race([watchOver({ ...shared, turns, open: () => open(credential) }), failed.promise])
   await Promise.race([pilot.close('the VM is being stopped', closeMs), sleep(clock, 2 * closeMs)])

@@ -1,0 +1,101 @@
+/**
+ * The accounts that payloads run under, where the machine has some: each payload one of its own.
+ *
+ * The pilot's own account may change to these and to no other power. What stays true: an account goes to the next payload only
+ * when nothing of the one before is left, no process and no file; an account with anything left is retired for the life of
+ * this pilot.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import type { PayloadAccounts } from '../../../core/context.ts'
+import { runScript } from './as-account.ts'
+
+export type Accounts = {
+  /** Undefined where none is free. */
+  take(key: string): number | undefined
+  /** Ends every process of the account. Resolves with how many did not end. Repeating it is harmless. */
+  end(key: string): Promise<number>
+  /** Removes what the payload left in places that every account may write to, and frees the account or retires it. */
+  release(key: string, isEmpty: boolean): Promise<void>
+  /** Of a former life of this pilot: ends every process of every account. */
+  endAll(): Promise<void>
+  retired(): number
+}
+
+export const sharedPlaces = ['/tmp', '/var/tmp', '/dev/shm', '/dev/mqueue', '/run/lock']
+
+const scriptMs = 30_000
+/** A payload may kill the script that ends it, since both have one account: each try needs one system call to succeed. */
+const maxTries = 200
+
+/** kill(-1) reaches every process of the account but the caller at once, and no fork escapes it. They need a moment to end. */
+const endScript = 'kill -KILL -1 2>/dev/null; sleep 0.01'
+
+const litterScript = [
+  'uid=$1; shift',
+  'for place in "$@"; do [ -d "$place" ] || continue',
+  '  find "$place" -xdev -mindepth 1 -type d -user "$uid" ! -perm -700 -execdir chmod u+rwx {} \\;',
+  '  find "$place" -xdev -depth -mindepth 1 -user "$uid" -delete',
+  'done 2>/dev/null',
+  'for kind in shm sem msg; do',
+  '  ids=$(awk -v uid="$uid" \'FNR == 1 { for (at = 1; at <= NF; at++) if ($at == "uid") column = at; next } $column == uid { print $2 }\' /proc/sysvipc/$kind)',
+  '  case $kind in shm) flag=-m ;; sem) flag=-s ;; msg) flag=-q ;; esac',
+  '  for id in $ids; do ipcrm $flag "$id"; done',
+  'done 2>/dev/null',
+  'for place in "$@"; do [ -d "$place" ] && find "$place" -xdev -mindepth 1 -user "$uid"; done 2>/dev/null | head -n 1',
+].join('\n')
+
+export function openAccounts({ firstUid, count }: PayloadAccounts, places: readonly string[] = sharedPlaces): Accounts {
+  const free = Array.from({ length: count }, (_, at) => firstUid + at)
+  const taken = new Map<string, number>()
+  let retired = 0
+
+  return {
+    take(key) {
+      const uid = free.shift()
+      if (uid !== undefined) taken.set(key, uid)
+      return uid
+    },
+    async end(key) {
+      const uid = taken.get(key)
+      return uid === undefined ? 0 : endProcessesOf(uid)
+    },
+    async release(key, isEmpty) {
+      const uid = taken.get(key)
+      if (uid === undefined) return
+      const left = await endProcessesOf(uid)
+      const swept = await runScript(uid, litterScript, [String(uid), ...places], scriptMs)
+      // Only now, and only once: a second call finds it gone.
+      if (!taken.delete(key)) return
+      if (isEmpty && left === 0 && swept.isGood && swept.stdout === '') free.push(uid)
+      else retired += 1
+    },
+    async endAll() {
+      await Promise.all(free.map(endProcessesOf))
+    },
+    retired: () => retired,
+  }
+}
+
+/** A look alone proves nothing: of a chain, in which each process starts the next and ends, it finds no member. */
+async function endProcessesOf(uid: number): Promise<number> {
+  for (let tries = 0; tries < maxTries; tries += 1) {
+    const ran = await runScript(uid, endScript, [], scriptMs)
+    if (!ran.isKilled && processesOf(uid) === 0) return 0
+  }
+  return Math.max(1, processesOf(uid))
+}
+
+/** By its real, effective or saved number; dead ones that their parent has not collected yet do nothing any more. */
+export function processesOf(uid: number): number {
+  const owned = new RegExp(`^Uid:(?:\\t\\d+)*\\t${uid}(?:\\t|$)`, 'm')
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      const status = readFileSync(`/proc/${name}/status`, 'latin1')
+      return owned.test(status) && !/^State:\t[ZX]/m.test(status)
+    } catch {
+      return false
+    }
+  }).length
+}
