@@ -3,13 +3,15 @@
  * where they hear which proxies those are: `GET /sites/NAME/proxies`, one a line, kept by nobody.
  *
  * Nothing here is secret and nobody is believed: a machine checks the digest that its context names, and each line of a list.
- * Only files that were named at the start are served, each under its own digest for ever.
+ * Only files that were named at the start are served, each under its own digest for ever. A machine trusts what its context
+ * names, so a Node is served only under a digest that is written down: in node-programs.json, or in the configuration.
  */
 
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import type { NodePlatform } from '../core/context.ts'
 import { PilotageError } from '../core/errors.ts'
@@ -102,26 +104,49 @@ function answer(paths: ReadonlyMap<string, string>, { method, url = '' }: Incomi
   else pipeline(createReadStream(path), response, () => undefined)
 }
 
+export type WantedNode = { readonly platform: NodePlatform; readonly file: string; readonly sha256?: string | undefined }
+
 export type ServedNode = ServedFile & { readonly platform: NodePlatform }
 
 /** As their own files tell it: bytes 18 and 19 of an ELF file, least first. */
 const elfMachines: Readonly<Record<NodePlatform, number>> = { 'linux-x64': 0x3e, 'linux-arm64': 0xb7 }
 
-/** `own`: the one that runs this process, which fits machines like this. Throws `invalid-argument` for what is no program of the platform. */
-export async function servedNodes(
-  wanted: 'own' | readonly { readonly platform: NodePlatform; readonly file: string }[],
-): Promise<readonly ServedNode[]> {
-  if (wanted === 'own') {
-    const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
-    return [{ platform, ...(await servedFile(process.execPath)) }]
-  }
+const published = JSON.parse(readFileSync(join(import.meta.dirname, 'node-programs.json'), 'utf8')) as {
+  readonly version: string
+  readonly sha256: Readonly<Record<NodePlatform, string>>
+}
+
+/** `own`: the one that runs this process, which fits machines like this. Throws `invalid-argument` with each that may not be served. */
+export async function servedNodes(wanted: 'own' | readonly WantedNode[]): Promise<readonly ServedNode[]> {
+  const key = 'context.agents.node'
+  const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+  const own: WantedNode = { platform, file: process.execPath }
   const violations = gatherViolations()
-  wanted.forEach(({ platform, file }, at) => {
+  const served: ServedNode[] = []
+  for (const [at, { platform, file, sha256 }] of (wanted === 'own' ? [own] : wanted).entries()) {
+    const path = wanted === 'own' ? key : `${key}[${at}]`
     const why = whyNot(platform, file)
-    if (why !== undefined) violations.add(`context.agents.node[${at}].file`, file, why, `a program for ${platform}`)
-  })
+    if (why !== undefined) {
+      violations.add(wanted === 'own' ? path : `${path}.file`, file, why, `a program for ${platform}`)
+      continue
+    }
+    const program = await servedFile(file)
+    if (program.sha256 === (sha256 ?? published.sha256[platform])) served.push({ platform, ...program })
+    else if (sha256 !== undefined) violations.add(`${path}.sha256`, sha256, 'not the digest of the file', program.sha256)
+    else
+      violations.add(
+        path,
+        `${file} with the SHA-256 ${program.sha256}`,
+        `not Node ${published.version} as published`,
+        remedy(platform),
+      )
+  }
   violations.settle('reading the Node that machines may fetch')
-  return Promise.all(wanted.map(async ({ platform, file }) => ({ platform, ...(await servedFile(file)) })))
+  return served
+}
+
+function remedy(platform: NodePlatform): string {
+  return `the Node that npm ci installs (SHA-256 ${published.sha256[platform]}), false, or a list with file and sha256`
 }
 
 function whyNot(platform: NodePlatform, file: string): string | undefined {

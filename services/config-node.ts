@@ -1,19 +1,27 @@
 /**
  * The key `context.agents.node`: which Node machines may fetch whose image has none. The one that runs this process fits machines
- * of its own platform; an operator who has others names a file for each platform.
+ * of its own platform; an operator who has others names a file for each platform, with its digest where it is not the Node that
+ * Pilotage itself runs on.
  */
 
 import type { NodePlatform } from '../core/context.ts'
 import type { Violations } from '../core/violations.ts'
-import { choice, flag, list, mapping, needed, type Reader, text } from './config-fields.ts'
+import { absent, choice, flag, list, mapping, needed, type Reader, text } from './config-fields.ts'
 
-export type NodeFile = { readonly platform: NodePlatform; readonly file: string }
+export type NodeFile = { readonly platform: NodePlatform; readonly file: string; readonly sha256?: string | undefined }
 export type RawNode = boolean | readonly NodeFile[]
 
+const digest: Reader<string> = (value, path, violations) => {
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value
+  violations.add(path, value, 'no SHA-256', '64 digits 0-9 and a-f, as sha256sum prints them')
+  return undefined
+}
+
 const files = list(
-  mapping<{ platform: NodePlatform; file: string }>({
+  mapping<NodeFile>({
     platform: needed(choice('linux-x64', 'linux-arm64')),
     file: needed(text),
+    sha256: absent(digest),
   }),
   2,
 )
@@ -35,5 +43,5 @@ export type NodeConfig = 'own' | readonly NodeFile[]
 
 export function compileNode(raw: RawNode, placed: (file: string) => string): NodeConfig {
   if (typeof raw === 'boolean') return raw ? 'own' : []
-  return raw.map(({ platform, file }) => ({ platform, file: placed(file) }))
+  return raw.map((one) => ({ ...one, file: placed(one.file) }))
 }

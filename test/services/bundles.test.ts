@@ -1,9 +1,10 @@
 /** What machines get over plain HTTP: programs by their digests, and lists of proxies. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BundleServer, type ServedFile, servedFile, servedNodes, startBundleServer } from '../../services/bundles.ts'
 
 let dir: string
@@ -58,32 +59,74 @@ function elf(machine: number): Buffer {
   return head
 }
 
-it('a Node for each platform is what its own first bytes say, and the own one fits this machine', async () => {
-  const path = (name: string): string => join(dir, name)
-  writeFileSync(path('arm'), elf(0xb7))
-  writeFileSync(path('x64'), elf(0x3e))
-  const [first, second] = await servedNodes([
-    { platform: 'linux-arm64', file: path('arm') },
-    { platform: 'linux-x64', file: path('x64') },
-  ])
-  expect([first?.platform, second?.platform]).toEqual(['linux-arm64', 'linux-x64'])
-  expect(first?.sha256).not.toBe(second?.sha256)
-  const wrong = servedNodes([
-    { platform: 'linux-x64', file: path('arm') },
-    { platform: 'linux-arm64', file: path('program') },
-    { platform: 'linux-arm64', file: path('nothing') },
-  ])
-  await expect(wrong).rejects.toMatchObject({
-    code: 'invalid-argument',
-    violations: [
-      { path: 'context.agents.node[0].file', rule: 'for other machines' },
-      { path: 'context.agents.node[1].file', rule: 'no program of Linux' },
-      { path: 'context.agents.node[2].file', rule: 'cannot be read (ENOENT)' },
-    ],
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
+
+describe('a Node for each platform', () => {
+  let arm: string
+  let x64: string
+  beforeEach(() => {
+    arm = join(dir, 'arm')
+    x64 = join(dir, 'x64')
+    writeFileSync(arm, elf(0xb7))
+    writeFileSync(x64, elf(0x3e))
   })
-  const [own, ...others] = await servedNodes('own')
-  expect([own?.platform, own?.path, others]).toEqual([`linux-${process.arch}`, process.execPath, []])
-  expect(await servedNodes([])).toEqual([])
+
+  it('is served where its own first bytes and its digest are those that are named', async () => {
+    const [first, second] = await servedNodes([
+      { platform: 'linux-arm64', file: arm, sha256: sha256(arm) },
+      { platform: 'linux-x64', file: x64, sha256: sha256(x64) },
+    ])
+    expect(first).toEqual({ platform: 'linux-arm64', path: arm, sha256: sha256(arm) })
+    expect(second).toEqual({ platform: 'linux-x64', path: x64, sha256: sha256(x64) })
+    expect(await servedNodes([])).toEqual([])
+  })
+
+  it('is refused where it is for other machines, no program, or not there', async () => {
+    const wrong = servedNodes([
+      { platform: 'linux-x64', file: arm },
+      { platform: 'linux-arm64', file: join(dir, 'program') },
+      { platform: 'linux-arm64', file: join(dir, 'nothing') },
+    ])
+    await expect(wrong).rejects.toMatchObject({
+      code: 'invalid-argument',
+      violations: [
+        { path: 'context.agents.node[0].file', rule: 'for other machines' },
+        { path: 'context.agents.node[1].file', rule: 'no program of Linux' },
+        { path: 'context.agents.node[2].file', rule: 'cannot be read (ENOENT)' },
+      ],
+    })
+  })
+
+  it('is refused where its digest is not the one that is written down', async () => {
+    const wrong = servedNodes([
+      { platform: 'linux-x64', file: x64 },
+      { platform: 'linux-arm64', file: arm, sha256: sha256(x64) },
+    ])
+    await expect(wrong).rejects.toMatchObject({
+      code: 'invalid-argument',
+      violations: [
+        { path: 'context.agents.node[0]', rule: expect.stringMatching(/^not Node [\d.]+ as published$/) },
+        { path: 'context.agents.node[1].sha256', rule: 'not the digest of the file' },
+      ],
+    })
+  })
+
+  it('is the one of the lock file where none is named, for it is what runs this', async () => {
+    const program = realpathSync(join(import.meta.dirname, `../../node_modules/node-linux-${process.arch}/bin/node`))
+    expect(await servedNodes('own')).toEqual([
+      { platform: `linux-${process.arch}`, path: process.execPath, sha256: sha256(program) },
+    ])
+  })
+
+  it('is refused where this process runs on another one', async () => {
+    const running = process.execPath
+    process.execPath = x64
+    try {
+      await expect(servedNodes('own')).rejects.toMatchObject({ violations: [{ path: 'context.agents.node' }] })
+    } finally {
+      process.execPath = running
+    }
+  })
 })
 
 it.each([

@@ -8,10 +8,21 @@ it('takes Node as yes, no, or a file for each platform', () => {
   const nodesOf = (node: unknown) => compileConfig({ context: { agents: { node } } }, '/etc/pilotage').context.agents.nodes
   expect([nodesOf(true), nodesOf(false)]).toEqual(['own', []])
   expect(nodesOf([{ platform: 'linux-arm64', file: 'node-arm' }])).toEqual([
-    { platform: 'linux-arm64', file: '/etc/pilotage/node-arm' },
+    { platform: 'linux-arm64', file: '/etc/pilotage/node-arm', sha256: undefined },
+  ])
+  const sha256 = 'a'.repeat(64)
+  expect(nodesOf([{ platform: 'linux-x64', file: 'node', sha256 }])).toEqual([
+    { platform: 'linux-x64', file: '/etc/pilotage/node', sha256 },
   ])
   const twice = { platform: 'linux-x64', file: 'node' }
-  for (const wrong of ['yes', {}, [{ platform: 'mips', file: 'x' }], [{ platform: 'linux-x64' }], [twice, twice]]) {
+  for (const wrong of [
+    'yes',
+    {},
+    [{ platform: 'mips', file: 'x' }],
+    [{ platform: 'linux-x64' }],
+    [twice, twice],
+    [{ ...twice, sha256: 'abc' }],
+  ]) {
     expect(() => nodesOf(wrong)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
   }
 })

@@ -56,7 +56,7 @@ export const importRules: readonly Rule[] = [
   { name: 'agent', place: /^(agents\/[^/]+\/)/, ours: ['core/', 'proto/', 'agents/kit/', '$1'], node: 'any' },
   { name: 'client', place: /^client\//, ours: ['core/', 'proto/', 'client/'], node: 'any' },
   // It runs before anything of ours can be imported.
-  { name: 'installation', place: /^bin\/link-node\.mjs$/, ours: [], node: 'any' },
+  { name: 'Node of the lock file', place: /^bin\/link-node\.mjs$/, ours: [], node: 'any' },
   {
     name: 'command',
     place: /^bin\//,
