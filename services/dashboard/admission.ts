@@ -1,6 +1,6 @@
 /**
  * Before a request is looked at: a form of another site is refused, a stranger waits for the turn of its address, and a viewer who
- * asks too much is refused for a moment. So one address and one viewer take their own share, and no other's.
+ * asks too much for its own. So one address and one viewer take their own share, and no other's.
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -31,13 +31,20 @@ export function admit(app: FastifyInstance, { door, connections, clock }: Admiss
     const { socket } = request.raw
     if (!viewer) return turns.turn(addressOf(request.ip), () => socket.destroyed)
     connections.known(socket)
+    const key = viewerKey(viewer)
+    await load.turn(key, () => socket.destroyed)
     // An event stream is counted as one, and for as long as it is open.
     if (pathOf(request) === '/api/events') return
-    const end = load.begin(viewerKey(viewer))
+    const end = load.begin(key)
     reply.raw.once('finish', end)
     reply.raw.once('close', end)
   })
-  return { stop: () => turns.stop() }
+  return {
+    stop() {
+      turns.stop()
+      load.stop()
+    },
+  }
 }
 
 function pathOf({ url }: FastifyRequest): string {

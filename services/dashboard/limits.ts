@@ -13,8 +13,8 @@ export const streamLimits = { perOwner: 16, all: 256 } as const
 /** Browsers of one person; and, at some hundred bytes each, those of every user of a large installation. */
 export const sessionLimits = { perOwner: 16, all: 4000 } as const
 
-/** A page asks every 2 s and at most every 0.4 s with its events: 2.5 requests per second and tab. */
-export const viewerLimits = { atOnce: 16, perSecond: 50, burst: 200 } as const
+/** A page asks every 2 s and at most every 0.4 s with its events: 2.5 requests per second and tab. `atOnce`: that are answered. */
+export const viewerLimits = { atOnce: 16, perSecond: 50, burst: 200, maxKeys: 10_000, maxWaiting: 1000 } as const
 
 /**
  * Requests of strangers, per address: a first visit is 5 requests. Beyond the burst they wait their turn. With every connection of
