@@ -203,6 +203,8 @@ export const loadLimits = {
   jobsPerUnit: 20,
   submittedJobsPerUnit: 100,
   bytesPerUnit: 16 * kib,
+  /** Each message of a pilot and each report and renewal in it: 5 000 per second; above, its stream is read later. */
+  pilotEventCost: 0.5,
   /** A call waits for its turn as long as this, and not more of them than that; then it is refused. */
   waitMs: 2 * seconds,
   waiting: 100,
@@ -215,6 +217,19 @@ export const loadLimits = {
   watches: 100,
   watchedJobs: 200_000,
   watchedJobsInAll: 1_000_000,
+} as const
+
+/**
+ * Watches: one reader per process. A batch is read and encoded in some 5 ms. Changes within `gatherMs` are sent together.
+ * Without any hint all watched jobs are read in `allEveryMs`, or as fast as a batch per `turnEveryMs` goes: 2 000 per second.
+ */
+export const feedLimits = {
+  batch: 500,
+  gatherMs: 50,
+  allEveryMs: 5 * seconds,
+  turnEveryMs: 250,
+  retryMs: 1 * seconds,
+  longestPauseMs: 100,
 } as const
 
 /** Keeping. */

@@ -18,7 +18,13 @@ import { assert } from '../../core/assert.ts'
 import type { Clock } from '../../core/clock.ts'
 import { PilotageError } from '../../core/errors.ts'
 import type { Identity, Reach } from '../../core/identity.ts'
-import { anonymousMessageWithinMs, connectionLimits, messageWithinMs, uncountedBytes } from '../../core/limits.ts'
+import {
+  anonymousMessageWithinMs,
+  connectionLimits,
+  loadLimits,
+  messageWithinMs,
+  uncountedBytes,
+} from '../../core/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { reachOf } from './authorization.ts'
@@ -153,8 +159,16 @@ async function admit(entry: Entry, metadata: Metadata): Promise<{ caller: Caller
   const load = loads.of(identity, address)
   const leave = await load.enter(rule.cost, gone.signal)
   const withinMs = identity ? messageWithinMs : anonymousMessageWithinMs
-  const { maxBytes } = rule
-  const reader = messageReader({ clock, maxBytes, withinMs, single, freeBytes: uncountedBytes, meter: load.meter, refuse })
+  const reader = messageReader({
+    clock,
+    maxBytes: rule.maxBytes,
+    withinMs,
+    single,
+    freeBytes: uncountedBytes,
+    meter: load.meter,
+    onMessage: (bytes) => load.charge(bytes / loadLimits.bytesPerUnit),
+    refuse,
+  })
   Object.assign(entry, { leave, reader })
   if (gone.signal.aborted) over(entry)
   return { caller: { identity, reach, load, address, blame: () => blame(entry) }, reader }

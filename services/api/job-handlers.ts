@@ -5,7 +5,7 @@ import { PilotageError, shown } from '../../core/errors.ts'
 import { reaches } from '../../core/identity.ts'
 import type { JobId } from '../../core/ids.ts'
 import { isEnded, type Job, jobStates, type JobStateName } from '../../core/job.ts'
-import { jobsPerCall, page } from '../../core/limits.ts'
+import { jobsPerCall, loadLimits, page } from '../../core/limits.ts'
 import type { OutputName } from '../../core/ports/sandbox.ts'
 import { isPlainText, plainTextForm } from '../../core/text.ts'
 import { factToWire, jobIdOf, rawSpecOf } from '../../proto/codec.ts'
@@ -16,17 +16,22 @@ import { steer, type SteerKind } from '../queue/steer.ts'
 import { submit } from '../queue/submit.ts'
 import type { Caller } from './admission.ts'
 import { type Edge, userOf } from './edge.ts'
+import { openJobFeed } from './job-feed.ts'
 import { jobsToWire } from './job-view.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
 const historyMost = 1000
 const reasonLength = 500
+const idsPerRead = 1000
 
 export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
+  const feed = openJobFeed(queue)
+
   async function take(request: wire.SubmitJobsRequest, caller: Caller): Promise<wire.SubmitJobsResponse> {
     const { owner } = userOf(caller)
     const { jobs, idempotencyKey } = request
+    caller.load.charge(jobs.length / loadLimits.submittedJobsPerUnit)
     const answer = await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey })
     return {
       jobIds: [...answer.jobIds],
@@ -44,12 +49,18 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
       'submitJobStream',
       async (requests: ServerReadableStream<wire.SubmitJobsRequest, wire.SubmitJobStreamResponse>, caller) => {
         const answers: wire.SubmitJobsResponse[] = []
-        const coming = received<wire.SubmitJobsRequest>(queue.clock, requests, goneSignal(requests))
-        for await (const request of coming) answers.push(await take(request, caller))
+        const gone = goneSignal(requests)
+        for await (const request of received<wire.SubmitJobsRequest>(queue.clock, requests, gone)) {
+          answers.push(await take(request, caller))
+          // A stream is one call, however many messages it has: who sends too much of them is read later.
+          await caller.load.pace(gone)
+        }
         return { answers }
       },
     ),
-    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => listJobs(queue, request, caller)),
+    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) =>
+      caller.load.read(() => listJobs(queue, request, caller)),
+    ),
     killJobs: steering('kill', 'killJobs'),
     holdJobs: steering('hold', 'holdJobs'),
     releaseJobs: steering('release', 'releaseJobs'),
@@ -69,13 +80,10 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
     ),
     watchJobs: edge.serverStream(
       'watchJobs',
-      async (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
-        const jobs = await theJobs(queue, call.request.jobIds, caller)
-        await watchJobs(
-          queue,
-          jobs.map(({ id }) => id),
-          call,
-        )
+      (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
+        const ids = jobIdsOf(call.request.jobIds)
+        caller.load.charge(ids.length / loadLimits.jobsPerUnit)
+        return watchJobs({ queue, feed, ids, caller, isVisible: (job) => within(caller, job) }, call)
       },
     ),
   }
@@ -87,9 +95,19 @@ function within({ identity, reach }: Caller, job: Job): boolean {
 }
 
 async function theJobs(queue: Queue, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
-  bounded(ids)
-  const jobs = await queue.store.jobs(ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`)))
+  const wanted = jobIdsOf(ids)
+  caller.load.charge(wanted.length / loadLimits.jobsPerUnit)
+  const jobs: Job[] = []
+  // In parts: other calls come in between.
+  for (let at = 0; at < wanted.length; at += idsPerRead) {
+    jobs.push(...(await queue.store.jobs(wanted.slice(at, at + idsPerRead))))
+  }
   return jobs.filter((job) => within(caller, job))
+}
+
+function jobIdsOf(ids: readonly number[]): readonly JobId[] {
+  bounded(ids)
+  return ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`))
 }
 
 async function oneJob(queue: Queue, id: number, caller: Caller): Promise<Job> {
@@ -115,6 +133,7 @@ async function listJobs(queue: Queue, request: wire.ListJobsRequest, caller: Cal
     throw new PilotageError('forbidden', `the jobs of VO ${shown(request.vo)} are not for this caller`)
   }
   const limit = pageSize(request.pageSize)
+  caller.load.charge(limit / loadLimits.jobsPerUnit)
   const jobs = await queue.store.list({
     vo: request.vo === '' && caller.reach !== 'any' ? owner.vo : request.vo === '' ? undefined : request.vo,
     owner: request.owner === '' ? undefined : request.owner,

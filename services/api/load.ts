@@ -19,6 +19,10 @@ export type Load = {
   enter(cost: number, gone?: AbortSignal): Promise<() => void>
   /** What a call turned out to cost beyond its entry. The caller's next calls pay for it. */
   charge(cost: number): void
+  /** Waits until the caller is out of debt: what a stream does between its messages. Ends early when `gone` is aborted. */
+  pace(gone: AbortSignal): Promise<void>
+  /** How long that would be; 0: it is not in debt. */
+  debtMs(): number
   /** Runs a read that is large when few others of this caller are under way. */
   read<Answer>(run: () => Promise<Answer>): Promise<Answer>
   /** One more watch; throws `overloaded`. Answers how to end it. */
@@ -62,6 +66,8 @@ export function newLoads(clock: Clock, callsPerSecond: number = loadLimits.calls
       return {
         enter: (cost, gone) => enter(books, caller, cost, gone),
         charge: (cost) => books.buckets.spend(caller.key, cost, clock.monotonicMs()),
+        pace: (gone) => pace(books, caller, gone),
+        debtMs: () => books.buckets.waitMs(caller.key, clock.monotonicMs()),
         read: (run) => read(caller, run),
         watch: (jobs) => watch(books, caller, jobs),
         meter: meterOf(books, caller),
@@ -122,6 +128,16 @@ async function turn({ clock, buckets, callsPerSecond }: Books, caller: Caller, g
     const how = await sleep(clock, waitMs, gone)
     caller.waiting -= 1
     if (how === 'aborted') throw new PilotageError('cancelled', 'the caller went away')
+  }
+}
+
+async function pace({ clock, buckets }: Books, { key }: Caller, gone: AbortSignal): Promise<void> {
+  for (
+    let waitMs = buckets.waitMs(key, clock.monotonicMs());
+    waitMs > 0;
+    waitMs = buckets.waitMs(key, clock.monotonicMs())
+  ) {
+    if ((await sleep(clock, waitMs, gone)) === 'aborted') return
   }
 }
 

@@ -22,6 +22,8 @@ export type ReaderOptions = {
   /** Messages up to this size are not metered. */
   readonly freeBytes: number
   readonly meter: Meter
+  /** A message is whole. */
+  onMessage(bytes: number): void
   /** Called at most once; from then on nothing is read. */
   refuse(error: PilotageError): void
 }
@@ -134,6 +136,7 @@ function makeRoom(reading: Reading, bytes: number): void {
 /** The message is handed on; what comes next is another one. */
 function finish(reading: Reading): Buffer {
   const whole = reading.message
+  reading.options.onMessage(reading.wanted)
   if (!reading.options.single) giveBack(reading)
   reading.message = Buffer.alloc(0)
   reading.headLength = 0

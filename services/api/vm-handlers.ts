@@ -5,7 +5,7 @@ import { PilotageError, shown } from '../../core/errors.ts'
 import { attemptText } from '../../core/facts.ts'
 import { isVmId, type VmId } from '../../core/ids.ts'
 import { leaseOf } from '../../core/job.ts'
-import { outputBytes, outputChunkBytes } from '../../core/limits.ts'
+import { loadLimits, outputBytes, outputChunkBytes } from '../../core/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import type { Beat } from '../../core/vm.ts'
@@ -18,6 +18,7 @@ import { openSession, type Session } from '../queue/session.ts'
 import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
 import { type Edge, vmOf } from './edge.ts'
 import { outputName } from './job-handlers.ts'
+import type { Load } from './load.ts'
 import { goneSignal, received } from './stream.ts'
 
 /** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
@@ -47,7 +48,7 @@ export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions)
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
     }),
 
-    session: edge.duplex('session', (call: Duplex, caller) => converse(queue, vmOf(caller), call)),
+    session: edge.duplex('session', (call: Duplex, caller) => converse(queue, vmOf(caller), caller.load, call)),
 
     putOutput: edge.clientStream(
       'putOutput',
@@ -69,7 +70,7 @@ export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions)
 }
 
 /** Reads the stream as fast as it comes; resolves when the pilot hangs up, throws what ends it from our side. */
-async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
+async function converse(queue: Queue, vmId: VmId, load: Load, call: Duplex): Promise<void> {
   const ending = Promise.withResolvers<void>()
   const over = (): void => ending.resolve()
   const gone = goneSignal(call)
@@ -81,21 +82,7 @@ async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
     },
     end: over,
   })
-  let underWay = 0
-  const taken = (): void => {
-    underWay -= 1
-    if (underWay < underWayMost) call.resume()
-  }
-  call.on('data', (message: wire.PilotMessage) => {
-    // Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group.
-    underWay += 1
-    if (underWay >= underWayMost) call.pause()
-    try {
-      session.receive(pilotMessageOf(message)).then(taken, ending.reject)
-    } catch (error) {
-      ending.reject(error)
-    }
-  })
+  takeIn(queue, session, load, call, ending.reject)
   call.on('end', over)
   gone.addEventListener('abort', over)
   // It may have gone while the session was opened.
@@ -105,6 +92,39 @@ async function converse(queue: Queue, vmId: VmId, call: Duplex): Promise<void> {
   } finally {
     session.close()
   }
+}
+
+/** Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group. */
+function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: (error: unknown) => void): void {
+  let underWay = 0
+  let slowed = false
+  const goOn = (): void => {
+    if (!slowed && underWay < underWayMost) call.resume()
+  }
+  const slowDown = (waitMs: number): void => {
+    slowed = true
+    call.pause()
+    queue.clock.after(waitMs, () => {
+      slowed = false
+      goOn()
+    })
+  }
+  call.on('data', (message: wire.PilotMessage) => {
+    underWay += 1
+    if (underWay >= underWayMost) call.pause()
+    load.charge(loadLimits.pilotEventCost * (1 + message.reports.length + message.renew.length))
+    const debtMs = load.debtMs()
+    if (debtMs > 0) slowDown(debtMs)
+    const taken = (): void => {
+      underWay -= 1
+      goOn()
+    }
+    try {
+      session.receive(pilotMessageOf(message)).then(taken, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 async function putOutput(

@@ -1,68 +1,75 @@
 /**
- * Watch: the jobs as they are, then every change. Woken by hints, and by itself when a hint was lost; what it tells is read
- * from the store each time. Changes of a moment are told together, and a slow reader is told the latest, not everything.
+ * Watch: the jobs as they are, then every change, until all have ended or the caller hung up. What is read comes from the
+ * process's one reader (job-feed.ts); a slow caller is sent the latest of each job, not everything.
  */
 
 import type { ServerWritableStream } from '@grpc/grpc-js'
-import { sleep } from '../../core/clock.ts'
 import type { JobId } from '../../core/ids.ts'
-import { isEnded } from '../../core/job.ts'
-import type { WatchJobsRequest, WatchJobsResponse } from '../../proto/gen/pilotage/v1/job.ts'
+import type { Job } from '../../core/job.ts'
+import { feedLimits } from '../../core/limits.ts'
+import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'
-import { jobsToWire } from './job-view.ts'
+import type { Caller } from './admission.ts'
+import type { JobFeed } from './job-feed.ts'
+import { goneSignal, written } from './stream.ts'
 
-/** Changes within this time are told together. */
-const gatherMs = 50
-/** Without any hint, all are looked at so often. */
-const lookAnywayMs = 5000
-const chunk = 500
+export type WatchOptions = {
+  readonly queue: Queue
+  readonly feed: JobFeed
+  readonly ids: readonly JobId[]
+  readonly caller: Caller
+  isVisible(job: Job): boolean
+}
 
-/** Resolves when all ended, or when the caller hung up. */
+/** Throws `overloaded` where the caller watches too much. */
 export async function watchJobs(
-  queue: Queue,
-  ids: readonly JobId[],
-  call: ServerWritableStream<WatchJobsRequest, WatchJobsResponse>,
+  { queue, feed, ids, caller, isVisible }: WatchOptions,
+  call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
 ): Promise<void> {
+  const end = caller.load.watch(ids.length)
+  const gone = goneSignal(call)
   const open = new Set<number>(ids)
-  const told = new Map<number, string>()
-  let changed = new Set<number>(ids)
-  let wake = new AbortController()
-  const stopListening = queue.bus.listen('jobs', (hinted) => {
-    for (const id of hinted) if (open.has(Number(id))) changed.add(Number(id))
-    if (changed.size > 0) wake.abort()
+  const unsent = new Map<number, { readonly job: wire.Job; readonly last: boolean }>()
+  let failure: unknown
+  let wake = Promise.withResolvers<void>()
+  const wakeUp = (): void => wake.resolve()
+  gone.addEventListener('abort', wakeUp)
+  const following = feed.follow(ids, {
+    isVisible,
+    hasRoom: () => unsent.size < feedLimits.batch,
+    job(job, last) {
+      unsent.set(job.jobId, { job, last })
+      wakeUp()
+    },
+    gone(id) {
+      open.delete(id)
+      wakeUp()
+    },
+    failed(error) {
+      failure = error
+      wakeUp()
+    },
   })
-
-  call.on('cancelled', () => wake.abort())
-
-  async function tell(some: readonly number[]): Promise<void> {
-    const jobs = await queue.store.jobs(some as JobId[])
-    const news = jobs.filter((job) => {
-      const now = `${job.phase.state} ${job.attempt} ${job.changedMs}`
-      const isNew = told.get(job.id) !== now
-      told.set(job.id, now)
-      if (isEnded(job.phase)) open.delete(job.id)
-      return isNew
-    })
-    for (const id of some) if (!jobs.some((job) => job.id === id)) open.delete(id)
-    if (news.length === 0) return
-    const more = call.write({ jobs: await jobsToWire(queue, news) })
-    if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve).once('cancelled', resolve))
-  }
-
   try {
-    while (!call.cancelled) {
-      const now = [...changed]
-      changed = new Set()
-      for (let at = 0; at < now.length; at += chunk) await tell(now.slice(at, at + chunk))
-      if (open.size === 0) return
-      wake = new AbortController()
-      if (changed.size === 0) {
-        const how = await sleep(queue.clock, lookAnywayMs, wake.signal)
-        if (how === 'slept') changed = new Set(open)
+    while (!gone.aborted && failure === undefined && (open.size > 0 || unsent.size > 0)) {
+      wake = Promise.withResolvers()
+      if (unsent.size === 0) {
+        await wake.promise
+        continue
       }
-      if (changed.size < open.size) await sleep(queue.clock, gatherMs)
+      const now = [...unsent.values()].slice(0, feedLimits.batch)
+      for (const { job, last } of now) {
+        unsent.delete(job.jobId)
+        if (!last) continue
+        open.delete(job.jobId)
+        following.drop(job.jobId as JobId)
+      }
+      if (!(await written(queue.clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
+      following.more()
     }
+    if (failure !== undefined) throw failure
   } finally {
-    stopListening()
+    following.end()
+    end()
   }
 }

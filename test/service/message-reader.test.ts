@@ -22,7 +22,16 @@ function reading({ maxBytes = 1000, single = false, roomBytes = 1000 } = {}) {
     },
   }
   const refuse = (error: PilotageError): void => void refusals.push(error)
-  const reader = messageReader({ clock, maxBytes, withinMs: 1000, single, freeBytes: 100, meter, refuse })
+  const reader = messageReader({
+    clock,
+    maxBytes,
+    withinMs: 1000,
+    single,
+    freeBytes: 100,
+    meter,
+    refuse,
+    onMessage: () => {},
+  })
   return { clock, reader, meter, codes: () => refusals.map(({ code }) => code) }
 }
 
