@@ -24,12 +24,20 @@ import {
   text,
   whole,
 } from './config-fields.ts'
+import {
+  checkGrpcLimits,
+  compileGrpcLimits,
+  defaultGrpcLimits,
+  type GrpcLimits,
+  grpcLimits,
+  type RawGrpcLimits,
+} from './config-grpc-limits.ts'
 import { isLocal, isMongoUrl, isPlainMongo, mongoForm, mongoTlsForm, natsTlsForm, plainNats } from './config-plaintext.ts'
 
 type Edge = { host: string; port: number; tls: TlsFiles | undefined; plaintext: boolean }
 
 export type RawNetwork = {
-  grpc: Edge & { advertise: readonly string[]; caFile: string | undefined }
+  grpc: Edge & { advertise: readonly string[]; caFile: string | undefined; limits: RawGrpcLimits }
   dashboard: Edge
   health: { host: string; port: number | undefined }
   store: Store
@@ -88,6 +96,7 @@ export const network = {
     ...edgeFields(7400),
     advertise: optional(list(endpoint, endpointsMost), []),
     caFile: absent(text),
+    limits: optional(grpcLimits, defaultGrpcLimits),
   }),
   dashboard: mapping<RawNetwork['dashboard']>(edgeFields(7401)),
   health: mapping<RawNetwork['health']>({ host: optional(text, '127.0.0.1'), port: absent(portNumber) }),
@@ -123,6 +132,7 @@ export type NetworkConfig = {
     /** Whom agents trust; absent: they connect in plain. */
     readonly caFile?: string
     readonly plaintext: boolean
+    readonly limits: GrpcLimits
   }
   readonly dashboard: EdgeConfig
   /** Absent: there is no such port. */
@@ -161,6 +171,7 @@ export function checkNetwork({ grpc, dashboard, store, nats }: RawNetwork, viola
     const accepted = `127.0.0.1, ::1, localhost; any with ${path}.tls, or with ${path}.plaintext on a private network`
     violations.add(`${path}.host`, edge.host, 'not loopback', accepted)
   }
+  checkGrpcLimits(grpc.limits, violations)
   if (grpc.tls && grpc.caFile === undefined) {
     violations.add('grpc.caFile', undefined, 'missing', 'the authority of grpc.tls.certFile: agents trust it and no other')
   }
@@ -234,7 +245,13 @@ export function compileNetwork(
 ): NetworkConfig {
   const { advertise, caFile, plaintext } = grpc
   return {
-    grpc: { ...compileEdge(grpc, at), advertise, plaintext, ...(caFile === undefined ? {} : { caFile: at(caFile) }) },
+    grpc: {
+      ...compileEdge(grpc, at),
+      advertise,
+      plaintext,
+      limits: compileGrpcLimits(grpc.limits),
+      ...(caFile === undefined ? {} : { caFile: at(caFile) }),
+    },
     dashboard: compileEdge(dashboard, at),
     ...(health.port === undefined ? {} : { health: { host: health.host, port: health.port } }),
     store: compileStore(store, at),

@@ -250,7 +250,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
     const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
     const watchReady = readiness.watch
     const startedMs = clock.nowMs()
-    const api = await startApi({ ...shared, host, port, tls, watchReady, startedMs })
+    const api = await startApi({ ...shared, host, port, tls, bounds: config.grpc.limits, watchReady, startedMs })
     downs.add(() => api.stop())
     serving = { ...serving, grpc: hostPort(host, api.port) }
   }

@@ -129,7 +129,7 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
     'grpc.max_send_message_length': 64 * 1024 * 1024,
     'grpc.max_concurrent_streams': connectionLimits.streams,
     'grpc.max_connection_age_ms': maxAgeMs,
-    'grpc.max_connection_age_grace_ms': connectionLimits.ageGraceMs,
+    'grpc.max_connection_age_grace_ms': Math.min(connectionLimits.ageGraceMs, maxAgeMs),
     'grpc.max_connection_idle_ms': idleMs,
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,

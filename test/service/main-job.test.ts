@@ -4,13 +4,13 @@
  * One service a test, on a data directory of its own; afterwards no VM, no record of one and no process is left.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { hasEnded } from '../../client/follow.ts'
 import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
-import { systemClock, until } from '../../core/clock.ts'
+import { sleep, systemClock, until } from '../../core/clock.ts'
 import type { VmId } from '../../core/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type Job, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
@@ -174,4 +174,33 @@ function linesOf(path: string): readonly string[] {
   } catch {
     return []
   }
+}
+
+it('loses nothing to connections that are asked to go away when they are old', async () => {
+  const { service, admin } = await start({ ...quick, grpc: { port: 0, limits: { connectionAge: '1s' } } })
+  const user = await userOf(admin, 'alpha')
+  const ran = join(dir, 'ran')
+  const jobIds: number[] = []
+  // Some seconds: every connection goes several times, with payloads, reports and this client's watch on it.
+  for (let at = 0; at < 24; at += 1) {
+    jobIds.push(...(await user.submit([shell('echo "$1" >> "$0"; sleep 0.4; echo out', 1, ran, String(at))])).jobIds)
+    await sleep(clock, 250)
+  }
+  const jobs = await ended(user, jobIds)
+  expect(jobs.map(({ state, attempt }) => `${state} ${attempt}`)).toEqual(jobIds.map(() => 'Done 1'))
+  expect(readFileSync(ran, 'utf8').trim().split('\n')).toHaveLength(24)
+  expect(await textOf(user, jobIds[23] ?? 0)).toBe('out\n')
+  const consoles = consoleLines(dir, 'out of contact')
+  expect(consoles.length).toBeGreaterThan(0)
+  expect(await noVms(admin)).toBe(true)
+  await service.stop()
+})
+
+/** Lines of the VMs' consoles with this text. */
+function consoleLines(under: string, text: string): readonly string[] {
+  const files = readdirSync(under, { recursive: true, encoding: 'utf8' }).filter((name) => /console/.test(name))
+  return files.flatMap((name) => {
+    const lines = readFileSync(join(under, name), 'utf8').split('\n')
+    return lines.filter((line) => line.includes(text))
+  })
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PilotageError } from '../../core/errors.ts'
+import { connectionLimits, loadLimits } from '../../core/limits.ts'
 import { compileConfig } from '../../services/config.ts'
 import { checkRoles, readRoles } from '../../services/config-command.ts'
 
@@ -35,6 +36,12 @@ describe('an edge', () => {
       caFile: '/srv/pilotage/ca.crt',
       advertise: [],
       plaintext: false,
+      limits: {
+        connections: { inAll: connectionLimits.inAll, perAddress: connectionLimits.perAddress },
+        maxAgeMs: connectionLimits.maxAgeMs,
+        idleMs: connectionLimits.idleMs,
+        callsPerSecond: loadLimits.callsPerSecond,
+      },
     })
     expect(dashboard).toEqual({ host: '10.0.0.1', port: 7401 })
   })
@@ -60,6 +67,8 @@ describe('an edge', () => {
     [{ grpc: { tls } }, ['grpc.caFile: missing']],
     [{ grpc: { tls, caFile: 'ca', plaintext: true } }, ['grpc.plaintext: beside tls']],
     [{ grpc: { tls: { certFile: 'a' }, caFile: 'ca' } }, ['grpc.tls.keyFile: missing']],
+    [{ grpc: { limits: { connections: 100 } } }, ['grpc.limits.connectionsPerAddress: too many']],
+    [{ grpc: { limits: { callsPerSecond: 1 } } }, ['grpc.limits.callsPerSecond: out of range']],
     [{ grpc: { plaintext: 'yes' } }, ['grpc.plaintext: neither true nor false']],
     [{ grpc: { advertise: ['far.example:7400'] } }, ['grpc.advertise[0]: not loopback']],
     [{ grpc: { advertise: ['127.0.0.1:1', 'b'] } }, ['grpc.advertise[1]: not an address']],

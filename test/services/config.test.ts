@@ -22,7 +22,7 @@ const wrong = (raw: unknown) => refused(() => compileConfig(raw)).violations.map
 
 it('needs no file: one local cloud, loopback, and every limit its default', () => {
   const config = compileConfig(undefined)
-  expect(config.grpc).toEqual({ host: '127.0.0.1', port: 7400, advertise: [], plaintext: false })
+  expect(config.grpc).toMatchObject({ host: '127.0.0.1', port: 7400, advertise: [], plaintext: false })
   expect(config.store).toEqual({ kind: 'sqlite' })
   expect(config.nats).toBeUndefined()
   expect(config.health).toBeUndefined()

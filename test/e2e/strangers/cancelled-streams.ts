@@ -69,17 +69,28 @@ export const cancelledStreams: Flood<Given> = {
 }
 
 /** As the scenario owns the installation's key, it can be any VM. */
-async function credentialOfVm({ stage: { clock }, dataDir, admin }: Ground): Promise<string> {
-  let vmId = ''
-  await until(
-    clock,
-    async () => {
-      vmId = (await admin.vms()).find(({ state }) => state === 'Active')?.vmId ?? ''
-      return vmId !== ''
-    },
-    { withinMs: 30_000, everyMs: 200 },
-  )
+async function credentialOfVm(ground: Ground): Promise<string> {
+  const {
+    stage: { clock },
+    dataDir,
+  } = ground
+  const vmId = (await activeVmOf(ground)) as VmId
   const name = readFileSync(join(dataDir, 'installation'), 'utf8').trim()
   const tokens = await joseTokens(readFileSync(join(dataDir, 'signing-key.json'), 'utf8'), name, clock)
-  return tokens.issue({ kind: 'vm', vmId: vmId as VmId }, clock.nowMs() + 3_600_000)
+  return tokens.issue({ kind: 'vm', vmId }, clock.nowMs() + 3_600_000)
+}
+
+/** A VM that is up; there is none before there is a job for it. */
+export async function activeVmOf({ stage: { clock, dir }, admin }: Ground): Promise<string> {
+  const user = await connectUser(admin, 'flood', 'starter')
+  const { jobIds } = await user.submit([shellJob('start', ': > "$0"', join(dir, 'started'))])
+  await allEnded(user, jobIds, 'the job that makes a VM start')
+  user.close()
+  let vmId = ''
+  const isThere = async (): Promise<boolean> => {
+    vmId = (await admin.vms()).find(({ state }) => state === 'Active')?.vmId ?? ''
+    return vmId !== ''
+  }
+  await until(clock, isThere, { withinMs: 30_000, everyMs: 200 })
+  return vmId
 }
