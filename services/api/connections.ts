@@ -12,13 +12,15 @@ import type { Clock, Timer } from '../../core/clock.ts'
 import { PilotageError } from '../../core/errors.ts'
 import { connectionLimits } from '../../core/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
-import { type TokenBuckets, tokenBuckets } from '../../core/token-bucket.ts'
+import { type Rate, type TokenBuckets, tokenBuckets } from '../../core/token-bucket.ts'
 
 export type ConnectionBounds = { readonly inAll: number; readonly perAddress: number }
 
 export type ConnectionsOptions = ConnectionBounds & {
   readonly clock: Clock
   readonly log: Log
+  /** New connections per address; absent: the default. */
+  readonly accept?: Rate
   /** Takes a connection that was let in. */
   serve(socket: Socket): void
 }
@@ -50,7 +52,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
     open: new Map(),
     strangers: new Set(),
     perKey: countsPerKey(),
-    accepts: tokenBuckets(connectionLimits.accept, maxAddresses),
+    accepts: tokenBuckets(options.accept ?? connectionLimits.accept, maxAddresses),
     refusals: tokenBuckets(connectionLimits.refusals, maxAddresses),
     say: sayingRarely(clock, log),
   }
@@ -101,7 +103,9 @@ function letIn(room: Room, socket: Socket): void {
     if (why !== undefined) room.say(address, `connections are refused: ${why}`)
     return
   }
-  if (open.size >= options.inAll || strangers.size >= connectionLimits.strangersInAll) cutOldestStranger(room)
+  const { strangersInAll, strangersPerAddress } = connectionLimits
+  if (perKey.count(`strangers ${address}`) >= strangersPerAddress) cutOldestStranger(room, address)
+  if (open.size >= options.inAll || strangers.size >= strangersInAll) cutOldestStranger(room)
   const peer = `${socket.remoteAddress}:${socket.remotePort}`
   const late = options.clock.after(connectionLimits.strangerMs, () => socket.destroy())
   const connection: Connection = { socket, address, late }
@@ -125,9 +129,6 @@ function objection({ options, open, strangers, perKey, accepts, refusals }: Room
   // An address whose calls have just been refused too often may come back slowly.
   accepts.spend(address, refusals.waitMs(address, nowMs) > 0 ? connectionLimits.suspectCost : 1, nowMs)
   if (perKey.count(`all ${address}`) >= options.perAddress) return 'too many connections of this address'
-  if (perKey.count(`strangers ${address}`) >= connectionLimits.strangersPerAddress) {
-    return 'too many connections of this address without a credential'
-  }
   return open.size >= options.inAll && strangers.size === 0 ? 'too many connections' : undefined
 }
 
@@ -136,8 +137,9 @@ function noStranger({ strangers, perKey }: Room, connection: Connection): void {
   if (strangers.delete(connection)) perKey.add(`strangers ${connection.address}`, -1)
 }
 
-function cutOldestStranger(room: Room): void {
-  const [oldest] = room.strangers
+/** Who has a credential shows it within its first second: it is never the oldest for long. */
+function cutOldestStranger(room: Room, address?: string): void {
+  const oldest = [...room.strangers].find((one) => address === undefined || one.address === address)
   if (!oldest) return
   // At once, not with its event: the next to come counts it already.
   noStranger(room, oldest)

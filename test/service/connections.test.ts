@@ -6,6 +6,7 @@ import { systemClock, until } from '../../core/clock.ts'
 import { connectionLimits } from '../../core/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { addressOf, type ConnectionBounds, type Connections, openConnections } from '../../services/api/connections.ts'
+import type { Rate } from '../../core/token-bucket.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
 
 const real = systemClock()
@@ -24,7 +25,7 @@ type World = {
   readonly served: Set<number>
 }
 
-async function world(given: Partial<ConnectionBounds> = {}): Promise<World> {
+async function world(given: Partial<ConnectionBounds & { accept: Rate }> = {}): Promise<World> {
   const clock = virtualClock()
   const said: string[] = []
   const served = new Set<number>()
@@ -66,14 +67,14 @@ async function dialledMany(here: World, count: number) {
 }
 
 describe('strangers', () => {
-  it('are few per address, whoever is known there already', async () => {
+  it('are few per address: the oldest makes room for the next, who may be a user', async () => {
     const here = await world()
     const most = connectionLimits.strangersPerAddress
     const all = await dialledMany(here, most)
-    expect((await dialled(here)).isOpen()).toBe(false)
-    expect(here.said).toHaveLength(1)
     expect(here.connections.known(all[0]?.peer ?? '', 'user a', 10)).toBe(true)
-    expect((await dialled(here)).isOpen()).toBe(true)
+    const next = await dialledMany(here, 3)
+    expect(await until(real, () => !all[1]?.isOpen() && !all[2]?.isOpen(), bounds)).toBe(true)
+    expect([all[0], all[3], ...next].map((one) => one?.isOpen())).toEqual([true, true, true, true, true])
     expect(here.connections.counts()).toEqual({ open: most + 1, strangers: most })
   })
 
@@ -121,18 +122,21 @@ describe('connections', () => {
   })
 
   it('are let in at a rate, slower from where calls have just been refused', async () => {
-    const here = await world()
-    const { perSecond, burst } = connectionLimits.accept
-    for (let at = 0; at < burst; at += 1) {
-      const { peer, socket } = await dialled(here)
-      here.connections.known(peer, `user ${at % 100}`, burst)
-      socket.destroy()
-      await until(real, () => here.connections.counts().open === 0, bounds)
-    }
+    const accept = { perSecond: 20, burst: 30 }
+    const here = await world({ accept })
+    const burst = await dialledMany(here, accept.burst)
+    expect(burst.every(({ isOpen }) => isOpen())).toBe(true)
     expect((await dialled(here)).isOpen()).toBe(false)
     await here.clock.advance(1000)
-    const again = await dialledMany(here, perSecond + 1)
-    expect(again.map(({ isOpen }) => isOpen()).filter(Boolean).length).toBe(perSecond)
+    const isOpenOf = async (count: number): Promise<number> =>
+      (await dialledMany(here, count)).filter(({ isOpen }) => isOpen()).length
+    expect(await isOpenOf(accept.perSecond + 1)).toBe(accept.perSecond)
+    await here.clock.advance(1000)
+    for (let at = 0; at < connectionLimits.refusals.burst; at += 1) here.connections.refused(burst[0]?.peer ?? '', undefined)
+    // Each counts as ten now.
+    expect(await isOpenOf(5)).toBe(accept.perSecond / connectionLimits.suspectCost)
+    await here.clock.advance(60_000)
+    expect(await isOpenOf(accept.burst + 1)).toBe(accept.burst)
   })
 
   it('are cut when too many of their calls are refused, and only those', async () => {

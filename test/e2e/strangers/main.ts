@@ -26,7 +26,7 @@ import { promised, type Scenario, type Stage } from '../scenario.ts'
 import { type Attacker, startAttacker } from './attacker.ts'
 import type { Flood, Ground } from './flood.ts'
 import { floods } from './floods.ts'
-import { callHonestly, type Seen } from './honest.ts'
+import { callHonestly, type Seen, warmUp } from './honest.ts'
 import { openFiles, residentMib, watchPeak } from './memory.ts'
 
 const seconds = 1000
@@ -107,7 +107,7 @@ async function startQuiet({ clock, dir }: Stage): Promise<{ readonly user: Pilot
   const service = startServiceProcess(clock, files)
   const admin = connectAdmin(clock, files, await service.serving())
   const user = await connectUser(admin, 'biomed', 'ada')
-  await callHonestly(clock, user, times.warmMs)
+  await warmUp(clock, user, times.warmMs)
   return {
     user,
     async end() {
@@ -149,7 +149,7 @@ async function tryFlood(
   }
   try {
     const given = await flood.prepare?.(ground)
-    await callHonestly(stage.clock, here, times.warmMs)
+    await warmUp(stage.clock, here, times.warmMs)
     const before = await measured(ground, honest)
     const during = await flooded(ground, flood, given, honest)
     const shortfallsOfFlood = (await settled(ground, before)).concat(
