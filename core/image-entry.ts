@@ -8,6 +8,7 @@
 import { isName } from './job-spec.ts'
 import { imageLimits } from './limits.ts'
 import { parseReference, referenceForm } from './reference.ts'
+import { isPlainText } from './text.ts'
 import type { Violations } from './violations.ts'
 
 export type ImageEntry = {
@@ -62,7 +63,7 @@ function checkReferences(references: unknown, violations: Violations): void {
   }
   for (const [cloud, text] of named) {
     if (!isName(cloud)) violations.add(`references.${cloud}`, cloud, 'not the name of a cloud', 'as in the configuration')
-    const isWritten = typeof text === 'string' && text.length <= imageLimits.referenceLength
+    const isWritten = typeof text === 'string' && text.length <= imageLimits.referenceLength && isPlainText(text)
     if (!isWritten || !parseReference(text)) violations.add(`references.${cloud}`, text, 'not a reference', referenceForm)
   }
 }

@@ -36,6 +36,14 @@ it('refuses a token that has expired, also one that it has seen before, with a m
   await expect(here.verify(token)).rejects.toMatchObject({ code: 'unauthenticated', message: 'the token has expired' })
 })
 
+it.each(['', 'ada\u202e', 'ada\u009b', 'a\u200bda'])('takes %j for nobody, though the key has signed it', async (name) => {
+  for (const part of ['owner', 'group', 'vo']) {
+    const owner = { ...alice, [part]: name }
+    const token = await tokens.issue({ kind: 'user', owner, roles: ['user'] }, clock.nowMs() + hour)
+    await expect(tokens.verify(token)).rejects.toMatchObject({ code: 'unauthenticated' })
+  }
+})
+
 describe('refuses with one text', () => {
   const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const claims = () => ({

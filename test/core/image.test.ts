@@ -147,6 +147,7 @@ describe('an entry', () => {
       'references.here',
       'references.a b',
     ])
+    expect(wrongIn(sampleEntry({ references: { here: 'name:el9\u202e' } }))).toEqual(['references.here'])
     expect(wrongIn(sampleEntry({ references: { here: `id:${'x'.repeat(imageLimits.referenceLength)}` } }))).toEqual([
       'references.here',
     ])

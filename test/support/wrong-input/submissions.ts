@@ -70,6 +70,33 @@ export const submissionCases: readonly Case[] = [
     { code: 'invalid-argument', text: /^13 wrong fields, the first is jobs\[1\]\.name/, violations: wrongPaths },
   ),
   submitCase(
+    'a name that no reader sees as it is',
+    { jobs: [{ ...good(), name: 'a\u009b2J\u202eb' }] },
+    { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs[0].name: not a name'] },
+  ),
+  submitCase(
+    'a key that looks like another one',
+    { jobs: [good()], idempotencyKey: 'a\u200bb' },
+    { code: 'invalid-argument', text: /wrong fields/, violations: ['idempotencyKey: not a key'] },
+  ),
+  submitCase(
+    'a variable __proto__',
+    { jobs: [{ ...good(), environment: Object.fromEntries([['__proto__', 'x']]) }] },
+    {
+      code: 'invalid-argument',
+      text: /wrong fields/,
+      violations: ['jobs[0].environment.__proto__: not a variable name'],
+    },
+  ),
+  {
+    name: 'a reason that turns the line around',
+    attempt: (world) =>
+      refused(world, JobServiceService.holdJobs, [{ jobIds: [1], reason: 'a\u202eb' }], { token: world.tokens.ada }),
+    code: 'invalid-argument',
+    text: /the reason has hidden characters/,
+    violations: ['reason: not a reason'],
+  },
+  submitCase(
     'a description of more than 64 KiB',
     { jobs: [{ ...good(), arguments: Array.from({ length: 9 }, () => 'x'.repeat(8000)) }] },
     { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs[0].arguments: too large'] },

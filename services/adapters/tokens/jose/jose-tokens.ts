@@ -12,6 +12,7 @@ import { type Identity, type UserRole, userRoles } from '../../../../core/identi
 import { isVmId } from '../../../../core/ids.ts'
 import { tokenSkewMs } from '../../../../core/limits.ts'
 import type { Tokens } from '../../../../core/ports/tokens.ts'
+import { isPlainText } from '../../../../core/text.ts'
 
 const algorithm = 'EdDSA'
 const audience = 'pilotage'
@@ -104,6 +105,8 @@ function identityOf(payload: Record<string, unknown>): Identity {
   if (typeof sub !== 'string') throw new Error('no subject')
   if (vm === true && isVmId(sub)) return { kind: 'vm', vmId: sub }
   if (typeof vo !== 'string' || typeof group !== 'string' || !Array.isArray(roles)) throw new Error('not a user')
+  // Ours are checked when they are issued. Another issuer of this key may have been less careful.
+  if (![sub, vo, group].every((name) => name !== '' && isPlainText(name))) throw new Error('a name with hidden characters')
   const known = roles.filter((role): role is UserRole => userRoles.includes(role as UserRole))
   return { kind: 'user', owner: { vo, group, owner: sub }, roles: known }
 }
