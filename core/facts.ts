@@ -57,6 +57,7 @@ export function vmFact(after: Vm): NewFact {
   const data: Record<string, string | number> = { cloud: after.cloud, flavor: after.flavor }
   if ('ref' in after.phase && after.phase.ref !== '') data.ref = after.phase.ref
   data.why = 'why' in after.phase ? after.phase.why : after.reason
+  if (after.beat?.isolation !== undefined) data.isolation = after.beat.isolation
   return { subject: vmSubject(after.id), kind: after.phase.state, data }
 }
 

@@ -25,7 +25,12 @@ export type Offer = Room & {
 
 export type PilotMessage = {
   /** In the first message of a stream, and only there: every attempt that the pilot has, running or not yet acknowledged. */
-  readonly hello?: { readonly version: string; readonly held: readonly AttemptRef[] }
+  readonly hello?: {
+    readonly version: string
+    readonly held: readonly AttemptRef[]
+    /** Of payloads on this VM; empty: the pilot does not say. */
+    readonly isolation?: string
+  }
   readonly reports: readonly Report[]
   readonly offer?: Offer
   readonly renew: readonly AttemptRef[]

@@ -56,6 +56,8 @@ export type Beat = {
   readonly payloads: number
   readonly idleMs: number
   readonly unhealthy: string
+  /** Of payloads, as the pilot says it; absent: not known. */
+  readonly isolation?: string
 }
 
 /** What it is: an offering's promise, fixed when it was wanted. */
@@ -140,7 +142,8 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
     case 'activated':
       return activate(vm, phase, event, nowMs)
     case 'beat':
-      return isUp(phase) || phase.state === 'Stopping' ? accept({ ...vm, beat: event.beat }, false) : refuse('not-up')
+      if (!isUp(phase) && phase.state !== 'Stopping') return refuse('not-up')
+      return accept({ ...vm, beat: event.beat }, isNewIsolation(vm.beat, event.beat))
     case 'drain':
       return drain(vm, phase, event.why, nowMs)
     case 'retire':
@@ -176,6 +179,24 @@ export function concerns({ vos }: Pick<VmShape, 'vos'>, vo: string): boolean {
 
 export function refOf(phase: VmPhase): string {
   return phase.state === 'Intended' ? '' : phase.ref
+}
+
+/** How payloads are isolated is told once, and again where it changes: an account was retired, a pilot was replaced. */
+function isNewIsolation(before: Beat | undefined, now: Beat): boolean {
+  return now.isolation !== undefined && now.isolation !== before?.isolation
+}
+
+const isolationPrefix = 'isolation:'
+
+/** The tag that says how payloads are isolated on a VM or an offering. */
+export function isolationTag(kind: string): string {
+  return `${isolationPrefix}${kind}`
+}
+
+/** What was promised of isolation holds only if the pilot says so: what it found narrows the record. */
+export function foundPlace(place: Place, isolation: string): Place {
+  const tag = isolationTag(isolation)
+  return { ...place, tags: place.tags.filter((one) => !one.startsWith(isolationPrefix) || one === tag) }
 }
 
 export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {

@@ -9,6 +9,7 @@ import { type Fact, factText } from '../core/facts.ts'
 import { type AttemptRef, isJobId, type JobId } from '../core/ids.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../core/job.ts'
 import type { RawSpec } from '../core/job-spec.ts'
+import { isolationLength } from '../core/limits.ts'
 import type { Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../core/pilot.ts'
 import type { Requirements } from '../core/requirements.ts'
 import type * as job from './gen/pilotage/v1/job.ts'
@@ -97,7 +98,11 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
   bounded('renew', wire.renew.length, attemptsMost)
   bounded('hello.held', wire.hello?.held.length ?? 0, attemptsMost)
   return {
-    hello: wire.hello && { version: wire.hello.pilotVersion, held: wire.hello.held.map(attemptOf) },
+    hello: wire.hello && {
+      version: wire.hello.pilotVersion,
+      held: wire.hello.held.map(attemptOf),
+      isolation: wire.hello.isolation.slice(0, isolationLength),
+    },
     reports: wire.reports.map(reportOf),
     offer: wire.offer && offerOf(wire.offer),
     renew: wire.renew.map(attemptOf),

@@ -4,6 +4,7 @@
  */
 
 import type { CloudLimits, Offering } from '../core/cloud.ts'
+import { type IsolationChoice, isolationChoices, type IsolationConfig } from '../core/context.ts'
 import * as limits from '../core/limits.ts'
 import { parseReference, type Reference, referenceForm } from '../core/reference.ts'
 import type { Violations } from '../core/violations.ts'
@@ -19,6 +20,7 @@ import {
   needed,
   optional,
   price,
+  type Reader,
   text,
   whole,
 } from './config-fields.ts'
@@ -60,9 +62,25 @@ export type RawCloud = Drivers & {
   bootDelay: number
   boot: number | undefined
   vos: readonly string[]
+  isolation: IsolationChoice
+  binds: readonly string[]
   limits: CloudLimits
   flavors: readonly Flavor[] | undefined
   images: readonly Image[] | undefined
+}
+
+/** Folders and files of the operator that payloads see. */
+const bindsMost = 100
+/** Each payload has its own there, or what is there is not for payloads. */
+const unboundFolders = ['/', '/tmp', '/var/tmp', '/proc', '/dev', '/run']
+
+const bindPath: Reader<string> = (value, path, violations) => {
+  const isPath = typeof value === 'string' && /^(?:\/[^/\0]+)+$/.test(value) && !/\/\.\.?(?:\/|$)/.test(value)
+  const isFree = isPath && !unboundFolders.some((one) => value === one || (one !== '/' && value.startsWith(`${one}/`)))
+  if (isFree) return value
+  const accepted = `an absolute path that is not in ${unboundFolders.slice(1).join(', ')}`
+  violations.add(path, value, 'not a path that payloads can see', accepted)
+  return undefined
 }
 
 const tags = optional(list(name, limits.jobLimits.names), [])
@@ -105,6 +123,8 @@ export const cloud = mapping<RawCloud>({
   bootDelay: optional(duration(0, 10 * 60 * seconds), 0),
   boot: absent(duration(1 * seconds, 24 * 3600 * seconds)),
   vos: optional(list(name, limits.jobLimits.names), []),
+  isolation: optional(choice(...isolationChoices), 'auto'),
+  binds: optional(list(bindPath, bindsMost), []),
   limits: optional(cloudLimits, defaultLimits),
   flavors: absent(list(flavor, 100)),
   images: absent(list(image, 100)),
@@ -122,6 +142,8 @@ export const defaultClouds: readonly RawCloud[] = [
     bootDelay: 0,
     boot: undefined,
     vos: [],
+    isolation: 'auto',
+    binds: [],
     limits: defaultLimits,
     flavors: undefined,
     images: undefined,
@@ -148,6 +170,8 @@ export type CloudConfig = {
   /** A VM must be active so long after it was wanted; absent: as all. */
   readonly bootMs?: number
   readonly limits: CloudLimits
+  /** How its VMs isolate payloads, and what of the operator's those see. */
+  readonly isolation: Pick<IsolationConfig, 'choice' | 'binds'>
   readonly offerings: readonly Offering[]
 }
 
@@ -225,6 +249,7 @@ export function compileCloud(raw: RawCloud, placed: (file: string) => string): C
     references: { flavors: referencesOf(flavors) },
     bootMs: raw.boot,
     limits: raw.limits,
+    isolation: { choice: raw.isolation, binds: raw.binds },
     offerings: offeringsOf(raw, flavors, images),
   }
 }

@@ -151,7 +151,13 @@ function joined(all: readonly ExtrasConfig[], texts: ReadonlyMap<string, string>
 const diskReserveBytes = 256 * 1024 * 1024
 
 /** What all agents of a cloud are told. `caPem`: whom they trust. */
-export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: string | undefined): DirectedCloud['agent'] {
+/** `dataDir`: of the service, on whose machine the local cloud's VMs are. */
+export function agentTold(
+  { vm, grpc }: Config,
+  { driver, isolation }: CloudConfig,
+  caPem: string | undefined,
+  dataDir: string,
+): DirectedCloud['agent'] {
   return {
     caPem,
     // The operator's word for a private network; with an authority there is nothing plain.
@@ -160,6 +166,7 @@ export function agentTold({ vm, grpc }: Config, { driver }: CloudConfig, caPem: 
     sizeFrom: driver.kind === 'local' ? 'context' : 'machine',
     // A VM's end is that of its monitor: of the process there, of the service on a real machine.
     powerOff: [],
+    isolation: { ...isolation, hidden: driver.kind === 'local' ? [dataDir] : [] },
     policy: {
       idleMs: vm.idleMs,
       leastLifeMs: vm.leastLifeMs,
@@ -211,7 +218,7 @@ export function exampleAgent(
 ): AgentConfig {
   const { grpc, vm } = config
   const { site, platform, cores, memoryBytes, diskBytes } = offering
-  const told = agentTold(config, cloud, caPem)
+  const told = agentTold(config, cloud, caPem, '')
   return {
     vmId: 'vm-example222' as VmId,
     endpoint: grpc.advertise.join() || hostPort(grpc.host, grpc.port),

@@ -39,6 +39,8 @@ import {
   localContext,
   machineDocument,
 } from './contexts.ts'
+import { isolatedConfig } from './local-isolation.ts'
+import { type Disposables, openDisposables } from './disposables.ts'
 import { type DirectedCloud, directorDefaults } from './director/options.ts'
 import { cloudStatus } from './director/status.ts'
 import { startHealth } from './health.ts'
@@ -58,6 +60,8 @@ export type Service = {
   readonly adminToken: string
   readonly dashboardUrl: string
   readonly dataDir: string
+  /** Of payloads on this machine's own cloud; absent: it has none. */
+  readonly isolation?: string
   stop(): Promise<void>
 }
 
@@ -75,7 +79,13 @@ export async function startService({ dataDir, config = {}, log }: ServiceOptions
   const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
   const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
-  const options = { dataDir: resolve(dataDir), config: compileConfig({ ...free, ...config }), roles: processRoles }
+  const options = {
+    dataDir: resolve(dataDir),
+    config: compileConfig({ ...free, ...config }),
+    roles: processRoles,
+    // The jobs of a demo, a replay and a test are those of whoever starts it.
+    mayBePlain: true,
+  }
   return start({ ...options, log: own, onFailed })
 }
 
@@ -83,41 +93,28 @@ type Start = {
   readonly dataDir: string
   readonly config: Config
   readonly roles: readonly ProcessRole[]
+  /** Payloads may go without isolation where this machine has none, also as root. */
+  readonly mayBePlain?: boolean
   readonly log: Log
   /** The embedded store acknowledges nothing any more. */
   readonly onFailed: (error: PilotageError) => void
 }
 
-/** What has come to stand, taken down in the reverse order whatever happens. */
-type Downs = { add(down: () => Promise<void> | void): void; all(): Promise<void> }
-
-function newDowns(log: Log): Downs {
-  const downs: (() => Promise<void> | void)[] = []
-  return {
-    add: (down) => void downs.push(down),
-    async all() {
-      // One that fails keeps no other from coming down.
-      for (const down of downs.splice(0).reverse()) {
-        await Promise.resolve()
-          .then(down)
-          .catch((error: unknown) => log.error({ err: error }, 'stopping'))
-      }
-    },
-  }
-}
-
-async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<Service> {
-  checkRoles(config, roles, processRoles)
-  const secrets = readSecretsFor(config, roles, process.env)
+async function start({ dataDir, config: given, roles, mayBePlain = false, log, onFailed }: Start): Promise<Service> {
+  checkRoles(given, roles, processRoles)
+  const secrets = readSecretsFor(given, roles, process.env)
   const clock = systemClock()
-  const isAlone = config.store.kind === 'sqlite'
+  const isAlone = given.store.kind === 'sqlite'
   const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
-  const downs = newDowns(log)
+  const downs = openDisposables(log)
   downs.add(() => installation.unlock())
   // The lock keeps every other process out: what the last start held is ours at once.
   const holder = isAlone ? installation.name : `${hostname()}:${process.pid}:${systemRandom().letters(6)}`
-  const ports: PortOptions = { config, secrets, installation, holder, clock, log }
   try {
+    const { config, isolation } = roles.includes('director')
+      ? await isolatedConfig(given, installation, mayBePlain, log)
+      : { config: given, isolation: undefined }
+    const ports: PortOptions = { config, secrets, installation, holder, clock, log }
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
     const { store, sandbox } = await reachStore(ports, onFailed)
     downs.add(() => store.close())
@@ -150,7 +147,8 @@ async function start({ dataDir, config, roles, log, onFailed }: Start): Promise<
     downs.add(() => loops.stop())
     if (roles.includes('sweeper')) publish(ports, runtime, downs)
     log.info({ version, roles, holder, dataDir, ...serving }, 'serving')
-    return { server: serving.grpc ?? '', adminToken, dashboardUrl: serving.dashboard ?? '', dataDir, stop: downs.all }
+    const { grpc = '', dashboard = '' } = serving
+    return { server: grpc, adminToken, dashboardUrl: dashboard, dataDir, isolation, stop: downs.all }
   } catch (error) {
     await downs.all()
     throw error
@@ -229,7 +227,7 @@ type Edges = {
   readonly runtime: Runtime
   readonly tokens: Tokens
   readonly readiness: Readiness
-  readonly downs: Downs
+  readonly downs: Disposables
 }
 
 /** Where each listens; absent: it does not. */
@@ -272,7 +270,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
 }
 
 /** Facts go where somebody outside can read them, if there is such a place. */
-function publish(ports: PortOptions, { queue }: Runtime, downs: Downs): void {
+function publish(ports: PortOptions, { queue }: Runtime, downs: Disposables): void {
   const stream = openFactStream(ports)
   if (!stream) return
   downs.add(() => stream.close())
@@ -338,7 +336,7 @@ async function directed(
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
-    agent: agentTold(ports.config, cloud, ports.secrets.caPem),
+    agent: agentTold(ports.config, cloud, ports.secrets.caPem, ports.installation.path('')),
   }
 }
 

@@ -128,6 +128,7 @@ async function beat(
     unhealthy,
     wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,
+    isolation: pilot?.isolation ?? '',
   })
   // The service's time was true about half a round trip ago.
   const halfMs = (clock.monotonicMs() - sentMs) / 2

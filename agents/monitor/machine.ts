@@ -30,11 +30,11 @@ export function readPilot(path: string, nowMs: number): PilotView | undefined {
   } catch {
     return undefined
   }
-  const { pid, atMs, state, payloads, idleSinceMs } = status
+  const { pid, atMs, state, payloads, idleSinceMs, isolation } = status
   if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
   // Counted from when it was written: how old it is says whether the pilot still lives, not how idle it is.
   const idleMs = Math.max(0, nowMs - idleSinceMs)
-  return { state, payloads: payloads ?? 0, idleMs, statusAgeMs: Math.max(0, nowMs - atMs), alive: isAlive(pid) }
+  return { state, payloads: payloads ?? 0, idleMs, statusAgeMs: Math.max(0, nowMs - atMs), alive: isAlive(pid), isolation }
 }
 
 function isAlive(pid: number): boolean {

@@ -36,6 +36,8 @@ export type PilotView = {
   readonly statusAgeMs: number
   /** Its process is there. */
   readonly alive: boolean
+  /** Of payloads; absent: it has not said. */
+  readonly isolation?: string
 }
 
 /** What a VM does instead of running jobs. */

@@ -183,7 +183,7 @@ export class PilotAgent {
         })
         break
       case 'send':
-        this.#contact.send(messageOf(effect.message, this.#options.size, this.#remainingMs()))
+        this.#contact.send(messageOf(effect.message, this.#options.size, this.#options.isolation.kind, this.#remainingMs()))
         break
       default:
         never(effect)

@@ -5,6 +5,7 @@
  * hears of it. Nothing else of the pilot knows the wire.
  */
 
+import type { IsolationKind } from '../../core/context.ts'
 import type { AttemptRef, JobId } from '../../core/ids.ts'
 import type { JobSpec } from '../../core/job.ts'
 import type { JobSpec as WireSpec } from '../../proto/gen/pilotage/v1/job.ts'
@@ -32,9 +33,9 @@ export function eventsOf(message: ServiceMessage): readonly PilotEvent[] {
 }
 
 /** `size` is what the machine really has; `remainingMs` until the VM must end. */
-export function messageOf(out: Outgoing, size: Size, remainingMs: number): PilotMessage {
+export function messageOf(out: Outgoing, size: Size, isolation: IsolationKind, remainingMs: number): PilotMessage {
   if (out.kind === 'hello') {
-    const hello = { pilotVersion: agentVersion, ...size, held: out.held.map(wireRef) }
+    const hello = { pilotVersion: agentVersion, ...size, isolation, held: out.held.map(wireRef) }
     return { hello, reports: [], offer: undefined, renew: [] }
   }
   const offer = out.offer ? { ...out.offer, remainingMs } : undefined

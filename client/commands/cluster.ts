@@ -66,6 +66,7 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'CLOUD', cell: ({ cloud }) => cloud },
   { title: 'SITE', cell: ({ site }) => site },
   { title: 'FLAVOR', cell: ({ flavor, service }) => (service === '' ? flavor : `${flavor}, ${service}`) },
+  { title: 'ISOLATION', cell: ({ isolation }) => isolation.split(' ', 1)[0] || '-' },
   { title: 'CORES', right: true, cell: ({ cores }) => cores },
   { title: 'LEASES', right: true, cell: ({ leases }) => leases },
   { title: 'WANTED', cell: ({ intendedMs }) => timeText(intendedMs) },

@@ -21,6 +21,8 @@ export type OwnService = {
   readonly adminToken: string
   readonly dashboardUrl: string
   readonly dataDir: string
+  /** Of payloads on this machine. */
+  readonly isolation?: string
   stop(): Promise<void>
 }
 

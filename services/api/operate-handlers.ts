@@ -148,5 +148,6 @@ function vmToWire(vm: Vm, kept?: KeptVm): wire.Vm {
     load1: vm.beat?.load1 ?? 0,
     service: vm.service ?? '',
     addresses: [...(vm.addresses ?? [])],
+    isolation: vm.beat?.isolation ?? '',
   }
 }

@@ -5,7 +5,7 @@ import { PilotageError, shown } from '../../core/errors.ts'
 import { attemptText } from '../../core/facts.ts'
 import { isVmId, type VmId } from '../../core/ids.ts'
 import { leaseOf } from '../../core/job.ts'
-import { loadLimits, outputBytes, outputChunkBytes } from '../../core/limits.ts'
+import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../../core/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import type { Beat } from '../../core/vm.ts'
@@ -208,5 +208,6 @@ function beatOf(request: wire.BeatRequest, nowMs: number): Beat {
     payloads,
     idleMs,
     unhealthy: unhealthy.slice(0, 200),
+    ...(request.isolation === '' ? {} : { isolation: request.isolation.slice(0, isolationLength) }),
   }
 }

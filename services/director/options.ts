@@ -29,7 +29,7 @@ export type DirectedCloud = {
   readonly lifeMs: number
   readonly breaker: BreakerPolicy
   /** What the agents on its VMs are told, beside what the offering says. */
-  readonly agent: Pick<AgentConfig, 'caPem' | 'plaintext' | 'sizeFrom' | 'powerOff'> & {
+  readonly agent: Pick<AgentConfig, 'caPem' | 'plaintext' | 'sizeFrom' | 'powerOff' | 'isolation'> & {
     readonly policy: Omit<AgentConfig['policy'], 'endByMs'>
   }
 }

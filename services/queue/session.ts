@@ -14,8 +14,8 @@ import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
 import { overclaimPauseMs } from '../../core/limits.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
-import type { Room } from '../../core/requirements.ts'
-import { isUp, placeOf, roomOf, type Vm } from '../../core/vm.ts'
+import type { Place, Room } from '../../core/requirements.ts'
+import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/vm.ts'
 import { isWithin, type Load, minus, noLoad, plus } from '../../core/vm-room.ts'
 import { afterChange } from './after-change.ts'
 import type { Seat } from './matcher.ts'
@@ -44,6 +44,8 @@ type Talk = {
   readonly outbox: Outbox
   readonly ways: OnTheWay
   readonly seat: Seat
+  /** The record's, narrowed by what the pilot has found. */
+  place: Place
   offer: Offer | undefined
   draining: boolean
   /** Until it is known what the VM holds nothing is claimed: an offer knows nothing of leases that never arrived. */
@@ -90,6 +92,7 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
     outbox,
     ways,
     seat: seatOf(() => talk, kept.vm),
+    place: placeOf(kept.vm),
     offer: undefined,
     draining: false,
     settled: false,
@@ -125,7 +128,9 @@ function narrower(claimed: Room, whole: Room): Room {
 function seatOf(talk: () => Talk, vm: Vm): Seat {
   return {
     vmId: vm.id,
-    place: placeOf(vm),
+    get place() {
+      return talk().place
+    },
     room() {
       const { offer, ways, queue } = talk()
       return ways.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - queue.clock.nowMs())))
@@ -221,6 +226,7 @@ async function receive(talk: Talk, { hello, reports, offer, renew: named }: Pilo
   }
   if (renew.length > 0) answerRenewals(talk, renew, outcomes.slice(reports.length))
   if (hello) {
+    talk.place = foundPlace(talk.place, hello.isolation ?? '')
     for (const held of hello.held) talk.told.add(attemptText(held))
     await settle(talk)
   }

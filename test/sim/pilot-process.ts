@@ -129,7 +129,7 @@ function act(shell: Shell, effect: PilotEffect): void {
       break
     case 'send': {
       const remainingMs = Math.max(1, Math.round(config.policy.endByMs - process.clock.nowMs()))
-      stream?.send(messageOf(effect.message, config.size, remainingMs))
+      stream?.send(messageOf(effect.message, config.size, 'plain', remainingMs))
       break
     }
     default:

@@ -49,6 +49,13 @@ export const importRules: readonly Rule[] = [
     ours: ['core/', 'services/', 'contextualization/', 'agents/bundle.ts'],
     node: 'any',
   },
+  {
+    // The local cloud's VMs are on this machine: what isolates their payloads is tried by the same code.
+    name: 'local isolation',
+    place: /^services\/local-isolation\.ts$/,
+    ours: ['core/', 'services/config', 'services/installation.ts', 'agents/pilot/isolation/choose.ts'],
+    node: 'any',
+  },
   { name: 'archive', place: /^services\/archive\//, ours: ['core/', 'services/archive/'], node: 'any' },
   { name: 'configuration', place: /^services\/config[^/]*\.ts$/, ours: ['core/', 'services/config'], node: 'any' },
   { name: 'installation', place: /^services\/[^/]+\.ts$/, ours: ['core/', 'services/config-fields.ts'], node: 'any' },

@@ -127,8 +127,14 @@ function beatRecord({ beat }: VmView, nowMs: number): Html {
     ['Memory', `${bytesText(beat.memoryUsedBytes)} of ${bytesText(beat.memoryTotalBytes)} used`],
     ['Disk', `${bytesText(beat.diskFreeBytes)} free`],
     ['Idle', durationText(beat.idleMs)],
+    ['Isolation of payloads', isolationMark(beat.isolation)],
     ['Unhealthy', beat.unhealthy === '' ? 'no' : html`<span class="bad">${beat.unhealthy}</span>`],
   ])
+}
+
+function isolationMark(isolation: string | undefined): Html | string {
+  if (isolation === undefined) return 'not known'
+  return isolation.startsWith('plain') ? html`<span class="bad">${isolation}</span>` : isolation
 }
 
 function jobsTable(jobs: readonly JobView[], nowMs: number): Html {

@@ -106,6 +106,8 @@ export interface Vm {
   service: string;
   /** as its cloud told them */
   addresses: string[];
+  /** of payloads, as its pilot says it; empty: not known */
+  isolation: string;
 }
 
 export interface GetVmHistoryRequest {
@@ -920,6 +922,7 @@ function createBaseVm(): Vm {
     load1: 0,
     service: "",
     addresses: [],
+    isolation: "",
   };
 }
 
@@ -978,6 +981,9 @@ export const Vm: MessageFns<Vm> = {
     }
     for (const v of message.addresses) {
       writer.uint32(146).string(v!);
+    }
+    if (message.isolation !== "") {
+      writer.uint32(154).string(message.isolation);
     }
     return writer;
   },
@@ -1139,6 +1145,14 @@ export const Vm: MessageFns<Vm> = {
             message.addresses.push(reader.string());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.isolation = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1174,6 +1188,7 @@ export const Vm: MessageFns<Vm> = {
     message.load1 = object.load1 ?? 0;
     message.service = object.service ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
+    message.isolation = object.isolation ?? "";
     return message;
   },
 };

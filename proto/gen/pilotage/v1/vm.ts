@@ -64,6 +64,11 @@ export interface Hello {
   memoryBytes: number;
   diskBytes: number;
   held: AttemptRef[];
+  /**
+   * How payloads are isolated on this VM: namespaces, accounts or plain. A job that requires the tag isolation:KIND is given
+   * only to a VM whose pilot says that kind.
+   */
+  isolation: string;
 }
 
 export interface AttemptRef {
@@ -180,6 +185,8 @@ export interface BeatRequest {
   /** empty, stop, or drain: what the monitor asks for, `wish_reason` says why */
   wish: string;
   wishReason: string;
+  /** of payloads, as the pilot says it: `namespaces (bubblewrap 0.8.0)`; empty: not known */
+  isolation: string;
 }
 
 export interface BeatResponse {
@@ -428,7 +435,7 @@ export const PilotMessage: MessageFns<PilotMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { pilotVersion: "", cores: 0, memoryBytes: 0, diskBytes: 0, held: [] };
+  return { pilotVersion: "", cores: 0, memoryBytes: 0, diskBytes: 0, held: [], isolation: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -447,6 +454,9 @@ export const Hello: MessageFns<Hello> = {
     }
     for (const v of message.held) {
       AttemptRef.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.isolation !== "") {
+      writer.uint32(50).string(message.isolation);
     }
     return writer;
   },
@@ -504,6 +514,14 @@ export const Hello: MessageFns<Hello> = {
             message.held.push(AttemptRef.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.isolation = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -526,6 +544,7 @@ export const Hello: MessageFns<Hello> = {
     message.memoryBytes = object.memoryBytes ?? 0;
     message.diskBytes = object.diskBytes ?? 0;
     message.held = object.held?.map((e) => AttemptRef.fromPartial(e)) || [];
+    message.isolation = object.isolation ?? "";
     return message;
   },
 };
@@ -1485,6 +1504,7 @@ function createBaseBeatRequest(): BeatRequest {
     unhealthy: "",
     wish: "",
     wishReason: "",
+    isolation: "",
   };
 }
 
@@ -1528,6 +1548,9 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     }
     if (message.wishReason !== "") {
       writer.uint32(106).string(message.wishReason);
+    }
+    if (message.isolation !== "") {
+      writer.uint32(114).string(message.isolation);
     }
     return writer;
   },
@@ -1649,6 +1672,14 @@ export const BeatRequest: MessageFns<BeatRequest> = {
             message.wishReason = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.isolation = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1679,6 +1710,7 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     message.unhealthy = object.unhealthy ?? "";
     message.wish = object.wish ?? "";
     message.wishReason = object.wishReason ?? "";
+    message.isolation = object.isolation ?? "";
     return message;
   },
 };
