@@ -27,8 +27,19 @@ const careless = ['tlsinsecure', 'tlsallowinvalidcertificates', 'tlsallowinvalid
 
 /** True where the driver would speak without TLS, or without a checked certificate, to a host that may be elsewhere. */
 export function isPlainMongo(url: string): boolean {
+  const reach = reachOf(url)
+  return reach === undefined || (!reach.isEncrypted && !reach.isLocal)
+}
+
+/** Whether members of a replica set may be beyond this machine, wherever the address itself leads. */
+export function mayLeaveMachine(url: string, plaintext: boolean): boolean {
+  return plaintext || reachOf(url)?.isEncrypted === true
+}
+
+/** undefined: it is no address. */
+function reachOf(url: string): { readonly isEncrypted: boolean; readonly isLocal: boolean } | undefined {
   const [, scheme, hosts = '', rest = ''] = mongoUrl.exec(url) ?? []
-  if (scheme === undefined) return true
+  if (scheme === undefined) return undefined
   const options = [...new URLSearchParams(rest.replace(/#.*$/, '').replace(/^[^?]*\??/, ''))].map(
     ([key, value]) => [key.toLowerCase(), value] as const,
   )
@@ -36,9 +47,12 @@ export function isPlainMongo(url: string): boolean {
   const asked = given('tls', 'ssl')
   const isSrv = scheme === 'mongodb+srv'
   const isTls = asked.every((value) => value === 'true') && (isSrv || asked.length > 0)
-  if (isTls && given(...careless).every((value) => value === 'false')) return false
   // A name that DNS answers with names, and a proxy, lead anywhere.
-  return isSrv || given('proxyhost').length > 0 || !hosts.split(',').every(isLocalMongo)
+  const leadsAway = isSrv || given('proxyhost').length > 0
+  return {
+    isEncrypted: isTls && given(...careless).every((value) => value === 'false'),
+    isLocal: !leadsAway && hosts.split(',').every(isLocalMongo),
+  }
 }
 
 /** `host`, `host:port`, `[::1]:port`, or the path of a socket, as the driver takes them. */

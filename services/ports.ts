@@ -28,6 +28,7 @@ import { gridSandbox } from './adapters/store/mongo/grid-sandbox.ts'
 import { openMongoStore } from './adapters/store/mongo/mongo-store.ts'
 import { openSqliteStore } from './adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from './config.ts'
+import { mayLeaveMachine } from './config-plaintext.ts'
 import type { CloudConfig } from './config-clouds.ts'
 import type { Ec2Config } from './config-ec2.ts'
 import type { OpenNebulaConfig } from './config-opennebula.ts'
@@ -140,8 +141,10 @@ export async function openStore(
   onFailed: (error: PilotageError) => void,
 ): Promise<{ readonly store: Store; readonly sandbox: Sandbox }> {
   if (config.store.kind === 'mongo') {
-    const { database } = config.store
-    const { store, db } = await openMongoStore({ url: secrets.mongoUrl ?? '', database, clock, log, holder })
+    const { database, plaintext } = config.store
+    const url = secrets.mongoUrl ?? ''
+    const mayLeave = mayLeaveMachine(url, plaintext)
+    const { store, db } = await openMongoStore({ url, mayLeave, database, clock, log, holder })
     return { store, sandbox: gridSandbox(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)

@@ -22,6 +22,7 @@ import { patient } from './archive/patience.ts'
 import type { ArchiveSummary } from './archive/read-archive.ts'
 import { compileConfig, readConfigFile } from './config.ts'
 import type { StoreConfig } from './config-network.ts'
+import { mayLeaveMachine } from './config-plaintext.ts'
 import { mongoUrl } from './mongo-access.ts'
 import { lockDirectory } from './installation.ts'
 import { readSecrets } from './secrets.ts'
@@ -118,7 +119,13 @@ async function openArchive(config: StoreConfig, { doing, data }: Order, clock: C
     const url = mongoUrl(config, reader)
     reader.settle()
     const { openMongoArchive } = await import('./adapters/store/mongo/mongo-archive.ts')
-    const archive = await openMongoArchive({ url, database: config.database, clock, log: silentLog() })
+    const archive = await openMongoArchive({
+      url,
+      mayLeave: mayLeaveMachine(url, config.plaintext),
+      database: config.database,
+      clock,
+      log: silentLog(),
+    })
     return { archive, close: () => archive.close() }
   }
   const path = join(data, 'pilotage.db')

@@ -18,6 +18,7 @@ import {
   type Timestamp,
 } from 'mongodb'
 import { PilotageError } from '../../../../core/errors.ts'
+import { keepOnThisMachine } from './local-members.ts'
 import type { Move, PageDocument } from './page.ts'
 
 export type SpecsDocument = { _id: number; s: string[] }
@@ -82,6 +83,8 @@ export type MetaDocument = {
 
 export type Database = {
   readonly client: MongoClient
+  /** Why the client is closed for good: it was led beyond this machine. */
+  strayed(): PilotageError | undefined
   readonly db: Db
   readonly pages: Collection<PageDocument>
   readonly specs: Collection<SpecsDocument>
@@ -104,7 +107,8 @@ const writtenWithinMs = 10_000
 /** Batches are large and few; more connections only queue at the server. */
 const connectionsMost = 20
 
-export function openDatabase(url: string, name: string): Database {
+/** `mayLeave`: also servers beyond this machine, since the connection is encrypted or the operator says so. */
+export function openDatabase(url: string, name: string, mayLeave = false): Database {
   const client = new MongoClient(url, {
     appName: 'pilotage',
     retryReads: true,
@@ -119,8 +123,10 @@ export function openDatabase(url: string, name: string): Database {
     monitorCommands: true,
   })
   const db = client.db(name)
+  const strayed = mayLeave ? () => undefined : keepOnThisMachine(client)
   return {
     client,
+    strayed,
     db,
     pages: db.collection('pages'),
     specs: db.collection('specs'),

@@ -37,6 +37,8 @@ import { complete } from './submit.ts'
 export type MongoArchiveOptions = {
   /** May hold an account: never to be logged. */
   readonly url: string
+  /** Members of the replica set may be beyond this machine; absent: none may. */
+  readonly mayLeave?: boolean
   readonly database: string
   readonly clock: Clock
   readonly log: Log
@@ -59,12 +61,12 @@ const patienceMs = 20_000
 /** Throws `unavailable` where no primary answers. */
 export async function openMongoArchive(options: MongoArchiveOptions): Promise<Archive> {
   const { clock, log } = options
-  const database = openDatabase(options.url, options.database)
+  const database = openDatabase(options.url, options.database, options.mayLeave)
   try {
     await guarded('connecting to the store', () => database.client.connect())
   } catch (error) {
     await database.client.close().catch(() => undefined)
-    throw errorOf(error, 'opening the store')
+    throw database.strayed() ?? errorOf(error, 'opening the store')
   }
   const queues = knownQueues(database)
   const readers: Readers = archiveReaders(database)

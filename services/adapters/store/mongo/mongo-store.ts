@@ -33,6 +33,8 @@ import { openVms } from './vms.ts'
 export type MongoOptions = {
   /** May hold an account: never to be logged. */
   readonly url: string
+  /** Members of the replica set may be beyond this machine; absent: none may. */
+  readonly mayLeave?: boolean
   readonly database: string
   readonly clock: Clock
   readonly log: Log
@@ -48,16 +50,23 @@ const keeperEveryMs = 2000
 /** A submission that is still open after so long was left by its process. */
 const openMostMs = 10_000
 
-/** Throws `unavailable` where no primary answers, `store-newer`, `store-failed` where an import is not finished. */
-export async function openMongoStore({ url, database: name, clock, log, holder }: MongoOptions): Promise<MongoStore> {
-  const database = openDatabase(url, name)
+/** Throws `unavailable` where no primary answers, `invalid-argument` where one is beyond this machine and may not be, `store-newer`, `store-failed` where an import is not finished. */
+export async function openMongoStore({
+  url,
+  mayLeave,
+  database: name,
+  clock,
+  log,
+  holder,
+}: MongoOptions): Promise<MongoStore> {
+  const database = openDatabase(url, name, mayLeave)
   try {
     await guarded('connecting to the store', () => database.client.connect())
     await guarded('preparing the store', () => migrate(database))
     await assertNoImport(database)
   } catch (error) {
     await database.client.close().catch(() => undefined)
-    throw errorOf(error, 'opening the store')
+    throw database.strayed() ?? errorOf(error, 'opening the store')
   }
   const random = systemRandom()
   const queues = knownQueues(database)
