@@ -8,10 +8,10 @@
  */
 
 import type { Offering } from './cloud.ts'
-import { fill, type OpenQueue } from './fleet-rooms.ts'
+import { fill, fits as fitsIn, type OpenQueue } from './fleet-rooms.ts'
 import type { CloudView, CreateLine } from './fleet.ts'
 import type { Block, Headroom } from './fleet-limits.ts'
-import { hasRoom, suits } from './requirements.ts'
+import { suits } from './requirements.ts'
 import { placeOf, roomOf } from './vm.ts'
 
 export type Growth = {
@@ -95,7 +95,7 @@ function pack(candidate: Candidate, first: OpenQueue, order: readonly OpenQueue[
   const jobs: [OpenQueue, number][] = []
   let room = whole
   const put = (open: OpenQueue): void => {
-    const filled = fill(open.queue, room, open.left)
+    const filled = fill(open, room, open.left)
     if (filled.jobs === 0) return
     jobs.push([open, filled.jobs])
     room = filled.room
@@ -123,7 +123,7 @@ function isBetter(candidate: Candidate, load: Load, best: Candidate, bestLoad: L
 function fitsOn(open: OpenQueue, { fits, offering, remainingMs }: Candidate): boolean {
   let answer = fits.get(open)
   if (answer === undefined) {
-    answer = suits(open.queue, placeOf(offering)) && hasRoom(open.queue, roomOf(offering, remainingMs))
+    answer = suits(open.queue, placeOf(offering)) && fitsIn(open, roomOf(offering, remainingMs))
     fits.set(open, answer)
   }
   return answer

@@ -7,12 +7,15 @@
 
 import type { CloudView, FleetPolicy } from './fleet.ts'
 import type { KeptVm, QueueCount, TaskQueue } from './ports/store.ts'
-import { grantedCores, hasRoom, less, suits, type Room } from './requirements.ts'
+import { exactly } from './requirement-class.ts'
+import { type Demand, grantedCores, hasRoom, less, type Requirements, type Room, suits } from './requirements.ts'
 import { isComing, placeOf, roomOf, type Vm, type VmShape } from './vm.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
   readonly queue: TaskQueue
+  /** What its first job asks for, where its class asks for more: it may fit where the class does not. */
+  readonly head?: Demand
   readonly oldestMs: number
   left: number
   free: number
@@ -25,11 +28,18 @@ export function openQueues(counts: readonly QueueCount[]): readonly OpenQueue[] 
   return counts
     .filter(({ waiting }) => waiting > 0)
     .toSorted((a, b) => b.topPriority - a.topPriority || a.oldestMs - b.oldestMs || (a.queue.id < b.queue.id ? -1 : 1))
-    .map(({ queue, waiting, oldestMs }) => ({ queue, oldestMs, left: waiting, free: 0, coming: 0, soon: 0 }))
+    .map(({ queue, waiting, oldestMs, needs }) => {
+      const head = needs && { vo: queue.vo, requirements: exactly(queue.requirements, needs) }
+      return { queue, head, oldestMs, left: waiting, free: 0, coming: 0, soon: 0 }
+    })
 }
 
 /** As many jobs of the queue as the room takes, `most` at most: as the matcher would, one after the other. */
-export function fill(queue: TaskQueue, room: Room, most: number): { readonly jobs: number; readonly room: Room } {
+export function fill(
+  { queue, head }: Pick<OpenQueue, 'queue' | 'head'>,
+  room: Room,
+  most: number,
+): { readonly jobs: number; readonly room: Room } {
   const { requirements } = queue
   let rest = room
   let jobs = 0
@@ -38,13 +48,27 @@ export function fill(queue: TaskQueue, room: Room, most: number): { readonly job
     rest = less(rest, requirements, grantedCores(requirements, rest))
     jobs += 1
   }
-  return { jobs, room: rest }
+  if (jobs > 0 || !head || most < 1 || rest.cores < 1 || !hasRoom(head, rest)) return { jobs, room: rest }
+  return { jobs: 1, room: less(rest, head.requirements, grantedCores(head.requirements, rest)) }
+}
+
+/** Whether a room takes a job of it. */
+export function fits({ queue, head }: Pick<OpenQueue, 'queue' | 'head'>, room: Room): boolean {
+  return hasRoom(queue, room) || (head !== undefined && hasRoom(head, room))
 }
 
 type Kind = 'free' | 'coming' | 'soon'
 
 /** VMs of one nature: suited or not, they are it together. */
-type Group = { readonly shape: VmShape; readonly rooms: Record<Kind, Room[]> }
+type Group = {
+  readonly shape: VmShape
+  readonly rooms: Record<Kind, Room[]>
+  /** What none of the rooms has place for any more: whatever asks for as much is not tried on each of them. */
+  readonly refused: Record<Kind, Requirements[]>
+}
+
+/** Remembered refusals; none of them asks for as much as another. */
+const refusedMost = 16
 
 /**
  * A VM that was silent for this part of `beatLostMs` is not counted on: its jobs' leases end before it is given up, and they
@@ -69,7 +93,7 @@ export function placeOnFleet(
     for (const kind of ['free', 'coming', 'soon'] as const) {
       // What has just come may be served by what is about to end; what has waited its time gets a VM of its own.
       if (kind === 'soon' && nowMs - open.oldestMs >= policy.softWaitMs) continue
-      for (const { rooms } of suited) place(open, kind, rooms[kind])
+      for (const group of suited) place(open, group, kind)
     }
   }
 }
@@ -80,11 +104,15 @@ function heardMs({ phase, beat }: Vm): number {
   return Math.max(beat?.atMs ?? 0, 'activeMs' in phase ? (phase.activeMs ?? 0) : 0)
 }
 
-function place(open: OpenQueue, kind: Kind, rooms: Room[]): void {
+function place(open: OpenQueue, group: Group, kind: Kind): void {
+  const rooms = group.rooms[kind]
+  const refused = group.refused[kind]
+  const asked = (open.head ?? open.queue).requirements
+  if (open.left === 0 || refused.some((one) => asksAsMuch(asked, one))) return
   for (let at = 0; at < rooms.length && open.left > 0; at += 1) {
     const room = rooms[at]
     if (!room) continue
-    const filled = fill(open.queue, room, open.left)
+    const filled = fill(open, room, open.left)
     if (filled.jobs === 0) continue
     open.left -= filled.jobs
     open[kind] += filled.jobs
@@ -97,6 +125,21 @@ function place(open: OpenQueue, kind: Kind, rooms: Room[]): void {
       at -= 1
     }
   }
+  if (open.left === 0) return
+  group.refused[kind] = [...refused.filter((one) => !asksAsMuch(one, asked)).slice(1 - refusedMost), asked]
+}
+
+function asksAsMuch(asked: Requirements, as: Requirements): boolean {
+  return (
+    asked.cores.min >= as.cores.min &&
+    asked.memoryBytes >= as.memoryBytes &&
+    asked.diskBytes >= as.diskBytes &&
+    asked.wallMs >= as.wallMs
+  )
+}
+
+function noRooms<Of>(): Record<Kind, Of[]> {
+  return { free: [], coming: [], soon: [] }
 }
 
 function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
@@ -106,7 +149,7 @@ function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
     const usable = isComing(phase) || (phase.state === 'Active' && (vm.beat?.unhealthy ?? '') === '')
     if (!usable) continue
     const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join()].join('|')
-    const group: Group = groups.get(key) ?? { shape: vm, rooms: { free: [], coming: [], soon: [] } }
+    const group: Group = groups.get(key) ?? { shape: vm, rooms: noRooms(), refused: noRooms() }
     groups.set(key, group)
     const whole = roomOf(vm, vm.endByMs - nowMs)
     if (isComing(phase)) {

@@ -23,6 +23,7 @@
 
 import { verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from './ids.ts'
+import type { Needs } from './requirement-class.ts'
 import type { Requirements } from './requirements.ts'
 
 export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
@@ -66,6 +67,8 @@ export type Phase =
 export type Job = Owner & {
   readonly id: JobId
   readonly classId: ClassId
+  /** Absent: exactly what its task queue asks for. */
+  readonly needs?: Needs
   readonly name: string
   readonly priority: number
   readonly maxAttempts: number

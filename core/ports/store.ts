@@ -11,11 +11,12 @@ import type { Fact, NewFact, Subject } from '../facts.ts'
 import type { Image, ImageEvent, ImageRefusal } from '../image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
+import type { Needs } from '../requirement-class.ts'
 import type { Requirements } from '../requirements.ts'
 import type { KeySpace } from '../submission-key.ts'
 import type { Vm, VmEvent, VmRefusal, VmStateName } from '../vm.ts'
 
-/** A task queue. Two with one id are equal. */
+/** A task queue. Two with one id are equal. `requirements`: of its class; each job asks for that or less (its needs). */
 export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }
 
 export type Submission = {
@@ -63,6 +64,8 @@ export type WaitingJob = {
   readonly priority: number
   readonly submittedMs: number
   readonly part?: JobId
+  /** Absent: exactly what its task queue asks for. */
+  readonly needs?: Needs
 }
 
 export type QueueCount = {
@@ -70,6 +73,8 @@ export type QueueCount = {
   readonly waiting: number
   readonly topPriority: number
   readonly oldestMs: number
+  /** Of the first of them; absent: exactly what the task queue asks for. */
+  readonly needs?: Needs
 }
 
 export type JobCount = { readonly state: JobStateName; readonly vo: string; readonly site: string; readonly count: number }

@@ -6,6 +6,7 @@
 import { isEnded, type Job, type JobStateName, leaseOf } from '../../core/job.ts'
 import { usageAdvanceMs } from '../../core/limits.ts'
 import type { JobOutcome, TaskQueue } from '../../core/ports/store.ts'
+import { needsOf, noSizes, requirementClass } from '../../core/requirement-class.ts'
 import type { Queue } from './queue.ts'
 
 /** Resolves when the matcher knows of every job that waits again. */
@@ -35,8 +36,10 @@ async function waitAgain(queue: Queue, jobs: readonly Job[]): Promise<void> {
     const spec = specs.get(job.id)
     if (!spec) continue
     const { vo, group, owner, classId } = job
-    const taskQueue: TaskQueue = { vo, group, owner, id: classId, requirements: spec.requirements }
-    queue.waiting.arrived(taskQueue, [{ id: job.id, priority: job.priority, submittedMs: job.submittedMs }])
+    // Where the index does not know it: at least what any job of the class asks for, whichever offerings there were.
+    const taskQueue: TaskQueue = { vo, group, owner, id: classId, requirements: requirementClass(spec.requirements, noSizes) }
+    const { id, priority, submittedMs } = job
+    queue.waiting.arrived(taskQueue, [{ id, priority, submittedMs, needs: needsOf(spec.requirements, taskQueue.requirements) }])
     queue.matcher.serveQueue(taskQueue)
   }
   queue.bus.hint({ kind: 'waiting', ids: [...new Set(jobs.map(({ classId }) => classId))] })

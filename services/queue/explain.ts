@@ -4,11 +4,13 @@
  * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
  */
 
-import { isEnded, type Job, leaseOf } from '../../core/job.ts'
-import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
+import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/job.ts'
+import { requirementClass } from '../../core/requirement-class.ts'
+import { bytesText, durationText, hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
 import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
 import { concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
 import type { HeldBack, Queue } from './queue.ts'
+import { sizesOf } from './submit.ts'
 
 export type Explanation = {
   readonly place: string
@@ -45,7 +47,19 @@ export async function explain(queue: Queue, job: Job): Promise<Explained> {
   ].sort((a, b) => broken(a) - broken(b))
   const summary = await summaryOf(queue, job, demand, vms, places)
   const isPlanned = job.phase.state === 'Waiting' && held.length > 0
-  return { summary: isPlanned ? `${summary}; ${heldSummary(held)}` : summary, places: places.slice(0, placesMost) }
+  const told = [summary, ...classText(queue, spec), ...(isPlanned ? [heldSummary(held)] : [])]
+  return { summary: told.join('; '), places: places.slice(0, placesMost) }
+}
+
+/** The rules that are told speak of the job itself; where its class asks for more, that is told beside them. */
+function classText(queue: Queue, { requirements }: JobSpec): readonly string[] {
+  const of = requirementClass(requirements, sizesOf(queue))
+  const parts = [
+    ['memory', bytesText(requirements.memoryBytes), bytesText(of.memoryBytes)],
+    ['disk', bytesText(requirements.diskBytes), bytesText(of.diskBytes)],
+    ['wall time', durationText(requirements.wallMs), durationText(of.wallMs)],
+  ].flatMap(([name, own, classed]) => (own === classed ? [] : [`${name} ${own} as ${classed}`]))
+  return parts.length === 0 ? [] : [`it queues with similar jobs: ${parts.join(', ')}`]
 }
 
 function heldText({ why, reason }: HeldBack): string {

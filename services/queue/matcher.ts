@@ -11,8 +11,9 @@ import type { AttemptRef, VmId } from '../../core/ids.ts'
 import type { JobEvent, JobSpec } from '../../core/job.ts'
 import { jobsPerOffer, usageAdvanceMs } from '../../core/limits.ts'
 import type { JobOutcome, JobStore, TaskQueue } from '../../core/ports/store.ts'
+import { exactly, leastOf } from '../../core/requirement-class.ts'
 import { grantedCores, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
-import type { Picked, WaitingIndex } from './waiting-index.ts'
+import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
 
 /** A claim that the store granted. */
 export type Granted = AttemptRef & {
@@ -69,11 +70,12 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
 
   function pickFor(seat: Seat, nowMs: number): Claim[] {
     const claims: Claim[] = []
+    const search: Search = new Map()
     while (claims.length < jobsPerOffer && seat.wants() > 0) {
       const room = seat.room()
-      const pick = waiting.take(seat.place, room)
+      const pick = waiting.take(seat.place, room, search)
       if (!pick) break
-      const { requirements } = pick.queue
+      const requirements = exactly(pick.queue.requirements, pick.job.needs)
       const cores = grantedCores(requirements, room)
       const taken = { cores, memoryBytes: requirements.memoryBytes, diskBytes: requirements.diskBytes }
       seat.reserve(taken)
@@ -137,8 +139,9 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
   }
 
   function serveQueue(queue: TaskQueue): void {
+    const least = { vo: queue.vo, requirements: leastOf(queue.requirements) }
     for (const seat of seats) {
-      if (seat.wants() > 0 && hasRoom(queue, seat.room()) && suits(queue, seat.place)) serve(seat)
+      if (seat.wants() > 0 && hasRoom(least, seat.room()) && suits(queue, seat.place)) serve(seat)
     }
   }
 

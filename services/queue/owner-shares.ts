@@ -7,20 +7,21 @@
 
 import type { Owner } from '../../core/job.ts'
 import { charged, shownUse, type Use } from '../../core/share.ts'
+import { type Ordered, type OwnerQueues, ownerQueues } from './owner-queues.ts'
 
 export type Uses = { readonly epochMs: number; readonly owners: readonly (readonly [string, Use])[] }
 
-export type OwnerShare<Entry> = {
+export type OwnerShare<Entry extends Ordered> = {
   readonly key: string
   /** Charged here, and told by others; in the money of the epoch, as their sum. */
   own: Use
   others: Use
   use: Use
   /** The owner's queues that have something to give. */
-  readonly entries: Set<Entry>
+  readonly entries: OwnerQueues<Entry>
 }
 
-export type OwnerShares<Entry> = {
+export type OwnerShares<Entry extends Ordered> = {
   /** Least use first. */
   readonly order: readonly OwnerShare<Entry>[]
   shareOf(owner: Owner): OwnerShare<Entry>
@@ -35,14 +36,14 @@ export type OwnerShares<Entry> = {
 /** A core-second: less than this makes no difference to anybody. */
 const fadedMs = 1000
 
-export function ownerShares<Entry>(epochMs: number): OwnerShares<Entry> {
+export function ownerShares<Entry extends Ordered>(epochMs: number): OwnerShares<Entry> {
   const shares = new Map<string, OwnerShare<Entry>>()
   const order: OwnerShare<Entry>[] = []
 
   function share(key: string): OwnerShare<Entry> {
     const known = shares.get(key)
     if (known) return known
-    const made: OwnerShare<Entry> = { key, own: 0, others: 0, use: 0, entries: new Set() }
+    const made: OwnerShare<Entry> = { key, own: 0, others: 0, use: 0, entries: ownerQueues() }
     shares.set(key, made)
     order.splice(placeIn(order, made), 0, made)
     return made

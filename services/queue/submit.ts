@@ -12,6 +12,7 @@ import type { JobSpec, Owner } from '../../core/job.ts'
 import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
 import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
 import type { SubmitOutcome, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import { needsOf, requirementClass, type Sizes } from '../../core/requirement-class.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
 import type { KeySpace } from '../../core/submission-key.ts'
 import { isPlainText, plainTextForm } from '../../core/text.ts'
@@ -37,7 +38,8 @@ export type SubmitAnswer = {
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, or `conflict` for a used key. */
 export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
   const specs = checked(jobs, idempotencyKey)
-  const taskQueues = specs.map(({ requirements }) => taskQueueOf(owner, requirements))
+  const sizes = sizesOf(queue)
+  const taskQueues = specs.map(({ requirements }) => taskQueueOf(owner, requirementClass(requirements, sizes)))
   const different = [...new Map(taskQueues.map((taskQueue) => [taskQueue.id, taskQueue])).values()]
   const nowMs = queue.clock.nowMs()
   const outcome = await queue.store.submit(
@@ -81,6 +83,9 @@ function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly Job
   return specs
 }
 
+/** Of more task queues than this every seat is served once, in place of each seat being asked about each of them. */
+const servedSingly = 16
+
 function nowWaiting(
   queue: Queue,
   specs: readonly JobSpec[],
@@ -91,16 +96,19 @@ function nowWaiting(
 ): void {
   const waiting = new Map<ClassId, WaitingJob[]>(different.map(({ id }) => [id, []]))
   let partAt = 0
-  specs.forEach(({ priority }, at) => {
-    const classId = taskQueues[at]?.id
+  specs.forEach(({ priority, requirements }, at) => {
+    const taskQueue = taskQueues[at]
+    if (!taskQueue) return
     const id = (firstId + at) as JobId
     if (parts && (parts[partAt + 1] ?? Infinity) <= id) partAt += 1
-    if (classId) waiting.get(classId)?.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt] })
+    const needs = needsOf(requirements, taskQueue.requirements)
+    waiting.get(taskQueue.id)?.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt], needs })
   })
   for (const taskQueue of different) {
     queue.waiting.arrived(taskQueue, waiting.get(taskQueue.id) ?? [])
-    queue.matcher.serveQueue(taskQueue)
+    if (different.length <= servedSingly) queue.matcher.serveQueue(taskQueue)
   }
+  if (different.length > servedSingly) queue.matcher.serveAll()
   queue.bus.hint({ kind: 'waiting', ids: different.map(({ id }) => id) })
 }
 
@@ -116,6 +124,12 @@ function couldRun(queue: Queue, demand: TaskQueue): boolean {
   return queue.offerings.some(
     (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, queue.policy.vmLifeMs)),
   )
+}
+
+/** What offerings have: a class asks for no more than the smallest that fits the job. */
+export function sizesOf({ offerings, policy }: Queue): Sizes {
+  const sizes = (field: 'memoryBytes' | 'diskBytes') => [...new Set(offerings.map((offering) => offering[field]))]
+  return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: [policy.vmLifeMs] }
 }
 
 /** Equal owner and equal wishes: one task queue, on any machine and at any time. */

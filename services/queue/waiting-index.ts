@@ -10,11 +10,11 @@
 import type { ClassId, JobId } from '../../core/ids.ts'
 import type { Owner } from '../../core/job.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
-import { hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
+import { exactly, leastOf } from '../../core/requirement-class.ts'
+import { type Demand, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
 import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
 import {
   insert,
-  isBefore,
   isShort,
   newWindow,
   order,
@@ -30,8 +30,11 @@ export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 export type WaitingIndex = {
   /** Jobs that wait from now on. */
   arrived(queue: TaskQueue, jobs: readonly WaitingJob[]): void
-  /** The next job for what a place has free, taken out of the window; undefined where nothing fits. */
-  take(place: Place, room: Room): Picked | undefined
+  /**
+   * The next job for what a place has free, taken out of the window; undefined where nothing fits. `search`: of one offer, whose
+   * room only shrinks from pick to pick.
+   */
+  take(place: Place, room: Room, search?: Search): Picked | undefined
   /** One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used. */
   missed(queue: TaskQueue): void
   /** An owner used, or will use, so much: negative where an advance was too high. */
@@ -48,8 +51,14 @@ export type WaitingIndex = {
   hear(uses: Uses, nowMs: number): void
 }
 
+/** How far an owner's queues were looked at, and whether some were passed over because they are being read. */
+export type Search = Map<OwnerShare<Entry>, { at: number; isPassedOver: boolean }>
+
 type Entry = {
   readonly queue: TaskQueue
+  /** Where the class asks for more than there is, its jobs may still fit: each job's own needs decide. */
+  readonly least: Demand
+  placed?: WaitingJob
   readonly owner: OwnerShare<Entry>
   readonly window: Window
   reading: boolean
@@ -92,6 +101,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     if (rank === part.rank && of === part.of) return
     part = { rank, of }
     for (const { window } of entries.values()) order(window, window.jobs, part)
+    for (const { entries: own } of shares.order) own.reorder(part)
   }
 
   function entryOf(queue: TaskQueue): Entry {
@@ -123,7 +133,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         )
         window.complete = jobs.length < most
         for (const job of entry.came) insert(window, job, part)
-        settle(entry)
+        settle(entry, true)
         if (window.jobs.length > 0) onReady()
       })
       .catch((error: unknown) => {
@@ -133,10 +143,9 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
   }
 
   /** Keeps an owner's set of queues that have something to give. */
-  function settle(entry: Entry): void {
+  function settle(entry: Entry, isMore: boolean): void {
     const { window } = entry
-    if (window.jobs.length > 0) entry.owner.entries.add(entry)
-    else entry.owner.entries.delete(entry)
+    entry.owner.entries.place(entry, part, isMore)
     if (isShort(window)) readOn(entry)
     else if (window.complete && window.jobs.length === 0 && !entry.reading) entries.delete(entry.queue.id)
   }
@@ -149,18 +158,17 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         if (entry.reading) entry.came.push(job)
         insert(entry.window, job, part)
       }
-      settle(entry)
+      settle(entry, true)
     },
-    take(place, room) {
+    take(place, room, search = new Map()) {
       turn()
-      const placeKey = keyOf(place)
+      const offer = { place, placeKey: keyOf(place), room, part }
       for (const owner of shares.order) {
-        if (owner.entries.size === 0) continue
-        const entry = best(owner, { place, placeKey, room, part })
-        const job = entry && takeFirst(entry.window, part)
-        if (!entry || !job) continue
+        const picked = pickOf(owner, offer, search)
+        if (!picked) continue
+        const { entry, job } = picked
         if (entry.reading) entry.taken.add(job.id)
-        settle(entry)
+        settle(entry, false)
         return { queue: entry.queue, job }
       }
       return undefined
@@ -180,7 +188,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         // Others submit as well: something urgent must not wait for the end of our window.
         const isUrgent = !window.complete && topPriority > (window.jobs[0]?.priority ?? -Infinity)
         if (isUrgent) readOn(entry)
-        else settle(entry)
+        else settle(entry, false)
       }
     },
     charge: shares.charge,
@@ -193,19 +201,46 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
 
 function newEntry(queue: TaskQueue, owner: OwnerShare<Entry>): Entry {
   const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
-  return { queue, owner, window: newWindow(), ...nothing, suits: new Map() }
+  const least = { vo: queue.vo, requirements: leastOf(queue.requirements) }
+  return { queue, least, owner, window: newWindow(), ...nothing, suits: new Map() }
 }
 
 type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
 
-function best(owner: OwnerShare<Entry>, { place, placeKey, room, part }: Offer): Entry | undefined {
-  let found: Entry | undefined
-  for (const entry of owner.entries) {
-    if (!hasRoom(entry.queue, room) || !suitsPlace(entry, place, placeKey)) continue
-    if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) continue
-    if (!found || isBefore(entry.window.jobs[0], found.window.jobs[0], part)) found = entry
+/** So few are looked at without a note of it. */
+const notedFrom = 16
+
+/** The owner's first job that fits, taken out of its window. */
+function pickOf(owner: OwnerShare<Entry>, offer: Offer, search: Search): { entry: Entry; job: WaitingJob } | undefined {
+  const { place, placeKey, room, part } = offer
+  const { entries } = owner
+  const { list } = entries
+  if (list.length === 0) return undefined
+  const known = search.get(owner)
+  const state = known ?? { at: entries.beginning(placeKey, room, part), isPassedOver: false }
+  if (!known) search.set(owner, state)
+  const from = state.at
+  for (; state.at < list.length; state.at += 1) {
+    const entry = list[state.at]
+    if (!entry) break
+    if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) state.isPassedOver = true
+    else {
+      const head = entry.placed
+      const job = suitsPlace(entry, place, placeKey) ? takeFitting(entry, offer) : undefined
+      if (!job) continue
+      if (!state.isPassedOver && state.at - from >= notedFrom) entries.searched(placeKey, room, head, part)
+      return { entry, job }
+    }
   }
-  return found
+  if (!state.isPassedOver && state.at - from >= notedFrom) entries.searched(placeKey, room, undefined, part)
+  return undefined
+}
+
+function takeFitting({ queue, least, window }: Entry, { room, part }: Offer): WaitingJob | undefined {
+  if (hasRoom(queue, room)) return takeFirst(window, part)
+  if (!hasRoom(least, room)) return undefined
+  const { vo, requirements } = queue
+  return takeFirst(window, part, ({ needs }) => hasRoom({ vo, requirements: exactly(requirements, needs) }, room))
 }
 
 function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {

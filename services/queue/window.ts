@@ -78,12 +78,18 @@ export function insert(window: Window, job: WaitingJob, part: Part): void {
   window.ownMost = Math.max(window.ownMost, window.own)
 }
 
-/** The first; at the end of a queue, where everybody is left with the same few of others, the first of our stretch of them. */
-export function takeFirst(window: Window, part: Part): WaitingJob | undefined {
+/** The first that fits, where that is asked; else the first; at the end of a queue, where everybody is left with the same few of others, the first of our stretch of them. */
+export function takeFirst(window: Window, part: Part, fits?: (job: WaitingJob) => boolean): WaitingJob | undefined {
   const { jobs, complete, own } = window
+  if (fits) return takeAt(window, part, jobs.findIndex(fits))
   const stretch = complete && own === 0 ? Math.floor((jobs.length * part.rank) / part.of) : 0
   const at = jobs[stretch]?.priority === jobs[0]?.priority ? stretch : 0
-  const [job] = jobs.splice(at, 1)
+  return takeAt(window, part, at)
+}
+
+function takeAt(window: Window, part: Part, at: number): WaitingJob | undefined {
+  if (at < 0) return undefined
+  const [job] = window.jobs.splice(at, 1)
   if (job && isOwn(job, part)) window.own -= 1
   return job
 }

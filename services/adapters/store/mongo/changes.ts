@@ -13,6 +13,7 @@ import type { JobId } from '../../../../core/ids.ts'
 import type { JobEvent, JobRefusal } from '../../../../core/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
+import { exactly } from '../../../../core/requirement-class.ts'
 import type { Claim, ClaimRoom } from './claim-room.ts'
 import { type Database, errorOf } from './database.ts'
 import { type Draft, drawUp, type Item, nextOf } from './draft.ts'
@@ -117,7 +118,7 @@ export function openChanges(options: ChangesOptions): Changes {
 function claimIn(item: Item, { queues }: ChangesOptions): readonly GrantedClaim[] {
   const { event, outcome } = item
   if (event.kind !== 'claim' || !outcome?.ok) return []
-  const { memoryBytes, diskBytes } = queues.known(outcome.job.classId).requirements
+  const { memoryBytes, diskBytes } = exactly(queues.known(outcome.job.classId).requirements, outcome.job.needs)
   return [{ item, event, memoryBytes, diskBytes, attempt: outcome.job.attempt }]
 }
 

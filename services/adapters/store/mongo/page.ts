@@ -11,6 +11,7 @@ import { Binary } from 'mongodb'
 import type { FactData, NewFact } from '../../../../core/facts.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
 import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/job.ts'
+import { exactly, type Needs } from '../../../../core/requirement-class.ts'
 import type { Requirements } from '../../../../core/requirements.ts'
 
 export const pageJobs = 128
@@ -83,6 +84,7 @@ type JobText = [
   site: string,
   phase: Phase,
   story: readonly StoryEntry[],
+  needs?: Needs,
 ]
 
 export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
@@ -96,15 +98,17 @@ export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): P
 }
 
 function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority'>): KeptJob {
-  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story] = text
-  const job = { ...fixed, id: id as JobId, name, maxAttempts, submittedMs, changedMs, attempt, phase }
+  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs] = text
+  const kept = { ...fixed, id: id as JobId, name, maxAttempts, submittedMs, changedMs, attempt, phase }
+  const job = needs === undefined ? kept : { ...kept, needs }
   return { job, site, story, text: JSON.stringify(text) }
 }
 
 /** With its text, which is made once and lies in every later version of the page. */
 export function keptJob(job: Job, site: string, story: readonly StoryEntry[]): KeptJob {
-  const { id, name, maxAttempts, submittedMs, changedMs, attempt, phase } = job
+  const { id, name, maxAttempts, submittedMs, changedMs, attempt, phase, needs } = job
   const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
+  if (needs !== undefined) text.push(needs)
   return { job, site, story, text: JSON.stringify(text) }
 }
 
@@ -129,7 +133,7 @@ export function retold(story: readonly StoryEntry[], version: number, atMs: numb
 export type Summary = Pick<PageDocument, 'w' | 'lv' | 'use' | 'un' | 'en'>
 
 /** From the jobs alone: an index can not drift from what it stands for. */
-export function summaryOf(jobs: Iterable<KeptJob>, { memoryBytes, diskBytes }: Requirements): Summary {
+export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): Summary {
   const use: Record<string, Use> = {}
   let [waiting, until, ended] = [0, Infinity, Infinity]
   for (const { job } of jobs) {
@@ -139,6 +143,7 @@ export function summaryOf(jobs: Iterable<KeptJob>, { memoryBytes, diskBytes }: R
     const lease = leaseOf(phase)
     if (!lease) continue
     until = Math.min(until, lease.untilMs)
+    const { memoryBytes, diskBytes } = exactly(requirements, job.needs)
     const [leases, cores, memory, disk] = use[lease.vmId] ?? [0, 0, 0, 0]
     use[lease.vmId] = [leases + 1, cores + lease.cores, memory + memoryBytes, disk + diskBytes]
   }

@@ -118,18 +118,20 @@ async function heads(options: ReadingOptions): Promise<readonly QueueCount[]> {
   await queues.byIds(found.map(({ _id }) => _id as ClassId))
   const oldest = await oldestOf(options, found)
   return found.flatMap(({ _id, waiting, priority, first }) => {
-    const oldestMs = oldest.get(first)
-    return oldestMs === undefined ? [] : [{ queue: queues.known(_id as ClassId), waiting, topPriority: priority, oldestMs }]
+    const head = oldest.get(first)
+    if (head === undefined) return []
+    const needs = head.needs === undefined ? {} : { needs: head.needs }
+    return [{ queue: queues.known(_id as ClassId), waiting, topPriority: priority, oldestMs: head.submittedMs, ...needs }]
   })
 }
 
-/** When the first waiting job of each of these pages was submitted. One that has none any more has left meanwhile. */
-async function oldestOf({ shelf }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, number>> {
+/** The first waiting job of each of these pages. One that has none any more has left meanwhile. */
+async function oldestOf({ shelf }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, WaitingJob>> {
   const read = await shelf.some(found.map(({ first }) => first as JobId))
   return new Map(
     read.flatMap((page) => {
       const [first] = waitingIn(page)
-      return first ? [[page.first as number, first.submittedMs] as const] : []
+      return first ? [[page.first as number, first] as const] : []
     }),
   )
 }
@@ -137,8 +139,9 @@ async function oldestOf({ shelf }: ReadingOptions, found: readonly Head[]): Prom
 function waitingIn(page: Page): readonly WaitingJob[] {
   const waiting: WaitingJob[] = []
   for (const { job } of page.jobs.values()) {
-    const { id, priority, submittedMs, phase } = job
-    if (phase.state === 'Waiting') waiting.push({ id, priority, submittedMs, part: page.first })
+    const { id, priority, submittedMs, phase, needs } = job
+    if (phase.state !== 'Waiting') continue
+    waiting.push({ id, priority, submittedMs, part: page.first, ...(needs === undefined ? {} : { needs }) })
   }
   return waiting.sort((a, b) => a.id - b.id)
 }

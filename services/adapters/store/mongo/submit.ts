@@ -9,8 +9,9 @@
 import type { Clock } from '../../../../core/clock.ts'
 import type { ClassId, JobId } from '../../../../core/ids.ts'
 import type { Job, JobSpec } from '../../../../core/job.ts'
-import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { Submission, SubmitOutcome, TaskQueue } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/random.ts'
+import { needsOf } from '../../../../core/requirement-class.ts'
 import { submissionKey } from '../../../../core/submission-key.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
 import { inGroups } from './group.ts'
@@ -154,12 +155,13 @@ async function commit({ submissions }: Database, prepared: readonly Prepared[]):
 }
 
 async function makePages(
-  { database, shelf, specs, random }: SubmitOptions,
+  { database, shelf, specs, queues, random }: SubmitOptions,
   prepared: readonly Pick<Prepared, 'document' | 'texts'>[],
 ) {
+  const known = await queues.byIds(prepared.flatMap(({ document }) => document.pages.map((page) => page[2] as ClassId)))
   const name = random.letters(12)
   const documents = prepared.flatMap(({ document, texts }) =>
-    document.pages.map((page) => newPage(pageFrom(document, page, texts.slice(page[0] - document.first)), name)),
+    document.pages.map((page) => newPage(pageFrom(document, page, texts.slice(page[0] - document.first), known), name)),
   )
   await inSlices(documents, (slice) =>
     guarded('keeping jobs', () =>
@@ -178,11 +180,13 @@ function pageFrom(
   { at, vo, grp, own }: SubmissionDocument,
   [first, last, classId, priority]: SubmissionDocument['pages'][number],
   texts: readonly string[],
+  known: ReadonlyMap<ClassId, TaskQueue>,
 ): Omit<Page, 'version' | 'writes'> {
   const owner = { vo, group: grp, owner: own }
   const jobs = new Map<JobId, KeptJob>()
   for (let id = first; id <= last; id += 1) {
-    const { name, maxAttempts } = JSON.parse(texts[id - first] ?? '{}') as JobSpec
+    const { name, maxAttempts, requirements } = JSON.parse(texts[id - first] ?? '{}') as JobSpec
+    const needs = needsOf(requirements, known.get(classId as ClassId)?.requirements ?? requirements)
     const job: Job = {
       ...owner,
       id: id as JobId,
@@ -194,6 +198,7 @@ function pageFrom(
       changedMs: at,
       attempt: 0,
       phase: { state: 'Waiting' },
+      ...(needs === undefined ? {} : { needs }),
     }
     jobs.set(job.id, keptJob(job, '', []))
   }

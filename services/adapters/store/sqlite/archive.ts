@@ -23,7 +23,7 @@ import { isOver } from '../../../../core/vm.ts'
 import type { Inside } from './engine.ts'
 import { factOf, lastFactIn } from './facts.ts'
 import { imageOf } from './images.ts'
-import { insertJobSql, jobColumns, jobOf, type JobRow } from './rows.ts'
+import { insertJobSql, jobColumns, jobOf, type JobRow, needsText } from './rows.ts'
 import { lastJobIn } from './submit.ts'
 import { vmOf } from './vms.ts'
 
@@ -37,7 +37,7 @@ export type ArchiveOperations = {
 }
 
 export function archiveOperations(inside: Inside): ArchiveOperations {
-  const { db } = inside
+  const { db, queues } = inside
   const reading = readers(inside)
   const writing = writers(inside)
   const begun = db.prepare('select header, records, digest from imports')
@@ -73,6 +73,7 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
       counters: countersOf(db).length,
     }),
     archiveFinish() {
+      queues.recount()
       db.exec('delete from imports')
     },
   }
@@ -152,7 +153,7 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
     const refs = queues.byId(one.classId)
     if (!refs) throw new PilotageError('invalid-argument', `job ${one.id} names a task queue that the archive does not have`)
     const { ref, ownerRef } = refs
-    job.run(ref, ownerRef, one.name, one.priority, one.submittedMs, ...jobColumns(one))
+    job.run(ref, ownerRef, one.name, one.priority, one.submittedMs, needsText(one.needs), ...jobColumns(one))
     spec.run(one.id, JSON.stringify(description))
   }
 

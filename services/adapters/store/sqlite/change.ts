@@ -6,6 +6,7 @@
 import { jobFact } from '../../../../core/facts.ts'
 import type { JobId } from '../../../../core/ids.ts'
 import type { Job, JobEvent } from '../../../../core/job.ts'
+import { exactly } from '../../../../core/requirement-class.ts'
 import type { Requirements } from '../../../../core/requirements.ts'
 import type { Vm } from '../../../../core/vm.ts'
 import { isWithin, type Load, openAlarms, overclaimFact, plus } from '../../../../core/vm-room.ts'
@@ -59,6 +60,6 @@ export function requirementsIn({ queues }: Inside): (job: Job) => Requirements {
   return (job) => {
     const refs = queues.byId(job.classId)
     if (!refs) throw new Error(`assertion failed: job ${job.id} names no known task queue`)
-    return refs.queue.requirements
+    return exactly(refs.queue.requirements, job.needs)
   }
 }

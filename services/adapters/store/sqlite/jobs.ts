@@ -13,6 +13,7 @@ import type {
   SubmitOutcome,
   WaitingJob,
 } from '../../../../core/ports/store.ts'
+import type { Needs } from '../../../../core/requirement-class.ts'
 import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
 import { forgetOperation, listOperation } from './keep.ts'
@@ -29,6 +30,7 @@ export type PackedSubmission = Omit<Submission, 'jobs'> & {
     readonly name: string
     readonly priority: number
     readonly maxAttempts: number
+    readonly needs?: Needs
     readonly spec: SpecText
   }[]
 }
@@ -53,10 +55,10 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const one = db.prepare('select * from jobs where id = ?')
   const specOf = db.prepare('select spec from specs where id = ?')
   const nextWaiting = db.prepare(
-    'select id, priority, submitted_ms from jobs where queue_ref = ? and state = 0 order by priority desc, id limit ?',
+    'select id, priority, submitted_ms, needs from jobs where queue_ref = ? and state = 0 order by priority desc, id limit ?',
   )
   const head = db.prepare(
-    'select priority, submitted_ms from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
+    'select priority, submitted_ms, needs from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
   )
 
   const find = (id: JobId): Job | undefined => {
@@ -86,7 +88,8 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
           const first = refs && head.get(refs.ref)
           if (!refs || !first) return []
           const waiting = inside.tallies.waitingBy(id)
-          return [{ queue: refs.queue, waiting, topPriority: Number(first.priority), oldestMs: Number(first.submitted_ms) }]
+          const [topPriority, oldestMs] = [Number(first.priority), Number(first.submitted_ms)]
+          return [{ queue: refs.queue, waiting, topPriority, oldestMs, ...needsIn(first) }]
         }),
       next(classId, limit) {
         const refs = queues.byId(classId)
@@ -95,6 +98,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
           id: Number(row.id) as JobId,
           priority: Number(row.priority),
           submittedMs: Number(row.submitted_ms),
+          ...needsIn(row),
         }))
       },
       expired: (nowMs, limit) => inside.tallies.expired(nowMs, limit),
@@ -117,4 +121,8 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
       }
     },
   }
+}
+
+function needsIn({ needs }: Record<string, unknown>): { readonly needs?: Needs } {
+  return needs === null ? {} : { needs: JSON.parse(String(needs)) as Needs }
 }

@@ -6,6 +6,7 @@
 import type { JobId } from '../../../../core/ids.ts'
 import { type Job, jobStates } from '../../../../core/job.ts'
 import type { JobQuery } from '../../../../core/ports/store.ts'
+import { exactly } from '../../../../core/requirement-class.ts'
 import type { Inside } from './engine.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
 
@@ -68,8 +69,10 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
       removeJob.run(row.id)
       removeSpec.run(row.id)
       const queue = queues.byRef(row.queue_ref)
-      inside.tallies.moved(jobOf(row, queue), undefined, queue.requirements)
+      const job = jobOf(row, queue)
+      inside.tallies.moved(job, undefined, exactly(queue.requirements, job.needs))
     }
+    for (const [ref, rowsOf] of Map.groupBy(old, (row) => row.queue_ref)) queues.named(ref, -rowsOf.length)
     const { changes } = removeFacts.run(limit * factsPerJob, endedBeforeMs)
     // All of them may be gone: whoever reads on behind the last one must not miss the next.
     if (changes > 0) keepLastFact.run(inside.lastFact)

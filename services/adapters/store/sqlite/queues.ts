@@ -1,7 +1,8 @@
 /**
  * Task queues and owners by number: a job's row carries two small integers instead of its requirements and its owner.
  *
- * All of them are held in memory: there are as many as there are different wishes, hundreds where jobs are a million.
+ * Those that are asked for are held in memory, up to a bound. A task queue is kept for as long as any job names it, ended jobs
+ * included, and is forgotten with the last of them.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
@@ -17,48 +18,89 @@ export type QueueTable = {
   keep(queue: TaskQueue): QueueRefs
   byRef(ref: number): TaskQueue
   byId(id: ClassId): QueueRefs | undefined
+  /** So many jobs more (or fewer) name it. At none it is forgotten. */
+  named(ref: number, by: number): void
+  /** Counts anew how many jobs name each. */
+  recount(): void
   ownersOf(vo: string | undefined, owner: string | undefined): readonly number[]
   /** After opening and after a rollback. */
   reload(): void
 }
 
+/** Some 700 bytes each: as many as an owner may have at a time, twice. */
+const heldMost = 20_000
+
 export function queueTable(db: DatabaseSync): QueueTable {
   const insertOwner = db.prepare('insert into owners (vo, grp, owner) values (?, ?, ?)')
   const insertQueue = db.prepare('insert into queues (id, owner_ref, requirements) values (?, ?, ?)')
-  const byRef = new Map<number, TaskQueue>()
+  const countJobs = db.prepare('update queues set jobs = jobs + ? where ref = ? returning jobs')
+  const removeQueue = db.prepare('delete from queues where ref = ?')
+  const selectByRef = db.prepare('select ref, id, owner_ref, requirements from queues where ref = ?')
+  const selectById = db.prepare('select ref, id, owner_ref, requirements from queues where id = ?')
+  const byRef = new Map<number, QueueRefs>()
   const byId = new Map<string, QueueRefs>()
   const owners = new Map<string, { ref: number; owner: Owner }>()
+  const ownerOf = new Map<number, Owner>()
   const ownerKey = ({ vo, group, owner }: Owner): string => JSON.stringify([vo, group, owner])
 
-  function keepOwner(owner: Owner): number {
-    const known = owners.get(ownerKey(owner))
-    if (known) return known.ref
-    const ref = Number(insertOwner.run(owner.vo, owner.group, owner.owner).lastInsertRowid)
+  function holdOwner(ref: number, owner: Owner): void {
     owners.set(ownerKey(owner), { ref, owner })
+    ownerOf.set(ref, owner)
+  }
+
+  function keepOwner({ vo, group, owner }: Owner): number {
+    const known = owners.get(ownerKey({ vo, group, owner }))
+    if (known) return known.ref
+    const ref = Number(insertOwner.run(vo, group, owner).lastInsertRowid)
+    holdOwner(ref, { vo, group, owner })
     return ref
   }
 
-  function remember(ref: number, ownerRef: number, queue: TaskQueue): QueueRefs {
+  function hold(ref: number, ownerRef: number, queue: TaskQueue): QueueRefs {
     const refs = { ref, ownerRef, queue }
-    byRef.set(ref, queue)
+    byRef.set(ref, refs)
     byId.set(queue.id, refs)
+    const [oldest] = byRef.values()
+    if (byRef.size > heldMost && oldest) drop(oldest)
     return refs
   }
 
+  function drop({ ref, queue }: QueueRefs): void {
+    byRef.delete(ref)
+    byId.delete(queue.id)
+  }
+
+  function held(row: Record<string, unknown> | undefined): QueueRefs | undefined {
+    if (!row) return undefined
+    const owner = ownerOf.get(Number(row.owner_ref))
+    if (!owner) throw new Error(`assertion failed: task queue ${row.id} has no owner`)
+    const requirements = JSON.parse(String(row.requirements)) as Requirements
+    return hold(Number(row.ref), Number(row.owner_ref), { ...owner, id: String(row.id) as ClassId, requirements })
+  }
+
+  const find = (id: ClassId): QueueRefs | undefined => byId.get(id) ?? held(selectById.get(id))
+
   return {
     keep(queue) {
-      const known = byId.get(queue.id)
+      const known = find(queue.id)
       if (known) return known
       const ownerRef = keepOwner(queue)
       const ref = Number(insertQueue.run(queue.id, ownerRef, JSON.stringify(queue.requirements)).lastInsertRowid)
-      return remember(ref, ownerRef, queue)
+      return hold(ref, ownerRef, queue)
     },
     byRef(ref) {
-      const queue = byRef.get(ref)
-      if (!queue) throw new Error(`assertion failed: no task queue has number ${ref}`)
-      return queue
+      const refs = byRef.get(ref) ?? held(selectByRef.get(ref))
+      if (!refs) throw new Error(`assertion failed: no task queue has number ${ref}`)
+      return refs.queue
     },
-    byId: (id) => byId.get(id),
+    byId: find,
+    named(ref, by) {
+      if (Number(countJobs.get(by, ref)?.jobs) > 0) return
+      removeQueue.run(ref)
+      const refs = byRef.get(ref)
+      if (refs) drop(refs)
+    },
+    recount: () => db.exec(recountSql),
     ownersOf(vo, owner) {
       return [...owners.values()]
         .filter(
@@ -70,18 +112,14 @@ export function queueTable(db: DatabaseSync): QueueTable {
       byRef.clear()
       byId.clear()
       owners.clear()
-      const names = new Map<number, Owner>()
+      ownerOf.clear()
       for (const row of db.prepare('select ref, vo, grp, owner from owners').all()) {
-        const owner: Owner = { vo: String(row.vo), group: String(row.grp), owner: String(row.owner) }
-        names.set(Number(row.ref), owner)
-        owners.set(ownerKey(owner), { ref: Number(row.ref), owner })
-      }
-      for (const row of db.prepare('select ref, id, owner_ref, requirements from queues').all()) {
-        const owner = names.get(Number(row.owner_ref))
-        if (!owner) throw new Error(`assertion failed: task queue ${row.id} has no owner`)
-        const requirements = JSON.parse(String(row.requirements)) as Requirements
-        remember(Number(row.ref), Number(row.owner_ref), { ...owner, id: String(row.id) as ClassId, requirements })
+        holdOwner(Number(row.ref), { vo: String(row.vo), group: String(row.grp), owner: String(row.owner) })
       }
     },
   }
 }
+
+const recountSql = `update queues set jobs = 0;
+  update queues set jobs = counted.jobs from (select queue_ref, count(*) as jobs from jobs group by queue_ref) as counted
+  where counted.queue_ref = queues.ref;`

@@ -5,6 +5,7 @@
 import type { End, Result } from '../../../../core/attempt.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
 import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/job.ts'
+import type { Needs } from '../../../../core/requirement-class.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
 
 export const stateCode: Readonly<Record<JobStateName, number>> = {
@@ -37,15 +38,16 @@ export type JobRow = {
   started_ms: number | null
   why: string | null
   result: string | null
+  needs: string | null
 }
 
 export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
-export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, priority, submitted_ms,
+export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, priority, submitted_ms, needs,
   changed_ms, max_attempts, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
@@ -83,7 +85,12 @@ export function jobOf(row: JobRow, queue: TaskQueue): Job {
     changedMs: row.changed_ms,
     attempt: row.attempt,
     phase: phaseOf(row),
+    ...(row.needs === null ? {} : { needs: JSON.parse(row.needs) as Needs }),
   }
+}
+
+export function needsText(needs: Needs | undefined): string | null {
+  return needs === undefined ? null : JSON.stringify(needs)
 }
 
 function phaseOf(row: JobRow): Phase {

@@ -41,6 +41,14 @@ const versions: readonly string[] = [
   `
   create table images (name text primary key, doc text not null) without rowid;
   `,
+  // What a job asks for where its task queue asks for more; and how many jobs name a task queue: one that none names is forgotten.
+  `
+  alter table jobs add column needs text;
+  alter table queues add column jobs integer not null default 0;
+  update queues set jobs = counted.jobs from (select queue_ref, count(*) as jobs from jobs group by queue_ref) as counted
+    where counted.queue_ref = queues.ref;
+  delete from queues where jobs = 0;
+  `,
 ]
 
 /** The version that this program makes. */

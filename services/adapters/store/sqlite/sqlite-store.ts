@@ -10,6 +10,7 @@ import type { Clock } from '../../../../core/clock.ts'
 import { asPilotageError, type PilotageError } from '../../../../core/errors.ts'
 import type { JobSpec } from '../../../../core/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
+import { needsOf } from '../../../../core/requirement-class.ts'
 import { type Call, coreDecisions, type Decisions, openEngine, type OperationName } from './engine.ts'
 import { type Ask, startThread } from './thread.ts'
 
@@ -41,8 +42,10 @@ export function memoryStore(decisions: Decisions = coreDecisions): Store {
 function storeOver(ask: Ask, close: () => Promise<void>): Store {
   return {
     submit(submission, nowMs) {
+      const queues = new Map(submission.queues.map((queue) => [queue.id, queue.requirements]))
       const jobs = submission.jobs.map(({ classId, spec }) => ({
         classId,
+        needs: needsOf(spec.requirements, queues.get(classId) ?? spec.requirements),
         name: spec.name,
         priority: spec.priority,
         maxAttempts: spec.maxAttempts,

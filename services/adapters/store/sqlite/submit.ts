@@ -8,18 +8,20 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { JobId } from '../../../../core/ids.ts'
 import type { Job } from '../../../../core/job.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
+import { exactly } from '../../../../core/requirement-class.ts'
 import { submissionKey } from '../../../../core/submission-key.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedSubmission } from './jobs.ts'
+import { needsText } from './rows.ts'
 
 export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> & { reload(): void } {
   const { db, queues } = inside
   const known = db.prepare('select digest, first_id, count from submissions where key = ?')
   const keepKey = db.prepare('insert into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')
   const insertJob = db.prepare(
-    `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts, attempt, state)
-     values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+    `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts, needs, attempt, state)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
   )
   const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
   const tell = factWriter(inside)
@@ -28,11 +30,15 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
   function insert(submission: PackedSubmission, nowMs: number): JobId {
     for (const queue of submission.queues) queues.keep(queue)
     const firstId = (lastId + 1) as JobId
-    for (const { classId, name, priority, maxAttempts, spec } of submission.jobs) {
+    for (const [classId, jobs] of Map.groupBy(submission.jobs, (job) => job.classId)) {
+      const refs = queues.byId(classId)
+      if (refs) queues.named(refs.ref, jobs.length)
+    }
+    for (const { classId, name, priority, maxAttempts, needs, spec } of submission.jobs) {
       const refs = queues.byId(classId)
       if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
       lastId += 1
-      insertJob.run(lastId, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts)
+      insertJob.run(lastId, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts, needsText(needs))
       insertSpec.run(lastId, spec)
       const job: Job = {
         ...submission.owner,
@@ -45,8 +51,9 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
         changedMs: nowMs,
         attempt: 0,
         phase: { state: 'Waiting' },
+        ...(needs === undefined ? {} : { needs }),
       }
-      inside.tallies.moved(undefined, job, refs.queue.requirements)
+      inside.tallies.moved(undefined, job, exactly(refs.queue.requirements, needs))
     }
     return firstId
   }

@@ -1,0 +1,81 @@
+/**
+ * The class of a job's requirements: what its task queue asks for. Memory, disk and wall time are rounded up to steps, so that
+ * jobs whose numbers differ by bytes share a task queue; everything else stays exact. docs/jobs.md lists the steps.
+ *
+ * Rounding decides where a job queues, never whether it runs: the job keeps its exact numbers (its needs), and a room that is too
+ * small for the class is still offered to those jobs of it that fit exactly. A step never passes over a size that an offering
+ * has, so that a plan for the class finds the same offerings as a plan for each job.
+ */
+
+import type { Requirements } from './requirements.ts'
+
+/** What a job asks for exactly, where its class asks for more. */
+export type Needs = { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
+
+/** Sizes that there are: no step passes over one. */
+export type Sizes = { readonly memoryBytes: readonly number[]; readonly diskBytes: readonly number[]; readonly wallMs: readonly number[] }
+
+export const noSizes: Sizes = { memoryBytes: [], diskBytes: [], wallMs: [] }
+
+type Ladder = {
+  /** A step: the others are this one doubled or halved, with equal steps in between. */
+  readonly base: number
+  readonly stepsPerDoubling: number
+  /** Below `stepsPerDoubling` of these, every multiple of it is a step. */
+  readonly unit: number
+}
+
+const mib = 1024 * 1024
+const hour = 60 * 60 * 1000
+
+/** At most an eighth more from 128 MiB on (disk: 512 MiB); at most a twelfth more wall time from 17 minutes on. */
+export const ladders: Readonly<Record<keyof Needs, Ladder>> = {
+  memoryBytes: { base: mib, stepsPerDoubling: 8, unit: 16 * mib },
+  diskBytes: { base: mib, stepsPerDoubling: 8, unit: 64 * mib },
+  /** Whole hours up to a day are steps, and from then on days: what people write. */
+  wallMs: { base: 24 * hour, stepsPerDoubling: 12, unit: (24 * hour) / 1024 },
+}
+
+export function requirementClass(exact: Requirements, sizes: Sizes): Requirements {
+  const up = (field: keyof Needs): number => {
+    const step = stepUp(exact[field], ladders[field])
+    return sizes[field].reduce((least, size) => (size >= exact[field] && size < least ? size : least), step)
+  }
+  return { ...exact, memoryBytes: up('memoryBytes'), diskBytes: up('diskBytes'), wallMs: up('wallMs') }
+}
+
+/** Undefined where the class asks for no more than the job. */
+export function needsOf({ memoryBytes, diskBytes, wallMs }: Requirements, of: Requirements): Needs | undefined {
+  if (memoryBytes === of.memoryBytes && diskBytes === of.diskBytes && wallMs === of.wallMs) return undefined
+  return { memoryBytes, diskBytes, wallMs }
+}
+
+export function exactly(requirements: Requirements, needs: Needs | undefined): Requirements {
+  return needs === undefined ? requirements : { ...requirements, ...needs }
+}
+
+/** Less than any job of the class asks for: a room that is too small for this has room for none of them. */
+export function leastOf(requirements: Requirements): Requirements {
+  const down = (field: keyof Needs): number => stepBelow(requirements[field], ladders[field])
+  return { ...requirements, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs: down('wallMs') }
+}
+
+export function stepUp(value: number, ladder: Ladder): number {
+  const width = widthAt(value, ladder)
+  return Math.ceil(value / width) * width
+}
+
+/** The highest step below the value; 0 below the first. */
+function stepBelow(value: number, ladder: Ladder): number {
+  // Just below a doubling the steps are half as wide as at it.
+  const width = widthAt(value, ladder)
+  const below = (Math.ceil(value / width) - 1) * width
+  const finer = widthAt(Math.max(below, value - width / 2), ladder)
+  return (Math.ceil(value / finer) - 1) * finer
+}
+
+/** How far steps lie apart between the doublings around the value. */
+function widthAt(value: number, { base, stepsPerDoubling, unit }: Ladder): number {
+  const doubling = base * 2 ** Math.floor(Math.log2(value / base))
+  return Math.max(unit, doubling / stepsPerDoubling)
+}
