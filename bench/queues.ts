@@ -71,10 +71,10 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
     const search: Search = new Map()
     let room: Room = { cores, memoryBytes: cores * 4 * gib, diskBytes: 100 * gib, remainingMs: 1e9 * random.next() + 1e7 }
     // From the offer, or from the last job of another owner, to the next: with what the owner's own picks take in between.
-    let beganMs = performance.now()
+    let beganMs = clock.monotonicMs()
     while (room.cores > 0) {
       const pick = index.take(place, room, search)
-      const nowMs = performance.now()
+      const nowMs = clock.monotonicMs()
       if (!pick) break
       index.charge(pick.queue, 60_000, 1)
       const { cores: own, memoryBytes, diskBytes } = pick.queue.requirements
@@ -87,7 +87,7 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
       index.arrived(pick.queue, [jobOf()])
       if (pick.queue.owner === alice.owner) continue
       us.push((nowMs - beganMs) * 1000)
-      beganMs = performance.now()
+      beganMs = clock.monotonicMs()
     }
   }
   return { us }
@@ -143,11 +143,15 @@ for (const kind of kinds) {
   const us = rounds.filter((round) => round.kind === kind).flatMap((round) => round.us)
   const [p50, p99] = [quantile(us, 0.5), quantile(us, 0.99)]
   const ratio = (p99 / quantile(alone, 0.99)).toFixed(2)
-  console.log(`match of others, ${many} queues of one owner (${kind}): p50 ${p50.toFixed(1)} us, p99 ${p99.toFixed(1)} us, ratio ${ratio}`)
+  console.log(
+    `match of others, ${many} queues of one owner (${kind}): p50 ${p50.toFixed(1)} us, p99 ${p99.toFixed(1)} us, ratio ${ratio}`,
+  )
 }
 for (const kind of ['all fit', 'misfits'] as const) {
   const queues = (count: number) => different(count, kind).map((requirements) => sampleQueue(alice, requirements))
   plan(queues(100), 1000)
   const [few, all] = [plan(queues(many / 10), 1000), plan(queues(many), 1000)]
-  console.log(`plan, 1000 VMs (${kind}): ${many / 10} queues ${few.ms.toFixed(0)} ms, ${many} queues ${all.ms.toFixed(0)} ms, ${all.lines} lines`)
+  console.log(
+    `plan, 1000 VMs (${kind}): ${many / 10} queues ${few.ms.toFixed(0)} ms, ${many} queues ${all.ms.toFixed(0)} ms, ${all.lines} lines`,
+  )
 }

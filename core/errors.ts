@@ -14,6 +14,7 @@ export const errorCodes = [
   'too-large',
   'overloaded',
   'unsupported',
+  'quota-exceeded',
   'unavailable',
   'cancelled',
   'cloud-auth',

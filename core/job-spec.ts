@@ -55,6 +55,10 @@ export function checkSpec(raw: RawSpec, path: string, violations: Violation[]): 
     priority,
     maxAttempts,
   }
+  if (listsOf(requirements) > jobLimits.requirementListBytes) {
+    const accepted = `names of at most ${bytesText(jobLimits.requirementListBytes)} in all`
+    tell('requirements', `names of ${listsOf(requirements)} bytes`, 'too large', accepted)
+  }
   if (sizeOf(spec) > jobLimits.specBytes)
     tell('arguments', `${sizeOf(spec)} bytes`, 'too large', `at most ${bytesText(jobLimits.specBytes)} in all`)
   return violations.length === before ? spec : undefined
@@ -176,10 +180,18 @@ function within(
   return value
 }
 
-function sizeOf(spec: JobSpec): number {
-  const words = spec.arguments.reduce((sum, argument) => sum + argument.length, 0)
-  const variables = Object.entries(spec.environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-  return spec.executable.length + words + variables
+function sizeOf({ executable, arguments: words, environment, requirements }: JobSpec): number {
+  const variables = Object.entries(environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  return executable.length + variables + lengthOf(words) + listsOf(requirements)
+}
+
+/** What the lists of requirements hold: each task queue keeps them, in the memory of every process. */
+function listsOf({ platforms, sites, clouds, tags }: Requirements): number {
+  return lengthOf([platforms, sites.allowed, sites.banned, clouds.allowed, clouds.banned, tags].flat())
+}
+
+function lengthOf(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.length, 0)
 }
 
 function baseName(path: string): string {

@@ -29,6 +29,8 @@ export const jobLimits = {
   environmentValueLength: 8 * kib,
   /** One job's description in all; the perf study of the field suggests 64 KiB against description bombs. */
   specBytes: 64 * kib,
+  /** Names of sites, clouds, platforms and tags: 40 MB for all the task queues that an owner may have, in each process. */
+  requirementListBytes: 4 * kib,
   names: 200,
   nameInListLength: 64,
   cores: 1024,
@@ -119,6 +121,15 @@ export const roleHoldMs = 10 * seconds
 export const roleRenewEveryMs = 3 * seconds
 /** A holder stops so long before its time is over: clocks that drift, and what passes between a last look and the deed. */
 export const roleMarginMs = 1 * seconds
+
+/**
+ * Waiting jobs, held ones included. LHCb had 872 000 waiting jobs in 501 task queues; a million jobs of one owner must go in. A
+ * task queue costs some kilobytes in the store, the matcher and the plan (docs/benchmarks.md has what 10 000 of them do).
+ */
+export const waitingQuota = {
+  owner: { jobs: 2_000_000, taskQueues: 10_000 },
+  vo: { jobs: 5_000_000, taskQueues: 20_000 },
+} as const
 
 /** Matching. */
 export const windowJobs = 512

@@ -13,7 +13,11 @@ import type { Requirements } from './requirements.ts'
 export type Needs = { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
 
 /** Sizes that there are: no step passes over one. */
-export type Sizes = { readonly memoryBytes: readonly number[]; readonly diskBytes: readonly number[]; readonly wallMs: readonly number[] }
+export type Sizes = {
+  readonly memoryBytes: readonly number[]
+  readonly diskBytes: readonly number[]
+  readonly wallMs: readonly number[]
+}
 
 export const noSizes: Sizes = { memoryBytes: [], diskBytes: [], wallMs: [] }
 

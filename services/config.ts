@@ -12,6 +12,7 @@ import { parse } from 'yaml'
 import type { BreakerPolicy } from '../core/cloud.ts'
 import { PilotageError } from '../core/errors.ts'
 import * as limits from '../core/limits.ts'
+import type { WaitingQuota } from '../core/quota.ts'
 import { gatherViolations, type Violations } from '../core/violations.ts'
 import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './config-clouds.ts'
 import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './config-context.ts'
@@ -23,10 +24,26 @@ const seconds = 1000
 const days = 24 * 60 * 60 * seconds
 const mib = 1024 * 1024
 
-const queue = mapping<{ lease: number; renewEvery: number; keepEnded: number }>({
+type Queueing = {
+  lease: number
+  renewEvery: number
+  keepEnded: number
+  maxWaitingPerOwner: number
+  maxWaitingPerVo: number
+  maxTaskQueuesPerOwner: number
+  maxTaskQueuesPerVo: number
+}
+
+const { owner: perOwner, vo: perVo } = limits.waitingQuota
+
+const queue = mapping<Queueing>({
   lease: optional(duration(3 * seconds, days), limits.leaseMs),
   renewEvery: optional(duration(500, days), limits.renewEveryMs),
   keepEnded: optional(duration(60 * seconds, 3650 * days), limits.keepEndedMs),
+  maxWaitingPerOwner: optional(whole(1, 1e9), perOwner.jobs),
+  maxWaitingPerVo: optional(whole(1, 1e9), perVo.jobs),
+  maxTaskQueuesPerOwner: optional(whole(1, 1e6), perOwner.taskQueues),
+  maxTaskQueuesPerVo: optional(whole(1, 1e6), perVo.taskQueues),
 })
 
 const directing = mapping<{ every: number; settle: number | undefined; listStale: number }>({
@@ -57,7 +74,7 @@ const vms = mapping<Vms>({
 
 type Defaulted = RawNetwork & {
   log: { level: 'debug' | 'info' | 'warn' | 'error' }
-  queue: { lease: number; renewEvery: number; keepEnded: number }
+  queue: Queueing
   director: { every: number; settle: number | undefined; listStale: number }
   vm: Vms
   breaker: { failures: number; backoff: number; maxBackoff: number }
@@ -98,7 +115,12 @@ const document = mapping<Defaulted>({
 
 export type Config = NetworkConfig & {
   readonly logLevel: string
-  readonly queue: { readonly leaseMs: number; readonly renewEveryMs: number; readonly keepEndedMs: number }
+  readonly queue: {
+    readonly leaseMs: number
+    readonly renewEveryMs: number
+    readonly keepEndedMs: number
+    readonly quota: WaitingQuota
+  }
   readonly director: { readonly everyMs: number; readonly settleMs: number; readonly listStaleMs: number }
   readonly vm: {
     readonly idleMs: number
@@ -163,7 +185,15 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
   return {
     ...compileNetwork(rest, (file) => resolve(directory, file)),
     logLevel: rest.log.level,
-    queue: { leaseMs: q.lease, renewEveryMs: q.renewEvery, keepEndedMs: q.keepEnded },
+    queue: {
+      leaseMs: q.lease,
+      renewEveryMs: q.renewEvery,
+      keepEndedMs: q.keepEnded,
+      quota: {
+        owner: { jobs: q.maxWaitingPerOwner, taskQueues: q.maxTaskQueuesPerOwner },
+        vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },
+      },
+    },
     director: { everyMs: d.every, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
     vm: {
       idleMs: v.idle,

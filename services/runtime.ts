@@ -182,7 +182,10 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
   const { holder, holdings } = runtime
   const loop = loopOf(runtime, 'learning', learnEveryMs, learnLeastMs, () => runtime.learn.step())
   // Other processes change jobs too: what they made wait is learned at once, and by itself if the hint is lost.
-  const deafen = bus.listen('waiting', () => loop.wake())
+  const deafen = bus.listen('waiting', (ids) => {
+    runtime.learn.hint(ids)
+    loop.wake()
+  })
   holdings.seat = holdSeat({ store, clock, holder, ...apiSeats, onTurn: () => loop.wake(), onError: roleError(runtime) })
   return [{ stop: deafen }, loop, holdings.seat]
 }

@@ -11,6 +11,7 @@ import type { Fact, NewFact, Subject } from '../facts.ts'
 import type { Image, ImageEvent, ImageRefusal } from '../image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
+import type { QuotaRefusal, WaitingQuota } from '../quota.ts'
 import type { Needs } from '../requirement-class.ts'
 import type { Requirements } from '../requirements.ts'
 import type { KeySpace } from '../submission-key.ts'
@@ -26,6 +27,8 @@ export type Submission = {
   readonly queues: readonly TaskQueue[]
   /** The key within its VO and owner (see submissionKey), and the digest of the content that it stands for. */
   readonly idempotency?: { readonly key: string; readonly space?: KeySpace; readonly digest: string }
+  /** What the owner and the VO may have waiting with it; absent: any number. */
+  readonly quota?: WaitingQuota
 }
 
 export type SubmitOutcome =
@@ -40,6 +43,8 @@ export type SubmitOutcome =
     }
   /** The key is known with another content. */
   | { readonly ok: false; readonly why: 'key-conflict' }
+  /** Nothing was added. A repeat of a key that is known is never refused. */
+  | { readonly ok: false; readonly why: 'quota'; readonly refusal: QuotaRefusal }
 
 export type JobOutcome =
   /** The job as it is now, the state that it was in before, and with a claim what shall be run. */
@@ -77,6 +82,9 @@ export type QueueCount = {
   readonly needs?: Needs
 }
 
+/** `after`: the last id of the slice before; empty: from the first. */
+export type QueueSlice = { readonly ids: readonly ClassId[] } | { readonly after: string; readonly limit: number }
+
 export type JobCount = { readonly state: JobStateName; readonly vo: string; readonly site: string; readonly count: number }
 
 export interface JobStore {
@@ -98,8 +106,8 @@ export interface JobStore {
   /** Newest first. */
   list(query: JobQuery): Promise<readonly Job[]>
 
-  /** Every task queue with a waiting job. */
-  queues(): Promise<readonly QueueCount[]>
+  /** Task queues with a waiting job: every one, these, or a slice of them by id. */
+  queues(of?: QueueSlice): Promise<readonly QueueCount[]>
 
   /** The next waiting jobs of a task queue: highest priority first, then lowest id. */
   next(classId: ClassId, limit: number): Promise<readonly WaitingJob[]>

@@ -47,10 +47,10 @@ export function operateHandlers({
       return { jobs: [...jobs], vms: [...vms], serviceTimeMs: queue.clock.nowMs(), version, startedMs }
     }),
     listTaskQueues: edge.unary('listTaskQueues', async ({ pageSize: size }: wire.ListTaskQueuesRequest, caller) => {
-      const all = await taskQueues(queue, visibleVo(caller))
+      const { total, queues } = await taskQueues(queue, visibleVo(caller), pageSize(size))
       return {
-        total: all.length,
-        queues: all.slice(0, pageSize(size)).map(({ queue: { id, vo, group, owner, requirements }, ...count }) => ({
+        total,
+        queues: queues.map(({ queue: { id, vo, group, owner, requirements }, ...count }) => ({
           ...count,
           taskQueue: id,
           vo,

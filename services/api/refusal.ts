@@ -13,6 +13,7 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   forbidden: status.PERMISSION_DENIED,
   'too-large': status.RESOURCE_EXHAUSTED,
   overloaded: status.RESOURCE_EXHAUSTED,
+  'quota-exceeded': status.RESOURCE_EXHAUSTED,
   unsupported: status.UNIMPLEMENTED,
   unavailable: status.UNAVAILABLE,
   cancelled: status.CANCELLED,

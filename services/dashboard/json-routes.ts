@@ -60,8 +60,8 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
     '/queues',
     { schema: { querystring: parameters.limitQuery } },
     async (request) => {
-      const all = await readings.queues(viewerOn(request))
-      return { total: all.length, queues: all.slice(0, request.query.limit) }
+      const { total, queues } = await readings.queues(viewerOn(request), request.query.limit)
+      return { total, queues }
     },
   )
   scope.get('/clouds', { schema: { querystring: none } }, (request) => readings.clouds(viewerOn(request)))

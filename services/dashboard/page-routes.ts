@@ -14,7 +14,7 @@ import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
 import { jobRows, jobsPage } from './pages/jobs.ts'
 import { overviewPage } from './pages/overview.ts'
-import { queuesPage } from './pages/queues.ts'
+import { queueRows, queuesPage } from './pages/queues.ts'
 import { refusedPage, signInPage } from './pages/sign-in.ts'
 import { vmPage, vmRows, vmsPage } from './pages/vms.ts'
 import * as parameters from './parameters.ts'
@@ -108,7 +108,7 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
   })
   scope.get('/queues', async (request, reply) => {
     const viewer = viewerOn(request)
-    return show(reply, queuesPage(await readings.queues(viewer), clock.nowMs()), viewer)
+    return show(reply, queuesPage(await readings.queues(viewer, queueRows), clock.nowMs()), viewer)
   })
   scope.get<{ Querystring: parameters.VmsPageQuery }>(
     '/vms',

@@ -17,7 +17,7 @@ import type { ListedImage } from '../images/list-images.ts'
 import { explain, type Explained } from '../queue/explain.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type Status, status } from '../queue/status.ts'
-import { taskQueues, type WaitingQueue } from '../queue/task-queues.ts'
+import { taskQueues, type WaitingQueues } from '../queue/task-queues.ts'
 import { recentReading } from './recent-reading.ts'
 import { type Hearing, sees, seesVm, type Viewer, visibleVo } from './viewer.ts'
 
@@ -50,7 +50,7 @@ export type VmReading = {
 
 export type Readings = {
   status(viewer: Viewer): Promise<Status>
-  queues(viewer: Viewer): Promise<readonly WaitingQueue[]>
+  queues(viewer: Viewer, limit: number): Promise<WaitingQueues>
   /** Newest first. */
   liveVms(viewer: Viewer): Promise<readonly KeptVm[]>
   endedVms(viewer: Viewer, limit: number): Promise<readonly Vm[]>
@@ -75,7 +75,6 @@ export type Sources = {
 export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
   const { store, clock } = queue
   const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
-  const everyQueue = recentReading(clock, keepMs, () => taskQueues(queue, undefined))
   const everyCloud = recentReading(clock, keepMs, cloudStatus)
   const everyVm = recentReading(clock, keepMs, async () =>
     [...(await store.liveVms())].sort((a, b) => b.vm.intendedMs - a.vm.intendedMs),
@@ -87,11 +86,7 @@ export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing
       const { jobs, vms } = await everyStatus()
       return { jobs: vo === undefined ? jobs : jobs.filter((count) => count.vo === vo), vms }
     },
-    async queues(viewer) {
-      const vo = visibleVo(viewer)
-      const all = await everyQueue()
-      return vo === undefined ? all : all.filter((one) => one.queue.vo === vo)
-    },
+    queues: (viewer, limit) => taskQueues(queue, visibleVo(viewer), limit),
     liveVms: async (viewer) => (await everyVm()).filter(({ vm }) => seesVm(viewer, vm)),
     endedVms: (viewer, limit) => endedVms(queue, viewer, limit),
     vm: (viewer, id) => oneVm(queue, viewer, id),

@@ -15,6 +15,7 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
   'too-large': 413,
   overloaded: 429,
   unsupported: 415,
+  'quota-exceeded': 429,
   unavailable: 503,
   cancelled: 503,
   'cloud-auth': 502,

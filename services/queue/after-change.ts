@@ -37,9 +37,17 @@ async function waitAgain(queue: Queue, jobs: readonly Job[]): Promise<void> {
     if (!spec) continue
     const { vo, group, owner, classId } = job
     // Where the index does not know it: at least what any job of the class asks for, whichever offerings there were.
-    const taskQueue: TaskQueue = { vo, group, owner, id: classId, requirements: requirementClass(spec.requirements, noSizes) }
+    const taskQueue: TaskQueue = {
+      vo,
+      group,
+      owner,
+      id: classId,
+      requirements: requirementClass(spec.requirements, noSizes),
+    }
     const { id, priority, submittedMs } = job
-    queue.waiting.arrived(taskQueue, [{ id, priority, submittedMs, needs: needsOf(spec.requirements, taskQueue.requirements) }])
+    queue.waiting.arrived(taskQueue, [
+      { id, priority, submittedMs, needs: needsOf(spec.requirements, taskQueue.requirements) },
+    ])
     queue.matcher.serveQueue(taskQueue)
   }
   queue.bus.hint({ kind: 'waiting', ids: [...new Set(jobs.map(({ classId }) => classId))] })

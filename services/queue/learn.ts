@@ -1,10 +1,11 @@
 /**
- * Learn: what every process that serves pilots does by itself now and then. Its index learns what it missed, whoever sits free
- * is served from it, and what owners used is exchanged with the other processes.
+ * Learn: what every process that serves pilots does by itself now and then. Its index learns what it missed, a slice of all task
+ * queues at a time; free seats are served from it, and what owners used is exchanged with the other processes.
  *
  * One step, idempotent. Hints only make it come earlier.
  */
 
+import type { ClassId } from '../../core/ids.ts'
 import { sweepEveryMs } from '../../core/limits.ts'
 import type { ProcessSeat } from '../../core/seat.ts'
 import type { Queue } from './queue.ts'
@@ -13,15 +14,44 @@ import { shareUses } from './uses.ts'
 export const learnEveryMs = sweepEveryMs
 const exchangeEveryMs = 30_000
 
-export type Learn = { step(): Promise<void> }
+/** Task queues that are read in one step, each some microseconds for the store and for us. */
+const sliceMost = 1000
+/** Hinted ones that are kept for the next steps; the others come with their slice. */
+const hintedMost = 10_000
+
+export type Learn = {
+  step(): Promise<void>
+  /** Jobs wait in these task queues: they are read before the next slice. */
+  hint(ids: readonly (string | number)[]): void
+}
 
 export function learn(queue: Queue, seatNow: () => ProcessSeat | undefined): Learn {
   const { store, clock, waiting, matcher } = queue
   const uses = shareUses(store, waiting)
   let exchangedMs = clock.monotonicMs()
+  const hinted = new Set<ClassId>()
+  let after = ''
+
+  async function readHinted(): Promise<void> {
+    const ids = [...hinted].slice(0, sliceMost)
+    if (ids.length === 0) return
+    for (const id of ids) hinted.delete(id)
+    waiting.learn(await store.queues({ ids }))
+  }
+
+  async function readSlice(): Promise<void> {
+    const slice = await store.queues({ after, limit: sliceMost })
+    after = slice.length < sliceMost ? '' : (slice.at(-1)?.queue.id ?? '')
+    waiting.learn(slice)
+  }
+
   return {
+    hint(ids) {
+      for (const id of ids) if (hinted.size < hintedMost) hinted.add(id as ClassId)
+    },
     async step() {
-      waiting.learn(await store.queues())
+      await readHinted()
+      await readSlice()
       matcher.serveAll()
       const nowMs = clock.monotonicMs()
       const seat = seatNow()

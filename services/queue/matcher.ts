@@ -139,10 +139,7 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
   }
 
   function serveQueue(queue: TaskQueue): void {
-    const least = { vo: queue.vo, requirements: leastOf(queue.requirements) }
-    for (const seat of seats) {
-      if (seat.wants() > 0 && hasRoom(least, seat.room()) && suits(queue, seat.place)) serve(seat)
-    }
+    for (const seat of seats) if (seat.wants() > 0 && mayTake(seat, queue)) serve(seat)
   }
 
   return {
@@ -158,6 +155,11 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       for (const seat of seats) if (seat.wants() > 0) serve(seat)
     },
   }
+}
+
+/** Whether it has room for any job of the queue: for a job that needs less than its class asks for as well. */
+function mayTake(seat: Seat, { vo, requirements }: TaskQueue): boolean {
+  return hasRoom({ vo, requirements: leastOf(requirements) }, seat.room()) && suits({ vo, requirements }, seat.place)
 }
 
 function notGranted(outcome: JobOutcome): NotGranted {

@@ -99,15 +99,18 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
       return at
     },
     searched(placeKey, room, upTo, part) {
-      const isLess = (known: Vain): boolean =>
-        covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
-      const left = (vain.get(placeKey) ?? []).filter((known) => !isLess(known))
+      const left = (vain.get(placeKey) ?? []).filter((known) => !tellsMore({ room, upTo }, known, part))
       vain.delete(placeKey)
       vain.set(placeKey, [...left.slice(1 - roomsMost), { room, upTo }])
       const [oldest] = vain.keys()
       if (vain.size > placesMost && oldest !== undefined) vain.delete(oldest)
     },
   }
+}
+
+/** Whether whatever the known one tells follows from this one. */
+function tellsMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
+  return covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
 }
 
 function covers(room: Room, other: Room): boolean {

@@ -10,6 +10,7 @@ import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
+import type { WaitingQuota } from '../../core/quota.ts'
 import type { Matcher } from './matcher.ts'
 import type { Sessions } from './sessions.ts'
 import type { WaitingIndex } from './waiting-index.ts'
@@ -21,6 +22,8 @@ export type QueuePolicy = {
   readonly beatEveryMs: number
   /** The longest that a VM of ours lives: a job that wants more can never start. */
   readonly vmLifeMs: number
+  /** What an owner and a VO may have waiting; absent: any number. */
+  readonly quota?: WaitingQuota
 }
 
 export type HeldBack = { readonly cloud: string; readonly why: string; readonly reason: string }

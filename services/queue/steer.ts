@@ -6,6 +6,7 @@
  * gives the same new job.
  */
 
+import { PilotageError } from '../../core/errors.ts'
 import type { JobId } from '../../core/ids.ts'
 import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/job.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
@@ -58,11 +59,19 @@ async function refused(queue: Queue, kind: SteerKind, job: Job, refusal: string)
   const spec = (await queue.store.specs([jobId])).get(jobId)
   if (!spec) return { jobId, changed: false, state, refusal: 'not-found' }
   const { vo, group, owner } = job
-  const again = await submit(queue, {
+  const request = {
     owner: { vo, group, owner },
     jobs: [spec],
     idempotencyKey: `job ${jobId}`,
     keySpace: 'reschedule',
-  })
+  } as const
+  const again = await submit(queue, request).catch(refusedByQuota)
+  if (!again) return { jobId, changed: false, state, refusal: 'quota-exceeded' }
   return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
+}
+
+/** One of many: the others are answered all the same. */
+function refusedByQuota(error: unknown): undefined {
+  if (error instanceof PilotageError && error.code === 'quota-exceeded') return undefined
+  throw error
 }

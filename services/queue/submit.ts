@@ -12,6 +12,7 @@ import type { JobSpec, Owner } from '../../core/job.ts'
 import { checkSpec, type RawSpec } from '../../core/job-spec.ts'
 import { idempotencyKeyLength, jobsPerCall } from '../../core/limits.ts'
 import type { SubmitOutcome, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import type { QuotaRefusal } from '../../core/quota.ts'
 import { needsOf, requirementClass, type Sizes } from '../../core/requirement-class.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/requirements.ts'
 import type { KeySpace } from '../../core/submission-key.ts'
@@ -35,7 +36,7 @@ export type SubmitAnswer = {
   readonly repeated: boolean
 }
 
-/** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, or `conflict` for a used key. */
+/** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
 export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
   const specs = checked(jobs, idempotencyKey)
   const sizes = sizesOf(queue)
@@ -48,9 +49,11 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpa
       jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
       queues: different,
       idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest: digestOf(specs) },
+      quota: queue.policy.quota,
     },
     nowMs,
   )
+  if (!outcome.ok && outcome.why === 'quota') throw quotaError(owner, outcome.refusal)
   if (!outcome.ok) {
     throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
   }
@@ -60,6 +63,25 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpa
     warnings: warningsFor(queue, taskQueues, different),
     repeated: outcome.repeated,
   }
+}
+
+const quotaKeys = {
+  owner: { jobs: 'queue.maxWaitingPerOwner', taskQueues: 'queue.maxTaskQueuesPerOwner' },
+  vo: { jobs: 'queue.maxWaitingPerVo', taskQueues: 'queue.maxTaskQueuesPerVo' },
+} as const
+
+function quotaError({ vo, group, owner }: Owner, { of, what, limit, used, more }: QuotaRefusal): PilotageError {
+  const who = of === 'owner' ? `owner ${vo}/${group}/${owner}` : `VO ${vo}`
+  const things = what === 'jobs' ? 'waiting jobs' : 'task queues with waiting jobs'
+  const path = quotaKeys[of][what]
+  const violation = { path, value: `${used} in use, ${more} more`, rule: 'quota exceeded', accepted: `at most ${limit}` }
+  return new PilotageError(
+    'quota-exceeded',
+    `${who} has ${used} ${things}, ${more} more exceed the limit of ${limit} (${path})`,
+    {
+      violations: [violation],
+    },
+  )
 }
 
 function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly JobSpec[] {

@@ -7,13 +7,37 @@ import type { Queue } from './queue.ts'
 
 export type WaitingQueue = QueueCount & { readonly waitsFor: string }
 
-/** Most waiting first. `vo`: only its queues; undefined: all. */
-export async function taskQueues(queue: Queue, vo: string | undefined): Promise<readonly WaitingQueue[]> {
-  const [counts, vms] = await Promise.all([queue.store.queues(), queue.store.liveVms()])
+export type WaitingQueues = {
+  /** How many there are, and how many jobs wait in them. */
+  readonly total: number
+  readonly waiting: number
+  /** The first of them, most waiting first. */
+  readonly queues: readonly WaitingQueue[]
+}
+
+/** What they wait for is found for those alone that are answered. `vo`: only its queues; undefined: all. */
+export async function taskQueues(queue: Queue, vo: string | undefined, limit: number): Promise<WaitingQueues> {
+  const [counts, vms] = await Promise.all([countsOf(queue), queue.store.liveVms()])
+  const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
+  const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(0, limit)
+  return {
+    total: own.length,
+    waiting: own.reduce((sum, { waiting }) => sum + waiting, 0),
+    queues: first.map((count) => ({ ...count, waitsFor: waitsFor(queue, count.queue, vms) })),
+  }
+}
+
+/** Reading a thousand takes the store some milliseconds: as many and more are read once a second, however many callers ask. */
+const sharedFrom = 1000
+const sharedMs = 1000
+const shared = new WeakMap<Queue, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()
+
+async function countsOf(queue: Queue): Promise<readonly QueueCount[]> {
+  const known = shared.get(queue)
+  if (known && queue.clock.monotonicMs() < known.untilMs) return known.counts
+  const counts = await queue.store.queues()
+  if (counts.length >= sharedFrom) shared.set(queue, { counts, untilMs: queue.clock.monotonicMs() + sharedMs })
   return counts
-    .filter((count) => vo === undefined || count.queue.vo === vo)
-    .sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1))
-    .map((count) => ({ ...count, waitsFor: waitsFor(queue, count.queue, vms) }))
 }
 
 function waitsFor(queue: Queue, demand: TaskQueue, vms: readonly KeptVm[]): string {

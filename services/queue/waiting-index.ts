@@ -13,17 +13,7 @@ import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.t
 import { exactly, leastOf } from '../../core/requirement-class.ts'
 import { type Demand, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
 import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
-import {
-  insert,
-  isShort,
-  newWindow,
-  order,
-  type Part,
-  takeFirst,
-  type Window,
-  windowMost,
-  awaitsOwn,
-} from './window.ts'
+import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost, awaitsOwn } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 

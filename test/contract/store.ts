@@ -7,6 +7,7 @@ import type { JobSpec } from '../../core/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../support/sample-images.ts'
 import { imageTests } from './store-images.ts'
+import { queueTests } from './store-queues.ts'
 import {
   activeVm,
   alice,
@@ -426,6 +427,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     imageTests(fresh)
+    queueTests(opened, fresh)
 
     it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
       const { store } = await fresh()

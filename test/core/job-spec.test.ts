@@ -35,6 +35,9 @@ it('fills in every default and changes nothing that was given', () => {
   })
 })
 
+const names = (count: number, length: number): string[] =>
+  Array.from({ length: count }, (_, at) => `${at}`.padEnd(length, 'x'))
+
 describe('refuses', () => {
   const requirements = (changes: Partial<RawRequirements>) => ({ requirements: { ...rawRequirements, ...changes } })
   it.each<[Partial<RawSpec>, string]>([
@@ -44,6 +47,12 @@ describe('refuses', () => {
     [{ arguments: ['a\u0000b'] }, 'jobs[0].arguments[0]: not an argument'],
     [{ arguments: Array.from({ length: 1001 }, () => 'a') }, 'jobs[0].arguments: too many'],
     [{ arguments: Array.from({ length: 9 }, () => 'a'.repeat(8000)) }, 'jobs[0].arguments: too large'],
+    [
+      { arguments: Array.from({ length: 8 }, () => 'a'.repeat(8000)), ...requirements({ tags: names(60, 33) }) },
+      'jobs[0].arguments: too large',
+    ],
+    [requirements({ tags: names(65, 64) }), 'jobs[0].requirements: too large'],
+    [requirements({ sites: { allowed: [], banned: names(65, 64) } }), 'jobs[0].requirements: too large'],
     [{ environment: { '1A': 'x' } }, 'jobs[0].environment.1A: not a variable name'],
     [{ environment: { PILOTAGE_JOB_ID: 'x' } }, 'jobs[0].environment.PILOTAGE_JOB_ID: not a variable name'],
     [{ environment: { A: 'a\u0000' } }, 'jobs[0].environment.A: not a value'],

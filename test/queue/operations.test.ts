@@ -226,7 +226,7 @@ describe('explain', () => {
       { rule: 'cores', holds: false, wanted: '64', offered: '7' },
     ])
     expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with one core`)
-    expect((await taskQueues(test.queue, undefined))[0]).toMatchObject({
+    expect((await taskQueues(test.queue, undefined, 1)).queues[0]).toMatchObject({
       waiting: 1,
       waitsFor: 'a cloud: none is configured',
     })

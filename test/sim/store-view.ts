@@ -66,7 +66,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     jobs: (...args) => ask(() => truth.jobs(...args)),
     specs: (...args) => ask(() => truth.specs(...args)),
     list: (...args) => ask(() => truth.list(...args)),
-    queues: () => ask(() => truth.queues()),
+    queues: (...args) => ask(() => truth.queues(...args)),
     next: (...args) => ask(() => truth.next(...args)),
     expired: (...args) => ask(() => truth.expired(...args)),
     counts: () => ask(() => truth.counts()),

@@ -1,22 +1,21 @@
 /** Task queues: what waits, for whom, since when, what it asks for, and what it waits for. */
 
 import { bytesText, durationText, type Requirements } from '../../../core/requirements.ts'
-import type { WaitingQueue } from '../../queue/task-queues.ts'
+import type { WaitingQueue, WaitingQueues } from '../../queue/task-queues.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'
 import { agoMark, clipped, countText, empty } from './marks.ts'
 
 /** Most waiting first: the rest is for the JSON route. */
-const rowsMost = 60
+export const queueRows = 60
 
-export function queuesPage(queues: readonly WaitingQueue[], nowMs: number): Page {
-  const waiting = queues.reduce((sum, one) => sum + one.waiting, 0)
+export function queuesPage({ total, waiting, queues }: WaitingQueues, nowMs: number): Page {
   const main = html`<h1>Task queues</h1>
 <section id="queues" data-live>
-<p class="lead">${countText(waiting)} jobs wait in ${countText(queues.length)} task queues. Jobs with equal requirements, VO, group and owner share one.${
-    queues.length > rowsMost && html` The ${rowsMost} longest; <a href="/api/queues?limit=1000">all as JSON</a>.`
+<p class="lead">${countText(waiting)} jobs wait in ${countText(total)} task queues. Jobs with equal requirements, VO, group and owner share one.${
+    total > queueRows && html` The ${queueRows} longest; <a href="/api/queues?limit=1000">all as JSON</a>.`
   }</p>
-${queues.length === 0 ? empty('Nothing waits.') : table(queues.slice(0, rowsMost), nowMs)}
+${queues.length === 0 ? empty('Nothing waits.') : table(queues, nowMs)}
 </section>`
   return { title: 'Task queues', section: 'Queues', main }
 }

@@ -177,7 +177,8 @@ function pageDocument(run: readonly ArchivedJob[], queues: KnownQueues, sites: R
     }),
   )
   const page: Omit<Page, 'version' | 'writes'> = { first: id, owner: { vo, group, owner }, classId, priority, jobs }
-  return { ...newPage(page, 'import'), ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements) }
+  const { o: _, ...made } = newPage(page, 'import')
+  return { ...made, ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements) }
 }
 
 /** The oldest there is: whoever waits for the collector waits for what comes after. The server takes zero for "now". */

@@ -58,7 +58,7 @@ export function openChanges(options: ChangesOptions): Changes {
     const claims = items.flatMap((item) => claimIn(item, options))
     if (claims.length === 0) return
     const [beyond] = await Promise.all([
-      options.room.beyond(claims, clock.nowMs()),
+      options.room.beyond(claims, Math.max(...claims.map(({ item }) => item.nowMs))),
       door.confirm(claims.map(({ event }) => event.vmId)),
     ])
     const late = claims.filter(({ event }) => !door.isOpen(event.vmId))

@@ -23,7 +23,8 @@ import type { Move, PageDocument } from './page.ts'
 
 export type SpecsDocument = { _id: number; s: string[] }
 
-export type QueueDocument = { _id: string; vo: string; grp: string; own: string; req: string }
+/** `at`: when a submission named it last, within an hour. */
+export type QueueDocument = { _id: string; vo: string; grp: string; own: string; req: string; at?: number }
 
 /** `open`: committed, but its pages may not all be there yet. `pages`: first and last id, task queue and priority of each. */
 export type SubmissionDocument = {
@@ -52,6 +53,15 @@ export type VmDocument = {
   /** A stop that counts leases at this moment: claims wait for how it ends. */
   closing?: { by: string; at: Date }
   mv?: number
+}
+
+/** An upper bound of what waits or is held; `p`: submissions whose pages may not be there yet. */
+export type QuotaDocument = {
+  _id: string
+  jobs: number
+  taskQueues: number
+  v: number
+  p: Record<string, { jobs: number; taskQueues: number; at: number }>
 }
 
 export type ImageDocument = { _id: string; doc: string }
@@ -92,6 +102,7 @@ export type Database = {
   readonly submissions: Collection<SubmissionDocument>
   readonly vms: Collection<VmDocument>
   readonly images: Collection<ImageDocument>
+  readonly quotas: Collection<QuotaDocument>
   readonly told: Collection<ToldDocument>
   readonly facts: Collection<FactsDocument>
   readonly roles: Collection<RoleDocument>
@@ -134,6 +145,7 @@ export function openDatabase(url: string, name: string, mayLeave = false): Datab
     submissions: db.collection('submissions'),
     vms: db.collection('vms'),
     images: db.collection('images'),
+    quotas: db.collection('quotas'),
     told: db.collection('told'),
     facts: db.collection('facts'),
     roles: db.collection('roles'),

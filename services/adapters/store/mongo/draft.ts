@@ -80,10 +80,10 @@ export function nextOf({ page, changed, moves }: Draft, name: string, queues: Kn
     for (const entry of kept.story) if (entry[0] === version) told.push([id, entry])
   }
   const writes = [...page.writes.slice(1 - writesKept), name]
-  const { w, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
+  const { w, o, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
   const set: Record<string, unknown> = { cv: version, wr: writes, w, z: packedJobs(jobs) }
   const unset: Record<string, ''> = {}
-  for (const [key, value] of Object.entries({ lv, use, un, en })) {
+  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
     if (value === undefined) unset[key] = ''
     else set[key] = value
   }

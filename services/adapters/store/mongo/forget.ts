@@ -25,6 +25,8 @@ export type ForgetOptions = {
 const vmsLongerMs = 30 * 24 * 60 * 60 * 1000
 const pagesAtOnce = 64
 const writesKept = 8
+/** Task queues that are looked at in one round. */
+const queuesAtOnce = 100
 
 export function openForget(options: ForgetOptions): JobStore['forget'] {
   const { database, shelf, queues } = options
@@ -46,6 +48,7 @@ export function openForget(options: ForgetOptions): JobStore['forget'] {
       forgotten.push(...(await forgetIn(options, pageOf(document), endedBeforeMs, room)))
       shelf.drop(document._id as JobId)
     }
+    await queues.forget(queuesAtOnce)
     // The last one stays, however old: it holds the collector's place and the highest number.
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 }, projection: { _id: 1 } }))
     await guarded('forgetting what is old', () =>
@@ -72,7 +75,7 @@ async function forgetIn(
   for (const id of ids) left.delete(id)
   const moves = summed(old.map((kept): Move => [kept.job.phase.state, siteOf(kept), -1]))
   const version = page.version + 1
-  const { w, lv, use, un, en } = summaryOf(left.values(), queues.known(page.classId).requirements)
+  const { w, o, lv, use, un, en } = summaryOf(left.values(), queues.known(page.classId).requirements)
   const unset: Record<string, ''> = {}
   const set: Record<string, unknown> = {
     cv: version,
@@ -81,7 +84,7 @@ async function forgetIn(
     mv: { cv: version, vo: page.owner.vo, m: moves, f: packed('[]') },
   }
   set.wr = [...page.writes.slice(1 - writesKept), random.letters(12)]
-  for (const [key, value] of Object.entries({ lv, use, un, en })) {
+  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
     if (value === undefined) unset[key] = ''
     else set[key] = value
   }

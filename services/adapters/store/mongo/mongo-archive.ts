@@ -68,7 +68,7 @@ export async function openMongoArchive(options: MongoArchiveOptions): Promise<Ar
     await database.client.close().catch(() => undefined)
     throw database.strayed() ?? errorOf(error, 'opening the store')
   }
-  const queues = knownQueues(database)
+  const queues = knownQueues(database, clock)
   const readers: Readers = archiveReaders(database)
   const alone = aloneWith(database, clock)
   return {

@@ -21,6 +21,7 @@ import { openForget } from './forget.ts'
 import { openImages } from './images.ts'
 import { assertNoImport } from './import-mark.ts'
 import { knownQueues } from './known-queues.ts'
+import { openQuotas } from './quota.ts'
 import { openReading } from './reading.ts'
 import { openRoles } from './roles.ts'
 import { migrate } from './schema.ts'
@@ -69,13 +70,14 @@ export async function openMongoStore({
     throw database.strayed() ?? errorOf(error, 'opening the store')
   }
   const random = systemRandom()
-  const queues = knownQueues(database)
+  const queues = knownQueues(database, clock)
   const shelf = openShelf(database, queues)
   const specs = openSpecs(database)
   const door = openDoor(database, clock)
   const changes = openChanges({ database, shelf, specs, queues, door, room: openClaimRoom(database, random), clock, random })
   const collector = openCollector(database, clock, log)
-  const submitting: SubmitOptions = { database, shelf, specs, queues, clock, random }
+  const quotas = openQuotas(database, clock, random)
+  const submitting: SubmitOptions = { database, shelf, specs, queues, quotas, clock, random }
   const roles = openRoles(database)
   const keeper = startKeeper({ database, clock, log, holder }, submitting, collector, roles)
   const store: Store = {

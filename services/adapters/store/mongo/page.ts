@@ -54,8 +54,9 @@ export type PageDocument = {
   vo: string
   grp: string
   own: string
-  /** Waiting jobs. */
+  /** Waiting jobs; and waiting or held ones, absent where there are none. */
   w: number
+  o?: number
   /** VMs with live leases here, what they hold, and when the first of these leases ends. */
   lv?: string[]
   use?: Record<string, Use>
@@ -130,15 +131,16 @@ export function retold(story: readonly StoryEntry[], version: number, atMs: numb
   return story.length < storyMost ? [...story, entry] : [...story.slice(1 - storyMost), entry]
 }
 
-export type Summary = Pick<PageDocument, 'w' | 'lv' | 'use' | 'un' | 'en'>
+export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en'>
 
 /** From the jobs alone: an index can not drift from what it stands for. */
 export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): Summary {
   const use: Record<string, Use> = {}
-  let [waiting, until, ended] = [0, Infinity, Infinity]
+  let [waiting, held, until, ended] = [0, 0, Infinity, Infinity]
   for (const { job } of jobs) {
     const { phase } = job
     if (phase.state === 'Waiting') waiting += 1
+    if (phase.state === 'Held') held += 1
     if (isEnded(phase)) ended = Math.min(ended, job.changedMs)
     const lease = leaseOf(phase)
     if (!lease) continue
@@ -150,6 +152,7 @@ export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): 
   const vms = Object.keys(use)
   return {
     w: waiting,
+    ...(waiting + held > 0 ? { o: waiting + held } : {}),
     ...(vms.length > 0 ? { lv: vms, use, un: until } : {}),
     ...(ended < Infinity ? { en: ended } : {}),
   }
@@ -194,6 +197,7 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): 
     grp: page.owner.group,
     own: page.owner.owner,
     w: page.jobs.size,
+    o: page.jobs.size,
     z: packedJobs(page.jobs),
   }
 }

@@ -4,7 +4,7 @@
 
 import type { AttemptRef, ClassId, JobId } from '../../../../core/ids.ts'
 import { type Job, leaseOf } from '../../../../core/job.ts'
-import type { JobQuery, JobStore, QueueCount, WaitingJob } from '../../../../core/ports/store.ts'
+import type { JobQuery, JobStore, QueueCount, QueueSlice, WaitingJob } from '../../../../core/ports/store.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Page, pageFields } from './page.ts'
@@ -41,7 +41,7 @@ export function openReading(options: ReadingOptions): Reading {
       return specs.all(ids.filter((id) => there.get(id)?.jobs.has(id)))
     },
     list: (query) => list(options, query),
-    queues: () => heads(options),
+    queues: (of) => heads(options, of),
     async next(classId, limit) {
       const found: WaitingJob[] = []
       const ours = new Set(claiming)
@@ -101,15 +101,16 @@ async function list(options: ReadingOptions, { vo, owner, states, beforeId, limi
   return found.slice(0, limit)
 }
 
-async function heads(options: ReadingOptions): Promise<readonly QueueCount[]> {
+async function heads(options: ReadingOptions, of: QueueSlice | undefined): Promise<readonly QueueCount[]> {
   const { database, queues } = options
   const found = await guarded('reading task queues', () =>
     database.pages
       .aggregate<Head>(
         [
-          { $match: { w: { $gt: 0 } } },
+          { $match: { ...among(of), w: { $gt: 0 } } },
           { $sort: { q: 1, pr: -1, _id: 1 } },
           { $group: { _id: '$q', waiting: { $sum: '$w' }, priority: { $first: '$pr' }, first: { $first: '$_id' } } },
+          ...(of && 'limit' in of ? [{ $sort: { _id: 1 } }, { $limit: of.limit }] : []),
         ],
         { hint: 'waiting' },
       )
@@ -123,6 +124,11 @@ async function heads(options: ReadingOptions): Promise<readonly QueueCount[]> {
     const needs = head.needs === undefined ? {} : { needs: head.needs }
     return [{ queue: queues.known(_id as ClassId), waiting, topPriority: priority, oldestMs: head.submittedMs, ...needs }]
   })
+}
+
+function among(of: QueueSlice | undefined): object {
+  if (!of) return {}
+  return { q: 'ids' in of ? { $in: of.ids } : { $gt: of.after } }
 }
 
 /** The first waiting job of each of these pages. One that has none any more has left meanwhile. */

@@ -3,12 +3,13 @@
  * of many processes that start at once, each finds what the others made.
  */
 
-import type { CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
+import type { AnyBulkWriteOperation, CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
 import { PilotageError } from '../../../../core/errors.ts'
 import type { Database } from './database.ts'
+import { type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
-type Indexed = Pick<Database, 'pages' | 'submissions' | 'vms' | 'told' | 'facts'>
+type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'told' | 'facts'>
 
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
   partialFilterExpression: { [field]: test },
@@ -18,10 +19,15 @@ const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partial
 export const indexes: readonly Declared[] = [
   // The next jobs of a task queue, and how many wait in each: covered, so that counting reads no page.
   { on: 'pages', key: { q: 1, pr: -1, _id: 1, w: 1 }, options: { name: 'waiting', ...where('w', { $gt: 0 }) } },
+  // What an owner and a VO have waiting or held, and in which task queues: covered as well.
+  { on: 'pages', key: { vo: 1, grp: 1, own: 1, q: 1, o: 1 }, options: { name: 'open', ...where('o', { $gt: 0 }) } },
+  // Whether any page names a task queue.
+  { on: 'pages', key: { q: 1 }, options: { name: 'queue' } },
   { on: 'pages', key: { lv: 1 }, options: { name: 'leased', ...where('lv', { $exists: true }) } },
   { on: 'pages', key: { un: 1 }, options: { name: 'until', ...where('un', { $exists: true }) } },
   { on: 'pages', key: { en: 1 }, options: { name: 'ended', ...where('en', { $exists: true }) } },
   { on: 'pages', key: { vo: 1, own: 1, _id: -1 }, options: { name: 'owner' } },
+  { on: 'queues', key: { at: 1 }, options: { name: 'named' } },
   { on: 'submissions', key: { open: 1, at: 1 }, options: { name: 'open', ...where('open', { $exists: true }) } },
   { on: 'submissions', key: { at: 1 }, options: { name: 'age' } },
   { on: 'submissions', key: { first: 1 }, options: { name: 'first' } },
@@ -36,8 +42,30 @@ const steps: readonly ((database: Database) => Promise<void>)[] = [
   async () => undefined,
   // Images are found by their names alone. A program that does not know them would make VMs from whatever it likes.
   async () => undefined,
+  countHeld,
 ]
 export const schemaVersion = steps.length
+
+const pagesAtOnce = 500
+
+/** Pages learn how many of their jobs wait or are held, and task queues when they were named last. */
+async function countHeld({ pages, queues }: Database): Promise<void> {
+  await queues.updateMany({ at: { $exists: false } }, [{ $set: { at: { $toLong: '$$NOW' } } }])
+  let statements: AnyBulkWriteOperation<PageDocument>[] = []
+  const write = async (): Promise<void> => {
+    if (statements.length > 0) await pages.bulkWrite(statements, { ordered: false })
+    statements = []
+  }
+  for await (const document of pages.find({ o: { $exists: false } }, { projection: pageFields })) {
+    const open = [...pageOf(document).jobs.values()].filter(({ job: { phase } }) =>
+      ['Waiting', 'Held'].includes(phase.state),
+    )
+    if (open.length === 0) continue
+    statements.push({ updateOne: { filter: { _id: document._id, cv: document.cv }, update: { $set: { o: open.length } } } })
+    if (statements.length >= pagesAtOnce) await write()
+  }
+  await write()
+}
 
 /** Throws `store-newer` for a database that a newer program has made or moved. */
 export async function migrate(database: Database): Promise<void> {
@@ -48,7 +76,8 @@ export async function migrate(database: Database): Promise<void> {
     throw new PilotageError('store-newer', `the store has schema ${version}, this program knows up to ${steps.length}`)
   }
   for (; version < steps.length; version += 1) {
-    await steps[version]?.(database)
+    // An empty database has nothing to move.
+    if (found) await steps[version]?.(database)
     await meta.updateOne({ _id: 'schema' }, { $max: { version: version + 1 } }, { upsert: true })
   }
   for (const { on, key, options } of indexes) await database[on].createIndex(key, options)

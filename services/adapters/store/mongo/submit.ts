@@ -10,6 +10,7 @@ import type { Clock } from '../../../../core/clock.ts'
 import type { ClassId, JobId } from '../../../../core/ids.ts'
 import type { Job, JobSpec } from '../../../../core/job.ts'
 import type { Submission, SubmitOutcome, TaskQueue } from '../../../../core/ports/store.ts'
+import type { QuotaRefusal } from '../../../../core/quota.ts'
 import type { Random } from '../../../../core/random.ts'
 import { needsOf } from '../../../../core/requirement-class.ts'
 import { submissionKey } from '../../../../core/submission-key.ts'
@@ -17,6 +18,7 @@ import { type Database, duplicatesOf, guarded, type SubmissionDocument } from '.
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
+import type { Quotas, Reserved } from './quota.ts'
 import type { Shelf } from './shelf.ts'
 import type { SpecShelf } from './specs.ts'
 
@@ -25,6 +27,7 @@ export type SubmitOptions = {
   readonly shelf: Shelf
   readonly specs: SpecShelf
   readonly queues: KnownQueues
+  readonly quotas: Quotas
   readonly clock: Clock
   readonly random: Random
 }
@@ -58,26 +61,9 @@ export function openSubmit(options: SubmitOptions): (submission: Submission, now
     const keys = calls.map(keyOf)
     const now = calls.filter((_, at) => keys[at] === undefined || keys.indexOf(keys[at]) === at)
     const answers = new Map<Call, SubmitOutcome>()
-    await submitAll(now, answers)
-    for (const call of calls) if (!answers.has(call)) await submitAll([call], answers)
+    await submitAll(options, close, now, answers)
+    for (const call of calls) if (!answers.has(call)) await submitAll(options, close, [call], answers)
     return calls.map((call) => answers.get(call) as SubmitOutcome)
-  }
-
-  async function submitAll(calls: readonly Call[], answers: Map<Call, SubmitOutcome>): Promise<void> {
-    const prepared = await prepare(options, calls)
-    await Promise.all([
-      options.queues.keep(calls.flatMap(({ submission }) => submission.queues)),
-      inSlices(prepared.flatMap(specDocuments), (slice) =>
-        guarded('keeping descriptions', () => database.specs.insertMany(slice, { ordered: false })),
-      ),
-    ])
-    const known = await commit(database, prepared)
-    const fresh = prepared.filter(({ document }) => !known.has(document._id))
-    await makePages(options, fresh)
-    close(fresh.map(({ document }) => document._id))
-    for (const one of prepared) {
-      answers.set(one.call, known.has(one.document._id) ? await repeated(options, one) : answerOf(one.document, false))
-    }
   }
 
   const group = inGroups<Call, SubmitOutcome>(run, {
@@ -86,6 +72,58 @@ export function openSubmit(options: SubmitOptions): (submission: Submission, now
     soon: (then) => clock.soon(then),
   })
   return (submission, nowMs) => group.ask({ submission, nowMs })
+}
+
+type Close = (ids: readonly string[]) => void
+
+/** Each call has its answer then. What does not fit its quota is refused before anything of it is kept. */
+async function submitAll(
+  options: SubmitOptions,
+  close: Close,
+  calls: readonly Call[],
+  answers: Map<Call, SubmitOutcome>,
+): Promise<void> {
+  const reserved = new Map<Call, Reserved>()
+  for (const call of calls) reserved.set(call, await options.quotas.reserve(call.submission))
+  const isVoid = (call: Call): boolean => {
+    const answer = answers.get(call)
+    return !answer?.ok || answer.repeated
+  }
+  try {
+    const full = calls.filter((call) => reserved.get(call)?.refusal)
+    for (const call of full) answers.set(call, await refused(options, call, reserved.get(call)?.refusal))
+    await submitFitting(
+      options,
+      close,
+      calls.filter((call) => !full.includes(call)),
+      answers,
+    )
+  } finally {
+    for (const [call, one] of reserved) options.quotas.done(one, isVoid(call))
+  }
+}
+
+async function submitFitting(
+  options: SubmitOptions,
+  close: Close,
+  calls: readonly Call[],
+  answers: Map<Call, SubmitOutcome>,
+): Promise<void> {
+  if (calls.length === 0) return
+  const prepared = await prepare(options, calls)
+  await Promise.all([
+    options.queues.keep(calls.flatMap(({ submission }) => submission.queues)),
+    inSlices(prepared.flatMap(specDocuments), (slice) =>
+      guarded('keeping descriptions', () => options.database.specs.insertMany(slice, { ordered: false })),
+    ),
+  ])
+  const known = await commit(options.database, prepared)
+  const fresh = prepared.filter(({ document }) => !known.has(document._id))
+  await makePages(options, fresh)
+  close(fresh.map(({ document }) => document._id))
+  for (const one of prepared) {
+    answers.set(one.call, known.has(one.document._id) ? await repeated(options, one) : answerOf(one.document, false))
+  }
 }
 
 function keyOf({ submission: { owner, idempotency } }: Call): string | undefined {
@@ -155,7 +193,7 @@ async function commit({ submissions }: Database, prepared: readonly Prepared[]):
 }
 
 async function makePages(
-  { database, shelf, specs, queues, random }: SubmitOptions,
+  { database, shelf, specs, queues, random }: Omit<SubmitOptions, 'quotas'>,
   prepared: readonly Pick<Prepared, 'document' | 'texts'>[],
 ) {
   const known = await queues.byIds(prepared.flatMap(({ document }) => document.pages.map((page) => page[2] as ClassId)))
@@ -205,8 +243,20 @@ function pageFrom(
   return { first: first as JobId, owner, classId: classId as ClassId, priority, jobs }
 }
 
+/** A key that is known is answered as ever. */
+async function refused(options: SubmitOptions, call: Call, refusal: QuotaRefusal | undefined): Promise<SubmitOutcome> {
+  const _id = keyOf(call)
+  const known = _id === undefined ? null : await options.database.submissions.findOne({ _id }, { projection: { _id: 1 } })
+  const digest = call.submission.idempotency?.digest ?? ''
+  if (_id !== undefined && known) return repeated(options, { document: { _id, digest } })
+  if (!refusal) throw new Error('assertion failed: what is refused has a reason')
+  return { ok: false, why: 'quota', refusal }
+}
+
+type Known = { readonly document: Pick<SubmissionDocument, '_id' | 'digest'> }
+
 /** The first answer, once all that it promised is there. */
-async function repeated(options: SubmitOptions, { document: { _id, digest } }: Prepared): Promise<SubmitOutcome> {
+async function repeated(options: SubmitOptions, { document: { _id, digest } }: Known): Promise<SubmitOutcome> {
   const { submissions } = options.database
   const known = await guarded('reading a submission', () => submissions.findOne({ _id }))
   if (!known || known.digest !== digest) return { ok: false, why: 'key-conflict' }
@@ -220,7 +270,7 @@ function answerOf({ first, n, pages }: SubmissionDocument, isRepeated: boolean):
 }
 
 /** Makes the pages of submissions whose process did not come to it. Any number of times, by anybody. */
-export async function complete(options: SubmitOptions, open: readonly SubmissionDocument[]): Promise<void> {
+export async function complete(options: Omit<SubmitOptions, 'quotas'>, open: readonly SubmissionDocument[]): Promise<void> {
   const { database } = options
   for (const document of open) {
     const firsts = document.pages.map(([first]) => first)

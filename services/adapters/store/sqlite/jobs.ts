@@ -9,6 +9,7 @@ import type {
   JobOutcome,
   JobQuery,
   QueueCount,
+  QueueSlice,
   Submission,
   SubmitOutcome,
   WaitingJob,
@@ -43,7 +44,7 @@ export type JobOperations = {
   jobs(ids: readonly JobId[]): readonly Job[]
   specs(ids: readonly JobId[]): readonly (readonly [JobId, SpecText])[]
   list(query: JobQuery): readonly Job[]
-  queues(): readonly QueueCount[]
+  queues(of?: QueueSlice): readonly QueueCount[]
   next(classId: ClassId, limit: number): readonly WaitingJob[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
   counts(): readonly JobCount[]
@@ -57,10 +58,6 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   const nextWaiting = db.prepare(
     'select id, priority, submitted_ms, needs from jobs where queue_ref = ? and state = 0 order by priority desc, id limit ?',
   )
-  const head = db.prepare(
-    'select priority, submitted_ms, needs from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
-  )
-
   const find = (id: JobId): Job | undefined => {
     const known = inside.tallies.known(id)
     if (known) return known
@@ -82,15 +79,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
           return row ? [[id, String(row.spec)] as const] : []
         }),
       list: listOperation(inside),
-      queues: () =>
-        inside.tallies.waitingQueues().flatMap((id) => {
-          const refs = queues.byId(id as ClassId)
-          const first = refs && head.get(refs.ref)
-          if (!refs || !first) return []
-          const waiting = inside.tallies.waitingBy(id)
-          const [topPriority, oldestMs] = [Number(first.priority), Number(first.submitted_ms)]
-          return [{ queue: refs.queue, waiting, topPriority, oldestMs, ...needsIn(first) }]
-        }),
+      queues: queuesOperation(inside),
       next(classId, limit) {
         const refs = queues.byId(classId)
         if (!refs) return []
@@ -113,7 +102,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
         const state = jobStates[Number(row.state)]
         const queue = queues.byRef(Number(row.queue_ref))
         const vmId = row.vm_id === null ? undefined : (String(row.vm_id) as VmId)
-        if (state) inside.tallies.settled({ state, vo: queue.vo, queue: queue.id, vmId }, Number(row.n))
+        if (state) inside.tallies.settled({ state, queue, vmId }, Number(row.n))
       }
       for (const row of db.prepare('select * from jobs where state in (2, 3, 4)').iterate() as Iterable<JobRow>) {
         const job = jobOf(row, queues.byRef(row.queue_ref))
@@ -125,4 +114,29 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
 
 function needsIn({ needs }: Record<string, unknown>): { readonly needs?: Needs } {
   return needs === null ? {} : { needs: JSON.parse(String(needs)) as Needs }
+}
+
+function waitingIn({ tallies }: Inside, of: QueueSlice | undefined): readonly string[] {
+  if (!of) return tallies.waitingQueues()
+  if ('ids' in of) return of.ids.filter((id) => tallies.waitingBy(id) > 0)
+  return tallies
+    .waitingQueues()
+    .filter((id) => id > of.after)
+    .sort()
+    .slice(0, of.limit)
+}
+
+function queuesOperation(inside: Inside): JobOperations['queues'] {
+  const head = inside.db.prepare(
+    'select priority, submitted_ms, needs from jobs where queue_ref = ? and state = 0 order by priority desc, id limit 1',
+  )
+  return (of) =>
+    waitingIn(inside, of).flatMap((id) => {
+      const refs = inside.queues.byId(id as ClassId)
+      const first = refs && head.get(refs.ref)
+      if (!refs || !first) return []
+      const waiting = inside.tallies.waitingBy(id)
+      const [topPriority, oldestMs] = [Number(first.priority), Number(first.submitted_ms)]
+      return [{ queue: refs.queue, waiting, topPriority, oldestMs, ...needsIn(first) }]
+    })
 }

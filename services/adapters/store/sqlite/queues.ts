@@ -30,6 +30,28 @@ export type QueueTable = {
 /** Some 700 bytes each: as many as an owner may have at a time, twice. */
 const heldMost = 20_000
 
+/** Those that were asked for, by number and by id. */
+function heldQueues() {
+  const byRef = new Map<number, QueueRefs>()
+  const byId = new Map<string, QueueRefs>()
+  function drop({ ref, queue }: QueueRefs): void {
+    byRef.delete(ref)
+    byId.delete(queue.id)
+  }
+  return {
+    byRef,
+    byId,
+    drop,
+    hold(refs: QueueRefs): QueueRefs {
+      byRef.set(refs.ref, refs)
+      byId.set(refs.queue.id, refs)
+      const [oldest] = byRef.values()
+      if (byRef.size > heldMost && oldest) drop(oldest)
+      return refs
+    },
+  }
+}
+
 export function queueTable(db: DatabaseSync): QueueTable {
   const insertOwner = db.prepare('insert into owners (vo, grp, owner) values (?, ?, ?)')
   const insertQueue = db.prepare('insert into queues (id, owner_ref, requirements) values (?, ?, ?)')
@@ -37,8 +59,7 @@ export function queueTable(db: DatabaseSync): QueueTable {
   const removeQueue = db.prepare('delete from queues where ref = ?')
   const selectByRef = db.prepare('select ref, id, owner_ref, requirements from queues where ref = ?')
   const selectById = db.prepare('select ref, id, owner_ref, requirements from queues where id = ?')
-  const byRef = new Map<number, QueueRefs>()
-  const byId = new Map<string, QueueRefs>()
+  const lately = heldQueues()
   const owners = new Map<string, { ref: number; owner: Owner }>()
   const ownerOf = new Map<number, Owner>()
   const ownerKey = ({ vo, group, owner }: Owner): string => JSON.stringify([vo, group, owner])
@@ -56,29 +77,16 @@ export function queueTable(db: DatabaseSync): QueueTable {
     return ref
   }
 
-  function hold(ref: number, ownerRef: number, queue: TaskQueue): QueueRefs {
-    const refs = { ref, ownerRef, queue }
-    byRef.set(ref, refs)
-    byId.set(queue.id, refs)
-    const [oldest] = byRef.values()
-    if (byRef.size > heldMost && oldest) drop(oldest)
-    return refs
-  }
-
-  function drop({ ref, queue }: QueueRefs): void {
-    byRef.delete(ref)
-    byId.delete(queue.id)
-  }
-
   function held(row: Record<string, unknown> | undefined): QueueRefs | undefined {
     if (!row) return undefined
     const owner = ownerOf.get(Number(row.owner_ref))
     if (!owner) throw new Error(`assertion failed: task queue ${row.id} has no owner`)
     const requirements = JSON.parse(String(row.requirements)) as Requirements
-    return hold(Number(row.ref), Number(row.owner_ref), { ...owner, id: String(row.id) as ClassId, requirements })
+    const queue = { ...owner, id: String(row.id) as ClassId, requirements }
+    return lately.hold({ ref: Number(row.ref), ownerRef: Number(row.owner_ref), queue })
   }
 
-  const find = (id: ClassId): QueueRefs | undefined => byId.get(id) ?? held(selectById.get(id))
+  const find = (id: ClassId): QueueRefs | undefined => lately.byId.get(id) ?? held(selectById.get(id))
 
   return {
     keep(queue) {
@@ -86,10 +94,10 @@ export function queueTable(db: DatabaseSync): QueueTable {
       if (known) return known
       const ownerRef = keepOwner(queue)
       const ref = Number(insertQueue.run(queue.id, ownerRef, JSON.stringify(queue.requirements)).lastInsertRowid)
-      return hold(ref, ownerRef, queue)
+      return lately.hold({ ref, ownerRef, queue })
     },
     byRef(ref) {
-      const refs = byRef.get(ref) ?? held(selectByRef.get(ref))
+      const refs = lately.byRef.get(ref) ?? held(selectByRef.get(ref))
       if (!refs) throw new Error(`assertion failed: no task queue has number ${ref}`)
       return refs.queue
     },
@@ -97,20 +105,14 @@ export function queueTable(db: DatabaseSync): QueueTable {
     named(ref, by) {
       if (Number(countJobs.get(by, ref)?.jobs) > 0) return
       removeQueue.run(ref)
-      const refs = byRef.get(ref)
-      if (refs) drop(refs)
+      const refs = lately.byRef.get(ref)
+      if (refs) lately.drop(refs)
     },
     recount: () => db.exec(recountSql),
-    ownersOf(vo, owner) {
-      return [...owners.values()]
-        .filter(
-          (known) => (vo === undefined || known.owner.vo === vo) && (owner === undefined || known.owner.owner === owner),
-        )
-        .map(({ ref }) => ref)
-    },
+    ownersOf: (vo, owner) => ownersIn(owners.values(), vo, owner),
     reload() {
-      byRef.clear()
-      byId.clear()
+      lately.byRef.clear()
+      lately.byId.clear()
       owners.clear()
       ownerOf.clear()
       for (const row of db.prepare('select ref, vo, grp, owner from owners').all()) {
@@ -123,3 +125,11 @@ export function queueTable(db: DatabaseSync): QueueTable {
 const recountSql = `update queues set jobs = 0;
   update queues set jobs = counted.jobs from (select queue_ref, count(*) as jobs from jobs group by queue_ref) as counted
   where counted.queue_ref = queues.ref;`
+
+type KeptOwner = { readonly ref: number; readonly owner: Owner }
+
+function ownersIn(owners: Iterable<KeptOwner>, vo: string | undefined, name: string | undefined): readonly number[] {
+  return [...owners].flatMap(({ ref, owner }) =>
+    (vo === undefined || owner.vo === vo) && (name === undefined || owner.owner === name) ? [ref] : [],
+  )
+}

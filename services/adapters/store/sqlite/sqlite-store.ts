@@ -67,7 +67,7 @@ function storeOver(ask: Ask, close: () => Promise<void>): Store {
     },
     jobs: (ids) => ask('jobs', ids),
     list: (query) => ask('list', query),
-    queues: () => ask('queues'),
+    queues: (of) => ask('queues', of),
     next: (classId, limit) => ask('next', classId, limit),
     expired: (nowMs, limit) => ask('expired', nowMs, limit),
     counts: () => ask('counts'),

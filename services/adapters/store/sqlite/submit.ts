@@ -8,6 +8,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { JobId } from '../../../../core/ids.ts'
 import type { Job } from '../../../../core/job.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
+import { type QuotaRefusal, quotaRefusal } from '../../../../core/quota.ts'
 import { exactly } from '../../../../core/requirement-class.ts'
 import { submissionKey } from '../../../../core/submission-key.ts'
 import type { Inside } from './engine.ts'
@@ -68,6 +69,8 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
         if (first.digest !== idempotency?.digest) return { ok: false, why: 'key-conflict' }
         return { ok: true, firstId: Number(first.first_id) as JobId, count: Number(first.count), repeated: true }
       }
+      const refusal = refused(inside, submission)
+      if (refusal) return { ok: false, why: 'quota', refusal }
       const count = submission.jobs.length
       const firstId = insert(submission, nowMs)
       if (key !== undefined && idempotency) keepKey.run(key, idempotency.digest, firstId, count, nowMs)
@@ -78,6 +81,15 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
       lastId = lastJobIn(db)
     },
   }
+}
+
+function refused({ tallies }: Inside, { owner, quota, jobs, queues: named }: PackedSubmission): QuotaRefusal | undefined {
+  if (!quota) return undefined
+  const { open } = tallies
+  const more = { jobs: jobs.length, taskQueues: named.filter(({ id }) => !open.has(id)).length }
+  return (
+    quotaRefusal('owner', quota.owner, open.useOf(owner), more) ?? quotaRefusal('vo', quota.vo, open.useOfVo(owner.vo), more)
+  )
 }
 
 /** The highest id ever given: it may belong to a forgotten job, and is never given again. */

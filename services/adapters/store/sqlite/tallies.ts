@@ -6,8 +6,9 @@
 
 import type { AttemptRef, JobId, VmId } from '../../../../core/ids.ts'
 import { type Job, type JobStateName, leaseOf } from '../../../../core/job.ts'
-import type { JobCount, KeptVm } from '../../../../core/ports/store.ts'
+import type { JobCount, KeptVm, TaskQueue } from '../../../../core/ports/store.ts'
 import type { Requirements } from '../../../../core/requirements.ts'
+import { type OpenJobs, openJobs } from './open-jobs.ts'
 
 type Load = { readonly jobs: Set<JobId>; cores: number; memoryBytes: number; diskBytes: number }
 
@@ -15,7 +16,8 @@ export type Tallies = {
   /** A job came (`before` absent), changed, or was forgotten (`after` absent). */
   moved(before: Job | undefined, after: Job | undefined, requirements: Requirements): void
   /** `count` jobs that hold no lease, as found when the store opens. */
-  settled(jobs: { state: JobStateName; vo: string; queue: string; vmId: VmId | undefined }, count: number): void
+  settled(jobs: { state: JobStateName; queue: TaskQueue; vmId: VmId | undefined }, count: number): void
+  readonly open: OpenJobs
   vmKnown(id: VmId, site: string): void
   loadOf(id: VmId): { leases: number; used: KeptVm['used'] }
   waitingBy(queue: string): number
@@ -39,12 +41,14 @@ export function tallies(): Tallies {
   const recent = new Map<JobId, Job>()
   const waiting = new Map<string, number>()
   const sites = new Map<VmId, string>()
+  const open = openJobs()
 
   const siteOf = (vmId: VmId | undefined): string => (vmId === undefined ? '' : (sites.get(vmId) ?? ''))
 
   function add(job: Job, requirements: Requirements, by: 1 | -1): void {
     const { phase } = job
     bump(counts, countKey(phase.state, job.vo, siteOf('lease' in phase ? phase.lease?.vmId : undefined)), by)
+    if (phase.state === 'Waiting' || phase.state === 'Held') open.moved(job, job.classId, by)
     if (phase.state === 'Waiting') {
       bump(waiting, job.classId, by)
       if (by === -1) recent.delete(job.id)
@@ -69,10 +73,12 @@ export function tallies(): Tallies {
       if (before) add(before, requirements, -1)
       if (after) add(after, requirements, 1)
     },
-    settled({ state, vo, queue, vmId }, count) {
-      bump(counts, countKey(state, vo, siteOf(vmId)), count)
-      if (state === 'Waiting') bump(waiting, queue, count)
+    settled({ state, queue, vmId }, count) {
+      bump(counts, countKey(state, queue.vo, siteOf(vmId)), count)
+      if (state === 'Waiting') bump(waiting, queue.id, count)
+      if (state === 'Waiting' || state === 'Held') open.moved(queue, queue.id, count)
     },
+    open,
     vmKnown(id, site) {
       sites.set(id, site)
     },
