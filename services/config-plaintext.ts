@@ -22,7 +22,7 @@ export function isMongoUrl(url: string): boolean {
   return mongoUrl.test(url)
 }
 
-/** These take any server for the right one, so that whoever stands between reads everything. */
+/** These take any server for the right one, so that a host between the two reads everything. */
 const careless = ['tlsinsecure', 'tlsallowinvalidcertificates', 'tlsallowinvalidhostnames']
 
 /** True where the driver would speak without TLS, or without a checked certificate, to a host that may be elsewhere. */

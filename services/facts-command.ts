@@ -28,7 +28,7 @@ const usage = `pilotage facts [options]   writes what happened as JSON lines, fr
   --durable NAME        NATS remembers how far NAME has read, and the next run goes on there
   --from beginning|now  where a new reader begins (beginning)
   --nats URL            where NATS is; once for each server of a cluster. Or
-  --plaintext           with --nats beyond this machine without TLS, on a network that nobody else is on
+  --plaintext           with --nats beyond this machine without TLS, on a network with no other users
   --config FILE         as this configuration of the service says, with its credentials
   --installation NAME   whose facts; else the name that the data directory has
   --data DIR            the data directory of the service (pilotage-data)

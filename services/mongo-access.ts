@@ -7,7 +7,7 @@ import type { StoreConfig } from './config-network.ts'
 import { isMongoUrl, isPlainMongo, mongoForm, mongoTlsForm } from './config-plaintext.ts'
 import type { SecretReader } from './secrets.ts'
 
-/** What is wrong with the file is told by the reader: also an address that would be spoken to in plain. */
+/** The reader keeps what is wrong with the file, an address that would be reached in plain included. */
 export function mongoUrl(
   { url, urlFile = '', plaintext }: Extract<StoreConfig, { kind: 'mongo' }>,
   reader: SecretReader,

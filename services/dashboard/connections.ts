@@ -2,7 +2,7 @@
  * The dashboard's connections: bounded per address and in all, and the newcomer comes in where another one may go.
  *
  * A connection on which a viewer was recognised is worth more than a stranger's, and one that waits for an answer more than an
- * idle one. So whoever opens all connections of an address loses the oldest of these, and signed-in viewers keep theirs. Knows
+ * idle one. A stranger that opens all connections of an address loses the oldest of them, and signed-in viewers keep theirs. Knows
  * sockets and nothing of requests but that they begin and end.
  */
 
@@ -111,7 +111,7 @@ export function addressOf(remote: string | undefined): string {
   return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
 }
 
-/** So many new connections per second and address, and a burst. */
+/** Bounds new connections per second and address, with a burst. */
 function acceptRate(clock: Clock, { perSecond, burst, maxKeys }: Limits['accept']): (address: string) => boolean {
   const levels = new Map<string, { level: number; atMs: number }>()
   return (address) => {

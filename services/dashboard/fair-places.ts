@@ -1,5 +1,5 @@
 /**
- * A bounded number of places, per owner and in all, so that nobody loses a place to one who has more.
+ * A bounded number of places, per owner and in all. No owner loses a place to an owner that has more.
  *
  * An owner with all of its own places gets no other by right: it loses its oldest, or is refused. Where all places are taken, the
  * owner with the most gives one to an owner that has at least two fewer. Refuses to know what the places are for.

@@ -1,6 +1,6 @@
 /**
  * Whether a request that changes something comes from a page of ours. Browsers say so: `Sec-Fetch-Site` where the connection is
- * trustworthy (TLS, or this machine), and `Origin` with every form that is posted. Another site's form signs nobody in or out.
+ * trustworthy (TLS, or this machine), and `Origin` with every form that is posted. A form of another site signs no person in or out.
  */
 
 import type { IncomingHttpHeaders } from 'node:http'
@@ -8,7 +8,7 @@ import { PilotageError } from '../../core/errors.ts'
 
 const reading = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Throws `forbidden`. A program that is no browser sends neither header, and acts for nobody but itself. */
+/** Throws `forbidden`. A program that is no browser sends neither header, and has no session of another person. */
 export function assertSameOrigin(method: string, headers: IncomingHttpHeaders): void {
   if (reading.has(method)) return
   const site = headers['sec-fetch-site']

@@ -1,6 +1,6 @@
 /**
- * Turns of strangers: per address so many per second, and whoever comes beyond that waits, in the order of coming. Nobody is
- * refused for what another one at the same address does, as long as the connections are bounded.
+ * Turns: a bounded number per second and key, and what comes beyond that waits, in the order of coming. As long as the connections
+ * are bounded, no caller is refused for what another one with the same key does.
  *
  * A caller that has hung up costs no turn. Memory is bounded by the number of keys, and by what waits under each.
  */
@@ -19,7 +19,7 @@ export type Turns = {
   /** Resolves when it is the caller's turn. Throws `cancelled` for one that has gone, and `overloaded` where too many wait. */
   turn(key: string, isGone: () => boolean): Promise<void>
   waiting(): number
-  /** Whoever waits is refused, and nothing waits any more. */
+  /** Refuses what waits. Nothing waits any more. */
   stop(): void
 }
 

@@ -120,7 +120,7 @@ it('takes a place of the address with the most where all are taken', async () =>
   }
 })
 
-it('lets an address open only so many connections per second, and no other one pays for it', async () => {
+it('bounds the connections per second that an address opens, and no other one pays for it', async () => {
   const { port } = await serve({ ...roomy, accept: { perSecond: 1, burst: 3, maxKeys: 100 } })
   const all: Opened[] = []
   for (let at = 0; at < 6; at += 1) {

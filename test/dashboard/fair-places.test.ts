@@ -13,7 +13,7 @@ const rules: fc.Arbitrary<PlaceRules> = fc.record({
   gives: fc.constantFrom('oldest', 'newest'),
 })
 
-it('never has more than there may be, takes nothing from an owner with as many, and refuses nobody while there is room', () => {
+it('never has more than there may be, takes nothing from an owner with as many, and refuses no owner while there is room', () => {
   fc.assert(
     fc.property(rules, fc.array(step, { maxLength: 60 }), (given, steps) => {
       const places = fairPlaces<string>(given)
@@ -61,7 +61,7 @@ it('gives the oldest or the newest of the owner with the most, as the rules say'
     for (const item of ['a1', 'a2', 'a3']) places.take('a', item)
     places.take('b', 'b1')
     expect(places.take('c', 'c1')).toEqual({ ok: true, ousted: expected })
-    // a has two now, and a newcomer with none takes one more; then nobody has one to spare.
+    // a has two now, and a newcomer with none takes one more; then no owner has one to spare.
     expect(places.take('d', 'd1').ok).toBe(true)
     expect(places.take('e', 'e1')).toEqual({ ok: false, why: 'all' })
     expect(places.take('d', 'd2')).toEqual({ ok: false, why: 'all' })

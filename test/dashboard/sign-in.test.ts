@@ -86,7 +86,7 @@ it('lets strangers beyond the burst wait their turn, and refuses no valid token 
   expect((await asked()).statusCode).toBe(200)
   const bad = Array.from({ length: strangerLimits.burst + 50 }, (_, at) => post({ token: `bad-${at}` }))
   const late = post({ token: known })
-  // Who is known waits for nobody, and a stranger's last answer comes with time.
+  // A known viewer does not wait; a stranger's last answer comes with time.
   expect((await desk.page('/', cookie)).status).toBe(200)
   expect((await asked()).statusCode).toBe(200)
   let lateAnswer = 0
@@ -109,7 +109,7 @@ it("gives a viewer's newest session a place by its oldest, and takes none of ano
   expect((await desk.page('/', others)).status).toBe(200)
 })
 
-it('lets a viewer who asks too much wait, and nobody else', async () => {
+it('lets a viewer who asks too much wait, and no other viewer', async () => {
   const cookie = await desk.signIn(await desk.token(alice))
   const others = await desk.signIn(await desk.token(bob))
   const ask = () => desk.app.inject({ url: '/api/status', headers: { cookie } }).then(({ statusCode }) => statusCode)

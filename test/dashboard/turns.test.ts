@@ -70,7 +70,7 @@ it('keeps no more waiting than it may: those who have gone make room, then the n
   expect(log.at(-1)).toBe('new')
 })
 
-it('forgets addresses that nobody waits at, and refuses whoever waits when it ends', async () => {
+it('forgets addresses at which nothing waits, and refuses what waits when it ends', async () => {
   const { clock, turns, log, come } = open()
   for (let at = 0; at < 8; at += 1) come('waits', 'waiting')
   for (let at = 0; at < 1000; at += 1) come(`address ${at}`, 'passing')

@@ -14,7 +14,7 @@ const refused = (begin: () => unknown): string => {
   }
 }
 
-it('bounds what one viewer has under way, whoever else asks', () => {
+it('bounds what one viewer has under way, and no other viewer', () => {
   const load = viewerLoad(virtualClock())
   const ends = Array.from({ length: viewerLimits.atOnce }, () => load.begin('ada'))
   expect(refused(() => load.begin('ada'))).toMatch(/16 requests of yours are under way, at most 16/)
@@ -26,7 +26,7 @@ it('bounds what one viewer has under way, whoever else asks', () => {
   expect(refused(() => load.begin('ada'))).toMatch(/under way/)
 })
 
-it('lets a viewer beyond the rate wait, and nobody else', async () => {
+it('lets a viewer beyond the rate wait, and no other viewer', async () => {
   const clock = virtualClock()
   const load = viewerLoad(clock)
   let done = 0

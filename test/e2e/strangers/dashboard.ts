@@ -51,7 +51,7 @@ export const dashboard: Flood<Given> = {
   run: flood,
   async judge(ground, { fromMs, toMs }) {
     const watch = watches.get(ground)
-    if (!watch) return ['nobody watched']
+    if (!watch) return ['no viewer watched']
     watch.over.abort()
     await Promise.all(watch.viewers.map((viewer) => viewer.stop()))
     const tookMs = await watch.signedInMs
