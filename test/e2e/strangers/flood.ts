@@ -42,6 +42,10 @@ export type Flood<Given = unknown> = {
   readonly about: string
   /** How long it floods; 15 s where it does not say. */
   readonly floodMs?: number
+  /** What the jobs that the service accepts in it take by themselves, beside the 100 MiB that every flood may. */
+  readonly acceptedMib?: number
+  /** The service is ended and started again before the others are measured a last time. */
+  readonly isRestarted?: boolean
   prepare?(ground: Ground): Promise<Given>
   /** In a process of its own. Answers figures, at most a handful. Must not throw because the service refuses. */
   run(attack: Attack, given: Given): Promise<Readonly<Record<string, number | string>>>

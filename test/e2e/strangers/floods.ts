@@ -7,6 +7,7 @@ import { dashboard } from './dashboard.ts'
 import type { Flood } from './flood.ts'
 import { gzip } from './gzip.ts'
 import { lists } from './lists.ts'
+import { queues } from './queues.ts'
 import { unfinishedMessages } from './unfinished-messages.ts'
 import { watchFlood } from './watches.ts'
 
@@ -18,5 +19,6 @@ export const floods: readonly Flood[] = [
   cancelledStreams,
   watchFlood,
   lists,
+  queues,
   dashboard,
 ]
