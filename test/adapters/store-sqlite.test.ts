@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/clock.ts'
 import type { JobId } from '../../core/ids.ts'
@@ -9,7 +10,7 @@ import { coreDecisions, openEngine } from '../../services/adapters/store/sqlite/
 import { memoryStore, openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { storeContract } from '../contract/store.ts'
 import { sampleEntry } from '../support/sample-images.ts'
-import { sampleSpec, sampleSubmission } from '../support/samples.ts'
+import { sampleRequirements, sampleSpec, sampleSubmission } from '../support/samples.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-store-'))
 let files = 0
@@ -75,4 +76,50 @@ it('a full disk refuses what came together at once, as something to be asked aga
     { ok: true, value: [{ state: 'Waiting', count: 1 }] },
   ])
   engine.close()
+})
+
+it('forgets a task queue with the last job that names it, and knows it again when it comes back', async () => {
+  const path = join(directory, 'queues.db')
+  const store = await openSqliteStore(path, systemClock())
+  const other = sampleRequirements({ tags: ['other'] })
+  const submit = async (...requirements: (typeof other)[]): Promise<void> => {
+    await store.submit(sampleSubmission(requirements.map((one) => sampleSpec({ requirements: one }))), 1000)
+  }
+  await submit(sampleRequirements(), sampleRequirements(), other)
+  const kept = async (): Promise<number> => {
+    const archive = openEngine(path, coreDecisions, 'archive')
+    const [outcome] = archive.commit([{ name: 'archiveCounts', args: [] }])
+    archive.close()
+    return outcome?.ok ? (outcome.value as { queues: number }).queues : -1
+  }
+  const kill = (jobId: number) => ({ kind: 'kill', jobId: jobId as JobId, by: 'a', why: '' }) as const
+  await store.change([kill(1), kill(3)], 2000)
+  expect(await store.forget(5000, 10)).toEqual([1, 3])
+  await submit(other)
+  await store.change([kill(2)], 2000)
+  expect(await store.forget(5000, 10)).toEqual([2])
+  expect((await store.queues()).map(({ queue }) => queue.requirements.tags)).toEqual([['other']])
+  await store.close()
+  expect(await kept()).toBe(1)
+})
+
+it('takes over a store from before task queues were counted', async () => {
+  const path = join(directory, 'older.db')
+  const first = await openSqliteStore(path, systemClock())
+  const other = sampleRequirements({ tags: ['other'] })
+  await first.submit(sampleSubmission([sampleSpec(), sampleSpec(), sampleSpec({ requirements: other })]), 1000)
+  await first.change([{ kind: 'hold', jobId: 3 as JobId, by: 'a', why: '' }], 2000)
+  await first.close()
+  const db = new DatabaseSync(path)
+  db.exec('alter table jobs drop column needs; alter table queues drop column jobs; pragma user_version = 4;')
+  db.exec("insert into queues (id, owner_ref, requirements) values ('nobody names it', 1, '{}')")
+  db.close()
+  const store = await openSqliteStore(path, systemClock())
+  const quota = { owner: { jobs: 3, taskQueues: 9 }, vo: { jobs: 9, taskQueues: 9 } }
+  expect(await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)).toMatchObject({ refusal: { used: 3 } })
+  expect((await store.queues()).map(({ waiting }) => waiting)).toEqual([2])
+  await store.close()
+  const after = new DatabaseSync(path)
+  expect(after.prepare('select jobs from queues order by ref').all()).toEqual([{ jobs: 2 }, { jobs: 1 }])
+  after.close()
 })

@@ -95,6 +95,17 @@ describe('what is made', () => {
     expect(line).toMatchObject({ kind: 'create', jobs: 8, queues: ids })
   })
 
+  it('makes a VM for a class that fits none, where its first job fits by its own needs', () => {
+    const flavor = offering('odd', 1, 1, { memoryBytes: 7.75 * gib })
+    const clouds = [cloudView({ offerings: [flavor] })]
+    const of = waiting(3, { memoryBytes: 8 * gib })
+    const needs = { memoryBytes: 7.7 * gib, diskBytes: of.queue.requirements.diskBytes, wallMs: 60_000 }
+    expect(creates(plan({ queues: [of], clouds }))).toEqual({})
+    expect(creates(plan({ queues: [{ ...of, needs }], clouds }))).toEqual({ odd: 3 })
+    const free = [kept(activeVm('a', { cores: 1, memoryBytes: 7.75 * gib, beat: beatAt(nowMs) }))]
+    expect(creates(plan({ queues: [{ ...of, waiting: 1, needs }], clouds, vms: free }))).toEqual({})
+  })
+
   it('makes nothing for a job that is longer than any VM has left when it comes up', () => {
     const lines = plan({ queues: [waiting(1, { wallMs: 3_600_000 - 59_999 })] })
     expect(creates(lines)).toEqual({})

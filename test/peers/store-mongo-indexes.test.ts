@@ -12,7 +12,15 @@ import { guarded, openDatabase } from '../../services/adapters/store/mongo/datab
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { indexes, migrate } from '../../services/adapters/store/mongo/schema.ts'
 import { sampleEntry } from '../support/sample-images.ts'
-import { activeVm, alice, sampleQueue, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
+import {
+  activeVm,
+  alice,
+  sampleQueue,
+  sampleRequirements,
+  sampleResult,
+  sampleSpec,
+  sampleSubmission,
+} from '../support/samples.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo } from './servers.ts'
 
@@ -72,6 +80,10 @@ async function commandsOfADay(database: string): Promise<readonly Document[]> {
   await store.history(`submission:${first}`, 10)
   await store.facts(0, 10)
   await store.hold('sweeper', 'one', 1000, 0)
+  await store.queues({ after: '', limit: 10 })
+  await store.queues({ ids: [sampleQueue().id] })
+  const quota = { owner: { jobs: 1, taskQueues: 1 }, vo: { jobs: 1, taskQueues: 1 } }
+  await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)
   await store.forget(5000, 10)
   await store.close()
   return commands
@@ -139,3 +151,30 @@ it('says that it is unavailable where no server answers, without the account in 
 })
 
 const openAt = (url: string) => openMongoStore({ url, database: 'none', clock, log: silentLog(), holder: 'one' })
+
+it('takes over a database from before task queues were counted, and forgets those that no job names', async () => {
+  const name = mongo.newDatabase()
+  const first = (await open(name)).store
+  const other = sampleRequirements({ tags: ['other'] })
+  await first.submit(sampleSubmission([sampleSpec(), sampleSpec(), sampleSpec({ requirements: other })]), 1000)
+  await first.change([{ kind: 'hold', jobId: 1 as JobId, by: 'a', why: '' }], 2000)
+  await first.close()
+  const database = openDatabase(mongo.url, name)
+  await database.pages.updateMany({}, { $unset: { o: '' } })
+  await database.queues.updateMany({}, { $unset: { at: '' } })
+  await database.meta.updateOne({ _id: 'schema' }, { $set: { version: 2 } })
+  const { store } = await open(name)
+  const quota = { owner: { jobs: 3, taskQueues: 9 }, vo: { jobs: 9, taskQueues: 9 } }
+  expect(await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)).toMatchObject({ refusal: { used: 3 } })
+  expect(await database.queues.countDocuments({ at: { $gt: 0 } })).toBe(2)
+  await store.change([{ kind: 'kill', jobId: 3 as JobId, by: 'a', why: '' }], 2000)
+  await store.forget(5000, 10)
+  expect(await database.queues.countDocuments()).toBe(2)
+  await database.queues.updateMany({}, { $set: { at: 1 } })
+  await store.forget(5000, 10)
+  expect((await database.queues.find().toArray()).map(({ _id }) => _id)).toEqual([sampleQueue().id])
+  await store.submit(sampleSubmission([sampleSpec({ requirements: other })]), 4000)
+  expect((await store.queues()).map(({ queue }) => queue.requirements.tags.length).sort()).toEqual([0, 1])
+  await store.close()
+  await database.client.close()
+})

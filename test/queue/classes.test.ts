@@ -9,7 +9,7 @@ import { hasRoom, type Place, type Requirements, type Room } from '../../core/re
 import { explain } from '../../services/queue/explain.ts'
 import { submit } from '../../services/queue/submit.ts'
 import { waitingIndex } from '../../services/queue/waiting-index.ts'
-import { activeVm, alice, sampleQueue, sampleRequirements, sampleSpec } from '../support/samples.ts'
+import { activeVm, alice, sampleQueue, sampleRequirements, sampleSpec, sampleSubmission } from '../support/samples.ts'
 import { offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 const gib = 1024 ** 3
@@ -96,6 +96,31 @@ describe('jobs whose numbers differ by bytes', () => {
     expect(places[0]).toMatchObject({ fits: true })
     expect(places[0]?.rules.find(({ rule }) => rule === 'memory')?.wanted).toBe('7.7 GiB')
   })
+})
+
+it('task queues of other processes are learned a slice at a time, hinted ones first', async () => {
+  const test = await openQueue()
+  const specs = Array.from({ length: 2500 }, (_, at) =>
+    sampleSpec({ requirements: sampleRequirements({ tags: [`t${at}`] }) }),
+  )
+  const fitting = sampleSpec()
+  const submission = sampleSubmission([...specs, fitting])
+  // Past the index of this process.
+  await test.store.submit(submission, 1)
+  const pilot = await openPilot(test, 'one')
+  await pilot.offer(1)
+  expect(pilot.assigned()).toEqual([])
+  test.learn.hint([sampleQueue().id])
+  await test.learn.step()
+  for (let turn = 0; turn < 5; turn += 1) await test.clock.settle()
+  expect(pilot.assigned()).toEqual(['2501.1'])
+  const again = await openQueue(test.store, test.clock)
+  await test.store.submit(sampleSubmission([sampleSpec()]), 1)
+  const other = await openPilot(again, 'two')
+  await other.offer(1)
+  for (let step = 0; step < 3; step += 1) await again.learn.step()
+  for (let turn = 0; turn < 5; turn += 1) await test.clock.settle()
+  expect(other.assigned()).toEqual(['2502.1'])
 })
 
 describe('a quota', () => {
