@@ -39,9 +39,7 @@ export type SubmitAnswer = {
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
 export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
   const specs = checked(jobs, idempotencyKey)
-  const sizes = sizesOf(queue)
-  const taskQueues = specs.map(({ requirements }) => taskQueueOf(owner, requirementClass(requirements, sizes)))
-  const different = [...new Map(taskQueues.map((taskQueue) => [taskQueue.id, taskQueue])).values()]
+  const { taskQueues, different } = taskQueuesOf(queue, owner, specs)
   const nowMs = queue.clock.nowMs()
   const outcome = await queue.store.submit(
     {
@@ -154,12 +152,25 @@ export function sizesOf({ offerings, policy }: Queue): Sizes {
   return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: [policy.vmLifeMs] }
 }
 
+/** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */
+function taskQueuesOf(queue: Queue, owner: Owner, specs: readonly JobSpec[]) {
+  const sizes = sizesOf(queue)
+  const byKey = new Map<string, TaskQueue>()
+  const taskQueues = specs.map(({ requirements }) => {
+    const of = requirementClass(requirements, sizes)
+    const key = requirementsKey(of)
+    const known = byKey.get(key) ?? taskQueueOf(owner, of, key)
+    byKey.set(key, known)
+    return known
+  })
+  return { taskQueues, different: [...byKey.values()] }
+}
+
 /** Equal owner and equal wishes: one task queue, on any machine and at any time. */
-function taskQueueOf(owner: Owner, requirements: JobSpec['requirements']): TaskQueue {
-  const { vo, group, owner: name } = owner
-  const key = JSON.stringify([vo, group, name, requirementsKey(requirements)])
-  const id = createHash('sha256').update(key).digest('hex').slice(0, 16) as ClassId
-  return { vo, group, owner: name, id, requirements: normalised(requirements) }
+function taskQueueOf({ vo, group, owner }: Owner, requirements: JobSpec['requirements'], key: string): TaskQueue {
+  const named = JSON.stringify([vo, group, owner, key])
+  const id = createHash('sha256').update(named).digest('hex').slice(0, 16) as ClassId
+  return { vo, group, owner, id, requirements: normalised(requirements) }
 }
 
 function digestOf(specs: readonly JobSpec[]): string {
