@@ -23,6 +23,8 @@ export type Ground = Target & {
   readonly stage: Stage
   readonly dataDir: string
   readonly servicePid: number
+  /** The service that is not flooded: its dashboard, and a token for it. */
+  readonly quiet: { readonly dashboard: string; readonly token: string }
   readonly admin: PilotageClient
   /** A token of a user; the VO is `flood` unless another is given. */
   tokenOf(subject: string, vo?: string): Promise<string>

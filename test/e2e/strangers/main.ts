@@ -9,7 +9,7 @@
  * floods run at the lowest CPU priority (attacker.ts says why).
  */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleep, until } from '../../../core/clock.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
@@ -77,7 +77,7 @@ export const strangers: Scenario = {
     const shortfalls: string[] = []
     let worst = { growthMib: 0, leftMib: 0, ratio: 0, termMs: 0 }
     for (const flood of chosen) {
-      const seen = await tryFlood(stage, flood, quiet.user).catch((error: unknown) => ({
+      const seen = await tryFlood(stage, flood, quiet).catch((error: unknown) => ({
         worst,
         shortfalls: [`ended early: ${stackOf(error)}`],
       }))
@@ -98,8 +98,10 @@ export const strangers: Scenario = {
   },
 }
 
+type Quiet = Ground['quiet'] & { readonly user: PilotageClient; end(): Promise<void> }
+
 /** The service that is not flooded. */
-async function startQuiet({ clock, dir }: Stage): Promise<{ readonly user: PilotageClient; end(): Promise<void> }> {
+async function startQuiet({ clock, dir }: Stage): Promise<Quiet> {
   const own = join(dir, 'quiet')
   mkdirSync(own)
   const [grpcPort = 0, dashboardPort = 0] = await freePorts(2)
@@ -110,6 +112,8 @@ async function startQuiet({ clock, dir }: Stage): Promise<{ readonly user: Pilot
   await warmUp(clock, user, times.warmMs)
   return {
     user,
+    dashboard: `http://127.0.0.1:${dashboardPort}`,
+    token: readFileSync(join(files.dataDir, 'admin.token'), 'utf8').trim(),
     async end() {
       admin.close()
       user.close()
@@ -123,11 +127,7 @@ type Honest = { readonly here: PilotageClient; readonly quiet: PilotageClient }
 
 type Worst = { readonly growthMib: number; readonly leftMib: number; readonly ratio: number; readonly termMs: number }
 
-async function tryFlood(
-  stage: Stage,
-  flood: Flood,
-  quiet: PilotageClient,
-): Promise<{ worst: Worst; shortfalls: readonly string[] }> {
+async function tryFlood(stage: Stage, flood: Flood, quiet: Quiet): Promise<{ worst: Worst; shortfalls: readonly string[] }> {
   const dir = join(stage.dir, flood.name)
   mkdirSync(dir)
   const [grpcPort = 0, dashboardPort = 0] = await freePorts(2)
@@ -136,7 +136,7 @@ async function tryFlood(
   const grpc = await service.serving()
   const admin = connectAdmin(stage.clock, files, grpc)
   const here = await connectUser(admin, 'biomed', 'ada')
-  const honest: Honest = { here, quiet }
+  const honest: Honest = { here, quiet: quiet.user }
   const ground: Ground = {
     stage,
     admin,
@@ -144,6 +144,7 @@ async function tryFlood(
     dashboard: `http://127.0.0.1:${dashboardPort}`,
     dataDir: files.dataDir,
     servicePid: service.pid,
+    quiet,
     tokenOf: async (subject, vo = 'flood') =>
       (await admin.createToken({ subject, vo, group: 'users', roles: ['user'], lifetimeMs: 0 })).token,
   }
