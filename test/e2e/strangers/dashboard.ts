@@ -11,6 +11,7 @@ import { Agent } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { sleep } from '../../../core/clock.ts'
+import { strangerLimits, viewerLimits } from '../../../services/dashboard/limits.ts'
 import { promised } from '../scenario.ts'
 import type { Attack, Flood, Ground } from './flood.ts'
 import { asked, signIn } from './http-client.ts'
@@ -56,7 +57,8 @@ export const dashboard: Flood<Given> = {
     return { greedy: await ground.tokenOf('greedy') }
   },
   run: flood,
-  async judge(ground, { fromMs, toMs }) {
+  async judge(ground, figures) {
+    const { fromMs, toMs } = figures
     const watch = watches.get(ground)
     if (!watch) return ['no viewer watched']
     watch.over.abort()
@@ -64,9 +66,21 @@ export const dashboard: Flood<Given> = {
     const tookMs = await watch.signedInMs
     return [
       ...watch.viewers.flatMap((viewer) => shortfallsOf(ground, watch.quiet, viewer, Number(fromMs), Number(toMs))),
+      ...beyondLimits(figures),
       ...promised(tookMs <= signInMs, `a first sign-in at the strangers' address took ${tookMs} ms, more than ${signInMs}`),
     ]
   },
+}
+
+/** What the flood got answered, however fast this machine is: the limits, and a tenth for the flood's first and last moments. */
+function beyondLimits(figures: Readonly<Record<string, number | string>>): readonly string[] {
+  const seconds = (Number(figures.toMs) - Number(figures.fromMs)) / 1000
+  const most = ({ burst, perSecond }: { burst: number; perSecond: number }): number => burst + 1.1 * perSecond * seconds
+  return [
+    ...promised(Number(figures.badSignIns) <= most(strangerLimits), `${figures.badSignIns} bad sign-ins were answered`),
+    ...promised(Number(figures.sessions) <= most(strangerLimits), `one user signed in ${figures.sessions} times`),
+    ...promised(Number(figures.pages) <= most(viewerLimits), `one user got ${figures.pages} pages`),
+  ]
 }
 
 function shortfallsOf({ stage }: Ground, quiet: Viewer, viewer: Viewer, fromMs: number, toMs: number): readonly string[] {
