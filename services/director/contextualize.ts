@@ -53,18 +53,16 @@ export function contextualize(
     },
   }
   const config: AgentConfig = {
+    // Whole, so that nothing which the operator has chosen is left out: how payloads are isolated, for one.
+    ...agent,
     vmId: id,
     endpoint: endpoint(),
-    caPem: agent.caPem,
-    plaintext: agent.plaintext,
     activationKey,
     cloud: offering.cloud,
     site: offering.site,
     platform: offering.platform,
     size: { cores: offering.cores, memoryBytes: offering.memoryBytes, diskBytes: offering.diskBytes },
-    sizeFrom: agent.sizeFrom,
     policy: { ...agent.policy, endByMs },
-    powerOff: agent.powerOff,
   }
   return { vm, order: { vmId: id, shape: offering, imageRef, userData: render(config, offering, squids) } }
 }
