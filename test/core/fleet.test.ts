@@ -114,6 +114,19 @@ describe('what is made', () => {
 })
 
 describe('what there is already', () => {
+  it.each<[string, Partial<Requirements>]>([
+    ['cores', { cores: { min: 4, max: 4 } }],
+    ['memory', { memoryBytes: 4 * gib }],
+    ['disk', { diskBytes: 40 * gib }],
+    ['wall time', { wallMs: 1_800_000 }],
+  ])('takes the job that asks for less %s than one that no room took', (_, more) => {
+    const room = { cores: 1, memoryBytes: gib, diskBytes: gib, endByMs: nowMs + 600_000, beat: beatAt(nowMs) }
+    const big = { ...waiting(1, more), topPriority: 5 }
+    const lines = plan({ queues: [big, waiting(1)], vms: [kept(activeVm('a', room))] })
+    expect(holds(lines)).toEqual(['covered: free room on active VMs (1)'])
+    expect(lines.find(({ kind }) => kind === 'create')).toMatchObject({ queues: [big.queue.id], jobs: 1 })
+  })
+
   it('counts free room, then VMs on their way, and makes the rest', () => {
     const vms = [
       kept(activeVm('a', { cores: 8, beat: beatAt(nowMs) }), 6),
