@@ -22,7 +22,7 @@ import type { DirectorOptions } from './director/options.ts'
 import { type Catalogue, checkedImages } from './images/catalogue.ts'
 import { openTrust, type Trust } from './images/trust.ts'
 import { afterChange } from './queue/after-change.ts'
-import { type Learn, learn, learnEveryMs } from './queue/learn.ts'
+import { type Learn, learn, learnAll, learnEveryMs } from './queue/learn.ts'
 import { matcher } from './queue/matcher.ts'
 import type { Queue, QueuePolicy } from './queue/queue.ts'
 import { openSessions } from './queue/sessions.ts'
@@ -104,7 +104,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     matcher: match,
     sessions: openSessions(bus),
   }
-  if (roles.includes('api')) waiting.learn(await store.queues())
+  if (roles.includes('api')) await learnAll(store, waiting)
   const catalogue = catalogueOf(options)
   return {
     roles,

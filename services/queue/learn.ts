@@ -7,9 +7,11 @@
 
 import type { ClassId } from '../../core/ids.ts'
 import { sweepEveryMs } from '../../core/limits.ts'
+import type { JobStore, QueueCount } from '../../core/ports/store.ts'
 import type { ProcessSeat } from '../../core/seat.ts'
 import type { Queue } from './queue.ts'
 import { shareUses } from './uses.ts'
+import type { WaitingIndex } from './waiting-index.ts'
 
 export const learnEveryMs = sweepEveryMs
 const exchangeEveryMs = 30_000
@@ -23,6 +25,16 @@ export type Learn = {
   step(): Promise<void>
   /** Jobs wait in these task queues: they are read before the next slice. */
   hint(ids: readonly (string | number)[]): void
+}
+
+/** At a start: all of them, a slice at a time. */
+export async function learnAll(store: Pick<JobStore, 'queues'>, waiting: WaitingIndex): Promise<void> {
+  let after: string | undefined = ''
+  while (after !== undefined) {
+    const slice: readonly QueueCount[] = await store.queues({ after, limit: sliceMost })
+    waiting.learn(slice)
+    after = slice.length < sliceMost ? undefined : slice.at(-1)?.queue.id
+  }
 }
 
 export function learn(queue: Queue, seatNow: () => ProcessSeat | undefined): Learn {
