@@ -211,8 +211,8 @@ export const connectionLimits = {
  */
 export const loadLimits = {
   callsPerSecond: 2500,
-  /** Times the rate: a command that reads 100 000 jobs is never slowed down. */
-  burstSeconds: 4,
+  /** Times the rate: a command that reads 100 000 jobs is never refused. */
+  burstSeconds: 2,
   jobsPerUnit: 20,
   submittedJobsPerUnit: 100,
   bytesPerUnit: 16 * kib,
@@ -223,8 +223,12 @@ export const loadLimits = {
   waiting: 100,
   /** Calls of one caller under way, streams included. */
   calls: 512,
-  /** Pages of one user that are read at one time: others wait for no more of them than these. */
-  reads: 2,
+  /**
+   * Pages of one user that are read at one time. After each the place stays taken for as long as the page took (at most this):
+   * whatever a page costs on this machine, one user's pages use half of the time, and others wait for one page at most.
+   */
+  reads: 1,
+  longestReadPauseMs: 100,
   /** Anonymous calls under way per address: activations, health, reflection. */
   anonymousCalls: 64,
   watches: 100,
@@ -233,16 +237,18 @@ export const loadLimits = {
 } as const
 
 /**
- * Watches: one reader per process. A batch is read and encoded in some 5 ms. Changes within `gatherMs` are sent together.
+ * Watches: one reader per process. A batch is read and encoded in some 5 ms, and followed by a pause of twice its time: all
+ * watches together use a third of the thread, and others wait for one batch at most. Changes within `gatherMs` are sent together.
  * Without any hint all watched jobs are read in `allEveryMs`, or as fast as a batch per `turnEveryMs` goes: 2 000 per second.
  */
 export const feedLimits = {
-  batch: 500,
+  batch: 250,
+  pauseTimes: 2,
   gatherMs: 50,
   allEveryMs: 5 * seconds,
-  turnEveryMs: 250,
+  turnEveryMs: 125,
   retryMs: 1 * seconds,
-  longestPauseMs: 100,
+  longestPauseMs: 200,
 } as const
 
 /** Keeping. */

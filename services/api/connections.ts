@@ -167,6 +167,8 @@ function refused({ options, open, refusals, say }: Room, peer: string, caller: s
   refusals.spend(key, isOften ? 0 : 1, nowMs)
   if (!isOften) return
   connection.socket.destroy()
+  // Also where it is a user's: new connections of the address come in slowly while this goes on.
+  if (caller !== undefined) refusals.spend(connection.address, connectionLimits.refusals.perSecond, nowMs)
   say(connection.address, 'connections are cut: too many refused calls')
 }
 

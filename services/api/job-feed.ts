@@ -2,8 +2,8 @@
  * The one reader of all watches of this process: a job that many watch is read once when it changed, whoever watches it.
  *
  * Woken by hints; a hint that was lost is made up for by reading all watched jobs in turn. One batch is read at a time, so what
- * a watcher gets of a job is never older than what it got before. After each batch the reader pauses for as long as the batch
- * took: watches use half of the service's thread at most, however many there are.
+ * a watcher gets of a job is never older than what it got before. After each batch the reader pauses for twice as long as the
+ * batch took: watches use a third of the service's thread at most, however many there are.
  */
 
 import { sleep } from '../../core/clock.ts'
@@ -136,7 +136,10 @@ async function run(feed: Feed): Promise<void> {
         feed.hintedDueMs = clock.monotonicMs() + feedLimits.retryMs
       }
     }
-    await sleep(clock, Math.min(clock.monotonicMs() - beginMs, feedLimits.longestPauseMs))
+    // What those who got something do with it counts as well.
+    await new Promise<void>((resolve) => clock.soon(resolve))
+    const tookMs = clock.monotonicMs() - beginMs
+    await sleep(clock, Math.min(feedLimits.pauseTimes * tookMs, feedLimits.longestPauseMs))
   }
 }
 
@@ -209,7 +212,8 @@ function targetsOf(feed: Feed, job: Job, watch: Watch | undefined): readonly Wat
   const entry = feed.entries.get(job.id)
   if (!entry) return []
   const now = `${job.phase.state} ${job.attempt} ${job.changedMs}`
-  const isNew = entry.seen !== now
+  // Who has not seen it yet gets it by the first look.
+  const isNew = entry.seen !== '' && entry.seen !== now
   entry.seen = now
   if (watch && !watch.follower.isVisible(job)) leaveOut(feed, watch, job.id)
   if (!isNew) return watch && entry.watches.has(watch) ? [watch] : []

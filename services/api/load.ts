@@ -68,7 +68,7 @@ export function newLoads(clock: Clock, callsPerSecond: number = loadLimits.calls
         charge: (cost) => books.buckets.spend(caller.key, cost, clock.monotonicMs()),
         pace: (gone) => pace(books, caller, gone),
         debtMs: () => books.buckets.waitMs(caller.key, clock.monotonicMs()),
-        read: (run) => read(caller, run),
+        read: (run) => read(clock, caller, run),
         watch: (jobs) => watch(books, caller, jobs),
         meter: meterOf(books, caller),
       }
@@ -141,16 +141,21 @@ async function pace({ clock, buckets }: Books, { key }: Caller, gone: AbortSigna
   }
 }
 
-async function read<Answer>(caller: Caller, run: () => Promise<Answer>): Promise<Answer> {
+async function read<Answer>(clock: Clock, caller: Caller, run: () => Promise<Answer>): Promise<Answer> {
   if (caller.reads < loadLimits.reads) caller.reads += 1
   else await new Promise<void>((resolve) => caller.queue.push(resolve))
+  const beginMs = clock.monotonicMs()
   try {
     return await run()
   } finally {
-    const next = caller.queue.shift()
-    // The next one has this one's place.
-    if (next) next()
-    else caller.reads -= 1
+    // The answer goes out now; only the place stays taken for a while.
+    const pauseMs = Math.min(clock.monotonicMs() - beginMs, loadLimits.longestReadPauseMs)
+    clock.after(pauseMs, () => {
+      const next = caller.queue.shift()
+      // The next one has this one's place.
+      if (next) next()
+      else caller.reads -= 1
+    })
   }
 }
 

@@ -149,6 +149,8 @@ describe('connections', () => {
     expect(await until(real, () => !bad?.isOpen(), bounds)).toBe(true)
     // What is refused to a user is counted to that user, whatever comes from the address.
     here.connections.refused(good?.peer ?? '', 'user a')
+    await dialled(here)
+    await until(real, () => !good?.isOpen(), { withinMs: 100, everyMs: 5 })
     expect(good?.isOpen()).toBe(true)
   })
 

@@ -1,7 +1,7 @@
 /** What one caller may ask of a process: its rate, what it has under way, and that nothing of it stays. */
 
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
+import { sleep, systemClock } from '../../core/clock.ts'
 import type { Identity } from '../../core/identity.ts'
 import { loadLimits, unfinishedBytes } from '../../core/limits.ts'
 import { newLoads } from '../../services/api/load.ts'
@@ -68,34 +68,39 @@ describe('calls', () => {
 })
 
 describe('reads', () => {
-  it('of one caller run few at a time, in their order', async () => {
-    const { alice: load, bob: other } = loads()
+  it('of one caller run one at a time, in their order, with a pause as long as each', async () => {
+    const { clock, alice: load, bob: other } = loads()
     const begun: number[] = []
-    const ends: (() => void)[] = []
-    const all = Array.from({ length: 5 }, (_, at) =>
-      load.read(() => {
+    const all = Array.from({ length: 4 }, (_, at) =>
+      load.read(async () => {
         begun.push(at)
-        return new Promise<void>((resolve) => ends.push(resolve))
+        await sleep(clock, 30)
       }),
     )
     await state(Promise.all(all))
-    expect(begun).toEqual([0, 1])
+    expect(begun).toEqual([0])
     expect(await state(other.read(async () => 'at once'))).toBe('resolved')
-    ends[0]?.()
-    await state(Promise.all(all))
-    expect(begun).toEqual([0, 1, 2])
-    for (let at = 1; at < 5; at += 1) {
-      await state(Promise.all(all))
-      ends[at]?.()
-    }
+    await clock.advance(31)
+    expect(await state(all[0] as Promise<void>)).toBe('resolved')
+    expect(begun).toEqual([0])
+    await clock.advance(30)
+    expect(begun).toEqual([0, 1])
+    await clock.advance(3 * 60 + 1)
     expect(await state(Promise.all(all))).toBe('resolved')
   })
 
   it('that fail make room as well', async () => {
-    const { alice: load } = loads()
+    const { clock, alice: load } = loads()
     const fail = (): Promise<never> => Promise.reject(new Error('as wanted'))
-    for (let at = 0; at < 10; at += 1) await expect(load.read(fail)).rejects.toThrow('as wanted')
-    expect(await load.read(async () => 'room')).toBe('room')
+    for (let at = 0; at < 10; at += 1) {
+      const failing = load.read(fail)
+      failing.catch(() => {})
+      await clock.advance(1)
+      await expect(failing).rejects.toThrow('as wanted')
+    }
+    const last = load.read(async () => 'room')
+    await clock.advance(1)
+    expect(await last).toBe('room')
   })
 })
 

@@ -5,10 +5,11 @@
  * still for a second is seen by all calls of that second. Refusals are counted as well: an honest caller gets none.
  */
 
-import { type Clock, sleep } from '../../../core/clock.ts'
+import { type Clock, sleep, until } from '../../../core/clock.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
 import { JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
 import { percentile } from '../scenario.ts'
+import { residentMib } from './memory.ts'
 
 export type Seen = {
   readonly p50Ms: number
@@ -19,6 +20,8 @@ export type Seen = {
 
 /** 40 calls of each kind per second: more than a person's scripts, far below what one process serves. */
 const everyMs = 25
+const warmEveryMs = 2000
+const warmAtMostMs = 40_000
 /** A service that does not answer at all must not fill our own memory. */
 const maxUnderWay = 1000
 
@@ -55,13 +58,27 @@ export async function callHonestly(clock: Clock, user: PilotageClient, forMs: nu
   return { p50Ms: rounded(0.5), p99Ms: rounded(0.99), calls: tookMs.length, failed }
 }
 
-/** As a service is after hours of use: its memory has grown to what calls need, and its code is compiled. */
-export async function warmUp(clock: Clock, user: PilotageClient, forMs: number): Promise<void> {
-  const endMs = clock.monotonicMs() + forMs
-  const one = async (): Promise<void> => {
-    while (clock.monotonicMs() < endMs) await once(user)
+/**
+ * As a service is after hours of use: its code is compiled, and V8 and malloc have taken what they take under any load and do
+ * not give back (V8's young generation alone grows by up to 130 MB). Until memory stands still, `forMs` at least.
+ */
+export async function warmUp(clock: Clock, user: PilotageClient, pid: number, forMs: number): Promise<void> {
+  const over = new AbortController()
+  const one = async (at: number): Promise<void> => {
+    while (!over.signal.aborted) {
+      await user.submit(Array.from({ length: 10 }, () => waiting))
+      for await (const _ of user.list({ limit: at % 4 === 0 ? 1000 : 100 }));
+    }
   }
-  await Promise.all(Array.from({ length: 16 }, one))
+  const all = Promise.all(Array.from({ length: 24 }, (_, at) => one(at)))
+  const seen: number[] = []
+  const stands = (): boolean => {
+    seen.push(residentMib(pid))
+    return seen.length * warmEveryMs > forMs && Math.max(...seen.slice(-4)) - (seen.at(-4) ?? 0) < 5
+  }
+  await until(clock, stands, { withinMs: warmAtMostMs, everyMs: warmEveryMs })
+  over.abort()
+  await all
 }
 
 async function once(user: PilotageClient): Promise<void> {

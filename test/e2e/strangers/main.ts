@@ -109,7 +109,7 @@ async function startQuiet({ clock, dir }: Stage): Promise<Quiet> {
   const service = startServiceProcess(clock, files)
   const admin = connectAdmin(clock, files, await service.serving())
   const user = await connectUser(admin, 'biomed', 'ada')
-  await warmUp(clock, user, times.warmMs)
+  await warmUp(clock, user, service.pid, times.warmMs)
   return {
     user,
     dashboard: `http://127.0.0.1:${dashboardPort}`,
@@ -150,7 +150,7 @@ async function tryFlood(stage: Stage, flood: Flood, quiet: Quiet): Promise<{ wor
   }
   try {
     const given = await flood.prepare?.(ground)
-    await warmUp(stage.clock, here, times.warmMs)
+    await warmUp(stage.clock, here, service.pid, times.warmMs)
     const before = await measured(ground, honest)
     const during = await flooded(ground, flood, given, honest)
     const left = await settled(ground, before, flood)
