@@ -224,11 +224,13 @@ export const loadLimits = {
   /** Calls of one caller under way, streams included. */
   calls: 512,
   /**
-   * Pages of one user that are read at one time. After each the place stays taken for as long as the page took (at most this):
+   * Large pages of one user that are read at one time. After each the place stays taken for as long as the page took (at most this):
    * whatever a page costs on this machine, one user's pages use half of the time, and others wait for one page at most.
    */
   reads: 1,
   longestReadPauseMs: 100,
+  /** Pages up to the default size are not held back: what they cost is what a call costs. */
+  smallPage: 100,
   /** Anonymous calls under way per address: activations, health, reflection. */
   anonymousCalls: 64,
   watches: 100,

@@ -174,8 +174,11 @@ async function admit(entry: Entry, metadata: Metadata): Promise<{ caller: Caller
   return { caller: { identity, reach, load, address, blame: () => blame(entry) }, reader }
 }
 
+/** A reason that is there already: Node makes an error with a stack for each that is not given. */
+const isOver = 'the call is over'
+
 function over({ gone, reader, leave }: Entry): void {
-  gone.abort()
+  gone.abort(isOver)
   reader?.close()
   leave()
 }

@@ -58,9 +58,11 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
         return { answers }
       },
     ),
-    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) =>
-      caller.load.read(() => listJobs(queue, request, caller)),
-    ),
+    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => {
+      const isLarge = Math.max(request.pageSize, request.jobIds.length) > loadLimits.smallPage
+      const read = () => listJobs(queue, request, caller)
+      return isLarge ? caller.load.read(read) : read()
+    }),
     killJobs: steering('kill', 'killJobs'),
     holdJobs: steering('hold', 'holdJobs'),
     releaseJobs: steering('release', 'releaseJobs'),

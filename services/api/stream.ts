@@ -22,7 +22,7 @@ export type WritableCall<Message> = StreamCall & { write(message: Message): bool
 /** Aborted once the caller is gone, also where it went before this was asked. */
 export function goneSignal(call: StreamCall): AbortSignal {
   const gone = new AbortController()
-  const leave = (): void => gone.abort()
+  const leave = (): void => gone.abort('the caller is gone')
   for (const event of ['cancelled', 'close', 'error'] as const) call.on(event, leave)
   if (call.cancelled || call.destroyed) leave()
   return gone.signal

@@ -16,7 +16,7 @@ export type Connection = {
   /** A whole call: its grpc-status, or a word for how else it ended. */
   call(path: Path, message: Buffer, headers?: Headers): Promise<string>
   /** The grpc-status of a stream that `pour` or `ask` opened. */
-  statusOf(stream: ClientHttp2Stream): Promise<string>
+  statusOf(stream: ClientHttp2Stream, withinMs?: number): Promise<string>
   readonly session: ClientHttp2Session
   isOpen(): boolean
   close(): void
@@ -76,13 +76,13 @@ function connectionOf(clock: Clock, session: ClientHttp2Session): Connection {
       stream.end(framed(message, headers?.encoding !== undefined))
       return status
     },
-    statusOf: (stream) => statusOf(clock, stream),
+    statusOf: (stream, withinMs) => statusOf(clock, stream, withinMs),
     close: () => session.destroy(),
   }
 }
 
-function statusOf(clock: Clock, stream: ClientHttp2Stream): Promise<string> {
-  const late = clock.after(callMs, () => stream.close(constants.NGHTTP2_CANCEL))
+function statusOf(clock: Clock, stream: ClientHttp2Stream, withinMs = callMs): Promise<string> {
+  const late = clock.after(withinMs, () => stream.close(constants.NGHTTP2_CANCEL))
   let status = 'reset'
   const read = (fields: Record<string, unknown>): void => {
     if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status'])

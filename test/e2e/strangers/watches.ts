@@ -30,14 +30,14 @@ export const watchFlood: Flood<{ readonly token: string; readonly jobIds: readon
         while (!signal.aborted && connection.isOpen()) {
           counts.opened = (counts.opened ?? 0) + 1
           const stream = connection.ask('/pilotage.v1.JobService/WatchJobs', message, { authorization })
+          const answered = connection.statusOf(stream, 10 * 60_000)
           stream.on('data', (piece: Buffer) => {
             counts.mib = (counts.mib ?? 0) + piece.length / 1024 / 1024
           })
           const leave = (): void => stream.close(8)
           signal.addEventListener('abort', leave, { once: true })
-          const status = await new Promise<string>((resolve) => {
-            stream.once('close', () => resolve(String(stream.sentTrailers === undefined ? 'ended' : 'cut')))
-          })
+          stream.resume()
+          const status = `status-${await answered}`
           signal.removeEventListener('abort', leave)
           counts[status] = (counts[status] ?? 0) + 1
           await sleep(clock, 100, signal)
