@@ -158,7 +158,7 @@ async function tryFlood(stage: Stage, flood: Flood, quiet: Quiet): Promise<{ wor
       await service.ended('SIGTERM')
       service = startServiceProcess(stage.clock, files)
       await service.serving()
-      await warmUp(stage.clock, here, times.warmMs)
+      await warmUp(stage.clock, here, service.pid, times.warmMs)
     }
     const shortfallsOfFlood = [...left, ...((await flood.judge?.(ground, during.figures)) ?? [])]
     const after = await measured({ ...ground, servicePid: service.pid }, honest)
