@@ -92,7 +92,9 @@ describe('what is made', () => {
   it('tells for which queues and how many jobs', () => {
     const [line] = plan({ queues: [waiting(4), waiting(4, {}, bob)] })
     const ids = [waiting(1).queue.id, waiting(1, {}, bob).queue.id].sort()
-    expect(line).toMatchObject({ kind: 'create', jobs: 8, queues: ids })
+    expect(line).toMatchObject({ kind: 'create', jobs: 8, queues: ids, byVo: { lhcb: 4, belle: 4 } })
+    const [hold] = plan({ queues: [waiting(4), waiting(3, {}, bob)], clouds: [cloudView({ heldBack: 'closed' })] })
+    expect(hold).toMatchObject({ kind: 'hold', jobs: 7, byVo: { lhcb: 4, belle: 3 } })
   })
 
   it('makes a VM for a class that fits none, where its first job fits by its own needs', () => {
