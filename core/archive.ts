@@ -13,6 +13,7 @@ import type { Fact } from './facts.ts'
 import type { JobId } from './ids.ts'
 import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'
+import type { Needs } from './requirement-class.ts'
 import type { TaskQueue } from './ports/store.ts'
 import type { Vm } from './vm.ts'
 
@@ -137,7 +138,12 @@ function plainJob(job: Job): Job {
     changedMs: job.changedMs,
     attempt: job.attempt,
     phase: plainPhase(job.phase),
+    ...(job.needs ? { needs: plainNeeds(job.needs) } : {}),
   }
+}
+
+function plainNeeds({ memoryBytes, diskBytes, wallMs }: Needs): Needs {
+  return { memoryBytes, diskBytes, wallMs }
 }
 
 function plainPhase(phase: Phase): Phase {

@@ -11,7 +11,18 @@ import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/random.ts'
 import type { VmEvent } from '../../core/vm.ts'
 import { sampleEntry } from './sample-images.ts'
-import { alice, bob, sampleRequirements, sampleResult, sampleSpec, sampleSubmission, sampleVm } from './samples.ts'
+import type { JobSpec } from '../../core/job.ts'
+import { noSizes, requirementClass } from '../../core/requirement-class.ts'
+import {
+  alice,
+  bob,
+  sampleQueue,
+  sampleRequirements,
+  sampleResult,
+  sampleSpec,
+  sampleSubmission,
+  sampleVm,
+} from './samples.ts'
 
 type Past = {
   readonly store: Store
@@ -98,11 +109,16 @@ async function submit(past: Past): Promise<void> {
       priority: random.next() < 0.8 ? 0 : below(past, 10),
       maxAttempts: 1 + below(past, 3),
       environment: { NAME: oneOf(past, oddNames) },
-      requirements: sampleRequirements(requirements),
+      requirements: sampleRequirements({ ...requirements, memoryBytes: (64 + below(past, 3)) * 1024 * 1024 }),
     }),
   )
   const key = random.next() < 0.5 ? `${oneOf(past, oddNames)}${below(past, 6)}` : undefined
-  const answer = await store.submit(sampleSubmission(specs, oneOf(past, owners), key), nowMs)
+  const owner = oneOf(past, owners)
+  // Some jobs need less than their task queue asks for.
+  const queueOf = ({ requirements: exact }: JobSpec) => sampleQueue(owner, requirementClass(exact, noSizes))
+  const queues = [...new Map(specs.map(queueOf).map((queue) => [queue.id, queue])).values()]
+  const jobs = specs.map((spec) => ({ classId: queueOf(spec).id, spec }))
+  const answer = await store.submit({ ...sampleSubmission(specs, owner, key), jobs, queues }, nowMs)
   if (answer.ok) past.lastId = Math.max(past.lastId, answer.firstId + answer.count - 1)
 }
 
