@@ -218,8 +218,11 @@ export class PilotAgent {
   async #remove(ref: AttemptRef): Promise<void> {
     const confinement = this.#confinements.get(keyOf(ref))
     this.#confinements.delete(keyOf(ref))
-    if (confinement) await confinement.remove()
-    else await this.#options.isolation.removeDirectory(this.#dirOf(ref))
+    if (confinement) {
+      const before = this.#options.isolation.retired().length
+      await confinement.remove()
+      for (const why of this.#options.isolation.retired().slice(before)) this.#options.say(`retired ${why}`)
+    } else await this.#options.isolation.removeDirectory(this.#dirOf(ref))
   }
 
   async #keep(ref: AttemptRef): Promise<void> {
@@ -306,6 +309,6 @@ function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
 
 /** As people read it. Accounts that something was left of are counted: they are retired, and the VM has fewer for jobs. */
 export function isolationText({ kind, tool, retired }: Isolation): string {
-  const lost = retired()
+  const lost = retired().length
   return `${kind}${tool === '' ? '' : ` (${tool})`}${lost === 0 ? '' : `, ${lost} accounts retired`}`
 }

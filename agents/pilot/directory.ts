@@ -66,6 +66,14 @@ export async function removeDirectory(dir: string, { isOurs, remover }: Owners =
   else await removeTree(dir)
 }
 
+/** Removes it, and says why it is still there; empty: it is not. */
+export function whyKept(dir: string, owners: Owners): Promise<string> {
+  return removeDirectory(dir, owners).then(
+    () => '',
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  )
+}
+
 /** Entry by entry, so that no path leads through a folder that was a stranger's. */
 function removeOwn(dir: string): void {
   for (const name of ownFolders) ignoreAbsent(() => rmdirSync(join(dir, name)))

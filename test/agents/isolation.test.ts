@@ -88,7 +88,7 @@ describe.each(kinds.filter(({ name }) => !name.startsWith('plain')).map((kind) =
         )
         expect(marked.stdout).toBe('')
         await ran.confinement.remove()
-        expect(isolation.retired()).toBe(0)
+        expect(isolation.retired()).toEqual([])
       })
 
       it.each([
@@ -138,8 +138,8 @@ describe.each(kinds.filter(({ name }) => !name.startsWith('plain')).map((kind) =
 it('gives each account to one payload at a time', async () => {
   const accounts = openAccounts({ firstUid: uid, count: 2 }, [])
   expect([accounts.take('1.1'), accounts.take('2.1'), accounts.take('3.1')]).toEqual([uid, uid + 1, undefined])
-  await accounts.release('2.1', true)
-  await accounts.release('2.1', true)
+  await accounts.release('2.1', '')
+  await accounts.release('2.1', '')
   expect([accounts.take('3.1'), accounts.take('4.1')]).toEqual(isRoot ? [uid + 1, undefined] : [undefined, undefined])
 })
 
@@ -153,12 +153,12 @@ describe.skipIf(!isRoot)('accounts (not run unless as root)', () => {
       'cd "$1"; mkdir mine; touch mine/file also; ln -s / link; chmod 000 mine; ipcmk -M 4096 -p 0600; ipcmk -S 1; ipcmk -Q'
     expect((await runScript(mine, script, [shared], 10_000)).isGood).toBe(true)
     writeFileSync(join(shared, 'ours'), '')
-    await accounts.release('1.1', true)
+    await accounts.release('1.1', '')
     expect(statSync(join(shared, 'ours')).isFile()).toBe(true)
     for (const name of ['mine', 'also', 'link']) expect(existsSync(join(shared, name))).toBe(false)
     const kept = await runScript(undefined, 'cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg', [], 10_000)
     expect(kept.stdout).not.toMatch(new RegExp(`\\b${mine}\\b`))
-    expect([accounts.retired(), accounts.take('2.1')]).toEqual([0, mine])
+    expect([accounts.retired(), accounts.take('2.1')]).toEqual([[], mine])
     rmSync(shared, { recursive: true })
   })
 
@@ -170,8 +170,9 @@ describe.skipIf(!isRoot)('accounts (not run unless as root)', () => {
     chmodSync(shared, 0o777)
     expect((await runScript(mine, 'mkdir "$1/deep"; touch "$1/deep/file"', [shared], 10_000)).isGood).toBe(true)
     chmodSync(shared, 0o755)
-    await accounts.release('1.1', true)
-    expect([accounts.retired(), accounts.take('2.1')]).toEqual([1, undefined])
+    await accounts.release('1.1', '')
+    expect(accounts.retired()).toEqual([`account ${mine}: left behind: ${join(shared, 'deep')}`])
+    expect(accounts.take('2.1')).toBeUndefined()
     rmSync(shared, { recursive: true })
   })
 

@@ -1,7 +1,7 @@
 /** Isolation by an account of its own per payload, entered with no power left and none to be gained. */
 
 import type { PayloadAccounts } from '../../../core/context.ts'
-import { makeDirectory, type Owners, removeDirectory } from '../directory.ts'
+import { makeDirectory, type Owners, removeDirectory, whyKept } from '../directory.ts'
 import { openAccounts } from './accounts.ts'
 import { becoming } from './as-account.ts'
 import type { Isolation } from './isolation.ts'
@@ -27,11 +27,8 @@ export function accountsIsolation(given: PayloadAccounts): Isolation {
         prepare: () => makeDirectory(dir, uid),
         end: () => accounts.end(key),
         async remove() {
-          const isEmpty = await removeDirectory(dir, owners).then(
-            () => true,
-            () => false,
-          )
-          await accounts.release(key, isEmpty)
+          const kept = await whyKept(dir, owners)
+          await accounts.release(key, kept)
         },
         measure: (pids) => measureAs(uid, dir, pids, false),
       }

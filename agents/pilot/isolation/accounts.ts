@@ -15,16 +15,21 @@ export type Accounts = {
   take(key: string): number | undefined
   /** Ends every process of the account. Resolves with how many did not end. Repeating it is harmless. */
   end(key: string): Promise<number>
-  /** Removes what the payload left in places that every account may write to, and frees the account or retires it. */
-  release(key: string, isEmpty: boolean): Promise<void>
+  /**
+   * Removes what the payload left in places that every account may write to, and frees the account or retires it.
+   * `kept`: why its own directory is still there; empty: it is not.
+   */
+  release(key: string, kept: string): Promise<void>
   /** Of a former life of this pilot: ends every process of every account. */
   endAll(): Promise<void>
-  retired(): number
+  /** A line for each, with the reason. */
+  retired(): readonly string[]
 }
 
 export const sharedPlaces = ['/tmp', '/var/tmp', '/dev/shm', '/dev/mqueue', '/run/lock']
 
 const scriptMs = 30_000
+const whyLength = 200
 /** A payload may kill the script that ends it, since both have one account: each try needs one system call to succeed. */
 const maxTries = 200
 
@@ -48,7 +53,7 @@ const litterScript = [
 export function openAccounts({ firstUid, count }: PayloadAccounts, places: readonly string[] = sharedPlaces): Accounts {
   const free = Array.from({ length: count }, (_, at) => firstUid + at)
   const taken = new Map<string, number>()
-  let retired = 0
+  const retired: string[] = []
 
   return {
     take(key) {
@@ -60,15 +65,21 @@ export function openAccounts({ firstUid, count }: PayloadAccounts, places: reado
       const uid = taken.get(key)
       return uid === undefined ? 0 : endProcessesOf(uid)
     },
-    async release(key, isEmpty) {
+    async release(key, kept) {
       const uid = taken.get(key)
       if (uid === undefined) return
       const left = await endProcessesOf(uid)
       const swept = await runScript(uid, litterScript, [String(uid), ...places], scriptMs)
       // Only now, and only once: a second call finds it gone.
       if (!taken.delete(key)) return
-      if (isEmpty && left === 0 && swept.isGood && swept.stdout === '') free.push(uid)
-      else retired += 1
+      const why = [
+        ...(kept === '' ? [] : [kept]),
+        ...(left === 0 ? [] : [`${left} processes did not end`]),
+        ...(swept.isGood ? [] : ['shared folders could not be swept']),
+        ...(swept.stdout === '' ? [] : [`left behind: ${swept.stdout.trim().slice(0, whyLength)}`]),
+      ]
+      if (why.length === 0) free.push(uid)
+      else retired.push(`account ${uid}: ${why.join('; ')}`)
     },
     async endAll() {
       await Promise.all(free.map(endProcessesOf))

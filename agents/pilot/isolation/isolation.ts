@@ -22,8 +22,8 @@ export type Isolation = {
   /** Of a former life of this pilot: ends processes and removes directories that it left. */
   endLeftovers(): Promise<void>
   removeDirectory(dir: string): Promise<void>
-  /** Accounts that something was left of, so that no payload gets them again. */
-  retired(): number
+  /** Accounts that something was left of, so that no payload gets them again: a line for each, with the reason. */
+  retired(): readonly string[]
 }
 
 /** Of one payload. */

@@ -9,7 +9,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PayloadAccounts } from '../../../core/context.ts'
-import { makeDirectory, type Owners, removeDirectory } from '../directory.ts'
+import { makeDirectory, type Owners, removeDirectory, whyKept } from '../directory.ts'
 import { type Accounts, openAccounts, sharedPlaces } from './accounts.ts'
 import { becoming } from './as-account.ts'
 import { bubblewrapCommand } from './bubblewrap.ts'
@@ -51,7 +51,7 @@ export function namespacesIsolation(options: NamespacesOptions): Isolation {
     },
     endLeftovers: async () => accounts?.endAll(),
     removeDirectory: (dir) => removeDirectory(dir, owners),
-    retired: () => accounts?.retired() ?? 0,
+    retired: () => accounts?.retired() ?? [],
   }
 }
 
@@ -79,11 +79,8 @@ function confinement(one: One): Confinement {
     },
     end: async () => (account === undefined ? 0 : (pool?.end(key) ?? 0)),
     async remove() {
-      const isEmpty = await removeDirectory(dir, owners).then(
-        () => true,
-        () => false,
-      )
-      await pool?.release(key, isEmpty)
+      const kept = await whyKept(dir, owners)
+      await pool?.release(key, kept)
     },
     // Root measures as root: the way to the directory may be closed to the account.
     measure: (pids, limits) =>

@@ -24,6 +24,6 @@ export function plainIsolation(launcher: readonly string[] | null = findLauncher
     }),
     endLeftovers: async () => {},
     removeDirectory: (dir) => removeDirectory(dir),
-    retired: () => 0,
+    retired: () => [],
   }
 }
