@@ -143,7 +143,7 @@ function pilotUnit({ isLent = false }: UnitTraits): ExtraFile {
 }
 
 /** To become a payload's account, to signal it, and to give it its folders. What is in those it touches as that account. */
-const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN'
+export const pilotPowers = 'CAP_SETUID CAP_SETGID CAP_KILL CAP_CHOWN'
 
 type Lines = { readonly unit: readonly string[]; readonly service: readonly string[] }
 

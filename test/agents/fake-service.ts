@@ -37,7 +37,12 @@ export type FakeService = {
 export const key = 'the-activation-key'
 export const credential = 'the-credential-of-this-vm'
 
-export async function startFakeService(port = 0, leaseMs = 90_000): Promise<FakeService> {
+/** `secrets`: for a test that looks for them where they must not be. */
+export async function startFakeService(
+  port = 0,
+  leaseMs = 90_000,
+  secrets: { readonly key: string; readonly credential: string } = { key, credential },
+): Promise<FakeService> {
   let stream: Stream | undefined
   const server = new Server()
   const service: FakeService = {
@@ -59,8 +64,8 @@ export async function startFakeService(port = 0, leaseMs = 90_000): Promise<Fake
   server.addService(VmServiceService, {
     activate(call, done) {
       service.nonces.push(call.request.nonce)
-      if (call.request.activationKey !== key) return done({ code: status.UNAUTHENTICATED, details: 'wrong key' })
-      done(null, { credential, expiresMs: 0 })
+      if (call.request.activationKey !== secrets.key) return done({ code: status.UNAUTHENTICATED, details: 'wrong key' })
+      done(null, { credential: secrets.credential, expiresMs: 0 })
     },
     session(call) {
       stream = call
