@@ -19,13 +19,19 @@ import { freePorts } from '../support/free-ports.ts'
 import { connectAdmin, connectUser, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 import { openVmCloud, type VmCloud } from './vm-cloud.ts'
+import { attackOnVm } from './vm-hostile.ts'
 import { payloadScript, places } from './vm-payload.ts'
 import { startSquid } from './vm-squid.ts'
 
 /** Of a machine that is emulated on two busy cores; a real one takes a twentieth. */
 const bootMs = 8 * 60_000
 const jobMs = 10 * 60_000
+const attacksMs = 5 * 60_000
 const endMs = 3 * 60_000
+const minAttacks = 60
+/** As contextualization numbers them. */
+const firstPayloadUid = 61_001
+const payloadAccounts = 100
 const mib = 1024 ** 2
 const center = 'center.test'
 const guestView = '10.0.2.2'
@@ -43,7 +49,7 @@ export const vm: Scenario = {
     const [squidPort = 0, grpcPort = 0, pagePort = 0, agentsPort = 0] = await freePorts(4)
     const origin = await openOrigin()
     const squid = await startSquid(clock, there('/usr/sbin/squid'), dir, squidPort, [agentsPort, origin.port])
-    const cloud = await openVmCloud({ clock, dir, boot, image, timeoutSeconds: (bootMs + jobMs + endMs) / 1000 })
+    const cloud = await openVmCloud({ clock, dir, boot, image, timeoutSeconds: (bootMs + jobMs + attacksMs + endMs) / 1000 })
     const endorser = newEndorser(dir)
     const config = configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url: cloud.url })
     const files = serviceFiles(dir, { ...config, images: endorser.config })
@@ -111,7 +117,7 @@ type Players = {
 }
 
 async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players): Promise<Outcome> {
-  const { clock, say } = stage
+  const { clock, random, say } = stage
   const user = await connectUser(admin, 'biomed', 'ada')
   const beginMs = clock.monotonicMs()
   const since = (): number => Math.round((clock.monotonicMs() - beginMs) / 1000)
@@ -131,7 +137,14 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
   const done_s = since()
   say(`the job is ${ended}`)
   const output = await outputOf(user, jobId)
-  const found = leaks(output, cloud)
+  const neighbour = await connectUser(admin, 'biomed', 'bob')
+  const payloadUids = Array.from({ length: payloadAccounts }, (_, at) => firstPayloadUid + at)
+  const attacks = { clock, random, attacker: user, neighbour, host: guestView, payloadUids, withinMs: attacksMs }
+  const hostile = await attackOnVm(attacks)
+  neighbour.close()
+  const attacked_s = since()
+  say(`${hostile.tried} attacks were tried, ${hostile.reached.length} reached something`)
+  const found = [...leaks(output, cloud), ...leaks(hostile.text, cloud), ...hostile.reached]
   const isOff = () => [...cloud.machines.values()].every(({ state }) => state === 'terminated')
   const off = await until(clock, isOff, { withinMs: endMs, everyMs: 500 })
   const off_s = since()
@@ -146,7 +159,9 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
       leaks: found.length,
       vms: cloud.machines.size,
       active_s,
+      attacks: hostile.tried,
       done_s,
+      attacked_s,
       off_s,
       end: record?.state ?? '',
     },
@@ -160,6 +175,7 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
       ...promised(note === operatorsNote, `it read "${note}" where the operator's command had written`),
       ...promised(Number(uid) > 61_000, `the payload ran as ${uid}`),
       ...promised(looked === places.length && looked >= 20, `it looked in ${looked} places of ${places.length}`),
+      ...promised(hostile.tried >= minAttacks, `only ${hostile.tried} attacks were tried`),
       ...found,
       ...promised(off, 'the machine did not power itself off'),
       ...promised(record?.state === 'Gone', `its record ended as ${record?.state}`),

@@ -75,6 +75,8 @@ export type Attack = {
   readonly payload: (scene: Scene) => Payload
   /** A second payload of another VO that works with it: it starts first and ends last. */
   readonly partner?: (scene: Scene) => Payload
+  /** Its judge looks at the machine itself: it is of no use to a suite that is elsewhere. */
+  readonly looksOutside?: true
   /** Looks at the machine from outside, as root. What the common judge sees already needs no word here. */
   readonly judge?: (scene: Scene, outcome: Outcome) => readonly Reach[]
 }

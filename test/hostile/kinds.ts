@@ -1,36 +1,42 @@
 /**
- * The kinds of isolation that the suite tries, and as whom the pilot runs in each: as contextualization has it on a VM, or as an
- * ordinary user, as on the local cloud.
+ * The kinds of isolation that the suite tries, and as whom the pilot runs in each: as contextualization has it on a VM, as an
+ * ordinary user, as on the local cloud, or as root, as on the local cloud of a service that runs as root.
  *
- * Every kind has user ids of its own, so that whatever an attack leaves is found, and ended, by its owner's number.
+ * Every VM has user ids of its own, so that whatever an attack leaves is found, and ended, by its owner's number.
  */
 
 import { pilotPowers } from '../../contextualization/units.ts'
-import type { AgentConfig } from '../../core/context.ts'
+import type { IsolationKind } from '../../core/context.ts'
 
 export type Kind = {
-  readonly name: 'accounts' | 'plain'
-  /** The pilot's capabilities; none: an ordinary user. */
-  readonly powers: readonly string[]
-  readonly hasAccounts: boolean
-  /** What the configuration of the agents says beside the rest. */
-  readonly config: Partial<AgentConfig>
+  readonly name: string
+  readonly isolation: IsolationKind
+  /** By which program the namespaces are made; the other one is hidden from the pilot. */
+  readonly tool: 'bubblewrap' | 'unshare' | ''
+  /** vm: an account of its own, some capabilities, and accounts for payloads. user: an account. root: everything. */
+  readonly pilot: 'vm' | 'user' | 'root'
 }
 
-const vmPowers = pilotPowers.split(' ').map((name) => name.replace('CAP_', '').toLowerCase())
-
 export const kinds: readonly Kind[] = [
-  { name: 'accounts', powers: vmPowers, hasAccounts: true, config: {} },
-  { name: 'plain', powers: [], hasAccounts: false, config: {} },
+  { name: 'namespaces', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'user' },
+  { name: 'namespaces-unshare', isolation: 'namespaces', tool: 'unshare', pilot: 'user' },
+  { name: 'namespaces-vm', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'vm' },
+  { name: 'namespaces-vm-unshare', isolation: 'namespaces', tool: 'unshare', pilot: 'vm' },
+  { name: 'namespaces-root', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'root' },
+  { name: 'accounts', isolation: 'accounts', tool: '', pilot: 'vm' },
+  { name: 'plain', isolation: 'plain', tool: '', pilot: 'user' },
 ]
 
-/** Far above what systems give to people; one kind's numbers never meet another's. */
+/** Of the pilot on a VM. */
+export const vmPowers = pilotPowers.split(' ').map((name) => name.replace('CAP_', '').toLowerCase())
+
+/** Far above what systems give to people; one VM's numbers never meet another's. */
 export type Uids = { readonly pilot: number; readonly firstPayload: number; readonly last: number }
 
 const firstUid = 1_610_000_000
 const uidsPerVm = 200
 
-export function uidsOf(vm: number): Uids {
-  const pilot = firstUid + vm * uidsPerVm
-  return { pilot, firstPayload: pilot + 1, last: pilot + uidsPerVm - 1 }
+export function uidsOf(vm: number, pilot: Kind['pilot']): Uids {
+  const first = firstUid + vm * uidsPerVm
+  return { pilot: pilot === 'root' ? 0 : first, firstPayload: first + 1, last: first + uidsPerVm - 1 }
 }

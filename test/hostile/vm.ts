@@ -7,7 +7,7 @@
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AgentPaths, pathsUnder } from '../../agents/kit/config.ts'
 import { type Clock, sleep, until } from '../../core/clock.ts'
@@ -16,7 +16,7 @@ import type { VmId } from '../../core/ids.ts'
 import type { Random } from '../../core/random.ts'
 import { type FakeService, startFakeService } from '../agents/fake-service.ts'
 import { newCanary } from './canaries.ts'
-import { type Kind, type Uids, uidsOf } from './kinds.ts'
+import { type Kind, type Uids, uidsOf, vmPowers } from './kinds.ts'
 
 const mib = 1024 ** 2
 const dayMs = 24 * 60 * 60 * 1000
@@ -32,6 +32,7 @@ export type HostileVm = {
   readonly paths: AgentPaths
   readonly service: FakeService
   readonly pilotPid: number
+  readonly pidNamespace: string
   readonly secretFiles: Readonly<Record<string, string>>
   readonly serviceDir: string
   readonly rootDir: string
@@ -56,7 +57,7 @@ export type VmPlan = {
 
 export async function openVm(plan: VmPlan): Promise<HostileVm> {
   const { kind, dir, clock, random, programs } = plan
-  const uids = uidsOf(plan.number)
+  const uids = uidsOf(plan.number, kind.pilot)
   const secrets = { key: newCanary('activation-key', random), credential: newCanary('credential', random) }
   const service = await startFakeService(0, 90_000, secrets)
   const paths = pathsUnder(join(dir, 'vm'))
@@ -83,6 +84,7 @@ export async function openVm(plan: VmPlan): Promise<HostileVm> {
     paths,
     service,
     pilotPid: pilot.pid ?? 0,
+    pidNamespace: readlinkSync(`/proc/${pilot.pid}/ns/pid`),
     secretFiles,
     serviceDir: folders.service,
     rootDir: folders.root,
@@ -101,27 +103,22 @@ export async function openVm(plan: VmPlan): Promise<HostileVm> {
 function startAgent({ kind, dir, programs }: VmPlan, uids: Uids, program: string, own: { console: string }): ChildProcess {
   const secret = join(dir, 'descriptor')
   const isPilot = program === programs.pilot
-  const caps = isPilot ? kind.powers : []
-  const plus = caps.map((name) => `+${name}`).join(',')
+  const plus = (isPilot && kind.pilot === 'vm' ? vmPowers : []).map((name) => `+${name}`).join(',')
   const bounds = [`--bounding-set=${['-all', plus].join(',')}`]
   const powers = plus === '' ? [] : [`--inh-caps=${plus}`, `--ambient-caps=${plus}`]
-  const who = [`--reuid=${uids.pilot}`, `--regid=${uids.pilot}`, '--clear-groups', ...powers]
+  const who = kind.pilot === 'root' ? [] : [`--reuid=${uids.pilot}`, `--regid=${uids.pilot}`, '--clear-groups', ...powers]
   // A session keyring of its own with a key in it, as systemd gives it, and two descriptors that it does not expect.
   const begin =
     'use POSIX (); open($secret, "<", shift @ARGV); POSIX::dup2(fileno $secret, $_) for 7, 200; umask 077; ' +
     'syscall(250, 1, 0); $d = shift @ARGV; syscall(248, $t = "user", $d, $p = shift @ARGV, length $p, -3); exec @ARGV'
   const key = readFileSync(join(dir, 'keyring'), 'latin1')
-  const command = [
-    '-e',
-    begin,
-    secret,
-    'pilot-key',
-    key,
-    '/usr/bin/setpriv',
-    ...who,
-    ...(isPilot && plus !== '' ? bounds : []),
-  ]
-  const child = spawn('/usr/bin/perl', [...command, '--', programs.node, program], {
+  const account = ['/usr/bin/setpriv', ...who, ...(plus === '' ? [] : bounds), '--']
+  const command = ['/usr/bin/perl', '-e', begin, secret, 'pilot-key', key, ...account, programs.node, program]
+  // The other program that makes namespaces is not there for this pilot.
+  const hide = 'mount --bind /dev/null /usr/bin/bwrap && exec "$@"'
+  const without = kind.tool === 'unshare' ? ['/usr/bin/unshare', '--mount', '/bin/sh', '-c', hide, 'sh'] : []
+  const [file = '', ...args] = [...without, ...command]
+  const child = spawn(file, args, {
     cwd: join(dir, 'vm'),
     env: { PILOTAGE_ROOT: join(dir, 'vm'), PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -140,7 +137,7 @@ function plant({ dir, kind, random }: VmPlan, uids: Uids, paths: AgentPaths) {
   for (const path of [paths.config, paths.credential]) folder(dirname(path), uids.pilot, 0o755)
   folder(paths.work, uids.pilot, 0o755)
   // On the local cloud service and pilot are one user; on a VM the folder stands for another service of that machine.
-  const serviceUid = kind.hasAccounts ? uids.last : uids.pilot
+  const serviceUid = kind.pilot === 'vm' ? uids.last : uids.pilot
   const service = join(dir, 'service')
   folder(service, serviceUid, 0o700)
   const root = join(dir, 'root')
@@ -164,7 +161,7 @@ function writeOwn(path: string, text: string, uid: number): void {
   chownSync(path, uid, uid)
 }
 
-function configOf({ kind, accounts, clock }: VmPlan, uids: Uids, port: number, activationKey: string): AgentConfig {
+function configOf({ kind, accounts, clock, dir }: VmPlan, uids: Uids, port: number, activationKey: string): AgentConfig {
   return {
     vmId: 'vm-abcdefghjk' as VmId,
     endpoint: `127.0.0.1:${port}`,
@@ -176,8 +173,8 @@ function configOf({ kind, accounts, clock }: VmPlan, uids: Uids, port: number, a
     sizeFrom: 'context',
     policy: { idleMs: dayMs, leastLifeMs: 0, endByMs: clock.nowMs() + dayMs, deadManMs: dayMs, leastDiskFreeBytes: 0 },
     powerOff: [],
-    ...(kind.hasAccounts ? { payloadAccounts: { firstUid: uids.firstPayload, count: accounts } } : {}),
-    ...kind.config,
+    ...(kind.pilot === 'vm' ? { payloadAccounts: { firstUid: uids.firstPayload, count: accounts } } : {}),
+    isolation: { choice: kind.isolation, binds: [], hidden: [join(dir, 'service')] },
   }
 }
 
@@ -197,11 +194,11 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
 }
 
 /** All processes of the VM's user ids: the kernel ends them as one, so that no chain of forks gets away. */
-async function endAllOf(clock: Clock, { pilot, last }: Uids): Promise<void> {
+async function endAllOf(clock: Clock, { firstPayload, last }: Uids): Promise<void> {
   await until(
     clock,
     async () => {
-      const found = new Set(uidsRunning().filter((uid) => uid >= pilot && uid <= last))
+      const found = new Set(uidsRunning().filter((uid) => uid >= firstPayload - 1 && uid <= last))
       for (const uid of found) {
         spawnSync('/usr/bin/setpriv', [`--reuid=${uid}`, '--clear-groups', 'perl', '-e', 'kill 9, -1'], { timeout: 5000 })
       }

@@ -1,7 +1,7 @@
 /**
  * Memory and disk beyond what a job was granted: what is not in its directory, or not in any.
  *
- * Each takes four times its grant and keeps it for three seconds: it wins where it ends by itself and nothing stopped it.
+ * Each takes four times its grant and keeps it for twelve seconds: it wins where it ends by itself and nothing stopped it.
  */
 
 import type { Attack, Outcome, Payload, Reach, Scene } from '../attack.ts'
@@ -21,7 +21,7 @@ function taking(name: string, about: string, payload: (scene: Scene) => Payload,
 }
 
 const fill = `sub fill { my ($f) = @_; my $x = "x" x 1048576; for (1..128) { (syswrite($f, $x) // 0) == 1048576 or return 0 } 1 }`
-const keep = `sub keep { $| = 1; print "HELD\\n"; sleep 3; print "KEPT\\n" }`
+const keep = `sub keep { $| = 1; print "HELD\\n"; sleep 12; print "KEPT\\n" }`
 const small = { memoryBytes: 64 * mib, diskBytes: grantBytes }
 
 export const diskAttacks: readonly Attack[] = [
@@ -30,9 +30,21 @@ export const diskAttacks: readonly Attack[] = [
   ),
   taking('many-files', 'many files that are together larger than its grant', () =>
     perl(
-      `${keep} my $x = "x" x 65536; for my $d (1..20) { mkdir "d$d"; for (1..100) { open(my $f, ">", "d$d/$_") and syswrite($f, $x) } } keep()`,
+      `${keep} my $x = "x" x 65536; for my $d (1..20) { mkdir "d$d"; for (1..100) { open(my $f, ">", "d$d/$_") or next; syswrite($f, $x) } } keep()`,
       small,
     ),
+  ),
+  taking(
+    'kills-what-measures',
+    'many files beyond its grant, while it ends and stops whatever else runs under its account',
+    () =>
+      perl(
+        `use POSIX (); ${keep} my $x = "x" x 65536; $SIG{TERM} = "IGNORE"; my @own = ($$);
+       my $killer = fork; if (!$killer) { my $end = time + 13; while (time < $end) { for (glob("/proc/[0-9]*")) { my ($p) = /(\\d+)$/; next if $p == $$ || $p == $own[0] || $p == getppid; kill $_, $p for 19, 9 } } exit }
+       for my $d (1..20) { mkdir "d$d"; for (1..100) { open(my $f, ">", "d$d/$_") or next; syswrite($f, $x) } } keep()`,
+        small,
+      ),
+    { mode: 'alone' },
   ),
   taking('unlinked-file', 'a large file that is removed and still open', () =>
     perl(`${fill} ${keep} open(my $f, ">", "big"); unlink "big"; fill($f) and keep()`, small),
@@ -74,7 +86,7 @@ export const diskAttacks: readonly Attack[] = [
   taking('memory', 'plain memory beyond its grant', () => perl(`${keep} my $x = "x" x (256 * 1048576); keep()`, small)),
   taking('memory-in-children', 'memory beyond its grant, in many children', () =>
     perl(
-      `${keep} for (1..8) { fork or do { my $x = "x" x (32 * 1048576); sleep 5; exit } } sleep 1; keep(); kill 9, 0`,
+      `${keep} for (1..8) { fork or do { my $x = "x" x (32 * 1048576); sleep 14; exit } } sleep 1; keep(); kill 9, 0`,
       small,
     ),
   ),

