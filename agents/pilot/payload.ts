@@ -62,6 +62,8 @@ const measureEveryMs = 500
 const measureShare = 20
 /** A folder that is closed to its own owner for this many measurements in a row hides what is in it for good. */
 const maxClosedMeasures = 20
+/** A payload may end or stop what measures it under its account; no other payload fails so often in a row. */
+const maxFailedMeasures = 3
 /** A timer of more than 2^31 ms fires at once; a job may ask for 30 days. */
 const timerMs = 24 * 60 * 60 * 1000
 /** The kernel gives the last of a pipe at once; a longer wait means that a process outside the payload holds it. */
@@ -133,6 +135,7 @@ class RunningPayload {
   #pids: readonly number[] = []
   #unmappedBytes = 0
   #closedMeasures = 0
+  #failedMeasures = 0
 
   constructor(options: PayloadOptions, child: ChildProcess, leader: number, startedMs: number) {
     const { task, dir, clock, watch, confinement } = options
@@ -225,8 +228,13 @@ class RunningPayload {
     const limits = { diskBytes: task.spec.requirements.diskBytes, entries: payloadEntries }
     const beganMs = clock.monotonicMs()
     const use = await confinement.measure(this.#pids, limits).catch(() => undefined)
+    this.#failedMeasures = use ? 0 : this.#failedMeasures + 1
     if (use) this.#judge(use, limits)
-    const tookMs = clock.monotonicMs() - beganMs
+    else if (this.#failedMeasures >= maxFailedMeasures) {
+      this.#breakOff('disk-limit', 'its use of disk cannot be measured: what measures it under its account is ended', 0)
+    }
+    // One that failed found nothing out: it is tried again soon, however long it took.
+    const tookMs = use ? clock.monotonicMs() - beganMs : 0
     this.#later(Math.max(measureEveryMs, tookMs * measureShare), () => void this.#measure())
   }
 

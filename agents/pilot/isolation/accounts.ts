@@ -9,6 +9,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { PayloadAccounts } from '../../../core/context.ts'
 import { runScript } from './as-account.ts'
+import { keyctl } from './launcher.ts'
 
 export type Accounts = {
   /** Undefined where none is free. */
@@ -47,6 +48,8 @@ const litterScript = [
   '  case $kind in shm) flag=-m ;; sem) flag=-s ;; msg) flag=-q ;; esac',
   '  for id in $ids; do ipcrm $flag "$id"; done',
   'done 2>/dev/null',
+  // KEYCTL_CLEAR of the account's user keyring and of its default session keyring.
+  ...(keyctl === undefined ? [] : [`perl -e 'syscall(${keyctl}, 7, $_) for -4, -5' 2>/dev/null`]),
   'for place in "$@"; do [ -d "$place" ] && find "$place" -xdev -mindepth 1 -user "$uid"; done 2>/dev/null | head -n 1',
 ].join('\n')
 

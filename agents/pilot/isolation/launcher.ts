@@ -37,6 +37,19 @@ export type LaunchStatus =
 export const specDescriptor = 3
 export const statusDescriptor = 4
 
+/** The number of keyctl; undefined on processors whose numbers are not known here. */
+export const keyctl = process.arch === 'x64' ? 250 : process.arch === 'arm64' ? 219 : undefined
+/** A session keyring of its own (KEYCTL_JOIN_SESSION_KEYRING): keys and tickets of the pilot and of payloads stay apart. */
+const joinInPerl = keyctl === undefined ? '' : `syscall(${keyctl}, 1, 0);`
+const joinInPython =
+  keyctl === undefined
+    ? ''
+    : `
+try:
+    import ctypes
+    ctypes.CDLL(None).syscall(${keyctl}, 1, None)
+except (ImportError, OSError): pass`
+
 /**
  * Of Linux: F_SETFD is 2 with FD_CLOEXEC 1, F_GETFL 3, F_SETFL 4 with O_ASYNC 0x2000, F_SETOWN 8. The init gets a SIGIO when
  * the pilot's end of descriptor 4 is closed, so that a payload never outlives its pilot. `wait` gives the whole status in `$?`.
@@ -56,6 +69,7 @@ my ($mode, $cwd, $count) = splice(@field, 0, 3);
 %ENV = ();
 for (splice(@field, 0, $count)) { my ($name, $value) = split(/=/, $_, 2); $ENV{$name} = $value }
 umask 022;
+${joinInPerl}
 sub become {
   chdir $cwd and exec { $field[0] } @field;
   syswrite($out, "no-exec " . ($! + 0) . "\\n");
@@ -89,7 +103,7 @@ with os.fdopen(3, "rb") as source: field = source.read().split(b"\\0")[:-1]
 mode, cwd, count = field[0], field[1], int(field[2])
 environment = dict(one.split(b"=", 1) for one in field[3:3 + count])
 command = field[3 + count:]
-os.umask(0o022)
+os.umask(0o022)${joinInPython}
 def become():
     for one in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(one, signal.SIG_DFL)
     try:

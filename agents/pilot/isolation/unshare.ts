@@ -6,6 +6,7 @@
  * number back, and with it no capability at all. Nothing in the script comes from a job.
  */
 
+import { setprivPath } from './as-account.ts'
 import type { Mount } from './view.ts'
 
 export const unsharePath = '/usr/bin/unshare'
@@ -25,7 +26,9 @@ export type UnshareOptions = {
 export function unshareCommand({ mounts, base, account }: UnshareOptions): readonly string[] {
   const namespaces = ['--mount', '--pid', '--ipc', '--uts', '--cgroup']
   const user = account ? ['--user', '--map-root-user'] : []
-  const inner = account ? [unsharePath, '--user', `--map-user=${account.uid}`, `--map-group=${account.gid}`, '--'] : []
+  const numbers = account && [`--map-user=${account.uid}`, `--map-group=${account.gid}`]
+  // What bubblewrap does by itself: no program with the set-uid bit gives a power.
+  const inner = numbers ? [unsharePath, '--user', ...numbers, '--', setprivPath, '--no-new-privs', '--'] : []
   const outer = [unsharePath, ...user, ...namespaces, '--fork', '--kill-child=KILL', '--']
   return [...outer, '/bin/sh', '-c', script(mounts), 'sh', base, ...inner]
 }
