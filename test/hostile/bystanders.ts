@@ -92,10 +92,11 @@ for my $what (qw(shm msg sem)) {
   open(my $f, "<", "/proc/sysvipc/$what") or next; my @head = split " ", <$f>;
   while (<$f>) { my %v; @v{@head} = split; print "LITTER sysv $what $v{key}\\n" if $v{uid} == $uid }
 }
+syscall(250, 8, $_, -3) for -4, -5;
 for my $ring (-4, -5, -3) {
   my $key = syscall(250, 10, $ring, $t = "user", $n = "hostile-litter", 0);
   next if $key < 0; my $buffer = " " x 200;
-  my $size = syscall(250, 11, $key, $buffer, 200); print "LITTER key ", substr($buffer, 0, $size > 0 ? $size : 0), "\\n";
+  my $size = syscall(250, 11, $key, $buffer, 200); print "key ", substr($buffer, 0, $size > 0 ? $size : 0), "\\n";
 }
 print "counted\\n";
 `

@@ -17,14 +17,15 @@ export type Kind = {
   readonly pilot: 'vm' | 'user' | 'root'
 }
 
+/** `plain` takes longest, since its pilot has to be replaced often: it begins first. */
 export const kinds: readonly Kind[] = [
+  { name: 'plain', isolation: 'plain', tool: '', pilot: 'user' },
   { name: 'namespaces', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'user' },
   { name: 'namespaces-unshare', isolation: 'namespaces', tool: 'unshare', pilot: 'user' },
   { name: 'namespaces-vm', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'vm' },
   { name: 'namespaces-vm-unshare', isolation: 'namespaces', tool: 'unshare', pilot: 'vm' },
   { name: 'namespaces-root', isolation: 'namespaces', tool: 'bubblewrap', pilot: 'root' },
   { name: 'accounts', isolation: 'accounts', tool: '', pilot: 'vm' },
-  { name: 'plain', isolation: 'plain', tool: '', pilot: 'user' },
 ]
 
 /** Of the pilot on a VM. */

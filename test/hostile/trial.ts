@@ -29,7 +29,7 @@ export type Ground = {
 
 export type Verdict = { readonly reaches: readonly Reach[]; readonly seconds: number; readonly text: string }
 
-const endWithinMs = 40_000
+const endWithinMs = 30_000
 /** The pilot stops a payload, waits for its grace, and removes what it wrote: then the account is free. */
 const forgetWithinMs = 20_000
 /** A process that outlived its job is heard within this time. */

@@ -21,8 +21,9 @@ export const processAttacks: readonly Attack[] = [
   look('proc-cmdline', 'reads all arguments', `loot ${others}/cmdline`),
   {
     name: 'proc-fd',
-    about: 'reads what others have open',
-    reaches: 'secrets of pilot, monitor and neighbour',
+    about: 'reads what others have open, which takes it from them',
+    reaches: 'secrets of pilot, monitor and neighbour; the pilot’s own signals',
+    mode: 'alone',
     payload: () =>
       perl(`
         use Fcntl; my %seen;
