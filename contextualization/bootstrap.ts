@@ -25,6 +25,7 @@ export function bootstrapScript(order: MachineOrder): string {
   return [
     ...scriptHead(config.vmId, proxies, isDirectAllowed, order.isLent),
     ...accountLines(config.payloadAccounts),
+    ...(config.payloadAccounts && !order.isLent ? processLines : []),
     `mkdir -p ${home} ${agentPaths.work} /run/pilotage`,
     `chown pilotage:pilotage ${agentPaths.config} ${agentPaths.work} /run/pilotage || fail "files could not be given away"`,
     `chmod 0711 ${agentPaths.work}; chmod 0700 /run/pilotage`,
@@ -41,6 +42,11 @@ export function bootstrapScript(order: MachineOrder): string {
     '',
   ].join('\n')
 }
+
+/** Payloads see processes of their own account alone, where nothing else hides those of others; the agents see all by their group. */
+const processLines = [
+  `mount -o remount,hidepid=2,gid=${agentUid} /proc || say "processes of others are shown to payloads that have no namespaces"`,
+]
 
 function accountLines(accounts: PayloadAccounts | undefined): readonly string[] {
   const payloads = accounts

@@ -172,7 +172,7 @@ function reachedBy(options: VmAttackOptions, listener: Listener, one: Running, t
     payloadUids: options.payloadUids,
     pilotNamespace: undefined,
     left: [],
-    heardAfterMs: attack.lingers ? silence - silentMs / 2 : 0,
+    isHeard: attack.lingers === true && silence > silentMs / 2,
     next: '',
     isNextAlone: false,
     marker: scene.marker,

@@ -98,7 +98,8 @@ export const expectations: Readonly<Record<string, Expectation>> = {
   'namespaces-unshare': namespaces,
   'namespaces-vm': namespaces,
   'namespaces-vm-unshare': namespaces,
-  'namespaces-root': namespaces,
+  // Payloads of a pilot that is root share an account, and with it the keyring that the kernel has for that account.
+  'namespaces-root': { ...namespaces, either: [...withoutCgroup, 'user-keyring'] },
   accounts: {
     whats: {
       'neighbour-open-home': careless,

@@ -22,8 +22,8 @@ export type Seen = {
   readonly pilotNamespace: string | undefined
   /** Names of processes that carried the marker after the end. */
   readonly left: readonly string[]
-  /** A datagram came this long after the end. */
-  readonly heardAfterMs: number
+  /** Datagrams went on coming after the end. */
+  readonly isHeard: boolean
   readonly next: string
   /** Whatever the next payload finds is of its predecessor: false where all payloads share one account and one /tmp. */
   readonly isNextAlone: boolean
@@ -33,9 +33,6 @@ export type Seen = {
   readonly rootFilesAfter: string
 }
 
-/** A datagram may have been under way when the end was reported. */
-const underWayMs = 500
-
 export function judge(seen: Seen): readonly Reach[] {
   const { text, ownCanary } = seen
   const secrets = [...canariesIn(text)].filter(([canary]) => canary !== ownCanary)
@@ -43,9 +40,7 @@ export function judge(seen: Seen): readonly Reach[] {
     ...secrets.map(([canary, name]) => ({ what: name, evidence: canary })),
     ...strangeRuns(seen),
     ...seen.left.map((command) => ({ what: 'left running', evidence: command })),
-    ...(seen.heardAfterMs > underWayMs
-      ? [{ what: 'left running', evidence: `it was heard ${Math.round(seen.heardAfterMs)} ms after its end` }]
-      : []),
+    ...(seen.isHeard ? [{ what: 'left running', evidence: 'it goes on speaking after its end' }] : []),
     ...litter(seen),
     ...seen.deaths.map((who) => ({ what: `${who} ended`, evidence: who })),
     ...(seen.rootFilesBefore === seen.rootFilesAfter

@@ -31,9 +31,12 @@ export type Verdict = { readonly reaches: readonly Reach[]; readonly seconds: nu
 
 const endWithinMs = 30_000
 /** The pilot stops a payload, waits for its grace, and removes what it wrote: then the account is free. */
-const forgetWithinMs = 20_000
-/** A process that outlived its job is heard within this time. */
+const forgetWithinMs = 40_000
+/** A process that outlived its job speaks again within this time. */
 const lingerMs = 1200
+/** All of them speak far more often than this; what was sent before the end may be read after it on a busy machine. */
+const silenceMs = 500
+const silentWithinMs = 5000
 /** What was killed is out of /proc within this time. */
 const goneWithinMs = 2000
 
@@ -59,12 +62,11 @@ export async function tryAttack(attack: Attack, ground: Ground): Promise<Verdict
   const report = await job.ended(endWithinMs)
   const endedMs = clock.monotonicMs()
   const next = attack.mode === 'reuse' ? await runNext(ground, job) : undefined
-  const left = attack.lingers ? await linger(ground, marker) : []
+  const { left, isHeard } = attack.lingers ? await linger(ground, marker) : { left: [], isHeard: false }
   if (attack.mode === 'alone') await until(clock, job.isForgotten, { withinMs: forgetWithinMs })
   if (partner) {
     await partner.ended(endWithinMs)
   }
-  const heardMs = listener.lastMs(marker)
   const text = [job.output(), partner?.output() ?? '', listener.heard(marker), next?.output ?? ''].join('\n')
   const outcome: Outcome = {
     end: report?.result?.end ?? 'no report',
@@ -80,7 +82,7 @@ export async function tryAttack(attack: Attack, ground: Ground): Promise<Verdict
     payloadUids: vm.kind.pilot === 'vm' ? Array.from({ length: vm.accounts }, (_, at) => vm.uids.firstPayload + at) : [],
     pilotNamespace: vm.kind.isolation === 'namespaces' ? vm.pidNamespace : undefined,
     left,
-    heardAfterMs: attack.lingers ? heardMs - endedMs : 0,
+    isHeard,
     next: next?.output ?? '',
     isNextAlone: vm.kind.isolation !== 'plain',
     marker,
@@ -129,10 +131,12 @@ async function runNext(ground: Ground, job: Job) {
   return { output: next.output(), password, stolen, deaths: vm.deaths() }
 }
 
-async function linger({ clock }: Ground, marker: string): Promise<readonly string[]> {
+async function linger({ clock, listener }: Ground, marker: string) {
   await sleep(clock, lingerMs)
+  const isSilent = (): boolean => clock.monotonicMs() - listener.lastMs(marker) > silenceMs
+  const isHeard = !(await until(clock, isSilent, { withinMs: silentWithinMs, everyMs: 50 }))
   await until(clock, () => carriersOf(marker).length === 0, { withinMs: goneWithinMs, everyMs: 50 })
-  return carriersOf(marker)
+  return { left: carriersOf(marker), isHeard }
 }
 
 /** Processes, dead leaders with living threads too, that show the marker in their command, their environment or their folder. */

@@ -116,8 +116,11 @@ function startAgent({ kind, dir, programs }: VmPlan, uids: Uids, program: string
   const command = ['/usr/bin/perl', '-e', begin, secret, 'pilot-key', key, ...account, programs.node, program]
   // The other program that makes namespaces is not there for this pilot.
   const hide = 'mount --bind /dev/null /usr/bin/bwrap && exec "$@"'
-  const without = kind.tool === 'unshare' ? ['/usr/bin/unshare', '--mount', '/bin/sh', '-c', hide, 'sh'] : []
-  const [file = '', ...args] = [...without, ...command]
+  // As contextualization has it on a VM: processes of other accounts are not shown to payloads.
+  const cover = `mount -t proc -o hidepid=2,gid=${uids.pilot} proc /proc && exec "$@"`
+  const inside = kind.tool === 'unshare' ? hide : kind.isolation === 'accounts' ? cover : undefined
+  const begun = inside === undefined ? [] : ['/usr/bin/unshare', '--mount', '/bin/sh', '-c', inside, 'sh']
+  const [file = '', ...args] = [...begun, ...command]
   const child = spawn(file, args, {
     cwd: join(dir, 'vm'),
     env: { PILOTAGE_ROOT: join(dir, 'vm'), PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },

@@ -46,7 +46,7 @@ export const fileAttacks: readonly Attack[] = [
     payload: (scene) =>
       shell(
         scene,
-        `timeout 10 grep -rIsahoE '${canaryPattern}' /tmp /var/tmp /dev/shm /run /etc /home /srv ${scene.workDir} ${scene.serviceDir} 2>/dev/null | sort -u`,
+        `timeout 10 grep -rIsahoE '${canaryPattern}' /tmp /var/tmp /dev/shm /run /etc /home ${scene.workDir} ${scene.credentialDir} ${scene.serviceDir} 2>/dev/null | sort -u`,
         { wallMs: 20_000 },
       ),
   },

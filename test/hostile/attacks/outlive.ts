@@ -27,7 +27,7 @@ function lingering(name: string, about: string, script: (scene: Scene) => string
 
 /** Each link starts the next and exits at once, by the system calls themselves: none lives long enough to be looked at. */
 const chain = (body = ''): string => `
-sub chain { my $end = time + 15; my $n = 0; while (time < $end) { my $p = syscall(57); syscall(231, 0) if $p; ${body} say_out("link") unless $n++ % 50 } exit 0 }
+sub chain { my $end = time + 15; my $n = 0; while (time < $end) { my $p = syscall(57); syscall(231, 0) if $p; ${body} say_out("link") unless $n++ % 20 } exit 0 }
 `
 
 export const outliveAttacks: readonly Attack[] = [
