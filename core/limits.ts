@@ -214,6 +214,8 @@ export const loadLimits = {
   /** Times the rate: a command that reads 100 000 jobs is never refused. */
   burstSeconds: 2,
   jobsPerUnit: 20,
+  /** Ids that are only read. */
+  idsPerUnit: 200,
   submittedJobsPerUnit: 100,
   bytesPerUnit: 16 * kib,
   /** Each message of a pilot and each report and renewal in it: 5 000 per second; above, its stream is read later. */

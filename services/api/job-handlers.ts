@@ -84,7 +84,7 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
       'watchJobs',
       (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
         const ids = jobIdsOf(call.request.jobIds)
-        caller.load.charge(ids.length / loadLimits.jobsPerUnit)
+        caller.load.charge(ids.length / loadLimits.idsPerUnit)
         return watchJobs({ queue, feed, ids, caller, isVisible: (job) => within(caller, job) }, call)
       },
     ),

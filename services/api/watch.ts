@@ -6,7 +6,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { JobId } from '../../core/ids.ts'
 import type { Job } from '../../core/job.ts'
-import { feedLimits } from '../../core/limits.ts'
+import { feedLimits, loadLimits } from '../../core/limits.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Caller } from './admission.ts'
@@ -27,6 +27,8 @@ export async function watchJobs(
   call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
 ): Promise<void> {
   const end = caller.load.watch(ids.length)
+  // One that is refused has cost no more than its ids.
+  caller.load.charge(ids.length / loadLimits.jobsPerUnit)
   const gone = goneSignal(call)
   const open = new Set<number>(ids)
   const unsent = new Map<number, { readonly job: wire.Job; readonly last: boolean }>()
