@@ -10,6 +10,7 @@ import type { AgentConfig } from '../../core/context.ts'
 import type { VmId } from '../../core/ids.ts'
 import { key } from './fake-service.ts'
 import { mib } from './tasks.ts'
+import { isolationHere } from '../support/isolation-here.ts'
 
 export const clock = systemClock()
 const day = 24 * 60 * 60 * 1000
@@ -51,7 +52,7 @@ export function testVm(
     powerOff: [],
     service: change.service,
     interruption: change.interruption,
-    isolation: change.isolation,
+    isolation: change.isolation ?? { choice: isolationHere, binds: [], hidden: [] },
   }
   mkdirSync(dirname(paths.config), { recursive: true })
   writeFileSync(paths.config, JSON.stringify(config), { mode: 0o600 })

@@ -114,6 +114,8 @@ describe('an output', () => {
         .then((code) => codes.push(code))
         .finally(() => stream.end())
     })
+    // What was kept is known here before its sender hears of it.
+    expect(await until(clock, () => codes.length === 2, { withinMs: 5000, everyMs: 5 })).toBe(true)
     expect(codes).toEqual([status.RESOURCE_EXHAUSTED, status.OK])
     const isBoth = (): boolean => fates.slice(before).sort().join() === 'kept 1000,kept 4'
     expect(await until(clock, isBoth, { withinMs: 5000, everyMs: 5 })).toBe(true)

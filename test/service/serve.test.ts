@@ -23,6 +23,7 @@ import {
   type ServiceProcess,
   startServiceProcess,
 } from '../support/service-process.ts'
+import { isolationHere } from '../support/isolation-here.ts'
 
 // Some seconds each; more only on a machine that has much else to do.
 vi.setConfig({ testTimeout: 60_000 })
@@ -42,8 +43,15 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+/** Where payloads cannot be isolated, a service of root's starts only if it is told to. */
+const plainCloud = { clouds: [{ name: 'local', kind: 'local', isolation: 'plain' }] }
+
+function filesFor(config: object): ServiceFiles {
+  return serviceFiles(dir, isolationHere === 'auto' ? config : { ...plainCloud, ...config })
+}
+
 function serve(config: object = freePorts): { readonly files: ServiceFiles; readonly service: ServiceProcess } {
-  const files = serviceFiles(dir, config)
+  const files = filesFor(config)
   return { files, service: startServiceProcess(clock, files) }
 }
 
@@ -180,7 +188,7 @@ describe('a wrong command line', () => {
     ['--roles', 'api'],
     ['--role', 'apo'],
   ])('as %s %s is refused', async (...words) => {
-    const service = startServiceProcess(clock, serviceFiles(dir, freePorts), words)
+    const service = startServiceProcess(clock, filesFor(freePorts), words)
     expect(await service.ended()).toBe(words[0] === '--roles' ? 2 : 1)
     expect(service.log()).toContain(words[0] === '--roles' ? 'pilotage serve [--config FILE]' : 'not a role')
     expect(readdirSync(dir)).not.toContain('data')
@@ -207,7 +215,7 @@ describe('with a VM and a payload', () => {
       log: { level: 'debug' },
       director: { every: '500ms', settle: '1s' },
       vm: { idle: '1h', beatEvery: '1s' },
-      clouds: [{ name: 'local', kind: 'local', limits: { maxVms: 1 } }],
+      clouds: [{ name: 'local', kind: 'local', isolation: isolationHere, limits: { maxVms: 1 } }],
     })
     const admin = connectAdmin(clock, files, await service.serving())
     const mib = 1024 * 1024
