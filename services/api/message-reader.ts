@@ -3,7 +3,7 @@
  * of every caller before it asks who that is.
  *
  * What stays true: a message above its method's limit is refused at its head; a compressed one is refused and never unpacked;
- * bytes are copied into one growing buffer, so that a caller who sends them one at a time costs no more than their number;
+ * bytes are copied into one buffer, so that a caller who sends them one at a time costs no more than their number;
  * what is held of unfinished large messages is counted by a meter; and a message that is not complete in time ends the call.
  */
 
@@ -119,7 +119,9 @@ function begin(reading: Reading): void {
     refuse(reading, new PilotageError('overloaded', text, { retryAfterMs: 1000 }))
   } else {
     if (wanted > freeBytes) reading.held += wanted
-    reading.message = Buffer.allocUnsafe(headBytes + Math.min(wanted, firstBytes))
+    // A large one has its place already: made at once it is never copied, and what does not come of it takes no memory.
+    const room = wanted > freeBytes ? wanted : Math.min(wanted, firstBytes)
+    reading.message = Buffer.allocUnsafe(headBytes + room)
     reading.head.copy(reading.message)
     reading.length = headBytes
   }
