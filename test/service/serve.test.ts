@@ -195,7 +195,7 @@ describe('a wrong command line', () => {
   })
 
   it('that names every role is the same as none', async () => {
-    const service = startServiceProcess(clock, serviceFiles(dir, freePorts), [
+    const service = startServiceProcess(clock, filesFor(freePorts), [
       '--role',
       'dashboard,sweeper',
       '--role',
