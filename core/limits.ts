@@ -17,6 +17,8 @@ const gib = 1024 * mib
 /** Submission. DIRAC stops at 20 to 100 jobs a call and its users keep asking for more. */
 export const jobsPerCall = 10_000
 export const requestBytes = 16 * mib
+/** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
+export const submissionElements = 1_000_000
 export const idempotencyKeyLength = 128
 
 export const jobLimits = {

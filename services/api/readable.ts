@@ -1,5 +1,6 @@
 /**
- * What to do with bytes that are no message: gRPC's own answer would be INTERNAL, which says that the mistake is ours.
+ * What to do with bytes that are no message, or one that is not worth decoding: gRPC's own answer would be INTERNAL, which says
+ * that the mistake is ours.
  *
  * Decoding happens before anybody knows who calls. So a message that cannot be decoded is handed on as one that refuses to be
  * looked at: the caller is identified and authorized as ever, and the first look at a field throws `invalid-argument`, which
@@ -7,6 +8,9 @@
  */
 
 import { PilotageError } from '../../core/errors.ts'
+import { checkSubmission } from './message-elements.ts'
+
+const submissions: ReadonlySet<string> = new Set(['submitJobs', 'submitJobStream'])
 
 type Methods = Readonly<Record<string, { readonly requestDeserialize: (bytes: Buffer) => unknown }>>
 
@@ -15,6 +19,7 @@ export function readable<Definition extends Methods>(definition: Definition): De
   const methods = Object.entries(definition).map(([name, method]) => {
     const requestDeserialize = (bytes: Buffer): unknown => {
       try {
+        if (submissions.has(name)) checkSubmission(bytes)
         return method.requestDeserialize(bytes)
       } catch (cause) {
         return unreadable(cause)
@@ -27,6 +32,7 @@ export function readable<Definition extends Methods>(definition: Definition): De
 
 function unreadable(cause: unknown): object {
   const refuse = (): never => {
+    if (cause instanceof PilotageError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new PilotageError('invalid-argument', `the message cannot be read: ${reason.slice(0, 200)}`, { cause })
   }
