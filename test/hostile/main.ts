@@ -67,6 +67,8 @@ function inside(): number {
     `mkdir ${source}`,
     `mount --rbind ${quoted(root)} ${source}`,
     ...['/tmp', '/var/tmp', '/dev/shm', '/run/lock'].map((path) => `mount -t tmpfs -o mode=1777 tmpfs ${path}`),
+    // As systemd mounts it, which a container may not have done: in a user namespace these flags cannot be taken off.
+    'mount -o remount,bind,nosuid,nodev,noexec /sys',
     `cd ${source}`,
   ]
   const script = `${steps.join(' && ')} && "$@"; exit $?`

@@ -46,10 +46,11 @@ function script(mounts: readonly Mount[]): string {
     'ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd /proc/self/fd/0 dev; mv dev/0 dev/stdin',
     'ln -s /proc/self/fd/1 dev/stdout; ln -s /proc/self/fd/2 dev/stderr',
     ...mounts.filter(({ to, kind }) => to !== '/' && kind !== 'closed').flatMap(lines),
-    // A recursive bind is read-only at its top alone: what is mounted below it is closed one by one.
+    // A recursive bind is read-only at its top alone: each mount is closed by itself. It keeps its flags, because those of the
+    // machine (nosuid, nodev and noexec of /sys) cannot be taken off in a user namespace, and leaving one out is trying to.
     `printf '%s\\n' ${closed.map((one) => one.replace('root ', '"$root"')).join(' ')} >old/closed`,
-    'while read -r _ _ _ _ at _; do while read -r top; do case "$at" in "$top"/*) echo "$at" ;; esac; done <old/closed; done \\',
-    '  </proc/self/mountinfo >old/below; while read -r one; do mount -n -o remount,bind,ro "$one"; done <old/below; rm old/*',
+    'while read -r _ _ _ _ at flags _; do while read -r top; do case "$at" in "$top" | "$top"/*) echo "$flags $at" ;; esac; done <old/closed; done \\',
+    '  </proc/self/mountinfo >old/below; while read -r flags one; do mount -n -o "remount,bind,$flags,ro" "$one"; done <old/below; rm old/*',
     ...mounts.filter(({ to, kind }) => to !== '/' && kind === 'closed').flatMap(lines),
     'pivot_root . old; umount -l /old; rmdir /old; mount -n -o remount,bind,ro /',
     'cd /; exec "$@"',
@@ -60,7 +61,6 @@ function lines(mount: Mount): readonly string[] {
   const to = quoted(mount.to.slice(1))
   switch (mount.kind) {
     case 'read-only':
-      return bind(mount.from, to, 'rbind,ro')
     case 'writable':
     case 'device':
       return bind(mount.from, to, 'rbind')
