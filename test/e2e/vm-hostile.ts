@@ -48,8 +48,19 @@ const slowness = 4
 /** Once the end is known here, a job that left nothing has been silent for longer than this. */
 const silentMs = 3000
 const readyMs = 90_000
-/** Made for what one emulated processor cannot carry in the time of a scenario. */
-const tooHeavy = ['fork-bomb', 'set-uid-programs', 'search-machine', 'proc-mem', 'process-vm-readv', 'output-flood']
+/**
+ * Made for what one emulated processor cannot carry in the time of a scenario. `many-files` among them: a walk over its files is
+ * repeated only after twenty times its own duration, which is longer there than the attack.
+ */
+const tooHeavy = [
+  'fork-bomb',
+  'many-files',
+  'set-uid-programs',
+  'search-machine',
+  'proc-mem',
+  'process-vm-readv',
+  'output-flood',
+]
 
 const ended: readonly string[] = ['Done', 'Failed', 'Killed']
 /** The network is the machine's, and so are abstract sockets. */
@@ -82,7 +93,8 @@ export async function attackOnVm(options: VmAttackOptions): Promise<VmAttacks> {
     const reached: string[] = []
     let all = ''
     for (const one of running) {
-      const text = `${await outputOf(attacker, one.jobId)}\n${listener.heard(one.scene.marker)}`
+      const output = one.endedMs === undefined ? '' : await outputOf(attacker, one.jobId)
+      const text = `${output}\n${listener.heard(one.scene.marker)}`
       all += `--- place ${one.attack.name}\n${text}\n`
       reached.push(...(one.attack === control ? blindness(text) : reachedBy(options, listener, one, text)))
     }
@@ -93,9 +105,15 @@ export async function attackOnVm(options: VmAttackOptions): Promise<VmAttacks> {
   }
 }
 
-/** Two payloads at a time, one processor each: what needs more, or root's eyes on the machine, is tried at home. */
-function isFit({ name, partner, looksOutside, mode, needs = [] }: Attack): boolean {
-  return !partner && !looksOutside && mode !== 'alone' && !needs.includes('gcc') && !tooHeavy.includes(name)
+/**
+ * Two payloads at a time, one processor each: what needs more, or root's eyes on the machine, is tried at home. What is left for
+ * the next payload is looked for there as well; here the next ones are the attacks themselves, and a thief would bring their
+ * canaries.
+ */
+function isFit({ name, partner, looksOutside, mode, stopAfterMs, needs = [] }: Attack): boolean {
+  const isAlone = partner !== undefined || looksOutside || mode === 'alone' || stopAfterMs !== undefined
+  const isLitter = mode === 'reuse' && !name.endsWith('steals')
+  return !isAlone && !isLitter && !needs.includes('gcc') && !tooHeavy.includes(name)
 }
 
 /** The attackers' tools are in the home of the neighbour, who knows nothing of them. */
