@@ -48,6 +48,8 @@ const slowness = 4
 /** Once the end is known here, a job that left nothing has been silent for longer than this. */
 const silentMs = 3000
 const readyMs = 90_000
+/** For the attack that runs when the time is over. */
+const lastMs = 30_000
 /**
  * Made for what one emulated processor cannot carry in the time of a scenario. `many-files` among them: a walk over its files is
  * repeated only after twenty times its own duration, which is longer there than the attack.
@@ -71,6 +73,7 @@ type Running = {
   readonly scene: Scene
   readonly canary: string
   readonly jobId: number
+  hasBegun?: true
   endedMs?: number
   end?: string
 }
@@ -92,13 +95,15 @@ export async function attackOnVm(options: VmAttackOptions): Promise<VmAttacks> {
     await watch(options, running)
     const reached: string[] = []
     let all = ''
-    for (const one of running) {
+    // What never began within the time is not counted as tried; an attack that began must have ended.
+    const begun = running.filter(({ hasBegun }) => hasBegun)
+    for (const one of begun) {
       const output = one.endedMs === undefined ? '' : await outputOf(attacker, one.jobId)
       const text = `${output}\n${listener.heard(one.scene.marker)}`
       all += `--- place ${one.attack.name}\n${text}\n`
       reached.push(...(one.attack === control ? blindness(text) : reachedBy(options, listener, one, text)))
     }
-    return { tried: running.length, reached, text: all }
+    return { tried: begun.length, reached, text: all }
   } finally {
     await options.neighbour.kill([besideId], 'the attacks are over').catch(() => undefined)
     listener.close()
@@ -174,10 +179,16 @@ async function watch({ attacker, clock, withinMs }: VmAttackOptions, running: re
   const follow = async (): Promise<void> => {
     for await (const { jobId, state } of attacker.watch([...byId.keys()])) {
       const one = byId.get(jobId)
+      if (one && (state === 'Running' || ended.includes(state))) one.hasBegun = true
       if (one && ended.includes(state)) Object.assign(one, { endedMs: one.endedMs ?? clock.monotonicMs(), end: state })
     }
   }
   await Promise.race([follow(), sleep(clock, withinMs)])
+  const waiting = running.filter(({ hasBegun }) => !hasBegun).map(({ jobId }) => jobId)
+  if (waiting.length > 0) await attacker.kill(waiting, 'the time for attacks is over')
+  await until(clock, () => running.every(({ hasBegun, endedMs }) => !hasBegun || endedMs !== undefined), {
+    withinMs: lastMs,
+  })
   await sleep(clock, silentMs)
 }
 
