@@ -179,7 +179,7 @@ async function watch({ attacker, clock, withinMs }: VmAttackOptions, running: re
   const follow = async (): Promise<void> => {
     for await (const { jobId, state } of attacker.watch([...byId.keys()])) {
       const one = byId.get(jobId)
-      if (one && (state === 'Running' || ended.includes(state))) one.hasBegun = true
+      if (one && ['Running', 'Done', 'Failed'].includes(state)) one.hasBegun = true
       if (one && ended.includes(state)) Object.assign(one, { endedMs: one.endedMs ?? clock.monotonicMs(), end: state })
     }
   }
