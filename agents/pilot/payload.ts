@@ -5,24 +5,18 @@
  * and by then no process of the payload is left, or the result's detail says how many would not end.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
 import { assert } from '../../core/assert.ts'
 import type { End, Result } from '../../core/attempt.ts'
 import { sleep, type Clock, type Timer } from '../../core/clock.ts'
 import { outputBytes, payloadEntries, stopGraceMs } from '../../core/limits.ts'
-import type { VmId } from '../../core/ids.ts'
 import { bytesText, durationText } from '../../core/requirements.ts'
 import { captureTo, type Capture } from './capture.ts'
-import type { Fence } from './cgroup.ts'
-import { payloadEnvironment, stepEnvironment } from './environment.ts'
-import type { Task } from './held.ts'
-import type { Confinement } from './isolation/isolation.ts'
-import { launchBytes, type LaunchStatus, launchStatus, specDescriptor, statusDescriptor } from './isolation/launcher.ts'
+import type { LaunchStatus } from './isolation/launcher.ts'
 import type { Use } from './isolation/measure.ts'
+import { endOf, launch, type LaunchOptions, noExecText, statusOf } from './launch.ts'
 import { withoutPayload } from './pilot.ts'
 import {
   bootId,
@@ -38,14 +32,9 @@ import {
 import { endAll, signalAll, type Swept } from './sweep.ts'
 import type { Watch } from './watch.ts'
 
-export type PayloadOptions = {
-  readonly vmId: VmId
-  readonly task: Task
-  readonly dir: string
+export type PayloadOptions = LaunchOptions & {
   readonly clock: Clock
   readonly watch: Watch
-  readonly confinement: Confinement
-  readonly fence?: Fence
 }
 
 export type Payload = {
@@ -68,6 +57,8 @@ const maxFailedMeasures = 3
 const timerMs = 24 * 60 * 60 * 1000
 /** The kernel gives the last of a pipe at once; a longer wait means that a process outside the payload holds it. */
 const pipesCloseMs = 1000
+/** The steps before a payload take some 100 ms; on an emulated machine, seconds. */
+const setupMs = 60_000
 const killAgainMs = 100
 /** A short payload is over before the first scan: its own process is looked at early, which costs one small read. */
 const earlyLooksMs = [10, 40, 100]
@@ -94,38 +85,14 @@ export function startPayload(options: PayloadOptions): Payload {
   return { mark, startedMs, done: running.done, stop: (why, graceMs) => running.stop(why, graceMs) }
 }
 
-/** Without a launcher no step stands before the payload, and it is started as it is. Throws where nothing can be started. */
-function launch({ task, dir, vmId, confinement, fence }: PayloadOptions): ChildProcess {
-  const { command, mode } = confinement
-  const { executable, arguments: args } = task.spec
-  const [environment, cwd] = [payloadEnvironment(task, dir, vmId), join(dir, 'home')]
-  if (mode === 'direct') {
-    confinement.prepare()
-    return spawn(executable, [...args], { cwd, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-  }
-  const spec = launchBytes({ mode, cwd, environment, executable, arguments: args })
-  confinement.prepare()
-  const [file = '', ...rest] = [...(fence?.prefix ?? []), ...command]
-  const child = spawn(file, rest, {
-    cwd: '/',
-    env: stepEnvironment(vmId),
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-  })
-  const input = child.stdio[specDescriptor] as Writable | null
-  // A step that fails reads nothing of it; the status says so.
-  input?.on('error', () => undefined)
-  input?.end(spec)
-  return child
-}
-
 class RunningPayload {
   readonly done: Promise<Result>
   readonly #options: PayloadOptions
   readonly #wanted: Wanted
   readonly #captures: readonly [Capture, Capture]
   readonly #startedMs: number
-  readonly #fromMs: number
+  #fromMs: number
+  #hasBegun = false
   readonly #timers = new Set<Timer>()
   #cause: { readonly end: End; readonly detail: string } | undefined
   #over = false
@@ -138,13 +105,13 @@ class RunningPayload {
   #failedMeasures = 0
 
   constructor(options: PayloadOptions, child: ChildProcess, leader: number, startedMs: number) {
-    const { task, dir, clock, watch, confinement } = options
+    const { dir, clock, watch, confinement } = options
     this.#options = options
     this.#startedMs = startedMs
     this.#fromMs = clock.monotonicMs()
     const hasInit = confinement.mode === 'init'
     this.#wanted = { leader, hasInit, dir, pipes: pipesOf(leader), uid: confinement.account, seen: new Map() }
-    const status = statusOf(child, clock)
+    const status = statusOf(child, clock, () => this.#begin())
     this.#captures = [captureOf(child.stdout, dir, 'stdout'), captureOf(child.stderr, dir, 'stderr')]
     this.done = new Promise<{ code: number; signal: string }>((resolve) => {
       child.on('exit', (code, signal) => {
@@ -154,10 +121,10 @@ class RunningPayload {
       })
     }).then(async ({ code, signal }) => this.#finish(code, signal, await status))
 
-    const { wallMs } = task.spec.requirements
     watch.add(this.#wanted, (processes) => this.#account(processes))
     this.#later(measureEveryMs, () => void this.#measure())
-    this.#later(wallMs, () => this.#breakOff('wall-limit', `ran longer than ${durationText(wallMs)}`, stopGraceMs))
+    if (confinement.mode === 'direct') this.#begin()
+    else this.#later(setupMs, () => this.#setupLate())
     for (const afterMs of earlyLooksMs) {
       this.#later(afterMs, () => {
         const first = hasInit ? childOf(childOf(leader)) : leader
@@ -165,6 +132,20 @@ class RunningPayload {
         if (stat) this.#account([stat])
       })
     }
+  }
+
+  /** The steps before it are done: its own time counts from here. */
+  #begin(): void {
+    const { clock, task } = this.#options
+    const { wallMs } = task.spec.requirements
+    if (this.#over) return
+    this.#hasBegun = true
+    this.#fromMs = clock.monotonicMs()
+    this.#later(wallMs, () => this.#breakOff('wall-limit', `ran longer than ${durationText(wallMs)}`, stopGraceMs))
+  }
+
+  #setupLate(): void {
+    if (!this.#hasBegun) this.#breakOff('not-started', `isolation took longer than ${durationText(setupMs)}`, 0)
   }
 
   stop(why: string, graceMs: number): void {
@@ -290,61 +271,6 @@ class RunningPayload {
     const said = attempt(() => readFileSync(join(this.#options.dir, 'stderr'), 'utf8'))?.trim() ?? ''
     return withoutPayload('not-started', `isolation failed: ${said.slice(0, saidLength) || 'the step said nothing'}`)
   }
-}
-
-/** Resolves with what the launcher said, once the payload's first process is over; undefined where there is no launcher. */
-function statusOf(child: ChildProcess, clock: Clock): Promise<LaunchStatus | undefined> {
-  const stream = child.stdio[statusDescriptor] as Readable | null | undefined
-  if (!stream) return Promise.resolve(undefined)
-  let text = ''
-  stream.on('data', (data: Buffer) => {
-    if (text.length < saidLength) text += data.toString('latin1')
-  })
-  const closed = new Promise<void>((resolve) => {
-    stream.on('close', resolve)
-    stream.on('error', () => resolve())
-  })
-  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()))
-  return exited
-    .then(() => Promise.race([closed, sleep(clock, pipesCloseMs)]))
-    .then(() => {
-      stream.destroy()
-      return launchStatus(text)
-    })
-}
-
-/** Undefined: the payload was never reached. */
-function endOf(
-  { code, signal }: { readonly code: number; readonly signal: string },
-  status: LaunchStatus | undefined,
-): { readonly code: number; readonly signal: string } | undefined {
-  switch (status?.kind) {
-    case undefined:
-      return { code, signal }
-    case 'not-reached':
-      return undefined
-    case 'no-exec':
-      return { code: isAbsent(status.errno) ? 127 : 126, signal: '' }
-    case 'ran':
-      if (status.wait === undefined) return { code, signal }
-      return { code: status.wait >> 8, signal: signalName(status.wait & 0x7f) }
-  }
-}
-
-function noExecText(status: LaunchStatus | undefined): string | undefined {
-  if (status?.kind !== 'no-exec') return undefined
-  return isAbsent(status.errno) ? 'no such executable' : 'not executable'
-}
-
-const { ENOENT, ENOTDIR } = osConstants.errno
-
-function isAbsent(errno: number): boolean {
-  return errno === ENOENT || errno === ENOTDIR
-}
-
-function signalName(number: number): string {
-  if (number === 0) return ''
-  return Object.entries(osConstants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`
 }
 
 /** One of ours that stands before the payload: the first process, and the init of its namespace. */
