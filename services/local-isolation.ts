@@ -55,7 +55,8 @@ async function localIsolation(
   installation: Installation,
   mayBePlain: boolean,
 ): Promise<LocalIsolation> {
-  const workDir = installation.path(`isolation-trial-${name}`)
+  // Several processes may start in one directory at once.
+  const workDir = installation.path(`isolation-trial-${name}-${process.pid}`)
   const chosen = (wanted: typeof choice) =>
     chooseIsolation({ choice: wanted, workDir, binds, hidden: [installation.path('')] })
   try {

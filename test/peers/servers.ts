@@ -23,6 +23,7 @@ import { type CloudInit, openCloudInit } from './cloud-init-peer.ts'
 import { openOpenStack, type OpenStackPeer } from './openstack-peer.ts'
 import { openSshHosts, type SshHosts } from './sshd-peer.ts'
 import { openSquid, type SquidServer, type SquidSettings } from './squid-server.ts'
+import { bootOnly } from '../e2e/vm.ts'
 
 /** What the runner hands to every test file. */
 export type PeersForTests = {
@@ -79,6 +80,8 @@ export function stageForVm(): Stage {
     dir: mkdtempSync(join(dir, 'vm-')),
     peers: [],
     cache: dirname(dirname(place.program)),
+    // The attacks are tried once, by the scenario itself.
+    only: bootOnly,
     say: () => undefined,
     signal: new AbortController().signal,
   }
