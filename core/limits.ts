@@ -134,6 +134,8 @@ export const waitingQuota = {
 } as const
 
 /** Matching. */
+/** Task queues that are read from the store in one step of a plan: some 5 microseconds each. */
+export const queuesPerSlice = 500
 export const windowJobs = 512
 export const jobsPerOffer = 256
 /** After a claim beyond the record of its VM a pilot's offers are left alone for this long: a few refused claims per minute. */

@@ -19,6 +19,7 @@ import { gateOf, readImages } from './image-gate.ts'
 import { observe } from './observe.ts'
 import type { DirectorOptions } from './options.ts'
 import { ownLines, planKeeper } from './plan-note.ts'
+import { readQueues } from './read-queues.ts'
 
 export type Director = {
   /**
@@ -41,7 +42,7 @@ export function director(options: DirectorOptions): Director {
     if (held.length === 0) return { atMs: clock.nowMs(), lines: [] }
     const readings = await Promise.all(held.map((desk) => observe(desk, options)))
     // After the lists: whatever they show has its record by now.
-    const [live, queues, images] = await Promise.all([store.liveVms(), store.queues(), readImages(options)])
+    const [live, queues, images] = await Promise.all([store.liveVms(), readQueues(store), readImages(options)])
     const fleet: Fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
     const context: StepContext = { options, fleet, images, isAlone: held.length === options.clouds.length }
     const compared: Compared[] = []
