@@ -102,8 +102,13 @@ export const submissionCases: readonly Case[] = [
     { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs[0].arguments: too large'] },
   ),
   submitCase(
-    'a million arguments',
+    'a million arguments, counted before they are decoded',
     { jobs: [{ ...good(), arguments: Array.from({ length: 1_000_000 }, () => 'x') }] },
+    { code: 'too-large', text: /^a submission of more than 10000 jobs, or of more than 1000000 fields in all$/, slow: true },
+  ),
+  submitCase(
+    'almost a million arguments',
+    { jobs: [{ ...good(), arguments: Array.from({ length: 900_000 }, () => 'x') }] },
     {
       code: 'invalid-argument',
       text: /wrong fields/,
@@ -130,9 +135,14 @@ export const submissionCases: readonly Case[] = [
     () => ({ jobs: Array.from({ length: 1_000_000 }, () => JobSpec.fromPartial({ executable: 'true' })) }),
     {
       code: 'too-large',
-      text: /^1000000 jobs in one call: at most 10000$/,
+      text: /^a submission of more than 10000 jobs/,
       slow: true,
     },
+  ),
+  submitCase(
+    'one job too many in one call',
+    () => ({ jobs: Array.from({ length: 10_001 }, () => JobSpec.fromPartial({ executable: 'true' })) }),
+    { code: 'too-large', text: /^10001 jobs in one call: at most 10000$/, slow: true },
   ),
   submitCase(
     'two thousand wrong jobs',
