@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { assert } from '../core/assert.ts'
+import { assert } from '../core/kernel/assert.ts'
 
 type Build = typeof import('esbuild').build
 

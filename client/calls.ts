@@ -13,10 +13,10 @@ import {
   Metadata,
   type ServiceError,
 } from '@grpc/grpc-js'
-import { type Clock, sleep } from '../core/clock.ts'
-import type { Turns } from '../core/endpoints.ts'
-import { PilotageError } from '../core/errors.ts'
-import { jitter, type Random } from '../core/random.ts'
+import { type Clock, sleep } from '../core/kernel/clock.ts'
+import type { Turns } from '../core/kernel/endpoints.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { jitter, type Random } from '../core/kernel/random.ts'
 import { refusal, worthRepeating } from './refusals.ts'
 
 export type Caller = {

@@ -6,10 +6,10 @@
  */
 
 import { Channel, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js'
-import type { Clock } from '../core/clock.ts'
-import { endpointsForm, isLoopback, parseEndpoints, takeTurns, type Turns } from '../core/endpoints.ts'
-import { PilotageError } from '../core/errors.ts'
-import type { Random } from '../core/random.ts'
+import type { Clock } from '../core/kernel/clock.ts'
+import { endpointsForm, isLoopback, parseEndpoints, takeTurns, type Turns } from '../core/kernel/endpoints.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import type { Random } from '../core/kernel/random.ts'
 import { JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceClient } from '../proto/gen/pilotage/v1/operate.ts'
 

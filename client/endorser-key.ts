@@ -1,8 +1,8 @@
 /** The key of whoever endorses images: made here, used here, offline. The service sees the public half only. */
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { PilotageError } from '../core/errors.ts'
-import { type ImageEntry, signedText } from '../core/image-entry.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { type ImageEntry, signedText } from '../core/model/image-entry.ts'
 
 export type EndorserKey = { readonly privatePem: string; readonly publicPem: string }
 

@@ -5,7 +5,7 @@
  * an output skips what it has already given. A job may be told twice; a byte never is.
  */
 
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type { GetOutputRequest, Job, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { type Caller, credential, messages, newPauses } from './calls.ts'
 

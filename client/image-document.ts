@@ -4,9 +4,9 @@
  */
 
 import { parseDocument, stringify } from 'yaml'
-import { PilotageError } from '../core/errors.ts'
-import { checkImageEntry, type ImageEntry } from '../core/image-entry.ts'
-import { gatherViolations, nearest, type Violations } from '../core/violations.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { checkImageEntry, type ImageEntry } from '../core/model/image-entry.ts'
+import { gatherViolations, nearest, type Violations } from '../core/kernel/violations.ts'
 
 export type SignedEntry = { readonly entry: ImageEntry; readonly signature: string }
 

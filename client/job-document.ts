@@ -6,12 +6,12 @@
  */
 
 import { parseDocument } from 'yaml'
-import { PilotageError } from '../core/errors.ts'
-import { requestBytes } from '../core/limits.ts'
-import { bytesText } from '../core/requirements.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { requestBytes } from '../core/kernel/limits.ts'
+import { bytesText } from '../core/language/rules.ts'
 import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { checkJob } from './job-fields.ts'
-import { gatherViolations } from '../core/violations.ts'
+import { gatherViolations } from '../core/kernel/violations.ts'
 
 const yamlAliases = 50
 const yamlBytes = 4 * 1024 * 1024

@@ -6,13 +6,13 @@
  * The service checks everything again; what only it can know (sites, clouds) is not asked here.
  */
 
-import { isName, isVariableName } from '../core/job-spec.ts'
-import { jobLimits } from '../core/limits.ts'
-import { bytesText, durationText } from '../core/requirements.ts'
+import { isName, isVariableName } from '../core/language/check.ts'
+import { jobLimits } from '../core/kernel/limits.ts'
+import { bytesText, durationText } from '../core/language/rules.ts'
 import { Cores, JobSpec, Names, Requirements } from '../proto/gen/pilotage/v1/job.ts'
-import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/quantities.ts'
-import { isPlainText, isProgramText, plainTextForm } from '../core/text.ts'
-import { nearest, type Violations } from '../core/violations.ts'
+import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/kernel/quantities.ts'
+import { isPlainText, isProgramText, plainTextForm } from '../core/kernel/text.ts'
+import { nearest, type Violations } from '../core/kernel/violations.ts'
 
 type Draft = { readonly spec: JobSpec; readonly needs: Requirements }
 type Field = (value: unknown, path: string, draft: Draft, wrong: Violations) => void

@@ -6,8 +6,8 @@
  */
 
 import { TextDecoder } from 'node:util'
-import { PilotageError } from '../core/errors.ts'
-import { jobLimits } from '../core/limits.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { jobLimits } from '../core/kernel/limits.ts'
 import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { readStreamedDocument } from './job-document.ts'
 

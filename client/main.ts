@@ -5,8 +5,8 @@
  * cancelled, a service that the command started is stopped.
  */
 
-import { type Clock, systemClock } from '../core/clock.ts'
-import { systemRandom } from '../core/random.ts'
+import { type Clock, systemClock } from '../core/kernel/clock.ts'
+import { systemRandom } from '../core/kernel/random.ts'
 import { runCommand } from './commands/program.ts'
 import type { StartService } from './commands/setting.ts'
 import type { Terminal } from './commands/terminal.ts'

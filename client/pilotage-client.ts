@@ -7,9 +7,9 @@
  * with the service's own code and violations.
  */
 
-import { type Clock, systemClock } from '../core/clock.ts'
-import { page } from '../core/limits.ts'
-import { type Random, systemRandom } from '../core/random.ts'
+import { type Clock, systemClock } from '../core/kernel/clock.ts'
+import { page } from '../core/kernel/limits.ts'
+import { type Random, systemRandom } from '../core/kernel/random.ts'
 import {
   type ExplainJobResponse,
   type Fact,

@@ -7,7 +7,7 @@
  */
 
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import { asPilotageError, type ErrorCode, errorCodes, PilotageError } from '../core/errors.ts'
+import { asPilotageError, type ErrorCode, errorCodes, PilotageError } from '../core/kernel/errors.ts'
 import { ErrorDetail } from '../proto/gen/pilotage/v1/job.ts'
 
 /** Where the service puts the ErrorDetail. */

@@ -6,8 +6,8 @@
  * same key with other jobs is refused at once.
  */
 
-import { PilotageError } from '../core/errors.ts'
-import { idempotencyKeyLength, jobsPerCall, requestBytes } from '../core/limits.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { idempotencyKeyLength, jobsPerCall, requestBytes } from '../core/kernel/limits.ts'
 import { JobSpec, type SubmitJobsRequest } from '../proto/gen/pilotage/v1/job.ts'
 
 export type PartLimits = { readonly jobs: number; readonly bytes: number }

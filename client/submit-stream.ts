@@ -7,7 +7,7 @@
  */
 
 import type { ServiceError } from '@grpc/grpc-js'
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type {
   JobServiceClient,
   JobSpec,

@@ -6,7 +6,7 @@
  * not cost, and its last words are read before it is deleted. What stays true: nothing is started whose digest was not checked.
  */
 
-import { agentPaths, type PayloadAccounts } from '../core/context.ts'
+import { agentPaths, type PayloadAccounts } from '../core/model/agent-config.ts'
 import { cvmfsLines } from './cvmfs.ts'
 import type { MachineOrder } from './order.ts'
 import { followingLines } from './proxies.ts'

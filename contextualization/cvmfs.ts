@@ -3,7 +3,7 @@
  * and the lines that set it up and prove every mount before anything is matched.
  */
 
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type { Cvmfs, ExtraFile, MachineOrder } from './order.ts'
 import { quoted } from './shell.ts'
 

@@ -7,8 +7,8 @@
  */
 
 import { parse, stringify } from 'yaml'
-import { agentPaths } from '../core/context.ts'
-import { PilotageError } from '../core/errors.ts'
+import { agentPaths } from '../core/model/agent-config.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import { bootstrapScript } from './bootstrap.ts'
 import { cvmfsFiles } from './cvmfs.ts'
 import { cloudConfigType, documentBeginnings, multipart, typeOf } from './multipart.ts'

@@ -3,7 +3,7 @@
  * and every way to get it there. Types only.
  */
 
-import type { AgentConfig, NodePlatform } from '../core/context.ts'
+import type { AgentConfig, NodePlatform } from '../core/model/agent-config.ts'
 
 /** A program that the machine gets over HTTP and believes by its digest. */
 export type Fetched = {

@@ -7,7 +7,7 @@
  * ends with 0 only if nothing of ours is left, and may run as often as it takes.
  */
 
-import { agentPaths, hostPaths, type PayloadAccounts } from '../core/context.ts'
+import { agentPaths, hostPaths, type PayloadAccounts } from '../core/model/agent-config.ts'
 import type { ExtraFile } from './order.ts'
 import { agentUid, home } from './script-parts.ts'
 

@@ -9,9 +9,9 @@
 
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
-import { agentPaths, type AgentConfig } from '../core/context.ts'
-import { PilotageError } from '../core/errors.ts'
-import { userDataBytes } from '../core/limits.ts'
+import { agentPaths, type AgentConfig } from '../core/model/agent-config.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { userDataBytes } from '../core/kernel/limits.ts'
 import { quoted, stableJson } from './shell.ts'
 
 /** A one-file program, and where the VM gets it: for now a path on its own disk, as a `file:` URL. */

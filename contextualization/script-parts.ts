@@ -6,7 +6,7 @@
  * time, and whatever fails is said on the console before the machine is switched off.
  */
 
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type { Fetched, NodeProgram } from './order.ts'
 import { quoted } from './shell.ts'
 

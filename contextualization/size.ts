@@ -1,11 +1,11 @@
 /**
  * Whether a document fits what a cloud takes as user data, counted as that cloud counts. The limits themselves stand in
- * core/limits.ts; how a driver sends a document is its own, and the same by which it is counted here.
+ * core/kernel/limits.ts; how a driver sends a document is its own, and the same by which it is counted here.
  */
 
 import { gzipSync } from 'node:zlib'
-import { PilotageError } from '../core/errors.ts'
-import { userDataLimits } from '../core/limits.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { userDataLimits } from '../core/kernel/limits.ts'
 
 export type CloudKind = keyof typeof userDataLimits
 

@@ -7,8 +7,8 @@
  * other proxies and asks none: squids that ask each other are a failure that spreads.
  */
 
-import { agentPaths } from '../core/context.ts'
-import { PilotageError } from '../core/errors.ts'
+import { agentPaths } from '../core/model/agent-config.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type { ExtraFile, MachineContext, SquidOrder } from './order.ts'
 import { agentUid, commandLines, fetchLine, home, nodeLines, packageLines, scriptHead } from './script-parts.ts'
 import { stableJson } from './shell.ts'

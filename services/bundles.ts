@@ -13,9 +13,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import type { NodePlatform } from '../core/context.ts'
-import { PilotageError } from '../core/errors.ts'
-import { gatherViolations } from '../core/violations.ts'
+import type { NodePlatform } from '../core/model/agent-config.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { gatherViolations } from '../core/kernel/violations.ts'
 
 export type ServedFile = { readonly path: string; readonly sha256: string }
 

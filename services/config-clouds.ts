@@ -3,11 +3,11 @@
  * and every offering spelled out. What a kind needs besides lies under the kind's own key and in a file of its own.
  */
 
-import type { CloudLimits, Offering } from '../core/cloud.ts'
-import { type IsolationChoice, isolationChoices, type IsolationConfig } from '../core/context.ts'
-import * as limits from '../core/limits.ts'
-import { parseReference, type Reference, referenceForm } from '../core/reference.ts'
-import type { Violations } from '../core/violations.ts'
+import type { CloudLimits, Offering } from '../core/plan/breaker.ts'
+import { type IsolationChoice, isolationChoices, type IsolationConfig } from '../core/model/agent-config.ts'
+import * as limits from '../core/kernel/limits.ts'
+import { parseReference, type Reference, referenceForm } from '../core/model/reference.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { checkEc2, compileEc2, ec2, type Ec2Config, type RawEc2 } from './config-ec2.ts'
 import {
   absent,

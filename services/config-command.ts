@@ -4,7 +4,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { gatherViolations } from '../core/violations.ts'
+import { gatherViolations } from '../core/kernel/violations.ts'
 import type { Config } from './config.ts'
 
 export type ServeArguments = {

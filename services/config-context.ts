@@ -3,10 +3,10 @@
  * and what an operator adds for a VO or an image. The local cloud's VMs are told none of it.
  */
 
-import { isEndpoint, isLoopback } from '../core/endpoints.ts'
-import type { ServiceWish } from '../core/fleet-services.ts'
-import { jobLimits } from '../core/limits.ts'
-import type { Violations } from '../core/violations.ts'
+import { isEndpoint, isLoopback } from '../core/kernel/endpoints.ts'
+import type { ServiceWish } from '../core/plan/services.ts'
+import { jobLimits } from '../core/kernel/limits.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { absent, bytes, choice, flag, list, mapping, name, needed, optional, text, whole } from './config-fields.ts'
 import { checkNode, compileNode, node, type NodeConfig, type RawNode } from './config-node.ts'
 import { checkLogin, compileDelivery, type DeliveryConfig, type RawDelivery, sshDelivery } from './config-ssh.ts'

@@ -5,7 +5,7 @@
  * Secrets stand in files and variables, never here.
  */
 
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import {
   absent,
   choice,

@@ -3,10 +3,10 @@
  * its path, unknown keys with the known one that was perhaps meant. Knows nothing of what the keys mean.
  */
 
-import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/quantities.ts'
-import { isEndpoint } from '../core/endpoints.ts'
-import { isName } from '../core/job-spec.ts'
-import { nearest, type Violations } from '../core/violations.ts'
+import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/kernel/quantities.ts'
+import { isEndpoint } from '../core/kernel/endpoints.ts'
+import { isName } from '../core/language/check.ts'
+import { nearest, type Violations } from '../core/kernel/violations.ts'
 
 /** Turns a value that is there into what it means, or tells what is wrong and gives undefined. */
 export type Reader<T> = (value: unknown, path: string, violations: Violations) => T | undefined

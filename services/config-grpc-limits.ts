@@ -1,7 +1,7 @@
 /** The part `grpc.limits` of a configuration: what the gRPC port bears, of one address, of one caller and in all. */
 
-import { connectionLimits, loadLimits } from '../core/limits.ts'
-import type { Violations } from '../core/violations.ts'
+import { connectionLimits, loadLimits } from '../core/kernel/limits.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { duration, mapping, optional, whole } from './config-fields.ts'
 
 export type RawGrpcLimits = {

@@ -1,6 +1,6 @@
 /** Whom an installation trusts to endorse images: keys under `images`, each public and with a name of its own. */
 
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { list, mapping, name, needed, optional, text } from './config-fields.ts'
 
 type Trusted = { readonly name: string; readonly file: string }

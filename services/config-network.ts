@@ -5,9 +5,9 @@
  * the configuration; a key names the file that holds it. No file is read here.
  */
 
-import { endpointsMost, isLoopback } from '../core/endpoints.ts'
+import { endpointsMost, isLoopback } from '../core/kernel/endpoints.ts'
 import type { TlsFiles } from '../core/ports/served-tls.ts'
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import {
   absent,
   bytes,

@@ -4,8 +4,8 @@
  * Pilotage itself runs on.
  */
 
-import type { NodePlatform } from '../core/context.ts'
-import type { Violations } from '../core/violations.ts'
+import type { NodePlatform } from '../core/model/agent-config.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { absent, choice, flag, list, mapping, needed, type Reader, text } from './config-fields.ts'
 
 export type NodeFile = { readonly platform: NodePlatform; readonly file: string; readonly sha256?: string | undefined }

@@ -4,7 +4,7 @@
  * A flavor has no counterpart there: its cores, memory and disk go into each order, and a reference to one would mean nothing.
  */
 
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import {
   absent,
   choice,

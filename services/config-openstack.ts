@@ -5,7 +5,7 @@
  * it would have no effect.
  */
 
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import {
   absent,
   choice,

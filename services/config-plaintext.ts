@@ -5,7 +5,7 @@
  * What cannot be proved to be on this machine or encrypted counts as plain. No name is looked up and no server is asked.
  */
 
-import { hostPort, isLoopback } from '../core/endpoints.ts'
+import { hostPort, isLoopback } from '../core/kernel/endpoints.ts'
 
 /** Where an edge listens, or what a connection leads to. */
 export function isLocal(host: string): boolean {

@@ -4,8 +4,8 @@
  */
 
 import { isIP, isIPv4 } from 'node:net'
-import type { ServiceWish } from '../core/fleet-services.ts'
-import type { Violations } from '../core/violations.ts'
+import type { ServiceWish } from '../core/plan/services.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import { absent, list, mapping, name, optional, type Reader, text, whole } from './config-fields.ts'
 
 export type RawSquid = {

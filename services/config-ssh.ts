@@ -4,7 +4,7 @@
  */
 
 import { isIP } from 'node:net'
-import type { Violations } from '../core/violations.ts'
+import type { Violations } from '../core/kernel/violations.ts'
 import {
   absent,
   flag,

@@ -7,7 +7,7 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 
 export type Health = { readonly port: number; stop(): Promise<void> }
 

@@ -11,9 +11,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PilotageError } from '../core/errors.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
 import type { FactStore } from '../core/ports/store.ts'
-import { systemRandom } from '../core/random.ts'
+import { systemRandom } from '../core/kernel/random.ts'
 
 export type Installation = {
   readonly dataDir: string

@@ -6,9 +6,9 @@
 
 import { rmSync } from 'node:fs'
 import { chooseIsolation } from '../agents/pilot/isolation/choose.ts'
-import type { Offering } from '../core/cloud.ts'
-import { PilotageError } from '../core/errors.ts'
-import { isolationTag } from '../core/vm.ts'
+import type { Offering } from '../core/plan/breaker.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { isolationTag } from '../core/model/vm.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Config } from './config.ts'
 import type { CloudConfig } from './config-clouds.ts'

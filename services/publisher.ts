@@ -5,10 +5,10 @@
  * `seq`. NATS away is no fault of a service: it is said once, and everything else goes on.
  */
 
-import type { Clock } from '../core/clock.ts'
-import { asPilotageError } from '../core/errors.ts'
-import { holdRole } from '../core/holding.ts'
-import { startLoop } from '../core/loop.ts'
+import type { Clock } from '../core/kernel/clock.ts'
+import { asPilotageError } from '../core/kernel/errors.ts'
+import { holdRole } from './coordination/role-lease.ts'
+import { startLoop } from './coordination/loop.ts'
 import type { Bus } from '../core/ports/bus.ts'
 import type { FactStream } from '../core/ports/fact-stream.ts'
 import type { Log } from '../core/ports/log.ts'

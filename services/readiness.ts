@@ -4,8 +4,8 @@
  * Says nothing of whether the process should be ended: a store that is away comes back, and a restart would not bring it.
  */
 
-import { type Clock, sleep } from '../core/clock.ts'
-import { startLoop } from '../core/loop.ts'
+import { type Clock, sleep } from '../core/kernel/clock.ts'
+import { startLoop } from './coordination/loop.ts'
 import type { FactStore } from '../core/ports/store.ts'
 
 export type Readiness = {

@@ -5,16 +5,16 @@
  * there to be called without the loops.
  */
 
-import type { Clock } from '../core/clock.ts'
-import { type Holding, holdRole } from '../core/holding.ts'
-import { sweepEveryMs } from '../core/limits.ts'
-import { type Loop, startLoop } from '../core/loop.ts'
+import type { Clock } from '../core/kernel/clock.ts'
+import { type Holding, holdRole } from './coordination/role-lease.ts'
+import { sweepEveryMs } from '../core/kernel/limits.ts'
+import { type Loop, startLoop } from './coordination/loop.ts'
 import type { Bus } from '../core/ports/bus.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Sandbox } from '../core/ports/sandbox.ts'
 import type { Store } from '../core/ports/store.ts'
-import { holdSeat, type ProcessSeat } from '../core/seat.ts'
-import type { Spread } from '../core/spread.ts'
+import { holdSeat, type ProcessSeat } from './coordination/seat.ts'
+import type { Spread } from './coordination/spread.ts'
 import { type Director, director } from './director/director.ts'
 import { heldBack } from './director/held-back.ts'
 import { cloudRole, holdClouds } from './director/hold-clouds.ts'

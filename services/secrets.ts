@@ -8,7 +8,7 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { TlsFiles, TlsPair } from '../core/ports/served-tls.ts'
-import { gatherViolations, type Violations } from '../core/violations.ts'
+import { gatherViolations, type Violations } from '../core/kernel/violations.ts'
 
 import type { SecretSource } from './config-fields.ts'
 

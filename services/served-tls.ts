@@ -8,8 +8,8 @@
 
 import { stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import type { Clock } from '../core/clock.ts'
-import { startLoop } from '../core/loop.ts'
+import type { Clock } from '../core/kernel/clock.ts'
+import { startLoop } from './coordination/loop.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { ServedTls, TlsContext, TlsFiles, TlsPair } from '../core/ports/served-tls.ts'
 

@@ -5,8 +5,8 @@
  * cannot be read nothing is answered: who asks keeps what it has.
  */
 
-import type { Clock } from '../core/clock.ts'
-import { squidsAt } from '../core/fleet-services.ts'
+import type { Clock } from '../core/kernel/clock.ts'
+import { squidsAt } from '../core/plan/services.ts'
 import type { KeptVm, VmStore } from '../core/ports/store.ts'
 
 /** Undefined: nobody knows the site. Rejects with what the store says. */

@@ -7,7 +7,7 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { systemClock } from '../core/clock.ts'
+import { systemClock } from '../core/kernel/clock.ts'
 
 type Step = { readonly name: string; readonly command: readonly string[] }
 

@@ -6,14 +6,14 @@ import { parse } from 'yaml'
 import { fieldNames } from '../client/job-fields.ts'
 import { readImageEntry } from '../client/image-document.ts'
 import { readJobDocument } from '../client/job-document.ts'
-import { signedText } from '../core/image-entry.ts'
-import { errorCodes, PilotageError, type Violation } from '../core/errors.ts'
-import { checkSpec } from '../core/job-spec.ts'
-import { jobLimits } from '../core/limits.ts'
+import { signedText } from '../core/model/image-entry.ts'
+import { errorCodes, PilotageError, type Violation } from '../core/kernel/errors.ts'
+import { checkSpec } from '../core/language/check.ts'
+import { jobLimits } from '../core/kernel/limits.ts'
 import { silentLog } from '../core/ports/log.ts'
-import { parseBytes, parseDuration } from '../core/quantities.ts'
+import { parseBytes, parseDuration } from '../core/kernel/quantities.ts'
 import { rawSpecOf } from '../proto/codec.ts'
-import { systemClock } from '../core/clock.ts'
+import { systemClock } from '../core/kernel/clock.ts'
 import type { Caller } from '../services/api/admission.ts'
 import { edge } from '../services/api/edge.ts'
 import { newLoads } from '../services/api/load.ts'
@@ -43,7 +43,7 @@ function column(table: readonly (readonly string[])[], at: number): ReadonlyMap<
 describe('docs/errors.md', () => {
   const table = rows(read('docs/errors.md')).filter(([, ...rest]) => rest.length === 4)
 
-  it('has a line for every code, in the order of core/errors.ts', () => {
+  it('has a line for every code, in the order of core/kernel/errors.ts', () => {
     expect(table.map(([code]) => code)).toEqual([...errorCodes])
   })
 
@@ -104,7 +104,7 @@ describe('docs/jobs.md', () => {
     expect(spec?.maxAttempts).toBe(Number(defaults.get('maxAttempts')))
   })
 
-  it('tells the bounds of core/limits.ts', () => {
+  it('tells the bounds of core/kernel/limits.ts', () => {
     const bounds = (name: string, parse: (text: string) => number | undefined): readonly (number | undefined)[] => [
       parse(least.get(name) ?? ''),
       parse(most.get(name) ?? ''),

@@ -76,14 +76,14 @@ const isProgram = (path: string): boolean =>
   ].includes(path)
 
 describe('what a process is given', () => {
-  test('time only by core/clock.ts', () => {
+  test('time only by core/kernel/clock.ts', () => {
     const pattern = /\b(?:setTimeout|setInterval|setImmediate)\b|\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b/
-    expect(found(pattern, (path) => path === 'core/clock.ts')).toEqual([])
+    expect(found(pattern, (path) => path === 'core/kernel/clock.ts')).toEqual([])
   })
 
-  test('chance only by core/random.ts', () => {
+  test('chance only by core/kernel/random.ts', () => {
     const pattern = /\bMath\.random\b|\bgetRandomValues\b|\brandomUUID\b|\brandomBytes\b|\brandomInt\b/
-    expect(found(pattern, (path) => path === 'core/random.ts')).toEqual([])
+    expect(found(pattern, (path) => path === 'core/kernel/random.ts')).toEqual([])
   })
 
   test('environment, signals and exit code only in programs', () => {
@@ -104,7 +104,7 @@ describe('code', () => {
 
   test('has classes only where something is owned', () => {
     // An error is told apart as thrown; the agent owns timers, a running payload a process. gRPC's credentials are its class.
-    const owners = ['core/errors.ts', 'agents/pilot/agent.ts', 'agents/pilot/payload.ts', 'services/api/credentials.ts']
+    const owners = ['core/kernel/errors.ts', 'agents/pilot/agent.ts', 'agents/pilot/payload.ts', 'services/api/credentials.ts']
     expect(found(/^\s*(?:export\s+)?(?:abstract\s+)?class\s+\w/m, (path) => owners.includes(path))).toEqual([])
   })
 

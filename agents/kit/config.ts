@@ -5,10 +5,10 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { agentPaths, type AgentConfig, isolationChoices } from '../../core/context.ts'
-import { endpointsForm, isLoopback, parseEndpoints } from '../../core/endpoints.ts'
-import { PilotageError, type Violation } from '../../core/errors.ts'
-import { isVmId } from '../../core/ids.ts'
+import { agentPaths, type AgentConfig, isolationChoices } from '../../core/model/agent-config.ts'
+import { endpointsForm, isLoopback, parseEndpoints } from '../../core/kernel/endpoints.ts'
+import { PilotageError, type Violation } from '../../core/kernel/errors.ts'
+import { isVmId } from '../../core/kernel/ids.ts'
 
 /** Where the agents of one VM find each other. `root` is empty on a real machine. */
 export type AgentPaths = { readonly [name in keyof typeof agentPaths]: string } & { readonly nonce: string }

@@ -7,10 +7,10 @@
  */
 
 import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import type { Clock } from '../../core/clock.ts'
-import { type ErrorCode, PilotageError } from '../../core/errors.ts'
-import type { AttemptRef } from '../../core/ids.ts'
-import { outputChunkBytes } from '../../core/limits.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
+import { outputChunkBytes } from '../../core/kernel/limits.ts'
 import {
   type ActivateRequest,
   type ActivateResponse,

@@ -6,12 +6,12 @@
  * slowly, until the caller gives up.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { Turns } from '../../core/endpoints.ts'
-import { asPilotageError } from '../../core/errors.ts'
-import type { Random } from '../../core/random.ts'
-import { backoff } from '../kit/backoff.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { Turns } from '../../core/kernel/endpoints.ts'
+import { asPilotageError } from '../../core/kernel/errors.ts'
+import type { Random } from '../../core/kernel/random.ts'
+import { backoff } from '../../core/kernel/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
 import { readIfThere, writeWhole } from '../kit/files.ts'

@@ -5,13 +5,13 @@
  * and the next beat gets it again.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { Turns } from '../../core/endpoints.ts'
-import { asPilotageError } from '../../core/errors.ts'
-import { beatEveryMs } from '../../core/limits.ts'
-import type { Random } from '../../core/random.ts'
-import { backoff } from '../kit/backoff.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { Turns } from '../../core/kernel/endpoints.ts'
+import { asPilotageError } from '../../core/kernel/errors.ts'
+import { beatEveryMs } from '../../core/kernel/limits.ts'
+import type { Random } from '../../core/kernel/random.ts'
+import { backoff } from '../../core/kernel/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'

@@ -7,8 +7,8 @@
  */
 
 import { request } from 'node:http'
-import type { Clock } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
 
 const everyMs = 5000

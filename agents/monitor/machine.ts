@@ -2,7 +2,7 @@
 
 import { statfsSync } from 'node:fs'
 import { freemem, loadavg, totalmem } from 'node:os'
-import type { PilotStatus } from '../../core/context.ts'
+import type { PilotStatus } from '../../core/model/agent-config.ts'
 import { readIfThere } from '../kit/files.ts'
 import type { PilotView } from './policy.ts'
 

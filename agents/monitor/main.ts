@@ -7,9 +7,9 @@
 
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { type Clock, sleep, systemClock } from '../../core/clock.ts'
-import { parseEndpoints, takeTurns } from '../../core/endpoints.ts'
-import { systemRandom } from '../../core/random.ts'
+import { type Clock, sleep, systemClock } from '../../core/kernel/clock.ts'
+import { parseEndpoints, takeTurns } from '../../core/kernel/endpoints.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { pathsUnder, readConfig } from '../kit/config.ts'
 import { type Say, sayTo } from '../kit/console.ts'
 import { agentVersion, openUplink } from '../kit/uplink.ts'

@@ -19,11 +19,11 @@
  *   a failed beat is retryMs ago                  beat
  */
 
-import type { PilotStatus } from '../../core/context.ts'
-import { pilotStatusEveryMs } from '../../core/context.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import { clockSkewMs } from '../../core/limits.ts'
-import { durationText } from '../../core/requirements.ts'
+import type { PilotStatus } from '../../core/model/agent-config.ts'
+import { pilotStatusEveryMs } from '../../core/model/agent-config.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import { clockSkewMs } from '../../core/kernel/limits.ts'
+import { durationText } from '../../core/language/rules.ts'
 
 export type MonitorPolicy = AgentConfig['policy']
 

@@ -6,8 +6,8 @@
  */
 
 import { connect } from 'node:net'
-import type { Clock } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
 import type { ServiceView } from './policy.ts'
 
 const everyMs = 5000

@@ -8,7 +8,7 @@
 
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { payloadProcesses } from '../../core/limits.ts'
+import { payloadProcesses } from '../../core/kernel/limits.ts'
 
 export type Fence = {
   /** Put before the payload's own arguments: enters the cgroup, then becomes the payload. */

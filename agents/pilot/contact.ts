@@ -6,13 +6,13 @@
  * absence sees its pilots within about two seconds, one that was long away within five.
  */
 
-import { type Clock, sleep, type Timer } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import { parseEndpoints, takeTurns } from '../../core/endpoints.ts'
-import { asPilotageError, PilotageError } from '../../core/errors.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, sleep, type Timer } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import { parseEndpoints, takeTurns } from '../../core/kernel/endpoints.ts'
+import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import type { PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
-import { backoff } from '../kit/backoff.ts'
+import { backoff } from '../../core/kernel/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
 import { readIfThere } from '../kit/files.ts'

@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path'
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Task } from './held.ts'
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -4,9 +4,9 @@
  * Only nouns and questions about them; what may happen to them is decided in pilot.ts.
  */
 
-import type { Result } from '../../core/attempt.ts'
-import type { AttemptRef } from '../../core/ids.ts'
-import type { JobSpec } from '../../core/job.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { Size } from './size.ts'
 
 /** A job as it is handed to this pilot. */

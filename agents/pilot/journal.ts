@@ -8,8 +8,8 @@
 
 import { open, readFile, rename, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Result } from '../../core/attempt.ts'
-import type { AttemptRef } from '../../core/ids.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { keyOf } from './held.ts'
 import type { ProcessMark } from './processes.ts'
 import type { Size } from './size.ts'

@@ -7,7 +7,7 @@
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { keyOf } from './held.ts'
 import { firstReportIdOf, type Left, type Replayed } from './journal.ts'
 import { type Recovered, withoutPayload } from './pilot.ts'

@@ -6,7 +6,7 @@
 
 import { readFileSync, statfsSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
-import type { AgentConfig } from '../../core/context.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
 import type { Size } from './size.ts'
 
 export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'>, real: Size): Size {

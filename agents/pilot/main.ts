@@ -5,9 +5,9 @@
  */
 
 import { mkdirSync, readFileSync } from 'node:fs'
-import { systemClock, until } from '../../core/clock.ts'
-import { activationKeepMs } from '../../core/limits.ts'
-import { systemRandom } from '../../core/random.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import { activationKeepMs } from '../../core/kernel/limits.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { pathsUnder, readConfig } from '../kit/config.ts'
 import { sayTo } from '../kit/console.ts'
 import { readIfThere } from '../kit/files.ts'

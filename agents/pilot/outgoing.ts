@@ -6,8 +6,8 @@
  * service never sees room that it believes to be taken.
  */
 
-import type { Result } from '../../core/attempt.ts'
-import type { AttemptRef } from '../../core/ids.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { keyOf, owned, type Link } from './held.ts'
 import type { Draft } from './pilot.ts'
 import { rest, sum, type Size } from './size.ts'

@@ -18,10 +18,10 @@
  * payload is being stopped, and its end is told to nobody.
  */
 
-import { never } from '../../core/assert.ts'
-import type { Result } from '../../core/attempt.ts'
-import type { AttemptRef } from '../../core/ids.ts'
-import { outputChunkBytes, stopGraceMs } from '../../core/limits.ts'
+import { never } from '../../core/kernel/assert.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
+import { outputChunkBytes, stopGraceMs } from '../../core/kernel/limits.ts'
 import { type Held, isDropped, isLive, keyOf, type Link, owned, type Taken, type Task } from './held.ts'
 import { flush, type Outgoing, type Report } from './outgoing.ts'
 import { fits, type Size, sum } from './size.ts'

@@ -1,6 +1,6 @@
 /** Ends what is left of a payload: its group, its session, and whatever left both. Says what would not go. */
 
-import { type Clock, sleep } from '../../core/clock.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import type { ProcessStat, Wanted } from './processes.ts'
 import type { Watch } from './watch.ts'
 

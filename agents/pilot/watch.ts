@@ -5,7 +5,7 @@
  * processes, not with payloads times processes. Also tells what the children that were waited for have used.
  */
 
-import type { Clock, Timer } from '../../core/clock.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
 import { msPerTick, processScanner, readStat, type ProcessStat, type Wanted } from './processes.ts'
 
 export type Watch = {

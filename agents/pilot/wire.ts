@@ -5,9 +5,9 @@
  * hears of it. Nothing else of the pilot knows the wire.
  */
 
-import type { IsolationKind } from '../../core/context.ts'
-import type { AttemptRef, JobId } from '../../core/ids.ts'
-import type { JobSpec } from '../../core/job.ts'
+import type { IsolationKind } from '../../core/model/agent-config.ts'
+import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { JobSpec as WireSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Assignment, PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
 import { agentVersion } from '../kit/uplink.ts'

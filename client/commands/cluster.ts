@@ -5,8 +5,8 @@
  */
 
 import { writeFileSync } from 'node:fs'
-import { PilotageError } from '../../core/errors.ts'
-import { bytesText } from '../../core/requirements.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { bytesText } from '../../core/language/rules.ts'
 import type { Count, TaskQueue, Vm } from '../../proto/gen/pilotage/v1/operate.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
 import { tellFacts } from './jobs.ts'

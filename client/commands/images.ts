@@ -5,8 +5,8 @@
  */
 
 import { writeFileSync } from 'node:fs'
-import { PilotageError } from '../../core/errors.ts'
-import { signedText } from '../../core/image-entry.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { signedText } from '../../core/model/image-entry.ts'
 import type { ChangeImageResponse, Image } from '../../proto/gen/pilotage/v1/operate.ts'
 import { endorse, newEndorserKey } from '../endorser-key.ts'
 import { readImageEntry, readSignedEntry, signedDocument } from '../image-document.ts'

@@ -7,7 +7,7 @@
 
 import type { Fact, Job, SteeredJob } from '../../proto/gen/pilotage/v1/job.ts'
 import type { JobSelection, OutputSelection, PilotageClient } from '../pilotage-client.ts'
-import { outputForTerminal, visibleText } from '../../core/text.ts'
+import { outputForTerminal, visibleText } from '../../core/kernel/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
 import { type Column, jsonLine, spanText, table, type Terminal, timeText } from './terminal.ts'
 

@@ -7,8 +7,8 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
 import type { OwnService, Setting } from './setting.ts'
 

@@ -3,7 +3,7 @@
  */
 
 import type { Command } from 'commander'
-import { tokenMaxMs } from '../../core/limits.ts'
+import { tokenMaxMs } from '../../core/kernel/limits.ts'
 import { type Choose, withService } from './choice.ts'
 import type { TokenOptions } from './cluster.ts'
 import type { ReplayCommandOptions } from './replay.ts'

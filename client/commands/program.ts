@@ -6,8 +6,8 @@
  */
 
 import { Argument, Command, CommanderError, Option } from 'commander'
-import { asPilotageError } from '../../core/errors.ts'
-import { jobStates } from '../../core/job.ts'
+import { asPilotageError } from '../../core/kernel/errors.ts'
+import { jobStates } from '../../core/model/job.ts'
 import type { JobSelection, OutputSelection } from '../pilotage-client.ts'
 import { type Choose, type Run, withService } from './choice.ts'
 import type { Steering } from './jobs.ts'

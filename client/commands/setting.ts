@@ -9,9 +9,9 @@
 import { existsSync, openSync, readSync, closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidArgumentError } from 'commander'
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { Random } from '../../core/random.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { connectPilotage, type PilotageClient } from '../pilotage-client.ts'
 import type { Terminal } from './terminal.ts'
 

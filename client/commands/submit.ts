@@ -6,13 +6,13 @@
  */
 
 import { createReadStream } from 'node:fs'
-import { PilotageError } from '../../core/errors.ts'
-import { requestBytes } from '../../core/limits.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { requestBytes } from '../../core/kernel/limits.ts'
 import type { Warning } from '../../proto/gen/pilotage/v1/job.ts'
 import { readJobDocument, refuseTooLarge } from '../job-document.ts'
 import { readJobStream } from '../job-stream.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
-import { visibleText } from '../../core/text.ts'
+import { visibleText } from '../../core/kernel/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
 import { idsText, jsonLine } from './terminal.ts'
 import { followToEnd } from './watch.ts'

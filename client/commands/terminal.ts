@@ -5,9 +5,9 @@
  * so every text is shown as what it is, and only bytes are written as they are. Knows nothing of the service.
  */
 
-import type { PilotageError } from '../../core/errors.ts'
-import { durationText } from '../../core/requirements.ts'
-import { cutText, jsonText, visibleLines, visibleText } from '../../core/text.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
+import { durationText } from '../../core/language/rules.ts'
+import { cutText, jsonText, visibleLines, visibleText } from '../../core/kernel/text.ts'
 
 export interface Terminal {
   /** Whether standard output is a terminal, which acts on what it is given. */

@@ -5,7 +5,7 @@
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import { watchedAtOnce } from '../follow.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
-import { jsonText, visibleText } from '../../core/text.ts'
+import { jsonText, visibleText } from '../../core/kernel/text.ts'
 import type { CommonOptions, ExitCode, Setting } from './setting.ts'
 import { timeText } from './terminal.ts'
 

@@ -3,8 +3,8 @@
  * the demo promises. Pure.
  */
 
-import { visibleText } from '../../core/text.ts'
-import { durationText } from '../../core/requirements.ts'
+import { visibleText } from '../../core/kernel/text.ts'
+import { durationText } from '../../core/language/rules.ts'
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import { vmColumns } from '../commands/cluster.ts'
 import { explainText } from '../commands/jobs.ts'

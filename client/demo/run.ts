@@ -5,7 +5,7 @@
  * the verdict are made elsewhere.
  */
 
-import { sleep } from '../../core/clock.ts'
+import { sleep } from '../../core/kernel/clock.ts'
 import type { ExplainJobResponse, Job, Warning } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Vm } from '../../proto/gen/pilotage/v1/operate.ts'
 import { untilNoVms } from '../commands/own-service.ts'

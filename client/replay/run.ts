@@ -6,7 +6,7 @@
  * by then is told as lost.
  */
 
-import { sleep } from '../../core/clock.ts'
+import { sleep } from '../../core/kernel/clock.ts'
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Setting } from '../commands/setting.ts'
 import { hasEnded } from '../follow.ts'

@@ -8,7 +8,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { linesOf } from '../job-stream.ts'
 
 /** The columns that we use; the format's -1 ("not known") stays. */

@@ -6,9 +6,9 @@
  * After an unknown outcome of `create` the caller looks the VM up before it asks again.
  */
 
-import type { VmId } from '../ids.ts'
-import type { Reference } from '../reference.ts'
-import type { VmShape } from '../vm.ts'
+import type { VmId } from '../kernel/ids.ts'
+import type { Reference } from '../model/reference.ts'
+import type { VmShape } from '../model/vm.ts'
 
 export type VmOrder = {
   /** Ours, made before the call: the cloud carries it as name or tag, and `create` is idempotent on it. */

@@ -2,7 +2,7 @@
  * What payloads wrote, by attempt. Keeping an output again replaces it whole, or not at all; what was kept stays until forgotten.
  */
 
-import type { AttemptRef, JobId } from '../ids.ts'
+import type { AttemptRef, JobId } from '../kernel/ids.ts'
 
 export type OutputName = 'stdout' | 'stderr'
 

@@ -7,15 +7,15 @@
  * `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
  */
 
-import type { Fact, NewFact, Subject } from '../facts.ts'
-import type { Image, ImageEvent, ImageRefusal } from '../image.ts'
-import type { AttemptRef, ClassId, JobId, VmId } from '../ids.ts'
-import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../job.ts'
-import type { QuotaRefusal, WaitingQuota } from '../quota.ts'
-import type { Needs } from '../requirement-class.ts'
-import type { Requirements } from '../requirements.ts'
-import type { KeySpace } from '../submission-key.ts'
-import type { Vm, VmEvent, VmRefusal, VmStateName } from '../vm.ts'
+import type { Fact, NewFact, Subject } from '../model/facts.ts'
+import type { Image, ImageEvent, ImageRefusal } from '../model/image.ts'
+import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
+import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../model/job.ts'
+import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
+import type { Needs } from '../language/requirement-class.ts'
+import type { Requirements } from '../language/rules.ts'
+import type { KeySpace } from '../model/submission-key.ts'
+import type { Vm, VmEvent, VmRefusal, VmStateName } from '../model/vm.ts'
 
 /** A task queue. Two with one id are equal. `requirements`: of its class; each job asks for that or less (its needs). */
 export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }

@@ -6,12 +6,12 @@
  * wait: 20 000 guesses cost the store one read per second, and the key of a new VM is known after one second at most.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { VmStore } from '../../core/ports/store.ts'
-import { tokenBuckets } from '../../core/token-bucket.ts'
+import { tokenBuckets } from '../../core/kernel/token-bucket.ts'
 import { hashed } from '../queue/activate.ts'
 import type { Caller } from './admission.ts'
 import { sayingRarely } from './connections.ts'

@@ -14,17 +14,17 @@ import {
   ServerInterceptingCall,
   type ServerInterceptor,
 } from '@grpc/grpc-js'
-import { assert } from '../../core/assert.ts'
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { Identity, Reach } from '../../core/identity.ts'
+import { assert } from '../../core/kernel/assert.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Identity, Reach } from '../../core/access/reach.ts'
 import {
   anonymousMessageWithinMs,
   connectionLimits,
   loadLimits,
   messageWithinMs,
   uncountedBytes,
-} from '../../core/limits.ts'
+} from '../../core/kernel/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { reachOf } from './authorization.ts'

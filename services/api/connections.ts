@@ -8,11 +8,11 @@
 
 import { lookup } from 'node:dns/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Clock, Timer } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { connectionLimits } from '../../core/limits.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { connectionLimits } from '../../core/kernel/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
-import { type Rate, type TokenBuckets, tokenBuckets } from '../../core/token-bucket.ts'
+import { type Rate, type TokenBuckets, tokenBuckets } from '../../core/kernel/token-bucket.ts'
 
 export type ConnectionBounds = { readonly inAll: number; readonly perAddress: number }
 

@@ -15,9 +15,9 @@ import type {
   ServerReadableStream,
   ServerWritableStream,
 } from '@grpc/grpc-js'
-import { PilotageError } from '../../core/errors.ts'
-import type { User } from '../../core/identity.ts'
-import type { VmId } from '../../core/ids.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { User } from '../../core/access/reach.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { MethodName } from './authorization.ts'

@@ -6,10 +6,10 @@
  * batch took: watches use a third of the service's thread at most, however many there are.
  */
 
-import { sleep } from '../../core/clock.ts'
-import type { JobId } from '../../core/ids.ts'
-import { isEnded, type Job } from '../../core/job.ts'
-import { feedLimits } from '../../core/limits.ts'
+import { sleep } from '../../core/kernel/clock.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { isEnded, type Job } from '../../core/model/job.ts'
+import { feedLimits } from '../../core/kernel/limits.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'
 import { jobsToWire } from './job-view.ts'

@@ -1,7 +1,7 @@
 /** Jobs as the API shows them: each with the place where it runs, or ran last. */
 
-import type { VmId } from '../../core/ids.ts'
-import type { Job } from '../../core/job.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import type { Job } from '../../core/model/job.ts'
 import { jobToWire } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'

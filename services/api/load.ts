@@ -7,11 +7,11 @@
  * call but a few numbers, and their count is bounded.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { Identity } from '../../core/identity.ts'
-import { loadLimits, unfinishedBytes } from '../../core/limits.ts'
-import { type TokenBuckets, tokenBuckets } from '../../core/token-bucket.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Identity } from '../../core/access/reach.ts'
+import { loadLimits, unfinishedBytes } from '../../core/kernel/limits.ts'
+import { type TokenBuckets, tokenBuckets } from '../../core/kernel/token-bucket.ts'
 import type { Meter } from './message-reader.ts'
 
 export type Load = {

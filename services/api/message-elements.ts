@@ -5,8 +5,8 @@
  * So what is decoded has a bound in elements too. Whatever is no valid message is left to the decoder, which says why.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import { jobsPerCall, submissionElements } from '../../core/limits.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { jobsPerCall, submissionElements } from '../../core/kernel/limits.ts'
 
 /** Fields of a message that are messages themselves, by their numbers. */
 export type Shape = { readonly [field: number]: Shape }

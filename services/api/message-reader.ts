@@ -7,8 +7,8 @@
  * what is held of unfinished large messages is counted by a meter; and a message that is not complete in time ends the call.
  */
 
-import type { Clock, Timer } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 
 /** What callers may hold in unfinished messages. False: not now. */
 export type Meter = { take(bytes: number): boolean; give(bytes: number): void }

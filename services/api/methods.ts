@@ -5,7 +5,7 @@
  * for everybody and takes only small messages.
  */
 
-import { messageBytes } from '../../core/limits.ts'
+import { messageBytes } from '../../core/kernel/limits.ts'
 import { JobServiceService } from '../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../proto/gen/pilotage/v1/operate.ts'
 import { VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'

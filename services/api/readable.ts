@@ -7,7 +7,7 @@
  * the edge maps as every other refusal.
  */
 
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { checkSubmission } from './message-elements.ts'
 
 const submissions: ReadonlySet<string> = new Set(['submitJobs', 'submitJobStream'])

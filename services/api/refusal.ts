@@ -1,7 +1,7 @@
 /** How a refusal travels over gRPC: the status of its code, and in the trailing metadata what else is said of it. */
 
 import { Metadata, status } from '@grpc/grpc-js'
-import { asPilotageError, type ErrorCode, type PilotageError } from '../../core/errors.ts'
+import { asPilotageError, type ErrorCode, type PilotageError } from '../../core/kernel/errors.ts'
 import type { Log } from '../../core/ports/log.ts'
 import { ErrorDetail } from '../../proto/gen/pilotage/v1/job.ts'
 

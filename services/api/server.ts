@@ -10,7 +10,7 @@ import { logVerbosity, Server, type ServerOptions, setLogVerbosity } from '@grpc
 import { loadSync } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
-import { connectionLimits, loadLimits, messageBytes } from '../../core/limits.ts'
+import { connectionLimits, loadLimits, messageBytes } from '../../core/kernel/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import { JobServiceService } from '../../proto/gen/pilotage/v1/job.ts'

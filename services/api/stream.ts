@@ -5,9 +5,9 @@
  * So what a method opened for a caller (a file, a listener, a session) is closed again, however the caller went away.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { streamLimits } from '../../core/limits.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { streamLimits } from '../../core/kernel/limits.ts'
 
 /** What the calls of grpc-js have in common, whichever way their messages go. */
 export type StreamCall = {

@@ -4,9 +4,9 @@
  */
 
 import type { ServerWritableStream } from '@grpc/grpc-js'
-import type { JobId } from '../../core/ids.ts'
-import type { Job } from '../../core/job.ts'
-import { feedLimits, loadLimits } from '../../core/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { Job } from '../../core/model/job.ts'
+import { feedLimits, loadLimits } from '../../core/kernel/limits.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Caller } from './admission.ts'

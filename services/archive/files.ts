@@ -17,7 +17,7 @@ import {
 import { dirname, resolve } from 'node:path'
 import { PassThrough, pipeline, type Writable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { ArchiveSource } from './import.ts'
 
 export type ArchiveTarget = {

@@ -15,8 +15,8 @@ import {
   type ArchiveSection,
   archiveSections,
   plainRecords,
-} from '../../core/archive.ts'
-import { PilotageError } from '../../core/errors.ts'
+} from '../../core/model/archive.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 
 export type ArchiveHeader = {
   readonly format: ArchiveFormat

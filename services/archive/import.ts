@@ -6,8 +6,8 @@
  * asked what it has, and only a right answer opens it.
  */
 
-import { type ArchiveBatch, archiveSections, type ArchivePlace, type ArchiveSection } from '../../core/archive.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { type ArchiveBatch, archiveSections, type ArchivePlace, type ArchiveSection } from '../../core/model/archive.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 import { type ArchiveSummary, readArchive } from './read-archive.ts'
 

@@ -3,7 +3,7 @@
  * makes the text not whole, and one beyond all measure is no line of ours.
  */
 
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 
 /** The bytes are what a digest is made of: text that is not UTF-8 would lose what was wrong with it. */
 export type Line = { readonly bytes: Buffer; readonly text: string }

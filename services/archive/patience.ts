@@ -3,8 +3,8 @@
  * question of the port may be asked any number of times.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 
 /** An election takes some seconds, a restart a minute. */

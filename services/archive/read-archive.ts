@@ -14,8 +14,8 @@ import {
   type ArchiveSection,
   archiveSections,
   isKeyAfter,
-} from '../../core/archive.ts'
-import { PilotageError } from '../../core/errors.ts'
+} from '../../core/model/archive.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import {
   type ArchiveHeader,
   damaged,

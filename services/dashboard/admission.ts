@@ -4,7 +4,7 @@
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { addressOf, type Connections } from './connections.ts'
 import type { Door } from './door.ts'
 import { strangerLimits } from './limits.ts'

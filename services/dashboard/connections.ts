@@ -7,7 +7,7 @@
  */
 
 import type { Server, Socket } from 'node:net'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { connectionLimits } from './limits.ts'
 
 export type Connections = {

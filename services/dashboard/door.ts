@@ -7,10 +7,10 @@
 
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { Clock } from '../../core/clock.ts'
-import { asPilotageError, PilotageError } from '../../core/errors.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { sessionMs, sessions } from './sessions.ts'
 import { type Viewer, viewerOf } from './viewer.ts'
 

@@ -7,8 +7,8 @@
  */
 
 import type { ServerResponse } from 'node:http'
-import type { Clock, Timer } from '../../core/clock.ts'
-import { jsonText } from '../../core/text.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { jsonText } from '../../core/kernel/text.ts'
 import type { Listener } from './fact-feed.ts'
 import type { Hearing, Viewer } from './viewer.ts'
 import { factView } from './views.ts'

@@ -5,9 +5,9 @@
  * itself included, is moved forward to the latest facts and told so. Refuses to know how a listener is written to.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import type { Fact } from '../../core/facts.ts'
-import { type Loop, startLoop } from '../../core/loop.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { Fact } from '../../core/model/facts.ts'
+import { type Loop, startLoop } from '../coordination/loop.ts'
 import type { Bus, HintKind } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { FactStore } from '../../core/ports/store.ts'

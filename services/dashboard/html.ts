@@ -5,7 +5,7 @@
  * is what stands literally in a template of ours. Attributes are always written in double quotes.
  */
 
-import { visibleLines } from '../../core/text.ts'
+import { visibleLines } from '../../core/kernel/text.ts'
 
 export type Html = { readonly markup: string }
 

@@ -5,7 +5,7 @@
 
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import type { ServedTls } from '../../core/ports/served-tls.ts'
 import { boundConnections, type Connections } from './connections.ts'
 import { headerBytes, httpTimes } from './limits.ts'

@@ -1,6 +1,6 @@
 /** Images as the page and its JSON show them: flat, and field by field, so that nothing travels that was not meant to. */
 
-import type { ImageEntry } from '../../core/image-entry.ts'
+import type { ImageEntry } from '../../core/model/image-entry.ts'
 import type { ListedImage } from '../images/list-images.ts'
 
 export type ImageView = Partial<ImageEntry> & {

@@ -4,9 +4,9 @@
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { PilotageError } from '../../core/errors.ts'
-import type { Clock } from '../../core/clock.ts'
-import { jsonText } from '../../core/text.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { jsonText } from '../../core/kernel/text.ts'
 import type { Log } from '../../core/ports/log.ts'
 import { type Door, viewerOn } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'

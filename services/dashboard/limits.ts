@@ -5,7 +5,7 @@
  * attack, and the numbers only have to be large enough never to meet the former.
  */
 
-import { assert } from '../../core/assert.ts'
+import { assert } from '../../core/kernel/assert.ts'
 
 /** A stream is a socket and its share of each batch. Sixteen tabs of one person; 64 in all were taken by one user. */
 export const streamLimits = { perOwner: 16, all: 256 } as const

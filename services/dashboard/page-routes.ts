@@ -4,8 +4,8 @@
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { asPilotageError, PilotageError } from '../../core/errors.ts'
-import type { Clock } from '../../core/clock.ts'
+import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
 import { type Door, viewerOn } from './door.ts'

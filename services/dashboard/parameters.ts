@@ -1,7 +1,7 @@
 /** What a request may ask with: one JSON schema a parameter, shared by pages and JSON routes. Unknown ones are refused. */
 
-import { type JobStateName, jobStates } from '../../core/job.ts'
-import { jobLimits, page } from '../../core/limits.ts'
+import { type JobStateName, jobStates } from '../../core/model/job.ts'
+import { jobLimits, page } from '../../core/kernel/limits.ts'
 
 const name = { type: 'string', maxLength: jobLimits.nameInListLength } as const
 const positive = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER } as const

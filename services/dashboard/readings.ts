@@ -5,13 +5,13 @@
  * What is dear (counts, queues, live VMs, clouds) is read at most once a second, however many look.
  */
 
-import { PilotageError, shown } from '../../core/errors.ts'
-import type { Fact } from '../../core/facts.ts'
-import { isVmId, type JobId } from '../../core/ids.ts'
-import type { Job, JobSpec, JobStateName } from '../../core/job.ts'
-import { page } from '../../core/limits.ts'
+import { PilotageError, shown } from '../../core/kernel/errors.ts'
+import type { Fact } from '../../core/model/facts.ts'
+import { isVmId, type JobId } from '../../core/kernel/ids.ts'
+import type { Job, JobSpec, JobStateName } from '../../core/model/job.ts'
+import { page } from '../../core/kernel/limits.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
-import { isOver, type Vm } from '../../core/vm.ts'
+import { isOver, type Vm } from '../../core/model/vm.ts'
 import { type CloudStatus, planFor } from '../director/status.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { explain, type Explained } from '../queue/explain.ts'

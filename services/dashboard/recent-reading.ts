@@ -3,7 +3,7 @@
  * by themselves must not cost the matcher its time.
  */
 
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 
 /** A failed reading is not kept: the next one asks again. */
 export function recentReading<Value>(clock: Clock, keepMs: number, read: () => Promise<Value>): () => Promise<Value> {

@@ -4,7 +4,7 @@
  */
 
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { asPilotageError, type ErrorCode, PilotageError, shown, type Violation } from '../../core/errors.ts'
+import { asPilotageError, type ErrorCode, PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
 
 const statusOf: Readonly<Record<ErrorCode, number>> = {
   'invalid-argument': 400,

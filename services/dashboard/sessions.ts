@@ -6,10 +6,10 @@
  * only session of another viewer.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { fairPlaces } from './fair-places.ts'
 import { sessionLimits } from './limits.ts'
 import { type Viewer, viewerKey, viewerOf } from './viewer.ts'

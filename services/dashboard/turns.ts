@@ -5,8 +5,8 @@
  * A caller that has hung up costs no turn. Memory is bounded by the number of keys, and by what waits under each.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import type { Clock, Timer } from '../../core/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
 
 export type TurnRules = {
   readonly perSecond: number

@@ -3,8 +3,8 @@
  * under way it is refused. Other viewers notice neither.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { viewerLimits } from './limits.ts'
 import { openTurns } from './turns.ts'
 

@@ -6,13 +6,13 @@
  * credential is for no page. What is not seen is as unknown as what does not exist.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import type { Fact } from '../../core/facts.ts'
-import { type Identity, type Reach, reaches, type UserRole } from '../../core/identity.ts'
-import { isJobId, isVmId, type JobId, type VmId } from '../../core/ids.ts'
-import type { Owner } from '../../core/job.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Fact } from '../../core/model/facts.ts'
+import { type Identity, type Reach, reaches, type UserRole } from '../../core/access/reach.ts'
+import { isJobId, isVmId, type JobId, type VmId } from '../../core/kernel/ids.ts'
+import type { Owner } from '../../core/model/job.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
-import { concerns, type Vm } from '../../core/vm.ts'
+import { concerns, type Vm } from '../../core/model/vm.ts'
 
 export type Viewer = { readonly owner: Owner; readonly reach: Extract<Reach, 'vo' | 'any'> }
 

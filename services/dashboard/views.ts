@@ -3,12 +3,12 @@
  * to. A VM's activation key has no way through here, and neither have a job's arguments and environment.
  */
 
-import type { Result } from '../../core/attempt.ts'
-import { type Fact, factText, jobSubject } from '../../core/facts.ts'
-import { isEnded, type Job, leaseOf, type Stop } from '../../core/job.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import { type Fact, factText, jobSubject } from '../../core/model/facts.ts'
+import { isEnded, type Job, leaseOf, type Stop } from '../../core/model/job.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
-import { visibleText } from '../../core/text.ts'
-import { type Beat, isOver, refOf, type Vm, type VmShape, type VmStateName } from '../../core/vm.ts'
+import { visibleText } from '../../core/kernel/text.ts'
+import { type Beat, isOver, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 
 export type FactView = {
   readonly seq: number

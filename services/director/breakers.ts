@@ -17,10 +17,10 @@ import {
   type Offering,
   scopeOf,
   scopesOf,
-} from '../../core/cloud.ts'
-import type { NewFact } from '../../core/facts.ts'
+} from '../../core/plan/breaker.ts'
+import type { NewFact } from '../../core/model/facts.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
-import { isUp } from '../../core/vm.ts'
+import { isUp } from '../../core/model/vm.ts'
 
 export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }
 

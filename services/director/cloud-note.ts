@@ -6,7 +6,7 @@
  * Never holds a secret.
  */
 
-import type { CloudReading, CloudView } from '../../core/fleet.ts'
+import type { CloudReading, CloudView } from '../../core/plan/plan-fleet.ts'
 import type { CloudQuota } from '../../core/ports/cloud.ts'
 import type { KeptBreaker } from './breakers.ts'
 

@@ -5,11 +5,11 @@
  * become better than the others know gets nothing more in this step: they may be giving its work elsewhere at this moment.
  */
 
-import { unreadWhy } from '../../core/fleet-endings.ts'
-import type { CloudView } from '../../core/fleet.ts'
-import type { VmId } from '../../core/ids.ts'
+import { unreadWhy } from '../../core/plan/endings.ts'
+import type { CloudView } from '../../core/plan/plan-fleet.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota } from '../../core/ports/cloud.ts'
-import type { Vm } from '../../core/vm.ts'
+import type { Vm } from '../../core/model/vm.ts'
 import type { CloudNote } from './cloud-note.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
 import { prune } from './memory.ts'

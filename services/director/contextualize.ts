@@ -6,12 +6,12 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Offering } from '../../core/cloud.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import { newVmId } from '../../core/ids.ts'
+import type { Offering } from '../../core/plan/breaker.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import { newVmId } from '../../core/kernel/ids.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
-import type { Reference } from '../../core/reference.ts'
-import type { Vm } from '../../core/vm.ts'
+import type { Reference } from '../../core/model/reference.ts'
+import type { Vm } from '../../core/model/vm.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'
 
 /** 160 random bits. */

@@ -14,10 +14,10 @@
  * made twice for one id, since nobody else has the order.
  */
 
-import type { CloudFailure, Offering } from '../../core/cloud.ts'
-import { asPilotageError, type ErrorCode } from '../../core/errors.ts'
+import type { CloudFailure, Offering } from '../../core/plan/breaker.ts'
+import { asPilotageError, type ErrorCode } from '../../core/kernel/errors.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
-import type { Vm } from '../../core/vm.ts'
+import type { Vm } from '../../core/model/vm.ts'
 import { contextualize, type Wanted } from './contextualize.ts'
 import type { Desk } from './desk.ts'
 import { admit } from './image-gate.ts'

@@ -7,10 +7,10 @@
  * meanwhile is decided by the store, and seen by the next step.
  */
 
-import type { VmId } from '../../core/ids.ts'
-import type { CheckedImage } from '../../core/image.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import type { CheckedImage } from '../../core/model/image.ts'
 import type { Fence, KeptVm } from '../../core/ports/store.ts'
-import { isOver, type VmEvent } from '../../core/vm.ts'
+import { isOver, type VmEvent } from '../../core/model/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf, noteText } from './cloud-note.ts'
 import type { Lane } from './lane.ts'

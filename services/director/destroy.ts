@@ -6,9 +6,9 @@
  * no harm: what was to be destroyed is still to be.
  */
 
-import { asPilotageError } from '../../core/errors.ts'
-import { vmSubject } from '../../core/facts.ts'
-import { refOf, type Vm } from '../../core/vm.ts'
+import { asPilotageError } from '../../core/kernel/errors.ts'
+import { vmSubject } from '../../core/model/facts.ts'
+import { refOf, type Vm } from '../../core/model/vm.ts'
 import type { CloudHand } from './create.ts'
 import type { Orphan } from './orphans.ts'
 import { record } from './record.ts'

@@ -7,9 +7,9 @@
  * holds, and only while it holds them. Holds no timers: the runtime makes the loop, and never runs two steps at once.
  */
 
-import { assert } from '../../core/assert.ts'
-import { type FleetPlan, planFleet } from '../../core/fleet.ts'
-import { breakersNow } from '../../core/fleet-limits.ts'
+import { assert } from '../../core/kernel/assert.ts'
+import { type FleetPlan, planFleet } from '../../core/plan/plan-fleet.ts'
+import { breakersNow } from '../../core/plan/headroom.ts'
 import type { QueueCount } from '../../core/ports/store.ts'
 import { compare, type Compared, viewOfOthers } from './compare.ts'
 import { type Desk, type Fleet, keepNote, type StepContext } from './desk.ts'

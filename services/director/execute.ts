@@ -5,10 +5,10 @@
  * other, and the step does not wait for a slow cloud for ever. Nothing is begun on a cloud that is not held any more.
  */
 
-import type { Offering } from '../../core/cloud.ts'
-import type { PlanLine } from '../../core/fleet.ts'
-import { squidsAt } from '../../core/fleet-services.ts'
-import { refOf, type VmEvent } from '../../core/vm.ts'
+import type { Offering } from '../../core/plan/breaker.ts'
+import type { PlanLine } from '../../core/plan/plan-fleet.ts'
+import { squidsAt } from '../../core/plan/services.ts'
+import { refOf, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
 import { destroyOrphan, destroyVm } from './destroy.ts'

@@ -1,7 +1,7 @@
 /** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, for whoever explains why jobs wait. */
 
-import type { FleetPlan, HoldWhy } from '../../core/fleet.ts'
-import type { ClassId } from '../../core/ids.ts'
+import type { FleetPlan, HoldWhy } from '../../core/plan/plan-fleet.ts'
+import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import { planNote } from './plan-note.ts'
 

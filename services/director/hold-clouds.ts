@@ -5,13 +5,13 @@
  * a holder that crashed tells nothing. They decide nothing.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import type { NewFact } from '../../core/facts.ts'
-import type { RoleTurn } from '../../core/holding.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { NewFact } from '../../core/model/facts.ts'
+import type { RoleTurn } from '../coordination/role-lease.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Fence, Store } from '../../core/ports/store.ts'
-import { type Spread, spreadRoles } from '../../core/spread.ts'
+import { type Spread, spreadRoles } from '../coordination/spread.ts'
 
 export type HoldCloudsOptions = {
   readonly store: Store

@@ -5,7 +5,7 @@
  * begun knows of every call that was made before it.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
 
 export type Lane = { busy?: Promise<void> }
 

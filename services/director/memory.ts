@@ -4,7 +4,7 @@
  * there.
  */
 
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
 

@@ -4,7 +4,7 @@
  * A reading is whole or failed; a slow cloud's reading fails for this step and holds up no other cloud.
  */
 
-import { asPilotageError } from '../../core/errors.ts'
+import { asPilotageError } from '../../core/kernel/errors.ts'
 import type { CloudQuota, CloudVm } from '../../core/ports/cloud.ts'
 import type { Desk } from './desk.ts'
 import { inLane } from './lane.ts'

@@ -5,18 +5,18 @@
  * counted twice; it acts on those that it holds.
  */
 
-import type { BreakerPolicy, CloudLimits, Offering } from '../../core/cloud.ts'
-import type { Clock } from '../../core/clock.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { FleetPolicy } from '../../core/fleet.ts'
-import type { ServiceWish } from '../../core/fleet-services.ts'
-import type { CheckedImage } from '../../core/image.ts'
-import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/limits.ts'
+import type { BreakerPolicy, CloudLimits, Offering } from '../../core/plan/breaker.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { FleetPolicy } from '../../core/plan/plan-fleet.ts'
+import type { ServiceWish } from '../../core/plan/services.ts'
+import type { CheckedImage } from '../../core/model/image.ts'
+import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/kernel/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Fence, Store } from '../../core/ports/store.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 
 /** A cloud and what we want of it. The offerings name the cloud by `cloud.name`. */
 export type DirectedCloud = {

@@ -6,7 +6,7 @@
  * ours. Until they are gone, orphans count against the limits; one list that does not show them is not believed.
  */
 
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudVm } from '../../core/ports/cloud.ts'
 import { lackingLists, type StrayMachine } from './memory.ts'
 import type { Comparison } from './reconcile.ts'

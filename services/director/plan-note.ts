@@ -5,9 +5,9 @@
  * What the plan says of no single cloud stands in every note: whoever reads them takes it from the newest one.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import type { NewFact } from '../../core/facts.ts'
-import type { FleetPlan, PlanLine } from '../../core/fleet.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { NewFact } from '../../core/model/facts.ts'
+import type { FleetPlan, PlanLine } from '../../core/plan/plan-fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import type { Desk } from './desk.ts'

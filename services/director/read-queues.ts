@@ -3,7 +3,7 @@
  * slice at most. A plan needs no single moment: a task queue that changes while others are read is seen by the next plan.
  */
 
-import { queuesPerSlice } from '../../core/limits.ts'
+import { queuesPerSlice } from '../../core/kernel/limits.ts'
 import type { JobStore, QueueCount } from '../../core/ports/store.ts'
 
 export async function readQueues(store: Pick<JobStore, 'queues'>): Promise<readonly QueueCount[]> {

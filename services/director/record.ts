@@ -5,9 +5,9 @@
  * it may still send carries an old fence.
  */
 
-import type { JobEvent } from '../../core/job.ts'
+import type { JobEvent } from '../../core/model/job.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
-import { isOver, type Vm, type VmEvent } from '../../core/vm.ts'
+import { isOver, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import type { DirectorOptions } from './options.ts'
 
 export type Recorder = Pick<DirectorOptions, 'store' | 'bus' | 'clock' | 'log'>

@@ -4,11 +4,11 @@
  * asks no cloud.
  */
 
-import { atTime, type Breaker, type CloudLimits } from '../../core/cloud.ts'
-import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/fleet.ts'
-import type { VmId } from '../../core/ids.ts'
+import { atTime, type Breaker, type CloudLimits } from '../../core/plan/breaker.ts'
+import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/plan-fleet.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { KeptVm, Store } from '../../core/ports/store.ts'
-import { concerns } from '../../core/vm.ts'
+import { concerns } from '../../core/model/vm.ts'
 import type { KeptBreaker } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
 import { planNote } from './plan-note.ts'

@@ -1,7 +1,7 @@
 /** Add: an endorsed entry comes into the catalogue, if somebody has signed it whom this installation trusts. No VM follows from it. */
 
-import { type ImageEntry, checkImageEntry } from '../../core/image-entry.ts'
-import { gatherViolations } from '../../core/violations.ts'
+import { type ImageEntry, checkImageEntry } from '../../core/model/image-entry.ts'
+import { gatherViolations } from '../../core/kernel/violations.ts'
 import { type Catalogue, changeCatalogue, type ChangedImage } from './catalogue.ts'
 
 export type Adding = {

@@ -3,11 +3,11 @@
  * what it has with what is to be thought of the endorsements.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { CheckedImage, Image, ImageEvent, ImagePlace } from '../../core/image.ts'
-import { imageNameOf, type ImageRefusal } from '../../core/image.ts'
-import { imageLimits } from '../../core/limits.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { CheckedImage, Image, ImageEvent, ImagePlace } from '../../core/model/image.ts'
+import { imageNameOf, type ImageRefusal } from '../../core/model/image.ts'
+import { imageLimits } from '../../core/kernel/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { ImageStore } from '../../core/ports/store.ts'
 import type { Trust } from './trust.ts'

@@ -3,7 +3,7 @@
  * used by anybody again. Each is idempotent; a revocation is final.
  */
 
-import { PilotageError, shown } from '../../core/errors.ts'
+import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import { type Catalogue, changeCatalogue, type ChangedImage } from './catalogue.ts'
 
 export type AtSite = { readonly name: string; readonly site: string; readonly by: string }

@@ -3,7 +3,7 @@
  * tells images that a cloud is configured with and the catalogue does not know: they are why nothing happens.
  */
 
-import { barredWhy, type CheckedImage } from '../../core/image.ts'
+import { barredWhy, type CheckedImage } from '../../core/model/image.ts'
 import { type Catalogue, checkedImages } from './catalogue.ts'
 
 export type ListedImage = {

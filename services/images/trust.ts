@@ -5,7 +5,7 @@
  */
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { type ImageEntry, signedText } from '../../core/image-entry.ts'
+import { type ImageEntry, signedText } from '../../core/model/image-entry.ts'
 
 export type Trust = {
   /** The names of the trusted keys. */

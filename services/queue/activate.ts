@@ -6,9 +6,9 @@
  */
 
 import { createHash } from 'node:crypto'
-import { PilotageError } from '../../core/errors.ts'
-import { vmSubject } from '../../core/facts.ts'
-import type { VmId } from '../../core/ids.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { vmSubject } from '../../core/model/facts.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Queue } from './queue.ts'
 
 export type ActivateRequest = { readonly vmId: VmId; readonly activationKey: string; readonly nonce: string }

@@ -3,10 +3,10 @@
  * really used, and hints go out. Follows the truth and never leads it: losing all of it costs time only.
  */
 
-import { isEnded, type Job, type JobStateName, leaseOf } from '../../core/job.ts'
-import { usageAdvanceMs } from '../../core/limits.ts'
+import { isEnded, type Job, type JobStateName, leaseOf } from '../../core/model/job.ts'
+import { usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, TaskQueue } from '../../core/ports/store.ts'
-import { needsOf, noSizes, requirementClass } from '../../core/requirement-class.ts'
+import { needsOf, noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import type { Queue } from './queue.ts'
 
 /** Resolves when the matcher knows of every job that waits again. */

@@ -6,9 +6,9 @@
  * back, is granted whatever it holds.
  */
 
-import type { Beat, VmEvent } from '../../core/vm.ts'
-import type { VmId } from '../../core/ids.ts'
-import { PilotageError } from '../../core/errors.ts'
+import type { Beat, VmEvent } from '../../core/model/vm.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
 import type { Queue } from './queue.ts'
 

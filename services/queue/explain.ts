@@ -4,11 +4,11 @@
  * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
  */
 
-import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/job.ts'
-import { requirementClass } from '../../core/requirement-class.ts'
-import { bytesText, durationText, hasRoom, type RuleOutcome, suits, tellRules } from '../../core/requirements.ts'
+import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
+import { requirementClass } from '../../core/language/requirement-class.ts'
+import { bytesText, durationText, hasRoom, type RuleOutcome, suits, tellRules } from '../../core/language/rules.ts'
 import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
-import { concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/vm.ts'
+import { concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { HeldBack, Queue } from './queue.ts'
 import { sizesOf } from './submit.ts'
 

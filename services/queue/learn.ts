@@ -5,10 +5,10 @@
  * One step, idempotent. Hints only make it come earlier.
  */
 
-import type { ClassId } from '../../core/ids.ts'
-import { sweepEveryMs } from '../../core/limits.ts'
+import type { ClassId } from '../../core/kernel/ids.ts'
+import { sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { JobStore, QueueCount } from '../../core/ports/store.ts'
-import type { ProcessSeat } from '../../core/seat.ts'
+import type { ProcessSeat } from '../coordination/seat.ts'
 import type { Queue } from './queue.ts'
 import { shareUses } from './uses.ts'
 import type { WaitingIndex } from './waiting-index.ts'

@@ -6,13 +6,13 @@
  * in which their VMs came, so that old VMs fill up and young ones run empty and can be let go.
  */
 
-import type { Clock } from '../../core/clock.ts'
-import type { AttemptRef, VmId } from '../../core/ids.ts'
-import type { JobEvent, JobSpec } from '../../core/job.ts'
-import { jobsPerOffer, usageAdvanceMs } from '../../core/limits.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
+import type { JobEvent, JobSpec } from '../../core/model/job.ts'
+import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore, TaskQueue } from '../../core/ports/store.ts'
-import { exactly, leastOf } from '../../core/requirement-class.ts'
-import { grantedCores, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
+import { exactly, leastOf } from '../../core/language/requirement-class.ts'
+import { grantedCores, hasRoom, type Place, type Room, suits } from '../../core/language/rules.ts'
 import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
 
 /** A claim that the store granted. */

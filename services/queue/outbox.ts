@@ -1,7 +1,7 @@
 /** Gathers what there is to say to a pilot in one turn and says it in one message. Decides nothing and keeps nothing. */
 
-import type { Clock } from '../../core/clock.ts'
-import type { Ack, Assignment, Command, ServiceMessage } from '../../core/pilot.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { Ack, Assignment, Command, ServiceMessage } from '../../core/model/pilot.ts'
 
 export type Outbox = {
   welcome(said: NonNullable<ServiceMessage['welcome']>): void

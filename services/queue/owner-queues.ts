@@ -6,7 +6,7 @@
  * comes that might fit.
  */
 
-import { hasRoom, type Requirements, type Room } from '../../core/requirements.ts'
+import { hasRoom, type Requirements, type Room } from '../../core/language/rules.ts'
 import type { WaitingJob } from '../../core/ports/store.ts'
 import { isBefore, type Part } from './window.ts'
 

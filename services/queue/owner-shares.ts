@@ -5,8 +5,8 @@
  * others have told. Only the sum counts for the order.
  */
 
-import type { Owner } from '../../core/job.ts'
-import { charged, shownUse, type Use } from '../../core/share.ts'
+import type { Owner } from '../../core/model/job.ts'
+import { charged, shownUse, type Use } from '../../core/share/usage.ts'
 import { type Ordered, type OwnerQueues, ownerQueues } from './owner-queues.ts'
 
 export type Uses = { readonly epochMs: number; readonly owners: readonly (readonly [string, Use])[] }

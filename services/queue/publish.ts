@@ -6,7 +6,7 @@
  * short, or works beside another for a while, publishes some of them again, and the stream knows them by their `seq`.
  */
 
-import { assert } from '../../core/assert.ts'
+import { assert } from '../../core/kernel/assert.ts'
 import type { FactStream } from '../../core/ports/fact-stream.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 

@@ -3,14 +3,14 @@
  * by the runtime; an operation is a function over it.
  */
 
-import type { Offering } from '../../core/cloud.ts'
-import type { Clock } from '../../core/clock.ts'
-import type { ClassId } from '../../core/ids.ts'
+import type { Offering } from '../../core/plan/breaker.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { ClassId } from '../../core/kernel/ids.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
-import type { WaitingQuota } from '../../core/quota.ts'
+import type { WaitingQuota } from '../../core/model/quota.ts'
 import type { Matcher } from './matcher.ts'
 import type { Sessions } from './sessions.ts'
 import type { WaitingIndex } from './waiting-index.ts'

@@ -3,7 +3,7 @@
  * not. A hint about a VM reaches its stream by one look-up, however many are open.
  */
 
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 
 type Open = {

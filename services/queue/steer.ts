@@ -6,9 +6,9 @@
  * gives the same new job.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import type { JobId } from '../../core/ids.ts'
-import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/job.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import { afterChange } from './after-change.ts'
 import type { Queue } from './queue.ts'

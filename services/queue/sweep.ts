@@ -7,8 +7,8 @@
  * before the first one is given up.
  */
 
-import type { JobId } from '../../core/ids.ts'
-import { sweepEveryMs } from '../../core/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { Fence } from '../../core/ports/store.ts'
 import { afterChange } from './after-change.ts'
 import type { Queue } from './queue.ts'

@@ -7,8 +7,8 @@
  */
 
 import type { FactStore } from '../../core/ports/store.ts'
-import type { ProcessSeat } from '../../core/seat.ts'
-import { shownUse } from '../../core/share.ts'
+import type { ProcessSeat } from '../coordination/seat.ts'
+import { shownUse } from '../../core/share/usage.ts'
 import type { Uses } from './owner-shares.ts'
 import type { WaitingIndex } from './waiting-index.ts'
 

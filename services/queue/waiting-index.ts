@@ -7,11 +7,11 @@
  * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a priority.
  */
 
-import type { ClassId, JobId } from '../../core/ids.ts'
-import type { Owner } from '../../core/job.ts'
+import type { ClassId, JobId } from '../../core/kernel/ids.ts'
+import type { Owner } from '../../core/model/job.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
-import { exactly, leastOf } from '../../core/requirement-class.ts'
-import { type Demand, hasRoom, type Place, type Room, suits } from '../../core/requirements.ts'
+import { exactly, leastOf } from '../../core/language/requirement-class.ts'
+import { type Demand, hasRoom, type Place, type Room, suits } from '../../core/language/rules.ts'
 import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
 import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost, awaitsOwn } from './window.ts'
 

@@ -6,7 +6,7 @@
  * is. Only a preference: every process may take every job, and does when its own part has run out.
  */
 
-import { windowJobs } from '../../core/limits.ts'
+import { windowJobs } from '../../core/kernel/limits.ts'
 import type { WaitingJob } from '../../core/ports/store.ts'
 
 /** Which of the processes that serve this is, counted from 0, and how many they are. */

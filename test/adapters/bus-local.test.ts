@@ -1,4 +1,4 @@
-import { systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { busContract } from '../contract/bus.ts'
 

@@ -1,9 +1,9 @@
 /** How the EC2 driver connects: certificates, credentials, time, secrets; and what EC2's codes are to us. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type Ec2Cloud, openEc2Cloud } from '../../services/adapters/cloud/ec2/cloud.ts'

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { systemClock, until } from '../../core/clock.ts'
-import type { PilotageError } from '../../core/errors.ts'
-import { newVmId, type VmId } from '../../core/ids.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
+import { newVmId, type VmId } from '../../core/kernel/ids.ts'
 import type { CloudVm, VmOrder } from '../../core/ports/cloud.ts'
-import { systemRandom } from '../../core/random.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { localCloud, type LocalCloud, type LocalCloudOptions } from '../../services/adapters/cloud/local/cloud.ts'
 import { cloudContract, type MachineLife } from '../contract/cloud.ts'
 
@@ -228,7 +228,7 @@ function serviceText(directory: string, order: VmOrder): string {
   const quota = '{ vms: 1, cores: 1, memoryBytes: Infinity }'
   return `
     import { localCloud } from ${at('services/adapters/cloud/local/cloud.ts')}
-    import { systemClock } from ${at('core/clock.ts')}
+    import { systemClock } from ${at('core/kernel/clock.ts')}
     const options = { name: 'here', installation: 'test', directory: ${JSON.stringify(directory)}, bootDelayMs: 0 }
     await localCloud({ ...options, clock: systemClock(), quota: ${quota} }).create(${JSON.stringify(order)})
     console.log('made')

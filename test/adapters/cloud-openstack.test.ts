@@ -1,13 +1,13 @@
 /** The OpenStack driver against a scripted cloud: what a real one cannot be made to do. The contract runs on a real one. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
-import type { ErrorCode, PilotageError } from '../../core/errors.ts'
-import { newVmId, type VmId } from '../../core/ids.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import type { ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
+import { newVmId, type VmId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
-import { systemRandom } from '../../core/random.ts'
-import type { Reference } from '../../core/reference.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
+import type { Reference } from '../../core/model/reference.ts'
 import { openStackCloud, type OpenStackCloud } from '../../services/adapters/cloud/openstack/cloud.ts'
 import type { Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
 import { type Answer, scriptedOpenStack, type ScriptedOpenStack } from './scripted-openstack.ts'

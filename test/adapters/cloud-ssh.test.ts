@@ -1,12 +1,12 @@
 /** The SSH driver against hosts that are played: what real ones cannot be made to do. The contract runs on real ones. */
 
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
-import type { PilotageError } from '../../core/errors.ts'
-import { newVmId, type VmId } from '../../core/ids.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
+import { newVmId, type VmId } from '../../core/kernel/ids.ts'
 import type { Cloud, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 import { silentLog } from '../../core/ports/log.ts'
-import { systemRandom } from '../../core/random.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { sshCloud } from '../../services/adapters/cloud/ssh/cloud.ts'
 import { deliveringCloud } from '../../services/adapters/cloud/ssh/deliver.ts'
 import type { SshCloudOptions, SshHost } from '../../services/adapters/cloud/ssh/options.ts'

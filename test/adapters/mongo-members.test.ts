@@ -3,7 +3,7 @@
 import { BSON } from 'mongodb'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { openMongoArchive } from '../../services/adapters/store/mongo/mongo-archive.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'

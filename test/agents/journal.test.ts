@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { firstReportIdOf, openJournal, replay } from '../../agents/pilot/journal.ts'
 import { recover } from '../../agents/pilot/leftovers.ts'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { exited } from './tasks.ts'
 
 const size = { cores: 1, memoryBytes: 2, diskBytes: 3 }

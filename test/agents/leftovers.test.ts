@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { endLeftovers } from '../../agents/pilot/leftovers.ts'
 import { readStat } from '../../agents/pilot/processes.ts'
 import { startWatch } from '../../agents/pilot/watch.ts'
-import { systemClock, until } from '../../core/clock.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
 
 const clock = systemClock()
 

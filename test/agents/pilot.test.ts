@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Outgoing } from '../../agents/pilot/outgoing.ts'
 import { type PilotEffect, type PilotEvent, type PilotState, startPilot, statusOf, step } from '../../agents/pilot/pilot.ts'
-import type { JobId } from '../../core/ids.ts'
-import { leaseMarginMs, leaseMs, renewEveryMs } from '../../core/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { leaseMarginMs, leaseMs, renewEveryMs } from '../../core/kernel/limits.ts'
 import { exited, mib, task } from './tasks.ts'
 
 const size = { cores: 4, memoryBytes: 1024 * mib, diskBytes: 1024 * mib }

@@ -1,9 +1,9 @@
 /** Tasks and results for the tests of the agents: small, and only what a test names differs. */
 
 import type { Task } from '../../agents/pilot/held.ts'
-import type { Result } from '../../core/attempt.ts'
-import type { JobId } from '../../core/ids.ts'
-import type { JobSpec } from '../../core/job.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 
 export const mib = 1024 * 1024
 

@@ -6,8 +6,8 @@ import { emptyOwnDirectory } from '../../client/commands/own-service.ts'
 import { runCommand } from '../../client/commands/program.ts'
 import type { Setting } from '../../client/commands/setting.ts'
 import { idsText, table } from '../../client/commands/terminal.ts'
-import { type Clock, systemClock } from '../../core/clock.ts'
-import { seededRandom } from '../../core/random.ts'
+import { type Clock, systemClock } from '../../core/kernel/clock.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 
 let fake: FakeService

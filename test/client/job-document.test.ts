@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readJobDocument } from '../../client/job-document.ts'
 import { readJobStream } from '../../client/job-stream.ts'
-import { parseBytes, parseDuration } from '../../core/quantities.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { parseBytes, parseDuration } from '../../core/kernel/quantities.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 
 const refused = (text: string): PilotageError => {

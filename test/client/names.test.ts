@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readJobDocument } from '../../client/job-document.ts'
-import type { Violation } from '../../core/errors.ts'
-import { checkSpec } from '../../core/job-spec.ts'
+import type { Violation } from '../../core/kernel/errors.ts'
+import { checkSpec } from '../../core/language/check.ts'
 import { rawSpecOf } from '../../proto/codec.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 

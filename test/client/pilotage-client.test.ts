@@ -1,9 +1,9 @@
 import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
-import { systemClock } from '../../core/clock.ts'
-import { isLoopback } from '../../core/endpoints.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import { isLoopback } from '../../core/kernel/endpoints.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { accountsFor } from '../../contextualization/bootstrap.ts'
 import { machineContext, plainScript } from '../../contextualization/machine.ts'
 import type { MachineOrder } from '../../contextualization/order.ts'
-import { hostPaths, type AgentConfig } from '../../core/context.ts'
+import { hostPaths, type AgentConfig } from '../../core/model/agent-config.ts'
 
 const digest = 'a'.repeat(64)
 const program = { urls: ['http://center:7402/agents/x'], sha256: digest }

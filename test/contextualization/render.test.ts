@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { renderContext, type ContextInput } from '../../contextualization/render.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
-import { userDataBytes } from '../../core/limits.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import { userDataBytes } from '../../core/kernel/limits.ts'
 
 const config: AgentConfig = {
   vmId: 'vm-abcdefgh23' as VmId,

@@ -2,8 +2,8 @@
 
 import { accountsFor } from '../../contextualization/bootstrap.ts'
 import type { MachineOrder, SquidOrder } from '../../contextualization/order.ts'
-import type { AgentConfig } from '../../core/context.ts'
-import type { VmId } from '../../core/ids.ts'
+import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 
 export const config: AgentConfig = {
   vmId: 'vm-abcdefgh23' as VmId,

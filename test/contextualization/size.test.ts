@@ -2,8 +2,8 @@
 
 import { expect, it } from 'vitest'
 import { type CloudKind, fitting, sizeAt } from '../../contextualization/size.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { seededRandom } from '../../core/random.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { encodeUserData } from '../../services/adapters/cloud/ec2/user-data.ts'
 import { encodedUserData } from '../../services/adapters/cloud/openstack/order.ts'
 import { compileConfig } from '../../services/config.ts'

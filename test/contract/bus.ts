@@ -4,7 +4,7 @@
  */
 
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
 import type { Bus, Hint, HintKind } from '../../core/ports/bus.ts'
 
 export type OpenBus = {

@@ -7,10 +7,10 @@
  */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { isVmId } from '../../core/ids.ts'
-import { consoleBytes } from '../../core/limits.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { isVmId } from '../../core/kernel/ids.ts'
+import { consoleBytes } from '../../core/kernel/limits.ts'
 import type { Cloud, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
 
 /** How a machine that is ordered behaves: stays up, ends soon by itself, or writes 100 KiB and then `words` on its console. */

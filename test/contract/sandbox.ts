@@ -1,7 +1,7 @@
 /** What every sandbox must do. An adapter's test calls this with a way to open an empty one. */
 
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { OutputName, Sandbox } from '../../core/ports/sandbox.ts'
 
 const attempt = (jobId: number, number = 1) => ({ jobId: jobId as JobId, attempt: number })

@@ -1,7 +1,7 @@
 /** The part of the store's contract that is about images: what core decides is kept, once, with its fact, however many ask. */
 
 import { describe, expect, it } from 'vitest'
-import type { ImageEvent } from '../../core/image.ts'
+import type { ImageEvent } from '../../core/model/image.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../support/sample-images.ts'
 

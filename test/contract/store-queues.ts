@@ -1,8 +1,8 @@
 /** What every store does about task queues: quotas of what waits, slices, and jobs that need less than their task queue asks for. */
 
 import { describe, expect, it } from 'vitest'
-import type { ClassId, JobId, VmId } from '../../core/ids.ts'
-import type { JobSpec } from '../../core/job.ts'
+import type { ClassId, JobId, VmId } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import {
   activeVm,

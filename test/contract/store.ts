@@ -1,9 +1,9 @@
 /** What every store must do. An adapter's test calls this with a way to open an empty store, and to open the same again. */
 
 import { afterEach, describe, expect, it } from 'vitest'
-import { sleep, systemClock } from '../../core/clock.ts'
-import type { ClassId, JobId } from '../../core/ids.ts'
-import type { JobSpec } from '../../core/job.ts'
+import { sleep, systemClock } from '../../core/kernel/clock.ts'
+import type { ClassId, JobId } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../support/sample-images.ts'
 import { imageTests } from './store-images.ts'

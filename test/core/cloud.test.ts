@@ -12,7 +12,7 @@ import {
   scopeOf,
   scopesOf,
   succeeded,
-} from '../../core/cloud.ts'
+} from '../../core/plan/breaker.ts'
 import { sampleVm } from '../support/samples.ts'
 
 const policy: BreakerPolicy = { failures: 3, backoffMs: 1000, maxBackoffMs: 3000 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { endpointsMost, isLoopback, parseEndpoints, takeTurns, type Turns } from '../../core/endpoints.ts'
-import { seededRandom } from '../../core/random.ts'
+import { endpointsMost, isLoopback, parseEndpoints, takeTurns, type Turns } from '../../core/kernel/endpoints.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 
 describe('endpoints', () => {
   it.each([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { Breaker, BreakerScope, Offering } from '../../core/cloud.ts'
-import { type CloudView, type FleetPolicy, type FleetView, type PlanLine, planFleet } from '../../core/fleet.ts'
-import { type ServiceWish, squidsAt } from '../../core/fleet-services.ts'
+import type { Breaker, BreakerScope, Offering } from '../../core/plan/breaker.ts'
+import { type CloudView, type FleetPolicy, type FleetView, type PlanLine, planFleet } from '../../core/plan/plan-fleet.ts'
+import { type ServiceWish, squidsAt } from '../../core/plan/services.ts'
 import type { KeptVm } from '../../core/ports/store.ts'
-import type { Vm } from '../../core/vm.ts'
+import type { Vm } from '../../core/model/vm.ts'
 import { activeVm, alice, sampleQueue, sampleVm } from '../support/samples.ts'
 
 const nowMs = 1_000_000

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { barredWhy, changeImage, type Image, type ImageEvent, type ImageRefusal, revokedWhy } from '../../core/image.ts'
-import { checkImageEntry, type ImageEntry, signedText } from '../../core/image-entry.ts'
-import { imageLimits } from '../../core/limits.ts'
-import { parseReference } from '../../core/reference.ts'
-import { gatherViolations } from '../../core/violations.ts'
+import { barredWhy, changeImage, type Image, type ImageEvent, type ImageRefusal, revokedWhy } from '../../core/model/image.ts'
+import { checkImageEntry, type ImageEntry, signedText } from '../../core/model/image-entry.ts'
+import { imageLimits } from '../../core/kernel/limits.ts'
+import { parseReference } from '../../core/model/reference.ts'
+import { gatherViolations } from '../../core/kernel/violations.ts'
 import { sampleEntry, sampleImage } from '../support/sample-images.ts'
 
 const add: ImageEvent = { kind: 'add', entry: sampleEntry(), signature: 's', by: 'ada' }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Violation } from '../../core/errors.ts'
-import { checkSpec, type RawRequirements, type RawSpec } from '../../core/job-spec.ts'
-import { jobDefaults } from '../../core/limits.ts'
+import type { Violation } from '../../core/kernel/errors.ts'
+import { checkSpec, type RawRequirements, type RawSpec } from '../../core/language/check.ts'
+import { jobDefaults } from '../../core/kernel/limits.ts'
 
 const rawRequirements: RawRequirements = { memoryBytes: 0, diskBytes: 0, wallMs: 0, platforms: [], tags: [] }
 const raw: RawSpec = { name: '', executable: '/bin/true', arguments: [], environment: {}, priority: 0, maxAttempts: 0 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { JobId, VmId } from '../../core/ids.ts'
+import type { JobId, VmId } from '../../core/kernel/ids.ts'
 import {
   changeJob,
   isEnded,
@@ -10,7 +10,7 @@ import {
   type Lease,
   leaseOf,
   type Phase,
-} from '../../core/job.ts'
+} from '../../core/model/job.ts'
 import { alice, sampleQueue, sampleResult } from '../support/samples.ts'
 
 const id = 7 as JobId
@@ -69,7 +69,7 @@ function outcome(decision: JobDecision): string {
 
 const kinds = Object.keys(events) as (keyof typeof events)[]
 
-/** The table in the header of core/job.ts, cell by cell; columns as in `events`. */
+/** The table in the header of core/model/job.ts, cell by cell; columns as in `events`. */
 const table: Record<keyof typeof jobs, readonly string[]> = {
   Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live'],
   Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live'],

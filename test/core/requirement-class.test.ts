@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { seededRandom } from '../../core/random.ts'
-import { exactly, leastOf, needsOf, noSizes, requirementClass } from '../../core/requirement-class.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
+import { exactly, leastOf, needsOf, noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import { sampleRequirements } from '../support/samples.ts'
 
 const mib = 1024 * 1024

@@ -14,7 +14,7 @@ import {
   type Room,
   suits,
   tellRules,
-} from '../../core/requirements.ts'
+} from '../../core/language/rules.ts'
 import { sampleRequirements } from '../support/samples.ts'
 
 const mib = 1024 * 1024

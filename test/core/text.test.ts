@@ -9,7 +9,7 @@ import {
   outputForTerminal,
   visibleLines,
   visibleText,
-} from '../../core/text.ts'
+} from '../../core/kernel/text.ts'
 
 /** Any text, rich in what is refused. */
 const hostile = [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { tokenBuckets } from '../../core/token-bucket.ts'
+import { tokenBuckets } from '../../core/kernel/token-bucket.ts'
 
 describe('a token bucket', () => {
   it('lets its burst through at once, and then its rate', () => {

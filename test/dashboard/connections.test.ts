@@ -3,7 +3,7 @@
 import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
 import { addressOf, boundConnections, type Connections } from '../../services/dashboard/connections.ts'
 import { virtualClock } from '../support/virtual-clock.ts'
 

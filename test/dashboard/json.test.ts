@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { alice, bob, sampleSpec } from '../support/samples.ts'
 import { type Desk, openDesk, run } from './desk.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { vmSubject } from '../../core/facts.ts'
-import type { JobId } from '../../core/ids.ts'
+import { vmSubject } from '../../core/model/facts.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
 import { alice, bob, sampleRequirements, sampleResult, sampleSpec } from '../support/samples.ts'
 import { type Desk, nobodys, openDesk, run } from './desk.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import { httpTimes, sessionLimits, strangerLimits, viewerLimits } from '../../services/dashboard/limits.ts'
 import { buildDashboard } from '../../services/dashboard/server.ts'
 import { alice, bob } from '../support/samples.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { JobId, VmId } from '../../core/ids.ts'
-import type { Job } from '../../core/job.ts'
-import type { Vm } from '../../core/vm.ts'
+import type { JobId, VmId } from '../../core/kernel/ids.ts'
+import type { Job } from '../../core/model/job.ts'
+import type { Vm } from '../../core/model/vm.ts'
 import { openWorld, sampleOffering, type World } from './world.ts'
 
 const only = async (world: World): Promise<Vm> => {

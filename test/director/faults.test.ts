@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import type { JobId, VmId } from '../../core/ids.ts'
-import { seededRandom } from '../../core/random.ts'
-import { isOver } from '../../core/vm.ts'
+import type { JobId, VmId } from '../../core/kernel/ids.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
+import { isOver } from '../../core/model/vm.ts'
 import { openWorld, sampleOffering, type World } from './world.ts'
 
 const maxVms = 6

@@ -1,10 +1,10 @@
 /** VMs only from images that may be used: what the director does with the catalogue, before a plan, within a step and after. */
 
 import { describe, expect, it } from 'vitest'
-import type { ImageEntry } from '../../core/image-entry.ts'
-import type { ImageEvent } from '../../core/image.ts'
-import type { FleetPlan } from '../../core/fleet.ts'
-import type { ClassId } from '../../core/ids.ts'
+import type { ImageEntry } from '../../core/model/image-entry.ts'
+import type { ImageEvent } from '../../core/model/image.ts'
+import type { FleetPlan } from '../../core/plan/plan-fleet.ts'
+import type { ClassId } from '../../core/kernel/ids.ts'
 import { heldBack } from '../../services/director/held-back.ts'
 import { openTrust } from '../../services/images/trust.ts'
 import { sampleEntry, sampleKey } from '../support/sample-images.ts'

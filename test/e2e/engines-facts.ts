@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '../../core/clock.ts'
+import { until } from '../../core/kernel/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
-import { systemRandom } from '../../core/random.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { readFacts } from '../../services/adapters/bus/nats/fact-reader.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { readFactsOf } from './engines-audit.ts'

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { sleep, until } from '../../core/clock.ts'
+import { sleep, until } from '../../core/kernel/clock.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
 import { auditHolders, auditStream, auditWork, type Submitted } from './engines-audit.ts'

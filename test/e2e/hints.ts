@@ -4,9 +4,9 @@
  */
 
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { sleep, until } from '../../core/clock.ts'
-import type { Fact } from '../../core/facts.ts'
-import { sweepEveryMs as learnEveryMs } from '../../core/limits.ts'
+import { sleep, until } from '../../core/kernel/clock.ts'
+import type { Fact } from '../../core/model/facts.ts'
+import { sweepEveryMs as learnEveryMs } from '../../core/kernel/limits.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
 import { auditStream } from './engines-audit.ts'

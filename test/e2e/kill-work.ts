@@ -8,8 +8,8 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, sleep } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 

@@ -8,7 +8,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { sleep, until } from '../../core/clock.ts'
+import { sleep, until } from '../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { freePorts } from '../support/free-ports.ts'
 import {

@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, sleep, until } from '../../core/clock.ts'
+import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
 import { hasEnded } from '../../client/follow.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { type Job, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'

@@ -1,8 +1,8 @@
 /** What machines cost when they fail or are not needed: the next try of their jobs, and the time until an idle one asks to stop. */
 
 import { join } from 'node:path'
-import { until } from '../../core/clock.ts'
-import type { VmId } from '../../core/ids.ts'
+import { until } from '../../core/kernel/clock.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import { isRunning } from '../support/processes.ts'
 import { localMachines } from '../support/local-machines.ts'
 import { allEnded, type Bench, shellJob, startOf, staying } from './latency-jobs.ts'

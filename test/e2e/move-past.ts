@@ -3,10 +3,10 @@
  * of which most have run. Made by nothing but the store's own operations.
  */
 
-import type { AttemptRef, JobId } from '../../core/ids.ts'
-import type { JobEvent, JobSpec } from '../../core/job.ts'
+import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
+import type { JobEvent, JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { fillAtRandom } from '../support/random-store.ts'
 import { activeVm, alice, bob, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
 

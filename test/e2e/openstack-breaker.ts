@@ -5,7 +5,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '../../core/clock.ts'
+import { until } from '../../core/kernel/clock.ts'
 import { endStates, type Site } from './openstack-site.ts'
 import { type Outcome, promised } from './scenario.ts'
 

@@ -1,7 +1,7 @@
 /** What the parts of the openstack scenario share: the service with its users, the cloud's guests, and what jobs came to. */
 
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { sleep } from '../../core/clock.ts'
+import { sleep } from '../../core/kernel/clock.ts'
 import type { OpenStackFacts } from '../peers/openstack-peer.ts'
 import type { Guests } from './openstack-guests.ts'
 import type { Stage } from './scenario.ts'

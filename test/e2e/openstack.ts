@@ -9,7 +9,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { until } from '../../core/clock.ts'
+import { until } from '../../core/kernel/clock.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { neededPeer } from '../peers/find-peers.ts'
 import { openOpenStack, type OpenStackFacts, raiseOpenStack } from '../peers/openstack-peer.ts'

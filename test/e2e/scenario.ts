@@ -1,7 +1,7 @@
 /** A scenario: a longer story against a real service, its figures, and what fell short of what was promised. */
 
-import type { Clock } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import type { Peer } from '../peers/find-peers.ts'
 
 export type Stage = {

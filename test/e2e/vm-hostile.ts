@@ -6,9 +6,9 @@
  * eyes on the machine, stay with `npm run hostile`; the number of those tried here is one of the scenario's figures.
  */
 
-import { type Clock, sleep, until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { type Attack, type Payload, type Scene, sh } from '../hostile/attack.ts'

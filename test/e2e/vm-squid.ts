@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
 
 export type Squid = { stop(): Promise<void> }
 

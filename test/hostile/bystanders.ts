@@ -3,7 +3,7 @@
  * may have some, and the next payload of an account, which has a password and lists what it finds of its predecessor.
  */
 
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { type Payload, perl } from './attack.ts'
 import { deriveInPerl, derivedCanary, newCanary } from './canaries.ts'
 

@@ -3,7 +3,7 @@
  * which of them was reached.
  */
 
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 
 /** For `grep -E`; it does not match itself. */
 export const canaryPattern = 'cn4ry-[a-z-]+[.][0-9a-z]{16}'

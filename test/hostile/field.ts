@@ -5,8 +5,8 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import { type Attack, sh, type Tool } from './attack.ts'
 import { control, everyAttack } from './attacks/every.ts'
 import { type Neighbour, neighbour } from './bystanders.ts'

@@ -1,7 +1,7 @@
 /** Jobs on a VM of the suite, as a service assigns them: sent, waited for, stopped, and what they wrote. */
 
 import { join } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
 import type { Report } from '../../proto/gen/pilotage/v1/vm.ts'
 import { assignment } from '../agents/fake-service.ts'
 import { mib, task } from '../agents/tasks.ts'

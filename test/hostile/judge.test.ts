@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { seededRandom } from '../../core/random.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { canariesIn, canaryPattern, derivedCanary, newCanary } from './canaries.ts'
 import type { Expectation } from './expected.ts'
 import { judge, type Seen } from './judge.ts'

@@ -6,7 +6,7 @@
  */
 
 import { pilotPowers } from '../../contextualization/units.ts'
-import type { IsolationKind } from '../../core/context.ts'
+import type { IsolationKind } from '../../core/model/agent-config.ts'
 
 export type Kind = {
   readonly name: string

@@ -1,7 +1,7 @@
 /** Hears what attacks send: datagrams on loopback, each `MARKER text`. What outlives its job still has a voice here. */
 
 import { createSocket } from 'node:dgram'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 
 export type Listener = {
   readonly port: number

@@ -6,8 +6,8 @@
  */
 
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { type Clock, sleep, until } from '../../core/clock.ts'
-import type { Random } from '../../core/random.ts'
+import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
+import type { Random } from '../../core/kernel/random.ts'
 import type { Attack, Outcome, Payload, Reach, Scene } from './attack.ts'
 import { nextPayload } from './bystanders.ts'
 import { newCanary } from './canaries.ts'

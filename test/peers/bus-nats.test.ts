@@ -2,10 +2,10 @@
 
 import { connect } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
 import type { Bus, Hint } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
-import { systemRandom } from '../../core/random.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { type NatsBus, type NatsBusOptions, natsBus } from '../../services/adapters/bus/nats/nats-bus.ts'
 import { busContract } from '../contract/bus.ts'

@@ -1,12 +1,12 @@
 /** The OpenNebula driver on recorded answers of a real OpenNebula, which a strict server replays. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import { silentLog } from '../../core/ports/log.ts'
-import { newVmId } from '../../core/ids.ts'
-import { systemRandom } from '../../core/random.ts'
+import { newVmId } from '../../core/kernel/ids.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 import { openNebulaCloud, type OpenNebulaOptions } from '../../services/adapters/cloud/opennebula/cloud.ts'
 import { type CloudHarness, cloudContract } from '../contract/cloud.ts'
 import type { OpenNebulaServer } from './opennebula-server.ts'

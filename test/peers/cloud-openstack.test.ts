@@ -4,9 +4,9 @@
  */
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
+import { until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import { cloudContract, type CloudHarness } from '../contract/cloud.ts'
 import type { OpenStackPeer } from './openstack-peer.ts'

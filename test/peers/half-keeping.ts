@@ -6,7 +6,7 @@
  */
 
 import { MongoClient } from 'mongodb'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { gridSandbox } from '../../services/adapters/store/mongo/grid-sandbox.ts'
 
 const [url = '', database = '', job = '', bytes = ''] = process.argv.slice(2)

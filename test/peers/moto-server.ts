@@ -7,7 +7,7 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { isRunning } from '../support/processes.ts'
 import type { Place } from './find-peers.ts'
 import { quietPorts } from './quiet-ports.ts'

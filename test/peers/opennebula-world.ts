@@ -5,7 +5,7 @@
  * name, the marks, the sizes, the context and the time of this VM in it.
  */
 
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { documentIn, known, type Recordings, withElement } from './opennebula-recordings.ts'
 
 /** How a VM's life goes: up, off by itself, never up for want of a host, failed at its start, or lost once it ran. */

@@ -9,7 +9,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { endAllUnder } from '../support/processes.ts'
 import type { Environment, Peer, Place } from './find-peers.ts'
 import { quietRow } from './quiet-ports.ts'

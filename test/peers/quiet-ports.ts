@@ -6,7 +6,7 @@
  */
 
 import { createServer } from 'node:net'
-import { systemRandom } from '../../core/random.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
 
 const lowest = 15_000
 /** Linux gives outgoing connections ports from 32768 on. */

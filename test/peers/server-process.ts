@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
 import { isRunning } from '../support/processes.ts'
 
 export type ServerProcess = {

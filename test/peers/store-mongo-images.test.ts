@@ -1,9 +1,9 @@
 /** Images in MongoDB, where several processes change them at one moment: no change is lost, and none comes without its fact. */
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
-import type { ImageEvent } from '../../core/image.ts'
-import { imageLimits } from '../../core/limits.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import type { ImageEvent } from '../../core/model/image.ts'
+import { imageLimits } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type MongoStore, openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { sampleEntry, sampleImage } from '../support/sample-images.ts'

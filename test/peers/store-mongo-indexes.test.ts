@@ -5,8 +5,8 @@
 
 import { type CommandStartedEvent, type Document, MongoClient } from 'mongodb'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
-import type { JobId } from '../../core/ids.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'

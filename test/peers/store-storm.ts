@@ -6,14 +6,14 @@
  */
 
 import { expect } from 'vitest'
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import type { Fact } from '../../core/facts.ts'
-import type { JobId, VmId } from '../../core/ids.ts'
-import { type Job, type JobEvent, leaseOf } from '../../core/job.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Fact } from '../../core/model/facts.ts'
+import type { JobId, VmId } from '../../core/kernel/ids.ts'
+import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { type Random, seededRandom } from '../../core/random.ts'
-import { isWithin } from '../../core/vm-room.ts'
+import { type Random, seededRandom } from '../../core/kernel/random.ts'
+import { isWithin } from '../../core/model/resources.ts'
 import {
   activeVm,
   alice,

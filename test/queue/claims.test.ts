@@ -1,8 +1,8 @@
 /** A pilot gets no more work than the record of its VM has room for, whatever it offers and however often. */
 
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
-import { overclaimPauseMs } from '../../core/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { overclaimPauseMs } from '../../core/kernel/limits.ts'
 import { openSession } from '../../services/queue/session.ts'
 import { activeVm, sampleRequirements, sampleResult } from '../support/samples.ts'
 import { offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'

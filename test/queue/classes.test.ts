@@ -2,10 +2,10 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { WaitingJob } from '../../core/ports/store.ts'
-import { exactly, needsOf, noSizes, requirementClass } from '../../core/requirement-class.ts'
-import { hasRoom, type Place, type Requirements, type Room } from '../../core/requirements.ts'
+import { exactly, needsOf, noSizes, requirementClass } from '../../core/language/requirement-class.ts'
+import { hasRoom, type Place, type Requirements, type Room } from '../../core/language/rules.ts'
 import { explain } from '../../services/queue/explain.ts'
 import { submit } from '../../services/queue/submit.ts'
 import { waitingIndex } from '../../services/queue/waiting-index.ts'

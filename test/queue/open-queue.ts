@@ -1,13 +1,13 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
-import type { JobId, VmId } from '../../core/ids.ts'
-import type { Owner } from '../../core/job.ts'
-import type { RawSpec } from '../../core/job-spec.ts'
-import type { Offer, PilotMessage, ServiceMessage } from '../../core/pilot.ts'
+import type { JobId, VmId } from '../../core/kernel/ids.ts'
+import type { Owner } from '../../core/model/job.ts'
+import type { RawSpec } from '../../core/language/check.ts'
+import type { Offer, PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { seededRandom } from '../../core/random.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { directorDefaults } from '../../services/director/options.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { activate, hashed } from '../../services/queue/activate.ts'
 import { beat } from '../../services/queue/beat.ts'
 import { explain } from '../../services/queue/explain.ts'

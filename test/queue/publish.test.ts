@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { PilotageError } from '../../core/errors.ts'
-import type { Fact } from '../../core/facts.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { Fact } from '../../core/model/facts.ts'
 import { publishFacts } from '../../services/queue/publish.ts'
 
 const fact = (seq: number): Fact => ({ seq, atMs: seq, subject: `job:${seq}`, kind: 'Waiting', data: {} })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
-import type { Report } from '../../core/pilot.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { Report } from '../../core/model/pilot.ts'
 import { openSession } from '../../services/queue/session.ts'
 import { steer } from '../../services/queue/steer.ts'
 import { activeVm, sampleRequirements, sampleResult, sampleVm } from '../support/samples.ts'

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { PilotageError } from '../../core/errors.ts'
-import { type JobEvent, leaseOf } from '../../core/job.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { type JobEvent, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { openSession } from '../../services/queue/session.ts'

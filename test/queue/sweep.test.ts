@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { sweep, sweeperRole } from '../../services/queue/sweep.ts'
 import { leaseMs, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 

@@ -1,7 +1,7 @@
 /** Guesses of activation keys cost the store next to nothing, and never keep a right key out. */
 
 import { describe, expect, it } from 'vitest'
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { activationKeys, guessesPerAddress } from '../../services/api/activation-keys.ts'
 import { hashed } from '../../services/queue/activate.ts'

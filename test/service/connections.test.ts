@@ -2,11 +2,11 @@
 
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
-import { connectionLimits } from '../../core/limits.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import { connectionLimits } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { addressOf, type ConnectionBounds, type Connections, openConnections } from '../../services/api/connections.ts'
-import type { Rate } from '../../core/token-bucket.ts'
+import type { Rate } from '../../core/kernel/token-bucket.ts'
 import { type VirtualClock, virtualClock } from '../support/virtual-clock.ts'
 
 const real = systemClock()

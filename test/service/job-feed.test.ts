@@ -1,9 +1,9 @@
 /** The reader of watched jobs: each change is read once and reaches everybody, and nobody sees a job grow younger. */
 
 import { describe, expect, it } from 'vitest'
-import type { JobId } from '../../core/ids.ts'
-import type { Job } from '../../core/job.ts'
-import { feedLimits } from '../../core/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { Job } from '../../core/model/job.ts'
+import { feedLimits } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/job.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'

@@ -1,9 +1,9 @@
 /** What one caller may ask of a process: its rate, what it has under way, and that nothing of it stays. */
 
 import { describe, expect, it } from 'vitest'
-import { sleep, systemClock } from '../../core/clock.ts'
-import type { Identity } from '../../core/identity.ts'
-import { loadLimits, unfinishedBytes } from '../../core/limits.ts'
+import { sleep, systemClock } from '../../core/kernel/clock.ts'
+import type { Identity } from '../../core/access/reach.ts'
+import { loadLimits, unfinishedBytes } from '../../core/kernel/limits.ts'
 import { newLoads } from '../../services/api/load.ts'
 import { alice, bob } from '../support/samples.ts'
 import { virtualClock } from '../support/virtual-clock.ts'

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { jobsPerCall, submissionElements } from '../../core/limits.ts'
+import { jobsPerCall, submissionElements } from '../../core/kernel/limits.ts'
 import { JobServiceService, JobSpec, SubmitJobsRequest } from '../../proto/gen/pilotage/v1/job.ts'
 import { checkSubmission, countElements, submissionShape } from '../../services/api/message-elements.ts'
 import { readable } from '../../services/api/readable.ts'

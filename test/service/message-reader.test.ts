@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { PilotageError } from '../../core/errors.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
 import { type MessageReader, messageReader } from '../../services/api/message-reader.ts'
 import { framed } from '../e2e/strangers/raw-http2.ts'
 import { virtualClock } from '../support/virtual-clock.ts'

@@ -1,7 +1,7 @@
 /** What a VM may say is bounded: its credential is on a machine that strangers' payloads run on. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { pilotMessageOf } from '../../proto/codec.ts'
 import { BeatRequest, PilotMessage, VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'
 import { type ApiInParts, startApiInParts } from '../support/api-in-parts.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { PilotageError } from '../../core/errors.ts'
+import type { PilotageError } from '../../core/kernel/errors.ts'
 import { compileConfig } from '../../services/config.ts'
 
 function wrong(raw: object): readonly string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { PilotageError } from '../../core/errors.ts'
-import { connectionLimits, loadLimits } from '../../core/limits.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { connectionLimits, loadLimits } from '../../core/kernel/limits.ts'
 import { compileConfig } from '../../services/config.ts'
 import { checkRoles, readRoles } from '../../services/config-command.ts'
 

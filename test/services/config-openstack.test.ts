@@ -1,7 +1,7 @@
 /** The keys of a cloud of kind openstack: what they become, and what is refused. */
 
 import { expect, it } from 'vitest'
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { compileConfig } from '../../services/config.ts'
 import { readSecretsFor } from '../../services/ports.ts'
 

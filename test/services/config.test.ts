@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { PilotageError } from '../../core/errors.ts'
-import { cloudCallMs, leaseMs, listLagMs } from '../../core/limits.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { cloudCallMs, leaseMs, listLagMs } from '../../core/kernel/limits.ts'
 import { compileConfig, readConfigFile } from '../../services/config.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))

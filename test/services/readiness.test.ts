@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest'
-import { systemClock, until } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { systemClock, until } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { type Health, startHealth } from '../../services/health.ts'
 import { startReadiness } from '../../services/readiness.ts'
 import { virtualClock } from '../support/virtual-clock.ts'

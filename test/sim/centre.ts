@@ -6,8 +6,8 @@
  * to answer. Decides nothing that the operations do not decide.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import { beatEveryMs, leaseMs, renewEveryMs } from '../../core/limits.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { beatEveryMs, leaseMs, renewEveryMs } from '../../core/kernel/limits.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'

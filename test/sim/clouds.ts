@@ -5,9 +5,9 @@
  * agents run from its boot until it is off. Calls of a dead director still reach the cloud; only their answers are lost.
  */
 
-import type { Offering } from '../../core/cloud.ts'
-import type { Clock } from '../../core/clock.ts'
-import type { VmId } from '../../core/ids.ts'
+import type { Offering } from '../../core/plan/breaker.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { DirectedCloud } from '../../services/director/options.ts'
 import { type FakeCloud, fakeCloud, type FakeMachine } from '../support/fake-cloud.ts'

@@ -1,6 +1,6 @@
 /** Chance in the words of a simulation. One stream of it serves a whole run, so that its seed is all that a run needs. */
 
-import { type Random, seededRandom } from '../../core/random.ts'
+import { type Random, seededRandom } from '../../core/kernel/random.ts'
 
 export type Dice = {
   readonly random: Random

@@ -1,6 +1,6 @@
 /** What every part of the simulated world stands on: time, chance, the weather, the auditor's books and the story. */
 
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import { type Dice, dice } from './dice.ts'
 import { type JobBooks, jobBooks } from './job-books.ts'
 import { type PayloadBooks, payloadBooks } from './payloads.ts'

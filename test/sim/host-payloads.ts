@@ -1,8 +1,8 @@
 /** The payloads on one machine. They go on when their pilot dies, stand still when the machine hangs, and die with it. */
 
-import { verdict, type Result } from '../../core/attempt.ts'
-import { attemptText } from '../../core/facts.ts'
-import type { AttemptRef, VmId } from '../../core/ids.ts'
+import { verdict, type Result } from '../../core/model/attempt.ts'
+import { attemptText } from '../../core/model/facts.ts'
+import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
 import type { Task } from '../../agents/pilot/held.ts'
 import type { Ground } from './ground.ts'
 import { planOf, resultOf } from './payload.ts'

@@ -5,8 +5,8 @@
  * the agents and not the machine.
  */
 
-import type { AgentConfig, PilotStatus } from '../../core/context.ts'
-import type { VmId } from '../../core/ids.ts'
+import type { AgentConfig, PilotStatus } from '../../core/model/agent-config.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { FakeMachine } from '../support/fake-cloud.ts'
 import type { SimCloud } from './clouds.ts'
 import type { Ground } from './ground.ts'

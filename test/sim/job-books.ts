@@ -1,12 +1,12 @@
 /**
  * The auditor's own books of jobs: written from every decision at the moment when the store takes it, and held against it.
  *
- * Shares no rule with core/job.ts: it says again, from the outside, what must never happen to a job. A decision that breaks
+ * Shares no rule with core/model/job.ts: it says again, from the outside, what must never happen to a job. A decision that breaks
  * one of these is reported in the very step in which it was taken.
  */
 
-import type { VmId } from '../../core/ids.ts'
-import { isEnded, type Job, type JobDecision, type JobEvent, type JobStateName, jobStates, leaseOf } from '../../core/job.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import { isEnded, type Job, type JobDecision, type JobEvent, type JobStateName, jobStates, leaseOf } from '../../core/model/job.ts'
 import type { Trace } from './trace.ts'
 import type { Violations } from './violations.ts'
 

@@ -13,7 +13,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { systemClock } from '../../core/clock.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { runClouds } from './lifetimes/run-clouds.ts'
 import { lifetimeRules } from './lifetimes/switches.ts'
 import type { SeedOptions, SeedResult } from './run-seed.ts'

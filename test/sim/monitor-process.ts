@@ -4,11 +4,11 @@
  * Mirrors agents/monitor/agent.ts around that policy. The nonce and the credential are on the disk and outlive it.
  */
 
-import type { PilotStatus } from '../../core/context.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { beatEveryMs } from '../../core/limits.ts'
-import type { Beat } from '../../core/vm.ts'
-import { backoff } from '../../agents/kit/backoff.ts'
+import type { PilotStatus } from '../../core/model/agent-config.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { beatEveryMs } from '../../core/kernel/limits.ts'
+import type { Beat } from '../../core/model/vm.ts'
+import { backoff } from '../../core/kernel/backoff.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../../agents/monitor/policy.ts'
 import { activate } from '../../services/queue/activate.ts'
 import { beat, type BeatAnswer } from '../../services/queue/beat.ts'

@@ -3,9 +3,9 @@
  * writes, all of it told by its own arguments, so that a job is the same job on every machine.
  */
 
-import type { Result } from '../../core/attempt.ts'
-import type { RawSpec } from '../../core/job-spec.ts'
-import type { Requirements } from '../../core/requirements.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { RawSpec } from '../../core/language/check.ts'
+import type { Requirements } from '../../core/language/rules.ts'
 import type { Dice } from './dice.ts'
 
 export type Plan = {

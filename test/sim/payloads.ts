@@ -5,8 +5,8 @@
  * reach it, and only its report can be refused. All others must be over before another attempt of their job starts.
  */
 
-import { attemptText } from '../../core/facts.ts'
-import type { AttemptRef, VmId } from '../../core/ids.ts'
+import { attemptText } from '../../core/model/facts.ts'
+import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
 import type { Violations } from './violations.ts'
 
 export type Running = AttemptRef & {

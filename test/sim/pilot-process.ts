@@ -6,13 +6,13 @@
  * machine's own doing and is simulated.
  */
 
-import { never } from '../../core/assert.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { attemptText } from '../../core/facts.ts'
-import type { AttemptRef } from '../../core/ids.ts'
-import { leaseOf } from '../../core/job.ts'
-import { jobsPerOffer, leaseMarginMs, leaseMs } from '../../core/limits.ts'
-import { type Backoff, backoff } from '../../agents/kit/backoff.ts'
+import { never } from '../../core/kernel/assert.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { attemptText } from '../../core/model/facts.ts'
+import type { AttemptRef } from '../../core/kernel/ids.ts'
+import { leaseOf } from '../../core/model/job.ts'
+import { jobsPerOffer, leaseMarginMs, leaseMs } from '../../core/kernel/limits.ts'
+import { type Backoff, backoff } from '../../core/kernel/backoff.ts'
 import { isLive, type Task } from '../../agents/pilot/held.ts'
 import { type JournalLine, replay } from '../../agents/pilot/journal.ts'
 import { recover } from '../../agents/pilot/leftovers.ts'

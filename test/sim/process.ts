@@ -5,7 +5,7 @@
  * nothing any more, and a stalled one does everything later, in the order in which it would have been done.
  */
 
-import type { Clock, Timer } from '../../core/clock.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
 import { epochMs, type Timeline } from './timeline.ts'
 
 export type SimProcess = {

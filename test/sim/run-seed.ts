@@ -4,7 +4,7 @@
  * The same options give the same run, step by step. A run ends at the first violation.
  */
 
-import { leaseMs } from '../../core/limits.ts'
+import { leaseMs } from '../../core/kernel/limits.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { type Centre, startCentre } from './centre.ts'
 import { type CloudWatch, makeClouds, setRates, type SimCloud, troubleClouds, watchClouds } from './clouds.ts'

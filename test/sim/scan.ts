@@ -3,8 +3,8 @@
  * of the store in one moment, between two events.
  */
 
-import type { JobId } from '../../core/ids.ts'
-import { type Job, leaseOf } from '../../core/job.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { type Job, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Ground } from './ground.ts'
 

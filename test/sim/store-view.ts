@@ -3,7 +3,7 @@
  * commit, and a call that is under way when the process dies was either committed without an answer or never happened.
  */
 
-import { PilotageError } from '../../core/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Ground } from './ground.ts'
 import type { Weather } from './weather.ts'

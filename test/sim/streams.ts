@@ -5,7 +5,7 @@
  * The server's side is the real session with the real codec, as services/api/vm-handlers.ts has them around it.
  */
 
-import type { VmId } from '../../core/ids.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import { pilotMessageOf, serviceMessageToWire } from '../../proto/codec.ts'
 import type { PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
 import { openSession, type Session } from '../../services/queue/session.ts'

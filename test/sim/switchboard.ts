@@ -3,8 +3,8 @@
  * streams are streams.ts. Callers repeat what was not answered, with the same content: that is what makes doubling harmless.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import type { Answer, Centre } from './centre.ts'
 import type { Ground } from './ground.ts'

@@ -3,9 +3,9 @@
  * director is made to believe. Nothing outside the simulation can reach these.
  */
 
-import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../../core/job.ts'
+import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { changeVm } from '../../core/vm.ts'
+import { changeVm } from '../../core/model/vm.ts'
 import { coreDecisions, type Decisions } from '../../services/adapters/store/sqlite/engine.ts'
 
 /**

@@ -6,7 +6,7 @@
  * the same run.
  */
 
-import { type Clock, systemClock, type Timer } from '../../core/clock.ts'
+import { type Clock, systemClock, type Timer } from '../../core/kernel/clock.ts'
 
 export type Timeline = {
   /** The world's own clock; processes have clocks of their own. */

@@ -5,9 +5,9 @@
  * A user remembers what was acknowledged: an acknowledged job must exist from then on, and a repeat must bring the same ids.
  */
 
-import { PilotageError } from '../../core/errors.ts'
-import type { JobId } from '../../core/ids.ts'
-import type { Owner } from '../../core/job.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { Owner } from '../../core/model/job.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { steer, type SteerKind } from '../../services/queue/steer.ts'
 import { submit, type SubmitRequest } from '../../services/queue/submit.ts'

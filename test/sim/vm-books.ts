@@ -5,8 +5,8 @@
  * machine is still there has forgotten it, whatever a list said.
  */
 
-import type { VmId } from '../../core/ids.ts'
-import type { Vm, VmDecision, VmEvent, VmStateName } from '../../core/vm.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import type { Vm, VmDecision, VmEvent, VmStateName } from '../../core/model/vm.ts'
 import { isOverState } from './job-books.ts'
 import type { Trace } from './trace.ts'
 import type { Violations } from './violations.ts'

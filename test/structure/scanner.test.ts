@@ -56,7 +56,7 @@ describe('imports', () => {
   })
 
   it('lead to a file or to a package', () => {
-    expect(resolved('client/demo/run.ts', '../../core/job.ts')).toEqual({ file: 'core/job.ts' })
+    expect(resolved('client/demo/run.ts', '../../core/job.ts')).toEqual({ file: 'core/model/job.ts' })
     expect(resolved('a.ts', '@grpc/grpc-js/build/x.js')).toEqual({ packageName: '@grpc/grpc-js' })
     expect(resolved('a.ts', 'yaml/util')).toEqual({ packageName: 'yaml' })
     expect(resolved('a.ts', 'node:fs/promises')).toEqual({ packageName: 'node:fs/promises' })
@@ -69,8 +69,8 @@ describe('the import table refuses', () => {
     broken(path, { packageName, kind: 'value', line: 1 })
 
   it.each([
-    ['core/job.ts', 'services/config.ts'],
-    ['core/job.ts', 'proto/codec.ts'],
+    ['core/model/job.ts', 'services/config.ts'],
+    ['core/model/job.ts', 'proto/codec.ts'],
     ['proto/codec.ts', 'services/queue/submit.ts'],
     ['services/queue/submit.ts', 'services/director/director.ts'],
     ['services/director/director.ts', 'services/adapters/cloud/local/cloud.ts'],
@@ -85,18 +85,18 @@ describe('the import table refuses', () => {
     ['agents/kit/uplink.ts', 'agents/pilot/pilot.ts'],
     ['agents/kit/uplink.ts', 'services/config.ts'],
     ['client/calls.ts', 'services/main.ts'],
-    ['client/calls.ts', 'agents/kit/backoff.ts'],
-    ['bin/pilotage.ts', 'core/clock.ts'],
+    ['client/calls.ts', 'core/kernel/backoff.ts'],
+    ['bin/pilotage.ts', 'core/kernel/clock.ts'],
     ['contextualization/render.ts', 'services/config.ts'],
-    ['core/job.ts', 'test/support/samples.ts'],
-    ['elsewhere/a.ts', 'core/job.ts'],
+    ['core/model/job.ts', 'test/support/samples.ts'],
+    ['elsewhere/a.ts', 'core/model/job.ts'],
   ])('%s -> %s', (path, target) => {
     expect(file(path, target)).toBeDefined()
   })
 
   it.each([
-    ['core/job.ts', 'yaml'],
-    ['core/job.ts', 'node:fs'],
+    ['core/model/job.ts', 'yaml'],
+    ['core/model/job.ts', 'node:fs'],
     ['services/queue/submit.ts', 'node:fs'],
     ['services/queue/submit.ts', 'pino'],
     ['services/dashboard/door.ts', '@grpc/grpc-js'],
@@ -111,7 +111,7 @@ describe('the import table refuses', () => {
   })
 
   it('nothing that it allows', () => {
-    expect(file('services/queue/submit.ts', 'core/job.ts')).toBeUndefined()
+    expect(file('services/queue/submit.ts', 'core/model/job.ts')).toBeUndefined()
     expect(file('services/queue/submit.ts', 'services/queue/queue.ts')).toBeUndefined()
     expect(file('services/api/edge.ts', 'services/queue/submit.ts')).toBeUndefined()
     expect(file('bin/pilotage.ts', 'services/main.ts')).toBeUndefined()

@@ -4,12 +4,12 @@
  * Tests reach behind it for jobs and VMs in the state that they need, and in front of it with any credential.
  */
 
-import { systemClock } from '../../core/clock.ts'
-import type { Identity } from '../../core/identity.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import type { Identity } from '../../core/access/reach.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { seededRandom } from '../../core/random.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { localBus } from '../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'

@@ -6,11 +6,11 @@
  * a run repeats exactly. Keeps what a test wants to know afterwards: every machine that ever was, and the most at one time.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { type ErrorCode, PilotageError } from '../../core/errors.ts'
-import type { VmId } from '../../core/ids.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 
 export type FakeCall = 'create' | 'list' | 'destroy' | 'quota' | 'consoleLog'
 

@@ -1,9 +1,9 @@
 /** The fake cloud in the harness of the cloud contract, as it is or with something around it. */
 
-import { systemClock } from '../../core/clock.ts'
-import { newVmId } from '../../core/ids.ts'
+import { systemClock } from '../../core/kernel/clock.ts'
+import { newVmId } from '../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
-import { seededRandom } from '../../core/random.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import type { CloudHarness, MachineLife } from '../contract/cloud.ts'
 import { sampleOffering } from '../director/world.ts'
 import { fakeCloud } from './fake-cloud.ts'

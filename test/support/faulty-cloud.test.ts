@@ -9,12 +9,12 @@
  */
 
 import { describe, expect, it } from 'vitest'
-import { type Clock, sleep, systemClock } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { newVmId } from '../../core/ids.ts'
-import { cloudCallMs } from '../../core/limits.ts'
+import { type Clock, sleep, systemClock } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { newVmId } from '../../core/kernel/ids.ts'
+import { cloudCallMs } from '../../core/kernel/limits.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
-import { seededRandom } from '../../core/random.ts'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { cloudContract } from '../contract/cloud.ts'
 import { sampleOffering } from '../director/world.ts'
 import { fakeCloud } from './fake-cloud.ts'

@@ -7,12 +7,12 @@
  * pretend to be whole, which is what reconciliation promises to survive.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
-import { newVmId, type VmId } from '../../core/ids.ts'
-import { cloudCallMs, listLagMs } from '../../core/limits.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { newVmId, type VmId } from '../../core/kernel/ids.ts'
+import { cloudCallMs, listLagMs } from '../../core/kernel/limits.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
-import type { Random } from '../../core/random.ts'
+import type { Random } from '../../core/kernel/random.ts'
 
 const calls = ['create', 'list', 'destroy', 'quota', 'consoleLog'] as const
 type Call = (typeof calls)[number]

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chooseIsolation } from '../../agents/pilot/isolation/choose.ts'
-import type { IsolationConfig } from '../../core/context.ts'
+import type { IsolationConfig } from '../../core/model/agent-config.ts'
 
 const workDir = mkdtempSync(join(tmpdir(), 'pilotage-isolation-here-'))
 

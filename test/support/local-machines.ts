@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { type LocalCloud, localCloud } from '../../services/adapters/cloud/local/cloud.ts'
 
 export function localMachines(clock: Clock, dataDir: string, name: string): LocalCloud {

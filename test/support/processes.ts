@@ -8,7 +8,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
 
 export type Seen = {
   readonly pid: number

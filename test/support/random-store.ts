@@ -3,16 +3,16 @@
  * keys, holds, kills, notes, and what was forgotten. The same random gives the same past.
  */
 
-import { type End, ends } from '../../core/attempt.ts'
-import type { AttemptRef, JobId, VmId } from '../../core/ids.ts'
-import type { ImageEvent } from '../../core/image.ts'
-import type { JobEvent, Owner } from '../../core/job.ts'
+import { type End, ends } from '../../core/model/attempt.ts'
+import type { AttemptRef, JobId, VmId } from '../../core/kernel/ids.ts'
+import type { ImageEvent } from '../../core/model/image.ts'
+import type { JobEvent, Owner } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
-import type { Random } from '../../core/random.ts'
-import type { VmEvent } from '../../core/vm.ts'
+import type { Random } from '../../core/kernel/random.ts'
+import type { VmEvent } from '../../core/model/vm.ts'
 import { sampleEntry } from './sample-images.ts'
-import type { JobSpec } from '../../core/job.ts'
-import { noSizes, requirementClass } from '../../core/requirement-class.ts'
+import type { JobSpec } from '../../core/model/job.ts'
+import { noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import {
   alice,
   bob,

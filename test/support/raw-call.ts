@@ -6,7 +6,7 @@
  */
 
 import { Client, credentials, Metadata, status, type StatusObject } from '@grpc/grpc-js'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
 import { ErrorDetail } from '../../proto/gen/pilotage/v1/job.ts'
 
 /** What a generated service definition tells of a method. */

@@ -1,10 +1,10 @@
 /** Images for tests, endorsed by a key that is made for them. */
 
 import { generateKeyPairSync, sign } from 'node:crypto'
-import type { Image, ImageEvent } from '../../core/image.ts'
-import { changeImage } from '../../core/image.ts'
-import { type ImageEntry, signedText } from '../../core/image-entry.ts'
-import { PilotageError } from '../../core/errors.ts'
+import type { Image, ImageEvent } from '../../core/model/image.ts'
+import { changeImage } from '../../core/model/image.ts'
+import { type ImageEntry, signedText } from '../../core/model/image-entry.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 
 /** A key of an endorser: what an installation trusts, and what signs. */
 export function sampleKey() {

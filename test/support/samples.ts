@@ -1,12 +1,12 @@
 /** Plain jobs, queues and VMs for tests: valid, small, and changed only where a test says so. */
 
 import { createHash } from 'node:crypto'
-import type { Result } from '../../core/attempt.ts'
-import type { ClassId, VmId } from '../../core/ids.ts'
-import type { JobSpec, Owner } from '../../core/job.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import type { ClassId, VmId } from '../../core/kernel/ids.ts'
+import type { JobSpec, Owner } from '../../core/model/job.ts'
 import type { Submission, TaskQueue } from '../../core/ports/store.ts'
-import { type Requirements, requirementsKey } from '../../core/requirements.ts'
-import type { Vm } from '../../core/vm.ts'
+import { type Requirements, requirementsKey } from '../../core/language/rules.ts'
+import type { Vm } from '../../core/model/vm.ts'
 
 const mib = 1024 * 1024
 

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, until } from '../../core/clock.ts'
+import { type Clock, until } from '../../core/kernel/clock.ts'
 import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
 
 export type ServiceFiles = {

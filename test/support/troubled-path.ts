@@ -5,8 +5,8 @@
  * A process that stands still hears no answer and no timer until it goes on; one that is dead never does.
  */
 
-import { type Clock, sleep } from '../../core/clock.ts'
-import { PilotageError } from '../../core/errors.ts'
+import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 
 export type Path = {
   readonly clock: Clock

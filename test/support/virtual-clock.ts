@@ -3,7 +3,7 @@
  * everything that is ready runs, so that a run of many machines repeats exactly.
  */
 
-import { type Clock, systemClock } from '../../core/clock.ts'
+import { type Clock, systemClock } from '../../core/kernel/clock.ts'
 
 export type VirtualClock = Clock & {
   /** Moves on by so much and runs what becomes due, timers set meanwhile included. */

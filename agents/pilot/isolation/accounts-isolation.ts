@@ -1,6 +1,6 @@
 /** Isolation by an account of its own per payload, entered with no power left and none to be gained. */
 
-import type { PayloadAccounts } from '../../../core/context.ts'
+import type { PayloadAccounts } from '../../../core/model/agent-config.ts'
 import { makeDirectory, type Owners, removeDirectory, whyKept } from '../directory.ts'
 import { openAccounts } from './accounts.ts'
 import { becoming } from './as-account.ts'

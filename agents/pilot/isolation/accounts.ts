@@ -7,7 +7,7 @@
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
-import type { PayloadAccounts } from '../../../core/context.ts'
+import type { PayloadAccounts } from '../../../core/model/agent-config.ts'
 import { runScript } from './as-account.ts'
 import { keyctl } from './launcher.ts'
 

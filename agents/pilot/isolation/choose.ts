@@ -8,8 +8,8 @@
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import type { IsolationChoice, IsolationKind, PayloadAccounts } from '../../../core/context.ts'
-import { PilotageError } from '../../../core/errors.ts'
+import type { IsolationChoice, IsolationKind, PayloadAccounts } from '../../../core/model/agent-config.ts'
+import { PilotageError } from '../../../core/kernel/errors.ts'
 import { accountsIsolation } from './accounts-isolation.ts'
 import { setprivPath } from './as-account.ts'
 import { bubblewrapPath } from './bubblewrap.ts'

@@ -9,7 +9,7 @@
  * What stays true: no step that has power sees anything of a job; when `end` has resolved with 0 nothing of the payload runs.
  */
 
-import type { IsolationKind } from '../../../core/context.ts'
+import type { IsolationKind } from '../../../core/model/agent-config.ts'
 import type { LaunchMode } from './launcher.ts'
 import type { Limits, Use } from './measure.ts'
 

@@ -8,7 +8,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PayloadAccounts } from '../../../core/context.ts'
+import type { PayloadAccounts } from '../../../core/model/agent-config.ts'
 import { makeDirectory, type Owners, removeDirectory, whyKept } from '../directory.ts'
 import { type Accounts, openAccounts, sharedPlaces } from './accounts.ts'
 import { becoming } from './as-account.ts'

@@ -4,8 +4,8 @@
  * Shows what it asks for and not what it runs: arguments and environment may be private, as its output may.
  */
 
-import type { Result } from '../../../core/attempt.ts'
-import { bytesText, durationText, type Requirements, type RuleOutcome } from '../../../core/requirements.ts'
+import type { Result } from '../../../core/model/attempt.ts'
+import { bytesText, durationText, type Requirements, type RuleOutcome } from '../../../core/language/rules.ts'
 import type { Explained, Explanation } from '../../queue/explain.ts'
 import { html, type Html } from '../html.ts'
 import type { FactView, JobView } from '../views.ts'

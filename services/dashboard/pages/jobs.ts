@@ -1,6 +1,6 @@
 /** Jobs, newest first, filtered by state, VO and owner, a page at a time. */
 
-import { jobStates } from '../../../core/job.ts'
+import { jobStates } from '../../../core/model/job.ts'
 import { html, type Html } from '../html.ts'
 import type { JobView } from '../views.ts'
 import type { Page } from './frame.ts'

@@ -5,7 +5,7 @@
  * the thing itself shows them whole.
  */
 
-import { isVmId } from '../../../core/ids.ts'
+import { isVmId } from '../../../core/kernel/ids.ts'
 import type { FactView } from '../views.ts'
 import { html, type Html, type Part } from '../html.ts'
 

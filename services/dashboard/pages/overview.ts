@@ -1,7 +1,7 @@
 /** The first page: how many jobs and VMs are in which state, by VO and by site, and what just happened. */
 
-import { type JobStateName, jobStates } from '../../../core/job.ts'
-import { vmStates } from '../../../core/vm.ts'
+import { type JobStateName, jobStates } from '../../../core/model/job.ts'
+import { vmStates } from '../../../core/model/vm.ts'
 import type { Status } from '../../queue/status.ts'
 import type { FactView } from '../views.ts'
 import { html, type Html } from '../html.ts'

@@ -1,6 +1,6 @@
 /** Task queues: what waits, for whom, since when, what it asks for, and what it waits for. */
 
-import { bytesText, durationText, type Requirements } from '../../../core/requirements.ts'
+import { bytesText, durationText, type Requirements } from '../../../core/language/rules.ts'
 import type { WaitingQueue, WaitingQueues } from '../../queue/task-queues.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'

@@ -1,6 +1,6 @@
 /** The pages without anybody signed in: the one field, and what is shown when something is refused. */
 
-import type { PilotageError } from '../../../core/errors.ts'
+import type { PilotageError } from '../../../core/kernel/errors.ts'
 import { html } from '../html.ts'
 import { refusalOf } from '../refusals.ts'
 import type { Page } from './frame.ts'

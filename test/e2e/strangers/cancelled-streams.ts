@@ -5,8 +5,8 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sleep, until } from '../../../core/clock.ts'
-import type { VmId } from '../../../core/ids.ts'
+import { sleep, until } from '../../../core/kernel/clock.ts'
+import type { VmId } from '../../../core/kernel/ids.ts'
 import { joseTokens } from '../../../services/adapters/tokens/jose/jose-tokens.ts'
 import { GetOutputRequest, SubmitJobsRequest, WatchJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
 import { PilotMessage, PutOutputRequest } from '../../../proto/gen/pilotage/v1/vm.ts'

@@ -4,7 +4,7 @@
  */
 
 import { connect, type Socket } from 'node:net'
-import { sleep } from '../../../core/clock.ts'
+import { sleep } from '../../../core/kernel/clock.ts'
 import type { Flood } from './flood.ts'
 import { type Connection, openConnection } from './raw-http2.ts'
 

@@ -6,8 +6,8 @@
  * printed. `judge` runs after the settling time and answers shortfalls of this flood beside those that main.ts finds by itself.
  */
 
-import type { Clock } from '../../../core/clock.ts'
-import type { Random } from '../../../core/random.ts'
+import type { Clock } from '../../../core/kernel/clock.ts'
+import type { Random } from '../../../core/kernel/random.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
 import type { Stage } from '../scenario.ts'
 

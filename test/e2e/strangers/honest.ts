@@ -5,7 +5,7 @@
  * still for a second is seen by all calls of that second. Refusals are counted as well: an honest caller gets none.
  */
 
-import { type Clock, sleep, until } from '../../../core/clock.ts'
+import { type Clock, sleep, until } from '../../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
 import { JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
 import { percentile } from '../scenario.ts'

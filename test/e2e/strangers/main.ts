@@ -11,7 +11,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sleep, until } from '../../../core/clock.ts'
+import { sleep, until } from '../../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { endAllUnder } from '../../support/processes.ts'

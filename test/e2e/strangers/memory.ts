@@ -1,7 +1,7 @@
 /** What a process holds, by /proc: resident memory, its highest value over a while, and open files. */
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { type Clock, sleep } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/kernel/clock.ts'
 
 export function residentMib(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))

@@ -4,7 +4,7 @@
  * again before others are measured a last time, and refuses the next 8 000 of them.
  */
 
-import { asPilotageError } from '../../../core/errors.ts'
+import { asPilotageError } from '../../../core/kernel/errors.ts'
 import { JobSpec, SubmitJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
 import { connectUser } from '../../support/service-process.ts'
 import { promised } from '../scenario.ts'

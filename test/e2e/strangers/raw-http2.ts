@@ -3,7 +3,7 @@
  * never a complaint. What the service refuses is counted, not thrown.
  */
 
-import type { Clock } from '../../../core/clock.ts'
+import type { Clock } from '../../../core/kernel/clock.ts'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 
 export type Path = `/${string}`

@@ -3,7 +3,7 @@
  * connections as the service lets in. Then the same with a token, on the only method that takes messages of that size.
  */
 
-import { type Clock, sleep } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/kernel/clock.ts'
 import type { Flood } from './flood.ts'
 import { type Connection, openConnection, type Path } from './raw-http2.ts'
 

@@ -4,7 +4,7 @@
  */
 
 import { Agent } from 'node:http'
-import { type Clock, sleep } from '../../../core/clock.ts'
+import { type Clock, sleep } from '../../../core/kernel/clock.ts'
 import { percentile } from '../scenario.ts'
 import { asked, signIn } from './http-client.ts'
 

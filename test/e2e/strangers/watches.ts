@@ -1,6 +1,6 @@
 /** One user: 500 watches of 10 000 jobs each, opened again when they are refused or end. */
 
-import { sleep } from '../../../core/clock.ts'
+import { sleep } from '../../../core/kernel/clock.ts'
 import { JobSpec, WatchJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
 import { connectUser } from '../../support/service-process.ts'
 import type { Flood } from './flood.ts'

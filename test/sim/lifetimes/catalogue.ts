@@ -6,8 +6,8 @@
  * machine may come late.
  */
 
-import { cloudCallMs } from '../../../core/limits.ts'
-import type { ImageEvent } from '../../../core/image.ts'
+import { cloudCallMs } from '../../../core/kernel/limits.ts'
+import type { ImageEvent } from '../../../core/model/image.ts'
 import type { Store } from '../../../core/ports/store.ts'
 import { sampleEntry } from '../../support/sample-images.ts'
 import { nowAndThen, type World } from './world.ts'

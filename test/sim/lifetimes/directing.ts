@@ -6,9 +6,9 @@
  * between an answer and its record.
  */
 
-import type { VmId } from '../../../core/ids.ts'
-import type { Image } from '../../../core/image.ts'
-import { cloudCallMs, listLagMs } from '../../../core/limits.ts'
+import type { VmId } from '../../../core/kernel/ids.ts'
+import type { Image } from '../../../core/model/image.ts'
+import { cloudCallMs, listLagMs } from '../../../core/kernel/limits.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../../core/ports/cloud.ts'
 import type { QueueCount, Store } from '../../../core/ports/store.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'

@@ -5,9 +5,9 @@
  * The same options give the same run. A run ends at the first violation.
  */
 
-import { cloudCallMs } from '../../../core/limits.ts'
+import { cloudCallMs } from '../../../core/kernel/limits.ts'
 import type { QueueCount } from '../../../core/ports/store.ts'
-import { isOver } from '../../../core/vm.ts'
+import { isOver } from '../../../core/model/vm.ts'
 import { alice, bob, sampleQueue, sampleRequirements } from '../../support/samples.ts'
 import type { Dice } from '../dice.ts'
 import type { Violation } from '../violations.ts'

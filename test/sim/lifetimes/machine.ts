@@ -5,9 +5,9 @@
  * They ask the store as the service's edge would, over ways that lose messages, and know nothing of the director.
  */
 
-import type { AgentConfig } from '../../../core/context.ts'
+import type { AgentConfig } from '../../../core/model/agent-config.ts'
 import type { Store } from '../../../core/ports/store.ts'
-import type { VmEvent } from '../../../core/vm.ts'
+import type { VmEvent } from '../../../core/model/vm.ts'
 import { activationHash } from '../../../services/director/contextualize.ts'
 import type { FakeMachine } from '../../support/fake-cloud.ts'
 import type { Site } from './sites.ts'

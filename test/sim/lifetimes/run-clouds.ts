@@ -5,7 +5,7 @@
  * Ends with one line, and answers whether all is well: no violation, nothing leaked or doubled, every rule missed.
  */
 
-import type { Clock } from '../../../core/clock.ts'
+import type { Clock } from '../../../core/kernel/clock.ts'
 import { openThreads, type Threads as AnyThreads } from '../threads.ts'
 import { invariants } from '../violations.ts'
 import type { LifetimesOptions, LifetimesResult } from './lifetimes.ts'

@@ -5,9 +5,9 @@
  * director can see.
  */
 
-import type { VmId } from '../../../core/ids.ts'
+import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Store } from '../../../core/ports/store.ts'
-import { isOver, refOf, type Vm, type VmPhase } from '../../../core/vm.ts'
+import { isOver, refOf, type Vm, type VmPhase } from '../../../core/model/vm.ts'
 import { coreDecisions } from '../../../services/adapters/store/sqlite/engine.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type Dice, dice } from '../dice.ts'

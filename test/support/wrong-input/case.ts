@@ -1,7 +1,7 @@
 /** A case of wrong input: what is done, and the refusal that must come of it. */
 
 import { status } from '@grpc/grpc-js'
-import { PilotageError, type Violation } from '../../../core/errors.ts'
+import { PilotageError, type Violation } from '../../../core/kernel/errors.ts'
 import type { Answer, CallOptions, Method } from '../raw-call.ts'
 import type { World } from './world.ts'
 

@@ -1,6 +1,6 @@
 /** The bus within one process. A hint reaches its listeners after the one who gave it has gone on, never in its middle. */
 
-import type { Clock } from '../../../../core/clock.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Bus, Hint, HintKind } from '../../../../core/ports/bus.ts'
 
 type Hear = (ids: Hint['ids']) => void

@@ -3,7 +3,7 @@
  * fact is told apart from one, and never taken for one.
  */
 
-import type { Fact, Subject } from '../../../../core/facts.ts'
+import type { Fact, Subject } from '../../../../core/model/facts.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 

@@ -18,8 +18,8 @@ import {
   type StreamUpdateConfig,
 } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { Fact } from '../../../../core/facts.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { Fact } from '../../../../core/model/facts.ts'
 import type { FactStream } from '../../../../core/ports/fact-stream.ts'
 import { factMessage } from './fact-message.ts'
 import { type NatsOptions, openNatsLink } from './nats-link.ts'

@@ -8,10 +8,10 @@
 
 import { checkServerIdentity as identityError, type PeerCertificate } from 'node:tls'
 import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node'
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import { PilotageError, shown, type Violation } from '../../../../core/errors.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import { PilotageError, shown, type Violation } from '../../../../core/kernel/errors.ts'
 import type { Log } from '../../../../core/ports/log.ts'
-import { jitter, type Random } from '../../../../core/random.ts'
+import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { checkToken } from './subjects.ts'
 
 export type NatsCredentials =

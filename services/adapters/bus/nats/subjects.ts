@@ -3,8 +3,8 @@
  * installations may share one NATS and an operator may grant each its own part; the stream is called after it too.
  */
 
-import { PilotageError, shown } from '../../../../core/errors.ts'
-import type { Fact } from '../../../../core/facts.ts'
+import { PilotageError, shown } from '../../../../core/kernel/errors.ts'
+import type { Fact } from '../../../../core/model/facts.ts'
 import type { HintKind } from '../../../../core/ports/bus.ts'
 
 /** What NATS takes in a subject, in the name of a stream and in that of a consumer. */

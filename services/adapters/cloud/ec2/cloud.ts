@@ -5,9 +5,9 @@
  * Every call ends within its time, whatever EC2 does. What bears other marks is never touched.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import { cloudCallMs, consoleBytes } from '../../../../core/limits.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { cloudCallMs, consoleBytes } from '../../../../core/kernel/limits.ts'
 import type { Cloud, CloudVm } from '../../../../core/ports/cloud.ts'
 import { createInstance } from './create.ts'
 import { isGone, theirCode } from './errors.ts'

@@ -7,8 +7,8 @@
  * not raise a machine that nobody expects.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import { isZonal, theirCode, type Ec2Error } from './errors.ts'
 import { purchaseOf } from './flavors.ts'

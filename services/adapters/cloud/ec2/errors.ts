@@ -7,7 +7,7 @@
  * it holds the request, and with it user data and session token.
  */
 
-import { type ErrorCode, PilotageError } from '../../../../core/errors.ts'
+import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
 
 type CloudCode = Extract<ErrorCode, `cloud-${string}`>
 

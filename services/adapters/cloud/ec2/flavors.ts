@@ -5,8 +5,8 @@
  * only; absent: up to the price on demand). The way of buying belongs to the flavor, so that one cloud can offer both.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { Reference } from '../../../../core/reference.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
 
 export type Purchase = { readonly instanceType: string; readonly spot?: { readonly maxPrice?: string } }
 

@@ -6,10 +6,10 @@
  */
 
 import type { DescribeImagesCommandInput, Image } from '@aws-sdk/client-ec2'
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
-import type { Reference } from '../../../../core/reference.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
 import { literal } from './marks.ts'
 import type { Ec2Options } from './options.ts'
 import type { Session } from './session.ts'

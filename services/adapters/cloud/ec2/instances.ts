@@ -6,7 +6,7 @@
  */
 
 import type { DescribeInstancesCommandInput, Instance } from '@aws-sdk/client-ec2'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import { isGone } from './errors.ts'
 import { ours } from './marks.ts'

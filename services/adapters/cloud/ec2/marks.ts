@@ -7,7 +7,7 @@
  */
 
 import type { Filter, Tag } from '@aws-sdk/client-ec2'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import type { Ec2Options } from './options.ts'
 
 export const installationTag = 'pilotage-installation'

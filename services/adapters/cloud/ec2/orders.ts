@@ -9,7 +9,7 @@
 
 import { createHash } from 'node:crypto'
 import type { BlockDeviceMapping, RunInstancesCommandInput, Tag } from '@aws-sdk/client-ec2'
-import type { VmId } from '../../../../core/ids.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Purchase } from './flavors.ts'
 import type { FoundImage } from './images.ts'

@@ -5,7 +5,7 @@
  * What others of the account have is taken off: our own machines are not, since the figure is of what we may have in all.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { CloudQuota } from '../../../../core/ports/cloud.ts'
 import { instancesOf, liveStates } from './instances.ts'
 import { ours } from './marks.ts'

@@ -7,7 +7,7 @@
  */
 
 import type { EC2Client } from '@aws-sdk/client-ec2'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { asEc2Error, isExpired } from './errors.ts'
 import type { Ec2Options } from './options.ts'
 

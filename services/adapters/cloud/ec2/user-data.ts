@@ -4,7 +4,7 @@
  */
 
 import { gzipSync } from 'node:zlib'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 
 /** Before base64; EC2's own limit. */
 const userDataMost = 16 * 1024

@@ -1,8 +1,8 @@
 /** What every driver of a cloud that somebody else runs is given. Types only. */
 
-import type { Clock } from '../../../../core/clock.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Log } from '../../../../core/ports/log.ts'
-import type { Reference } from '../../../../core/reference.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
 
 /** How a cloud calls what we call by a name of our own: every flavor of an offering. Images come with the orders. */
 export type References = { readonly flavors: ReadonlyMap<string, Reference> }

@@ -7,8 +7,8 @@
  */
 
 import { Agent, fetch } from 'undici'
-import { PilotageError } from '../../../../core/errors.ts'
-import { cloudCallMs } from '../../../../core/limits.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

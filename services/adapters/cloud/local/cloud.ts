@@ -8,9 +8,9 @@
  */
 
 import { join, resolve } from 'node:path'
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../../../core/ports/cloud.ts'
 import { failIf, readFaults, setLocalFaults, type LocalFaults } from './faults.ts'
 import { asCloudVm, makeMachine, markEnding, refFor, type Machine } from './machine.ts'

@@ -8,9 +8,9 @@
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { until, type Clock } from '../../../../core/clock.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import { consoleBytes } from '../../../../core/limits.ts'
+import { until, type Clock } from '../../../../core/kernel/clock.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { consoleBytes } from '../../../../core/kernel/limits.ts'
 import { isRef, readMachine, type Machine } from './machine.ts'
 import { bootId, processesOf, readProcesses, signalAll, type KnownProcess, type Process } from './processes.ts'
 

@@ -2,8 +2,8 @@
  * Whether an order can be had: the checks that a cloud makes before it starts anything. Pure; the refusals are the port's.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import { isVmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { isVmId } from '../../../../core/kernel/ids.ts'
 import type { CloudQuota, VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Machine } from './machine.ts'
 

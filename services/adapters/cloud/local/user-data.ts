@@ -6,8 +6,8 @@
  */
 
 import { parse } from 'yaml'
-import { PilotageError } from '../../../../core/errors.ts'
-import { userDataBytes } from '../../../../core/limits.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { userDataBytes } from '../../../../core/kernel/limits.ts'
 
 export type WrittenFile = { readonly path: string; readonly mode: number; readonly content: string }
 

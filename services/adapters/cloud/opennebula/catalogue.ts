@@ -5,10 +5,10 @@
  * any more. What is not there, or there twice, is `cloud-refused`: an order is never made of a guess.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
-import type { Reference } from '../../../../core/reference.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
 import { type Client, type Deadline, documentOf } from './client.ts'
 import type { Template } from './order.ts'
 import { childOf, listOf, type Node, numberOf, textOf, textsOf } from './xml.ts'

@@ -5,9 +5,9 @@
  * also where a server echoes it. Where no answer comes, or none that can be read, the outcome is unknown: `cloud-transient`.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { cloudCallMs } from '../../../../core/limits.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 import { openHttp } from '../kit/http.ts'
 import { type Asking, errorFor } from './errors.ts'
 import { type Answer, callText, type Parameter, readAnswer } from './rpc.ts'

@@ -5,9 +5,9 @@
  * all creates at a time, never VM by VM. OpenNebula has no console log to hand out.
  */
 
-import { directorEveryMs } from '../../../../core/limits.ts'
+import { directorEveryMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud, CloudQuota, CloudVm } from '../../../../core/ports/cloud.ts'
-import type { Reference } from '../../../../core/reference.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
 import type { DriverOptions } from '../kit/driver.ts'
 import { openCatalogue } from './catalogue.ts'
 import { type ClientOptions, type Deadline, documentOf, openClient } from './client.ts'

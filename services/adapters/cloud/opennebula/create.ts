@@ -3,8 +3,8 @@
  * after one whose outcome is unknown; of creates of one id at a time there is one.
  */
 
-import type { VmId } from '../../../../core/ids.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Catalogue } from './catalogue.ts'
 import type { Client, Deadline } from './client.ts'

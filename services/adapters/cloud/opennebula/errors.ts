@@ -6,7 +6,7 @@
  * same, since only a known reason may call an order hopeless.
  */
 
-import { type ErrorCode, PilotageError } from '../../../../core/errors.ts'
+import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Failure } from './rpc.ts'
 
 /** What was asked: to make a VM, something about one VM, or something about all. */

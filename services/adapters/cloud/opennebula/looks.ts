@@ -1,7 +1,7 @@
 /** Looking at something together with whoever else wants to look, and no longer than one may wait. Knows not what is seen. */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 
 /**
  * Looks that begin after they were asked for, shared by all who ask meanwhile: one runs, and one more waits for it. So many

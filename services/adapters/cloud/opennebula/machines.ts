@@ -7,9 +7,9 @@
  * out. Whole or an error, never a part.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import { type Client, type Deadline, elementsOf } from './client.ts'
 import { markNames } from './order.ts'
 import { type State, stateOf, wantsReason } from './states.ts'

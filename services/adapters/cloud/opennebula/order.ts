@@ -7,7 +7,7 @@
  * knows one escape, that of the quote, and so no value can end in a backslash.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 
 export type Template = {

@@ -6,7 +6,7 @@
  * it is told itself, as something left of a machine that is not there. One that belongs to a create on its way is young.
  */
 
-import type { VmId } from '../../../../core/ids.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Deadline } from './deadline.ts'
 import { oddAnswer } from './errors.ts'

@@ -6,9 +6,9 @@
  * for one id remain possible, and then both are told. Everything that is made bears our mark; what does not is never touched.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import { consoleBytes } from '../../../../core/limits.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { consoleBytes } from '../../../../core/kernel/limits.ts'
 import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../../../core/ports/cloud.ts'
 import { openHttp } from '../kit/http.ts'
 import { type Children, networkChildren } from './children.ts'

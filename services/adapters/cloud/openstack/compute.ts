@@ -6,7 +6,7 @@
  * a cell that does not answer without a word, wherever it filters or pages, so it is asked for that besides.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Deadline } from './deadline.ts'
 import { oddAnswer } from './errors.ts'
 import type { Memory } from './remember.ts'

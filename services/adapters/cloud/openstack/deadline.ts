@@ -1,8 +1,8 @@
 /** The time that one call of the port has for all of its requests together. */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { cloudCallMs } from '../../../../core/limits.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 
 export type Deadline = {
   /** More than nothing. Throws `cloud-transient` when the time is over. */

@@ -6,7 +6,7 @@
  * `cloud-transient`. The cloud's own words are kept, shortened, without the secrets that it may quote back.
  */
 
-import { type ErrorCode, PilotageError } from '../../../../core/errors.ts'
+import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
 
 export type Answered = {
   readonly status: number

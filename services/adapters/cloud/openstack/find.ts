@@ -3,10 +3,10 @@
  * stands for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
-import type { Reference } from '../../../../core/reference.ts'
-import type { VmShape } from '../../../../core/vm.ts'
+import type { Reference } from '../../../../core/model/reference.ts'
+import type { VmShape } from '../../../../core/model/vm.ts'
 import type { References } from '../kit/driver.ts'
 import { type Compute, type Flavor, isUuid } from './compute.ts'
 import type { Deadline } from './deadline.ts'

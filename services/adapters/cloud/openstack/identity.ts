@@ -3,7 +3,7 @@
  * are. Pure; sends nothing.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { HttpRequest } from '../kit/http.ts'
 import { oddAnswer } from './errors.ts'
 import type { Access, Login, Project } from './options.ts'

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 
 const installationKey = 'pilotage-installation'
 const vmKey = 'pilotage-vm'

@@ -1,6 +1,6 @@
 /** From an order to the body of Nova's create request. Pure; refuses what Nova would never take. */
 
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import { type Microversion, tagsSince } from './compute.ts'
 import { installationTag, metadataOf, vmTag } from './marks.ts'

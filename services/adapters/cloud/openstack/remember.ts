@@ -1,6 +1,6 @@
 /** What a cloud said a short while ago, for what hardly ever changes: ids of names, versions. Failures are not remembered. */
 
-import type { Clock } from '../../../../core/clock.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 
 export type Memory = {
   /** One question at a time for one key: who asks meanwhile gets the same answer. */

@@ -10,8 +10,8 @@
  * UNKNOWN is what Nova says of a server that it cannot read: nothing can be told of it then.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Server, ServerAddress } from './compute.ts'
 import { bounded } from './errors.ts'

@@ -6,8 +6,8 @@
  * serves all who wait for it. Secrets are in no error.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Http, HttpAnswer, HttpRequest } from '../kit/http.ts'
 import { deadline, type Deadline } from './deadline.ts'
 import { failureOf, loginFailureOf, oddAnswer } from './errors.ts'

@@ -6,8 +6,8 @@
  * process follow each other; of processes, only the holder of the cloud writes.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Keep } from './options.ts'
 

@@ -8,10 +8,10 @@
  */
 
 import { isIP } from 'node:net'
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
-import { cloudCallMs, directorEveryMs } from '../../../../core/limits.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
+import { cloudCallMs, directorEveryMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud, CloudQuota, CloudVm } from '../../../../core/ports/cloud.ts'
 import { type Book, type HostNote, openBook, type Pages } from './book.ts'
 import { hostName, hostOf, type Hosts, isOurs, openHosts, type Seen, type Sight } from './hosts.ts'

@@ -9,10 +9,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Clock } from '../../../../core/clock.ts'
-import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import { cloudCallMs } from '../../../../core/limits.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud, CloudVm, VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { SshLogin } from './options.ts'

@@ -4,8 +4,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import { PilotageError } from '../../../../core/errors.ts'
-import { isVmId, type VmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/ports/cloud.ts'
 import type { Book, Pages } from './book.ts'
 import { type KnownHost, type MeetingOptions, openMeetings } from './meetings.ts'

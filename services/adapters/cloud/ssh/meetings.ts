@@ -7,8 +7,8 @@
  * connection.
  */
 
-import { type Clock, sleep, type Timer } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import { type Clock, sleep, type Timer } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Book, Pages } from './book.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { type OpenSession, openSession, type Session } from './session.ts'

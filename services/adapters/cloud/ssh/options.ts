@@ -1,6 +1,6 @@
 /** What the SSH driver and the delivery by SSH are given. Types only. */
 
-import type { Clock } from '../../../../core/clock.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 
 export type SshLogin = {

@@ -6,8 +6,8 @@
  * are taken is `cloud-capacity`; that none answers is `cloud-transient`, as nothing is known of them then.
  */
 
-import { PilotageError } from '../../../../core/errors.ts'
-import type { VmId } from '../../../../core/ids.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Book } from './book.ts'
 import { hostName, type Hosts, type Seen } from './hosts.ts'

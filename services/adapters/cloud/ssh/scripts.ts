@@ -12,8 +12,8 @@
  * What stays true: a script that came in part does not run, one that ran does not run again, and a claim goes last and at once.
  */
 
-import { hostPaths } from '../../../../core/context.ts'
-import { consoleBytes } from '../../../../core/limits.ts'
+import { hostPaths } from '../../../../core/model/agent-config.ts'
+import { consoleBytes } from '../../../../core/kernel/limits.ts'
 
 const base = hostPaths.base
 const monitor = 'pilotage-monitor.service'

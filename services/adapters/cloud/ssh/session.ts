@@ -8,9 +8,9 @@
 
 import { createHash } from 'node:crypto'
 import { NodeSSH } from 'node-ssh'
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { consoleBytes } from '../../../../core/limits.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { consoleBytes } from '../../../../core/kernel/limits.ts'
 import type { SshLogin } from './options.ts'
 
 export type SessionOrder = {

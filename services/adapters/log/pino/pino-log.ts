@@ -5,7 +5,7 @@
 
 import { pino } from 'pino'
 import type { Log, LogFields } from '../../../../core/ports/log.ts'
-import { visibleLines } from '../../../../core/text.ts'
+import { visibleLines } from '../../../../core/kernel/text.ts'
 
 type Pino = ReturnType<typeof pino>
 

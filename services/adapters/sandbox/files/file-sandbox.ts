@@ -6,8 +6,8 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { AttemptRef, JobId } from '../../../../core/ids.ts'
-import { outputChunkBytes } from '../../../../core/limits.ts'
+import type { AttemptRef, JobId } from '../../../../core/kernel/ids.ts'
+import { outputChunkBytes } from '../../../../core/kernel/limits.ts'
 import type { OutputName, Sandbox } from '../../../../core/ports/sandbox.ts'
 
 export function fileSandbox(directory: string): Sandbox {

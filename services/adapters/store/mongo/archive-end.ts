@@ -6,7 +6,7 @@
  */
 
 import type { Timestamp } from 'mongodb'
-import type { ArchiveCounts } from '../../../../core/archive.ts'
+import type { ArchiveCounts } from '../../../../core/model/archive.ts'
 import { countersOf, noKey } from './archive-out.ts'
 import { type Database, guarded, type MetaDocument } from './database.ts'
 import { importMarks } from './import-mark.ts'

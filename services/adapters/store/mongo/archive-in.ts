@@ -7,12 +7,12 @@
  */
 
 import { type AnyBulkWriteOperation, type Document, Timestamp } from 'mongodb'
-import type { ArchiveBatch, ArchivedJob, ArchivedKey, ArchiveRecords } from '../../../../core/archive.ts'
-import { never } from '../../../../core/assert.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { Fact } from '../../../../core/facts.ts'
-import type { ClassId, JobId } from '../../../../core/ids.ts'
-import { isOver, type Vm } from '../../../../core/vm.ts'
+import type { ArchiveBatch, ArchivedJob, ArchivedKey, ArchiveRecords } from '../../../../core/model/archive.ts'
+import { never } from '../../../../core/kernel/assert.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { Fact } from '../../../../core/model/facts.ts'
+import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import { isOver, type Vm } from '../../../../core/model/vm.ts'
 import { noKey } from './archive-out.ts'
 import { type Database, type FactsDocument, guarded, type SubmissionDocument, type VmDocument } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'

@@ -11,12 +11,12 @@ import type {
   ArchiveKey,
   ArchiveRecords,
   ArchiveSection,
-} from '../../../../core/archive.ts'
-import type { Fact } from '../../../../core/facts.ts'
-import type { ClassId, JobId } from '../../../../core/ids.ts'
-import type { JobSpec } from '../../../../core/job.ts'
+} from '../../../../core/model/archive.ts'
+import type { Fact } from '../../../../core/model/facts.ts'
+import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import type { JobSpec } from '../../../../core/model/job.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
-import type { Vm } from '../../../../core/vm.ts'
+import type { Vm } from '../../../../core/model/vm.ts'
 import { type Database, guarded } from './database.ts'
 import { imageOf } from './images.ts'
 import { pageFields, pageJobs, pageOf, unpacked } from './page.ts'

@@ -7,13 +7,13 @@
  * hears of it. A write whose answer was lost is looked for by its name in the page, never repeated blindly.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { JobId } from '../../../../core/ids.ts'
-import type { JobEvent, JobRefusal } from '../../../../core/job.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import type { JobEvent, JobRefusal } from '../../../../core/model/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
-import type { Random } from '../../../../core/random.ts'
-import { exactly } from '../../../../core/requirement-class.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
+import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Claim, ClaimRoom } from './claim-room.ts'
 import { type Database, errorOf } from './database.ts'
 import { type Draft, drawUp, type Item, nextOf } from './draft.ts'

@@ -4,12 +4,12 @@
  * older and within the record: what is beyond it is never handed out.
  */
 
-import type { NewFact } from '../../../../core/facts.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import type { JobEvent } from '../../../../core/job.ts'
-import type { Random } from '../../../../core/random.ts'
-import type { Vm } from '../../../../core/vm.ts'
-import { isWithin, type Load, minus, openAlarms, overclaimFact } from '../../../../core/vm-room.ts'
+import type { NewFact } from '../../../../core/model/facts.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import type { JobEvent } from '../../../../core/model/job.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
+import type { Vm } from '../../../../core/model/vm.ts'
+import { isWithin, type Load, minus, openAlarms, overclaimFact } from '../../../../core/model/resources.ts'
 import { type Database, guarded } from './database.ts'
 import { toldDocuments } from './facts.ts'
 import { usedBy } from './vms.ts'

@@ -8,9 +8,9 @@
  */
 
 import type { ChangeStream, ChangeStreamDocument, Document, Timestamp } from 'mongodb'
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts'
-import type { JobStateName } from '../../../../core/job.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/facts.ts'
+import type { JobStateName } from '../../../../core/model/job.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { JobCount } from '../../../../core/ports/store.ts'
 import {

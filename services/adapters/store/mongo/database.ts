@@ -17,7 +17,7 @@ import {
   type ResumeToken,
   type Timestamp,
 } from 'mongodb'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { keepOnThisMachine } from './local-members.ts'
 import type { Move, PageDocument } from './page.ts'
 

@@ -3,9 +3,9 @@
  * nor writes the store: a draft holds when its statement finds the page as it was.
  */
 
-import { jobFact } from '../../../../core/facts.ts'
-import type { JobId } from '../../../../core/ids.ts'
-import { changeJob, type JobEvent } from '../../../../core/job.ts'
+import { jobFact } from '../../../../core/model/facts.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import { changeJob, type JobEvent } from '../../../../core/model/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { KnownQueues } from './known-queues.ts'
 import {

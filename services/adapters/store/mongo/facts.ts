@@ -3,11 +3,11 @@
  * a collection of their own. The order of all of them is made by the collector.
  */
 
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import type { Fact, FactData, NewFact, Subject } from '../../../../core/facts.ts'
-import type { JobId } from '../../../../core/ids.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/facts.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
-import type { Random } from '../../../../core/random.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, type FactsDocument, guarded, type SubmissionDocument, type ToldDocument } from './database.ts'
 import { type StoryEntry, unpacked } from './page.ts'
 import type { Shelf } from './shelf.ts'

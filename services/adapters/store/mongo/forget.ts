@@ -3,10 +3,10 @@
  * age. Idempotent, and safe against everybody who changes the same page meanwhile: a page leaves only as it was seen.
  */
 
-import type { JobId } from '../../../../core/ids.ts'
-import { isEnded } from '../../../../core/job.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import { isEnded } from '../../../../core/model/job.ts'
 import type { JobStore } from '../../../../core/ports/store.ts'
-import type { Random } from '../../../../core/random.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Move, packed, packedJobs, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'

@@ -9,9 +9,9 @@
  */
 
 import { type Collection, type Db, MaxKey, MongoError, ObjectId, ReadConcern } from 'mongodb'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { AttemptRef, JobId } from '../../../../core/ids.ts'
-import { outputChunkBytes } from '../../../../core/limits.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { AttemptRef, JobId } from '../../../../core/kernel/ids.ts'
+import { outputChunkBytes } from '../../../../core/kernel/limits.ts'
 import type { OutputName, Sandbox } from '../../../../core/ports/sandbox.ts'
 import { guarded } from './database.ts'
 

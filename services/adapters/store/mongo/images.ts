@@ -4,11 +4,11 @@
  */
 
 import { type ClientSession, MongoError } from 'mongodb'
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import { imageFact } from '../../../../core/facts.ts'
-import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/image.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import { imageFact } from '../../../../core/model/facts.ts'
+import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
 import type { ImageOutcome, ImageStore } from '../../../../core/ports/store.ts'
-import { jitter, type Random } from '../../../../core/random.ts'
+import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, type ImageDocument, isDuplicate } from './database.ts'
 import { toldDocuments } from './facts.ts'
 

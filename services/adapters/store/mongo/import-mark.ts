@@ -1,7 +1,7 @@
 /** The mark of an import that is under way, beside what else the database says of itself. While it stands no service works here. */
 
 import type { Collection } from 'mongodb'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { type Database, guarded } from './database.ts'
 
 /** `header` identifies the archive; so many of its records are here, with the digest of just these. */

@@ -5,8 +5,8 @@
  * pages can be there, unless this process did so within the hour: so none is forgotten under a submission.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import type { ClassId } from '../../../../core/ids.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import type { ClassId } from '../../../../core/kernel/ids.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
 import { type Database, duplicatesOf, guarded } from './database.ts'
 

@@ -6,8 +6,8 @@
  */
 
 import type { MongoClient } from 'mongodb'
-import { isLoopback } from '../../../../core/endpoints.ts'
-import { PilotageError } from '../../../../core/errors.ts'
+import { isLoopback } from '../../../../core/kernel/endpoints.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 
 /** Answers why the client was closed; undefined: it was not. */
 export function keepOnThisMachine(client: MongoClient): () => PilotageError | undefined {

@@ -13,14 +13,14 @@ import {
   type ArchiveRecords,
   type ArchiveSection,
   archiveSections,
-} from '../../../../core/archive.ts'
-import { type Clock, until } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { type Loop, startLoop } from '../../../../core/loop.ts'
+} from '../../../../core/model/archive.ts'
+import { type Clock, until } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { type Loop, startLoop } from '../../../coordination/loop.ts'
 import type { Archive } from '../../../../core/ports/archive.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { RoleLease } from '../../../../core/ports/store.ts'
-import { systemRandom } from '../../../../core/random.ts'
+import { systemRandom } from '../../../../core/kernel/random.ts'
 import { writeBatch } from './archive-in.ts'
 import { archiveReaders, type Readers } from './archive-out.ts'
 import { countAll, openForServices } from './archive-end.ts'

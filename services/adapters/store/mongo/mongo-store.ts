@@ -7,11 +7,11 @@
  */
 
 import type { Db } from 'mongodb'
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { Store } from '../../../../core/ports/store.ts'
-import { systemRandom } from '../../../../core/random.ts'
+import { systemRandom } from '../../../../core/kernel/random.ts'
 import { openChanges } from './changes.ts'
 import { openClaimRoom } from './claim-room.ts'
 import { openCollector } from './collector.ts'

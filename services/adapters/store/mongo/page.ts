@@ -8,11 +8,11 @@
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
-import type { FactData, NewFact } from '../../../../core/facts.ts'
-import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
-import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/job.ts'
-import { exactly, type Needs } from '../../../../core/requirement-class.ts'
-import type { Requirements } from '../../../../core/requirements.ts'
+import type { FactData, NewFact } from '../../../../core/model/facts.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
+import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/model/job.ts'
+import { exactly, type Needs } from '../../../../core/language/requirement-class.ts'
+import type { Requirements } from '../../../../core/language/rules.ts'
 
 export const pageJobs = 128
 

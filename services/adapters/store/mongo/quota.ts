@@ -7,12 +7,12 @@
  * process that dies in between leaves it there; it counts for a minute.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { Owner } from '../../../../core/job.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { Owner } from '../../../../core/model/job.ts'
 import type { Submission } from '../../../../core/ports/store.ts'
-import { type QuotaRefusal, quotaRefusal, type WaitingQuota, type WaitingUse } from '../../../../core/quota.ts'
-import type { Random } from '../../../../core/random.ts'
+import { type QuotaRefusal, quotaRefusal, type WaitingQuota, type WaitingUse } from '../../../../core/model/quota.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, isDuplicate, type QuotaDocument } from './database.ts'
 
 export type Reserved = { readonly refusal?: QuotaRefusal; readonly ids: readonly string[] }

@@ -2,8 +2,8 @@
  * What is read of jobs without knowing their ids. Every question stands on an index over pages; none looks at all jobs.
  */
 
-import type { AttemptRef, ClassId, JobId } from '../../../../core/ids.ts'
-import { type Job, leaseOf } from '../../../../core/job.ts'
+import type { AttemptRef, ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import { type Job, leaseOf } from '../../../../core/model/job.ts'
 import type { JobQuery, JobStore, QueueCount, QueueSlice, WaitingJob } from '../../../../core/ports/store.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'

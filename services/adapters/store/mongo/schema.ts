@@ -4,7 +4,7 @@
  */
 
 import type { AnyBulkWriteOperation, CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
-import { PilotageError } from '../../../../core/errors.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Database } from './database.ts'
 import { type PageDocument, pageFields, pageOf } from './page.ts'
 

@@ -5,7 +5,7 @@
  * Never goes back: an older reading that arrives late does not replace a newer one. Bounded; the longest unused goes first.
  */
 
-import type { JobId } from '../../../../core/ids.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Page, type PageDocument, pageFields, pageOf, rangesOf } from './page.ts'

@@ -6,14 +6,14 @@
  * Submissions that arrive together share the four round trips.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import type { ClassId, JobId } from '../../../../core/ids.ts'
-import type { Job, JobSpec } from '../../../../core/job.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import type { Job, JobSpec } from '../../../../core/model/job.ts'
 import type { Submission, SubmitOutcome, TaskQueue } from '../../../../core/ports/store.ts'
-import type { QuotaRefusal } from '../../../../core/quota.ts'
-import type { Random } from '../../../../core/random.ts'
-import { needsOf } from '../../../../core/requirement-class.ts'
-import { submissionKey } from '../../../../core/submission-key.ts'
+import type { QuotaRefusal } from '../../../../core/model/quota.ts'
+import type { Random } from '../../../../core/kernel/random.ts'
+import { needsOf } from '../../../../core/language/requirement-class.ts'
+import { submissionKey } from '../../../../core/model/submission-key.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'

@@ -6,8 +6,8 @@
  * process that died, and is opened by whoever waited for it.
  */
 
-import type { VmId } from '../../../../core/ids.ts'
-import { type Clock, sleep } from '../../../../core/clock.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { type Database, guarded, type VmDocument } from './database.ts'
 
 type Seen = { readonly isOpen: boolean; readonly site: string }

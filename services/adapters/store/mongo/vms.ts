@@ -3,14 +3,14 @@
  * where the leases are; a stop that needs none closes the VM's door to claims before it counts.
  */
 
-import { type Clock, sleep } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { type FactData, type NewFact, vmFact } from '../../../../core/facts.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import { type Job, leaseOf } from '../../../../core/job.ts'
+import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { type FactData, type NewFact, vmFact } from '../../../../core/model/facts.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import { type Job, leaseOf } from '../../../../core/model/job.ts'
 import type { Fence, KeptVm, VmOutcome, VmStore } from '../../../../core/ports/store.ts'
-import { jitter, type Random } from '../../../../core/random.ts'
-import { changeVm, isOver, isUp, type Vm, type VmEvent } from '../../../../core/vm.ts'
+import { jitter, type Random } from '../../../../core/kernel/random.ts'
+import { changeVm, isOver, isUp, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
 import { type Database, guarded, isDuplicate, type VmDocument } from './database.ts'
 import { inGroups } from './group.ts'
 import { type StoryEntry, type Use, usedOn } from './page.ts'

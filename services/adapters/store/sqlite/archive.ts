@@ -15,11 +15,11 @@ import type {
   ArchivePlace,
   ArchiveRecords,
   ArchiveSection,
-} from '../../../../core/archive.ts'
-import { never } from '../../../../core/assert.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import type { Job, JobSpec } from '../../../../core/job.ts'
-import { isOver } from '../../../../core/vm.ts'
+} from '../../../../core/model/archive.ts'
+import { never } from '../../../../core/kernel/assert.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { Job, JobSpec } from '../../../../core/model/job.ts'
+import { isOver } from '../../../../core/model/vm.ts'
 import type { Inside } from './engine.ts'
 import { factOf, lastFactIn } from './facts.ts'
 import { imageOf } from './images.ts'

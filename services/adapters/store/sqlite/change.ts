@@ -3,13 +3,13 @@
  * VM may take no job, or where the VM's record has no room for it beside the leases that the VM holds.
  */
 
-import { jobFact } from '../../../../core/facts.ts'
-import type { JobId } from '../../../../core/ids.ts'
-import type { Job, JobEvent } from '../../../../core/job.ts'
-import { exactly } from '../../../../core/requirement-class.ts'
-import type { Requirements } from '../../../../core/requirements.ts'
-import type { Vm } from '../../../../core/vm.ts'
-import { isWithin, type Load, openAlarms, overclaimFact, plus } from '../../../../core/vm-room.ts'
+import { jobFact } from '../../../../core/model/facts.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import type { Job, JobEvent } from '../../../../core/model/job.ts'
+import { exactly } from '../../../../core/language/requirement-class.ts'
+import type { Requirements } from '../../../../core/language/rules.ts'
+import type { Vm } from '../../../../core/model/vm.ts'
+import { isWithin, type Load, openAlarms, overclaimFact, plus } from '../../../../core/model/resources.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedOutcome } from './jobs.ts'

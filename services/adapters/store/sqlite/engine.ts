@@ -7,9 +7,9 @@
  */
 
 import { DatabaseSync } from 'node:sqlite'
-import { asPilotageError, PilotageError } from '../../../../core/errors.ts'
-import { changeJob } from '../../../../core/job.ts'
-import { changeVm, type Vm } from '../../../../core/vm.ts'
+import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
+import { changeJob } from '../../../../core/model/job.ts'
+import { changeVm, type Vm } from '../../../../core/model/vm.ts'
 import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
 import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type ImageOperations, imageOperations } from './images.ts'

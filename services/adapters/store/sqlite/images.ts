@@ -1,7 +1,7 @@
 /** The operations of the embedded store on images: few, small, and none is ever forgotten. */
 
-import { imageFact } from '../../../../core/facts.ts'
-import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/image.ts'
+import { imageFact } from '../../../../core/model/facts.ts'
+import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
 import type { ImageOutcome } from '../../../../core/ports/store.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'

@@ -2,8 +2,8 @@
  * The operations of the embedded store on jobs. Each assumes the engine's open transaction.
  */
 
-import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/ids.ts'
-import { type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/job.ts'
+import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
+import { type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
 import type {
   JobCount,
   JobOutcome,
@@ -14,7 +14,7 @@ import type {
   SubmitOutcome,
   WaitingJob,
 } from '../../../../core/ports/store.ts'
-import type { Needs } from '../../../../core/requirement-class.ts'
+import type { Needs } from '../../../../core/language/requirement-class.ts'
 import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
 import { forgetOperation, listOperation } from './keep.ts'

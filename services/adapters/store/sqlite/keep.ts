@@ -3,10 +3,10 @@
  * a million jobs in a fraction of a second; forgetting looks at a bounded number of rows at a time.
  */
 
-import type { JobId } from '../../../../core/ids.ts'
-import { type Job, jobStates } from '../../../../core/job.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import { type Job, jobStates } from '../../../../core/model/job.ts'
 import type { JobQuery } from '../../../../core/ports/store.ts'
-import { exactly } from '../../../../core/requirement-class.ts'
+import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Inside } from './engine.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
 

@@ -3,8 +3,8 @@
  * quota is asked without a look at jobs.
  */
 
-import type { Owner } from '../../../../core/job.ts'
-import type { WaitingUse } from '../../../../core/quota.ts'
+import type { Owner } from '../../../../core/model/job.ts'
+import type { WaitingUse } from '../../../../core/model/quota.ts'
 
 export type OpenJobs = {
   /** So many jobs of the task queue wait or are held, more or fewer. */

@@ -6,10 +6,10 @@
  */
 
 import type { DatabaseSync } from 'node:sqlite'
-import type { ClassId } from '../../../../core/ids.ts'
-import type { Owner } from '../../../../core/job.ts'
+import type { ClassId } from '../../../../core/kernel/ids.ts'
+import type { Owner } from '../../../../core/model/job.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
-import type { Requirements } from '../../../../core/requirements.ts'
+import type { Requirements } from '../../../../core/language/rules.ts'
 
 export type QueueRefs = { readonly ref: number; readonly ownerRef: number; readonly queue: TaskQueue }
 

@@ -2,10 +2,10 @@
  * Rows to jobs and back. The only place that knows how a job lies in its columns; decides nothing.
  */
 
-import type { End, Result } from '../../../../core/attempt.ts'
-import type { ClassId, JobId, VmId } from '../../../../core/ids.ts'
-import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/job.ts'
-import type { Needs } from '../../../../core/requirement-class.ts'
+import type { End, Result } from '../../../../core/model/attempt.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
+import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/model/job.ts'
+import type { Needs } from '../../../../core/language/requirement-class.ts'
 import type { TaskQueue } from '../../../../core/ports/store.ts'
 
 export const stateCode: Readonly<Record<JobStateName, number>> = {

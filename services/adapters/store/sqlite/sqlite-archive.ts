@@ -3,8 +3,8 @@
  * every other process for as long as it is open, so that nobody can touch it meanwhile.
  */
 
-import type { ArchiveRecords } from '../../../../core/archive.ts'
-import type { Clock } from '../../../../core/clock.ts'
+import type { ArchiveRecords } from '../../../../core/model/archive.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Archive } from '../../../../core/ports/archive.ts'
 import { schemaVersion } from './schema.ts'
 import { startThread } from './thread.ts'

@@ -6,11 +6,11 @@
  * everything: nothing is acknowledged that might not be durable.
  */
 
-import type { Clock } from '../../../../core/clock.ts'
-import { asPilotageError, type PilotageError } from '../../../../core/errors.ts'
-import type { JobSpec } from '../../../../core/job.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { asPilotageError, type PilotageError } from '../../../../core/kernel/errors.ts'
+import type { JobSpec } from '../../../../core/model/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
-import { needsOf } from '../../../../core/requirement-class.ts'
+import { needsOf } from '../../../../core/language/requirement-class.ts'
 import { type Call, coreDecisions, type Decisions, openEngine, type OperationName } from './engine.ts'
 import { type Ask, startThread } from './thread.ts'
 

@@ -5,12 +5,12 @@
  */
 
 import type { DatabaseSync } from 'node:sqlite'
-import type { JobId } from '../../../../core/ids.ts'
-import type { Job } from '../../../../core/job.ts'
+import type { JobId } from '../../../../core/kernel/ids.ts'
+import type { Job } from '../../../../core/model/job.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
-import { type QuotaRefusal, quotaRefusal } from '../../../../core/quota.ts'
-import { exactly } from '../../../../core/requirement-class.ts'
-import { submissionKey } from '../../../../core/submission-key.ts'
+import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
+import { exactly } from '../../../../core/language/requirement-class.ts'
+import { submissionKey } from '../../../../core/model/submission-key.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedSubmission } from './jobs.ts'

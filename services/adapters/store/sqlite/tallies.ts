@@ -4,10 +4,10 @@
  * rollback, and kept in step by `moved` with every change in between. Bounded by what runs, not by what ever ran.
  */
 
-import type { AttemptRef, JobId, VmId } from '../../../../core/ids.ts'
-import { type Job, type JobStateName, leaseOf } from '../../../../core/job.ts'
+import type { AttemptRef, JobId, VmId } from '../../../../core/kernel/ids.ts'
+import { type Job, type JobStateName, leaseOf } from '../../../../core/model/job.ts'
 import type { JobCount, KeptVm, TaskQueue } from '../../../../core/ports/store.ts'
-import type { Requirements } from '../../../../core/requirements.ts'
+import type { Requirements } from '../../../../core/language/rules.ts'
 import { type OpenJobs, openJobs } from './open-jobs.ts'
 
 type Load = { readonly jobs: Set<JobId>; cores: number; memoryBytes: number; diskBytes: number }

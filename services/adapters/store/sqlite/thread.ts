@@ -4,8 +4,8 @@
  */
 
 import { Worker } from 'node:worker_threads'
-import type { Clock } from '../../../../core/clock.ts'
-import { type ErrorCode, PilotageError } from '../../../../core/errors.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Call, OperationName, Operations, Purpose } from './engine.ts'
 import type { Answer, FromWorker, Request, ToWorker, WorkerSetup } from './worker.ts'
 

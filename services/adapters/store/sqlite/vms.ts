@@ -3,11 +3,11 @@
  * claim asks for one.
  */
 
-import { vmFact } from '../../../../core/facts.ts'
-import type { VmId } from '../../../../core/ids.ts'
-import type { Job } from '../../../../core/job.ts'
+import { vmFact } from '../../../../core/model/facts.ts'
+import type { VmId } from '../../../../core/kernel/ids.ts'
+import type { Job } from '../../../../core/model/job.ts'
 import type { Fence, KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
-import { isOver, type Vm, type VmEvent } from '../../../../core/vm.ts'
+import { isOver, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 

@@ -6,7 +6,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { asPilotageError } from '../../../../core/errors.ts'
+import { asPilotageError } from '../../../../core/kernel/errors.ts'
 import { type Call, coreDecisions, openEngine, type Outcome, type Purpose } from './engine.ts'
 
 export type WorkerSetup = { readonly path: string; readonly purpose: Purpose }

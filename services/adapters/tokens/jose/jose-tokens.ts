@@ -6,13 +6,13 @@
  */
 
 import { errors, exportJWK, generateKeyPair, importJWK, jwtVerify, type JWK, SignJWT } from 'jose'
-import type { Clock } from '../../../../core/clock.ts'
-import { PilotageError } from '../../../../core/errors.ts'
-import { type Identity, type UserRole, userRoles } from '../../../../core/identity.ts'
-import { isVmId } from '../../../../core/ids.ts'
-import { tokenSkewMs } from '../../../../core/limits.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { type Identity, type UserRole, userRoles } from '../../../../core/access/reach.ts'
+import { isVmId } from '../../../../core/kernel/ids.ts'
+import { tokenSkewMs } from '../../../../core/kernel/limits.ts'
 import type { Tokens } from '../../../../core/ports/tokens.ts'
-import { isPlainText } from '../../../../core/text.ts'
+import { isPlainText } from '../../../../core/kernel/text.ts'
 
 const algorithm = 'EdDSA'
 const audience = 'pilotage'

@@ -4,8 +4,8 @@
  */
 
 import { text } from 'node:stream/consumers'
-import { systemClock } from '../../../../core/clock.ts'
-import { seededRandom } from '../../../../core/random.ts'
+import { systemClock } from '../../../../core/kernel/clock.ts'
+import { seededRandom } from '../../../../core/kernel/random.ts'
 import type { Target } from '../flood.ts'
 import { floods } from '../floods.ts'
 

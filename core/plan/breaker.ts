@@ -11,7 +11,7 @@
  *   half-open  open, twice the back-off        closed    half-open; one probe at a time
  */
 
-import type { VmShape } from './vm.ts'
+import type { VmShape } from '../model/vm.ts'
 
 /** What can be started: one flavor of one cloud with one image. */
 export type Offering = VmShape

@@ -4,9 +4,9 @@
  */
 
 import type { Result } from './attempt.ts'
-import type { AttemptRef } from './ids.ts'
+import type { AttemptRef } from '../kernel/ids.ts'
 import type { JobSpec } from './job.ts'
-import type { Room } from './requirements.ts'
+import type { Room } from '../language/rules.ts'
 
 /** Kept by the pilot and sent again until it is acknowledged; idempotent by (job, attempt) and phase. */
 export type Report = AttemptRef & {

@@ -6,7 +6,7 @@
  * again up to its own limit.
  */
 
-import { never } from './assert.ts'
+import { never } from '../kernel/assert.ts'
 
 export const ends = [
   'exited',

@@ -6,7 +6,7 @@
  * the local cloud (the variable PILOTAGE_ROOT, empty on a real machine, is put before them).
  */
 
-import type { VmId } from './ids.ts'
+import type { VmId } from '../kernel/ids.ts'
 
 export type AgentConfig = {
   readonly vmId: VmId

@@ -8,10 +8,10 @@
  * each deed; what stays true is that two processes never both get an answer for one role at one time.
  */
 
-import type { Clock, Timer } from './clock.ts'
-import { roleHoldMs, roleMarginMs, roleRenewEveryMs } from './limits.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { roleHoldMs, roleMarginMs, roleRenewEveryMs } from '../../core/kernel/limits.ts'
 import { type Loop, startLoop } from './loop.ts'
-import type { Fence, RoleStore } from './ports/store.ts'
+import type { Fence, RoleStore } from '../../core/ports/store.ts'
 
 /**
  * taken: ours, with a fence that we did not have before. unsure: it may still be ours, and nothing may be done under it.

@@ -6,7 +6,7 @@
  */
 
 import type { NewFact } from './facts.ts'
-import type { VmId } from './ids.ts'
+import type { VmId } from '../kernel/ids.ts'
 import type { VmShape } from './vm.ts'
 
 /** Cores, memory and disk: of a VM, or of leases on it. */

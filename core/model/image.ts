@@ -15,9 +15,9 @@
  * the approval of one site too many.
  */
 
-import { never } from './assert.ts'
+import { never } from '../kernel/assert.ts'
 import { type ImageEntry, isSameEntry } from './image-entry.ts'
-import { imageLimits } from './limits.ts'
+import { imageLimits } from '../kernel/limits.ts'
 
 export type ImageApproval = { readonly site: string; readonly by: string; readonly atMs: number }
 

@@ -6,12 +6,12 @@
  * limit, not even for a moment.
  */
 
-import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope, type Offering } from './cloud.ts'
-import { unreadWhy } from './fleet-endings.ts'
-import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './fleet.ts'
-import type { KeptVm } from './ports/store.ts'
-import { bytesText, durationText } from './requirements.ts'
-import { isComing, isOver } from './vm.ts'
+import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope, type Offering } from './breaker.ts'
+import { unreadWhy } from './endings.ts'
+import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './plan-fleet.ts'
+import type { KeptVm } from '../ports/store.ts'
+import { bytesText, durationText } from '../language/rules.ts'
+import { isComing, isOver } from '../model/vm.ts'
 
 export type Block = { readonly cloud: string; readonly why: HoldWhy; readonly reason: string }
 

@@ -5,13 +5,13 @@
  * a line that makes VMs for it or in one of these.
  */
 
-import type { Block } from './fleet-limits.ts'
-import type { Growth } from './fleet-growth.ts'
-import type { CloudView, FleetView, HoldLine, HoldWhy } from './fleet.ts'
-import type { OpenQueue } from './fleet-rooms.ts'
-import type { ClassId } from './ids.ts'
-import { tellRules, type RuleOutcome } from './requirements.ts'
-import { placeOf, roomOf } from './vm.ts'
+import type { Block } from './headroom.ts'
+import type { Growth } from './growth.ts'
+import type { CloudView, FleetView, HoldLine, HoldWhy } from './plan-fleet.ts'
+import type { OpenQueue } from './placement.ts'
+import type { ClassId } from '../kernel/ids.ts'
+import { tellRules, type RuleOutcome } from '../language/rules.ts'
+import { placeOf, roomOf } from '../model/vm.ts'
 
 /** The nearest offering is named for so many queues; telling rules is slow beside applying them. */
 const nearestTold = 20

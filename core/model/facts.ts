@@ -5,8 +5,8 @@
  * calling the functions here, so that every store tells the same story.
  */
 
-import { bytesText, durationText } from './requirements.ts'
-import type { AttemptRef, JobId, VmId } from './ids.ts'
+import { bytesText, durationText } from '../language/rules.ts'
+import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import type { Vm } from './vm.ts'

@@ -4,8 +4,8 @@
  * Roles: user (submits and steers own jobs), operator (sees and steers every VO's), admin (issues tokens besides).
  */
 
-import type { VmId } from './ids.ts'
-import type { Owner } from './job.ts'
+import type { VmId } from '../kernel/ids.ts'
+import type { Owner } from '../model/job.ts'
 
 export const userRoles = ['user', 'operator', 'admin'] as const
 export type UserRole = (typeof userRoles)[number]

@@ -7,16 +7,16 @@
  * plan ends only what is broken or over its time.
  */
 
-import type { Breaker, BreakerScope, CloudLimits, Offering } from './cloud.ts'
-import { planEndings } from './fleet-endings.ts'
-import { grow } from './fleet-growth.ts'
-import { holdLines } from './fleet-holds.ts'
-import { headrooms } from './fleet-limits.ts'
-import { planServices, type ServiceWish } from './fleet-services.ts'
-import { openQueues, placeOnFleet } from './fleet-rooms.ts'
-import type { ClassId, VmId } from './ids.ts'
-import type { CloudQuota, CloudVm } from './ports/cloud.ts'
-import type { KeptVm, QueueCount } from './ports/store.ts'
+import type { Breaker, BreakerScope, CloudLimits, Offering } from './breaker.ts'
+import { planEndings } from './endings.ts'
+import { grow } from './growth.ts'
+import { holdLines } from './blocked.ts'
+import { headrooms } from './headroom.ts'
+import { planServices, type ServiceWish } from './services.ts'
+import { openQueues, placeOnFleet } from './placement.ts'
+import type { ClassId, VmId } from '../kernel/ids.ts'
+import type { CloudQuota, CloudVm } from '../ports/cloud.ts'
+import type { KeptVm, QueueCount } from '../ports/store.ts'
 
 /** How a cloud was last read. */
 export type CloudReading = {

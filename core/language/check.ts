@@ -5,11 +5,11 @@
  * as on the wire. Refuses to know where the description came from.
  */
 
-import { shown, type Violation } from './errors.ts'
-import type { JobSpec } from './job.ts'
-import { jobDefaults, jobLimits } from './limits.ts'
-import { bytesText, durationText, type Names, type Requirements } from './requirements.ts'
-import { beginningOf, isPlainText, isProgramText, plainTextForm } from './text.ts'
+import { shown, type Violation } from '../kernel/errors.ts'
+import type { JobSpec } from '../model/job.ts'
+import { jobDefaults, jobLimits } from '../kernel/limits.ts'
+import { bytesText, durationText, type Names, type Requirements } from './rules.ts'
+import { beginningOf, isPlainText, isProgramText, plainTextForm } from '../kernel/text.ts'
 
 /** As it arrives: every field there, nothing checked. */
 export type RawRequirements = {

@@ -7,8 +7,8 @@
  * term.
  */
 
-import { type HoldingOptions, keepTrying, openTerm, type RoleTurn, type Term } from './holding.ts'
-import type { Fence } from './ports/store.ts'
+import { type HoldingOptions, keepTrying, openTerm, type RoleTurn, type Term } from './role-lease.ts'
+import type { Fence } from '../../core/ports/store.ts'
 import { openSeat } from './seat.ts'
 
 export type SpreadOptions = Omit<HoldingOptions, 'onTurn'> & {

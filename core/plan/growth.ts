@@ -7,12 +7,12 @@
  * idle, then the fewest VMs, then the name.
  */
 
-import type { Offering } from './cloud.ts'
-import { fill, fits as fitsIn, type OpenQueue } from './fleet-rooms.ts'
-import type { CloudView, CreateLine } from './fleet.ts'
-import type { Block, Headroom } from './fleet-limits.ts'
-import { suits } from './requirements.ts'
-import { placeOf, roomOf } from './vm.ts'
+import type { Offering } from './breaker.ts'
+import { fill, fits as fitsIn, type OpenQueue } from './placement.ts'
+import type { CloudView, CreateLine } from './plan-fleet.ts'
+import type { Block, Headroom } from './headroom.ts'
+import { suits } from '../language/rules.ts'
+import { placeOf, roomOf } from '../model/vm.ts'
 
 export type Growth = {
   readonly creates: readonly CreateLine[]

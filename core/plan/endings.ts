@@ -7,12 +7,12 @@
  * After a start of the service nobody is called silent before the VMs had the time to be heard again.
  */
 
-import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './fleet.ts'
-import type { VmId } from './ids.ts'
-import type { CloudVm } from './ports/cloud.ts'
-import type { KeptVm } from './ports/store.ts'
-import { durationText } from './requirements.ts'
-import { isComing, isOver } from './vm.ts'
+import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './plan-fleet.ts'
+import type { VmId } from '../kernel/ids.ts'
+import type { CloudVm } from '../ports/cloud.ts'
+import type { KeptVm } from '../ports/store.ts'
+import { durationText } from '../language/rules.ts'
+import { isComing, isOver } from '../model/vm.ts'
 
 export type Endings = {
   readonly lines: readonly EndingLine[]

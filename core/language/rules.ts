@@ -7,7 +7,7 @@
  * normal form is the task queue's key.
  */
 
-import type { VmId } from './ids.ts'
+import type { VmId } from '../kernel/ids.ts'
 
 export type Names = { readonly allowed: readonly string[]; readonly banned: readonly string[] }
 

@@ -6,8 +6,8 @@
  * being wrong costs a try, and never for deciding who may.
  */
 
-import { type Holding, type HoldingOptions, keepTrying, openTerm, type Term } from './holding.ts'
-import type { Fence } from './ports/store.ts'
+import { type Holding, type HoldingOptions, keepTrying, openTerm, type Term } from './role-lease.ts'
+import type { Fence } from '../../core/ports/store.ts'
 
 /** The seat's role and fence; its place among the live ones, counted from 0; and how many those are. */
 export type ProcessSeat = Fence & { readonly rank: number; readonly of: number }

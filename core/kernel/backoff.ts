@@ -1,6 +1,6 @@
 /** When to try again: at random up to a bound that doubles, so that ten thousand VMs do not come back at one instant. */
 
-import type { Random } from '../../core/random.ts'
+import type { Random } from './random.ts'
 
 export type Backoff = {
   /** The delay before the next try; every call without a `reset` doubles the bound. */

@@ -5,7 +5,7 @@
  * one step. A step that throws is told to `onError` and comes again after the period: every loop also wakes by itself.
  */
 
-import type { Clock, Timer } from './clock.ts'
+import type { Clock, Timer } from '../../core/kernel/clock.ts'
 
 export type Loop = {
   /** Run the step soon; harmless at any time. */

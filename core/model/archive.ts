@@ -8,13 +8,13 @@
  */
 
 import type { Result } from './attempt.ts'
-import { never } from './assert.ts'
+import { never } from '../kernel/assert.ts'
 import type { Fact } from './facts.ts'
-import type { JobId } from './ids.ts'
+import type { JobId } from '../kernel/ids.ts'
 import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'
-import type { Needs } from './requirement-class.ts'
-import type { TaskQueue } from './ports/store.ts'
+import type { Needs } from '../language/requirement-class.ts'
+import type { TaskQueue } from '../ports/store.ts'
 import type { Vm } from './vm.ts'
 
 export const archiveSections = ['queues', 'submissions', 'images', 'vms', 'jobs', 'facts', 'notes', 'counters'] as const

@@ -5,11 +5,11 @@
  * An entry never changes: another content is another image, under another name. Knows nothing of keys and signatures.
  */
 
-import { isName } from './job-spec.ts'
-import { imageLimits } from './limits.ts'
+import { isName } from '../language/check.ts'
+import { imageLimits } from '../kernel/limits.ts'
 import { parseReference, referenceForm } from './reference.ts'
-import { isPlainText } from './text.ts'
-import type { Violations } from './violations.ts'
+import { isPlainText } from '../kernel/text.ts'
+import type { Violations } from '../kernel/violations.ts'
 
 export type ImageEntry = {
   /** As `clouds[].images[].name` in the configuration. */

@@ -22,9 +22,9 @@
  */
 
 import { verdict, type Result } from './attempt.ts'
-import type { ClassId, JobId, VmId } from './ids.ts'
-import type { Needs } from './requirement-class.ts'
-import type { Requirements } from './requirements.ts'
+import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
+import type { Needs } from '../language/requirement-class.ts'
+import type { Requirements } from '../language/rules.ts'
 
 export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
 export type JobStateName = (typeof jobStates)[number]

@@ -18,9 +18,9 @@
  * `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
  */
 
-import { never } from './assert.ts'
-import type { VmId } from './ids.ts'
-import type { Place, Room } from './requirements.ts'
+import { never } from '../kernel/assert.ts'
+import type { VmId } from '../kernel/ids.ts'
+import type { Place, Room } from '../language/rules.ts'
 
 export const vmStates = [
   'Intended',

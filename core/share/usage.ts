@@ -6,7 +6,7 @@
  * only when one of them is charged, and a sorted list stays sorted.
  */
 
-import { usageHalfLifeMs } from './limits.ts'
+import { usageHalfLifeMs } from '../kernel/limits.ts'
 
 /** Use in the money of `epochMs`. Numbers of one epoch compare; `shown` tells what one is worth now. */
 export type Use = number
