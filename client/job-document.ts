@@ -8,7 +8,7 @@
 import { parseDocument } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
-import { bytesText } from '../core/language/rules.ts'
+import { bytesText } from '../core/kernel/quantities.ts'
 import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { checkJob } from './job-fields.ts'
 import { gatherViolations } from '../core/kernel/violations.ts'

@@ -6,12 +6,11 @@
  * The service checks everything again; what only it can know (sites, clouds) is not asked here.
  */
 
-import { isName, isVariableName } from '../core/language/check.ts'
+import { isName, isPlainText, isProgramText, plainTextForm } from '../core/kernel/text.ts'
+import { isVariableName } from '../core/language/check.ts'
 import { jobLimits } from '../core/kernel/limits.ts'
-import { bytesText, durationText } from '../core/language/rules.ts'
+import { bytesText, durationText, bytesForms, durationForms, parseBytes, parseDuration } from '../core/kernel/quantities.ts'
 import { Cores, JobSpec, Names, Requirements } from '../proto/gen/pilotage/v1/job.ts'
-import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/kernel/quantities.ts'
-import { isPlainText, isProgramText, plainTextForm } from '../core/kernel/text.ts'
 import { nearest, type Violations } from '../core/kernel/violations.ts'
 
 type Draft = { readonly spec: JobSpec; readonly needs: Requirements }

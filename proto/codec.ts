@@ -11,7 +11,7 @@ import { isEnded, type Job, type JobSpec, leaseOf } from '../core/model/job.ts'
 import type { RawSpec } from '../core/language/check.ts'
 import { isolationLength } from '../core/kernel/limits.ts'
 import type { Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../core/model/pilot.ts'
-import type { Requirements } from '../core/language/rules.ts'
+import type { Requirements } from '../core/model/requirements.ts'
 import type * as job from './gen/pilotage/v1/job.ts'
 import type * as vm from './gen/pilotage/v1/vm.ts'
 

@@ -3,7 +3,7 @@
  * and every offering spelled out. What a kind needs besides lies under the kind's own key and in a file of its own.
  */
 
-import type { CloudLimits, Offering } from '../core/plan/breaker.ts'
+import type { CloudLimits, Offering } from '../core/model/cloud.ts'
 import { type IsolationChoice, isolationChoices, type IsolationConfig } from '../core/model/agent-config.ts'
 import * as limits from '../core/kernel/limits.ts'
 import { parseReference, type Reference, referenceForm } from '../core/model/reference.ts'

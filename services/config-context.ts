@@ -4,7 +4,7 @@
  */
 
 import { isEndpoint, isLoopback } from '../core/kernel/endpoints.ts'
-import type { ServiceWish } from '../core/plan/services.ts'
+import type { ServiceWish } from '../core/plan/types.ts'
 import { jobLimits } from '../core/kernel/limits.ts'
 import type { Violations } from '../core/kernel/violations.ts'
 import { absent, bytes, choice, flag, list, mapping, name, needed, optional, text, whole } from './config-fields.ts'

@@ -5,7 +5,7 @@
 
 import { bytesForms, durationForms, parseBytes, parseDuration } from '../core/kernel/quantities.ts'
 import { isEndpoint } from '../core/kernel/endpoints.ts'
-import { isName } from '../core/language/check.ts'
+import { isName } from '../core/kernel/text.ts'
 import { nearest, type Violations } from '../core/kernel/violations.ts'
 
 /** Turns a value that is there into what it means, or tells what is wrong and gives undefined. */

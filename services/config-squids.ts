@@ -4,7 +4,7 @@
  */
 
 import { isIP, isIPv4 } from 'node:net'
-import type { ServiceWish } from '../core/plan/services.ts'
+import type { ServiceWish } from '../core/plan/types.ts'
 import type { Violations } from '../core/kernel/violations.ts'
 import { absent, list, mapping, name, optional, type Reader, text, whole } from './config-fields.ts'
 

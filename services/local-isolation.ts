@@ -6,7 +6,7 @@
 
 import { rmSync } from 'node:fs'
 import { chooseIsolation } from '../agents/pilot/isolation/choose.ts'
-import type { Offering } from '../core/plan/breaker.ts'
+import type { Offering } from '../core/model/cloud.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { isolationTag } from '../core/model/vm.ts'
 import type { Log } from '../core/ports/log.ts'

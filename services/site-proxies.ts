@@ -7,7 +7,8 @@
 
 import type { Clock } from '../core/kernel/clock.ts'
 import { squidsAt } from '../core/plan/services.ts'
-import type { KeptVm, VmStore } from '../core/ports/store.ts'
+import type { KeptVm } from '../core/model/vm.ts'
+import type { VmStore } from '../core/ports/store.ts'
 
 /** Undefined: nobody knows the site. Rejects with what the store says. */
 export type SiteProxies = (site: string) => Promise<readonly string[] | undefined>

@@ -104,7 +104,12 @@ describe('code', () => {
 
   test('has classes only where something is owned', () => {
     // An error is told apart as thrown; the agent owns timers, a running payload a process. gRPC's credentials are its class.
-    const owners = ['core/kernel/errors.ts', 'agents/pilot/agent.ts', 'agents/pilot/payload.ts', 'services/api/credentials.ts']
+    const owners = [
+      'core/kernel/errors.ts',
+      'agents/pilot/agent.ts',
+      'agents/pilot/payload.ts',
+      'services/api/credentials.ts',
+    ]
     expect(found(/^\s*(?:export\s+)?(?:abstract\s+)?class\s+\w/m, (path) => owners.includes(path))).toEqual([])
   })
 

@@ -19,11 +19,9 @@
  *   a failed beat is retryMs ago                  beat
  */
 
-import type { PilotStatus } from '../../core/model/agent-config.ts'
-import { pilotStatusEveryMs } from '../../core/model/agent-config.ts'
-import type { AgentConfig } from '../../core/model/agent-config.ts'
+import { type PilotStatus, pilotStatusEveryMs, type AgentConfig } from '../../core/model/agent-config.ts'
 import { clockSkewMs } from '../../core/kernel/limits.ts'
-import { durationText } from '../../core/language/rules.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 
 export type MonitorPolicy = AgentConfig['policy']
 

@@ -6,7 +6,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import { bytesText } from '../../core/language/rules.ts'
+import { bytesText } from '../../core/kernel/quantities.ts'
 import type { Count, TaskQueue, Vm } from '../../proto/gen/pilotage/v1/operate.ts'
 import type { PilotageClient } from '../pilotage-client.ts'
 import { tellFacts } from './jobs.ts'

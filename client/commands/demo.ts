@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path'
-import { durationText } from '../../core/language/rules.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import { demoReport, shortfalls } from '../demo/report.ts'
 import { runDemo } from '../demo/run.ts'
 import { demoConfig } from '../demo/service-config.ts'

@@ -6,7 +6,7 @@
  */
 
 import type { PilotageError } from '../../core/kernel/errors.ts'
-import { durationText } from '../../core/language/rules.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import { cutText, jsonText, visibleLines, visibleText } from '../../core/kernel/text.ts'
 
 export interface Terminal {

@@ -4,7 +4,7 @@
  */
 
 import { visibleText } from '../../core/kernel/text.ts'
-import { durationText } from '../../core/language/rules.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
 import { vmColumns } from '../commands/cluster.ts'
 import { explainText } from '../commands/jobs.ts'

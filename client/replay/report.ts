@@ -5,7 +5,7 @@
  * their own end, or when one line of the trace became two jobs. The last line is for machines and its first words are fixed.
  */
 
-import { durationText } from '../../core/language/rules.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import type { Fact, Job } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Vm } from '../../proto/gen/pilotage/v1/operate.ts'
 import { table } from '../commands/terminal.ts'

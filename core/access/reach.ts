@@ -4,14 +4,7 @@
  * Roles: user (submits and steers own jobs), operator (sees and steers every VO's), admin (issues tokens besides).
  */
 
-import type { VmId } from '../kernel/ids.ts'
-import type { Owner } from '../model/job.ts'
-
-export const userRoles = ['user', 'operator', 'admin'] as const
-export type UserRole = (typeof userRoles)[number]
-
-export type User = { readonly kind: 'user'; readonly owner: Owner; readonly roles: readonly UserRole[] }
-export type Identity = User | { readonly kind: 'vm'; readonly vmId: VmId }
+import type { Owner } from '../model/owner.ts'
 
 /** How far a caller may reach with a method. */
 export type Reach = 'none' | 'own' | 'vo' | 'any'

@@ -6,6 +6,8 @@
  * is shown with them spelled out. The client, the service and the pages use these functions and no others.
  */
 
+import { jobLimits } from './limits.ts'
+
 /**
  * Controls (C0, DEL, C1), lone surrogates, line and paragraph separators, direction marks, everything that Unicode shows as
  * nothing (zero width, variation selectors, tags), and the marks of interlinear annotation.
@@ -90,3 +92,10 @@ function spelledOut(character: string): string {
 function whole(text: string): string {
   return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text
 }
+
+/** The names of things that clouds, sites, images and operators give: no spaces, no control characters. */
+export function isName(text: string): boolean {
+  return text.length <= jobLimits.nameInListLength && nameShape.test(text)
+}
+
+export const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/

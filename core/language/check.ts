@@ -8,8 +8,9 @@
 import { shown, type Violation } from '../kernel/errors.ts'
 import type { JobSpec } from '../model/job.ts'
 import { jobDefaults, jobLimits } from '../kernel/limits.ts'
-import { bytesText, durationText, type Names, type Requirements } from './rules.ts'
-import { beginningOf, isPlainText, isProgramText, plainTextForm } from '../kernel/text.ts'
+import { bytesText, durationText } from '../kernel/quantities.ts'
+import type { Names, Requirements } from '../model/requirements.ts'
+import { beginningOf, isPlainText, isProgramText, plainTextForm, isName } from '../kernel/text.ts'
 
 /** As it arrives: every field there, nothing checked. */
 export type RawRequirements = {
@@ -142,13 +143,6 @@ function checkAllowed(names: Names | undefined, path: string, tell: Tell): Names
     tell(path, allowed.join(', '), 'allowed and banned cancel out', 'at least one allowed name that is not banned')
   }
   return { allowed, banned }
-}
-
-const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/
-
-/** The names of things that clouds, sites, images and operators give: no spaces, no control characters. */
-export function isName(text: string): boolean {
-  return text.length <= jobLimits.nameInListLength && nameShape.test(text)
 }
 
 function checkNames(values: readonly string[], path: string, tell: Tell): readonly string[] {

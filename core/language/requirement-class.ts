@@ -7,10 +7,7 @@
  * has, so that a plan for the class finds the same offerings as a plan for each job.
  */
 
-import type { Requirements } from './rules.ts'
-
-/** What a job asks for exactly, where its class asks for more. */
-export type Needs = { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
+import type { Requirements, Needs } from '../model/requirements.ts'
 
 /** Sizes that there are: no step passes over one. */
 export type Sizes = {

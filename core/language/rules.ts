@@ -7,44 +7,9 @@
  * normal form is the task queue's key.
  */
 
-import type { VmId } from '../kernel/ids.ts'
-
-export type Names = { readonly allowed: readonly string[]; readonly banned: readonly string[] }
-
-export type Requirements = {
-  readonly cores: { readonly min: number; readonly max: number }
-  readonly memoryBytes: number
-  readonly diskBytes: number
-  readonly wallMs: number
-  /** Any of these; empty: any. */
-  readonly platforms: readonly string[]
-  readonly sites: Names
-  readonly clouds: Names
-  /** Every one of these. */
-  readonly tags: readonly string[]
-}
-
-/** What a VM is, for as long as it lives. Comes from the VM's record: what the pilot claims may only narrow it. */
-export type Place = {
-  readonly vmId?: VmId
-  readonly cloud: string
-  readonly site: string
-  readonly platform: string
-  readonly tags: readonly string[]
-  /** The VOs that it serves; empty: every one. */
-  readonly vos: readonly string[]
-}
-
-/** What is free there now, or what the whole VM has. `remainingMs` is until it must end; Infinity where nothing says so. */
-export type Room = {
-  readonly cores: number
-  readonly memoryBytes: number
-  readonly diskBytes: number
-  readonly remainingMs: number
-}
-
-/** Who asks and for what: a task queue as far as matching is concerned. */
-export type Demand = { readonly vo: string; readonly requirements: Requirements }
+import { bytesText, durationText } from '../kernel/quantities.ts'
+import type { Place, Room } from '../model/resources.ts'
+import type { Demand, Requirements, Names } from '../model/requirements.ts'
 
 export type RuleOutcome = {
   readonly rule: string
@@ -209,22 +174,4 @@ function names({ allowed, banned }: Names): string {
 
 function coresText({ min, max }: Requirements['cores']): string {
   return min === max ? String(min) : `${min} to ${max}`
-}
-
-export function bytesText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`
-}
-
-export function durationText(ms: number): string {
-  const seconds = ms / 1000
-  if (seconds < 60) return `${Number(seconds.toFixed(1))} s`
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), Math.floor(seconds % 60)]
-  return [hours && `${hours} h`, minutes && `${minutes} min`, rest && `${rest} s`].filter(Boolean).join(' ')
 }

@@ -13,8 +13,8 @@ import type { Fact } from './facts.ts'
 import type { JobId } from '../kernel/ids.ts'
 import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'
-import type { Needs } from '../language/requirement-class.ts'
-import type { TaskQueue } from '../ports/store.ts'
+import type { Needs } from './requirements.ts'
+import type { TaskQueue } from './task-queue.ts'
 import type { Vm } from './vm.ts'
 
 export const archiveSections = ['queues', 'submissions', 'images', 'vms', 'jobs', 'facts', 'notes', 'counters'] as const

@@ -5,7 +5,7 @@
  * calling the functions here, so that every store tells the same story.
  */
 
-import { bytesText, durationText } from '../language/rules.ts'
+import { bytesText, durationText } from '../kernel/quantities.ts'
 import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'

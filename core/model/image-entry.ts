@@ -5,10 +5,9 @@
  * An entry never changes: another content is another image, under another name. Knows nothing of keys and signatures.
  */
 
-import { isName } from '../language/check.ts'
+import { isName, isPlainText } from '../kernel/text.ts'
 import { imageLimits } from '../kernel/limits.ts'
 import { parseReference, referenceForm } from './reference.ts'
-import { isPlainText } from '../kernel/text.ts'
 import type { Violations } from '../kernel/violations.ts'
 
 export type ImageEntry = {

@@ -21,10 +21,10 @@
  * on the lease what the pilot shall do; the slot is free only when the pilot says so or the lease is lost.
  */
 
+import type { Owner } from './owner.ts'
 import { verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
-import type { Needs } from '../language/requirement-class.ts'
-import type { Requirements } from '../language/rules.ts'
+import type { Needs, Requirements } from './requirements.ts'
 
 export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
 export type JobStateName = (typeof jobStates)[number]
@@ -39,9 +39,6 @@ export type JobSpec = {
   readonly priority: number
   readonly maxAttempts: number
 }
-
-/** Who submitted it. */
-export type Owner = { readonly vo: string; readonly group: string; readonly owner: string }
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
 

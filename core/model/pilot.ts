@@ -6,7 +6,7 @@
 import type { Result } from './attempt.ts'
 import type { AttemptRef } from '../kernel/ids.ts'
 import type { JobSpec } from './job.ts'
-import type { Room } from '../language/rules.ts'
+import type { Room } from './resources.ts'
 
 /** Kept by the pilot and sent again until it is acknowledged; idempotent by (job, attempt) and phase. */
 export type Report = AttemptRef & {

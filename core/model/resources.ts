@@ -5,7 +5,6 @@
  * that a pilot that says more than it has gets no more than its record has room for.
  */
 
-import type { NewFact } from './facts.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { VmShape } from './vm.ts'
 
@@ -35,40 +34,21 @@ export function isWithin(vm: Pick<VmShape, keyof Load>, load: Load): boolean {
   return load.cores <= vm.cores && load.memoryBytes <= vm.memoryBytes && load.diskBytes <= vm.diskBytes
 }
 
-/** The alarm of a refused claim. The pilot's offers promise more than its record has, or count leases that it holds as free. */
-export function overclaimFact(vmId: VmId, vm: Pick<VmShape, keyof Load>, held: Load, wanted: Load): NewFact {
-  const data = {
-    why: 'the claim exceeds the record of the VM',
-    cores: vm.cores,
-    heldCores: held.cores,
-    wantedCores: wanted.cores,
-    memoryBytes: vm.memoryBytes,
-    heldMemoryBytes: held.memoryBytes,
-    wantedMemoryBytes: wanted.memoryBytes,
-    diskBytes: vm.diskBytes,
-    heldDiskBytes: held.diskBytes,
-    wantedDiskBytes: wanted.diskBytes,
-  }
-  return { subject: `vm:${vmId}`, kind: 'claim refused', data }
+/** What a VM is, for as long as it lives. Comes from the VM's record: what the pilot claims may only narrow it. */
+export type Place = {
+  readonly vmId?: VmId
+  readonly cloud: string
+  readonly site: string
+  readonly platform: string
+  readonly tags: readonly string[]
+  /** The VOs that it serves; empty: every one. */
+  readonly vos: readonly string[]
 }
 
-/** One alarm per VM in this time: its pilot may claim without end. */
-export type Alarms = { isDue(vmId: VmId, nowMs: number): boolean }
-
-const alarmEveryMs = 60_000
-const rememberedVms = 1000
-
-export function openAlarms(): Alarms {
-  const last = new Map<VmId, number>()
-  return {
-    isDue(vmId, nowMs) {
-      const lastMs = last.get(vmId)
-      if (lastMs !== undefined && nowMs >= lastMs && nowMs - lastMs < alarmEveryMs) return false
-      last.delete(vmId)
-      last.set(vmId, nowMs)
-      const [oldest] = last.keys()
-      if (last.size > rememberedVms && oldest !== undefined) last.delete(oldest)
-      return true
-    },
-  }
+/** What is free there now, or what the whole VM has. `remainingMs` is until it must end; Infinity where nothing says so. */
+export type Room = {
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly remainingMs: number
 }

@@ -3,7 +3,7 @@
  * user's key is the fourth of four parts, the service's the fifth of five, so that no text of a user spells one of the service.
  */
 
-import type { Owner } from './job.ts'
+import type { Owner } from './owner.ts'
 
 /** reschedule: the key stands for the ended job that is submitted anew. */
 export type KeySpace = 'reschedule'

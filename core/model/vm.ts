@@ -20,7 +20,7 @@
 
 import { never } from '../kernel/assert.ts'
 import type { VmId } from '../kernel/ids.ts'
-import type { Place, Room } from '../language/rules.ts'
+import type { Place, Room } from './resources.ts'
 
 export const vmStates = [
   'Intended',
@@ -272,4 +272,11 @@ function accept(next: Vm, tell = true): VmDecision {
 
 function refuse(why: VmRefusal): VmDecision {
   return { ok: false, why }
+}
+
+export type KeptVm = {
+  readonly vm: Vm
+  /** What the live leases on it hold. */
+  readonly leases: number
+  readonly used: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 }

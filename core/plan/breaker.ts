@@ -11,20 +11,7 @@
  *   half-open  open, twice the back-off        closed    half-open; one probe at a time
  */
 
-import type { VmShape } from '../model/vm.ts'
-
-/** What can be started: one flavor of one cloud with one image. */
-export type Offering = VmShape
-
-export type CloudLimits = {
-  readonly maxVms: number
-  readonly maxCores: number
-  /** At most so many creates a director's step: a wrong plan must not become a bill. */
-  readonly maxCreatesPerStep: number
-}
-
-/** The part of a cloud's failures that decides what is tried next. */
-export type CloudFailure = 'auth' | 'quota' | 'capacity' | 'gone' | 'refused' | 'transient'
+import type { CloudFailure, Offering } from '../model/cloud.ts'
 
 /** What fails together: an expired credential fails the cloud, a bad image only itself. */
 export type BreakerScope = `cloud:${string}` | `flavor:${string}/${string}` | `image:${string}/${string}/${string}`

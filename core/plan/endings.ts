@@ -7,12 +7,11 @@
  * After a start of the service nobody is called silent before the VMs had the time to be heard again.
  */
 
-import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './plan-fleet.ts'
+import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './types.ts'
 import type { VmId } from '../kernel/ids.ts'
-import type { CloudVm } from '../ports/cloud.ts'
-import type { KeptVm } from '../ports/store.ts'
-import { durationText } from '../language/rules.ts'
-import { isComing, isOver } from '../model/vm.ts'
+import type { CloudVm } from '../model/cloud.ts'
+import { type KeptVm, isComing, isOver } from '../model/vm.ts'
+import { durationText } from '../kernel/quantities.ts'
 
 export type Endings = {
   readonly lines: readonly EndingLine[]

@@ -6,12 +6,12 @@
  * limit, not even for a moment.
  */
 
-import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope, type Offering } from './breaker.ts'
+import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
+import type { Offering } from '../model/cloud.ts'
 import { unreadWhy } from './endings.ts'
-import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './plan-fleet.ts'
-import type { KeptVm } from '../ports/store.ts'
-import { bytesText, durationText } from '../language/rules.ts'
-import { isComing, isOver } from '../model/vm.ts'
+import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './types.ts'
+import { type KeptVm, isComing, isOver } from '../model/vm.ts'
+import { bytesText, durationText } from '../kernel/quantities.ts'
 
 export type Block = { readonly cloud: string; readonly why: HoldWhy; readonly reason: string }
 

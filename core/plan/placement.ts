@@ -5,11 +5,13 @@
  * only tells how much of what waits is already provided for.
  */
 
-import type { CloudView, FleetPolicy } from './plan-fleet.ts'
-import type { KeptVm, QueueCount, TaskQueue } from '../ports/store.ts'
+import type { CloudView, FleetPolicy } from './types.ts'
+import { type KeptVm, isComing, placeOf, roomOf, type Vm, type VmShape } from '../model/vm.ts'
+import type { QueueCount, TaskQueue } from '../model/task-queue.ts'
 import { exactly } from '../language/requirement-class.ts'
-import { type Demand, grantedCores, hasRoom, less, type Requirements, type Room, suits } from '../language/rules.ts'
-import { isComing, placeOf, roomOf, type Vm, type VmShape } from '../model/vm.ts'
+import type { Demand, Requirements } from '../model/requirements.ts'
+import { grantedCores, hasRoom, less, suits } from '../language/rules.ts'
+import type { Room } from '../model/resources.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {

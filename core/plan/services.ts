@@ -6,24 +6,13 @@
  * nobody wants it any more. What stays true: of those that serve none is ended for the sake of the number wanted.
  */
 
-import type { Offering } from './breaker.ts'
+import type { Offering } from '../model/cloud.ts'
 import { hostPort } from '../kernel/endpoints.ts'
 import type { Endings } from './endings.ts'
 import type { Block, Headroom } from './headroom.ts'
-import type { CloudView, CreateLine, EndingLine, FleetView, HoldLine } from './plan-fleet.ts'
+import type { CloudView, CreateLine, EndingLine, FleetView, HoldLine, ServiceWish } from './types.ts'
 import { squidPort } from '../kernel/limits.ts'
-import type { KeptVm } from '../ports/store.ts'
-import { isComing, type SiteService, type Vm } from '../model/vm.ts'
-
-/** So many VMs of a service for a site; of this cloud, flavor and image where they are named, else the cheapest there. */
-export type ServiceWish = {
-  readonly service: SiteService
-  readonly site: string
-  readonly count: number
-  readonly cloud?: string
-  readonly flavor?: string
-  readonly image?: string
-}
+import { type KeptVm, isComing, type Vm } from '../model/vm.ts'
 
 export type ServicePlan = {
   readonly creates: readonly CreateLine[]

@@ -6,7 +6,14 @@
  * with the store), `store-failed` (an import into it was not finished), `conflict` (it holds something else), `unavailable`.
  */
 
-import type { ArchiveBatch, ArchiveCounts, ArchiveKey, ArchivePlace, ArchiveRecords, ArchiveSection } from '../model/archive.ts'
+import type {
+  ArchiveBatch,
+  ArchiveCounts,
+  ArchiveKey,
+  ArchivePlace,
+  ArchiveRecords,
+  ArchiveSection,
+} from '../model/archive.ts'
 
 export interface Archive {
   /** What kind of store it is, and the version of how it lies there. */

@@ -6,6 +6,7 @@
  * After an unknown outcome of `create` the caller looks the VM up before it asks again.
  */
 
+import type { CloudVm, CloudQuota } from '../model/cloud.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { Reference } from '../model/reference.ts'
 import type { VmShape } from '../model/vm.ts'
@@ -19,21 +20,6 @@ export type VmOrder = {
   /** The rendered context: a cloud-init document, or a script for what has none; empty: none. Carries the activation key: never to be logged. */
   readonly userData: string
 }
-
-export type CloudVm = {
-  /** The cloud's own id. */
-  readonly ref: string
-  readonly vmId: VmId
-  /** building: accepted, not running yet. ending: on its way out. error: it will never run, `detail` says why. */
-  readonly power: 'building' | 'running' | 'stopped' | 'ending' | 'error'
-  readonly detail: string
-  readonly createdMs: number
-  /** IP addresses, those that machines of the site reach first; absent where they are not known (yet). */
-  readonly addresses?: readonly string[]
-}
-
-/** What the cloud would let us have, counting what others use; Infinity where it does not say. */
-export type CloudQuota = { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 
 export interface Cloud {
   readonly name: string

@@ -7,18 +7,15 @@
  * `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
  */
 
+import type { TaskQueue, QueueCount, WaitingJob } from '../model/task-queue.ts'
 import type { Fact, NewFact, Subject } from '../model/facts.ts'
 import type { Image, ImageEvent, ImageRefusal } from '../model/image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
-import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName, Owner } from '../model/job.ts'
+import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
+import type { Owner } from '../model/owner.ts'
 import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
-import type { Needs } from '../language/requirement-class.ts'
-import type { Requirements } from '../language/rules.ts'
 import type { KeySpace } from '../model/submission-key.ts'
-import type { Vm, VmEvent, VmRefusal, VmStateName } from '../model/vm.ts'
-
-/** A task queue. Two with one id are equal. `requirements`: of its class; each job asks for that or less (its needs). */
-export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }
+import type { Vm, VmEvent, VmRefusal, VmStateName, KeptVm } from '../model/vm.ts'
 
 export type Submission = {
   readonly owner: Owner
@@ -60,28 +57,6 @@ export type JobQuery = {
   readonly limit: number
 }
 
-/**
- * A waiting job as the matcher reads it ahead. Jobs of one part lie together in the store: processes that claim from different
- * parts do not get in each other's way. Absent where that makes no difference.
- */
-export type WaitingJob = {
-  readonly id: JobId
-  readonly priority: number
-  readonly submittedMs: number
-  readonly part?: JobId
-  /** Absent: exactly what its task queue asks for. */
-  readonly needs?: Needs
-}
-
-export type QueueCount = {
-  readonly queue: TaskQueue
-  readonly waiting: number
-  readonly topPriority: number
-  readonly oldestMs: number
-  /** Of the first of them; absent: exactly what the task queue asks for. */
-  readonly needs?: Needs
-}
-
 /** `after`: the last id of the slice before; empty: from the first. */
 export type QueueSlice = { readonly ids: readonly ClassId[] } | { readonly after: string; readonly limit: number }
 
@@ -119,13 +94,6 @@ export interface JobStore {
 
   /** Removes jobs that ended before, with their specs, facts and keys; at most `limit`. Answers the ids. */
   forget(endedBeforeMs: number, limit: number): Promise<readonly JobId[]>
-}
-
-export type KeptVm = {
-  readonly vm: Vm
-  /** What the live leases on it hold. */
-  readonly leases: number
-  readonly used: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 }
 
 export type VmOutcome =

@@ -17,7 +17,8 @@ import {
 import { assert } from '../../core/kernel/assert.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { Identity, Reach } from '../../core/access/reach.ts'
+import type { Identity } from '../../core/model/owner.ts'
+import type { Reach } from '../../core/access/reach.ts'
 import {
   anonymousMessageWithinMs,
   connectionLimits,

@@ -5,7 +5,8 @@
  * generated from the proto tries every cell. A caller with several roles reaches as far as the farthest.
  */
 
-import type { Identity, Reach, UserRole } from '../../core/access/reach.ts'
+import type { Identity, UserRole } from '../../core/model/owner.ts'
+import type { Reach } from '../../core/access/reach.ts'
 import type { JobServiceServer } from '../../proto/gen/pilotage/v1/job.ts'
 import type { OperateServiceServer } from '../../proto/gen/pilotage/v1/operate.ts'
 import type { VmServiceServer } from '../../proto/gen/pilotage/v1/vm.ts'

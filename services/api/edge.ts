@@ -16,7 +16,7 @@ import type {
   ServerWritableStream,
 } from '@grpc/grpc-js'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { User } from '../../core/access/reach.ts'
+import type { User } from '../../core/model/owner.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Admission, Caller } from './admission.ts'

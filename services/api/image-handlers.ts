@@ -1,7 +1,7 @@
 /** The methods of OperateService on images: the catalogue as it is, and what operators decide about it. */
 
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
-import { isName } from '../../core/language/check.ts'
+import { isName } from '../../core/kernel/text.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/operate.ts'
 import { addImage } from '../images/add-image.ts'
 import type { Catalogue, ChangedImage } from '../images/catalogue.ts'

@@ -9,7 +9,7 @@
 
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity } from '../../core/model/owner.ts'
 import { loadLimits, unfinishedBytes } from '../../core/kernel/limits.ts'
 import { type TokenBuckets, tokenBuckets } from '../../core/kernel/token-bucket.ts'
 import type { Meter } from './message-reader.ts'

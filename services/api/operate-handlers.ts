@@ -1,14 +1,13 @@
 /** The methods of OperateService: what operators look at and steer, and the administrator's tokens. */
 
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
-import { type UserRole, userRoles } from '../../core/access/reach.ts'
+import { type UserRole, userRoles } from '../../core/model/owner.ts'
 import { isVmId } from '../../core/kernel/ids.ts'
-import { isName } from '../../core/language/check.ts'
+import { isName } from '../../core/kernel/text.ts'
 import { tokenMaxMs, tokenMs } from '../../core/kernel/limits.ts'
-import type { KeptVm } from '../../core/ports/store.ts'
+import { type KeptVm, concerns, refOf, type Vm } from '../../core/model/vm.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
-import { durationText } from '../../core/language/rules.ts'
-import { concerns, refOf, type Vm } from '../../core/model/vm.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import { factToWire, requirementsToWire } from '../../proto/codec.ts'
 import type * as wire from '../../proto/gen/pilotage/v1/operate.ts'
 import { type CloudStatus, planFor } from '../director/status.ts'

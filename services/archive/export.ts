@@ -5,7 +5,13 @@
 
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type ArchiveBatch, type ArchiveKey, archiveKeys, type ArchiveSection, archiveSections } from '../../core/model/archive.ts'
+import {
+  type ArchiveBatch,
+  type ArchiveKey,
+  archiveKeys,
+  type ArchiveSection,
+  archiveSections,
+} from '../../core/model/archive.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 import type { Random } from '../../core/kernel/random.ts'

@@ -8,9 +8,9 @@
 
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Fact } from '../../core/model/facts.ts'
-import { type Identity, type Reach, reaches, type UserRole } from '../../core/access/reach.ts'
+import type { Identity, UserRole, Owner } from '../../core/model/owner.ts'
+import { type Reach, reaches } from '../../core/access/reach.ts'
 import { isJobId, isVmId, type JobId, type VmId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/job.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
 import { concerns, type Vm } from '../../core/model/vm.ts'
 

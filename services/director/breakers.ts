@@ -11,16 +11,14 @@ import {
   type Breaker,
   type BreakerPolicy,
   type BreakerScope,
-  type CloudFailure,
   closedBreaker,
   failed,
-  type Offering,
   scopeOf,
   scopesOf,
 } from '../../core/plan/breaker.ts'
+import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
 import type { NewFact } from '../../core/model/facts.ts'
-import type { KeptVm } from '../../core/ports/store.ts'
-import { isUp } from '../../core/model/vm.ts'
+import { type KeptVm, isUp } from '../../core/model/vm.ts'
 
 export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }
 

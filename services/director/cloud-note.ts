@@ -6,8 +6,8 @@
  * Never holds a secret.
  */
 
-import type { CloudReading, CloudView } from '../../core/plan/plan-fleet.ts'
-import type { CloudQuota } from '../../core/ports/cloud.ts'
+import type { CloudReading, CloudView } from '../../core/plan/types.ts'
+import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { KeptBreaker } from './breakers.ts'
 
 export type CloudNote = Pick<CloudView, 'quota' | 'strays' | 'watchedSinceMs'> & {

@@ -6,9 +6,9 @@
  */
 
 import { unreadWhy } from '../../core/plan/endings.ts'
-import type { CloudView } from '../../core/plan/plan-fleet.ts'
+import type { CloudView } from '../../core/plan/types.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { CloudQuota } from '../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import type { CloudNote } from './cloud-note.ts'
 import { change, type Desk, type StepContext } from './desk.ts'

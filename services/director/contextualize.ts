@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Offering } from '../../core/plan/breaker.ts'
+import type { Offering } from '../../core/model/cloud.ts'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
 import { newVmId } from '../../core/kernel/ids.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'

@@ -14,7 +14,7 @@
  * made twice for one id, since nobody else has the order.
  */
 
-import type { CloudFailure, Offering } from '../../core/plan/breaker.ts'
+import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
 import { asPilotageError, type ErrorCode } from '../../core/kernel/errors.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'

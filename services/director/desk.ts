@@ -9,8 +9,8 @@
 
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CheckedImage } from '../../core/model/image.ts'
-import type { Fence, KeptVm } from '../../core/ports/store.ts'
-import { isOver, type VmEvent } from '../../core/model/vm.ts'
+import type { Fence } from '../../core/ports/store.ts'
+import { type KeptVm, isOver, type VmEvent } from '../../core/model/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf, noteText } from './cloud-note.ts'
 import type { Lane } from './lane.ts'

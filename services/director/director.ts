@@ -8,9 +8,10 @@
  */
 
 import { assert } from '../../core/kernel/assert.ts'
-import { type FleetPlan, planFleet } from '../../core/plan/plan-fleet.ts'
+import type { FleetPlan } from '../../core/plan/types.ts'
+import { planFleet } from '../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
-import type { QueueCount } from '../../core/ports/store.ts'
+import type { QueueCount } from '../../core/model/task-queue.ts'
 import { compare, type Compared, viewOfOthers } from './compare.ts'
 import { type Desk, type Fleet, keepNote, type StepContext } from './desk.ts'
 import { openDesks, type OthersNotes, readNotes } from './desks.ts'

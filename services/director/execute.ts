@@ -5,8 +5,8 @@
  * other, and the step does not wait for a slow cloud for ever. Nothing is begun on a cloud that is not held any more.
  */
 
-import type { Offering } from '../../core/plan/breaker.ts'
-import type { PlanLine } from '../../core/plan/plan-fleet.ts'
+import type { Offering } from '../../core/model/cloud.ts'
+import type { PlanLine } from '../../core/plan/types.ts'
 import { squidsAt } from '../../core/plan/services.ts'
 import { refOf, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'

@@ -5,8 +5,8 @@
  * makes no VM. Clouds whose machines are made from no image have no gate.
  */
 
-import type { Offering } from '../../core/plan/breaker.ts'
-import type { CloudView } from '../../core/plan/plan-fleet.ts'
+import type { Offering } from '../../core/model/cloud.ts'
+import type { CloudView } from '../../core/plan/types.ts'
 import { barredWhy, type CheckedImage, revokedWhy } from '../../core/model/image.ts'
 import { parseReference, type Reference } from '../../core/model/reference.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'

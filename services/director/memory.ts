@@ -5,8 +5,9 @@
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
-import type { KeptVm } from '../../core/ports/store.ts'
+import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
+import type { VmOrder } from '../../core/ports/cloud.ts'
+import type { KeptVm } from '../../core/model/vm.ts'
 
 /** So many lists in a row must lack a machine before it counts as gone: two of them may be parts that pretend to be whole. */
 export const lackingLists = 3

@@ -5,7 +5,7 @@
  */
 
 import { asPilotageError } from '../../core/kernel/errors.ts'
-import type { CloudQuota, CloudVm } from '../../core/ports/cloud.ts'
+import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { Desk } from './desk.ts'
 import { inLane } from './lane.ts'
 import type { DirectorOptions } from './options.ts'

@@ -5,11 +5,11 @@
  * counted twice; it acts on those that it holds.
  */
 
-import type { BreakerPolicy, CloudLimits, Offering } from '../../core/plan/breaker.ts'
+import type { BreakerPolicy } from '../../core/plan/breaker.ts'
+import type { CloudLimits, Offering } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
-import type { FleetPolicy } from '../../core/plan/plan-fleet.ts'
-import type { ServiceWish } from '../../core/plan/services.ts'
+import type { FleetPolicy, ServiceWish } from '../../core/plan/types.ts'
 import type { CheckedImage } from '../../core/model/image.ts'
 import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/kernel/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'

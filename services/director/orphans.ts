@@ -7,7 +7,7 @@
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { CloudVm } from '../../core/ports/cloud.ts'
+import type { CloudVm } from '../../core/model/cloud.ts'
 import { lackingLists, type StrayMachine } from './memory.ts'
 import type { Comparison } from './reconcile.ts'
 

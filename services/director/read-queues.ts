@@ -4,7 +4,8 @@
  */
 
 import { queuesPerSlice } from '../../core/kernel/limits.ts'
-import type { JobStore, QueueCount } from '../../core/ports/store.ts'
+import type { JobStore } from '../../core/ports/store.ts'
+import type { QueueCount } from '../../core/model/task-queue.ts'
 
 export async function readQueues(store: Pick<JobStore, 'queues'>): Promise<readonly QueueCount[]> {
   const all: QueueCount[] = []

@@ -6,11 +6,9 @@
  * comes in and goes out. The records must have been read after the list, so that every listed machine of ours has one.
  */
 
-import type { Offering } from '../../core/plan/breaker.ts'
+import type { Offering, CloudVm } from '../../core/model/cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { CloudVm } from '../../core/ports/cloud.ts'
-import type { KeptVm } from '../../core/ports/store.ts'
-import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
+import { type KeptVm, isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 import type { DirectorPolicy } from './options.ts'

@@ -4,11 +4,12 @@
  * asks no cloud.
  */
 
-import { atTime, type Breaker, type CloudLimits } from '../../core/plan/breaker.ts'
-import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/plan-fleet.ts'
+import { atTime, type Breaker } from '../../core/plan/breaker.ts'
+import type { CloudLimits } from '../../core/model/cloud.ts'
+import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/types.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { KeptVm, Store } from '../../core/ports/store.ts'
-import { concerns } from '../../core/model/vm.ts'
+import { type KeptVm, concerns } from '../../core/model/vm.ts'
+import type { Store } from '../../core/ports/store.ts'
 import type { KeptBreaker } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
 import { planNote } from './plan-note.ts'

@@ -5,7 +5,8 @@
 
 import { isEnded, type Job, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import { usageAdvanceMs } from '../../core/kernel/limits.ts'
-import type { JobOutcome, TaskQueue } from '../../core/ports/store.ts'
+import type { JobOutcome } from '../../core/ports/store.ts'
+import type { TaskQueue } from '../../core/model/task-queue.ts'
 import { needsOf, noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import type { Queue } from './queue.ts'
 

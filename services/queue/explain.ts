@@ -6,9 +6,10 @@
 
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { requirementClass } from '../../core/language/requirement-class.ts'
-import { bytesText, durationText, hasRoom, type RuleOutcome, suits, tellRules } from '../../core/language/rules.ts'
-import type { KeptVm, TaskQueue } from '../../core/ports/store.ts'
-import { concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
+import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/language/rules.ts'
+import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
+import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { HeldBack, Queue } from './queue.ts'
 import { sizesOf } from './submit.ts'
 

@@ -7,7 +7,8 @@
 
 import type { ClassId } from '../../core/kernel/ids.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
-import type { JobStore, QueueCount } from '../../core/ports/store.ts'
+import type { JobStore } from '../../core/ports/store.ts'
+import type { QueueCount } from '../../core/model/task-queue.ts'
 import type { ProcessSeat } from '../coordination/seat.ts'
 import type { Queue } from './queue.ts'
 import { shareUses } from './uses.ts'

@@ -10,9 +10,11 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
 import type { JobEvent, JobSpec } from '../../core/model/job.ts'
 import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
-import type { JobOutcome, JobStore, TaskQueue } from '../../core/ports/store.ts'
+import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
+import type { TaskQueue } from '../../core/model/task-queue.ts'
 import { exactly, leastOf } from '../../core/language/requirement-class.ts'
-import { grantedCores, hasRoom, type Place, type Room, suits } from '../../core/language/rules.ts'
+import { grantedCores, hasRoom, suits } from '../../core/language/rules.ts'
+import type { Place, Room } from '../../core/model/resources.ts'
 import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
 
 /** A claim that the store granted. */

@@ -3,7 +3,7 @@
  * received. What a pilot has received it counts itself.
  */
 
-import type { Room } from '../../core/language/rules.ts'
+import type { Room } from '../../core/model/resources.ts'
 import type { Taken } from './matcher.ts'
 
 export type OnTheWay = {

@@ -6,8 +6,10 @@
  * comes that might fit.
  */
 
-import { hasRoom, type Requirements, type Room } from '../../core/language/rules.ts'
-import type { WaitingJob } from '../../core/ports/store.ts'
+import { hasRoom } from '../../core/language/rules.ts'
+import type { Room } from '../../core/model/resources.ts'
+import type { Requirements } from '../../core/model/requirements.ts'
+import type { WaitingJob } from '../../core/model/task-queue.ts'
 import { isBefore, type Part } from './window.ts'
 
 /** What is ordered here. `placed`: the head by which it stands in the order. */

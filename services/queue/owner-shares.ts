@@ -5,7 +5,7 @@
  * others have told. Only the sum counts for the order.
  */
 
-import type { Owner } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
 import { charged, shownUse, type Use } from '../../core/share/usage.ts'
 import { type Ordered, type OwnerQueues, ownerQueues } from './owner-queues.ts'
 

@@ -3,7 +3,7 @@
  * by the runtime; an operation is a function over it.
  */
 
-import type { Offering } from '../../core/plan/breaker.ts'
+import type { Offering } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { Bus } from '../../core/ports/bus.ts'

@@ -1,8 +1,8 @@
 /** Task queues: what waits, for whom, and in one line what it waits for. */
 
 import { hasRoom, suits, tellRules } from '../../core/language/rules.ts'
-import type { KeptVm, QueueCount, TaskQueue } from '../../core/ports/store.ts'
-import { isComing, placeOf, roomOf } from '../../core/model/vm.ts'
+import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
+import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
 import type { Queue } from './queue.ts'
 
 export type WaitingQueue = QueueCount & { readonly waitsFor: string }

@@ -8,10 +8,12 @@
  */
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/job.ts'
-import type { QueueCount, TaskQueue, WaitingJob } from '../../core/ports/store.ts'
+import type { Owner } from '../../core/model/owner.ts'
+import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import { exactly, leastOf } from '../../core/language/requirement-class.ts'
-import { type Demand, hasRoom, type Place, type Room, suits } from '../../core/language/rules.ts'
+import type { Demand } from '../../core/model/requirements.ts'
+import { hasRoom, suits } from '../../core/language/rules.ts'
+import type { Place, Room } from '../../core/model/resources.ts'
 import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
 import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost, awaitsOwn } from './window.ts'
 

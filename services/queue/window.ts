@@ -7,7 +7,7 @@
  */
 
 import { windowJobs } from '../../core/kernel/limits.ts'
-import type { WaitingJob } from '../../core/ports/store.ts'
+import type { WaitingJob } from '../../core/model/task-queue.ts'
 
 /** Which of the processes that serve this is, counted from 0, and how many they are. */
 export type Part = { readonly rank: number; readonly of: number }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity } from '../../core/model/owner.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { tokenSkewMs } from '../../core/kernel/limits.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'

@@ -11,7 +11,8 @@ import { systemClock, until } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { isVmId } from '../../core/kernel/ids.ts'
 import { consoleBytes } from '../../core/kernel/limits.ts'
-import type { Cloud, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
+import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
+import type { CloudVm } from '../../core/model/cloud.ts'
 
 /** How a machine that is ordered behaves: stays up, ends soon by itself, or writes 100 KiB and then `words` on its console. */
 export type MachineLife = { readonly ends?: boolean; readonly words?: string }

@@ -5,7 +5,6 @@ import {
   atTime,
   type Breaker,
   type BreakerPolicy,
-  type CloudFailure,
   closedBreaker,
   failed,
   probing,
@@ -13,6 +12,7 @@ import {
   scopesOf,
   succeeded,
 } from '../../core/plan/breaker.ts'
+import type { CloudFailure } from '../../core/model/cloud.ts'
 import { sampleVm } from '../support/samples.ts'
 
 const policy: BreakerPolicy = { failures: 3, backoffMs: 1000, maxBackoffMs: 3000 }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import type { Breaker, BreakerScope, Offering } from '../../core/plan/breaker.ts'
-import { type CloudView, type FleetPolicy, type FleetView, type PlanLine, planFleet } from '../../core/plan/plan-fleet.ts'
-import { type ServiceWish, squidsAt } from '../../core/plan/services.ts'
-import type { KeptVm } from '../../core/ports/store.ts'
-import type { Vm } from '../../core/model/vm.ts'
+import type { Breaker, BreakerScope } from '../../core/plan/breaker.ts'
+import type { Offering } from '../../core/model/cloud.ts'
+import type { CloudView, FleetPolicy, FleetView, PlanLine, ServiceWish } from '../../core/plan/types.ts'
+import { planFleet } from '../../core/plan/plan-fleet.ts'
+import { squidsAt } from '../../core/plan/services.ts'
+import type { KeptVm, Vm } from '../../core/model/vm.ts'
 import { activeVm, alice, sampleQueue, sampleVm } from '../support/samples.ts'
 
 const nowMs = 1_000_000

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { barredWhy, changeImage, type Image, type ImageEvent, type ImageRefusal, revokedWhy } from '../../core/model/image.ts'
+import {
+  barredWhy,
+  changeImage,
+  type Image,
+  type ImageEvent,
+  type ImageRefusal,
+  revokedWhy,
+} from '../../core/model/image.ts'
 import { checkImageEntry, type ImageEntry, signedText } from '../../core/model/image-entry.ts'
 import { imageLimits } from '../../core/kernel/limits.ts'
 import { parseReference } from '../../core/model/reference.ts'

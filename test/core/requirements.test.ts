@@ -1,20 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  bytesText,
-  type Demand,
-  durationText,
-  grantedCores,
-  hasRoom,
-  less,
-  normalised,
-  type Place,
-  type Requirements,
-  requirementsKey,
-  type Room,
-  suits,
-  tellRules,
-} from '../../core/language/rules.ts'
+import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import type { Demand, Requirements } from '../../core/model/requirements.ts'
+import { grantedCores, hasRoom, less, normalised, requirementsKey, suits, tellRules } from '../../core/language/rules.ts'
+import type { Place, Room } from '../../core/model/resources.ts'
 import { sampleRequirements } from '../support/samples.ts'
 
 const mib = 1024 * 1024

@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { changeVm, isOver, refOf, type Vm, type VmDecision, type VmEvent, type VmPhase, vmStates } from '../../core/model/vm.ts'
+import {
+  changeVm,
+  isOver,
+  refOf,
+  type Vm,
+  type VmDecision,
+  type VmEvent,
+  type VmPhase,
+  vmStates,
+} from '../../core/model/vm.ts'
 import { sampleVm } from '../support/samples.ts'
 
 const id = sampleVm('a').id

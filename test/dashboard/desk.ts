@@ -5,9 +5,9 @@
 
 import type { FastifyInstance } from 'fastify'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity, Owner } from '../../core/model/owner.ts'
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
-import type { JobSpec, Owner } from '../../core/model/job.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import { beatEveryMs, leaseMs, renewEveryMs, vmLifeMs } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Store } from '../../core/ports/store.ts'

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ImageEntry } from '../../core/model/image-entry.ts'
 import type { ImageEvent } from '../../core/model/image.ts'
-import type { FleetPlan } from '../../core/plan/plan-fleet.ts'
+import type { FleetPlan } from '../../core/plan/types.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import { heldBack } from '../../services/director/held-back.ts'
 import { openTrust } from '../../services/images/trust.ts'

@@ -1,7 +1,7 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
 import type { RawSpec } from '../../core/language/check.ts'
 import type { Offer, PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
 import { silentLog } from '../../core/ports/log.ts'

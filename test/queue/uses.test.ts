@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Owner } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import type { ProcessSeat } from '../../services/coordination/seat.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'

@@ -7,9 +7,8 @@
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity, Owner } from '../../core/model/owner.ts'
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/job.ts'
 import { JobServiceService, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../proto/gen/pilotage/v1/operate.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../proto/gen/pilotage/v1/vm.ts'

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { sleep, systemClock } from '../../core/kernel/clock.ts'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity } from '../../core/model/owner.ts'
 import { loadLimits, unfinishedBytes } from '../../core/kernel/limits.ts'
 import { newLoads } from '../../services/api/load.ts'
 import { alice, bob } from '../support/samples.ts'

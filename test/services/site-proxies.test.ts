@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { KeptVm } from '../../core/ports/store.ts'
+import type { KeptVm } from '../../core/model/vm.ts'
 import { siteProxies } from '../../services/site-proxies.ts'
 import { activeVm } from '../support/samples.ts'
 import { virtualClock } from '../support/virtual-clock.ts'

@@ -5,7 +5,7 @@
  * agents run from its boot until it is off. Calls of a dead director still reach the cloud; only their answers are lost.
  */
 
-import type { Offering } from '../../core/plan/breaker.ts'
+import type { Offering } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'

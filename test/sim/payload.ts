@@ -5,7 +5,7 @@
 
 import type { Result } from '../../core/model/attempt.ts'
 import type { RawSpec } from '../../core/language/check.ts'
-import type { Requirements } from '../../core/language/rules.ts'
+import type { Requirements } from '../../core/model/requirements.ts'
 import type { Dice } from './dice.ts'
 
 export type Plan = {

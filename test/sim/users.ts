@@ -7,7 +7,7 @@
 
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
 import type { Queue } from '../../services/queue/queue.ts'
 import { steer, type SteerKind } from '../../services/queue/steer.ts'
 import { submit, type SubmitRequest } from '../../services/queue/submit.ts'

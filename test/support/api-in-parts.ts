@@ -5,7 +5,7 @@
  */
 
 import { systemClock } from '../../core/kernel/clock.ts'
-import type { Identity } from '../../core/access/reach.ts'
+import type { Identity } from '../../core/model/owner.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'

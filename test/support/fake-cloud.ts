@@ -9,7 +9,8 @@
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
+import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
+import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { Random } from '../../core/kernel/random.ts'
 
 export type FakeCall = 'create' | 'list' | 'destroy' | 'quota' | 'consoleLog'

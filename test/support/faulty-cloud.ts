@@ -11,7 +11,8 @@ import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { newVmId, type VmId } from '../../core/kernel/ids.ts'
 import { cloudCallMs, listLagMs } from '../../core/kernel/limits.ts'
-import type { Cloud, CloudQuota, CloudVm, VmOrder } from '../../core/ports/cloud.ts'
+import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
+import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { Random } from '../../core/kernel/random.ts'
 
 const calls = ['create', 'list', 'destroy', 'quota', 'consoleLog'] as const

@@ -6,12 +6,12 @@
 import { type End, ends } from '../../core/model/attempt.ts'
 import type { AttemptRef, JobId, VmId } from '../../core/kernel/ids.ts'
 import type { ImageEvent } from '../../core/model/image.ts'
-import type { JobEvent, Owner } from '../../core/model/job.ts'
+import type { JobEvent, JobSpec } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import type { VmEvent } from '../../core/model/vm.ts'
 import { sampleEntry } from './sample-images.ts'
-import type { JobSpec } from '../../core/model/job.ts'
 import { noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import {
   alice,

@@ -3,9 +3,12 @@
 import { createHash } from 'node:crypto'
 import type { Result } from '../../core/model/attempt.ts'
 import type { ClassId, VmId } from '../../core/kernel/ids.ts'
-import type { JobSpec, Owner } from '../../core/model/job.ts'
-import type { Submission, TaskQueue } from '../../core/ports/store.ts'
-import { type Requirements, requirementsKey } from '../../core/language/rules.ts'
+import type { JobSpec } from '../../core/model/job.ts'
+import type { Owner } from '../../core/model/owner.ts'
+import type { Submission } from '../../core/ports/store.ts'
+import type { TaskQueue } from '../../core/model/task-queue.ts'
+import type { Requirements } from '../../core/model/requirements.ts'
+import { requirementsKey } from '../../core/language/rules.ts'
 import type { Vm } from '../../core/model/vm.ts'
 
 const mib = 1024 * 1024

@@ -5,7 +5,9 @@
  */
 
 import type { Result } from '../../../core/model/attempt.ts'
-import { bytesText, durationText, type Requirements, type RuleOutcome } from '../../../core/language/rules.ts'
+import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
+import type { Requirements } from '../../../core/model/requirements.ts'
+import type { RuleOutcome } from '../../../core/language/rules.ts'
 import type { Explained, Explanation } from '../../queue/explain.ts'
 import { html, type Html } from '../html.ts'
 import type { FactView, JobView } from '../views.ts'

@@ -1,6 +1,7 @@
 /** Task queues: what waits, for whom, since when, what it asks for, and what it waits for. */
 
-import { bytesText, durationText, type Requirements } from '../../../core/language/rules.ts'
+import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
+import type { Requirements } from '../../../core/model/requirements.ts'
 import type { WaitingQueue, WaitingQueues } from '../../queue/task-queues.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'

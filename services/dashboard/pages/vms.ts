@@ -1,6 +1,6 @@
 /** VMs, live or ended, each with its state and the reason for it; and the page of one, with its story and its jobs. */
 
-import { bytesText, durationText } from '../../../core/language/rules.ts'
+import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import { html, type Html } from '../html.ts'
 import type { FactView, JobView, VmView } from '../views.ts'
 import type { Page } from './frame.ts'

@@ -6,7 +6,7 @@
  */
 
 import { cloudCallMs } from '../../../core/kernel/limits.ts'
-import type { QueueCount } from '../../../core/ports/store.ts'
+import type { QueueCount } from '../../../core/model/task-queue.ts'
 import { isOver } from '../../../core/model/vm.ts'
 import { alice, bob, sampleQueue, sampleRequirements } from '../../support/samples.ts'
 import type { Dice } from '../dice.ts'

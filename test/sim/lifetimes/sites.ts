@@ -5,9 +5,8 @@
  * the same. What others take they take only from what nobody has.
  */
 
-import type { Offering } from '../../../core/plan/breaker.ts'
+import type { Offering, CloudQuota } from '../../../core/model/cloud.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
-import type { CloudQuota } from '../../../core/ports/cloud.ts'
 import { isOver, refOf } from '../../../core/model/vm.ts'
 import type { DirectedCloud } from '../../../services/director/options.ts'
 import { type FakeCloud, fakeCloud, type FakeMachine } from '../../support/fake-cloud.ts'

@@ -7,7 +7,7 @@
 
 import type { DescribeInstancesCommandInput, Instance } from '@aws-sdk/client-ec2'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { CloudVm } from '../../../../core/model/cloud.ts'
 import { isGone } from './errors.ts'
 import { ours } from './marks.ts'
 import type { Ec2Options } from './options.ts'

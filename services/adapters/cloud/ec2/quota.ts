@@ -6,7 +6,7 @@
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { CloudQuota } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../../../core/model/cloud.ts'
 import { instancesOf, liveStates } from './instances.ts'
 import { ours } from './marks.ts'
 import type { Ec2Options } from './options.ts'

@@ -8,7 +8,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PilotageError, type ErrorCode } from '../../../../core/kernel/errors.ts'
-import type { CloudQuota } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../../../core/model/cloud.ts'
 
 export type CloudErrorCode = Extract<ErrorCode, `cloud-${string}`>
 

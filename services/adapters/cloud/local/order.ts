@@ -4,7 +4,8 @@
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId } from '../../../../core/kernel/ids.ts'
-import type { CloudQuota, VmOrder } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../../../core/model/cloud.ts'
+import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Machine } from './machine.ts'
 
 /** Names that may be ordered; all where absent. */

@@ -6,7 +6,8 @@
  */
 
 import { directorEveryMs } from '../../../../core/kernel/limits.ts'
-import type { Cloud, CloudQuota, CloudVm } from '../../../../core/ports/cloud.ts'
+import type { Cloud } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota, CloudVm } from '../../../../core/model/cloud.ts'
 import type { Reference } from '../../../../core/model/reference.ts'
 import type { DriverOptions } from '../kit/driver.ts'
 import { openCatalogue } from './catalogue.ts'

@@ -6,7 +6,7 @@
  * nothing.
  */
 
-import type { CloudQuota } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../../../core/model/cloud.ts'
 import { childOf, listOf, type Node, numberOf, textOf } from './xml.ts'
 
 /** Ours, as our own list tells. */

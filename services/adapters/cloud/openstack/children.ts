@@ -7,7 +7,7 @@
  */
 
 import type { VmId } from '../../../../core/kernel/ids.ts'
-import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { CloudVm } from '../../../../core/model/cloud.ts'
 import type { Deadline } from './deadline.ts'
 import { oddAnswer } from './errors.ts'
 import { describedVm, description, leftRef, portName } from './marks.ts'

@@ -1,6 +1,6 @@
 /** What a project may have, less what others in it use: of Nova's limits and of our own servers. Pure. */
 
-import type { CloudQuota } from '../../../../core/ports/cloud.ts'
+import type { CloudQuota } from '../../../../core/model/cloud.ts'
 import type { Flavor, Server } from './compute.ts'
 
 const mib = 1024 * 1024

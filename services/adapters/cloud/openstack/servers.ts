@@ -12,7 +12,7 @@
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
-import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { CloudVm } from '../../../../core/model/cloud.ts'
 import type { Server, ServerAddress } from './compute.ts'
 import { bounded } from './errors.ts'
 

@@ -8,7 +8,7 @@
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
-import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { CloudVm } from '../../../../core/model/cloud.ts'
 import type { Keep } from './options.ts'
 
 export type HostNote = {

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
-import type { CloudVm } from '../../../../core/ports/cloud.ts'
+import type { CloudVm } from '../../../../core/model/cloud.ts'
 import type { Book, Pages } from './book.ts'
 import { type KnownHost, type MeetingOptions, openMeetings } from './meetings.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'

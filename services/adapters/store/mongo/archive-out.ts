@@ -15,7 +15,7 @@ import type {
 import type { Fact } from '../../../../core/model/facts.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'
-import type { TaskQueue } from '../../../../core/ports/store.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import { type Database, guarded } from './database.ts'
 import { imageOf } from './images.ts'

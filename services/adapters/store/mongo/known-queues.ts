@@ -7,7 +7,7 @@
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { ClassId } from '../../../../core/kernel/ids.ts'
-import type { TaskQueue } from '../../../../core/ports/store.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import { type Database, duplicatesOf, guarded } from './database.ts'
 
 export type KnownQueues = {

@@ -10,9 +10,10 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
 import type { FactData, NewFact } from '../../../../core/model/facts.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobStateName, leaseOf, type Owner, type Phase } from '../../../../core/model/job.ts'
-import { exactly, type Needs } from '../../../../core/language/requirement-class.ts'
-import type { Requirements } from '../../../../core/language/rules.ts'
+import { isEnded, type Job, type JobStateName, leaseOf, type Phase } from '../../../../core/model/job.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
+import { exactly } from '../../../../core/language/requirement-class.ts'
+import type { Needs, Requirements } from '../../../../core/model/requirements.ts'
 
 export const pageJobs = 128
 

@@ -9,7 +9,7 @@
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Owner } from '../../../../core/model/job.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
 import type { Submission } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal, type WaitingQuota, type WaitingUse } from '../../../../core/model/quota.ts'
 import type { Random } from '../../../../core/kernel/random.ts'

@@ -4,7 +4,8 @@
 
 import type { AttemptRef, ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import { type Job, leaseOf } from '../../../../core/model/job.ts'
-import type { JobQuery, JobStore, QueueCount, QueueSlice, WaitingJob } from '../../../../core/ports/store.ts'
+import type { JobQuery, JobStore, QueueSlice } from '../../../../core/ports/store.ts'
+import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Page, pageFields } from './page.ts'

@@ -4,17 +4,9 @@
 
 import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
-import type {
-  JobCount,
-  JobOutcome,
-  JobQuery,
-  QueueCount,
-  QueueSlice,
-  Submission,
-  SubmitOutcome,
-  WaitingJob,
-} from '../../../../core/ports/store.ts'
-import type { Needs } from '../../../../core/language/requirement-class.ts'
+import type { JobCount, JobOutcome, JobQuery, QueueSlice, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
+import type { Needs } from '../../../../core/model/requirements.ts'
 import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
 import { forgetOperation, listOperation } from './keep.ts'

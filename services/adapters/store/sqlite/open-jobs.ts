@@ -3,7 +3,7 @@
  * quota is asked without a look at jobs.
  */
 
-import type { Owner } from '../../../../core/model/job.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
 import type { WaitingUse } from '../../../../core/model/quota.ts'
 
 export type OpenJobs = {

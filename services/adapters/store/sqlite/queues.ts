@@ -7,9 +7,9 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { ClassId } from '../../../../core/kernel/ids.ts'
-import type { Owner } from '../../../../core/model/job.ts'
-import type { TaskQueue } from '../../../../core/ports/store.ts'
-import type { Requirements } from '../../../../core/language/rules.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import type { Requirements } from '../../../../core/model/requirements.ts'
 
 export type QueueRefs = { readonly ref: number; readonly ownerRef: number; readonly queue: TaskQueue }
 

@@ -5,8 +5,8 @@
 import type { End, Result } from '../../../../core/model/attempt.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/model/job.ts'
-import type { Needs } from '../../../../core/language/requirement-class.ts'
-import type { TaskQueue } from '../../../../core/ports/store.ts'
+import type { Needs } from '../../../../core/model/requirements.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 
 export const stateCode: Readonly<Record<JobStateName, number>> = {
   Waiting: 0,

@@ -6,8 +6,10 @@
 
 import type { AttemptRef, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, type JobStateName, leaseOf } from '../../../../core/model/job.ts'
-import type { JobCount, KeptVm, TaskQueue } from '../../../../core/ports/store.ts'
-import type { Requirements } from '../../../../core/language/rules.ts'
+import type { JobCount } from '../../../../core/ports/store.ts'
+import type { KeptVm } from '../../../../core/model/vm.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import type { Requirements } from '../../../../core/model/requirements.ts'
 import { type OpenJobs, openJobs } from './open-jobs.ts'
 
 type Load = { readonly jobs: Set<JobId>; cores: number; memoryBytes: number; diskBytes: number }

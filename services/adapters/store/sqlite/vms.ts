@@ -6,8 +6,8 @@
 import { vmFact } from '../../../../core/model/facts.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { Job } from '../../../../core/model/job.ts'
-import type { Fence, KeptVm, VmOutcome } from '../../../../core/ports/store.ts'
-import { isOver, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
+import type { Fence, VmOutcome } from '../../../../core/ports/store.ts'
+import { type KeptVm, isOver, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 

@@ -8,7 +8,7 @@
 import { errors, exportJWK, generateKeyPair, importJWK, jwtVerify, type JWK, SignJWT } from 'jose'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import { type Identity, type UserRole, userRoles } from '../../../../core/access/reach.ts'
+import { type Identity, type UserRole, userRoles } from '../../../../core/model/owner.ts'
 import { isVmId } from '../../../../core/kernel/ids.ts'
 import { tokenSkewMs } from '../../../../core/kernel/limits.ts'
 import type { Tokens } from '../../../../core/ports/tokens.ts'
