@@ -7,7 +7,7 @@ FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea41952009
 WORKDIR /srv/pilotage
 COPY package.json package-lock.json ./
 COPY bin/link-node.mjs ./bin/
-COPY services/node-programs.json ./services/
+COPY services/api/http/node-programs.json ./services/api/http/
 # No package's own script is run: none is needed to run Pilotage. Ours checks Node's digest.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node bin/link-node.mjs
 
@@ -21,6 +21,7 @@ COPY --from=packages /srv/pilotage/node_modules ./node_modules
 COPY package.json ./
 COPY agents ./agents
 COPY bin ./bin
+COPY cli ./cli
 COPY client ./client
 COPY contextualization ./contextualization
 COPY core ./core

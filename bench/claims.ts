@@ -17,10 +17,10 @@ import { silentLog } from '../core/ports/log.ts'
 import type { Store } from '../core/ports/store.ts'
 import { placeOf, roomOf } from '../core/model/vm.ts'
 import { openMongoStore } from '../services/adapters/store/mongo/mongo-store.ts'
-import { type Picked, type WaitingIndex, waitingIndex } from '../services/queue/waiting-index.ts'
+import { type Picked, type WaitingIndex, waitingIndex } from '../services/matcher/waiting-index.ts'
 import { findPeers, neededPeer } from '../test/peers/find-peers.ts'
 import { openMongo } from '../test/peers/mongo-servers.ts'
-import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../test/support/samples.ts'
+import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../sim/samples.ts'
 
 type Order = {
   readonly url: string

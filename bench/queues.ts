@@ -18,8 +18,8 @@ import type { Requirements } from '../core/model/requirements.ts'
 import type { Room } from '../core/model/resources.ts'
 import { placeOf } from '../core/model/vm.ts'
 import { directorDefaults } from '../services/director/options.ts'
-import { type Search, waitingIndex, type WaitingIndex } from '../services/queue/waiting-index.ts'
-import { activeVm, alice, sampleQueue, sampleRequirements } from '../test/support/samples.ts'
+import { type Search, waitingIndex, type WaitingIndex } from '../services/matcher/waiting-index.ts'
+import { activeVm, alice, sampleQueue, sampleRequirements } from '../sim/samples.ts'
 
 const clock = systemClock()
 const gib = 1024 ** 3

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const { version, sha256 } = JSON.parse(readFileSync(join(root, 'services/node-programs.json'), 'utf8'))
+const { version, sha256 } = JSON.parse(readFileSync(join(root, 'services/api/http/node-programs.json'), 'utf8'))
 const platform = `${process.platform}-${process.arch}`
 
 /** Undefined: this platform has no package, and its users run Pilotage with a Node of their own. */

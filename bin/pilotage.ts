@@ -4,19 +4,19 @@
  * when it is asked for, and the client is given the way to start a service for the commands that bring their own (demo, replay).
  */
 
-const services = () => import('../services/main.ts')
+const services = () => import('../services/run/compose.ts')
 
 const [first, ...rest] = process.argv.slice(2)
 
 if (first === 'serve') {
   await (await services()).serve(rest)
 } else if (first === 'facts') {
-  await (await import('../services/facts-command.ts')).facts(rest)
+  await (await import('../cli/commands/facts.ts')).facts(rest)
 } else if (first === 'store') {
-  await (await import('../services/store-command.ts')).store(rest)
+  await (await import('../cli/commands/store.ts')).store(rest)
 } else if (first === 'context') {
-  await (await import('../services/context-command.ts')).context(rest)
+  await (await import('../cli/commands/context.ts')).context(rest)
 } else {
-  const { main } = await import('../client/main.ts')
+  const { main } = await import('../cli/main.ts')
   await main(process.argv.slice(2), async (options) => (await services()).startService(options))
 }

@@ -7,9 +7,9 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { compileConfig, readConfigFile } from '../services/config.ts'
-import { checkRoles, readArguments, readRoles } from '../services/config-command.ts'
-import { processRoles } from '../services/runtime.ts'
+import { compileConfig, readConfigFile } from '../services/config/document.ts'
+import { checkRoles, readArguments, readRoles } from '../services/config/arguments.ts'
+import { processRoles } from '../services/run/runtime.ts'
 import { readTree } from './structure/tree.ts'
 
 type Service = {

@@ -65,10 +65,11 @@ describe('imports', () => {
 const isProgram = (path: string): boolean =>
   /\/main\.ts$/.test(path) ||
   [
-    'services/config.ts',
-    'services/facts-command.ts',
-    'services/store-command.ts',
-    'services/context-command.ts',
+    'services/config/document.ts',
+    'services/run/compose.ts',
+    'cli/commands/facts.ts',
+    'cli/commands/store.ts',
+    'cli/commands/context.ts',
     'test/check.ts',
     'bench/adapter.mjs',
     'bin/link-node.mjs',
@@ -108,7 +109,7 @@ describe('code', () => {
       'core/kernel/errors.ts',
       'agents/pilot/agent.ts',
       'agents/pilot/payload.ts',
-      'services/api/credentials.ts',
+      'services/api/grpc/credentials.ts',
     ]
     expect(found(/^\s*(?:export\s+)?(?:abstract\s+)?class\s+\w/m, (path) => owners.includes(path))).toEqual([])
   })
@@ -137,12 +138,12 @@ const functionMost = 70
  */
 const longFunctions: Readonly<Record<string, number>> = {
   'bench/adapter.mjs pilot': 77,
-  'services/queue/matcher.ts matcher': 92,
-  'services/queue/waiting-index.ts waitingIndex': 110,
-  'test/agents/pilot.test.ts newWorld': 105,
-  'test/client/fake-service.ts startFakeService': 174,
-  'test/director/world.ts openWorld': 106,
-  'test/support/fake-cloud.ts fakeCloud': 106,
+  'services/matcher/matcher.ts matcher': 92,
+  'services/matcher/waiting-index.ts waitingIndex': 110,
+  'test/unit/agents/pilot.test.ts newWorld': 105,
+  'test/unit/client/fake-service.ts startFakeService': 174,
+  'test/unit/director/world.ts openWorld': 106,
+  'sim/fake-cloud.ts fakeCloud': 106,
 }
 
 function told([name, lines]: readonly [string, number]): string {

@@ -1,7 +1,7 @@
 /**
  * The numbers that matter, with where they come from. Their relations are asserted when the program starts.
  *
- * Sizes are bytes, times are milliseconds. What an operator may change stands in services/config.ts, with these as defaults.
+ * Sizes are bytes, times are milliseconds. What an operator may change stands in services/config/document.ts, with these as defaults.
  */
 
 import { assert } from './assert.ts'

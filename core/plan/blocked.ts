@@ -7,7 +7,7 @@
 
 import type { Block } from './headroom.ts'
 import type { Growth } from './growth.ts'
-import type { CloudView, FleetView, HoldLine, HoldWhy } from './types.ts'
+import type { CloudView, FleetView, HoldLine, HoldWhy } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
 import { tellRules, type RuleOutcome } from '../language/rules.ts'

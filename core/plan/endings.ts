@@ -7,7 +7,7 @@
  * After a start of the service nobody is called silent before the VMs had the time to be heard again.
  */
 
-import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './types.ts'
+import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { CloudVm } from '../model/cloud.ts'
 import { type KeptVm, isComing, isOver } from '../model/vm.ts'

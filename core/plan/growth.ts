@@ -9,7 +9,7 @@
 
 import type { Offering } from '../model/cloud.ts'
 import { fill, fits as fitsIn, type OpenQueue } from './placement.ts'
-import type { CloudView, CreateLine } from './types.ts'
+import type { CloudView, CreateLine } from './fleet.ts'
 import type { Block, Headroom } from './headroom.ts'
 import { suits } from '../language/rules.ts'
 import { placeOf, roomOf } from '../model/vm.ts'

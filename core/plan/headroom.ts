@@ -9,7 +9,7 @@
 import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
 import type { Offering } from '../model/cloud.ts'
 import { unreadWhy } from './endings.ts'
-import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './types.ts'
+import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './fleet.ts'
 import { type KeptVm, isComing, isOver } from '../model/vm.ts'
 import { bytesText, durationText } from '../kernel/quantities.ts'
 

@@ -5,7 +5,7 @@
  * only tells how much of what waits is already provided for.
  */
 
-import type { CloudView, FleetPolicy } from './types.ts'
+import type { CloudView, FleetPolicy } from './fleet.ts'
 import { type KeptVm, isComing, placeOf, roomOf, type Vm, type VmShape } from '../model/vm.ts'
 import type { QueueCount, TaskQueue } from '../model/task-queue.ts'
 import { exactly } from '../language/requirement-class.ts'

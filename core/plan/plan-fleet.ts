@@ -7,7 +7,7 @@
  * plan ends only what is broken or over its time.
  */
 
-import type { FleetView, FleetPolicy, FleetPlan } from './types.ts'
+import type { FleetView, FleetPolicy, FleetPlan } from './fleet.ts'
 import { planEndings } from './endings.ts'
 import { grow } from './growth.ts'
 import { holdLines } from './blocked.ts'

@@ -10,7 +10,7 @@ import type { Offering } from '../model/cloud.ts'
 import { hostPort } from '../kernel/endpoints.ts'
 import type { Endings } from './endings.ts'
 import type { Block, Headroom } from './headroom.ts'
-import type { CloudView, CreateLine, EndingLine, FleetView, HoldLine, ServiceWish } from './types.ts'
+import type { CloudView, CreateLine, EndingLine, FleetView, HoldLine, ServiceWish } from './fleet.ts'
 import { squidPort } from '../kernel/limits.ts'
 import { type KeptVm, isComing, type Vm } from '../model/vm.ts'
 

@@ -6,7 +6,7 @@
  * Never holds a secret.
  */
 
-import type { CloudReading, CloudView } from '../../core/plan/types.ts'
+import type { CloudReading, CloudView } from '../../core/plan/fleet.ts'
 import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { KeptBreaker } from './breakers.ts'
 

@@ -6,7 +6,7 @@
  */
 
 import { unreadWhy } from '../../core/plan/endings.ts'
-import type { CloudView } from '../../core/plan/types.ts'
+import type { CloudView } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'

@@ -8,7 +8,7 @@
  */
 
 import { assert } from '../../core/kernel/assert.ts'
-import type { FleetPlan } from '../../core/plan/types.ts'
+import type { FleetPlan } from '../../core/plan/fleet.ts'
 import { planFleet } from '../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'

@@ -6,7 +6,7 @@
  */
 
 import type { Offering } from '../../core/model/cloud.ts'
-import type { PlanLine } from '../../core/plan/types.ts'
+import type { PlanLine } from '../../core/plan/fleet.ts'
 import { squidsAt } from '../../core/plan/services.ts'
 import { refOf, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'

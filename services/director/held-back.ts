@@ -1,6 +1,6 @@
 /** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, for whoever explains why jobs wait. */
 
-import type { FleetPlan, HoldWhy } from '../../core/plan/types.ts'
+import type { FleetPlan, HoldWhy } from '../../core/plan/fleet.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import { planNote } from './plan-note.ts'

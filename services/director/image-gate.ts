@@ -6,7 +6,7 @@
  */
 
 import type { Offering } from '../../core/model/cloud.ts'
-import type { CloudView } from '../../core/plan/types.ts'
+import type { CloudView } from '../../core/plan/fleet.ts'
 import { barredWhy, type CheckedImage, revokedWhy } from '../../core/model/image.ts'
 import { parseReference, type Reference } from '../../core/model/reference.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'

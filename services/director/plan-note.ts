@@ -7,7 +7,7 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { NewFact } from '../../core/model/facts.ts'
-import type { FleetPlan, PlanLine } from '../../core/plan/types.ts'
+import type { FleetPlan, PlanLine } from '../../core/plan/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import type { Desk } from './desk.ts'

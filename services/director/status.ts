@@ -6,7 +6,7 @@
 
 import { atTime, type Breaker } from '../../core/plan/breaker.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
-import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/types.ts'
+import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { type KeptVm, concerns } from '../../core/model/vm.ts'
 import type { Store } from '../../core/ports/store.ts'

@@ -16,7 +16,7 @@ import { seededRandom } from '../../core/kernel/random.ts'
 import { exportArchive } from '../../services/archive/export.ts'
 import { importArchive } from '../../services/archive/import.ts'
 import { fillAtRandom, oddNames } from '../support/random-store.ts'
-import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
+import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
 
 /** A place for one store: opened again, it is the same. */
 export type ArchivePlaceHarness = {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ImageEvent } from '../../core/model/image.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { sampleEntry } from '../support/sample-images.ts'
+import { sampleEntry } from '../../sim/sample-images.ts'
 
 export function imageTests(fresh: () => Promise<{ readonly store: Store }>): void {
   const added = (name: string): ImageEvent => ({ kind: 'add', entry: sampleEntry({ name }), signature: 's', by: 'ada' })

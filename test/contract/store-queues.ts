@@ -13,7 +13,7 @@ import {
   sampleResult,
   sampleSpec,
   sampleSubmission,
-} from '../support/samples.ts'
+} from '../../sim/samples.ts'
 import type { StoreHarness } from './store.ts'
 
 const n = 1000

@@ -5,7 +5,7 @@ import { sleep, systemClock } from '../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { sampleEntry } from '../support/sample-images.ts'
+import { sampleEntry } from '../../sim/sample-images.ts'
 import { imageTests } from './store-images.ts'
 import { queueTests } from './store-queues.ts'
 import {
@@ -18,7 +18,7 @@ import {
   sampleSpec,
   sampleSubmission,
   sampleVm,
-} from '../support/samples.ts'
+} from '../../sim/samples.ts'
 
 export type StoreHarness = {
   readonly store: Store

@@ -8,7 +8,7 @@ import type { JobEvent, JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import { fillAtRandom } from '../support/random-store.ts'
-import { activeVm, alice, bob, sampleResult, sampleSpec, sampleSubmission } from '../support/samples.ts'
+import { activeVm, alice, bob, sampleResult, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
 
 const randomSteps = 200
 const submittedAtOnce = 1000

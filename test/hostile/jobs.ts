@@ -3,8 +3,8 @@
 import { join } from 'node:path'
 import { type Clock, until } from '../../core/kernel/clock.ts'
 import type { Report } from '../../proto/gen/pilotage/v1/vm.ts'
-import { assignment } from '../agents/fake-service.ts'
-import { mib, task } from '../agents/tasks.ts'
+import { assignment } from '../unit/agents/fake-service.ts'
+import { mib, task } from '../unit/agents/tasks.ts'
 import type { Payload } from './attack.ts'
 import type { HostileVm } from './vm.ts'
 

@@ -14,7 +14,7 @@ import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Random } from '../../core/kernel/random.ts'
-import { type FakeService, startFakeService } from '../agents/fake-service.ts'
+import { type FakeService, startFakeService } from '../unit/agents/fake-service.ts'
 import { newCanary } from './canaries.ts'
 import { type Kind, type Uids, uidsOf, vmPowers } from './kinds.ts'
 

@@ -3,8 +3,8 @@
 import { expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { cloudConfig, machineContext } from '../../contextualization/machine.ts'
-import { everyDocument } from '../contextualization/every-document.ts'
-import { machineOrder } from '../contextualization/samples.ts'
+import { everyDocument } from '../unit/contextualization/every-document.ts'
+import { machineOrder } from '../unit/contextualization/samples.ts'
 import { cloudInit } from './servers.ts'
 
 type Merged = { runcmd: readonly unknown[]; write_files: readonly { path: string }[]; [key: string]: unknown }

@@ -122,7 +122,7 @@ cloudContract(
         'refuses what is over the quota, and makes nothing':
           'hosts have no quota: that all are taken is cloud-capacity, and tested below',
         'gives up on a silent cloud':
-          'each host is a server of its own: silent ones are played in test/adapters/cloud-ssh.test.ts',
+          'each host is a server of its own: silent ones are played in test/unit/adapters/cloud-ssh.test.ts',
       },
       provoke: {
         brokenList: async () => keep.fail('read'),

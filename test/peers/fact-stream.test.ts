@@ -11,7 +11,7 @@ import { systemRandom } from '../../core/kernel/random.ts'
 import { type FactReaderOptions, type GivenFact, readFacts } from '../../services/adapters/bus/nats/fact-reader.ts'
 import { type FactStreamOptions, natsFactStream } from '../../services/adapters/bus/nats/fact-stream.ts'
 import { streamName } from '../../services/adapters/bus/nats/subjects.ts'
-import { publishFacts } from '../../services/queue/publish.ts'
+import { publishFacts } from '../../services/run/publish-facts.ts'
 import type { NatsServer } from './nats-servers.ts'
 import { startNats, whyNotOurs } from './servers.ts'
 

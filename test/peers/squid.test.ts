@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { squidContext } from '../../contextualization/squid.ts'
 import { answersOn } from '../../agents/monitor/service.ts'
 import { sleep, systemClock } from '../../core/kernel/clock.ts'
-import { squidOrder } from '../contextualization/samples.ts'
+import { squidOrder } from '../unit/contextualization/samples.ts'
 import { startSquid } from './servers.ts'
 import type { SquidServer } from './squid-server.ts'
 

@@ -6,7 +6,7 @@ import type { ImageEvent } from '../../core/model/image.ts'
 import { imageLimits } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { type MongoStore, openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
-import { sampleEntry, sampleImage } from '../support/sample-images.ts'
+import { sampleEntry, sampleImage } from '../../sim/sample-images.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo } from './servers.ts'
 

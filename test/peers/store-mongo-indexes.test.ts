@@ -11,7 +11,7 @@ import { silentLog } from '../../core/ports/log.ts'
 import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
 import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
 import { indexes, migrate } from '../../services/adapters/store/mongo/schema.ts'
-import { sampleEntry } from '../support/sample-images.ts'
+import { sampleEntry } from '../../sim/sample-images.ts'
 import {
   activeVm,
   alice,
@@ -20,7 +20,7 @@ import {
   sampleResult,
   sampleSpec,
   sampleSubmission,
-} from '../support/samples.ts'
+} from '../../sim/samples.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo } from './servers.ts'
 

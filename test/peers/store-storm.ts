@@ -22,7 +22,7 @@ import {
   sampleResult,
   sampleSpec,
   sampleSubmission,
-} from '../support/samples.ts'
+} from '../../sim/samples.ts'
 
 export type Storm = {
   readonly stores: readonly Store[]

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { runSeed } from './run-seed.ts'
-import { type Rule, rules } from './switches.ts'
-import type { Invariant } from './violations.ts'
+import { runSeed } from '../../sim/run-seed.ts'
+import { type Rule, rules } from '../../sim/switches.ts'
+import type { Invariant } from '../../sim/violations.ts'
 
 const jobs = 120
 

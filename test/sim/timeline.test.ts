@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { simProcess } from './process.ts'
-import { timeline } from './timeline.ts'
+import { simProcess } from '../../sim/process.ts'
+import { timeline } from '../../sim/timeline.ts'
 
 describe('a timeline', () => {
   it('runs events by time, and those of one moment in the order in which they were made', async () => {

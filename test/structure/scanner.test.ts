@@ -56,7 +56,7 @@ describe('imports', () => {
   })
 
   it('lead to a file or to a package', () => {
-    expect(resolved('client/demo/run.ts', '../../core/job.ts')).toEqual({ file: 'core/model/job.ts' })
+    expect(resolved('cli/demo/run.ts', '../../core/model/job.ts')).toEqual({ file: 'core/model/job.ts' })
     expect(resolved('a.ts', '@grpc/grpc-js/build/x.js')).toEqual({ packageName: '@grpc/grpc-js' })
     expect(resolved('a.ts', 'yaml/util')).toEqual({ packageName: 'yaml' })
     expect(resolved('a.ts', 'node:fs/promises')).toEqual({ packageName: 'node:fs/promises' })
@@ -69,26 +69,30 @@ describe('the import table refuses', () => {
     broken(path, { packageName, kind: 'value', line: 1 })
 
   it.each([
-    ['core/model/job.ts', 'services/config.ts'],
+    ['core/model/job.ts', 'services/config/document.ts'],
     ['core/model/job.ts', 'proto/codec.ts'],
-    ['proto/codec.ts', 'services/queue/submit.ts'],
-    ['services/queue/submit.ts', 'services/director/director.ts'],
+    ['proto/codec.ts', 'services/jobs/submit.ts'],
+    ['services/jobs/submit.ts', 'services/director/director.ts'],
     ['services/director/director.ts', 'services/adapters/cloud/local/cloud.ts'],
-    ['services/queue/session.ts', 'proto/codec.ts'],
-    ['services/api/edge.ts', 'services/dashboard/door.ts'],
+    ['services/matcher/session.ts', 'proto/codec.ts'],
+    ['services/api/grpc/edge.ts', 'services/dashboard/door.ts'],
     ['services/dashboard/door.ts', 'services/adapters/tokens/jose/jose-tokens.ts'],
     ['services/adapters/store/sqlite/jobs.ts', 'services/adapters/sandbox/files/file-sandbox.ts'],
-    ['services/adapters/store/sqlite/jobs.ts', 'services/queue/submit.ts'],
-    ['services/runtime.ts', 'services/adapters/store/sqlite/sqlite-store.ts'],
-    ['services/installation.ts', 'services/queue/submit.ts'],
+    ['services/adapters/store/sqlite/jobs.ts', 'services/jobs/submit.ts'],
+    ['services/run/runtime.ts', 'services/adapters/store/sqlite/sqlite-store.ts'],
+    ['services/jobs/submit.ts', 'services/vms/activate.ts'],
+    ['services/matcher/session.ts', 'services/jobs/submit.ts'],
+    ['core/model/job.ts', 'core/plan/fleet.ts'],
+    ['core/ports/store.ts', 'core/language/rules.ts'],
+    ['services/dashboard/door.ts', 'services/matcher/matcher.ts'],
     ['agents/pilot/pilot.ts', 'agents/monitor/policy.ts'],
     ['agents/kit/uplink.ts', 'agents/pilot/pilot.ts'],
-    ['agents/kit/uplink.ts', 'services/config.ts'],
-    ['client/calls.ts', 'services/main.ts'],
-    ['client/calls.ts', 'core/kernel/backoff.ts'],
+    ['agents/kit/uplink.ts', 'services/config/document.ts'],
+    ['client/calls.ts', 'services/run/compose.ts'],
+    ['client/calls.ts', 'agents/kit/uplink.ts'],
     ['bin/pilotage.ts', 'core/kernel/clock.ts'],
-    ['contextualization/render.ts', 'services/config.ts'],
-    ['core/model/job.ts', 'test/support/samples.ts'],
+    ['contextualization/render.ts', 'services/config/document.ts'],
+    ['core/model/job.ts', 'sim/samples.ts'],
     ['elsewhere/a.ts', 'core/model/job.ts'],
   ])('%s -> %s', (path, target) => {
     expect(file(path, target)).toBeDefined()
@@ -97,27 +101,27 @@ describe('the import table refuses', () => {
   it.each([
     ['core/model/job.ts', 'yaml'],
     ['core/model/job.ts', 'node:fs'],
-    ['services/queue/submit.ts', 'node:fs'],
-    ['services/queue/submit.ts', 'pino'],
+    ['services/jobs/submit.ts', 'node:fs'],
+    ['services/jobs/submit.ts', 'pino'],
     ['services/dashboard/door.ts', '@grpc/grpc-js'],
     ['services/adapters/log/pino/pino-log.ts', 'jose'],
     ['services/adapters/bus/local/local-bus.ts', 'node:sqlite'],
     ['client/calls.ts', 'left-pad'],
     ['client/calls.ts', 'vitest'],
     ['client/calls.ts', 'node:process'],
-    ['test/sim/main.ts', 'left-pad'],
+    ['sim/main.ts', 'left-pad'],
   ])('%s -> %s', (path, packageName) => {
     expect(vendor(path, packageName)).toBeDefined()
   })
 
   it('nothing that it allows', () => {
-    expect(file('services/queue/submit.ts', 'core/model/job.ts')).toBeUndefined()
-    expect(file('services/queue/submit.ts', 'services/queue/queue.ts')).toBeUndefined()
-    expect(file('services/api/edge.ts', 'services/queue/submit.ts')).toBeUndefined()
-    expect(file('bin/pilotage.ts', 'services/main.ts')).toBeUndefined()
-    expect(vendor('services/queue/submit.ts', 'node:crypto')).toBeUndefined()
+    expect(file('services/jobs/submit.ts', 'core/model/job.ts')).toBeUndefined()
+    expect(file('services/jobs/submit.ts', 'services/jobs/queue.ts')).toBeUndefined()
+    expect(file('services/api/grpc/edge.ts', 'services/jobs/submit.ts')).toBeUndefined()
+    expect(file('bin/pilotage.ts', 'cli/main.ts')).toBeUndefined()
+    expect(vendor('services/jobs/submit.ts', 'node:crypto')).toBeUndefined()
     expect(vendor('agents/kit/uplink.ts', '@grpc/grpc-js')).toBeUndefined()
-    expect(vendor('test/core/job.test.ts', 'vitest')).toBeUndefined()
+    expect(vendor('test/unit/core/job.test.ts', 'vitest')).toBeUndefined()
   })
 })
 

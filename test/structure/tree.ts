@@ -9,7 +9,7 @@ import { importsOf, readSource, type ImportKind, type SourceText } from './sourc
 
 export const root = join(import.meta.dirname, '../..')
 
-const folders = ['core', 'proto', 'services', 'agents', 'client', 'bin', 'contextualization', 'test', 'bench']
+const folders = ['core', 'proto', 'services', 'agents', 'client', 'cli', 'sim', 'bin', 'contextualization', 'test', 'bench']
 
 /** What an import leads to: a file of ours by its path from the root, or a package by its name (`node:` included). */
 export type Target = {

@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true }))
 
 const publish = (sha256: object): void =>
-  writeFileSync(join(root, 'services/node-programs.json'), JSON.stringify({ version: '1.2.3', sha256 }))
+  writeFileSync(join(root, 'services/api/http/node-programs.json'), JSON.stringify({ version: '1.2.3', sha256 }))
 const run = () => spawnSync(process.execPath, [join(root, 'bin/link-node.mjs')], { encoding: 'utf8', timeout: 20_000 })
 
 it('links the program, also over a link that is there', () => {

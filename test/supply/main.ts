@@ -87,12 +87,15 @@ function listFaults(): readonly string[] {
 
 function nodeFaults(): readonly string[] {
   const { version, sha256 } = read<{ version: string; sha256: Readonly<Record<string, string>> }>(
-    'services/node-programs.json',
+    'services/api/http/node-programs.json',
   )
   const faults = Object.keys(sha256)
     .map((platform) => `node-${platform}`)
     .filter((name) => lock.packages[`node_modules/${name}`]?.version !== version)
-    .map((name) => `the lock file does not have ${name} ${version}, whose digest stands in services/node-programs.json`)
+    .map(
+      (name) =>
+        `the lock file does not have ${name} ${version}, whose digest stands in services/api/http/node-programs.json`,
+    )
   const platform = `${process.platform}-${process.arch}`
   const expected = sha256[platform]
   // Elsewhere people run Pilotage with a Node of their own.
@@ -103,6 +106,6 @@ function nodeFaults(): readonly string[] {
     faults.push(`this runs on ${process.execPath}, not on ${program}`)
   const digest = createHash('sha256').update(readFileSync(program)).digest('hex')
   if (digest !== expected)
-    faults.push(`${program} has the SHA-256 ${digest}, and services/node-programs.json has ${expected}`)
+    faults.push(`${program} has the SHA-256 ${digest}, and services/api/http/node-programs.json has ${expected}`)
   return faults
 }

@@ -5,8 +5,8 @@ import { newVmId } from '../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
 import type { CloudHarness, MachineLife } from '../contract/cloud.ts'
-import { sampleOffering } from '../director/world.ts'
-import { fakeCloud } from './fake-cloud.ts'
+import { sampleOffering } from '../unit/director/world.ts'
+import { fakeCloud } from '../../sim/fake-cloud.ts'
 
 export function fakeHarness(around: (cloud: Cloud) => Cloud = (cloud) => cloud): CloudHarness {
   const random = seededRandom(1)

@@ -16,10 +16,10 @@ import { cloudCallMs } from '../../core/kernel/limits.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
 import { cloudContract } from '../contract/cloud.ts'
-import { sampleOffering } from '../director/world.ts'
-import { fakeCloud } from './fake-cloud.ts'
+import { sampleOffering } from '../unit/director/world.ts'
+import { fakeCloud } from '../../sim/fake-cloud.ts'
 import { fakeHarness } from './fake-harness.ts'
-import { type Fault, type FaultyCloud, faultsAt, faultyCloud, noFaults } from './faulty-cloud.ts'
+import { type Fault, type FaultyCloud, faultsAt, faultyCloud, noFaults } from '../../sim/faulty-cloud.ts'
 import { virtualClock } from './virtual-clock.ts'
 
 cloudContract('fake, through the faulty layer when it is calm', async () => {

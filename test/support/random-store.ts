@@ -11,7 +11,7 @@ import type { Owner } from '../../core/model/owner.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import type { VmEvent } from '../../core/model/vm.ts'
-import { sampleEntry } from './sample-images.ts'
+import { sampleEntry } from '../../sim/sample-images.ts'
 import { noSizes, requirementClass } from '../../core/language/requirement-class.ts'
 import {
   alice,
@@ -22,7 +22,7 @@ import {
   sampleSpec,
   sampleSubmission,
   sampleVm,
-} from './samples.ts'
+} from '../../sim/samples.ts'
 
 type Past = {
   readonly store: Store

@@ -2,7 +2,7 @@
 
 import { type JobStateName, jobStates } from '../../../core/model/job.ts'
 import { vmStates } from '../../../core/model/vm.ts'
-import type { Status } from '../../queue/status.ts'
+import type { Status } from '../../jobs/status.ts'
 import type { FactView } from '../views.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'

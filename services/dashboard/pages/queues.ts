@@ -2,7 +2,7 @@
 
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
-import type { WaitingQueue, WaitingQueues } from '../../queue/task-queues.ts'
+import type { WaitingQueue, WaitingQueues } from '../../jobs/task-queues.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'
 import { agoMark, clipped, countText, empty } from './marks.ts'

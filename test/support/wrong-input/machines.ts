@@ -10,7 +10,7 @@ import {
   ServiceMessage,
   VmServiceService,
 } from '../../../proto/gen/pilotage/v1/vm.ts'
-import { sampleResult } from '../samples.ts'
+import { sampleResult } from '../../../sim/samples.ts'
 import { type Case, type Refusal, refusalOf, refused } from './case.ts'
 import type { World } from './world.ts'
 

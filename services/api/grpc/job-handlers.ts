@@ -1,0 +1,225 @@
+/** The methods of JobService: decode, find out what the caller may touch, call one operation, encode. */
+
+import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
+import { PilotageError, shown } from '../../../core/kernel/errors.ts'
+import { reaches } from '../../../core/access/reach.ts'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import { isEnded, type Job, jobStates, type JobStateName } from '../../../core/model/job.ts'
+import { jobsPerCall, loadLimits, page } from '../../../core/kernel/limits.ts'
+import type { OutputName } from '../../../core/ports/sandbox.ts'
+import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
+import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec.ts'
+import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
+import { explain } from '../../jobs/explain.ts'
+import type { Queue } from '../../jobs/queue.ts'
+import { steer, type SteerKind } from '../../jobs/steer.ts'
+import { submit } from '../../jobs/submit.ts'
+import type { Caller } from './admission.ts'
+import { type Edge, userOf } from './edge.ts'
+import { openJobFeed } from './job-feed.ts'
+import { jobsToWire } from './job-view.ts'
+import { goneSignal, received, written } from './stream.ts'
+import { watchJobs } from './watch.ts'
+
+const historyMost = 1000
+const reasonLength = 500
+const idsPerRead = 1000
+
+export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
+  const feed = openJobFeed(queue)
+
+  async function take(request: wire.SubmitJobsRequest, caller: Caller): Promise<wire.SubmitJobsResponse> {
+    const { owner } = userOf(caller)
+    const { jobs, idempotencyKey } = request
+    caller.load.charge(jobs.length / loadLimits.submittedJobsPerUnit)
+    const answer = await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey })
+    return {
+      jobIds: [...answer.jobIds],
+      warnings: answer.warnings.map((warning) => ({ ...warning, indexes: [...warning.indexes] })),
+      repeatedAnswer: answer.repeated,
+    }
+  }
+
+  const steering = (kind: SteerKind, method: 'killJobs' | 'holdJobs' | 'releaseJobs' | 'rescheduleJobs') =>
+    edge.unary(method, (request: wire.SteerJobsRequest, caller) => steerJobs(queue, kind, request, caller))
+
+  return {
+    submitJobs: edge.unary('submitJobs', take),
+    submitJobStream: edge.clientStream(
+      'submitJobStream',
+      async (requests: ServerReadableStream<wire.SubmitJobsRequest, wire.SubmitJobStreamResponse>, caller) => {
+        const answers: wire.SubmitJobsResponse[] = []
+        const gone = goneSignal(requests)
+        for await (const request of received<wire.SubmitJobsRequest>(queue.clock, requests, gone)) {
+          answers.push(await take(request, caller))
+          // A stream is one call, however many messages it has: who sends too much of them is read later.
+          await caller.load.pace(gone)
+        }
+        return { answers }
+      },
+    ),
+    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => {
+      const isLarge = Math.max(request.pageSize, request.jobIds.length) > loadLimits.smallPage
+      const read = () => listJobs(queue, request, caller)
+      return isLarge ? caller.load.read(read) : read()
+    }),
+    killJobs: steering('kill', 'killJobs'),
+    holdJobs: steering('hold', 'holdJobs'),
+    releaseJobs: steering('release', 'releaseJobs'),
+    rescheduleJobs: steering('reschedule', 'rescheduleJobs'),
+    getJobHistory: edge.unary('getJobHistory', async ({ jobId }: wire.GetJobHistoryRequest, caller) => {
+      const job = await oneJob(queue, jobId, caller)
+      const facts = await queue.store.history(`job:${job.id}`, historyMost)
+      return { facts: [submitted(job), ...facts.map(factToWire)] }
+    }),
+    explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
+      const { summary, places } = await explain(queue, await oneJob(queue, jobId, caller))
+      return { summary, places: places.map((place) => ({ ...place, rules: [...place.rules] })) }
+    }),
+    getOutput: edge.serverStream(
+      'getOutput',
+      (call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>, caller) => getOutput(queue, call, caller),
+    ),
+    watchJobs: edge.serverStream(
+      'watchJobs',
+      (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
+        const ids = jobIdsOf(call.request.jobIds)
+        caller.load.charge(ids.length / loadLimits.idsPerUnit)
+        return watchJobs({ queue, feed, ids, caller, isVisible: (job) => within(caller, job) }, call)
+      },
+    ),
+  }
+}
+
+/** A job that the caller does not reach is as unknown to them as one that does not exist. */
+function within({ identity, reach }: Caller, job: Job): boolean {
+  return identity?.kind === 'user' && reaches(reach, identity.owner, job)
+}
+
+async function theJobs(queue: Queue, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
+  const wanted = jobIdsOf(ids)
+  caller.load.charge(wanted.length / loadLimits.jobsPerUnit)
+  const jobs: Job[] = []
+  // In parts: other calls come in between.
+  for (let at = 0; at < wanted.length; at += idsPerRead) {
+    jobs.push(...(await queue.store.jobs(wanted.slice(at, at + idsPerRead))))
+  }
+  return jobs.filter((job) => within(caller, job))
+}
+
+function jobIdsOf(ids: readonly number[]): readonly JobId[] {
+  bounded(ids)
+  return ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`))
+}
+
+async function oneJob(queue: Queue, id: number, caller: Caller): Promise<Job> {
+  const [job] = await theJobs(queue, [id], caller)
+  if (!job) throw new PilotageError('not-found', `no job ${id}`)
+  return job
+}
+
+function bounded(ids: readonly number[]): void {
+  if (ids.length === 0 || ids.length > jobsPerCall) {
+    throw new PilotageError('invalid-argument', `${ids.length} job ids`, {
+      violations: [{ path: 'jobIds', value: `${ids.length} ids`, rule: 'out of range', accepted: `1 to ${jobsPerCall}` }],
+    })
+  }
+}
+
+async function listJobs(queue: Queue, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
+  const { owner } = userOf(caller)
+  if (request.jobIds.length > 0) {
+    return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextBeforeJobId: 0 }
+  }
+  if (request.vo !== '' && request.vo !== owner.vo && caller.reach !== 'any') {
+    throw new PilotageError('forbidden', `the jobs of VO ${shown(request.vo)} are not for this caller`)
+  }
+  const limit = pageSize(request.pageSize)
+  caller.load.charge(limit / loadLimits.jobsPerUnit)
+  const jobs = await queue.store.list({
+    vo: request.vo === '' && caller.reach !== 'any' ? owner.vo : request.vo === '' ? undefined : request.vo,
+    owner: request.owner === '' ? undefined : request.owner,
+    states: request.states.length === 0 ? undefined : request.states.map(stateOf),
+    beforeId: request.beforeJobId === 0 ? undefined : jobIdOf(request.beforeJobId, 'beforeJobId'),
+    limit,
+  })
+  return { jobs: await jobsToWire(queue, jobs), nextBeforeJobId: jobs.length < limit ? 0 : (jobs.at(-1)?.id ?? 0) }
+}
+
+export function pageSize(asked: number): number {
+  if (asked <= page.max) return asked === 0 ? page.default : asked
+  throw new PilotageError('invalid-argument', `a page of ${asked}`, {
+    violations: [{ path: 'pageSize', value: String(asked), rule: 'out of range', accepted: `1 to ${page.max}` }],
+  })
+}
+
+function stateOf(name: string, at: number): JobStateName {
+  const state = jobStates.find((known) => known === name)
+  if (state) return state
+  throw new PilotageError('invalid-argument', `no job state ${shown(name)}`, {
+    violations: [{ path: `states[${at}]`, value: shown(name), rule: 'not a job state', accepted: jobStates.join(', ') }],
+  })
+}
+
+async function steerJobs(
+  queue: Queue,
+  kind: SteerKind,
+  request: wire.SteerJobsRequest,
+  caller: Caller,
+): Promise<wire.SteerJobsResponse> {
+  const jobs = await theJobs(queue, request.jobIds, caller)
+  const by = userOf(caller).owner.owner
+  const steered = await steer(queue, kind, jobs, by, reasonOf(request.reason))
+  const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
+  return {
+    jobs: request.jobIds.map((id) => {
+      const answer = answers.get(id as JobId)
+      if (!answer) return { jobId: id, changed: false, state: '', refusal: 'not-found', newJobId: 0 }
+      return { ...answer, newJobId: answer.newJobId ?? 0 }
+    }),
+  }
+}
+
+/** A reason is kept in each job's history: a sentence, not a document. */
+export function reasonOf(reason: string): string {
+  const isShort = reason.length <= reasonLength
+  if (isShort && isPlainText(reason)) return reason
+  const rule = isShort ? 'not a reason' : 'too long'
+  throw new PilotageError('invalid-argument', isShort ? 'the reason has hidden characters' : 'the reason is too long', {
+    violations: [{ path: 'reason', value: shown(reason), rule, accepted: `at most ${reasonLength} ${plainTextForm}` }],
+  })
+}
+
+/** Its own row is the first line of a job's story. */
+function submitted(job: Job): wire.Fact {
+  const text = `Submitted: owner ${job.owner}, group ${job.group}, vo ${job.vo}`
+  return { seq: 0, atMs: job.submittedMs, subject: `job:${job.id}`, kind: 'Submitted', text, dataJson: '{}' }
+}
+
+async function getOutput(
+  queue: Queue,
+  call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>,
+  caller: Caller,
+): Promise<void> {
+  const { jobId, attempt, name } = call.request
+  const job = await oneJob(queue, jobId, caller)
+  const pieces = await queue.sandbox.read(
+    { jobId: job.id, attempt: attempt === 0 ? job.attempt : attempt },
+    outputName(name),
+  )
+  if (!pieces) {
+    if (isEnded(job.phase)) return
+    throw new PilotageError('not-found', `job ${job.id} is ${job.phase.state}: its output is kept when the attempt ends`)
+  }
+  const gone = goneSignal(call)
+  // Left early, the loop closes the file.
+  for await (const data of pieces) if (!(await written(queue.clock, call, gone, { data: Buffer.from(data) }))) return
+}
+
+export function outputName(name: string): OutputName {
+  if (name === '' || name === 'stdout') return 'stdout'
+  if (name === 'stderr') return 'stderr'
+  throw new PilotageError('invalid-argument', `no output ${shown(name)}`, {
+    violations: [{ path: 'name', value: shown(name), rule: 'not an output', accepted: 'stdout or stderr' }],
+  })
+}

@@ -1,0 +1,155 @@
+/**
+ * The gRPC server: the three services, health and reflection on one port, with TLS where it is given a certificate. Bounds what
+ * is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
+ */
+
+import { readdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { logVerbosity, Server, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js'
+import { loadSync } from '@grpc/proto-loader'
+import { ReflectionService } from '@grpc/reflection'
+import { HealthImplementation } from 'grpc-health-check'
+import { connectionLimits, loadLimits, messageBytes } from '../../../core/kernel/limits.ts'
+import type { Log } from '../../../core/ports/log.ts'
+import type { Tokens } from '../../../core/ports/tokens.ts'
+import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
+import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
+import type { CloudStatus } from '../../director/status.ts'
+import type { Catalogue } from '../../images/catalogue.ts'
+import type { Queue } from '../../jobs/queue.ts'
+import type { ServedTls } from '../../../core/ports/served-tls.ts'
+import { serverCredentials } from './credentials.ts'
+import { activationKeys } from './activation-keys.ts'
+import { type Admission, newAdmission } from './admission.ts'
+import { type ConnectionBounds, openConnections } from './connections.ts'
+import { edge } from './edge.ts'
+import { jobHandlers } from './job-handlers.ts'
+import { newLoads } from './load.ts'
+import { operateHandlers } from './operate-handlers.ts'
+import { readable } from './readable.ts'
+import { vmHandlers } from './vm-handlers.ts'
+
+export type ApiOptions = {
+  readonly queue: Queue
+  readonly images: Catalogue
+  readonly tokens: Tokens
+  readonly log: Log
+  readonly host: string
+  readonly port: number
+  /** Absent: the defaults. */
+  readonly bounds?: Partial<ApiBounds>
+  /** Absent: plain. */
+  readonly tls?: ServedTls
+  /** Tells whether the store answers: now, and with every change. Returns how to stop. */
+  readonly watchReady: (hear: (ready: boolean) => void) => () => void
+  readonly version: string
+  readonly startedMs: number
+  readonly cloudStatus: () => Promise<CloudStatus>
+}
+
+export type ApiBounds = {
+  readonly connections: ConnectionBounds
+  readonly maxAgeMs: number
+  readonly idleMs: number
+  readonly callsPerSecond: number
+}
+
+export type Api = { readonly port: number; stop(): Promise<void> }
+
+/** Calls under way may end by themselves for so long. Streams of pilots do not: they come back elsewhere. */
+const stopGraceMs = 500
+
+const protoDir = join(import.meta.dirname, '../../../proto')
+
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { queue, log, host, port, tls, watchReady } = options
+  const { clock } = queue
+  const bounds: ApiBounds = { ...defaultBounds, ...options.bounds }
+  // grpc-js prints a stranger's metadata where they have a character that it does not like, a credential among them.
+  setLogVerbosity(logVerbosity.NONE)
+  const loads = newLoads(clock, bounds.callsPerSecond)
+  const admission = newAdmission({ tokens: options.tokens, loads, clock, log, connections: () => connections })
+  const server = new Server({ ...serverOptions(bounds), interceptors: [admission.interceptor] })
+  addServices(server, admission, options)
+  const health = new HealthImplementation(Object.fromEntries(serviceNames.map((name) => [name, 'NOT_SERVING' as const])))
+  const tellHealth = (ready: boolean): void => {
+    for (const name of serviceNames) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING')
+  }
+  health.addToServer(server)
+  const files = readdirSync(join(protoDir, 'pilotage/v1')).map((file) => `pilotage/v1/${file}`)
+  new ReflectionService(loadSync(files, { includeDirs: [protoDir] })).addToServer(server)
+
+  const injector = server.createConnectionInjector(serverCredentials(tls))
+  const serve = (socket: Socket): void => injector.injectConnection(socket)
+  const connections = openConnections({ ...bounds.connections, clock, log, serve })
+  const bound = await connections.listen(host, port).catch((error: unknown) => {
+    connections.close()
+    throw error
+  })
+  const stopWatching = watchReady(tellHealth)
+
+  return {
+    port: bound,
+    stop() {
+      stopWatching()
+      tellHealth(false)
+      connections.close()
+      return new Promise((resolve) => {
+        const end = (): void => {
+          // Those too that never came as far as HTTP/2.
+          connections.cutAll()
+          resolve()
+        }
+        const cut = clock.after(stopGraceMs, () => {
+          server.forceShutdown()
+          end()
+        })
+        server.tryShutdown(() => {
+          cut.cancel()
+          end()
+        })
+      })
+    },
+  }
+}
+
+const defaultBounds: ApiBounds = {
+  connections: connectionLimits,
+  maxAgeMs: connectionLimits.maxAgeMs,
+  idleMs: connectionLimits.idleMs,
+  callsPerSecond: loadLimits.callsPerSecond,
+}
+
+function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
+  return {
+    // Each method has a limit of its own (methods.ts); this is the highest of them.
+    'grpc.max_receive_message_length': messageBytes.submission,
+    'grpc.max_send_message_length': 64 * 1024 * 1024,
+    'grpc.max_concurrent_streams': connectionLimits.streams,
+    'grpc.max_connection_age_ms': maxAgeMs,
+    'grpc.max_connection_age_grace_ms': Math.min(connectionLimits.ageGraceMs, maxAgeMs),
+    'grpc.max_connection_idle_ms': idleMs,
+    'grpc.keepalive_time_ms': 20_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+  }
+}
+
+function addServices(server: Server, admission: Admission, options: ApiOptions): void {
+  const { queue, images, tokens, log, version, startedMs, cloudStatus } = options
+  const door = edge(admission, log)
+  const keys = activationKeys(queue)
+  server.addService(readable(JobServiceService), jobHandlers(queue, door))
+  server.addService(readable(VmServiceService), vmHandlers({ queue, tokens, keys, edge: door, log }))
+  server.addService(
+    readable(OperateServiceService),
+    operateHandlers({ queue, images, tokens, edge: door, version, startedMs, cloudStatus }),
+  )
+}
+
+const serviceNames = ['', ...[JobServiceService, VmServiceService, OperateServiceService].map(nameOf)]
+
+function nameOf(service: Readonly<Record<string, { readonly path: string }>>): string {
+  return Object.values(service)[0]?.path.split('/')[1] ?? ''
+}

@@ -1,0 +1,213 @@
+/** The methods of VmService: a VM's way to the centre. Every one but activation is bound to the VM that the credential names. */
+
+import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
+import { PilotageError, shown } from '../../../core/kernel/errors.ts'
+import { attemptText } from '../../../core/model/facts.ts'
+import { isVmId, type VmId } from '../../../core/kernel/ids.ts'
+import { leaseOf } from '../../../core/model/job.ts'
+import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
+import type { Log } from '../../../core/ports/log.ts'
+import type { Tokens } from '../../../core/ports/tokens.ts'
+import type { Beat } from '../../../core/model/vm.ts'
+import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec.ts'
+import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
+import { activate } from '../../vms/activate.ts'
+import { beat } from '../../vms/heartbeat.ts'
+import type { Queue } from '../../jobs/queue.ts'
+import { openSession, type Session } from '../../matcher/session.ts'
+import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
+import { type Edge, vmOf } from './edge.ts'
+import { outputName } from './job-handlers.ts'
+import type { Load } from './load.ts'
+import { goneSignal, received } from './stream.ts'
+
+/** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
+const unreadMost = 1000
+const underWayMost = 100
+
+type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
+
+export type VmHandlerOptions = {
+  readonly queue: Queue
+  readonly tokens: Tokens
+  readonly keys: ActivationKeys
+  readonly edge: Edge
+  readonly log: Log
+}
+
+export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions): wire.VmServiceServer {
+  const guesses = guessesPerAddress(queue.clock, keys, log)
+  /** Outputs that are on their way at this moment, by attempt and name. */
+  const arriving = new Set<string>()
+  return {
+    activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest, caller) => {
+      if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+      await guesses.check(vmId, activationKey, caller)
+      const expiresMs = await activate(queue, { vmId, activationKey, nonce })
+      log.info({ vmId }, 'VM activated')
+      return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
+    }),
+
+    session: edge.duplex('session', (call: Duplex, caller) => converse(queue, vmOf(caller), caller.load, call)),
+
+    putOutput: edge.clientStream(
+      'putOutput',
+      (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
+        putOutput(queue, arriving, vmOf(caller), pieces),
+    ),
+
+    beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
+      const nowMs = queue.clock.nowMs()
+      const wish = request.wish === 'stop' || request.wish === 'drain' ? request.wish : ''
+      const answer = await beat(queue, vmOf(caller), {
+        beat: beatOf(request, nowMs),
+        wish,
+        wishReason: request.wishReason.slice(0, 200),
+      })
+      return { ...answer, beatEveryMs: queue.policy.beatEveryMs, serviceTimeMs: nowMs }
+    }),
+  }
+}
+
+/** Reads the stream as fast as it comes; resolves when the pilot hangs up, throws what ends it from our side. */
+async function converse(queue: Queue, vmId: VmId, load: Load, call: Duplex): Promise<void> {
+  const ending = Promise.withResolvers<void>()
+  const over = (): void => ending.resolve()
+  const gone = goneSignal(call)
+  const session: Session = await openSession(queue, vmId, {
+    send(message) {
+      if (call.destroyed || call.cancelled) return
+      if (call.writableLength > unreadMost) ending.reject(new PilotageError('overloaded', 'the pilot does not read'))
+      else call.write(serviceMessageToWire(message))
+    },
+    end: over,
+  })
+  takeIn(queue, session, load, call, ending.reject)
+  call.on('end', over)
+  gone.addEventListener('abort', over)
+  // It may have gone while the session was opened.
+  if (gone.aborted) over()
+  try {
+    await ending.promise
+  } finally {
+    session.close()
+  }
+}
+
+/** Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group. */
+function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: (error: unknown) => void): void {
+  let underWay = 0
+  let slowed = false
+  const goOn = (): void => {
+    if (!slowed && underWay < underWayMost) call.resume()
+  }
+  const slowDown = (waitMs: number): void => {
+    slowed = true
+    call.pause()
+    queue.clock.after(waitMs, () => {
+      slowed = false
+      goOn()
+    })
+  }
+  call.on('data', (message: wire.PilotMessage) => {
+    underWay += 1
+    if (underWay >= underWayMost) call.pause()
+    load.charge(loadLimits.pilotEventCost * (1 + message.reports.length + message.renew.length))
+    const debtMs = load.debtMs()
+    if (debtMs > 0) slowDown(debtMs)
+    const taken = (): void => {
+      underWay -= 1
+      goOn()
+    }
+    try {
+      session.receive(pilotMessageOf(message)).then(taken, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
+
+async function putOutput(
+  queue: Queue,
+  arriving: Set<string>,
+  vmId: VmId,
+  requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
+): Promise<wire.PutOutputResponse> {
+  const stream = received<wire.PutOutputRequest>(queue.clock, requests, goneSignal(requests))
+  try {
+    return await keepPieces(queue, arriving, vmId, stream)
+  } finally {
+    await stream.return()
+  }
+}
+
+async function keepPieces(
+  queue: Queue,
+  arriving: Set<string>,
+  vmId: VmId,
+  stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,
+): Promise<wire.PutOutputResponse> {
+  const first = await stream.next()
+  if (first.done || !first.value.attempt) {
+    throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
+  }
+  const attempt = attemptOf(first.value.attempt)
+  const [job] = await queue.store.jobs([attempt.jobId])
+  if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
+    throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
+  }
+  const name = outputName(first.value.name)
+  const key = `${attemptText(attempt)} ${name}`
+  // Whoever brings the same output twice at a time only fills memory and disk with it. The other stream ends, or times out.
+  if (arriving.has(key))
+    throw new PilotageError('overloaded', `${name} of ${attemptText(attempt)} is arriving on another stream`)
+  arriving.add(key)
+  try {
+    return { bytes: await queue.sandbox.keep(attempt, name, piecesOf(first.value, stream)) }
+  } finally {
+    arriving.delete(key)
+  }
+}
+
+/** A stream that broke off can look like one that came to its end: only the number that was told before says which. */
+async function* piecesOf(
+  first: wire.PutOutputRequest,
+  rest: AsyncIterator<wire.PutOutputRequest>,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for (
+    let piece: IteratorResult<wire.PutOutputRequest, void> = { done: false, value: first };
+    !piece.done;
+    piece = await rest.next()
+  ) {
+    const { data } = piece.value
+    bytes += data.length
+    if (data.length > outputChunkBytes || bytes > outputBytes)
+      throw new PilotageError('too-large', `an output of more than ${outputBytes} bytes`)
+    yield data
+  }
+  if (bytes !== first.totalBytes) {
+    throw new PilotageError('invalid-argument', `an output of ${bytes} bytes where ${first.totalBytes} were announced`)
+  }
+}
+
+function beatOf(request: wire.BeatRequest, nowMs: number): Beat {
+  const { load1, memoryUsedBytes, memoryTotalBytes, diskFreeBytes, pilotState, payloads, idleMs, unhealthy } = request
+  if (!Number.isFinite(load1)) {
+    throw new PilotageError('invalid-argument', 'a heartbeat whose load is no number', {
+      violations: [{ path: 'load1', value: shown(String(load1)), rule: 'not a number', accepted: 'a finite number' }],
+    })
+  }
+  return {
+    atMs: nowMs,
+    load1,
+    memoryUsedBytes,
+    memoryTotalBytes,
+    diskFreeBytes,
+    pilotState: pilotState.slice(0, 20),
+    payloads,
+    idleMs,
+    unhealthy: unhealthy.slice(0, 200),
+    ...(request.isolation === '' ? {} : { isolation: request.isolation.slice(0, isolationLength) }),
+  }
+}

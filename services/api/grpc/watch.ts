@@ -1,0 +1,77 @@
+/**
+ * Watch: the jobs as they are, then every change, until all have ended or the caller hung up. What is read comes from the
+ * process's one reader (job-feed.ts); a slow caller is sent the latest of each job, not everything.
+ */
+
+import type { ServerWritableStream } from '@grpc/grpc-js'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import type { Job } from '../../../core/model/job.ts'
+import { feedLimits, loadLimits } from '../../../core/kernel/limits.ts'
+import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
+import type { Queue } from '../../jobs/queue.ts'
+import type { Caller } from './admission.ts'
+import type { JobFeed } from './job-feed.ts'
+import { goneSignal, written } from './stream.ts'
+
+export type WatchOptions = {
+  readonly queue: Queue
+  readonly feed: JobFeed
+  readonly ids: readonly JobId[]
+  readonly caller: Caller
+  isVisible(job: Job): boolean
+}
+
+/** Throws `overloaded` where the caller watches too much. */
+export async function watchJobs(
+  { queue, feed, ids, caller, isVisible }: WatchOptions,
+  call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
+): Promise<void> {
+  const end = caller.load.watch(ids.length)
+  // One that is refused has cost no more than its ids.
+  caller.load.charge(ids.length / loadLimits.jobsPerUnit)
+  const gone = goneSignal(call)
+  const open = new Set<number>(ids)
+  const unsent = new Map<number, { readonly job: wire.Job; readonly last: boolean }>()
+  let failure: unknown
+  let wake = Promise.withResolvers<void>()
+  const wakeUp = (): void => wake.resolve()
+  gone.addEventListener('abort', wakeUp)
+  const following = feed.follow(ids, {
+    isVisible,
+    hasRoom: () => unsent.size < feedLimits.batch,
+    job(job, last) {
+      unsent.set(job.jobId, { job, last })
+      wakeUp()
+    },
+    gone(id) {
+      open.delete(id)
+      wakeUp()
+    },
+    failed(error) {
+      failure = error
+      wakeUp()
+    },
+  })
+  try {
+    while (!gone.aborted && failure === undefined && (open.size > 0 || unsent.size > 0)) {
+      wake = Promise.withResolvers()
+      if (unsent.size === 0) {
+        await wake.promise
+        continue
+      }
+      const now = [...unsent.values()].slice(0, feedLimits.batch)
+      for (const { job, last } of now) {
+        unsent.delete(job.jobId)
+        if (!last) continue
+        open.delete(job.jobId)
+        following.drop(job.jobId as JobId)
+      }
+      if (!(await written(queue.clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
+      following.more()
+    }
+    if (failure !== undefined) throw failure
+  } finally {
+    following.end()
+    end()
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The configuration, in three stages: what was written, with every default filled in, and what the program runs on (units
+ * resolved, offerings spelled out, frozen). There is no other way to a setting.
+ *
+ * Everything has a default that suits one machine: no file is needed. A file is checked whole; every wrong key is told with
+ * its path, and a service with a wrong configuration does not start.
+ */
+
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parse } from 'yaml'
+import type { BreakerPolicy } from '../../core/plan/breaker.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import * as limits from '../../core/kernel/limits.ts'
+import type { WaitingQuota } from '../../core/model/quota.ts'
+import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
+import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './clouds.ts'
+import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './context.ts'
+import { choice, duration, list, mapping, optional, whole } from './fields.ts'
+import { checkImages, compileImages, images, type ImagesConfig, type RawImages } from './images.ts'
+import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './network.ts'
+
+const seconds = 1000
+const days = 24 * 60 * 60 * seconds
+const mib = 1024 * 1024
+
+type Queueing = {
+  lease: number
+  renewEvery: number
+  keepEnded: number
+  maxWaitingPerOwner: number
+  maxWaitingPerVo: number
+  maxTaskQueuesPerOwner: number
+  maxTaskQueuesPerVo: number
+}
+
+const { owner: perOwner, vo: perVo } = limits.waitingQuota
+
+const queue = mapping<Queueing>({
+  lease: optional(duration(3 * seconds, days), limits.leaseMs),
+  renewEvery: optional(duration(500, days), limits.renewEveryMs),
+  keepEnded: optional(duration(60 * seconds, 3650 * days), limits.keepEndedMs),
+  maxWaitingPerOwner: optional(whole(1, 1e9), perOwner.jobs),
+  maxWaitingPerVo: optional(whole(1, 1e9), perVo.jobs),
+  maxTaskQueuesPerOwner: optional(whole(1, 1e6), perOwner.taskQueues),
+  maxTaskQueuesPerVo: optional(whole(1, 1e6), perVo.taskQueues),
+})
+
+const directing = mapping<{ every: number; settle: number | undefined; listStale: number }>({
+  every: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
+  settle: optional<number | undefined>(duration(1 * seconds, 60 * 60 * seconds), undefined),
+  listStale: optional(duration(1 * seconds, 60 * 60 * seconds), limits.listStaleMs),
+})
+
+type Vms = {
+  idle: number
+  leastLife: number
+  life: number
+  boot: number
+  deadMan: number
+  beatEvery: number
+  beatLost: number
+}
+
+const vms = mapping<Vms>({
+  idle: optional(duration(0, 7 * days), limits.vmIdleMs),
+  leastLife: optional(duration(0, 7 * days), 0),
+  life: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
+  boot: optional(duration(1 * seconds, days), limits.bootMs),
+  deadMan: optional(duration(5 * seconds, 7 * days), limits.deadManMs),
+  beatEvery: optional(duration(200, 10 * 60 * seconds), limits.beatEveryMs),
+  beatLost: optional(duration(1 * seconds, days), limits.beatLostMs),
+})
+
+type Defaulted = RawNetwork & {
+  log: { level: 'debug' | 'info' | 'warn' | 'error' }
+  queue: Queueing
+  director: { every: number; settle: number | undefined; listStale: number }
+  vm: Vms
+  breaker: { failures: number; backoff: number; maxBackoff: number }
+  context: RawContext
+  images: RawImages
+  clouds: readonly RawCloud[]
+}
+
+const whollyDefault = <T extends object>(read: ReturnType<typeof mapping<T>>): T => {
+  const value = read({}, '', gatherViolations())
+  if (!value) throw new Error('assertion failed: the defaults are not valid')
+  return value
+}
+
+const breaker = mapping<Defaulted['breaker']>({
+  failures: optional(whole(1, 100), 3),
+  backoff: optional(duration(1 * seconds, days), 60 * seconds),
+  maxBackoff: optional(duration(1 * seconds, days), 30 * 60 * seconds),
+})
+
+const logging = mapping<Defaulted['log']>({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
+
+const document = mapping<Defaulted>({
+  grpc: optional(network.grpc, whollyDefault(network.grpc)),
+  dashboard: optional(network.dashboard, whollyDefault(network.dashboard)),
+  health: optional(network.health, whollyDefault(network.health)),
+  store: optional(network.store, whollyDefault(network.store)),
+  nats: optional<RawNetwork['nats']>(network.nats, undefined),
+  log: optional(logging, whollyDefault(logging)),
+  queue: optional(queue, whollyDefault(queue)),
+  director: optional(directing, whollyDefault(directing)),
+  vm: optional(vms, whollyDefault(vms)),
+  breaker: optional(breaker, whollyDefault(breaker)),
+  context: optional(context, whollyDefault(context)),
+  images: optional(images, whollyDefault(images)),
+  clouds: optional(list(cloud, 100), defaultClouds),
+})
+
+export type Config = NetworkConfig & {
+  readonly logLevel: string
+  readonly queue: {
+    readonly leaseMs: number
+    readonly renewEveryMs: number
+    readonly keepEndedMs: number
+    readonly quota: WaitingQuota
+  }
+  readonly director: { readonly everyMs: number; readonly settleMs: number; readonly listStaleMs: number }
+  readonly vm: {
+    readonly idleMs: number
+    readonly leastLifeMs: number
+    readonly lifeMs: number
+    readonly bootMs: number
+    readonly deadManMs: number
+    readonly beatEveryMs: number
+    readonly beatLostMs: number
+  }
+  readonly breaker: BreakerPolicy
+  readonly context: ContextConfig
+  readonly images: ImagesConfig
+  readonly clouds: readonly CloudConfig[]
+}
+
+/** A configuration is some kilobytes; more is a mistake. */
+const fileBytesMost = mib
+
+/** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
+export function readConfigFile(path: string): Config {
+  const { size } = statSync(path)
+  if (size > fileBytesMost) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${fileBytesMost}`)
+  let raw: unknown
+  try {
+    raw = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
+  } catch (cause) {
+    throw new PilotageError('invalid-argument', `${path} is not YAML: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    })
+  }
+  return compileConfig(raw, dirname(path))
+}
+
+/** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
+export function compileConfig(raw: unknown, directory = '.'): Config {
+  const violations = gatherViolations()
+  const defaulted = document(raw, '', violations)
+  if (defaulted) checkRelations(defaulted, violations)
+  violations.settle('reading the configuration')
+  if (!defaulted) throw new Error('assertion failed: a configuration without violations has a value')
+  return deepFreeze(compile(defaulted, directory))
+}
+
+function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: Defaulted, violations: Violations): void {
+  if (renewEvery * 3 > lease)
+    violations.add('queue.renewEvery', `${renewEvery} ms`, 'too long', 'a third of queue.lease at most')
+  if (vm.beatEvery * 3 > vm.beatLost)
+    violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
+  checkImages(rest.images, violations)
+  checkClouds(clouds, violations)
+  checkContext(rest.context, clouds, violations)
+  checkNetwork(rest, violations)
+}
+
+/** A call that was given up may end late, and its machine be shown later still; the local cloud's list does not lag. */
+function settleMs(clouds: readonly RawCloud[]): number {
+  return 1.5 * limits.cloudCallMs + (clouds.some(({ kind }) => kind !== 'local') ? limits.listLagMs : 0)
+}
+
+function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted, directory: string): Config {
+  return {
+    ...compileNetwork(rest, (file) => resolve(directory, file)),
+    logLevel: rest.log.level,
+    queue: {
+      leaseMs: q.lease,
+      renewEveryMs: q.renewEvery,
+      keepEndedMs: q.keepEnded,
+      quota: {
+        owner: { jobs: q.maxWaitingPerOwner, taskQueues: q.maxTaskQueuesPerOwner },
+        vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },
+      },
+    },
+    director: { everyMs: d.every, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
+    vm: {
+      idleMs: v.idle,
+      leastLifeMs: v.leastLife,
+      lifeMs: v.life,
+      bootMs: v.boot,
+      deadManMs: v.deadMan,
+      beatEveryMs: v.beatEvery,
+      beatLostMs: v.beatLost,
+    },
+    breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
+    context: compileContext(rest.context, (file) => resolve(directory, file)),
+    images: compileImages(rest.images, (file) => resolve(directory, file)),
+    clouds: rest.clouds.map((one) => compileCloud(one, (file) => resolve(directory, file))),
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze)
+  return value
+}

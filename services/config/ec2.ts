@@ -1,0 +1,219 @@
+/**
+ * The keys of a cloud of kind ec2, under `ec2`, and what the program runs on. Decides what cannot be told by one key alone:
+ * where credentials come from, whether an address keeps a secret, and what a flavor's reference may say.
+ *
+ * Secrets stand in files and variables, never here.
+ */
+
+import type { Violations } from '../../core/kernel/violations.ts'
+import {
+  absent,
+  choice,
+  flag,
+  list,
+  mapping,
+  name,
+  needed,
+  optional,
+  placedBy,
+  type Reader,
+  type SecretSource,
+  secretSource,
+  text,
+} from './fields.ts'
+
+type LaunchTemplate = { id: string | undefined; name: string | undefined; version: string }
+type RootVolume = { size: 'flavor' | 'image'; type: string | undefined; encrypted: boolean | undefined }
+type Tagged = { readonly key: string; readonly value: string }
+
+export type RawEc2 = {
+  region: string
+  endpoint: string | undefined
+  caFile: string | undefined
+  accessKeyId: SecretSource | undefined
+  secretAccessKey: SecretSource | undefined
+  sessionToken: SecretSource | undefined
+  defaultChain: boolean
+  launchTemplate: LaunchTemplate | undefined
+  subnets: readonly string[]
+  securityGroups: readonly string[]
+  publicIp: boolean | undefined
+  instanceProfile: string | undefined
+  keyName: string | undefined
+  rootVolume: RootVolume | undefined
+  imageOwners: readonly string[]
+  tags: readonly Tagged[]
+  quotaFromAccount: boolean
+}
+
+const tag: Reader<Tagged> = (value, path, violations) => {
+  const [, key, rest] = (typeof value === 'string' && /^([^=]{1,128})=([^=]{0,256})$/s.exec(value)) || []
+  if (key !== undefined && rest !== undefined && !/^(?:aws:|pilotage-|Name$)/.test(key)) {
+    return { key, value: rest }
+  }
+  violations.add(path, value, 'not a tag', 'KEY=VALUE; not Name, aws:... or pilotage-..., which others set')
+  return undefined
+}
+
+export const ec2 = mapping<RawEc2>({
+  region: needed(name),
+  endpoint: absent(text),
+  caFile: absent(text),
+  accessKeyId: absent(secretSource),
+  secretAccessKey: absent(secretSource),
+  sessionToken: absent(secretSource),
+  defaultChain: optional(flag, false),
+  launchTemplate: absent(
+    mapping<LaunchTemplate>({ id: absent(name), name: absent(text), version: optional(text, '$Default') }),
+  ),
+  subnets: optional(list(name, 50), []),
+  securityGroups: optional(list(name, 16), []),
+  publicIp: absent(flag),
+  instanceProfile: absent(text),
+  keyName: absent(text),
+  rootVolume: absent(
+    mapping<RootVolume>({
+      size: optional(choice('flavor', 'image'), 'flavor'),
+      type: absent(name),
+      encrypted: absent(flag),
+    }),
+  ),
+  imageOwners: optional(list(name, 20), ['self']),
+  tags: optional(list(tag, 40), []),
+  quotaFromAccount: optional(flag, false),
+})
+
+export type Ec2Config = {
+  readonly region: string
+  readonly endpoint?: string
+  readonly caFile?: string
+  readonly credentials:
+    | {
+        readonly kind: 'keys'
+        readonly accessKeyId: SecretSource
+        readonly secretAccessKey: SecretSource
+        readonly sessionToken?: SecretSource
+      }
+    | { readonly kind: 'chain' }
+  readonly machine: {
+    readonly launchTemplate?: { readonly id?: string; readonly name?: string; readonly version: string }
+    readonly subnets: readonly string[]
+    readonly securityGroups: readonly string[]
+    readonly publicIp?: boolean
+    readonly instanceProfile?: string
+    readonly keyName?: string
+    readonly rootVolume?: { readonly size: 'flavor' | 'image'; readonly type?: string; readonly encrypted?: boolean }
+    readonly tags: Readonly<Record<string, string>>
+  }
+  readonly imageOwners: readonly string[]
+  readonly quotaFromAccount: boolean
+}
+
+/** A reference by properties, as the cloud's part of a flavor. */
+export type FlavorProperties = { readonly path: string; readonly properties: Readonly<Record<string, string>> }
+
+export function checkEc2(raw: RawEc2, flavors: readonly FlavorProperties[], path: string, violations: Violations): void {
+  const { endpoint, launchTemplate, subnets, imageOwners } = raw
+  checkCredentials(raw, path, violations)
+  if (endpoint !== undefined && !isEndpoint(endpoint)) {
+    // It may have an account in it.
+    violations.add(`${path}.endpoint`, '(not shown)', 'not an address', endpointForm)
+  }
+  if (launchTemplate && (launchTemplate.id === undefined) === (launchTemplate.name === undefined)) {
+    violations.add(`${path}.launchTemplate`, launchTemplate.id, 'not one of two', 'either id or name')
+  }
+  subnets.forEach((subnet, at) => {
+    if (subnets.indexOf(subnet) !== at) violations.add(`${path}.subnets[${at}]`, subnet, 'named twice', 'each once')
+  })
+  if (imageOwners.length === 0) {
+    violations.add(`${path}.imageOwners`, imageOwners, 'empty', 'self, amazon, or numbers of accounts')
+  }
+  for (const { path: at, properties } of flavors) checkFlavor(properties, at, violations)
+}
+
+function checkCredentials(raw: RawEc2, path: string, violations: Violations): void {
+  const { accessKeyId, secretAccessKey, sessionToken, defaultChain } = raw
+  const keys = Object.entries({ accessKeyId, secretAccessKey, sessionToken })
+  if (defaultChain) {
+    for (const [key, source] of keys) {
+      if (source) violations.add(`${path}.${key}`, '(not shown)', 'beside defaultChain', 'one way to credentials')
+    }
+    return
+  }
+  for (const [key, source] of keys.slice(0, 2)) {
+    if (!source) violations.add(`${path}.${key}`, undefined, 'missing', 'file: PATH or env: NAME; or defaultChain: true')
+  }
+}
+
+const endpointForm = 'https://host[:port][/path] without an account; http:// only on this machine'
+
+/** What goes there carries activation keys. */
+function isEndpoint(endpoint: string): boolean {
+  if (!URL.canParse(endpoint)) return false
+  const { protocol, hostname, username, password, search, hash } = new URL(endpoint)
+  if (username !== '' || password !== '' || search !== '' || hash !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+}
+
+const flavorForm = 'properties:type=TYPE, with market=spot and perhaps maxPrice=DOLLARS'
+
+function checkFlavor(properties: Readonly<Record<string, string>>, path: string, violations: Violations): void {
+  const { type = '', market = 'on-demand', maxPrice, ...others } = properties
+  const [stranger] = Object.keys(others)
+  if (stranger !== undefined) violations.add(path, stranger, 'no property of a flavor of ec2', flavorForm)
+  if (type === '') violations.add(path, undefined, 'names no type', flavorForm)
+  if (!['spot', 'on-demand'].includes(market)) violations.add(path, market, 'not a market', 'spot, on-demand')
+  if (maxPrice === undefined) return
+  if (market !== 'spot') violations.add(path, maxPrice, 'a price of a machine on demand', 'market=spot beside maxPrice')
+  if (!/^\d+(?:\.\d+)?$/.test(maxPrice) || Number(maxPrice) === 0) {
+    violations.add(path, maxPrice, 'not a price', 'dollars an hour, as 0.035')
+  }
+}
+
+/** `placed`: where a file lies that is named. */
+export function compileEc2(raw: RawEc2, placed: (file: string) => string): Ec2Config {
+  const { region, endpoint, caFile, imageOwners, quotaFromAccount } = raw
+  return {
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(caFile === undefined ? {} : { caFile: placed(caFile) }),
+    credentials: credentialsOf(raw, placed),
+    machine: machineOf(raw),
+    imageOwners,
+    quotaFromAccount,
+  }
+}
+
+function credentialsOf(
+  { accessKeyId, secretAccessKey, sessionToken }: RawEc2,
+  placed: (file: string) => string,
+): Ec2Config['credentials'] {
+  if (!accessKeyId || !secretAccessKey) return { kind: 'chain' }
+  return {
+    kind: 'keys',
+    accessKeyId: placedBy(accessKeyId, placed),
+    secretAccessKey: placedBy(secretAccessKey, placed),
+    ...(sessionToken ? { sessionToken: placedBy(sessionToken, placed) } : {}),
+  }
+}
+
+function machineOf(raw: RawEc2): Ec2Config['machine'] {
+  const { launchTemplate, subnets, securityGroups, publicIp, instanceProfile, keyName, rootVolume, tags } = raw
+  return {
+    ...(launchTemplate ? { launchTemplate: without(launchTemplate) } : {}),
+    subnets,
+    securityGroups,
+    ...without({ publicIp, instanceProfile, keyName }),
+    // A template knows its disks; without one, a disk is as large as the flavor says.
+    ...(rootVolume ? { rootVolume: without(rootVolume) } : launchTemplate ? {} : { rootVolume: { size: 'flavor' } }),
+    tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])),
+  }
+}
+
+type Defined<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {
+  [Key in keyof T as undefined extends T[Key] ? Key : never]?: Exclude<T[Key], undefined>
+}
+
+function without<T extends object>(given: T): Defined<T> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Defined<T>
+}

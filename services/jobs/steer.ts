@@ -1,0 +1,77 @@
+/**
+ * Steer: kill, hold, release and reschedule jobs that exist.
+ *
+ * A live attempt is only asked to stop: its pilot is told at once, and the job changes when the pilot says so or the lease is
+ * lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that asking twice
+ * gives the same new job.
+ */
+
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
+import type { JobOutcome } from '../../core/ports/store.ts'
+import { afterChange } from '../outcomes/after-change.ts'
+import type { Queue } from './queue.ts'
+import { submit } from './submit.ts'
+
+export type SteerKind = Extract<JobEvent, { by: string }>['kind']
+
+export type Steered = {
+  readonly jobId: JobId
+  readonly changed: boolean
+  readonly state: JobStateName
+  readonly refusal: string
+  readonly newJobId?: JobId
+}
+
+/** The jobs are those that the caller may steer. One answer each, in order. */
+export async function steer(
+  queue: Queue,
+  kind: SteerKind,
+  jobs: readonly Job[],
+  by: string,
+  why: string,
+): Promise<readonly Steered[]> {
+  const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
+  const outcomes = await queue.store.change(events, queue.clock.nowMs())
+  tellPilots(queue, outcomes)
+  await afterChange(queue, outcomes)
+  const steered: Steered[] = []
+  for (const [at, job] of jobs.entries()) {
+    const outcome = outcomes[at]
+    if (outcome?.ok) steered.push({ jobId: job.id, changed: true, state: outcome.job.phase.state, refusal: '' })
+    else steered.push(await refused(queue, kind, job, outcome?.why ?? 'not-found'))
+  }
+  return steered
+}
+
+/** Their sessions look at once; a hint that is lost is made up for by the next renewal. */
+function tellPilots(queue: Queue, outcomes: readonly JobOutcome[]): void {
+  const vmIds = outcomes.flatMap((outcome) => (outcome.ok ? (leaseOf(outcome.job.phase)?.vmId ?? []) : []))
+  if (vmIds.length > 0) queue.bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
+}
+
+async function refused(queue: Queue, kind: SteerKind, job: Job, refusal: string): Promise<Steered> {
+  const { id: jobId } = job
+  const [now] = await queue.store.jobs([jobId])
+  const state = now?.phase.state ?? job.phase.state
+  if (kind !== 'reschedule' || !now || !isEnded(now.phase)) return { jobId, changed: false, state, refusal }
+  const spec = (await queue.store.specs([jobId])).get(jobId)
+  if (!spec) return { jobId, changed: false, state, refusal: 'not-found' }
+  const { vo, group, owner } = job
+  const request = {
+    owner: { vo, group, owner },
+    jobs: [spec],
+    idempotencyKey: `job ${jobId}`,
+    keySpace: 'reschedule',
+  } as const
+  const again = await submit(queue, request).catch(refusedByQuota)
+  if (!again) return { jobId, changed: false, state, refusal: 'quota-exceeded' }
+  return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
+}
+
+/** One of many: the others are answered all the same. */
+function refusedByQuota(error: unknown): undefined {
+  if (error instanceof PilotageError && error.code === 'quota-exceeded') return undefined
+  throw error
+}

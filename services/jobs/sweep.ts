@@ -1,0 +1,74 @@
+/**
+ * Sweep: what nobody asks for and one process of an installation must do. Leases that ended are given up, and what ended long
+ * ago is forgotten.
+ *
+ * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and after
+ * a time in which no process served pilots, nobody's lease is ended for our silence: every lease gets its whole time again
+ * before the first one is given up.
+ */
+
+import type { JobId } from '../../core/kernel/ids.ts'
+import { sweepEveryMs } from '../../core/kernel/limits.ts'
+import type { Fence } from '../../core/ports/store.ts'
+import { afterChange } from '../outcomes/after-change.ts'
+import type { Queue } from './queue.ts'
+import { apiSeats } from '../matcher/uses.ts'
+
+export const sweeperRole = 'sweeper'
+
+/** Leases given up in one step, and jobs forgotten in one round. */
+const most = 1000
+const forgetEveryMs = 60_000
+/** Rounds follow each other for so long, so that what is kept does not grow for ever; the next step is not late for it. */
+const forgetMostMs = 2000
+
+export type Sweep = {
+  /** Does nothing without the role. A second sweeper would do no harm, since every change is decided by the store. */
+  step(under: Fence | undefined): Promise<void>
+}
+
+export function sweep(queue: Queue): Sweep {
+  const { store, clock, policy } = queue
+  let fence: number | undefined
+  let graceUntilMs = Infinity
+  let lastMs = -Infinity
+  let forgotMs = clock.monotonicMs()
+
+  async function loseExpired(): Promise<void> {
+    const nowMs = clock.nowMs()
+    const expired = await store.expired(nowMs, most)
+    if (expired.length === 0) return
+    const why = 'the lease ended without a renewal'
+    const outcomes = await store.change(
+      expired.map((ref) => ({ kind: 'lost', ...ref, why, ifBeforeMs: nowMs })),
+      nowMs,
+    )
+    await afterChange(queue, outcomes)
+  }
+
+  async function forget(): Promise<void> {
+    const endMs = clock.monotonicMs() + forgetMostMs
+    while (clock.monotonicMs() < endMs) {
+      const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
+      if (forgotten.length === 0) return
+      await queue.sandbox.forget(forgotten)
+    }
+  }
+
+  return {
+    async step(under) {
+      if (!under) return
+      const isServed = (await store.roles(apiSeats.prefix, clock.nowMs())).length > 0
+      const nowMs = clock.monotonicMs()
+      // Nobody was there for a while: pilots may have renewed and found nobody.
+      const isFresh = under.fence !== fence || nowMs - lastMs > 5 * sweepEveryMs
+      if (isFresh || !isServed) graceUntilMs = nowMs + policy.leaseMs
+      fence = under.fence
+      lastMs = nowMs
+      if (nowMs >= graceUntilMs) await loseExpired()
+      if (nowMs - forgotMs < forgetEveryMs) return
+      forgotMs = nowMs
+      await forget()
+    },
+  }
+}

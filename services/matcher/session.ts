@@ -1,0 +1,349 @@
+/**
+ * A pilot's stream, without the wire: what it reports is written, what it offers is filled, and what it must know is told.
+ *
+ * Everything of a turn goes to the store together and comes back in one message. An answer leaves only after the commit that
+ * it speaks of. A session holds no truth: when it ends, leases go on until they end, and the next session of the VM is told
+ * again whatever the pilot does not say that it holds. The same is done within a session whenever the store may have given the
+ * VM a lease that this stream has not told of.
+ */
+
+import { PilotageError } from '../../core/kernel/errors.ts'
+import { attemptText } from '../../core/model/facts.ts'
+import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
+import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
+import { overclaimPauseMs } from '../../core/kernel/limits.ts'
+import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
+import type { JobOutcome } from '../../core/ports/store.ts'
+import { type Place, type Room, isWithin, type Load, minus, noLoad, plus } from '../../core/model/resources.ts'
+import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/model/vm.ts'
+import { afterChange } from '../outcomes/after-change.ts'
+import type { Seat } from './matcher.ts'
+import { onTheWay, type OnTheWay } from './on-the-way.ts'
+import { openOutbox, type Outbox } from './outbox.ts'
+import type { Queue } from '../jobs/queue.ts'
+
+export type Session = {
+  /** Resolves when everything in the message is durable and answered. Throws where the store cannot. */
+  receive(message: PilotMessage): Promise<void>
+  close(): void
+}
+
+export type Wire = {
+  /** Called until `close`; must not throw. */
+  send(message: ServiceMessage): void
+  /** The stream is of no more use: the VM is not up any more, or has opened another one. */
+  end(): void
+}
+
+/** One conversation as it stands. */
+type Talk = {
+  readonly queue: Queue
+  readonly vmId: VmId
+  readonly vm: Vm
+  readonly outbox: Outbox
+  readonly ways: OnTheWay
+  readonly seat: Seat
+  /** The record's, narrowed by what the pilot has found. */
+  place: Place
+  offer: Offer | undefined
+  draining: boolean
+  /** Until it is known what the VM holds nothing is claimed: an offer knows nothing of leases that never arrived. */
+  settled: boolean
+  /** Its last claim exceeded the record of the VM. */
+  paused: boolean
+  /** Settles when the ends that it reported are written, or could not be. */
+  written: Promise<unknown>
+  /** Jobs were claimed for it while such ends were on their way to the store. */
+  isAhead: boolean
+  /** The attempts that the pilot said it holds, or was told of on this stream, and has not reported as ended. */
+  readonly told: Set<string>
+  open: boolean
+  end(): void
+}
+
+/** Throws `forbidden` for a VM that is not up. */
+export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire): Promise<Session> {
+  const kept = await queue.store.vm(vmId)
+  if (!kept || !isUp(kept.vm.phase)) {
+    throw new PilotageError('forbidden', `VM ${vmId} is ${kept ? kept.vm.phase.state : 'unknown'}: it takes no jobs`)
+  }
+  if (kept.vm.service !== undefined) {
+    throw new PilotageError('forbidden', `VM ${vmId} is a ${kept.vm.service} of its site: it takes no jobs`)
+  }
+  const outbox = openOutbox(queue.clock, send)
+  const ways = onTheWay()
+  const entry = {
+    look: () => {
+      look(talk).catch((error: unknown) => queue.log.warn({ err: error, vmId }, 'look after a hint'))
+    },
+    replaced: () => talk.end(),
+  }
+  const close = (): void => {
+    talk.open = false
+    queue.sessions.leave(vmId, entry)
+    queue.matcher.leave(talk.seat)
+    outbox.close()
+  }
+  const talk: Talk = {
+    queue,
+    vmId,
+    vm: kept.vm,
+    outbox,
+    ways,
+    seat: seatOf(() => talk, kept.vm),
+    place: placeOf(kept.vm),
+    offer: undefined,
+    draining: false,
+    settled: false,
+    paused: false,
+    written: Promise.resolve(),
+    isAhead: false,
+    told: new Set(),
+    open: true,
+    end() {
+      close()
+      end()
+    },
+  }
+  const { leaseMs, renewEveryMs } = queue.policy
+  outbox.welcome({ leaseMs, renewEveryMs, serviceTimeMs: queue.clock.nowMs() })
+  queue.sessions.enter(vmId, entry)
+  queue.matcher.sit(talk.seat)
+  return { receive: (message) => receive(talk, message), close }
+}
+
+const noRoom = { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0 }
+
+/** What a pilot claims, by its own measure and clock, may only narrow what the record says that the VM is. */
+function narrower(claimed: Room, whole: Room): Room {
+  return {
+    cores: Math.min(claimed.cores, whole.cores),
+    memoryBytes: Math.min(claimed.memoryBytes, whole.memoryBytes),
+    diskBytes: Math.min(claimed.diskBytes, whole.diskBytes),
+    remainingMs: Math.min(claimed.remainingMs, whole.remainingMs),
+  }
+}
+
+function seatOf(talk: () => Talk, vm: Vm): Seat {
+  return {
+    vmId: vm.id,
+    get place() {
+      return talk().place
+    },
+    room() {
+      const { offer, ways, queue } = talk()
+      return ways.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - queue.clock.nowMs())))
+    },
+    wants() {
+      const { open, settled, draining, paused, offer, ways } = talk()
+      return open && settled && !draining && !paused && offer ? offer.maxJobs - ways.count() : 0
+    },
+    reserve: (taken) => talk().ways.reserve(taken),
+    grant(granted, taken) {
+      const { queue, vmId, ways, outbox, told, open } = talk()
+      ways.sent(taken)
+      told.add(attemptText(granted))
+      const { queue: taskQueue, ...rest } = granted
+      outbox.assign({ ...rest, leaseMs: queue.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
+      // It came too late for this stream: if the VM has another one by now, that one is to look.
+      if (!open) queue.bus.hint({ kind: 'vms', ids: [vmId] })
+      answered(talk())
+    },
+    giveBack(taken, why) {
+      talk().ways.drop(taken)
+      if (why === 'closed') drain(talk(), 'the VM takes no more jobs')
+      if (why === 'unknown') talk().settled = false
+      if (why === 'full') pause(talk())
+      answered(talk())
+    },
+  }
+}
+
+/**
+ * The pilot offers more than its VM's record has room for. An honest pilot does so while the end that makes the room is on its
+ * way to the store: it is served again when that is written. Else the next try is later, so that offers without room cost
+ * the store little.
+ */
+function pause(talk: Talk): void {
+  const { queue, vmId } = talk
+  if (talk.paused) return
+  talk.paused = true
+  const resume = (): void => {
+    talk.paused = false
+    queue.matcher.serve(talk.seat)
+  }
+  if (talk.isAhead) {
+    talk.isAhead = false
+    talk.written.then(resume)
+    return
+  }
+  queue.log.warn({ vmId }, 'claim refused: the pilot offers more than its VM has room for')
+  queue.clock.after(overclaimPauseMs, resume)
+}
+
+/** A claim has been answered, or never will be: when none is under way any more it can be seen what the VM holds. */
+function answered(talk: Talk): void {
+  if (!talk.settled && talk.ways.claims() === 0) settleAgain(talk, settleAgainMs.first)
+}
+
+const settleAgainMs = { first: 500, most: 15_000 } as const
+
+/** Until the store answers. Nothing is claimed for the VM meanwhile. */
+function settleAgain(talk: Talk, againMs: number): void {
+  const { queue, vmId } = talk
+  if (!talk.open || talk.settled) return
+  settle(talk).catch((error: unknown) => {
+    queue.log.warn({ err: error, vmId }, 'what a VM holds is not known')
+    queue.clock.after(againMs, () => settleAgain(talk, Math.min(2 * againMs, settleAgainMs.most)))
+  })
+}
+
+async function receive(talk: Talk, { hello, reports, offer, renew: named }: PilotMessage): Promise<void> {
+  const { queue, vmId, outbox } = talk
+  const nowMs = queue.clock.nowMs()
+  const renew = hello ? [...named, ...hello.held] : named
+  const events = [
+    ...reports.map((report) => reportEvent(vmId, report)),
+    ...renew.map((ref) => renewal(vmId, ref, nowMs + queue.policy.leaseMs)),
+  ]
+  const written = events.length > 0 ? queue.store.change(events, nowMs) : undefined
+  if (written && reports.some((report) => report.phase === 'ended' && talk.told.has(attemptText(report)))) {
+    talk.written = Promise.allSettled([talk.written, written])
+    talk.isAhead = true
+  }
+  if (offer) {
+    talk.offer = offer
+    talk.ways.received(offer.received)
+    // Asked in the same turn as the reports are written: both share one commit.
+    queue.matcher.serve(talk.seat)
+  }
+  const outcomes = (await written) ?? []
+  const reported = outcomes.slice(0, reports.length)
+  for (const [at, report] of reports.entries()) {
+    outbox.ack(ackOf(report, reported[at]))
+    if (report.phase === 'ended') talk.told.delete(attemptText(report))
+  }
+  if (renew.length > 0) answerRenewals(talk, renew, outcomes.slice(reports.length))
+  if (hello) {
+    talk.place = foundPlace(talk.place, hello.isolation ?? '')
+    for (const held of hello.held) talk.told.add(attemptText(held))
+    await settle(talk)
+  }
+  await afterChange(queue, reported)
+}
+
+function answerRenewals({ outbox, queue }: Talk, renew: readonly AttemptRef[], outcomes: readonly JobOutcome[]): void {
+  outbox.renewed(queue.policy.leaseMs)
+  for (const [at, ref] of renew.entries()) {
+    const outcome = outcomes[at]
+    if (outcome?.ok) tellStop(outbox, outcome.job)
+    else outbox.ack({ ...ref, reportId: 0, refusal: 'stale' })
+  }
+}
+
+/** What the store says that the VM holds, and the pilot does not: it never arrived, and comes again. */
+async function settle(talk: Talk): Promise<void> {
+  const { queue, vmId, ways, outbox, told } = talk
+  const all = await queue.store.leasesOn(vmId)
+  const surplus = await withdrawn(talk, all)
+  const leases = all.filter((job) => !surplus.has(job))
+  const missing = await renewed(talk, leases.filter(isUntold(talk)))
+  // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
+  told.clear()
+  for (const { id: jobId, attempt } of leases) told.add(attemptText({ jobId, attempt }))
+  const specs = await queue.store.specs(missing.map(({ id }) => id))
+  for (const job of missing) {
+    const spec = specs.get(job.id)
+    if (!spec) continue
+    const cores = leaseOf(job.phase)?.cores ?? 0
+    const { memoryBytes, diskBytes } = spec.requirements
+    ways.sent({ cores, memoryBytes, diskBytes })
+    const { id: jobId, attempt, vo, owner } = job
+    const assignment: Assignment = { jobId, attempt, spec, cores, leaseMs: queue.policy.leaseMs, vo, owner }
+    outbox.assign(assignment)
+  }
+  talk.settled = true
+  queue.matcher.serve(talk.seat)
+  await look(talk)
+}
+
+/**
+ * Claims whose outcome was unknown may exceed the record of the VM: those that the pilot was not told of are taken back, the
+ * last ones first, before it hears of any.
+ */
+async function withdrawn(talk: Talk, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
+  const { queue, vmId, vm } = talk
+  const surplus = new Set<Job>()
+  const untold = leases.filter(isUntold(talk))
+  if (untold.length === 0) return surplus
+  const specs = await queue.store.specs(leases.map(({ id }) => id))
+  const taken = (job: Job): Load => {
+    const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
+    return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
+  }
+  let held = leases.map(taken).reduce(plus, noLoad)
+  for (const job of untold.toReversed()) {
+    if (isWithin(vm, held)) break
+    held = minus(held, taken(job))
+    surplus.add(job)
+  }
+  if (surplus.size === 0) return surplus
+  const why = 'the record of its VM has no room for it'
+  const events = [...surplus].map(({ id: jobId, attempt }): JobEvent => ({ kind: 'withdraw', jobId, attempt, vmId, why }))
+  await afterChange(queue, await queue.store.change(events, queue.clock.nowMs()))
+  return surplus
+}
+
+/** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile. */
+async function renewed({ queue, vmId }: Talk, jobs: readonly Job[]): Promise<readonly Job[]> {
+  if (jobs.length === 0) return jobs
+  const nowMs = queue.clock.nowMs()
+  const renewals = jobs.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + queue.policy.leaseMs))
+  const outcomes = await queue.store.change(renewals, nowMs)
+  return jobs.filter((_, at) => outcomes[at]?.ok)
+}
+
+/** Reads what was decided about this VM and its jobs elsewhere. */
+async function look(talk: Talk): Promise<void> {
+  const { queue, vmId, outbox } = talk
+  const kept = await queue.store.vm(vmId)
+  if (!kept || !isUp(kept.vm.phase)) return talk.end()
+  if (kept.vm.phase.state === 'Draining') drain(talk, kept.vm.phase.why)
+  const leases = await queue.store.leasesOn(vmId)
+  for (const job of leases) tellStop(outbox, job)
+  // Claimed for a stream that has ended. What is claimed for this one now is told when the claim is answered.
+  if (talk.settled && talk.ways.claims() === 0 && leases.some(isUntold(talk))) {
+    talk.settled = false
+    settleAgain(talk, settleAgainMs.first)
+  }
+}
+
+function isUntold({ told }: Talk): (job: Job) => boolean {
+  return ({ id: jobId, attempt }) => !told.has(attemptText({ jobId, attempt }))
+}
+
+function drain(talk: Talk, reason: string): void {
+  if (talk.draining) return
+  talk.draining = true
+  talk.outbox.command({ kind: 'drain', reason })
+}
+
+/** Said as often as it is found: a command that was lost comes again, one that was obeyed does no harm. */
+function tellStop(outbox: Outbox, { id: jobId, attempt, phase }: Job): void {
+  const stop = leaseOf(phase)?.stop
+  if (stop) outbox.command({ kind: 'stop', jobId, attempt, reason: `${stop.kind} by ${stop.by}` })
+}
+
+function reportEvent(vmId: VmId, report: Report): JobEvent {
+  const { jobId, attempt, startedMs } = report
+  if (report.phase === 'ended') return { kind: 'ended', jobId, attempt, vmId, result: report.result }
+  return { kind: report.phase, jobId, attempt, vmId, startedMs }
+}
+
+function renewal(vmId: VmId, { jobId, attempt }: AttemptRef, untilMs: number): JobEvent {
+  return { kind: 'renew', jobId, attempt, vmId, untilMs }
+}
+
+function ackOf({ jobId, attempt, reportId }: Report, outcome: JobOutcome | undefined): Ack {
+  return { jobId, attempt, reportId, refusal: outcome?.ok ? '' : 'stale' }
+}

@@ -1,0 +1,394 @@
+/**
+ * The composition root: puts the engines and the edges that a process has roles for on the ports that its configuration names,
+ * and stops all of it cleanly.
+ *
+ * `startService` is for a process that has something else to do as well (the demo, a replay, a test): every role, over the
+ * embedded store unless its configuration says otherwise. `serve` is a process of its own, with roles, signals and a log.
+ */
+
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { bundleAgents } from '../../agents/bundle.ts'
+import { fitting } from '../../contextualization/size.ts'
+import { type Clock, sleep, systemClock } from '../../core/kernel/clock.ts'
+import { hostPort } from '../../core/kernel/endpoints.ts'
+import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
+import { tokenMaxMs } from '../../core/kernel/limits.ts'
+import type { Cloud } from '../../core/ports/cloud.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { FactStore, Store } from '../../core/ports/store.ts'
+import type { Tokens } from '../../core/ports/tokens.ts'
+import { systemRandom } from '../../core/kernel/random.ts'
+import { pinoLog } from '../adapters/log/pino/pino-log.ts'
+import { joseTokens, newSigningKey } from '../adapters/tokens/jose/jose-tokens.ts'
+import { startApi } from '../api/grpc/server.ts'
+import { type BundleServer, servedNodes, startBundleServer } from '../api/http/agent-files.ts'
+import { compileConfig, type Config, readConfigFile } from '../config/document.ts'
+import type { CloudConfig } from '../config/clouds.ts'
+import { checkRoles, readArguments, readRoles } from '../config/arguments.ts'
+import { startDashboard } from '../dashboard/server.ts'
+import {
+  type AgentFiles,
+  agentTold,
+  carrierOf,
+  checkSizes,
+  explicitProxies,
+  interruptionOf,
+  lentClouds,
+  localContext,
+  machineDocument,
+} from '../context/contexts.ts'
+import { isolatedConfig } from './local-isolation.ts'
+import { type Disposables, openDisposables } from './disposables.ts'
+import { type DirectedCloud, directorDefaults } from '../director/options.ts'
+import { cloudStatus } from '../director/status.ts'
+import { startHealth } from '../api/http/health.ts'
+import { openTrust } from '../images/trust.ts'
+import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
+import { type Keep, openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
+import { siteProxies } from '../context/site-proxies.ts'
+import { startPublisher } from './publisher.ts'
+import { type Readiness, startReadiness } from './readiness.ts'
+import { readTlsPair } from './secrets.ts'
+import { servedTls } from './served-tls.ts'
+import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
+
+export type Service = {
+  /** host:port of the gRPC edge. */
+  readonly server: string
+  readonly adminToken: string
+  readonly dashboardUrl: string
+  readonly dataDir: string
+  /** Of payloads on this machine's own cloud; absent: it has none. */
+  readonly isolation?: string
+  stop(): Promise<void>
+}
+
+export type ServiceOptions = {
+  readonly dataDir: string
+  /** As a configuration file would say it; ports may be 0 for free ones. */
+  readonly config?: object
+  readonly log?: Log
+}
+
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
+
+/** For a process with other work: on free ports unless the configuration names some, its log in the data directory. */
+export async function startService({ dataDir, config = {}, log }: ServiceOptions): Promise<Service> {
+  const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
+  const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
+  const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
+  const options = {
+    dataDir: resolve(dataDir),
+    config: compileConfig({ ...free, ...config }),
+    roles: processRoles,
+    // The jobs of a demo, a replay and a test are those of whoever starts it.
+    mayBePlain: true,
+  }
+  return start({ ...options, log: own, onFailed })
+}
+
+type Start = {
+  readonly dataDir: string
+  readonly config: Config
+  readonly roles: readonly ProcessRole[]
+  /** Payloads may go without isolation where this machine has none, also as root. */
+  readonly mayBePlain?: boolean
+  readonly log: Log
+  /** The embedded store acknowledges nothing any more. */
+  readonly onFailed: (error: PilotageError) => void
+}
+
+async function start({ dataDir, config: given, roles, mayBePlain = false, log, onFailed }: Start): Promise<Service> {
+  checkRoles(given, roles, processRoles)
+  const secrets = readSecretsFor(given, roles, process.env)
+  const clock = systemClock()
+  const isAlone = given.store.kind === 'sqlite'
+  const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
+  const downs = openDisposables(log)
+  downs.add(() => installation.unlock())
+  // The lock keeps every other process out: what the last start held is ours at once.
+  const holder = isAlone ? installation.name : `${hostname()}:${process.pid}:${systemRandom().letters(6)}`
+  try {
+    const { config, isolation } = roles.includes('director')
+      ? await isolatedConfig(given, installation, mayBePlain, log)
+      : { config: given, isolation: undefined }
+    const ports: PortOptions = { config, secrets, installation, holder, clock, log }
+    const tokens = await joseTokens(installation.signingKey, installation.name, clock)
+    const { store, sandbox } = await reachStore(ports, onFailed)
+    downs.add(() => store.close())
+    const readiness = startReadiness(store, clock)
+    downs.add(() => readiness.stop())
+    const { bus, close } = openBus(ports)
+    downs.add(close)
+    const at: Place = { endpoint: config.grpc.advertise.join(), agents: config.context.agents.advertise }
+    const agents = await agentFiles(ports, roles)
+    const runtime = await buildRuntime({
+      roles,
+      holder,
+      store,
+      bus,
+      clock,
+      log,
+      sandbox,
+      queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
+      director: await directing(ports, roles, at, agents, keepIn(store)),
+      trust: openTrust(secrets.endorsers),
+    })
+    const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
+    // Where nothing else is told, VMs go where we listen.
+    if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
+    const bundles = await serveBundles(ports, roles, agents, store)
+    if (bundles) downs.add(() => bundles.stop())
+    if (at.agents.length === 0 && bundles) at.agents = [`http://${hostPort(config.context.agents.host, bundles.port)}`]
+    const adminToken = await issueAdminToken(installation, tokens, clock)
+    const loops = startLoops(runtime, config.director.everyMs)
+    downs.add(() => loops.stop())
+    if (roles.includes('sweeper')) publish(ports, runtime, downs)
+    log.info({ version, roles, holder, dataDir, ...serving }, 'serving')
+    const { grpc = '', dashboard = '' } = serving
+    return { server: grpc, adminToken, dashboardUrl: dashboard, dataDir, isolation, stop: downs.all }
+  } catch (error) {
+    await downs.all()
+    throw error
+  }
+}
+
+/** A shared store may be away while we start, for an election or a restart: the same failure that a running process outlasts. */
+const reachWithinMs = 30_000
+const reachEveryMs = 1000
+
+async function reachStore(ports: PortOptions, onFailed: Start['onFailed']): ReturnType<typeof openStore> {
+  const { config, installation, clock, log } = ports
+  if (config.store.kind === 'sqlite') return openStore(ports, onFailed)
+  const endMs = clock.monotonicMs() + reachWithinMs
+  for (;;) {
+    try {
+      const opened = await openStore(ports, onFailed)
+      try {
+        await agreeOn(installation, opened.store)
+        return opened
+      } catch (error) {
+        await opened.store.close()
+        throw error
+      }
+    } catch (thrown) {
+      const error = asPilotageError(thrown, 'opening the store')
+      if (error.code !== 'unavailable' || clock.monotonicMs() > endMs) throw thrown
+      log.warn({ message: error.message }, 'the store is away: trying again')
+      await sleep(clock, reachEveryMs)
+    }
+  }
+}
+
+/** Where the agents find the service, and where machines find the agents. */
+type Place = { endpoint: string; agents: readonly string[] }
+
+async function directing(
+  ports: PortOptions,
+  roles: readonly ProcessRole[],
+  at: Place,
+  agents: AgentFiles | undefined,
+  keep: Keep,
+): Promise<Parameters<typeof buildRuntime>[0]['director']> {
+  const { config, secrets } = ports
+  const { context } = config
+  const clouds = new Map(config.clouds.map((cloud) => [cloud.name, cloud]))
+  const lent = lentClouds(config)
+  // What a cloud would not take is found before a VM fails of it.
+  const texts = secrets.contextTexts
+  if (agents && roles.includes('director')) checkSizes(config, { context, agents, texts, bases: at.agents }, secrets.caPem)
+  return {
+    random: systemRandom(),
+    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles, keep))),
+    services: context.services,
+    endpoint: () => at.endpoint,
+    render: (agent, offering, squids) => {
+      const cloud = clouds.get(offering.cloud)
+      if (!agents || !cloud) throw new PilotageError('internal', 'rendering a context: this process is no director')
+      if (cloud.driver.kind === 'local') return localContext(agent, agents)
+      const sources = { context, agents, texts, bases: at.agents, squids, lent }
+      const told = { ...agent, interruption: interruptionOf(cloud, offering) }
+      return fitting(carrierOf(cloud.driver.kind, offering, context), machineDocument(told, offering, sources))
+    },
+    policy: {
+      ...directorDefaults,
+      settleMs: config.director.settleMs,
+      listStaleMs: config.director.listStaleMs,
+      beatLostMs: config.vm.beatLostMs,
+    },
+  }
+}
+
+type Edges = {
+  readonly ports: PortOptions
+  readonly roles: readonly ProcessRole[]
+  readonly runtime: Runtime
+  readonly tokens: Tokens
+  readonly readiness: Readiness
+  readonly downs: Disposables
+}
+
+/** Where each listens; absent: it does not. */
+type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly health?: string }
+
+async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
+  const { config, secrets, clock, log } = ports
+  const { queue } = runtime
+  const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
+  // Who is told that we serve finds us ready, unless the store is not.
+  await readiness.asked
+  const status = () => cloudStatus(queue.store, configured, clock.nowMs())
+  const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
+  const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
+  let serving: Serving = {}
+  if (roles.includes('api')) {
+    const { host, port } = config.grpc
+    const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
+    const watchReady = readiness.watch
+    const startedMs = clock.nowMs()
+    const api = await startApi({ ...shared, host, port, tls, bounds: config.grpc.limits, watchReady, startedMs })
+    downs.add(() => api.stop())
+    serving = { ...serving, grpc: hostPort(host, api.port) }
+  }
+  if (roles.includes('dashboard')) {
+    const { host, port } = config.dashboard
+    const { isReady } = readiness
+    const tls = served('dashboard.tls', config.dashboard.tls, secrets.dashboardTls)
+    const dashboard = await startDashboard({ ...shared, host, port, tls, isReady })
+    downs.add(() => dashboard.stop())
+    serving = { ...serving, dashboard: dashboard.url }
+  }
+  if (config.health) {
+    const { host, port } = config.health
+    const health = await startHealth(host, port, readiness.isReady)
+    downs.add(() => health.stop())
+    serving = { ...serving, health: hostPort(host, health.port) }
+  }
+  return serving
+}
+
+/** Facts go where somebody outside can read them, if there is such a place. */
+function publish(ports: PortOptions, { queue }: Runtime, downs: Disposables): void {
+  const stream = openFactStream(ports)
+  if (!stream) return
+  downs.add(() => stream.close())
+  const publisher = startPublisher({ ...queue, stream, holder: ports.holder })
+  downs.add(() => publisher.stop())
+}
+
+/** Anew at each start, in a file that only the owner reads: whoever can read it could read the signing key beside it. */
+async function issueAdminToken({ adminTokenPath }: Installation, tokens: Tokens, clock: Clock): Promise<string> {
+  const owner = { vo: 'pilotage', group: 'admin', owner: 'admin' }
+  const token = await tokens.issue({ kind: 'user', owner, roles: ['user', 'operator', 'admin'] }, clock.nowMs() + tokenMaxMs)
+  writeWhole(adminTokenPath, `${token}\n`)
+  return token
+}
+
+/** Only who makes VMs, or hands the agents to machines, pays for bundling them. */
+async function agentFiles(
+  { config, installation }: PortOptions,
+  roles: readonly ProcessRole[],
+): Promise<AgentFiles | undefined> {
+  const isServing = hasMachines(config) && roles.includes('api')
+  if (!roles.includes('director') && !isServing) return undefined
+  const agents = await bundleAgents(installation.path('agents'))
+  return hasMachines(config) ? { ...agents, nodes: await servedNodes(config.context.agents.nodes) } : agents
+}
+
+function hasMachines({ clouds }: Config): boolean {
+  return clouds.some(({ driver }) => driver.kind !== 'local')
+}
+
+async function serveBundles(
+  { config, clock }: PortOptions,
+  roles: readonly ProcessRole[],
+  agents: AgentFiles | undefined,
+  store: Store,
+): Promise<BundleServer | undefined> {
+  if (!agents || !hasMachines(config) || !roles.includes('api')) return undefined
+  const { host, port } = config.context.agents
+  const files = [agents.pilot, agents.monitor, ...(agents.nodes ?? [])]
+  const squidSites = new Set(config.context.services.map(({ site }) => site))
+  const configured = (site: string) => explicitProxies(config, site)
+  return startBundleServer(host, port, { files, proxiesOf: siteProxies({ store, clock, configured, squidSites }) })
+}
+
+/** Notes of drivers, for whoever drives the cloud next. */
+function keepIn(store: FactStore): Keep {
+  return { read: (name) => store.note(name), write: (name, text) => store.keepNote(name, text) }
+}
+
+async function directed(
+  cloud: CloudConfig,
+  ports: PortOptions,
+  roles: readonly ProcessRole[],
+  keep: Keep,
+): Promise<DirectedCloud> {
+  const { limits, offerings } = cloud
+  const { vm, breaker } = ports.config
+  return {
+    cloud: roles.includes('director') ? await openCloud(cloud, { ...ports, keep }) : cloudOfOthers(cloud.name),
+    offerings,
+    startsImages: startsImages(cloud),
+    limits,
+    bootMs: cloud.bootMs ?? vm.bootMs,
+    lifeMs: vm.lifeMs,
+    breaker,
+    agent: agentTold(ports.config, cloud, ports.secrets.caPem, ports.installation.path('')),
+  }
+}
+
+/** A process tree and a host that is there already are made from nothing that anybody could endorse. */
+function startsImages({ driver }: CloudConfig): boolean {
+  return driver.kind !== 'local' && driver.kind !== 'ssh'
+}
+
+/** Other processes only know by it what there is: they have neither a way to it nor its credentials. */
+function cloudOfOthers(name: string): Cloud {
+  const refuse = (): Promise<never> => Promise.reject(new PilotageError('internal', `${name}: this process is no director`))
+  return { name, create: refuse, list: refuse, destroy: refuse, consoleLog: refuse, quota: refuse }
+}
+
+const usage = `pilotage serve [--config FILE] [--data DIR] [--role ${processRoles.join(',')}]
+
+Runs the service until it is told to stop (SIGTERM, SIGINT). Without --role the process has every role.`
+
+/** `pilotage serve`: until SIGTERM or SIGINT. */
+export async function serve(argv: readonly string[]): Promise<void> {
+  const given = readArguments(argv)
+  if (typeof given === 'string') {
+    console.error(`${given}\n\n${usage}`)
+    process.exitCode = 2
+    return
+  }
+  if (given.help) {
+    console.log(usage)
+    return
+  }
+  let log = pinoLog('info')
+  try {
+    const roles = readRoles(given.role, processRoles)
+    const config = given.config === undefined ? compileConfig({}) : readConfigFile(given.config)
+    log = pinoLog(config.logLevel)
+    const stopping = Promise.withResolvers<string>()
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.resolve(signal))
+    // A service whose store failed acknowledges nothing any more: it ends, and whoever looks after it starts it again.
+    const onFailed = (error: PilotageError): void => {
+      log.error({ err: error }, 'the store failed')
+      process.exitCode = 1
+      stopping.resolve('store-failed')
+    }
+    const service = await start({ dataDir: resolve(given.data), config, roles, log, onFailed })
+    log.info({ why: await stopping.promise }, 'stopping')
+    await service.stop()
+    log.info({}, 'stopped')
+    // Everything is down and durable. A machine that hangs may hold its end of a connection for ever: not ours.
+    process.exit()
+  } catch (thrown) {
+    const error = thrown instanceof PilotageError ? thrown : asPilotageError(thrown, 'serving')
+    log.error({ err: error, code: error.code, violations: error.violations }, 'the service cannot run')
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Beat: a monitor tells how its VM is, and hears whether to go on, drain or stop.
+ *
+ * A wish to stop is granted by compare-and-set in the store: only a VM that holds no lease at that moment stops, and from
+ * then on it is given none. A wish that loses that race is answered with go-on. A wish to drain, of a VM whose cloud takes it
+ * back, is granted whatever it holds.
+ */
+
+import type { Beat, VmEvent } from '../../core/model/vm.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
+import type { VmOutcome } from '../../core/ports/store.ts'
+import type { Queue } from '../jobs/queue.ts'
+
+export type BeatRequest = { readonly beat: Beat; readonly wish: '' | 'stop' | 'drain'; readonly wishReason: string }
+export type BeatAnswer = { readonly order: 'go-on' | 'drain' | 'stop'; readonly reason: string }
+
+/** Throws `not-found` for a VM that the store does not know. */
+export async function beat(queue: Queue, vmId: VmId, { beat: said, wish, wishReason }: BeatRequest): Promise<BeatAnswer> {
+  const events: VmEvent[] = [{ kind: 'beat', vmId, beat: said }]
+  if (wish !== '') events.push({ kind: wish === 'stop' ? 'retire' : 'drain', vmId, why: wishReason })
+  const outcomes = await queue.store.changeVms(events, queue.clock.nowMs())
+  const granted = outcomes[1]
+  if (granted?.ok && granted.was !== granted.vm.phase.state) queue.bus.hint({ kind: 'vms', ids: [vmId] })
+  return answerOf(vmId, granted?.ok ? granted : outcomes[0])
+}
+
+function answerOf(vmId: VmId, outcome: VmOutcome | undefined): BeatAnswer {
+  if (!outcome?.ok) {
+    if (outcome?.why === 'not-found') throw new PilotageError('not-found', `no VM ${vmId}`)
+    // It ended in our books, or was never activated: whatever still runs there has nothing to do.
+    return { order: 'stop', reason: outcome?.why ?? 'ended' }
+  }
+  const { phase } = outcome.vm
+  if (phase.state === 'Stopping') return { order: 'stop', reason: phase.why }
+  if (phase.state === 'Draining') return { order: 'drain', reason: phase.why }
+  return { order: 'go-on', reason: '' }
+}

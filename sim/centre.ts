@@ -1,0 +1,172 @@
+/**
+ * The central service as a process that dies and comes back: each life builds the real runtime anew over the same store and
+ * the same clouds, and serves until it is killed.
+ *
+ * Stands in for the gRPC edge: it finds the operation for a call, keeps one stream a VM, and drops what a dead life was about
+ * to answer. Decides nothing that the operations do not decide.
+ */
+
+import { PilotageError } from '../core/kernel/errors.ts'
+import { beatEveryMs, leaseMs, renewEveryMs } from '../core/kernel/limits.ts'
+import type { Log } from '../core/ports/log.ts'
+import type { Sandbox } from '../core/ports/sandbox.ts'
+import type { Store } from '../core/ports/store.ts'
+import { localBus } from '../services/adapters/bus/local/local-bus.ts'
+import { directorDefaults } from '../services/director/options.ts'
+import type { Queue } from '../services/jobs/queue.ts'
+import { buildRuntime, processRoles, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
+import { cloudView, type SimCloud } from './clouds.ts'
+import type { Ground } from './ground.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import { type StoreView, storeView } from './store-view.ts'
+import type { Switchboard } from './switchboard.ts'
+
+export type Centre = {
+  /** Runs in the service; refused while it is down. Never answers when the service dies before. */
+  ask<Value>(act: (queue: Queue) => Promise<Value>, done: (answer: Answer<Value>) => void): void
+  /** The life that is up and ready. */
+  life(): Life | undefined
+  kill(downMs: number): void
+  stall(ms: number): void
+  crawl(ms: number): void
+}
+
+export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
+
+export type Life = { readonly process: SimProcess; readonly queue: Queue }
+
+export type CentreOptions = {
+  readonly ground: Ground
+  readonly truth: Store
+  readonly clouds: readonly SimCloud[]
+  readonly switchboard: Switchboard
+  readonly confirmDelete: boolean
+}
+
+const directorEveryMs = 10_000
+const vmLifeMs = 40 * 60_000
+
+export function startCentre({ ground, truth, clouds, switchboard, confirmDelete }: CentreOptions): Centre {
+  const { timeline, trace, toll, dice } = ground
+  let process: SimProcess | undefined
+  let life: Life | undefined
+  let view: StoreView | undefined
+
+  function start(): void {
+    const born = simProcess({ timeline })
+    const seen = storeView(truth, born, ground)
+    process = born
+    view = seen
+    trace.note({}, 'the service starts')
+    buildRuntime(runtimeOptions(ground, born, seen.store, clouds, confirmDelete)).then(
+      (runtime) => {
+        if (!born.isAlive()) return
+        life = { process: born, queue: runtime.queue }
+        startLoops(runtime, directorEveryMs)
+        trace.note({}, 'the service is ready')
+      },
+      // As a supervisor does: a start that failed is tried again.
+      () => {
+        if (born.isAlive()) kill(1000)
+      },
+    )
+  }
+
+  function kill(downMs: number): void {
+    process?.kill()
+    life = undefined
+    switchboard.dropAll(dice.between(0, 2000))
+    trace.note({}, `the service is dead for ${Math.round(downMs)} ms`)
+    timeline.after(downMs, () => {
+      reopen(truth).then(start)
+    })
+  }
+
+  start()
+  return {
+    ask(act, done) {
+      const serving = life
+      if (!serving?.process.isAlive()) {
+        done({ ok: false, error: new PilotageError('unavailable', 'the service is down') })
+        return
+      }
+      serving.process.deliver(0, () => {
+        act(serving.queue).then(
+          (value) => done({ ok: true, value }),
+          (error: unknown) => done({ ok: false, error }),
+        )
+      })
+    },
+    life: () => life,
+    kill(downMs) {
+      // One process at a time: who is dead already comes back when it was to.
+      if (!process?.isAlive()) return
+      toll.serviceKills += 1
+      kill(downMs)
+    },
+    stall(ms) {
+      toll.stalls += 1
+      trace.note({}, `the service stands still for ${Math.round(ms)} ms`)
+      process?.stall(ms)
+    },
+    crawl(ms) {
+      view?.crawl(ms)
+    },
+  }
+}
+
+/** A new process opens the database anew. In memory the same is had by a call that fails: all that is derived is rebuilt. */
+async function reopen(truth: Store): Promise<void> {
+  await truth.note(undefined as unknown as string).catch(() => undefined)
+}
+
+function runtimeOptions(
+  ground: Ground,
+  process: SimProcess,
+  store: Store,
+  clouds: readonly SimCloud[],
+  confirmDelete: boolean,
+): RuntimeOptions {
+  const { clock } = process
+  return {
+    store,
+    bus: localBus(clock),
+    clock,
+    log: auditedLog(ground),
+    sandbox: simSandbox(),
+    roles: processRoles,
+    holder: 'only',
+    queuePolicy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, beatEveryMs, vmLifeMs },
+    director: {
+      random: ground.dice.random,
+      clouds: clouds.map(({ directed }) => ({ ...directed, cloud: cloudView(directed.cloud, process) })),
+      services: [],
+      endpoint: () => '127.0.0.1:1',
+      render: (config) => JSON.stringify(config),
+      policy: directorDefaults,
+      rules: { confirmDelete },
+    },
+  }
+}
+
+/** The world's failures are expected here and have a code; anything else is a bug of ours. */
+export function auditedLog({ violations, trace }: Pick<Ground, 'violations' | 'trace'>): Log {
+  const silent = (): void => {}
+  const log: Log = {
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error(fields, message) {
+      const error = fields.err ?? fields.error
+      trace.note({}, `error: ${message}: ${error instanceof Error ? error.message : JSON.stringify(fields)}`)
+      const isExpected = error instanceof PilotageError && error.code !== 'internal' && error.code !== 'store-failed'
+      violations.check(isExpected, 'noBug', {}, () => `${message}: ${error instanceof Error ? error.stack : String(error)}`)
+    },
+    with: () => log,
+  }
+  return log
+}
+
+export function simSandbox(): Sandbox {
+  return { keep: async () => 0, read: async () => undefined, forget: async () => undefined }
+}

@@ -1,0 +1,185 @@
+/**
+ * A machine from its boot to its end: the two agents on it, what survives them on its disk, and the payloads that run there.
+ *
+ * The cloud says whether the machine runs; everything on it dies with it at that very moment. What is on the disk outlives
+ * the agents and not the machine.
+ */
+
+import type { AgentConfig, PilotStatus } from '../core/model/agent-config.ts'
+import type { VmId } from '../core/kernel/ids.ts'
+import type { FakeMachine } from './fake-cloud.ts'
+import type { SimCloud } from './clouds.ts'
+import type { Ground } from './ground.ts'
+import { type Monitor, startMonitor } from './monitor-process.ts'
+import { type Payloads, simPayloads } from './host-payloads.ts'
+import { type Pilot, startPilotProcess } from './pilot-process.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import type { Switchboard } from './switchboard.ts'
+import type { Link } from './ways.ts'
+
+export type Disk = {
+  /** The lines of the pilot's journal. */
+  journal: string[]
+  nonce: string
+  credential: string
+  pilotStatus: PilotStatus | undefined
+}
+
+export type Host = {
+  readonly vmId: VmId
+  readonly config: AgentConfig
+  readonly disk: Disk
+  readonly link: Link
+  readonly payloads: Payloads
+  readonly ground: Ground
+  readonly switchboard: Switchboard
+  isRunning(): boolean
+  newProcess(): SimProcess
+  pilot(): Pilot | undefined
+  /** A shutdown from inside. */
+  powerOff(reason: string): void
+  crash(vanishes: boolean): void
+  hang(ms: number): void
+  cut(ms: number): void
+  stallPilot(ms: number): void
+  killPilot(backMs: number): void
+  killMonitor(): void
+}
+
+/** What a host is made of, and what troubles change of it. */
+type Inside = {
+  readonly machine: FakeMachine
+  readonly processes: Set<SimProcess>
+  /** What is started on a machine that hangs waits with it. */
+  hangsUntilMs: number
+  pilot: Pilot | undefined
+  monitor: Monitor | undefined
+}
+
+/** A stream whose peer is silent for so long is broken by keepalive. */
+const silenceMs = 15_000
+
+export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: SimCloud, machine: FakeMachine): Host {
+  const { dice, timeline, trace } = ground
+  const config = JSON.parse(machine.order.userData) as AgentConfig
+  const { vmId } = config
+  // Most clocks are good; some are off, and a few so much that the monitor has to say so.
+  const skewMs = dice.chance(0.7) ? 0 : dice.chance(0.9) ? dice.between(-20_000, 20_000) : dice.pick([-90_000, 90_000])
+  const isRunning = (): boolean => fake.isRunning(machine)
+  const processes = new Set<SimProcess>()
+  const newProcess = (): SimProcess => {
+    const process = simProcess({ timeline, skewMs, isGrounded: isRunning })
+    process.stall(inside.hangsUntilMs - timeline.nowMs())
+    processes.add(process)
+    return process
+  }
+  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, pilot: undefined, monitor: undefined }
+  const host: Host = {
+    vmId,
+    config,
+    disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined },
+    link: { cutUntilMs: 0 },
+    payloads: simPayloads({ vmId, cores: config.size.cores, ground, newProcess, isRunning }),
+    ground,
+    switchboard,
+    isRunning,
+    newProcess,
+    pilot: () => inside.pilot,
+    powerOff: (reason) => powerOff(host, inside, reason),
+    crash: (vanishes) => crash(host, inside, vanishes),
+    hang: (ms) => hang(host, inside, ms),
+    cut: (ms) => cut(host, ms),
+    stallPilot: (ms) => stallPilot(host, inside, ms),
+    killPilot: (backMs) => killPilot(host, inside, backMs),
+    killMonitor: () => killMonitor(host, inside),
+  }
+  trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
+  inside.monitor = startMonitor(host)
+  startPilot(host, inside)
+  return host
+}
+
+function startPilot(host: Host, inside: Inside): void {
+  if (host.isRunning()) inside.pilot = startPilotProcess(host)
+}
+
+function powerOff(host: Host, { machine }: Inside, reason: string): void {
+  const { vmId, ground } = host
+  const { jobs, vms, trace, timeline, violations } = ground
+  const leases = jobs.leasesOn(vmId)
+  trace.note({ vmId }, `switches itself off: ${reason}`)
+  const isScaleDown = vms.entries.get(vmId)?.why === 'retire'
+  violations.check(!isScaleDown || leases === 0, 'busyVm', { vmId }, () => `off with ${leases} live leases: ${reason}`)
+  machine.offMs = Math.min(machine.offMs, timeline.clock.nowMs())
+}
+
+function crash(host: Host, { machine }: Inside, vanishes: boolean): void {
+  const { vmId, ground, switchboard } = host
+  ground.toll.crashes += 1
+  ground.trace.note({ vmId }, vanishes ? 'the machine vanishes' : 'the machine crashes')
+  const nowMs = ground.timeline.clock.nowMs()
+  if (vanishes) machine.goneMs = Math.min(machine.goneMs, nowMs)
+  machine.offMs = Math.min(machine.offMs, nowMs)
+  switchboard.breakStream(vmId)
+}
+
+function hang(host: Host, inside: Inside, ms: number): void {
+  const { vmId, ground, switchboard } = host
+  ground.toll.stalls += 1
+  ground.trace.note({ vmId }, `the machine hangs for ${Math.round(ms)} ms`)
+  ground.payloads.excuse(vmId)
+  inside.hangsUntilMs = Math.max(inside.hangsUntilMs, ground.timeline.nowMs() + ms)
+  for (const process of inside.processes) process.stall(ms)
+  if (ms > silenceMs) switchboard.breakStream(vmId)
+}
+
+/** Half of the cuts begin on one side: what the VM is told is lost while what it says still arrives. */
+function cut(host: Host, ms: number): void {
+  const { vmId, ground, switchboard, link } = host
+  const { timeline, trace, dice, toll } = ground
+  toll.cuts += 1
+  const deafMs = dice.chance(0.5) ? dice.between(0, silenceMs) : 0
+  trace.note({ vmId }, `cut off for ${Math.round(ms)} ms, deaf for ${Math.round(deafMs)} ms before`)
+  if (deafMs > 0) switchboard.deafen(vmId)
+  timeline.after(deafMs, () => {
+    link.cutUntilMs = timeline.nowMs() + ms
+    // What was lost cannot be told apart from what was never said: such a stream must not live on.
+    if (ms > silenceMs || deafMs > 0) switchboard.breakStream(vmId)
+  })
+}
+
+function stallPilot(host: Host, { pilot }: Inside, ms: number): void {
+  const { vmId, ground, switchboard } = host
+  if (!pilot) return
+  ground.toll.stalls += 1
+  ground.trace.note({ vmId }, `the pilot stands still for ${Math.round(ms)} ms`)
+  ground.payloads.excuse(vmId)
+  pilot.process.stall(ms)
+  if (ms > silenceMs) switchboard.breakStream(vmId)
+}
+
+/** `backMs`: Infinity where nobody starts it again. */
+function killPilot(host: Host, inside: Inside, backMs: number): void {
+  const { pilot, processes } = inside
+  const { vmId, ground } = host
+  if (!pilot) return
+  ground.toll.pilotKills += 1
+  ground.trace.note({ vmId }, `the pilot is killed, back in ${Math.round(backMs)} ms`)
+  ground.payloads.excuse(vmId)
+  pilot.kill()
+  processes.delete(pilot.process)
+  inside.pilot = undefined
+  if (Number.isFinite(backMs)) ground.timeline.after(backMs, () => startPilot(host, inside))
+}
+
+function killMonitor(host: Host, inside: Inside): void {
+  const { monitor } = inside
+  const { vmId, ground } = host
+  if (!monitor?.process.isAlive()) return
+  ground.trace.note({ vmId }, 'the monitor is killed')
+  monitor.process.kill()
+  inside.processes.delete(monitor.process)
+  ground.timeline.after(ground.dice.between(200, 5000), () => {
+    if (host.isRunning()) inside.monitor = startMonitor(host)
+  })
+}

@@ -1,0 +1,143 @@
+/**
+ * One life of a monitor: it activates its VM, then does what the real policy says, over a simulated network.
+ *
+ * Mirrors agents/monitor/agent.ts around that policy. The nonce and the credential are on the disk and outlive it.
+ */
+
+import type { PilotStatus } from '../core/model/agent-config.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { beatEveryMs } from '../core/kernel/limits.ts'
+import type { Beat } from '../core/model/vm.ts'
+import { backoff } from '../core/kernel/backoff.ts'
+import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
+import { activate } from '../services/vms/activate.ts'
+import { beat, type BeatAnswer } from '../services/vms/heartbeat.ts'
+import type { Queue } from '../services/jobs/queue.ts'
+import type { Host } from './host.ts'
+import type { SimProcess } from './process.ts'
+
+export type Monitor = { readonly process: SimProcess }
+
+type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs'> & {
+  readonly heardMs: number
+  readonly lastBeat?: Omit<NonNullable<MonitorView['lastBeat']>, 'agoMs'> & { readonly atMs: number }
+}
+
+/** The real one looks twice a second. */
+const lookEveryMs = 1000
+const diskFreeBytes = 1e9
+
+export function startMonitor(host: Host): Monitor {
+  const process = host.newProcess()
+  host.disk.nonce ||= host.ground.dice.random.letters(32)
+  if (host.disk.credential === '') bringUp(host, process)
+  else watchOver(host, process)
+  return { process }
+}
+
+function bringUp(host: Host, process: SimProcess): void {
+  const { config, vmId, disk, switchboard, link, ground } = host
+  const delays = backoff(ground.dice.random, 200, 10_000)
+  const giveUpMs = process.clock.monotonicMs() + config.policy.deadManMs
+  const ask = (): void => {
+    if (process.clock.monotonicMs() >= giveUpMs) {
+      host.powerOff('it was never activated')
+      return
+    }
+    const request = { vmId, activationKey: config.activationKey, nonce: disk.nonce }
+    switchboard.call(
+      process,
+      link,
+      (queue) => activate(queue, request),
+      (answer) => {
+        if (!answer.ok) {
+          process.deliver(delays.next(), ask)
+          return
+        }
+        disk.credential = vmId
+        watchOver(host, process)
+      },
+    )
+  }
+  ask()
+}
+
+function watchOver(host: Host, process: SimProcess): void {
+  const { config, switchboard, link, ground, vmId } = host
+  const { clock } = process
+  const fromMs = clock.monotonicMs()
+  const delays = backoff(ground.dice.random, 500, 5000)
+  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heardMs: fromMs }
+
+  function look(): void {
+    const view = viewOf(known, host, fromMs, process)
+    const next = decide(view, config.policy, clock.nowMs())
+    if (next.kind === 'power-off') host.powerOff(next.reason)
+    else if (next.kind === 'beat') say(view, next)
+    else process.deliver(lookEveryMs, look)
+  }
+
+  function say(view: MonitorView, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): void {
+    const sentMs = clock.monotonicMs()
+    const request = requestOf(view, wish, unhealthy)
+    switchboard.call(
+      process,
+      link,
+      (queue) => answerBeat(queue, host, request),
+      (answer) => {
+        const last = { atMs: sentMs, wish, unhealthy }
+        if (answer.ok) {
+          delays.reset()
+          const { order, reason, serviceTimeMs } = answer.value
+          const skewMs = clock.nowMs() - (serviceTimeMs + (clock.monotonicMs() - sentMs) / 2)
+          const lastBeat = { ...last, answered: true, retryMs: 0 }
+          known = { order, orderReason: reason, skewMs, heardMs: clock.monotonicMs(), lastBeat }
+          if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is told to ${order}: ${reason}`)
+        } else {
+          known = { ...known, lastBeat: { ...last, answered: false, retryMs: delays.next() } }
+        }
+        process.deliver(lookEveryMs, look)
+      },
+    )
+  }
+
+  look()
+}
+
+function viewOf({ heardMs, lastBeat, ...answer }: Known, host: Host, fromMs: number, { clock }: SimProcess): MonitorView {
+  const atMs = clock.monotonicMs()
+  return {
+    ...answer,
+    beatEveryMs,
+    upMs: atMs - fromMs,
+    pilot: host.disk.pilotStatus && pilotView(host.disk.pilotStatus, host.pilot() !== undefined, clock.nowMs()),
+    diskFreeBytes,
+    silentMs: atMs - heardMs,
+    lastBeat: lastBeat && { ...lastBeat, agoMs: atMs - lastBeat.atMs },
+  }
+}
+
+function pilotView({ state, payloads, idleSinceMs, atMs }: PilotStatus, alive: boolean, nowMs: number): PilotView {
+  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), statusAgeMs: Math.max(0, nowMs - atMs), alive }
+}
+
+type BeatSaid = { readonly beat: Omit<Beat, 'atMs'>; readonly wish: '' | 'stop'; readonly wishReason: string }
+
+function requestOf(view: MonitorView, wish: string, unhealthy: string): BeatSaid {
+  const { pilot } = view
+  const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes }
+  const pilotState = isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting')
+  const said = { ...load, pilotState, payloads: pilot?.payloads ?? 0, idleMs: Math.round(pilot?.idleMs ?? 0), unhealthy }
+  return { beat: said, wish: wish === '' ? '' : 'stop', wishReason: wish }
+}
+
+/** As the service's edge has it: the time of a beat is the service's. */
+async function answerBeat(
+  queue: Queue,
+  { vmId, disk }: Host,
+  { beat: said, wish, wishReason }: BeatSaid,
+): Promise<BeatAnswer & { readonly serviceTimeMs: number }> {
+  if (disk.credential !== vmId) throw new PilotageError('unauthenticated', 'no credential')
+  const nowMs = queue.clock.nowMs()
+  return { ...(await beat(queue, vmId, { beat: { ...said, atMs: nowMs }, wish, wishReason })), serviceTimeMs: nowMs }
+}

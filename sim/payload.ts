@@ -1,0 +1,77 @@
+/**
+ * Payloads as the simulated world has them: a duration, an exit code, whether it minds being asked to stop, and how much it
+ * writes, all of it told by its own arguments, so that a job is the same job on every machine.
+ */
+
+import type { Result } from '../core/model/attempt.ts'
+import type { RawSpec } from '../core/language/check.ts'
+import type { Requirements } from '../core/model/requirements.ts'
+import type { Dice } from './dice.ts'
+
+export type Plan = {
+  readonly runsMs: number
+  readonly exitCode: number
+  /** It goes only when it is killed. */
+  readonly isStubborn: boolean
+  readonly stdoutBytes: number
+}
+
+const gib = 1024 ** 3
+const longestMs = 200_000
+
+export function drawSpec(dice: Dice): RawSpec {
+  const cores = dice.pick([1, 1, 1, 2, 2, 4])
+  const runsMs = Math.round(dice.anyScale(300, longestMs))
+  const exitCode = dice.chance(0.1) ? dice.whole(1, 100) : 0
+  const stdoutBytes = dice.pick([0, 0, 100, 200_000])
+  const isImpossible = dice.chance(0.003)
+  return {
+    name: '',
+    executable: '/bin/simulated',
+    arguments: [runsMs, exitCode, dice.chance(0.2) ? 1 : 0, stdoutBytes].map(String),
+    environment: {},
+    requirements: {
+      cores: { min: isImpossible ? 64 : cores, max: isImpossible ? 64 : dice.chance(0.2) ? cores * 2 : cores },
+      memoryBytes: dice.pick([1, 2]) * gib,
+      diskBytes: gib,
+      // Some break the limit that they asked for.
+      wallMs: dice.chance(0.05) ? 30_000 : 5 * 60_000,
+      platforms: [],
+      sites: { allowed: dice.chance(0.15) ? ['site-south'] : [], banned: [] },
+      clouds: { allowed: [], banned: dice.chance(0.1) ? ['south'] : [] },
+      tags: dice.chance(0.1) ? ['fast'] : [],
+    },
+    priority: dice.pick([0, 0, 0, 3, 9]),
+    // Enough for most of what the weather does; too few for some.
+    maxAttempts: dice.pick([3, 10, 10]),
+  }
+}
+
+/** No flavor of the two clouds of clouds.ts fits. Told here once more, without the rules that are on trial. */
+export function isHopeless({ cores, tags, sites, clouds }: Requirements): boolean {
+  const isNorth = !sites.allowed.includes('site-south')
+  const isSouth = !clouds.banned.includes('south') && !tags.includes('fast')
+  return cores.min > 8 || !(isNorth || isSouth)
+}
+
+export function planOf(args: readonly string[]): Plan {
+  const [runsMs = 0, exitCode = 0, stubborn = 0, stdoutBytes = 0] = args.map(Number)
+  return { runsMs, exitCode, isStubborn: stubborn === 1, stdoutBytes }
+}
+
+export function resultOf(end: Result['end'], plan: Plan, detail: string, startedMs: number, endedMs: number): Result {
+  return {
+    end,
+    exitCode: end === 'exited' ? plan.exitCode : 0,
+    signal: '',
+    detail,
+    peakMemoryBytes: 1024,
+    cpuMs: Math.round(endedMs - startedMs),
+    wallMs: Math.round(endedMs - startedMs),
+    startedMs: Math.round(startedMs),
+    endedMs: Math.round(endedMs),
+    stdoutBytes: plan.stdoutBytes,
+    stderrBytes: 0,
+    droppedBytes: 0,
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * One life of a pilot: the real state machine, the real journal's lines and the real words of the wire, on simulated payloads,
+ * disk and network. Mirrors what agents/pilot/agent.ts does around that machine and decides nothing that it decides.
+ *
+ * Of the disk it holds that a line, once appended, outlives the process; that an end is sent only after a sync is the
+ * machine's own doing and is simulated.
+ */
+
+import { never } from '../core/kernel/assert.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import { attemptText } from '../core/model/facts.ts'
+import type { AttemptRef } from '../core/kernel/ids.ts'
+import { leaseOf } from '../core/model/job.ts'
+import { jobsPerOffer, leaseMarginMs, leaseMs } from '../core/kernel/limits.ts'
+import { type Backoff, backoff } from '../core/kernel/backoff.ts'
+import { isLive, type Task } from '../agents/pilot/held.ts'
+import { type JournalLine, replay } from '../agents/pilot/journal.ts'
+import { recover } from '../agents/pilot/leftovers.ts'
+import {
+  type PilotEffect,
+  type PilotEvent,
+  type PilotState,
+  startPilot,
+  statusOf,
+  type Step,
+  step,
+} from '../agents/pilot/pilot.ts'
+import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
+import type { Queue } from '../services/jobs/queue.ts'
+import type { Host } from './host.ts'
+import type { SimProcess } from './process.ts'
+import type { Stream } from './streams.ts'
+
+export type Pilot = { readonly process: SimProcess; kill(): void }
+
+/** What agents/pilot/agent.ts keeps in its fields. */
+type Shell = {
+  readonly host: Host
+  readonly process: SimProcess
+  readonly life: number
+  readonly delays: Backoff
+  readonly waiting: PilotEvent[]
+  state: PilotState
+  stream: Stream | undefined
+  isWorking: boolean
+  isFlushing: boolean
+  recordedId: number
+  durableId: number
+}
+
+/** Coarser than the real 250 ms: the margins are tens of seconds. */
+const tickMs = 1000
+const welcomeMs = 10_000
+
+export function startPilotProcess(host: Host): Pilot {
+  const { ground, disk, payloads } = host
+  const process = host.newProcess()
+  // What a former life has left is ended before anything new starts.
+  payloads.endAll()
+  const { life, first } = wake(host, process.clock.monotonicMs())
+  disk.journal.push(JSON.stringify({ kind: 'life', life } satisfies JournalLine))
+  const shell: Shell = {
+    ...{ host, process, life },
+    delays: backoff(ground.dice.random, 200, 5000),
+    waiting: [],
+    state: first.state,
+    stream: undefined,
+    isWorking: false,
+    isFlushing: false,
+    recordedId: 0,
+    durableId: 0,
+  }
+  for (const effect of first.effects) act(shell, effect)
+  process.deliver(ground.dice.between(50, 500), () => connect(shell))
+  tick(shell)
+  return {
+    process,
+    kill() {
+      process.kill()
+      shell.stream?.abandon()
+    },
+  }
+}
+
+function wake({ disk, config }: Host, nowMs: number): { readonly life: number; readonly first: Step } {
+  const replayed = replay(disk.journal.join('\n'))
+  const life = replayed.life + 1
+  const start = { size: config.size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover({ ...replayed, life }) }
+  return { life, first: startPilot(start, nowMs) }
+}
+
+function take(shell: Shell, ...events: readonly PilotEvent[]): void {
+  const { waiting, process } = shell
+  waiting.push(...events)
+  if (shell.isWorking) return
+  shell.isWorking = true
+  for (let event = waiting.shift(); event; event = waiting.shift()) {
+    const next = step(shell.state, event, process.clock.monotonicMs())
+    shell.state = next.state
+    for (const effect of next.effects) act(shell, effect)
+    if (event.kind !== 'flush') flushSoon(shell)
+  }
+  shell.isWorking = false
+}
+
+function act(shell: Shell, effect: PilotEffect): void {
+  const { host, process, stream } = shell
+  const { config, ground, payloads, vmId } = host
+  switch (effect.kind) {
+    case 'take':
+      append(shell, { ...refOf(effect), kind: 'taken', size: effect.size })
+      break
+    case 'start':
+      startPayload(shell, effect.task)
+      break
+    case 'stop':
+      ground.trace.note({ jobId: effect.jobId, vmId }, `the pilot stops ${attemptText(effect)}: ${effect.why}`)
+      payloads.stop(effect, effect.why, effect.graceMs)
+      break
+    case 'record':
+      shell.recordedId = Math.max(shell.recordedId, effect.reportId)
+      append(shell, { ...refOf(effect), kind: 'ended', reportId: effect.reportId, result: effect.result })
+      break
+    case 'keep':
+      keep(shell, refOf(effect), backoff(ground.dice.random, 100, 2000))
+      break
+    case 'forget':
+      append(shell, { ...refOf(effect), kind: 'forgotten' })
+      break
+    case 'send': {
+      const remainingMs = Math.max(1, Math.round(config.policy.endByMs - process.clock.nowMs()))
+      stream?.send(messageOf(effect.message, config.size, 'plain', remainingMs))
+      break
+    }
+    default:
+      never(effect)
+  }
+}
+
+function append({ host }: Shell, line: JournalLine): void {
+  host.disk.journal.push(JSON.stringify(line))
+}
+
+function startPayload(shell: Shell, task: Task): void {
+  const { host, process } = shell
+  const ref = refOf(task)
+  const hasSlept = process.wokeMs() > host.ground.timeline.nowMs() - leaseMs
+  // Its mark is of no use here: what is left is found by the machine itself.
+  host.payloads.start(task, !hasSlept, (result) => {
+    process.deliver(0, () => take(shell, { ...ref, kind: 'ended', result }))
+  })
+  take(shell, { ...ref, kind: 'started', startedMs: Math.round(process.clock.nowMs()) })
+}
+
+function keep(shell: Shell, ref: AttemptRef, retries: Backoff): void {
+  const { host, process } = shell
+  host.switchboard.call(
+    process,
+    host.link,
+    (queue) => putOutput(queue, host, ref),
+    (answer) => {
+      const isFinal = !answer.ok && answer.error instanceof PilotageError && answer.error.code === 'forbidden'
+      if (answer.ok || isFinal) take(shell, { ...ref, kind: 'kept' })
+      else process.deliver(retries.next(), () => keep(shell, ref, retries))
+    },
+  )
+}
+
+function flushSoon(shell: Shell): void {
+  if (shell.isFlushing) return
+  shell.isFlushing = true
+  const upTo = shell.recordedId
+  shell.process.deliver(shell.host.ground.dice.about(2), () => {
+    shell.isFlushing = false
+    shell.durableId = Math.max(shell.durableId, upTo)
+    take(shell, { kind: 'flush', durableReportId: shell.durableId })
+    if (shell.recordedId > shell.durableId) flushSoon(shell)
+  })
+}
+
+function connect(shell: Shell): void {
+  const { host, process, delays } = shell
+  if (host.disk.credential === '') {
+    process.deliver(200, () => connect(shell))
+    return
+  }
+  let isWelcomed = false
+  const opened = host.switchboard.openStream(host.vmId, process, host.link, {
+    onMessage(message) {
+      if (!isWelcomed) delays.reset()
+      isWelcomed = true
+      take(shell, ...eventsOf(message))
+    },
+    onEnd() {
+      patience.cancel()
+      shell.stream = undefined
+      take(shell, { kind: 'unlinked' })
+      process.deliver(delays.next(), () => connect(shell))
+    },
+  })
+  shell.stream = opened
+  const patience = process.deliver(welcomeMs, () => {
+    if (!isWelcomed) opened.close()
+  })
+  take(shell, { kind: 'linked' })
+}
+
+function tick(shell: Shell): void {
+  const { host, process } = shell
+  take(shell, { kind: 'tick' })
+  tellStatus(shell)
+  auditLeases(host, shell.state, process.clock.monotonicMs(), process.wokeMs())
+  process.deliver(tickMs, () => tick(shell))
+}
+
+function tellStatus({ host, process, state, life }: Shell): void {
+  const nowMs = process.clock.nowMs()
+  const { idleSinceMs, ...status } = statusOf(state)
+  const idleMs = process.clock.monotonicMs() - idleSinceMs
+  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleSinceMs: Math.round(nowMs - idleMs) }
+}
+
+/** A pilot that is awake has stopped every payload by the end of its lease, as it sees it. */
+function auditLeases({ ground, vmId }: Host, state: PilotState, nowMs: number, wokeMs: number): void {
+  if (nowMs - wokeMs < leaseMarginMs) return
+  for (const held of state.held.values()) {
+    if (!isLive(held)) continue
+    const endMs = held.leaseFromMs + held.leaseMs
+    const { jobId } = held
+    const what = (): string => `${attemptText(held)} runs ${(nowMs - endMs) / 1000} s beyond its lease`
+    ground.violations.check(nowMs <= endMs, 'leaseInView', { jobId, vmId }, what)
+  }
+}
+
+/** As the service's edge has it: only who holds the attempt may bring its output. */
+async function putOutput(queue: Queue, { vmId }: Host, { jobId, attempt }: AttemptRef): Promise<void> {
+  const [job] = await queue.store.jobs([jobId])
+  if (!job || job.attempt !== attempt || leaseOf(job.phase)?.vmId !== vmId) {
+    throw new PilotageError('forbidden', `attempt ${jobId}.${attempt} is not held by ${vmId}`)
+  }
+}
+
+function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
+  return { jobId, attempt }
+}

@@ -1,0 +1,179 @@
+/**
+ * One seed: a world is made from it, work and faults meet in it, it heals, and everything must come to rest.
+ *
+ * The same options give the same run, step by step. A run ends at the first violation.
+ */
+
+import { leaseMs } from '../core/kernel/limits.ts'
+import type { Store } from '../core/ports/store.ts'
+import { type Centre, startCentre } from './centre.ts'
+import { type CloudWatch, makeClouds, setRates, type SimCloud, troubleClouds, watchClouds } from './clouds.ts'
+import { dice } from './dice.ts'
+import { type Ground, openGround, type Toll } from './ground.ts'
+import { bootHost, type Host } from './host.ts'
+import { isEndState } from './job-books.ts'
+import { scan } from './scan.ts'
+import { openSwitchboard } from './switchboard.ts'
+import type { Rule } from './switches.ts'
+import { operators, troubleHosts, troubleService } from './troubles.ts'
+import { openTruth } from './truth.ts'
+import { gatherUsers, type Users } from './users.ts'
+import type { Violation } from './violations.ts'
+import { clearUp } from './weather.ts'
+
+export type SeedOptions = { readonly seed: number; readonly jobs: number; readonly without?: Rule }
+
+export type SeedResult = {
+  readonly seed: number
+  readonly jobs: number
+  readonly steps: number
+  readonly virtualMs: number
+  readonly toll: Toll
+  /** Two runs of one seed have the same. */
+  readonly digest: string
+  readonly violation?: Violation
+}
+
+/** Faults last until most of the work is done, but not for ever. */
+const stormMs = 2 * 60 * 60_000
+const stormShare = 0.85
+/** After that, everything must be quiet by then: the longest backoff, a boot, the work that is left, an idle time. */
+const quietMs = 90 * 60_000
+const lookEveryMs = 30_000
+const scanEveryMs = 10 * 60_000
+/** Overdue leases are given up by then after the heal: a lease of grace, and the lease itself. */
+const leaseBoundMs = 3 * leaseMs
+
+type World = {
+  readonly ground: Ground
+  readonly truth: Store
+  readonly clouds: readonly SimCloud[]
+  readonly watch: CloudWatch
+  readonly centre: Centre
+  readonly users: Users
+  readonly hosts: () => readonly Host[]
+  readonly rest: () => void
+}
+
+export async function runSeed({ seed, jobs, without }: SeedOptions): Promise<SeedResult> {
+  const world = makeWorld({ seed, jobs, without })
+  const { ground, users } = world
+  const { timeline, violations } = ground
+  let healMs = Infinity
+  let isQuiet = false
+
+  const check = (): void => {
+    scan(ground, world.truth, users.acknowledged()).catch((error) =>
+      violations.report('noBug', {}, `the scan failed: ${error}`),
+    )
+  }
+  const look = (): void => {
+    timeline.after(lookEveryMs, look)
+    if (healMs === Infinity && isTimeToHeal(world, jobs)) {
+      healMs = timeline.nowMs()
+      heal(world)
+    }
+    if (healMs === Infinity) return
+    checkMoving(world, timeline.nowMs() - healMs)
+    if (!users.areDone() || leftOf(world).length > 0) return
+    // The last look at everything, and the end when it has been taken.
+    check()
+    timeline.after(0, () => {
+      isQuiet = true
+    })
+  }
+  const scanAgain = (): void => {
+    check()
+    timeline.after(scanEveryMs, scanAgain)
+  }
+  timeline.after(lookEveryMs, look)
+  timeline.after(scanEveryMs, scanAgain)
+  await timeline.run(() => {
+    world.watch.look()
+    return isQuiet || violations.first() !== undefined
+  })
+  return {
+    seed,
+    jobs: ground.jobs.entries.size,
+    steps: timeline.steps(),
+    virtualMs: timeline.nowMs(),
+    toll: ground.toll,
+    digest: ground.trace.digest(),
+    violation: violations.first(),
+  }
+}
+
+function makeWorld({ seed, jobs, without }: SeedOptions): World {
+  const ground: Ground = openGround({ seed, machinesOf: (vmId) => watch.machinesOf(vmId) })
+  const { timeline } = ground
+  const clouds = makeClouds(dice(seed + 1_000_003), timeline.clock)
+  const truth = openTruth(ground, without)
+  const switchboard = openSwitchboard(ground)
+  const confirmDelete = without !== 'confirm-delete'
+  let running: Host[] = []
+  const watch: CloudWatch = watchClouds(
+    clouds,
+    () => ground,
+    (cloud, machine) => {
+      const inMs = machine.bootedMs - timeline.clock.nowMs()
+      if (!Number.isFinite(inMs)) return
+      timeline.after(inMs, () => {
+        if (cloud.fake.isRunning(machine)) running.push(bootHost(ground, switchboard, cloud, machine))
+      })
+    },
+  )
+  const hosts = (): readonly Host[] => {
+    running = running.filter((host) => host.isRunning())
+    return running
+  }
+  const centre = startCentre({ ground, truth, clouds, switchboard, confirmDelete })
+  switchboard.join(centre)
+  const users = gatherUsers(ground, switchboard, jobs)
+  troubleClouds(clouds, ground)
+  troubleService(ground, centre, switchboard)
+  troubleHosts(ground, hosts)
+  const { rest } = operators(ground, switchboard)
+  return { ground, truth, clouds, watch, centre, users, hosts, rest }
+}
+
+function isTimeToHeal({ ground, users }: World, jobs: number): boolean {
+  const isMostlyDone = users.areDone() && ground.jobs.ended() >= stormShare * jobs
+  return isMostlyDone || ground.timeline.nowMs() > stormMs
+}
+
+function heal({ ground, clouds, users, rest }: World): void {
+  ground.trace.note({}, 'the world heals')
+  clearUp(ground.weather)
+  for (const { fake } of clouds) {
+    setRates(fake, ground.weather)
+    fake.quotaNow = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+  }
+  users.comeToRest()
+  rest()
+}
+
+/** What still has to move, told by what it is. A job that nothing offered could run may wait: it was warned of. */
+function leftOf({ ground, clouds }: World): readonly string[] {
+  const jobs = [...ground.jobs.entries.values()].filter(
+    ({ state, isHopeless }) => !isEndState(state) && !(isHopeless && state === 'Waiting'),
+  )
+  const machines = clouds.flatMap(({ fake }) => fake.present().map(({ ref }) => `machine ${ref}`))
+  const vms = ground.vms.live().map((vmId) => `${vmId} ${ground.vms.state(vmId)}`)
+  const payloads = ground.payloads.running().map(({ jobId, vmId }) => `payload of ${jobId} on ${vmId}`)
+  return [...jobs.map(({ id, state }) => `job ${id} ${state}`), ...vms, ...machines, ...payloads]
+}
+
+function checkMoving(world: World, sinceHealMs: number): void {
+  const { ground } = world
+  const { violations, jobs, timeline } = ground
+  if (sinceHealMs > quietMs) {
+    const left = leftOf(world)
+    violations.check(left.length === 0, 'moves', {}, () => `still not at rest: ${left.slice(0, 10).join(', ')}`)
+  }
+  if (sinceHealMs < leaseBoundMs) return
+  const nowMs = timeline.clock.nowMs()
+  for (const { id, vmId, untilMs } of jobs.entries.values()) {
+    const isFine = vmId === undefined || untilMs > nowMs - leaseMs
+    violations.check(isFine, 'moves', { jobId: id, vmId }, () => `its lease is over for ${(nowMs - untilMs) / 1000} s`)
+  }
+}

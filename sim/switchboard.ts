@@ -1,0 +1,90 @@
+/**
+ * The network between VMs, users and the centre. A unary call may lose its request or its reply, arrive twice, or find nobody;
+ * streams are streams.ts. Callers repeat what was not answered, with the same content: that is what makes doubling harmless.
+ */
+
+import { PilotageError } from '../core/kernel/errors.ts'
+import type { VmId } from '../core/kernel/ids.ts'
+import type { Queue } from '../services/jobs/queue.ts'
+import type { Answer, Centre } from './centre.ts'
+import type { Ground } from './ground.ts'
+import type { SimProcess } from './process.ts'
+import { openStream, shut, type Stream, type Streams, type StreamHandlers } from './streams.ts'
+import { isCut, type Link, noticeMs, wayMs } from './ways.ts'
+
+export type Switchboard = {
+  join(centre: Centre): void
+  call<Value>(
+    client: SimProcess,
+    link: Link,
+    act: (queue: Queue) => Promise<Value>,
+    done: (answer: Answer<Value>) => void,
+  ): void
+  openStream(vmId: VmId, client: SimProcess, link: Link, handlers: StreamHandlers): Stream
+  /** The service has died: its clients notice so much later. */
+  dropAll(noticeMs: number): void
+  /** Nothing passes on this VM's stream any more, and neither side knows yet. */
+  breakStream(vmId: VmId): void
+  breakAll(): void
+  /** It hears nothing any more, and is still heard. */
+  deafen(vmId: VmId): void
+}
+
+const callMs = 10_000
+
+export function openSwitchboard(ground: Ground): Switchboard {
+  const { timeline, dice, weather } = ground
+  const streams: Streams = { ground, centre: undefined, open: new Map() }
+  const isLost = (link: Link): boolean => isCut(ground, link) || dice.chance(weather.dropRate)
+
+  function call<Value>(
+    client: SimProcess,
+    link: Link,
+    act: (queue: Queue) => Promise<Value>,
+    done: (answer: Answer<Value>) => void,
+  ): void {
+    let isOver = false
+    const finish = (answer: Answer<Value>): void => {
+      if (isOver) return
+      isOver = true
+      timer.cancel()
+      done(answer)
+    }
+    const timer = client.deliver(callMs, () => {
+      finish({ ok: false, error: new PilotageError('unavailable', 'no answer in time') })
+    })
+    const request = (): void => {
+      if (isLost(link)) return
+      timeline.after(wayMs(ground), () => {
+        streams.centre?.ask(act, (answer) => {
+          if (!isLost(link)) client.deliver(wayMs(ground), () => finish(answer))
+        })
+      })
+    }
+    request()
+    if (dice.chance(weather.doubleRate)) request()
+  }
+
+  const breakOne = (vmId: VmId): void => {
+    const open = streams.open.get(vmId)
+    if (open) shut(open, noticeMs(ground), noticeMs(ground))
+  }
+  return {
+    join(centre) {
+      streams.centre = centre
+    },
+    call,
+    openStream: (vmId, client, link, handlers) => openStream(streams, vmId, client, link, handlers),
+    dropAll(ms) {
+      for (const open of [...streams.open.values()]) shut(open, ms, Infinity)
+    },
+    breakStream: breakOne,
+    deafen(vmId) {
+      const open = streams.open.get(vmId)
+      if (open) open.isDeaf = true
+    },
+    breakAll() {
+      for (const vmId of [...streams.open.keys()]) breakOne(vmId)
+    },
+  }
+}

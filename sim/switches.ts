@@ -1,0 +1,57 @@
+/**
+ * The five safety rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
+ * director is made to believe. Nothing outside the simulation can reach these.
+ */
+
+import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../core/model/job.ts'
+import type { Store } from '../core/ports/store.ts'
+import { changeVm } from '../core/model/vm.ts'
+import { coreDecisions, type Decisions } from '../services/adapters/store/sqlite/engine.ts'
+
+/**
+ * fence          a report counts for whatever attempt is live, whoever sends it
+ * lease-check    a job is given away, and a lease given up, without a look at whether that lease lives
+ * idempotency    the key of a submission is not kept
+ * confirm-delete a record ends with the cloud's promise to delete, not with the machine
+ * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
+ */
+export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race'] as const
+export type Rule = (typeof rules)[number]
+
+export function decisionsWithout(rule: Rule | undefined): Decisions {
+  switch (rule) {
+    case 'fence':
+      return { ...coreDecisions, changeJob: (job, event, nowMs) => changeJob(job, unfenced(job, event), nowMs) }
+    case 'lease-check':
+      return { ...coreDecisions, changeJob: (job, event, nowMs) => changeJob(unleased(job, event), unchecked(event), nowMs) }
+    case 'drain-race':
+      return {
+        ...coreDecisions,
+        mayClaim: (vm) => vm !== undefined,
+        changeVm: (vm, event, leases, nowMs) => changeVm(vm, event, event.kind === 'retire' ? 0 : leases, nowMs),
+      }
+    default:
+      return coreDecisions
+  }
+}
+
+function unfenced(job: Job, event: JobEvent): JobEvent {
+  const lease = leaseOf(job.phase)
+  const isReport =
+    event.kind === 'running' || event.kind === 'completing' || event.kind === 'ended' || event.kind === 'renew'
+  if (!isReport || !lease || isEnded(job.phase)) return event
+  return { ...event, attempt: job.attempt, vmId: lease.vmId }
+}
+
+function unleased(job: Job, event: JobEvent): Job {
+  return event.kind === 'claim' && leaseOf(job.phase) ? { ...job, phase: { state: 'Waiting' } } : job
+}
+
+function unchecked(event: JobEvent): JobEvent {
+  return event.kind === 'lost' ? { ...event, ifBeforeMs: undefined } : event
+}
+
+/** Forgets the keys on the way to the store. */
+export function withoutKeys(store: Store): Store {
+  return { ...store, submit: (submission, nowMs) => store.submit({ ...submission, idempotency: undefined }, nowMs) }
+}

@@ -1,0 +1,159 @@
+/**
+ * The users of a run: they submit with keys and repeat what was not answered (and sometimes what was), and they kill, hold,
+ * release and reschedule what they have.
+ *
+ * A user remembers what was acknowledged: an acknowledged job must exist from then on, and a repeat must bring the same ids.
+ */
+
+import { PilotageError } from '../core/kernel/errors.ts'
+import type { JobId } from '../core/kernel/ids.ts'
+import type { Owner } from '../core/model/owner.ts'
+import type { Queue } from '../services/jobs/queue.ts'
+import { steer, type SteerKind } from '../services/jobs/steer.ts'
+import { submit, type SubmitRequest } from '../services/jobs/submit.ts'
+import type { Ground } from './ground.ts'
+import { drawSpec } from './payload.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import type { Switchboard } from './switchboard.ts'
+
+export type Users = {
+  /** Every submission was answered. */
+  areDone(): boolean
+  acknowledged(): ReadonlySet<number>
+  /** They steer no more, and let go what they hold. */
+  comeToRest(): void
+}
+
+/** Jobs arrive over so long, so that machines come and go meanwhile. */
+const arrivalMs = 15 * 60_000
+const steerEveryMs = 8000
+const kindsOfJobs = 12
+
+const owners: readonly Owner[] = [
+  { vo: 'lhcb', group: 'user', owner: 'alice' },
+  { vo: 'lhcb', group: 'prod', owner: 'bob' },
+  { vo: 'belle', group: 'user', owner: 'chika' },
+  { vo: 'juno', group: 'user', owner: 'dai' },
+]
+
+type Client = {
+  readonly ground: Ground
+  readonly switchboard: Switchboard
+  readonly process: SimProcess
+  readonly acknowledged: Set<number>
+  readonly held: Set<number>
+  pending: number
+}
+
+export function gatherUsers(ground: Ground, switchboard: Switchboard, jobs: number): Users {
+  const { dice, timeline } = ground
+  const process = simProcess({ timeline })
+  const client: Client = { ground, switchboard, process, acknowledged: new Set(), held: new Set(), pending: 0 }
+  const catalogue = Array.from({ length: kindsOfJobs }, () => drawSpec(dice))
+  let left = jobs
+  let isResting = false
+  for (let batch = 0; left > 0; batch += 1) {
+    const count = Math.min(left, Math.ceil(dice.anyScale(0.5, Math.max(1, jobs / 25))))
+    left -= count
+    const request: SubmitRequest = {
+      owner: dice.pick(owners),
+      jobs: specsOf(ground, catalogue, count),
+      idempotencyKey: `batch ${batch}`,
+    }
+    client.pending += 1
+    process.deliver(dice.between(0, arrivalMs), () => submitUntilAnswered(client, request, undefined))
+  }
+
+  const steerNow = (): void => {
+    if (isResting) return
+    process.deliver(dice.about(steerEveryMs), steerNow)
+    steerOne(client)
+  }
+  steerNow()
+  return {
+    areDone: () => client.pending === 0,
+    acknowledged: () => client.acknowledged,
+    comeToRest() {
+      isResting = true
+      releaseAll(client)
+    },
+  }
+}
+
+/** Users' jobs are mostly alike: that keeps the number of task queues as it is in life. */
+function specsOf({ dice }: Ground, catalogue: SubmitRequest['jobs'], count: number): SubmitRequest['jobs'] {
+  const kinds = [dice.pick(catalogue), dice.pick(catalogue)]
+  return Array.from({ length: count }, () => {
+    const isRare = dice.chance(0.01)
+    const drawn = drawSpec(dice)
+    return isRare ? drawn : { ...drawn, requirements: dice.pick(kinds).requirements }
+  })
+}
+
+function submitUntilAnswered(client: Client, request: SubmitRequest, first: number | undefined): void {
+  const { ground, switchboard, process } = client
+  const { dice, violations, toll } = ground
+  switchboard.call(
+    process,
+    { cutUntilMs: 0 },
+    (queue) => submit(queue, request),
+    (answer) => {
+      if (!answer.ok) {
+        const isWorldly = answer.error instanceof PilotageError && answer.error.code === 'unavailable'
+        violations.check(isWorldly, 'sameKey', {}, () => `${request.idempotencyKey} was refused: ${answer.error}`)
+        toll.repeats += 1
+        if (isWorldly) process.deliver(dice.between(500, 3000), () => submitUntilAnswered(client, request, first))
+        return
+      }
+      const { jobIds } = answer.value
+      const [jobId] = jobIds
+      const isSame = first === undefined || first === jobId
+      violations.check(isSame, 'sameKey', { jobId }, () => `${request.idempotencyKey} gave ${first} first and ${jobId} now`)
+      if (first === undefined) client.pending -= 1
+      for (const id of jobIds) client.acknowledged.add(id)
+      // A client that lost its own memory asks once more.
+      if (first !== undefined || !dice.chance(0.1)) return
+      toll.repeats += 1
+      process.deliver(dice.about(60_000), () => submitUntilAnswered(client, request, jobId))
+    },
+  )
+}
+
+function steerOne(client: Client): void {
+  const { dice, jobs } = client.ground
+  const last = jobs.entries.size
+  if (last === 0) return
+  const kind = dice.pick<SteerKind>(['kill', 'hold', 'release', 'reschedule', 'reschedule'])
+  const ids = new Set(Array.from({ length: dice.whole(1, 3) }, () => dice.whole(Math.max(1, last - 300), last)))
+  if (kind === 'release') for (const id of client.held) ids.add(id)
+  ask(client, kind, [...ids], () => undefined)
+}
+
+function ask(
+  { ground, switchboard, process, held }: Client,
+  kind: SteerKind,
+  ids: readonly number[],
+  onLost: () => void,
+): void {
+  const act = async (queue: Queue) => {
+    const jobs = await queue.store.jobs(ids as readonly JobId[])
+    return await steer(queue, kind, jobs, 'a user', 'as it goes')
+  }
+  switchboard.call(process, { cutUntilMs: 0 }, act, (answer) => {
+    if (!answer.ok) {
+      const isWorldly = answer.error instanceof PilotageError && answer.error.code === 'unavailable'
+      ground.violations.check(isWorldly, 'noBug', {}, () => `${kind} failed: ${answer.error}`)
+      onLost()
+      return
+    }
+    for (const { jobId, state } of answer.value) if (state === 'Held') held.add(jobId)
+  })
+}
+
+/** Until none is held: an answer that was lost may have held a job that nobody remembers. */
+function releaseAll(client: Client): void {
+  const { jobs } = client.ground
+  const ids = [...jobs.entries.values()].filter(({ state }) => state === 'Held').map(({ id }) => id)
+  if (ids.length > 0) ask(client, 'release', ids, () => undefined)
+  client.process.deliver(20_000, () => releaseAll(client))
+}

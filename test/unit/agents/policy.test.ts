@@ -1,0 +1,92 @@
+import { expect, it } from 'vitest'
+import { decide, endOfLife, type MonitorView, unhealthyOf } from '../../../agents/monitor/policy.ts'
+
+const policy = { idleMs: 60_000, leastLifeMs: 120_000, endByMs: 1e9, deadManMs: 600_000, leastDiskFreeBytes: 1000 }
+const pilot = { state: 'idle', payloads: 0, idleMs: 0, statusAgeMs: 0, alive: true } as const
+const lastBeat = { agoMs: 1000, answered: true, retryMs: 0, wish: '', unhealthy: '' }
+const calm: MonitorView = {
+  upMs: 300_000,
+  pilot,
+  diskFreeBytes: 5000,
+  skewMs: 0,
+  silentMs: 1000,
+  order: 'go-on',
+  orderReason: '',
+  beatEveryMs: 15_000,
+  lastBeat,
+}
+const squid = { kind: 'squid', hasAnswered: true, failuresInRow: 0 }
+const serving = { pilot: undefined, service: squid }
+const busy = { ...pilot, payloads: 1 }
+const idle = { pilot: { ...pilot, idleMs: 60_000 } }
+const asked = { ...lastBeat, wish: 'idle for 1 min' }
+
+it.each([
+  // what differs from a calm view, what is done, the reason of it
+  ['nothing', {}, 'wait', ''],
+  ['no beat yet', { lastBeat: undefined }, 'beat', ''],
+  ['the next beat is due', { lastBeat: { ...lastBeat, agoMs: 15_000 } }, 'beat', ''],
+  ['a failed beat, too soon', { lastBeat: { ...lastBeat, answered: false, retryMs: 1001 } }, 'wait', ''],
+  ['a failed beat, late enough', { lastBeat: { ...lastBeat, answered: false, retryMs: 1000 } }, 'beat', ''],
+  ['told to stop', { order: 'stop', orderReason: 'drained' }, 'power-off', 'drained'],
+  ['told to stop, no reason', { order: 'stop' }, 'power-off', 'told to stop'],
+  ['almost dead', { silentMs: 599_999 }, 'wait', ''],
+  ['dead man', { silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
+  ['idle long enough: at once', idle, 'beat', 'idle for 1 min'],
+  ['idle, not long enough', { pilot: { ...pilot, idleMs: 59_999 } }, 'wait', ''],
+  ['idle, but too young', { ...idle, upMs: 119_999 }, 'wait', ''],
+  ['idle, and has asked', { ...idle, lastBeat: asked }, 'wait', ''],
+  ['idle, asked a beat ago', { ...idle, lastBeat: { ...asked, agoMs: 15_000 } }, 'beat', 'idle for 1 min'],
+  ['asked, and got work', { lastBeat: { ...asked, agoMs: 15_000 } }, 'beat', ''],
+  ['idle with a payload', { pilot: { ...idle.pilot, payloads: 1 } }, 'wait', ''],
+  ['drain ordered, none left', { order: 'drain' }, 'beat', 'drained'],
+  ['drain ordered, one left', { order: 'drain', pilot: { ...pilot, payloads: 1 } }, 'wait', ''],
+  ['drained by the pilot', { pilot: { ...pilot, state: 'draining' } }, 'beat', 'drained'],
+  ['taken back by its cloud, busy', { isInterrupted: true, pilot: busy }, 'beat', 'spot-interruption'],
+  ['taken back, and has asked', { isInterrupted: true, lastBeat: { ...lastBeat, wish: 'spot-interruption' } }, 'wait', ''],
+  ['taken back, drain ordered, one left', { isInterrupted: true, order: 'drain', pilot: busy }, 'wait', ''],
+  ['taken back, drain ordered, none left', { isInterrupted: true, order: 'drain' }, 'beat', 'drained'],
+  ['taken back, its pilot gone', { isInterrupted: true, pilot: undefined }, 'beat', 'spot-interruption'],
+  ['drained, and young', { order: 'drain', upMs: 1 }, 'beat', 'drained'],
+  ['health has changed', { diskFreeBytes: 1 }, 'beat', ''],
+  ['health as it was told', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],
+  ['a service, for ever', { ...serving, upMs: 1e12 }, 'wait', ''],
+  ['a service, told to drain', { ...serving, order: 'drain' }, 'wait', ''],
+  ['a service, told to stop', { ...serving, order: 'stop' }, 'power-off', 'told to stop'],
+  ['a service, dead man', { ...serving, silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
+  ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'beat', ''],
+  ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'beat', ''],
+] as [string, Partial<MonitorView>, string, string][])('%s: %s', (_, change, kind, reason) => {
+  const next = decide({ ...calm, ...change }, policy, 0)
+  expect(next.kind).toBe(kind)
+  if (next.kind === 'beat') expect(next.wish).toBe(reason)
+  if (next.kind === 'power-off') expect(next.reason).toBe(reason)
+})
+
+it('asks once at the end of its life, payloads or not, and then stops', () => {
+  const busy: MonitorView = { ...calm, pilot: { ...pilot, payloads: 3 } }
+  expect(decide(busy, policy, 1e9 - 1)).toEqual({ kind: 'wait' })
+  expect(decide(busy, policy, 1e9)).toMatchObject({ kind: 'beat', wish: endOfLife })
+  const after = { ...busy, lastBeat: { ...lastBeat, answered: false, retryMs: 5000, wish: endOfLife } }
+  expect(decide(after, policy, 1e9)).toEqual({ kind: 'power-off', reason: endOfLife })
+})
+
+it.each([
+  [{}, ''],
+  [{ diskFreeBytes: 999 }, 'disk-full'],
+  [{ skewMs: 60_001 }, 'clock-off'],
+  [{ skewMs: -60_001 }, 'clock-off'],
+  [{ skewMs: 60_000 }, ''],
+  [{ pilot: { ...pilot, alive: false } }, 'pilot-gone'],
+  [{ pilot: { ...pilot, statusAgeMs: 6001 } }, 'pilot-gone'],
+  [{ pilot: { ...pilot, statusAgeMs: 6000 } }, ''],
+  [{ pilot: undefined, upMs: 59_999 }, ''],
+  [{ pilot: undefined, upMs: 60_000 }, 'pilot-gone'],
+  [{ diskFreeBytes: 0, pilot: { ...pilot, alive: false } }, 'disk-full,pilot-gone'],
+  [{ pilot: undefined, service: { ...squid, failuresInRow: 2 } }, ''],
+  [{ pilot: undefined, service: { ...squid, failuresInRow: 3 } }, 'squid-gone'],
+  [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 59_999 }, ''],
+  [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 60_000 }, 'squid-gone'],
+] as [Partial<MonitorView>, string][])('%j is told as "%s"', (change, expected) => {
+  expect(unhealthyOf({ ...calm, ...change }, policy)).toBe(expected)
+})

@@ -1,0 +1,307 @@
+/**
+ * Who may call what, tried: every method of the proto, as every role, towards what is their own, their VO's and foreign.
+ *
+ * The methods come from the generated service definitions; what must come out stands here, written down a second time. A
+ * method without a row in the table, without an expectation or without a way to call it fails the test.
+ */
+
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Identity, Owner } from '../../../core/model/owner.ts'
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import { JobServiceService, JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
+import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
+import { authorization, type MethodName, type Role } from '../../../services/api/grpc/authorization.ts'
+import { planFor } from '../../../services/director/status.ts'
+import { openTrust } from '../../../services/images/trust.ts'
+import { submit } from '../../../services/jobs/submit.ts'
+import { type ApiInParts, startApiInParts } from '../../support/api-in-parts.ts'
+import type { Answer, CallOptions, Method } from '../../support/raw-call.ts'
+import { sampleEntry, sampleKey } from '../../../sim/sample-images.ts'
+import { activeVm, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
+
+/** `nobody`: a valid token of the VO that gives no role. */
+const callers = ['anonymous', 'nobody', 'vm', 'user', 'operator', 'admin'] as const
+type Caller = (typeof callers)[number]
+
+const targets = ['own', 'vo', 'foreign'] as const
+type Target = (typeof targets)[number]
+
+type Class = 'allowed' | 'not-found' | 'forbidden' | 'unauthenticated'
+/** Towards own, the VO's, foreign. */
+type Row = readonly [Class, Class, Class]
+
+const any: Row = ['allowed', 'allowed', 'allowed']
+const inVo: Row = ['allowed', 'allowed', 'not-found']
+const own: Row = ['allowed', 'not-found', 'not-found']
+const never: Row = ['forbidden', 'forbidden', 'forbidden']
+const unknown: Row = ['unauthenticated', 'unauthenticated', 'unauthenticated']
+
+type Rows = Partial<Record<Caller, Row>>
+/** Where nothing is said: nobody is let in, and who is not known is told so. */
+const otherwise: Readonly<Record<Caller, Row>> = {
+  anonymous: unknown,
+  nobody: never,
+  vm: never,
+  user: never,
+  operator: never,
+  admin: never,
+}
+const submits: Rows = { user: any, operator: any, admin: any }
+const steers: Rows = { user: own, operator: any, admin: any }
+const looks: Rows = { user: inVo, operator: any, admin: any }
+
+const expected: Readonly<Record<MethodName, Rows>> = {
+  // Whose jobs they become is told by the token alone: there is no foreign target to name.
+  submitJobs: submits,
+  submitJobStream: submits,
+  listJobs: looks,
+  killJobs: steers,
+  holdJobs: steers,
+  releaseJobs: steers,
+  rescheduleJobs: steers,
+  getJobHistory: looks,
+  explainJob: looks,
+  getOutput: steers,
+  watchJobs: looks,
+  // The target is the VM whose key is brought; it is the key that counts, and only a machine without a credential has one.
+  activate: { anonymous: ['allowed', 'unauthenticated', 'unauthenticated'] },
+  // The target is the VM that holds the attempt: another VM's is answered as stale.
+  session: { vm: own },
+  putOutput: { vm: ['allowed', 'forbidden', 'forbidden'] },
+  beat: { vm: any },
+  getStatus: looks,
+  listTaskQueues: looks,
+  listVms: looks,
+  getVmHistory: looks,
+  // The target is the demand in the plan.
+  listClouds: looks,
+  drainVm: { operator: any, admin: any },
+  listImages: { user: any, operator: any, admin: any },
+  addImage: { operator: any, admin: any },
+  approveImage: { operator: any, admin: any },
+  disapproveImage: { operator: any, admin: any },
+  revokeImage: { operator: any, admin: any },
+  createToken: { admin: any },
+}
+
+const definitions = { ...JobServiceService, ...VmServiceService, ...OperateServiceService }
+const methods = Object.keys(definitions).sort() as MethodName[]
+
+const ownerOf: Readonly<Record<Target, Owner>> = {
+  own: { vo: 'lhcb', group: 'users', owner: 'ada' },
+  vo: { vo: 'lhcb', group: 'users', owner: 'ben' },
+  foreign: { vo: 'belle', group: 'users', owner: 'eve' },
+}
+const vmOf = { own: 'vm-aaaaaaaaaa', vo: 'vm-bbbbbbbbbb', foreign: 'vm-cccccccccc' } as Readonly<Record<Target, VmId>>
+
+/** A job of the target's owner, waiting or leased to the target's VM, made for one call. */
+type Given = { readonly target: Target; readonly jobId: number; readonly vmId: VmId }
+type Trial = {
+  readonly leased?: boolean
+  readonly requests: (given: Given) => readonly unknown[]
+  readonly options?: CallOptions
+  /** What an answer without an error says of the target. */
+  readonly seen?: (responses: readonly unknown[], given: Given) => boolean
+}
+
+const steering: Trial = {
+  requests: ({ jobId }) => [{ jobIds: [jobId], reason: '' }],
+  seen: ([answer]) => (answer as { jobs: { refusal: string }[] }).jobs.every(({ refusal }) => refusal !== 'not-found'),
+}
+const oneJob: Trial = { requests: ({ jobId }) => [{ jobId }] }
+const submitting: Trial = { requests: () => [{ jobs: [JobSpec.fromPartial({ executable: 'true' })], idempotencyKey: '' }] }
+const report = ({ jobId }: Given) =>
+  PilotMessage.fromPartial({ reports: [{ jobId, attempt: 1, reportId: 1, phase: 'ended', result: sampleResult() }] })
+const acksIn = (messages: readonly Buffer[]) => messages.flatMap((message) => ServiceMessage.decode(message).acks)
+const votes = (rows: readonly { vo: string }[], { target }: Given) => rows.some(({ vo }) => vo === ownerOf[target].vo)
+const plain: Trial = { requests: () => [{}] }
+
+const trials: Readonly<Record<MethodName, Trial>> = {
+  submitJobs: submitting,
+  submitJobStream: submitting,
+  listJobs: {
+    requests: ({ jobId }) => [{ jobIds: [jobId], states: [], owner: '', vo: '', pageSize: 0, beforeJobId: 0 }],
+    seen: ([answer]) => (answer as { jobs: unknown[] }).jobs.length === 1,
+  },
+  killJobs: steering,
+  holdJobs: steering,
+  releaseJobs: steering,
+  rescheduleJobs: steering,
+  getJobHistory: oneJob,
+  explainJob: oneJob,
+  getOutput: { requests: ({ jobId }) => [{ jobId, attempt: 0, name: '' }] },
+  watchJobs: {
+    requests: ({ jobId }) => [{ jobIds: [jobId] }],
+    options: { leaveAfter: 1 },
+    seen: (responses) => responses.length > 0,
+  },
+  activate: {
+    requests: ({ target }) => [
+      { vmId: activating[target], activationKey: activationKey, nonce: 'a nonce of the VM itself' },
+    ],
+  },
+  session: {
+    leased: true,
+    requests: (given) => [report(given)],
+    options: { endWhen: (messages) => acksIn(messages).length > 0 },
+    seen: (responses) => (responses as ServiceMessage[]).flatMap(({ acks }) => acks).every(({ refusal }) => refusal === ''),
+  },
+  putOutput: {
+    leased: true,
+    requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, name: 'stdout', totalBytes: 4, data: Buffer.from('text') }],
+  },
+  beat: { requests: () => [BeatRequest.fromPartial({ pilotState: 'idle' })] },
+  getStatus: { ...plain, seen: ([answer], given) => votes((answer as { jobs: { vo: string }[] }).jobs, given) },
+  listTaskQueues: {
+    requests: () => [{ pageSize: 1000 }],
+    seen: ([answer], given) => votes((answer as { queues: { vo: string }[] }).queues, given),
+  },
+  listVms: {
+    requests: () => [{ ended: true, pageSize: 0 }],
+    seen: ([answer], { vmId }) => (answer as { vms: { vmId: string }[] }).vms.some((vm) => vm.vmId === vmId),
+  },
+  getVmHistory: { requests: ({ vmId }) => [{ vmId }] },
+  listClouds: {
+    ...plain,
+    seen: ([answer], { target }) =>
+      (answer as { plan: { subject: string; count: number }[] }).plan.some(
+        // Of a line that holds up several VOs a caller hears the own jobs, or all of them.
+        ({ subject, count }) => subject === `demand of ${ownerOf[target].vo}` && count > 0,
+      ),
+  },
+  drainVm: { requests: ({ target }) => [{ vmId: draining[target], reason: '' }] },
+  listImages: plain,
+  // The same content again changes nothing.
+  addImage: { requests: () => [{ entry: sampleEntry(), signature: endorser.sign(sampleEntry()) }] },
+  approveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
+  disapproveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
+  revokeImage: { requests: () => [{ name: 'old', reason: '' }] },
+  createToken: { requests: () => [{ subject: 'ada', vo: 'lhcb', group: 'users', roles: ['user'], lifetimeMs: 0 }] },
+}
+
+/** VMs that are there to be activated with one key, which is right for the first only, and to be drained. */
+const activating = { own: 'vm-dddddddddd', vo: 'vm-eeeeeeeeee', foreign: 'vm-ffffffffff' } as const
+const draining = { own: 'vm-gggggggggg', vo: 'vm-hhhhhhhhhh', foreign: 'vm-jjjjjjjjjj' } as const
+const activationKey = 'the key of vm-dddddddddd'
+
+const endorser = sampleKey()
+let api: ApiInParts
+const tokens = new Map<Caller, string>()
+
+beforeAll(async () => {
+  const row = (vo: string, jobs: number) => {
+    const common = { atMs: 1, action: 'hold: limit', reason: 'full' }
+    return { ...common, subject: `demand of ${vo}`, count: jobs, byVo: { [vo]: jobs } }
+  }
+  const plan = [row('lhcb', 2), row('belle', 3)]
+  api = await startApiInParts({ plan, trust: openTrust(new Map([['ops', endorser.publicPem]])), sites: ['home'] })
+  for (const name of ['plain', 'old']) {
+    const entry = sampleEntry({ name })
+    await api.store.changeImage({ kind: 'add', entry, signature: endorser.sign(entry), by: 'ada' }, 1000)
+  }
+  const owner = ownerOf.own
+  const identities: Readonly<Record<Exclude<Caller, 'anonymous'>, Identity>> = {
+    nobody: { kind: 'user', owner, roles: [] },
+    vm: { kind: 'vm', vmId: vmOf.own },
+    user: { kind: 'user', owner, roles: ['user'] },
+    operator: { kind: 'user', owner, roles: ['operator'] },
+    admin: { kind: 'user', owner, roles: ['admin'] },
+  }
+  for (const [caller, identity] of Object.entries(identities)) tokens.set(caller as Caller, await api.tokenFor(identity))
+  const nowMs = api.queue.clock.nowMs()
+  const endByMs = nowMs + 60 * 60 * 1000
+  for (const [target, id] of [...Object.entries(vmOf), ...Object.entries(draining)]) {
+    const vos = [ownerOf[target as Target].vo]
+    await api.store.intend(activeVm(nameOf(id), { endByMs, cores: 1000, vos }), nowMs)
+  }
+  for (const [target, id] of Object.entries(activating)) {
+    const keyHash = createHash('sha256')
+      .update(target === 'own' ? activationKey : `another key for ${target}`)
+      .digest('hex')
+    await api.store.intend(sampleVm(nameOf(id), { endByMs, activation: { keyHash, untilMs: endByMs } }), nowMs)
+  }
+})
+
+afterAll(() => api.stop())
+
+/** Samples put the `vm-` before it themselves. */
+function nameOf(vmId: string): string {
+  return vmId.slice('vm-'.length)
+}
+
+async function given(target: Target, leased: boolean): Promise<Given> {
+  const [owner, vmId] = [ownerOf[target], vmOf[target]]
+  const { jobIds } = await submit(api.queue, { owner, jobs: [sampleSpec()], idempotencyKey: '' })
+  const jobId = jobIds[0] as JobId
+  const nowMs = api.queue.clock.nowMs()
+  const untilMs = nowMs + 60_000
+  if (leased) await api.store.change([{ kind: 'claim', jobId, vmId, cores: 1, untilMs }], nowMs)
+  return { target, jobId, vmId }
+}
+
+async function outcome(method: MethodName, caller: Caller, target: Target): Promise<Class | string> {
+  const { leased = false, requests, options, seen } = trials[method]
+  const what = await given(target, leased)
+  const definition = definitions[method] as unknown as Method<unknown, unknown>
+  const answer = await api.raw.call(definition, requests(what), { ...options, token: tokens.get(caller) })
+  const found = answer.code === 0 && seen ? seen(answer.responses, what) : true
+  return found ? classOf(answer) : 'not-found'
+}
+
+function classOf({ code, details, error }: Answer): Class | string {
+  switch (error?.code ?? code) {
+    case 0:
+      return 'allowed'
+    case 'not-found':
+      return 'not-found'
+    case 'forbidden':
+      return 'forbidden'
+    case 'unauthenticated':
+      return 'unauthenticated'
+    default:
+      return `${code} ${details}`
+  }
+}
+
+describe('authorization', () => {
+  it('has a row, an expectation and a trial for every method of the proto, and for no other', () => {
+    expect(methods.length).toBe(27)
+    expect(Object.keys(authorization).sort()).toEqual(methods)
+    expect(Object.keys(expected).sort()).toEqual(methods)
+    expect(Object.keys(trials).sort()).toEqual(methods)
+    const roles: readonly Role[] = ['admin', 'anonymous', 'operator', 'user', 'vm']
+    for (const method of methods) expect(Object.keys(authorization[method]).sort(), method).toEqual(roles)
+  })
+
+  it.each(methods)('%s lets in who may, as far as they reach', async (method) => {
+    const found: Record<string, readonly string[]> = {}
+    const wanted: Record<string, readonly string[]> = {}
+    for (const caller of callers) {
+      const cells: string[] = []
+      for (const target of targets) cells.push(await outcome(method, caller, target))
+      found[caller] = cells
+      wanted[caller] = expected[method][caller] ?? otherwise[caller]
+    }
+    expect(found).toEqual(wanted)
+  })
+
+  it('shows every user a VM that serves every VO, and of a plan line of several VOs the own jobs', async () => {
+    await api.store.intend(activeVm('shared', { endByMs: Number.MAX_SAFE_INTEGER }), 1000)
+    const vmId = 'vm-sharedaaaa'
+    const history = await api.raw.call(OperateServiceService.getVmHistory, [{ vmId }], { token: tokens.get('user') })
+    expect(classOf(history)).toBe('allowed')
+    const rows = planFor(
+      [{ atMs: 1, action: 'hold: limit', subject: 'here', count: 9, reason: '', byVo: { lhcb: 2, belle: 7 } }],
+      'lhcb',
+    )
+    expect(rows).toEqual([{ atMs: 1, action: 'hold: limit', subject: 'here', count: 2, reason: '' }])
+  })
+
+  it('does not list a VO by its name to others', async () => {
+    const ask = { jobIds: [], states: [], owner: '', vo: 'belle', pageSize: 0, beforeJobId: 0 }
+    const answer = await api.raw.call(JobServiceService.listJobs, [ask], { token: tokens.get('user') })
+    expect(classOf(answer)).toBe('forbidden')
+  })
+})

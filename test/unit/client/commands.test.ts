@@ -1,0 +1,217 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { emptyOwnDirectory } from '../../../cli/commands/own-service.ts'
+import { runCommand } from '../../../cli/commands/program.ts'
+import type { Setting } from '../../../cli/commands/setting.ts'
+import { idsText, table } from '../../../cli/commands/terminal.ts'
+import { type Clock, systemClock } from '../../../core/kernel/clock.ts'
+import { seededRandom } from '../../../core/kernel/random.ts'
+import { type FakeService, startFakeService } from './fake-service.ts'
+
+let fake: FakeService
+let dir: string
+
+beforeEach(async () => {
+  fake = await startFakeService()
+  dir = mkdtempSync(join(tmpdir(), 'pilotage-commands-'))
+  writeFileSync(join(dir, 'token'), 'vo1/ada\n')
+})
+
+afterEach(async () => {
+  await fake.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+/** Pauses pass twenty times as fast; deadlines of calls stay what they are. */
+function fastClock(): Clock {
+  const real = systemClock()
+  return {
+    nowMs: real.nowMs,
+    monotonicMs: () => real.monotonicMs() * 20,
+    after: (delayMs, run) => real.after(delayMs / 20, run),
+    soon: real.soon,
+  }
+}
+
+type Ran = { readonly code: number; readonly out: string; readonly err: string }
+
+async function run(argv: readonly string[], change: Partial<Setting> = {}): Promise<Ran> {
+  const out: string[] = []
+  const err: string[] = []
+  const code = await runCommand(argv, {
+    terminal: {
+      isTerminal: false,
+      async write(text) {
+        out.push(typeof text === 'string' ? text : Buffer.from(text).toString('utf8'))
+      },
+      say: (line) => err.push(line),
+      progress: () => {},
+    },
+    environment: { PILOTAGE_SERVER: fake.server, PILOTAGE_TOKEN_FILE: join(dir, 'token') },
+    workDir: dir,
+    clock: fastClock(),
+    random: seededRandom(1),
+    stdin: (async function* () {})(),
+    signal: new AbortController().signal,
+    startService: () => Promise.reject(new Error('no service of its own here')),
+    ...change,
+  })
+  return { code, out: out.join(''), err: err.join('\n') }
+}
+
+const pipe = (text: string): Pick<Setting, 'stdin'> => ({
+  stdin: (async function* () {
+    yield Buffer.from(text)
+  })(),
+})
+
+it('submits a document, and the same again under its key', async () => {
+  const file = join(dir, 'job.yaml')
+  writeFileSync(file, '- { executable: "true", name: one }\n- { executable: "true" }\n')
+  expect(await run(['submit', file, '--key', 'k'])).toEqual({ code: 0, out: 'submitted 2 jobs: 1 to 2\n', err: '' })
+  expect((await run(['submit', file, '--key', 'k'])).out).toContain('known already')
+  expect(fake.jobs.size).toBe(2)
+  expect(fake.tokens).toEqual(new Set(['Bearer vo1/ada']))
+})
+
+it('submits a stream from standard input and waits for the end', async () => {
+  const ran = await run(['submit', '-', '--stream', '--wait'], pipe('{"executable":"a"}\n{"executable":"b"}\n'))
+  expect(ran.code).toBe(0)
+  expect(ran.out).toContain('2 jobs in all')
+  expect(ran.out.match(/ Done/g)).toHaveLength(2)
+})
+
+it('sends nothing of a document with a wrong field, and says which', async () => {
+  const ran = await run(['submit', '-'], pipe('- executable: x\n- executable: y\n  cores: many\n'))
+  expect(ran.code).toBe(1)
+  expect(ran.err).toContain('jobs[1].cores: a whole number (given: many); accepted: 1 to 1024')
+  expect(fake.calls).toEqual([])
+  const json = await run(['--json', 'submit', '-'], pipe('cores: many'))
+  expect(JSON.parse(json.err)).toMatchObject({
+    error: { code: 'invalid-argument', violations: [{ path: 'cores' }, { path: 'executable' }] },
+  })
+})
+
+it.each([
+  // command line after one job was submitted, exit code, part of the output
+  [['status', '1'], 0, /JOB +STATE[^\n]+\n +1 +Waiting/],
+  [['status', '1', '9'], 1, /Waiting/],
+  [['list', '--limit', '5', '--json'], 0, /^\{"jobId":1,/],
+  [['list', '--state', 'Waiting', 'Held'], 0, /Waiting/],
+  [['kill', '1', '--reason', 'enough'], 0, /1 +Killed +yes/],
+  [['hold', '1', '7'], 1, /not-found/],
+  [['release', '1'], 0, /1 /],
+  [['reschedule', '1', '--json'], 0, /"newJobId":0/],
+  [['history', '1'], 0, /1970-01-01 00:00:01 {2}Waiting\\u001b\[2J\n$/],
+  [['explain', '1'], 0, /waits: nothing fits\n {2}vm vm-a: does not fit\n {4}NO {3}cores: wanted 4, offered 2/],
+  [['output', '1'], 0, /^hello stdout$/],
+  [['output', '1', '--stderr', '--attempt', '2'], 0, /^hello stderr$/],
+  [['watch', '1'], 0, /job 1 {2}Waiting\n.*job 1 {2}Done\n/],
+  [['cluster', 'status'], 0, /Waiting +vo1 +- +2/],
+  [['cluster', 'queues'], 0, /0 of 0/],
+  [['cluster', 'vms', '--ended'], 0, /vm-a/],
+  [['cluster', 'clouds'], 0, /BREAKER/],
+  [['vm', 'drain', 'vm-a'], 0, /vm-a: Draining/],
+  [['token', 'create', '--subject', 'ada', '--vo', 'vo1'], 0, /^vo1\/ada\n$/],
+] as const)('%j ends with %i', async (argv, code, expected) => {
+  await run(['submit', '-'], pipe('executable: x'))
+  const ran = await run(argv)
+  expect({ code: ran.code, err: ran.code === code ? '' : ran.err }).toEqual({ code, err: '' })
+  expect(ran.out).toMatch(expected)
+})
+
+it.each([
+  [['kill'], 2],
+  [['kill', 'all'], 2],
+  [['frobnicate'], 2],
+  [['list', '--state', 'Sleeping'], 2],
+  [['list', '--limit', '0'], 2],
+  [['token', 'create', '--vo', 'x'], 2],
+  [[], 2],
+  [['--help'], 0],
+  [['submit', '--help'], 0],
+  [['submit', '/no/such/file'], 1],
+])('%j ends with %i and calls nobody', async (argv, code) => {
+  expect((await run(argv)).code).toBe(code)
+  expect(fake.calls).toEqual([])
+})
+
+it('writes a token only to a new file that nobody else can read', async () => {
+  const file = join(dir, 'ada.token')
+  const argv = ['token', 'create', '--subject', 'ada', '--vo', 'vo1', '--out', file]
+  expect(await run(argv)).toMatchObject({ code: 0, out: '' })
+  expect(readFileSync(file, 'utf8')).toBe('vo1/ada\n')
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  expect((await run(argv)).code).toBe(1)
+})
+
+it('finds the token of the installation in this directory, and says where one goes when there is none', async () => {
+  const environment = { PILOTAGE_SERVER: fake.server }
+  expect((await run(['cluster', 'status'], { environment })).err).toContain('--token-file')
+  mkdirSync(join(dir, 'pilotage-data'))
+  writeFileSync(join(dir, 'pilotage-data', 'admin.token'), 'admin')
+  expect((await run(['cluster', 'status'], { environment })).code).toBe(0)
+})
+
+it('replays a trace against a service that runs, and accounts for every line', async () => {
+  fake.looksToEnd = 2
+  const lines = Array.from(
+    { length: 40 },
+    (_, index) => `${index + 1} ${index * 10} -1 30 1 -1 -1 -1 60 -1 -1 ${index % 3} ${index % 2} -1 -1 1 -1 -1`,
+  )
+  const file = join(dir, 'trace.swf')
+  writeFileSync(file, lines.join('\n'))
+  const ran = await run(['replay', file, '--jobs', '40', '--minutes', '0.5'])
+  expect(ran.err).toContain('40 jobs of 2 VOs and 6 owners')
+  expect(ran.out.trimEnd().split('\n').at(-1)).toMatch(
+    /^replay: jobs=40 accounted=40 lost=0 doubled=0 done=40 failed=0 killed=0 /,
+  )
+  expect(ran.code).toBe(0)
+  expect(fake.tokens.size).toBe(7)
+})
+
+it('starts a service of its own for a replay, and leaves nothing of it', async () => {
+  fake.looksToEnd = 1
+  const file = join(dir, 'trace.swf')
+  writeFileSync(file, '1 0 -1 30 1 -1 -1 -1 60 -1 -1 1 1 -1 -1 1 -1 -1\n')
+  let dataDir = ''
+  let stops = 0
+  const ran = await run(['replay', file, '--minutes', '0.1'], {
+    environment: {},
+    async startService(options) {
+      dataDir = options.dataDir
+      const stop = async (): Promise<void> => {
+        stops += 1
+      }
+      return { server: fake.server, adminToken: 'admin', dashboardUrl: '', dataDir, stop }
+    },
+  })
+  expect(ran.out).toContain('replay: jobs=1 accounted=1')
+  expect(stops).toBe(1)
+  expect(dataDir).not.toBe('')
+  expect(existsSync(dataDir)).toBe(false)
+})
+
+it('empties only a directory that it made', () => {
+  const mine = join(dir, 'mine')
+  emptyOwnDirectory(mine)
+  writeFileSync(join(mine, 'old'), 'x')
+  expect(existsSync(join(emptyOwnDirectory(mine), 'old'))).toBe(false)
+  expect(() => emptyOwnDirectory(dir)).toThrow(/not empty/)
+  expect(existsSync(join(dir, 'token'))).toBe(true)
+})
+
+it('shows what others wrote without obeying it', () => {
+  expect(
+    table(
+      [
+        { title: 'N', right: true, cell: (n: number) => n },
+        { title: 'T', cell: () => 'x\ny' },
+      ],
+      [7, 1234],
+    ),
+  ).toBe('   N  T\n   7  x\\u000ay\n1234  x\\u000ay\n')
+  expect([idsText([]), idsText([3]), idsText([3, 4, 5]), idsText([3, 5])]).toEqual(['none', '3', '3 to 5', '3, 5'])
+})

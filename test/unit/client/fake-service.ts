@@ -1,0 +1,235 @@
+/**
+ * A service for the client's tests: the generated definitions on a port of this machine, over a map of jobs.
+ *
+ * Keeps just enough of the contract: keys give the first answer again, ids count up, a job ends after it was looked at
+ * `looksToEnd` times. Faults are switched on by the test that wants them.
+ */
+
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import { detailKey } from '../../../client/refusals.ts'
+import {
+  ErrorDetail,
+  Explanation,
+  Fact,
+  Job,
+  JobServiceService,
+  type JobSpec,
+  Result,
+  type SubmitJobsRequest,
+  SubmitJobsResponse,
+} from '../../../proto/gen/pilotage/v1/job.ts'
+import { CreateTokenResponse, GetStatusResponse, OperateServiceService, Vm } from '../../../proto/gen/pilotage/v1/operate.ts'
+
+export type FakeService = {
+  readonly server: string
+  readonly jobs: Map<number, Job>
+  readonly specs: JobSpec[]
+  /** Methods in the order of their calls. */
+  readonly calls: string[]
+  readonly tokens: Set<string>
+  /** Fails so many of the next calls of a method before it works. */
+  failNext(method: string, times: number, error?: Failure): void
+  looksToEnd: number
+  breakWatchOnce: boolean
+  /** What every output is; absent: a greeting. */
+  output?: readonly Buffer[]
+  stop(): Promise<void>
+}
+
+export type Failure = { readonly code: status; readonly detail?: Partial<ErrorDetail>; readonly after?: boolean }
+
+type Handler = (request: never, token: string) => object
+
+export async function startFakeService(port = 0): Promise<FakeService> {
+  const jobs = new Map<number, Job>()
+  const looks = new Map<number, number>()
+  const keys = new Map<string, SubmitJobsResponse>()
+  const failures = new Map<string, { times: number; error: Failure }>()
+  const server = new Server({ 'grpc.max_receive_message_length': 16 * 1024 * 1024 })
+  const fake: Omit<FakeService, 'server' | 'failNext' | 'stop'> = {
+    jobs,
+    specs: [],
+    calls: [],
+    tokens: new Set<string>(),
+    looksToEnd: 0,
+    breakWatchOnce: false,
+  }
+
+  function look(job: Job): Job {
+    const seen = (looks.get(job.jobId) ?? 0) + 1
+    looks.set(job.jobId, seen)
+    if (job.state !== 'Waiting' || fake.looksToEnd === 0 || seen < fake.looksToEnd) return job
+    const startedMs = job.submittedMs + 10
+    const endedMs = startedMs + 100
+    const result = Result.fromPartial({ end: 'exited', wallMs: 100, startedMs, endedMs })
+    const ended = { ...job, state: 'Done', attempt: 1, cores: 1, startedMs, endedMs, result }
+    jobs.set(job.jobId, ended)
+    return ended
+  }
+
+  function submit(request: SubmitJobsRequest, token: string): SubmitJobsResponse {
+    const known = keys.get(`${token} ${request.idempotencyKey}`)
+    if (known) return { ...known, repeatedAnswer: true }
+    const vo = token.split(' ')[1]?.split('/')[0] ?? ''
+    const jobIds = request.jobs.map((spec) => {
+      const jobId = jobs.size + 1
+      const submittedMs = 1_000_000
+      jobs.set(jobId, Job.fromPartial({ jobId, state: 'Waiting', name: spec.name, vo, maxAttempts: 3, submittedMs }))
+      fake.specs.push(spec)
+      return jobId
+    })
+    const answer = SubmitJobsResponse.fromPartial({ jobIds, warnings: [], repeatedAnswer: false })
+    keys.set(`${token} ${request.idempotencyKey}`, answer)
+    return answer
+  }
+
+  const handlers: Record<string, Handler> = {
+    submitJobs: submit,
+    listJobs({ jobIds, pageSize, beforeJobId }: { jobIds: number[]; pageSize: number; beforeJobId: number }) {
+      const wanted = new Set(jobIds)
+      const below = [...jobs.values()]
+        .filter(({ jobId }) => (wanted.size === 0 || wanted.has(jobId)) && (beforeJobId === 0 || jobId < beforeJobId))
+        .sort((a, b) => b.jobId - a.jobId)
+      const page = below.slice(0, pageSize).map(look)
+      return { jobs: page, nextBeforeJobId: below.length > page.length ? (page.at(-1)?.jobId ?? 0) : 0 }
+    },
+    ...Object.fromEntries(
+      ['killJobs', 'holdJobs', 'releaseJobs', 'rescheduleJobs'].map((method) => [
+        method,
+        ({ jobIds }: { jobIds: number[] }) => ({
+          jobs: jobIds.map((jobId) => ({
+            jobId,
+            changed: jobs.has(jobId),
+            state: jobs.has(jobId) ? 'Killed' : '',
+            refusal: jobs.has(jobId) ? '' : 'not-found',
+            newJobId: 0,
+          })),
+        }),
+      ]),
+    ),
+    getJobHistory: () => ({ facts: [Fact.fromPartial({ seq: 1, atMs: 1000, kind: 'Waiting', text: 'Waiting\u001b[2J' })] }),
+    explainJob: () => ({
+      summary: 'waits: nothing fits',
+      places: [
+        Explanation.fromPartial({ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }),
+      ],
+    }),
+    getStatus: () =>
+      GetStatusResponse.fromPartial({
+        serviceTimeMs: 1_000_000,
+        version: '0',
+        startedMs: 1,
+        jobs: [{ state: 'Waiting', vo: 'vo1', count: 2 }],
+      }),
+    listTaskQueues: () => ({ queues: [], total: 0 }),
+    listVms: ({ ended }: { ended: boolean }) => ({
+      vms: ended
+        ? [Vm.fromPartial({ vmId: 'vm-a', cores: 4, intendedMs: 1_000_000, activatedMs: 1_001_000, endedMs: 1_010_000 })]
+        : [],
+    }),
+    getVmHistory: () => ({ facts: [] }),
+    listClouds: () => ({ clouds: [], plan: [] }),
+    drainVm: () => ({ changed: true, state: 'Draining', refusal: '' }),
+    createToken: ({ vo, subject }: { vo: string; subject: string }) =>
+      CreateTokenResponse.fromPartial({ token: `${vo}/${subject}`, expiresMs: 5000 }),
+  }
+
+  function failing(method: string): Failure | undefined {
+    fake.calls.push(method)
+    const failure = failures.get(method)
+    if (!failure || failure.times <= 0) return undefined
+    failure.times -= 1
+    return failure.error
+  }
+
+  const unary =
+    (method: string, handler: Handler): handleUnaryCall<object, object> =>
+    (call, answer) => {
+      const token = String(call.metadata.get('authorization')[0] ?? '')
+      fake.tokens.add(token)
+      const failure = failing(method)
+      if (failure && !failure.after) return answer(refused(failure))
+      const value = handler(call.request as never, token)
+      return failure ? answer(refused(failure)) : answer(null, value)
+    }
+
+  const implementation: UntypedServiceImplementation = Object.fromEntries(
+    Object.entries(handlers).map(([method, handler]) => [method, unary(method, handler)]),
+  )
+  const submitJobStream: handleClientStreamingCall<SubmitJobsRequest, object> = (call, answer) => {
+    const answers: SubmitJobsResponse[] = []
+    const token = String(call.metadata.get('authorization')[0] ?? '')
+    const failure = failing('submitJobStream')
+    call.on('data', (request: SubmitJobsRequest) => {
+      const refusal = request.jobs.find(({ executable }) => executable === 'refused')
+      if (refusal) answer(refused({ code: status.INVALID_ARGUMENT }))
+      else answers.push(submit(request, token))
+    })
+    call.on('end', () => answer(failure ? refused(failure) : null, { answers }))
+  }
+  const watchJobs: handleServerStreamingCall<{ jobIds: number[] }, object> = (call) => {
+    fake.calls.push('watchJobs')
+    const ids = call.request.jobIds
+    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []) })
+    const [first, ...others] = ids
+    const end = (id: number): void => {
+      const job = jobs.get(id)
+      if (job) jobs.set(id, { ...job, state: 'Done' })
+    }
+    if (fake.breakWatchOnce && first !== undefined) {
+      fake.breakWatchOnce = false
+      end(first)
+      call.write({ jobs: [jobs.get(first)] })
+      call.emit('error', refused({ code: status.UNAVAILABLE }))
+      return
+    }
+    for (const id of [first ?? 0, ...others]) end(id)
+    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []) })
+    call.end()
+  }
+  const getOutput: handleServerStreamingCall<{ name: string }, object> = (call) => {
+    const failure = failing('getOutput')
+    const [first, ...rest] = fake.output ?? [Buffer.from('hello '), Buffer.from(call.request.name)]
+    call.write({ data: first })
+    if (failure) return void call.emit('error', refused(failure))
+    for (const data of rest) call.write({ data })
+    call.end()
+  }
+
+  Object.assign(implementation, { submitJobStream, watchJobs, getOutput })
+  server.addService(JobServiceService, implementation)
+  server.addService(OperateServiceService, implementation)
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, got) =>
+      error ? reject(error) : resolve(got),
+    ),
+  )
+  return Object.assign(fake, {
+    server: `127.0.0.1:${bound}`,
+    failNext(method: string, times: number, error: Failure = { code: status.UNAVAILABLE }) {
+      failures.set(method, { times, error })
+    },
+    stop: async () => server.forceShutdown(),
+  })
+}
+
+function refused({ code, detail }: Failure): {
+  code: status
+  details: string
+  metadata: Metadata
+  name: string
+  message: string
+} {
+  const metadata = new Metadata()
+  if (detail) metadata.set(detailKey, Buffer.from(ErrorDetail.encode(ErrorDetail.fromPartial(detail)).finish()))
+  return { name: 'Error', message: 'as told', code, details: 'as told', metadata }
+}

@@ -1,0 +1,65 @@
+/** The client and the service accept the same texts: what one of them refuses, the other refuses as well. */
+
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { readJobDocument } from '../../../client/job-document.ts'
+import type { Violation } from '../../../core/kernel/errors.ts'
+import { checkSpec } from '../../../core/language/check.ts'
+import { rawSpecOf } from '../../../proto/codec.ts'
+import { JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
+
+function clientTakes(job: object): boolean {
+  try {
+    readJobDocument(JSON.stringify(job))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** As it arrives by the wire, from a caller that checks nothing. */
+function serviceTells(spec: Partial<JobSpec>): readonly string[] {
+  const violations: Violation[] = []
+  checkSpec(rawSpecOf(JobSpec.decode(JobSpec.encode(JobSpec.fromPartial(spec)).finish())), 'job', violations)
+  return violations.map(({ path }) => path)
+}
+
+const character = fc.oneof(
+  fc.constantFrom('\u001b', '\u009b', '\u200b', '\u202e', '\u2028', '\ufeff', '\0', '\n', '_', 'A'),
+  fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+)
+const text = fc.string({ unit: character, minLength: 1, maxLength: 6 })
+
+it('for names, programs, arguments and variables', () => {
+  fc.assert(
+    fc.property(text, (some) => {
+      const jobs: readonly Partial<JobSpec>[] = [
+        { executable: 'x', name: some },
+        { executable: some },
+        { executable: 'x', arguments: [some] },
+        { executable: 'x', environment: { A: some } },
+        { executable: 'x', environment: { [some]: 'a' } },
+      ]
+      for (const job of jobs) expect(clientTakes(job), JSON.stringify(job)).toBe(serviceTells(job).length === 0)
+    }),
+  )
+})
+
+it.each(['__proto__', 'PILOTAGE_JOB_ID', '1A', 'A-B', ''])('for the variable %j, which both refuse', (name) => {
+  const environment = Object.fromEntries([[name, 'x']])
+  expect(clientTakes({ executable: 'x', environment })).toBe(false)
+  expect(serviceTells({ executable: 'x', environment })).toEqual([`job.environment.${name}`])
+})
+
+it.each(['constructor', 'toString', 'hasOwnProperty'])('for the variable %j, which both take', (name) => {
+  const environment = { [name]: 'x' }
+  expect(clientTakes({ executable: 'x', environment })).toBe(true)
+  expect(serviceTells({ executable: 'x', environment })).toEqual([])
+})
+
+it('leaves no half character in a name that comes from a long path', () => {
+  const violations: Violation[] = []
+  const executable = `/${'a'.repeat(127)}🚀`
+  const spec = checkSpec(rawSpecOf(JobSpec.fromPartial({ executable })), 'job', violations)
+  expect(spec?.name).toBe('a'.repeat(127))
+})

@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest'
+import type { Breaker, BreakerScope } from '../../../core/plan/breaker.ts'
+import type { Offering } from '../../../core/model/cloud.ts'
+import type { CloudView, FleetPolicy, FleetView, PlanLine, ServiceWish } from '../../../core/plan/fleet.ts'
+import { planFleet } from '../../../core/plan/plan-fleet.ts'
+import { squidsAt } from '../../../core/plan/services.ts'
+import type { KeptVm, Vm } from '../../../core/model/vm.ts'
+import { activeVm, alice, sampleQueue, sampleVm } from '../../../sim/samples.ts'
+
+const nowMs = 1_000_000
+const bootMs = 60_000
+const policy: FleetPolicy = { beatLostMs: 60_000, listStaleMs: 30_000, drainedMs: 20_000, softWaitMs: 0 }
+
+const offering = (changes: Partial<Offering>): Offering => {
+  const { id, phase, reason, intendedMs, changedMs, endByMs, activation, ...shape } = sampleVm('a')
+  return { ...shape, cores: 1, ...changes }
+}
+const cheap = offering({ flavor: 'cheap', pricePerHour: 1 })
+const dear = offering({ flavor: 'dear', pricePerHour: 2 })
+
+const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
+  name: 'here',
+  offerings: [dear, cheap],
+  limits: { maxVms: 10, maxCores: 100, maxCreatesPerStep: 10 },
+  quota: { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
+  bootMs,
+  lifeMs: 3_600_000,
+  reading: { listBeganMs: nowMs, failure: '', implausible: '' },
+  watchedSinceMs: nowMs,
+  heldBack: '',
+  barred: new Map(),
+  revoked: new Map(),
+  listed: new Map(),
+  strays: { vms: 0, cores: 0, memoryBytes: 0 },
+  ...changes,
+})
+
+const wish = (changes: Partial<ServiceWish> = {}): ServiceWish => ({ service: 'squid', site: 'home', count: 2, ...changes })
+const kept = (vm: Vm): KeptVm => ({ vm, leases: 0, used: { cores: 0, memoryBytes: 0, diskBytes: 0 } })
+const squid = (id: string, changes: Partial<Vm> = {}): Vm =>
+  activeVm(id, { service: 'squid', endByMs: nowMs + 3_600_000, addresses: [`10.0.0.${id.length}`], ...changes })
+
+const beat = {
+  atMs: 1,
+  load1: 0,
+  memoryUsedBytes: 0,
+  memoryTotalBytes: 1,
+  diskFreeBytes: 1,
+  pilotState: '',
+  payloads: 0,
+  idleMs: 0,
+  unhealthy: '',
+}
+
+const plan = (view: Partial<FleetView>): readonly PlanLine[] => {
+  const whole = { queues: [], vms: [], services: [wish()], clouds: [cloudView()], breakers: new Map(), ...view }
+  return planFleet(whole, policy, nowMs).lines
+}
+const told = (lines: readonly PlanLine[]): readonly string[] =>
+  lines.map((line) => {
+    if (line.kind === 'create') return `create ${line.offering.flavor} ${line.offering.service ?? 'worker'} x${line.count}`
+    return line.kind === 'hold' ? `hold ${line.why}: ${line.reason}` : `${line.kind} ${line.vmId}: ${line.reason}`
+  })
+
+describe('squids of a site', () => {
+  it('are made as many as are wanted, of the cheapest there', () => {
+    expect(told(plan({}))).toEqual(['create cheap squid x1', 'create cheap squid x1'])
+  })
+
+  it.each<[string, Partial<ServiceWish>, readonly string[]]>([
+    ['of the flavor that is named', { count: 1, flavor: 'dear' }, ['create dear squid x1']],
+    [
+      'not of a cloud elsewhere',
+      { site: 'away', count: 1 },
+      ['hold no-fit: site away has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
+    ],
+    [
+      'not of a flavor that nobody has',
+      { flavor: 'none', count: 1 },
+      ['hold no-fit: site home has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
+    ],
+  ])('%s', (_, changes, lines) => {
+    expect(told(plan({ services: [wish(changes)] }))).toEqual(lines)
+  })
+
+  it.each<[string, readonly Vm[], readonly string[]]>([
+    ['nothing where there are enough', [squid('a'), squid('bb')], []],
+    [
+      'one on its way counts',
+      [squid('a'), sampleVm('bb', { service: 'squid', endByMs: nowMs + 3_600_000, intendedMs: nowMs })],
+      [],
+    ],
+    [
+      'one that drains does not',
+      [squid('a'), squid('bb', { phase: { state: 'Draining', ref: 'r', activeMs: 1, why: '' }, changedMs: nowMs })],
+      ['create cheap squid x1'],
+    ],
+    ['a worker does not', [squid('a'), activeVm('bb')], ['create cheap squid x1']],
+    [
+      'one whose life is nearly over gets its successor in time',
+      [squid('a'), squid('bb', { endByMs: nowMs + 2 * bootMs })],
+      ['create cheap squid x1'],
+    ],
+    ['and stays until its life is over', [squid('a'), squid('cc'), squid('bb', { endByMs: nowMs + 1 })], []],
+  ])('%s', (_, vms, lines) => {
+    expect(told(plan({ vms: vms.map(kept) }))).toEqual(lines)
+  })
+
+  it('end where nobody wants them, the youngest first, and never by a list that is not believed', () => {
+    const vms = [
+      squid('a'),
+      squid('bb', { endByMs: nowMs + 7_200_000 }),
+      sampleVm('cc', { service: 'squid', intendedMs: nowMs }),
+    ]
+    expect(told(plan({ vms: vms.map(kept), services: [wish({ count: 1 })] }))).toEqual([
+      'retire vm-aaaaaaaaaa: 3 of 1 wanted squid VMs at home',
+      'retire vm-ccaaaaaaaa: 3 of 1 wanted squid VMs at home',
+    ])
+    expect(told(plan({ vms: [kept(squid('a'))], services: [] }))).toEqual([
+      'retire vm-aaaaaaaaaa: no squid is wanted at home',
+    ])
+    const frozen = cloudView({ reading: { failure: 'away', implausible: '' } })
+    expect(told(plan({ vms: [kept(squid('a'))], services: [], clouds: [frozen] }))).toEqual([
+      'hold frozen: nothing is ended: it could not be read: away',
+    ])
+  })
+
+  it('take from the limits before any worker, and are no room for jobs', () => {
+    const queues = [{ queue: sampleQueue(alice), waiting: 5, topPriority: 0, oldestMs: nowMs }]
+    const clouds = [cloudView({ limits: { maxVms: 3, maxCores: 100, maxCreatesPerStep: 10 } })]
+    const lines = told(plan({ queues, clouds, vms: [kept(squid('a'))] }))
+    expect(lines.slice(0, 2)).toEqual(['create cheap squid x1', 'create cheap worker x1'])
+    expect(lines.slice(2).every((line) => line.startsWith('hold'))).toBe(true)
+  })
+
+  it('say why there are none, and are tried elsewhere when a breaker is open', () => {
+    const open: Breaker = { state: 'open', untilMs: nowMs + 60_000, backoffMs: 60_000, why: 'no' }
+    const scope: BreakerScope = 'image:here/cheap/plain/squid'
+    expect(told(plan({ services: [wish({ count: 1 })], breakers: new Map([[scope, open]]) }))).toEqual([
+      'create dear squid x1',
+    ])
+    const lines = plan({ services: [wish({ count: 1, flavor: 'cheap' })], breakers: new Map([[scope, open]]) })
+    expect(told(lines)).toEqual([
+      'hold breaker: site home has 0 of 1 wanted squid VMs: breaker image:here/cheap/plain/squid is open for 1 min: no',
+    ])
+  })
+})
+
+describe('the squids that serve', () => {
+  it.each<[string, Vm, readonly string[]]>([
+    ['by its first address', squid('a', { addresses: ['10.0.0.7', '192.0.2.1'] }), ['http://10.0.0.7:3128']],
+    ['in brackets', squid('a', { addresses: ['fd00::7'] }), ['http://[fd00::7]:3128']],
+    ['not without an address', squid('a', { addresses: undefined }), []],
+    ['not before it is up', sampleVm('a', { service: 'squid', addresses: ['10.0.0.7'] }), []],
+    ['not a worker', activeVm('a', { addresses: ['10.0.0.7'] }), []],
+    ['not of another site', squid('a', { site: 'away' }), []],
+    ['not one that is ill', squid('a', { beat: { ...beat, unhealthy: 'squid-gone' } }), []],
+    ['not one whose life is over', squid('a', { endByMs: nowMs }), []],
+  ])('%s', (_, vm, squids) => {
+    expect(squidsAt([kept(vm)], 'home', nowMs)).toEqual(squids)
+  })
+
+  it('come in one order', () => {
+    const [a, b] = [kept(squid('a')), kept(squid('bb'))]
+    expect(squidsAt([b, a], 'home', nowMs)).toEqual(squidsAt([a, b], 'home', nowMs))
+  })
+})

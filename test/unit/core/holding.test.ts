@@ -1,0 +1,170 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Holding, holdRole, type RoleTurn } from '../../../services/coordination/role-lease.ts'
+import { roleHoldMs, roleMarginMs, roleRenewEveryMs, takeOverMs } from '../../../core/kernel/limits.ts'
+import type { Fence, RoleStore } from '../../../core/ports/store.ts'
+import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
+import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
+import { type Path, troubledPath } from '../../support/troubled-path.ts'
+
+let clock: VirtualClock
+let truth: RoleStore
+let paths: Path[]
+
+beforeEach(() => {
+  clock = virtualClock()
+  truth = memoryStore()
+  paths = []
+})
+
+type Told = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: Holding<Fence> }
+
+function process(holder: string): Told {
+  const path = troubledPath(clock)
+  paths.push(path)
+  const turns: string[] = []
+  const errors: unknown[] = []
+  const role = holdRole({
+    store: path.view(truth),
+    clock: path.clock,
+    role: 'sweeper',
+    holder,
+    onTurn: (turn: RoleTurn, { fence }) => turns.push(`${turn} ${fence}`),
+    onError: (error) => errors.push(error),
+  })
+  return { turns, errors, path, role }
+}
+
+describe('one process', () => {
+  it('has the role after its first try, keeps it, and lets it go', async () => {
+    const { role, turns } = process('one')
+    expect(role.now()).toBeUndefined()
+    await clock.advance(0)
+    await role.tried
+    expect(role.now()).toEqual({ role: 'sweeper', fence: 1 })
+    await clock.advance(60_000)
+    expect(role.now()).toEqual({ role: 'sweeper', fence: 1 })
+    await role.stop()
+    expect(role.now()).toBeUndefined()
+    expect(await truth.roles('sweeper', clock.nowMs())).toEqual([])
+    expect(turns).toEqual(['taken 1', 'lost 1'])
+  })
+
+  it('is unsure in time when no answer comes, and goes on with the same fence when one does', async () => {
+    const { role, path, turns, errors } = process('one')
+    await clock.advance(0)
+    path.failsLate = true
+    await clock.advance(roleHoldMs - roleMarginMs - 1)
+    expect(role.now()).toBeDefined()
+    await clock.advance(1)
+    expect(role.now()).toBeUndefined()
+    path.failsLate = false
+    await clock.advance(roleRenewEveryMs)
+    expect(role.now()?.fence).toBe(1)
+    expect(turns).toEqual(['taken 1', 'unsure 1', 'sure 1'])
+    expect(errors.length).toBeGreaterThan(0)
+  })
+
+  it('counts from before the request: an answer that took too long is not believed', async () => {
+    const { role, path, turns } = process('one')
+    path.answerMs = roleHoldMs - roleMarginMs
+    await clock.advance(path.answerMs + 1000)
+    expect(role.now()).toBeUndefined()
+    path.answerMs = 4000
+    await clock.advance(40_000)
+    expect(role.now()).toBeDefined()
+    expect(turns).toEqual([expect.stringMatching(/^taken/)])
+  })
+
+  it('does not believe a holding over which the machine slept, whichever clock saw it', async () => {
+    for (const sleeps of ['wall', 'monotonic'] as const) {
+      const { role, path } = process(`sleeper by the ${sleeps} clock`)
+      await clock.advance(100)
+      expect(role.now()).toBeDefined()
+      path.skew[sleeps] += roleHoldMs
+      expect(role.now()).toBeUndefined()
+      path.skew[sleeps] = 0
+      await role.stop()
+    }
+  })
+})
+
+describe('several processes', () => {
+  it('replaces one that crashed within the time that is promised, and not before its time is over', async () => {
+    const [one, two] = [process('one'), process('two')]
+    await clock.advance(7000)
+    expect([one.role.now()?.fence, two.role.now()?.fence]).toEqual([1, undefined])
+    one.path.isDead = true
+    await clock.advance(roleHoldMs - roleRenewEveryMs)
+    expect(two.role.now()).toBeUndefined()
+    await clock.advance(takeOverMs - roleHoldMs + roleRenewEveryMs)
+    expect(two.role.now()?.fence).toBe(2)
+  })
+
+  it('passes on at once what is let go', async () => {
+    const [one, two] = [process('one'), process('two')]
+    await clock.advance(0)
+    await one.role.stop()
+    await clock.advance(roleRenewEveryMs)
+    expect(two.role.now()?.fence).toBe(2)
+  })
+
+  it('tells the one that slept that it has lost', async () => {
+    const [one] = [process('one'), process('two')]
+    await clock.advance(0)
+    one.path.frozenUntilMs = clock.monotonicMs() + 30_000
+    await clock.advance(40_000)
+    expect(one.role.now()).toBeUndefined()
+    expect(one.turns.at(-1)).toBe('lost 1')
+  })
+})
+
+describe('whatever happens', () => {
+  afterEach(() => {
+    for (const path of paths) path.isDead = true
+  })
+
+  it('never answers two processes at one time, and fences only go up', async () => {
+    await fc.assert(
+      fc.asyncProperty(troubles, async (events) => {
+        clock = virtualClock()
+        truth = memoryStore()
+        paths = []
+        const told = ['one', 'two', 'three'].map(process)
+        let highest = 0
+        const look = (): void => {
+          const held = told.flatMap(({ role, path }) => (path.isFrozen() ? [] : (role.now() ?? [])))
+          expect(held.length).toBeLessThanOrEqual(1)
+          for (const { fence } of held) expect(fence).toBeGreaterThanOrEqual(highest)
+          highest = Math.max(highest, ...held.map(({ fence }) => fence))
+        }
+        for (const { at, kind, ms } of events) {
+          const path = told[at]?.path
+          if (path && kind === 'freeze') path.frozenUntilMs = clock.monotonicMs() + ms
+          if (path && kind === 'slow') path.answerMs = ms
+          if (path && kind === 'fail') path.fails = !path.fails
+          if (path && kind === 'late') path.failsLate = !path.failsLate
+          for (let spent = 0; spent < ms; spent += 500) {
+            await clock.advance(500)
+            look()
+          }
+        }
+        for (const path of paths) Object.assign(path, { fails: false, failsLate: false, answerMs: 0 })
+        await clock.advance(2 * takeOverMs)
+        look()
+        expect(told.filter(({ role }) => role.now())).toHaveLength(1)
+        for (const path of paths) path.isDead = true
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+const troubles = fc.array(
+  fc.record({
+    at: fc.nat(2),
+    kind: fc.constantFrom('freeze', 'slow', 'fail', 'late', 'nothing'),
+    ms: fc.integer({ min: 100, max: 16_000 }),
+  }),
+  { maxLength: 12 },
+)

@@ -1,0 +1,249 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import {
+  changeJob,
+  isEnded,
+  type Job,
+  type JobDecision,
+  type JobEvent,
+  type Lease,
+  leaseOf,
+  type Phase,
+} from '../../../core/model/job.ts'
+import { alice, sampleQueue, sampleResult } from '../../../sim/samples.ts'
+
+const id = 7 as JobId
+const vmId = 'vm-one' as VmId
+const other = 'vm-two' as VmId
+
+const lease: Lease = { vmId, cores: 2, claimedMs: 10, untilMs: 100 }
+const result = sampleResult()
+
+function job(phase: Phase, attempt = 1, maxAttempts = 3): Job {
+  return {
+    ...alice,
+    id,
+    classId: sampleQueue().id,
+    name: 'j',
+    priority: 0,
+    maxAttempts,
+    submittedMs: 1,
+    changedMs: 5,
+    attempt,
+    phase,
+  }
+}
+
+const jobs = {
+  Waiting: job({ state: 'Waiting' }, 0),
+  Held: job({ state: 'Held', why: 'held by alice' }, 0),
+  Matched: job({ state: 'Matched', lease }),
+  Running: job({ state: 'Running', lease, startedMs: 20 }),
+  Completing: job({ state: 'Completing', lease, startedMs: 20 }),
+  Done: job({ state: 'Done', lease, result }),
+  Failed: job({ state: 'Failed', why: 'exit code 1', lease, result }),
+  Killed: job({ state: 'Killed', why: 'killed by alice' }),
+} as const
+
+const events = {
+  claim: { kind: 'claim', jobId: id, vmId, cores: 2, untilMs: 100 },
+  running: { kind: 'running', jobId: id, attempt: 1, vmId, startedMs: 20 },
+  completing: { kind: 'completing', jobId: id, attempt: 1, vmId, startedMs: 20 },
+  ended: { kind: 'ended', jobId: id, attempt: 1, vmId, result },
+  renew: { kind: 'renew', jobId: id, attempt: 1, vmId, untilMs: 200 },
+  withdraw: { kind: 'withdraw', jobId: id, attempt: 1, vmId, why: 'the VM stopped' },
+  lost: { kind: 'lost', jobId: id, attempt: 1, why: 'gone' },
+  kill: { kind: 'kill', jobId: id, by: 'alice', why: '' },
+  hold: { kind: 'hold', jobId: id, by: 'alice', why: '' },
+  release: { kind: 'release', jobId: id, by: 'alice', why: '' },
+  reschedule: { kind: 'reschedule', jobId: id, by: 'alice', why: '' },
+} as const satisfies Record<string, JobEvent>
+
+/** A refusal's reason, or the next state with `asked` where the pilot was asked to do something. */
+function outcome(decision: JobDecision): string {
+  if (!decision.ok) return decision.why
+  const stop = leaseOf(decision.next.phase)?.stop
+  return stop ? `${decision.next.phase.state}, asked to ${stop.kind}` : decision.next.phase.state
+}
+
+const kinds = Object.keys(events) as (keyof typeof events)[]
+
+/** The table in the header of core/model/job.ts, cell by cell; columns as in `events`. */
+const table: Record<keyof typeof jobs, readonly string[]> = {
+  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live'],
+  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live'],
+  Matched: [
+    'not-waiting',
+    'Running',
+    'Completing',
+    'Done',
+    'Matched',
+    'Waiting',
+    'Waiting',
+    'Matched, asked to kill',
+    'not-waiting',
+    'not-held',
+    'Matched, asked to reschedule',
+  ],
+  Running: [
+    'not-waiting',
+    'Running',
+    'Completing',
+    'Done',
+    'Running',
+    'stale',
+    'Waiting',
+    'Running, asked to kill',
+    'not-waiting',
+    'not-held',
+    'Running, asked to reschedule',
+  ],
+  Completing: [
+    'not-waiting',
+    'Completing',
+    'Completing',
+    'Done',
+    'Completing',
+    'stale',
+    'Waiting',
+    'Completing, asked to kill',
+    'not-waiting',
+    'not-held',
+    'Completing, asked to reschedule',
+  ],
+  Done: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Failed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Killed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+}
+
+describe('every cell of the table', () => {
+  const cells = Object.entries(table).flatMap(([state, row]) =>
+    row.map((expected, at) => [state, kinds[at], expected] as const),
+  )
+  it.each(cells)('%s, %s: %s', (state, kind, expected) => {
+    const before = jobs[state as keyof typeof jobs]
+    expect(outcome(changeJob(before, events[kind as keyof typeof events], 50))).toBe(expected)
+  })
+})
+
+describe('an attempt', () => {
+  it.each(['running', 'completing', 'ended', 'renew', 'withdraw', 'lost'] as const)(
+    'is not touched by %s of another attempt',
+    (kind) => {
+      expect(outcome(changeJob(jobs.Running, { ...events[kind], attempt: 2 }, 50))).toBe('stale')
+    },
+  )
+
+  it.each(['running', 'completing', 'ended', 'renew', 'withdraw'] as const)('is not touched by %s of another VM', (kind) => {
+    expect(outcome(changeJob(jobs.Running, { ...events[kind], vmId: other }, 50))).toBe('stale')
+  })
+
+  it('gets a number of its own with each claim', () => {
+    const again = changeJob({ ...jobs.Waiting, attempt: 2 }, events.claim, 50)
+    expect(again.ok && again.next).toMatchObject({
+      attempt: 3,
+      phase: { lease: { vmId, cores: 2, claimedMs: 50, untilMs: 100 } },
+    })
+  })
+
+  it('that is withdrawn costs no try, and is killed if that was asked', () => {
+    const last = { ...jobs.Matched, maxAttempts: 1 }
+    const back = changeJob(last, events.withdraw, 50)
+    expect(back.ok && back.next).toMatchObject({ attempt: 1, maxAttempts: 2, phase: { state: 'Waiting' } })
+    const asked = changeJob(last, events.kill, 40)
+    expect(asked.ok && outcome(changeJob(asked.next, events.withdraw, 50))).toBe('Killed')
+  })
+
+  it('is not lost if it was renewed meanwhile', () => {
+    expect(outcome(changeJob(jobs.Running, { ...events.lost, ifBeforeMs: 99 }, 99))).toBe('renewed')
+    expect(outcome(changeJob(jobs.Running, { ...events.lost, ifBeforeMs: 100 }, 101))).toBe('Waiting')
+  })
+
+  it('never loses lease time by a renewal that comes late', () => {
+    const renewed = changeJob(jobs.Running, { ...events.renew, untilMs: 50 }, 50)
+    expect(renewed.ok && leaseOf(renewed.next.phase)?.untilMs).toBe(100)
+  })
+
+  it.each([
+    [{ end: 'exited', exitCode: 0 }, 'Done', ''],
+    [{ end: 'exited', exitCode: 3 }, 'Failed', 'exit code 3'],
+    [{ end: 'signalled', signal: 'SIGSEGV' }, 'Failed', 'signal SIGSEGV'],
+    [{ end: 'wall-limit' }, 'Failed', 'wall-limit'],
+    [{ end: 'memory-limit', detail: '2 GiB' }, 'Failed', 'memory-limit: 2 GiB'],
+    [{ end: 'disk-limit' }, 'Failed', 'disk-limit'],
+    [{ end: 'stopped' }, 'Waiting', ''],
+    [{ end: 'not-started' }, 'Waiting', ''],
+    [{ end: 'abandoned' }, 'Waiting', ''],
+  ] as const)('that ended as %o leaves the job %s', (changes, state, why) => {
+    const decision = changeJob(jobs.Running, { ...events.ended, result: sampleResult(changes) }, 50)
+    if (!decision.ok) throw new Error(decision.why)
+    expect(decision.next.phase.state).toBe(state)
+    if (why !== '') expect(decision.next.phase).toMatchObject({ why })
+  })
+})
+
+describe('the last attempt', () => {
+  it('fails the job when it is lost, with the reason and the count', () => {
+    const decision = changeJob(job({ state: 'Running', lease, startedMs: 20 }, 3, 3), { ...events.lost, attempt: 3 }, 50)
+    expect(decision.ok && decision.next.phase).toMatchObject({ state: 'Failed', why: 'gone, after 3 of 3 attempts' })
+  })
+
+  it('does not fail the job when it was stopped for a reschedule: that try was not used up', () => {
+    const asked = changeJob(job({ state: 'Running', lease, startedMs: 20 }, 3, 3), events.reschedule, 50)
+    if (!asked.ok) throw new Error(asked.why)
+    const stopped = changeJob(asked.next, { ...events.ended, attempt: 3, result: sampleResult({ end: 'stopped' }) }, 60)
+    expect(stopped.ok && stopped.next).toMatchObject({ maxAttempts: 4, phase: { state: 'Waiting' } })
+  })
+})
+
+describe('a kill', () => {
+  const asked = changeJob(jobs.Running, events.kill, 50)
+  const killed = asked.ok ? asked.next : jobs.Running
+
+  it.each([
+    [{ ...events.ended, result: sampleResult({ end: 'stopped' }) }, 'Killed'],
+    [{ ...events.ended, result: sampleResult({ end: 'abandoned' }) }, 'Killed'],
+    [events.lost, 'Killed'],
+    // It was faster than the kill: what it did is done.
+    [events.ended, 'Done'],
+    [events.reschedule, 'Running, asked to kill'],
+  ] as const)('that was asked for, then %o: %s', (event, expected) => {
+    expect(outcome(changeJob(killed, event, 60))).toBe(expected)
+  })
+
+  it('is stronger than a reschedule', () => {
+    const rescheduled = changeJob(jobs.Running, events.reschedule, 50)
+    if (!rescheduled.ok) throw new Error(rescheduled.why)
+    expect(outcome(changeJob(rescheduled.next, events.kill, 60))).toBe('Running, asked to kill')
+  })
+})
+
+const anyEvent: fc.Arbitrary<JobEvent> = fc
+  .tuple(
+    fc.constantFrom(...kinds),
+    fc.integer({ min: 1, max: 4 }),
+    fc.constantFrom(vmId, other),
+    fc.constantFrom('exited', 'stopped', 'abandoned'),
+  )
+  .map(([kind, attempt, on, end]) => {
+    const event = { ...events[kind], vmId: on } as JobEvent
+    if (event.kind === 'ended') return { ...event, attempt, result: sampleResult({ end: end as 'exited' }) }
+    return 'attempt' in event ? { ...event, attempt } : event
+  })
+
+it('whatever happens in whatever order: ends are final, attempts only grow, refusals change nothing', () => {
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 40 }), (steps) => {
+      let now = jobs.Waiting as Job
+      for (const [at, event] of steps.entries()) {
+        const decision = changeJob(now, event, at)
+        if (!decision.ok) continue
+        expect(isEnded(now.phase)).toBe(false)
+        expect(decision.next.attempt).toBe(event.kind === 'claim' ? now.attempt + 1 : now.attempt)
+        expect(decision.next).toMatchObject({ id: now.id, classId: now.classId, submittedMs: now.submittedMs })
+        now = decision.next
+      }
+    }),
+  )
+})

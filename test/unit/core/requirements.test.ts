@@ -1,0 +1,106 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
+import type { Demand, Requirements } from '../../../core/model/requirements.ts'
+import { grantedCores, hasRoom, less, normalised, requirementsKey, suits, tellRules } from '../../../core/language/rules.ts'
+import type { Place, Room } from '../../../core/model/resources.ts'
+import { sampleRequirements } from '../../../sim/samples.ts'
+
+const mib = 1024 * 1024
+const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: ['gpu', 'ssd'], vos: ['lhcb'] }
+const room: Room = { cores: 4, memoryBytes: 64 * mib, diskBytes: 64 * mib, remainingMs: 60_000 }
+const demand = (changes: Partial<Requirements> = {}, vo = 'lhcb'): Demand => ({
+  vo,
+  requirements: sampleRequirements(changes),
+})
+const none: readonly string[] = []
+
+describe('a place', () => {
+  it.each([
+    ['as it is', demand(), true],
+    ['for another VO', demand({}, 'belle'), false],
+    ['with the site allowed', demand({ sites: { allowed: ['home', 'away'], banned: none } }), true],
+    ['with another site allowed', demand({ sites: { allowed: ['away'], banned: none } }), false],
+    ['with the site banned', demand({ sites: { allowed: none, banned: ['home'] } }), false],
+    ['with the cloud allowed', demand({ clouds: { allowed: ['here'], banned: none } }), true],
+    ['with the cloud banned', demand({ clouds: { allowed: ['here'], banned: ['here'] } }), false],
+    ['of one of the platforms', demand({ platforms: ['el9', 'linux'] }), true],
+    ['of none of the platforms', demand({ platforms: ['el9'] }), false],
+    ['with all the tags', demand({ tags: ['ssd', 'gpu'] }), true],
+    ['with some of the tags', demand({ tags: ['ssd', 'infiniband'] }), false],
+  ] as const)('%s', (_, wanted, expected) => {
+    expect(suits(wanted, place)).toBe(expected)
+  })
+})
+
+describe('room', () => {
+  it.each([
+    ['that is exactly enough', demand({ cores: { min: 4, max: 4 } }), true],
+    ['for the least that is wanted', demand({ cores: { min: 2, max: 9 } }), true],
+    ['with a core too few', demand({ cores: { min: 5, max: 5 } }), false],
+    ['with a byte of memory too little', demand({ memoryBytes: 64 * mib + 1 }), false],
+    ['with a byte of disk too little', demand({ diskBytes: 64 * mib + 1 }), false],
+    ['with a millisecond too little', demand({ wallMs: 60_001 }), false],
+  ] as const)('%s', (_, wanted, expected) => {
+    expect(hasRoom(wanted, room)).toBe(expected)
+  })
+
+  it('gives as many cores as can be used, and is less by what was given', () => {
+    const { requirements } = demand({ cores: { min: 2, max: 3 } })
+    expect(grantedCores(requirements, room)).toBe(3)
+    expect(grantedCores(requirements, { ...room, cores: 2 })).toBe(2)
+    expect(less(room, requirements, 3)).toEqual({ cores: 1, memoryBytes: 0, diskBytes: 0, remainingMs: 60_000 })
+  })
+})
+
+const name = fc.constantFrom('home', 'away', 'gpu', 'ssd', 'linux', 'here')
+const names = fc.array(name, { maxLength: 4 })
+const allowed = fc.record({ allowed: names, banned: names })
+const requirements: fc.Arbitrary<Requirements> = fc.record({
+  cores: fc.integer({ min: 1, max: 6 }).map((min) => ({ min, max: min + 1 })),
+  memoryBytes: fc.integer({ min: 1, max: 128 * mib }),
+  diskBytes: fc.integer({ min: 1, max: 128 * mib }),
+  wallMs: fc.integer({ min: 1, max: 120_000 }),
+  platforms: names,
+  sites: allowed,
+  clouds: allowed,
+  tags: names,
+})
+
+it('tells what it decides: all rules hold exactly where a job fits', () => {
+  fc.assert(
+    fc.property(requirements, fc.constantFrom('lhcb', 'belle'), (wanted, vo) => {
+      const asked = { vo, requirements: wanted }
+      const told = tellRules(asked, place, room)
+      expect(told.every(({ holds }) => holds)).toBe(suits(asked, place) && hasRoom(asked, room))
+    }),
+  )
+})
+
+it('gives equal wishes one key, however they are spelled, and different ones different keys', () => {
+  const shuffled = (list: readonly string[]): string[] => [...list, ...list].reverse()
+  fc.assert(
+    fc.property(requirements, requirements, (a, b) => {
+      const respelled: Requirements = {
+        ...a,
+        tags: shuffled(a.tags),
+        platforms: shuffled(a.platforms),
+        sites: { allowed: shuffled(a.sites.allowed), banned: shuffled(a.sites.banned) },
+      }
+      expect(requirementsKey(respelled)).toBe(requirementsKey(a))
+      const equal = JSON.stringify(normalised(a)) === JSON.stringify(normalised(b))
+      expect(requirementsKey(a) === requirementsKey(b)).toBe(equal)
+    }),
+  )
+})
+
+it.each([
+  [bytesText(0), '0 B'],
+  [bytesText(1536), '1.5 KiB'],
+  [bytesText(2 * 1024 * mib), '2 GiB'],
+  [durationText(500), '0.5 s'],
+  [durationText(90_000), '1 min 30 s'],
+  [durationText(86_400_000), '24 h'],
+])('shows %s', (shown, expected) => {
+  expect(shown).toBe(expected)
+})

@@ -1,0 +1,246 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { systemClock, until } from '../../../core/kernel/clock.ts'
+import type { NewFact } from '../../../core/model/facts.ts'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import type { Owner } from '../../../core/model/owner.ts'
+import { silentLog } from '../../../core/ports/log.ts'
+import { type Dashboard, startDashboard } from '../../../services/dashboard/server.ts'
+import { eventStream, heartbeatMs } from '../../../services/dashboard/event-stream.ts'
+import { type Batch, batchMost, factFeed, type Listener } from '../../../services/dashboard/fact-feed.ts'
+import { streamLimits } from '../../../services/dashboard/limits.ts'
+import { alice, bob, sampleSpec } from '../../../sim/samples.ts'
+import { type Desk, openDesk, run } from './desk.ts'
+
+let desk: Desk
+let dashboard: Dashboard
+const readers: Reader[] = []
+
+beforeEach(async () => {
+  desk = await openDesk()
+  dashboard = await startDashboard(desk.options)
+})
+afterEach(async () => {
+  for (const reader of readers.splice(0)) reader.hangUp()
+  const stopping = dashboard.stop()
+  await desk.clock.advance(2500)
+  await stopping
+  await desk.stop()
+})
+
+type Reader = { text: string; readonly status: number; isOver: boolean; hangUp(): void }
+
+async function listen(
+  query = '',
+  role: 'user' | 'operator' = 'operator',
+  headers = {},
+  lifeMs = 86_400_000,
+): Promise<Reader> {
+  return open(`Bearer ${await desk.token(alice, role, lifeMs)}`, query, headers)
+}
+
+async function listenAs(owner: Owner): Promise<Reader> {
+  return open(`Bearer ${await desk.token(owner)}`)
+}
+
+async function open(authorization: string, query = '', headers = {}): Promise<Reader> {
+  const abort = new AbortController()
+  const answer = await fetch(`${dashboard.url}/api/events${query}`, {
+    headers: { authorization, ...headers },
+    signal: abort.signal,
+  })
+  const reader: Reader = { text: '', status: answer.status, isOver: false, hangUp: () => abort.abort() }
+  readers.push(reader)
+  const read = async (): Promise<void> => {
+    const decoder = new TextDecoder()
+    for await (const piece of answer.body ?? []) reader.text += decoder.decode(piece, { stream: true })
+  }
+  read()
+    .catch(() => {})
+    .finally(() => {
+      reader.isOver = true
+    })
+  return reader
+}
+
+const real = systemClock()
+
+/** The network is real, the service's time is not: it is moved on until what was waited for is there. */
+async function hear(reader: Reader, what: string | RegExp, everyMs = 250): Promise<void> {
+  const found = await until(
+    real,
+    async () => {
+      await desk.clock.advance(everyMs)
+      return typeof what === 'string' ? reader.text.includes(what) : what.test(reader.text)
+    },
+    { withinMs: 5000, everyMs: 5 },
+  )
+  expect(found, `${what} in ${reader.text}`).toBe(true)
+}
+
+const about = (why: string, subject: NewFact['subject'] = 'cloud:here'): NewFact => ({
+  subject,
+  kind: 'told',
+  data: { why },
+})
+const tell = (...facts: readonly NewFact[]): Promise<void> => desk.store.tell(facts, desk.clock.nowMs())
+const idsIn = (reader: Reader): number[] =>
+  [...reader.text.matchAll(/^id: (\d+)\nevent: fact/gm)].map(([, id]) => Number(id))
+
+it('tells a fact that comes, with and without a hint', async () => {
+  await tell(about('before'))
+  const reader = await listen()
+  expect(reader.status).toBe(200)
+  await hear(reader, 'retry: 2000')
+  await desk.clock.advance(500)
+  await tell(about('with a hint'))
+  desk.bus.hint({ kind: 'clouds', ids: ['here'] })
+  await desk.clock.advance(400)
+  await hear(reader, 'told: why with a hint', 1)
+  await tell(about('without'))
+  await hear(reader, 'told: why without')
+  expect(reader.text).not.toContain('before')
+})
+
+it('goes on where a reader was, by parameter and by Last-Event-ID', async () => {
+  await tell(about('one'), about('two'), about('three'))
+  const [first] = await desk.store.facts(0, 1)
+  const byParameter = await listen(`?after=${first?.seq}`)
+  await hear(byParameter, 'three')
+  expect(byParameter.text).not.toContain('why one')
+  const [, second] = idsIn(byParameter)
+  const byHeader = await listen('?after=0', 'operator', { 'last-event-id': String((second ?? 0) - 1) })
+  await tell(about('four'))
+  await hear(byHeader, 'four')
+  expect(byHeader.text).not.toContain('why two')
+  expect(byHeader.text).toContain('why three')
+  await hear(byParameter, 'four')
+  const ids = idsIn(byParameter)
+  expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
+  const lost = await listen('?after=999999')
+  await hear(lost, 'retry')
+  await desk.clock.advance(2500)
+  await tell(about('five'))
+  await hear(lost, 'five')
+})
+
+it('tells users nothing of other VOs', async () => {
+  const reader = await listen('?after=0', 'user')
+  const [own] = await desk.submit([sampleSpec()])
+  const [foreign] = await desk.submit([sampleSpec()], bob)
+  const vm = await desk.addVm('one')
+  await run(desk, foreign as JobId, vm.id)
+  await run(desk, own as JobId, vm.id)
+  await hear(reader, /job:1".*Running/)
+  expect(reader.text).toContain('submission:1')
+  expect(reader.text).toContain(`vm:${vm.id}`)
+  expect(reader.text).not.toMatch(/belle|job:2|submission:2/)
+})
+
+it('moves a reader that is too far behind forward, and says so', async () => {
+  await tell(...Array.from({ length: batchMost * 2 + 10 }, (_, at) => about(`number ${at}.`)))
+  const reader = await listen('?after=0')
+  await hear(reader, `number ${batchMost * 2 + 9}.`)
+  expect(reader.text).toContain('event: skipped')
+  expect(idsIn(reader)).toHaveLength(batchMost)
+})
+
+it('beats, and ends with the token', async () => {
+  const reader = await listen('?after=0', 'operator', {}, 40_000)
+  await hear(reader, ': still here', 1000)
+  expect(reader.isOver).toBe(false)
+  await desk.clock.advance(45_000)
+  expect(await until(real, () => reader.isOver, { withinMs: 2000 })).toBe(true)
+})
+
+it("bounds a viewer's open streams, leaves others theirs, and frees the place of one that hung up", async () => {
+  for (let at = 0; at < streamLimits.perOwner; at += 1) expect((await listen()).status).toBe(200)
+  expect((await listen()).status).toBe(429)
+  const other = await listenAs(bob)
+  expect(other.status).toBe(200)
+  readers[0]?.hangUp()
+  expect(await until(real, async () => (await listen()).status === 200, { withinMs: 3000 })).toBe(true)
+})
+
+it('stops at once though streams are open', async () => {
+  const reader = await listen()
+  const beganMs = real.monotonicMs()
+  await dashboard.stop()
+  expect(await until(real, () => reader.isOver, { withinMs: 1000 })).toBe(true)
+  expect(real.monotonicMs() - beganMs).toBeLessThan(1500)
+  await expect(fetch(dashboard.url)).rejects.toThrow()
+})
+
+it('stops within its time though a request never ends', async () => {
+  let asked = false
+  const hanging = await openDesk(() => {
+    asked = true
+    return new Promise(() => {})
+  })
+  const slow = await startDashboard(hanging.options)
+  const authorization = `Bearer ${await hanging.token(alice)}`
+  const answer = fetch(`${slow.url}/api/clouds`, { headers: { authorization } }).catch(() => 'cut off')
+  expect(await until(real, () => asked, { withinMs: 2000 })).toBe(true)
+  const stopping = slow.stop()
+  await hanging.clock.advance(2500)
+  await stopping
+  expect(await answer).toBe('cut off')
+  await hanging.stop()
+})
+
+it('drops a reader that takes nothing for long', async () => {
+  const calls: string[] = []
+  const response = Object.assign(new EventEmitter(), {
+    write: (text: string) => calls.push(text.slice(0, 6)) < 0,
+    end: () => calls.push('end'),
+    destroy: () => calls.push('destroy'),
+  })
+  const stream = eventStream({
+    response: response as unknown as ServerResponse,
+    clock: desk.clock,
+    hearing: { heard: async (_, facts) => facts },
+    viewer: { owner: alice, reach: 'any' },
+    after: 0,
+    stillSignedIn: async () => true,
+    onEnd: () => calls.push('over'),
+  })
+  expect(stream.isReady()).toBe(false)
+  response.emit('drain')
+  expect(stream.isReady()).toBe(true)
+  await desk.clock.advance(heartbeatMs)
+  expect(stream.isReady()).toBe(false)
+  await desk.clock.advance(2 * heartbeatMs)
+  expect(calls).toEqual(['retry:', ': stil', 'over', 'destroy'])
+})
+
+it('passes over a listener that has not taken its last batch, and catches it up', async () => {
+  const feed = factFeed({ store: desk.store, bus: desk.bus, clock: desk.clock, log: silentLog() })
+  const told = (isReady: () => boolean): Listener & { seqs: number[] } => {
+    const listener: Listener & { seqs: number[] } = {
+      after: 0,
+      seqs: [],
+      isReady,
+      async tell({ facts, lastSeq }: Batch) {
+        listener.after = lastSeq
+        listener.seqs.push(...facts.map(({ seq }) => seq))
+      },
+    }
+    return listener
+  }
+  let slowIsReady = false
+  const quick = told(() => true)
+  const slow = told(() => slowIsReady)
+  feed.listeners.add(quick).add(slow)
+  await tell(about('one'))
+  await desk.clock.advance(2000)
+  await tell(about('two'))
+  await desk.clock.advance(2000)
+  expect([quick.seqs.length, slow.seqs.length]).toEqual([2, 0])
+  slowIsReady = true
+  await tell(about('three'))
+  await desk.clock.advance(2000)
+  expect(quick.seqs).toHaveLength(3)
+  expect(slow.seqs).toEqual(quick.seqs)
+  await feed.stop()
+})

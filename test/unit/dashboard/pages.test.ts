@@ -1,0 +1,242 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { vmSubject } from '../../../core/model/facts.ts'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import type { CloudStatus } from '../../../services/director/status.ts'
+import { alice, bob, sampleRequirements, sampleResult, sampleSpec } from '../../../sim/samples.ts'
+import { type Desk, nobodys, openDesk, run } from './desk.ts'
+
+let desk: Desk
+let clouds: CloudStatus
+
+beforeEach(async () => {
+  clouds = nobodys
+  desk = await openDesk(async () => clouds)
+})
+afterEach(() => desk.stop())
+
+const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>&amp;`
+const pages = ['/', '/queues', '/vms', '/vms?ended=1', '/clouds', '/jobs'] as const
+
+const cloud = (name: string): CloudStatus['clouds'][number] => ({
+  name,
+  kind: 'local',
+  site: 'home',
+  vms: 2,
+  maxVms: 4,
+  cores: 16,
+  maxCores: 32,
+  breaker: 'closed',
+  listedMs: desk.clock.nowMs() - 3000,
+})
+
+async function signedIn(role: 'user' | 'operator' = 'operator', owner = alice): Promise<string> {
+  return desk.signIn(await desk.token(owner, role))
+}
+
+describe('empty', () => {
+  it.each([
+    ['/', 'No job was submitted yet.'],
+    ['/', 'Nothing has happened yet.'],
+    ['/queues', 'Nothing waits.'],
+    ['/vms', 'No VM is there.'],
+    ['/vms?ended=1', 'No VM has ended yet.'],
+    ['/clouds', 'No cloud is configured.'],
+    ['/jobs', 'No job was submitted yet.'],
+    ['/jobs?state=Done', 'No job is like that.'],
+  ])('%s says: %s', async (path, text) => {
+    const { status, text: page } = await desk.page(path, await signedIn())
+    expect(status).toBe(200)
+    expect(page).toContain(text)
+  })
+})
+
+describe('with data', () => {
+  it('shows counts, queues, VMs, clouds and jobs', async () => {
+    const cookie = await signedIn()
+    const [first, second] = await desk.submit([sampleSpec({ name: 'first' }), sampleSpec({ name: 'second' })])
+    await desk.submit([sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })], bob)
+    const vm = await desk.addVm('one')
+    const lost = await desk.addEndedVm('two', 'the cloud no longer lists it')
+    await run(desk, first as JobId, vm.id)
+    const plan = { atMs: desk.clock.nowMs(), action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' }
+    clouds = { clouds: [{ ...cloud('here'), breaker: 'image here/small/plain: open until noon (refused)' }], plan: [plan] }
+    const text = async (path: string): Promise<string> => (await desk.page(path, cookie)).text
+
+    const overview = await text('/')
+    expect(overview).toMatch(/<b>2<\/b>\s*<span>Waiting<\/span>/)
+    expect(overview).toMatch(/<b>1<\/b>\s*<span>Running<\/span>/)
+    expect(overview).toContain('>lhcb<')
+    expect(overview).toContain('>belle<')
+    expect(overview).toContain(`href="/jobs/${first}"`)
+    expect(await text('/queues')).toContain('64 cores')
+    expect(await text('/queues')).toContain('nothing that is configured: cores 64, offered 8')
+    expect(await text('/vms')).toContain(`href="/vms/${vm.id}"`)
+    expect(await text('/vms')).not.toContain(lost.id)
+    expect(await text('/vms?ended=1')).toContain(`href="/vms/${lost.id}"`)
+    expect(await text('/vms?ended=1')).toContain('the cloud no longer lists it')
+    expect(await text(`/vms/${lost.id}`)).toMatch(/Lost[\s\S]*the cloud no longer lists it/)
+    const vmText = await text(`/vms/${vm.id}`)
+    expect(vmText).toContain('1 / 8')
+    expect(vmText).toContain(`href="/jobs/${first}"`)
+    expect(await text('/clouds')).toContain('open until noon (refused)')
+    expect(await text('/clouds')).toContain('5 jobs wait')
+    const jobs = await text('/jobs')
+    expect(jobs.indexOf('second')).toBeLessThan(jobs.indexOf('first'))
+    expect(await text(`/jobs?state=Waiting&vo=lhcb`)).not.toContain(`href="/jobs/${first}"`)
+    expect(await text(`/jobs/${first}`)).toContain(`attempt 1 runs on ${vm.id} with one core`)
+    expect(await text(`/jobs/${second}`)).toContain('waits for its turn')
+  })
+
+  it('shows how a job ended and why nothing fits', async () => {
+    const cookie = await signedIn()
+    const big = sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })
+    const [failed, never] = await desk.submit([sampleSpec(), big])
+    const vm = await desk.addVm('one')
+    await run(desk, failed as JobId, vm.id)
+    const result = sampleResult({ exitCode: 3, wallMs: 90_000 })
+    await desk.store.change([{ kind: 'ended', jobId: failed as JobId, attempt: 1, vmId: vm.id, result }], desk.clock.nowMs())
+    const { text } = await desk.page(`/jobs/${failed}`, cookie)
+    expect(text).toContain('exit code 3')
+    expect(text).toContain('1 min 30 s')
+    expect(text).toMatch(/Submitted[\s\S]*Matched[\s\S]*Running[\s\S]*Failed/)
+    const why = (await desk.page(`/jobs/${never}`, cookie)).text
+    expect(why).toContain('can never start as things are')
+    expect(why).toContain('<td class="no">✗ 8</td>')
+  })
+
+  it('pages through jobs and VMs', async () => {
+    const cookie = await signedIn()
+    const ids = await desk.submit(Array.from({ length: 130 }, () => sampleSpec()))
+    let path: string | undefined = '/jobs?vo=lhcb'
+    const seen: number[] = []
+    while (path) {
+      const { text } = await desk.page(path, cookie)
+      seen.push(...[...text.matchAll(/href="\/jobs\/(\d+)"/g)].map(([, id]) => Number(id)))
+      path = /rel="next" href="([^"]+)"/.exec(text)?.[1]?.replaceAll('&amp;', '&')
+    }
+    expect(seen).toEqual([...ids].reverse())
+    for (let vm = 0; vm < 70; vm += 1) await desk.addVm(`n${vm}x`)
+    const first = (await desk.page('/vms', cookie)).text
+    expect(first).toContain('70 live VMs')
+    expect(first).toContain('href="/vms?skip=60"')
+    expect((await desk.page('/vms?skip=60', cookie)).text.match(/href="\/vms\/vm-/g)).toHaveLength(10)
+  })
+})
+
+it('shows hostile names as text, on every page', async () => {
+  const cookie = await signedIn()
+  const owner = { vo: hostile, group: hostile, owner: hostile }
+  const [id] = await desk.submit([sampleSpec({ name: hostile })], owner)
+  await desk.addEndedVm('two', hostile, { cloud: hostile, flavor: hostile, reason: hostile })
+  const vm = await desk.addVm('one', { cloud: hostile, site: hostile, flavor: hostile, reason: hostile, tags: [hostile] })
+  await run(desk, id as JobId, vm.id)
+  await desk.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
+  await desk.store.tell([{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }], desk.clock.nowMs())
+  const line = { atMs: 1, action: hostile, subject: hostile, count: 1, reason: hostile }
+  clouds = { clouds: [{ ...cloud(hostile), breaker: hostile }], plan: [line] }
+  const query = `/jobs?owner=${encodeURIComponent(hostile.slice(0, 64))}`
+  for (const path of [...pages, `/jobs/${id}`, `/vms/${vm.id}`, query, `/sign-in?to=${encodeURIComponent(hostile)}`]) {
+    const { status, text } = await desk.page(path, cookie)
+    expect(status).toBe(200)
+    expect(text).not.toMatch(/<script>|<img|"'>/)
+    expect(text.match(/<script /g)).toHaveLength(1)
+    expect(text).not.toMatch(/ style="| on\w+="/)
+  }
+})
+
+it('keeps every page below 50 KB, however much there is', async () => {
+  const cookie = await signedIn()
+  const long = 'because '.repeat(60)
+  const name = 'n'.repeat(64)
+  const owner = { vo: 'v'.repeat(64), group: name, owner: name }
+  const specs = Array.from({ length: 200 }, (_, at) =>
+    sampleSpec({
+      name: 'j'.repeat(128),
+      requirements: sampleRequirements({ memoryBytes: (at + 100) * 1024 * 1024, tags: [name] }),
+    }),
+  )
+  const ids = await desk.submit(specs, owner)
+  for (let at = 0; at < 100; at += 1)
+    await desk.addVm(`n${at}x`, { reason: long, cloud: name, flavor: name, site: `${at}${name}`, tags: [name] })
+  for (let at = 0; at < 100; at += 1) await desk.addEndedVm(`e${at}x`, long, { reason: long, cloud: name, flavor: name })
+  const [vm] = await desk.store.liveVms()
+  if (!vm) throw new Error('there are VMs')
+  for (const id of ids) await run(desk, id, vm.vm.id).catch(() => {})
+  await desk.submit(specs, owner)
+  const fact = { subject: vmSubject(vm.vm.id), kind: 'Active', data: { why: long } }
+  await desk.store.tell(
+    Array.from({ length: 200 }, () => fact),
+    desk.clock.nowMs(),
+  )
+  const line = { atMs: 1, action: 'hold: covered', subject: name, count: 1, reason: long }
+  clouds = {
+    clouds: Array.from({ length: 30 }, (_, at) => cloud(`${name}${at}`)),
+    plan: Array.from({ length: 500 }, () => line),
+  }
+  await desk.clock.advance(1500)
+  for (const path of [...pages, `/jobs/${ids[0]}`, `/jobs/${(ids[199] ?? 0) + 5}`, `/vms/${vm.vm.id}`]) {
+    const { status, text } = await desk.page(path, cookie)
+    expect(status).toBe(200)
+    expect([path, Buffer.byteLength(text) < 50_000, Buffer.byteLength(text)]).toEqual([path, true, expect.anything()])
+  }
+})
+
+it('hides the jobs, queues and facts of other VOs from users', async () => {
+  const [own] = await desk.submit([sampleSpec({ name: 'mine' })])
+  const [foreign] = await desk.submit([sampleSpec({ name: 'theirs' })], bob)
+  const vm = await desk.addVm('one')
+  await run(desk, own as JobId, vm.id)
+  await run(desk, foreign as JobId, vm.id)
+  const cookie = await signedIn('user')
+  for (const path of ['/', '/queues', '/jobs', `/vms/${vm.id}`]) {
+    const { text } = await desk.page(path, cookie)
+    expect(text).not.toMatch(/belle|theirs|bob/)
+    expect(text).not.toContain(`href="/jobs/${foreign}"`)
+  }
+  expect((await desk.page(`/vms/${vm.id}`, cookie)).text).toContain('And 1 of other VOs.')
+  expect((await desk.page(`/jobs/${foreign}`, cookie)).status).toBe(404)
+  expect((await desk.page('/jobs/999', cookie)).text.replaceAll('999', String(foreign))).toContain(`no job ${foreign}`)
+  expect((await desk.page('/jobs?vo=belle', cookie)).status).toBe(403)
+  expect((await desk.page(`/jobs/${own}`, cookie)).status).toBe(200)
+  expect((await desk.page(`/jobs/${foreign}`, await signedIn('operator'))).status).toBe(200)
+})
+
+it('says what is wrong with an address', async () => {
+  const cookie = await signedIn()
+  for (const [path, status] of [
+    ['/nowhere', 404],
+    ['/vms/vm-aaaaaaaaaa', 404],
+    ['/vms/..%2f', 404],
+    ['/jobs/abc', 400],
+    ['/jobs/0', 400],
+    ['/jobs?state=Sleeping', 400],
+    ['/jobs?colour=red', 400],
+  ] as const) {
+    const page = await desk.page(path, cookie)
+    expect([path, page.status]).toEqual([path, status])
+    expect(page.text).toContain('role="alert"')
+  }
+})
+
+it('shows users of a plan their own demand, and the VMs that concern them', async () => {
+  const line = { atMs: 1, reason: 'full', count: 9 }
+  clouds = {
+    clouds: [cloud('here')],
+    plan: [
+      { ...line, action: 'hold: limit', subject: 'both', byVo: { lhcb: 4, belle: 5 } },
+      { ...line, action: 'create', subject: 'theirs/small/plain', byVo: { belle: 9 } },
+      { ...line, action: 'hold: frozen', subject: 'everyone' },
+      { ...line, action: 'stop', subject: 'vm-theirsaaaa', vos: ['belle'] },
+    ],
+  }
+  const own = (await desk.page('/clouds', await signedIn('user'))).text
+  expect(own).toMatch(/both/)
+  expect(own).toContain('everyone')
+  expect(own).not.toMatch(/theirs/)
+  const json = await desk.app.inject({ url: '/api/clouds', headers: { authorization: `Bearer ${await desk.token(alice)}` } })
+  expect(json.json<{ plan: unknown[] }>().plan).toEqual([
+    { ...line, action: 'hold: limit', subject: 'both', count: 4 },
+    { ...line, action: 'hold: frozen', subject: 'everyone' },
+  ])
+  expect((await desk.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
+})

@@ -1,0 +1,115 @@
+/** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
+
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import type { Owner } from '../../../core/model/owner.ts'
+import type { RawSpec } from '../../../core/language/check.ts'
+import type { Offer, PilotMessage, ServiceMessage } from '../../../core/model/pilot.ts'
+import { silentLog } from '../../../core/ports/log.ts'
+import type { Sandbox } from '../../../core/ports/sandbox.ts'
+import type { Store } from '../../../core/ports/store.ts'
+import { seededRandom } from '../../../core/kernel/random.ts'
+import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
+import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
+import { directorDefaults } from '../../../services/director/options.ts'
+import type { Queue } from '../../../services/jobs/queue.ts'
+import { openSession, type Session } from '../../../services/matcher/session.ts'
+import { submit } from '../../../services/jobs/submit.ts'
+import { sweeperRole } from '../../../services/jobs/sweep.ts'
+import { buildRuntime, processRoles, type Runtime } from '../../../services/run/runtime.ts'
+import { activeVm, alice, sampleSpec } from '../../../sim/samples.ts'
+import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
+
+export const leaseMs = 30_000
+
+export type TestQueue = Omit<Runtime, 'sweep'> & {
+  readonly store: Store
+  readonly clock: VirtualClock
+  readonly queue: Queue
+  /** Under the role, which nobody else wants here. */
+  readonly sweep: { step(): Promise<void> }
+}
+
+/** `store`: one that another queue used before: a restart. */
+export async function openQueue(store: Store = memoryStore(), clock = virtualClock(1_000_000)): Promise<TestQueue> {
+  const forgetting: Sandbox = {
+    keep: async () => 0,
+    read: async () => undefined,
+    forget: async () => {},
+  }
+  const runtime = await buildRuntime({
+    store,
+    bus: localBus(clock),
+    clock,
+    log: silentLog(),
+    sandbox: forgetting,
+    roles: processRoles,
+    holder: 'only',
+    queuePolicy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, beatEveryMs: 5000, vmLifeMs: 10 ** 9 },
+    director: {
+      random: seededRandom(1),
+      clouds: [],
+      services: [],
+      endpoint: () => 'nowhere',
+      render: () => '',
+      policy: directorDefaults,
+    },
+  })
+  // Somebody serves the pilots.
+  await store.hold('api:00', 'only', 10 ** 12, clock.nowMs())
+  const sweep = { step: () => runtime.sweep.step({ role: sweeperRole, fence: 1 }) }
+  return { ...runtime, sweep, store, clock }
+}
+
+export type WrittenPilot = Session & {
+  readonly vmId: VmId
+  readonly heard: ServiceMessage[]
+  /** Everything assigned so far, in order. */
+  assigned(): readonly string[]
+  say(message: Partial<PilotMessage>): Promise<void>
+  offer(cores: number, received?: number): Promise<void>
+}
+
+/** A VM of 8 cores that is Active, and its pilot's stream. */
+export async function openPilot(
+  { queue, store, clock }: TestQueue,
+  name: string,
+  held: PilotMessage['renew'] = [],
+): Promise<WrittenPilot> {
+  const vm = activeVm(name, { endByMs: 10 ** 12 })
+  await store.intend(vm, clock.nowMs())
+  const heard: ServiceMessage[] = []
+  const session = await openSession(queue, vm.id, { send: (message) => heard.push(message), end: () => {} })
+  const assigned = () => heard.flatMap(({ assignments }) => assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
+  async function say(message: Partial<PilotMessage>): Promise<void> {
+    await session.receive({ reports: [], renew: [], ...message })
+    await clock.settle()
+    await clock.settle()
+  }
+  await say({ hello: { version: 'test', held } })
+  return {
+    ...session,
+    vmId: vm.id,
+    heard,
+    assigned,
+    say,
+    offer: (cores, received = assigned().length) => say({ offer: offerOf(cores, received) }),
+  }
+}
+
+export function offerOf(cores: number, received: number): Offer {
+  const room = { cores, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
+  return { ...room, maxJobs: cores, received }
+}
+
+export async function submitSome(
+  { queue, clock }: TestQueue,
+  count: number,
+  changes: Partial<RawSpec> = {},
+  owner: Owner = alice,
+): Promise<JobId[]> {
+  const jobs = Array.from({ length: count }, () => ({ ...sampleSpec(), ...changes }))
+  const { jobIds } = await submit(queue, { owner, jobs, idempotencyKey: '' })
+  await clock.settle()
+  await clock.settle()
+  return [...jobIds]
+}

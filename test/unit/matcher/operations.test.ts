@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import { activate, hashed } from '../../../services/vms/activate.ts'
+import { beat } from '../../../services/vms/heartbeat.ts'
+import { explain } from '../../../services/jobs/explain.ts'
+import { steer } from '../../../services/jobs/steer.ts'
+import { submit } from '../../../services/jobs/submit.ts'
+import { taskQueues } from '../../../services/jobs/task-queues.ts'
+import { alice, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
+import { openPilot, openQueue, submitSome } from './open-queue.ts'
+
+const beatOf = (atMs: number) => ({
+  atMs,
+  load1: 0,
+  memoryUsedBytes: 0,
+  memoryTotalBytes: 0,
+  diskFreeBytes: 0,
+  pilotState: 'idle',
+  payloads: 0,
+  idleMs: 0,
+  unhealthy: '',
+})
+
+describe('submit', () => {
+  it('refuses all for one wrong field, and stores nothing', async () => {
+    const { queue, store } = await openQueue()
+    const jobs = [sampleSpec(), { ...sampleSpec(), priority: 77 }]
+    await expect(submit(queue, { owner: alice, jobs, idempotencyKey: '' })).rejects.toMatchObject({
+      code: 'invalid-argument',
+      violations: [{ path: 'jobs[1].priority', value: '77', accepted: 'a whole number from 0 to 9' }],
+    })
+    expect(await store.list({ limit: 10 })).toEqual([])
+  })
+
+  it('answers a repeated key with the first answer and adds nothing, and refuses it for other jobs', async () => {
+    const { queue, store } = await openQueue()
+    const request = { owner: alice, jobs: [sampleSpec(), sampleSpec()], idempotencyKey: 'k' }
+    const first = await submit(queue, request)
+    expect(await submit(queue, request)).toEqual({ ...first, repeated: true })
+    await expect(submit(queue, { ...request, jobs: [sampleSpec()] })).rejects.toMatchObject({ code: 'conflict' })
+    expect(await store.list({ limit: 10 })).toHaveLength(2)
+  })
+
+  it('warns of jobs that nothing configured could run', async () => {
+    const { queue } = await openQueue()
+    const answer = await submit(queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
+    expect(answer.warnings).toMatchObject([{ code: 'no-offering', indexes: [0] }])
+  })
+
+  it('takes ten thousand jobs in one call, and not one more', async () => {
+    const { queue, store } = await openQueue()
+    const jobs = Array.from({ length: 10_000 }, () => sampleSpec())
+    expect((await submit(queue, { owner: alice, jobs, idempotencyKey: '' })).jobIds).toHaveLength(10_000)
+    await expect(submit(queue, { owner: alice, jobs: [...jobs, sampleSpec()], idempotencyKey: '' })).rejects.toMatchObject({
+      code: 'too-large',
+    })
+    expect((await store.queues())[0]?.waiting).toBe(10_000)
+  })
+})
+
+describe('steer', () => {
+  it('holds, releases and kills what waits', async () => {
+    const test = await openQueue()
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    const act = async (kind: 'hold' | 'release' | 'kill') =>
+      (await steer(test.queue, kind, await test.store.jobs([id]), 'alice', ''))[0]
+    expect(await act('release')).toMatchObject({ changed: false, state: 'Waiting', refusal: 'not-held' })
+    expect(await act('hold')).toMatchObject({ changed: true, state: 'Held' })
+    const pilot = await openPilot(test, 'one')
+    await pilot.offer(1)
+    expect(pilot.assigned()).toEqual([])
+    expect(await act('release')).toMatchObject({ changed: true, state: 'Waiting' })
+    await test.clock.settle()
+    expect(pilot.assigned()).toEqual([`${id}.1`])
+  })
+
+  it('reschedules an ended job as a new one, once', async () => {
+    const test = await openQueue()
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    await steer(test.queue, 'kill', await test.store.jobs([id]), 'alice', '')
+    const again = async () => (await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'alice', ''))[0]
+    const first = await again()
+    expect(first).toMatchObject({ changed: true, state: 'Killed', refusal: '', newJobId: id + 1 })
+    expect(await again()).toMatchObject({ changed: false, newJobId: id + 1 })
+    expect((await test.store.jobs([(id + 1) as JobId]))[0]?.phase.state).toBe('Waiting')
+  })
+
+  it('reschedules an ended job whatever keys its owner has used', async () => {
+    const test = await openQueue()
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    for (const idempotencyKey of [`reschedule of job ${id}`, `job ${id}`, `reschedule","job ${id}`]) {
+      await submit(test.queue, { owner: alice, jobs: [sampleSpec({ name: 'in the way' })], idempotencyKey })
+    }
+    await steer(test.queue, 'kill', await test.store.jobs([id]), 'alice', '')
+    const [again] = await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'operator', '')
+    expect(again).toMatchObject({ changed: true, newJobId: id + 4 })
+  })
+
+  it('reschedules a running job by stopping it first', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    await pilot.offer(1)
+    await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'alice', '')
+    const result = sampleResult({ end: 'stopped' })
+    await pilot.say({ reports: [{ jobId: id, attempt: 1, reportId: 1, startedMs: 1, phase: 'ended', result }] })
+    await pilot.offer(1)
+    expect(pilot.assigned()).toEqual([`${id}.1`, `${id}.2`])
+  })
+})
+
+describe('activate', () => {
+  const nonce = 'a-nonce-of-the-vm-itself'
+  const asked = async () => {
+    const test = await openQueue()
+    const vm = sampleVm('one', {
+      activation: { keyHash: hashed('the key'), untilMs: test.clock.nowMs() + 1000 },
+      endByMs: 5_000_000,
+    })
+    await test.store.intend(vm, 1)
+    return {
+      ...test,
+      vmId: vm.id,
+      ask: (activationKey: string, by = nonce) => activate(test.queue, { vmId: vm.id, activationKey, nonce: by }),
+    }
+  }
+
+  it('takes the key once, and again only from the same VM', async () => {
+    const { store, vmId, ask } = await asked()
+    const expiresMs = await ask('the key')
+    expect(expiresMs).toBeGreaterThan(5_000_000)
+    expect((await store.vm(vmId))?.vm.phase.state).toBe('Active')
+    expect(await ask('the key')).toBe(expiresMs)
+    await expect(ask('the key', 'another nonce altogether')).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect((await store.history(`vm:${vmId}`, 10)).at(-1)).toMatchObject({
+      kind: 'activation refused',
+      data: { why: 'key-used' },
+    })
+  })
+
+  it('refuses a wrong key, a late one and a short nonce, and changes nothing', async () => {
+    const { store, clock, vmId, ask } = await asked()
+    await expect(ask('a guess')).rejects.toMatchObject({ code: 'unauthenticated' })
+    await expect(ask('the key', 'short')).rejects.toMatchObject({ code: 'invalid-argument' })
+    await clock.advance(2000)
+    await expect(ask('the key')).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect((await store.vm(vmId))?.vm.phase.state).toBe('Intended')
+    expect(await store.history(`vm:${vmId}`, 10)).toHaveLength(1)
+  })
+})
+
+describe('beat', () => {
+  it('lets an idle VM stop, and keeps a busy one', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    await pilot.offer(1)
+    const wish = { beat: beatOf(1), wish: 'stop', wishReason: 'idle for 1 s' } as const
+    expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'go-on', reason: '' })
+    const result = sampleResult()
+    await pilot.say({ reports: [{ jobId: id, attempt: 1, reportId: 1, startedMs: 1, phase: 'ended', result }] })
+    expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'stop', reason: 'idle for 1 s' })
+    await submitSome(test, 1)
+    await pilot.offer(1)
+    expect(pilot.assigned()).toHaveLength(1)
+  })
+
+  it('lets a VM drain whose cloud takes it back, whatever it holds, and tells its pilot', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    await submitSome(test, 2)
+    await pilot.offer(1)
+    const wish = { beat: beatOf(1), wish: 'drain', wishReason: 'spot-interruption' } as const
+    for (let times = 0; times < 2; times += 1) {
+      expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'drain', reason: 'spot-interruption' })
+    }
+    expect((await test.store.vm(pilot.vmId))?.vm.phase).toMatchObject({ state: 'Draining', why: 'spot-interruption' })
+    await pilot.offer(1)
+    expect(pilot.assigned()).toHaveLength(1)
+  })
+
+  it('tells a drained VM to drain and one that ended to stop', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    const say = () => beat(test.queue, pilot.vmId, { beat: beatOf(1), wish: '', wishReason: '' })
+    expect(await say()).toMatchObject({ order: 'go-on' })
+    await test.store.changeVms([{ kind: 'drain', vmId: pilot.vmId, why: 'by hand' }], 1)
+    expect(await say()).toEqual({ order: 'drain', reason: 'by hand' })
+    await test.store.changeVms([{ kind: 'absent', vmId: pilot.vmId, why: 'vanished' }], 1)
+    expect(await say()).toMatchObject({ order: 'stop' })
+  })
+})
+
+describe('explain', () => {
+  it('says what the last plan holds a waiting job up for, and where', async () => {
+    const test = await openQueue()
+    const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
+    const [job] = await test.queue.store.jobs(jobIds)
+    if (!job) throw new Error('the job is there')
+    const held = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' }
+    const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
+    const { summary, places } = await explain({ ...test.queue, offerings, heldBack: async () => [held] }, job)
+    expect(summary).toMatch(/the last plan makes no VM for it on north \(image: image el9 is not approved by site NORTH\)$/)
+    expect(places.map(({ note }) => note).sort()).toEqual([
+      '',
+      'held back by the plan: image: image el9 is not approved by site NORTH',
+    ])
+  })
+  it('tells which rule keeps a job, and where it runs when it does', async () => {
+    const test = await openQueue()
+    const [waits] = (await submitSome(test, 1, { requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })) as [
+      JobId,
+    ]
+    const [runs] = (await submitSome(test, 1)) as [JobId]
+    const why = async (id: JobId) => {
+      const [job] = await test.store.jobs([id])
+      if (!job) throw new Error('the job is there')
+      return explain(test.queue, job)
+    }
+    expect((await why(waits)).summary).toMatch('no cloud is configured and no VM is there')
+    const pilot = await openPilot(test, 'one')
+    await pilot.offer(8)
+    const { summary, places } = await why(waits)
+    expect(summary).toMatch('can never start as things are')
+    expect(places[0]?.rules.filter(({ holds }) => !holds)).toEqual([
+      { rule: 'cores', holds: false, wanted: '64', offered: '7' },
+    ])
+    expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with one core`)
+    expect((await taskQueues(test.queue, undefined, 1)).queues[0]).toMatchObject({
+      waiting: 1,
+      waitsFor: 'a cloud: none is configured',
+    })
+  })
+})

@@ -1,0 +1,99 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Owner } from '../../../core/model/owner.ts'
+import type { FactStore } from '../../../core/ports/store.ts'
+import type { ProcessSeat } from '../../../services/coordination/seat.ts'
+import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
+import { readUses, shareUses } from '../../../services/matcher/uses.ts'
+import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
+import { alice, bob } from '../../../sim/samples.ts'
+
+const minute = 60_000
+const nowMs = 1000 * minute
+
+let store: FactStore
+
+beforeEach(() => {
+  store = memoryStore()
+})
+
+const seat = (number: number, fence = 1): ProcessSeat => ({ role: `api:0${number}`, fence, rank: number, of: 2 })
+
+/** A process as it starts: with what all have used. */
+async function start() {
+  const index = waitingIndex({
+    readNext: async () => [],
+    onReady: () => {},
+    onError: () => {},
+    uses: await readUses(store, nowMs),
+  })
+  const uses = shareUses(store, index)
+  return {
+    charge: (owner: Owner, minutes: number) => index.charge(owner, minutes * minute, nowMs),
+    used: (owner: Owner) => Math.round(index.usedBy(owner, nowMs) / minute),
+    exchange: (at: ProcessSeat | undefined, atMs = nowMs) => uses.exchange(at, atMs),
+    isNew: (at: ProcessSeat) => uses.isNew(at),
+  }
+}
+
+describe('what owners used', () => {
+  it('is known to every process after each has told it, and counted once', async () => {
+    const [one, two] = [await start(), await start()]
+    one.charge(alice, 30)
+    two.charge(alice, 12)
+    two.charge(bob, 5)
+    for (const round of [1, 2, 3]) {
+      await one.exchange(seat(0))
+      await two.exchange(seat(1))
+      if (round === 1) continue
+      expect([one.used(alice), one.used(bob)]).toEqual([42, 5])
+      expect([two.used(alice), two.used(bob)]).toEqual([42, 5])
+    }
+  })
+
+  it('is as it was after a restart, from the first moment and once on the seat again', async () => {
+    const before = await start()
+    before.charge(alice, 30)
+    await before.exchange(seat(0))
+    const after = await start()
+    expect(after.used(alice)).toBe(30)
+    await after.exchange(seat(0))
+    expect(after.used(alice)).toBe(30)
+    after.charge(alice, 10)
+    await after.exchange(seat(0))
+    expect(after.used(alice)).toBe(40)
+    expect((await start()).used(alice)).toBe(40)
+  })
+
+  it('goes on with whoever sits there next, and is not counted by the one who sat there before', async () => {
+    const [one, two] = [await start(), await start()]
+    one.charge(alice, 30)
+    await one.exchange(seat(0))
+    // It lost its seat; another one takes it over, and it gets a new one.
+    await two.exchange(seat(0, 2))
+    await one.exchange(seat(1))
+    await two.exchange(seat(0, 2))
+    expect([one.used(alice), two.used(alice)]).toEqual([30, 30])
+    expect(one.isNew(seat(1))).toBe(false)
+    expect(one.isNew(seat(1, 3))).toBe(true)
+  })
+
+  it('of a process that is gone stays', async () => {
+    const [one, two] = [await start(), await start()]
+    two.charge(bob, 7)
+    await one.exchange(seat(0))
+    await two.exchange(seat(1))
+    for (let count = 0; count < 3; count += 1) await one.exchange(seat(0))
+    expect(one.used(bob)).toBe(7)
+    expect((await start()).used(bob)).toBe(7)
+  })
+
+  it('is heard also without a seat, and then kept by nobody', async () => {
+    const [one, two] = [await start(), await start()]
+    one.charge(alice, 30)
+    two.charge(alice, 1)
+    await one.exchange(seat(0))
+    await two.exchange(undefined)
+    expect(two.used(alice)).toBe(31)
+    expect((await start()).used(alice)).toBe(30)
+  })
+})
