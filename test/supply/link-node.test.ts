@@ -15,7 +15,7 @@ let link: string
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'pilotage-link-node-'))
-  mkdirSync(join(root, 'services'))
+  mkdirSync(join(root, 'services/api/http'), { recursive: true })
   mkdirSync(join(root, `node_modules/node-${platform}/bin`), { recursive: true })
   cpSync(join(import.meta.dirname, '../../bin/link-node.mjs'), join(root, 'bin/link-node.mjs'))
   program = join(root, `node_modules/node-${platform}/bin/node`)

@@ -58,7 +58,7 @@ export async function isolationKinds(binds: readonly string[], from: number = fi
 
 /** Outside of every temporary folder: those are each payload's own. */
 export function bindPlace(): string {
-  const place = mkdtempSync(join(import.meta.dirname, '../../node_modules/.pilotage-test-'))
+  const place = mkdtempSync(join(import.meta.dirname, '../../../node_modules/.pilotage-test-'))
   chmodSync(place, 0o755)
   return place
 }

@@ -118,7 +118,7 @@ describe('a Node for each platform', () => {
   })
 
   it('is the one of the lock file where none is named, for it is what runs this', async () => {
-    const program = realpathSync(join(import.meta.dirname, `../../node_modules/node-linux-${process.arch}/bin/node`))
+    const program = realpathSync(join(import.meta.dirname, `../../../node_modules/node-linux-${process.arch}/bin/node`))
     expect(await servedNodes('own')).toEqual([
       { platform: `linux-${process.arch}`, path: process.execPath, sha256: sha256(program) },
     ])

@@ -50,7 +50,7 @@ it.each([
 
 it('is shared where its store is, and made once by processes that start at one instant', async () => {
   const start = `
-    import { openInstallation } from ${JSON.stringify(join(import.meta.dirname, '../../services/installation.ts'))}
+    import { openInstallation } from ${JSON.stringify(join(import.meta.dirname, '../../../services/run/installation.ts'))}
     const makeKey = async () => JSON.stringify({ of: process.pid })
     process.stdin.once('data', async () => {
       const { name, signingKey } = await openInstallation(${JSON.stringify(join(directory, 'data'))}, { makeKey, alone: false })
