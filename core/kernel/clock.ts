@@ -48,6 +48,24 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<'
   })
 }
 
+/** Resolves when everything that this turn of the event loop brought has had its turn. */
+export function nextTurn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.soon(resolve))
+}
+
+/** Calls `each` for one slice after the other, in order, with a turn of the event loop in between. */
+export async function inTurns<T>(
+  clock: Clock,
+  all: readonly T[],
+  perTurn: number,
+  each: (slice: readonly T[], from: number) => void,
+): Promise<void> {
+  for (let from = 0; from < all.length; from += perTurn) {
+    if (from > 0) await nextTurn(clock)
+    each(all.slice(from, from + perTurn), from)
+  }
+}
+
 /** Waits for a level, not for an edge: asks again every `everyMs` until it holds or `withinMs` have passed. */
 export async function until(
   clock: Clock,

@@ -16,6 +16,11 @@ const gib = 1024 * mib
 
 /** Submission. DIRAC stops at 20 to 100 jobs a call and its users keep asking for more. */
 export const jobsPerCall = 10_000
+/**
+ * Jobs of a call that are decoded, checked or packed in one turn of the event loop: some 2 ms. Others wait for one turn, not for
+ * the call.
+ */
+export const jobsPerTurn = 250
 export const requestBytes = 16 * mib
 /** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
 export const submissionElements = 1_000_000

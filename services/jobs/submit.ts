@@ -1,17 +1,22 @@
 /**
  * Submit: a user's jobs are checked whole, stored all or none, and wait.
  *
+ * A call may bring thousands of jobs. They are checked, sorted into task queues and shown to the matcher some at a time, with a
+ * turn of the event loop in between, so that other callers do not wait for them. Nothing can be seen of them before the store
+ * has answered.
+ *
  * Refuses to know who the user is (the edge does). A job that nothing configured could ever run is taken, with a warning: the
  * offering may come tomorrow, and the one who waits should know today.
  */
 
 import { createHash } from 'node:crypto'
+import { type Clock, inTurns } from '../../core/kernel/clock.ts'
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import { checkSpec, type RawSpec } from '../../core/language/check.ts'
-import { idempotencyKeyLength, jobsPerCall } from '../../core/kernel/limits.ts'
+import { idempotencyKeyLength, jobsPerCall, jobsPerTurn } from '../../core/kernel/limits.ts'
 import type { SubmitOutcome } from '../../core/ports/store.ts'
 import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../core/model/quota.ts'
@@ -40,15 +45,16 @@ export type SubmitAnswer = {
 
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
 export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
-  const specs = checked(jobs, idempotencyKey)
-  const { taskQueues, different } = taskQueuesOf(queue, owner, specs)
+  const specs = await checked(queue.clock, jobs, idempotencyKey)
+  const { taskQueues, different } = await taskQueuesOf(queue, owner, specs)
+  const digest = idempotencyKey === '' ? '' : await digestOf(queue.clock, specs)
   const nowMs = queue.clock.nowMs()
   const outcome = await queue.store.submit(
     {
       owner,
       jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
       queues: different,
-      idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest: digestOf(specs) },
+      idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest },
       quota: queue.policy.quota,
     },
     nowMs,
@@ -57,7 +63,7 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpa
   if (!outcome.ok) {
     throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
   }
-  if (!outcome.repeated) nowWaiting(queue, specs, taskQueues, different, outcome, nowMs)
+  if (!outcome.repeated) await nowWaiting(queue, specs, taskQueues, different, outcome, nowMs)
   return {
     jobIds: specs.map((_, at) => (outcome.firstId + at) as JobId),
     warnings: warningsFor(queue, taskQueues, different),
@@ -84,7 +90,7 @@ function quotaError({ vo, group, owner }: Owner, { of, what, limit, used, more }
   )
 }
 
-function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly JobSpec[] {
+async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: string): Promise<readonly JobSpec[]> {
   if (jobs.length > jobsPerCall) {
     throw new PilotageError('too-large', `${jobs.length} jobs in one call: at most ${jobsPerCall}`)
   }
@@ -96,7 +102,13 @@ function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly Job
     const rule = isLong ? 'too long' : 'not a key'
     violations.push({ path: 'idempotencyKey', value: shown(idempotencyKey), rule, accepted })
   }
-  const specs = jobs.flatMap((raw, at) => checkSpec(raw, `jobs[${at}]`, violations) ?? [])
+  const specs: JobSpec[] = []
+  await inTurns(clock, jobs, jobsPerTurn, (slice, from) => {
+    slice.forEach((raw, at) => {
+      const spec = checkSpec(raw, `jobs[${from + at}]`, violations)
+      if (spec) specs.push(spec)
+    })
+  })
   if (violations.length > 0) {
     const first = violations[0]
     const what = first ? `${first.path}: ${first.rule}` : ''
@@ -108,29 +120,31 @@ function checked(jobs: readonly RawSpec[], idempotencyKey: string): readonly Job
 /** Of more task queues than this every seat is served once, in place of each seat being asked about each of them. */
 const servedSingly = 16
 
-function nowWaiting(
+async function nowWaiting(
   queue: Queue,
   specs: readonly JobSpec[],
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
   { firstId, parts }: Pick<Extract<SubmitOutcome, { ok: true }>, 'firstId' | 'parts'>,
   nowMs: number,
-): void {
-  const waiting = new Map<ClassId, WaitingJob[]>(different.map(({ id }) => [id, []]))
+): Promise<void> {
   let partAt = 0
-  specs.forEach(({ priority, requirements }, at) => {
-    const taskQueue = taskQueues[at]
-    if (!taskQueue) return
-    const id = (firstId + at) as JobId
-    if (parts && (parts[partAt + 1] ?? Infinity) <= id) partAt += 1
-    const needs = needsOf(requirements, taskQueue.requirements)
-    waiting.get(taskQueue.id)?.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt], needs })
+  await inTurns(queue.clock, specs, jobsPerTurn, (slice, from) => {
+    const waiting = new Map<TaskQueue, WaitingJob[]>()
+    slice.forEach(({ priority, requirements }, at) => {
+      const taskQueue = taskQueues[from + at]
+      if (!taskQueue) return
+      const id = (firstId + from + at) as JobId
+      if (parts && (parts[partAt + 1] ?? Infinity) <= id) partAt += 1
+      const needs = needsOf(requirements, taskQueue.requirements)
+      const jobs = waiting.get(taskQueue) ?? []
+      jobs.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt], needs })
+      waiting.set(taskQueue, jobs)
+    })
+    for (const [taskQueue, jobs] of waiting) queue.waiting.arrived(taskQueue, jobs)
   })
-  for (const taskQueue of different) {
-    queue.waiting.arrived(taskQueue, waiting.get(taskQueue.id) ?? [])
-    if (different.length <= servedSingly) queue.matcher.serveQueue(taskQueue)
-  }
   if (different.length > servedSingly) queue.matcher.serveAll()
+  else for (const taskQueue of different) queue.matcher.serveQueue(taskQueue)
   queue.bus.hint({ kind: 'waiting', ids: different.map(({ id }) => id) })
 }
 
@@ -155,15 +169,18 @@ export function sizesOf({ offerings, policy }: Queue): Sizes {
 }
 
 /** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */
-function taskQueuesOf(queue: Queue, owner: Owner, specs: readonly JobSpec[]) {
+async function taskQueuesOf(queue: Queue, owner: Owner, specs: readonly JobSpec[]) {
   const sizes = sizesOf(queue)
   const byKey = new Map<string, TaskQueue>()
-  const taskQueues = specs.map(({ requirements }) => {
-    const of = requirementClass(requirements, sizes)
-    const key = requirementsKey(of)
-    const known = byKey.get(key) ?? taskQueueOf(owner, of, key)
-    byKey.set(key, known)
-    return known
+  const taskQueues: TaskQueue[] = []
+  await inTurns(queue.clock, specs, jobsPerTurn, (slice) => {
+    for (const { requirements } of slice) {
+      const of = requirementClass(requirements, sizes)
+      const key = requirementsKey(of)
+      const known = byKey.get(key) ?? taskQueueOf(owner, of, key)
+      byKey.set(key, known)
+      taskQueues.push(known)
+    }
   })
   return { taskQueues, different: [...byKey.values()] }
 }
@@ -175,6 +192,11 @@ function taskQueueOf({ vo, group, owner }: Owner, requirements: JobSpec['require
   return { vo, group, owner, id, requirements: normalised(requirements) }
 }
 
-function digestOf(specs: readonly JobSpec[]): string {
-  return createHash('sha256').update(JSON.stringify(specs)).digest('hex')
+/** Of the JSON text of the whole list: digests that are kept stay comparable. */
+async function digestOf(clock: Clock, specs: readonly JobSpec[]): Promise<string> {
+  const hash = createHash('sha256').update('[')
+  await inTurns(clock, specs, jobsPerTurn, (slice, from) => {
+    hash.update(`${from > 0 ? ',' : ''}${JSON.stringify(slice).slice(1, -1)}`)
+  })
+  return hash.update(']').digest('hex')
 }

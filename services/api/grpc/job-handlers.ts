@@ -1,6 +1,6 @@
 /** The methods of JobService: decode, find out what the caller may touch, call one operation, encode. */
 
-import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
+import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { reaches } from '../../../core/access/reach.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
@@ -16,6 +16,7 @@ import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
 import type { Caller } from './admission.ts'
 import { type Edge, userOf } from './edge.ts'
+import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { openJobFeed } from './job-feed.ts'
 import { jobsToWire } from './job-view.ts'
 import { goneSignal, received, written } from './stream.ts'
@@ -25,12 +26,18 @@ const historyMost = 1000
 const reasonLength = 500
 const idsPerRead = 1000
 
-export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
+/** Of the contract, with submissions still encoded (readable.ts). */
+type JobHandlers = Omit<wire.JobServiceServer, 'submitJobs' | 'submitJobStream'> & {
+  readonly submitJobs: handleUnaryCall<EncodedSubmission, wire.SubmitJobsResponse>
+  readonly submitJobStream: handleClientStreamingCall<EncodedSubmission, wire.SubmitJobStreamResponse>
+}
+
+export function jobHandlers(queue: Queue, edge: Edge): JobHandlers {
   const feed = openJobFeed(queue)
 
-  async function take(request: wire.SubmitJobsRequest, caller: Caller): Promise<wire.SubmitJobsResponse> {
+  async function take(encoded: EncodedSubmission, caller: Caller): Promise<wire.SubmitJobsResponse> {
     const { owner } = userOf(caller)
-    const { jobs, idempotencyKey } = request
+    const { jobs, idempotencyKey } = await decodeSubmission(queue.clock, encoded)
     caller.load.charge(jobs.length / loadLimits.submittedJobsPerUnit)
     const answer = await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey })
     return {
@@ -47,10 +54,10 @@ export function jobHandlers(queue: Queue, edge: Edge): wire.JobServiceServer {
     submitJobs: edge.unary('submitJobs', take),
     submitJobStream: edge.clientStream(
       'submitJobStream',
-      async (requests: ServerReadableStream<wire.SubmitJobsRequest, wire.SubmitJobStreamResponse>, caller) => {
+      async (requests: ServerReadableStream<EncodedSubmission, wire.SubmitJobStreamResponse>, caller) => {
         const answers: wire.SubmitJobsResponse[] = []
         const gone = goneSignal(requests)
-        for await (const request of received<wire.SubmitJobsRequest>(queue.clock, requests, gone)) {
+        for await (const request of received<EncodedSubmission>(queue.clock, requests, gone)) {
           answers.push(await take(request, caller))
           // A stream is one call, however many messages it has: who sends too much of them is read later.
           await caller.load.pace(gone)

@@ -65,8 +65,40 @@ function count(counting: Counting, shape: Shape, end: number): void {
   }
 }
 
+/**
+ * A message cut behind every `perPiece` of its fields: one behind the other the pieces are the message, and each is one. From
+ * where the bytes are no message, or hold a group, the rest is one piece.
+ */
+export function cutMessage(bytes: Uint8Array, perPiece: number): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  const cutting = { bytes, at: 0 }
+  for (let [begin, fields] = [0, 1]; ; fields += 1) {
+    const isWhole = passField(cutting)
+    if (!isWhole || cutting.at === bytes.length) return [...pieces, bytes.subarray(begin)]
+    if (fields % perPiece === 0) {
+      pieces.push(bytes.subarray(begin, cutting.at))
+      begin = cutting.at
+    }
+  }
+}
+
+/** False: there is none that ends within the bytes. */
+function passField(cutting: Pick<Counting, 'bytes' | 'at'>): boolean {
+  const tag = varint(cutting)
+  const type = tag & 7
+  if (tag === 0) return false
+  if (type === 0) varint(cutting)
+  else if (type === 1) cutting.at += 8
+  else if (type === 2) {
+    const length = varint(cutting)
+    cutting.at += length
+  } else if (type === 5) cutting.at += 4
+  else return false
+  return cutting.at <= cutting.bytes.length
+}
+
 /** Not exact above 2^53, where no length is. */
-function varint(counting: Counting): number {
+function varint(counting: Pick<Counting, 'bytes' | 'at'>): number {
   let value = 0
   for (let place = 1; counting.at < counting.bytes.length; place *= 128) {
     const byte = counting.bytes[counting.at] ?? 0

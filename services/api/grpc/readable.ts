@@ -7,9 +7,10 @@
  * the edge maps as every other refusal.
  */
 
-import { PilotageError } from '../../../core/kernel/errors.ts'
-import { checkSubmission } from './message-elements.ts'
+import { cutSubmission } from './encoded-submission.ts'
+import { unreadable } from './unreadable.ts'
 
+/** They may be large: their handlers decode them piece by piece. */
 const submissions: ReadonlySet<string> = new Set(['submitJobs', 'submitJobStream'])
 
 type Methods = Readonly<Record<string, { readonly requestDeserialize: (bytes: Buffer) => unknown }>>
@@ -19,10 +20,9 @@ export function readable<Definition extends Methods>(definition: Definition): De
   const methods = Object.entries(definition).map(([name, method]) => {
     const requestDeserialize = (bytes: Buffer): unknown => {
       try {
-        if (submissions.has(name)) checkSubmission(bytes)
-        return method.requestDeserialize(bytes)
+        return submissions.has(name) ? cutSubmission(bytes) : method.requestDeserialize(bytes)
       } catch (cause) {
-        return unreadable(cause)
+        return refusing(unreadable(cause))
       }
     }
     return [name, { ...method, requestDeserialize }]
@@ -30,11 +30,9 @@ export function readable<Definition extends Methods>(definition: Definition): De
   return Object.fromEntries(methods) as Definition
 }
 
-function unreadable(cause: unknown): object {
+function refusing(error: Error): object {
   const refuse = (): never => {
-    if (cause instanceof PilotageError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new PilotageError('invalid-argument', `the message cannot be read: ${reason.slice(0, 200)}`, { cause })
+    throw error
   }
   return new Proxy({}, { get: refuse, has: refuse, ownKeys: refuse, getOwnPropertyDescriptor: refuse })
 }
