@@ -6,6 +6,7 @@
  * `node bench/claims.ts [PROCESSES...]`; with `--worker` it is one of the processes.
  */
 
+import { openLedger } from '../core/share/ledger.ts'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,12 +45,11 @@ async function work(order: Order): Promise<Report> {
   const store = await open(order, `claims-${order.rank}`)
   const index = waitingIndex({
     readNext: (classId, limit) => store.next(classId, limit),
-    onReady: () => {},
     onError: (error) => {
       throw error
     },
-    uses: { epochMs: clock.nowMs(), owners: [] },
-    seat: () => ({ rank: order.rank, of: order.of }),
+    ledger: openLedger(clock.nowMs()),
+    part: () => ({ rank: order.rank, of: order.of }),
   })
   index.learn(await store.queues())
   const reports: { rounds: number; ms: number; jobs: number }[] = []

@@ -6,6 +6,7 @@
  * of the last does), or all fit.
  */
 
+import { type UsageLedger, openLedger } from '../core/share/ledger.ts'
 import { systemClock } from '../core/kernel/clock.ts'
 import type { Offering } from '../core/model/cloud.ts'
 import { planFleet } from '../core/plan/plan-fleet.ts'
@@ -43,11 +44,11 @@ function different(count: number, kind: Kind): readonly Requirements[] {
   })
 }
 
-function openIndex(): WaitingIndex {
+function openIndex(ledger: UsageLedger): WaitingIndex {
   const onError = (error: unknown): void => {
     throw error
   }
-  return waitingIndex({ readNext: async () => [], onReady: () => {}, onError, uses: { epochMs: 0, owners: [] } })
+  return waitingIndex({ readNext: async () => [], onError, ledger })
 }
 
 let lastId = 0
@@ -55,16 +56,17 @@ const jobOf = () => ({ id: ++lastId as JobId, priority: 0, submittedMs: 0 })
 
 /** Microseconds of each match of another owner's job. The flooder is the least served: it is asked first each time. */
 function matches(kind: Kind): { readonly us: readonly number[] } {
-  const index = openIndex()
+  const ledger = openLedger(0)
+  const index = openIndex(ledger)
   const random = seededRandom(1)
   const others = Array.from({ length: 20 }, (_, at): Owner => ({ vo: `vo${at % 4}`, group: 'g', owner: `other${at}` }))
   const queues = others.map((owner) => sampleQueue(owner))
-  for (const owner of others) index.charge(owner, 1e9, 1)
+  for (const owner of others) ledger.charge(owner, 1e9, 1)
   for (const requirements of different(kind === 'one queue' ? 1 : many, kind)) {
     index.arrived(sampleQueue(alice, requirements), [jobOf(), jobOf(), jobOf()])
   }
   // It is served in its turn: its use grows with what it gets, as others' does.
-  if (kind !== 'misfits') index.charge(alice, 1e9, 1)
+  if (kind !== 'misfits') ledger.charge(alice, 1e9, 1)
   for (const queue of queues) index.arrived(queue, Array.from({ length: 200 }, jobOf))
   const us: number[] = []
   for (let offer = 0; offer < offers; offer += 1) {
@@ -77,7 +79,7 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
       const pick = index.take(place, room, search)
       const nowMs = clock.monotonicMs()
       if (!pick) break
-      index.charge(pick.queue, 60_000, 1)
+      ledger.charge(pick.queue, 60_000, 1)
       const { cores: own, memoryBytes, diskBytes } = pick.queue.requirements
       room = {
         ...room,

@@ -6,14 +6,16 @@
  * to answer. Decides nothing that the operations do not decide.
  */
 
+import { assert } from '../core/kernel/assert.ts'
+import type { Matching } from '../services/matcher/matching.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
-import { beatEveryMs, leaseMs, renewEveryMs } from '../core/kernel/limits.ts'
+import { leaseMs, renewEveryMs } from '../core/kernel/limits.ts'
 import type { Log } from '../core/ports/log.ts'
 import type { Sandbox } from '../core/ports/sandbox.ts'
 import type { Store } from '../core/ports/store.ts'
 import { localBus } from '../services/adapters/bus/local/local-bus.ts'
 import { directorDefaults } from '../services/director/options.ts'
-import type { Queue } from '../services/jobs/queue.ts'
+import type { JobPorts } from '../services/jobs/ports.ts'
 import { buildRuntime, processRoles, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
 import { cloudView, type SimCloud } from './clouds.ts'
 import type { Ground } from './ground.ts'
@@ -23,7 +25,7 @@ import type { Switchboard } from './switchboard.ts'
 
 export type Centre = {
   /** Runs in the service; refused while it is down. Never answers when the service dies before. */
-  ask<Value>(act: (queue: Queue) => Promise<Value>, done: (answer: Answer<Value>) => void): void
+  ask<Value>(act: (jobs: JobPorts) => Promise<Value>, done: (answer: Answer<Value>) => void): void
   /** The life that is up and ready. */
   life(): Life | undefined
   kill(downMs: number): void
@@ -33,7 +35,7 @@ export type Centre = {
 
 export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 
-export type Life = { readonly process: SimProcess; readonly queue: Queue }
+export type Life = { readonly process: SimProcess; readonly jobs: JobPorts; readonly matching: Matching }
 
 export type CentreOptions = {
   readonly ground: Ground
@@ -61,7 +63,9 @@ export function startCentre({ ground, truth, clouds, switchboard, confirmDelete 
     buildRuntime(runtimeOptions(ground, born, seen.store, clouds, confirmDelete)).then(
       (runtime) => {
         if (!born.isAlive()) return
-        life = { process: born, queue: runtime.queue }
+        const { jobs, matching } = runtime
+        assert(matching !== undefined, 'the simulated service serves pilots')
+        life = { process: born, jobs, matching }
         startLoops(runtime, directorEveryMs)
         trace.note({}, 'the service is ready')
       },
@@ -91,7 +95,7 @@ export function startCentre({ ground, truth, clouds, switchboard, confirmDelete 
         return
       }
       serving.process.deliver(0, () => {
-        act(serving.queue).then(
+        act(serving.jobs).then(
           (value) => done({ ok: true, value }),
           (error: unknown) => done({ ok: false, error }),
         )
@@ -136,7 +140,7 @@ function runtimeOptions(
     sandbox: simSandbox(),
     roles: processRoles,
     holder: 'only',
-    queuePolicy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, beatEveryMs, vmLifeMs },
+    policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, vmLifeMs },
     director: {
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: cloudView(directed.cloud, process) })),

@@ -12,7 +12,7 @@ import { backoff } from '../core/kernel/backoff.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
 import { beat, type BeatAnswer } from '../services/vms/heartbeat.ts'
-import type { Queue } from '../services/jobs/queue.ts'
+import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Host } from './host.ts'
 import type { SimProcess } from './process.ts'
 
@@ -133,7 +133,7 @@ function requestOf(view: MonitorView, wish: string, unhealthy: string): BeatSaid
 
 /** As the service's edge has it: the time of a beat is the service's. */
 async function answerBeat(
-  queue: Queue,
+  queue: JobPorts,
   { vmId, disk }: Host,
   { beat: said, wish, wishReason }: BeatSaid,
 ): Promise<BeatAnswer & { readonly serviceTimeMs: number }> {

@@ -26,7 +26,7 @@ import {
   step,
 } from '../agents/pilot/pilot.ts'
 import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
-import type { Queue } from '../services/jobs/queue.ts'
+import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Host } from './host.ts'
 import type { SimProcess } from './process.ts'
 import type { Stream } from './streams.ts'
@@ -233,7 +233,7 @@ function auditLeases({ ground, vmId }: Host, state: PilotState, nowMs: number, w
 }
 
 /** As the service's edge has it: only who holds the attempt may bring its output. */
-async function putOutput(queue: Queue, { vmId }: Host, { jobId, attempt }: AttemptRef): Promise<void> {
+async function putOutput(queue: JobPorts, { vmId }: Host, { jobId, attempt }: AttemptRef): Promise<void> {
   const [job] = await queue.store.jobs([jobId])
   if (!job || job.attempt !== attempt || leaseOf(job.phase)?.vmId !== vmId) {
     throw new PilotageError('forbidden', `attempt ${jobId}.${attempt} is not held by ${vmId}`)

@@ -8,7 +8,7 @@
 import type { VmId } from '../core/kernel/ids.ts'
 import { pilotMessageOf, serviceMessageToWire } from '../proto/codec.ts'
 import type { PilotMessage, ServiceMessage } from '../proto/gen/pilotage/v1/vm.ts'
-import { openSession, type Session } from '../services/matcher/session.ts'
+import { openPilotStream, type PilotStream } from '../services/matcher/pilot-stream.ts'
 import type { Centre, Life } from './centre.ts'
 import type { Ground } from './ground.ts'
 import type { SimProcess } from './process.ts'
@@ -37,7 +37,7 @@ export type Connection = {
   isClientOver: boolean
   isServerOver: boolean
   life: Life | undefined
-  session: Session | undefined
+  session: PilotStream | undefined
   /** What came before the session was open. */
   early: PilotMessage[]
   /** When the last message of each way arrives: the next one comes after it. */
@@ -129,7 +129,7 @@ function accept(connection: Connection): void {
       send: (message: Parameters<typeof serviceMessageToWire>[0]) => sendDown(connection, serviceMessageToWire(message)),
       end: () => hangUp(connection),
     }
-    openSession(life.queue, vmId, wire).then(
+    openPilotStream(life.matching, vmId, wire).then(
       (session) => {
         if (connection.isServerOver) return session.close()
         connection.session = session

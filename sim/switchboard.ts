@@ -5,7 +5,7 @@
 
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { VmId } from '../core/kernel/ids.ts'
-import type { Queue } from '../services/jobs/queue.ts'
+import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Answer, Centre } from './centre.ts'
 import type { Ground } from './ground.ts'
 import type { SimProcess } from './process.ts'
@@ -17,7 +17,7 @@ export type Switchboard = {
   call<Value>(
     client: SimProcess,
     link: Link,
-    act: (queue: Queue) => Promise<Value>,
+    act: (queue: JobPorts) => Promise<Value>,
     done: (answer: Answer<Value>) => void,
   ): void
   openStream(vmId: VmId, client: SimProcess, link: Link, handlers: StreamHandlers): Stream
@@ -40,7 +40,7 @@ export function openSwitchboard(ground: Ground): Switchboard {
   function call<Value>(
     client: SimProcess,
     link: Link,
-    act: (queue: Queue) => Promise<Value>,
+    act: (queue: JobPorts) => Promise<Value>,
     done: (answer: Answer<Value>) => void,
   ): void {
     let isOver = false

@@ -8,7 +8,7 @@
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { JobId } from '../core/kernel/ids.ts'
 import type { Owner } from '../core/model/owner.ts'
-import type { Queue } from '../services/jobs/queue.ts'
+import type { JobPorts } from '../services/jobs/ports.ts'
 import { steer, type SteerKind } from '../services/jobs/steer.ts'
 import { submit, type SubmitRequest } from '../services/jobs/submit.ts'
 import type { Ground } from './ground.ts'
@@ -135,7 +135,7 @@ function ask(
   ids: readonly number[],
   onLost: () => void,
 ): void {
-  const act = async (queue: Queue) => {
+  const act = async (queue: JobPorts) => {
     const jobs = await queue.store.jobs(ids as readonly JobId[])
     return await steer(queue, kind, jobs, 'a user', 'as it goes')
   }

@@ -138,7 +138,7 @@ const functionMost = 70
  */
 const longFunctions: Readonly<Record<string, number>> = {
   'bench/adapter.mjs pilot': 77,
-  'services/matcher/matcher.ts matcher': 92,
+  'services/matcher/matcher.ts matcher': 88,
   'services/matcher/waiting-index.ts waitingIndex': 110,
   'test/unit/agents/pilot.test.ts newWorld': 105,
   'test/unit/client/fake-service.ts startFakeService': 174,

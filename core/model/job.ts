@@ -148,6 +148,15 @@ export function leaseOf(phase: Phase): Lease | undefined {
   return phase.state === 'Matched' || phase.state === 'Running' || phase.state === 'Completing' ? phase.lease : undefined
 }
 
+/** An attempt that a change ended, whichever way: its number and its lease. */
+export type EndedAttempt = { readonly attempt: number; readonly lease: Lease }
+
+/** Undefined: the change ended no attempt. */
+export function endedAttempt(before: Job, after: Job): EndedAttempt | undefined {
+  const lease = leaseOf(before.phase)
+  return lease && !leaseOf(after.phase) ? { attempt: before.attempt, lease } : undefined
+}
+
 function claim(job: Job, event: Extract<JobEvent, { kind: 'claim' }>, nowMs: number): JobDecision {
   if (isEnded(job.phase)) return refuse('ended')
   if (job.phase.state !== 'Waiting') return refuse('not-waiting')

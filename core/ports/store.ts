@@ -11,7 +11,7 @@ import type { TaskQueue, QueueCount, WaitingJob } from '../model/task-queue.ts'
 import type { Fact, NewFact, Subject } from '../model/facts.ts'
 import type { Image, ImageEvent, ImageRefusal } from '../model/image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
-import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
+import type { EndedAttempt, Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
 import type { Owner } from '../model/owner.ts'
 import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
 import type { KeySpace } from '../model/submission-key.ts'
@@ -44,8 +44,14 @@ export type SubmitOutcome =
   | { readonly ok: false; readonly why: 'quota'; readonly refusal: QuotaRefusal }
 
 export type JobOutcome =
-  /** The job as it is now, the state that it was in before, and with a claim what shall be run. */
-  | { readonly ok: true; readonly job: Job; readonly was: JobStateName; readonly spec?: JobSpec }
+  /** The job as it is now, the state that it was in before, the attempt that the change ended, and with a claim what shall be run. */
+  | {
+      readonly ok: true
+      readonly job: Job
+      readonly was: JobStateName
+      readonly ended?: EndedAttempt
+      readonly spec?: JobSpec
+    }
   | { readonly ok: false; readonly why: JobRefusal }
 
 export type JobQuery = {

@@ -15,7 +15,7 @@ export type ProcessSeat = Fence & { readonly rank: number; readonly of: number }
 export type SeatOptions = HoldingOptions & {
   /** `api:` gives api:00, api:01, ... */
   readonly prefix: string
-  readonly most: number
+  readonly max: number
 }
 
 /** Without a loop, as a term. */
@@ -39,7 +39,7 @@ export function holdSeat(options: SeatOptions): Holding<ProcessSeat> {
 }
 
 export function openSeat(options: Omit<SeatOptions, 'onError'>): SeatTerm {
-  const { store, clock, holder, prefix, most } = options
+  const { store, clock, holder, prefix, max } = options
   let term: Term | undefined
   let place = { rank: 0, of: 1 }
 
@@ -47,8 +47,8 @@ export function openSeat(options: Omit<SeatOptions, 'onError'>): SeatTerm {
     const leases = await store.roles(prefix, clock.nowMs())
     // A seat under our own name is one of our last life, or one that was asked for without an answer.
     const taken = new Set(leases.flatMap((lease) => (lease.holder === holder ? [] : [lease.role])))
-    for (let number = 0; number < most; number += 1) {
-      const role = seatRole(prefix, number, most)
+    for (let number = 0; number < max; number += 1) {
+      const role = seatRole(prefix, number, max)
       if (taken.has(role)) continue
       // Kept before the answer: if that is lost, the same seat is asked for again and not one more.
       term = openTerm(role, options)
@@ -79,6 +79,6 @@ export function openSeat(options: Omit<SeatOptions, 'onError'>): SeatTerm {
 }
 
 /** All of one length, so that the order of the names is the order of the numbers. */
-function seatRole(prefix: string, number: number, most: number): string {
-  return `${prefix}${String(number).padStart(String(most - 1).length, '0')}`
+function seatRole(prefix: string, number: number, max: number): string {
+  return `${prefix}${String(number).padStart(String(max - 1).length, '0')}`
 }

@@ -17,7 +17,7 @@ export type SpreadOptions = Omit<HoldingOptions, 'onTurn'> & {
   readonly prefix: string
   /** The prefix of the seats of those who want them: `director:`. */
   readonly seats: string
-  readonly most: number
+  readonly max: number
   readonly onTurn: (turn: RoleTurn, fence: Fence) => void
 }
 
@@ -39,8 +39,8 @@ type Post = {
 }
 
 export function spreadRoles(options: SpreadOptions): Spread {
-  const { store, clock, holder, roles, prefix, seats, most, onTurn, onError } = options
-  const seat = openSeat({ store, clock, holder, prefix: seats, most })
+  const { store, clock, holder, roles, prefix, seats, max, onTurn, onError } = options
+  const seat = openSeat({ store, clock, holder, prefix: seats, max })
   const held = new Set<string>()
   const posts = roles.map((role): Post => {
     const term = openTerm(role, {

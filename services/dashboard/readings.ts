@@ -14,7 +14,7 @@ import { type KeptVm, isOver, type Vm } from '../../core/model/vm.ts'
 import { type CloudStatus, planFor } from '../director/status.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { explain, type Explained } from '../jobs/explain.ts'
-import type { Queue } from '../jobs/queue.ts'
+import type { JobPorts } from '../jobs/ports.ts'
 import { type Status, status } from '../jobs/status.ts'
 import { taskQueues, type WaitingQueues } from '../jobs/task-queues.ts'
 import { recentReading } from './recent-reading.ts'
@@ -71,7 +71,7 @@ export type Sources = {
   readonly images: () => Promise<readonly ListedImage[]>
 }
 
-export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
+export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
   const { store, clock } = queue
   const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
   const everyCloud = recentReading(clock, keepMs, cloudStatus)
@@ -129,12 +129,12 @@ export function readings(queue: Queue, { cloudStatus, images }: Sources, hearing
 }
 
 /** For a viewer who does not see all: looked for among the latest of all. */
-async function endedVms({ store }: Queue, viewer: Viewer, limit: number): Promise<readonly Vm[]> {
+async function endedVms({ store }: JobPorts, viewer: Viewer, limit: number): Promise<readonly Vm[]> {
   if (visibleVo(viewer) === undefined) return store.endedVms(limit)
   return (await store.endedVms(page.max)).filter((vm) => seesVm(viewer, vm)).slice(0, limit)
 }
 
-async function oneVm({ store }: Queue, viewer: Viewer, id: string): Promise<VmReading> {
+async function oneVm({ store }: JobPorts, viewer: Viewer, id: string): Promise<VmReading> {
   const kept = isVmId(id) ? await store.vm(id) : undefined
   if (!kept || !seesVm(viewer, kept.vm)) throw new PilotageError('not-found', `no VM ${shown(id)}`)
   const { vm } = kept

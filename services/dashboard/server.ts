@@ -17,7 +17,7 @@ import { type Random, systemRandom } from '../../core/kernel/random.ts'
 import type { CloudStatus } from '../director/status.ts'
 import type { Catalogue } from '../images/catalogue.ts'
 import { listImages } from '../images/list-images.ts'
-import type { Queue } from '../jobs/queue.ts'
+import type { JobPorts } from '../jobs/ports.ts'
 import type { ServedTls } from '../../core/ports/served-tls.ts'
 import { admit } from './admission.ts'
 import { readAssets } from './assets.ts'
@@ -32,7 +32,7 @@ import { readings } from './readings.ts'
 import { hearing } from './viewer.ts'
 
 export type DashboardOptions = {
-  readonly queue: Queue
+  readonly queue: JobPorts
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly cloudStatus: () => Promise<CloudStatus>

@@ -26,7 +26,7 @@ export type HoldCloudsOptions = {
 
 const prefix = 'cloud:'
 /** More directors than clouds are of no use, and nobody runs so many. */
-const mostDirectors = 64
+const maxDirectors = 64
 
 const told: Readonly<Record<RoleTurn, string>> = {
   taken: 'this process directs a cloud from now on',
@@ -62,7 +62,7 @@ export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: 
     roles: clouds.map(cloudRole),
     prefix,
     seats: 'director:',
-    most: mostDirectors,
+    max: maxDirectors,
     onTurn,
     onError: (error) => log.warn({ err: error }, 'the roles of the clouds could not be renewed'),
   })

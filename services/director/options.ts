@@ -16,6 +16,7 @@ import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Fence, Store } from '../../core/ports/store.ts'
+import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { Random } from '../../core/kernel/random.ts'
 
 /** A cloud and what we want of it. The offerings name the cloud by `cloud.name`. */
@@ -74,6 +75,7 @@ export type DirectorOptions = {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly outcomes: Pick<Outcomes, 'changed'>
   readonly clouds: readonly DirectedCloud[]
   /** As they are at this moment, with what is to be thought of their endorsement: all, or those of these names that there are. */
   readonly images: (names?: readonly string[]) => Promise<readonly CheckedImage[]>

@@ -10,7 +10,7 @@ import type { VmOutcome } from '../../core/ports/store.ts'
 import { isOver, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import type { DirectorOptions } from './options.ts'
 
-export type Recorder = Pick<DirectorOptions, 'store' | 'bus' | 'clock' | 'log'>
+export type Recorder = Pick<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes'>
 
 /** Answers each event in its order. */
 export async function record(recorder: Recorder, events: readonly VmEvent[]): Promise<readonly VmOutcome[]> {
@@ -23,15 +23,12 @@ export async function record(recorder: Recorder, events: readonly VmEvent[]): Pr
   return outcomes
 }
 
-async function giveUpLeases({ store, bus, clock, log }: Recorder, { id, phase }: Vm): Promise<void> {
+async function giveUpLeases({ store, clock, log, outcomes: published }: Recorder, { id, phase }: Vm): Promise<void> {
   const jobs = await store.leasesOn(id)
   if (jobs.length === 0) return
   const why = `vm ${id} ${phase.state}: ${'why' in phase ? phase.why : ''}`
   const events = jobs.map((job): JobEvent => ({ kind: 'lost', jobId: job.id, attempt: job.attempt, why }))
   const outcomes = await store.change(events, clock.nowMs())
-  const lost = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.job] : []))
-  log.warn({ vm: id, jobs: lost.length }, why)
-  bus.hint({ kind: 'jobs', ids: lost.map((job) => job.id) })
-  const waiting = new Set(lost.flatMap((job) => (job.phase.state === 'Waiting' ? [job.classId] : [])))
-  if (waiting.size > 0) bus.hint({ kind: 'waiting', ids: [...waiting] })
+  log.warn({ vm: id, jobs: outcomes.filter(({ ok }) => ok).length }, why)
+  await published.changed(outcomes)
 }

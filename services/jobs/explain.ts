@@ -10,7 +10,7 @@ import { bytesText, durationText } from '../../core/kernel/quantities.ts'
 import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
-import type { HeldBack, Queue } from './queue.ts'
+import type { Blocked, JobPorts } from './ports.ts'
 import { sizesOf } from './submit.ts'
 
 export type Explanation = {
@@ -24,21 +24,21 @@ export type Explained = { readonly summary: string; readonly places: readonly Ex
 
 const placesMost = 50
 
-export async function explain(queue: Queue, job: Job): Promise<Explained> {
-  const spec = (await queue.store.specs([job.id])).get(job.id)
+export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
+  const spec = (await ports.store.specs([job.id])).get(job.id)
   if (!spec) return { summary: `job ${job.id} is forgotten`, places: [] }
   const demand: TaskQueue = { ...job, id: job.classId, requirements: spec.requirements }
   const lease = leaseOf(job.phase)
-  if (lease || isEnded(job.phase)) return whereItRan(queue, job, demand)
-  const live = (await queue.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
+  if (lease || isEnded(job.phase)) return whereItRan(ports, job, demand)
+  const live = (await ports.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
   // The VMs of other VOs are not the owner's to see, and never take the job.
   const vms = live.filter(({ vm }) => concerns(vm, job.vo))
-  const nowMs = queue.clock.nowMs()
-  const held = await queue.heldBack(job.classId)
+  const nowMs = ports.clock.nowMs()
+  const held = await ports.blocked(job.classId)
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
-    ...queue.offerings.map((offering): Explanation => {
-      const room = roomOf(offering, queue.policy.vmLifeMs)
+    ...ports.offerings.map((offering): Explanation => {
+      const room = roomOf(offering, ports.policy.vmLifeMs)
       const rules = tellRules(demand, placeOf(offering), room)
       const name = `offering ${offering.cloud}/${offering.flavor}/${offering.image}`
       const fits = rules.every(({ holds }) => holds)
@@ -46,15 +46,15 @@ export async function explain(queue: Queue, job: Job): Promise<Explained> {
       return { place: name, fits, rules, note: why.length === 0 ? '' : `held back by the plan: ${why.join('; ')}` }
     }),
   ].sort((a, b) => broken(a) - broken(b))
-  const summary = await summaryOf(queue, job, demand, vms, places)
+  const summary = await summaryOf(ports, job, demand, vms, places)
   const isPlanned = job.phase.state === 'Waiting' && held.length > 0
-  const told = [summary, ...classText(queue, spec), ...(isPlanned ? [heldSummary(held)] : [])]
+  const told = [summary, ...classText(ports, spec), ...(isPlanned ? [heldSummary(held)] : [])]
   return { summary: told.join('; '), places: places.slice(0, placesMost) }
 }
 
 /** The rules that are told speak of the job itself; where its class asks for more, that is told beside them. */
-function classText(queue: Queue, { requirements }: JobSpec): readonly string[] {
-  const of = requirementClass(requirements, sizesOf(queue))
+function classText(ports: JobPorts, { requirements }: JobSpec): readonly string[] {
+  const of = requirementClass(requirements, sizesOf(ports))
   const parts = [
     ['memory', bytesText(requirements.memoryBytes), bytesText(of.memoryBytes)],
     ['disk', bytesText(requirements.diskBytes), bytesText(of.diskBytes)],
@@ -63,22 +63,22 @@ function classText(queue: Queue, { requirements }: JobSpec): readonly string[] {
   return parts.length === 0 ? [] : [`it queues with similar jobs: ${parts.join(', ')}`]
 }
 
-function heldText({ why, reason }: HeldBack): string {
+function heldText({ why, reason }: Blocked): string {
   return `${why}: ${reason}`
 }
 
 const heldTold = 5
 
-function heldSummary(held: readonly HeldBack[]): string {
+function heldSummary(held: readonly Blocked[]): string {
   const told = held.slice(0, heldTold).map((one) => `${one.cloud} (${heldText(one)})`)
   const more = held.length > heldTold ? ` and ${held.length - heldTold} more` : ''
   return `the last plan makes no VM for it on ${told.join(', ')}${more}`
 }
 
-async function whereItRan(queue: Queue, job: Job, demand: TaskQueue): Promise<Explained> {
+async function whereItRan(ports: JobPorts, job: Job, demand: TaskQueue): Promise<Explained> {
   const lease = 'lease' in job.phase ? job.phase.lease : undefined
   if (!lease) return { summary: `job ${job.id} is ${job.phase.state}: it never started`, places: [] }
-  const kept = await queue.store.vm(lease.vmId)
+  const kept = await ports.store.vm(lease.vmId)
   const verb = isEnded(job.phase) ? 'ran last' : 'runs'
   const summary = `job ${job.id} is ${job.phase.state}: attempt ${job.attempt} ${verb} on ${lease.vmId} with ${lease.cores === 1 ? 'one core' : `${lease.cores} cores`}`
   if (!kept) return { summary, places: [] }
@@ -115,7 +115,7 @@ function broken({ rules }: Explanation): number {
 }
 
 async function summaryOf(
-  queue: Queue,
+  ports: JobPorts,
   job: Job,
   demand: TaskQueue,
   vms: readonly KeptVm[],
@@ -123,7 +123,7 @@ async function summaryOf(
 ): Promise<string> {
   const { phase } = job
   if (phase.state === 'Held') return `job ${job.id} is Held: ${phase.why}`
-  const ahead = (await queue.store.next(job.classId, placesMost)).findIndex(({ id }) => id === job.id)
+  const ahead = (await ports.store.next(job.classId, placesMost)).findIndex(({ id }) => id === job.id)
   const turn = ahead < 0 ? `more than ${placesMost} jobs` : ahead === 0 ? 'no job' : `${ahead} jobs`
   const before = `${turn} of its task queue before it`
   if (places.length === 0) return `job ${job.id} waits: no cloud is configured and no VM is there; ${before}`
@@ -134,7 +134,7 @@ async function summaryOf(
       .map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`)
     return `job ${job.id} can never start as things are: nothing fits; nearest is ${nearest?.place}: wants ${fails?.join('; ')}`
   }
-  const free = vms.filter((kept) => kept.vm.phase.state === 'Active' && atVm(demand, kept, queue.clock.nowMs()).fits)
+  const free = vms.filter((kept) => kept.vm.phase.state === 'Active' && atVm(demand, kept, ports.clock.nowMs()).fits)
   if (free.length > 0) return `job ${job.id} waits for its turn: ${free.length} VMs have room for it; ${before}`
   const coming = vms.filter(({ vm }) => isComing(vm.phase)).length
   return `job ${job.id} waits for room: ${vms.length - coming} VMs are up and busy, ${coming} are coming; ${before}`

@@ -1,7 +1,7 @@
 /** Status: live counts, kept by the store with every change, never counted on request. */
 
 import type { JobCount } from '../../core/ports/store.ts'
-import type { Queue } from './queue.ts'
+import type { JobPorts } from './ports.ts'
 
 export type Status = {
   readonly jobs: readonly JobCount[]
@@ -10,7 +10,7 @@ export type Status = {
 }
 
 /** `vo`: only its jobs; undefined: all. */
-export async function status({ store }: Queue, vo: string | undefined): Promise<Status> {
+export async function status({ store }: Pick<JobPorts, 'store'>, vo: string | undefined): Promise<Status> {
   const [jobs, live] = await Promise.all([store.counts(), store.liveVms()])
   const vms = new Map<string, { state: string; vo: string; site: string; count: number }>()
   for (const { vm } of live) {

@@ -10,8 +10,7 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
-import { afterChange } from '../outcomes/after-change.ts'
-import type { Queue } from './queue.ts'
+import type { JobPorts } from './ports.ts'
 import { submit } from './submit.ts'
 
 export type SteerKind = Extract<JobEvent, { by: string }>['kind']
@@ -26,37 +25,37 @@ export type Steered = {
 
 /** The jobs are those that the caller may steer. One answer each, in order. */
 export async function steer(
-  queue: Queue,
+  ports: JobPorts,
   kind: SteerKind,
   jobs: readonly Job[],
   by: string,
   why: string,
 ): Promise<readonly Steered[]> {
   const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
-  const outcomes = await queue.store.change(events, queue.clock.nowMs())
-  tellPilots(queue, outcomes)
-  await afterChange(queue, outcomes)
+  const outcomes = await ports.store.change(events, ports.clock.nowMs())
+  tellPilots(ports, outcomes)
+  await ports.outcomes.changed(outcomes)
   const steered: Steered[] = []
   for (const [at, job] of jobs.entries()) {
     const outcome = outcomes[at]
     if (outcome?.ok) steered.push({ jobId: job.id, changed: true, state: outcome.job.phase.state, refusal: '' })
-    else steered.push(await refused(queue, kind, job, outcome?.why ?? 'not-found'))
+    else steered.push(await refused(ports, kind, job, outcome?.why ?? 'not-found'))
   }
   return steered
 }
 
 /** Their sessions look at once; a hint that is lost is made up for by the next renewal. */
-function tellPilots(queue: Queue, outcomes: readonly JobOutcome[]): void {
+function tellPilots(ports: JobPorts, outcomes: readonly JobOutcome[]): void {
   const vmIds = outcomes.flatMap((outcome) => (outcome.ok ? (leaseOf(outcome.job.phase)?.vmId ?? []) : []))
-  if (vmIds.length > 0) queue.bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
+  if (vmIds.length > 0) ports.bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
 }
 
-async function refused(queue: Queue, kind: SteerKind, job: Job, refusal: string): Promise<Steered> {
+async function refused(ports: JobPorts, kind: SteerKind, job: Job, refusal: string): Promise<Steered> {
   const { id: jobId } = job
-  const [now] = await queue.store.jobs([jobId])
+  const [now] = await ports.store.jobs([jobId])
   const state = now?.phase.state ?? job.phase.state
   if (kind !== 'reschedule' || !now || !isEnded(now.phase)) return { jobId, changed: false, state, refusal }
-  const spec = (await queue.store.specs([jobId])).get(jobId)
+  const spec = (await ports.store.specs([jobId])).get(jobId)
   if (!spec) return { jobId, changed: false, state, refusal: 'not-found' }
   const { vo, group, owner } = job
   const request = {
@@ -65,7 +64,7 @@ async function refused(queue: Queue, kind: SteerKind, job: Job, refusal: string)
     idempotencyKey: `job ${jobId}`,
     keySpace: 'reschedule',
   } as const
-  const again = await submit(queue, request).catch(refusedByQuota)
+  const again = await submit(ports, request).catch(refusedByQuota)
   if (!again) return { jobId, changed: false, state, refusal: 'quota-exceeded' }
   return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
 }

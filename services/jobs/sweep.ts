@@ -10,11 +10,8 @@
 import type { JobId } from '../../core/kernel/ids.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { Fence } from '../../core/ports/store.ts'
-import { afterChange } from '../outcomes/after-change.ts'
-import type { Queue } from './queue.ts'
-import { apiSeats } from '../matcher/uses.ts'
-
-export const sweeperRole = 'sweeper'
+import type { JobPorts } from './ports.ts'
+import { apiSeats } from '../../core/model/roles.ts'
 
 /** Leases given up in one step, and jobs forgotten in one round. */
 const most = 1000
@@ -27,8 +24,8 @@ export type Sweep = {
   step(under: Fence | undefined): Promise<void>
 }
 
-export function sweep(queue: Queue): Sweep {
-  const { store, clock, policy } = queue
+export function sweep(ports: JobPorts): Sweep {
+  const { store, clock, policy } = ports
   let fence: number | undefined
   let graceUntilMs = Infinity
   let lastMs = -Infinity
@@ -43,7 +40,7 @@ export function sweep(queue: Queue): Sweep {
       expired.map((ref) => ({ kind: 'lost', ...ref, why, ifBeforeMs: nowMs })),
       nowMs,
     )
-    await afterChange(queue, outcomes)
+    await ports.outcomes.changed(outcomes)
   }
 
   async function forget(): Promise<void> {
@@ -51,7 +48,7 @@ export function sweep(queue: Queue): Sweep {
     while (clock.monotonicMs() < endMs) {
       const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
       if (forgotten.length === 0) return
-      await queue.sandbox.forget(forgotten)
+      await ports.sandbox.forget(forgotten)
     }
   }
 

@@ -3,7 +3,7 @@
 import { hasRoom, suits, tellRules } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
-import type { Queue } from './queue.ts'
+import type { JobPorts } from './ports.ts'
 
 export type WaitingQueue = QueueCount & { readonly waitsFor: string }
 
@@ -16,46 +16,46 @@ export type WaitingQueues = {
 }
 
 /** What they wait for is found for those alone that are answered. `vo`: only its queues; undefined: all. */
-export async function taskQueues(queue: Queue, vo: string | undefined, limit: number): Promise<WaitingQueues> {
-  const [counts, vms] = await Promise.all([countsOf(queue), queue.store.liveVms()])
+export async function taskQueues(ports: JobPorts, vo: string | undefined, limit: number): Promise<WaitingQueues> {
+  const [counts, vms] = await Promise.all([countsOf(ports), ports.store.liveVms()])
   const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
   const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(0, limit)
   return {
     total: own.length,
     waiting: own.reduce((sum, { waiting }) => sum + waiting, 0),
-    queues: first.map((count) => ({ ...count, waitsFor: waitsFor(queue, count.queue, vms) })),
+    queues: first.map((count) => ({ ...count, waitsFor: waitsFor(ports, count.queue, vms) })),
   }
 }
 
 /** Reading a thousand takes the store some milliseconds: as many and more are read once a second, however many callers ask. */
 const sharedFrom = 1000
 const sharedMs = 1000
-const shared = new WeakMap<Queue, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()
+const shared = new WeakMap<JobPorts, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()
 
-async function countsOf(queue: Queue): Promise<readonly QueueCount[]> {
-  const known = shared.get(queue)
-  if (known && queue.clock.monotonicMs() < known.untilMs) return known.counts
-  const counts = await queue.store.queues()
-  if (counts.length >= sharedFrom) shared.set(queue, { counts, untilMs: queue.clock.monotonicMs() + sharedMs })
+async function countsOf(ports: JobPorts): Promise<readonly QueueCount[]> {
+  const known = shared.get(ports)
+  if (known && ports.clock.monotonicMs() < known.untilMs) return known.counts
+  const counts = await ports.store.queues()
+  if (counts.length >= sharedFrom) shared.set(ports, { counts, untilMs: ports.clock.monotonicMs() + sharedMs })
   return counts
 }
 
-function waitsFor(queue: Queue, demand: TaskQueue, vms: readonly KeptVm[]): string {
-  const nowMs = queue.clock.nowMs()
+function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): string {
+  const nowMs = ports.clock.nowMs()
   const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
   const up = fitting.filter(({ vm }) => vm.phase.state === 'Active').length
   const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
   if (up + coming > 0) return `room on ${up} VMs that fit it; ${coming} more are coming`
-  const lifeMs = queue.policy.vmLifeMs
-  const offering = queue.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, roomOf(one, lifeMs)))
+  const lifeMs = ports.policy.vmLifeMs
+  const offering = ports.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, roomOf(one, lifeMs)))
   if (offering) return `a VM: ${offering.cloud}/${offering.flavor}/${offering.image} fits`
-  return hopeless(queue, demand)
+  return hopeless(ports, demand)
 }
 
-function hopeless(queue: Queue, demand: TaskQueue): string {
-  const failing = queue.offerings
+function hopeless(ports: JobPorts, demand: TaskQueue): string {
+  const failing = ports.offerings
     .map((offering) =>
-      tellRules(demand, placeOf(offering), roomOf(offering, queue.policy.vmLifeMs)).filter(({ holds }) => !holds),
+      tellRules(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),
     )
     .sort((a, b) => a.length - b.length)[0]
   if (!failing) return 'a cloud: none is configured'

@@ -9,18 +9,15 @@ import type { ClassId } from '../../core/kernel/ids.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { JobStore } from '../../core/ports/store.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
-import type { ProcessSeat } from '../coordination/seat.ts'
-import type { Queue } from '../jobs/queue.ts'
-import { shareUses } from './uses.ts'
+import type { Matching } from './matching.ts'
 import type { WaitingIndex } from './waiting-index.ts'
 
 export const learnEveryMs = sweepEveryMs
-const exchangeEveryMs = 30_000
 
 /** Task queues that are read in one step, each some microseconds for the store and for us. */
-const sliceMost = 1000
+const maxSlice = 1000
 /** Hinted ones that are kept for the next steps; the others come with their slice. */
-const hintedMost = 10_000
+const maxHinted = 10_000
 
 export type Learn = {
   step(): Promise<void>
@@ -32,45 +29,37 @@ export type Learn = {
 export async function learnAll(store: Pick<JobStore, 'queues'>, waiting: WaitingIndex): Promise<void> {
   let after: string | undefined = ''
   while (after !== undefined) {
-    const slice: readonly QueueCount[] = await store.queues({ after, limit: sliceMost })
+    const slice: readonly QueueCount[] = await store.queues({ after, limit: maxSlice })
     waiting.learn(slice)
-    after = slice.length < sliceMost ? undefined : slice.at(-1)?.queue.id
+    after = slice.length < maxSlice ? undefined : slice.at(-1)?.queue.id
   }
 }
 
-export function learn(queue: Queue, seatNow: () => ProcessSeat | undefined): Learn {
-  const { store, clock, waiting, matcher } = queue
-  const uses = shareUses(store, waiting)
-  let exchangedMs = clock.monotonicMs()
+export function learn({ store, waiting, matcher }: Pick<Matching, 'store' | 'waiting' | 'matcher'>): Learn {
   const hinted = new Set<ClassId>()
   let after = ''
 
   async function readHinted(): Promise<void> {
-    const ids = [...hinted].slice(0, sliceMost)
+    const ids = [...hinted].slice(0, maxSlice)
     if (ids.length === 0) return
     for (const id of ids) hinted.delete(id)
     waiting.learn(await store.queues({ ids }))
   }
 
   async function readSlice(): Promise<void> {
-    const slice = await store.queues({ after, limit: sliceMost })
-    after = slice.length < sliceMost ? '' : (slice.at(-1)?.queue.id ?? '')
+    const slice = await store.queues({ after, limit: maxSlice })
+    after = slice.length < maxSlice ? '' : (slice.at(-1)?.queue.id ?? '')
     waiting.learn(slice)
   }
 
   return {
     hint(ids) {
-      for (const id of ids) if (hinted.size < hintedMost) hinted.add(id as ClassId)
+      for (const id of ids) if (hinted.size < maxHinted) hinted.add(id as ClassId)
     },
     async step() {
       await readHinted()
       await readSlice()
       matcher.serveAll()
-      const nowMs = clock.monotonicMs()
-      const seat = seatNow()
-      if (nowMs - exchangedMs < exchangeEveryMs && !uses.isNew(seat)) return
-      exchangedMs = nowMs
-      await uses.exchange(seat, clock.nowMs())
     },
   }
 }

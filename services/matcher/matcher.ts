@@ -1,8 +1,8 @@
 /**
- * The matcher: brings waiting jobs and free room together. A seat is a pilot's free room while its stream is open.
+ * The matcher: brings waiting jobs and free room together. A pilot is a pilot's free room while its stream is open.
  *
  * Decides nothing that the index (whose turn is it) and the rules (does it fit) do not decide, and owns nothing: a job is a
- * VM's when the store has said so. Everything that is picked in one turn is claimed together. Seats are served in the order
+ * VM's when the store has said so. Everything that is picked in one turn is claimed together. Pilots are served in the order
  * in which their VMs came, so that old VMs fill up and young ones run empty and can be let go.
  */
 
@@ -15,6 +15,8 @@ import type { TaskQueue } from '../../core/model/task-queue.ts'
 import { exactly, leastOf } from '../../core/language/requirement-class.ts'
 import { grantedCores, hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
+import type { UsageLedger } from '../../core/share/ledger.ts'
+import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
 
 /** A claim that the store granted. */
@@ -27,7 +29,7 @@ export type Granted = AttemptRef & {
 /** What a pick takes of the room, from the pick until the pilot has counted it itself. */
 export type Taken = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 
-export type Seat = {
+export type OpenPilot = {
   readonly vmId: VmId
   readonly place: Place
   /** Free now, everything on its way taken off. */
@@ -47,10 +49,10 @@ export type Seat = {
 export type NotGranted = 'gone' | 'closed' | 'full' | 'unknown'
 
 export type Matcher = {
-  sit(seat: Seat): void
-  leave(seat: Seat): void
-  /** Looks for jobs for one seat, or for seats for whatever waits. */
-  serve(seat: Seat): void
+  join(pilot: OpenPilot): void
+  leave(pilot: OpenPilot): void
+  /** Looks for jobs for one pilot, or for pilots for whatever waits. */
+  serve(pilot: OpenPilot): void
   serveQueue(queue: TaskQueue): void
   serveAll(): void
 }
@@ -58,31 +60,31 @@ export type Matcher = {
 export type MatcherOptions = {
   readonly store: Pick<JobStore, 'change'>
   readonly waiting: WaitingIndex
+  readonly ledger: Pick<UsageLedger, 'charge'>
   readonly clock: Clock
   readonly leaseMs: number
-  /** Told what the store said to the claims of a turn, after the seats have been. */
-  readonly onClaimed: (outcomes: readonly JobOutcome[]) => void
+  readonly outcomes: Pick<Outcomes, 'changed'>
   readonly onError: (error: unknown) => void
 }
 
-type Claim = { readonly seat: Seat; readonly pick: Picked; readonly taken: Taken }
+type Claim = { readonly pilot: OpenPilot; readonly pick: Picked; readonly taken: Taken }
 
-export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: MatcherOptions): Matcher {
-  const seats = new Set<Seat>()
+export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: published, onError }: MatcherOptions): Matcher {
+  const pilots = new Set<OpenPilot>()
 
-  function pickFor(seat: Seat, nowMs: number): Claim[] {
+  function pickFor(pilot: OpenPilot, nowMs: number): Claim[] {
     const claims: Claim[] = []
     const search: Search = new Map()
-    while (claims.length < jobsPerOffer && seat.wants() > 0) {
-      const room = seat.room()
-      const pick = waiting.take(seat.place, room, search)
+    while (claims.length < jobsPerOffer && pilot.wants() > 0) {
+      const room = pilot.room()
+      const pick = waiting.take(pilot.place, room, search)
       if (!pick) break
       const requirements = exactly(pick.queue.requirements, pick.job.needs)
       const cores = grantedCores(requirements, room)
       const taken = { cores, memoryBytes: requirements.memoryBytes, diskBytes: requirements.diskBytes }
-      seat.reserve(taken)
-      waiting.charge(pick.queue, cores * usageAdvanceMs, nowMs)
-      claims.push({ seat, pick, taken })
+      pilot.reserve(taken)
+      ledger.charge(pick.queue, cores * usageAdvanceMs, nowMs)
+      claims.push({ pilot, pick, taken })
     }
     return claims
   }
@@ -96,11 +98,11 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
       )
       .then((outcomes) => {
         for (const [at, outcome] of outcomes.entries()) answer(claims[at], outcome, nowMs)
-        onClaimed(outcomes)
-        for (const seat of new Set(claims.filter((_, at) => !outcomes[at]?.ok).map(({ seat }) => seat))) serve(seat)
+        published.changed(outcomes).catch(onError)
+        for (const pilot of new Set(claims.filter((_, at) => !outcomes[at]?.ok).map(({ pilot }) => pilot))) serve(pilot)
       })
       .catch((error: unknown) => {
-        // Whether they were granted is unknown; those that were are found by their sessions, the others wait on.
+        // Whether they were granted is unknown; those that were are found by their streams, the others wait on.
         for (const asked of claims) {
           undo(asked, 'unknown', nowMs)
           waiting.arrived(asked.pick.queue, [asked.pick.job])
@@ -111,57 +113,54 @@ export function matcher({ store, waiting, clock, leaseMs, onClaimed, onError }: 
 
   function answer(asked: Claim | undefined, outcome: JobOutcome, nowMs: number): void {
     if (!asked) return
-    const { seat, pick, taken } = asked
+    const { pilot, pick, taken } = asked
     if (outcome.ok && outcome.spec) {
       const { attempt } = outcome.job
-      seat.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
+      pilot.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
       return
     }
     const why = notGranted(outcome)
     undo(asked, why, nowMs)
-    // It still waits, for another VM.
     if (why === 'gone') waiting.missed(pick.queue)
-    else waitOn(pick)
+    else {
+      // It still waits, for another VM.
+      waiting.arrived(pick.queue, [pick.job])
+      serveQueue(pick.queue)
+    }
   }
 
-  function undo({ seat, pick, taken }: Claim, why: NotGranted, nowMs: number): void {
-    waiting.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
-    seat.giveBack(taken, why)
+  function undo({ pilot, pick, taken }: Claim, why: NotGranted, nowMs: number): void {
+    ledger.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
+    pilot.giveBack(taken, why)
   }
 
-  function waitOn({ queue, job }: Picked): void {
-    waiting.arrived(queue, [job])
-    serveQueue(queue)
-  }
-
-  function serve(seat: Seat): void {
-    if (!seats.has(seat)) return
+  function serve(pilot: OpenPilot): void {
+    if (!pilots.has(pilot)) return
     const nowMs = clock.nowMs()
-    claim(pickFor(seat, nowMs), nowMs)
+    claim(pickFor(pilot, nowMs), nowMs)
   }
 
   function serveQueue(queue: TaskQueue): void {
-    for (const seat of seats) if (seat.wants() > 0 && mayTake(seat, queue)) serve(seat)
+    for (const pilot of pilots) if (pilot.wants() > 0 && mayTake(pilot, queue)) serve(pilot)
   }
 
+  function serveAll(): void {
+    for (const pilot of pilots) if (pilot.wants() > 0) serve(pilot)
+  }
+
+  waiting.onReady(serveAll)
   return {
-    sit(seat) {
-      seats.add(seat)
-    },
-    leave(seat) {
-      seats.delete(seat)
-    },
+    join: (pilot) => void pilots.add(pilot),
+    leave: (pilot) => void pilots.delete(pilot),
     serve,
     serveQueue,
-    serveAll() {
-      for (const seat of seats) if (seat.wants() > 0) serve(seat)
-    },
+    serveAll,
   }
 }
 
 /** Whether it has room for any job of the queue: for a job that needs less than its class asks for as well. */
-function mayTake(seat: Seat, { vo, requirements }: TaskQueue): boolean {
-  return hasRoom({ vo, requirements: leastOf(requirements) }, seat.room()) && suits({ vo, requirements }, seat.place)
+function mayTake(pilot: OpenPilot, { vo, requirements }: TaskQueue): boolean {
+  return hasRoom({ vo, requirements: leastOf(requirements) }, pilot.room()) && suits({ vo, requirements }, pilot.place)
 }
 
 function notGranted(outcome: JobOutcome): NotGranted {
@@ -170,6 +169,6 @@ function notGranted(outcome: JobOutcome): NotGranted {
   return outcome.why === 'vm-full' ? 'full' : 'gone'
 }
 
-function claimEvent({ seat, pick, taken }: Claim, untilMs: number): JobEvent {
-  return { kind: 'claim', jobId: pick.job.id, vmId: seat.vmId, cores: taken.cores, untilMs }
+function claimEvent({ pilot, pick, taken }: Claim, untilMs: number): JobEvent {
+  return { kind: 'claim', jobId: pick.job.id, vmId: pilot.vmId, cores: taken.cores, untilMs }
 }

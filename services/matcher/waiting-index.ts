@@ -2,19 +2,19 @@
  * The task queues with waiting jobs, ordered for matching. Never holds all jobs: of each queue a window of the next ones.
  *
  * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue meanwhile;
- * the claim in the store says so and costs nothing but the try. Owners are kept in the order of what they used of late, so
+ * the claim in the store says so and costs nothing but the try. Owners are kept in the order of their usage, so
  * that the choice for an offer is: the least served owner who has something that fits; of that owner's queues the one with
  * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a priority.
  */
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
-import type { Owner } from '../../core/model/owner.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import { exactly, leastOf } from '../../core/language/requirement-class.ts'
 import type { Demand } from '../../core/model/requirements.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
-import { type OwnerShare, ownerShares, type Uses } from './owner-shares.ts'
+import type { UsageLedger } from '../../core/share/ledger.ts'
+import { type OrderedOwner, ownerOrder } from './owner-order.ts'
 import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost, awaitsOwn } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
@@ -29,29 +29,21 @@ export type WaitingIndex = {
   take(place: Place, room: Room, search?: Search): Picked | undefined
   /** One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used. */
   missed(queue: TaskQueue): void
-  /** An owner used, or will use, so much: negative where an advance was too high. */
-  charge(owner: Owner, coreMs: number, nowMs: number): void
-  /** Decayed core-milliseconds of an owner. */
-  usedBy(owner: Owner, nowMs: number): number
   /** The store's truth about which queues wait: adds what is unknown here, and reads on where a window is short. */
   learn(counts: readonly QueueCount[]): void
-  /** What was charged here; owners whose use has faded are left out. */
-  uses(nowMs: number): Uses
-  /** Takes over what another one has charged, instead of or beside what was charged here. */
-  inherit(uses: Uses, nowMs: number, isInstead: boolean): void
-  /** What the others have charged up to now. */
-  hear(uses: Uses, nowMs: number): void
+  /** Called when jobs became available after reading on. */
+  onReady(listener: () => void): void
 }
 
 /** How far an owner's queues were looked at, and whether some were passed over because they are being read. */
-export type Search = Map<OwnerShare<Entry>, { at: number; isPassedOver: boolean }>
+export type Search = Map<OrderedOwner<Entry>, { at: number; isPassedOver: boolean }>
 
 type Entry = {
   readonly queue: TaskQueue
   /** Where the class asks for more than there is, its jobs may still fit: each job's own needs decide. */
   readonly least: Demand
   placed?: WaitingJob
-  readonly owner: OwnerShare<Entry>
+  readonly owner: OrderedOwner<Entry>
   readonly window: Window
   reading: boolean
   /** While the next ones are being read: jobs that came, and jobs that were taken and may be read once more. */
@@ -67,39 +59,37 @@ export type ReadNext = (classId: ClassId, limit: number) => Promise<readonly Wai
 
 export type IndexOptions = {
   readonly readNext: ReadNext
-  /** Jobs became available after reading on. */
-  readonly onReady: () => void
   readonly onError: (error: unknown) => void
-  /** What all processes have charged up to now. */
-  readonly uses: Uses
+  /** The usage of owners, which orders them. */
+  readonly ledger: UsageLedger
   /**
    * Which of the processes that serve this one is; absent: the only one. May change at any time, and everybody may be wrong
    * about it for a while.
    */
-  readonly seat?: () => Part
+  readonly part?: () => Part
 }
 
 const alone = (): Part => ({ rank: 0, of: 1 })
 
-export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }: IndexOptions): WaitingIndex {
+export function waitingIndex({ readNext, onError, ledger, part: partNow = alone }: IndexOptions): WaitingIndex {
   const entries = new Map<ClassId, Entry>()
-  const shares = ownerShares<Entry>(uses.epochMs)
-  shares.hear(uses, uses.epochMs)
-  let part: Part = { ...seat() }
+  const owners = ownerOrder<Entry>(ledger)
+  const listeners: (() => void)[] = []
+  let part: Part = { ...partNow() }
 
   /** Everything is in the order of the part that we have now. */
   function turn(): void {
-    const { rank, of } = seat()
+    const { rank, of } = partNow()
     if (rank === part.rank && of === part.of) return
     part = { rank, of }
     for (const { window } of entries.values()) order(window, window.jobs, part)
-    for (const { entries: own } of shares.order) own.reorder(part)
+    for (const { entries: own } of owners.order) own.reorder(part)
   }
 
   function entryOf(queue: TaskQueue): Entry {
     const known = entries.get(queue.id)
     if (known) return known
-    const entry = newEntry(queue, shares.shareOf(queue))
+    const entry = newEntry(queue, owners.of(queue))
     entries.set(queue.id, entry)
     return entry
   }
@@ -126,7 +116,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         window.complete = jobs.length < most
         for (const job of entry.came) insert(window, job, part)
         settle(entry, true)
-        if (window.jobs.length > 0) onReady()
+        if (window.jobs.length > 0) for (const listener of listeners) listener()
       })
       .catch((error: unknown) => {
         entry.reading = false
@@ -155,7 +145,7 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
     take(place, room, search = new Map()) {
       turn()
       const offer = { place, placeKey: keyOf(place), room, part }
-      for (const owner of shares.order) {
+      for (const owner of owners.order) {
         const picked = pickOf(owner, offer, search)
         if (!picked) continue
         const { entry, job } = picked
@@ -183,15 +173,13 @@ export function waitingIndex({ readNext, onReady, onError, uses, seat = alone }:
         else settle(entry, false)
       }
     },
-    charge: shares.charge,
-    usedBy: shares.usedBy,
-    uses: shares.uses,
-    inherit: shares.inherit,
-    hear: shares.hear,
+    onReady(listener) {
+      listeners.push(listener)
+    },
   }
 }
 
-function newEntry(queue: TaskQueue, owner: OwnerShare<Entry>): Entry {
+function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
   const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
   const least = { vo: queue.vo, requirements: leastOf(queue.requirements) }
   return { queue, least, owner, window: newWindow(), ...nothing, suits: new Map() }
@@ -203,7 +191,7 @@ type Offer = { readonly place: Place; readonly placeKey: string; readonly room: 
 const notedFrom = 16
 
 /** The owner's first job that fits, taken out of its window. */
-function pickOf(owner: OwnerShare<Entry>, offer: Offer, search: Search): { entry: Entry; job: WaitingJob } | undefined {
+function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): { entry: Entry; job: WaitingJob } | undefined {
   const { place, placeKey, room, part } = offer
   const { entries } = owner
   const { list } = entries

@@ -79,14 +79,9 @@ export async function startService({ dataDir, config = {}, log }: ServiceOptions
   const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
   const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
-  const options = {
-    dataDir: resolve(dataDir),
-    config: compileConfig({ ...free, ...config }),
-    roles: processRoles,
-    // The jobs of a demo, a replay and a test are those of whoever starts it.
-    mayBePlain: true,
-  }
-  return start({ ...options, log: own, onFailed })
+  const compiled = compileConfig({ ...free, ...config })
+  // The jobs of a demo, a replay and a test are those of whoever starts it.
+  return start({ dataDir: resolve(dataDir), config: compiled, roles: processRoles, mayBePlain: true, log: own, onFailed })
 }
 
 type Start = {
@@ -132,7 +127,7 @@ async function start({ dataDir, config: given, roles, mayBePlain = false, log, o
       clock,
       log,
       sandbox,
-      queuePolicy: { ...config.queue, beatEveryMs: config.vm.beatEveryMs, vmLifeMs: config.vm.lifeMs },
+      policy: { ...config.queue, vmLifeMs: config.vm.lifeMs },
       director: await directing(ports, roles, at, agents, keepIn(store)),
       trust: openTrust(secrets.endorsers),
     })
@@ -235,7 +230,7 @@ type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly h
 
 async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
   const { config, secrets, clock, log } = ports
-  const { queue } = runtime
+  const { jobs: queue, matching } = runtime
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // Who is told that we serve finds us ready, unless the store is not.
   await readiness.asked
@@ -243,12 +238,23 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
   const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
-  if (roles.includes('api')) {
+  if (matching) {
+    const { beatEveryMs } = config.vm
     const { host, port } = config.grpc
     const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
     const watchReady = readiness.watch
     const startedMs = clock.nowMs()
-    const api = await startApi({ ...shared, host, port, tls, bounds: config.grpc.limits, watchReady, startedMs })
+    const api = await startApi({
+      ...shared,
+      matching,
+      beatEveryMs,
+      host,
+      port,
+      tls,
+      bounds: config.grpc.limits,
+      watchReady,
+      startedMs,
+    })
     downs.add(() => api.stop())
     serving = { ...serving, grpc: hostPort(host, api.port) }
   }
@@ -263,18 +269,18 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   if (config.health) {
     const { host, port } = config.health
     const health = await startHealth(host, port, readiness.isReady)
-    downs.add(() => health.stop())
+    downs.add(health.stop)
     serving = { ...serving, health: hostPort(host, health.port) }
   }
   return serving
 }
 
 /** Facts go where somebody outside can read them, if there is such a place. */
-function publish(ports: PortOptions, { queue }: Runtime, downs: Disposables): void {
+function publish(ports: PortOptions, { jobs }: Runtime, downs: Disposables): void {
   const stream = openFactStream(ports)
   if (!stream) return
   downs.add(() => stream.close())
-  const publisher = startPublisher({ ...queue, stream, holder: ports.holder })
+  const publisher = startPublisher({ ...jobs, stream, holder: ports.holder })
   downs.add(() => publisher.stop())
 }
 

@@ -6,31 +6,32 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import { type Holding, holdRole } from '../coordination/role-lease.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
-import { type Loop, startLoop } from '../coordination/loop.ts'
+import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
+import { openLedger, type UsageLedger } from '../../core/share/ledger.ts'
+import { chargeUsage } from '../accounting/charge-usage.ts'
+import { exchangeUsage, readUsage } from '../accounting/exchange-usage.ts'
+import { type Loop, startLoop } from '../coordination/loop.ts'
+import { type Holding, holdRole } from '../coordination/role-lease.ts'
 import { holdSeat, type ProcessSeat } from '../coordination/seat.ts'
 import type { Spread } from '../coordination/spread.ts'
 import { type Director, director } from '../director/director.ts'
-import { heldBack } from '../director/held-back.ts'
+import { blockedBy } from '../director/blocked-by.ts'
 import { cloudRole, holdClouds } from '../director/hold-clouds.ts'
 import type { DirectorOptions } from '../director/options.ts'
 import { type Catalogue, checkedImages } from '../images/catalogue.ts'
 import { openTrust, type Trust } from '../images/trust.ts'
-import { afterChange } from '../outcomes/after-change.ts'
-import { type Learn, learn, learnAll, learnEveryMs } from '../matcher/learn.ts'
-import { matcher } from '../matcher/matcher.ts'
-import type { Queue, QueuePolicy } from '../jobs/queue.ts'
-import { openSessions } from '../matcher/sessions.ts'
-import { sweep, type Sweep, sweeperRole } from '../jobs/sweep.ts'
-import { apiSeats, readUses } from '../matcher/uses.ts'
-import { idleIndex } from '../matcher/idle-index.ts'
-import { waitingIndex } from '../matcher/waiting-index.ts'
+import type { JobPolicy, JobPorts } from '../jobs/ports.ts'
+import { sweep, type Sweep } from '../jobs/sweep.ts'
+import { learn, type Learn, learnAll, learnEveryMs } from '../matcher/learn.ts'
+import { type Matching, type MatchingPolicy, openMatching } from '../matcher/matching.ts'
 import type { Part } from '../matcher/window.ts'
+import { hintsTo } from '../outcomes/hints.ts'
+import { openOutcomes } from '../outcomes/outcomes.ts'
 
 /** What a process does of an installation's work. In any number of processes each; one may do all of it. */
 export const processRoles = ['api', 'director', 'sweeper', 'dashboard'] as const
@@ -48,83 +49,82 @@ export type RuntimeOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly sandbox: Sandbox
-  readonly queuePolicy: QueuePolicy
-  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'holds' | 'images'>
+  readonly policy: JobPolicy & MatchingPolicy
+  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'holds' | 'images'>
   /** Whom to believe about images; absent: nobody. */
   readonly trust?: Trust
 }
 
 export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
-  readonly queue: Queue
+  readonly jobs: JobPorts
+  /** Of a process that serves pilots. */
+  readonly matching?: Serving
   readonly catalogue: Catalogue
   /** The names of the configured clouds. */
   readonly clouds: readonly string[]
   readonly director: Director
-  readonly learn: Learn
   readonly sweep: Sweep
+  readonly ledger: UsageLedger
   /** Empty before the loops are started. */
   readonly holdings: Holdings
 }
+
+type Serving = Matching & { readonly learn: Learn }
 
 /** What this process holds of what only one may do. */
 type Holdings = { seat?: Holding<ProcessSeat>; clouds?: Spread }
 
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { roles, holder, store, bus, clock, log, sandbox, queuePolicy } = options
+  const { roles, holder, store, bus, clock, log, sandbox, policy } = options
   const holdings: Holdings = {}
-  const cloudNames = options.director.clouds.map(({ cloud }) => cloud.name)
-  const failed = (what: string) => (error: unknown) => log.error({ err: error }, what)
-  const waiting = roles.includes('api')
-    ? waitingIndex({
-        readNext: (classId, limit) => store.next(classId, limit),
-        onReady: () => match.serveAll(),
-        onError: failed('reading waiting jobs'),
-        uses: await readUses(store, clock.nowMs()),
-        seat: partOf(holdings),
-      })
-    : idleIndex(clock.nowMs())
-  const match = matcher({
-    store,
-    waiting,
-    clock,
-    leaseMs: queuePolicy.leaseMs,
-    onClaimed: (outcomes) => afterChange(queue, outcomes).catch(failed('after a claim')),
-    onError: failed('claiming jobs'),
-  })
-  const queue: Queue = {
+  const ledger = openLedger(clock.nowMs())
+  ledger.hear(await readUsage(store, clock.nowMs()), clock.nowMs())
+  const outcomes = openOutcomes()
+  const matching = roles.includes('api')
+    ? await serving({ ...options, outcomes, ledger, part: partOf(holdings) })
+    : undefined
+  outcomes.react(chargeUsage(ledger, clock))
+  outcomes.react(hintsTo(bus))
+  const clouds = options.director.clouds.map(({ cloud }) => cloud.name)
+  const catalogue = catalogueOf(options)
+  const jobs: JobPorts = {
     store,
     bus,
     clock,
     log,
     sandbox,
-    policy: queuePolicy,
+    outcomes,
+    policy,
     offerings: options.director.clouds.flatMap((cloud) => cloud.offerings),
-    heldBack: (classId) => heldBack(store, cloudNames, classId),
-    waiting,
-    matcher: match,
-    sessions: openSessions(bus),
+    blocked: (classId) => blockedBy(store, clouds, classId),
   }
-  if (roles.includes('api')) await learnAll(store, waiting)
-  const catalogue = catalogueOf(options)
   return {
     roles,
     holder,
     holdings,
-    queue,
+    ledger,
+    jobs,
+    matching,
     catalogue,
-    clouds: cloudNames,
+    clouds,
     director: director({
       ...options.director,
       store,
       bus,
       clock,
       log,
+      outcomes,
       holds: (cloud) => holdings.clouds?.now(cloudRole(cloud)),
       images: (names) => checkedImages(catalogue, names),
     }),
-    learn: learn(queue, () => holdings.seat?.now()),
-    sweep: sweep(queue),
+    sweep: sweep(jobs),
   }
+}
+
+async function serving(options: Parameters<typeof openMatching>[0]): Promise<Serving> {
+  const matching = openMatching(options)
+  await learnAll(matching.store, matching.waiting)
+  return { ...matching, learn: learn(matching) }
 }
 
 function catalogueOf({ store, bus, clock, trust = openTrust(), director: { clouds } }: RuntimeOptions): Catalogue {
@@ -165,6 +165,8 @@ export function startLoops(runtime: Runtime, directorEveryMs: number): { stop():
     dashboard: () => [],
   }
   const started = runtime.roles.map((role) => starts[role]())
+  const isCharging = runtime.roles.includes('director') || runtime.roles.includes('sweeper')
+  if (!runtime.matching && isCharging) started.push(startChargingAlone(runtime))
   return {
     async stop() {
       await Promise.all(
@@ -178,20 +180,50 @@ export function startLoops(runtime: Runtime, directorEveryMs: number): { stop():
 
 /** Each answers what is to be stopped, in this order. */
 function startServing(runtime: Runtime): readonly Stoppable[] {
-  const { store, clock, bus } = runtime.queue
-  const { holder, holdings } = runtime
-  const loop = loopOf(runtime, 'learning', learnEveryMs, learnLeastMs, () => runtime.learn.step())
+  const { matching, holdings } = runtime
+  if (!matching) return []
+  const { bus, learn: learning } = matching
+  const loop = loopOf(runtime, 'learning', learnEveryMs, learnLeastMs, () => learning.step())
   // Other processes change jobs too: what they made wait is learned at once, and by itself if the hint is lost.
   const deafen = bus.listen('waiting', (ids) => {
-    runtime.learn.hint(ids)
+    learning.hint(ids)
     loop.wake()
   })
-  holdings.seat = holdSeat({ store, clock, holder, ...apiSeats, onTurn: () => loop.wake(), onError: roleError(runtime) })
-  return [{ stop: deafen }, loop, holdings.seat]
+  holdings.seat = seatIn(runtime, apiSeats, () => loop.wake())
+  return [{ stop: deafen }, loop, ...startCharging(runtime, holdings.seat), holdings.seat]
+}
+
+const exchangeEveryMs = 30_000
+
+/** What this process charges is handed on under its seat: at once under a new one. */
+function startCharging(runtime: Runtime, seat: Holding<ProcessSeat>): readonly Stoppable[] {
+  const { jobs, ledger } = runtime
+  const { store, clock } = jobs
+  const usage = exchangeUsage(store, ledger)
+  let exchangedMs = clock.monotonicMs()
+  return [
+    loopOf(runtime, 'exchange of usage', sweepEveryMs, 0, async () => {
+      const nowMs = clock.monotonicMs()
+      if (nowMs - exchangedMs < exchangeEveryMs && !usage.isNew(seat.now())) return
+      exchangedMs = nowMs
+      await usage.exchange(seat.now(), clock.nowMs())
+    }),
+  ]
+}
+
+/** A process that ends attempts and serves no pilots. */
+function startChargingAlone(runtime: Runtime): readonly Stoppable[] {
+  const seat = seatIn(runtime, chargerSeats)
+  return [...startCharging(runtime, seat), seat]
+}
+
+function seatIn(runtime: Runtime, { prefix, max }: Seats, onTurn?: () => void): Holding<ProcessSeat> {
+  const { store, clock } = runtime.jobs
+  return holdSeat({ store, clock, holder: runtime.holder, prefix, max, onTurn, onError: roleError(runtime) })
 }
 
 function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[] {
-  const { store, clock, bus, log } = runtime.queue
+  const { store, clock, bus, log } = runtime.jobs
   const { holder, holdings, clouds, director: directing } = runtime
   const leastMs = Math.min(directorLeastMs, everyMs / 2)
   const loop = loopOf(runtime, 'director', everyMs, leastMs, async () => {
@@ -206,17 +238,17 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
 }
 
 function startSweeping(runtime: Runtime): readonly Stoppable[] {
-  const { store, clock } = runtime.queue
+  const { store, clock } = runtime.jobs
   const { holder, sweep: sweeping } = runtime
   const held = holdRole({ store, clock, holder, role: sweeperRole, onError: roleError(runtime) })
   return [loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())), held]
 }
 
-function loopOf({ queue }: Runtime, name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop {
-  const onError = (error: unknown): void => queue.log.error({ err: error }, `a step of the ${name} failed`)
-  return startLoop({ clock: queue.clock, periodMs, leastMs, step, onError })
+function loopOf({ jobs }: Runtime, name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop {
+  const onError = (error: unknown): void => jobs.log.error({ err: error }, `a step of the ${name} failed`)
+  return startLoop({ clock: jobs.clock, periodMs, leastMs, step, onError })
 }
 
-function roleError({ queue }: Runtime): (error: unknown) => void {
-  return (error) => queue.log.warn({ err: error }, 'a role could not be renewed')
+function roleError({ jobs }: Runtime): (error: unknown) => void {
+  return (error) => jobs.log.warn({ err: error }, 'a role could not be renewed')
 }

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { vmSubject } from '../../core/model/facts.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { Queue } from '../jobs/queue.ts'
+import type { VmPorts } from './ports.ts'
 
 export type ActivateRequest = { readonly vmId: VmId; readonly activationKey: string; readonly nonce: string }
 
@@ -17,21 +17,21 @@ export type ActivateRequest = { readonly vmId: VmId; readonly activationKey: str
 const afterLifeMs = 60 * 60 * 1000
 
 /** Answers when the credential expires. Throws `unauthenticated`, the same for a wrong key, a used one and an unknown VM. */
-export async function activate(queue: Queue, { vmId, activationKey, nonce }: ActivateRequest): Promise<number> {
+export async function activate(ports: VmPorts, { vmId, activationKey, nonce }: ActivateRequest): Promise<number> {
   if (nonce.length < 16 || nonce.length > 128)
     throw new PilotageError('invalid-argument', 'the nonce has 16 to 128 characters')
-  const nowMs = queue.clock.nowMs()
+  const nowMs = ports.clock.nowMs()
   const event = { kind: 'activated', vmId, keyHash: hashed(activationKey), nonceHash: hashed(nonce) } as const
-  const [outcome] = await queue.store.changeVms([event], nowMs)
+  const [outcome] = await ports.store.changeVms([event], nowMs)
   if (outcome?.ok) {
-    queue.bus.hint({ kind: 'vms', ids: [vmId] })
+    ports.bus.hint({ kind: 'vms', ids: [vmId] })
     return outcome.vm.endByMs + afterLifeMs
   }
   const why = outcome?.why ?? 'not-found'
-  queue.log.warn({ vmId, why }, 'an activation was refused')
+  ports.log.warn({ vmId, why }, 'an activation was refused')
   // Only who knows the key gets so far as to leave a trace in the store: a guess, however often, leaves none.
   if (why === 'key-used') {
-    await queue.store.tell([{ subject: vmSubject(vmId), kind: 'activation refused', data: { why } }], nowMs)
+    await ports.store.tell([{ subject: vmSubject(vmId), kind: 'activation refused', data: { why } }], nowMs)
   }
   throw new PilotageError('unauthenticated', 'the activation key is not valid')
 }

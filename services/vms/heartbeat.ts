@@ -10,18 +10,18 @@ import type { Beat, VmEvent } from '../../core/model/vm.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
-import type { Queue } from '../jobs/queue.ts'
+import type { VmPorts } from './ports.ts'
 
 export type BeatRequest = { readonly beat: Beat; readonly wish: '' | 'stop' | 'drain'; readonly wishReason: string }
 export type BeatAnswer = { readonly order: 'go-on' | 'drain' | 'stop'; readonly reason: string }
 
 /** Throws `not-found` for a VM that the store does not know. */
-export async function beat(queue: Queue, vmId: VmId, { beat: said, wish, wishReason }: BeatRequest): Promise<BeatAnswer> {
+export async function beat(ports: VmPorts, vmId: VmId, { beat: said, wish, wishReason }: BeatRequest): Promise<BeatAnswer> {
   const events: VmEvent[] = [{ kind: 'beat', vmId, beat: said }]
   if (wish !== '') events.push({ kind: wish === 'stop' ? 'retire' : 'drain', vmId, why: wishReason })
-  const outcomes = await queue.store.changeVms(events, queue.clock.nowMs())
+  const outcomes = await ports.store.changeVms(events, ports.clock.nowMs())
   const granted = outcomes[1]
-  if (granted?.ok && granted.was !== granted.vm.phase.state) queue.bus.hint({ kind: 'vms', ids: [vmId] })
+  if (granted?.ok && granted.was !== granted.vm.phase.state) ports.bus.hint({ kind: 'vms', ids: [vmId] })
   return answerOf(vmId, granted?.ok ? granted : outcomes[0])
 }
 

@@ -106,13 +106,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     trust: everybody,
     roles: ['director'],
     holder,
-    queuePolicy: {
-      leaseMs: 90_000,
-      renewEveryMs: 25_000,
-      keepEndedMs: Infinity,
-      beatEveryMs: 15_000,
-      vmLifeMs: 40 * 60_000,
-    },
+    policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, vmLifeMs: 40 * 60_000 },
     director: {
       random: world.dice.random,
       clouds: sites.map((site) => ({ ...site.directed, cloud: cloudOf(life, site) })),

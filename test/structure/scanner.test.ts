@@ -74,14 +74,14 @@ describe('the import table refuses', () => {
     ['proto/codec.ts', 'services/jobs/submit.ts'],
     ['services/jobs/submit.ts', 'services/director/director.ts'],
     ['services/director/director.ts', 'services/adapters/cloud/local/cloud.ts'],
-    ['services/matcher/session.ts', 'proto/codec.ts'],
+    ['services/matcher/pilot-stream.ts', 'proto/codec.ts'],
     ['services/api/grpc/edge.ts', 'services/dashboard/door.ts'],
     ['services/dashboard/door.ts', 'services/adapters/tokens/jose/jose-tokens.ts'],
     ['services/adapters/store/sqlite/jobs.ts', 'services/adapters/sandbox/files/file-sandbox.ts'],
     ['services/adapters/store/sqlite/jobs.ts', 'services/jobs/submit.ts'],
     ['services/run/runtime.ts', 'services/adapters/store/sqlite/sqlite-store.ts'],
     ['services/jobs/submit.ts', 'services/vms/activate.ts'],
-    ['services/matcher/session.ts', 'services/jobs/submit.ts'],
+    ['services/matcher/pilot-stream.ts', 'services/jobs/submit.ts'],
     ['core/model/job.ts', 'core/plan/fleet.ts'],
     ['core/ports/store.ts', 'core/language/rules.ts'],
     ['services/dashboard/door.ts', 'services/matcher/matcher.ts'],
@@ -116,7 +116,7 @@ describe('the import table refuses', () => {
 
   it('nothing that it allows', () => {
     expect(file('services/jobs/submit.ts', 'core/model/job.ts')).toBeUndefined()
-    expect(file('services/jobs/submit.ts', 'services/jobs/queue.ts')).toBeUndefined()
+    expect(file('services/jobs/submit.ts', 'services/jobs/ports.ts')).toBeUndefined()
     expect(file('services/api/grpc/edge.ts', 'services/jobs/submit.ts')).toBeUndefined()
     expect(file('bin/pilotage.ts', 'cli/main.ts')).toBeUndefined()
     expect(vendor('services/jobs/submit.ts', 'node:crypto')).toBeUndefined()

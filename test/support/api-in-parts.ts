@@ -4,6 +4,8 @@
  * Tests reach behind it for jobs and VMs in the state that they need, and in front of it with any credential.
  */
 
+import { assert } from '../../core/kernel/assert.ts'
+import type { Matching } from '../../services/matcher/matching.ts'
 import { systemClock } from '../../core/kernel/clock.ts'
 import type { Identity } from '../../core/model/owner.ts'
 import { silentLog } from '../../core/ports/log.ts'
@@ -17,16 +19,17 @@ import { type ApiBounds, startApi } from '../../services/api/grpc/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
 import type { Catalogue } from '../../services/images/catalogue.ts'
-import type { Queue } from '../../services/jobs/queue.ts'
+import type { JobPorts } from '../../services/jobs/ports.ts'
 import { buildRuntime, processRoles } from '../../services/run/runtime.ts'
 import { rawClient, type RawClient } from './raw-call.ts'
 
 export type ApiInParts = {
   readonly store: Store
-  readonly queue: Queue
+  readonly queue: JobPorts
   readonly raw: RawClient
   /** host:port of the edge, for clients of one's own. */
   readonly server: string
+  readonly matching: Matching
   tokenFor(identity: Identity): Promise<string>
   stop(): Promise<void>
 }
@@ -45,7 +48,11 @@ export async function startApiInParts({
   const clock = systemClock()
   const log = silentLog()
   const store = memoryStore()
-  const { queue, catalogue } = await buildRuntime({
+  const {
+    jobs: queue,
+    matching,
+    catalogue,
+  } = await buildRuntime({
     store,
     bus: localBus(clock),
     clock,
@@ -53,7 +60,7 @@ export async function startApiInParts({
     sandbox: agreeableSandbox,
     roles: processRoles,
     holder: 'only',
-    queuePolicy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, beatEveryMs: hour, vmLifeMs: 24 * hour },
+    policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, vmLifeMs: 24 * hour },
     director: {
       random: seededRandom(1),
       clouds: [],
@@ -71,12 +78,25 @@ export async function startApiInParts({
     return () => {}
   }
   const images = { ...catalogue, ...given }
-  const api = await startApi({ queue, images, tokens, log, cloudStatus, watchReady, bounds, ...at })
+  assert(matching !== undefined, 'it serves pilots')
+  const api = await startApi({
+    queue,
+    matching,
+    beatEveryMs: hour,
+    images,
+    tokens,
+    log,
+    cloudStatus,
+    watchReady,
+    bounds,
+    ...at,
+  })
   const server = `127.0.0.1:${api.port}`
   const raw = rawClient(clock, server)
   return {
     store,
     queue,
+    matching,
     raw,
     server,
     tokenFor: (identity) => tokens.issue(identity, clock.nowMs() + hour),

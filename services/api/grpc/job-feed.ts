@@ -11,7 +11,7 @@ import type { JobId } from '../../../core/kernel/ids.ts'
 import { isEnded, type Job } from '../../../core/model/job.ts'
 import { feedLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 import { jobsToWire } from './job-view.ts'
 
 export type Follower = {
@@ -39,7 +39,7 @@ type Watch = { readonly ids: readonly JobId[]; readonly follower: Follower; at: 
 type Entry = { seen: string; readonly watches: Set<Watch> }
 
 type Feed = {
-  readonly queue: Queue
+  readonly queue: JobPorts
   readonly entries: Map<JobId, Entry>
   readonly hinted: Set<JobId>
   /** Those whose first look is not over; the first is next. */
@@ -53,7 +53,7 @@ type Feed = {
   deafen?: () => void
 }
 
-export function openJobFeed(queue: Queue): JobFeed {
+export function openJobFeed(queue: JobPorts): JobFeed {
   const feed: Feed = {
     queue,
     entries: new Map(),

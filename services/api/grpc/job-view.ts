@@ -4,9 +4,9 @@ import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import { jobToWire } from '../../../proto/codec.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 
-export async function jobsToWire(queue: Queue, jobs: readonly Job[]): Promise<wire.Job[]> {
+export async function jobsToWire(queue: JobPorts, jobs: readonly Job[]): Promise<wire.Job[]> {
   const vmIds = [...new Set(jobs.flatMap(({ phase }) => ('lease' in phase && phase.lease ? phase.lease.vmId : [])))]
   const vms = new Map<VmId, { site: string; cloud: string }>()
   for (const kept of await Promise.all(vmIds.map((id) => queue.store.vm(id)))) if (kept) vms.set(kept.vm.id, kept.vm)

@@ -14,14 +14,14 @@ import { type CloudStatus, planFor } from '../../director/status.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
 import { status } from '../../jobs/status.ts'
 import { taskQueues } from '../../jobs/task-queues.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 import type { Caller } from './admission.ts'
 import { type Edge, userOf } from './edge.ts'
 import { imageHandlers } from './image-handlers.ts'
 import { pageSize, reasonOf } from './job-handlers.ts'
 
 export type OperateOptions = {
-  readonly queue: Queue
+  readonly queue: JobPorts
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly edge: Edge
@@ -92,7 +92,11 @@ function seenBy(caller: Caller): (vm: Vm) => boolean {
   return (vm) => vo === undefined || concerns(vm, vo)
 }
 
-async function drainVm(queue: Queue, { vmId, reason }: wire.DrainVmRequest, caller: Caller): Promise<wire.DrainVmResponse> {
+async function drainVm(
+  queue: JobPorts,
+  { vmId, reason }: wire.DrainVmRequest,
+  caller: Caller,
+): Promise<wire.DrainVmResponse> {
   if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
   const why = `drained by ${userOf(caller).owner.owner}${reason === '' ? '' : `: ${reasonOf(reason)}`}`
   const [outcome] = await queue.store.changeVms([{ kind: 'drain', vmId, why }], queue.clock.nowMs())
@@ -102,7 +106,7 @@ async function drainVm(queue: Queue, { vmId, reason }: wire.DrainVmRequest, call
 }
 
 async function createToken(
-  queue: Queue,
+  queue: JobPorts,
   tokens: Tokens,
   request: wire.CreateTokenRequest,
 ): Promise<wire.CreateTokenResponse> {

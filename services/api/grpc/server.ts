@@ -18,7 +18,8 @@ import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts
 import { VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import type { CloudStatus } from '../../director/status.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { Matching } from '../../matcher/matching.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 import type { ServedTls } from '../../../core/ports/served-tls.ts'
 import { serverCredentials } from './credentials.ts'
 import { activationKeys } from './activation-keys.ts'
@@ -32,7 +33,10 @@ import { readable } from './readable.ts'
 import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
-  readonly queue: Queue
+  readonly queue: JobPorts
+  readonly matching: Matching
+  /** Between two heartbeats of a monitor. */
+  readonly beatEveryMs: number
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly log: Log
@@ -137,11 +141,11 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
 }
 
 function addServices(server: Server, admission: Admission, options: ApiOptions): void {
-  const { queue, images, tokens, log, version, startedMs, cloudStatus } = options
+  const { queue, matching, beatEveryMs, images, tokens, log, version, startedMs, cloudStatus } = options
   const door = edge(admission, log)
   const keys = activationKeys(queue)
   server.addService(readable(JobServiceService), jobHandlers(queue, door))
-  server.addService(readable(VmServiceService), vmHandlers({ queue, tokens, keys, edge: door, log }))
+  server.addService(readable(VmServiceService), vmHandlers({ queue, matching, beatEveryMs, tokens, keys, edge: door, log }))
   server.addService(
     readable(OperateServiceService),
     operateHandlers({ queue, images, tokens, edge: door, version, startedMs, cloudStatus }),

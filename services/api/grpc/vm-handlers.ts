@@ -13,8 +13,10 @@ import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
 import { beat } from '../../vms/heartbeat.ts'
-import type { Queue } from '../../jobs/queue.ts'
-import { openSession, type Session } from '../../matcher/session.ts'
+import type { Clock } from '../../../core/kernel/clock.ts'
+import type { Matching } from '../../matcher/matching.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
+import { openPilotStream, type PilotStream } from '../../matcher/pilot-stream.ts'
 import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
 import { type Edge, vmOf } from './edge.ts'
 import { outputName } from './job-handlers.ts'
@@ -28,14 +30,17 @@ const underWayMost = 100
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
 export type VmHandlerOptions = {
-  readonly queue: Queue
+  readonly queue: JobPorts
+  readonly matching: Matching
+  readonly beatEveryMs: number
   readonly tokens: Tokens
   readonly keys: ActivationKeys
   readonly edge: Edge
   readonly log: Log
 }
 
-export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions): wire.VmServiceServer {
+export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
+  const { queue, matching, beatEveryMs, tokens, keys, edge, log } = options
   const guesses = guessesPerAddress(queue.clock, keys, log)
   /** Outputs that are on their way at this moment, by attempt and name. */
   const arriving = new Set<string>()
@@ -48,7 +53,7 @@ export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions)
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
     }),
 
-    session: edge.duplex('session', (call: Duplex, caller) => converse(queue, vmOf(caller), caller.load, call)),
+    session: edge.duplex('session', (call: Duplex, caller) => converse(matching, vmOf(caller), caller.load, call)),
 
     putOutput: edge.clientStream(
       'putOutput',
@@ -64,17 +69,17 @@ export function vmHandlers({ queue, tokens, keys, edge, log }: VmHandlerOptions)
         wish,
         wishReason: request.wishReason.slice(0, 200),
       })
-      return { ...answer, beatEveryMs: queue.policy.beatEveryMs, serviceTimeMs: nowMs }
+      return { ...answer, beatEveryMs, serviceTimeMs: nowMs }
     }),
   }
 }
 
 /** Reads the stream as fast as it comes; resolves when the pilot hangs up, throws what ends it from our side. */
-async function converse(queue: Queue, vmId: VmId, load: Load, call: Duplex): Promise<void> {
+async function converse(matching: Matching, vmId: VmId, load: Load, call: Duplex): Promise<void> {
   const ending = Promise.withResolvers<void>()
   const over = (): void => ending.resolve()
   const gone = goneSignal(call)
-  const session: Session = await openSession(queue, vmId, {
+  const stream: PilotStream = await openPilotStream(matching, vmId, {
     send(message) {
       if (call.destroyed || call.cancelled) return
       if (call.writableLength > unreadMost) ending.reject(new PilotageError('overloaded', 'the pilot does not read'))
@@ -82,20 +87,20 @@ async function converse(queue: Queue, vmId: VmId, load: Load, call: Duplex): Pro
     },
     end: over,
   })
-  takeIn(queue, session, load, call, ending.reject)
+  takeIn(matching.clock, stream, load, call, ending.reject)
   call.on('end', over)
   gone.addEventListener('abort', over)
-  // It may have gone while the session was opened.
+  // It may have gone while the stream was opened.
   if (gone.aborted) over()
   try {
     await ending.promise
   } finally {
-    session.close()
+    stream.close()
   }
 }
 
 /** Messages are taken in as they come, without waiting for the last one's commit: that is what fills a group. */
-function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: (error: unknown) => void): void {
+function takeIn(clock: Clock, stream: PilotStream, load: Load, call: Duplex, fail: (error: unknown) => void): void {
   let underWay = 0
   let slowed = false
   const goOn = (): void => {
@@ -104,7 +109,7 @@ function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: 
   const slowDown = (waitMs: number): void => {
     slowed = true
     call.pause()
-    queue.clock.after(waitMs, () => {
+    clock.after(waitMs, () => {
       slowed = false
       goOn()
     })
@@ -120,7 +125,7 @@ function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: 
       goOn()
     }
     try {
-      session.receive(pilotMessageOf(message)).then(taken, fail)
+      stream.receive(pilotMessageOf(message)).then(taken, fail)
     } catch (error) {
       fail(error)
     }
@@ -128,7 +133,7 @@ function takeIn(queue: Queue, session: Session, load: Load, call: Duplex, fail: 
 }
 
 async function putOutput(
-  queue: Queue,
+  queue: JobPorts,
   arriving: Set<string>,
   vmId: VmId,
   requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
@@ -142,7 +147,7 @@ async function putOutput(
 }
 
 async function keepPieces(
-  queue: Queue,
+  queue: JobPorts,
   arriving: Set<string>,
   vmId: VmId,
   stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,

@@ -8,13 +8,13 @@ import type { JobId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import { feedLimits, loadLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 import type { Caller } from './admission.ts'
 import type { JobFeed } from './job-feed.ts'
 import { goneSignal, written } from './stream.ts'
 
 export type WatchOptions = {
-  readonly queue: Queue
+  readonly queue: JobPorts
   readonly feed: JobFeed
   readonly ids: readonly JobId[]
   readonly caller: Caller

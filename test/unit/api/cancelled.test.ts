@@ -33,13 +33,14 @@ let api: ApiInParts
 let jobId: JobId
 let tokens: { readonly user: string; readonly vm: string }
 /** Who listens to the bus, streams of pilots that are open. */
-const open = { listeners: 0, sessions: new Set<unknown>() }
+const open = { listeners: 0, streams: new Set<unknown>() }
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'pilotage-cancelled-'))
   api = await startApiInParts()
   const sandbox = fileSandbox(dir)
-  Object.assign(api.queue, { sandbox, bus: counted(api.queue.bus), sessions: { ...api.queue.sessions, ...seats } })
+  Object.assign(api.queue, { sandbox, bus: counted(api.queue.bus) })
+  Object.assign(api.matching, { streams: { ...api.matching.streams, ...streams } })
   await api.store.intend(vm, clock.nowMs())
   const { jobIds } = await submit(api.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
   jobId = jobIds[0] as JobId
@@ -57,10 +58,10 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-/** Two sessions of one VM would replace each other: here each is one of its own, so that only its caller ends it. */
-const seats = {
-  enter: (_: string, session: unknown) => void open.sessions.add(session),
-  leave: (_: string, session: unknown) => void open.sessions.delete(session),
+/** Two streams of one VM would replace each other: here each is one of its own, so that only its caller ends it. */
+const streams = {
+  enter: (_: string, stream: unknown) => void open.streams.add(stream),
+  leave: (_: string, stream: unknown) => void open.streams.delete(stream),
 }
 
 function counted(bus: Bus): Bus {
@@ -134,11 +135,11 @@ describe('callers who go away', () => {
       connection.close()
     }
     const isBack = (): boolean =>
-      openFiles() <= before.files && open.listeners <= before.listeners && open.sessions.size === 0
+      openFiles() <= before.files && open.listeners <= before.listeners && open.streams.size === 0
     await until(clock, isBack, { withinMs: 10_000, everyMs: 50 })
-    expect({ files: openFiles(), listeners: open.listeners, sessions: open.sessions.size }).toEqual({
+    expect({ files: openFiles(), listeners: open.listeners, streams: open.streams.size }).toEqual({
       ...before,
-      sessions: 0,
+      streams: 0,
     })
   })
 })

@@ -1,5 +1,6 @@
 /** The reader of watched jobs: each change is read once and reaches everybody, and nobody sees a job grow younger. */
 
+import type { JobPorts } from '../../../services/jobs/ports.ts'
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
@@ -8,7 +9,6 @@ import { silentLog } from '../../../core/ports/log.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
 import { type Follower, type Following, openJobFeed } from '../../../services/api/grpc/job-feed.ts'
-import type { Queue } from '../../../services/jobs/queue.ts'
 import { alice } from '../../../sim/samples.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
 
@@ -42,7 +42,7 @@ function world(count: number) {
     },
     vm: async () => undefined,
   }
-  const feed = openJobFeed({ store, bus, clock, log: silentLog() } as unknown as Queue)
+  const feed = openJobFeed({ store, bus, clock, log: silentLog() } as unknown as JobPorts)
   const change = (...changed: number[]): void => {
     for (const id of changed) changedMs.set(id, (changedMs.get(id) ?? 0) + 1)
   }

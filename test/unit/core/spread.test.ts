@@ -19,9 +19,9 @@ beforeEach(() => {
 const onError = (): void => {}
 
 describe('seats', () => {
-  function sit(holder: string, most = 64) {
+  function sit(holder: string, max = 64) {
     const path = troubledPath(clock)
-    const seat = holdSeat({ store: path.view(truth), clock: path.clock, holder, prefix: 'api:', most, onError })
+    const seat = holdSeat({ store: path.view(truth), clock: path.clock, holder, prefix: 'api:', max, onError })
     return { path, seat, now: () => seat.now() }
   }
 
@@ -61,7 +61,7 @@ type Wanting = { readonly path: Path; readonly spread: Spread; holds(): readonly
 
 function want(holder: string, wanted: readonly string[] = roles): Wanting {
   const path = troubledPath(clock)
-  const options = { prefix: 'cloud:', seats: 'director:', most: 64, onTurn: () => {}, onError }
+  const options = { prefix: 'cloud:', seats: 'director:', max: 64, onTurn: () => {}, onError }
   const spread = spreadRoles({ ...options, store: path.view(truth), clock: path.clock, holder, roles: wanted })
   return { path, spread, holds: () => (path.isFrozen() ? [] : wanted.filter((role) => spread.now(role))) }
 }

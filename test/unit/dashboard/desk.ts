@@ -3,12 +3,13 @@
  * tokens that are read without a key, and clouds as a test says.
  */
 
+import { openOutcomes } from '../../../services/outcomes/outcomes.ts'
 import type { FastifyInstance } from 'fastify'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { Identity, Owner } from '../../../core/model/owner.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../core/model/job.ts'
-import { beatEveryMs, leaseMs, renewEveryMs, vmLifeMs } from '../../../core/kernel/limits.ts'
+import { leaseMs, vmLifeMs } from '../../../core/kernel/limits.ts'
 import { silentLog } from '../../../core/ports/log.ts'
 import type { Store } from '../../../core/ports/store.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
@@ -20,10 +21,7 @@ import { buildDashboard, type DashboardOptions } from '../../../services/dashboa
 import type { CloudStatus } from '../../../services/director/status.ts'
 import type { Catalogue } from '../../../services/images/catalogue.ts'
 import { openTrust } from '../../../services/images/trust.ts'
-import { openSessions } from '../../../services/matcher/sessions.ts'
-import { matcher } from '../../../services/matcher/matcher.ts'
-import type { Queue } from '../../../services/jobs/queue.ts'
-import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
+import type { JobPorts } from '../../../services/jobs/ports.ts'
 import { activeVm, alice, sampleSubmission, sampleVm } from '../../../sim/samples.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
@@ -33,7 +31,7 @@ export type Desk = {
   readonly app: FastifyInstance
   readonly store: Store
   readonly clock: VirtualClock
-  readonly bus: Queue['bus']
+  readonly bus: JobPorts['bus']
   readonly options: DashboardOptions
   readonly tokens: Tokens
   /** A token of this user, good for a day unless told otherwise. */
@@ -131,26 +129,17 @@ export async function run({ store, clock }: Desk, jobId: JobId, vmId: VmId): Pro
   await store.change([{ kind: 'running', jobId, attempt, vmId, startedMs: nowMs }], nowMs)
 }
 
-function queueOver(store: Store, bus: Queue['bus'], clock: VirtualClock): Queue {
-  const ignore = (): void => {}
-  const waiting = waitingIndex({
-    readNext: (classId, limit) => store.next(classId, limit),
-    onReady: ignore,
-    onError: ignore,
-    uses: { epochMs: 0, owners: [] },
-  })
+function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): JobPorts {
   return {
     store,
     bus,
     clock,
     log: silentLog(),
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
-    policy: { leaseMs, renewEveryMs, beatEveryMs, keepEndedMs: 1e9, vmLifeMs },
+    outcomes: openOutcomes(),
+    policy: { leaseMs, keepEndedMs: 1e9, vmLifeMs },
     offerings: [sampleVm('offering')],
-    heldBack: async () => [],
-    waiting,
-    matcher: matcher({ store, waiting, clock, leaseMs, onClaimed: ignore, onError: ignore }),
-    sessions: openSessions(bus),
+    blocked: async () => [],
   }
 }
 

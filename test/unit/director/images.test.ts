@@ -5,7 +5,7 @@ import type { ImageEntry } from '../../../core/model/image-entry.ts'
 import type { ImageEvent } from '../../../core/model/image.ts'
 import type { FleetPlan } from '../../../core/plan/fleet.ts'
 import type { ClassId } from '../../../core/kernel/ids.ts'
-import { heldBack } from '../../../services/director/held-back.ts'
+import { blockedBy } from '../../../services/director/blocked-by.ts'
 import { openTrust } from '../../../services/images/trust.ts'
 import { sampleEntry, sampleKey } from '../../../sim/sample-images.ts'
 import { sampleQueue } from '../../../sim/samples.ts'
@@ -37,9 +37,9 @@ describe('a VM is made', () => {
     expect(unknown).toMatchObject({ cloud: 'here', jobs: 1, reason: 'image plain is not in the catalogue' })
     await decide(world, added())
     expect(holds(await world.next())[0]?.reason).toBe('image plain is not approved by site home')
-    const told = await heldBack(world.store, ['here'], sampleQueue().id)
+    const told = await blockedBy(world.store, ['here'], sampleQueue().id)
     expect(told).toEqual([{ cloud: 'here', why: 'image', reason: 'image plain is not approved by site home' }])
-    expect(await heldBack(world.store, ['here', 'there'], 'another' as ClassId)).toEqual([])
+    expect(await blockedBy(world.store, ['here', 'there'], 'another' as ClassId)).toEqual([])
     expect(world.cloud.calls.create).toBe(0)
     await decide(world, at('approve'))
     expect(holds(await world.next())).toEqual([])

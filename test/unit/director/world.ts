@@ -3,6 +3,8 @@
  * pilots that come up as soon as their machine runs.
  */
 
+import { hintsTo } from '../../../services/outcomes/hints.ts'
+import { type Outcomes, openOutcomes } from '../../../services/outcomes/outcomes.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { Offering } from '../../../core/model/cloud.ts'
 import type { AgentConfig } from '../../../core/model/agent-config.ts'
@@ -102,6 +104,13 @@ function directedCloud(cloud: FakeCloud, offerings: readonly Offering[] | undefi
   }
 }
 
+/** What changes of jobs mean here: hints, as in every process. */
+function hinting(bus: Bus): Outcomes {
+  const outcomes = openOutcomes()
+  outcomes.react(hintsTo(bus))
+  return outcomes
+}
+
 export function openWorld(given: WorldOptions = {}): World {
   const { seed = 1, clouds = [{}], directed = {}, director: changes = {}, trust = openTrust() } = given
   const clock = virtualClock()
@@ -117,6 +126,7 @@ export function openWorld(given: WorldOptions = {}): World {
     clock,
     random,
     log: silentLog(),
+    outcomes: hinting(bus),
     endpoint: () => '127.0.0.1:1',
     images: (names) => checkedImages({ store, trust }, names),
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),

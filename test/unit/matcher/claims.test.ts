@@ -3,17 +3,17 @@
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { overclaimPauseMs } from '../../../core/kernel/limits.ts'
-import { openSession } from '../../../services/matcher/session.ts'
+import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { activeVm, sampleRequirements, sampleResult } from '../../../sim/samples.ts'
 import { offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 /** A VM of 4 cores, and a pilot that counts whatever it is given as received and its machine as free. */
-async function hostilePilot({ queue, store, clock }: TestQueue) {
+async function hostilePilot({ matching, store, clock }: TestQueue) {
   const vm = activeVm('bad', { cores: 4, endByMs: 10 ** 12 })
   await store.intend(vm, clock.nowMs())
   const open = async () => {
     let received = 0
-    const session = await openSession(queue, vm.id, {
+    const session = await openPilotStream(matching, vm.id, {
       send: ({ assignments }) => {
         received += assignments.length
       },
@@ -75,7 +75,7 @@ it('claims of an unknown outcome that exceed the record are taken back before a 
     leasesOn: () => real.leasesOn(roomy.id),
   })
   const heard: number[] = []
-  const session = await openSession(test.queue, roomy.id, {
+  const session = await openPilotStream(test.matching, roomy.id, {
     send: ({ assignments }) => heard.push(...assignments.map(({ jobId }) => jobId)),
     end: () => {},
   })

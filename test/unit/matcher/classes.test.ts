@@ -1,5 +1,6 @@
 /** Task queues are classes of requirements: few queues for many numbers, and each job runs wherever it fits exactly. */
 
+import { openLedger } from '../../../core/share/ledger.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
@@ -112,15 +113,15 @@ it('task queues of other processes are learned a slice at a time, hinted ones fi
   const pilot = await openPilot(test, 'one')
   await pilot.offer(1)
   expect(pilot.assigned()).toEqual([])
-  test.learn.hint([sampleQueue().id])
-  await test.learn.step()
+  test.matching.learn.hint([sampleQueue().id])
+  await test.matching.learn.step()
   for (let turn = 0; turn < 5; turn += 1) await test.clock.settle()
   expect(pilot.assigned()).toEqual(['2501.1'])
   const again = await openQueue(test.store, test.clock)
   await test.store.submit(sampleSubmission([sampleSpec()]), 1)
   const other = await openPilot(again, 'two')
   await other.offer(1)
-  for (let step = 0; step < 3; step += 1) await again.learn.step()
+  for (let step = 0; step < 3; step += 1) await again.matching.learn.step()
   for (let turn = 0; turn < 5; turn += 1) await test.clock.settle()
   expect(other.assigned()).toEqual(['2502.1'])
 })
@@ -171,7 +172,7 @@ it('an index over many task queues picks what a look at every job would pick', (
     const onError = (error: unknown): void => {
       throw error
     }
-    const index = waitingIndex({ readNext: async () => [], onReady() {}, onError, uses: { epochMs: 0, owners: [] } })
+    const index = waitingIndex({ readNext: async () => [], onError, ledger: openLedger(0) })
     const waiting: Waiting[] = []
     for (const [at, one] of acts.entries()) {
       if ('tag' in one) {

@@ -1,5 +1,6 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
+import { assert } from '../../../core/kernel/assert.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Owner } from '../../../core/model/owner.ts'
 import type { RawSpec } from '../../../core/language/check.ts'
@@ -11,20 +12,21 @@ import { seededRandom } from '../../../core/kernel/random.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import { directorDefaults } from '../../../services/director/options.ts'
-import type { Queue } from '../../../services/jobs/queue.ts'
-import { openSession, type Session } from '../../../services/matcher/session.ts'
+import type { JobPorts } from '../../../services/jobs/ports.ts'
+import { openPilotStream, type PilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { submit } from '../../../services/jobs/submit.ts'
-import { sweeperRole } from '../../../services/jobs/sweep.ts'
+import { sweeperRole } from '../../../core/model/roles.ts'
 import { buildRuntime, processRoles, type Runtime } from '../../../services/run/runtime.ts'
 import { activeVm, alice, sampleSpec } from '../../../sim/samples.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
 export const leaseMs = 30_000
 
-export type TestQueue = Omit<Runtime, 'sweep'> & {
+export type TestQueue = Omit<Runtime, 'sweep' | 'matching'> & {
   readonly store: Store
   readonly clock: VirtualClock
-  readonly queue: Queue
+  readonly queue: JobPorts
+  readonly matching: NonNullable<Runtime['matching']>
   /** Under the role, which nobody else wants here. */
   readonly sweep: { step(): Promise<void> }
 }
@@ -44,7 +46,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     sandbox: forgetting,
     roles: processRoles,
     holder: 'only',
-    queuePolicy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, beatEveryMs: 5000, vmLifeMs: 10 ** 9 },
+    policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, vmLifeMs: 10 ** 9 },
     director: {
       random: seededRandom(1),
       clouds: [],
@@ -57,10 +59,12 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
   // Somebody serves the pilots.
   await store.hold('api:00', 'only', 10 ** 12, clock.nowMs())
   const sweep = { step: () => runtime.sweep.step({ role: sweeperRole, fence: 1 }) }
-  return { ...runtime, sweep, store, clock }
+  const { jobs: queue, matching } = runtime
+  assert(matching !== undefined, 'it serves pilots')
+  return { ...runtime, queue, matching, sweep, store, clock }
 }
 
-export type WrittenPilot = Session & {
+export type WrittenPilot = PilotStream & {
   readonly vmId: VmId
   readonly heard: ServiceMessage[]
   /** Everything assigned so far, in order. */
@@ -71,14 +75,14 @@ export type WrittenPilot = Session & {
 
 /** A VM of 8 cores that is Active, and its pilot's stream. */
 export async function openPilot(
-  { queue, store, clock }: TestQueue,
+  { matching, store, clock }: TestQueue,
   name: string,
   held: PilotMessage['renew'] = [],
 ): Promise<WrittenPilot> {
   const vm = activeVm(name, { endByMs: 10 ** 12 })
   await store.intend(vm, clock.nowMs())
   const heard: ServiceMessage[] = []
-  const session = await openSession(queue, vm.id, { send: (message) => heard.push(message), end: () => {} })
+  const session = await openPilotStream(matching, vm.id, { send: (message) => heard.push(message), end: () => {} })
   const assigned = () => heard.flatMap(({ assignments }) => assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`))
   async function say(message: Partial<PilotMessage>): Promise<void> {
     await session.receive({ reports: [], renew: [], ...message })

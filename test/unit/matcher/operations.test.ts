@@ -199,7 +199,7 @@ describe('explain', () => {
     if (!job) throw new Error('the job is there')
     const held = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' }
     const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
-    const { summary, places } = await explain({ ...test.queue, offerings, heldBack: async () => [held] }, job)
+    const { summary, places } = await explain({ ...test.queue, offerings, blocked: async () => [held] }, job)
     expect(summary).toMatch(/the last plan makes no VM for it on north \(image: image el9 is not approved by site NORTH\)$/)
     expect(places.map(({ note }) => note).sort()).toEqual([
       '',

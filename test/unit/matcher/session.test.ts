@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { Report } from '../../../core/model/pilot.ts'
-import { openSession } from '../../../services/matcher/session.ts'
+import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { activeVm, sampleRequirements, sampleResult, sampleVm } from '../../../sim/samples.ts'
 import { leaseMs, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
@@ -218,15 +218,15 @@ it('gives no stream to a VM that is not up', async () => {
   const vm = sampleVm('one')
   const wire = { send: () => {}, end: () => {} }
   await test.store.intend(vm, 1)
-  await expect(openSession(test.queue, vm.id, wire)).rejects.toMatchObject({ code: 'forbidden' })
-  await expect(openSession(test.queue, sampleVm('none').id, wire)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(openPilotStream(test.matching, vm.id, wire)).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(openPilotStream(test.matching, sampleVm('none').id, wire)).rejects.toMatchObject({ code: 'forbidden' })
 })
 
 it('gives no stream to a squid of a site', async () => {
   const test = await openQueue()
   const vm = activeVm('one', { service: 'squid' })
   await test.store.intend(vm, 1)
-  await expect(openSession(test.queue, vm.id, { send: () => {}, end: () => {} })).rejects.toMatchObject({
+  await expect(openPilotStream(test.matching, vm.id, { send: () => {}, end: () => {} })).rejects.toMatchObject({
     code: 'forbidden',
   })
 })

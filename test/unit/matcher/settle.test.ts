@@ -3,7 +3,7 @@ import { PilotageError } from '../../../core/kernel/errors.ts'
 import { type JobEvent, leaseOf } from '../../../core/model/job.ts'
 import type { Store } from '../../../core/ports/store.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
-import { openSession } from '../../../services/matcher/session.ts'
+import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { leaseMs, offerOf, openPilot, openQueue, submitSome } from './open-queue.ts'
 
 /** A VM that holds job 1, and whose pilot never got it. */
@@ -14,7 +14,7 @@ async function lostAssignment() {
   await pilot.offer(2)
   pilot.close()
   const heard: string[] = []
-  const session = await openSession(test.queue, pilot.vmId, {
+  const session = await openPilotStream(test.matching, pilot.vmId, {
     send: ({ assignments }) => heard.push(...assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`)),
     end: () => {},
   })
@@ -125,7 +125,7 @@ it('a claim that came too late for its stream is told on the next one', async ()
   await pilot.offer(1)
   isSlow = false
   const heard: string[] = []
-  const session = await openSession(test.queue, pilot.vmId, {
+  const session = await openPilotStream(test.matching, pilot.vmId, {
     send: ({ assignments }) => heard.push(...assignments.map(({ jobId, attempt }) => `${jobId}.${attempt}`)),
     end: () => {},
   })

@@ -1,6 +1,7 @@
+import { sweeperRole } from '../../../core/model/roles.ts'
 import { expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import { sweep, sweeperRole } from '../../../services/jobs/sweep.ts'
+import { sweep } from '../../../services/jobs/sweep.ts'
 import { leaseMs, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 const under = (fence: number) => ({ role: sweeperRole, fence })

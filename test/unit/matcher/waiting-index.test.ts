@@ -1,3 +1,4 @@
+import { type UsageLedger, openLedger } from '../../../core/share/ledger.ts'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
@@ -15,16 +16,17 @@ const waits = (id: number, priority = 0): WaitingJob => ({ id: id as JobId, prio
 /** What the store has waiting in each queue; tests change it as claims would. */
 let stored: Map<string, WaitingJob[]>
 let index: WaitingIndex
+let ledger: UsageLedger
 
 beforeEach(() => {
   stored = new Map()
+  ledger = openLedger(0)
   index = waitingIndex({
     readNext: async (id, limit) => (stored.get(id) ?? []).slice(0, limit),
-    onReady: () => {},
     onError: (error) => {
       throw error
     },
-    uses: { epochMs: 0, owners: [] },
+    ledger,
   })
 })
 
@@ -66,9 +68,9 @@ describe('between owners', () => {
   it('serves the one who used less, whatever the priorities', () => {
     index.arrived(sampleQueue(), [waits(1, 9), waits(2, 9)])
     index.arrived(theirs, [waits(3), waits(4)])
-    index.charge(alice, 1000, 0)
+    ledger.charge(alice, 1000, 0)
     expect(take(1)).toEqual([3])
-    index.charge(bob, 5000, 0)
+    ledger.charge(bob, 5000, 0)
     expect(take(1)).toEqual([1])
   })
 
@@ -76,16 +78,18 @@ describe('between owners', () => {
     const day = 24 * 60 * 60 * 1000
     index.arrived(sampleQueue(), [waits(1)])
     index.arrived(theirs, [waits(2)])
-    index.charge(alice, 3000, 0)
-    index.charge(bob, 1000, 2 * day)
-    expect(index.usedBy(alice, 2 * day)).toBeCloseTo(750)
+    ledger.charge(alice, 3000, 0)
+    ledger.charge(bob, 1000, 2 * day)
+    expect(ledger.usedBy(alice, 2 * day)).toBeCloseTo(750)
     expect(take(2)).toEqual([1, 2])
   })
 
   it('goes on after a restart as before it', () => {
-    index.charge(alice, 60_000, 5000)
-    const again = waitingIndex({ readNext: async () => [], onReady: () => {}, onError: () => {}, uses: index.uses(5000) })
-    expect(again.usedBy(alice, 5000)).toBeCloseTo(60_000)
+    ledger.charge(alice, 60_000, 5000)
+    const kept = openLedger(5000)
+    kept.hear(ledger.own(5000), 5000)
+    const again = waitingIndex({ readNext: async () => [], onError: () => {}, ledger: kept })
+    expect(kept.usedBy(alice, 5000)).toBeCloseTo(60_000)
     again.arrived(sampleQueue(), [waits(1)])
     again.arrived(theirs, [waits(2)])
     expect(again.take(place, room)?.job.id).toBe(2)
@@ -94,11 +98,11 @@ describe('between owners', () => {
   it('gives a hungry owner its share: over any run of starts nobody is two starts behind', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 40 }), (starts) => {
+        const used = openLedger(0)
         const fair = waitingIndex({
           readNext: async () => [],
-          onReady: () => {},
           onError: () => {},
-          uses: { epochMs: 0, owners: [] },
+          ledger: used,
         })
         const jobs = (from: number) => Array.from({ length: 40 }, (_, at) => waits(from + at))
         fair.arrived(sampleQueue(), jobs(1))
@@ -107,7 +111,7 @@ describe('between owners', () => {
         for (let at = 0; at < starts; at += 1) {
           const picked = fair.take(place, room)
           if (!picked) throw new Error('eighty jobs wait')
-          fair.charge(picked.queue, 1000, at)
+          used.charge(picked.queue, 1000, at)
           if (picked.queue.vo === alice.vo) mine += 1
         }
         expect(Math.abs(mine - (starts - mine))).toBeLessThanOrEqual(1)
@@ -161,12 +165,11 @@ describe('of several processes', () => {
     const part = { rank, of }
     const built = waitingIndex({
       readNext: async (id, limit) => (stored.get(id) ?? []).slice(0, limit),
-      onReady: () => {},
       onError: (error) => {
         throw error
       },
-      uses: { epochMs: 0, owners: [] },
-      seat: () => part,
+      ledger: openLedger(0),
+      part: () => part,
     })
     return { index: built, part }
   }

@@ -1,3 +1,4 @@
+import { assert } from '../../../core/kernel/assert.ts'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import { leaseOf } from '../../../core/model/job.ts'
@@ -6,7 +7,7 @@ import type { Bus } from '../../../core/ports/bus.ts'
 import { silentLog } from '../../../core/ports/log.ts'
 import type { Sandbox } from '../../../core/ports/sandbox.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
-import { openSession } from '../../../services/matcher/session.ts'
+import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from '../../../services/run/runtime.ts'
 import { openWorld, periodMs, type World } from '../director/world.ts'
@@ -43,7 +44,7 @@ async function start(roles: readonly ProcessRole[], holder: string): Promise<Run
     clock: path.clock,
     log: silentLog(),
     sandbox,
-    queuePolicy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity, beatEveryMs: 15_000, vmLifeMs: 10 ** 9 },
+    policy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity, vmLifeMs: 10 ** 9 },
     director: world.options,
   })
   const running = { runtime, path, ...startLoops(runtime, periodMs) }
@@ -88,6 +89,21 @@ it('a process that only shows holds nothing', async () => {
   expect(await held()).toEqual([])
 })
 
+it('a process that serves no pilots charges what it ends, and the ones that serve hear of it', async () => {
+  const [sweeps, serves] = [await start(['sweeper'], 'one'), await start(['api'], 'two')]
+  await world.clock.advance(5000)
+  expect(await held()).toEqual(['api:00 two', 'charger:00 one', 'sweeper one'])
+  const vm = activeVm('a', { endByMs: 10 ** 13 })
+  await world.store.intend(vm, world.clock.nowMs())
+  await world.claim(await world.submit(1), vm.id)
+  await world.clock.advance(3 * leaseMs)
+  const charged = sweeps.runtime.ledger.usedBy(alice, world.clock.nowMs())
+  expect(charged).toBeGreaterThan(0)
+  await world.clock.advance(35_000)
+  const heard = serves.runtime.ledger.usedBy(alice, world.clock.nowMs())
+  expect(Math.abs(heard - charged)).toBeLessThan(0.01 * charged)
+})
+
 it('of two sweepers one gives up what has ended, and the other one after it', async () => {
   const [one, two] = [await start(['sweeper', 'api'], 'one'), await start(['sweeper', 'api'], 'two')]
   await world.clock.advance(5000)
@@ -106,11 +122,12 @@ it('of two sweepers one gives up what has ended, and the other one after it', as
 })
 
 /** A pilot with so many cores on a process of its own choice, that ends each job as soon as it has it. */
-async function eager({ runtime: { queue } }: Running, name: string, cores: number) {
+async function eager({ runtime: { matching } }: Running, name: string, cores: number) {
+  assert(matching !== undefined, 'it serves pilots')
   const vm = activeVm(name, { cores, memoryBytes: 2 ** 50, diskBytes: 2 ** 50, endByMs: 10 ** 13 })
   await world.store.intend(vm, world.clock.nowMs())
   const got: string[] = []
-  const session = await openSession(queue, vm.id, {
+  const session = await openPilotStream(matching, vm.id, {
     send({ assignments }) {
       for (const { jobId, attempt } of assignments) got.push(`${jobId}.${attempt}`)
     },
@@ -126,7 +143,7 @@ it('two that serve share a queue: nothing is leased twice, and each takes from i
   expect([one, two].map(({ runtime }) => runtime.holdings.seat?.now()?.of)).toEqual([2, 2])
   const pilots = [await eager(one, 'a', 100), await eager(two, 'b', 100)]
   const jobs = Array.from({ length: 1000 }, () => sampleSpec())
-  await submit(one.runtime.queue, { owner: alice, jobs, idempotencyKey: '' })
+  await submit(one.runtime.jobs, { owner: alice, jobs, idempotencyKey: '' })
   await world.clock.advance(3000)
   await Promise.all(pilots.map(({ offer }) => offer()))
   await world.clock.advance(1000)

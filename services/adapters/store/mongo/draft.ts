@@ -5,7 +5,7 @@
 
 import { jobFact } from '../../../../core/model/facts.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import { changeJob, type JobEvent } from '../../../../core/model/job.ts'
+import { changeJob, endedAttempt, type JobEvent } from '../../../../core/model/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { KnownQueues } from './known-queues.ts'
 import {
@@ -65,7 +65,7 @@ function draftOf(page: Page, items: readonly Item[], door: VmDoor): Draft {
       changed.set(event.jobId, after)
       moves.push(...movesOf(before, after))
     }
-    return { ok: true, job: next, was: before.job.phase.state }
+    return { ok: true, job: next, was: before.job.phase.state, ended: endedAttempt(before.job, next) }
   })
   return { page, items, outcomes, changed, moves: summed(moves) }
 }

@@ -5,7 +5,7 @@
 
 import { jobFact } from '../../../../core/model/facts.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import type { Job, JobEvent } from '../../../../core/model/job.ts'
+import { endedAttempt, type Job, type JobEvent } from '../../../../core/model/job.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
@@ -49,7 +49,7 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
       inside.tallies.moved(before, next, requirementsOf(next))
     }
     if (decision.tell) tell(jobFact(before, next, event), nowMs)
-    const outcome: PackedOutcome = { ok: true, job: next, was: before.phase.state }
+    const outcome: PackedOutcome = { ok: true, job: next, was: before.phase.state, ended: endedAttempt(before, next) }
     if (event.kind === 'claim') outcome.spec = String(specOf.get(event.jobId)?.spec)
     return outcome
   }

@@ -3,7 +3,7 @@
  */
 
 import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
+import { type EndedAttempt, type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
 import type { JobCount, JobOutcome, JobQuery, QueueSlice, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
@@ -28,7 +28,9 @@ export type PackedSubmission = Omit<Submission, 'jobs'> & {
   }[]
 }
 
-export type PackedOutcome = Exclude<JobOutcome, { ok: true }> | { ok: true; job: Job; was: JobStateName; spec?: SpecText }
+export type PackedOutcome =
+  | Exclude<JobOutcome, { ok: true }>
+  | { ok: true; job: Job; was: JobStateName; ended?: EndedAttempt; spec?: SpecText }
 
 export type JobOperations = {
   submit(submission: PackedSubmission, nowMs: number): SubmitOutcome

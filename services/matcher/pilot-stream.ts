@@ -16,13 +16,12 @@ import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } fro
 import type { JobOutcome } from '../../core/ports/store.ts'
 import { type Place, type Room, isWithin, type Load, minus, noLoad, plus } from '../../core/model/resources.ts'
 import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/model/vm.ts'
-import { afterChange } from '../outcomes/after-change.ts'
-import type { Seat } from './matcher.ts'
-import { onTheWay, type OnTheWay } from './on-the-way.ts'
+import type { OpenPilot } from './matcher.ts'
+import { inTransitOf, type InTransit } from './in-transit.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
-import type { Queue } from '../jobs/queue.ts'
+import type { Matching } from './matching.ts'
 
-export type Session = {
+export type PilotStream = {
   /** Resolves when everything in the message is durable and answered. Throws where the store cannot. */
   receive(message: PilotMessage): Promise<void>
   close(): void
@@ -35,14 +34,14 @@ export type Wire = {
   end(): void
 }
 
-/** One conversation as it stands. */
-type Talk = {
-  readonly queue: Queue
+/** The state of one stream. */
+type Stream = {
+  readonly matching: Matching
   readonly vmId: VmId
   readonly vm: Vm
   readonly outbox: Outbox
-  readonly ways: OnTheWay
-  readonly seat: Seat
+  readonly inTransit: InTransit
+  readonly pilot: OpenPilot
   /** The record's, narrowed by what the pilot has found. */
   place: Place
   offer: Offer | undefined
@@ -62,35 +61,35 @@ type Talk = {
 }
 
 /** Throws `forbidden` for a VM that is not up. */
-export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire): Promise<Session> {
-  const kept = await queue.store.vm(vmId)
+export async function openPilotStream(matching: Matching, vmId: VmId, { send, end }: Wire): Promise<PilotStream> {
+  const kept = await matching.store.vm(vmId)
   if (!kept || !isUp(kept.vm.phase)) {
     throw new PilotageError('forbidden', `VM ${vmId} is ${kept ? kept.vm.phase.state : 'unknown'}: it takes no jobs`)
   }
   if (kept.vm.service !== undefined) {
     throw new PilotageError('forbidden', `VM ${vmId} is a ${kept.vm.service} of its site: it takes no jobs`)
   }
-  const outbox = openOutbox(queue.clock, send)
-  const ways = onTheWay()
+  const outbox = openOutbox(matching.clock, send)
+  const inTransit = inTransitOf()
   const entry = {
     look: () => {
-      look(talk).catch((error: unknown) => queue.log.warn({ err: error, vmId }, 'look after a hint'))
+      look(stream).catch((error: unknown) => matching.log.warn({ err: error, vmId }, 'look after a hint'))
     },
-    replaced: () => talk.end(),
+    replaced: () => stream.end(),
   }
   const close = (): void => {
-    talk.open = false
-    queue.sessions.leave(vmId, entry)
-    queue.matcher.leave(talk.seat)
+    stream.open = false
+    matching.streams.leave(vmId, entry)
+    matching.matcher.leave(stream.pilot)
     outbox.close()
   }
-  const talk: Talk = {
-    queue,
+  const stream: Stream = {
+    matching,
     vmId,
     vm: kept.vm,
     outbox,
-    ways,
-    seat: seatOf(() => talk, kept.vm),
+    inTransit,
+    pilot: openPilotOf(() => stream, kept.vm),
     place: placeOf(kept.vm),
     offer: undefined,
     draining: false,
@@ -105,11 +104,11 @@ export async function openSession(queue: Queue, vmId: VmId, { send, end }: Wire)
       end()
     },
   }
-  const { leaseMs, renewEveryMs } = queue.policy
-  outbox.welcome({ leaseMs, renewEveryMs, serviceTimeMs: queue.clock.nowMs() })
-  queue.sessions.enter(vmId, entry)
-  queue.matcher.sit(talk.seat)
-  return { receive: (message) => receive(talk, message), close }
+  const { leaseMs, renewEveryMs } = matching.policy
+  outbox.welcome({ leaseMs, renewEveryMs, serviceTimeMs: matching.clock.nowMs() })
+  matching.streams.enter(vmId, entry)
+  matching.matcher.join(stream.pilot)
+  return { receive: (message) => receive(stream, message), close }
 }
 
 const noRoom = { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0 }
@@ -124,37 +123,37 @@ function narrower(claimed: Room, whole: Room): Room {
   }
 }
 
-function seatOf(talk: () => Talk, vm: Vm): Seat {
+function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
   return {
     vmId: vm.id,
     get place() {
-      return talk().place
+      return stream().place
     },
     room() {
-      const { offer, ways, queue } = talk()
-      return ways.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - queue.clock.nowMs())))
+      const { offer, inTransit, matching } = stream()
+      return inTransit.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - matching.clock.nowMs())))
     },
     wants() {
-      const { open, settled, draining, paused, offer, ways } = talk()
-      return open && settled && !draining && !paused && offer ? offer.maxJobs - ways.count() : 0
+      const { open, settled, draining, paused, offer, inTransit } = stream()
+      return open && settled && !draining && !paused && offer ? offer.maxJobs - inTransit.count() : 0
     },
-    reserve: (taken) => talk().ways.reserve(taken),
+    reserve: (taken) => stream().inTransit.reserve(taken),
     grant(granted, taken) {
-      const { queue, vmId, ways, outbox, told, open } = talk()
-      ways.sent(taken)
+      const { matching, vmId, inTransit, outbox, told, open } = stream()
+      inTransit.sent(taken)
       told.add(attemptText(granted))
       const { queue: taskQueue, ...rest } = granted
-      outbox.assign({ ...rest, leaseMs: queue.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
+      outbox.assign({ ...rest, leaseMs: matching.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
       // It came too late for this stream: if the VM has another one by now, that one is to look.
-      if (!open) queue.bus.hint({ kind: 'vms', ids: [vmId] })
-      answered(talk())
+      if (!open) matching.bus.hint({ kind: 'vms', ids: [vmId] })
+      answered(stream())
     },
     giveBack(taken, why) {
-      talk().ways.drop(taken)
-      if (why === 'closed') drain(talk(), 'the VM takes no more jobs')
-      if (why === 'unknown') talk().settled = false
-      if (why === 'full') pause(talk())
-      answered(talk())
+      stream().inTransit.drop(taken)
+      if (why === 'closed') drain(stream(), 'the VM takes no more jobs')
+      if (why === 'unknown') stream().settled = false
+      if (why === 'full') pause(stream())
+      answered(stream())
     },
   }
 }
@@ -164,76 +163,76 @@ function seatOf(talk: () => Talk, vm: Vm): Seat {
  * way to the store: it is served again when that is written. Else the next try is later, so that offers without room cost
  * the store little.
  */
-function pause(talk: Talk): void {
-  const { queue, vmId } = talk
-  if (talk.paused) return
-  talk.paused = true
+function pause(stream: Stream): void {
+  const { matching, vmId } = stream
+  if (stream.paused) return
+  stream.paused = true
   const resume = (): void => {
-    talk.paused = false
-    queue.matcher.serve(talk.seat)
+    stream.paused = false
+    matching.matcher.serve(stream.pilot)
   }
-  if (talk.isAhead) {
-    talk.isAhead = false
-    talk.written.then(resume)
+  if (stream.isAhead) {
+    stream.isAhead = false
+    stream.written.then(resume)
     return
   }
-  queue.log.warn({ vmId }, 'claim refused: the pilot offers more than its VM has room for')
-  queue.clock.after(overclaimPauseMs, resume)
+  matching.log.warn({ vmId }, 'claim refused: the pilot offers more than its VM has room for')
+  matching.clock.after(overclaimPauseMs, resume)
 }
 
 /** A claim has been answered, or never will be: when none is under way any more it can be seen what the VM holds. */
-function answered(talk: Talk): void {
-  if (!talk.settled && talk.ways.claims() === 0) settleAgain(talk, settleAgainMs.first)
+function answered(stream: Stream): void {
+  if (!stream.settled && stream.inTransit.claims() === 0) settleAgain(stream, settleAgainMs.first)
 }
 
 const settleAgainMs = { first: 500, most: 15_000 } as const
 
 /** Until the store answers. Nothing is claimed for the VM meanwhile. */
-function settleAgain(talk: Talk, againMs: number): void {
-  const { queue, vmId } = talk
-  if (!talk.open || talk.settled) return
-  settle(talk).catch((error: unknown) => {
-    queue.log.warn({ err: error, vmId }, 'what a VM holds is not known')
-    queue.clock.after(againMs, () => settleAgain(talk, Math.min(2 * againMs, settleAgainMs.most)))
+function settleAgain(stream: Stream, againMs: number): void {
+  const { matching, vmId } = stream
+  if (!stream.open || stream.settled) return
+  settle(stream).catch((error: unknown) => {
+    matching.log.warn({ err: error, vmId }, 'what a VM holds is not known')
+    matching.clock.after(againMs, () => settleAgain(stream, Math.min(2 * againMs, settleAgainMs.most)))
   })
 }
 
-async function receive(talk: Talk, { hello, reports, offer, renew: named }: PilotMessage): Promise<void> {
-  const { queue, vmId, outbox } = talk
-  const nowMs = queue.clock.nowMs()
+async function receive(stream: Stream, { hello, reports, offer, renew: named }: PilotMessage): Promise<void> {
+  const { matching, vmId, outbox } = stream
+  const nowMs = matching.clock.nowMs()
   const renew = hello ? [...named, ...hello.held] : named
   const events = [
     ...reports.map((report) => reportEvent(vmId, report)),
-    ...renew.map((ref) => renewal(vmId, ref, nowMs + queue.policy.leaseMs)),
+    ...renew.map((ref) => renewal(vmId, ref, nowMs + matching.policy.leaseMs)),
   ]
-  const written = events.length > 0 ? queue.store.change(events, nowMs) : undefined
-  if (written && reports.some((report) => report.phase === 'ended' && talk.told.has(attemptText(report)))) {
-    talk.written = Promise.allSettled([talk.written, written])
-    talk.isAhead = true
+  const written = events.length > 0 ? matching.store.change(events, nowMs) : undefined
+  if (written && reports.some((report) => report.phase === 'ended' && stream.told.has(attemptText(report)))) {
+    stream.written = Promise.allSettled([stream.written, written])
+    stream.isAhead = true
   }
   if (offer) {
-    talk.offer = offer
-    talk.ways.received(offer.received)
+    stream.offer = offer
+    stream.inTransit.received(offer.received)
     // Asked in the same turn as the reports are written: both share one commit.
-    queue.matcher.serve(talk.seat)
+    matching.matcher.serve(stream.pilot)
   }
   const outcomes = (await written) ?? []
   const reported = outcomes.slice(0, reports.length)
   for (const [at, report] of reports.entries()) {
     outbox.ack(ackOf(report, reported[at]))
-    if (report.phase === 'ended') talk.told.delete(attemptText(report))
+    if (report.phase === 'ended') stream.told.delete(attemptText(report))
   }
-  if (renew.length > 0) answerRenewals(talk, renew, outcomes.slice(reports.length))
+  if (renew.length > 0) answerRenewals(stream, renew, outcomes.slice(reports.length))
   if (hello) {
-    talk.place = foundPlace(talk.place, hello.isolation ?? '')
-    for (const held of hello.held) talk.told.add(attemptText(held))
-    await settle(talk)
+    stream.place = foundPlace(stream.place, hello.isolation ?? '')
+    for (const held of hello.held) stream.told.add(attemptText(held))
+    await settle(stream)
   }
-  await afterChange(queue, reported)
+  await matching.outcomes.changed(reported)
 }
 
-function answerRenewals({ outbox, queue }: Talk, renew: readonly AttemptRef[], outcomes: readonly JobOutcome[]): void {
-  outbox.renewed(queue.policy.leaseMs)
+function answerRenewals({ outbox, matching }: Stream, renew: readonly AttemptRef[], outcomes: readonly JobOutcome[]): void {
+  outbox.renewed(matching.policy.leaseMs)
   for (const [at, ref] of renew.entries()) {
     const outcome = outcomes[at]
     if (outcome?.ok) tellStop(outbox, outcome.job)
@@ -242,41 +241,41 @@ function answerRenewals({ outbox, queue }: Talk, renew: readonly AttemptRef[], o
 }
 
 /** What the store says that the VM holds, and the pilot does not: it never arrived, and comes again. */
-async function settle(talk: Talk): Promise<void> {
-  const { queue, vmId, ways, outbox, told } = talk
-  const all = await queue.store.leasesOn(vmId)
-  const surplus = await withdrawn(talk, all)
+async function settle(stream: Stream): Promise<void> {
+  const { matching, vmId, inTransit, outbox, told } = stream
+  const all = await matching.store.leasesOn(vmId)
+  const surplus = await withdrawn(stream, all)
   const leases = all.filter((job) => !surplus.has(job))
-  const missing = await renewed(talk, leases.filter(isUntold(talk)))
+  const missing = await renewed(stream, leases.filter(isUntold(stream)))
   // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
   told.clear()
   for (const { id: jobId, attempt } of leases) told.add(attemptText({ jobId, attempt }))
-  const specs = await queue.store.specs(missing.map(({ id }) => id))
+  const specs = await matching.store.specs(missing.map(({ id }) => id))
   for (const job of missing) {
     const spec = specs.get(job.id)
     if (!spec) continue
     const cores = leaseOf(job.phase)?.cores ?? 0
     const { memoryBytes, diskBytes } = spec.requirements
-    ways.sent({ cores, memoryBytes, diskBytes })
+    inTransit.sent({ cores, memoryBytes, diskBytes })
     const { id: jobId, attempt, vo, owner } = job
-    const assignment: Assignment = { jobId, attempt, spec, cores, leaseMs: queue.policy.leaseMs, vo, owner }
+    const assignment: Assignment = { jobId, attempt, spec, cores, leaseMs: matching.policy.leaseMs, vo, owner }
     outbox.assign(assignment)
   }
-  talk.settled = true
-  queue.matcher.serve(talk.seat)
-  await look(talk)
+  stream.settled = true
+  matching.matcher.serve(stream.pilot)
+  await look(stream)
 }
 
 /**
  * Claims whose outcome was unknown may exceed the record of the VM: those that the pilot was not told of are taken back, the
  * last ones first, before it hears of any.
  */
-async function withdrawn(talk: Talk, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
-  const { queue, vmId, vm } = talk
+async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
+  const { matching, vmId, vm } = stream
   const surplus = new Set<Job>()
-  const untold = leases.filter(isUntold(talk))
+  const untold = leases.filter(isUntold(stream))
   if (untold.length === 0) return surplus
-  const specs = await queue.store.specs(leases.map(({ id }) => id))
+  const specs = await matching.store.specs(leases.map(({ id }) => id))
   const taken = (job: Job): Load => {
     const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
     return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
@@ -290,42 +289,42 @@ async function withdrawn(talk: Talk, leases: readonly Job[]): Promise<ReadonlySe
   if (surplus.size === 0) return surplus
   const why = 'the record of its VM has no room for it'
   const events = [...surplus].map(({ id: jobId, attempt }): JobEvent => ({ kind: 'withdraw', jobId, attempt, vmId, why }))
-  await afterChange(queue, await queue.store.change(events, queue.clock.nowMs()))
+  await matching.outcomes.changed(await matching.store.change(events, matching.clock.nowMs()))
   return surplus
 }
 
 /** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile. */
-async function renewed({ queue, vmId }: Talk, jobs: readonly Job[]): Promise<readonly Job[]> {
+async function renewed({ matching, vmId }: Stream, jobs: readonly Job[]): Promise<readonly Job[]> {
   if (jobs.length === 0) return jobs
-  const nowMs = queue.clock.nowMs()
-  const renewals = jobs.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + queue.policy.leaseMs))
-  const outcomes = await queue.store.change(renewals, nowMs)
+  const nowMs = matching.clock.nowMs()
+  const renewals = jobs.map(({ id, attempt }) => renewal(vmId, { jobId: id, attempt }, nowMs + matching.policy.leaseMs))
+  const outcomes = await matching.store.change(renewals, nowMs)
   return jobs.filter((_, at) => outcomes[at]?.ok)
 }
 
 /** Reads what was decided about this VM and its jobs elsewhere. */
-async function look(talk: Talk): Promise<void> {
-  const { queue, vmId, outbox } = talk
-  const kept = await queue.store.vm(vmId)
-  if (!kept || !isUp(kept.vm.phase)) return talk.end()
-  if (kept.vm.phase.state === 'Draining') drain(talk, kept.vm.phase.why)
-  const leases = await queue.store.leasesOn(vmId)
+async function look(stream: Stream): Promise<void> {
+  const { matching, vmId, outbox } = stream
+  const kept = await matching.store.vm(vmId)
+  if (!kept || !isUp(kept.vm.phase)) return stream.end()
+  if (kept.vm.phase.state === 'Draining') drain(stream, kept.vm.phase.why)
+  const leases = await matching.store.leasesOn(vmId)
   for (const job of leases) tellStop(outbox, job)
   // Claimed for a stream that has ended. What is claimed for this one now is told when the claim is answered.
-  if (talk.settled && talk.ways.claims() === 0 && leases.some(isUntold(talk))) {
-    talk.settled = false
-    settleAgain(talk, settleAgainMs.first)
+  if (stream.settled && stream.inTransit.claims() === 0 && leases.some(isUntold(stream))) {
+    stream.settled = false
+    settleAgain(stream, settleAgainMs.first)
   }
 }
 
-function isUntold({ told }: Talk): (job: Job) => boolean {
+function isUntold({ told }: Stream): (job: Job) => boolean {
   return ({ id: jobId, attempt }) => !told.has(attemptText({ jobId, attempt }))
 }
 
-function drain(talk: Talk, reason: string): void {
-  if (talk.draining) return
-  talk.draining = true
-  talk.outbox.command({ kind: 'drain', reason })
+function drain(stream: Stream, reason: string): void {
+  if (stream.draining) return
+  stream.draining = true
+  stream.outbox.command({ kind: 'drain', reason })
 }
 
 /** Said as often as it is found: a command that was lost comes again, one that was obeyed does no harm. */

@@ -1,5 +1,5 @@
 /**
- * The open streams of this process, by VM. One a VM: a second one means that the first is dead, whether TCP has noticed or
+ * The open streams of this process, by VM. One per VM: a second one means that the first is dead, whether TCP has noticed or
  * not. A hint about a VM reaches its stream by one look-up, however many are open.
  */
 
@@ -13,24 +13,24 @@ type Open = {
   replaced(): void
 }
 
-export type Sessions = {
-  enter(vmId: VmId, session: Open): void
-  leave(vmId: VmId, session: Open): void
+export type OpenStreams = {
+  enter(vmId: VmId, stream: Open): void
+  leave(vmId: VmId, stream: Open): void
 }
 
-export function openSessions(bus: Bus): Sessions {
+export function openStreams(bus: Bus): OpenStreams {
   const open = new Map<VmId, Open>()
   bus.listen('vms', (ids) => {
     for (const id of ids) open.get(id as VmId)?.look()
   })
   return {
-    enter(vmId, session) {
+    enter(vmId, stream) {
       const former = open.get(vmId)
-      open.set(vmId, session)
+      open.set(vmId, stream)
       former?.replaced()
     },
-    leave(vmId, session) {
-      if (open.get(vmId) === session) open.delete(vmId)
+    leave(vmId, stream) {
+      if (open.get(vmId) === stream) open.delete(vmId)
     },
   }
 }

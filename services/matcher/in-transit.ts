@@ -6,7 +6,7 @@
 import type { Room } from '../../core/model/resources.ts'
 import type { Taken } from './matcher.ts'
 
-export type OnTheWay = {
+export type InTransit = {
   count(): number
   /** Picks whose claim has not been answered. */
   claims(): number
@@ -20,7 +20,7 @@ export type OnTheWay = {
   lessFrom(offered: Room): Room
 }
 
-export function onTheWay(): OnTheWay {
+export function inTransitOf(): InTransit {
   const reserved = new Set<Taken>()
   const under: { readonly index: number; readonly taken: Taken }[] = []
   let sentCount = 0

@@ -1,10 +1,10 @@
+import { openLedger } from '../../../core/share/ledger.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Owner } from '../../../core/model/owner.ts'
 import type { FactStore } from '../../../core/ports/store.ts'
 import type { ProcessSeat } from '../../../services/coordination/seat.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
-import { readUses, shareUses } from '../../../services/matcher/uses.ts'
-import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
+import { exchangeUsage, readUsage } from '../../../services/accounting/exchange-usage.ts'
 import { alice, bob } from '../../../sim/samples.ts'
 
 const minute = 60_000
@@ -20,16 +20,12 @@ const seat = (number: number, fence = 1): ProcessSeat => ({ role: `api:0${number
 
 /** A process as it starts: with what all have used. */
 async function start() {
-  const index = waitingIndex({
-    readNext: async () => [],
-    onReady: () => {},
-    onError: () => {},
-    uses: await readUses(store, nowMs),
-  })
-  const uses = shareUses(store, index)
+  const ledger = openLedger(nowMs)
+  ledger.hear(await readUsage(store, nowMs), nowMs)
+  const uses = exchangeUsage(store, ledger)
   return {
-    charge: (owner: Owner, minutes: number) => index.charge(owner, minutes * minute, nowMs),
-    used: (owner: Owner) => Math.round(index.usedBy(owner, nowMs) / minute),
+    charge: (owner: Owner, minutes: number) => ledger.charge(owner, minutes * minute, nowMs),
+    used: (owner: Owner) => Math.round(ledger.usedBy(owner, nowMs) / minute),
     exchange: (at: ProcessSeat | undefined, atMs = nowMs) => uses.exchange(at, atMs),
     isNew: (at: ProcessSeat) => uses.isNew(at),
   }

@@ -5,21 +5,21 @@ import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import { planNote } from './plan-note.ts'
 
-export type HeldBack = { readonly cloud: string; readonly why: string; readonly reason: string }
+export type BlockedBy = { readonly cloud: string; readonly why: string; readonly reason: string }
 
 /** What keeps VMs from being made. What makes none needed, or ends none, holds up nobody. */
 const hinders: ReadonlySet<HoldWhy> = new Set(['image', 'limit', 'quota', 'ramp', 'breaker', 'unread'])
 
-export async function heldBack(
+export async function blockedBy(
   store: Pick<FactStore, 'note'>,
   clouds: readonly string[],
   classId: ClassId,
-): Promise<readonly HeldBack[]> {
+): Promise<readonly BlockedBy[]> {
   const notes = await Promise.all(clouds.map((name) => store.note(planNote(name))))
   return clouds.flatMap((name, at) => {
     const note = notes[at]
     const { lines } = note === undefined ? { lines: [] } : (JSON.parse(note) as FleetPlan)
-    return lines.flatMap((line): readonly HeldBack[] => {
+    return lines.flatMap((line): readonly BlockedBy[] => {
       if (line.kind !== 'hold' || line.cloud !== name || !hinders.has(line.why)) return []
       return line.queues.includes(classId) ? [{ cloud: name, why: line.why, reason: line.reason }] : []
     })

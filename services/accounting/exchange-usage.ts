@@ -1,0 +1,87 @@
+/**
+ * The usage of owners, shared by all processes that charge it: each keeps what it charged itself as the note of its seat, and reads
+ * the notes of the others.
+ *
+ * Policy, not truth: if a process dies, the last half minute of what it charged is lost, and shares are a little less fair for a
+ * while. The note of a seat outlives its holder: the next holder of the seat goes on with it.
+ */
+
+import { apiSeats, chargerSeats, type Seats } from '../../core/model/roles.ts'
+import type { FactStore, Fence } from '../../core/ports/store.ts'
+import type { UsageLedger, Uses } from '../../core/share/ledger.ts'
+import { shownUse } from '../../core/share/usage.ts'
+
+/** Notes are read in batches, up to the first batch without any: seats are taken from the first on. */
+const batchSize = 8
+
+export type UsageExchange = {
+  /** Takes over the note of a new seat, keeps what this process charged, and reads what the others charged. */
+  exchange(seat: Fence | undefined, nowMs: number): Promise<void>
+  isNew(seat: Fence | undefined): boolean
+}
+
+export function exchangeUsage(store: Pick<FactStore, 'note' | 'keepNote'>, ledger: UsageLedger): UsageExchange {
+  /** The seat whose note is ours to write; its fence shows whether another process had the seat in between. */
+  let current: Fence | undefined
+
+  const isNew = (seat: Fence | undefined): boolean =>
+    seat !== undefined && (current?.role !== seat.role || current.fence !== seat.fence)
+
+  return {
+    isNew,
+    async exchange(seat, nowMs) {
+      const notes = await readNotes(store)
+      const own = seat && noteName(seat.role)
+      if (seat && own && isNew(seat)) {
+        // What was charged on an earlier seat stays in the note of that seat.
+        ledger.inherit(sum([notes.get(own)], nowMs), nowMs, current !== undefined)
+        current = seat
+      }
+      if (own) await store.keepNote(own, JSON.stringify(ledger.own(nowMs)))
+      const others = [...notes].flatMap(([name, uses]) => (name === own ? [] : [uses]))
+      ledger.hear(sum(others, nowMs), nowMs)
+    },
+  }
+}
+
+/** What all processes charged: what a start begins with. */
+export async function readUsage(store: Pick<FactStore, 'note'>, nowMs: number): Promise<Uses> {
+  return sum([...(await readNotes(store)).values()], nowMs)
+}
+
+/** `api:03` keeps `uses:03`, `charger:03` keeps `uses:charger:03`. */
+function noteName(seatRole: string): string {
+  return `uses:${seatRole.startsWith(apiSeats.prefix) ? seatRole.slice(apiSeats.prefix.length) : seatRole}`
+}
+
+async function readNotes(store: Pick<FactStore, 'note'>): Promise<ReadonlyMap<string, Uses>> {
+  const notes = new Map<string, Uses>()
+  for (const seats of [apiSeats, chargerSeats]) await readSeats(store, seats, notes)
+  return notes
+}
+
+async function readSeats(store: Pick<FactStore, 'note'>, { prefix, max }: Seats, notes: Map<string, Uses>): Promise<void> {
+  const digits = String(max - 1).length
+  for (let from = 0; from < max; from += batchSize) {
+    const names = Array.from({ length: batchSize }, (_, at) =>
+      noteName(`${prefix}${String(from + at).padStart(digits, '0')}`),
+    )
+    const texts = await Promise.all(names.map((name) => store.note(name)))
+    for (const [at, text] of texts.entries()) {
+      const name = names[at]
+      if (name !== undefined && text !== undefined) notes.set(name, JSON.parse(text) as Uses)
+    }
+    if (texts.every((text) => text === undefined)) break
+  }
+}
+
+/** In units of `nowMs`. */
+function sum(all: readonly (Uses | undefined)[], nowMs: number): Uses {
+  const owners = new Map<string, number>()
+  for (const uses of all) {
+    for (const [key, use] of uses?.owners ?? []) {
+      owners.set(key, (owners.get(key) ?? 0) + shownUse(use, nowMs, uses?.epochMs ?? nowMs))
+    }
+  }
+  return { epochMs: nowMs, owners: [...owners] }
+}

@@ -1,0 +1,39 @@
+/**
+ * What the use cases on jobs are given: the ports, the policy, and what the director could start. Each use case names the part of it
+ * that it needs.
+ */
+
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { ClassId } from '../../core/kernel/ids.ts'
+import type { Offering } from '../../core/model/cloud.ts'
+import type { WaitingQuota } from '../../core/model/quota.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { Log } from '../../core/ports/log.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
+import type { Store } from '../../core/ports/store.ts'
+import type { Outcomes } from '../outcomes/outcomes.ts'
+
+export type JobPolicy = {
+  readonly leaseMs: number
+  readonly keepEndedMs: number
+  /** The longest that a VM of ours lives: a job that wants more can never start. */
+  readonly vmLifeMs: number
+  /** What an owner and a VO may have waiting; absent: any number. */
+  readonly quota?: WaitingQuota
+}
+
+/** Why the last plan of a cloud makes no VM for a task queue. */
+export type Blocked = { readonly cloud: string; readonly why: string; readonly reason: string }
+
+export type JobPorts = {
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly sandbox: Sandbox
+  readonly outcomes: Outcomes
+  readonly policy: JobPolicy
+  /** Everything that any director of this installation could start. */
+  readonly offerings: readonly Offering[]
+  readonly blocked: (classId: ClassId) => Promise<readonly Blocked[]>
+}

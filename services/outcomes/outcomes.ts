@@ -1,0 +1,51 @@
+/**
+ * What a change of jobs means for others. Every writer (a pilot's reports, a claim, the sweeper, the director, a user) publishes here
+ * what the store has committed; the matcher, the usage of owners and the hints to other processes react here and nowhere else.
+ *
+ * Follows the store and never leads it. If a process dies between a commit and its reactions, jobs wait a little longer, until a
+ * loop finds them, and the usage of the attempts that ended in that commit is not charged.
+ */
+
+import type { JobOutcome } from '../../core/ports/store.ts'
+import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
+
+/** A change that the store has made. */
+export type JobChange = Extract<JobOutcome, { ok: true }>
+
+/** Jobs that were submitted to a task queue and wait in it. */
+export type Arrival = { readonly queue: TaskQueue; readonly jobs: readonly WaitingJob[] }
+
+export type Reaction = {
+  changed?(changes: readonly JobChange[]): Promise<void> | void
+  submitted?(arrivals: readonly Arrival[]): void
+}
+
+export type Outcomes = {
+  /** Outcomes as the store answered them; refusals are left out. Resolves when every reaction is over. */
+  changed(outcomes: readonly JobOutcome[]): Promise<void>
+  submitted(arrivals: readonly Arrival[]): void
+  /** Reactions happen in the order in which they were added; those that wait, at the same time. */
+  react(reaction: Reaction): void
+}
+
+export function openOutcomes(): Outcomes {
+  const reactions: Reaction[] = []
+  return {
+    react(reaction) {
+      reactions.push(reaction)
+    },
+    async changed(outcomes) {
+      const changes = outcomes.flatMap((outcome) => (outcome.ok ? [outcome] : []))
+      if (changes.length === 0) return
+      await Promise.all(reactions.map((reaction) => reaction.changed?.(changes)))
+    },
+    submitted(arrivals) {
+      for (const reaction of reactions) reaction.submitted?.(arrivals)
+    },
+  }
+}
+
+/** Jobs that wait again: an attempt of theirs ended without a verdict, or they were released. */
+export function waitingAgain(changes: readonly JobChange[]): readonly JobChange['job'][] {
+  return changes.filter(({ job, was }) => job.phase.state === 'Waiting' && was !== 'Waiting').map(({ job }) => job)
+}
