@@ -6,6 +6,9 @@
  * to answer. Decides nothing that the operations do not decide.
  */
 
+import { trusting } from './trusting-cloud.ts'
+import type { Rule } from './switches.ts'
+import type { ChargeBooks } from './charges.ts'
 import { assert } from '../core/kernel/assert.ts'
 import type { Matching } from '../services/matcher/matching.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
@@ -16,7 +19,7 @@ import type { Store } from '../core/ports/store.ts'
 import { localBus } from '../services/adapters/bus/local/local-bus.ts'
 import { directorDefaults } from '../services/director/options.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import { buildRuntime, processRoles, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
+import { buildRuntime, processRoles, type Runtime, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
 import { cloudView, type SimCloud } from './clouds.ts'
 import type { Ground } from './ground.ts'
 import { type SimProcess, simProcess } from './process.ts'
@@ -42,13 +45,16 @@ export type CentreOptions = {
   readonly truth: Store
   readonly clouds: readonly SimCloud[]
   readonly switchboard: Switchboard
-  readonly confirmDelete: boolean
+  readonly charges: ChargeBooks
+  /** The rule that the run does without. */
+  readonly without?: Rule
 }
 
 const directorEveryMs = 10_000
 const vmLifeMs = 40 * 60_000
 
-export function startCentre({ ground, truth, clouds, switchboard, confirmDelete }: CentreOptions): Centre {
+export function startCentre(options: CentreOptions): Centre {
+  const { ground, truth, switchboard, charges } = options
   const { timeline, trace, toll, dice } = ground
   let process: SimProcess | undefined
   let life: Life | undefined
@@ -60,12 +66,10 @@ export function startCentre({ ground, truth, clouds, switchboard, confirmDelete 
     process = born
     view = seen
     trace.note({}, 'the service starts')
-    buildRuntime(runtimeOptions(ground, born, seen.store, clouds, confirmDelete)).then(
+    buildRuntime(runtimeOptions(options, born, charges.watched(seen.store, born))).then(
       (runtime) => {
         if (!born.isAlive()) return
-        const { jobs, matching } = runtime
-        assert(matching !== undefined, 'the simulated service serves pilots')
-        life = { process: born, jobs, matching }
+        life = begun(options, born, runtime)
         startLoops(runtime, directorEveryMs)
         trace.note({}, 'the service is ready')
       },
@@ -119,18 +123,22 @@ export function startCentre({ ground, truth, clouds, switchboard, confirmDelete 
   }
 }
 
+function begun({ charges, without }: CentreOptions, process: SimProcess, { jobs, matching, ledger }: Runtime): Life {
+  assert(matching !== undefined, 'the simulated service serves pilots')
+  charges.audit(jobs.outcomes, ledger, without === 'charge')
+  return { process, jobs, matching }
+}
+
 /** A new process opens the database anew. In memory the same is had by a call that fails: all that is derived is rebuilt. */
 async function reopen(truth: Store): Promise<void> {
   await truth.note(undefined as unknown as string).catch(() => undefined)
 }
 
-function runtimeOptions(
-  ground: Ground,
-  process: SimProcess,
-  store: Store,
-  clouds: readonly SimCloud[],
-  confirmDelete: boolean,
-): RuntimeOptions {
+function runtimeOptions({ ground, clouds, without }: CentreOptions, process: SimProcess, store: Store): RuntimeOptions {
+  const seen = (cloud: SimCloud['directed']['cloud']) => {
+    const view = cloudView(cloud, process)
+    return without === 'confirm-delete' ? trusting(view) : view
+  }
   const { clock } = process
   return {
     store,
@@ -143,12 +151,11 @@ function runtimeOptions(
     policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, vmLifeMs },
     director: {
       random: ground.dice.random,
-      clouds: clouds.map(({ directed }) => ({ ...directed, cloud: cloudView(directed.cloud, process) })),
+      clouds: clouds.map(({ directed }) => ({ ...directed, cloud: seen(directed.cloud) })),
       services: [],
       endpoint: () => '127.0.0.1:1',
       render: (config) => JSON.stringify(config),
       policy: directorDefaults,
-      rules: { confirmDelete },
     },
   }
 }

@@ -8,6 +8,7 @@ import { leaseMs } from '../core/kernel/limits.ts'
 import type { Store } from '../core/ports/store.ts'
 import { type Centre, startCentre } from './centre.ts'
 import { type CloudWatch, makeClouds, setRates, type SimCloud, troubleClouds, watchClouds } from './clouds.ts'
+import { type ChargeBooks, openCharges } from './charges.ts'
 import { dice } from './dice.ts'
 import { type Ground, openGround, type Toll } from './ground.ts'
 import { bootHost, type Host } from './host.ts'
@@ -50,6 +51,7 @@ type World = {
   readonly clouds: readonly SimCloud[]
   readonly watch: CloudWatch
   readonly centre: Centre
+  readonly charges: ChargeBooks
   readonly users: Users
   readonly hosts: () => readonly Host[]
   readonly rest: () => void
@@ -63,6 +65,7 @@ export async function runSeed({ seed, jobs, without }: SeedOptions): Promise<See
   let isQuiet = false
 
   const check = (): void => {
+    world.charges.check()
     scan(ground, world.truth, users.acknowledged()).catch((error) =>
       violations.report('noBug', {}, `the scan failed: ${error}`),
     )
@@ -109,7 +112,7 @@ function makeWorld({ seed, jobs, without }: SeedOptions): World {
   const clouds = makeClouds(dice(seed + 1_000_003), timeline.clock)
   const truth = openTruth(ground, without)
   const switchboard = openSwitchboard(ground)
-  const confirmDelete = without !== 'confirm-delete'
+  const charges = openCharges(ground)
   let running: Host[] = []
   const watch: CloudWatch = watchClouds(
     clouds,
@@ -126,14 +129,14 @@ function makeWorld({ seed, jobs, without }: SeedOptions): World {
     running = running.filter((host) => host.isRunning())
     return running
   }
-  const centre = startCentre({ ground, truth, clouds, switchboard, confirmDelete })
+  const centre = startCentre({ ground, truth, clouds, switchboard, charges, without })
   switchboard.join(centre)
   const users = gatherUsers(ground, switchboard, jobs)
   troubleClouds(clouds, ground)
   troubleService(ground, centre, switchboard)
   troubleHosts(ground, hosts)
   const { rest } = operators(ground, switchboard)
-  return { ground, truth, clouds, watch, centre, users, hosts, rest }
+  return { ground, truth, clouds, watch, centre, charges, users, hosts, rest }
 }
 
 function isTimeToHeal({ ground, users }: World, jobs: number): boolean {

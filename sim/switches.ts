@@ -1,5 +1,5 @@
 /**
- * The five safety rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
+ * The six safety rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
  * director is made to believe. Nothing outside the simulation can reach these.
  */
 
@@ -13,9 +13,10 @@ import { coreDecisions, type Decisions } from '../services/adapters/store/sqlite
  * lease-check    a job is given away, and a lease given up, without a look at whether that lease lives
  * idempotency    the key of a submission is not kept
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine
+ * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
  */
-export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race'] as const
+export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race', 'charge'] as const
 export type Rule = (typeof rules)[number]
 
 export function decisionsWithout(rule: Rule | undefined): Decisions {

@@ -19,6 +19,7 @@ export const invariants = {
   image: '5 no machine is made from an image that may not be used',
   busyVm: '6 a busy VM is never stopped by scale-down, and a stopping one is given nothing',
   sameKey: '7 the same key gets the first answer',
+  charged: '9 usage is charged exactly once per attempt',
   counts: '8 what the store counts is what it has',
   noBug: '8 nothing is swallowed: no assertion failed, no step threw',
 } as const

@@ -21,6 +21,8 @@ export type SeatOptions = HoldingOptions & {
 /** Without a loop, as a term. */
 export type SeatTerm = {
   now(): ProcessSeat | undefined
+  /** Who had seats when they were last read: another text after one came, went or came back. */
+  seated(): string
   renew(): Promise<void>
   letGo(): Promise<void>
 }
@@ -42,6 +44,7 @@ export function openSeat(options: Omit<SeatOptions, 'onError'>): SeatTerm {
   const { store, clock, holder, prefix, max } = options
   let term: Term | undefined
   let place = { rank: 0, of: 1 }
+  let seated = ''
 
   async function take(): Promise<void> {
     const leases = await store.roles(prefix, clock.nowMs())
@@ -62,12 +65,14 @@ export function openSeat(options: Omit<SeatOptions, 'onError'>): SeatTerm {
       const fence = term?.now()
       return fence && { ...fence, ...place }
     },
+    seated: () => seated,
     async renew() {
       if (term && !(await term.renew())) term = undefined
       if (!term) await take()
       const role = term?.role
       const live = await store.roles(prefix, clock.nowMs())
       const rank = live.findIndex((lease) => lease.role === role)
+      seated = live.map((lease) => `${lease.role} ${lease.fence}`).join()
       if (rank >= 0) place = { rank, of: live.length }
     },
     async letGo() {

@@ -54,7 +54,7 @@ export function spreadRoles(options: SpreadOptions): Spread {
     return { term, free: 0, isOurs: false }
   })
   const isHeld = ({ term }: Post): boolean => held.has(term.role)
-  let others = 0
+  let seated = ''
 
   async function renew(post: Post): Promise<void> {
     await post.term.renew().catch(onError)
@@ -87,8 +87,8 @@ export function spreadRoles(options: SpreadOptions): Spread {
     await seat.renew().catch(onError)
     await Promise.all(posts.filter(isHeld).map(renew))
     const { rank, of } = seat.now() ?? { rank: 0, of: 1 }
-    if (of !== others) for (const post of posts) post.isOurs = false
-    others = of
+    if (seat.seated() !== seated) for (const post of posts) post.isOurs = false
+    seated = seat.seated()
     const fair = Math.ceil(roles.length / of)
     await takeFree(fair, rank % Math.max(1, roles.length))
     await letExcessGo(fair)

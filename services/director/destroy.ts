@@ -11,21 +11,16 @@ import { vmSubject } from '../../core/model/facts.ts'
 import { refOf, type Vm } from '../../core/model/vm.ts'
 import type { CloudHand } from './create.ts'
 import type { Orphan } from './orphans.ts'
-import { record } from './record.ts'
 
 const consoleKeptCharacters = 4096
 
 /** For a VM that is Stopping and whose reference is known. */
 export async function destroyVm(hand: CloudHand, vm: Vm): Promise<void> {
-  const { options, memory } = hand
+  const { memory } = hand
   const { phase } = vm
   if (phase.state === 'Stopping' && phase.activeMs === undefined && !memory.consoles.has(vm.id)) await keepConsole(hand, vm)
   const answer = await destroyMachine(hand, { ref: refOf(phase), vmId: vm.id })
   if (answer === 'gone') memory.gone.add(vm.id)
-  const isConfirming = options.rules?.confirmDelete ?? true
-  if (answer !== 'failed' && !isConfirming) {
-    await record(options, [{ kind: 'absent', vmId: vm.id, why: 'destroyed' }])
-  }
 }
 
 /** For a machine that no live record stands for. */

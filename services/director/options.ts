@@ -63,12 +63,6 @@ export const directorDefaults: DirectorPolicy = {
   planEveryMs: directorEveryMs,
 }
 
-/** Safety rules that only the simulation may switch off, to prove that it would notice. */
-export type DirectorRules = {
-  /** A record ends only when the cloud's own list no longer shows the VM. */
-  readonly confirmDelete: boolean
-}
-
 export type DirectorOptions = {
   readonly store: Store
   readonly bus: Bus
@@ -88,5 +82,4 @@ export type DirectorOptions = {
   /** The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where there can be none. */
   readonly render: (config: AgentConfig, offering: Offering, squids: readonly string[]) => string
   readonly policy: DirectorPolicy
-  readonly rules?: DirectorRules
 }

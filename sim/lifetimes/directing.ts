@@ -6,6 +6,7 @@
  * between an answer and its record.
  */
 
+import { trusting } from '../trusting-cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Image } from '../../core/model/image.ts'
 import { cloudCallMs, listLagMs } from '../../core/kernel/limits.ts'
@@ -109,12 +110,14 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, vmLifeMs: 40 * 60_000 },
     director: {
       random: world.dice.random,
-      clouds: sites.map((site) => ({ ...site.directed, cloud: cloudOf(life, site) })),
+      clouds: sites.map((site) => ({
+        ...site.directed,
+        cloud: without === 'confirm-delete' ? trusting(cloudOf(life, site)) : cloudOf(life, site),
+      })),
       services: [],
       endpoint: () => '127.0.0.1:1',
       render: (config) => JSON.stringify(config),
       policy,
-      rules: { confirmDelete: without !== 'confirm-delete' },
     },
   })
   runtime.then(

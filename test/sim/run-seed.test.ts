@@ -25,6 +25,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   idempotency: ['sameKey'],
   'confirm-delete': ['vmRecord'],
   'drain-race': ['busyVm'],
+  charge: ['charged'],
 }
 
 /** Thirty seeds are some seconds of one core that nobody else wants. */

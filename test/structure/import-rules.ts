@@ -165,11 +165,6 @@ export const exceptions: readonly Exception[] = [
   },
   { from: /^services\/context\//, to: /^services\/(?:config|director|api\/http)\//, why: 'reads the configuration' },
   { from: /^services\/(?:api|dashboard)\//, to: /^services\/director\/status\.ts$/, why: 'the listing of clouds' },
-  {
-    from: /^services\/(?:jobs|vms|matcher|outcomes)\//,
-    to: /^services\/(?:jobs\/queue|matcher\/(?:matcher|sessions|waiting-index|uses))\.ts$/,
-    why: 'the ports of a use case and the matcher are one object',
-  },
   { from: /^services\/adapters\/store\/mongo\//, to: /^services\/coordination\/loop\.ts$/, why: 'the collector has a loop' },
 ]
 

@@ -137,7 +137,7 @@ describe('spreading', () => {
         expect(shares(all).at(-1)).toBe(2)
         for (const { path } of all) path.isDead = true
       }),
-      { numRuns: 40 },
+      { numRuns: 100 },
     )
   })
 })

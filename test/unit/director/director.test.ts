@@ -339,18 +339,6 @@ describe('machines that go', () => {
     expect(await ended(world)).toEqual(['Gone: idle'])
     expect(world.cloud.calls.destroy).toBe(5)
   })
-
-  it('ends the record too early where the simulation switched the confirmation off', async () => {
-    const unsafe = openWorld({ clouds: [{ destroyMs: 25_000 }], director: { rules: { confirmDelete: false } } })
-    const { world, first, ids } = await withActive(1, unsafe)
-    await world.kill(first)
-    const [vmId] = ids
-    if (!vmId) throw new Error('a VM must be there')
-    await world.store.changeVms([{ kind: 'retire', vmId, why: 'idle' }], world.clock.nowMs())
-    await world.next()
-    expect(await world.vms()).toEqual([])
-    expect(world.cloud.present()).toHaveLength(1)
-  })
 })
 
 describe('readings that are not to be trusted', () => {

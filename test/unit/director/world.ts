@@ -51,7 +51,7 @@ export type WorldOptions = {
   readonly seed?: number
   readonly clouds?: readonly (Partial<FakeCloudOptions> & { readonly offerings?: readonly Offering[] })[]
   readonly directed?: Partial<DirectedCloud>
-  readonly director?: Partial<Pick<DirectorOptions, 'render' | 'rules' | 'policy' | 'services'>>
+  readonly director?: Partial<Pick<DirectorOptions, 'render' | 'policy' | 'services'>>
   /** Whom its director trusts to endorse images. */
   readonly trust?: Trust
 }
