@@ -25,7 +25,7 @@ import { hasRoom, normalised, requirementsKey, suits } from '../../core/language
 import type { KeySpace } from '../../core/model/submission-key.ts'
 import { isPlainText, plainTextForm } from '../../core/kernel/text.ts'
 import { placeOf, roomOf } from '../../core/model/vm.ts'
-import type { Queue } from './queue.ts'
+import type { JobPorts } from './ports.ts'
 
 export type SubmitRequest = {
   readonly owner: Owner
@@ -44,18 +44,21 @@ export type SubmitAnswer = {
 }
 
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
-export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpace }: SubmitRequest): Promise<SubmitAnswer> {
-  const specs = await checked(queue.clock, jobs, idempotencyKey)
-  const { taskQueues, different } = await taskQueuesOf(queue, owner, specs)
-  const digest = idempotencyKey === '' ? '' : await digestOf(queue.clock, specs)
-  const nowMs = queue.clock.nowMs()
-  const outcome = await queue.store.submit(
+export async function submit(
+  ports: JobPorts,
+  { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,
+): Promise<SubmitAnswer> {
+  const specs = await checked(ports.clock, jobs, idempotencyKey)
+  const { taskQueues, different } = await taskQueuesOf(ports, owner, specs)
+  const digest = idempotencyKey === '' ? '' : await digestOf(ports.clock, specs)
+  const nowMs = ports.clock.nowMs()
+  const outcome = await ports.store.submit(
     {
       owner,
       jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
       queues: different,
       idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest },
-      quota: queue.policy.quota,
+      quota: ports.policy.quota,
     },
     nowMs,
   )
@@ -63,10 +66,10 @@ export async function submit(queue: Queue, { owner, jobs, idempotencyKey, keySpa
   if (!outcome.ok) {
     throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
   }
-  if (!outcome.repeated) await nowWaiting(queue, specs, taskQueues, different, outcome, nowMs)
+  if (!outcome.repeated) await nowWaiting(ports, specs, taskQueues, different, outcome, nowMs)
   return {
     jobIds: specs.map((_, at) => (outcome.firstId + at) as JobId),
-    warnings: warningsFor(queue, taskQueues, different),
+    warnings: warningsFor(ports, taskQueues, different),
     repeated: outcome.repeated,
   }
 }
@@ -117,11 +120,8 @@ async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: s
   return specs
 }
 
-/** Of more task queues than this every seat is served once, in place of each seat being asked about each of them. */
-const servedSingly = 16
-
 async function nowWaiting(
-  queue: Queue,
+  ports: JobPorts,
   specs: readonly JobSpec[],
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
@@ -129,7 +129,7 @@ async function nowWaiting(
   nowMs: number,
 ): Promise<void> {
   let partAt = 0
-  await inTurns(queue.clock, specs, jobsPerTurn, (slice, from) => {
+  await inTurns(ports.clock, specs, jobsPerTurn, (slice, from) => {
     const waiting = new Map<TaskQueue, WaitingJob[]>()
     slice.forEach(({ priority, requirements }, at) => {
       const taskQueue = taskQueues[from + at]
@@ -141,39 +141,41 @@ async function nowWaiting(
       jobs.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt], needs })
       waiting.set(taskQueue, jobs)
     })
-    for (const [taskQueue, jobs] of waiting) queue.waiting.arrived(taskQueue, jobs)
+    ports.outcomes.arrived([...waiting].map(([queue, jobs]) => ({ queue, jobs })))
   })
-  if (different.length > servedSingly) queue.matcher.serveAll()
-  else for (const taskQueue of different) queue.matcher.serveQueue(taskQueue)
-  queue.bus.hint({ kind: 'waiting', ids: different.map(({ id }) => id) })
+  ports.outcomes.submitted(different)
 }
 
-function warningsFor(queue: Queue, taskQueues: readonly TaskQueue[], different: readonly TaskQueue[]): readonly Warning[] {
-  const hopeless = new Set(different.filter((demand) => !couldRun(queue, demand)).map(({ id }) => id))
+function warningsFor(
+  ports: JobPorts,
+  taskQueues: readonly TaskQueue[],
+  different: readonly TaskQueue[],
+): readonly Warning[] {
+  const hopeless = new Set(different.filter((demand) => !couldRun(ports, demand)).map(({ id }) => id))
   if (hopeless.size === 0) return []
   const indexes = taskQueues.flatMap(({ id }, at) => (hopeless.has(id) ? [at] : []))
   const text = `${indexes.length} jobs fit no configured offering: explain tells which rule fails`
   return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
 }
 
-function couldRun(queue: Queue, demand: TaskQueue): boolean {
-  return queue.offerings.some(
-    (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, queue.policy.vmLifeMs)),
+function couldRun(ports: JobPorts, demand: TaskQueue): boolean {
+  return ports.offerings.some(
+    (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, ports.policy.vmLifeMs)),
   )
 }
 
 /** What offerings have: a class asks for no more than the smallest that fits the job. */
-export function sizesOf({ offerings, policy }: Queue): Sizes {
+export function sizesOf({ offerings, policy }: JobPorts): Sizes {
   const sizes = (field: 'memoryBytes' | 'diskBytes') => [...new Set(offerings.map((offering) => offering[field]))]
   return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: [policy.vmLifeMs] }
 }
 
 /** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */
-async function taskQueuesOf(queue: Queue, owner: Owner, specs: readonly JobSpec[]) {
-  const sizes = sizesOf(queue)
+async function taskQueuesOf(ports: JobPorts, owner: Owner, specs: readonly JobSpec[]) {
+  const sizes = sizesOf(ports)
   const byKey = new Map<string, TaskQueue>()
   const taskQueues: TaskQueue[] = []
-  await inTurns(queue.clock, specs, jobsPerTurn, (slice) => {
+  await inTurns(ports.clock, specs, jobsPerTurn, (slice) => {
     for (const { requirements } of slice) {
       const of = requirementClass(requirements, sizes)
       const key = requirementsKey(of)

@@ -60,18 +60,19 @@ function reactionOf(store: Pick<JobStore, 'specs'>, waiting: WaitingIndex, match
       const specs = await store.specs(again.map(({ id }) => id))
       for (const job of again) {
         const spec = specs.get(job.id)
-        if (spec) arrived([arrivalOf(job, spec.requirements)])
+        if (!spec) continue
+        const { queue, jobs } = arrivalOf(job, spec.requirements)
+        waiting.arrived(queue, jobs)
+        match.serveQueue(queue)
       }
     },
-    submitted: arrived,
-  }
-
-  function arrived(arrivals: readonly Arrival[]): void {
-    for (const { queue, jobs } of arrivals) {
-      waiting.arrived(queue, jobs)
-      if (arrivals.length <= maxServedSingly) match.serveQueue(queue)
-    }
-    if (arrivals.length > maxServedSingly) match.serveAll()
+    arrived(arrivals) {
+      for (const { queue, jobs } of arrivals) waiting.arrived(queue, jobs)
+    },
+    submitted(queues) {
+      if (queues.length > maxServedSingly) match.serveAll()
+      else for (const queue of queues) match.serveQueue(queue)
+    },
   }
 }
 

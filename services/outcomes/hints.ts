@@ -10,8 +10,8 @@ export function hintsTo(bus: Bus): Reaction {
       const waiting = new Set(waitingAgain(changes).map(({ classId }) => classId))
       if (waiting.size > 0) bus.hint({ kind: 'waiting', ids: [...waiting] })
     },
-    submitted(arrivals) {
-      bus.hint({ kind: 'waiting', ids: arrivals.map(({ queue }) => queue.id) })
+    submitted(queues) {
+      bus.hint({ kind: 'waiting', ids: queues.map(({ id }) => id) })
     },
   }
 }

@@ -17,13 +17,17 @@ export type Arrival = { readonly queue: TaskQueue; readonly jobs: readonly Waiti
 
 export type Reaction = {
   changed?(changes: readonly JobChange[]): Promise<void> | void
-  submitted?(arrivals: readonly Arrival[]): void
+  arrived?(arrivals: readonly Arrival[]): void
+  submitted?(queues: readonly TaskQueue[]): void
 }
 
 export type Outcomes = {
   /** Outcomes as the store answered them; refusals are left out. Resolves when every reaction is over. */
   changed(outcomes: readonly JobOutcome[]): Promise<void>
-  submitted(arrivals: readonly Arrival[]): void
+  /** Jobs of a submission wait from now on; more of the same submission may follow. */
+  arrived(arrivals: readonly Arrival[]): void
+  /** All jobs of a submission have arrived, in these task queues. */
+  submitted(queues: readonly TaskQueue[]): void
   /** Reactions happen in the order in which they were added; those that wait, at the same time. */
   react(reaction: Reaction): void
 }
@@ -39,8 +43,11 @@ export function openOutcomes(): Outcomes {
       if (changes.length === 0) return
       await Promise.all(reactions.map((reaction) => reaction.changed?.(changes)))
     },
-    submitted(arrivals) {
-      for (const reaction of reactions) reaction.submitted?.(arrivals)
+    arrived(arrivals) {
+      for (const reaction of reactions) reaction.arrived?.(arrivals)
+    },
+    submitted(queues) {
+      for (const reaction of reactions) reaction.submitted?.(queues)
     },
   }
 }

@@ -11,7 +11,7 @@ import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../../jobs/explain.ts'
-import type { Queue } from '../../jobs/queue.ts'
+import type { JobPorts } from '../../jobs/ports.ts'
 import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
 import type { Caller } from './admission.ts'
@@ -32,7 +32,7 @@ type JobHandlers = Omit<wire.JobServiceServer, 'submitJobs' | 'submitJobStream'>
   readonly submitJobStream: handleClientStreamingCall<EncodedSubmission, wire.SubmitJobStreamResponse>
 }
 
-export function jobHandlers(queue: Queue, edge: Edge): JobHandlers {
+export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
   const feed = openJobFeed(queue)
 
   async function take(encoded: EncodedSubmission, caller: Caller): Promise<wire.SubmitJobsResponse> {
@@ -103,7 +103,7 @@ function within({ identity, reach }: Caller, job: Job): boolean {
   return identity?.kind === 'user' && reaches(reach, identity.owner, job)
 }
 
-async function theJobs(queue: Queue, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
+async function theJobs(queue: JobPorts, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
   const wanted = jobIdsOf(ids)
   caller.load.charge(wanted.length / loadLimits.jobsPerUnit)
   const jobs: Job[] = []
@@ -119,7 +119,7 @@ function jobIdsOf(ids: readonly number[]): readonly JobId[] {
   return ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`))
 }
 
-async function oneJob(queue: Queue, id: number, caller: Caller): Promise<Job> {
+async function oneJob(queue: JobPorts, id: number, caller: Caller): Promise<Job> {
   const [job] = await theJobs(queue, [id], caller)
   if (!job) throw new PilotageError('not-found', `no job ${id}`)
   return job
@@ -133,7 +133,7 @@ function bounded(ids: readonly number[]): void {
   }
 }
 
-async function listJobs(queue: Queue, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
+async function listJobs(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
   const { owner } = userOf(caller)
   if (request.jobIds.length > 0) {
     return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextBeforeJobId: 0 }
@@ -169,7 +169,7 @@ function stateOf(name: string, at: number): JobStateName {
 }
 
 async function steerJobs(
-  queue: Queue,
+  queue: JobPorts,
   kind: SteerKind,
   request: wire.SteerJobsRequest,
   caller: Caller,
@@ -204,7 +204,7 @@ function submitted(job: Job): wire.Fact {
 }
 
 async function getOutput(
-  queue: Queue,
+  queue: JobPorts,
   call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>,
   caller: Caller,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 /** A large submission is worked on some jobs at a time: other callers have their turns in between. */
 
+import type { Outcomes } from '../../../services/outcomes/outcomes.ts'
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import { jobsPerTurn } from '../../../core/kernel/limits.ts'
@@ -52,16 +53,17 @@ describe('a submission of thousands of jobs', () => {
     )
     let arrived = 0
     let arrivedAtOnce = 0
-    const waiting = {
-      ...queue.waiting,
-      arrived: (...[of, some]: Parameters<typeof queue.waiting.arrived>) => {
-        arrived += some.length
-        arrivedAtOnce = Math.max(arrivedAtOnce, some.length)
-        queue.waiting.arrived(of, some)
+    const outcomes: Outcomes = {
+      ...queue.outcomes,
+      arrived(arrivals) {
+        const some = arrivals.reduce((sum, one) => sum + one.jobs.length, 0)
+        arrived += some
+        arrivedAtOnce = Math.max(arrivedAtOnce, some)
+        queue.outcomes.arrived(arrivals)
       },
     }
     const answer = await submit(
-      { ...queue, clock: { ...queue.clock, ...turns.clock }, waiting },
+      { ...queue, clock: { ...queue.clock, ...turns.clock }, outcomes },
       { owner: alice, jobs, idempotencyKey: 'k' },
     )
     expect(answer.jobIds).toHaveLength(3000)
