@@ -35,7 +35,7 @@ import {
   statusOf,
   step,
 } from './pilot.ts'
-import type { Size } from './size.ts'
+import type { Resources } from '../../core/model/resources.ts'
 import { type Contact, keepContact } from './contact.ts'
 import { startWatch, type Watch } from './watch.ts'
 import { eventsOf, messageOf } from './wire.ts'
@@ -43,7 +43,7 @@ import { eventsOf, messageOf } from './wire.ts'
 export type AgentOptions = {
   readonly config: AgentConfig
   readonly paths: AgentPaths
-  readonly size: Size
+  readonly size: Resources
   readonly cgroups: Cgroups
   readonly isolation: Isolation
   readonly clock: Clock

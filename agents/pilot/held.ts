@@ -7,7 +7,7 @@
 import type { Result } from '../../core/model/attempt.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
-import type { Size } from './size.ts'
+import type { Resources } from '../../core/model/resources.ts'
 
 /** A job as it is handed to this pilot. */
 export type Task = AttemptRef & {
@@ -19,7 +19,7 @@ export type Task = AttemptRef & {
   readonly owner: string
 }
 
-export type Taken = AttemptRef & { readonly size: Size; readonly leaseFromMs: number; readonly leaseMs: number }
+export type Taken = AttemptRef & { readonly size: Resources; readonly leaseFromMs: number; readonly leaseMs: number }
 
 export type Held =
   | (Taken & { readonly state: 'waiting'; readonly task: Task })

@@ -12,19 +12,19 @@ import type { Result } from '../../core/model/attempt.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { keyOf } from './held.ts'
 import type { ProcessMark } from './processes.ts'
-import type { Size } from './size.ts'
+import type { Resources } from '../../core/model/resources.ts'
 
 export type JournalLine =
   /** One a life of the pilot: report ids of different lives never meet. */
   | { readonly kind: 'life'; readonly life: number }
-  | (AttemptRef & { readonly kind: 'taken'; readonly size: Size })
+  | (AttemptRef & { readonly kind: 'taken'; readonly size: Resources })
   | (AttemptRef & { readonly kind: 'started'; readonly mark: ProcessMark; readonly startedMs: number })
   | (AttemptRef & { readonly kind: 'ended'; readonly reportId: number; readonly result: Result })
   | (AttemptRef & { readonly kind: 'forgotten' })
 
 /** An attempt that a former life has left behind. */
 export type Left = AttemptRef & {
-  readonly size: Size
+  readonly size: Resources
   readonly mark?: ProcessMark
   readonly startedMs: number
   readonly end?: { readonly reportId: number; readonly result: Result }

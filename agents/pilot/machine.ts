@@ -7,19 +7,15 @@
 import { readFileSync, statfsSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
-import type { Size } from './size.ts'
+import { lesser, type Resources } from '../../core/model/resources.ts'
 
-export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'>, real: Size): Size {
+export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'>, real: Resources): Resources {
   if (sizeFrom === 'context') return size
-  return {
-    cores: Math.min(size.cores, real.cores),
-    memoryBytes: Math.min(size.memoryBytes, real.memoryBytes),
-    diskBytes: Math.min(size.diskBytes, real.diskBytes),
-  }
+  return lesser(size, real)
 }
 
 /** `cgroupDir`: our own cgroup, where there is one: its limits are the machine's as far as we are concerned. */
-export function measure(workDir: string, cgroupDir?: string): Size {
+export function measure(workDir: string, cgroupDir?: string): Resources {
   const disk = statfsSync(workDir)
   return {
     cores: Math.max(1, Math.min(availableParallelism(), coresOfCgroup(read(cgroupDir, 'cpu.max')))),

@@ -10,7 +10,7 @@ import type { Result } from '../../core/model/attempt.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { keyOf, owned, type Link } from './held.ts'
 import type { Draft } from './pilot.ts'
-import { rest, sum, type Size } from './size.ts'
+import { greater, minus, noResources, type Resources, total } from '../../core/model/resources.ts'
 
 export type Report = AttemptRef & {
   readonly reportId: number
@@ -22,7 +22,7 @@ export type Report = AttemptRef & {
 }
 
 /** Free now. How long the VM still lives is added where the wall clock is known. */
-export type Offer = Size & { readonly maxJobs: number; readonly received: number }
+export type Offer = Resources & { readonly maxJobs: number; readonly received: number }
 
 export type Outgoing =
   | { readonly kind: 'hello'; readonly held: readonly AttemptRef[] }
@@ -60,6 +60,6 @@ function offerOf(draft: Draft, received: number): Offer {
   const { size, maxJobs, draining, reports } = draft.state
   const told = new Set(reports.filter((one) => one.phase === 'ended' && one.sent).map(keyOf))
   const taken = [...draft.held.values()].filter((held) => !told.has(keyOf(held)))
-  const free = rest(size, sum(taken.map((held) => held.size)))
+  const free = greater(minus(size, total(taken.map((held) => held.size))), noResources)
   return { ...free, maxJobs: draining ? 0 : maxJobs, received }
 }

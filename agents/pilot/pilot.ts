@@ -24,10 +24,10 @@ import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { outputChunkBytes, stopGraceMs } from '../../core/kernel/limits.ts'
 import { type Held, isDropped, isLive, keyOf, type Link, owned, type Taken, type Task } from './held.ts'
 import { flush, type Outgoing, type Report } from './outgoing.ts'
-import { fits, type Size, sum } from './size.ts'
+import { fits, type Resources, total } from '../../core/model/resources.ts'
 
 export type PilotState = {
-  readonly size: Size
+  readonly size: Resources
   readonly leaseMarginMs: number
   readonly maxJobs: number
   readonly link: Link
@@ -63,7 +63,7 @@ export type PilotEvent =
 
 export type PilotEffect =
   /** Write to the journal that it was taken: whatever becomes of it, the service will hear. */
-  | (AttemptRef & { readonly kind: 'take'; readonly size: Size })
+  | (AttemptRef & { readonly kind: 'take'; readonly size: Resources })
   | { readonly kind: 'start'; readonly task: Task }
   | (AttemptRef & { readonly kind: 'stop'; readonly why: string; readonly graceMs: number })
   /** Write the end to the journal; the next flush may send its report when that is on disk. */
@@ -76,10 +76,10 @@ export type PilotEffect =
 export type Step = { readonly state: PilotState; readonly effects: readonly PilotEffect[] }
 
 /** What the journal of a former life has left: ends that were not acknowledged. */
-export type Recovered = AttemptRef & { readonly size: Size; readonly reportId: number; readonly result: Result }
+export type Recovered = AttemptRef & { readonly size: Resources; readonly reportId: number; readonly result: Result }
 
 export type PilotStart = {
-  readonly size: Size
+  readonly size: Resources
   readonly leaseMarginMs: number
   readonly maxJobs: number
   readonly firstReportId: number
@@ -202,7 +202,7 @@ function take(draft: Draft, task: Task): void {
   const key = keyOf(task)
   if (draft.held.has(key) || state.finished.includes(key)) return
   const { memoryBytes, diskBytes } = spec.requirements
-  const size: Size = { cores, memoryBytes, diskBytes }
+  const size: Resources = { cores, memoryBytes, diskBytes }
   const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
   draft.effects.push({ kind: 'take', jobId, attempt, size })
   // Refused rather than left waiting for room that can never be.
@@ -212,11 +212,11 @@ function take(draft: Draft, task: Task): void {
 }
 
 function startWhatFits(draft: Draft): void {
-  let used = sum([...draft.held.values()].filter(isLive).map(({ size }) => size))
+  let used = total([...draft.held.values()].filter(isLive).map(({ size }) => size))
   for (const [key, held] of draft.held) {
-    if (held.state !== 'waiting' || !fits(sum([used, held.size]), draft.state.size)) continue
+    if (held.state !== 'waiting' || !fits(total([used, held.size]), draft.state.size)) continue
     const { task, ...taken } = held
-    used = sum([used, held.size])
+    used = total([used, held.size])
     draft.held.set(key, { ...taken, state: 'starting', dropped: false })
     draft.effects.push({ kind: 'start', task })
   }
@@ -349,7 +349,7 @@ function unsent(reports: readonly Report[]): readonly Report[] {
   return reports.map((one) => ({ ...one, sent: false }))
 }
 
-function misfitOf(wanted: Size, whole: Size): string {
+function misfitOf(wanted: Resources, whole: Resources): string {
   if (wanted.cores > whole.cores) return `needs ${wanted.cores} cores of ${whole.cores}`
   if (wanted.memoryBytes > whole.memoryBytes) return `needs ${wanted.memoryBytes} bytes of memory of ${whole.memoryBytes}`
   if (wanted.diskBytes > whole.diskBytes) return `needs ${wanted.diskBytes} bytes of disk of ${whole.diskBytes}`

@@ -14,7 +14,7 @@ import { agentVersion } from '../kit/uplink.ts'
 import type { Task } from './held.ts'
 import type { Outgoing, Report } from './outgoing.ts'
 import type { PilotEvent } from './pilot.ts'
-import type { Size } from './size.ts'
+import type { Resources } from '../../core/model/resources.ts'
 
 /** In the order of their meaning: refusals before the renewal that they are exceptions of, commands after assignments. */
 export function eventsOf(message: ServiceMessage): readonly PilotEvent[] {
@@ -33,7 +33,7 @@ export function eventsOf(message: ServiceMessage): readonly PilotEvent[] {
 }
 
 /** `size` is what the machine really has; `remainingMs` until the VM must end. */
-export function messageOf(out: Outgoing, size: Size, isolation: IsolationKind, remainingMs: number): PilotMessage {
+export function messageOf(out: Outgoing, size: Resources, isolation: IsolationKind, remainingMs: number): PilotMessage {
   if (out.kind === 'hello') {
     const hello = { pilotVersion: agentVersion, ...size, isolation, held: out.held.map(wireRef) }
     return { hello, reports: [], offer: undefined, renew: [] }

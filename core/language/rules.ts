@@ -107,21 +107,6 @@ export function tellRules(demand: Demand, place: Place, room: Room): readonly Ru
   return [...placeRules.map((rule) => tell(rule, place)), ...roomRules.map((rule) => tell(rule, room))]
 }
 
-/** The cores a job gets of what is free: as many as it can use. Only where `hasRoom` holds. */
-export function grantedCores(requirements: Requirements, room: Room): number {
-  return Math.min(requirements.cores.max, room.cores)
-}
-
-/** What is left after a job took its part. */
-export function less(room: Room, requirements: Requirements, cores: number): Room {
-  return {
-    cores: room.cores - cores,
-    memoryBytes: room.memoryBytes - requirements.memoryBytes,
-    diskBytes: room.diskBytes - requirements.diskBytes,
-    remainingMs: room.remainingMs,
-  }
-}
-
 /** Sorted, without repeats: two spellings of one wish become one task queue. */
 export function normalised(requirements: Requirements): Requirements {
   return {

@@ -1,12 +1,11 @@
 /** A claim that exceeds the record of its VM: the fact that reports it, at most one per VM and minute. */
 
 import type { NewFact } from './facts.ts'
-import type { Load } from './resources.ts'
-import type { VmShape } from './vm.ts'
+import type { Resources } from './resources.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 /** The alarm of a refused claim. The pilot's offers promise more than its record has, or count leases that it holds as free. */
-export function overclaimFact(vmId: VmId, vm: Pick<VmShape, keyof Load>, held: Load, wanted: Load): NewFact {
+export function overclaimFact(vmId: VmId, vm: Resources, held: Resources, wanted: Resources): NewFact {
   const data = {
     why: 'the claim exceeds the record of the VM',
     cores: vm.cores,

@@ -1,38 +1,15 @@
 /**
- * What a VM's record has room for: the bound of all leases that the VM may hold at a time.
- *
- * A pilot says what is free on its VM; the record says what the VM is. The store asks here in the transaction of each claim, so
- * that a pilot that says more than it has gets no more than its record has room for.
+ * Resources: what a VM has, what is free on it, and what a job takes of it. All arithmetic with them is here, so that a new resource is
+ * added in this file and nowhere else.
  */
 
 import type { VmId } from '../kernel/ids.ts'
-import type { VmShape } from './vm.ts'
 
-/** Cores, memory and disk: of a VM, or of leases on it. */
-export type Load = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+/** Whole cores; bytes. */
+export type Resources = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 
-export const noLoad: Load = { cores: 0, memoryBytes: 0, diskBytes: 0 }
-
-export function plus(a: Load, b: Load): Load {
-  return {
-    cores: a.cores + b.cores,
-    memoryBytes: a.memoryBytes + b.memoryBytes,
-    diskBytes: a.diskBytes + b.diskBytes,
-  }
-}
-
-export function minus(a: Load, b: Load): Load {
-  return {
-    cores: a.cores - b.cores,
-    memoryBytes: a.memoryBytes - b.memoryBytes,
-    diskBytes: a.diskBytes - b.diskBytes,
-  }
-}
-
-/** Whether the record has room for all of it. */
-export function isWithin(vm: Pick<VmShape, keyof Load>, load: Load): boolean {
-  return load.cores <= vm.cores && load.memoryBytes <= vm.memoryBytes && load.diskBytes <= vm.diskBytes
-}
+/** What is free on a VM now, or what the whole VM has. `remainingMs` is until it must end; Infinity where it has no end. */
+export type Room = Resources & { readonly remainingMs: number }
 
 /** What a VM is, for as long as it lives. Comes from the VM's record: what the pilot claims may only narrow it. */
 export type Place = {
@@ -45,10 +22,65 @@ export type Place = {
   readonly vos: readonly string[]
 }
 
-/** What is free there now, or what the whole VM has. `remainingMs` is until it must end; Infinity where nothing says so. */
-export type Room = {
-  readonly cores: number
-  readonly memoryBytes: number
-  readonly diskBytes: number
-  readonly remainingMs: number
+export const noResources: Resources = { cores: 0, memoryBytes: 0, diskBytes: 0 }
+
+export const noRoom: Room = { ...noResources, remainingMs: 0 }
+
+/** The resources alone of something that has more. */
+export function resourcesOf({ cores, memoryBytes, diskBytes }: Resources): Resources {
+  return { cores, memoryBytes, diskBytes }
+}
+
+export function plus(a: Resources, b: Resources): Resources {
+  return {
+    cores: a.cores + b.cores,
+    memoryBytes: a.memoryBytes + b.memoryBytes,
+    diskBytes: a.diskBytes + b.diskBytes,
+  }
+}
+
+/** May be negative where more is taken than there is. */
+export function minus(a: Resources, b: Resources): Resources {
+  return {
+    cores: a.cores - b.cores,
+    memoryBytes: a.memoryBytes - b.memoryBytes,
+    diskBytes: a.diskBytes - b.diskBytes,
+  }
+}
+
+export function total(all: readonly Resources[]): Resources {
+  return all.reduce(plus, noResources)
+}
+
+/** The smaller of both, resource by resource. */
+export function lesser(a: Resources, b: Resources): Resources {
+  return {
+    cores: Math.min(a.cores, b.cores),
+    memoryBytes: Math.min(a.memoryBytes, b.memoryBytes),
+    diskBytes: Math.min(a.diskBytes, b.diskBytes),
+  }
+}
+
+/** The larger of both, resource by resource. */
+export function greater(a: Resources, b: Resources): Resources {
+  return {
+    cores: Math.max(a.cores, b.cores),
+    memoryBytes: Math.max(a.memoryBytes, b.memoryBytes),
+    diskBytes: Math.max(a.diskBytes, b.diskBytes),
+  }
+}
+
+/** Whether there is enough of each. */
+export function fits(wanted: Resources, whole: Resources): boolean {
+  return wanted.cores <= whole.cores && wanted.memoryBytes <= whole.memoryBytes && wanted.diskBytes <= whole.diskBytes
+}
+
+/** What is left of a room after something was taken. Its end stays. */
+export function roomLess(room: Room, taken: Resources): Room {
+  return { ...minus(room, taken), remainingMs: room.remainingMs }
+}
+
+/** Whether the room is no smaller than the other one, its end included. */
+export function covers(room: Room, other: Room): boolean {
+  return fits(other, room) && room.remainingMs >= other.remainingMs
 }

@@ -10,8 +10,9 @@ import { type KeptVm, isComing, placeOf, roomOf, type Vm, type VmShape } from '.
 import type { QueueCount, TaskQueue } from '../model/task-queue.ts'
 import { exactly } from '../language/requirement-class.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
-import { grantedCores, hasRoom, less, suits } from '../language/rules.ts'
-import type { Room } from '../model/resources.ts'
+import { packed } from '../language/packing.ts'
+import { hasRoom, suits } from '../language/rules.ts'
+import { type Room, roomLess } from '../model/resources.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
@@ -36,22 +37,24 @@ export function openQueues(counts: readonly QueueCount[]): readonly OpenQueue[] 
     })
 }
 
-/** As many jobs of the queue as the room takes, `most` at most: as the matcher would, one after the other. */
+/** As many jobs of the queue as the room takes, at most `max`: as the matcher would, one after the other. */
 export function fill(
   { queue, head }: Pick<OpenQueue, 'queue' | 'head'>,
   room: Room,
-  most: number,
+  max: number,
 ): { readonly jobs: number; readonly room: Room } {
-  const { requirements } = queue
   let rest = room
   let jobs = 0
   // Every job takes a core at least, so that this ends with the room.
-  while (jobs < most && rest.cores >= 1 && hasRoom(queue, rest)) {
-    rest = less(rest, requirements, grantedCores(requirements, rest))
+  while (jobs < max) {
+    const next = packed(rest, queue)
+    if (!next) break
+    rest = next
     jobs += 1
   }
-  if (jobs > 0 || !head || most < 1 || rest.cores < 1 || !hasRoom(head, rest)) return { jobs, room: rest }
-  return { jobs: 1, room: less(rest, head.requirements, grantedCores(head.requirements, rest)) }
+  if (jobs > 0 || !head || max < 1) return { jobs, room: rest }
+  const next = packed(rest, head)
+  return next ? { jobs: 1, room: next } : { jobs, room: rest }
 }
 
 /** Whether a room takes a job of it. */
@@ -158,12 +161,7 @@ function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
       group.rooms.coming.push(whole)
       continue
     }
-    const free = {
-      cores: whole.cores - used.cores,
-      memoryBytes: whole.memoryBytes - used.memoryBytes,
-      diskBytes: whole.diskBytes - used.diskBytes,
-      remainingMs: whole.remainingMs,
-    }
+    const free = roomLess(whole, used)
     if (free.cores >= 1) group.rooms.free.push(free)
     if (used.cores >= 1) group.rooms.soon.push({ ...used, remainingMs: whole.remainingMs })
   }

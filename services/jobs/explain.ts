@@ -4,6 +4,7 @@
  * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
  */
 
+import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { requirementClass } from '../../core/language/requirement-class.ts'
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
@@ -92,12 +93,7 @@ async function whereItRan(ports: JobPorts, job: Job, demand: TaskQueue): Promise
 
 function atVm(demand: TaskQueue, { vm, used }: KeptVm, nowMs: number): Explanation {
   const whole = roomOf(vm, vm.endByMs - nowMs)
-  const free = {
-    ...whole,
-    cores: whole.cores - used.cores,
-    memoryBytes: whole.memoryBytes - used.memoryBytes,
-    diskBytes: whole.diskBytes - used.diskBytes,
-  }
+  const free = roomLess(whole, used)
   const place = placeOf(vm)
   const rules = tellRules(demand, place, free)
   const fits = rules.every(({ holds }) => holds)

@@ -3,26 +3,25 @@
  * received. What a pilot has received it counts itself.
  */
 
-import type { Room } from '../../core/model/resources.ts'
-import type { Taken } from './matcher.ts'
+import { type Resources, type Room, roomLess } from '../../core/model/resources.ts'
 
 export type InTransit = {
   count(): number
   /** Picks whose claim has not been answered. */
   claims(): number
-  reserve(taken: Taken): void
-  drop(taken: Taken): void
+  reserve(taken: Resources): void
+  drop(taken: Resources): void
   /** It goes out as the next assignment of the stream. */
-  sent(taken: Taken): void
+  sent(taken: Resources): void
   /** The pilot has received so many assignments on the stream. */
   received(count: number): void
   /** What is left of an offer. */
-  lessFrom(offered: Room): Room
+  leftOf(offered: Room): Room
 }
 
 export function inTransitOf(): InTransit {
-  const reserved = new Set<Taken>()
-  const under: { readonly index: number; readonly taken: Taken }[] = []
+  const reserved = new Set<Resources>()
+  const under: { readonly index: number; readonly taken: Resources }[] = []
   let sentCount = 0
   return {
     count: () => reserved.size + under.length,
@@ -41,14 +40,6 @@ export function inTransitOf(): InTransit {
     received(count) {
       while (under[0] && under[0].index <= count) under.shift()
     },
-    lessFrom(offered) {
-      let { cores, memoryBytes, diskBytes } = offered
-      for (const taken of [...reserved, ...under.map((one) => one.taken)]) {
-        cores -= taken.cores
-        memoryBytes -= taken.memoryBytes
-        diskBytes -= taken.diskBytes
-      }
-      return { cores, memoryBytes, diskBytes, remainingMs: offered.remainingMs }
-    },
+    leftOf: (offered) => [...reserved, ...under.map(({ taken }) => taken)].reduce(roomLess, offered),
   }
 }

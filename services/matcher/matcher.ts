@@ -13,8 +13,9 @@ import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import { exactly, leastOf } from '../../core/language/requirement-class.ts'
-import { grantedCores, hasRoom, suits } from '../../core/language/rules.ts'
-import type { Place, Room } from '../../core/model/resources.ts'
+import { takenFrom } from '../../core/language/packing.ts'
+import { hasRoom, suits } from '../../core/language/rules.ts'
+import type { Place, Resources, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
@@ -26,9 +27,6 @@ export type Granted = AttemptRef & {
   readonly spec: JobSpec
 }
 
-/** What a pick takes of the room, from the pick until the pilot has counted it itself. */
-export type Taken = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
-
 export type OpenPilot = {
   readonly vmId: VmId
   readonly place: Place
@@ -37,9 +35,9 @@ export type OpenPilot = {
   /** How many assignments it would take now. */
   wants(): number
   /** Room is spoken for; answered by exactly one of the two below. */
-  reserve(taken: Taken): void
-  grant(granted: Granted, taken: Taken): void
-  giveBack(taken: Taken, why: NotGranted): void
+  reserve(taken: Resources): void
+  grant(granted: Granted, taken: Resources): void
+  giveBack(taken: Resources, why: NotGranted): void
 }
 
 /**
@@ -67,7 +65,7 @@ export type MatcherOptions = {
   readonly onError: (error: unknown) => void
 }
 
-type Claim = { readonly pilot: OpenPilot; readonly pick: Picked; readonly taken: Taken }
+type Claim = { readonly pilot: OpenPilot; readonly pick: Picked; readonly taken: Resources }
 
 export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: published, onError }: MatcherOptions): Matcher {
   const pilots = new Set<OpenPilot>()
@@ -80,10 +78,10 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
       const pick = waiting.take(pilot.place, room, search)
       if (!pick) break
       const requirements = exactly(pick.queue.requirements, pick.job.needs)
-      const cores = grantedCores(requirements, room)
-      const taken = { cores, memoryBytes: requirements.memoryBytes, diskBytes: requirements.diskBytes }
+      // From the pick until the pilot has counted it itself.
+      const taken = takenFrom(room, requirements)
       pilot.reserve(taken)
-      ledger.charge(pick.queue, cores * usageAdvanceMs, nowMs)
+      ledger.charge(pick.queue, taken.cores * usageAdvanceMs, nowMs)
       claims.push({ pilot, pick, taken })
     }
     return claims

@@ -7,7 +7,7 @@
  */
 
 import { hasRoom } from '../../core/language/rules.ts'
-import type { Room } from '../../core/model/resources.ts'
+import { covers, type Room } from '../../core/model/resources.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import type { WaitingJob } from '../../core/model/task-queue.ts'
 import { isBefore, type Part } from './window.ts'
@@ -113,13 +113,4 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
 /** Whether whatever the known one tells follows from this one. */
 function tellsMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
   return covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
-}
-
-function covers(room: Room, other: Room): boolean {
-  return (
-    room.cores >= other.cores &&
-    room.memoryBytes >= other.memoryBytes &&
-    room.diskBytes >= other.diskBytes &&
-    room.remainingMs >= other.remainingMs
-  )
 }

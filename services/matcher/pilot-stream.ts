@@ -14,7 +14,7 @@ import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import { overclaimPauseMs } from '../../core/kernel/limits.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
-import { type Place, type Room, isWithin, type Load, minus, noLoad, plus } from '../../core/model/resources.ts'
+import { type Place, type Room, fits, lesser, minus, noRoom, type Resources, total } from '../../core/model/resources.ts'
 import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
@@ -111,16 +111,9 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
   return { receive: (message) => receive(stream, message), close }
 }
 
-const noRoom = { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0 }
-
 /** What a pilot claims, by its own measure and clock, may only narrow what the record says that the VM is. */
 function narrower(claimed: Room, whole: Room): Room {
-  return {
-    cores: Math.min(claimed.cores, whole.cores),
-    memoryBytes: Math.min(claimed.memoryBytes, whole.memoryBytes),
-    diskBytes: Math.min(claimed.diskBytes, whole.diskBytes),
-    remainingMs: Math.min(claimed.remainingMs, whole.remainingMs),
-  }
+  return { ...lesser(claimed, whole), remainingMs: Math.min(claimed.remainingMs, whole.remainingMs) }
 }
 
 function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
@@ -131,7 +124,7 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
     },
     room() {
       const { offer, inTransit, matching } = stream()
-      return inTransit.lessFrom(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - matching.clock.nowMs())))
+      return inTransit.leftOf(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - matching.clock.nowMs())))
     },
     wants() {
       const { open, settled, draining, paused, offer, inTransit } = stream()
@@ -276,13 +269,13 @@ async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<Readon
   const untold = leases.filter(isUntold(stream))
   if (untold.length === 0) return surplus
   const specs = await matching.store.specs(leases.map(({ id }) => id))
-  const taken = (job: Job): Load => {
+  const taken = (job: Job): Resources => {
     const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
     return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
   }
-  let held = leases.map(taken).reduce(plus, noLoad)
+  let held = total(leases.map(taken))
   for (const job of untold.toReversed()) {
-    if (isWithin(vm, held)) break
+    if (fits(held, vm)) break
     held = minus(held, taken(job))
     surplus.add(job)
   }

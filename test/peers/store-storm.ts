@@ -13,7 +13,7 @@ import type { JobId, VmId } from '../../core/kernel/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { type Random, seededRandom } from '../../core/kernel/random.ts'
-import { isWithin } from '../../core/model/resources.ts'
+import { fits } from '../../core/model/resources.ts'
 import {
   activeVm,
   alice,
@@ -212,7 +212,7 @@ export async function audit(store: Store, books: Books): Promise<void> {
   expect(counts, 'counts').toEqual(countsOf(all))
   for (const { vm, leases, used } of await store.liveVms()) {
     // A claim whose confirmation failed has an unknown outcome: its VM's next session takes it back.
-    if (books.unavailable === 0) expect(isWithin(vm, used), `${vm.id} holds ${used.cores} of ${vm.cores} cores`).toBe(true)
+    if (books.unavailable === 0) expect(fits(used, vm), `${vm.id} holds ${used.cores} of ${vm.cores} cores`).toBe(true)
     const held = all.filter(({ phase }) => leaseOf(phase)?.vmId === vm.id)
     expect(leases, `leases on ${vm.id}`).toBe(held.length)
   }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Demand, Requirements } from '../../../core/model/requirements.ts'
-import { grantedCores, hasRoom, less, normalised, requirementsKey, suits, tellRules } from '../../../core/language/rules.ts'
+import { hasRoom, normalised, requirementsKey, suits, tellRules } from '../../../core/language/rules.ts'
+import { packed, takenFrom } from '../../../core/language/packing.ts'
 import type { Place, Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
 
@@ -47,9 +48,14 @@ describe('room', () => {
 
   it('gives as many cores as can be used, and is less by what was given', () => {
     const { requirements } = demand({ cores: { min: 2, max: 3 } })
-    expect(grantedCores(requirements, room)).toBe(3)
-    expect(grantedCores(requirements, { ...room, cores: 2 })).toBe(2)
-    expect(less(room, requirements, 3)).toEqual({ cores: 1, memoryBytes: 0, diskBytes: 0, remainingMs: 60_000 })
+    expect(takenFrom(room, requirements).cores).toBe(3)
+    expect(takenFrom({ ...room, cores: 2 }, requirements).cores).toBe(2)
+    expect(packed(room, { vo: 'lhcb', requirements })).toEqual({
+      cores: 1,
+      memoryBytes: 0,
+      diskBytes: 0,
+      remainingMs: 60_000,
+    })
   })
 })
 

@@ -9,7 +9,7 @@ import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { JobEvent } from '../../../../core/model/job.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
-import { isWithin, type Load, minus } from '../../../../core/model/resources.ts'
+import { fits, type Resources, minus } from '../../../../core/model/resources.ts'
 import { openAlarms, overclaimFact } from '../../../../core/model/overclaim.ts'
 import { type Database, guarded } from './database.ts'
 import { toldDocuments } from './facts.ts'
@@ -30,7 +30,7 @@ export type ClaimRoom = {
 const sizesMost = 20_000
 
 export function openClaimRoom(database: Database, random: Random): ClaimRoom {
-  const sizes = new Map<string, Load>()
+  const sizes = new Map<string, Resources>()
   const alarms = openAlarms()
 
   async function learn(ids: readonly VmId[]): Promise<void> {
@@ -57,10 +57,10 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
         const size = sizes.get(vmId)
         const [, cores, memoryBytes, diskBytes] = used.get(vmId) ?? [0, 0, 0, 0]
         const all = { cores, memoryBytes, diskBytes }
-        if (!size || isWithin(size, all)) continue
-        let held: Load = all
+        if (!size || fits(all, size)) continue
+        let held: Resources = all
         for (const claim of ofVm.toReversed()) {
-          if (isWithin(size, held)) break
+          if (fits(held, size)) break
           held = minus(held, takenBy(claim))
           late.push(claim)
         }
@@ -74,6 +74,6 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
   }
 }
 
-function takenBy({ event, memoryBytes, diskBytes }: Claim): Load {
+function takenBy({ event, memoryBytes, diskBytes }: Claim): Resources {
   return { cores: event.cores, memoryBytes, diskBytes }
 }

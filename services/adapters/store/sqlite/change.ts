@@ -9,7 +9,7 @@ import { endedAttempt, type Job, type JobEvent } from '../../../../core/model/jo
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
-import { isWithin, type Load, plus } from '../../../../core/model/resources.ts'
+import { fits, type Resources, plus } from '../../../../core/model/resources.ts'
 import { openAlarms, overclaimFact } from '../../../../core/model/overclaim.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
@@ -25,9 +25,9 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   const requirementsOf = requirementsIn(inside)
 
   /** Whether the VM's record has no room for it beside what the VM holds: then operators hear of it. */
-  function isBeyond(vm: Vm, wanted: Load, nowMs: number): boolean {
+  function isBeyond(vm: Vm, wanted: Resources, nowMs: number): boolean {
     const { used } = inside.tallies.loadOf(vm.id)
-    if (isWithin(vm, plus(used, wanted))) return false
+    if (fits(plus(used, wanted), vm)) return false
     if (alarms.isDue(vm.id, nowMs)) tell(overclaimFact(vm.id, vm, used, wanted), nowMs)
     return true
   }

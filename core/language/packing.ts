@@ -1,0 +1,16 @@
+/** Packing: how a job is put into a room. The matcher and the plan use these functions and no others. */
+
+import type { Demand, Requirements } from '../model/requirements.ts'
+import { type Resources, type Room, roomLess } from '../model/resources.ts'
+import { hasRoom } from './rules.ts'
+
+/** What a job takes of a room that it fits: as many cores as it can use, and what else it asks for. */
+export function takenFrom(room: Room, { cores, memoryBytes, diskBytes }: Requirements): Resources {
+  return { cores: Math.min(cores.max, room.cores), memoryBytes, diskBytes }
+}
+
+/** The room that is left after one job more; undefined where it does not fit. */
+export function packed(room: Room, demand: Demand): Room | undefined {
+  if (room.cores < 1 || !hasRoom(demand, room)) return undefined
+  return roomLess(room, takenFrom(room, demand.requirements))
+}
