@@ -37,20 +37,22 @@ const maxTries = 200
 /** kill(-1) reaches every process of the account but the caller at once, and no fork escapes it. They need a moment to end. */
 const endScript = 'kill -KILL -1 2>/dev/null; sleep 0.01'
 
+/** Each program in it runs for every payload that ends: one walk serves all places. */
 const litterScript = [
   'uid=$1; shift',
-  'for place in "$@"; do [ -d "$place" ] || continue',
-  '  find "$place" -xdev -mindepth 1 -type d -user "$uid" ! -perm -700 -execdir chmod u+rwx {} \\;',
-  '  find "$place" -xdev -depth -mindepth 1 -user "$uid" -delete',
-  'done 2>/dev/null',
-  'for kind in shm sem msg; do',
-  '  ids=$(awk -v uid="$uid" \'FNR == 1 { for (at = 1; at <= NF; at++) if ($at == "uid") column = at; next } $column == uid { print $2 }\' /proc/sysvipc/$kind)',
-  '  case $kind in shm) flag=-m ;; sem) flag=-s ;; msg) flag=-q ;; esac',
-  '  for id in $ids; do ipcrm $flag "$id"; done',
+  'for place in "$@"; do shift; [ ! -d "$place" ] || set -- "$@" "$place"; done',
+  'if [ $# -gt 0 ]; then',
+  '  find "$@" -xdev -mindepth 1 -type d -user "$uid" ! -perm -700 -execdir chmod u+rwx {} \\;',
+  '  find "$@" -xdev -depth -mindepth 1 -user "$uid" -delete',
+  'fi 2>/dev/null',
+  'awk -v uid="$uid" \'FNR == 1 { for (at = 1; at <= NF; at++) if ($at == "uid") column = at; next } $column == uid { print FILENAME, $2 }\' \\',
+  '  /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg 2>/dev/null | while read -r file id; do',
+  '  case $file in *shm) flag=-m ;; *sem) flag=-s ;; *) flag=-q ;; esac',
+  '  ipcrm $flag "$id"',
   'done 2>/dev/null',
   // KEYCTL_CLEAR of the account's user keyring and of its default session keyring.
   ...(keyctl === undefined ? [] : [`perl -e 'syscall(${keyctl}, 7, $_) for -4, -5' 2>/dev/null`]),
-  'for place in "$@"; do [ -d "$place" ] && find "$place" -xdev -mindepth 1 -user "$uid"; done 2>/dev/null | head -n 1',
+  '[ $# -eq 0 ] || find "$@" -xdev -mindepth 1 -user "$uid" 2>/dev/null | head -n 1',
 ].join('\n')
 
 export function openAccounts({ firstUid, count }: PayloadAccounts, places: readonly string[] = sharedPlaces): Accounts {

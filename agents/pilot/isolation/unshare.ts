@@ -6,6 +6,7 @@
  * number back, and with it no capability at all. Nothing in the script comes from a job.
  */
 
+import { statSync } from 'node:fs'
 import { setprivPath } from './as-account.ts'
 import type { Mount } from './view.ts'
 
@@ -38,9 +39,11 @@ function script(mounts: readonly Mount[]): string {
   return [
     'set -eu; umask 022; root=$1; shift',
     'mount -n -t tmpfs -o mode=0755,size=16m,nosuid pilotage "$root"',
-    'cd "$root"; mkdir -p proc dev old',
+    `cd "$root"; mkdir -p proc dev old ${foldersAtOnce(mounts)
+      .map((path) => quoted(path.slice(1)))
+      .join(' ')}`,
     'mount -n -t proc -o nosuid,nodev,noexec proc proc',
-    'mount -n -t tmpfs -o mode=0755,size=1m,nosuid pilotage dev; mkdir dev/pts',
+    'mount -n -t tmpfs -o mode=0755,size=1m,nosuid pilotage dev; mkdir -p dev/pts dev/shm',
     'mount -n -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts',
     `for one in ${deviceFiles.join(' ')}; do : >"dev/$one"; mount -n --bind "/dev/$one" "dev/$one"; done`,
     'ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd /proc/self/fd/0 dev; mv dev/0 dev/stdin',
@@ -55,6 +58,24 @@ function script(mounts: readonly Mount[]): string {
     'pivot_root . old; umount -l /old; rmdir /old; mount -n -o remount,bind,ro /',
     'cd /; exec "$@"',
   ].join('\n')
+}
+
+/**
+ * What is mounted on, and what is a folder alone, as far as it lies on no other mount: one program makes all of them. The others
+ * are made on the way.
+ */
+function foldersAtOnce(mounts: readonly Mount[]): readonly string[] {
+  const covered = ['/proc', '/dev', ...mounts.flatMap((mount) => (mount.kind === 'folder' ? [] : [mount.to]))]
+  return mounts.flatMap((mount) => {
+    const { kind, to } = mount
+    const isFolder =
+      kind === 'folder' || kind === 'memory' || kind === 'writable' || (kind === 'read-only' && isDirectory(mount.from))
+    return isFolder && to !== '/' && !covered.some((path) => to.startsWith(`${path}/`)) ? [to] : []
+  })
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function lines(mount: Mount): readonly string[] {
