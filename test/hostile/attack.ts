@@ -9,6 +9,9 @@
 /** What an attack may have reached, in one or two words; the judge adds the evidence. */
 export type Reach = { readonly what: string; readonly evidence: string }
 
+/** Of a payload that asks for no time of its own. */
+export const defaultWallMs = 15_000
+
 /** A job as an attack submits it. */
 export type Payload = {
   readonly executable: string
@@ -47,6 +50,13 @@ export type Scene = {
   readonly partnerDir: string
 }
 
+/** The attacked machine as root sees it once the attack is over. */
+export type Machine = {
+  isThere(path: string): boolean
+  /** Of what is in a folder; none where there is no such folder. */
+  namesIn(folder: string): readonly string[]
+}
+
 /** What can be seen once an attack is over. */
 export type Outcome = {
   readonly end: string
@@ -75,10 +85,8 @@ export type Attack = {
   readonly payload: (scene: Scene) => Payload
   /** A second payload of another VO that works with it: it starts first and ends last. */
   readonly partner?: (scene: Scene) => Payload
-  /** Its judge looks at the machine itself: it is of no use to a suite that is elsewhere. */
-  readonly looksOutside?: true
-  /** Looks at the machine from outside, as root. What the common judge sees already needs no word here. */
-  readonly judge?: (scene: Scene, outcome: Outcome) => readonly Reach[]
+  /** What the common judge sees already needs no word here. */
+  readonly judge?: (scene: Scene, outcome: Outcome, machine: Machine) => readonly Reach[]
 }
 
 /** A POSIX shell script as a job. */

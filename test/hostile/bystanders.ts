@@ -64,7 +64,7 @@ export function neighbour(random: Random): Neighbour {
 /** Lists whatever belongs to its own account and is not of its own making, then stays for a moment with its password. */
 const nextScript = `
 use Cwd ();
-my %own; my $pid = $$; my $uid = $<;
+my %own; my $pid = $$; my $uid = $<; print "account $uid\\n";
 sub stat_of { open(my $f, "<", "/proc/$_[0]/stat") or return; my $t = <$f>; $t =~ /^(\\d+) \\(.*\\) (\\S) (\\d+)/s ? ($2, $3) : () }
 # The pilot's own work under this account (measuring, cleaning) descends from the pilot, as this payload does.
 my %kin; for (my $p = $$; $p > 1;) { $kin{$p} = 1; my ($s, $parent) = stat_of($p) or last; $p = $parent }

@@ -12,6 +12,8 @@ export type Expectation = {
   readonly reach: readonly string[]
   /** Attacks that may win or lose: both are right here, because the outcome depends on the machine or on time. */
   readonly either: readonly string[]
+  /** Attacks that have no meaning there, with the reason: they are not tried, and every other attack is. */
+  readonly absent?: Readonly<Record<string, string>>
 }
 
 const careless = 'its owner has opened it to every account of the machine'
@@ -20,6 +22,20 @@ const careless = 'its owner has opened it to every account of the machine'
 const sharedNetwork = { 'neighbour-open-socket': 'abstract sockets belong to the network, which is shared' }
 /** Memory segments that no process has attached are counted by a delegated cgroup alone; the VM of the e2e scenario has one. */
 const withoutCgroup = ['shared-segments']
+const notSubmitted = 'the service refuses such a description, so that it never reaches a pilot'
+/** Attacks on the booted machine of the e2e scenario are ordinary jobs, and its pilot has a cgroup of its own. */
+const booted: Expectation = {
+  whats: sharedNetwork,
+  reach: [],
+  either: [],
+  absent: {
+    'agent-names': `a variable PILOTAGE_...: ${notSubmitted}`,
+    'bash-functions': `variables BASH_FUNC_...%%: ${notSubmitted}`,
+    'environment-flood': `3000 variables: ${notSubmitted}`,
+    'names-like-options': `variables that begin with dashes: ${notSubmitted}`,
+    shellshock: `a variable BASH_FUNC_x%%: ${notSubmitted}`,
+  },
+}
 const namespaces: Expectation = { whats: sharedNetwork, reach: [], either: withoutCgroup }
 
 /** Without isolation: what a payload may read, write, end and leave behind because it is the pilot's own user. */
@@ -111,5 +127,6 @@ export const expectations: Readonly<Record<string, Expectation>> = {
     reach: [],
     either: withoutCgroup,
   },
+  booted,
   plain: { whats: {}, reach: plainReaches, either: [...withoutCgroup, ...matterOfTime, ...matterOfKernel] },
 }

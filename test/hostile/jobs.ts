@@ -5,7 +5,7 @@ import { type Clock, until } from '../../core/kernel/clock.ts'
 import type { Report } from '../../proto/gen/pilotage/v1/vm.ts'
 import { assignment } from '../unit/agents/fake-service.ts'
 import { mib, task } from '../unit/agents/tasks.ts'
-import type { Payload } from './attack.ts'
+import { defaultWallMs, type Payload } from './attack.ts'
 import type { HostileVm } from './vm.ts'
 
 export type Job = {
@@ -42,7 +42,7 @@ export function jobsOf(vm: HostileVm, clock: Clock, isThere: (path: string) => b
       environment,
       memoryBytes = 256 * mib,
       diskBytes = 64 * mib,
-      wallMs = 15_000,
+      wallMs = defaultWallMs,
     } = payload
     const wish = { jobId, executable, arguments: words, environment, memoryBytes, diskBytes, wallMs }
     vm.service.send({ assignments: [assignment({ ...task(wish), vo, owner: `user-of-${vo}` })] })

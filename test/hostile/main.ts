@@ -7,7 +7,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,11 +15,11 @@ import { bundleAgents } from '../../agents/bundle.ts'
 import { quoted } from '../../contextualization/shell.ts'
 import { systemClock } from '../../core/kernel/clock.ts'
 import { systemRandom } from '../../core/kernel/random.ts'
-import type { Tool } from './attack.ts'
 import { type Trial, tryAll } from './field.ts'
 import { kinds } from './kinds.ts'
 import { openListener } from './listener.ts'
 import { report } from './report.ts'
+import { findTools } from './tools.ts'
 import type { Programs } from './vm.ts'
 
 const options = {
@@ -136,23 +136,4 @@ async function bringPrograms(dir: string): Promise<Programs> {
   }
   rmSync(scratch, { recursive: true })
   return { ...paths, dir }
-}
-
-function findTools(): { readonly missing: ReadonlyMap<Tool, string>; readonly library: string | undefined } {
-  const missing = new Map<Tool, string>()
-  for (const tool of ['gcc', 'python3', 'bash'] as const) {
-    if (!existsSync(`/usr/bin/${tool}`)) missing.set(tool, `there is no /usr/bin/${tool}`)
-  }
-  if (process.arch !== 'x64') missing.set('x64', `its system calls are numbered for x64, and this is ${process.arch}`)
-  if (missing.has('gcc')) return { missing, library: undefined }
-  const out = join(mkdtempSync(join(tmpdir(), 'pilotage-hostile-')), 'evil.so')
-  const source = join(import.meta.dirname, 'probes/evil.c')
-  const built = spawnSync('/usr/bin/gcc', ['-shared', '-fPIC', '-Os', '-s', '-o', out, source], { timeout: 60_000 })
-  if (built.status !== 0) {
-    missing.set('gcc', `gcc does not build the probe: ${built.stderr}`)
-    return { missing, library: undefined }
-  }
-  const library = readFileSync(out).toString('base64')
-  rmSync(join(out, '..'), { recursive: true })
-  return { missing, library }
 }

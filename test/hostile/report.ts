@@ -31,7 +31,7 @@ export function report(
   tried: ReadonlyMap<string, readonly Result[]>,
   { seconds, requiresAll, isPart }: ReportOptions,
   expected: Readonly<Record<string, Expectation>> = expectations,
-): { readonly lines: readonly string[]; readonly ok: boolean } {
+): { readonly lines: readonly string[]; readonly wrong: readonly string[]; readonly tried: number; readonly ok: boolean } {
   const verdicts: Verdict[] = []
   const strangers: string[] = []
   for (const [kind, results] of tried) {
@@ -39,7 +39,7 @@ export function report(
     for (const result of results) verdicts.push(verdictOn(kind, result, expectation, requiresAll))
     const names = new Set(results.map(({ name }) => name))
     if (isPart) continue
-    for (const name of [...expectation.reach, ...expectation.either]) {
+    for (const name of [...expectation.reach, ...expectation.either, ...Object.keys(expectation.absent ?? {})]) {
       if (!names.has(name)) strangers.push(`test/hostile/expected.ts names ${name} under ${kind}, which is no attack`)
     }
   }
@@ -50,11 +50,19 @@ export function report(
   const line = `${head} wrong=${wrong.length} seconds=${seconds} result=${wrong.length === 0 ? 'ok' : 'NOT-OK'}`
   return {
     lines: [...verdicts.flatMap((one) => one.notes), ...wrong.map((text) => `error: ${text}`), line],
+    wrong,
+    tried: verdicts.filter((one) => one.count !== 'not-run').length,
     ok: wrong.length === 0,
   }
 }
 
 function verdictOn(kind: string, { name, notRun, reaches }: Result, expected: Expectation, requiresAll: boolean): Verdict {
+  const whyAbsent = expected.absent?.[name]
+  if (whyAbsent !== undefined) {
+    const text = `${kind} ${name} has no meaning there: ${whyAbsent}`
+    const untrue = `${name} was tried under ${kind}, although test/hostile/expected.ts lists it as absent`
+    return { count: 'not-run', notes: [text], wrong: notRun === undefined ? [untrue] : [] }
+  }
   if (notRun !== undefined) {
     const text = `${kind} ${name} was not run: ${notRun}`
     return { count: 'not-run', notes: [text], wrong: requiresAll ? [text] : [] }

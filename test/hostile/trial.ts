@@ -8,7 +8,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
 import type { Random } from '../../core/kernel/random.ts'
-import type { Attack, Outcome, Payload, Reach, Scene } from './attack.ts'
+import type { Attack, Machine, Outcome, Payload, Reach, Scene } from './attack.ts'
 import { nextPayload } from './bystanders.ts'
 import { newCanary } from './canaries.ts'
 import { type Job, type Jobs, jobsOf } from './jobs.ts'
@@ -39,6 +39,11 @@ const silenceMs = 500
 const silentWithinMs = 5000
 /** What was killed is out of /proc within this time. */
 const goneWithinMs = 2000
+
+const thisMachine: Machine = {
+  isThere: existsSync,
+  namesIn: (folder) => (existsSync(folder) ? readdirSync(folder) : []),
+}
 
 export function openJobs(vm: HostileVm, clock: Clock): Jobs {
   return jobsOf(vm, clock, existsSync)
@@ -92,7 +97,7 @@ export async function tryAttack(attack: Attack, ground: Ground): Promise<Verdict
   })
   const unreported =
     report || deaths.length > 0 ? [] : [{ what: 'pilot stuck', evidence: `no report within ${endWithinMs} ms` }]
-  const own = attack.judge?.(scene, outcome) ?? []
+  const own = attack.judge?.(scene, outcome, thisMachine) ?? []
   return { reaches: [...reaches, ...unreported, ...own], seconds: (clock.monotonicMs() - beganMs) / 1000, text }
 }
 

