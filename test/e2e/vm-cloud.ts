@@ -35,6 +35,8 @@ export type VmCloudOptions = {
   readonly boot: string
   readonly image: string
   readonly timeoutSeconds: number
+  /** Emulated, each a thread of this machine. */
+  readonly cores: number
 }
 
 const bodyBytesMost = 256 * 1024
@@ -116,7 +118,7 @@ function answer(
 }
 
 function run(
-  { dir, boot, image, timeoutSeconds, clock }: VmCloudOptions,
+  { dir, boot, image, timeoutSeconds, clock, cores }: VmCloudOptions,
   machines: Map<string, Machine>,
   userData: string[],
   query: URLSearchParams,
@@ -131,7 +133,7 @@ function run(
   const console = join(own, 'console')
   writeFileSync(console, '')
   const files = ['--user-data', join(own, 'user-data'), '--console', console]
-  const size = ['--cpus', '2', '--memory', '1536', '--timeout', String(timeoutSeconds)]
+  const size = ['--cpus', String(cores), '--memory', '3584', '--timeout', String(timeoutSeconds)]
   const child = spawn(boot, [...files, ...size, image], { cwd: own, stdio: ['ignore', 'ignore', 'inherit'] })
   const launched = new Date(clock.nowMs()).toISOString()
   const machine: Machine = { id, token, tags: tagsIn(query), launched, console, child, state: 'running' }

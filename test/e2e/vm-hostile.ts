@@ -1,32 +1,56 @@
 /**
- * The attacks of test/hostile as ordinary jobs on the booted machine: one after the other, beside a neighbour with secrets that
+ * The whole suite of test/hostile as ordinary jobs on the booted machine, several at a time, beside a neighbour with secrets that
  * has also left the attackers' tools in its home.
  *
- * What they find comes back as their output and by datagrams. Attacks that need a second account at the same moment, or root's
- * eyes on the machine, stay with `npm run hostile`; the number of those tried here is one of the scenario's figures.
+ * First come attacks on the next payload of an account, and then a payload in each account; then all others, and beside them,
+ * one after the other, those that have a partner. Each is judged by itself (vm-attack.ts), and test/hostile/expected.ts says
+ * under `booted` what may be reached here and what has no meaning here.
  */
 
 import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
-import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
-import { type Attack, type Payload, type Scene, sh } from '../hostile/attack.ts'
-import { control, everyAttack } from '../hostile/attacks/every.ts'
-import { neighbour } from '../hostile/bystanders.ts'
-import { newCanary } from '../hostile/canaries.ts'
-import { judge } from '../hostile/judge.ts'
-import { type Listener, openListener } from '../hostile/listener.ts'
-import { shownEvidence } from '../hostile/report.ts'
-import { planterScript } from '../hostile/scripts.ts'
 import { quoted } from '../../contextualization/shell.ts'
+import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
+import { type Attack, sh } from '../hostile/attack.ts'
+import { diskAttacks } from '../hostile/attacks/disk.ts'
+import { control, everyAttack } from '../hostile/attacks/every.ts'
+import { expectations } from '../hostile/expected.ts'
+import { neighbour, nextPayload } from '../hostile/bystanders.ts'
+import { newCanary } from '../hostile/canaries.ts'
+import { openListener } from '../hostile/listener.ts'
+import { report, type Result } from '../hostile/report.ts'
+import { knowledge, planterScript } from '../hostile/scripts.ts'
+import { findTools } from '../hostile/tools.ts'
+import {
+  armed,
+  followToItsEnd,
+  isEnded,
+  type Next,
+  nextId,
+  outputOf,
+  type Running,
+  sceneOf,
+  silentMs,
+  type Site,
+  specOf,
+  submitAttack,
+  submitted,
+  untilDeadline,
+  verdictOf,
+} from './vm-attack.ts'
+import { batchesOf, batchPayload, canShare } from './vm-batch.ts'
+import type { Eyes } from './vm-eyes.ts'
 
 export type VmAttacks = {
   readonly tried: number
-  /** One line for each secret, process or power that was reached. */
-  readonly reached: readonly string[]
-  /** All that they have found. */
-  readonly text: string
+  /** Of the suite, the control among them; without those that have no meaning here. */
+  readonly wanted: number
+  readonly seconds: number
+  /** One line for each secret, process or power that was reached, and for each attack that was not tried and should have been. */
+  readonly wrong: readonly string[]
+  /** What it all says, for people. */
+  readonly lines: readonly string[]
 }
 
 export type VmAttackOptions = {
@@ -35,199 +59,234 @@ export type VmAttackOptions = {
   /** Of two different owners. */
   readonly attacker: PilotageClient
   readonly neighbour: PilotageClient
+  readonly eyes: Eyes
   /** This machine, as the guest sees it. */
   readonly host: string
   /** The guest's own, as contextualization numbers them. */
   readonly payloadUids: readonly number[]
+  readonly activationKey: string
   readonly withinMs: number
+  say(line: string): void
 }
 
-const mib = 1024 ** 2
-/** An emulated machine is that much slower than what the attacks' times are for. */
-const slowness = 4
-/** Once the end is known here, a job that left nothing has been silent for longer than this. */
-const silentMs = 3000
+const kind = 'booted'
 const readyMs = 90_000
-/** For the attack that runs when the time is over. */
-const lastMs = 30_000
-/**
- * Made for what one emulated processor cannot carry in the time of a scenario. `many-files` among them: a walk over its files is
- * repeated only after twenty times its own duration, which is longer there than the attack.
- */
-const tooHeavy = [
-  'fork-bomb',
-  'many-files',
-  'set-uid-programs',
-  'search-machine',
-  'proc-mem',
-  'process-vm-readv',
-  'output-flood',
-]
-
-const ended: readonly string[] = ['Done', 'Failed', 'Killed']
-/** The network is the machine's, and so are abstract sockets. */
-const byDesign = ['neighbour-open-socket']
-
-type Running = {
-  readonly attack: Attack
-  readonly scene: Scene
-  readonly canary: string
-  readonly jobId: number
-  hasBegun?: true
-  endedMs?: number
-  end?: string
-}
+/** The service takes no longer argument or variable than 8 KiB. */
+const libraryPieceLength = 8000
+/** Compared between jobs of one owner: an attack whose partner waits goes before the others. */
+const urgent = 9
+/** Accounts may be given out in another order while they are cleaned. */
+const roundsOfNexts = 3
 
 export async function attackOnVm(options: VmAttackOptions): Promise<VmAttacks> {
-  const { clock, random, attacker } = options
+  const { clock, eyes } = options
   const listener = await openListener(clock)
-  const [besideId = 0] = (await options.neighbour.submit([neighbourWithTools(random)])).jobIds
+  const jobs = new Map<number, Job>()
+  const ids: number[] = []
+  const beganMs = clock.monotonicMs()
+  const { library, missing } = findTools()
+  const beside = neighbourWithTools(options, listener.port, library)
+  const neighbourId = (await submitted(ids, options.neighbour, beside.spec)) ?? 0
+  keepUpWith(options.neighbour, [neighbourId], jobs)
   try {
-    const isThere = async (): Promise<boolean> => (await stateOf(options.neighbour, besideId)) === 'Running'
-    if (!(await until(clock, isThere, { withinMs: readyMs, everyMs: 500 }))) {
-      return { tried: 0, reached: ['the neighbour of the attacks does not run'], text: '' }
-    }
-    const running: Running[] = []
-    for (const attack of [control, ...everyAttack.filter(isFit)]) {
-      const one = await submit(options, listener, attack, besideId)
-      if (one) running.push(one)
-    }
-    await watch(options, running)
-    const reached: string[] = []
-    let all = ''
-    // What never began within the time is not counted as tried; an attack that began must have ended.
-    const begun = running.filter(({ hasBegun }) => hasBegun)
-    for (const one of begun) {
-      const output = one.endedMs === undefined ? '' : await outputOf(attacker, one.jobId)
-      const text = `${output}\n${listener.heard(one.scene.marker)}`
-      all += `--- place ${one.attack.name}\n${text}\n`
-      reached.push(...(one.attack === control ? blindness(text) : reachedBy(options, listener, one, text)))
-    }
-    return { tried: begun.length, reached, text: all }
+    const isReady = (): boolean => listener.heard(beside.marker).includes('ready')
+    const isUp = await until(clock, isReady, { withinMs: readyMs })
+    // The tools must be able to win: the library says who it runs as where its own payload loads it.
+    const why = isUp ? toolsLack(listener.heard(beside.marker), library) : 'the neighbour of the attacks does not run'
+    if (why !== undefined) return { tried: 0, wanted: 0, seconds: 0, wrong: [why], lines: [] }
+    const plantDir = `/var/lib/pilotage/work/${neighbourId}.1/home`
+    const deadlineMs = beganMs + options.withinMs
+    const before = await eyes.look()
+    if (before.agents.size < 2) throw new Error(`root’s eyes see no agents but ${[...before.agents.keys()].join(', ')}`)
+    const site: Site = { ...options, listener, jobs, ids, neighbourId, plantDir, before, deadlineMs }
+    const results = await tryAll(site, options, [...missing.keys()])
+    const seconds = Math.round((clock.monotonicMs() - beganMs) / 1000)
+    const said = report(new Map([[kind, results]]), { seconds, requiresAll: true, isPart: false })
+    const wanted = everyAttack.length + 1 - Object.keys(expectations[kind]?.absent ?? {}).length
+    return { tried: said.tried, wanted, seconds, wrong: said.wrong, lines: said.lines }
   } finally {
-    await options.neighbour.kill([besideId], 'the attacks are over').catch(() => undefined)
+    await options.neighbour.kill([neighbourId], 'the attacks are over').catch(() => undefined)
     listener.close()
   }
 }
 
-/**
- * Two payloads at a time, one processor each: what needs more, or root's eyes on the machine, is tried at home. What is left for
- * the next payload is looked for there as well; here the next ones are the attacks themselves, and a thief would bring their
- * canaries.
- */
-function isFit({ name, partner, looksOutside, mode, stopAfterMs, needs = [] }: Attack): boolean {
-  const isAlone = partner !== undefined || looksOutside || mode === 'alone' || stopAfterMs !== undefined
-  const isLitter = mode === 'reuse' && !name.endsWith('steals')
-  return !isAlone && !isLitter && !needs.includes('gcc') && !tooHeavy.includes(name)
+async function tryAll(site: Site, options: VmAttackOptions, missing: readonly string[]): Promise<readonly Result[]> {
+  const { clock } = site
+  const results: Result[] = []
+  const running: Running[] = []
+  const lacking = ({ needs = [] }: Attack): string => needs.filter((tool) => missing.includes(tool)).join(', ')
+  const start = async (attacks: readonly Attack[]): Promise<readonly Running[]> => {
+    const some: Running[] = []
+    for (const attack of attacks) {
+      const { name } = attack
+      const one = lacking(attack) === '' ? await submitAttack(site, options.attacker, attack) : undefined
+      if (one) some.push(one)
+      else
+        results.push({
+          name,
+          notRun: lacking(attack) === '' ? 'the service refuses it' : `no ${lacking(attack)}`,
+          reaches: [],
+        })
+    }
+    keepUpWith(
+      options.attacker,
+      some.map(({ jobId }) => jobId),
+      site.jobs,
+    )
+    running.push(...some)
+    return some
+  }
+  const reuse = everyAttack.filter(({ mode }) => mode === 'reuse')
+  const pairs = everyAttack.filter(({ partner }) => partner !== undefined)
+  const rest = everyAttack.filter((attack) => !reuse.includes(attack) && !pairs.includes(attack))
+  const shared = rest.filter((attack) => canShare(attack) && lacking(attack) === '')
+  const single = rest.filter((attack) => !shared.includes(attack))
+  const first = await start(reuse)
+  const firstEnds = first.map((one) => followToItsEnd(site, one))
+  await seeAccounts(site, first)
+  const nexts = await runNexts(site, options)
+  options.say(`attacks on the next payload are over, ${nexts.length} payloads came next`)
+  const batches = await startBatches(site, options.attacker, shared)
+  running.push(...batches)
+  const others = [...batches, ...(await start([control, ...spread(single)]))]
+  const otherEnds = others.map((one) => followToItsEnd(site, one))
+  for (const attack of pairs) running.push(...(await tryPair(site, options, attack)))
+  await Promise.all([...firstEnds, ...otherEnds])
+  const waiting = running.filter(({ jobId }) => !isEnded(site.jobs.get(jobId))).map(({ jobId }) => jobId)
+  if (waiting.length > 0) await options.attacker.kill(waiting, 'the time for attacks is over')
+  await sleep(clock, silentMs)
+  for (const one of running) {
+    const { text, ...result } = await verdictOf(site, one, nexts)
+    // The control of a batch counts where it is not seen: the batch is blind then.
+    const isExtra = one.isInBatch === true && one.attack === control
+    if (!isExtra || result.notRun !== undefined || result.reaches.length > 0) results.push(result)
+  }
+  return results
+}
+
+/** Those that take a part of the disk keep it for minutes: of four payloads at a time, one at most waits so. */
+function spread(attacks: readonly Attack[]): readonly Attack[] {
+  const disk = diskAttacks.filter((attack) => attacks.includes(attack))
+  const others = attacks.filter((attack) => !disk.includes(attack))
+  const between = Math.floor(others.length / (disk.length + 1))
+  return others.flatMap((attack, at) => [attack, ...(at % between === 0 ? disk.slice(at / between, at / between + 1) : [])])
+}
+
+/** Each batch begins with the control, which must win in it as well. */
+async function startBatches(site: Site, owner: PilotageClient, attacks: readonly Attack[]): Promise<readonly Running[]> {
+  const running: Running[] = []
+  for (const batch of batchesOf(attacks)) {
+    const canary = newCanary('own', site.random)
+    const scenes = [control, ...batch].map((attack) => ({ attack, scene: sceneOf(site, attack, nextId(site)) }))
+    const payloads = scenes.map(({ attack, scene }) => [scene.marker, armed(site, attack.payload(scene), canary)] as const)
+    const jobId = await submitted(site.ids, owner, specOf(`batch-of-${batch.length}`, batchPayload(payloads)))
+    if (jobId === undefined) throw new Error(`the service refuses the attacks ${batch.map(({ name }) => name).join(', ')}`)
+    running.push(...scenes.map(({ attack, scene }): Running => ({ attack, scene, canary, jobId, owner, isInBatch: true })))
+  }
+  keepUpWith(owner, [...new Set(running.map(({ jobId }) => jobId))], site.jobs)
+  return running
+}
+
+/** Which account each of them has, while they run. */
+async function seeAccounts(site: Site, some: readonly Running[]): Promise<void> {
+  const isOver = (): boolean => some.every(({ jobId }) => isEnded(site.jobs.get(jobId)))
+  while (!isOver() && site.clock.monotonicMs() < site.deadlineMs) {
+    const { accounts } = await site.eyes.look()
+    for (const one of some) one.account ??= accounts.get(`${one.jobId}.1`)
+    await sleep(site.clock, 100)
+  }
+}
+
+/** A payload of another owner in every account but the neighbour's: whichever was attacked is among them. */
+async function runNexts(site: Site, { neighbour: owner }: VmAttackOptions): Promise<readonly Next[]> {
+  const nexts: Next[] = []
+  const wanted = new Set(site.payloadUids)
+  wanted.delete((await site.eyes.look()).accounts.get(`${site.neighbourId}.1`) ?? 0)
+  for (let round = 0; round < roundsOfNexts && wanted.size > 0; round += 1) {
+    const started: { readonly jobId: number; readonly password: string }[] = []
+    for (let at = 0; at < (round === 0 ? wanted.size : site.payloadUids.length); at += 1) {
+      const { payload, password } = nextPayload(site.random)
+      const jobId = await submitted(site.ids, owner, specOf('next', payload))
+      if (jobId !== undefined) started.push({ jobId, password })
+    }
+    keepUpWith(
+      owner,
+      started.map(({ jobId }) => jobId),
+      site.jobs,
+    )
+    await untilDeadline(site, () => started.every(({ jobId }) => isEnded(site.jobs.get(jobId))))
+    for (const { jobId, password } of started) {
+      const output = await outputOf(owner, jobId)
+      const account = Number(/^account (\d+)$/m.exec(output)?.[1] ?? 0)
+      if (!output.includes('counted')) continue
+      nexts.push({ account, output: output.replaceAll(password, '') })
+      wanted.delete(account)
+    }
+  }
+  return nexts
+}
+
+/** The partner of another owner runs before the attack begins. */
+async function tryPair(
+  site: Site,
+  { attacker, neighbour: helper }: VmAttackOptions,
+  attack: Attack,
+): Promise<readonly Running[]> {
+  const { random, jobs } = site
+  const canary = newCanary('own', random)
+  const firstId = nextId(site)
+  const scene = sceneOf(site, attack, firstId + 1, firstId)
+  const partner = attack.partner?.(scene)
+  if (partner === undefined) return []
+  const partnerId = (await submitted(site.ids, helper, specOf(`${attack.name}-partner`, armed(site, partner, canary)))) ?? 0
+  keepUpWith(helper, [partnerId], jobs)
+  await untilDeadline(site, () => jobs.get(partnerId)?.state === 'Running')
+  const jobId =
+    (await submitted(site.ids, attacker, specOf(attack.name, armed(site, attack.payload(scene), canary), urgent))) ?? 0
+  keepUpWith(attacker, [jobId], jobs)
+  if (partnerId !== firstId || jobId !== firstId + 1) {
+    throw new Error(
+      `the jobs of ${attack.name} have the numbers ${partnerId} and ${jobId} instead of ${firstId} and the next`,
+    )
+  }
+  const one: Running = { attack, scene, canary, jobId, owner: attacker, partner: { jobId: partnerId, owner: helper } }
+  await followToItsEnd(site, one)
+  return [one]
 }
 
 /** The attackers' tools are in the home of the neighbour, who knows nothing of them. */
-function neighbourWithTools(random: Random): JobSpec {
+function neighbourWithTools({ random, host }: VmAttackOptions, port: number, library: string | undefined) {
   const { payload } = neighbour(random)
+  const marker = `mark-neighbour-${random.letters(10)}`
   const [, script = '', argument = ''] = payload.arguments
-  const tools = `(${planterScript(undefined, 1)}) && exec ${payload.executable} -e ${quoted(script)} ${argument}`
-  return specOf('neighbour', { ...payload, ...sh(tools), environment: payload.environment })
+  const pieces = (library ?? '').match(new RegExp(`.{1,${libraryPieceLength}}`, 'g')) ?? []
+  const names = pieces.map((_, at) => `LIBRARY_${at}`)
+  const planted = library === undefined ? undefined : `"${names.map((name) => `$${name}`).join('')}"`
+  // What it was given for the library alone is no part of the neighbour.
+  const tools = [
+    `(${planterScript(planted, 0)}) && LD_PRELOAD="$HOME/evil.so" /bin/true`,
+    `exec /usr/bin/env ${['HOSTILE_MARK', 'HOSTILE_HOST', 'HOSTILE_PORT', 'HOSTILE_LOOT', ...names].map((name) => `-u ${name}`).join(' ')} ${payload.executable} -e ${quoted(`${saidReady(host, port, marker)} ${script}`)} ${argument}`,
+  ].join('; ')
+  const own = knowledge({ marker, listener: host, port, secretFiles: {} })
+  const pieced = Object.fromEntries(names.map((name, at) => [name, pieces[at] ?? '']))
+  const environment = { ...payload.environment, ...own, ...pieced }
+  return { marker, spec: specOf('neighbour', { ...payload, ...sh(tools), environment }) }
 }
 
-function specOf(name: string, { executable, arguments: words, environment = {}, ...limits }: Payload): JobSpec {
-  const { memoryBytes = 128 * mib, diskBytes = 64 * mib, wallMs = 15_000 } = limits
-  const requirements = { memoryBytes, diskBytes, wallMs: wallMs * slowness }
-  return JobSpec.fromPartial({ name, executable, arguments: [...words], environment, requirements })
+function saidReady(host: string, port: number, marker: string): string {
+  return `use Socket; socket(my $hs, PF_INET, SOCK_DGRAM, 0); send($hs, "${marker} ready", 0, pack_sockaddr_in(${port}, inet_aton("${host}")));`
 }
 
-async function submit(
-  { attacker, random, host }: VmAttackOptions,
-  listener: Listener,
-  attack: Attack,
-  besideId: number,
-): Promise<Running | undefined> {
-  const work = '/var/lib/pilotage/work'
-  const scene: Scene = {
-    marker: `mark-${attack.name}-${random.letters(10)}`,
-    listener: host,
-    port: listener.port,
-    secretFiles: {
-      credential: '/run/pilotage/credential',
-      nonce: '/run/pilotage/credential.nonce',
-      'activation-key': '/etc/pilotage/agent.json',
-    },
-    credentialDir: '/run/pilotage',
-    workDir: '/var/lib/pilotage',
-    programsDir: '/usr/lib/pilotage',
-    serviceDir: '/var/lib/cloud',
-    rootDir: '/etc',
-    plantDir: `${work}/${besideId}.1/home`,
-    pilotPid: 1,
-    ownDir: `${work}/none`,
-    partnerDir: `${work}/none`,
-  }
-  const canary = newCanary('own', random)
-  const payload = attack.payload(scene)
-  const spec = specOf(attack.name, { ...payload, environment: { OWN_CANARY: canary, ...payload.environment } })
-  try {
-    const [jobId = 0] = (await attacker.submit([spec])).jobIds
-    return { attack, scene, canary, jobId }
-  } catch (error) {
-    // Names and lengths that the service refuses never reach a pilot.
-    if (error instanceof PilotageError && error.code === 'invalid-argument') return undefined
-    throw error
-  }
+function toolsLack(heard: string, library: string | undefined): string | undefined {
+  return library === undefined || heard.includes('RAN uid=')
+    ? undefined
+    : 'the attackers’ library does not work on the machine'
 }
 
-async function watch({ attacker, clock, withinMs }: VmAttackOptions, running: readonly Running[]): Promise<void> {
-  const byId = new Map(running.map((one) => [one.jobId, one]))
+/** In the background, until all of them have ended. */
+function keepUpWith(owner: PilotageClient, jobIds: readonly number[], jobs: Map<number, Job>): void {
   const follow = async (): Promise<void> => {
-    for await (const { jobId, state } of attacker.watch([...byId.keys()])) {
-      const one = byId.get(jobId)
-      if (one && ['Running', 'Done', 'Failed'].includes(state)) one.hasBegun = true
-      if (one && ended.includes(state)) Object.assign(one, { endedMs: one.endedMs ?? clock.monotonicMs(), end: state })
-    }
+    for await (const job of owner.watch(jobIds)) jobs.set(job.jobId, job)
   }
-  await Promise.race([follow(), sleep(clock, withinMs)])
-  const waiting = running.filter(({ hasBegun }) => !hasBegun).map(({ jobId }) => jobId)
-  if (waiting.length > 0) await attacker.kill(waiting, 'the time for attacks is over')
-  await until(clock, () => running.every(({ hasBegun, endedMs }) => !hasBegun || endedMs !== undefined), {
-    withinMs: lastMs,
-  })
-  await sleep(clock, silentMs)
-}
-
-function reachedBy(options: VmAttackOptions, listener: Listener, one: Running, text: string): readonly string[] {
-  const { attack, scene, canary, endedMs, end = 'not ended' } = one
-  const silence = endedMs === undefined ? 0 : listener.lastMs(scene.marker) - endedMs
-  const reaches = judge({
-    text,
-    ownCanary: canary,
-    payloadUids: options.payloadUids,
-    pilotNamespace: undefined,
-    left: [],
-    isHeard: attack.lingers === true && silence > silentMs / 2,
-    next: '',
-    isNextAlone: false,
-    marker: scene.marker,
-    deaths: [],
-    rootFilesBefore: '',
-    rootFilesAfter: '',
-  })
-  const outcome = { end: end === 'Done' ? 'exited' : end, exitCode: 0, detail: '', text, wallMs: 0 }
-  const own = attack.judge?.(scene, outcome) ?? []
-  const late = endedMs === undefined ? [`${attack.name} did not end in time`] : []
-  const shown = [...reaches, ...own].filter(({ what }) => !byDesign.includes(what))
-  return [...late, ...shown.map(({ what, evidence }) => `${attack.name} reached ${what}: ${shownEvidence(evidence)}`)]
-}
-
-function blindness(text: string): readonly string[] {
-  const isSeen = /^cn4ry-own[.]/m.test(text) && text.includes('sent: cn4ry-own.')
-  return isSeen ? [] : [`the control attack was not seen: ${text.slice(0, 200)}`]
-}
-
-async function stateOf(client: PilotageClient, jobId: number): Promise<string> {
-  for await (const { state } of client.list({ jobIds: [jobId] })) return state
-  return ''
-}
-
-async function outputOf(user: PilotageClient, jobId: number): Promise<string> {
-  const pieces: Uint8Array[] = []
-  for await (const piece of user.output(jobId)) pieces.push(piece)
-  return Buffer.concat(pieces).toString('latin1')
+  if (jobIds.length > 0) follow().catch(() => undefined)
 }

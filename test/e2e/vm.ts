@@ -13,26 +13,26 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { until } from '../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { accountsFor } from '../../contextualization/bootstrap.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { newEndorser } from '../support/endorser.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { connectAdmin, connectUser, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 import { openVmCloud, type VmCloud } from './vm-cloud.ts'
-import { attackOnVm } from './vm-hostile.ts'
+import { openEyes, type Eyes } from './vm-eyes.ts'
+import { attackOnVm, type VmAttacks } from './vm-hostile.ts'
 import { payloadScript, places } from './vm-payload.ts'
 import { startSquid } from './vm-squid.ts'
 
 /** Of a machine that is emulated on two busy cores; a real one takes a twentieth. */
 const bootMs = 8 * 60_000
 const jobMs = 10 * 60_000
-const attacksMs = 5 * 60_000
+const attacksMs = 6 * 60_000
+const attacksByUnshareMs = 15 * 60_000
 const endMs = 3 * 60_000
-/** An emulated machine with neighbours manages some fifty in its time; all of them are tried by `npm run hostile`. */
-const minAttacks = 30
-/** As contextualization numbers them. */
-const firstPayloadUid = 61_001
-const payloadAccounts = 100
+/** More than this machine has: attacks wait as much as they compute. The neighbour and four payloads run at a time. */
+const cores = 5
 const mib = 1024 ** 2
 const center = 'center.test'
 const guestView = '10.0.2.2'
@@ -50,20 +50,30 @@ export const vm: Scenario = {
     const [squidPort = 0, grpcPort = 0, pagePort = 0, agentsPort = 0] = await freePorts(4)
     const origin = await openOrigin()
     const squid = await startSquid(clock, there('/usr/sbin/squid'), dir, squidPort, [agentsPort, origin.port])
-    const cloud = await openVmCloud({ clock, dir, boot, image, timeoutSeconds: (bootMs + jobMs + attacksMs + endMs) / 1000 })
+    const cloud = await openVmCloud({
+      clock,
+      cores,
+      dir,
+      boot,
+      image,
+      timeoutSeconds: (bootMs + jobMs + attacksByUnshareMs + endMs) / 1000,
+    })
     const endorser = newEndorser(dir)
-    const config = configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url: cloud.url })
+    const eyes = await openEyes(clock, stage.random, guestView)
+    const commands = [eyes.command, ...(stage.only === undefined ? [eyes.bubblewrapCommand] : [])]
+    const config = configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url: cloud.url, commands })
     const files = serviceFiles(dir, { ...config, images: endorser.config })
     for (const name of ['key-id', 'key']) writeFileSync(join(dir, name), 'not-a-secret\n', { mode: 0o600 })
     const service = startServiceProcess(clock, files)
     const admin = connectAdmin(clock, files, await service.serving(60_000), 60_000)
     try {
       await endorser.admit(admin, { name: 'debian', references: { qemu: 'id:ami-12345678' }, sites: ['qemu'] })
-      return await play(stage, { admin, cloud, origin, squidPort })
+      return await play(stage, { admin, cloud, origin, squidPort, eyes })
     } finally {
       admin.close()
       await service.ended('SIGTERM')
       await cloud.stop()
+      eyes.stop()
       origin.stop()
       await squid.stop()
     }
@@ -76,9 +86,16 @@ function there(path: string): string {
   return path
 }
 
-type Ports = { squidPort: number; grpcPort: number; pagePort: number; agentsPort: number; ec2Url: string }
+type Ports = {
+  squidPort: number
+  grpcPort: number
+  pagePort: number
+  agentsPort: number
+  ec2Url: string
+  commands: readonly string[]
+}
 
-function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports): object {
+function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url, commands }: Ports): object {
   return {
     grpc: { port: grpcPort, plaintext: true, advertise: [`${guestView}:${grpcPort}`] },
     dashboard: { port: pagePort },
@@ -88,7 +105,7 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports):
     context: {
       agents: { port: agentsPort, advertise: [`http://${center}:${agentsPort}`] },
       sites: [{ name: 'qemu', proxies: [`http://${guestView}:${squidPort}`], direct: false }],
-      vos: [{ name: 'biomed', commands: [`echo "${operatorsNote}" >/etc/pilotage-note`] }],
+      vos: [{ name: 'biomed', commands: [`echo "${operatorsNote}" >/etc/pilotage-note`, ...commands] }],
     },
     clouds: [
       {
@@ -96,8 +113,8 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports):
         kind: 'ec2',
         site: 'qemu',
         vos: ['biomed'],
-        limits: { maxVms: 1, maxCores: 2 },
-        flavors: [{ name: 'small', ref: 'name:t3.small', cores: 2, memory: '1GiB', disk: '1GiB' }],
+        limits: { maxVms: 1, maxCores: cores },
+        flavors: [{ name: 'small', ref: 'name:t3.small', cores, memory: '3GiB', disk: '1GiB' }],
         images: [{ name: 'debian' }],
         ec2: {
           region: 'local',
@@ -110,18 +127,23 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url }: Ports):
   }
 }
 
-/** Of the scenario's parts: without the attacks, which take minutes. */
+/**
+ * The scenario's parts. `boot`: without the attacks, which take minutes. `unshare`: on an image without bubblewrap, where the
+ * pilot makes each view by dozens of programs, which take an emulated processor twice as long. All: with bubblewrap.
+ */
 export const bootOnly = 'boot'
+const withoutBubblewrap = 'unshare'
 
 type Players = {
   readonly admin: PilotageClient
   readonly cloud: VmCloud
   readonly origin: Origin
   readonly squidPort: number
+  readonly eyes: Eyes
 }
 
-async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players): Promise<Outcome> {
-  const { clock, random, say, only } = stage
+async function play(stage: Stage, { admin, cloud, origin, squidPort, eyes }: Players): Promise<Outcome> {
+  const { clock, say, only } = stage
   const user = await connectUser(admin, 'biomed', 'ada')
   const beginMs = clock.monotonicMs()
   const since = (): number => Math.round((clock.monotonicMs() - beginMs) / 1000)
@@ -142,10 +164,9 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
   say(`the job is ${ended}`)
   const output = await outputOf(user, jobId)
   const isAttacked = only !== bootOnly
-  const hostile = isAttacked ? await attacked({ clock, random }, admin, user) : { tried: 0, reached: [], text: '' }
-  const attacked_s = since()
-  say(`${hostile.tried} attacks were tried, ${hostile.reached.length} reached something`)
-  const found = [...leaks(output, cloud), ...leaks(hostile.text, cloud), ...hostile.reached]
+  const hostile = isAttacked ? await attacked(stage, { admin, cloud, eyes }, user) : noAttacks
+  for (const line of hostile.lines) say(line)
+  const found = leaks(output, cloud)
   const isOff = () => [...cloud.machines.values()].every(({ state }) => state === 'terminated')
   const off = await until(clock, isOff, { withinMs: endMs, everyMs: 500 })
   const off_s = since()
@@ -161,8 +182,9 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
       vms: cloud.machines.size,
       active_s,
       attacks: hostile.tried,
+      attacks_s: hostile.seconds,
+      reached: hostile.wrong.length,
       done_s,
-      attacked_s,
       off_s,
       end: record?.state ?? '',
     },
@@ -176,7 +198,11 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
       ...promised(note === operatorsNote, `it read "${note}" where the operator's command had written`),
       ...promised(Number(uid) > 61_000, `the payload ran as ${uid}`),
       ...promised(looked === places.length && looked >= 20, `it looked in ${looked} places of ${places.length}`),
-      ...promised(!isAttacked || hostile.tried >= minAttacks, `only ${hostile.tried} attacks were tried`),
+      ...promised(
+        !isAttacked || (hostile.tried > 0 && hostile.tried >= hostile.wanted),
+        `only ${hostile.tried} attacks of ${hostile.wanted} were tried`,
+      ),
+      ...hostile.wrong,
       ...found,
       ...promised(off, 'the machine did not power itself off'),
       ...promised(record?.state === 'Gone', `its record ended as ${record?.state}`),
@@ -185,15 +211,31 @@ async function play(stage: Stage, { admin, cloud, origin, squidPort }: Players):
   }
 }
 
+const noAttacks: VmAttacks = { tried: 0, wanted: 0, seconds: 0, wrong: [], lines: [] }
+
 async function attacked(
-  { clock, random }: Pick<Stage, 'clock' | 'random'>,
-  admin: PilotageClient,
+  { clock, random, say, only }: Stage,
+  { admin, cloud, eyes }: Pick<Players, 'admin' | 'cloud' | 'eyes'>,
   attacker: PilotageClient,
-) {
+): Promise<VmAttacks> {
   const neighbour = await connectUser(admin, 'biomed', 'bob')
-  const payloadUids = Array.from({ length: payloadAccounts }, (_, at) => firstPayloadUid + at)
+  const { firstUid, count } = accountsFor(cores)
+  const payloadUids = Array.from({ length: count }, (_, at) => firstUid + at)
+  const activationKey = keysIn(cloud)[0] ?? ''
+  const withinMs = only === withoutBubblewrap ? attacksByUnshareMs : attacksMs
   try {
-    return await attackOnVm({ clock, random, attacker, neighbour, host: guestView, payloadUids, withinMs: attacksMs })
+    return await attackOnVm({
+      clock,
+      random,
+      attacker,
+      neighbour,
+      eyes,
+      host: guestView,
+      payloadUids,
+      activationKey,
+      withinMs,
+      say,
+    })
   } finally {
     neighbour.close()
   }
@@ -212,8 +254,8 @@ async function outputOf(user: PilotageClient, jobId: number): Promise<string> {
 }
 
 /** What of the secrets is in what the payload has found. The credential is a signed token: nothing else begins so. */
-function leaks(output: string, { userData }: VmCloud): readonly string[] {
-  const keys = userData.map((text) => /"activationKey": "([^"]+)"/.exec(text)?.[1] ?? '')
+function leaks(output: string, cloud: VmCloud): readonly string[] {
+  const keys = keysIn(cloud)
   if (keys.some((key) => key === '')) return ['no activation key was in the user data: nothing could be looked for']
   const places = output.split('--- place ')
   return places.flatMap((text) => {
@@ -222,6 +264,10 @@ function leaks(output: string, { userData }: VmCloud): readonly string[] {
     const token = /eyJ[\w-]{10,}\.[\w-]{10,}\./.test(text) ? [`a credential was found at ${what}`] : []
     return [...key, ...token]
   })
+}
+
+function keysIn({ userData }: VmCloud): readonly string[] {
+  return userData.map((text) => /"activationKey": "([^"]+)"/.exec(text)?.[1] ?? '')
 }
 
 function consoleOf({ machines }: VmCloud): string {

@@ -1,9 +1,15 @@
+import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../core/kernel/random.ts'
 import { canariesIn, canaryPattern, derivedCanary, newCanary } from './canaries.ts'
 import type { Expectation } from './expected.ts'
 import { judge, type Seen } from './judge.ts'
 import { report, shownEvidence } from './report.ts'
+import { slowed } from './scripts.ts'
+import { perl, sh } from './attack.ts'
+import { everyAttack } from './attacks/every.ts'
+import { expectations } from './expected.ts'
+import { batchesOf, batchPayload, canShare, partOf } from '../e2e/vm-batch.ts'
 
 const random = seededRandom(1)
 const own = newCanary('own', random)
@@ -123,4 +129,54 @@ describe('the report', () => {
     expect(report(tried, options, expected).ok).toBe(false)
     expect(report(tried, { ...options, isPart: true }, expected).ok).toBe(true)
   })
+
+  it('fails for an attack without meaning that was tried, and for one with a meaning that was not', () => {
+    const absent: Readonly<Record<string, Expectation>> = {
+      booted: { whats: {}, reach: [], either: [], absent: { x: 'it cannot be submitted' } },
+    }
+    const run = (...results: readonly { name: string; notRun?: string }[]) => {
+      const tried = new Map([['booted', results.map((one) => ({ ...one, reaches: [] }))]])
+      return report(tried, { ...options, requiresAll: true }, absent)
+    }
+    expect(run({ name: 'x', notRun: 'refused' }, { name: 'y' })).toMatchObject({ ok: true, tried: 1 })
+    expect(run({ name: 'x' }, { name: 'y' }).wrong).toEqual([expect.stringContaining('x was tried under booted')])
+    expect(run({ name: 'x', notRun: 'refused' }, { name: 'y', notRun: 'no time' }).ok).toBe(false)
+    expect(run({ name: 'y' }).wrong).toEqual([expect.stringContaining('names x under booted, which is no attack')])
+  })
 })
+
+describe('attacks on a booted machine', () => {
+  it('have more time for all that they wait for', () => {
+    const script = 'select undef, undef, undef, 0.2; my $end = time + 20; sleep 3; timeout 0.5 cat; time.sleep(0.4); alarm 0'
+    expect(slowed(perl(script), 5)).toMatchObject({
+      arguments: [
+        '-e',
+        'select undef, undef, undef, 1; my $end = time + 100; sleep 15; timeout 2.5 cat; time.sleep(2); alarm 0',
+      ],
+      wallMs: 75_000,
+    })
+  })
+
+  it('share payloads where they do not end or spoil them, each with its part of the output', () => {
+    const shared = everyAttack.filter(canShare)
+    expect(batchesOf(shared).flat().toSorted(byName)).toEqual(shared.toSorted(byName))
+    const payload = batchPayload([
+      ['mark-a', sh('echo one; echo bad >&2')],
+      ['mark-b', sh('exit 3')],
+    ])
+    const { stdout, stderr } = spawnSync(payload.executable, payload.arguments, { encoding: 'utf8' })
+    const text = `${stdout}\n${stderr}`
+    expect(partOf(text, 'mark-a')).toMatchObject({ isOver: true, text: expect.stringMatching(/one[\s\S]*bad/) })
+    expect(partOf(text, 'mark-b')).toMatchObject({ isOver: true, text: expect.not.stringContaining('one') })
+    expect(partOf(text, 'mark-c').isOver).toBe(false)
+  })
+
+  it('are named where they have no meaning there', () => {
+    const names = everyAttack.map(({ name }) => name)
+    expect(Object.keys(expectations.booted?.absent ?? {}).filter((name) => !names.includes(name))).toEqual([])
+  })
+})
+
+function byName(one: { readonly name: string }, other: { readonly name: string }): number {
+  return one.name.localeCompare(other.name)
+}
