@@ -5,12 +5,14 @@
  * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or calls.
  */
 
+import { rawSpecToWire } from '../proto/codec.ts'
+import type { RawSpec } from '../core/language/check.ts'
 import { parseDocument } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
 import { bytesText } from '../core/kernel/quantities.ts'
-import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
-import { checkJob } from './job-fields.ts'
+import { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
+import { readJob } from '../core/language/document.ts'
 import { gatherViolations } from '../core/kernel/violations.ts'
 
 const yamlAliases = 50
@@ -20,7 +22,7 @@ const yamlBytes = 4 * 1024 * 1024
 export function readJobDocument(text: string): readonly JobSpec[] {
   const value = parseText(text)
   const wrong = gatherViolations()
-  const jobs = jobsOf(value).map(({ value: job, path }) => checkJob(job, path, wrong))
+  const jobs = jobsOf(value).map(({ value: job, path }) => jobOf(readJob(job, path, wrong)))
   if (jobs.length === 0) wrong.add('', value, 'at least one job', 'one job, or a list of jobs')
   wrong.settle('reading the job document')
   return jobs
@@ -31,7 +33,7 @@ export function readStreamedDocument(text: string, firstIndex: number): readonly
   const value = parseText(text)
   const wrong = gatherViolations()
   const listed = Array.isArray(value) ? value : [value]
-  const jobs = listed.map((job, index) => checkJob(job, `jobs[${firstIndex + index}]`, wrong))
+  const jobs = listed.map((job, index) => jobOf(readJob(job, `jobs[${firstIndex + index}]`, wrong)))
   wrong.settle('reading the stream of jobs')
   return jobs
 }
@@ -96,4 +98,8 @@ function settled(parsed: Parsed): unknown {
 function reasonOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return message.length <= 300 ? message : `${message.slice(0, 297)}...`
+}
+
+function jobOf(raw: RawSpec): JobSpec {
+  return JobSpec.fromPartial(rawSpecToWire(raw))
 }

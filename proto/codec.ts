@@ -26,6 +26,31 @@ export function rawSpecOf(spec: job.JobSpec): RawSpec {
   return spec
 }
 
+/** For a caller: what was not given stays absent. */
+export function rawSpecToWire({ requirements, arguments: words, environment, ...rest }: RawSpec): job.JobSpec {
+  const { memoryBytes = 0, diskBytes = 0, wallMs = 0, platforms = [], tags = [], cores, sites, clouds } = requirements ?? {}
+  const names = (given: Requirements['sites'] | undefined) =>
+    given && { allowed: [...given.allowed], banned: [...given.banned] }
+  return {
+    name: '',
+    priority: 0,
+    maxAttempts: 0,
+    ...rest,
+    arguments: [...(words ?? [])],
+    environment: { ...environment },
+    requirements: {
+      cores,
+      memoryBytes,
+      diskBytes,
+      wallMs,
+      platforms: [...platforms],
+      sites: names(sites),
+      clouds: names(clouds),
+      tags: [...tags],
+    },
+  }
+}
+
 function specToWire({ requirements: r, ...spec }: JobSpec): job.JobSpec {
   return {
     ...spec,

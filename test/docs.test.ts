@@ -3,13 +3,12 @@ import { dirname, join } from 'node:path'
 import { Metadata, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { fieldNames } from '../client/job-fields.ts'
+import { fieldNames, requirementFields, specFields } from '../core/language/fields.ts'
 import { readImageEntry } from '../client/image-document.ts'
 import { readJobDocument } from '../client/job-document.ts'
 import { signedText } from '../core/model/image-entry.ts'
 import { errorCodes, PilotageError, type Violation } from '../core/kernel/errors.ts'
 import { checkSpec } from '../core/language/check.ts'
-import { jobLimits } from '../core/kernel/limits.ts'
 import { silentLog } from '../core/ports/log.ts'
 import { parseBytes, parseDuration } from '../core/kernel/quantities.ts'
 import { rawSpecOf } from '../proto/codec.ts'
@@ -82,6 +81,7 @@ describe('docs/jobs.md', () => {
   const defaults = column(table, 1)
   const least = column(table, 2)
   const most = column(table, 3)
+  const meaning = column(table, 4)
 
   it('has a line for every field', () => {
     expect([...defaults.keys()].sort()).toEqual([...fieldNames].sort())
@@ -104,23 +104,17 @@ describe('docs/jobs.md', () => {
     expect(spec?.maxAttempts).toBe(Number(defaults.get('maxAttempts')))
   })
 
-  it('tells the bounds of core/kernel/limits.ts', () => {
-    const bounds = (name: string, parse: (text: string) => number | undefined): readonly (number | undefined)[] => [
-      parse(least.get(name) ?? ''),
-      parse(most.get(name) ?? ''),
+  it('has the bounds and the sentence of the field table', () => {
+    const close = (text: string): string => text.replaceAll(' ', '')
+    const fields = [
+      ...Object.entries(specFields),
+      ...Object.values(requirementFields).map((row) => [row.name, row] as const),
     ]
-    const count = (text: string): number => Number.parseInt(text, 10)
-    expect(bounds('name', count)).toEqual([1, jobLimits.nameLength])
-    expect(bounds('executable', count)).toEqual([1, jobLimits.pathLength])
-    expect(bounds('arguments', Number)).toEqual([0, jobLimits.arguments])
-    expect(bounds('environment', Number)).toEqual([0, jobLimits.environment])
-    expect(bounds('cores', Number)).toEqual([1, jobLimits.cores])
-    expect(bounds('memory', parseBytes)).toEqual([jobLimits.leastMemoryBytes, jobLimits.memoryBytes])
-    expect(bounds('disk', parseBytes)).toEqual([1, jobLimits.diskBytes])
-    expect(bounds('wallTime', parseDuration)).toEqual([jobLimits.leastWallMs, jobLimits.wallMs])
-    for (const name of ['platforms', 'sites', 'clouds', 'tags']) expect(bounds(name, Number)).toEqual([0, jobLimits.names])
-    expect(bounds('priority', Number)).toEqual([0, jobLimits.priority])
-    expect(bounds('maxAttempts', Number)).toEqual([1, jobLimits.attempts])
+    for (const [name, { type, doc }] of fields) {
+      const { min, max, fallback } = type.documented
+      const line = [defaults, least, most, meaning].map((told) => told.get(name) ?? '')
+      expect([name, ...line.slice(0, 3).map(close), line[3]]).toEqual([name, ...[fallback, min, max].map(close), doc])
+    }
   })
 
   it('shows a job that would be taken', () => {

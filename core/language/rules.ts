@@ -7,8 +7,9 @@
  * normal form is the task queue's key.
  */
 
-import { bytesText, durationText } from '../kernel/quantities.ts'
-import type { Place, Room } from '../model/resources.ts'
+import { requirementFields } from './fields.ts'
+import { durationText } from '../kernel/quantities.ts'
+import { type Place, type Room, amounts } from '../model/resources.ts'
 import type { Demand, Requirements, Names } from '../model/requirements.ts'
 
 export type RuleOutcome = {
@@ -30,7 +31,7 @@ const placeRules: readonly Rule<Place>[] = [
     name: 'vo',
     holds: ({ vo }, place) => place.vos.length === 0 || place.vos.includes(vo),
     wanted: ({ vo }) => vo,
-    offered: (place) => listed(place.vos, 'every VO'),
+    offered: (place) => joinedNames(place.vos, 'every VO'),
   },
   {
     name: 'site',
@@ -48,14 +49,14 @@ const placeRules: readonly Rule<Place>[] = [
     name: 'platform',
     holds: ({ requirements }, place) =>
       requirements.platforms.length === 0 || requirements.platforms.includes(place.platform),
-    wanted: ({ requirements }) => listed(requirements.platforms, 'any'),
+    wanted: ({ requirements }) => joinedNames(requirements.platforms, 'any'),
     offered: (place) => place.platform,
   },
   {
     name: 'tags',
     holds: ({ requirements }, place) => requirements.tags.every((tag) => place.tags.includes(tag)),
-    wanted: ({ requirements }) => listed(requirements.tags, 'none'),
-    offered: (place) => listed(place.tags, 'none'),
+    wanted: ({ requirements }) => joinedNames(requirements.tags, 'none'),
+    offered: (place) => joinedNames(place.tags, 'none'),
   },
 ]
 
@@ -66,18 +67,14 @@ const roomRules: readonly Rule<Room>[] = [
     wanted: ({ requirements }) => coresText(requirements.cores),
     offered: (room) => String(room.cores),
   },
-  {
-    name: 'memory',
-    holds: ({ requirements }, room) => room.memoryBytes >= requirements.memoryBytes,
-    wanted: ({ requirements }) => bytesText(requirements.memoryBytes),
-    offered: (room) => bytesText(room.memoryBytes),
-  },
-  {
-    name: 'disk',
-    holds: ({ requirements }, room) => room.diskBytes >= requirements.diskBytes,
-    wanted: ({ requirements }) => bytesText(requirements.diskBytes),
-    offered: (room) => bytesText(room.diskBytes),
-  },
+  ...amounts.map(
+    (key): Rule<Room> => ({
+      name: requirementFields[key].name,
+      holds: ({ requirements }, room) => room[key] >= requirements[key],
+      wanted: ({ requirements }) => requirementFields[key].type.show(requirements[key]),
+      offered: (room) => requirementFields[key].type.show(room[key]),
+    }),
+  ),
   {
     name: 'wall time',
     holds: ({ requirements }, room) => room.remainingMs >= requirements.wallMs,
@@ -107,54 +104,47 @@ export function tellRules(demand: Demand, place: Place, room: Room): readonly Ru
   return [...placeRules.map((rule) => tell(rule, place)), ...roomRules.map((rule) => tell(rule, room))]
 }
 
-/** Sorted, without repeats: two spellings of one wish become one task queue. */
+/** Lists sorted, without repeats: two spellings of one wish become one task queue. */
 export function normalised(requirements: Requirements): Requirements {
-  return {
-    cores: requirements.cores,
-    memoryBytes: requirements.memoryBytes,
-    diskBytes: requirements.diskBytes,
-    wallMs: requirements.wallMs,
-    platforms: sortedSet(requirements.platforms),
-    sites: normalNames(requirements.sites),
-    clouds: normalNames(requirements.clouds),
-    tags: sortedSet(requirements.tags),
-  }
+  return Object.fromEntries(requirementKeys.map((key) => [key, normalOf(requirements[key])])) as unknown as Requirements
 }
 
-/** The normal form as text: equal for equal wishes, different for different ones. Fields in one fixed order. */
+/** The normal form as text: equal for equal wishes, different for different ones. Fields in the order of the table. */
 export function requirementsKey(requirements: Requirements): string {
-  const r = normalised(requirements)
-  return JSON.stringify([
-    [r.cores.min, r.cores.max],
-    r.memoryBytes,
-    r.diskBytes,
-    r.wallMs,
-    r.platforms,
-    [r.sites.allowed, r.sites.banned],
-    [r.clouds.allowed, r.clouds.banned],
-    r.tags,
-  ])
+  return JSON.stringify(requirementKeys.map((key) => listed(normalOf(requirements[key]))))
+}
+
+type Wish = Requirements[keyof Requirements]
+
+const requirementKeys = Object.keys(requirementFields) as readonly (keyof Requirements)[]
+
+function normalOf(wish: Wish): Wish {
+  if (typeof wish === 'number') return wish
+  if ('allowed' in wish) return { allowed: sortedSet(wish.allowed), banned: sortedSet(wish.banned) }
+  return 'min' in wish ? wish : sortedSet(wish)
+}
+
+/** Mappings as lists of their values: shorter, and in one order. */
+function listed(wish: Wish): unknown {
+  if (typeof wish === 'number' || !('allowed' in wish || 'min' in wish)) return wish
+  return 'min' in wish ? [wish.min, wish.max] : [wish.allowed, wish.banned]
 }
 
 function allows({ allowed, banned }: Names, name: string): boolean {
   return (allowed.length === 0 || allowed.includes(name)) && !banned.includes(name)
 }
 
-function normalNames({ allowed, banned }: Names): Names {
-  return { allowed: sortedSet(allowed), banned: sortedSet(banned) }
-}
-
 function sortedSet(values: readonly string[]): readonly string[] {
   return values.length < 2 ? values : [...new Set(values)].sort()
 }
 
-function listed(values: readonly string[], empty: string): string {
+function joinedNames(values: readonly string[], empty: string): string {
   return values.length === 0 ? empty : values.join(', ')
 }
 
 function names({ allowed, banned }: Names): string {
   const not = banned.length === 0 ? '' : ` but not ${banned.join(', ')}`
-  return `${listed(allowed, 'any')}${not}`
+  return `${joinedNames(allowed, 'any')}${not}`
 }
 
 function coresText({ min, max }: Requirements['cores']): string {

@@ -4,12 +4,12 @@
  * Types only. The rules that read them stand in `core/language`.
  */
 
+import type { Amount, Resources } from './resources.ts'
+
 export type Names = { readonly allowed: readonly string[]; readonly banned: readonly string[] }
 
-export type Requirements = {
+export type Requirements = Pick<Resources, Amount> & {
   readonly cores: { readonly min: number; readonly max: number }
-  readonly memoryBytes: number
-  readonly diskBytes: number
   readonly wallMs: number
   /** Any of these; empty: any. */
   readonly platforms: readonly string[]

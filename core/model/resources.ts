@@ -8,6 +8,10 @@ import type { VmId } from '../kernel/ids.ts'
 /** Whole cores; bytes. */
 export type Resources = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 
+/** Resources of which a job asks for one amount: all but the cores, of which it may take more than it needs. */
+export const amounts = ['memoryBytes', 'diskBytes'] as const satisfies readonly (keyof Resources)[]
+export type Amount = (typeof amounts)[number]
+
 /** What is free on a VM now, or what the whole VM has. `remainingMs` is until it must end; Infinity where it has no end. */
 export type Room = Resources & { readonly remainingMs: number }
 

@@ -49,14 +49,14 @@ const wrongPaths = [
   'jobs[1].arguments[1]: not an argument',
   'jobs[1].environment.1st: not a variable name',
   'jobs[1].environment.PILOTAGE_JOB_ID: not a variable name',
+  'jobs[1].priority: out of range',
+  'jobs[1].maxAttempts: out of range',
   'jobs[1].requirements.cores.max: below cores.min',
   'jobs[1].requirements.memoryBytes: out of range',
   'jobs[1].requirements.wallMs: out of range',
   'jobs[1].requirements.platforms[0]: not a name',
   'jobs[1].requirements.sites: allowed and banned cancel out',
   'jobs[1].requirements.tags[0]: not a name',
-  'jobs[1].priority: out of range',
-  'jobs[1].maxAttempts: out of range',
 ]
 
 const unreadable = { code: 'invalid-argument', text: /the job document cannot be read/ } as const

@@ -86,7 +86,7 @@ it('submits a stream from standard input and waits for the end', async () => {
 it('sends nothing of a document with a wrong field, and says which', async () => {
   const ran = await run(['submit', '-'], pipe('- executable: x\n- executable: y\n  cores: many\n'))
   expect(ran.code).toBe(1)
-  expect(ran.err).toContain('jobs[1].cores: a whole number (given: many); accepted: 1 to 1024')
+  expect(ran.err).toContain('jobs[1].cores: not a whole number (given: many); accepted: a whole number from 1 to 1024')
   expect(fake.calls).toEqual([])
   const json = await run(['--json', 'submit', '-'], pipe('cores: many'))
   expect(JSON.parse(json.err)).toMatchObject({

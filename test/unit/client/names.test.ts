@@ -6,7 +6,7 @@ import { readJobDocument } from '../../../client/job-document.ts'
 import type { Violation } from '../../../core/kernel/errors.ts'
 import { checkSpec } from '../../../core/language/check.ts'
 import { rawSpecOf } from '../../../proto/codec.ts'
-import { JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
+import { JobSpec, Requirements } from '../../../proto/gen/pilotage/v1/job.ts'
 
 function clientTakes(job: object): boolean {
   try {
@@ -42,6 +42,50 @@ it('for names, programs, arguments and variables', () => {
       ]
       for (const job of jobs) expect(clientTakes(job), JSON.stringify(job)).toBe(serviceTells(job).length === 0)
     }),
+  )
+})
+
+const names = fc.array(fc.oneof(fc.constantFrom('cern', 'ral', 'a b', ''), fc.string({ maxLength: 70 })), { maxLength: 3 })
+const amount = (most: number) => fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: most }))
+const wishes = fc.record(
+  {
+    cores: fc.record({ min: amount(2000), max: amount(2000) }),
+    memoryBytes: amount(2 ** 45),
+    diskBytes: amount(2 ** 52),
+    wallMs: amount(2 ** 32),
+    platforms: names,
+    sites: fc.record({ allowed: names, banned: names }),
+    clouds: fc.record({ allowed: names, banned: names }),
+    tags: names,
+  },
+  { requiredKeys: [] },
+)
+
+/** As a document writes it: nothing is zero or empty, since that is refused there and means "not given" on the wire. */
+const written = {
+  cores: (value: unknown) => ['cores', value],
+  memoryBytes: (value: unknown) => ['memory', `${value}B`],
+  diskBytes: (value: unknown) => ['disk', `${value}B`],
+  wallMs: (value: unknown) => ['wallTime', `${value}ms`],
+  platforms: (value: unknown) => ['platforms', value],
+  sites: (value: unknown) => ['sites', value],
+  clouds: (value: unknown) => ['clouds', value],
+  tags: (value: unknown) => ['tags', value],
+} as const
+
+it('for whole jobs, field by field', () => {
+  const job = fc.record(
+    { priority: fc.integer({ min: 0, max: 12 }), maxAttempts: fc.integer({ min: 1, max: 12 }) },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(job, wishes, (rest, requirements) => {
+      const fields = Object.entries(requirements).map(([key, value]) => written[key as keyof typeof written](value))
+      const document = { executable: 'x', ...rest, ...Object.fromEntries(fields) }
+      const told = serviceTells({ executable: 'x', ...rest, requirements: Requirements.fromPartial(requirements) })
+      expect(clientTakes(document), JSON.stringify([document, told])).toBe(told.length === 0)
+    }),
+    { numRuns: 500 },
   )
 })
 

@@ -1,0 +1,68 @@
+/**
+ * A job as a user writes it in a document: read by the field table, then checked as the service checks it.
+ *
+ * What only the service can know (which sites and clouds there are) is not asked here.
+ */
+
+import { jobLimits } from '../kernel/limits.ts'
+import type { Violations } from '../kernel/violations.ts'
+import { checkFields, checkSizes, type FieldPaths, type RawSpec } from './check.ts'
+import { type FieldType, isMapping, joined, type Tell, tellUnknown } from './field-types.ts'
+import { fieldNames, requirementFields, specFields } from './fields.ts'
+
+type Place = { readonly type: FieldType<unknown>; readonly put: (draft: Draft, value: unknown) => void }
+type Draft = { readonly spec: Record<string, unknown>; readonly requirements: Record<string, unknown> }
+
+const places: ReadonlyMap<string, Place> = new Map([
+  ...Object.entries(specFields).map(([name, { type }]) => [name, placeIn('spec', name, type)] as const),
+  ...Object.entries(requirementFields).map(([key, { name, type }]) => [name, placeIn('requirements', key, type)] as const),
+])
+
+function placeIn(part: keyof Draft, key: string, type: unknown): Place {
+  return {
+    type: type as FieldType<unknown>,
+    put: (draft, value) => {
+      draft[part][key] = value
+    },
+  }
+}
+
+/** One job; what is wrong with it goes to `wrong` with its path. The answer is good only where nothing was told. */
+export function readJob(value: unknown, path: string, wrong: Violations): RawSpec {
+  if (!isMapping(value)) {
+    wrong.add(path, value, 'a job is a mapping', 'executable: /bin/echo, arguments: [hello]')
+    return { executable: '' }
+  }
+  const tell: Tell = (...told) => wrong.add(...told)
+  const draft: Draft = { spec: {}, requirements: {} }
+  const unread = new Set<string>()
+  for (const [key, given] of Object.entries(value)) {
+    const at = joined(path, key)
+    const place = places.get(key)
+    if (!place) {
+      tellUnknown(at, key, given, fieldNames, tell)
+      continue
+    }
+    const read = place.type.read(given, at, tell)
+    if (read === undefined) unread.add(at)
+    else place.put(draft, read)
+  }
+  const paths = pathsFrom(path)
+  if (!Object.hasOwn(value, 'executable')) {
+    const at = paths.of('executable')
+    unread.add(at)
+    tell(at, undefined, 'every job has one', `a path or a name, at most ${jobLimits.pathLength} characters`)
+  }
+  const raw = { ...draft.spec, requirements: draft.requirements } as RawSpec
+  const spec = checkFields(raw, tell, paths, (one) => unread.has(one))
+  if (unread.size === 0) checkSizes(spec, tell, paths)
+  return raw
+}
+
+function pathsFrom(path: string): FieldPaths {
+  return {
+    of: (key) => joined(path, key),
+    requirement: (key) => joined(path, requirementFields[key].name),
+    requirements: path === '' ? 'sites, clouds, platforms and tags' : `${path}: sites, clouds, platforms and tags`,
+  }
+}

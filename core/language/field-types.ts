@@ -1,0 +1,279 @@
+/**
+ * The types of the fields of a job: how each is written in a document, what it accepts, and what it becomes.
+ *
+ * `read` knows how a document writes a value (sizes and times with their units, a list or a mapping) and nothing of bounds. `check`
+ * knows the bounds and is the only place that does: the client and the service both call it. Nothing is clamped and nothing is
+ * guessed. Zero and empty mean "not given", as on the wire, and become the default; in a document a zero is refused, because there
+ * a field that is not given is left out.
+ */
+
+import { shown } from '../kernel/errors.ts'
+import { jobLimits } from '../kernel/limits.ts'
+import { bytesForms, bytesText, durationForms, durationText, parseBytes, parseDuration } from '../kernel/quantities.ts'
+import { isName, isPlainText, isProgramText, plainTextForm } from '../kernel/text.ts'
+import { nearest } from '../kernel/violations.ts'
+import type { Names } from '../model/requirements.ts'
+
+/** `value`: what was given; `accepted`: what would be. */
+export type Tell = (path: string, value: unknown, rule: string, accepted: string) => void
+
+export type FieldType<Raw, Checked = Raw> = {
+  /** From a document. Undefined where the value has another shape, which is told. */
+  read(value: unknown, path: string, tell: Tell): Raw | undefined
+  /** The value of a field that was not given. */
+  readonly empty: Raw
+  /** Fills in the default and tells what is out of bounds. */
+  check(raw: Raw, path: string, tell: Tell): Checked
+  /** As the documentation lists them, the default included. */
+  readonly documented: { readonly fallback: string; readonly min: string; readonly max: string }
+}
+
+type LineOptions = { readonly max: number; readonly rule: string; readonly fallback: string; readonly isNeeded?: boolean }
+
+/** A text that people read on one line. */
+export function line({ max, rule, fallback, isNeeded = false }: LineOptions): FieldType<string> {
+  return {
+    read: (value, path, tell) => readText(value, path, tell, { min: 1, max }),
+    check(raw, path, tell) {
+      if (isNeeded && raw === '') tell(path, raw, 'missing', 'a path or the name of a program')
+      if (raw.length > max || !isPlainText(raw)) tell(path, raw, rule, `at most ${max} ${plainTextForm}`)
+      return raw
+    },
+    empty: '',
+    documented: { fallback, min: '1 character', max: `${max} characters` },
+  }
+}
+
+/** Texts that a program reads. */
+export function texts(max: number, maxLength: number): FieldType<readonly string[]> {
+  return {
+    read: (value, path, tell) => readList(value, path, tell, { min: 0, max: maxLength }),
+    check(raw, path, tell) {
+      if (raw.length > max) tell(path, `${raw.length} arguments`, 'too many', `at most ${max}`)
+      raw.slice(0, max).forEach((text, at) => {
+        const accepted = `at most ${maxLength} characters, none of them zero`
+        if (text.length > maxLength || !isProgramText(text)) tell(`${path}[${at}]`, text, 'not an argument', accepted)
+      })
+      return raw
+    },
+    empty: [],
+    documented: { fallback: 'none', min: '0', max: String(max) },
+  }
+}
+
+/** PILOTAGE_ is the pilot's own. A variable __proto__ would be lost in every object that is made by assignment. */
+function isVariableName(name: string): boolean {
+  const isShaped = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name.length <= jobLimits.environmentNameLength
+  return isShaped && !name.startsWith('PILOTAGE_') && name !== '__proto__'
+}
+
+const variableForm = `1 to ${jobLimits.environmentNameLength} letters, digits and _, not beginning with a digit or PILOTAGE_, not __proto__`
+
+type Variables = Readonly<Record<string, string>>
+
+export function variables(max: number, maxLength: number): FieldType<Variables> {
+  return {
+    read(value, path, tell) {
+      if (!isMapping(value)) return wrongShape(value, path, tell, 'a mapping of names to texts', 'NAME: "text"')
+      const read = Object.entries(value).map(
+        ([name, given]) => [name, readText(given, joined(path, name), tell, { min: 0, max: maxLength })] as const,
+      )
+      // By definition, not by assignment: __proto__ is a name like others until it is refused.
+      return read.every(([, text]) => text !== undefined) ? (Object.fromEntries(read) as Variables) : undefined
+    },
+    check(raw, path, tell) {
+      const entries = Object.entries(raw)
+      if (entries.length > max) tell(path, `${entries.length} variables`, 'too many', `at most ${max}`)
+      for (const [name, text] of entries.slice(0, max)) {
+        const at = `${path}.${shown(name)}`
+        if (!isVariableName(name)) tell(at, name, 'not a variable name', variableForm)
+        const accepted = `at most ${maxLength} characters, none of them zero`
+        if (text.length > maxLength || !isProgramText(text)) tell(at, text, 'not a value', accepted)
+      }
+      return raw
+    },
+    empty: {},
+    documented: { fallback: 'none', min: '0', max: String(max) },
+  }
+}
+
+type Bounds = { readonly min: number; readonly max: number; readonly fallback: number }
+
+/** A whole number without a unit. */
+export function count({ min, max, fallback }: Bounds): FieldType<number> {
+  return {
+    read(value, path, tell) {
+      if (typeof value === 'number' && Number.isInteger(value) && (value !== 0 || min === 0)) return value
+      return wrongShape(value, path, tell, 'not a whole number', `a whole number from ${min} to ${max}`)
+    },
+    check: (raw, path, tell) => within(raw || fallback, path, tell, { min, max, show: String }),
+    empty: 0,
+    documented: { fallback: String(fallback), min: String(min), max: String(max) },
+  }
+}
+
+type Range = { readonly min: number; readonly max: number }
+
+/** A number, or `{ min, max }`; a number alone is both. */
+export function range({ min, max, fallback }: Bounds): FieldType<Range> {
+  const one = count({ min, max, fallback })
+  return {
+    read(value, path, tell) {
+      if (!isMapping(value)) {
+        const both = one.read(value, path, tell)
+        return both === undefined ? undefined : { min: both, max: 0 }
+      }
+      return readKeys(value, path, tell, { min: one.read, max: one.read }, { min: 0, max: 0 })
+    },
+    check(raw, path, tell) {
+      const least = one.check(raw.min, `${path}.min`, tell)
+      const most = within(raw.max || least, `${path}.max`, tell, { min, max, show: String })
+      if (most < least) tell(`${path}.max`, most, 'below cores.min', `a whole number from ${least} to ${max}`)
+      return { min: least, max: most }
+    },
+    empty: { min: 0, max: 0 },
+    documented: { fallback: String(fallback), min: String(min), max: String(max) },
+  }
+}
+
+type Quantity = {
+  readonly parse: (text: string) => number | undefined
+  readonly show: (value: number) => string
+  readonly rule: string
+  readonly forms: string
+}
+
+const quantities = {
+  bytes: { parse: parseBytes, show: bytesText, rule: 'not a size in whole bytes', forms: bytesForms },
+  duration: { parse: parseDuration, show: durationText, rule: 'not a duration in whole milliseconds', forms: durationForms },
+} satisfies Readonly<Record<string, Quantity>>
+
+/** A number with a unit, and how it is shown. */
+export type AmountType = FieldType<number> & { readonly show: (value: number) => string }
+
+/** Bytes or milliseconds; a document writes them with a unit. */
+export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bounds): AmountType {
+  const { parse, show, rule, forms }: Quantity = quantities[unit]
+  return {
+    read(value, path, tell) {
+      const parsed = typeof value === 'string' ? parse(value) : undefined
+      if (parsed !== undefined && parsed !== 0) return parsed
+      return wrongShape(value, path, tell, rule, `${forms}; ${show(min)} to ${show(max)}`)
+    },
+    check: (raw, path, tell) => within(raw || fallback, path, tell, { min, max, show }),
+    show,
+    empty: 0,
+    documented: { fallback: show(fallback), min: show(min), max: show(max) },
+  }
+}
+
+const nameForm = `1 to ${jobLimits.nameInListLength} letters, digits and . _ : / + -`
+
+/** Names that clouds, sites, images and operators give. */
+export function nameList(fallback: string): FieldType<readonly string[]> {
+  return {
+    read: (value, path, tell) => readList(value, path, tell, { min: 1, max: jobLimits.nameInListLength }),
+    check(raw, path, tell) {
+      if (raw.length > jobLimits.names) {
+        tell(path, `${raw.length} names`, 'too many', `at most ${jobLimits.names}`)
+        return []
+      }
+      raw.forEach((name, at) => {
+        if (!isName(name)) tell(`${path}[${at}]`, name, 'not a name', nameForm)
+      })
+      return raw
+    },
+    empty: [],
+    documented: { fallback, min: '0', max: String(jobLimits.names) },
+  }
+}
+
+/** A list of allowed names, or `{ allowed, banned }`. */
+export function allowedNames(fallback: string): FieldType<Names> {
+  const list = nameList(fallback)
+  return {
+    read(value, path, tell) {
+      if (!isMapping(value)) {
+        const allowed = list.read(value, path, tell)
+        return allowed && { allowed, banned: [] }
+      }
+      return readKeys<Names>(value, path, tell, { allowed: list.read, banned: list.read }, { allowed: [], banned: [] })
+    },
+    check(raw, path, tell) {
+      const allowed = list.check(raw.allowed, `${path}.allowed`, tell)
+      const banned = list.check(raw.banned, `${path}.banned`, tell)
+      if (allowed.length > 0 && allowed.every((name) => banned.includes(name))) {
+        const accepted = 'at least one allowed name that is not banned'
+        tell(path, allowed.join(', '), 'allowed and banned cancel out', accepted)
+      }
+      return { allowed, banned }
+    },
+    empty: { allowed: [], banned: [] },
+    documented: list.documented,
+  }
+}
+
+type Within = { readonly min: number; readonly max: number; readonly show: (value: number) => string }
+
+function within(value: number, path: string, tell: Tell, { min, max, show }: Within): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+  tell(
+    path,
+    Number.isSafeInteger(value) ? show(value) : value,
+    'out of range',
+    `a whole number from ${show(min)} to ${show(max)}`,
+  )
+  return min
+}
+
+function readText(value: unknown, path: string, tell: Tell, { min, max }: Range): string | undefined {
+  if (typeof value === 'string' && value.length >= min) return value
+  const rule = typeof value === 'number' || typeof value === 'boolean' ? 'not a text: put it in quotes' : 'not a text'
+  return wrongShape(value, path, tell, rule, `${min} to ${max} characters`)
+}
+
+function readList(value: unknown, path: string, tell: Tell, length: Range): readonly string[] | undefined {
+  if (!Array.isArray(value)) return wrongShape(value, path, tell, 'not a list of texts', '[first, second]')
+  const read = value.map((item, at) => readText(item, `${path}[${at}]`, tell, length))
+  return read.every((text) => text !== undefined) ? read : undefined
+}
+
+/** A mapping whose keys are all optional; unknown ones are told. */
+function readKeys<Value extends object>(
+  value: Readonly<Record<string, unknown>>,
+  path: string,
+  tell: Tell,
+  readers: { readonly [Key in keyof Value]: (value: unknown, path: string, tell: Tell) => Value[Key] | undefined },
+  empty: Value,
+): Value | undefined {
+  const made: Partial<Record<keyof Value, unknown>> = { ...empty }
+  let isGood = true
+  for (const [key, given] of Object.entries(value)) {
+    const at = joined(path, key)
+    const reader = Object.hasOwn(readers, key) ? readers[key as keyof Value] : undefined
+    if (!reader) tellUnknown(at, key, given, Object.keys(readers), tell)
+    const read = reader?.(given, at, tell)
+    if (read === undefined) isGood = false
+    made[key as keyof Value] = read
+  }
+  return isGood ? (made as Value) : undefined
+}
+
+function wrongShape(value: unknown, path: string, tell: Tell, rule: string, accepted: string): undefined {
+  tell(path, value, rule, accepted)
+  return undefined
+}
+
+export function tellUnknown(path: string, key: string, given: unknown, known: readonly string[], tell: Tell): void {
+  const meant = nearest(key, known)
+  tell(path, given, 'no such field', meant === undefined ? known.join(', ') : `${meant}, perhaps`)
+}
+
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function joined(path: string, key: string): string {
+  const safe = key.length <= 60 ? key : `${key.slice(0, 57)}...`
+  return path === '' ? safe : `${path}.${safe}`
+}

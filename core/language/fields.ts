@@ -1,0 +1,127 @@
+/**
+ * The fields of a job: the one table of what a user may ask for. The document parser, the check of the wire, the rules of the
+ * matcher, the documentation (docs/jobs.md) and the table of DIRAC's names come from it.
+ *
+ * A field that is a requirement says under which key of the requirements its value stands; the others stand in the job itself.
+ */
+
+import { jobDefaults, jobLimits } from '../kernel/limits.ts'
+import type { JobSpec } from '../model/job.ts'
+import type { Requirements } from '../model/requirements.ts'
+import type { Amount } from '../model/resources.ts'
+import {
+  allowedNames,
+  amount,
+  type AmountType,
+  count,
+  type FieldType,
+  line,
+  nameList,
+  range,
+  texts,
+  variables,
+} from './field-types.ts'
+
+type Described = {
+  /** The nearest attribute of DIRAC's JDL; absent: there is none. */
+  readonly dirac?: string
+  /** One sentence for the documentation. */
+  readonly doc: string
+}
+
+type SpecKey = Exclude<keyof JobSpec, 'requirements'>
+
+export type SpecField<Key extends SpecKey = SpecKey> = Described & { readonly type: FieldType<JobSpec[Key]> }
+
+/** `key`: of the requirements. `name`: in documents, and what explanations call it. */
+export type RequirementField<Key extends keyof Requirements = keyof Requirements> = Described & {
+  readonly name: string
+  readonly type: Key extends Amount | 'wallMs' ? AmountType : FieldType<Requirements[Key]>
+}
+
+export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
+  name: {
+    type: line({ max: jobLimits.nameLength, rule: 'not a name', fallback: "the executable's" }),
+    dirac: 'JobName',
+    doc: 'for people; need not be unique. Printable characters: no controls, direction marks or invisible ones',
+  },
+  executable: {
+    type: line({ max: jobLimits.pathLength, rule: 'not a path', fallback: 'needed', isNeeded: true }),
+    dirac: 'Executable',
+    doc: "a path, or a name looked up in the payload's `PATH`; no shell reads it",
+  },
+  arguments: {
+    type: texts(jobLimits.arguments, jobLimits.argumentLength),
+    dirac: 'Arguments',
+    doc: 'texts of up to 8 KiB each, handed on as they are',
+  },
+  environment: {
+    type: variables(jobLimits.environment, jobLimits.environmentValueLength),
+    dirac: 'ExecutionEnvironment',
+    doc: 'names to texts of up to 8 KiB; names beginning with `PILOTAGE_` are ours, and `__proto__` is refused',
+  },
+  priority: {
+    type: count({ min: 0, max: jobLimits.priority, fallback: 0 }),
+    dirac: 'Priority',
+    doc: 'higher first; compared between jobs of one owner only',
+  },
+  maxAttempts: {
+    type: count({ min: 1, max: jobLimits.attempts, fallback: jobDefaults.attempts }),
+    doc: 'how often it is tried when machines are lost. A payload that fails by itself is not tried again',
+  },
+}
+
+export const requirementFields: { readonly [Key in keyof Requirements]: RequirementField<Key> } = {
+  cores: {
+    name: 'cores',
+    type: range({ min: 1, max: jobLimits.cores, fallback: jobDefaults.cores }),
+    dirac: 'NumberOfProcessors, MinNumberOfProcessors, MaxNumberOfProcessors',
+    doc: 'a number, or `{ min, max }`: it gets as many as are free, from min to max. A number is both',
+  },
+  memoryBytes: {
+    name: 'memory',
+    type: amount('bytes', {
+      min: jobLimits.leastMemoryBytes,
+      max: jobLimits.memoryBytes,
+      fallback: jobDefaults.memoryBytes,
+    }),
+    dirac: 'MaxRAM',
+    doc: 'of all its processes together',
+  },
+  diskBytes: {
+    name: 'disk',
+    type: amount('bytes', { min: 1, max: jobLimits.diskBytes, fallback: jobDefaults.diskBytes }),
+    doc: 'of its own directory',
+  },
+  wallMs: {
+    name: 'wallTime',
+    type: amount('duration', { min: jobLimits.leastWallMs, max: jobLimits.wallMs, fallback: jobDefaults.wallMs }),
+    dirac: 'CPUTime, in normalised seconds of CPU',
+    doc: "from its start; it must also fit into the rest of the VM's life",
+  },
+  platforms: {
+    name: 'platforms',
+    type: nameList('any'),
+    dirac: 'Platform',
+    doc: 'any of these, as images name them',
+  },
+  sites: {
+    name: 'sites',
+    type: allowedNames('any'),
+    dirac: 'Site, BannedSites',
+    doc: 'a list of allowed names, or `{ allowed, banned }`',
+  },
+  clouds: { name: 'clouds', type: allowedNames('any'), dirac: 'GridCE', doc: 'as `sites`' },
+  tags: {
+    name: 'tags',
+    type: nameList('none'),
+    dirac: 'Tags',
+    doc: `every one of these must be offered. \`isolation:namespaces\` and \`isolation:accounts\` name how the VM isolates payloads: what was promised counts only if the VM's pilot has found it`,
+  },
+}
+
+/** All fields by the name that they have in a document. */
+export const fieldNames: readonly string[] = [
+  ...Object.keys(specFields),
+  ...Object.values(requirementFields).map(({ name }) => name),
+]
