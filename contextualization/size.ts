@@ -1,19 +1,16 @@
 /**
- * Whether a document fits what a cloud takes as user data, counted as that cloud counts. The limits themselves stand in
- * core/kernel/limits.ts; how a driver sends a document is its own, and the same by which it is counted here.
+ * Whether a document fits what a cloud takes as user data, counted as that cloud counts. The limits themselves are a trait of
+ * each driver; how a driver sends a document is its own, and the same by which it is counted here.
  */
 
 import { gzipSync } from 'node:zlib'
 import { PilotageError } from '../core/kernel/errors.ts'
-import { userDataLimits } from '../core/kernel/limits.ts'
-
-export type CloudKind = keyof typeof userDataLimits
+import type { UserDataLimit } from '../core/model/cloud.ts'
 
 /** `bytes` of `most`, in the form in which they are sent. */
 export type ContextSize = { readonly bytes: number; readonly most: number; readonly form: string }
 
-export function sizeAt(kind: CloudKind, text: string): ContextSize {
-  const { most, counted } = userDataLimits[kind]
+export function sizeAt({ maxBytes: most, counted }: UserDataLimit, text: string): ContextSize {
   const plainBytes = Buffer.byteLength(text)
   if (counted === 'base64') return { bytes: Math.ceil(plainBytes / 3) * 4, most, form: 'in base64' }
   if (counted === 'plain' || plainBytes <= most) return { bytes: plainBytes, most, form: 'as it is' }
@@ -24,12 +21,9 @@ export function sizeText({ bytes, most, form }: ContextSize): string {
   return `${bytes} bytes ${form}, of ${most} that it takes`
 }
 
-/** The text itself. Throws `invalid-argument`. */
-export function fitting(kind: CloudKind, text: string): string {
-  const size = sizeAt(kind, text)
+/** The text itself. `carrier`: what takes it, for the error. Throws `invalid-argument`. */
+export function fitting(carrier: string, limit: UserDataLimit, text: string): string {
+  const size = sizeAt(limit, text)
   if (size.bytes <= size.most) return text
-  throw new PilotageError(
-    'invalid-argument',
-    `rendering a context: too large for a cloud of kind ${kind}: ${sizeText(size)}`,
-  )
+  throw new PilotageError('invalid-argument', `rendering a context: too large for ${carrier}: ${sizeText(size)}`)
 }

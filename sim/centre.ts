@@ -20,7 +20,7 @@ import { localBus } from '../services/adapters/bus/local/local-bus.ts'
 import { directorDefaults } from '../services/director/options.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 import { buildRuntime, processRoles, type Runtime, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
-import { cloudView, type SimCloud } from './clouds.ts'
+import { cloudView, type SimCloud, userDataOf } from './clouds.ts'
 import type { Ground } from './ground.ts'
 import { type SimProcess, simProcess } from './process.ts'
 import { type StoreView, storeView } from './store-view.ts'
@@ -153,8 +153,7 @@ function runtimeOptions({ ground, clouds, without }: CentreOptions, process: Sim
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: seen(directed.cloud) })),
       services: [],
-      endpoint: () => '127.0.0.1:1',
-      render: (config) => JSON.stringify(config),
+      render: userDataOf,
       policy: directorDefaults,
     },
   }

@@ -5,6 +5,8 @@
  * agents run from its boot until it is off. Calls of a dead director still reach the cloud; only their answers are lost.
  */
 
+import type { VmIdentity } from '../core/model/agent-config.ts'
+import { agentConfig, type ContextCloud } from '../services/context/agent-config.ts'
 import type { Offering } from '../core/model/cloud.ts'
 import type { Clock } from '../core/kernel/clock.ts'
 import type { VmId } from '../core/kernel/ids.ts'
@@ -65,12 +67,19 @@ function directedCloud(name: string, cloud: Cloud, limits: DirectedCloud['limits
     bootMs: 3 * minutes,
     lifeMs: 40 * minutes,
     breaker: { failures: 3, backoffMs: 30_000, maxBackoffMs: 2 * minutes },
-    agent: {
-      sizeFrom: 'context',
-      powerOff: [],
-      policy: { idleMs: 45_000, leastLifeMs: 0, deadManMs: 8 * minutes, leastDiskFreeBytes: 1 },
-    },
   }
+}
+
+/** The agents of a simulated VM read it as it is. */
+export function userDataOf(vm: VmIdentity, offering: Offering): string {
+  const cloud: ContextCloud = {
+    traits: { isOnThisMachine: true, isLent: false, userData: { maxBytes: Infinity, counted: 'plain' } },
+    references: { flavors: new Map() },
+    isolation: { choice: 'auto', binds: [] },
+  }
+  const policy = { idleMs: 45_000, leastLifeMs: 0, deadManMs: 8 * minutes }
+  const settings = { endpoint: '127.0.0.1:1', plaintext: false, policy, dataDir: '/data' }
+  return JSON.stringify(agentConfig(vm, offering, cloud, settings))
 }
 
 /** The cloud as one life of the director sees it. */

@@ -16,7 +16,7 @@ import { systemClock } from '../core/kernel/clock.ts'
 import type { Caller } from '../services/api/grpc/admission.ts'
 import { edge } from '../services/api/grpc/edge.ts'
 import { newLoads } from '../services/api/grpc/load.ts'
-import { compileConfig } from '../services/config/document.ts'
+import { compileConfig } from '../services/run/configuration.ts'
 import { refusalOf } from '../services/dashboard/refusals.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -152,8 +152,8 @@ describe('docs/configuration.md', () => {
       ['maxVms', 'maxCores', 'maxCreatesPerStep'].map((name) => [name, plain(value(`clouds[].limits.${name}`))]),
     )
     const of = (name: string): unknown => plain(value(`clouds[].${name}`))
-    const [name, kind, site, bootDelay] = ['name', 'kind', 'site', 'bootDelay'].map(of)
-    const cloud = { name, kind, site, bootDelay, vos: [], limits }
+    const [name, kind, site, bootDelay] = ['name', 'kind', 'site', 'local.bootDelay'].map(of)
+    const cloud = { name, kind, site, local: { bootDelay }, vos: [], limits }
     expect(compileConfig({ ...written, clouds: [cloud] })).toEqual(compileConfig({}))
     expect(value('clouds[].flavors').split(', ')).toEqual([
       ...new Set(compileConfig({}).clouds.flatMap(({ offerings }) => offerings.map(({ flavor }) => flavor))),

@@ -174,6 +174,28 @@ describe('size', () => {
   })
 })
 
+describe('kinds of clouds', () => {
+  const kinds = readPaths().flatMap((path) => /^services\/adapters\/cloud\/([^/]+)\/driver\.ts$/.exec(path)?.[1] ?? [])
+  const named = new RegExp(`\\b(?:kind|Kind)\\b[^\\n]*'(?:${kinds.join('|')})'|case '(?:${kinds.join('|')})':`)
+  /** The notice of a spot interruption has a kind of its own, and a method of delivery is no kind of a cloud. */
+  const other = /interruption|traits\.interruption/
+
+  test('are asked for by name in the folder of the driver alone', () => {
+    const asking = own.filter(({ path }) => /^(?:core|services|contextualization|cli\/commands)\//.test(path))
+    const outside = asking.filter(({ path }) => !path.startsWith('services/adapters/cloud/'))
+    const lines = outside.flatMap(({ path, text }) =>
+      text.split('\n').flatMap((line, at) => (named.test(line) && !other.test(line) ? [`${path}:${at + 1}`] : [])),
+    )
+    expect(kinds.length).toBeGreaterThan(4)
+    expect(lines).toEqual([])
+  })
+
+  test('stand in the registry, one line each', () => {
+    const registry = own.find(({ path }) => path === 'services/run/drivers.ts')?.text ?? ''
+    expect(kinds.filter((kind) => !registry.includes(`/${kind}/driver.ts'`))).toEqual([])
+  })
+})
+
 describe('names and headers', () => {
   test('files are in kebab-case', () => {
     const shape = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|config))?\.[a-z]+$/

@@ -20,7 +20,7 @@ import { archiveSource, archiveTarget, asDiskError } from '../../services/archiv
 import { importArchive } from '../../services/archive/import.ts'
 import { patient } from '../../services/archive/patience.ts'
 import type { ArchiveSummary } from '../../services/archive/read-archive.ts'
-import { compileConfig, readConfigFile } from '../../services/config/document.ts'
+import { compileConfig, readConfigFile } from '../../services/run/configuration.ts'
 import type { StoreConfig } from '../../services/config/network.ts'
 import { mayLeaveMachine } from '../../services/config/plaintext.ts'
 import { mongoUrl } from '../../services/run/mongo-access.ts'

@@ -12,7 +12,7 @@ export const demoConfig = {
       name: 'local',
       kind: 'local',
       site: 'here',
-      bootDelay: '500ms',
+      local: { bootDelay: '500ms' },
       limits: { maxVms: 4, maxCores: 16, maxCreatesPerStep: 2 },
       flavors: [
         { name: 'small', cores: 2, memory: '2GiB', disk: '4GiB', pricePerHour: 0.02 },

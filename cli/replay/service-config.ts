@@ -18,7 +18,7 @@ export const replayConfig = {
       // Its payloads only sleep, some forty of them start per second, and all are the replay's own.
       isolation: 'plain',
       site: 'here',
-      bootDelay: '200ms',
+      local: { bootDelay: '200ms' },
       limits: { maxVms: 8, maxCores: 128, maxCreatesPerStep: 4 },
       flavors: [{ name: 'wide', cores: widestCores, memory: '4GiB', disk: '8GiB', pricePerHour: 0.16 }],
       images: [{ name: 'plain', platform: 'linux' }],

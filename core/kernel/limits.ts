@@ -81,18 +81,6 @@ export const clockSkewMs = 60 * seconds
 
 /** One rendered context of the local cloud: it is written and read by us. */
 export const userDataBytes = 16 * kib
-/** What each kind of cloud takes as user data, and how it counts them. */
-export const userDataLimits = {
-  local: { most: userDataBytes, counted: 'plain' },
-  /** EC2's documentation: 16 KB before they are encoded. What is larger goes compressed. */
-  ec2: { most: 16 * kib, counted: 'packed' },
-  /** Nova's API: the field `user_data` has at most 65535 characters, and they are base64. */
-  openstack: { most: 65_535, counted: 'base64' },
-  /** OpenNebula says nothing. Its context scripts hand them on as a variable, and Linux takes 128 KiB of one with its name. */
-  opennebula: { most: 128 * kib - 32, counted: 'base64' },
-  /** Ours: it is written to a file there, and more is a mistake. */
-  ssh: { most: 1 * mib, counted: 'plain' },
-} as const
 /** The end of a console log that a cloud driver hands on. */
 export const consoleBytes = 64 * kib
 

@@ -47,6 +47,9 @@ export type AgentConfig = {
   readonly powerOff: readonly string[]
 }
 
+/** What differs from VM to VM of one cloud, beside the offering. */
+export type VmIdentity = Pick<AgentConfig, 'vmId' | 'activationKey'> & Pick<AgentConfig['policy'], 'endByMs'>
+
 /** As Node names what it is made for. */
 export type NodePlatform = 'linux-x64' | 'linux-arm64'
 

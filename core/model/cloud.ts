@@ -1,6 +1,8 @@
 /** A cloud as the plan sees it: what it offers, what may be made there, and what it shows of our VMs. */
 
 import type { VmId } from '../kernel/ids.ts'
+import type { AgentConfig } from './agent-config.ts'
+import type { Reference } from './reference.ts'
 import type { VmShape } from './vm.ts'
 
 /** What can be started: one flavor of one cloud with one image. */
@@ -30,3 +32,21 @@ export type CloudVm = {
 
 /** What the cloud would let us have, counting what others use; Infinity where it does not say. */
 export type CloudQuota = { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
+
+/** The maximum size of user data, and the form in which it is counted. `packed`: compressed where the plain text is larger. */
+export type UserDataLimit = { readonly maxBytes: number; readonly counted: 'plain' | 'base64' | 'packed' }
+
+/** What distinguishes one kind of cloud from another for the rest of the program, so that nothing asks for a kind by its name. */
+export type CloudTraits = {
+  /** VMs are processes on the machine of the service: they share its disk and get the agents from there. */
+  readonly isOnThisMachine: boolean
+  /** Machines exist already and are only lent: they are never switched off, and serve no squids. */
+  readonly isLent: boolean
+  /** VMs are made from images, which the catalogue must endorse. */
+  readonly startsImages: boolean
+  /** A VM whose image has no cloud-init can be made without user data and given its context over SSH. */
+  readonly takesDelivery: boolean
+  readonly userData: UserDataLimit
+  /** Where a VM of this flavor finds the notice that its cloud takes it back; undefined: there are no such notices. */
+  interruption?(flavor: Reference | undefined): AgentConfig['interruption']
+}

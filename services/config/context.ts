@@ -7,9 +7,9 @@ import { isEndpoint, isLoopback } from '../../core/kernel/endpoints.ts'
 import type { ServiceWish } from '../../core/plan/fleet.ts'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
+import { compileDelivery, delivery, type DeliveryConfig, type RawDelivery } from './delivery.ts'
 import { absent, bytes, choice, flag, list, mapping, name, needed, optional, text, whole } from './fields.ts'
 import { checkNode, compileNode, node, type NodeConfig, type RawNode } from './node.ts'
-import { checkLogin, compileDelivery, type DeliveryConfig, type RawDelivery, sshDelivery } from './ssh.ts'
 import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './squids.ts'
 
 const gib = 1024 ** 3
@@ -64,7 +64,7 @@ const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) }
 
 export const context = mapping<RawContext>({
   agents: optional(agents, { host: '127.0.0.1', port: 7402, advertise: [], node: true }),
-  ssh: absent(sshDelivery),
+  ssh: absent(delivery),
   sites: optional(
     list(
       mapping<Site>({
@@ -146,10 +146,9 @@ export function checkContext(
   clouds: readonly Startable[],
   violations: Violations,
 ): void {
-  const hasMachines = clouds.some(({ kind }) => kind !== 'local')
+  const hasMachines = clouds.some(({ traits }) => !traits.isOnThisMachine)
   checkSquids(sites, clouds, violations)
   checkNode(one.node, 'context.agents.node', violations)
-  if (ssh) checkLogin(ssh, 'context.ssh', violations)
   images.forEach(({ method, cloudConfig }, at) => {
     if (method !== 'ssh') return
     const path = `context.images[${at}]`

@@ -14,9 +14,17 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 import * as limits from '../../core/kernel/limits.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
-import { type CloudConfig, checkClouds, cloud, compileCloud, defaultClouds, type RawCloud } from './clouds.ts'
+import {
+  checkClouds,
+  type CloudConfig,
+  cloudReader,
+  compileCloud,
+  type ConfiguredDriver,
+  defaultClouds,
+  type RawCloud,
+} from './clouds.ts'
 import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './context.ts'
-import { choice, duration, list, mapping, optional, whole } from './fields.ts'
+import { choice, duration, list, mapping, optional, type Reader, whole } from './fields.ts'
 import { checkImages, compileImages, images, type ImagesConfig, type RawImages } from './images.ts'
 import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './network.ts'
 
@@ -97,7 +105,7 @@ const breaker = mapping<Defaulted['breaker']>({
 
 const logging = mapping<Defaulted['log']>({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
 
-const document = mapping<Defaulted>({
+const sections = {
   grpc: optional(network.grpc, whollyDefault(network.grpc)),
   dashboard: optional(network.dashboard, whollyDefault(network.dashboard)),
   health: optional(network.health, whollyDefault(network.health)),
@@ -110,8 +118,13 @@ const document = mapping<Defaulted>({
   breaker: optional(breaker, whollyDefault(breaker)),
   context: optional(context, whollyDefault(context)),
   images: optional(images, whollyDefault(images)),
-  clouds: optional(list(cloud, 100), defaultClouds),
-})
+}
+
+function documentReader(drivers: readonly ConfiguredDriver[]): Reader<Defaulted> {
+  const clouds = list(cloudReader(drivers), 100)
+  const usual = clouds(defaultClouds(drivers), '', gatherViolations()) ?? []
+  return mapping<Defaulted>({ ...sections, clouds: optional(clouds, usual) })
+}
 
 export type Config = NetworkConfig & {
   readonly logLevel: string
@@ -140,29 +153,37 @@ export type Config = NetworkConfig & {
 /** A configuration is some kilobytes; more is a mistake. */
 const fileBytesMost = mib
 
-/** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
-export function readConfigFile(path: string): Config {
+export type ConfigReader = {
+  /** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
+  compileConfig(raw: unknown, directory?: string): Config
+  /** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
+  readConfigFile(path: string): Config
+}
+
+/** The configuration of an installation that knows these kinds of clouds. */
+export function configReader(drivers: readonly ConfiguredDriver[]): ConfigReader {
+  const document = documentReader(drivers)
+  const compileConfig: ConfigReader['compileConfig'] = (raw, directory = '.') => {
+    const violations = gatherViolations()
+    const defaulted = document(raw, '', violations)
+    if (defaulted) checkRelations(defaulted, violations)
+    violations.settle('reading the configuration')
+    if (!defaulted) throw new Error('assertion failed: a configuration without violations has a value')
+    return deepFreeze(compile(defaulted, directory))
+  }
+  return { compileConfig, readConfigFile: (path) => compileConfig(parsedFile(path), dirname(path)) }
+}
+
+function parsedFile(path: string): unknown {
   const { size } = statSync(path)
   if (size > fileBytesMost) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${fileBytesMost}`)
-  let raw: unknown
   try {
-    raw = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
+    return parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
   } catch (cause) {
     throw new PilotageError('invalid-argument', `${path} is not YAML: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
     })
   }
-  return compileConfig(raw, dirname(path))
-}
-
-/** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
-export function compileConfig(raw: unknown, directory = '.'): Config {
-  const violations = gatherViolations()
-  const defaulted = document(raw, '', violations)
-  if (defaulted) checkRelations(defaulted, violations)
-  violations.settle('reading the configuration')
-  if (!defaulted) throw new Error('assertion failed: a configuration without violations has a value')
-  return deepFreeze(compile(defaulted, directory))
 }
 
 function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: Defaulted, violations: Violations): void {
@@ -172,13 +193,14 @@ function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: D
     violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
   checkImages(rest.images, violations)
   checkClouds(clouds, violations)
-  checkContext(rest.context, clouds, violations)
+  const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
+  checkContext(rest.context, startable, violations)
   checkNetwork(rest, violations)
 }
 
-/** A call that was given up may end late, and its machine be shown later still; the local cloud's list does not lag. */
+/** A call that was given up may end late, and its machine be shown later still; a list of this machine's own VMs does not lag. */
 function settleMs(clouds: readonly RawCloud[]): number {
-  return 1.5 * limits.cloudCallMs + (clouds.some(({ kind }) => kind !== 'local') ? limits.listLagMs : 0)
+  return 1.5 * limits.cloudCallMs + (clouds.some(({ driver }) => !driver.traits.isOnThisMachine) ? limits.listLagMs : 0)
 }
 
 function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted, directory: string): Config {

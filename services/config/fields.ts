@@ -7,6 +7,7 @@ import { bytesForms, durationForms, parseBytes, parseDuration } from '../../core
 import { isEndpoint } from '../../core/kernel/endpoints.ts'
 import { isName } from '../../core/kernel/text.ts'
 import { nearest, type Violations } from '../../core/kernel/violations.ts'
+import { renamed } from './renamed-keys.ts'
 
 /** Turns a value that is there into what it means, or tells what is wrong and gives undefined. */
 export type Reader<T> = (value: unknown, path: string, violations: Violations) => T | undefined
@@ -15,6 +16,30 @@ export type Reader<T> = (value: unknown, path: string, violations: Violations) =
 export type Field<T> = { readonly read: Reader<T>; readonly otherwise?: T }
 
 type Fields<T> = { readonly [Key in keyof T]: Field<T[Key]> }
+
+/** What a driver of a cloud adds to the configuration: the keys under the name of its kind, and the rules that hold for its clouds. */
+export type DriverSchema<Raw extends object = object, Options extends object = object> = {
+  readonly keys: Reader<Raw>
+  /** Flavors of a cloud that names none; absent: a cloud must name some. */
+  readonly flavors?: readonly RawFlavor[]
+  /** Images of a cloud that names none; absent: a cloud must name some. */
+  readonly images?: readonly RawImage[]
+  /** What one key alone cannot say. `path`: of the cloud. */
+  check(raw: Raw, cloud: NamedByCloud, path: string, violations: Violations): void
+  /** `placed`: where a file lies that is named. */
+  compile(raw: Raw, placed: (file: string) => string): Options
+}
+
+type Named = { readonly name: string; readonly ref: string | undefined; readonly tags: readonly string[] }
+export type RawFlavor = Named & {
+  readonly cores: number
+  readonly memory: number
+  readonly disk: number
+  readonly pricePerHour: number
+}
+export type RawImage = Named & { readonly platform: string }
+/** The flavors and images that the configuration of a cloud names. */
+export type NamedByCloud = { readonly flavors: readonly RawFlavor[]; readonly images: readonly RawImage[] }
 
 export function optional<T>(read: Reader<T>, otherwise: T): Field<T> {
   return { read, otherwise }
@@ -40,6 +65,11 @@ export function mapping<T extends object>(fields: Fields<T>): Reader<T> {
     const known = Object.keys(fields)
     for (const key of Object.keys(given)) {
       if (known.includes(key)) continue
+      const now = renamed(join(path, key))
+      if (now !== undefined) {
+        violations.add(join(path, key), key, 'renamed', now)
+        continue
+      }
       const meant = nearest(key, known)
       violations.add(join(path, key), key, 'unknown key', meant === undefined ? known.join(', ') : `${meant}?`)
     }
@@ -75,6 +105,12 @@ export const name: Reader<string> = (value, path, violations) => {
 export const text: Reader<string> = (value, path, violations) => {
   if (typeof value === 'string' && value.length <= 4096) return value
   violations.add(path, value, 'not a text', 'at most 4096 characters')
+  return undefined
+}
+
+export const account: Reader<string> = (value, path, violations) => {
+  if (typeof value === 'string' && /^[a-z_][a-z0-9_.-]{0,31}$/i.test(value)) return value
+  violations.add(path, value, 'not an account', 'a name of an account')
   return undefined
 }
 

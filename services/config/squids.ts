@@ -4,6 +4,7 @@
  */
 
 import { isIP, isIPv4 } from 'node:net'
+import type { CloudTraits } from '../../core/model/cloud.ts'
 import type { ServiceWish } from '../../core/plan/fleet.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
 import { absent, list, mapping, name, optional, type Reader, text, whole } from './fields.ts'
@@ -41,7 +42,7 @@ type Site = { readonly name: string; readonly squid: RawSquid | undefined }
 /** What can be started, as far as the configuration knows it. */
 export type Startable = {
   readonly name: string
-  readonly kind: string
+  readonly traits: Pick<CloudTraits, 'isOnThisMachine' | 'isLent'>
   readonly site: string
   readonly flavors: readonly { readonly name: string }[] | undefined
   readonly images: readonly { readonly name: string }[] | undefined
@@ -58,7 +59,7 @@ export function checkSquids(sites: readonly Site[], clouds: readonly Startable[]
     })
     const atSite = clouds.filter((cloud) => cloud.site === site)
     // Processes of ours, and hosts that are only lent, are no place for one.
-    const there = atSite.filter(({ kind }) => kind !== 'local' && kind !== 'ssh')
+    const there = atSite.filter(({ traits }) => !traits.isOnThisMachine && !traits.isLent)
     if (wish.cloud === undefined && there.length > 0 && there.length < atSite.length) {
       const names = there.map((cloud) => cloud.name).join(', ')
       violations.add(`${path}.cloud`, undefined, 'missing, as not every cloud there makes machines', names)

@@ -7,7 +7,6 @@
 
 import { createHash } from 'node:crypto'
 import type { Offering } from '../../core/model/cloud.ts'
-import type { AgentConfig } from '../../core/model/agent-config.ts'
 import { newVmId } from '../../core/kernel/ids.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Reference } from '../../core/model/reference.ts'
@@ -29,10 +28,10 @@ type Named = { readonly imageRef?: Reference }
 
 /** Throws what `render` throws. */
 export function contextualize(
-  { agent, lifeMs, bootMs }: DirectedCloud,
+  { lifeMs, bootMs }: DirectedCloud,
   offering: Offering,
   { reason, squids, imageRef }: Wanted & Named,
-  { random, endpoint, render, policy }: DirectorOptions,
+  { random, render, policy }: DirectorOptions,
   nowMs: number,
 ): { readonly vm: Vm; readonly order: VmOrder } {
   const id = newVmId(random)
@@ -52,17 +51,6 @@ export function contextualize(
       untilMs: nowMs + Math.max(policy.activationKeepMs, bootMs),
     },
   }
-  const config: AgentConfig = {
-    // Whole, so that nothing which the operator has chosen is left out: how payloads are isolated, for one.
-    ...agent,
-    vmId: id,
-    endpoint: endpoint(),
-    activationKey,
-    cloud: offering.cloud,
-    site: offering.site,
-    platform: offering.platform,
-    size: { cores: offering.cores, memoryBytes: offering.memoryBytes, diskBytes: offering.diskBytes },
-    policy: { ...agent.policy, endByMs },
-  }
-  return { vm, order: { vmId: id, shape: offering, imageRef, userData: render(config, offering, squids) } }
+  const userData = render({ vmId: id, activationKey, endByMs }, offering, squids)
+  return { vm, order: { vmId: id, shape: offering, imageRef, userData } }
 }

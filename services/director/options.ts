@@ -8,7 +8,7 @@
 import type { BreakerPolicy } from '../../core/plan/breaker.ts'
 import type { CloudLimits, Offering } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { AgentConfig } from '../../core/model/agent-config.ts'
+import type { VmIdentity } from '../../core/model/agent-config.ts'
 import type { FleetPolicy, ServiceWish } from '../../core/plan/fleet.ts'
 import type { CheckedImage } from '../../core/model/image.ts'
 import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/kernel/limits.ts'
@@ -29,10 +29,6 @@ export type DirectedCloud = {
   readonly bootMs: number
   readonly lifeMs: number
   readonly breaker: BreakerPolicy
-  /** What the agents on its VMs are told, beside what the offering says. */
-  readonly agent: Pick<AgentConfig, 'caPem' | 'plaintext' | 'sizeFrom' | 'powerOff' | 'isolation'> & {
-    readonly policy: Omit<AgentConfig['policy'], 'endByMs'>
-  }
 }
 
 export type DirectorPolicy = FleetPolicy & {
@@ -77,9 +73,7 @@ export type DirectorOptions = {
   readonly services: readonly ServiceWish[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
   readonly holds: (cloud: string) => Fence | undefined
-  /** Where the agents find the service: host:port, several with commas between. */
-  readonly endpoint: () => string
   /** The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where there can be none. */
-  readonly render: (config: AgentConfig, offering: Offering, squids: readonly string[]) => string
+  readonly render: (vm: VmIdentity, offering: Offering, squids: readonly string[]) => string
   readonly policy: DirectorPolicy
 }

@@ -24,21 +24,16 @@ import { pinoLog } from '../adapters/log/pino/pino-log.ts'
 import { joseTokens, newSigningKey } from '../adapters/tokens/jose/jose-tokens.ts'
 import { startApi } from '../api/grpc/server.ts'
 import { type BundleServer, servedNodes, startBundleServer } from '../api/http/agent-files.ts'
-import { compileConfig, type Config, readConfigFile } from '../config/document.ts'
+import type { Config } from '../config/document.ts'
 import type { CloudConfig } from '../config/clouds.ts'
 import { checkRoles, readArguments, readRoles } from '../config/arguments.ts'
 import { startDashboard } from '../dashboard/server.ts'
-import {
-  type AgentFiles,
-  agentTold,
-  carrierOf,
-  checkSizes,
-  explicitProxies,
-  interruptionOf,
-  lentClouds,
-  localContext,
-  machineDocument,
-} from '../context/contexts.ts'
+import type { AgentFiles } from '../context/sources.ts'
+import { checkSizes } from '../context/size-check.ts'
+import { vmContext } from '../context/vm-context.ts'
+import type { DriverNotes } from '../adapters/cloud/kit/driver.ts'
+import { compileConfig, readConfigFile } from './configuration.ts'
+import { configuredProxies, contextSources } from './context-sources.ts'
 import { isolatedConfig } from './local-isolation.ts'
 import { type Disposables, openDisposables } from './disposables.ts'
 import { type DirectedCloud, directorDefaults } from '../director/options.ts'
@@ -46,7 +41,7 @@ import { cloudStatus } from '../director/status.ts'
 import { startHealth } from '../api/http/health.ts'
 import { openTrust } from '../images/trust.ts'
 import { agreeOn, type Installation, openInstallation, writeWhole } from './installation.ts'
-import { type Keep, openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
+import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSecretsFor } from './ports.ts'
 import { siteProxies } from '../context/site-proxies.ts'
 import { startPublisher } from './publisher.ts'
 import { type Readiness, startReadiness } from './readiness.ts'
@@ -128,7 +123,7 @@ async function start({ dataDir, config: given, roles, mayBePlain = false, log, o
       log,
       sandbox,
       policy: { ...config.queue, vmLifeMs: config.vm.lifeMs },
-      director: await directing(ports, roles, at, agents, keepIn(store)),
+      director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
@@ -185,27 +180,27 @@ async function directing(
   roles: readonly ProcessRole[],
   at: Place,
   agents: AgentFiles | undefined,
-  keep: Keep,
+  notes: DriverNotes,
 ): Promise<Parameters<typeof buildRuntime>[0]['director']> {
-  const { config, secrets } = ports
-  const { context } = config
-  const clouds = new Map(config.clouds.map((cloud) => [cloud.name, cloud]))
-  const lent = lentClouds(config)
-  // What a cloud would not take is found before a VM fails of it.
-  const texts = secrets.contextTexts
-  if (agents && roles.includes('director')) checkSizes(config, { context, agents, texts, bases: at.agents }, secrets.caPem)
+  const { config, secrets, installation } = ports
+  const sources = () => {
+    if (!agents) throw new PilotageError('internal', 'rendering a context: this process is no director')
+    const given = { texts: secrets.contextTexts, caPem: secrets.caPem, dataDir: installation.path('') }
+    return contextSources({ config, agents, ...given, endpoint: at.endpoint, bases: at.agents })
+  }
+  // A context that its cloud would refuse is found before it fails a VM.
+  if (roles.includes('director'))
+    checkSizes(
+      config.clouds.flatMap(({ offerings }) => offerings),
+      sources(),
+    )
   return {
     random: systemRandom(),
-    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles, keep))),
-    services: context.services,
-    endpoint: () => at.endpoint,
-    render: (agent, offering, squids) => {
-      const cloud = clouds.get(offering.cloud)
-      if (!agents || !cloud) throw new PilotageError('internal', 'rendering a context: this process is no director')
-      if (cloud.driver.kind === 'local') return localContext(agent, agents)
-      const sources = { context, agents, texts, bases: at.agents, squids, lent }
-      const told = { ...agent, interruption: interruptionOf(cloud, offering) }
-      return fitting(carrierOf(cloud.driver.kind, offering, context), machineDocument(told, offering, sources))
+    clouds: await Promise.all(config.clouds.map((cloud) => directed(cloud, ports, roles, notes))),
+    services: config.context.services,
+    render: (vm, offering, squids) => {
+      const { text, limit, carrier } = vmContext({ vm, offering, squids }, sources())
+      return fitting(carrier, limit, text)
     },
     policy: {
       ...directorDefaults,
@@ -304,7 +299,7 @@ async function agentFiles(
 }
 
 function hasMachines({ clouds }: Config): boolean {
-  return clouds.some(({ driver }) => driver.kind !== 'local')
+  return clouds.some(({ traits }) => !traits.isOnThisMachine)
 }
 
 async function serveBundles(
@@ -317,12 +312,12 @@ async function serveBundles(
   const { host, port } = config.context.agents
   const files = [agents.pilot, agents.monitor, ...(agents.nodes ?? [])]
   const squidSites = new Set(config.context.services.map(({ site }) => site))
-  const configured = (site: string) => explicitProxies(config, site)
+  const configured = (site: string) => configuredProxies(config, site)
   return startBundleServer(host, port, { files, proxiesOf: siteProxies({ store, clock, configured, squidSites }) })
 }
 
 /** Notes of drivers, for whoever drives the cloud next. */
-function keepIn(store: FactStore): Keep {
+function notesIn(store: FactStore): DriverNotes {
   return { read: (name) => store.note(name), write: (name, text) => store.keepNote(name, text) }
 }
 
@@ -330,25 +325,19 @@ async function directed(
   cloud: CloudConfig,
   ports: PortOptions,
   roles: readonly ProcessRole[],
-  keep: Keep,
+  notes: DriverNotes,
 ): Promise<DirectedCloud> {
   const { limits, offerings } = cloud
   const { vm, breaker } = ports.config
   return {
-    cloud: roles.includes('director') ? await openCloud(cloud, { ...ports, keep }) : cloudOfOthers(cloud.name),
+    cloud: roles.includes('director') ? await openCloud(cloud, { ...ports, notes }) : cloudOfOthers(cloud.name),
     offerings,
-    startsImages: startsImages(cloud),
+    startsImages: cloud.traits.startsImages,
     limits,
     bootMs: cloud.bootMs ?? vm.bootMs,
     lifeMs: vm.lifeMs,
     breaker,
-    agent: agentTold(ports.config, cloud, ports.secrets.caPem, ports.installation.path('')),
   }
-}
-
-/** A process tree and a host that is there already are made from nothing that anybody could endorse. */
-function startsImages({ driver }: CloudConfig): boolean {
-  return driver.kind !== 'local' && driver.kind !== 'ssh'
 }
 
 /** Other processes only know by it what there is: they have neither a way to it nor its credentials. */

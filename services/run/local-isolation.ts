@@ -24,7 +24,7 @@ export async function isolatedConfig(
   let isolation: string | undefined
   const clouds: CloudConfig[] = []
   for (const cloud of config.clouds) {
-    if (cloud.driver.kind !== 'local') {
+    if (!cloud.traits.isOnThisMachine) {
       clouds.push(cloud)
       continue
     }

@@ -21,8 +21,7 @@ import { localBus } from '../adapters/bus/local/local-bus.ts'
 import { natsFactStream } from '../adapters/bus/nats/fact-stream.ts'
 import { natsBus } from '../adapters/bus/nats/nats-bus.ts'
 import type { NatsOptions } from '../adapters/bus/nats/nats-link.ts'
-import { localCloud } from '../adapters/cloud/local/cloud.ts'
-import type { Login } from '../adapters/cloud/openstack/options.ts'
+import type { CloudSecrets, Driver, DriverNotes } from '../adapters/cloud/kit/driver.ts'
 import { fileSandbox } from '../adapters/sandbox/files/file-sandbox.ts'
 import { gridSandbox } from '../adapters/store/mongo/grid-sandbox.ts'
 import { openMongoStore } from '../adapters/store/mongo/mongo-store.ts'
@@ -30,11 +29,8 @@ import { openSqliteStore } from '../adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from '../config/document.ts'
 import { mayLeaveMachine } from '../config/plaintext.ts'
 import type { CloudConfig } from '../config/clouds.ts'
-import type { Ec2Config } from '../config/ec2.ts'
-import type { OpenNebulaConfig } from '../config/opennebula.ts'
-import type { OpenStackConfig } from '../config/openstack.ts'
-import type { SshConfig } from '../config/ssh.ts'
-import { contextFiles } from '../context/contexts.ts'
+import { contextFiles } from '../context/vm-context.ts'
+import { drivers } from './drivers.ts'
 import type { Installation } from './installation.ts'
 import { mongoUrl } from './mongo-access.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
@@ -57,9 +53,6 @@ export type Secrets = {
   /** By the cloud's name. */
   readonly clouds: ReadonlyMap<string, CloudSecrets>
 }
-
-/** Of one cloud, by the key that names it in the configuration. */
-export type CloudSecrets = Readonly<Record<string, string>>
 
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
 export function readSecretsFor(
@@ -95,35 +88,13 @@ export function readSecretsFor(
 }
 
 function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): CloudSecrets {
-  switch (driver.kind) {
-    case 'local':
-      return {}
-    case 'openstack':
-      return openStackSecrets(driver, `clouds.${name}.openstack`, reader)
-    case 'opennebula':
-      return openNebulaSecrets(driver, `clouds.${name}.opennebula`, reader)
-    case 'ec2':
-      return ec2Secrets(driver, `clouds.${name}.ec2`, reader)
-    case 'ssh':
-      return { privateKey: reader.privateKey(`clouds.${name}.ssh.privateKey`, driver.privateKey) }
-  }
+  return driverOf(driver.kind).secrets(driver.options, `clouds.${name}.${driver.kind}`, reader)
 }
 
-function ec2Secrets({ caFile, credentials }: Ec2Config, path: string, reader: SecretReader): CloudSecrets {
-  const { kind, ...sources } = credentials
-  const keys = Object.entries(sources).map(([key, source]) => [key, reader.secret(`${path}.${key}`, source)])
-  const caPem = caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }
-  return { ...Object.fromEntries(kind === 'keys' ? keys : []), ...caPem }
-}
-
-function openStackSecrets({ caFile, secret }: OpenStackConfig, path: string, reader: SecretReader): CloudSecrets {
-  const login = reader.secret(`${path}.${secret.key}`, secret.source)
-  return caFile === undefined ? { login } : { login, caPem: reader.certificate(`${path}.caFile`, caFile) }
-}
-
-function openNebulaSecrets({ caFile, password }: OpenNebulaConfig, path: string, reader: SecretReader): CloudSecrets {
-  const secret = reader.secret(`${path}.password`, password)
-  return { password: secret, ...(caFile === undefined ? {} : { caPem: reader.certificate(`${path}.caFile`, caFile) }) }
+function driverOf(kind: string): Driver {
+  const driver = drivers.find((one) => one.kind === kind)
+  if (!driver) throw new Error(`assertion failed: a configuration was read with a driver for ${kind}`)
+  return driver
 }
 
 export type PortOptions = {
@@ -175,26 +146,9 @@ function natsOptions({ secrets, installation, clock, log }: PortOptions): NatsOp
   return secrets.nats && { ...secrets.nats, installation: installation.name, clock, random: systemRandom(), log }
 }
 
-function withSecret(login: OpenStackConfig['login'], secret: string): Login {
-  switch (login.method) {
-    case 'password':
-      return { ...login, password: secret }
-    case 'application-credential':
-      return { ...login, secret }
-    case 'token':
-      return { ...login, token: secret }
-  }
-}
-
-/** What a driver keeps for whoever drives the cloud next. */
-export type Keep = {
-  read(name: string): Promise<string | undefined>
-  write(name: string, text: string): Promise<void>
-}
-
 export type CloudOptions = Pick<PortOptions, 'installation' | 'clock' | 'secrets' | 'log'> & {
-  readonly keep: Keep
-  /** What is told to its machines by SSH; absent: nothing is. */
+  readonly notes: DriverNotes
+  /** What is delivered to its VMs over SSH; absent: nothing is. */
   readonly config?: Pick<Config, 'context' | 'vm'>
 }
 
@@ -203,7 +157,7 @@ export async function openCloud(cloud: CloudConfig, options: CloudOptions): Prom
   const { context, vm } = options.config ?? {}
   const used = new Set(cloud.offerings.map(({ image }) => image))
   const images = new Set([...(context?.images ?? [])].flatMap(([name, one]) => (one.isDelivered ? [name] : [])))
-  const isNeeded = ['openstack', 'opennebula', 'ec2'].includes(cloud.driver.kind) && [...images].some((one) => used.has(one))
+  const isNeeded = cloud.traits.takesDelivery && [...images].some((one) => used.has(one))
   if (!isNeeded || !context?.ssh || !vm) return driver
   const { deliveringCloud } = await import('../adapters/cloud/ssh/deliver.ts')
   const { user, sudo, port } = context.ssh
@@ -213,52 +167,17 @@ export async function openCloud(cloud: CloudConfig, options: CloudOptions): Prom
   return deliveringCloud(driver, { clock, log, login, port, images, keepMs })
 }
 
-/** Each kind of cloud brings its driver, loaded only where it is used. */
-async function openDriver(cloud: CloudConfig, options: CloudOptions): Promise<Cloud> {
-  const { name, driver, references } = cloud
-  const { installation, clock, secrets, log } = options
-  // Two clouds of ours may share a project: neither may take the other's machines for its own.
-  const mark = `${installation.name}.${name}`
-  switch (driver.kind) {
-    case 'local': {
-      const directory = installation.path(join('clouds', name))
-      const quota = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
-      const { bootDelayMs } = driver
-      return localCloud({ name, installation: installation.name, directory, clock, bootDelayMs, quota })
-    }
-    case 'opennebula': {
-      const { openNebulaCloud } = await import('../adapters/cloud/opennebula/cloud.ts')
-      const { password = '', caPem } = secrets.clouds.get(name) ?? {}
-      const kit = { name, installation: mark, clock, log, references }
-      return openNebulaCloud({ ...driver, ...kit, password, caPem })
-    }
-    case 'ec2': {
-      const { openEc2Cloud } = await import('../adapters/cloud/ec2/cloud.ts')
-      const { accessKeyId = '', secretAccessKey = '', sessionToken, caPem } = secrets.clouds.get(name) ?? {}
-      const keys = { kind: 'keys' as const, accessKeyId, secretAccessKey, sessionToken }
-      const credentials = driver.credentials.kind === 'keys' ? keys : driver.credentials
-      const common = { name, installation: installation.name, clock, log, references }
-      return openEc2Cloud({ ...driver, ...common, credentials, caPem })
-    }
-    case 'openstack': {
-      const { openStackCloud } = await import('../adapters/cloud/openstack/cloud.ts')
-      const { login: secret = '', caPem } = secrets.clouds.get(name) ?? {}
-      const kit = { name, installation: mark, clock, log, references }
-      return openStackCloud({ ...kit, ...driver, access: { ...driver, caPem, login: withSecret(driver.login, secret) } })
-    }
-    case 'ssh':
-      return openHosts(cloud, driver, options)
-  }
-}
-
-async function openHosts(
-  { name, offerings }: CloudConfig,
-  { user, sudo, hosts }: SshConfig,
-  { installation, clock, secrets, log, keep }: CloudOptions,
-): Promise<Cloud> {
-  const { sshCloud, sshTimes } = await import('../adapters/cloud/ssh/cloud.ts')
-  const { privateKey = '' } = secrets.clouds.get(name) ?? {}
-  const sizes = new Map(offerings.map(({ flavor, cores, memoryBytes }) => [flavor, { cores, memoryBytes }]))
-  const kit = { name, installation: `${installation.name}.${name}`, clock, log, keep }
-  return sshCloud({ ...kit, login: { user, privateKey, sudo }, hosts, sizes, ...sshTimes })
+function openDriver({ name, driver, references, offerings }: CloudConfig, options: CloudOptions): Promise<Cloud> {
+  const { installation, clock, secrets, log, notes } = options
+  return driverOf(driver.kind).open(driver.options, {
+    name,
+    installation: installation.name,
+    clock,
+    log,
+    references,
+    offerings,
+    secrets: secrets.clouds.get(name) ?? {},
+    directory: installation.path(join('clouds', name)),
+    notes,
+  })
 }

@@ -115,7 +115,6 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
         cloud: without === 'confirm-delete' ? trusting(cloudOf(life, site)) : cloudOf(life, site),
       })),
       services: [],
-      endpoint: () => '127.0.0.1:1',
       render: (config) => JSON.stringify(config),
       policy,
     },

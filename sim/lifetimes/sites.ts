@@ -93,11 +93,6 @@ function directedCloud({ dice }: World, cloud: FaultyCloud, offered: readonly (t
     bootMs: 6 * minutes,
     lifeMs: 40 * minutes,
     breaker: { failures: 3, backoffMs: 5000, maxBackoffMs: 30_000 },
-    agent: {
-      sizeFrom: 'context',
-      powerOff: [],
-      policy: { idleMs: 45_000, leastLifeMs: 0, deadManMs: 8 * minutes, leastDiskFreeBytes: 1 },
-    },
   }
 }
 

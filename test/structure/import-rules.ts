@@ -163,7 +163,6 @@ export const exceptions: readonly Exception[] = [
     to: /^services\/run\/compose\.ts$/,
     why: 'the program starts a service for the commands that bring one',
   },
-  { from: /^services\/context\//, to: /^services\/(?:config|director|api\/http)\//, why: 'reads the configuration' },
   { from: /^services\/(?:api|dashboard)\//, to: /^services\/director\/status\.ts$/, why: 'the listing of clouds' },
   { from: /^services\/adapters\/store\/mongo\//, to: /^services\/coordination\/loop\.ts$/, why: 'the collector has a loop' },
 ]

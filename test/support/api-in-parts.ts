@@ -65,7 +65,6 @@ export async function startApiInParts({
       random: seededRandom(1),
       clouds: [],
       services: [],
-      endpoint: () => 'nowhere',
       render: () => '',
       policy: directorDefaults,
     },

@@ -1,8 +1,8 @@
 /** Notes in memory, as the store keeps them for all directors; can be told to fail. */
 
-import type { Keep } from '../../services/adapters/cloud/ssh/options.ts'
+import type { DriverNotes } from '../../services/adapters/cloud/kit/driver.ts'
 
-export type MemoryKeep = Keep & {
+export type MemoryKeep = DriverNotes & {
   /** From now on. */
   fail(what: 'read' | 'write'): void
   texts(): readonly string[]

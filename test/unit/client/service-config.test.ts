@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { impossibleCores } from '../../../cli/demo/jobs.ts'
 import { demoConfig } from '../../../cli/demo/service-config.ts'
 import { replayConfig, widestCores } from '../../../cli/replay/service-config.ts'
-import { compileConfig } from '../../../services/config/document.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
 
 const widest = (raw: unknown): number =>
   Math.max(...compileConfig(raw).clouds.flatMap(({ offerings }) => offerings.map(({ cores }) => cores)))

@@ -4,14 +4,12 @@
  */
 
 import type { CloudConfig } from '../../../services/config/clouds.ts'
-import { compileConfig, type Config } from '../../../services/config/document.ts'
-import {
-  type AgentFiles,
-  contextFiles,
-  exampleAgent,
-  localContext,
-  machineDocument,
-} from '../../../services/context/contexts.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
+import type { Config } from '../../../services/config/document.ts'
+import { exampleVm } from '../../../services/context/size-check.ts'
+import type { AgentFiles } from '../../../services/context/sources.ts'
+import { contextFiles, vmContext } from '../../../services/context/vm-context.ts'
+import { contextSources } from '../../../services/run/context-sources.ts'
 
 export type Rendered = { readonly name: string; readonly text: string }
 
@@ -83,17 +81,18 @@ function machine(kind: string, keys: object, set: readonly Choice[], own: string
   const [cloud] = config.clouds
   const [offering] = cloud?.offerings ?? []
   if (!cloud || !offering) throw new Error(`${kind} has no offering`)
-  const sources = {
-    context: config.context,
+  const squids = has('proxies') ? ['http://10.0.0.9:3128'] : []
+  const sources = contextSources({
+    config,
     agents: has('node') ? { ...agentFiles, nodes } : agentFiles,
     texts: new Map(
       contextFiles(config.context).map(({ file }) => [file, file === '/own.yaml' ? own : (texts[file.slice(1)] ?? '')]),
     ),
+    ...{ caPem, dataDir: '/data', endpoint: config.grpc.advertise.join() },
     bases: config.context.agents.advertise,
-    squids: has('proxies') ? ['http://10.0.0.9:3128'] : [],
-  }
+  })
   const wanted = has('squid') ? { ...offering, service: 'squid' as const } : offering
-  const text = machineDocument(exampleAgent(config, cloud, wanted, caPem), wanted, sources)
+  const { text } = vmContext({ vm: exampleVm(2e12), offering: wanted, squids }, sources)
   return { name: [kind, ...set].join(' '), text }
 }
 
@@ -111,5 +110,13 @@ function local(): Rendered {
   const [cloud] = config.clouds as readonly [CloudConfig]
   const [offering] = cloud.offerings
   if (!offering) throw new Error('the local cloud has no offering')
-  return { name: 'local', text: localContext(exampleAgent(config, cloud, offering, undefined), agentFiles) }
+  const place = {
+    texts: new Map<string, string>(),
+    caPem: undefined,
+    dataDir: '/data',
+    endpoint: '127.0.0.1:7400',
+    bases: [],
+  }
+  const sources = contextSources({ config, agents: agentFiles, ...place })
+  return { name: cloud.name, text: vmContext({ vm: exampleVm(2e12), offering, squids: [] }, sources).text }
 }

@@ -1,14 +1,23 @@
 /** How large a document may be, cloud by cloud, each counted as it counts. */
 
 import { expect, it } from 'vitest'
-import { type CloudKind, fitting, sizeAt } from '../../../contextualization/size.ts'
+import { fitting, sizeAt } from '../../../contextualization/size.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { encodeUserData } from '../../../services/adapters/cloud/ec2/user-data.ts'
 import { encodedUserData } from '../../../services/adapters/cloud/openstack/order.ts'
-import { compileConfig } from '../../../services/config/document.ts'
-import { checkSizes } from '../../../services/context/contexts.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
+import type { UserDataLimit } from '../../../core/model/cloud.ts'
+import { checkSizes } from '../../../services/context/size-check.ts'
+import { contextSources } from '../../../services/run/context-sources.ts'
+import { drivers } from '../../../services/run/drivers.ts'
 import { agentFiles } from './every-document.ts'
+
+const limitOf = (kind: string): UserDataLimit => {
+  const driver = drivers.find((one) => one.kind === kind)
+  if (!driver) throw new Error(`no driver of ${kind}`)
+  return driver.traits.userData
+}
 
 /** Hard to compress, and the same each time. */
 const noise = (bytes: number): string => seededRandom(1).letters(bytes)
@@ -24,12 +33,12 @@ it.each([
   ['local', 16_384, true],
   ['local', 16_385, false],
   ['ssh', 1024 ** 2, true],
-] as [CloudKind, number, boolean][])('a cloud of kind %s takes %d bytes: %s', (kind, bytes, expected) => {
+] as [string, number, boolean][])('a cloud of kind %s takes %d bytes: %s', (kind, bytes, expected) => {
   const text = noise(bytes)
-  const { bytes: counted, most } = sizeAt(kind, text)
+  const { bytes: counted, most } = sizeAt(limitOf(kind), text)
   expect(counted <= most).toBe(expected)
-  if (expected) expect(fitting(kind, text)).toBe(text)
-  else expect(() => fitting(kind, text)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
+  if (expected) expect(fitting(kind, limitOf(kind), text)).toBe(text)
+  else expect(() => fitting(kind, limitOf(kind), text)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
 })
 
 it('says of EC2 and OpenStack what their drivers will say', () => {
@@ -43,7 +52,7 @@ it('says of EC2 and OpenStack what their drivers will say', () => {
   }
   for (const bytes of [100, 16_384, 16_385, 21_000, 22_000, 40_000, 49_149, 49_150]) {
     for (const text of [noise(bytes), 'word '.repeat(bytes / 5)]) {
-      const fits = (kind: CloudKind): boolean => sizeAt(kind, text).bytes <= sizeAt(kind, text).most
+      const fits = (kind: string): boolean => sizeAt(limitOf(kind), text).bytes <= limitOf(kind).maxBytes
       expect(taken(() => encodeUserData(text, 'creating'))).toBe(fits('ec2'))
       const order = { vmId: 'vm-abcdefgh23', userData: text } as Parameters<typeof encodedUserData>[0]
       expect(taken(() => encodedUserData(order))).toBe(fits('openstack'))
@@ -76,7 +85,9 @@ it('is checked for every image of every cloud when the service starts', () => {
       [...config.context.images].flatMap(([, { files }]) => files.map(({ from }) => [from, text] as const)),
     )
     try {
-      checkSizes(config, { context: config.context, agents: agentFiles, texts, bases: [] }, undefined)
+      const place = { caPem: undefined, dataDir: '/data', endpoint: 'pilotage.example.org:7400', bases: [] }
+      const offerings = config.clouds.flatMap((cloud) => cloud.offerings)
+      checkSizes(offerings, contextSources({ config, agents: agentFiles, texts, ...place }))
       return []
     } catch (error) {
       return error instanceof PilotageError ? error.violations.map(({ path }) => path) : [String(error)]

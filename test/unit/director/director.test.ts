@@ -57,21 +57,6 @@ describe('from waiting work to machines', () => {
     expect(kept).not.toContain(activationKey)
   })
 
-  it('hands on all that its cloud says about agents, the isolation of payloads too', async () => {
-    const agent = {
-      caPem: 'an authority',
-      sizeFrom: 'machine',
-      powerOff: ['/sbin/poweroff'],
-      isolation: { choice: 'plain', binds: ['/software'], hidden: ['/data'] },
-      policy: { idleMs: 1, leastLifeMs: 2, deadManMs: 3, leastDiskFreeBytes: 4 },
-    } as const
-    const world = openWorld({ directed: { agent } })
-    await world.submit(1)
-    await world.step()
-    const { policy, ...rest } = agent
-    expect(JSON.parse(world.cloud.machines[0]?.order.userData ?? '{}')).toMatchObject({ ...rest, policy })
-  })
-
   it('keeps the plan, and tells of it only when it turns', async () => {
     const world = openWorld()
     await world.submit(1)

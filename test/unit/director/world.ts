@@ -96,11 +96,6 @@ function directedCloud(cloud: FakeCloud, offerings: readonly Offering[] | undefi
     bootMs: 120_000,
     lifeMs: 24 * 3600_000,
     breaker: { failures: 3, backoffMs: 60_000, maxBackoffMs: 240_000 },
-    agent: {
-      sizeFrom: 'context',
-      powerOff: [],
-      policy: { idleMs: 60_000, leastLifeMs: 0, deadManMs: 600_000, leastDiskFreeBytes: 0 },
-    },
   }
 }
 
@@ -127,7 +122,6 @@ export function openWorld(given: WorldOptions = {}): World {
     random,
     log: silentLog(),
     outcomes: hinting(bus),
-    endpoint: () => '127.0.0.1:1',
     images: (names) => checkedImages({ store, trust }, names),
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),
     services: [],

@@ -51,7 +51,6 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
       random: seededRandom(1),
       clouds: [],
       services: [],
-      endpoint: () => 'nowhere',
       render: () => '',
       policy: directorDefaults,
     },

@@ -8,7 +8,7 @@ import { afterEach, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { silentLog } from '../../../core/ports/log.ts'
-import { compileConfig } from '../../../services/config/document.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
 import type { Installation } from '../../../services/run/installation.ts'
 import { openCloud, readSecretsFor } from '../../../services/run/ports.ts'
 import { document, openEc2Server } from '../../support/ec2-server.ts'
@@ -37,8 +37,7 @@ function wrong(ec2: object, flavors?: readonly object[]): string {
 }
 
 it('has a default for everything but region and keys', () => {
-  expect(configured({ region: 'eu-west-1', ...keys }).clouds[0]?.driver).toEqual({
-    kind: 'ec2',
+  expect(configured({ region: 'eu-west-1', ...keys }).clouds[0]?.driver.options).toEqual({
     region: 'eu-west-1',
     credentials: { kind: 'keys', ...keys },
     machine: { subnets: [], securityGroups: [], rootVolume: { size: 'flavor' }, tags: {} },
@@ -50,7 +49,7 @@ it('has a default for everything but region and keys', () => {
 it('leaves disks to a launch template, unless they are spoken of', () => {
   const machineOf = (more: object) => {
     const driver = configured({ region: 'x', defaultChain: true, launchTemplate: { id: 'lt-1' }, ...more }).clouds[0]?.driver
-    return driver?.kind === 'ec2' ? driver.machine : undefined
+    return driver?.kind === 'ec2' ? (driver.options as { readonly machine: object }).machine : undefined
   }
   expect(machineOf({})).toEqual({
     launchTemplate: { id: 'lt-1', version: '$Default' },
@@ -104,13 +103,13 @@ it('opens the driver with what files and variables hold', async () => {
   expect(readSecretsFor(config, ['api'], {}).clouds.size).toBe(0)
   const [cloud] = config.clouds
   if (!cloud) throw new Error('no cloud')
-  const installation = { name: 'here' } as Installation
+  const installation = { name: 'here', path: (name: string) => name } as Installation
   const driver = await openCloud(cloud, {
     installation,
     clock: systemClock(),
     log: silentLog(),
     secrets,
-    keep: memoryKeep(),
+    notes: memoryKeep(),
   })
   expect(await driver.list()).toEqual([])
   expect(server.calls[0]?.headers.authorization).toContain('Credential=AKIAFROMFILE/')

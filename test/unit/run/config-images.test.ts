@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
-import { compileConfig } from '../../../services/config/document.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
 
 function wrong(raw: object): readonly string[] {
   try {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { connectionLimits, loadLimits } from '../../../core/kernel/limits.ts'
-import { compileConfig } from '../../../services/config/document.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
 import { checkRoles, readRoles } from '../../../services/config/arguments.ts'
 
 function refused(read: () => unknown): PilotageError {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
 import { gatherViolations } from '../../../core/kernel/violations.ts'
-import { checkOpenNebula, compileOpenNebula, opennebula } from '../../../services/config/opennebula.ts'
+import { schema } from '../../../services/adapters/cloud/opennebula/config.ts'
+import type { RawFlavor } from '../../../services/config/fields.ts'
 import { readSecrets } from '../../../services/run/secrets.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
@@ -13,22 +14,24 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const least = { endpoint: 'https://one.example.org/RPC2', user: 'grid', password: { file: 'grid.password' } }
 const placed = (file: string): string => join(directory, file)
 
-function wrong(raw: object, flavors: readonly { path: string; ref: string | undefined }[] = []): readonly string[] {
+function wrong(raw: object, flavors: readonly RawFlavor[] = []): readonly string[] {
   const violations = gatherViolations()
-  const read = opennebula(raw, 'opennebula', violations)
-  if (read) checkOpenNebula(read, flavors, 'opennebula', violations)
+  const read = schema.keys(raw, 'here.opennebula', violations)
+  if (read) schema.check(read, { flavors, images: [] }, 'here', violations)
   try {
     violations.settle('reading')
     return []
   } catch (thrown) {
-    return (thrown as PilotageError).violations.map(({ path, value, rule }) => `${path}: ${rule} (${value})`)
+    return (thrown as PilotageError).violations.map(
+      ({ path, value, rule }) => `${path.slice('here.'.length)}: ${rule} (${value})`,
+    )
   }
 }
 
 function compiled(raw: object) {
-  const read = opennebula(raw, 'opennebula', gatherViolations())
+  const read = schema.keys(raw, 'here.opennebula', gatherViolations())
   if (!read) throw new Error('it is wrong')
-  return compileOpenNebula(read, placed)
+  return schema.compile(read, placed)
 }
 
 it('needs an address, a user and where the password is', () => {
@@ -88,9 +91,10 @@ it('takes plain HTTP on this machine, and elsewhere where somebody said so', () 
 })
 
 it('takes no reference to a flavor, which would mean nothing', () => {
+  const size = { cores: 1, memory: 1, disk: 1, pricePerHour: 1, tags: [] }
   const flavors = [
-    { path: 'flavors[0].ref', ref: undefined },
-    { path: 'flavors[1].ref', ref: 'name:m1.large' },
+    { name: 'a', ref: undefined, ...size },
+    { name: 'b', ref: 'name:m1.large', ...size },
   ]
   expect(wrong(least, flavors)).toEqual(['flavors[1].ref: of no use (name:m1.large)'])
 })

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import { compileConfig } from '../../../services/config/document.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
 import { readSecretsFor } from '../../../services/run/ports.ts'
 
 const usual = { authUrl: 'https://keystone.example.org:5000/v3', networks: ['inner'] }
@@ -27,9 +27,8 @@ function wrong(openstack: object): readonly string[] {
 }
 
 it('logs in as the secret says that is named', () => {
-  const driverOf = (openstack: object) => configured(openstack).clouds[0]?.driver
+  const driverOf = (openstack: object) => configured(openstack).clouds[0]?.driver.options
   expect(driverOf({ ...byPassword, metadata: ['a=b=c'], region: 'one' })).toMatchObject({
-    kind: 'openstack',
     region: 'one',
     interface: 'public',
     login: { method: 'password', userDomain: 'Default', project: { by: 'name', name: 'vo', domain: 'Default' } },

@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import { compileConfig } from '../../../services/config/document.ts'
-import { carrierOf, exampleAgent, lentClouds, machineDocument } from '../../../services/context/contexts.ts'
+import { compileConfig } from '../../../services/run/configuration.ts'
+import { exampleVm } from '../../../services/context/size-check.ts'
+import { type VmContext, vmContext } from '../../../services/context/vm-context.ts'
+import { contextSources } from '../../../services/run/context-sources.ts'
+import type { Config } from '../../../services/config/document.ts'
+import type { Offering } from '../../../core/model/cloud.ts'
 import { readSecretsFor } from '../../../services/run/ports.ts'
 import { newKey } from '../../support/ssh-server.ts'
 
@@ -29,6 +33,12 @@ function configured(ssh: object, cloud: object = {}, context: object = {}) {
   return compileConfig({ context: { agents: { advertise }, ...context }, clouds: [one] }, '/etc/pilotage')
 }
 
+function contextOf(config: Config, offering: Offering): VmContext {
+  const place = { dataDir: '/data', endpoint: 'pilotage.example.org:7400', bases: advertise }
+  const sources = contextSources({ config, agents, texts: new Map(), caPem: undefined, ...place })
+  return vmContext({ vm: exampleVm(2e12), offering, squids: [] }, sources)
+}
+
 function wrong(build: () => unknown): readonly string[] {
   try {
     build()
@@ -42,8 +52,7 @@ function wrong(build: () => unknown): readonly string[] {
 describe('a cloud of hosts', () => {
   it('is what its keys say, and offers each flavor with what a host has', () => {
     const [cloud] = configured({ ...usual, privateKey: { file: 'key' }, sudo: true, user: 'ada' }).clouds
-    expect(cloud?.driver).toEqual({
-      kind: 'ssh',
+    expect(cloud?.driver.options).toEqual({
       user: 'ada',
       sudo: true,
       privateKey: { file: '/etc/pilotage/key' },
@@ -103,9 +112,7 @@ describe('a cloud of hosts', () => {
     const [cloud] = config.clouds
     const [offering] = cloud?.offerings ?? []
     if (!cloud || !offering) throw new Error('no offering')
-    const { context } = config
-    const sources = { context, agents, texts: new Map(), bases: advertise, squids: [], lent: lentClouds(config) }
-    const text = machineDocument(exampleAgent(config, cloud, offering, undefined), offering, sources)
+    const { text } = contextOf(config, offering)
     expect(text).toMatch(/^#!\/bin\/sh\n/)
     expect(text).not.toContain('poweroff')
   })
@@ -121,15 +128,13 @@ describe('an image without cloud-init', () => {
     expect(config.context.ssh).toEqual({ ...ssh, privateKey: { file: '/etc/pilotage/key' }, port: 22 })
     const [north] = config.clouds
     for (const offering of north?.offerings ?? []) {
-      if (!north) continue
-      const { context } = config
-      const sources = { context, agents, texts: new Map(), bases: advertise, squids: [], lent: lentClouds(config) }
-      const text = machineDocument(exampleAgent(config, north, offering, undefined), offering, sources)
+      const { text, carrier, limit } = contextOf(config, offering)
       const isBare = offering.image === 'bare'
       expect(text.split('\n')[0]).toBe(isBare ? '#!/bin/sh' : '#cloud-config')
       // It is a machine of ours, unlike a host.
       expect(text).toContain('poweroff')
-      expect(carrierOf('openstack', offering, context)).toBe(isBare ? 'ssh' : 'openstack')
+      expect(carrier).toBe(isBare ? 'delivery over SSH' : 'cloud north')
+      expect(limit === north?.traits.userData).toBe(!isBare)
     }
   })
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { cloudCallMs, leaseMs, listLagMs } from '../../../core/kernel/limits.ts'
-import { compileConfig, readConfigFile } from '../../../services/config/document.ts'
+import { compileConfig, readConfigFile } from '../../../services/run/configuration.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))

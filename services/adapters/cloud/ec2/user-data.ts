@@ -4,17 +4,19 @@
  */
 
 import { gzipSync } from 'node:zlib'
+import type { UserDataLimit } from '../../../../core/model/cloud.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 
-/** Before base64; EC2's own limit. */
-const userDataMost = 16 * 1024
+/** EC2's documentation: 16 KB before base64. A larger text is compressed. */
+export const userDataLimit: UserDataLimit = { maxBytes: 16 * 1024, counted: 'packed' }
+const { maxBytes } = userDataLimit
 
 /** The same text gives the same bytes: a repeated order must be equal to the first. Throws `cloud-refused`. */
 export function encodeUserData(text: string, doing: string): string {
   const plain = Buffer.from(text)
-  if (plain.length <= userDataMost) return plain.toString('base64')
+  if (plain.length <= maxBytes) return plain.toString('base64')
   const packed = gzipSync(plain, { level: 9 })
-  if (packed.length <= userDataMost) return packed.toString('base64')
+  if (packed.length <= maxBytes) return packed.toString('base64')
   const sizes = `${plain.length} bytes of user data, ${packed.length} compressed`
-  throw new PilotageError('cloud-refused', `${doing}: ${sizes}: EC2 takes ${userDataMost}`)
+  throw new PilotageError('cloud-refused', `${doing}: ${sizes}: EC2 takes ${maxBytes}`)
 }

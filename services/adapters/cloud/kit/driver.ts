@@ -1,18 +1,74 @@
-/** What every driver of a cloud that somebody else runs is given. Types only. */
+/**
+ * What a driver of one kind of cloud exports, and what it is given. Types only.
+ *
+ * A driver lies in one folder with one line in the registry (services/run/drivers.ts). Nothing outside of that folder knows its
+ * kind by name: the configuration reads its keys by its schema, the service reads its secrets through it, and the rest of the
+ * program asks its traits.
+ */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
-import type { Log } from '../../../../core/ports/log.ts'
+import type { CloudTraits, Offering } from '../../../../core/model/cloud.ts'
 import type { Reference } from '../../../../core/model/reference.ts'
+import type { Cloud } from '../../../../core/ports/cloud.ts'
+import type { Log } from '../../../../core/ports/log.ts'
+import type { DriverSchema, SecretSource } from '../../../config/fields.ts'
 
-/** How a cloud calls what we call by a name of our own: every flavor of an offering. Images come with the orders. */
-export type References = { readonly flavors: ReadonlyMap<string, Reference> }
+/** `Raw`: the keys under the name of the kind. `Options`: what they compile to. Both are known to the driver alone. */
+export type Driver<Raw extends object = object, Options extends object = object> = {
+  readonly kind: string
+  readonly schema: DriverSchema<Raw, Options>
+  readonly traits: CloudTraits
+  /** Reads the files and variables that the options name, by the keys under `path`; what is wrong is reported by the reader. */
+  secrets(options: Options, path: string, reader: SecretReader): CloudSecrets
+  /** Throws `invalid-argument` where the driver cannot work on this machine. Its packages are loaded here and not before. */
+  open(options: Options, given: OpenOptions): Promise<Cloud>
+}
 
-export type DriverOptions = {
-  /** Ours, of the cloud. */
+/** The values, by the keys that name them. */
+export type CloudSecrets = Readonly<Record<string, string | undefined>>
+
+export type SecretReader = {
+  certificate(path: string, file: string): string
+  secret(path: string, source: SecretSource): string
+  privateKey(path: string, source: SecretSource): string
+}
+
+export type OpenOptions = {
+  /** The name of the cloud in the configuration. */
   readonly name: string
-  /** Marks the machines that are ours: whatever bears another mark, or none, is never touched. */
+  /** The name of the installation towards clouds. */
   readonly installation: string
   readonly clock: Clock
   readonly log: Log
   readonly references: References
+  readonly offerings: readonly Offering[]
+  readonly secrets: CloudSecrets
+  /** On this machine, for the driver alone; made by the driver. */
+  readonly directory: string
+  readonly notes: DriverNotes
+}
+
+/** Small named documents that every director of the installation reads and writes. */
+export type DriverNotes = {
+  read(name: string): Promise<string | undefined>
+  write(name: string, text: string): Promise<void>
+}
+
+/** How a cloud calls what we call by a name of our own: every flavor of an offering. Images come with the orders. */
+export type References = { readonly flavors: ReadonlyMap<string, Reference> }
+
+/** What every driver of a cloud with an API is given. */
+export type DriverOptions = {
+  /** Ours, of the cloud. */
+  readonly name: string
+  /** Marks the machines that are ours: a machine that bears another mark, or none, is never touched. */
+  readonly installation: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly references: References
+}
+
+/** Two clouds of one installation may share a project: each marks its machines with both names. */
+export function cloudMark({ installation, name }: Pick<OpenOptions, 'installation' | 'name'>): string {
+  return `${installation}.${name}`
 }

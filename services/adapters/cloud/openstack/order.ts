@@ -5,6 +5,7 @@ import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import { type Microversion, tagsSince } from './compute.ts'
 import { installationTag, metadataOf, vmTag } from './marks.ts'
 import type { Machines } from './options.ts'
+import { userDataLimit } from './user-data.ts'
 
 /** All by this cloud's ids. */
 export type Found = {
@@ -17,16 +18,14 @@ export type Found = {
   readonly portIds: readonly string[]
 }
 
-/** Of Nova: letters of the encoded text. */
-export const userDataMost = 65_535
 const gib = 1024 ** 3
 const autoNetworkSince: Microversion = 37
 const volumeTypeSince: Microversion = 67
 
 export function encodedUserData(order: VmOrder): string {
   const encoded = Buffer.from(order.userData).toString('base64')
-  if (encoded.length <= userDataMost) return encoded
-  const told = `${order.vmId}: its user data have ${encoded.length} bytes in base64, and OpenStack takes ${userDataMost}`
+  if (encoded.length <= userDataLimit.maxBytes) return encoded
+  const told = `${order.vmId}: its user data have ${encoded.length} bytes in base64, and OpenStack takes ${userDataLimit.maxBytes}`
   throw new PilotageError('cloud-refused', told)
 }
 

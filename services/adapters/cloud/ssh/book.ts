@@ -9,7 +9,7 @@
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
-import type { Keep } from './options.ts'
+import type { DriverNotes } from '../kit/driver.ts'
 
 export type HostNote = {
   readonly hostKey?: string
@@ -30,7 +30,7 @@ export type Book = {
   change(host: string, change: (note: HostNote) => HostNote): Promise<void>
 }
 
-export function openBook(keep: Keep, cloud: string): Book {
+export function openBook(keep: DriverNotes, cloud: string): Book {
   const name = `ssh-hosts:${cloud}`
   const doing = `the notes on the hosts of ${cloud}`
   let last: Promise<unknown> = Promise.resolve()

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Log } from '../../../../core/ports/log.ts'
+import type { DriverNotes } from '../kit/driver.ts'
 
 export type SshLogin = {
   readonly user: string
@@ -20,12 +21,6 @@ export type SshHost = {
   readonly hostKey?: string
 }
 
-/** Small named documents that every director of the installation reads and writes. */
-export type Keep = {
-  read(name: string): Promise<string | undefined>
-  write(name: string, text: string): Promise<void>
-}
-
 export type SshCloudOptions = {
   /** Ours, of the cloud. */
   readonly name: string
@@ -37,7 +32,7 @@ export type SshCloudOptions = {
   readonly hosts: readonly SshHost[]
   /** What a host of a flavor has. Every flavor that a host names stands in it. */
   readonly sizes: ReadonlyMap<string, { readonly cores: number; readonly memoryBytes: number }>
-  readonly keep: Keep
+  readonly keep: DriverNotes
   /** Each call of the port ends within so long. */
   readonly callMs: number
   /** One host may take so long of it before it counts as not reached. */

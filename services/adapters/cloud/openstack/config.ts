@@ -5,20 +5,22 @@
  * it would have no effect.
  */
 
-import type { Violations } from '../../core/kernel/violations.ts'
+import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
+  type DriverSchema,
   flag,
   list,
   mapping,
+  type NamedByCloud,
   needed,
   optional,
   placedBy,
   type SecretSource,
   secretSource,
   text,
-} from './fields.ts'
+} from '../../../config/fields.ts'
 
 export type RawOpenStack = {
   authUrl: string
@@ -49,7 +51,7 @@ export type RawOpenStack = {
   metadata: readonly string[]
 }
 
-export const openstack = mapping<RawOpenStack>({
+const keys = mapping<RawOpenStack>({
   authUrl: needed(text),
   caFile: absent(text),
   region: absent(text),
@@ -120,9 +122,9 @@ export type OpenStackConfig = {
 
 const secretKeys = ['password', 'secret', 'token'] as const
 
-export function checkOpenStack(raw: RawOpenStack, path: string, violations: Violations): void {
+function checkKeys(raw: RawOpenStack, _cloud: NamedByCloud, path: string, violations: Violations): void {
   const wrong = (key: keyof RawOpenStack, value: unknown, rule: string, accepted: string): void =>
-    violations.add(`${path}.${key}`, value, rule, accepted)
+    violations.add(`${path}.openstack.${key}`, value, rule, accepted)
   if (!/^https?:\/\/[^/?#@]+(?:\/[^?#]*)?$/.test(raw.authUrl))
     wrong('authUrl', raw.authUrl, 'not an address', 'https://host:5000/v3')
   checkLogin(raw, wrong)
@@ -180,8 +182,9 @@ function checkLogin(raw: RawOpenStack, wrong: Wrong): void {
   }
 }
 
-/** `placed`: where a file lies that is named. */
-export function compileOpenStack(raw: RawOpenStack, placed: (file: string) => string): OpenStackConfig {
+export const schema: DriverSchema<RawOpenStack, OpenStackConfig> = { keys, check: checkKeys, compile }
+
+function compile(raw: RawOpenStack, placed: (file: string) => string): OpenStackConfig {
   const { authUrl, caFile, region, microversion } = raw
   const key = secretKeys.find((one) => raw[one] !== undefined) ?? 'password'
   return {

@@ -5,14 +5,17 @@
  * Secrets stand in files and variables, never here.
  */
 
-import type { Violations } from '../../core/kernel/violations.ts'
+import { parseReference } from '../../../../core/model/reference.ts'
+import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
+  type DriverSchema,
   flag,
   list,
   mapping,
   name,
+  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -20,7 +23,7 @@ import {
   type SecretSource,
   secretSource,
   text,
-} from './fields.ts'
+} from '../../../config/fields.ts'
 
 type LaunchTemplate = { id: string | undefined; name: string | undefined; version: string }
 type RootVolume = { size: 'flavor' | 'image'; type: string | undefined; encrypted: boolean | undefined }
@@ -55,7 +58,7 @@ const tag: Reader<Tagged> = (value, path, violations) => {
   return undefined
 }
 
-export const ec2 = mapping<RawEc2>({
+const keys = mapping<RawEc2>({
   region: needed(name),
   endpoint: absent(text),
   caFile: absent(text),
@@ -109,10 +112,8 @@ export type Ec2Config = {
   readonly quotaFromAccount: boolean
 }
 
-/** A reference by properties, as the cloud's part of a flavor. */
-export type FlavorProperties = { readonly path: string; readonly properties: Readonly<Record<string, string>> }
-
-export function checkEc2(raw: RawEc2, flavors: readonly FlavorProperties[], path: string, violations: Violations): void {
+function checkKeys(raw: RawEc2, { flavors }: NamedByCloud, cloud: string, violations: Violations): void {
+  const path = `${cloud}.ec2`
   const { endpoint, launchTemplate, subnets, imageOwners } = raw
   checkCredentials(raw, path, violations)
   if (endpoint !== undefined && !isEndpoint(endpoint)) {
@@ -128,7 +129,10 @@ export function checkEc2(raw: RawEc2, flavors: readonly FlavorProperties[], path
   if (imageOwners.length === 0) {
     violations.add(`${path}.imageOwners`, imageOwners, 'empty', 'self, amazon, or numbers of accounts')
   }
-  for (const { path: at, properties } of flavors) checkFlavor(properties, at, violations)
+  flavors.forEach(({ ref }, at) => {
+    const reference = ref === undefined ? undefined : parseReference(ref)
+    if (reference?.by === 'properties') checkFlavor(reference.properties, `${cloud}.flavors[${at}].ref`, violations)
+  })
 }
 
 function checkCredentials(raw: RawEc2, path: string, violations: Violations): void {
@@ -170,8 +174,9 @@ function checkFlavor(properties: Readonly<Record<string, string>>, path: string,
   }
 }
 
-/** `placed`: where a file lies that is named. */
-export function compileEc2(raw: RawEc2, placed: (file: string) => string): Ec2Config {
+export const schema: DriverSchema<RawEc2, Ec2Config> = { keys, check: checkKeys, compile }
+
+function compile(raw: RawEc2, placed: (file: string) => string): Ec2Config {
   const { region, endpoint, caFile, imageOwners, quotaFromAccount } = raw
   return {
     region,

@@ -4,14 +4,16 @@
  * A flavor has no counterpart there: its cores, memory and disk go into each order, and a reference to one would mean nothing.
  */
 
-import type { Violations } from '../../core/kernel/violations.ts'
+import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
+  type DriverSchema,
   duration,
   flag,
   list,
   mapping,
+  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -20,7 +22,7 @@ import {
   secretSource,
   text,
   whole,
-} from './fields.ts'
+} from '../../../config/fields.ts'
 
 /** Of what others may own: by its id, or by name and owner. */
 type Named = { id: number | undefined; name: string | undefined; owner: string | undefined }
@@ -49,7 +51,7 @@ const share: Reader<number> = (value, path, violations) => {
   return undefined
 }
 
-export const opennebula = mapping<RawOpenNebula>({
+const keys = mapping<RawOpenNebula>({
   endpoint: needed(text),
   plaintext: optional(flag, false),
   caFile: absent(text),
@@ -83,8 +85,9 @@ export type OpenNebulaConfig = {
   readonly powerOffDoubtMs: number
 }
 
-/** `placed`: where a file lies that is named. */
-export function compileOpenNebula(raw: RawOpenNebula, placed: (file: string) => string): OpenNebulaConfig {
+export const schema: DriverSchema<RawOpenNebula, OpenNebulaConfig> = { keys, check: checkKeys, compile }
+
+function compile(raw: RawOpenNebula, placed: (file: string) => string): OpenNebulaConfig {
   const { endpoint, caFile, user, template, networks, sshKeys, startScript } = raw
   return {
     endpoint,
@@ -112,24 +115,19 @@ function attributesOf({ id, name = '', owner }: Named, kind: string): Readonly<R
   return { [kind]: name, ...(owner === undefined ? {} : { [`${kind}_UNAME`]: owner }) }
 }
 
-/** `flavors`: those of the cloud, which must name nothing there. */
-export function checkOpenNebula(
-  raw: RawOpenNebula,
-  flavors: readonly { readonly path: string; readonly ref: string | undefined }[],
-  path: string,
-  violations: Violations,
-): void {
+function checkKeys(raw: RawOpenNebula, { flavors }: NamedByCloud, cloud: string, violations: Violations): void {
+  const path = `${cloud}.opennebula`
   checkEndpoint(raw, `${path}.endpoint`, violations)
   if (raw.user.includes(':') || raw.user === '') {
     violations.add(`${path}.user`, raw.user, 'not the name of a user', 'a name without a colon')
   }
   if (raw.template) checkNamed(raw.template, `${path}.template`, violations)
   for (const [at, one] of raw.networks.entries()) checkNamed(one, `${path}.networks[${at}]`, violations)
-  for (const { path: where, ref } of flavors) {
-    if (ref !== undefined) {
-      violations.add(where, ref, 'of no use', 'nothing: cores, memory and disk are all that a flavor is in OpenNebula')
-    }
-  }
+  flavors.forEach(({ ref }, at) => {
+    if (ref === undefined) return
+    const accepted = 'nothing: cores, memory and disk are all that a flavor is in OpenNebula'
+    violations.add(`${cloud}.flavors[${at}].ref`, ref, 'of no use', accepted)
+  })
   raw.sshKeys.forEach((key, at) => {
     if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\n\\]*)?$/.test(key)) {
       violations.add(`${path}.sshKeys[${at}]`, key, 'not a public key', 'one line, as in id_ed25519.pub')

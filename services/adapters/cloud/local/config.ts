@@ -1,0 +1,27 @@
+/** The keys of a cloud of kind local, under `local`, and what a local cloud has where its configuration names nothing. */
+
+import { type DriverSchema, duration, mapping, optional, type RawFlavor } from '../../../config/fields.ts'
+
+const gib = 1024 ** 3
+const maxBootDelayMs = 10 * 60_000
+
+export type RawLocal = { bootDelay: number }
+export type LocalConfig = { readonly bootDelayMs: number }
+
+const flavors: readonly RawFlavor[] = [1, 2, 4].map((cores) => ({
+  name: `${cores}-core`,
+  ref: undefined,
+  cores,
+  memory: cores * 2 * gib,
+  disk: cores * 4 * gib,
+  pricePerHour: cores * 0.01,
+  tags: [],
+}))
+
+export const schema: DriverSchema<RawLocal, LocalConfig> = {
+  keys: mapping<RawLocal>({ bootDelay: optional(duration(0, maxBootDelayMs), 0) }),
+  flavors,
+  images: [{ name: 'plain', ref: undefined, platform: 'linux', tags: [] }],
+  check() {},
+  compile: ({ bootDelay }) => ({ bootDelayMs: bootDelay }),
+}

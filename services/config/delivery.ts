@@ -1,0 +1,22 @@
+/**
+ * The keys `context.ssh`: how the service logs in to VMs whose image has no cloud-init. A private key has no place in a
+ * configuration: a key says where one lies.
+ */
+
+import { account, flag, mapping, needed, optional, placedBy, type SecretSource, secretSource, whole } from './fields.ts'
+
+export type RawDelivery = { user: string; privateKey: SecretSource; sudo: boolean; port: number }
+
+export const delivery = mapping<RawDelivery>({
+  user: optional(account, 'root'),
+  privateKey: needed(secretSource),
+  sudo: optional(flag, false),
+  port: optional(whole(1, 65_535), 22),
+})
+
+export type DeliveryConfig = Readonly<RawDelivery>
+
+/** `placed`: where a file lies that is named. */
+export function compileDelivery(raw: RawDelivery, placed: (file: string) => string): DeliveryConfig {
+  return { ...raw, privateKey: placedBy(raw.privateKey, placed) }
+}
