@@ -21,6 +21,11 @@ export const jobsPerCall = 10_000
  * the call.
  */
 export const jobsPerTurn = 250
+/**
+ * Jobs of a submission that the embedded store writes in one transaction, which other commits may wait for: some 8 ms. A larger
+ * submission is written in several.
+ */
+export const jobsPerTransaction = 2000
 export const requestBytes = 16 * mib
 /** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
 export const submissionElements = 1_000_000

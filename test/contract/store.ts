@@ -6,6 +6,7 @@ import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
+import { bulkTests } from './store-bulk.ts'
 import { imageTests } from './store-images.ts'
 import { queueTests } from './store-queues.ts'
 import {
@@ -428,6 +429,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
 
     imageTests(fresh)
     queueTests(opened, fresh)
+    bulkTests(opened, fresh)
 
     it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
       const { store } = await fresh()

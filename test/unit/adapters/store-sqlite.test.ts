@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { imageLimits } from '../../../core/kernel/limits.ts'
-import { coreDecisions, openEngine } from '../../../services/adapters/store/sqlite/engine.ts'
+import { type Call, coreDecisions, type Engine, openEngine } from '../../../services/adapters/store/sqlite/engine.ts'
 import { memoryStore, openSqliteStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
+import type { SubmissionHead } from '../../../services/adapters/store/sqlite/staging.ts'
 import { storeContract } from '../../contract/store.ts'
 import { sampleEntry } from '../../../sim/sample-images.ts'
 import { sampleRequirements, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
@@ -111,7 +112,9 @@ it('takes over a store from before task queues were counted', async () => {
   await first.change([{ kind: 'hold', jobId: 3 as JobId, by: 'a', why: '' }], 2000)
   await first.close()
   const db = new DatabaseSync(path)
-  db.exec('alter table jobs drop column needs; alter table queues drop column jobs; pragma user_version = 4;')
+  db.exec(
+    'alter table jobs drop column needs; alter table queues drop column jobs; drop table staged; pragma user_version = 4;',
+  )
   db.exec("insert into queues (id, owner_ref, requirements) values ('nobody names it', 1, '{}')")
   db.close()
   const store = await openSqliteStore(path, systemClock())
@@ -122,4 +125,79 @@ it('takes over a store from before task queues were counted', async () => {
   const after = new DatabaseSync(path)
   expect(after.prepare('select jobs from queues order by ref').all()).toEqual([{ jobs: 2 }, { jobs: 1 }])
   after.close()
+})
+
+describe('a submission that was staged', () => {
+  const specs = Array.from({ length: 4 }, (_, at) => sampleSpec({ name: `job-${at}` }))
+  const { jobs, queues, owner } = sampleSubmission(specs)
+  const head = { owner, count: 4, queueIds: queues.map(({ id }) => id) }
+  const packed = jobs.map(({ classId, spec }) => ({ ...spec, classId, spec: JSON.stringify(spec) }))
+  const begin = (ticket: number, one: SubmissionHead = head): Call => ({ name: 'stageBegin', args: [ticket, one] })
+  const stage = (ticket: number, from: number): Call => ({
+    name: 'stage',
+    args: [ticket, { from, jobs: packed.slice(from, from + 2), queues: from === 0 ? queues : [] }],
+  })
+  const end = (ticket: number): Call => ({ name: 'stageEnd', args: [ticket, 1000] })
+  const one = (): Call => ({ name: 'submit', args: [{ owner, queues, jobs: packed.slice(0, 1) }, 1000] })
+  /** What is in the file: staged submissions, descriptions, jobs. */
+  const kept = (path: string): unknown => {
+    const db = new DatabaseSync(path)
+    const counts = ['staged', 'specs', 'jobs'].map((table) => db.prepare(`select count(*) as n from ${table}`).get()?.n)
+    db.close()
+    return counts
+  }
+  const values = (outcomes: ReturnType<Engine['commit']>) => outcomes.map((outcome) => outcome.ok && outcome.value)
+
+  it.each([1, 2])('and whose process died after %i of its slices leaves nothing', (slices) => {
+    const path = join(directory, `staged-${slices}.db`)
+    const engine = openEngine(path)
+    engine.commit([begin(1)])
+    for (let at = 0; at < slices; at += 1) engine.commit([stage(1, 2 * at)])
+    expect(values(engine.commit([one()]))).toMatchObject([{ firstId: 5 }])
+    engine.close()
+    expect(kept(path)).toEqual([1, 1 + 2 * slices, 1])
+    openEngine(path).close()
+    expect(kept(path)).toEqual([0, 1, 1])
+  })
+
+  it('is in whole with its end, and is staged no more', () => {
+    const path = join(directory, 'staged-whole.db')
+    const engine = openEngine(path)
+    engine.commit([begin(1)])
+    engine.commit([stage(1, 0)])
+    expect(values(engine.commit([{ name: 'counts', args: [] }]))).toEqual([[]])
+    engine.commit([stage(1, 2)])
+    expect(values(engine.commit([end(1)]))).toMatchObject([{ ok: true, firstId: 1, count: 4 }])
+    engine.close()
+    expect(kept(path)).toEqual([0, 4, 4])
+  })
+
+  it('goes on after a transaction of it was rolled back because of another call, and keeps its ids', () => {
+    const path = join(directory, 'staged-again.db')
+    const broken = () => {
+      throw new Error('broken')
+    }
+    const engine = openEngine(path, { ...coreDecisions, changeJob: broken })
+    engine.commit([one()])
+    const guilty: Call = { name: 'change', args: [[{ kind: 'kill', jobId: 1 as JobId, by: 'a', why: '' }], 2000] }
+    for (const call of [begin(1), stage(1, 0), stage(1, 2)]) {
+      expect(engine.commit([call, guilty]).map(({ ok }) => ok)).toEqual([true, false])
+    }
+    expect(values(engine.commit([one()]))).toMatchObject([{ firstId: 6 }])
+    expect(values(engine.commit([end(1), guilty]))).toMatchObject([{ ok: true, firstId: 2, count: 4 }, false])
+    expect(values(engine.commit([{ name: 'specs', args: [[5 as JobId]] }]))).toEqual([[[5, JSON.stringify(specs[3])]]])
+    engine.close()
+    expect(kept(path)).toEqual([0, 6, 6])
+  })
+
+  it('and was never begun for good takes nothing from others when it is dropped', () => {
+    const engine = openEngine(':memory:')
+    const guilty: Call = { name: 'stageEnd', args: [9, 1000] }
+    // Both fail: the group, and then the second alone.
+    engine.commit([begin(1), guilty])
+    engine.commit([{ name: 'stageDrop', args: [1] }])
+    expect(values(engine.commit([one(), { name: 'stageDrop', args: [1] }]))).toMatchObject([{ ok: true }, undefined])
+    expect(values(engine.commit([{ name: 'counts', args: [] }]))).toMatchObject([[{ count: 1 }]])
+    engine.close()
+  })
 })

@@ -17,6 +17,7 @@ import { type JobOperations, jobOperations } from './jobs.ts'
 import { type QueueTable, queueTable } from './queues.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
 import { configure, migrate } from './schema.ts'
+import { dropStaged } from './staging.ts'
 import { type Tallies, tallies } from './tallies.ts'
 import { type VmOperations, vmOperations } from './vms.ts'
 
@@ -61,6 +62,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
   configure(db)
   migrate(db)
   if (purpose === 'service') assertNoImport(db)
+  dropStaged(db)
   const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
@@ -85,6 +87,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
     try {
       const value = work()
       durable()
+      jobs.committed()
       return value
     } catch (error) {
       if (db.isTransaction) db.exec('rollback')

@@ -11,28 +11,29 @@ import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
 import { forgetOperation, listOperation } from './keep.ts'
 import { jobOf, type JobRow } from './rows.ts'
-import { submitOperation } from './submit.ts'
+import type { StageOperations } from './staging.ts'
+import { submitOperations } from './submit.ts'
 
 /** A description crosses the threads and lies in its table as text: it is written once and read by whoever runs it. */
 export type SpecText = string
 
-/** The port's submission with its descriptions as text, beside the two fields that the rows need. */
-export type PackedSubmission = Omit<Submission, 'jobs'> & {
-  readonly jobs: readonly {
-    readonly classId: ClassId
-    readonly name: string
-    readonly priority: number
-    readonly maxAttempts: number
-    readonly needs?: Needs
-    readonly spec: SpecText
-  }[]
+/** A job with its description as text, beside the fields that its row needs. */
+export type PackedJob = {
+  readonly classId: ClassId
+  readonly name: string
+  readonly priority: number
+  readonly maxAttempts: number
+  readonly needs?: Needs
+  readonly spec: SpecText
 }
+
+export type PackedSubmission = Omit<Submission, 'jobs'> & { readonly jobs: readonly PackedJob[] }
 
 export type PackedOutcome =
   | Exclude<JobOutcome, { ok: true }>
   | { ok: true; job: Job; was: JobStateName; ended?: EndedAttempt; spec?: SpecText }
 
-export type JobOperations = {
+export type JobOperations = StageOperations & {
   submit(submission: PackedSubmission, nowMs: number): SubmitOutcome
   change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
   jobs(ids: readonly JobId[]): readonly Job[]
@@ -45,7 +46,7 @@ export type JobOperations = {
   forget(endedBeforeMs: number, limit: number): readonly JobId[]
 }
 
-export function jobOperations(inside: Inside): { operations: JobOperations; reload(): void } {
+export function jobOperations(inside: Inside): { operations: JobOperations; committed(): void; reload(): void } {
   const { db, queues } = inside
   const one = db.prepare('select * from jobs where id = ?')
   const specOf = db.prepare('select spec from specs where id = ?')
@@ -60,10 +61,10 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
   }
 
   const requirementsOf = requirementsIn(inside)
-  const submitting = submitOperation(inside)
+  const submitting = submitOperations(inside)
   return {
     operations: {
-      submit: submitting.submit,
+      ...submitting.operations,
       forget: forgetOperation(inside),
       change: changeOperation(inside, find),
       jobs: (ids) => ids.flatMap((id) => find(id) ?? []),
@@ -87,6 +88,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; relo
       expired: (nowMs, limit) => inside.tallies.expired(nowMs, limit),
       counts: () => inside.tallies.counts(),
     },
+    committed: submitting.committed,
     reload() {
       submitting.reload()
       const settled = db.prepare(

@@ -49,6 +49,10 @@ const versions: readonly string[] = [
     where counted.queue_ref = queues.ref;
   delete from queues where jobs = 0;
   `,
+  // Large submissions on their way in: ids that have descriptions and no jobs yet.
+  `
+  create table staged (first_id integer primary key, count integer not null);
+  `,
 ]
 
 /** The version that this program makes. */

@@ -6,12 +6,12 @@
  * everything: nothing is acknowledged that might not be durable.
  */
 
-import type { Clock } from '../../../../core/kernel/clock.ts'
+import { type Clock, nextTurn } from '../../../../core/kernel/clock.ts'
 import { asPilotageError, type PilotageError } from '../../../../core/kernel/errors.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
-import { needsOf } from '../../../../core/language/requirement-class.ts'
 import { type Call, coreDecisions, type Decisions, openEngine, type OperationName } from './engine.ts'
+import { submitter } from './submission.ts'
 import { type Ask, startThread } from './thread.ts'
 
 /**
@@ -24,7 +24,7 @@ export async function openSqliteStore(
   onFailed: (error: PilotageError) => void = () => {},
 ): Promise<Store> {
   const thread = await startThread(path, clock, onFailed)
-  return storeOver(thread.ask, thread.close)
+  return storeOver(thread.ask, thread.close, () => nextTurn(clock))
 }
 
 /** In memory and in place, with the same engine. Each call is one transaction; what is answered is only as durable as the process. */
@@ -36,23 +36,16 @@ export function memoryStore(decisions: Decisions = coreDecisions): Store {
     if (!outcome?.ok) throw asPilotageError(outcome?.error, `store ${name}`)
     return outcome.value
   }
-  return storeOver(ask as Ask, async () => engine.close())
+  return storeOver(
+    ask as Ask,
+    async () => engine.close(),
+    async () => {},
+  )
 }
 
-function storeOver(ask: Ask, close: () => Promise<void>): Store {
+function storeOver(ask: Ask, close: () => Promise<void>, yieldTurn: () => Promise<void>): Store {
   return {
-    submit(submission, nowMs) {
-      const queues = new Map(submission.queues.map((queue) => [queue.id, queue.requirements]))
-      const jobs = submission.jobs.map(({ classId, spec }) => ({
-        classId,
-        needs: needsOf(spec.requirements, queues.get(classId) ?? spec.requirements),
-        name: spec.name,
-        priority: spec.priority,
-        maxAttempts: spec.maxAttempts,
-        spec: JSON.stringify(spec),
-      }))
-      return ask('submit', { ...submission, jobs }, nowMs)
-    },
+    submit: submitter(ask, yieldTurn),
     async change(events, nowMs) {
       const outcomes = await ask('change', events, nowMs)
       return outcomes.map((outcome) => {

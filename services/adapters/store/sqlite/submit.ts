@@ -1,49 +1,158 @@
 /**
  * Taking jobs in: all of a submission or none, with consecutive ids, and the same answer for the same key.
  *
+ * A large one is staged first (staging.ts), so that no transaction of it keeps the others waiting for long.
+ *
  * One fact a submission, not one a job: each job's own history begins with its row.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
-import type { JobId } from '../../../../core/kernel/ids.ts'
+import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import type { Job } from '../../../../core/model/job.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
-import { exactly } from '../../../../core/language/requirement-class.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
-import type { JobOperations, PackedSubmission } from './jobs.ts'
+import type { JobOperations, PackedJob } from './jobs.ts'
+import type { QueueRefs } from './queues.ts'
 import { needsText } from './rows.ts'
+import {
+  lastStagedIn,
+  openStaging,
+  type Staged,
+  type StageOperations,
+  type Staging,
+  type SubmissionHead,
+} from './staging.ts'
 
-export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> & { reload(): void } {
-  const { db, queues } = inside
+export type SubmitOperations = {
+  readonly operations: Pick<JobOperations, 'submit'> & StageOperations
+  committed(): void
+  reload(): void
+}
+
+export function submitOperations(inside: Inside): SubmitOperations {
+  const { db } = inside
+  const keys = keyTable(db)
+  const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
+  const insertJobs = jobWriter(inside)
+  const staging = openStaging(db)
+  const tell = factWriter(inside)
+  let lastId = 0
+
+  /** The outcome, where it is known before anything is written. */
+  function known(head: SubmissionHead): SubmitOutcome | undefined {
+    const first = keys.answer(head)
+    if (first) return first
+    const refusal = refused(inside, head)
+    return refusal && { ok: false, why: 'quota', refusal }
+  }
+
+  function taken(head: SubmissionHead, firstId: JobId, nowMs: number): SubmitOutcome {
+    const { count } = head
+    const { vo, group, owner } = head.owner
+    keys.keep(head, firstId, nowMs)
+    tell({ subject: `submission:${firstId}`, kind: 'Submitted', data: { vo, group, owner, firstId, count } }, nowMs)
+    return { ok: true, firstId, count, repeated: false }
+  }
+
+  const reserve = (count: number): JobId => {
+    lastId += count
+    return (lastId - count + 1) as JobId
+  }
+
+  return {
+    operations: {
+      submit({ jobs, queues, ...rest }, nowMs) {
+        const head = { ...rest, count: jobs.length, queueIds: queues.map(({ id }) => id) }
+        const outcome = known(head)
+        if (outcome) return outcome
+        const firstId = reserve(jobs.length)
+        for (const [at, { spec }] of jobs.entries()) insertSpec.run(firstId + at, spec)
+        insertJobs(head.owner, firstId, jobs, queues, nowMs)
+        return taken(head, firstId, nowMs)
+      },
+      stageBegin(ticket, head) {
+        const outcome = known(head)
+        if (!outcome) staging.begin(ticket, head, reserve(head.count))
+        return outcome
+      },
+      stage: staging.add,
+      stageEnd(ticket, nowMs) {
+        const { head, firstId, jobs, queues } = wholeIn(staging, ticket)
+        // Others were taken in since it began.
+        const outcome = known(head)
+        if (outcome) {
+          staging.drop(ticket)
+          return outcome
+        }
+        insertJobs(head.owner, firstId, jobs, queues.values(), nowMs)
+        staging.done(ticket)
+        return taken(head, firstId, nowMs)
+      },
+      stageDrop: staging.drop,
+    },
+    committed: staging.committed,
+    reload() {
+      staging.reload()
+      lastId = Math.max(lastJobIn(db), lastStagedIn(db))
+    },
+  }
+}
+
+function wholeIn(staging: Staging, ticket: number): Staged {
+  const staged = staging.get(ticket)
+  if (staged?.jobs.length === staged?.head.count && staged) return staged
+  throw new Error(`assertion failed: submission ${ticket} is staged whole`)
+}
+
+/** The answers that idempotency keys stand for. */
+function keyTable(db: DatabaseSync) {
   const known = db.prepare('select digest, first_id, count from submissions where key = ?')
-  const keepKey = db.prepare('insert into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')
+  const keep = db.prepare('insert into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')
+  return {
+    answer({ owner, idempotency }: SubmissionHead): SubmitOutcome | undefined {
+      const first = idempotency && known.get(submissionKey(owner, idempotency))
+      if (!first) return undefined
+      if (first.digest !== idempotency.digest) return { ok: false, why: 'key-conflict' }
+      return { ok: true, firstId: Number(first.first_id) as JobId, count: Number(first.count), repeated: true }
+    },
+    keep({ owner, idempotency, count }: SubmissionHead, firstId: JobId, nowMs: number): void {
+      if (idempotency) keep.run(submissionKey(owner, idempotency), idempotency.digest, firstId, count, nowMs)
+    },
+  }
+}
+
+type JobWriter = (
+  owner: Owner,
+  firstId: JobId,
+  jobs: readonly Omit<PackedJob, 'spec'>[],
+  named: Iterable<TaskQueue>,
+  nowMs: number,
+) => void
+
+function jobWriter(inside: Inside): JobWriter {
+  const { db, queues } = inside
   const insertJob = db.prepare(
     `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts, needs, attempt, state)
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
   )
-  const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
-  const tell = factWriter(inside)
-  let lastId = 0
-
-  function insert(submission: PackedSubmission, nowMs: number): JobId {
-    for (const queue of submission.queues) queues.keep(queue)
-    const firstId = (lastId + 1) as JobId
-    for (const [classId, jobs] of Map.groupBy(submission.jobs, (job) => job.classId)) {
-      const refs = queues.byId(classId)
-      if (refs) queues.named(refs.ref, jobs.length)
-    }
-    for (const { classId, name, priority, maxAttempts, needs, spec } of submission.jobs) {
-      const refs = queues.byId(classId)
+  return (owner, firstId, jobs, named, nowMs) => {
+    const refsOf = new Map<ClassId, QueueRefs>()
+    for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
+    const counts = new Map<number, number>()
+    const came = jobs.map(({ classId, name, priority, maxAttempts, needs }, at): Job => {
+      const refs = refsOf.get(classId)
       if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
-      lastId += 1
-      insertJob.run(lastId, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts, needsText(needs))
-      insertSpec.run(lastId, spec)
-      const job: Job = {
-        ...submission.owner,
-        id: lastId as JobId,
+      const id = (firstId + at) as JobId
+      insertJob.run(id, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts, needsText(needs))
+      counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
+      return {
+        ...owner,
+        id,
         classId,
         name,
         priority,
@@ -54,39 +163,16 @@ export function submitOperation(inside: Inside): Pick<JobOperations, 'submit'> &
         phase: { state: 'Waiting' },
         ...(needs === undefined ? {} : { needs }),
       }
-      inside.tallies.moved(undefined, job, exactly(refs.queue.requirements, needs))
-    }
-    return firstId
-  }
-
-  return {
-    submit(submission, nowMs): SubmitOutcome {
-      const { vo, group, owner } = submission.owner
-      const { idempotency } = submission
-      const key = idempotency && submissionKey(submission.owner, idempotency)
-      const first = key === undefined ? undefined : known.get(key)
-      if (first) {
-        if (first.digest !== idempotency?.digest) return { ok: false, why: 'key-conflict' }
-        return { ok: true, firstId: Number(first.first_id) as JobId, count: Number(first.count), repeated: true }
-      }
-      const refusal = refused(inside, submission)
-      if (refusal) return { ok: false, why: 'quota', refusal }
-      const count = submission.jobs.length
-      const firstId = insert(submission, nowMs)
-      if (key !== undefined && idempotency) keepKey.run(key, idempotency.digest, firstId, count, nowMs)
-      tell({ subject: `submission:${firstId}`, kind: 'Submitted', data: { vo, group, owner, firstId, count } }, nowMs)
-      return { ok: true, firstId, count, repeated: false }
-    },
-    reload() {
-      lastId = lastJobIn(db)
-    },
+    })
+    for (const [ref, count] of counts) queues.named(ref, count)
+    inside.tallies.came(came)
   }
 }
 
-function refused({ tallies }: Inside, { owner, quota, jobs, queues: named }: PackedSubmission): QuotaRefusal | undefined {
+function refused({ tallies }: Inside, { owner, quota, count, queueIds }: SubmissionHead): QuotaRefusal | undefined {
   if (!quota) return undefined
   const { open } = tallies
-  const more = { jobs: jobs.length, taskQueues: named.filter(({ id }) => !open.has(id)).length }
+  const more = { jobs: count, taskQueues: queueIds.filter((id) => !open.has(id)).length }
   return (
     quotaRefusal('owner', quota.owner, open.useOf(owner), more) ?? quotaRefusal('vo', quota.vo, open.useOfVo(owner.vo), more)
   )

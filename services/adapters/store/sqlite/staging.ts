@@ -1,0 +1,125 @@
+/**
+ * Large submissions on their way in. Their descriptions are written some at a time, each time in a transaction of its own that
+ * other commits may precede, under ids that are reserved at the start; their jobs all come in the last transaction.
+ *
+ * Until that one nothing can be seen of them: a description is looked up by a job that exists. The table `staged` names the ids
+ * that are reserved, so that what a process leaves when it dies is deleted when the store is opened again. Ids may be left out
+ * where a submission was refused or died.
+ */
+
+import type { DatabaseSync } from 'node:sqlite'
+import { assert } from '../../../../core/kernel/assert.ts'
+import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import type { PackedJob } from './jobs.ts'
+
+export type SubmissionHead = Pick<Submission, 'owner' | 'idempotency' | 'quota'> & {
+  readonly count: number
+  readonly queueIds: readonly ClassId[]
+}
+
+/** Some of its jobs, from this place in it, and the task queues that are not described yet. */
+export type StagedSlice = {
+  readonly from: number
+  readonly jobs: readonly PackedJob[]
+  readonly queues: readonly TaskQueue[]
+}
+
+export type StageOperations = {
+  /** Reserves ids. `ticket`: the caller's own number for it. The outcome, where it is known already: then nothing is staged. */
+  stageBegin(ticket: number, head: SubmissionHead): SubmitOutcome | undefined
+  /** Without effect where nothing is staged under the ticket. */
+  stage(ticket: number, slice: StagedSlice): void
+  /** All of it becomes jobs, or nothing is left of it. */
+  stageEnd(ticket: number, nowMs: number): SubmitOutcome
+  /** Nothing is left of it. */
+  stageDrop(ticket: number): void
+}
+
+export type Staged = {
+  readonly head: SubmissionHead
+  readonly firstId: JobId
+  readonly jobs: Omit<PackedJob, 'spec'>[]
+  readonly queues: Map<ClassId, TaskQueue>
+}
+
+export type Staging = {
+  begin(ticket: number, head: SubmissionHead, firstId: JobId): void
+  add(ticket: number, slice: StagedSlice): void
+  get(ticket: number): Staged | undefined
+  /** Its jobs are in: it is no submission on its way any more. */
+  done(ticket: number): void
+  drop(ticket: number): void
+  /** What was done is done: the transaction is durable. */
+  committed(): void
+  /** The transaction was rolled back: what was done in it is not. */
+  reload(): void
+}
+
+export function openStaging(db: DatabaseSync): Staging {
+  const reserve = db.prepare('insert into staged (first_id, count) values (?, ?)')
+  const release = db.prepare('delete from staged where first_id = ?')
+  const insertSpec = db.prepare('insert or replace into specs (id, spec) values (?, ?)')
+  const removeSpecs = db.prepare('delete from specs where id >= ? and id < ?')
+  const reserved = db.prepare('select 1 from staged where first_id = ?')
+  const byTicket = new Map<number, Staged>()
+  let over = new Set<number>()
+
+  function done(ticket: number): void {
+    const staged = byTicket.get(ticket)
+    if (!staged) return
+    release.run(staged.firstId)
+    over.add(ticket)
+  }
+
+  return {
+    begin(ticket, head, firstId) {
+      reserve.run(firstId, head.count)
+      byTicket.set(ticket, { head, firstId, jobs: [], queues: new Map() })
+    },
+    add(ticket, { from, jobs, queues }) {
+      const staged = byTicket.get(ticket)
+      if (!staged) return
+      assert(from <= staged.jobs.length, 'the slices of a submission come in their order')
+      // A slice whose transaction was rolled back comes once more.
+      staged.jobs.length = from
+      for (const { spec, ...job } of jobs) {
+        insertSpec.run(staged.firstId + staged.jobs.length, spec)
+        staged.jobs.push(job)
+      }
+      for (const queue of queues) staged.queues.set(queue.id, queue)
+    },
+    get: (ticket) => byTicket.get(ticket),
+    done,
+    drop(ticket) {
+      const staged = byTicket.get(ticket)
+      if (staged) removeSpecs.run(staged.firstId, staged.firstId + staged.head.count)
+      done(ticket)
+    },
+    committed() {
+      if (over.size === 0) return
+      for (const ticket of over) byTicket.delete(ticket)
+      over = new Set()
+    },
+    reload() {
+      over = new Set()
+      // Ids whose reservation was rolled back go to others.
+      for (const [ticket, { firstId }] of byTicket) if (!reserved.get(firstId)) byTicket.delete(ticket)
+    },
+  }
+}
+
+/** What a process that died has left: nobody was promised any of it. */
+export function dropStaged(db: DatabaseSync): void {
+  if (!db.prepare('select 1 from staged limit 1').get()) return
+  db.exec(`begin immediate;
+    delete from specs where id in (select specs.id from staged join specs on id >= first_id and id < first_id + count);
+    delete from staged;
+    commit`)
+}
+
+/** The highest id that is reserved. */
+export function lastStagedIn(db: DatabaseSync): number {
+  return Number(db.prepare('select max(first_id + count - 1) as id from staged').get()?.id ?? 0)
+}
