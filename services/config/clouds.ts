@@ -3,6 +3,7 @@
  * and every offering spelled out. What one kind needs besides lies under the name of the kind, and its driver reads it.
  */
 
+import Type from 'typebox'
 import type { CloudLimits, CloudTraits, Offering } from '../../core/model/cloud.ts'
 import { type IsolationChoice, isolationChoices, type IsolationConfig } from '../../core/model/agent-config.ts'
 import * as limits from '../../core/kernel/limits.ts'
@@ -10,7 +11,6 @@ import { parseReference, type Reference, referenceForm } from '../../core/model/
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
 import {
   absent,
-  bytes,
   choice,
   type DriverSchema,
   duration,
@@ -19,17 +19,17 @@ import {
   name,
   needed,
   optional,
-  price,
+  flavor,
+  image,
   type RawFlavor,
   type RawImage,
+  type Shape,
   type Reader,
-  text,
+  reading,
   whole,
 } from './fields.ts'
 
 const seconds = 1000
-const mib = 1024 * 1024
-const gib = 1024 * mib
 
 /** What the configuration asks of a driver. The first of a list is the kind of the one cloud of a configuration without clouds. */
 export type ConfiguredDriver = {
@@ -38,52 +38,22 @@ export type ConfiguredDriver = {
   readonly traits: CloudTraits
 }
 
-type Common = {
-  name: string
-  kind: string
-  site: string
-  boot: number | undefined
-  vos: readonly string[]
-  isolation: IsolationChoice
-  binds: readonly string[]
-  limits: CloudLimits
-  flavors: readonly RawFlavor[] | undefined
-  images: readonly RawImage[] | undefined
-}
-
-/** `keys`: what stands under the names of kinds, those of its own kind filled in. */
-export type RawCloud = Common & { readonly driver: ConfiguredDriver; readonly keys: Readonly<Record<string, object>> }
-
 /** Folders and files of the operator that payloads see. */
 const bindsMost = 100
 /** Each payload has its own there, or what is there is not for payloads. */
 const unboundFolders = ['/', '/tmp', '/var/tmp', '/proc', '/dev', '/run']
 
-const bindPath: Reader<string> = (value, path, violations) => {
+const bindPath = reading<string>(Type.String(), (value, path, violations) => {
   const isPath = typeof value === 'string' && /^(?:\/[^/\0]+)+$/.test(value) && !/\/\.\.?(?:\/|$)/.test(value)
   const isFree = isPath && !unboundFolders.some((one) => value === one || (one !== '/' && value.startsWith(`${one}/`)))
   if (isFree) return value
   const accepted = `an absolute path that is not in ${unboundFolders.slice(1).join(', ')}`
   violations.add(path, value, 'not a path that payloads can see', accepted)
   return undefined
-}
-
-const tags = optional(list(name, limits.jobLimits.names), [])
-
-const flavor = mapping<RawFlavor>({
-  name: needed(name),
-  ref: absent(text),
-  cores: needed(whole(1, limits.jobLimits.cores)),
-  memory: needed(bytes(64 * mib, limits.jobLimits.memoryBytes)),
-  disk: optional(bytes(1, limits.jobLimits.diskBytes), 8 * gib),
-  pricePerHour: optional(price, 1),
-  tags,
 })
 
-const image = mapping<RawImage>({ name: needed(name), ref: absent(text), platform: optional(name, 'linux'), tags })
-
 const defaultLimits: CloudLimits = { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }
-const cloudLimits = mapping<CloudLimits>({
+const cloudLimits = mapping({
   maxVms: optional(whole(0, 100_000), defaultLimits.maxVms),
   maxCores: optional(whole(0, 10_000_000), defaultLimits.maxCores),
   maxCreatesPerStep: optional(whole(1, 1000), defaultLimits.maxCreatesPerStep),
@@ -101,18 +71,24 @@ const common = {
   images: absent(list(image, 100)),
 }
 
+type Common = Shape<typeof common> & { kind: string }
+
+/** `keys`: what stands under the names of kinds, those of its own kind filled in. */
+export type RawCloud = Common & { readonly driver: ConfiguredDriver; readonly keys: Readonly<Record<string, object>> }
+
 /** The reader of one cloud, whose kind is one of these drivers'. */
 export function cloudReader(drivers: readonly ConfiguredDriver[]): Reader<RawCloud> {
   const kinds = drivers.map(({ kind }) => kind)
   const sections = Object.fromEntries(drivers.map(({ kind, schema }) => [kind, absent(schema.keys)]))
-  const read = mapping<Common & Record<string, object>>({ ...common, kind: needed(choice(...kinds)), ...sections } as never)
-  return (value, path, violations) => {
+  const read = mapping({ ...common, kind: needed(choice(...kinds)), ...sections })
+  return reading<RawCloud>(read.schema, (value, path, violations) => {
     const cloud = read(value, path, violations)
     const driver = drivers.find(({ kind }) => kind === cloud?.kind)
     if (!cloud || !driver) return undefined
-    const given = kinds.flatMap((kind) => (cloud[kind] === undefined ? [] : [[kind, cloud[kind]] as const]))
-    return { ...cloud, driver, keys: { ...defaultKeys(driver), ...Object.fromEntries(given) } }
-  }
+    const given = cloud as typeof cloud & Readonly<Record<string, object | undefined>>
+    const keys = kinds.flatMap((kind) => (given[kind] === undefined ? [] : [[kind, given[kind]] as const]))
+    return { ...cloud, driver, keys: { ...defaultKeys(driver), ...Object.fromEntries(keys) } }
+  })
 }
 
 /** A kind whose keys all have defaults needs none written. */

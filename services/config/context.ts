@@ -7,94 +7,59 @@ import { isEndpoint, isLoopback } from '../../core/kernel/endpoints.ts'
 import type { ServiceWish } from '../../core/plan/fleet.ts'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
-import { compileDelivery, delivery, type DeliveryConfig, type RawDelivery } from './delivery.ts'
-import { absent, bytes, choice, flag, list, mapping, name, needed, optional, text, whole } from './fields.ts'
-import { checkNode, compileNode, node, type NodeConfig, type RawNode } from './node.ts'
-import { checkSquids, compileSquids, type RawSquid, squid, type Startable } from './squids.ts'
+import { compileDelivery, delivery, type DeliveryConfig } from './delivery.ts'
+import { absent, bytes, choice, flag, list, mapping, name, needed, optional, type Read, text, whole } from './fields.ts'
+import { checkNode, compileNode, node, type NodeConfig } from './node.ts'
+import { checkSquids, compileSquids, squid, type Startable } from './squids.ts'
 
 const gib = 1024 ** 3
 
-type File = { path: string; permissions: string; from: string }
-type Extras = { packages: readonly string[]; files: readonly File[]; commands: readonly string[] }
-
-type Agents = { host: string; port: number; advertise: readonly string[]; node: RawNode }
-type Site = {
-  name: string
-  proxies: readonly string[]
-  fallbackProxies: readonly string[]
-  discoverFrom: readonly string[]
-  direct: boolean
-  squid: RawSquid | undefined
-}
-type Parameter = { name: string; value: string }
-type Vo = Extras & { name: string; cvmfs: readonly string[] }
-type Image = Extras & {
-  name: string
-  cvmfsCache: number
-  cvmfsParameters: readonly Parameter[]
-  cloudConfig: string | undefined
-  method: 'cloud-init' | 'ssh'
-}
-
-export type RawContext = {
-  agents: Agents
-  ssh: RawDelivery | undefined
-  sites: readonly Site[]
-  vos: readonly Vo[]
-  images: readonly Image[]
-}
-
 const extras = {
   packages: optional(list(text, 200), []),
-  files: optional(
-    list(mapping<File>({ path: needed(text), permissions: optional(text, '0644'), from: needed(text) }), 50),
-    [],
-  ),
+  files: optional(list(mapping({ path: needed(text), permissions: optional(text, '0644'), from: needed(text) }), 50), []),
   commands: optional(list(text, 100), []),
 }
 
-const agents = mapping<Agents>({
+const agents = mapping({
   host: optional(text, '127.0.0.1'),
   port: optional(whole(0, 65_535), 7402),
   advertise: optional(list(text, 16), []),
   node: optional(node, true),
 })
 
-const parameter = mapping<Parameter>({ name: needed(text), value: needed(text) })
+const parameter = mapping({ name: needed(text), value: needed(text) })
 
-export const context = mapping<RawContext>({
+const site = mapping({
+  name: needed(name),
+  proxies: optional(list(text, 32), []),
+  fallbackProxies: optional(list(text, 32), []),
+  discoverFrom: optional(list(text, 8), []),
+  direct: optional(flag, true),
+  squid: absent(squid),
+})
+
+const vo = mapping({ name: needed(name), cvmfs: optional(list(text, 100), []), ...extras })
+
+const image = mapping({
+  name: needed(name),
+  cvmfsCache: optional(bytes(gib, jobLimits.diskBytes), 4 * gib),
+  cvmfsParameters: optional(list(parameter, 50), []),
+  cloudConfig: absent(text),
+  method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
+  ...extras,
+})
+
+export const context = mapping({
   agents: optional(agents, { host: '127.0.0.1', port: 7402, advertise: [], node: true }),
   ssh: absent(delivery),
-  sites: optional(
-    list(
-      mapping<Site>({
-        name: needed(name),
-        proxies: optional(list(text, 32), []),
-        fallbackProxies: optional(list(text, 32), []),
-        discoverFrom: optional(list(text, 8), []),
-        direct: optional(flag, true),
-        squid: absent(squid),
-      }),
-      1000,
-    ),
-    [],
-  ),
-  vos: optional(list(mapping<Vo>({ name: needed(name), cvmfs: optional(list(text, 100), []), ...extras }), 1000), []),
-  images: optional(
-    list(
-      mapping<Image>({
-        name: needed(name),
-        cvmfsCache: optional(bytes(gib, jobLimits.diskBytes), 4 * gib),
-        cvmfsParameters: optional(list(parameter, 50), []),
-        cloudConfig: absent(text),
-        method: optional(choice('cloud-init', 'ssh'), 'cloud-init'),
-        ...extras,
-      }),
-      1000,
-    ),
-    [],
-  ),
+  sites: optional(list(site, 1000), []),
+  vos: optional(list(vo, 1000), []),
+  images: optional(list(image, 1000), []),
 })
+
+export type RawContext = Read<typeof context>
+type Site = Read<typeof site>
+type Extras = Pick<Read<typeof image>, keyof typeof extras>
 
 export type ExtrasConfig = {
   readonly packages: readonly string[]
@@ -213,8 +178,8 @@ export function compileContext(
       nodes: compileNode(one.node, placed),
     },
     sites: new Map(
-      sites.map(({ name: site, proxies, fallbackProxies, discoverFrom, direct, squid: kept }) => [
-        site,
+      sites.map(({ name: siteName, proxies, fallbackProxies, discoverFrom, direct, squid: kept }) => [
+        siteName,
         { proxies, fallbackProxies, discoverFrom, isDirectAllowed: direct, squidClients: kept?.clients },
       ]),
     ),

@@ -3,17 +3,16 @@
  * configuration: a key says where one lies.
  */
 
-import { account, flag, mapping, needed, optional, placedBy, type SecretSource, secretSource, whole } from './fields.ts'
+import { account, flag, mapping, needed, optional, placedBy, type Read, secretSource, whole } from './fields.ts'
 
-export type RawDelivery = { user: string; privateKey: SecretSource; sudo: boolean; port: number }
-
-export const delivery = mapping<RawDelivery>({
+export const delivery = mapping({
   user: optional(account, 'root'),
   privateKey: needed(secretSource),
   sudo: optional(flag, false),
   port: optional(whole(1, 65_535), 22),
 })
 
+type RawDelivery = Read<typeof delivery>
 export type DeliveryConfig = Readonly<RawDelivery>
 
 /** `placed`: where a file lies that is named. */

@@ -23,28 +23,18 @@ import {
   defaultClouds,
   type RawCloud,
 } from './clouds.ts'
-import { checkContext, compileContext, context, type ContextConfig, type RawContext } from './context.ts'
-import { choice, duration, list, mapping, optional, type Reader, whole } from './fields.ts'
-import { checkImages, compileImages, images, type ImagesConfig, type RawImages } from './images.ts'
-import { checkNetwork, compileNetwork, network, type NetworkConfig, type RawNetwork } from './network.ts'
+import { checkContext, compileContext, context, type ContextConfig } from './context.ts'
+import { absent, choice, duration, list, mapping, optional, type Read, type Reader, whole } from './fields.ts'
+import { checkImages, compileImages, images, type ImagesConfig } from './images.ts'
+import { checkNetwork, compileNetwork, network, type NetworkConfig } from './network.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
 const mib = 1024 * 1024
 
-type Queueing = {
-  lease: number
-  renewEvery: number
-  keepEnded: number
-  maxWaitingPerOwner: number
-  maxWaitingPerVo: number
-  maxTaskQueuesPerOwner: number
-  maxTaskQueuesPerVo: number
-}
-
 const { owner: perOwner, vo: perVo } = limits.waitingQuota
 
-const queue = mapping<Queueing>({
+const queue = mapping({
   lease: optional(duration(3 * seconds, days), limits.leaseMs),
   renewEvery: optional(duration(500, days), limits.renewEveryMs),
   keepEnded: optional(duration(60 * seconds, 3650 * days), limits.keepEndedMs),
@@ -54,23 +44,13 @@ const queue = mapping<Queueing>({
   maxTaskQueuesPerVo: optional(whole(1, 1e6), perVo.taskQueues),
 })
 
-const directing = mapping<{ every: number; settle: number | undefined; listStale: number }>({
+const directing = mapping({
   every: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
-  settle: optional<number | undefined>(duration(1 * seconds, 60 * 60 * seconds), undefined),
+  settle: absent(duration(1 * seconds, 60 * 60 * seconds)),
   listStale: optional(duration(1 * seconds, 60 * 60 * seconds), limits.listStaleMs),
 })
 
-type Vms = {
-  idle: number
-  leastLife: number
-  life: number
-  boot: number
-  deadMan: number
-  beatEvery: number
-  beatLost: number
-}
-
-const vms = mapping<Vms>({
+const vms = mapping({
   idle: optional(duration(0, 7 * days), limits.vmIdleMs),
   leastLife: optional(duration(0, 7 * days), 0),
   life: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
@@ -80,37 +60,26 @@ const vms = mapping<Vms>({
   beatLost: optional(duration(1 * seconds, days), limits.beatLostMs),
 })
 
-type Defaulted = RawNetwork & {
-  log: { level: 'debug' | 'info' | 'warn' | 'error' }
-  queue: Queueing
-  director: { every: number; settle: number | undefined; listStale: number }
-  vm: Vms
-  breaker: { failures: number; backoff: number; maxBackoff: number }
-  context: RawContext
-  images: RawImages
-  clouds: readonly RawCloud[]
-}
-
-const whollyDefault = <T extends object>(read: ReturnType<typeof mapping<T>>): T => {
+const whollyDefault = <T>(read: Reader<T>): T => {
   const value = read({}, '', gatherViolations())
   if (!value) throw new Error('assertion failed: the defaults are not valid')
   return value
 }
 
-const breaker = mapping<Defaulted['breaker']>({
+const breaker = mapping({
   failures: optional(whole(1, 100), 3),
   backoff: optional(duration(1 * seconds, days), 60 * seconds),
   maxBackoff: optional(duration(1 * seconds, days), 30 * 60 * seconds),
 })
 
-const logging = mapping<Defaulted['log']>({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
+const logging = mapping({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
 
 const sections = {
   grpc: optional(network.grpc, whollyDefault(network.grpc)),
   dashboard: optional(network.dashboard, whollyDefault(network.dashboard)),
   health: optional(network.health, whollyDefault(network.health)),
   store: optional(network.store, whollyDefault(network.store)),
-  nats: optional<RawNetwork['nats']>(network.nats, undefined),
+  nats: absent(network.nats),
   log: optional(logging, whollyDefault(logging)),
   queue: optional(queue, whollyDefault(queue)),
   director: optional(directing, whollyDefault(directing)),
@@ -120,10 +89,12 @@ const sections = {
   images: optional(images, whollyDefault(images)),
 }
 
-function documentReader(drivers: readonly ConfiguredDriver[]): Reader<Defaulted> {
+type Defaulted = Read<ReturnType<typeof documentReader>>
+
+function documentReader(drivers: readonly ConfiguredDriver[]) {
   const clouds = list(cloudReader(drivers), 100)
   const usual = clouds(defaultClouds(drivers), '', gatherViolations()) ?? []
-  return mapping<Defaulted>({ ...sections, clouds: optional(clouds, usual) })
+  return mapping({ ...sections, clouds: optional(clouds, usual) })
 }
 
 export type Config = NetworkConfig & {
@@ -150,6 +121,8 @@ export type Config = NetworkConfig & {
   readonly clouds: readonly CloudConfig[]
 }
 
+const schemaDialect = 'https://json-schema.org/draft/2020-12/schema'
+
 /** A configuration is some kilobytes; more is a mistake. */
 const fileBytesMost = mib
 
@@ -158,6 +131,8 @@ export type ConfigReader = {
   compileConfig(raw: unknown, directory?: string): Config
   /** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
   readConfigFile(path: string): Config
+  /** The JSON Schema of what may be written, for editors. */
+  jsonSchema(): object
 }
 
 /** The configuration of an installation that knows these kinds of clouds. */
@@ -171,7 +146,11 @@ export function configReader(drivers: readonly ConfiguredDriver[]): ConfigReader
     if (!defaulted) throw new Error('assertion failed: a configuration without violations has a value')
     return deepFreeze(compile(defaulted, directory))
   }
-  return { compileConfig, readConfigFile: (path) => compileConfig(parsedFile(path), dirname(path)) }
+  return {
+    compileConfig,
+    readConfigFile: (path) => compileConfig(parsedFile(path), dirname(path)),
+    jsonSchema: () => ({ $schema: schemaDialect, title: 'Configuration of Pilotage', ...document.schema }),
+  }
 }
 
 function parsedFile(path: string): unknown {

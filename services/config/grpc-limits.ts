@@ -2,26 +2,20 @@
 
 import { connectionLimits, loadLimits } from '../../core/kernel/limits.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
-import { duration, mapping, optional, whole } from './fields.ts'
-
-export type RawGrpcLimits = {
-  connections: number
-  connectionsPerAddress: number
-  connectionAge: number
-  connectionIdle: number
-  callsPerSecond: number
-}
+import { duration, mapping, optional, type Read, whole } from './fields.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
 
-export const grpcLimits = mapping<RawGrpcLimits>({
+export const grpcLimits = mapping({
   connections: optional(whole(10, 1_000_000), connectionLimits.inAll),
   connectionsPerAddress: optional(whole(1, 1_000_000), connectionLimits.perAddress),
   connectionAge: optional(duration(1 * seconds, 30 * days), connectionLimits.maxAgeMs),
   connectionIdle: optional(duration(10 * seconds, 30 * days), connectionLimits.idleMs),
   callsPerSecond: optional(whole(10, 1_000_000), loadLimits.callsPerSecond),
 })
+
+export type RawGrpcLimits = Read<typeof grpcLimits>
 
 export const defaultGrpcLimits: RawGrpcLimits = {
   connections: connectionLimits.inAll,

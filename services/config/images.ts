@@ -1,15 +1,15 @@
 /** Whom an installation trusts to endorse images: keys under `images`, each public and with a name of its own. */
 
 import type { Violations } from '../../core/kernel/violations.ts'
-import { list, mapping, name, needed, optional, text } from './fields.ts'
+import { list, mapping, name, needed, optional, type Read, text } from './fields.ts'
 
 type Trusted = { readonly name: string; readonly file: string }
 
-export type RawImages = { trusted: readonly Trusted[] }
-
-export const images = mapping<RawImages>({
-  trusted: optional(list(mapping<Trusted>({ name: needed(name), file: needed(text) }), 100), []),
+export const images = mapping({
+  trusted: optional(list(mapping({ name: needed(name), file: needed(text) }), 100), []),
 })
+
+type RawImages = Read<typeof images>
 
 export type ImagesConfig = { readonly trusted: readonly Trusted[] }
 

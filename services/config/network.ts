@@ -5,6 +5,7 @@
  * the configuration; a key names the file that holds it. No file is read here.
  */
 
+import Type from 'typebox'
 import { endpointsMost, isLoopback } from '../../core/kernel/endpoints.ts'
 import type { TlsFiles } from '../../core/ports/served-tls.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
@@ -20,58 +21,28 @@ import {
   name,
   needed,
   optional,
-  type Reader,
+  type Read,
   text,
+  value,
   whole,
 } from './fields.ts'
-import {
-  checkGrpcLimits,
-  compileGrpcLimits,
-  defaultGrpcLimits,
-  type GrpcLimits,
-  grpcLimits,
-  type RawGrpcLimits,
-} from './grpc-limits.ts'
+import { checkGrpcLimits, compileGrpcLimits, defaultGrpcLimits, type GrpcLimits, grpcLimits } from './grpc-limits.ts'
 import { isLocal, isMongoUrl, isPlainMongo, mongoForm, mongoTlsForm, natsTlsForm, plainNats } from './plaintext.ts'
-
-type Edge = { host: string; port: number; tls: TlsFiles | undefined; plaintext: boolean }
-
-export type RawNetwork = {
-  grpc: Edge & { advertise: readonly string[]; caFile: string | undefined; limits: RawGrpcLimits }
-  dashboard: Edge
-  health: { host: string; port: number | undefined }
-  store: Store
-  nats: Nats | undefined
-}
-
-type Store = {
-  kind: 'sqlite' | 'mongo'
-  url: string | undefined
-  urlFile: string | undefined
-  plaintext: boolean
-  database: string
-}
-
-type Nats = {
-  servers: readonly string[]
-  plaintext: boolean
-  caFile: string | undefined
-  credsFile: string | undefined
-  tokenFile: string | undefined
-  user: string | undefined
-  passwordFile: string | undefined
-  facts: { keep: number; size: number; replicas: number }
-}
 
 const day = 24 * 60 * 60 * 1000
 const mib = 1024 * 1024
 const portNumber = whole(0, 65_535)
 
-/** YAML reads an unquoted 1.3 as a number. */
-const tlsVersion: Reader<TlsFiles['minVersion']> = (value, path, violations) =>
-  choice('1.2', '1.3')(typeof value === 'number' ? String(value) : value, path, violations)
+const tlsVersions = ['1.2', '1.3'] as const
 
-const tls = mapping<TlsFiles>({
+/** YAML reads an unquoted 1.3 as a number. */
+const tlsVersion = value(
+  Type.Union([Type.Enum(['1.2', '1.3']), Type.Number()]),
+  { rule: 'not one of the choices', accepted: '1.2, 1.3' },
+  (given): TlsFiles['minVersion'] | undefined => tlsVersions.find((one) => one === String(given)),
+)
+
+const tls = mapping({
   certFile: needed(text),
   keyFile: needed(text),
   minVersion: optional(tlsVersion, '1.3'),
@@ -84,7 +55,7 @@ const edgeFields = (port: number) => ({
   plaintext: optional(flag, false),
 })
 
-const facts = mapping<Nats['facts']>({
+const facts = mapping({
   keep: optional(duration(60_000, 3650 * day), 30 * day),
   size: optional(bytes(mib, 1024 * 1024 * mib), 4 * 1024 * mib),
   replicas: optional(whole(1, 5), 1),
@@ -92,22 +63,22 @@ const facts = mapping<Nats['facts']>({
 
 /** The readers of these sections, by their keys. */
 export const network = {
-  grpc: mapping<RawNetwork['grpc']>({
+  grpc: mapping({
     ...edgeFields(7400),
     advertise: optional(list(endpoint, endpointsMost), []),
     caFile: absent(text),
     limits: optional(grpcLimits, defaultGrpcLimits),
   }),
-  dashboard: mapping<RawNetwork['dashboard']>(edgeFields(7401)),
-  health: mapping<RawNetwork['health']>({ host: optional(text, '127.0.0.1'), port: absent(portNumber) }),
-  store: mapping<RawNetwork['store']>({
+  dashboard: mapping(edgeFields(7401)),
+  health: mapping({ host: optional(text, '127.0.0.1'), port: absent(portNumber) }),
+  store: mapping({
     kind: optional(choice('sqlite', 'mongo'), 'sqlite'),
     url: absent(text),
     urlFile: absent(text),
     plaintext: optional(flag, false),
     database: optional(name, 'pilotage'),
   }),
-  nats: mapping<Nats>({
+  nats: mapping({
     servers: needed(list(text, endpointsMost)),
     plaintext: optional(flag, false),
     caFile: absent(text),
@@ -118,6 +89,14 @@ export const network = {
     facts: optional(facts, { keep: 30 * day, size: 4 * 1024 * mib, replicas: 1 }),
   }),
 }
+
+type RawNetwork = { [Key in keyof typeof network]: Read<(typeof network)[Key]> }
+type Edge = RawNetwork['dashboard']
+type Store = RawNetwork['store']
+type Nats = RawNetwork['nats']
+
+/** As written: a bus is named or not. */
+type GivenNetwork = Omit<RawNetwork, 'nats'> & { nats: Nats | undefined }
 
 export type EdgeConfig = {
   readonly host: string
@@ -164,7 +143,7 @@ export type NatsConfig = {
     | { readonly kind: 'password'; readonly user: string; readonly file: string }
 }
 
-export function checkNetwork({ grpc, dashboard, store, nats }: RawNetwork, violations: Violations): void {
+export function checkNetwork({ grpc, dashboard, store, nats }: GivenNetwork, violations: Violations): void {
   for (const [path, edge] of Object.entries({ grpc, dashboard })) {
     if (edge.tls && edge.plaintext) violations.add(`${path}.plaintext`, true, 'beside tls', 'one of the two')
     if (isLocal(edge.host) || edge.tls || edge.plaintext) continue
@@ -240,7 +219,7 @@ function checkNats(nats: Nats, violations: Violations): void {
 
 /** `at` makes a path of a file's name. */
 export function compileNetwork(
-  { grpc, dashboard, health, store, nats }: RawNetwork,
+  { grpc, dashboard, health, store, nats }: GivenNetwork,
   at: (file: string) => string,
 ): NetworkConfig {
   const { advertise, caFile, plaintext } = grpc

@@ -4,30 +4,28 @@
  * Pilotage itself runs on.
  */
 
-import type { NodePlatform } from '../../core/model/agent-config.ts'
+import Type from 'typebox'
 import type { Violations } from '../../core/kernel/violations.ts'
-import { absent, choice, flag, list, mapping, needed, type Reader, text } from './fields.ts'
+import { absent, choice, flag, list, mapping, needed, type Read, reading, text, value } from './fields.ts'
 
-export type NodeFile = { readonly platform: NodePlatform; readonly file: string; readonly sha256?: string | undefined }
-export type RawNode = boolean | readonly NodeFile[]
+const digest = value(Type.String({ pattern: '^[0-9a-f]{64}$' }), {
+  rule: 'no SHA-256',
+  accepted: '64 digits 0-9 and a-f, as sha256sum prints them',
+})
 
-const digest: Reader<string> = (value, path, violations) => {
-  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value
-  violations.add(path, value, 'no SHA-256', '64 digits 0-9 and a-f, as sha256sum prints them')
-  return undefined
-}
+const file = mapping({
+  platform: needed(choice('linux-x64', 'linux-arm64')),
+  file: needed(text),
+  sha256: absent(digest),
+})
+const files = list(file, 2)
 
-const files = list(
-  mapping<NodeFile>({
-    platform: needed(choice('linux-x64', 'linux-arm64')),
-    file: needed(text),
-    sha256: absent(digest),
-  }),
-  2,
+export type NodeFile = Readonly<Read<typeof file>>
+type RawNode = boolean | readonly NodeFile[]
+
+export const node = reading<RawNode>(Type.Union([flag.schema, files.schema]), (given, path, violations) =>
+  Array.isArray(given) ? files(given, path, violations) : flag(given, path, violations),
 )
-
-export const node: Reader<RawNode> = (value, path, violations) =>
-  Array.isArray(value) ? files(value, path, violations) : flag(value, path, violations)
 
 export function checkNode(raw: RawNode, path: string, violations: Violations): void {
   if (typeof raw === 'boolean') return

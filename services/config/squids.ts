@@ -4,20 +4,13 @@
  */
 
 import { isIP, isIPv4 } from 'node:net'
+import Type from 'typebox'
 import type { CloudTraits } from '../../core/model/cloud.ts'
 import type { ServiceWish } from '../../core/plan/fleet.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
-import { absent, list, mapping, name, optional, type Reader, text, whole } from './fields.ts'
+import { absent, list, mapping, name, optional, type Read, reading, text, whole } from './fields.ts'
 
-export type RawSquid = {
-  count: number
-  cloud: string | undefined
-  flavor: string | undefined
-  image: string | undefined
-  clients: readonly string[] | undefined
-}
-
-const wanted = mapping<RawSquid>({
+const wanted = mapping({
   count: optional(whole(1, 16), 1),
   cloud: absent(name),
   flavor: absent(name),
@@ -25,17 +18,17 @@ const wanted = mapping<RawSquid>({
   clients: absent(list(text, 50)),
 })
 
-export const squid: Reader<RawSquid> = (value, path, violations) => {
+type RawSquid = Read<typeof wanted>
+
+const schema = Type.Union([Type.Literal('managed'), wanted.schema])
+
+export const squid = reading<RawSquid>(schema, (value, path, violations) => {
   if (value === 'managed') return wanted({}, path, violations)
   if (typeof value === 'object') return wanted(value, path, violations)
-  violations.add(
-    path,
-    value,
-    'neither managed nor a mapping',
-    'managed, or a mapping of count, cloud, flavor, image, clients',
-  )
+  const accepted = 'managed, or a mapping of count, cloud, flavor, image, clients'
+  violations.add(path, value, 'neither managed nor a mapping', accepted)
   return undefined
-}
+})
 
 type Site = { readonly name: string; readonly squid: RawSquid | undefined }
 

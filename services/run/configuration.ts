@@ -3,4 +3,4 @@
 import { configReader } from '../config/document.ts'
 import { drivers } from './drivers.ts'
 
-export const { compileConfig, readConfigFile } = configReader(drivers)
+export const { compileConfig, readConfigFile, jsonSchema } = configReader(drivers)

@@ -59,6 +59,7 @@ export function readSecretsFor(
   { grpc, dashboard, store, nats, clouds, context, images }: Config,
   roles: readonly ProcessRole[],
   env: Environment,
+  known: readonly Driver[] = drivers,
 ): Secrets {
   const reader = readSecrets(env)
   const secrets: Secrets = {
@@ -81,18 +82,18 @@ export function readSecretsFor(
     contextTexts: new Map(
       roles.includes('director') ? contextFiles(context).map(({ key, file }) => [file, reader.text(key, file)]) : [],
     ),
-    clouds: new Map(roles.includes('director') ? clouds.map((one) => [one.name, cloudSecrets(one, reader)]) : []),
+    clouds: new Map(roles.includes('director') ? clouds.map((one) => [one.name, cloudSecrets(one, reader, known)]) : []),
   }
   reader.settle()
   return secrets
 }
 
-function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader): CloudSecrets {
-  return driverOf(driver.kind).secrets(driver.options, `clouds.${name}.${driver.kind}`, reader)
+function cloudSecrets({ name, driver }: CloudConfig, reader: SecretReader, known: readonly Driver[]): CloudSecrets {
+  return driverOf(driver.kind, known).secrets(driver.options, `clouds.${name}.${driver.kind}`, reader)
 }
 
-function driverOf(kind: string): Driver {
-  const driver = drivers.find((one) => one.kind === kind)
+function driverOf(kind: string, known: readonly Driver[]): Driver {
+  const driver = known.find((one) => one.kind === kind)
   if (!driver) throw new Error(`assertion failed: a configuration was read with a driver for ${kind}`)
   return driver
 }
@@ -152,8 +153,12 @@ export type CloudOptions = Pick<PortOptions, 'installation' | 'clock' | 'secrets
   readonly config?: Pick<Config, 'context' | 'vm'>
 }
 
-export async function openCloud(cloud: CloudConfig, options: CloudOptions): Promise<Cloud> {
-  const driver = await openDriver(cloud, options)
+export async function openCloud(
+  cloud: CloudConfig,
+  options: CloudOptions,
+  known: readonly Driver[] = drivers,
+): Promise<Cloud> {
+  const driver = await openDriver(cloud, options, known)
   const { context, vm } = options.config ?? {}
   const used = new Set(cloud.offerings.map(({ image }) => image))
   const images = new Set([...(context?.images ?? [])].flatMap(([name, one]) => (one.isDelivered ? [name] : [])))
@@ -167,9 +172,13 @@ export async function openCloud(cloud: CloudConfig, options: CloudOptions): Prom
   return deliveringCloud(driver, { clock, log, login, port, images, keepMs })
 }
 
-function openDriver({ name, driver, references, offerings }: CloudConfig, options: CloudOptions): Promise<Cloud> {
+function openDriver(
+  { name, driver, references, offerings }: CloudConfig,
+  options: CloudOptions,
+  known: readonly Driver[],
+): Promise<Cloud> {
   const { installation, clock, secrets, log, notes } = options
-  return driverOf(driver.kind).open(driver.options, {
+  return driverOf(driver.kind, known).open(driver.options, {
     name,
     installation: installation.name,
     clock,

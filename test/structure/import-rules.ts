@@ -188,6 +188,8 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   '@nats-io/jetstream': [/^services\/adapters\/bus\/nats\//],
   'node:sqlite': [/^services\/adapters\/store\/sqlite\//],
   pino: [/^services\/adapters\/log\/pino\//],
+  // The schemas of the configuration, those of drivers included.
+  typebox: [/^services\/config\//, /^services\/adapters\/cloud\/[^/]+\/config\.ts$/],
   // Three documents of three kinds, each read or written in one place, and the local cloud plays cloud-init.
   undici: [/^services\/adapters\/cloud\/kit\//],
   yaml: [

@@ -5,6 +5,7 @@
  * Secrets stand in files and variables, never here.
  */
 
+import Type from 'typebox'
 import { parseReference } from '../../../../core/model/reference.ts'
 import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
@@ -19,46 +20,22 @@ import {
   needed,
   optional,
   placedBy,
-  type Reader,
+  type Read,
   type SecretSource,
   secretSource,
   text,
+  value,
 } from '../../../config/fields.ts'
 
-type LaunchTemplate = { id: string | undefined; name: string | undefined; version: string }
-type RootVolume = { size: 'flavor' | 'image'; type: string | undefined; encrypted: boolean | undefined }
-type Tagged = { readonly key: string; readonly value: string }
+const tagWording = { rule: 'not a tag', accepted: 'KEY=VALUE; not Name, aws:... or pilotage-..., which others set' }
 
-export type RawEc2 = {
-  region: string
-  endpoint: string | undefined
-  caFile: string | undefined
-  accessKeyId: SecretSource | undefined
-  secretAccessKey: SecretSource | undefined
-  sessionToken: SecretSource | undefined
-  defaultChain: boolean
-  launchTemplate: LaunchTemplate | undefined
-  subnets: readonly string[]
-  securityGroups: readonly string[]
-  publicIp: boolean | undefined
-  instanceProfile: string | undefined
-  keyName: string | undefined
-  rootVolume: RootVolume | undefined
-  imageOwners: readonly string[]
-  tags: readonly Tagged[]
-  quotaFromAccount: boolean
-}
+const tag = value(Type.String(), tagWording, (given) => {
+  const [, key, rest] = /^([^=]{1,128})=([^=]{0,256})$/s.exec(given) ?? []
+  if (key === undefined || rest === undefined || /^(?:aws:|pilotage-|Name$)/.test(key)) return undefined
+  return { key, value: rest }
+})
 
-const tag: Reader<Tagged> = (value, path, violations) => {
-  const [, key, rest] = (typeof value === 'string' && /^([^=]{1,128})=([^=]{0,256})$/s.exec(value)) || []
-  if (key !== undefined && rest !== undefined && !/^(?:aws:|pilotage-|Name$)/.test(key)) {
-    return { key, value: rest }
-  }
-  violations.add(path, value, 'not a tag', 'KEY=VALUE; not Name, aws:... or pilotage-..., which others set')
-  return undefined
-}
-
-const keys = mapping<RawEc2>({
+const keys = mapping({
   region: needed(name),
   endpoint: absent(text),
   caFile: absent(text),
@@ -66,16 +43,14 @@ const keys = mapping<RawEc2>({
   secretAccessKey: absent(secretSource),
   sessionToken: absent(secretSource),
   defaultChain: optional(flag, false),
-  launchTemplate: absent(
-    mapping<LaunchTemplate>({ id: absent(name), name: absent(text), version: optional(text, '$Default') }),
-  ),
+  launchTemplate: absent(mapping({ id: absent(name), name: absent(text), version: optional(text, '$Default') })),
   subnets: optional(list(name, 50), []),
   securityGroups: optional(list(name, 16), []),
   publicIp: absent(flag),
   instanceProfile: absent(text),
   keyName: absent(text),
   rootVolume: absent(
-    mapping<RootVolume>({
+    mapping({
       size: optional(choice('flavor', 'image'), 'flavor'),
       type: absent(name),
       encrypted: absent(flag),
@@ -85,6 +60,8 @@ const keys = mapping<RawEc2>({
   tags: optional(list(tag, 40), []),
   quotaFromAccount: optional(flag, false),
 })
+
+export type RawEc2 = Read<typeof keys>
 
 export type Ec2Config = {
   readonly region: string

@@ -1,11 +1,10 @@
 /** The keys of a cloud of kind local, under `local`, and what a local cloud has where its configuration names nothing. */
 
-import { type DriverSchema, duration, mapping, optional, type RawFlavor } from '../../../config/fields.ts'
+import { type DriverSchema, duration, mapping, optional, type RawFlavor, type Read } from '../../../config/fields.ts'
 
 const gib = 1024 ** 3
 const maxBootDelayMs = 10 * 60_000
 
-export type RawLocal = { bootDelay: number }
 export type LocalConfig = { readonly bootDelayMs: number }
 
 const flavors: readonly RawFlavor[] = [1, 2, 4].map((cores) => ({
@@ -18,8 +17,12 @@ const flavors: readonly RawFlavor[] = [1, 2, 4].map((cores) => ({
   tags: [],
 }))
 
+const keys = mapping({ bootDelay: optional(duration(0, maxBootDelayMs), 0) })
+
+export type RawLocal = Read<typeof keys>
+
 export const schema: DriverSchema<RawLocal, LocalConfig> = {
-  keys: mapping<RawLocal>({ bootDelay: optional(duration(0, maxBootDelayMs), 0) }),
+  keys,
   flavors,
   images: [{ name: 'plain', ref: undefined, platform: 'linux', tags: [] }],
   check() {},

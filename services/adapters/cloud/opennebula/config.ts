@@ -8,6 +8,7 @@ import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
+  decimal,
   type DriverSchema,
   duration,
   flag,
@@ -17,7 +18,7 @@ import {
   needed,
   optional,
   placedBy,
-  type Reader,
+  type Read,
   type SecretSource,
   secretSource,
   text,
@@ -25,40 +26,18 @@ import {
 } from '../../../config/fields.ts'
 
 /** Of what others may own: by its id, or by name and owner. */
-type Named = { id: number | undefined; name: string | undefined; owner: string | undefined }
+const named = mapping({ id: absent(whole(0, 2 ** 31 - 1)), name: absent(text), owner: absent(text) })
 
-export type RawOpenNebula = {
-  endpoint: string
-  plaintext: boolean
-  caFile: string | undefined
-  user: string
-  password: SecretSource
-  template: Named | undefined
-  cpuPerCore: number
-  disk: 'flavor' | 'template'
-  networks: readonly Named[]
-  sshKeys: readonly string[]
-  startScript: string | undefined
-  groupQuota: boolean
-  powerOffDoubt: number
-}
+type Named = Read<typeof named>
 
-const named = mapping<Named>({ id: absent(whole(0, 2 ** 31 - 1)), name: absent(text), owner: absent(text) })
-
-const share: Reader<number> = (value, path, violations) => {
-  if (typeof value === 'number' && value >= 0.01 && value <= 16) return value
-  violations.add(path, value, 'out of range', 'a number from 0.01 to 16')
-  return undefined
-}
-
-const keys = mapping<RawOpenNebula>({
+const keys = mapping({
   endpoint: needed(text),
   plaintext: optional(flag, false),
   caFile: absent(text),
   user: needed(text),
   password: needed(secretSource),
   template: absent(named),
-  cpuPerCore: optional(share, 1),
+  cpuPerCore: optional(decimal(0.01, 16), 1),
   disk: optional(choice('flavor', 'template'), 'flavor'),
   networks: optional(list(named, 10), []),
   sshKeys: optional(list(text, 20), []),
@@ -66,6 +45,8 @@ const keys = mapping<RawOpenNebula>({
   groupQuota: optional(flag, true),
   powerOffDoubt: optional(duration(0, 60 * 60_000), 3 * 60_000),
 })
+
+export type RawOpenNebula = Read<typeof keys>
 
 export type OpenNebulaConfig = {
   readonly endpoint: string

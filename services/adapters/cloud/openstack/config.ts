@@ -17,41 +17,13 @@ import {
   needed,
   optional,
   placedBy,
+  type Read,
   type SecretSource,
   secretSource,
   text,
 } from '../../../config/fields.ts'
 
-export type RawOpenStack = {
-  authUrl: string
-  caFile: string | undefined
-  region: string | undefined
-  interface: 'public' | 'internal' | 'admin'
-  user: string | undefined
-  userDomain: string
-  password: SecretSource | undefined
-  applicationCredential: string | undefined
-  secret: SecretSource | undefined
-  token: SecretSource | undefined
-  project: string | undefined
-  projectId: string | undefined
-  projectDomain: string
-  microversion: string | undefined
-  networks: readonly string[]
-  ownPorts: boolean
-  floatingNetwork: string | undefined
-  securityGroups: readonly string[]
-  keyPair: string | undefined
-  availabilityZone: string | undefined
-  serverGroup: string | undefined
-  configDrive: boolean
-  bootFrom: 'image' | 'volume'
-  volumeType: string | undefined
-  tags: readonly string[]
-  metadata: readonly string[]
-}
-
-const keys = mapping<RawOpenStack>({
+const keys = mapping({
   authUrl: needed(text),
   caFile: absent(text),
   region: absent(text),
@@ -79,6 +51,8 @@ const keys = mapping<RawOpenStack>({
   tags: optional(list(text, 40), []),
   metadata: optional(list(text, 100), []),
 })
+
+export type RawOpenStack = Read<typeof keys>
 
 type Project =
   | { readonly by: 'id'; readonly id: string }

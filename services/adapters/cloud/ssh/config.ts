@@ -17,26 +17,23 @@ import {
   needed,
   optional,
   placedBy,
+  type Read,
   type SecretSource,
   secretSource,
   text,
   whole,
 } from '../../../config/fields.ts'
 
-type RawSshLogin = { user: string; privateKey: SecretSource; sudo: boolean }
-type RawHost = { address: string; port: number; flavor: string; hostKey: string | undefined }
-export type RawSsh = RawSshLogin & { hosts: readonly RawHost[] }
-
 const port = optional(whole(1, 65_535), 22)
 const login = { user: optional(account, 'root'), privateKey: needed(secretSource), sudo: optional(flag, false) }
 const hostsMost = 1000
 
-const keys = mapping<RawSsh>({
+const keys = mapping({
   ...login,
-  hosts: needed(
-    list(mapping<RawHost>({ address: needed(text), port, flavor: needed(name), hostKey: absent(text) }), hostsMost),
-  ),
+  hosts: needed(list(mapping({ address: needed(text), port, flavor: needed(name), hostKey: absent(text) }), hostsMost)),
 })
+
+export type RawSsh = Read<typeof keys>
 
 type SshLoginConfig = { readonly user: string; readonly privateKey: SecretSource; readonly sudo: boolean }
 
