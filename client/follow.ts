@@ -6,13 +6,14 @@
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'
-import type { GetOutputRequest, Job, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
+import type { GetOutputRequest, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { type Caller, credential, messages, newPauses } from './calls.ts'
+import type { Job } from './jobs.ts'
 
 /** What one watch may name: the service's own bound. */
 export const watchedAtOnce = 10_000
 
-export function hasEnded({ state }: Job): boolean {
+export function hasEnded({ state }: Pick<Job, 'state'>): boolean {
   return state === 'Done' || state === 'Failed' || state === 'Killed'
 }
 

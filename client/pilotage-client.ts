@@ -11,32 +11,29 @@ import { type Clock, systemClock } from '../core/kernel/clock.ts'
 import { page } from '../core/kernel/limits.ts'
 import { type Random, systemRandom } from '../core/kernel/random.ts'
 import {
-  type ExplainJobResponse,
-  type Fact,
-  type Job,
+  type Job as WireJob,
   type JobServiceClient,
   type JobSpec,
   ListJobsRequest,
-  type SteeredJob,
   type SteerJobsRequest,
   type SteerJobsResponse,
-  type Warning,
 } from '../proto/gen/pilotage/v1/job.ts'
-import type {
-  ChangeImageResponse,
-  CreateTokenRequest,
-  CreateTokenResponse,
-  DrainVmResponse,
-  GetStatusResponse,
-  Image,
-  ListCloudsResponse,
-  ListTaskQueuesResponse,
-  Vm,
-} from '../proto/gen/pilotage/v1/operate.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
 import { type Clients, openChannels } from './channels.ts'
+import type {
+  ChangedImage,
+  Clouds,
+  ClusterStatus,
+  DrainedVm,
+  Image,
+  IssuedToken,
+  TaskQueues,
+  TokenRequest,
+  Vm,
+} from './cluster.ts'
 import type { SignedEntry } from './image-document.ts'
 import { outputPieces, watchedJobs } from './follow.ts'
+import type { Fact, Job, JobExplanation, SteeredJob, Warning } from './jobs.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
 
@@ -88,25 +85,25 @@ export interface PilotageClient {
   release(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
   reschedule(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
   history(jobId: number): Promise<readonly Fact[]>
-  explain(jobId: number): Promise<ExplainJobResponse>
+  explain(jobId: number): Promise<JobExplanation>
   output(jobId: number, selection?: OutputSelection): AsyncGenerator<Uint8Array, void, undefined>
   /** The jobs as they are, then every change, until all have ended. */
   watch(jobIds: readonly number[]): AsyncGenerator<Job, void, undefined>
 
-  status(): Promise<GetStatusResponse>
-  queues(limit?: number): Promise<ListTaskQueuesResponse>
+  status(): Promise<ClusterStatus>
+  queues(limit?: number): Promise<TaskQueues>
   vms(options?: { readonly ended?: boolean; readonly limit?: number }): Promise<readonly Vm[]>
   vmHistory(vmId: string): Promise<readonly Fact[]>
-  clouds(): Promise<ListCloudsResponse>
-  drainVm(vmId: string, reason?: string): Promise<DrainVmResponse>
-  createToken(request: CreateTokenRequest): Promise<CreateTokenResponse>
+  clouds(): Promise<Clouds>
+  drainVm(vmId: string, reason?: string): Promise<DrainedVm>
+  createToken(request: TokenRequest): Promise<IssuedToken>
 
   images(): Promise<readonly Image[]>
   /** What somebody whom the service trusts has signed. The same again changes nothing, as with the three below. */
-  addImage(signed: SignedEntry): Promise<ChangeImageResponse>
-  approveImage(name: string, site: string): Promise<ChangeImageResponse>
-  disapproveImage(name: string, site: string): Promise<ChangeImageResponse>
-  revokeImage(name: string, reason?: string): Promise<ChangeImageResponse>
+  addImage(signed: SignedEntry): Promise<ChangedImage>
+  approveImage(name: string, site: string): Promise<ChangedImage>
+  disapproveImage(name: string, site: string): Promise<ChangedImage>
+  revokeImage(name: string, reason?: string): Promise<ChangedImage>
 
   /** The same service as somebody else. Closed on its own. */
   as(token: string): PilotageClient
@@ -171,7 +168,8 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
       (await read('reading the history', (to) => to.operate.getVmHistory.bind(to.operate), { vmId })).facts,
     clouds: () => read('listing clouds', (to) => to.operate.listClouds.bind(to.operate), {}),
     drainVm: (vmId, reason = '') => ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason }),
-    createToken: (request) => ask('creating a token', (to) => to.operate.createToken.bind(to.operate), request),
+    createToken: (request) =>
+      ask('creating a token', (to) => to.operate.createToken.bind(to.operate), { ...request, roles: [...request.roles] }),
 
     ...imageCalls(read),
 
@@ -219,7 +217,7 @@ async function submitAll(
 }
 
 async function* listPages(
-  readPage: (request: ListJobsRequest) => Promise<{ jobs: Job[]; nextBeforeJobId: number }>,
+  readPage: (request: ListJobsRequest) => Promise<{ jobs: WireJob[]; nextBeforeJobId: number }>,
   { jobIds, states = [], owner = '', vo = '', limit = Infinity }: JobSelection,
 ): AsyncGenerator<Job, void, undefined> {
   let left = limit

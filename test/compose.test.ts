@@ -8,8 +8,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { compileConfig, readConfigFile } from '../services/run/configuration.ts'
-import { checkRoles, readArguments, readRoles } from '../services/config/arguments.ts'
-import { processRoles } from '../services/run/runtime.ts'
+import { checkRoles, readRoles } from '../services/config/arguments.ts'
+import { Command } from 'commander'
+import { addServeCommand } from '../cli/commands/serve.ts'
+import { processRoles } from '../core/model/process-role.ts'
 import { readTree } from './structure/tree.ts'
 
 type Service = {
@@ -54,18 +56,25 @@ const isService = (address: string, port?: number): boolean => {
   return name in compose.services && (port === undefined || at === String(port))
 }
 
-function rolesOf({ command = [] }: Service): readonly string[] {
-  const [serve, ...argv] = command
-  const given = readArguments(argv)
-  if (serve !== 'serve' || typeof given === 'string') throw new Error(`${command.join(' ')}: ${given}`)
-  return readRoles(given.role, processRoles)
+type ServeOptions = { readonly config?: string; readonly data: string; readonly role: readonly string[] }
+
+/** As the command itself reads them; throws where it would refuse. */
+function optionsOf({ command = [] }: Service): ServeOptions {
+  const program = new Command().exitOverride()
+  addServeCommand(program, () => {})
+  program.parse([...command], { from: 'user' })
+  return program.commands[0]?.opts<ServeOptions>() ?? { data: '', role: [] }
+}
+
+function rolesOf(service: Service): readonly string[] {
+  return readRoles(optionsOf(service).role, processRoles)
 }
 
 describe('the processes of Pilotage', () => {
   it('have command lines and a configuration that are taken', () => {
     for (const [, service] of ours) {
-      const given = readArguments((service.command ?? []).slice(1))
-      expect(given).toMatchObject({ config: '/etc/pilotage/pilotage.yaml', data: '/data' })
+      expect(service.command?.[0]).toBe('serve')
+      expect(optionsOf(service)).toMatchObject({ config: '/etc/pilotage/pilotage.yaml', data: '/data' })
       expect(service.configs).toEqual([{ source: 'pilotage', target: '/etc/pilotage/pilotage.yaml' }])
       expect(service.volumes).toContain('data:/data')
       checkRoles(config, rolesOf(service), processRoles)

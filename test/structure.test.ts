@@ -66,10 +66,7 @@ const isProgram = (path: string): boolean =>
   /\/main\.ts$/.test(path) ||
   [
     'services/config/document.ts',
-    'services/run/compose.ts',
-    'cli/commands/facts.ts',
-    'cli/commands/store.ts',
-    'cli/commands/context.ts',
+    'cli/process.ts',
     'test/check.ts',
     'bench/adapter.mjs',
     'bin/link-node.mjs',

@@ -1,19 +1,40 @@
 /**
- * What operators look at and steer: cluster status, task queues, VMs, clouds, the drain of a VM, and tokens.
- *
- * A token is written to standard output alone, or to a new file that only its owner can read.
+ * `pilotage cluster`: the state of the installation for operators: counts, task queues, VMs, clouds and the last plan.
  */
 
-import { writeFileSync } from 'node:fs'
-import { PilotageError } from '../../core/kernel/errors.ts'
-import { bytesText } from '../../core/kernel/quantities.ts'
-import type { Count, TaskQueue, Vm } from '../../proto/gen/pilotage/v1/operate.ts'
+import type { Command } from 'commander'
+import type { Cloud, Count, PlanLine, TaskQueue, Vm } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { tellFacts } from './jobs.ts'
-import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { type Column, jsonLine, spanText, table, timeText } from './terminal.ts'
+import { bytesText } from '../../core/kernel/quantities.ts'
+import { type Choose, withService } from '../action.ts'
+import { numberBetween } from '../arguments.ts'
+import { type Column, jsonLine, jsonLines, spanText, table, timeText } from '../output/table.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
-export async function clusterStatus(
+const maxRows = 1000
+const defaultQueues = 100
+
+export function addClusterCommands(program: Command, choose: Choose): void {
+  const cluster = program.command('cluster').description('show the state of the installation')
+  cluster.command('status').description('count jobs and VMs by state').action(withService(choose, clusterStatus))
+  cluster
+    .command('queues')
+    .description('list task queues with what they wait for, most waiting jobs first')
+    .option('--limit <count>', 'maximum number of task queues', numberBetween(1, maxRows), defaultQueues)
+    .action(withService(choose, queues))
+  cluster
+    .command('vms')
+    .description('list virtual machines')
+    .option('--ended', 'include VMs that have ended')
+    .option('--limit <count>', 'maximum number of VMs', numberBetween(1, maxRows), maxRows)
+    .action(withService(choose, vms))
+  cluster
+    .command('clouds')
+    .description('list clouds with their limits and breakers, and the last plan')
+    .action(withService(choose, clouds))
+}
+
+async function clusterStatus(
   { terminal, clock }: Setting,
   client: PilotageClient,
   { json }: CommonOptions,
@@ -49,14 +70,14 @@ const queueColumns: readonly Column<TaskQueue>[] = [
   { title: 'WAITS FOR', cell: ({ waitsFor }) => waitsFor },
 ]
 
-export async function queues(
+async function queues(
   { terminal }: Setting,
   client: PilotageClient,
-  options: CommonOptions & { limit?: number },
+  { json, limit }: CommonOptions & { readonly limit?: number },
 ): Promise<ExitCode> {
-  const answer = await client.queues(options.limit)
-  if (options.json) await terminal.write(jsonLine(answer))
-  else await terminal.write(`${table(queueColumns, answer.queues)}${answer.queues.length} of ${answer.total}\n`)
+  const answer = await client.queues(limit)
+  const text = `${table(queueColumns, answer.queues)}${answer.queues.length} of ${answer.total}\n`
+  await terminal.write(json ? jsonLine(answer) : text)
   return 0
 }
 
@@ -69,109 +90,45 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'ISOLATION', cell: ({ isolation }) => isolation.split(' ', 1)[0] || '-' },
   { title: 'CORES', right: true, cell: ({ cores }) => cores },
   { title: 'LEASES', right: true, cell: ({ leases }) => leases },
-  { title: 'WANTED', cell: ({ intendedMs }) => timeText(intendedMs) },
-  { title: 'BOOT', right: true, cell: ({ intendedMs, activatedMs }) => spanText(intendedMs, activatedMs) },
-  { title: 'LIFE', right: true, cell: ({ intendedMs, endedMs }) => spanText(intendedMs, endedMs) },
+  { title: 'INTENDED', cell: ({ intendedMs }) => timeText(intendedMs) },
+  { title: 'BOOT TIME', right: true, cell: ({ intendedMs, activatedMs }) => spanText(intendedMs, activatedMs) },
+  { title: 'LIFETIME', right: true, cell: ({ intendedMs, endedMs }) => spanText(intendedMs, endedMs) },
   { title: 'REASON', cell: ({ reason }) => reason },
 ]
 
-export async function vms(
+async function vms(
   { terminal }: Setting,
   client: PilotageClient,
   { ended, limit, json }: CommonOptions & { readonly ended?: boolean; readonly limit?: number },
 ): Promise<ExitCode> {
   const answer = await client.vms({ ended, limit })
-  await terminal.write(json ? answer.map(jsonLine).join('') : table(vmColumns, answer))
+  await terminal.write(json ? jsonLines(answer) : table(vmColumns, answer))
   return 0
 }
 
-export async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
+const cloudColumns: readonly Column<Cloud>[] = [
+  { title: 'CLOUD', cell: ({ name }) => name },
+  { title: 'KIND', cell: ({ kind }) => kind },
+  { title: 'SITE', cell: ({ site }) => site },
+  { title: 'VMS', right: true, cell: (cloud) => `${cloud.vms}/${cloud.maxVms}` },
+  { title: 'CORES', right: true, cell: (cloud) => `${cloud.cores}/${cloud.maxCores}` },
+  { title: 'BREAKER', cell: ({ breaker }) => breaker },
+  { title: 'LISTED', cell: ({ listedMs }) => timeText(listedMs) },
+]
+
+const planColumns: readonly Column<PlanLine>[] = [
+  { title: 'PLANNED', cell: ({ atMs }) => timeText(atMs) },
+  { title: 'ACTION', cell: ({ action }) => action },
+  { title: 'SUBJECT', cell: ({ subject }) => subject },
+  { title: 'COUNT', right: true, cell: ({ count }) => count },
+  { title: 'REASON', maxWidth: 100, cell: ({ reason }) => reason },
+]
+
+async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const answer = await client.clouds()
-  if (json) {
-    await terminal.write(jsonLine(answer))
-    return 0
-  }
-  const cloudTable = table(
-    [
-      { title: 'CLOUD', cell: ({ name }) => name },
-      { title: 'KIND', cell: ({ kind }) => kind },
-      { title: 'SITE', cell: ({ site }) => site },
-      { title: 'VMS', right: true, cell: (cloud) => `${cloud.vms}/${cloud.maxVms}` },
-      { title: 'CORES', right: true, cell: (cloud) => `${cloud.cores}/${cloud.maxCores}` },
-      { title: 'BREAKER', cell: ({ breaker }) => breaker },
-      { title: 'LISTED', cell: ({ listedMs }) => timeText(listedMs) },
-    ],
-    answer.clouds,
-  )
-  const planTable = table(
-    [
-      { title: 'PLANNED', cell: ({ atMs }) => timeText(atMs) },
-      { title: 'ACTION', cell: ({ action }) => action },
-      { title: 'SUBJECT', cell: ({ subject }) => subject },
-      { title: 'COUNT', right: true, cell: ({ count }) => count },
-      { title: 'REASON', most: 100, cell: ({ reason }) => reason },
-    ],
-    answer.plan,
-  )
-  await terminal.write(`${cloudTable}\n${planTable}`)
+  const text = `${table(cloudColumns, answer.clouds)}\n${table(planColumns, answer.plan)}`
+  await terminal.write(json ? jsonLine(answer) : text)
   return 0
-}
-
-export async function drainVm(
-  { terminal }: Setting,
-  client: PilotageClient,
-  vmId: string,
-  { reason, json }: CommonOptions & { readonly reason?: string },
-): Promise<ExitCode> {
-  const answer = await client.drainVm(vmId, reason)
-  const why = answer.refusal === '' ? '' : `: ${answer.refusal}`
-  await terminal.write(json ? jsonLine(answer) : `${vmId}: ${answer.state || 'unchanged'}${why}\n`)
-  return answer.refusal === '' ? 0 : 1
-}
-
-export async function vmHistory(
-  { terminal }: Setting,
-  client: PilotageClient,
-  vmId: string,
-  { json }: CommonOptions,
-): Promise<ExitCode> {
-  return tellFacts(terminal, await client.vmHistory(vmId), json)
-}
-
-export type TokenOptions = CommonOptions & {
-  readonly subject: string
-  readonly vo: string
-  readonly group: string
-  readonly role: readonly string[]
-  readonly hours?: number
-  readonly out?: string
-}
-
-export async function createToken({ terminal }: Setting, client: PilotageClient, options: TokenOptions): Promise<ExitCode> {
-  const { subject, vo, group, role, hours = 0, out, json } = options
-  const lifetimeMs = Math.round(hours * 3_600_000)
-  const answer = await client.createToken({ subject, vo, group, roles: [...role], lifetimeMs })
-  if (out === undefined) {
-    await terminal.write(json ? jsonLine(answer) : `${answer.token}\n`)
-  } else {
-    writeNewSecret(out, answer.token)
-    if (json) await terminal.write(jsonLine({ file: out, expiresMs: answer.expiresMs }))
-  }
-  terminal.say(
-    `a token for ${subject} of ${vo}, good until ${timeText(answer.expiresMs)} UTC${out === undefined ? '' : `, in ${out}`}`,
-  )
-  return 0
-}
-
-/** Never into a file that is there: its mode and its readers are somebody else's choice. */
-function writeNewSecret(path: string, secret: string): void {
-  try {
-    writeFileSync(path, `${secret}\n`, { flag: 'wx', mode: 0o600 })
-  } catch (cause) {
-    throw new PilotageError('conflict', `writing ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
-  }
 }
 
 function coresText(cores: { min: number; max: number } | undefined): string {

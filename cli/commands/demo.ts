@@ -1,25 +1,38 @@
 /**
- * `pilotage demo`: the whole of it on this machine, in a directory of its own, in about a minute.
+ * `pilotage demo`: everything on this machine, in a directory of its own, in about a minute.
  *
- * Starts a service, tells the story, prints the report, stops everything, and looks whether anything is left. Ends with 0
- * only where all of it was as promised.
+ * Starts a service, runs the demo's jobs, prints the report, stops everything, and checks that no process is left. The exit
+ * code is 0 only if all results are as promised.
  */
 
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { durationText } from '../../core/kernel/quantities.ts'
-import { demoReport, shortfalls } from '../demo/report.ts'
-import { runDemo } from '../demo/run.ts'
-import { demoConfig } from '../demo/service-config.ts'
-import { connectPilotage } from '../../client/pilotage-client.ts'
-import { emptyOwnDirectory, withOwnService } from './own-service.ts'
-import type { ExitCode, Setting } from './setting.ts'
+import { type Choose, withoutService } from '../action.ts'
+import { emptyOwnDirectory, withOwnService } from '../own-service.ts'
+import type { ExitCode, Setting } from '../setting.ts'
 
-export async function demo(setting: Setting, { data }: { readonly data?: string }): Promise<ExitCode> {
+export function addDemoCommand(program: Command, choose: Choose): void {
+  program
+    .command('demo')
+    .description('run a demo with its own service on this machine, in about a minute')
+    .option('--data <directory>', 'working directory, emptied at the start (default: ./pilotage-demo)')
+    .configureHelp({ showGlobalOptions: false })
+    .action(withoutService(choose, demo))
+}
+
+async function demo(setting: Setting, { data }: { readonly data?: string }): Promise<ExitCode> {
+  const [{ demoConfig }, { runDemo }, { demoReport, shortfalls }, { connectPilotage }] = await Promise.all([
+    import('../demo/service-config.ts'),
+    import('../demo/run.ts'),
+    import('../demo/report.ts'),
+    import('../../client/pilotage-client.ts'),
+  ])
   const { terminal, clock } = setting
   const beginMs = clock.monotonicMs()
   const dataDir = emptyOwnDirectory(data ?? join(setting.workDir, 'pilotage-demo'))
   const { answer, left } = await withOwnService(setting, { dataDir, config: demoConfig }, async (service) => {
-    terminal.say(`service at ${service.server}, operator's page at ${service.dashboardUrl} while this runs`)
+    terminal.say(`service at ${service.server}, dashboard at ${service.dashboardUrl} while the demo runs`)
     terminal.say(`payloads are isolated by ${service.isolation ?? 'nothing'}`)
     const admin = connectPilotage({ ...setting, server: service.server, token: service.adminToken })
     try {
@@ -31,9 +44,9 @@ export async function demo(setting: Setting, { data }: { readonly data?: string 
   })
   terminal.progress('')
   const { outcome, dashboardUrl, isolation } = answer
-  const short = [...shortfalls(outcome), ...left.map(({ pid, command }) => `process ${pid} is left: ${command}`)]
+  const short = [...shortfalls(outcome), ...left.map(({ pid, command }) => `process ${pid} still runs: ${command}`)]
   await terminal.write(`\n${demoReport(outcome)}\n`)
-  await terminal.write(`The operator's page was at ${dashboardUrl}; everything else is in ${dataDir}\n`)
+  await terminal.write(`The dashboard was at ${dashboardUrl}; logs, outputs and the store are in ${dataDir}\n`)
   for (const text of short) terminal.say(`not as promised: ${text}`)
   const took = durationText(Math.round((clock.monotonicMs() - beginMs) / 1000) * 1000)
   await terminal.write(

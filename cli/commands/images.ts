@@ -1,100 +1,74 @@
 /**
- * `pilotage image`: the catalogue of images. Making a key and endorsing need no service; the rest is for operators.
- *
- * A private key comes from a file and goes into a new one that only its owner reads; it is never on a command line.
+ * `pilotage image`: the catalogue of images, which VMs may be created from. Operators decide; the offline work of an endorser
+ * is in image-keys.ts.
  */
 
-import { writeFileSync } from 'node:fs'
-import { PilotageError } from '../../core/kernel/errors.ts'
-import { signedText } from '../../core/model/image-entry.ts'
-import type { ChangeImageResponse, Image } from '../../proto/gen/pilotage/v1/operate.ts'
-import { endorse, newEndorserKey } from '../../client/endorser-key.ts'
-import { readImageEntry, readSignedEntry, signedDocument } from '../../client/image-document.ts'
+import type { Command } from 'commander'
+import type { ChangedImage, Image } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { type CommonOptions, type ExitCode, readSmallFile, type Setting } from './setting.ts'
-import { type Column, jsonLine, table, timeText } from './terminal.ts'
+import { type Choose, withService } from '../action.ts'
+import { type Column, jsonLine, jsonLines, table, timeText } from '../output/table.ts'
+import { type CommonOptions, type ExitCode, readSmallFile, type Setting } from '../setting.ts'
+import { addImageKeyCommands, maxEntryBytes } from './image-keys.ts'
 
-const fileBytes = 256 * 1024
-const keyBytes = 16 * 1024
+const decisions = [
+  ['approve', 'allow VMs from the image at a site'],
+  ['disapprove', 'allow no new VMs from the image at a site; running VMs continue'],
+] as const
 
-/** Two files: the private key (0600), and beside it the public one. */
-export async function newKey({ terminal }: Setting, { out, json }: CommonOptions & { out: string }): Promise<ExitCode> {
-  const { privatePem, publicPem } = newEndorserKey()
-  const publicFile = `${out}.pub`
-  writeNew(out, privatePem, 0o600)
-  writeNew(publicFile, publicPem, 0o644)
-  if (json) await terminal.write(jsonLine({ privateKey: out, publicKey: publicFile }))
-  else {
-    await terminal.write(`${out}: the private key, for whoever endorses and nobody else\n`)
-    await terminal.write(`${publicFile}: the public key, for images.trusted in the configuration of the service\n`)
+export function addImageCommands(program: Command, choose: Choose): void {
+  const image = program.command('image').description('decide which images VMs may be created from')
+  addImageKeyCommands(image, choose)
+  image
+    .command('list')
+    .description('list the catalogue, and per configured cloud whether VMs are created from the image')
+    .action(withService(choose, listImages))
+  image
+    .command('add <signed>')
+    .description('add an endorsed entry to the catalogue; the same entry again changes nothing')
+    .action(withService(choose, addImage))
+  for (const [deciding, description] of decisions) {
+    image
+      .command(`${deciding} <image>`)
+      .description(description)
+      .requiredOption('--site <site>', 'the site, as in clouds[].site of the service configuration')
+      .action(
+        withService(choose, async (setting, client, options: CommonOptions & { site: string }, name: string) => {
+          const decide = deciding === 'approve' ? client.approveImage : client.disapproveImage
+          return writeChange(setting, name, await decide(name, options.site), options)
+        }),
+      )
   }
-  return 0
+  image
+    .command('revoke <image>')
+    .description('allow no VMs from the image at any site, drain those that run; final')
+    .option('--reason <text>', 'reason, kept with the image')
+    .action(withService(choose, revokeImage))
 }
 
-export type EndorseOptions = CommonOptions & {
-  readonly key?: string
-  readonly by: string
-  readonly out?: string
-  readonly show?: boolean
+async function addImage(setting: Setting, client: PilotageClient, options: CommonOptions, file: string): Promise<ExitCode> {
+  const { readSignedEntry } = await import('../../client/image-document.ts')
+  const signed = readSignedEntry(readSmallFile(file, maxEntryBytes))
+  return writeChange(setting, signed.entry.name, await client.addImage(signed), options)
 }
 
-export async function endorseEntry({ terminal }: Setting, file: string, options: EndorseOptions): Promise<ExitCode> {
-  const { key, by, out, show } = options
-  const entry = readImageEntry(readSmallFile(file, fileBytes), by)
-  if (show) {
-    // Exactly what is signed: no line end behind it.
-    await terminal.write(Buffer.from(signedText(entry)))
-    return 0
-  }
-  if (key === undefined)
-    throw new PilotageError('invalid-argument', 'whose key? --key FILE, or --show for the bytes to sign')
-  const text = signedDocument({ entry, signature: endorse(entry, readSmallFile(key, keyBytes)) })
-  if (out === undefined) await terminal.write(Buffer.from(text))
-  else writeNew(out, text, 0o644)
-  terminal.say(`${entry.name}, endorsed by ${by}, valid until ${timeText(entry.validUntilMs)} UTC`)
-  return 0
-}
-
-export async function addImage(
+async function revokeImage(
   setting: Setting,
   client: PilotageClient,
-  file: string,
-  options: CommonOptions,
-): Promise<ExitCode> {
-  const signed = readSignedEntry(readSmallFile(file, fileBytes))
-  return tell(setting, signed.entry.name, await client.addImage(signed), options)
-}
-
-export type Deciding = 'approve' | 'disapprove'
-
-export async function decideImage(
-  setting: Setting,
-  client: PilotageClient,
-  deciding: Deciding,
-  name: string,
-  options: CommonOptions & { readonly site: string },
-): Promise<ExitCode> {
-  const decide = deciding === 'approve' ? client.approveImage : client.disapproveImage
-  return tell(setting, name, await decide(name, options.site), options)
-}
-
-export async function revokeImage(
-  setting: Setting,
-  client: PilotageClient,
-  name: string,
   options: CommonOptions & { readonly reason?: string },
+  name: string,
 ): Promise<ExitCode> {
-  return tell(setting, name, await client.revokeImage(name, options.reason), options)
+  return writeChange(setting, name, await client.revokeImage(name, options.reason), options)
 }
 
-async function tell(
+async function writeChange(
   { terminal }: Setting,
   name: string,
-  answer: ChangeImageResponse,
+  answer: ChangedImage,
   { json }: CommonOptions,
 ): Promise<ExitCode> {
-  const known = answer.changed ? '' : ' (as before)'
-  await terminal.write(json ? jsonLine({ name, ...answer }) : `${name}: ${answer.state}${known}\n`)
+  const unchanged = answer.changed ? '' : ' (unchanged)'
+  await terminal.write(json ? jsonLine({ name, ...answer }) : `${name}: ${answer.state}${unchanged}\n`)
   return 0
 }
 
@@ -109,29 +83,19 @@ const columns: readonly Column<Image>[] = [
     title: 'ENDORSED BY',
     cell: ({ entry, distrust }) => `${entry?.endorsedBy ?? '-'}${distrust === '' ? '' : ' (not trusted)'}`,
   },
-  { title: 'VMS', most: 120, cell: usesText },
+  { title: 'VMS', maxWidth: 120, cell: usesText },
 ]
 
-/** Where VMs may be made, and why not elsewhere. */
+/** Where VMs may be created from it, and why not elsewhere. */
 function usesText({ uses, revokedBy, revokedWhy }: Image): string {
-  if (uses.length === 0)
-    return revokedBy === '' ? 'no cloud is configured with it' : `revoked by ${revokedBy}: ${revokedWhy}`
+  if (uses.length === 0) {
+    return revokedBy === '' ? 'not configured in any cloud' : `revoked by ${revokedBy}: ${revokedWhy}`
+  }
   return uses.map(({ cloud, barred }) => `${cloud}: ${barred === '' ? 'yes' : barred}`).join('; ')
 }
 
-export async function listImages({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
+async function listImages({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const images = await client.images()
-  await terminal.write(json ? images.map(jsonLine).join('') : table(columns, images))
+  await terminal.write(json ? jsonLines(images) : table(columns, images))
   return 0
-}
-
-/** Never into a file that is there: its mode and its readers are somebody else's choice. */
-function writeNew(path: string, text: string, mode: number): void {
-  try {
-    writeFileSync(path, text, { flag: 'wx', mode })
-  } catch (cause) {
-    throw new PilotageError('conflict', `writing ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
-  }
 }

@@ -1,25 +1,40 @@
 /**
  * `pilotage replay`: a recorded trace becomes load, and the account of it a report.
  *
- * With a server named it uses that one; else it starts a service of its own in a temporary directory, waits until its idle
- * VMs are gone, and removes it. The exit tells whether every job is accounted for exactly once.
+ * With --server it uses that service; else it starts one of its own in a temporary directory, waits until its idle VMs are
+ * gone, and removes it. The exit code is 0 if every job is accounted for exactly once.
  */
 
-import { jsonLine } from './terminal.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
-import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
-import { coresOf, planReplay, type ReplayPlan } from '../replay/plan.ts'
-import { figures, isWhole, lastLine, reportText } from '../replay/report.ts'
-import { runReplay } from '../replay/run.ts'
+import { type Choose, withoutService } from '../action.ts'
+import { numberBetween } from '../arguments.ts'
+import { jsonLine } from '../output/table.ts'
+import { processesIn, untilNoVms, withOwnService } from '../own-service.ts'
+import type { ReplayPlan } from '../replay/plan.ts'
 import { replayConfig, widestCores } from '../replay/service-config.ts'
-import { readTrace, type Trace } from '../replay/swf.ts'
-import { processesIn, untilNoVms, withOwnService } from './own-service.ts'
-import { type CommonOptions, type ExitCode, type Setting, withClient } from './setting.ts'
+import type { Trace } from '../replay/swf.ts'
+import { type CommonOptions, type ExitCode, type Setting, withClient } from '../setting.ts'
 
-export type ReplayCommandOptions = CommonOptions & {
+const maxTraceJobs = 10_000_000
+
+export function addReplayCommand(program: Command, choose: Choose): void {
+  program
+    .command('replay <trace>')
+    .description('submit a Standard Workload Format trace (.swf or .swf.gz) as jobs, with its time compressed')
+    .option('--jobs <count>', 'number of jobs: the first ones that ran', numberBetween(1, maxTraceJobs), 1000)
+    .option('--minutes <minutes>', 'duration of the replay', numberBetween(0.05, 10_000, false), 2)
+    .option('--factor <factor>', 'divide time by this factor, instead of --minutes', numberBetween(1, 1_000_000_000, false))
+    .option('--burn', 'payloads use a core instead of sleeping')
+    .addHelpText('after', '\nWithout --server it starts its own service in a temporary directory.')
+    .action(withoutService(choose, replay))
+}
+
+type ReplayCommandOptions = CommonOptions & {
   readonly jobs: number
   readonly minutes: number
   readonly factor?: number
@@ -29,18 +44,23 @@ export type ReplayCommandOptions = CommonOptions & {
 /** Idle VMs of our own service stop after some seconds; this is for a slow machine. */
 const vmsGoneMs = 90_000
 
-export async function replay(setting: Setting, file: string, options: ReplayCommandOptions): Promise<ExitCode> {
+async function replay(setting: Setting, options: ReplayCommandOptions, file: string): Promise<ExitCode> {
+  const [{ coresOf, planReplay }, { readTrace }] = await Promise.all([
+    import('../replay/plan.ts'),
+    import('../replay/swf.ts'),
+  ])
   const own = (options.server ?? setting.environment.PILOTAGE_SERVER) === undefined
   const trace = await readTrace(file, options.jobs, (job) => !own || coresOf(job) <= widestCores)
   const { minutes, factor, burn = false } = options
   const plan = planReplay(trace.jobs, { minutes, factor, burn, run: `swf-${setting.random.letters(6)}` })
   setting.terminal.say(planText(trace, plan))
   if (plan.jobs.length === 0) {
-    setting.terminal.say('the trace has no job to replay')
+    setting.terminal.say('the trace contains no job to replay')
     return 1
   }
   if (!own) return withClient(setting, options, (admin) => replayOn(setting, admin, plan, options))
 
+  const { connectPilotage } = await import('../../client/pilotage-client.ts')
   const dataDir = mkdtempSync(join(tmpdir(), 'pilotage-replay-'))
   try {
     const { answer, left } = await withOwnService(setting, { dataDir, config: replayConfig }, async (service) => {
@@ -53,10 +73,10 @@ export async function replay(setting: Setting, file: string, options: ReplayComm
         admin.close()
       }
     })
-    for (const { pid, command } of left) setting.terminal.say(`process ${pid} is still in ${dataDir}: ${command}`)
+    for (const { pid, command } of left) setting.terminal.say(`process ${pid} still runs in ${dataDir}: ${command}`)
     return left.length > 0 ? 1 : answer
   } finally {
-    // A directory that is still worked in is evidence.
+    // A directory that a process still uses is evidence.
     if (processesIn(dataDir).length === 0) rmSync(dataDir, { recursive: true, force: true })
   }
 }
@@ -69,6 +89,10 @@ async function replayOn(
   settle: () => Promise<void> = async () => {},
 ): Promise<ExitCode> {
   const { terminal } = setting
+  const [{ runReplay }, { figures, isWhole, lastLine, reportText }] = await Promise.all([
+    import('../replay/run.ts'),
+    import('../replay/report.ts'),
+  ])
   const outcome = await runReplay(setting, admin, plan, settle)
   const figure = figures(outcome)
   terminal.progress('')
@@ -80,7 +104,7 @@ async function replayOn(
 
 function planText({ linesRead, malformed, left }: Trace, plan: ReplayPlan): string {
   const { jobs, factor, vos, owners, capMs, cut, lastSubmitMs, coreMs } = plan
-  const skipped = `${left} of ${linesRead} lines left out (no run time, or too wide), ${malformed} malformed`
+  const skipped = `${left} of ${linesRead} lines skipped (no run time, or too many cores), ${malformed} malformed`
   return [
     `${jobs.length} jobs of ${vos.length} VOs and ${owners} owners; ${skipped}`,
     `time divided by ${Math.round(factor)}: submitted within ${durationText(lastSubmitMs)}, ${durationText(coreMs)} of core time`,

@@ -1,192 +1,134 @@
 /**
  * `pilotage store export` and `pilotage store import`: a store's whole content as one archive, and back, into a store of the
- * same kind or of the other. For backups, and for a site that began on one machine and moves to many.
- *
- * Only while no service works with the store. What an archive is, and that nothing is half done, is decided in
- * services/archive/; this opens what the configuration names and tells how it goes. Exit codes: 0 done, 1 failed, 2 wrong
- * usage, and above 128 when ended by a signal.
+ * same kind or of the other. For backups, and for a site that moves from one machine to many.
  */
 
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { type Clock, systemClock } from '../../core/kernel/clock.ts'
-import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
-import type { Archive } from '../../core/ports/archive.ts'
-import { silentLog } from '../../core/ports/log.ts'
-import { systemRandom } from '../../core/kernel/random.ts'
-import { exportArchive } from '../../services/archive/export.ts'
-import { archiveSource, archiveTarget, asDiskError } from '../../services/archive/files.ts'
-import { importArchive } from '../../services/archive/import.ts'
-import { patient } from '../../services/archive/patience.ts'
-import type { ArchiveSummary } from '../../services/archive/read-archive.ts'
-import { compileConfig, readConfigFile } from '../../services/run/configuration.ts'
-import type { StoreConfig } from '../../services/config/network.ts'
-import { mayLeaveMachine } from '../../services/config/plaintext.ts'
-import { mongoUrl } from '../../services/run/mongo-access.ts'
-import { lockDirectory } from '../../services/run/installation.ts'
-import { readSecrets } from '../../services/run/secrets.ts'
+import { Writable } from 'node:stream'
+import { type Command, Option } from 'commander'
+import type { Clock } from '../../core/kernel/clock.ts'
+import { type Choose, withoutService } from '../action.ts'
+import { jsonLine } from '../output/table.ts'
+import type { Terminal } from '../output/terminal.ts'
+import { type CommonOptions, defaultDataDir, type ExitCode, type Setting } from '../setting.ts'
 
-const usage = `pilotage store export [options]   writes all that the store knows as an archive
-pilotage store import [options]   reads an archive into an empty store
-
-  --config FILE   the configuration that names the store; none: the embedded store in the data directory
-  --data DIR      the data directory (pilotage-data), of the embedded store
-  --to FILE       export: where to (-, the standard output); NAME.gz is compressed
-  --from FILE     import: where from (-, the standard input)
-
-No service may run on the store. An import that was cut short goes on with the same command; until it is finished, no service
-starts on that store.
-`
-
-const options = {
-  config: { type: 'string' },
-  data: { type: 'string', default: 'pilotage-data' },
-  to: { type: 'string' },
-  from: { type: 'string' },
-  'while-running': { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
-} as const
-
-type Order = {
-  readonly doing: 'export' | 'import'
+type StoreOptions = CommonOptions & {
   readonly config?: string
   readonly data: string
-  /** The archive. */
-  readonly file: string
+  readonly to?: string
+  readonly from?: string
+  readonly whileRunning?: boolean
 }
 
 const progressEveryMs = 2000
+const noService = 'No service may run on the store.'
 
-export async function store(argv: readonly string[]): Promise<void> {
-  const order = read(argv)
-  if (!order) return
-  const clock = systemClock()
-  try {
-    const storeConfig = (order.config === undefined ? compileConfig({}) : readConfigFile(order.config)).store
-    const opened = await openArchive(storeConfig, order, clock)
-    const archive = patient(opened.archive, clock, (error) => say(`${order.doing}: ${error.message}; trying again`))
-    const run = order.doing === 'export' ? runExport : runImport
-    const { counts, sha256 } = await run(archive, order, clock).finally(() => opened.close())
-    const { jobs, vms, facts } = counts
-    const line = `${order.doing}: jobs=${jobs} vms=${vms} facts=${facts} sha256=${sha256} ok`
-    // Where the archive itself goes to standard output, nothing else does.
-    if (order.doing === 'export' && order.file === '-') say(line)
-    else console.log(line)
-  } catch (thrown) {
-    const error = asPilotageError(thrown, order.doing)
-    const details = error.violations.map(({ path, value, rule, accepted }) => `\n  ${path}: ${value}: ${rule}; ${accepted}`)
-    say(`pilotage: ${error.code}: ${error.message}${details.join('')}`)
-    process.exitCode = 1
-  }
-}
-
-/** Undefined where there is nothing to do any more: help was given, or wrong usage told. */
-function read(argv: readonly string[]): Order | undefined {
-  try {
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
-    if (values.help) {
-      process.stdout.write(usage)
-      return undefined
-    }
-    const [doing, ...more] = positionals
-    if ((doing !== 'export' && doing !== 'import') || more.length > 0) throw new Error('export or import?')
-    if (values['while-running']) {
-      const why =
-        'a store that changes while it is read has no one picture, and half of what it does would be in the archive'
-      throw new Error(`--while-running: ${why}. Stop every service on it first`)
-    }
-    const [given, other] = doing === 'export' ? [values.to, values.from] : [values.from, values.to]
-    if (other !== undefined) throw new Error(doing === 'export' ? '--from belongs to import' : '--to belongs to export')
-    const file = given ?? '-'
-    const terminal = doing === 'export' ? process.stdout.isTTY : process.stdin.isTTY
-    if (file === '-' && terminal)
-      throw new Error(`an archive is nothing for a terminal: ${doing === 'export' ? '--to' : '--from'}?`)
-    return { doing, config: values.config, data: resolve(values.data), file }
-  } catch (error) {
-    say(`pilotage: ${error instanceof Error ? error.message : error}\n\n${usage}`)
-    process.exitCode = 2
-    return undefined
-  }
-}
-
-type Opened = { readonly archive: Archive; close(): Promise<void> }
-
-/** Each kind of store brings its driver, loaded only here. */
-async function openArchive(config: StoreConfig, { doing, data }: Order, clock: Clock): Promise<Opened> {
-  if (config.kind === 'mongo') {
-    const reader = readSecrets()
-    const url = mongoUrl(config, reader)
-    reader.settle()
-    const { openMongoArchive } = await import('../../services/adapters/store/mongo/mongo-archive.ts')
-    const archive = await openMongoArchive({
-      url,
-      mayLeave: mayLeaveMachine(url, config.plaintext),
-      database: config.database,
-      clock,
-      log: silentLog(),
-    })
-    return { archive, close: () => archive.close() }
-  }
-  const path = join(data, 'pilotage.db')
-  if (doing === 'export' && !existsSync(path)) throw new PilotageError('not-found', `there is no store in ${data}`)
-  const unlock = lockDirectory(data)
-  try {
-    const { openSqliteArchive } = await import('../../services/adapters/store/sqlite/sqlite-archive.ts')
-    const archive = await openSqliteArchive(path, clock)
-    return { archive, close: () => archive.close().finally(unlock) }
-  } catch (error) {
-    unlock()
-    throw error
-  }
-}
-
-async function runExport(archive: Archive, { file }: Order, clock: Clock): Promise<ArchiveSummary> {
-  const target = archiveTarget(file, process.stdout)
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const) {
-    process.once(signal, () => {
-      target.drop()
-      process.exit(code)
-    })
-  }
-  try {
-    const tell = now(clock)
-    const summary = await exportArchive(
-      { archive, clock, random: systemRandom(), onProgress: (section, records) => tell(`export: ${records} ${section}`) },
-      target.streams,
+export function addStoreCommands(program: Command, choose: Choose): void {
+  const store = program.command('store').description('export or import the content of a store: back it up, move it')
+  const exporting = store
+    .command('export')
+    .description(`write the content of a store as an archive. ${noService}`)
+    .option('--to <file>', 'archive to create; NAME.gz is compressed (default: standard output)')
+  const importing = store
+    .command('import')
+    .description(`read an archive into an empty store. ${noService}`)
+    .option('--from <file>', 'archive to read; NAME.gz is compressed (default: standard input)')
+    .addHelpText(
+      'after',
+      '\nTo continue an import that was cut short, run the same command again. Until it is finished, no service starts on the store.',
     )
-    target.keep()
-    return summary
-  } catch (error) {
-    target.drop()
-    throw asDiskError(error, 'writing the archive')
+  for (const [command, work] of [
+    [exporting, runExport],
+    [importing, runImport],
+  ] as const) {
+    const action = withoutService(choose, work)
+    command
+      .option('--config <file>', 'configuration that names the store (default: the embedded store in the data directory)')
+      .option('--data <directory>', 'data directory of the embedded store', defaultDataDir)
+      .addOption(new Option('--while-running').hideHelp())
+      .configureHelp({ showGlobalOptions: false })
+      .action((...given: unknown[]) => {
+        if (command.opts<StoreOptions>().whileRunning) {
+          const why = 'a store that changes while it is read has no single state, and the archive would have half of it'
+          command.error(`error: --while-running: ${why}; stop every service on the store first`)
+        }
+        action(...given)
+      })
   }
 }
 
-async function runImport(archive: Archive, { file }: Order, clock: Clock): Promise<ArchiveSummary> {
-  const tell = now(clock)
-  return importArchive({
-    archive,
-    source: archiveSource(file, process.stdin),
-    onProgress: (doing, section, records) => tell(`import: ${doing} ${records} ${section}`),
-    onResume: ({ records }) => say(`import: goes on behind the ${records} records that are there`),
+async function runExport(setting: Setting, options: StoreOptions): Promise<ExitCode> {
+  const { clock, random, signal, terminal } = setting
+  const file = options.to ?? '-'
+  if (file === '-' && terminal.isTerminal) return refuseTerminal(terminal, '--to')
+  const { exportStore } = await import('../../services/run/move-store.ts')
+  const stdout = archiveOutput(terminal)
+  return orInterrupted(signal, async () => {
+    const summary = await exportStore({ ...moving(options, clock, terminal), file, random, signal, stdout })
+    // When the archive goes to standard output, nothing else does.
+    return writeSummary(terminal, 'export', summary, options.json, file === '-')
   })
 }
 
-/** Tells what it is given, now and then. */
-function now(clock: Clock): (line: string) => void {
-  let toldMs = clock.monotonicMs()
-  return (line) => {
-    if (clock.monotonicMs() - toldMs < progressEveryMs) return
-    toldMs = clock.monotonicMs()
-    say(line)
+async function runImport(setting: Setting, options: StoreOptions): Promise<ExitCode> {
+  const { clock, signal, terminal, stdin, isStdinTerminal } = setting
+  const file = options.from ?? '-'
+  if (file === '-' && isStdinTerminal) return refuseTerminal(terminal, '--from')
+  const { importStore } = await import('../../services/run/move-store.ts')
+  return orInterrupted(signal, async () => {
+    const summary = await importStore({ ...moving(options, clock, terminal), file, stdin })
+    return writeSummary(terminal, 'import', summary, options.json, false)
+  })
+}
+
+function moving({ config, data }: StoreOptions, clock: Clock, terminal: Terminal) {
+  let nextMs = clock.monotonicMs() + progressEveryMs
+  return {
+    configFile: config,
+    dataDir: data,
+    clock,
+    onProgress(line: string, isNotice: boolean): void {
+      if (!isNotice && clock.monotonicMs() < nextMs) return
+      nextMs = clock.monotonicMs() + progressEveryMs
+      terminal.say(line)
+    },
   }
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`)
+/** A signal ends the command at once: what was imported stays, an unfinished archive is removed. */
+function orInterrupted(signal: AbortSignal, work: () => Promise<ExitCode>): Promise<ExitCode> {
+  const interrupted = new Promise<ExitCode>((resolve) => {
+    signal.addEventListener('abort', () => resolve('signal'), { once: true })
+  })
+  return Promise.race([work(), interrupted])
+}
+
+async function writeSummary(
+  terminal: Terminal,
+  doing: string,
+  { counts, sha256 }: { readonly counts: Readonly<Record<'jobs' | 'vms' | 'facts', number>>; readonly sha256: string },
+  json: boolean | undefined,
+  isNotice: boolean,
+): Promise<ExitCode> {
+  const { jobs, vms, facts } = counts
+  const line = json
+    ? jsonLine({ doing, jobs, vms, facts, sha256 })
+    : `${doing}: jobs=${jobs} vms=${vms} facts=${facts} sha256=${sha256} ok\n`
+  if (isNotice) terminal.say(line.trimEnd())
+  else await terminal.write(line)
+  return 0
+}
+
+function refuseTerminal(terminal: Terminal, option: string): ExitCode {
+  terminal.say(`error: an archive cannot be read from or written to a terminal; give ${option} FILE, or use a pipe`)
+  return 2
+}
+
+/** Bytes pass through the terminal as they are. */
+function archiveOutput(terminal: Terminal): Writable {
+  return new Writable({
+    write(piece: Uint8Array, _encoding, done) {
+      const gone = (): Error => Object.assign(new Error('write EPIPE'), { code: 'EPIPE', syscall: 'write' })
+      terminal.write(piece).then((isWritten) => done(isWritten ? undefined : gone()), done)
+    },
+  })
 }

@@ -2,39 +2,47 @@
  * `pilotage submit`: a document of jobs, or a stream of them, becomes jobs of the installation.
  *
  * A document is checked whole before anything is sent. A stream is sent as it is read; after a refusal it says how many jobs
- * stand, and the same command with the same key goes on from there without doubling any.
+ * were accepted, and the same command with the same key continues from there without doubling any.
  */
 
 import { createReadStream } from 'node:fs'
+import type { Command } from 'commander'
+import type { Warning } from '../../client/jobs.ts'
+import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { requestBytes } from '../../core/kernel/limits.ts'
-import type { Warning } from '../../proto/gen/pilotage/v1/job.ts'
-import { readJobDocument, refuseTooLarge } from '../../client/job-document.ts'
-import { readJobStream } from '../../client/job-stream.ts'
-import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { visibleText } from '../../core/kernel/text.ts'
-import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { idsText, jsonLine } from './terminal.ts'
+import { type Choose, withService } from '../action.ts'
+import { idsText, jsonLine } from '../output/table.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 import { followToEnd } from './watch.ts'
 
-export type SubmitOptions = CommonOptions & {
+type SubmitOptions = CommonOptions & {
   readonly key?: string
   readonly stream?: boolean
   readonly wait?: boolean
 }
 
-export async function submit(
-  setting: Setting,
-  client: PilotageClient,
-  file: string,
-  options: SubmitOptions,
-): Promise<ExitCode> {
+const keyLength = 24
+const maxShownIndexes = 5
+
+export function addSubmitCommand(program: Command, choose: Choose): void {
+  program
+    .command('submit <file>')
+    .description('submit the jobs of a YAML or JSON document (- reads standard input)')
+    .option('--key <key>', 'idempotency key: the same key with the same jobs adds nothing')
+    .option('--stream', 'read any number of jobs: JSON Lines, or YAML documents separated by ---')
+    .option('--wait', 'follow the jobs until all have ended; exit code 1 unless all are Done')
+    .action(withService(choose, submit))
+}
+
+async function submit(setting: Setting, client: PilotageClient, options: SubmitOptions, file: string): Promise<ExitCode> {
   const pieces = file === '-' ? setting.stdin : readPieces(file)
-  const key = options.key ?? setting.random.letters(24)
+  const key = options.key ?? setting.random.letters(keyLength)
   const jobIds = options.stream
     ? await submitStream(setting, client, pieces, key, options)
     : await submitDocument(setting, client, pieces, key, options)
-  return options.wait ? followToEnd(setting, client, jobIds, options) : 0
+  return options.wait ? followToEnd(setting, client, options, jobIds) : 0
 }
 
 async function submitDocument(
@@ -44,6 +52,7 @@ async function submitDocument(
   key: string,
   { json }: SubmitOptions,
 ): Promise<readonly number[]> {
+  const { readJobDocument } = await import('../../client/job-document.ts')
   const answer = await client.submit(readJobDocument(await wholeText(pieces)), { key })
   const { jobIds, warnings, repeated } = answer
   if (json) {
@@ -51,7 +60,7 @@ async function submitDocument(
     return jobIds
   }
   const count = jobIds.length === 1 ? 'one job' : `${jobIds.length} jobs`
-  const known = repeated ? ' (known already: nothing was added)' : ''
+  const known = repeated ? ' (submitted before under this key: nothing was added)' : ''
   await terminal.write(`submitted ${count}: ${idsText(jobIds)}${known}\n`)
   for (const warning of warnings) terminal.say(warningText(warning))
   return jobIds
@@ -64,6 +73,7 @@ async function submitStream(
   key: string,
   { json, wait }: SubmitOptions,
 ): Promise<readonly number[]> {
+  const { readJobStream } = await import('../../client/job-stream.ts')
   const waitFor: number[] = []
   let count = 0
   try {
@@ -75,16 +85,17 @@ async function submitStream(
       for (const warning of answer.warnings) terminal.say(warningText(warning))
     }
   } catch (thrown) {
-    terminal.say(`${count} jobs were accepted; the same stream with --key ${key} goes on without doubling them`)
+    terminal.say(`${count} jobs were accepted; submit the same stream with --key ${key} to continue, no job is doubled`)
     throw thrown
   }
-  if (!json) await terminal.write(`${count} jobs in all, key ${key}\n`)
+  if (!json) await terminal.write(`submitted ${count} jobs in total, key ${key}\n`)
   return waitFor
 }
 
 function warningText({ code, text, indexes }: Warning): string {
-  const where =
-    indexes.length === 0 ? '' : ` (jobs[${indexes.slice(0, 5).join('], jobs[')}]${indexes.length > 5 ? ', ...' : ''})`
+  const shown = indexes.slice(0, maxShownIndexes).map((index) => `jobs[${index}]`)
+  if (indexes.length > maxShownIndexes) shown.push('...')
+  const where = shown.length === 0 ? '' : ` (${shown.join(', ')})`
   return `warning: ${visibleText(code)}: ${visibleText(text)}${where}`
 }
 
@@ -95,7 +106,7 @@ async function wholeText(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   for await (const piece of pieces) {
     kept.push(piece)
     bytes += piece.length
-    if (bytes > requestBytes) refuseTooLarge(bytes)
+    if (bytes > requestBytes) (await import('../../client/job-document.ts')).refuseTooLarge(bytes)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(kept))

@@ -1,29 +1,41 @@
 /**
- * `pilotage watch`: jobs as they change, a line a change, until all have ended. Told twice by the service, told once here.
+ * `pilotage watch`: jobs as they change, one line per change, until all have ended. The service may report a change twice; it
+ * is written once.
  */
 
-import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
-import { watchedAtOnce } from '../../client/follow.ts'
+import type { Command } from 'commander'
+import type { Job } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { jsonText, visibleText } from '../../core/kernel/text.ts'
-import type { CommonOptions, ExitCode, Setting } from './setting.ts'
-import { timeText } from './terminal.ts'
+import { type Choose, withService } from '../action.ts'
+import { jobsArgument } from '../arguments.ts'
+import { timeText } from '../output/table.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
-/** 0 where every job ended as Done. */
+export function addWatchCommand(program: Command, choose: Choose): void {
+  program
+    .command('watch')
+    .addArgument(jobsArgument())
+    .description('follow jobs until all have ended; exit code 1 unless all are Done')
+    .action(withService(choose, followToEnd))
+}
+
+/** 0 if every job ended as Done. */
 export async function followToEnd(
   { terminal }: Setting,
   client: PilotageClient,
-  jobIds: readonly number[],
   { json }: CommonOptions,
+  jobIds: readonly number[],
 ): Promise<ExitCode> {
+  const { watchedAtOnce } = await import('../../client/follow.ts')
   const last = new Map<number, string>()
-  const told = new Map<number, string>()
+  const written = new Map<number, string>()
   for (let start = 0; start < jobIds.length; start += watchedAtOnce) {
     for await (const job of client.watch(jobIds.slice(start, start + watchedAtOnce))) {
       last.set(job.jobId, job.state)
       const line = json ? jsonText(job) : changeText(job)
-      if (told.get(job.jobId) === line) continue
-      told.set(job.jobId, line)
+      if (written.get(job.jobId) === line) continue
+      written.set(job.jobId, line)
       await terminal.write(`${line}\n`)
     }
   }

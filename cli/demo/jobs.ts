@@ -5,18 +5,18 @@
  * granted, and add the parts up; their answers are known, so that the demo can check one.
  */
 
-import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { type NewJob, newJob } from '../../client/new-job.ts'
 
 export const demoVos = ['biomed', 'astro'] as const
 export type DemoVo = (typeof demoVos)[number]
 
 export type DemoJobs = {
-  readonly computations: readonly { readonly vo: DemoVo; readonly spec: JobSpec }[]
-  readonly failing: JobSpec
+  readonly computations: readonly { readonly vo: DemoVo; readonly spec: NewJob }[]
+  readonly failing: NewJob
   /** Would run for ten minutes. */
-  readonly long: JobSpec
+  readonly long: NewJob
   /** Asks for more cores than any flavor has. */
-  readonly impossible: JobSpec
+  readonly impossible: NewJob
 }
 
 const computationCount = 216
@@ -76,16 +76,19 @@ export function demoJobs(): DemoJobs {
   }
 }
 
-function computation(index: number): JobSpec {
+function computation(index: number): NewJob {
   const { name, script } = computations[index % computations.length] ?? { name: 'none', script: 'exit 1' }
   return shellJob(`${name}-${index + 1}`, script, coresInTurn[index % coresInTurn.length] ?? 1)
 }
 
-function shellJob(name: string, script: string, cores: number): JobSpec {
-  return JobSpec.fromPartial({
+function shellJob(name: string, script: string, cores: number): NewJob {
+  return newJob({
     name,
     executable: '/bin/sh',
     arguments: ['-c', script],
-    requirements: { cores: { min: cores, max: cores }, memoryBytes: 128 * mib, diskBytes: 16 * mib, wallMs: 15 * 60_000 },
+    cores,
+    memoryBytes: 128 * mib,
+    diskBytes: 16 * mib,
+    wallMs: 15 * 60_000,
   })
 }

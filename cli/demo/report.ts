@@ -1,14 +1,14 @@
 /**
- * The demo's report and its verdict: what ended how, how long it waited, which machines lived, and whether all of it is what
- * the demo promises. Pure.
+ * The demo's report and its verdict: what ended how, how long it waited, which VMs there were, and whether all of it is
+ * what the demo promises. Pure.
  */
 
 import { visibleText } from '../../core/kernel/text.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
-import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
+import type { Job } from '../../client/jobs.ts'
 import { vmColumns } from '../commands/cluster.ts'
-import { explainText } from '../commands/jobs.ts'
-import { table } from '../commands/terminal.ts'
+import { explainText } from '../commands/inspect.ts'
+import { table } from '../output/table.ts'
 import { percentile } from '../replay/report.ts'
 import { primesBelow } from './jobs.ts'
 import type { DemoOutcome } from './run.ts'
@@ -34,7 +34,7 @@ export function demoReport(outcome: DemoOutcome): string {
       ],
       rows(jobs),
     ),
-    '\nThree that ended otherwise\n',
+    '\nThree jobs that ended otherwise\n',
     ending('failed', failing),
     ending(`killed while running (stopped in ${durationText(killMs)})`, killed),
     ending('impossible', impossible),
@@ -42,7 +42,7 @@ export function demoReport(outcome: DemoOutcome): string {
       .replace(/^/gm, '    ')
       .trimEnd(),
     `\n\nOne of the answers: ${visibleText(primes)} below ${primesBelow.limit}\n`,
-    '\nMachines\n',
+    '\nVMs\n',
     table(
       vmColumns.filter(({ title }) => !['CLOUD', 'SITE', 'LEASES'].includes(title)),
       [...vms].sort((a, b) => a.intendedMs - b.intendedMs),
@@ -50,23 +50,23 @@ export function demoReport(outcome: DemoOutcome): string {
   ].join('')
 }
 
-/** What is not as promised; nothing where all is well. */
+/** What is not as promised; empty if all is well. */
 export function shortfalls(outcome: DemoOutcome): readonly string[] {
   const { jobs, submitted, failing, killed, impossible, warnings, explanation, primes, vms, vmsGone } = outcome
   const done = jobs.filter(({ state }) => state === 'Done').length
   const promised: readonly (readonly [boolean, string])[] = [
-    [submitted >= 200 && jobs.length === submitted, `${jobs.length} of ${submitted} jobs are there, of at least 200`],
+    [submitted >= 200 && jobs.length === submitted, `${jobs.length} of ${submitted} jobs are found, of at least 200`],
     [done === submitted - 3, `${done} of ${submitted - 3} computations are Done`],
-    [failing?.state === 'Failed' && failing.result?.exitCode === 3, `the failing job is ${failing?.state ?? 'not there'}`],
-    [killed?.state === 'Killed' && (killed.result?.wallMs ?? 0) > 0, `the long job is ${killed?.state ?? 'not there'}`],
+    [failing?.state === 'Failed' && failing.result?.exitCode === 3, `the failing job is ${failing?.state ?? 'not found'}`],
+    [killed?.state === 'Killed' && (killed.result?.wallMs ?? 0) > 0, `the long job is ${killed?.state ?? 'not found'}`],
     [
       impossible?.state === 'Killed' && impossible.attempt === 0,
-      `the impossible job is ${impossible?.state ?? 'not there'}`,
+      `the impossible job is ${impossible?.state ?? 'not found'}`,
     ],
-    [warnings.some(({ code }) => code === 'no-offering'), 'nothing warned of the impossible job'],
+    [warnings.some(({ code }) => code === 'no-offering'), 'no warning about the impossible job'],
     [explanation.places.every(({ fits }) => !fits) && explanation.summary !== '', 'the impossible job is not explained'],
     [primes === `${primesBelow.count} primes`, `the primes are wrong: ${primes}`],
-    [vmsGone && vms.length > 0, `${vms.filter(({ endedMs }) => endedMs === 0).length} machines have not left`],
+    [vmsGone && vms.length > 0, `${vms.filter(({ endedMs }) => endedMs === 0).length} VMs are not gone`],
   ]
   return promised.filter(([holds]) => !holds).map(([, text]) => text)
 }
@@ -93,5 +93,5 @@ function waitText({ jobs }: Row, share: number): string {
 function ending(what: string, job: Job | undefined): string {
   return job
     ? `${visibleText(`  job ${job.jobId} (${job.name}), ${what}: ${job.state}, ${job.reason}`)}\n`
-    : `  ${what}: not there\n`
+    : `  ${what}: not found\n`
 }

@@ -1,17 +1,17 @@
 /**
- * The demo's story, told against a service that is there: submit, watch, kill one, explain one, and see the machines leave.
+ * The demo's steps against a running service: submit, watch, kill one job, explain one, and wait until the VMs are gone.
  *
- * Every step is a call that any user or operator could make. Each wait is bounded. It answers what it saw; the report and
- * the verdict are made elsewhere.
+ * Every step is a call that any user or operator could make. Each wait is bounded. The answer is what was observed; the
+ * report and the verdict are made elsewhere.
  */
 
 import { sleep } from '../../core/kernel/clock.ts'
-import type { ExplainJobResponse, Job, Warning } from '../../proto/gen/pilotage/v1/job.ts'
-import type { Vm } from '../../proto/gen/pilotage/v1/operate.ts'
-import { untilNoVms } from '../commands/own-service.ts'
-import type { Setting } from '../commands/setting.ts'
+import type { Vm } from '../../client/cluster.ts'
 import { hasEnded } from '../../client/follow.ts'
+import type { Job, JobExplanation, Warning } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { untilNoVms } from '../own-service.ts'
+import type { Setting } from '../setting.ts'
 import { type DemoVo, demoJobs, demoVos } from './jobs.ts'
 
 export type DemoOutcome = {
@@ -22,7 +22,7 @@ export type DemoOutcome = {
   readonly killed: Job | undefined
   /** From the kill to the end of the payload. */
   readonly killMs: number
-  readonly explanation: ExplainJobResponse
+  readonly explanation: JobExplanation
   readonly impossible: Job | undefined
   /** What one of the prime counts printed. */
   readonly primes: string
@@ -39,7 +39,7 @@ const vmsGoneMs = 45_000
 export async function runDemo(setting: Setting, admin: PilotageClient): Promise<DemoOutcome> {
   const clients: Clients = { biomed: await clientOf(admin, 'biomed', 'ada'), astro: await clientOf(admin, 'astro', 'vera') }
   try {
-    return await tell(setting, admin, clients)
+    return await runSteps(setting, admin, clients)
   } finally {
     for (const vo of demoVos) clients[vo].close()
   }
@@ -50,7 +50,7 @@ async function clientOf(admin: PilotageClient, vo: DemoVo, subject: string): Pro
   return admin.as((await admin.createToken(request)).token)
 }
 
-async function tell(setting: Setting, admin: PilotageClient, clients: Clients): Promise<DemoOutcome> {
+async function runSteps(setting: Setting, admin: PilotageClient, clients: Clients): Promise<DemoOutcome> {
   const { terminal } = setting
   const { computations, failing, long, impossible } = demoJobs()
   const specsOf = (vo: DemoVo) => computations.filter((job) => job.vo === vo).map(({ spec }) => spec)
@@ -69,7 +69,7 @@ async function tell(setting: Setting, admin: PilotageClient, clients: Clients): 
   const seen = await followAll(setting, admin, clients, ids, longId, impossibleId)
   const primes = await firstOutput(clients.biomed, seen.jobs)
   terminal.progress('')
-  terminal.say('all jobs have ended; the machines have nothing left to do')
+  terminal.say('all jobs have ended; waiting until the idle VMs are gone')
   const vmsGone = await untilNoVms(setting, admin, vmsGoneMs)
   const byId = new Map(seen.jobs.map((job) => [job.jobId, job]))
   return {
@@ -113,7 +113,7 @@ async function followAll(
     if (!killing && long?.state === 'Running' && ended >= others / 2) killing = killed(clients.astro, longId, clock)
     if (!taken && ended >= others && killing) {
       taken = true
-      await clients.astro.kill([impossibleId], 'explained: no machine could ever run it')
+      await clients.astro.kill([impossibleId], 'explained: no VM can run it')
     }
     if (ended === jobs.length || signal.aborted || clock.monotonicMs() > lastMs) break
     await sleep(clock, everyMs, signal)

@@ -6,7 +6,7 @@
  * user becomes an owner, and each line of the trace becomes exactly one job, named after it.
  */
 
-import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { type NewJob, newJob } from '../../client/new-job.ts'
 import type { TraceJob } from './swf.ts'
 
 export type ReplayOptions = {
@@ -26,7 +26,8 @@ export type PlannedJob = {
   readonly owner: string
   readonly name: string
   readonly runMs: number
-  readonly spec: JobSpec
+  readonly cores: number
+  readonly spec: NewJob
 }
 
 export type ReplayPlan = {
@@ -66,7 +67,7 @@ export function planReplay(trace: readonly TraceJob[], options: ReplayOptions): 
     capMs,
     cut: ordered.filter(({ runSeconds }) => (runSeconds * 1000) / factor > capMs).length,
     lastSubmitMs: jobs.at(-1)?.atMs ?? 0,
-    coreMs: jobs.reduce((sum, { runMs, spec }) => sum + runMs * (spec.requirements?.cores?.min ?? 1), 0),
+    coreMs: jobs.reduce((sum, { runMs, cores }) => sum + runMs * cores, 0),
   }
 }
 
@@ -87,12 +88,15 @@ function planned(
   const owner = job.user >= 0 ? `user${job.user}` : 'user'
   const name = `${run}-${job.number}`
   const cores = coresOf(job)
-  const spec = JobSpec.fromPartial({
+  const spec = newJob({
     ...(burn ? burning(runMs) : sleeping(runMs)),
     name,
-    requirements: { cores: { min: cores, max: cores }, memoryBytes, diskBytes, wallMs: wallMs(runMs) },
+    cores,
+    memoryBytes,
+    diskBytes,
+    wallMs: wallMs(runMs),
   })
-  return { atMs: Math.round(((job.submitSeconds - firstSeconds) * 1000) / factor), vo, owner, name, runMs, spec }
+  return { atMs: Math.round(((job.submitSeconds - firstSeconds) * 1000) / factor), vo, owner, name, runMs, cores, spec }
 }
 
 function sleeping(runMs: number): { executable: string; arguments: string[] } {

@@ -6,10 +6,10 @@
  */
 
 import { durationText } from '../../core/kernel/quantities.ts'
-import type { Fact, Job } from '../../proto/gen/pilotage/v1/job.ts'
-import type { Vm } from '../../proto/gen/pilotage/v1/operate.ts'
-import { table } from '../commands/terminal.ts'
+import type { Vm } from '../../client/cluster.ts'
 import { hasEnded } from '../../client/follow.ts'
+import type { Fact, Job } from '../../client/jobs.ts'
+import { table } from '../output/table.ts'
 
 export type ReplayOutcome = {
   /** Jobs that the trace gave. */

@@ -7,10 +7,10 @@
  */
 
 import { sleep } from '../../core/kernel/clock.ts'
-import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
-import type { Setting } from '../commands/setting.ts'
 import { hasEnded } from '../../client/follow.ts'
+import type { Job } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import type { Setting } from '../setting.ts'
 import type { PlannedJob, ReplayPlan } from './plan.ts'
 import { ranToEndTwice, type ReplayOutcome } from './report.ts'
 

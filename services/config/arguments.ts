@@ -1,37 +1,10 @@
 /**
- * The command line of `serve`: where the configuration and the data are, which roles the process is to have, and whether the
- * configuration lets it have just these. Knows the roles' names from its caller.
+ * The roles that a process of the service is given on its command line, and whether the configuration lets it have just
+ * these. Knows the roles' names from its caller.
  */
 
-import { parseArgs } from 'node:util'
 import { gatherViolations } from '../../core/kernel/violations.ts'
 import type { Config } from './document.ts'
-
-export type ServeArguments = {
-  readonly config: string | undefined
-  readonly data: string
-  /** As they were given: `readRoles` reads them. */
-  readonly role: readonly string[]
-  readonly help: boolean
-}
-
-/** Answers a sentence where the arguments are wrong. */
-export function readArguments(argv: readonly string[]): ServeArguments | string {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        config: { type: 'string' },
-        data: { type: 'string', default: 'pilotage-data' },
-        role: { type: 'string', multiple: true, default: [] },
-        help: { type: 'boolean', default: false },
-      },
-    })
-    return { ...values, config: values.config }
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
-}
 
 /** From what `--role` was given: names with commas between, once or more often. Nothing given: all that are known. */
 export function readRoles<Role extends string>(given: readonly string[], known: readonly Role[]): readonly Role[] {

@@ -3,7 +3,7 @@
  * and stops all of it cleanly.
  *
  * `startService` is for a process that has something else to do as well (the demo, a replay, a test): every role, over the
- * embedded store unless its configuration says otherwise. `serve` is a process of its own, with roles, signals and a log.
+ * embedded store unless its configuration says otherwise. `start` is for a process of its own (serve.ts).
  */
 
 import { readFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { type Clock, sleep, systemClock } from '../../core/kernel/clock.ts'
 import { hostPort } from '../../core/kernel/endpoints.ts'
 import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
 import { tokenMaxMs } from '../../core/kernel/limits.ts'
+import { type ProcessRole, processRoles } from '../../core/model/process-role.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { FactStore, Store } from '../../core/ports/store.ts'
@@ -26,13 +27,13 @@ import { startApi } from '../api/grpc/server.ts'
 import { type BundleServer, servedNodes, startBundleServer } from '../api/http/agent-files.ts'
 import type { Config } from '../config/document.ts'
 import type { CloudConfig } from '../config/clouds.ts'
-import { checkRoles, readArguments, readRoles } from '../config/arguments.ts'
+import { checkRoles } from '../config/arguments.ts'
 import { startDashboard } from '../dashboard/server.ts'
 import type { AgentFiles } from '../context/sources.ts'
 import { checkSizes } from '../context/size-check.ts'
 import { vmContext } from '../context/vm-context.ts'
 import type { DriverNotes } from '../adapters/cloud/kit/driver.ts'
-import { compileConfig, readConfigFile } from './configuration.ts'
+import { compileConfig } from './configuration.ts'
 import { configuredProxies, contextSources } from './context-sources.ts'
 import { isolatedConfig } from './local-isolation.ts'
 import { type Disposables, openDisposables } from './disposables.ts'
@@ -45,9 +46,9 @@ import { openBus, openCloud, openFactStream, openStore, type PortOptions, readSe
 import { siteProxies } from '../context/site-proxies.ts'
 import { startPublisher } from './publisher.ts'
 import { type Readiness, startReadiness } from './readiness.ts'
-import { readTlsPair } from './secrets.ts'
+import { type Environment, readTlsPair } from './secrets.ts'
 import { servedTls } from './served-tls.ts'
-import { buildRuntime, type ProcessRole, processRoles, type Runtime, startLoops } from './runtime.ts'
+import { buildRuntime, type Runtime, startLoops } from './runtime.ts'
 
 export type Service = {
   /** host:port of the gRPC edge. */
@@ -64,25 +65,29 @@ export type ServiceOptions = {
   readonly dataDir: string
   /** As a configuration file would say it; ports may be 0 for free ones. */
   readonly config?: object
+  readonly environment?: Environment
   readonly log?: Log
 }
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
 
 /** For a process with other work: on free ports unless the configuration names some, its log in the data directory. */
-export async function startService({ dataDir, config = {}, log }: ServiceOptions): Promise<Service> {
+export async function startService({ dataDir, config = {}, environment = {}, log }: ServiceOptions): Promise<Service> {
   const free = { grpc: { port: 0 }, dashboard: { port: 0 } }
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
   const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
   const compiled = compileConfig({ ...free, ...config })
   // The jobs of a demo, a replay and a test are those of whoever starts it.
-  return start({ dataDir: resolve(dataDir), config: compiled, roles: processRoles, mayBePlain: true, log: own, onFailed })
+  const options = { config: compiled, roles: processRoles, environment, mayBePlain: true, log: own, onFailed }
+  return start({ ...options, dataDir: resolve(dataDir) })
 }
 
-type Start = {
+export type Start = {
   readonly dataDir: string
   readonly config: Config
   readonly roles: readonly ProcessRole[]
+  /** Holds the secrets that the configuration names by a variable. */
+  readonly environment: Environment
   /** Payloads may go without isolation where this machine has none, also as root. */
   readonly mayBePlain?: boolean
   readonly log: Log
@@ -90,9 +95,10 @@ type Start = {
   readonly onFailed: (error: PilotageError) => void
 }
 
-async function start({ dataDir, config: given, roles, mayBePlain = false, log, onFailed }: Start): Promise<Service> {
+export async function start(options: Start): Promise<Service> {
+  const { dataDir, config: given, roles, environment, mayBePlain = false, log, onFailed } = options
   checkRoles(given, roles, processRoles)
-  const secrets = readSecretsFor(given, roles, process.env)
+  const secrets = readSecretsFor(given, roles, environment)
   const clock = systemClock()
   const isAlone = given.store.kind === 'sqlite'
   const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
@@ -344,46 +350,4 @@ async function directed(
 function cloudOfOthers(name: string): Cloud {
   const refuse = (): Promise<never> => Promise.reject(new PilotageError('internal', `${name}: this process is no director`))
   return { name, create: refuse, list: refuse, destroy: refuse, consoleLog: refuse, quota: refuse }
-}
-
-const usage = `pilotage serve [--config FILE] [--data DIR] [--role ${processRoles.join(',')}]
-
-Runs the service until it is told to stop (SIGTERM, SIGINT). Without --role the process has every role.`
-
-/** `pilotage serve`: until SIGTERM or SIGINT. */
-export async function serve(argv: readonly string[]): Promise<void> {
-  const given = readArguments(argv)
-  if (typeof given === 'string') {
-    console.error(`${given}\n\n${usage}`)
-    process.exitCode = 2
-    return
-  }
-  if (given.help) {
-    console.log(usage)
-    return
-  }
-  let log = pinoLog('info')
-  try {
-    const roles = readRoles(given.role, processRoles)
-    const config = given.config === undefined ? compileConfig({}) : readConfigFile(given.config)
-    log = pinoLog(config.logLevel)
-    const stopping = Promise.withResolvers<string>()
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.resolve(signal))
-    // A service whose store failed acknowledges nothing any more: it ends, and whoever looks after it starts it again.
-    const onFailed = (error: PilotageError): void => {
-      log.error({ err: error }, 'the store failed')
-      process.exitCode = 1
-      stopping.resolve('store-failed')
-    }
-    const service = await start({ dataDir: resolve(given.data), config, roles, log, onFailed })
-    log.info({ why: await stopping.promise }, 'stopping')
-    await service.stop()
-    log.info({}, 'stopped')
-    // Everything is down and durable. A machine that hangs may hold its end of a connection for ever: not ours.
-    process.exit()
-  } catch (thrown) {
-    const error = thrown instanceof PilotageError ? thrown : asPilotageError(thrown, 'serving')
-    log.error({ err: error, code: error.code, violations: error.violations }, 'the service cannot run')
-    process.exitCode = 1
-  }
 }

@@ -34,7 +34,7 @@ import { drivers } from './drivers.ts'
 import type { Installation } from './installation.ts'
 import { mongoUrl } from './mongo-access.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
-import type { ProcessRole } from './runtime.ts'
+import type { ProcessRole } from '../../core/model/process-role.ts'
 import { type Environment, readSecrets, type SecretReader } from './secrets.ts'
 
 export type Secrets = {

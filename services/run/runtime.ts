@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
+import type { ProcessRole } from '../../core/model/process-role.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
 import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
 import type { Bus } from '../../core/ports/bus.ts'
@@ -32,10 +33,6 @@ import { type Matching, type MatchingPolicy, openMatching } from '../matcher/mat
 import type { Part } from '../matcher/window.ts'
 import { hintsTo } from '../outcomes/hints.ts'
 import { openOutcomes } from '../outcomes/outcomes.ts'
-
-/** What a process does of an installation's work. In any number of processes each; one may do all of it. */
-export const processRoles = ['api', 'director', 'sweeper', 'dashboard'] as const
-export type ProcessRole = (typeof processRoles)[number]
 
 export type RuntimeOptions = {
   readonly roles: readonly ProcessRole[]

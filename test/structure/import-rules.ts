@@ -153,16 +153,6 @@ type Exception = { readonly from: RegExp; readonly to: RegExp; readonly why: str
 
 /** What differs from the table, each with its reason. */
 export const exceptions: readonly Exception[] = [
-  {
-    from: /^cli\//,
-    to: /^(?:services|proto|agents|contextualization)\//,
-    why: 'commands that open the services themselves',
-  },
-  {
-    from: /^bin\//,
-    to: /^services\/run\/compose\.ts$/,
-    why: 'the program starts a service for the commands that bring one',
-  },
   { from: /^services\/(?:api|dashboard)\//, to: /^services\/director\/status\.ts$/, why: 'the listing of clouds' },
   { from: /^services\/adapters\/store\/mongo\//, to: /^services\/coordination\/loop\.ts$/, why: 'the collector has a loop' },
 ]
@@ -177,7 +167,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   '@grpc/proto-loader': [/^services\/api\/grpc\//],
   '@grpc/reflection': [/^services\/api\/grpc\//],
   'grpc-health-check': [/^services\/api\/grpc\//],
-  commander: [/^cli\/commands\//],
+  commander: [/^cli\//],
   esbuild: [/^agents\/bundle\.ts$/],
   'fast-xml-parser': [/^services\/adapters\/cloud\/opennebula\//],
   fastify: [/^services\/dashboard\//],

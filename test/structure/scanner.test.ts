@@ -118,7 +118,7 @@ describe('the import table refuses', () => {
     expect(file('services/jobs/submit.ts', 'core/model/job.ts')).toBeUndefined()
     expect(file('services/jobs/submit.ts', 'services/jobs/ports.ts')).toBeUndefined()
     expect(file('services/api/grpc/edge.ts', 'services/jobs/submit.ts')).toBeUndefined()
-    expect(file('bin/pilotage.ts', 'cli/main.ts')).toBeUndefined()
+    expect(file('bin/pilotage.ts', 'cli/process.ts')).toBeUndefined()
     expect(vendor('services/jobs/submit.ts', 'node:crypto')).toBeUndefined()
     expect(vendor('agents/kit/uplink.ts', '@grpc/grpc-js')).toBeUndefined()
     expect(vendor('test/unit/core/job.test.ts', 'vitest')).toBeUndefined()

@@ -20,7 +20,8 @@ import { directorDefaults } from '../../services/director/options.ts'
 import type { CloudStatus } from '../../services/director/status.ts'
 import type { Catalogue } from '../../services/images/catalogue.ts'
 import type { JobPorts } from '../../services/jobs/ports.ts'
-import { buildRuntime, processRoles } from '../../services/run/runtime.ts'
+import { processRoles } from '../../core/model/process-role.ts'
+import { buildRuntime } from '../../services/run/runtime.ts'
 import { rawClient, type RawClient } from './raw-call.ts'
 
 export type ApiInParts = {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { runCommand } from '../../../cli/commands/program.ts'
+import { runCommand } from '../../../cli/program.ts'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import type { Identity } from '../../../core/model/owner.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
@@ -54,12 +54,12 @@ async function serve(): Promise<void> {
 async function run(
   line: string,
   role = 'operator',
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+): Promise<{ readonly code: unknown; readonly out: string; readonly err: string }> {
   const said: Record<'out' | 'err', string[]> = { out: [], err: [] }
   const code = await runCommand(['image', ...line.split(' ')], {
     terminal: {
       isTerminal: false,
-      write: async (text) => void said.out.push(String(text)),
+      write: async (text) => said.out.push(String(text)) > 0,
       say: (text) => void said.err.push(text),
       progress: () => {},
     },
@@ -68,6 +68,7 @@ async function run(
     clock: systemClock(),
     random: seededRandom(1),
     stdin: (async function* () {})(),
+    isStdinTerminal: false,
     signal: new AbortController().signal,
     startService: () => Promise.reject(new Error('no service of its own here')),
   })
@@ -88,7 +89,7 @@ it('goes from a key to an image that VMs may be made from, and to its end', asyn
   expect(before.out).toMatch(/^el9 +Unknown .*north: image el9 is not in the catalogue; east: image el9 is not in the/m)
   expect(before.out).toMatch(/^other +Unknown /m)
   expect((await run(`add ${at('signed')}`)).out).toBe('el9: Listed\n')
-  expect((await run(`add ${at('signed')}`)).out).toBe('el9: Listed (as before)\n')
+  expect((await run(`add ${at('signed')}`)).out).toBe('el9: Listed (unchanged)\n')
   expect((await run('list', 'user')).out).toMatch(/north: image el9 is not approved by site NORTH/)
   expect((await run('approve el9 --site NORTH')).out).toBe('el9: Approved\n')
   expect((await run('list')).out).toMatch(
@@ -96,7 +97,7 @@ it('goes from a key to an image that VMs may be made from, and to its end', asyn
   )
   expect((await run('disapprove el9 --site NORTH')).out).toBe('el9: Listed\n')
   expect((await run('revoke el9 --reason broken')).out).toBe('el9: Revoked\n')
-  expect((await run('revoke el9')).out).toBe('el9: Revoked (as before)\n')
+  expect((await run('revoke el9')).out).toBe('el9: Revoked (unchanged)\n')
   expect((await run('list')).out).toMatch(/^el9 +Revoked .*north: image el9 was revoked by ada: broken/m)
   const again = await run('approve el9 --site NORTH')
   expect(again).toMatchObject({ code: 1, err: expect.stringMatching(/el9 is revoked, and that is final.*\[conflict\]/) })

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { emptyOwnDirectory } from '../../../cli/commands/own-service.ts'
-import { runCommand } from '../../../cli/commands/program.ts'
-import type { Setting } from '../../../cli/commands/setting.ts'
-import { idsText, table } from '../../../cli/commands/terminal.ts'
+import { emptyOwnDirectory } from '../../../cli/own-service.ts'
+import { runCommand } from '../../../cli/program.ts'
+import type { ExitCode, Setting } from '../../../cli/setting.ts'
+import { idsText, table } from '../../../cli/output/table.ts'
 import { type Clock, systemClock } from '../../../core/kernel/clock.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
@@ -35,7 +35,7 @@ function fastClock(): Clock {
   }
 }
 
-type Ran = { readonly code: number; readonly out: string; readonly err: string }
+type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string }
 
 async function run(argv: readonly string[], change: Partial<Setting> = {}): Promise<Ran> {
   const out: string[] = []
@@ -45,6 +45,7 @@ async function run(argv: readonly string[], change: Partial<Setting> = {}): Prom
       isTerminal: false,
       async write(text) {
         out.push(typeof text === 'string' ? text : Buffer.from(text).toString('utf8'))
+        return true
       },
       say: (line) => err.push(line),
       progress: () => {},
@@ -54,6 +55,7 @@ async function run(argv: readonly string[], change: Partial<Setting> = {}): Prom
     clock: fastClock(),
     random: seededRandom(1),
     stdin: (async function* () {})(),
+    isStdinTerminal: false,
     signal: new AbortController().signal,
     startService: () => Promise.reject(new Error('no service of its own here')),
     ...change,
@@ -71,7 +73,7 @@ it('submits a document, and the same again under its key', async () => {
   const file = join(dir, 'job.yaml')
   writeFileSync(file, '- { executable: "true", name: one }\n- { executable: "true" }\n')
   expect(await run(['submit', file, '--key', 'k'])).toEqual({ code: 0, out: 'submitted 2 jobs: 1 to 2\n', err: '' })
-  expect((await run(['submit', file, '--key', 'k'])).out).toContain('known already')
+  expect((await run(['submit', file, '--key', 'k'])).out).toContain('submitted before')
   expect(fake.jobs.size).toBe(2)
   expect(fake.tokens).toEqual(new Set(['Bearer vo1/ada']))
 })
@@ -79,7 +81,7 @@ it('submits a document, and the same again under its key', async () => {
 it('submits a stream from standard input and waits for the end', async () => {
   const ran = await run(['submit', '-', '--stream', '--wait'], pipe('{"executable":"a"}\n{"executable":"b"}\n'))
   expect(ran.code).toBe(0)
-  expect(ran.out).toContain('2 jobs in all')
+  expect(ran.out).toContain('submitted 2 jobs in total')
   expect(ran.out.match(/ Done/g)).toHaveLength(2)
 })
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { runCommand } from '../../../cli/commands/program.ts'
-import { safeTerminal } from '../../../cli/commands/terminal.ts'
+import { runCommand } from '../../../cli/program.ts'
+import { safeTerminal } from '../../../cli/output/terminal.ts'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { Job } from '../../../proto/gen/pilotage/v1/job.ts'
@@ -29,7 +29,7 @@ async function run(argv: readonly string[], isTerminal: boolean): Promise<Buffer
   await runCommand(argv, {
     terminal: {
       isTerminal,
-      write: async (text) => void out.push(Buffer.from(text)),
+      write: async (text) => out.push(Buffer.from(text)) > 0,
       say: (line) => out.push(Buffer.from(line)),
       progress: (line) => out.push(Buffer.from(line)),
     },
@@ -38,6 +38,7 @@ async function run(argv: readonly string[], isTerminal: boolean): Promise<Buffer
     clock: systemClock(),
     random: seededRandom(1),
     stdin: (async function* () {})(),
+    isStdinTerminal: false,
     signal: new AbortController().signal,
     startService: () => Promise.reject(new Error('no service of its own here')),
   })
@@ -124,7 +125,7 @@ it('lets no text through as it is, whatever a command forgot', async () => {
   const seen: (string | Uint8Array)[] = []
   const terminal = safeTerminal({
     isTerminal: true,
-    write: async (text) => void seen.push(text),
+    write: async (text) => seen.push(text) > 0,
     say: (line) => seen.push(line),
     progress: (line) => seen.push(line),
   })

@@ -7,9 +7,9 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { until } from '../../core/kernel/clock.ts'
-import { PilotageError } from '../../core/kernel/errors.ts'
-import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { until } from '../core/kernel/clock.ts'
+import { PilotageError } from '../core/kernel/errors.ts'
+import type { PilotageClient } from '../client/pilotage-client.ts'
 import type { OwnService, Setting } from './setting.ts'
 
 /** Says that a directory is ours to empty. */

@@ -1,0 +1,55 @@
+/**
+ * How commands write values: aligned tables, times, spans and ids for people, JSON lines for programs. Every text in a table
+ * is shown with its control characters spelled out. Pure.
+ */
+
+import { durationText } from '../../core/kernel/quantities.ts'
+import { cutText, jsonText, visibleText } from '../../core/kernel/text.ts'
+
+export type Column<Row> = {
+  readonly title: string
+  readonly right?: boolean
+  readonly maxWidth?: number
+  cell(row: Row): string | number
+}
+
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const lines = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map(({ cell, maxWidth = 60 }) => cutText(visibleText(String(cell(row))), maxWidth))),
+  ]
+  const widths = columns.map((_, index) => lines.reduce((width, line) => Math.max(width, line[index]?.length ?? 0), 0))
+  const pad = (text: string, index: number): string =>
+    columns[index]?.right ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0)
+  return `${lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')}\n`
+}
+
+/** One value for programs: JSON and a line end. */
+export function jsonLine(value: unknown): string {
+  return `${jsonText(value)}\n`
+}
+
+/** A list for programs: one value per line. */
+export function jsonLines(values: readonly unknown[]): string {
+  return values.map(jsonLine).join('')
+}
+
+/** `2026-03-28 17:05:09`, UTC; a dash for 0. */
+export function timeText(atMs: number): string {
+  return atMs === 0 ? '-' : new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')
+}
+
+/** From one time to another; a dash while one of them is 0. */
+export function spanText(fromMs: number, toMs: number): string {
+  return fromMs === 0 || toMs === 0 ? '-' : durationText(Math.max(0, toMs - fromMs))
+}
+
+/** `17`, `17 to 19`, or `17, 19, 21 and 5 more`. */
+export function idsText(ids: readonly number[]): string {
+  const [first, last] = [ids[0], ids.at(-1)]
+  if (first === undefined || last === undefined) return 'none'
+  if (ids.length === 1) return String(first)
+  if (ids.every((id, index) => id === first + index)) return `${first} to ${last}`
+  const more = ids.length > 10 ? ` and ${ids.length - 10} more` : ''
+  return `${ids.slice(0, 10).join(', ')}${more}`
+}

@@ -1,0 +1,138 @@
+/**
+ * What the service answers operators: counts, task queues, VMs, clouds and images, as a program reads it. Times are in
+ * milliseconds since 1970 (0: not yet), empty texts stand for what does not apply. Types only.
+ */
+
+export type ClusterStatus = {
+  /** By state, VO and site. */
+  readonly jobs: readonly Count[]
+  /** By state, cloud and site. */
+  readonly vms: readonly Count[]
+  readonly serviceTimeMs: number
+  readonly version: string
+  readonly startedMs: number
+}
+
+export type Count = {
+  readonly state: string
+  /** Of VMs: the cloud. */
+  readonly vo: string
+  readonly site: string
+  readonly count: number
+}
+
+export type TaskQueues = { readonly queues: readonly TaskQueue[]; readonly total: number }
+
+export type TaskQueue = {
+  readonly taskQueue: string
+  readonly vo: string
+  readonly group: string
+  readonly owner: string
+  readonly waiting: number
+  readonly topPriority: number
+  /** When its oldest waiting job was submitted. */
+  readonly oldestMs: number
+  readonly requirements:
+    | { readonly cores: { readonly min: number; readonly max: number } | undefined; readonly memoryBytes: number }
+    | undefined
+  /** What it needs to start, in one line. */
+  readonly waitsFor: string
+}
+
+export type Vm = {
+  readonly vmId: string
+  readonly state: string
+  readonly cloud: string
+  readonly site: string
+  readonly flavor: string
+  readonly image: string
+  /** The cloud's own id. */
+  readonly ref: string
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly leases: number
+  /** Why it was created, or why it stops or ended. */
+  readonly reason: string
+  readonly intendedMs: number
+  readonly activatedMs: number
+  readonly endedMs: number
+  readonly beatMs: number
+  readonly load1: number
+  /** squid; empty: it runs jobs. */
+  readonly service: string
+  readonly addresses: readonly string[]
+  /** Of payloads, as its pilot reports it. */
+  readonly isolation: string
+}
+
+export type Clouds = {
+  readonly clouds: readonly Cloud[]
+  /** The last plan of each director. */
+  readonly plan: readonly PlanLine[]
+}
+
+export type Cloud = {
+  readonly name: string
+  readonly kind: string
+  readonly site: string
+  readonly vms: number
+  readonly maxVms: number
+  readonly cores: number
+  readonly maxCores: number
+  readonly breaker: string
+  /** When its own list was last read. */
+  readonly listedMs: number
+}
+
+export type PlanLine = {
+  readonly atMs: number
+  readonly action: string
+  readonly subject: string
+  readonly count: number
+  readonly reason: string
+}
+
+export type DrainedVm = { readonly changed: boolean; readonly state: string; readonly refusal: string }
+
+export type TokenRequest = {
+  readonly subject: string
+  readonly vo: string
+  readonly group: string
+  /** user, operator, admin */
+  readonly roles: readonly string[]
+  /** 0: the service's default. */
+  readonly lifetimeMs: number
+}
+
+export type IssuedToken = { readonly token: string; readonly expiresMs: number }
+
+export type Image = {
+  readonly name: string
+  /** Listed, Approved, Revoked; Unknown: only the configuration names it. */
+  readonly state: string
+  /** Absent where the state is Unknown. */
+  readonly entry:
+    | {
+        readonly os: string
+        readonly architecture: string
+        readonly validUntilMs: number
+        readonly endorsedBy: string
+      }
+    | undefined
+  /** Why its endorsement is not valid; empty: it is valid. */
+  readonly distrust: string
+  readonly approvals: readonly { readonly site: string; readonly by: string; readonly atMs: number }[]
+  /** The clouds that are configured with it; `barred` says why no VM is made from it there. */
+  readonly uses: readonly { readonly cloud: string; readonly site: string; readonly barred: string }[]
+  readonly addedBy: string
+  readonly addedMs: number
+  readonly revokedBy: string
+  readonly revokedWhy: string
+  readonly revokedMs: number
+}
+
+export type ChangedImage = {
+  /** False: it was so already. */
+  readonly changed: boolean
+  readonly state: string
+}

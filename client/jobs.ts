@@ -1,0 +1,101 @@
+/**
+ * What the service answers about jobs, as a program reads it: plain values, times in milliseconds since 1970 (0: not yet),
+ * empty texts for what does not apply. Types only; the calls are in pilotage-client.ts.
+ */
+
+export type Job = {
+  readonly jobId: number
+  readonly state: string
+  readonly name: string
+  readonly vo: string
+  readonly group: string
+  readonly owner: string
+  readonly priority: number
+  /** The number of the last attempt, 0 before the first. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly submittedMs: number
+  readonly changedMs: number
+  readonly taskQueue: string
+  /** Why it is Held, Failed or Killed, or what its live attempt was asked to do. */
+  readonly reason: string
+  /** Where it runs or ran last. */
+  readonly vmId: string
+  readonly site: string
+  readonly cloud: string
+  /** Granted to the last attempt. */
+  readonly cores: number
+  readonly startedMs: number
+  readonly endedMs: number
+  /** Of the last attempt that reported one. */
+  readonly result: Result | undefined
+}
+
+/** How a payload ended, as the pilot saw it. */
+export type Result = {
+  /** exited, signalled, wall-limit, memory-limit, disk-limit, stopped, not-started, abandoned */
+  readonly end: string
+  readonly exitCode: number
+  readonly signal: string
+  readonly detail: string
+  readonly peakMemoryBytes: number
+  readonly cpuMs: number
+  readonly wallMs: number
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly stdoutBytes: number
+  readonly stderrBytes: number
+  /** Written beyond the limit and not kept. */
+  readonly droppedBytes: number
+}
+
+export type SteeredJob = {
+  readonly jobId: number
+  readonly changed: boolean
+  /** After the call. */
+  readonly state: string
+  /** Why nothing changed; empty: it did, or it was so already. */
+  readonly refusal: string
+  /** What a reschedule of an ended job made; 0: none. */
+  readonly newJobId: number
+}
+
+/** Something that happened to a job, a VM, a cloud or a submission. */
+export type Fact = {
+  readonly seq: number
+  readonly atMs: number
+  readonly subject: string
+  readonly kind: string
+  /** One readable line. */
+  readonly text: string
+  readonly dataJson: string
+}
+
+/** Accepted, but not as the user may expect. */
+export type Warning = {
+  readonly code: string
+  readonly text: string
+  /** Of the jobs in the order of submission. */
+  readonly indexes: readonly number[]
+}
+
+export type JobExplanation = {
+  readonly summary: string
+  /** Offerings and live VMs, the closest first. */
+  readonly places: readonly PlaceExplanation[]
+}
+
+export type PlaceExplanation = {
+  readonly place: string
+  readonly fits: boolean
+  readonly rules: readonly RuleOutcome[]
+  /** What else prevents it: no free cores, an open breaker, a limit. */
+  readonly note: string
+}
+
+export type RuleOutcome = {
+  readonly rule: string
+  readonly holds: boolean
+  readonly wanted: string
+  readonly offered: string
+}

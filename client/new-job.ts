@@ -1,0 +1,27 @@
+/**
+ * Jobs that a program makes itself, without a document: the few fields that it needs, everything else at its default.
+ */
+
+import { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
+
+/** What `PilotageClient.submit` takes. */
+export type NewJob = JobSpec
+
+export type JobFields = {
+  readonly name: string
+  readonly executable: string
+  readonly arguments: readonly string[]
+  readonly cores: number
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly wallMs: number
+}
+
+export function newJob({ name, executable, arguments: given, cores, memoryBytes, diskBytes, wallMs }: JobFields): NewJob {
+  return JobSpec.fromPartial({
+    name,
+    executable,
+    arguments: [...given],
+    requirements: { cores: { min: cores, max: cores }, memoryBytes, diskBytes, wallMs },
+  })
+}
