@@ -1,12 +1,7 @@
-/**
- * Who calls. A user is known by VO, group and name and has roles; a VM is known by its id and may touch only its own leases.
- *
- * Roles: user (submits and steers own jobs), operator (sees and steers every VO's), admin (issues tokens besides).
- */
+/** How far a caller may reach with an action: to nothing, to what is the own, to what is of the own VO, to everything. */
 
 import type { Owner } from '../model/owner.ts'
 
-/** How far a caller may reach with a method. */
 export type Reach = 'none' | 'own' | 'vo' | 'any'
 
 /** Whether something that belongs to `owner` is within reach. */

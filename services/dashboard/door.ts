@@ -9,10 +9,11 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
+import type { User } from '../../core/model/owner.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import { sessionMs, sessions } from './sessions.ts'
-import { type Viewer, viewerOf } from './viewer.ts'
+import { viewerOf } from './viewer.ts'
 
 export type Door = {
   /** The Set-Cookie of a new session. Throws `unauthenticated` or `overloaded`. */
@@ -20,11 +21,11 @@ export type Door = {
   /** Ends the session; answers the Set-Cookie that clears its cookie. */
   signOut(request: FastifyRequest): string
   /** By the session's cookie; undefined: not signed in. */
-  bySession(request: FastifyRequest): Promise<Viewer | undefined>
+  bySession(request: FastifyRequest): Promise<User | undefined>
   /** By the Authorization header where there is one, else by the cookie. Throws `unauthenticated`. */
-  byHeaderOrSession(request: FastifyRequest): Promise<Viewer>
+  byHeaderOrSession(request: FastifyRequest): Promise<User>
   /** Who is known already, without work that a stranger could cause: by a session, or by a token that was good before. */
-  recognised(request: FastifyRequest): Promise<Viewer | undefined>
+  recognised(request: FastifyRequest): Promise<User | undefined>
 }
 
 /** Tokens that were good: more scripts than one process serves, 32 bytes each. */
@@ -48,7 +49,7 @@ export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boo
     }
   }
 
-  async function byToken(token: string): Promise<Viewer> {
+  async function byToken(token: string): Promise<User> {
     const viewer = await verified(async () => viewerOf(await tokens.verify(token)))
     const digest = digestOf(token)
     good.delete(digest)
@@ -58,7 +59,7 @@ export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boo
     return viewer
   }
 
-  async function bySession(request: FastifyRequest): Promise<Viewer | undefined> {
+  async function bySession(request: FastifyRequest): Promise<User | undefined> {
     const id = sessionIn(request.headers.cookie, cookieName)
     return id === undefined ? undefined : open.find(id)
   }
@@ -102,9 +103,4 @@ function digestOf(token: string): string {
 function sessionIn(cookies: string | undefined, name: string): string | undefined {
   const pair = cookies?.split(';').find((one) => one.trim().startsWith(`${name}=`))
   return pair?.trim().slice(name.length + 1)
-}
-
-/** Who the door let in with this request; only where it was asked. */
-export function viewerOn(request: FastifyRequest): Viewer {
-  return request.getDecorator<Viewer>('viewer')
 }

@@ -7,10 +7,11 @@
  */
 
 import type { ServerResponse } from 'node:http'
+import type { Caller } from '../../core/access/caller.ts'
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
 import type { Listener } from './fact-feed.ts'
-import type { Hearing, Viewer } from './viewer.ts'
+import type { Hearing } from './hearing.ts'
 import { factView } from './views.ts'
 
 export const heartbeatMs = 15_000
@@ -23,7 +24,7 @@ export type StreamOptions = {
   readonly response: ServerResponse
   readonly clock: Clock
   readonly hearing: Hearing
-  readonly viewer: Viewer
+  readonly viewer: Caller
   /** The last fact that this reader has; undefined: from now on. */
   readonly after: number | undefined
   /** Whether the viewer's session or token still counts. */

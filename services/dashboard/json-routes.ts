@@ -8,16 +8,18 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
 import type { Log } from '../../core/ports/log.ts'
-import { type Door, viewerOn } from './door.ts'
+import type { Door } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
 import type { FairPlaces } from './fair-places.ts'
+import type { Hearing } from './hearing.ts'
 import { imageView } from './image-view.ts'
 import { streamLimits } from './limits.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
-import { type Hearing, viewerKey } from './viewer.ts'
+import { addRoute, viewerOn } from './routes.ts'
+import { viewerKey } from './viewer.ts'
 import { factView, jobView, submittedView, vmView } from './views.ts'
 
 export type JsonOptions = {
@@ -39,7 +41,7 @@ export type StreamPlace = { end(): void }
 export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
   const { door, readings, log, clock, version, startedMs } = options
   scope.addHook('onRequest', async (request) => {
-    request.setDecorator('viewer', await door.byHeaderOrSession(request))
+    request.setDecorator('user', await door.byHeaderOrSession(request))
   })
   // A script may print what it gets to a terminal.
   scope.setReplySerializer((payload) => jsonText(payload))
@@ -50,24 +52,28 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
   })
   scope.setNotFoundHandler((_, reply) => sendRefusal(reply, new PilotageError('not-found', 'there is no such route')))
 
-  scope.get('/status', { schema: { querystring: none } }, async (request) => ({
+  addRoute(scope, 'GET /api/status', { schema: { querystring: none } }, async (request) => ({
     ...(await readings.status(viewerOn(request))),
     serviceTimeMs: clock.nowMs(),
     version,
     startedMs,
   }))
-  scope.get<{ Querystring: parameters.LimitQuery }>(
-    '/queues',
+  addRoute<{ Querystring: parameters.LimitQuery }>(
+    scope,
+    'GET /api/queues',
     { schema: { querystring: parameters.limitQuery } },
     async (request) => {
       const { total, queues } = await readings.queues(viewerOn(request), request.query.limit)
       return { total, queues }
     },
   )
-  scope.get('/clouds', { schema: { querystring: none } }, (request) => readings.clouds(viewerOn(request)))
-  scope.get('/images', { schema: { querystring: none } }, async () => ({ images: (await readings.images()).map(imageView) }))
-  scope.get<{ Querystring: parameters.FactsQuery }>(
-    '/facts',
+  addRoute(scope, 'GET /api/clouds', { schema: { querystring: none } }, (request) => readings.clouds(viewerOn(request)))
+  addRoute(scope, 'GET /api/images', { schema: { querystring: none } }, async () => ({
+    images: (await readings.images()).map(imageView),
+  }))
+  addRoute<{ Querystring: parameters.FactsQuery }>(
+    scope,
+    'GET /api/facts',
     { schema: { querystring: parameters.factsQuery } },
     async (request) => {
       const { facts, lastSeq } = await readings.facts(viewerOn(request), request.query.after, request.query.limit)
@@ -76,8 +82,9 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
   )
   vmRoutes(scope, options)
   jobRoutes(scope, options)
-  scope.get<{ Querystring: parameters.EventsQuery }>(
-    '/events',
+  addRoute<{ Querystring: parameters.EventsQuery }>(
+    scope,
+    'GET /api/events',
     { schema: { querystring: parameters.eventsQuery }, exposeHeadRoute: false },
     (request, reply) => openStream(request, reply, options),
   )
@@ -86,8 +93,9 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
 const none = { type: 'object', additionalProperties: false, properties: {} } as const
 
 function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
-  scope.get<{ Querystring: parameters.VmsQuery }>(
-    '/vms',
+  addRoute<{ Querystring: parameters.VmsQuery }>(
+    scope,
+    'GET /api/vms',
     { schema: { querystring: parameters.vmsQuery } },
     async (request) => {
       const { ended, limit } = request.query
@@ -96,8 +104,9 @@ function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
       return { total: live.length, vms: live.slice(0, limit).map((kept) => vmView(kept.vm, kept)) }
     },
   )
-  scope.get<{ Params: parameters.VmIdParams }>(
-    '/vms/:id',
+  addRoute<{ Params: parameters.VmIdParams }>(
+    scope,
+    'GET /api/vms/:id',
     { schema: { params: parameters.vmIdParams } },
     async (request) => {
       const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
@@ -107,8 +116,9 @@ function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
 }
 
 function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
-  scope.get<{ Querystring: parameters.JobsQuery }>(
-    '/jobs',
+  addRoute<{ Querystring: parameters.JobsQuery }>(
+    scope,
+    'GET /api/jobs',
     { schema: { querystring: parameters.jobsQuery } },
     async (request) => {
       const { state, vo, owner, before, limit } = request.query
@@ -117,8 +127,9 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
       return { jobs: jobs.map(jobView), nextBefore: more ?? null }
     },
   )
-  scope.get<{ Params: parameters.JobIdParams }>(
-    '/jobs/:id',
+  addRoute<{ Params: parameters.JobIdParams }>(
+    scope,
+    'GET /api/jobs/:id',
     { schema: { params: parameters.jobIdParams } },
     async (request) => {
       const { job, spec, facts, explained } = await readings.job(viewerOn(request), request.params.id)

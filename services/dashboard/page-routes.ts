@@ -4,11 +4,12 @@
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../../core/access/caller.ts'
 import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
-import { type Door, viewerOn } from './door.ts'
+import type { Door } from './door.ts'
 import { cloudsPage } from './pages/clouds.ts'
 import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
@@ -20,7 +21,7 @@ import { vmPage, vmRows, vmsPage } from './pages/vms.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRecord, asRefused, refusalOf } from './refusals.ts'
-import type { Viewer } from './viewer.ts'
+import { addRoute, viewerOn } from './routes.ts'
 import { factView, jobView, submittedView, vmView } from './views.ts'
 
 export type PageOptions = {
@@ -39,7 +40,7 @@ const ownPath = /^\/(?:queues|vms|clouds|jobs)?(?:(?<=.)\/[a-z0-9-]{1,20})?$/
 
 export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
   const { door, log } = options
-  const show = (reply: FastifyReply, page: Page, viewer: Viewer | undefined): FastifyReply =>
+  const show = (reply: FastifyReply, page: Page, viewer: Caller | undefined): FastifyReply =>
     send(reply, page, viewer, options)
   const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const error = asRefused(thrown, request)
@@ -60,7 +61,7 @@ export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
   scope.register(async (inner) => {
     inner.addHook('onRequest', async (request, reply) => {
       const viewer = await door.bySession(request)
-      if (viewer) return request.setDecorator('viewer', viewer)
+      if (viewer) return request.setDecorator('user', viewer)
       const path = request.url.split('?')[0] ?? '/'
       return reply.redirect(ownPath.test(path) && path !== '/' ? `/sign-in?to=${encodeURIComponent(path)}` : '/sign-in', 303)
     })
@@ -68,19 +69,21 @@ export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
   })
 }
 
-type Show = (reply: FastifyReply, page: Page, viewer: Viewer | undefined) => FastifyReply
+type Show = (reply: FastifyReply, page: Page, viewer: Caller | undefined) => FastifyReply
 
 function assetRoutes(scope: FastifyInstance, { files }: Assets): void {
   for (const [path, { type, content }] of files) {
-    scope.get(path, (_, reply) =>
+    addRoute(scope, 'GET /assets/:file', { path }, (_, reply) =>
       reply.header('cache-control', 'public, max-age=31536000, immutable').type(type).send(content),
     )
   }
 }
 
 function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show): void {
-  scope.get('/sign-in', (request, reply) => show(reply, signInPage(goOnTo(asRecord(request.query).to), ''), undefined))
-  scope.post('/sign-in', async (request, reply) => {
+  addRoute(scope, 'GET /sign-in', {}, (request, reply) =>
+    show(reply, signInPage(goOnTo(asRecord(request.query).to), ''), undefined),
+  )
+  addRoute(scope, 'POST /sign-in', {}, async (request, reply) => {
     const { token, to } = asRecord(request.body)
     const path = goOnTo(to)
     try {
@@ -92,13 +95,13 @@ function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show)
       return show(reply.code(refusalOf(error).status), signInPage(path, error.message), undefined)
     }
   })
-  scope.post('/sign-out', async (request, reply) =>
+  addRoute(scope, 'POST /sign-out', {}, async (request, reply) =>
     reply.header('set-cookie', door.signOut(request)).redirect('/sign-in', 303),
   )
 }
 
 function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, show: Show): void {
-  scope.get('/', async (request, reply) => {
+  addRoute(scope, 'GET /', {}, async (request, reply) => {
     const viewer = viewerOn(request)
     const [counts, { facts, lastSeq }] = await Promise.all([
       readings.status(viewer),
@@ -106,12 +109,13 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
     ])
     return show(reply, overviewPage({ ...counts, facts: facts.map(factView), lastSeq }), viewer)
   })
-  scope.get('/queues', async (request, reply) => {
+  addRoute(scope, 'GET /queues', {}, async (request, reply) => {
     const viewer = viewerOn(request)
     return show(reply, queuesPage(await readings.queues(viewer, queueRows), clock.nowMs()), viewer)
   })
-  scope.get<{ Querystring: parameters.VmsPageQuery }>(
-    '/vms',
+  addRoute<{ Querystring: parameters.VmsPageQuery }>(
+    scope,
+    'GET /vms',
     { schema: { querystring: parameters.vmsPageQuery } },
     async (request, reply) => {
       const { skip, ended } = request.query
@@ -119,8 +123,9 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
       return show(reply, vmsPage({ ...page, skip, ended: ended === '1' }, clock.nowMs()), viewerOn(request))
     },
   )
-  scope.get<{ Params: parameters.VmIdParams }>(
-    '/vms/:id',
+  addRoute<{ Params: parameters.VmIdParams }>(
+    scope,
+    'GET /vms/:id',
     { schema: { params: parameters.vmIdParams } },
     async (request, reply) => {
       const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
@@ -128,12 +133,17 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
       return show(reply, vmPage(data, clock.nowMs()), viewerOn(request))
     },
   )
-  scope.get('/clouds', async (request, reply) => {
+  addRoute(scope, 'GET /clouds', {}, async (request, reply) => {
     const viewer = viewerOn(request)
     return show(reply, cloudsPage(await readings.clouds(viewer), await readings.images(), clock.nowMs()), viewer)
   })
-  scope.get<{ Querystring: parameters.JobsPageQuery }>(
-    '/jobs',
+  jobPages(scope, readings, clock, show)
+}
+
+function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show: Show): void {
+  addRoute<{ Querystring: parameters.JobsPageQuery }>(
+    scope,
+    'GET /jobs',
     { schema: { querystring: parameters.jobsPageQuery } },
     async (request, reply) => {
       const { state = '', vo = '', owner = '', before } = request.query
@@ -152,8 +162,9 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
       )
     },
   )
-  scope.get<{ Params: parameters.JobIdParams }>(
-    '/jobs/:id',
+  addRoute<{ Params: parameters.JobIdParams }>(
+    scope,
+    'GET /jobs/:id',
     { schema: { params: parameters.jobIdParams } },
     async (request, reply) => {
       const { job, spec, facts, explained } = await readings.job(viewerOn(request), request.params.id)
@@ -167,13 +178,13 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
   )
 }
 
-async function liveVms(readings: Readings, viewer: Viewer, skip: number) {
+async function liveVms(readings: Readings, viewer: Caller, skip: number) {
   const live = await readings.liveVms(viewer)
   return { vms: live.slice(skip, skip + vmRows).map((kept) => vmView(kept.vm, kept)), total: live.length }
 }
 
 /** The store gives the latest so many; one more than is shown tells whether there are older ones. */
-async function endedVms(readings: Readings, viewer: Viewer, skip: number) {
+async function endedVms(readings: Readings, viewer: Caller, skip: number) {
   const ended = await readings.endedVms(viewer, skip + vmRows + 1)
   return { vms: ended.slice(skip, skip + vmRows).map((vm) => vmView(vm)), total: ended.length }
 }
@@ -181,7 +192,7 @@ async function endedVms(readings: Readings, viewer: Viewer, skip: number) {
 function send(
   reply: FastifyReply,
   page: Page,
-  viewer: Viewer | undefined,
+  viewer: Caller | undefined,
   { assets, version, clock }: PageOptions,
 ): FastifyReply {
   const text = framed(page, { assets: assets.paths, version, nowMs: clock.nowMs(), viewer })

@@ -5,6 +5,7 @@
  * What is dear (counts, queues, live VMs, clouds) is read at most once a second, however many look.
  */
 
+import { type Caller, sees, seesVm, visibleVo } from '../../core/access/caller.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import type { Fact } from '../../core/model/facts.ts'
 import { isVmId, type JobId } from '../../core/kernel/ids.ts'
@@ -18,7 +19,7 @@ import type { JobPorts } from '../jobs/ports.ts'
 import { type Status, status } from '../jobs/status.ts'
 import { taskQueues, type WaitingQueues } from '../jobs/task-queues.ts'
 import { recentReading } from './recent-reading.ts'
-import { type Hearing, sees, seesVm, type Viewer, visibleVo } from './viewer.ts'
+import type { Hearing } from './hearing.ts'
 
 /** Half of how often a page refreshes itself. */
 const keepMs = 1000
@@ -48,21 +49,21 @@ export type VmReading = {
 }
 
 export type Readings = {
-  status(viewer: Viewer): Promise<Status>
-  queues(viewer: Viewer, limit: number): Promise<WaitingQueues>
+  status(viewer: Caller): Promise<Status>
+  queues(viewer: Caller, limit: number): Promise<WaitingQueues>
   /** Newest first. */
-  liveVms(viewer: Viewer): Promise<readonly KeptVm[]>
-  endedVms(viewer: Viewer, limit: number): Promise<readonly Vm[]>
+  liveVms(viewer: Caller): Promise<readonly KeptVm[]>
+  endedVms(viewer: Caller, limit: number): Promise<readonly Vm[]>
   /** Throws `not-found`, as `job` does: also for what the viewer does not see. */
-  vm(viewer: Viewer, id: string): Promise<VmReading>
-  clouds(viewer: Viewer): Promise<CloudStatus>
+  vm(viewer: Caller, id: string): Promise<VmReading>
+  clouds(viewer: Caller): Promise<CloudStatus>
   /** By name. */
   images(): Promise<readonly ListedImage[]>
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
-  facts(viewer: Viewer, after: number, limit: number): Promise<{ readonly facts: readonly Fact[]; readonly lastSeq: number }>
+  facts(viewer: Caller, after: number, limit: number): Promise<{ readonly facts: readonly Fact[]; readonly lastSeq: number }>
   /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
-  jobs(viewer: Viewer, filter: JobFilter): Promise<{ readonly jobs: readonly Job[]; readonly more: JobId | undefined }>
-  job(viewer: Viewer, id: number): Promise<JobReading>
+  jobs(viewer: Caller, filter: JobFilter): Promise<{ readonly jobs: readonly Job[]; readonly more: JobId | undefined }>
+  job(viewer: Caller, id: number): Promise<JobReading>
 }
 
 /** What is not the queue's to tell. */
@@ -129,12 +130,12 @@ export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hear
 }
 
 /** For a viewer who does not see all: looked for among the latest of all. */
-async function endedVms({ store }: JobPorts, viewer: Viewer, limit: number): Promise<readonly Vm[]> {
+async function endedVms({ store }: JobPorts, viewer: Caller, limit: number): Promise<readonly Vm[]> {
   if (visibleVo(viewer) === undefined) return store.endedVms(limit)
   return (await store.endedVms(page.max)).filter((vm) => seesVm(viewer, vm)).slice(0, limit)
 }
 
-async function oneVm({ store }: JobPorts, viewer: Viewer, id: string): Promise<VmReading> {
+async function oneVm({ store }: JobPorts, viewer: Caller, id: string): Promise<VmReading> {
   const kept = isVmId(id) ? await store.vm(id) : undefined
   if (!kept || !seesVm(viewer, kept.vm)) throw new PilotageError('not-found', `no VM ${shown(id)}`)
   const { vm } = kept

@@ -24,12 +24,13 @@ import { readAssets } from './assets.ts'
 import { door } from './door.ts'
 import { factFeed } from './fact-feed.ts'
 import { fairPlaces } from './fair-places.ts'
+import { hearing } from './hearing.ts'
 import { type HttpServer, httpServer } from './http-server.ts'
 import { jsonRoutes, type StreamPlace } from './json-routes.ts'
 import { streamLimits } from './limits.ts'
 import { pageRoutes } from './page-routes.ts'
 import { readings } from './readings.ts'
-import { hearing } from './viewer.ts'
+import { addRoute, demandActions } from './routes.ts'
 
 export type DashboardOptions = {
   readonly queue: JobPorts
@@ -118,7 +119,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const log = options.log.with({ part: 'dashboard' })
   const { app, connections, stopHearing } = newApp(tls, clock)
   app.removeAllContentTypeParsers()
-  app.decorateRequest('viewer', null)
+  demandActions(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headers)
     if (tls && !isLoopback(hostPort(request.hostname, 1))) reply.headers(secureHeader)
@@ -141,7 +142,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
     prefix: '/api',
   })
   // For whoever looks after processes: without a token, and without a word on the installation.
-  app.get('/health', async (_, reply) => {
+  addRoute(app, 'GET /health', {}, async (_, reply) => {
     const ready = isReady()
     return reply.code(ready ? 200 : 503).send({ ready })
   })

@@ -8,11 +8,12 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
+import type { User } from '../../core/model/owner.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import { fairPlaces } from './fair-places.ts'
 import { sessionLimits } from './limits.ts'
-import { type Viewer, viewerKey, viewerOf } from './viewer.ts'
+import { viewerKey, viewerOf } from './viewer.ts'
 
 /** A working day. */
 export const sessionMs = 12 * 60 * 60 * 1000
@@ -25,7 +26,7 @@ export type Sessions = {
   /** The new session's id. Throws as `verify` and `viewerOf` do, and `overloaded` where every place is taken by others. */
   open(token: string): Promise<string>
   /** undefined: there is no such session, or none any more. */
-  find(id: string): Promise<Viewer | undefined>
+  find(id: string): Promise<User | undefined>
   close(id: string): void
 }
 

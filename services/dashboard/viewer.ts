@@ -1,115 +1,17 @@
-/**
- * Who looks at the page, and what they see. The one place of the dashboard that decides it.
- *
- * The same as the gRPC edge decides for looking: a user sees the jobs, queues, facts and VMs of the own VO, and of plans the
- * own VO's demand; operators and administrators see those of every VO. Clouds and images are for every user. A VM's
- * credential is for no page. What is not seen is as unknown as what does not exist.
- */
+/** Who looks at the dashboard: a user whom the action `dashboard.use` is open to. */
 
+import { callerFor } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { Fact } from '../../core/model/facts.ts'
-import type { Identity, UserRole, Owner } from '../../core/model/owner.ts'
-import { type Reach, reaches } from '../../core/access/reach.ts'
-import { isJobId, isVmId, type JobId, type VmId } from '../../core/kernel/ids.ts'
-import type { JobStore, VmStore } from '../../core/ports/store.ts'
-import { concerns, type Vm } from '../../core/model/vm.ts'
-
-export type Viewer = { readonly owner: Owner; readonly reach: Extract<Reach, 'vo' | 'any'> }
-
-const reachOf: Readonly<Record<UserRole, Viewer['reach']>> = { user: 'vo', operator: 'any', admin: 'any' }
+import type { Identity, Owner, User } from '../../core/model/owner.ts'
 
 /** Throws `forbidden` for a VM, and for a user without any role. */
-export function viewerOf(identity: Identity): Viewer {
-  if (identity.kind !== 'user' || identity.roles.length === 0) throw new PilotageError('forbidden', 'the page is for users')
-  const reach = identity.roles.some((role) => reachOf[role] === 'any') ? 'any' : 'vo'
-  return { owner: identity.owner, reach }
+export function viewerOf(identity: Identity): User {
+  callerFor('dashboard.use', identity)
+  if (identity.kind === 'user') return identity
+  throw new PilotageError('forbidden', 'the dashboard is for users')
 }
 
 /** The same for every request of one viewer, and for no other's. */
-export function viewerKey({ owner: { vo, group, owner } }: Viewer): string {
+export function viewerKey({ owner: { vo, group, owner } }: { readonly owner: Owner }): string {
   return JSON.stringify([vo, group, owner])
-}
-
-/** undefined: every VO. */
-export function visibleVo({ owner, reach }: Viewer): string | undefined {
-  return reach === 'any' ? undefined : owner.vo
-}
-
-export function sees({ owner, reach }: Viewer, subject: Owner): boolean {
-  return reaches(reach, owner, subject)
-}
-
-export function seesVm(viewer: Viewer, vm: Pick<Vm, 'vos'>): boolean {
-  const vo = visibleVo(viewer)
-  return vo === undefined || concerns(vm, vo)
-}
-
-/** Jobs whose VO is remembered: some hours of a busy service, at less than a hundred bytes each. */
-const rememberedMost = 20_000
-
-/** Sorts out facts that a viewer may hear. What belongs to a job is as visible as the job; an unknown kind is not. */
-export type Hearing = { readonly heard: (viewer: Viewer, facts: readonly Fact[]) => Promise<readonly Fact[]> }
-
-export function hearing(store: Pick<JobStore, 'jobs'> & Pick<VmStore, 'vm'>): Hearing {
-  /** A job's VO never changes, and neither do those of a VM. */
-  const vos = new Map<JobId, string>()
-  const vms = new Map<VmId, Pick<Vm, 'vos'> | undefined>()
-
-  async function learn(facts: readonly Fact[]): Promise<void> {
-    await learnVms(facts)
-    const unknown = new Set<JobId>()
-    for (const { subject } of facts) {
-      const id = jobIdOf(subject)
-      if (id !== undefined && !vos.has(id)) unknown.add(id)
-    }
-    if (unknown.size === 0) return
-    for (const { id, vo } of await store.jobs([...unknown])) vos.set(id, vo)
-    for (const id of vos.keys()) {
-      if (vos.size <= rememberedMost) break
-      vos.delete(id)
-    }
-  }
-
-  async function learnVms(facts: readonly Fact[]): Promise<void> {
-    const unknown = new Set(facts.flatMap(({ subject }) => vmIdOf(subject) ?? []).filter((id) => !vms.has(id)))
-    await Promise.all([...unknown].map(async (id) => vms.set(id, (await store.vm(id))?.vm)))
-    for (const id of vms.keys()) {
-      if (vms.size <= rememberedMost) break
-      vms.delete(id)
-    }
-  }
-
-  return {
-    async heard(viewer, facts) {
-      const vo = visibleVo(viewer)
-      if (vo === undefined) return facts
-      await learn(facts)
-      return facts.filter(({ subject, kind, data }) => {
-        const id = jobIdOf(subject)
-        if (id !== undefined) return vos.get(id) === vo
-        if (subject.startsWith('submission:')) return data.vo === vo
-        const vm = vmIdOf(subject)
-        if (vm !== undefined) return isVmSeen(vms.get(vm), vo)
-        // What a plan says of a cloud is the demand of every VO.
-        if (subject.startsWith('cloud:')) return !kind.startsWith('plan')
-        return subject.startsWith('image:')
-      })
-    },
-  }
-}
-
-/** One that is forgotten is for operators alone. */
-function isVmSeen(vm: Pick<Vm, 'vos'> | undefined, vo: string): boolean {
-  return vm !== undefined && concerns(vm, vo)
-}
-
-function vmIdOf(subject: string): VmId | undefined {
-  const id = subject.startsWith('vm:') ? subject.slice('vm:'.length) : ''
-  return isVmId(id) ? id : undefined
-}
-
-function jobIdOf(subject: string): JobId | undefined {
-  if (!subject.startsWith('job:')) return undefined
-  const id = Number(subject.slice('job:'.length))
-  return isJobId(id) ? id : undefined
 }

@@ -28,7 +28,7 @@ import {
 } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
-import { reachOf } from './authorization.ts'
+import { methodReach } from './authorization.ts'
 import { addressOf, type Connections } from './connections.ts'
 import { keyOf, type Load, type Loads } from './load.ts'
 import { type MessageReader, messageReader } from './message-reader.ts'
@@ -213,7 +213,7 @@ async function identified(
 }
 
 function checkReach({ name }: MethodRule, identity: Identity | undefined): Exclude<Reach, 'none'> {
-  const reach = name === undefined ? 'any' : reachOf(name, identity)
+  const reach = name === undefined ? 'any' : methodReach(name, identity)
   if (reach !== 'none') return reach
   if (identity) throw new PilotageError('forbidden', `${name} is not for this caller`)
   throw new PilotageError('unauthenticated', 'a bearer token is needed in the metadata key authorization')

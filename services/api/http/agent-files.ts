@@ -16,6 +16,7 @@ import { pipeline } from 'node:stream'
 import type { NodePlatform } from '../../../core/model/agent-config.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { gatherViolations } from '../../../core/kernel/violations.ts'
+import { demandPublic } from './public-actions.ts'
 
 export type ServedFile = { readonly path: string; readonly sha256: string }
 
@@ -31,6 +32,7 @@ export type Served = {
 
 /** `port` 0: any that is free. Throws `unavailable` where it cannot be had. */
 export async function startBundleServer(host: string, port: number, { files, proxiesOf }: Served): Promise<BundleServer> {
+  demandPublic('GET /agents/:digest', 'GET /sites/:name/proxies')
   const paths = new Map(files.map(({ path, sha256 }) => [sha256, path]))
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 })
   server.maxConnections = connectionsMost

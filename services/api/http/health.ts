@@ -8,11 +8,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PilotageError } from '../../../core/kernel/errors.ts'
+import { demandPublic } from './public-actions.ts'
 
 export type Health = { readonly port: number; stop(): Promise<void> }
 
 /** `port` 0: any that is free. Throws `unavailable` where it cannot be had. */
 export async function startHealth(host: string, port: number, isReady: () => boolean): Promise<Health> {
+  demandPublic('GET /health')
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000, connectionsCheckingInterval: 1000 })
   server.maxConnections = 100
   server.on('request', (request, response) => {

@@ -2,7 +2,7 @@
 
 import type { AssetName } from '../assets.ts'
 import { html, type Html } from '../html.ts'
-import type { Viewer } from '../viewer.ts'
+import type { Caller } from '../../../core/access/caller.ts'
 import { utcText } from './marks.ts'
 
 export type Section = 'Overview' | 'Queues' | 'VMs' | 'Clouds' | 'Jobs'
@@ -14,7 +14,7 @@ export type Surroundings = {
   readonly version: string
   readonly nowMs: number
   /** undefined: nobody is signed in. */
-  readonly viewer: Viewer | undefined
+  readonly viewer: Caller | undefined
 }
 
 const ways: readonly (readonly [Section, string])[] = [
@@ -61,7 +61,7 @@ function nav(section: Section | undefined): Html {
   return html`<nav aria-label="Pages">${links}</nav>`
 }
 
-function who({ owner, reach }: Viewer): Html {
+function who({ owner, reach }: Caller): Html {
   const sight = reach === 'any' ? 'every VO' : `VO ${owner.vo}`
   return html`<form class="who" method="post" action="/sign-out"><span><b>${owner.owner}</b> sees ${sight}</span><button>Sign out</button></form>`
 }
