@@ -12,19 +12,20 @@ import { newVmId, type VmId } from '../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../core/model/cloud.ts'
 import type { VmOrder } from '../../../core/ports/cloud.ts'
 import { systemRandom } from '../../../core/kernel/random.ts'
-import { localCloud, type LocalCloud, type LocalCloudOptions } from '../../../services/adapters/cloud/local/cloud.ts'
+import type { LocalCloudOptions } from '../../../services/adapters/cloud/local/cloud.ts'
 import { cloudContract, type MachineLife } from '../../contract/cloud.ts'
+import { testedLocalCloud, type TestedLocalCloud } from '../../support/local-machines.ts'
 
 const clock = systemClock()
 const soon = { withinMs: 5000, everyMs: 20 }
 const noise = 'head -c 102400 /dev/zero | tr "\\0" "."'
 
 type Bench = {
-  readonly cloud: LocalCloud
+  readonly cloud: TestedLocalCloud
   readonly directory: string
   order(commands?: readonly string[], changes?: Partial<VmOrder['shape']>): VmOrder
   /** Another service on the same directory. */
-  again(changes?: Partial<LocalCloudOptions>): LocalCloud
+  again(changes?: Partial<LocalCloudOptions>): TestedLocalCloud
   close(): Promise<void>
 }
 
@@ -33,7 +34,7 @@ function bench(changes: Partial<LocalCloudOptions> = {}): Bench {
   const directory = join(top, 'cloud')
   const quota = { vms: 8, cores: 16, memoryBytes: Infinity }
   const options = { name: 'here', installation: 'test', directory, clock, bootDelayMs: 0, quota, ...changes }
-  const cloud = localCloud(options)
+  const cloud = testedLocalCloud(options)
   const ordered: VmId[] = []
   return {
     cloud,
@@ -43,10 +44,9 @@ function bench(changes: Partial<LocalCloudOptions> = {}): Bench {
       ordered.push(vmId)
       return { vmId, shape: { ...smallest, ...shape }, userData: userData(commands) }
     },
-    again: (more = {}) => localCloud({ ...options, ...more }),
+    again: (more = {}) => testedLocalCloud({ ...options, ...more }),
     async close() {
       if (existsSync(`${directory}.away`)) renameSync(`${directory}.away`, directory)
-      cloud.setFaults({})
       for (const vmId of ordered) await cloud.destroy(`i-${vmId.slice(3)}`)
       const left = ordered.flatMap((vmId) => [...cloud.pidsOf(vmId), ...marked(vmId)])
       rmSync(top, { recursive: true, force: true })
@@ -87,14 +87,15 @@ function commandsOf({ ends, words }: MachineLife): readonly string[] {
 }
 
 cloudContract('local', async () => {
-  const { cloud, directory, order, close } = bench({ flavors: ['small'] })
+  const quota = { vms: 8, cores: 16, memoryBytes: Infinity }
+  const { cloud, directory, order, close } = bench({ flavors: ['small'], quota })
   return {
     cloud,
     order: (life = {}) => order(commandsOf(life)),
     close,
     skips: { 'gives up on a silent cloud': 'it is this machine and its calls do not wait for anybody' },
     provoke: {
-      fullQuota: async () => cloud.setFaults({ quota: { vms: 0 } }),
+      fullQuota: async () => void Object.assign(quota, { vms: 0 }),
       brokenList: async () => renameSync(directory, `${directory}.away`),
       impossibleOrder: () => order(undefined, { flavor: 'gigantic' }),
     },
@@ -111,11 +112,11 @@ afterEach(async () => {
   for (const one of benches.splice(0)) await one.close()
 })
 
-async function told(cloud: LocalCloud, vmId: VmId): Promise<CloudVm | undefined> {
+async function told(cloud: TestedLocalCloud, vmId: VmId): Promise<CloudVm | undefined> {
   return (await cloud.list()).find((vm) => vm.vmId === vmId)
 }
 
-async function comesTo(cloud: LocalCloud, vmId: VmId, power: CloudVm['power']): Promise<boolean> {
+async function comesTo(cloud: TestedLocalCloud, vmId: VmId, power: CloudVm['power']): Promise<boolean> {
   return until(clock, async () => (await told(cloud, vmId))?.power === power, soon)
 }
 
@@ -347,35 +348,6 @@ it('hangs a VM, which stays running, and ends it nevertheless', async () => {
   expect(await until(clock, async () => (await ticks()) > before, soon)).toBe(true)
   await cloud.hang(made.vmId)
   expect(await cloud.destroy(ref)).toBe('gone')
-})
-
-it('misbehaves as it is told to, by any process on the directory', async () => {
-  const { cloud, order, again } = set()
-  const tester = again()
-
-  tester.setFaults({ createFails: 'cloud-capacity' })
-  expect(await codeOf(cloud.create(order()))).toBe('cloud-capacity')
-  expect(await cloud.list()).toEqual([])
-
-  tester.setFaults({ createReplyLost: true })
-  const unheard = order()
-  expect(await codeOf(cloud.create(unheard))).toBe('cloud-transient')
-  expect(await told(cloud, unheard.vmId)).toBeDefined()
-
-  tester.setFaults({ neverBoots: true })
-  const dead = order(['echo alive'])
-  const { ref } = await cloud.create(dead)
-  expect(await comesTo(cloud, dead.vmId, 'running')).toBe(true)
-  expect(await cloud.consoleLog(ref)).not.toContain('alive')
-
-  tester.setFaults({ deleteMs: 200 })
-  expect(await cloud.destroy(ref)).toBe('going')
-  expect((await told(cloud, dead.vmId))?.power).toBe('ending')
-  expect(cloud.pidsOf(dead.vmId)).not.toEqual([])
-  expect(await until(clock, async () => (await cloud.destroy(ref)) === 'gone', soon)).toBe(true)
-
-  tester.setFaults({ allFail: 'cloud-auth' })
-  expect(await codeOf(cloud.list())).toBe('cloud-auth')
 })
 
 function startTicksOf(pid: number): number {

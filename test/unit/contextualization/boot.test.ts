@@ -11,7 +11,7 @@ import { systemClock, until } from '../../../core/kernel/clock.ts'
 import { agentPaths, type AgentConfig } from '../../../core/model/agent-config.ts'
 import { newVmId } from '../../../core/kernel/ids.ts'
 import { systemRandom } from '../../../core/kernel/random.ts'
-import { localCloud, type LocalCloud } from '../../../services/adapters/cloud/local/cloud.ts'
+import { testedLocalCloud, type TestedLocalCloud } from '../../support/local-machines.ts'
 
 const clock = systemClock()
 const soon = { withinMs: 8000, everyMs: 20 }
@@ -38,12 +38,19 @@ const opening = `
 `
 
 let top: string
-let cloud: LocalCloud
+let cloud: TestedLocalCloud
 
 beforeEach(() => {
   top = mkdtempSync(join(tmpdir(), 'pilotage boot-'))
   const quota = { vms: 1, cores: 1, memoryBytes: Infinity }
-  cloud = localCloud({ name: 'here', installation: 'test', directory: join(top, 'cloud'), clock, bootDelayMs: 0, quota })
+  cloud = testedLocalCloud({
+    name: 'here',
+    installation: 'test',
+    directory: join(top, 'cloud'),
+    clock,
+    bootDelayMs: 0,
+    quota,
+  })
 })
 
 afterEach(async () => {

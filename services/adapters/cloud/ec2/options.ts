@@ -34,6 +34,6 @@ export type Ec2Options = DriverOptions & {
   readonly imageOwners: readonly string[]
   /** Whether the account attribute `max-instances` is a limit. Amazon's own tells one that means nothing. */
   readonly quotaFromAccount: boolean
-  /** For tests; `cloudCallMs` if absent. */
+  /** The maximum duration of one call; `cloudCallMs` if absent. */
   readonly callMs?: number
 }

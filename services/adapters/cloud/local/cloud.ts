@@ -10,22 +10,10 @@
 import { join, resolve } from 'node:path'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../../../core/ports/cloud.ts'
 import type { CloudQuota, CloudVm } from '../../../../core/model/cloud.ts'
-import { failIf, readFaults, setLocalFaults, type LocalFaults } from './faults.ts'
 import { asCloudVm, makeMachine, markEnding, refFor, type Machine } from './machine.ts'
-import {
-  allMachines,
-  bury,
-  findMachine,
-  killMachine,
-  openHome,
-  processesNow,
-  readConsole,
-  signalMachine,
-  wasBuried,
-} from './machines.ts'
+import { allMachines, bury, findMachine, killMachine, openHome, readConsole, wasBuried } from './machines.ts'
 import { quotaLeft, refuseOver, refuseUnknown } from './order.ts'
 import { bootId, isAlive, type Process, processesOf, readProcess, readProcesses, signalAll } from './processes.ts'
 import { readUserData } from './user-data.ts'
@@ -47,39 +35,20 @@ export type LocalCloudOptions = {
   readonly nodePath?: string
 }
 
-/** What only tests do to a VM, from any process that opens a driver on the same directory. Unknown VMs: `cloud-gone`. */
-export type LocalCloud = Cloud & {
-  /** The power fails: everything is killed at once. */
-  crash(vmId: VmId): Promise<void>
-  /** Everything stands still, and is still told as running. */
-  hang(vmId: VmId): Promise<void>
-  resume(vmId: VmId): Promise<void>
-  /** What runs of it, also after its end: to prove that nothing is left. */
-  pidsOf(vmId: VmId): readonly number[]
-  setFaults(faults: LocalFaults): void
-}
-
-export function localCloud(given: LocalCloudOptions): LocalCloud {
+export function localCloud(given: LocalCloudOptions): Cloud {
   const options = { ...given, directory: resolve(given.directory) }
-  const { name, clock, directory: home } = options
+  const { name, directory: home } = options
   openHome(home)
 
   /** Failures of this machine as the port wants them: nothing is known about what was done. */
   async function call<T>(doing: string, run: () => T | Promise<T>): Promise<T> {
     try {
-      failIf(readFaults(home).allFail, `${doing} on ${name}`)
       return await run()
     } catch (cause) {
       if (cause instanceof PilotageError) throw cause
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new PilotageError('cloud-transient', `${doing} on ${name}: ${reason}`, { cause })
     }
-  }
-
-  function known(vmId: VmId): Machine {
-    const found = findMachine(home, refFor(vmId))
-    if (!found) throw new PilotageError('cloud-gone', `looking for ${vmId} on ${name}: there is no such VM`)
-    return found
   }
 
   return {
@@ -91,20 +60,8 @@ export function localCloud(given: LocalCloudOptions): LocalCloud {
     quota: () =>
       call('asking for the quota', () => {
         const others = allMachines(home).filter((machine) => isForeign(options, machine))
-        return quotaLeft(quotaNow(options), others)
+        return quotaLeft(options.quota, others)
       }),
-
-    async crash(vmId) {
-      await killMachine(known(vmId), clock)
-    },
-    async hang(vmId) {
-      await signalMachine(known(vmId), 'SIGSTOP', (left) => left.every(({ state }) => state === 'T'), clock)
-    },
-    async resume(vmId) {
-      signalAll(processesNow(known(vmId)), 'SIGCONT')
-    },
-    pidsOf: (vmId) => processesNow(findMachine(home, refFor(vmId)) ?? { vmId }).map(({ pid }) => pid),
-    setFaults: (faults) => setLocalFaults(home, faults),
   }
 }
 
@@ -116,15 +73,12 @@ function create(options: LocalCloudOptions, order: VmOrder): string {
   // One that has ended is not made again: a late repetition of an order must not raise a VM that nobody expects.
   if (findMachine(home, ref) || wasBuried(home, ref)) return ref
 
-  const faults = readFaults(home)
-  failIf(faults.createFails, `creating ${vmId} on ${options.name}`)
   refuseUnknown(options, order)
   const userData = readUserData(order.userData)
-  refuseOver(quotaNow(options), allMachines(home), order)
+  refuseOver(options.quota, allMachines(home), order)
 
   const record = { installation, vmId, createdMs: clock.nowMs(), shape }
-  makeMachine(join(home, ref), record, userData, { delayMs: bootDelayMs, never: faults.neverBoots === true, nodePath })
-  failIf(faults.createReplyLost ? 'cloud-transient' : undefined, `hearing of ${vmId} on ${options.name}`)
+  makeMachine(join(home, ref), record, userData, { delayMs: bootDelayMs, nodePath })
   return ref
 }
 
@@ -148,15 +102,10 @@ function list(options: LocalCloudOptions): readonly CloudVm[] {
 async function destroy({ directory: home, clock }: LocalCloudOptions, ref: string): Promise<'gone' | 'going'> {
   const machine = findMachine(home, ref)
   if (!machine) return 'gone'
-  const sinceMs = markEnding(machine, clock.nowMs())
-  if (clock.nowMs() < sinceMs + (readFaults(home).deleteMs ?? 0)) return 'going'
+  markEnding(machine, clock.nowMs())
   if (!(await killMachine(machine, clock))) return 'going'
   await bury(home, machine)
   return 'gone'
-}
-
-function quotaNow({ directory, quota }: LocalCloudOptions): CloudQuota {
-  return { ...quota, ...readFaults(directory).quota }
 }
 
 /** One that was half made tells no installation: it is ours to clear away. */

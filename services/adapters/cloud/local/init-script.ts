@@ -5,13 +5,9 @@
  * the service. Switching off works without the service: a VM that lost its centre must still end with all its payloads.
  */
 
-/** $1: the boot delay in seconds, or `never`. $2: the VM's directory. Environment: the VM's, with its marker. */
+/** $1: the boot delay in seconds. $2: the VM's directory. Environment: the VM's, with its marker. */
 export const initScript = `#!/bin/sh
 echo "local cloud: $PILOTAGE_VM_ID starts"
-if [ "$1" = never ]; then
-  : > "$2/booted"
-  while :; do sleep 3600; done
-fi
 sleep "$1"
 : > "$2/booted"
 sh "$2/runcmd"

@@ -40,7 +40,7 @@ export type Machine = {
   readonly createdMs: number
 }
 
-export type BootPlan = { readonly delayMs: number; readonly never: boolean; readonly nodePath: string }
+export type BootPlan = { readonly delayMs: number; readonly nodePath: string }
 
 /** The cloud's id follows from ours, so that a second order for a VM meets the first one's directory. */
 export function refFor(vmId: VmId): string {
@@ -86,11 +86,9 @@ export function readMachine(directory: string, ref: string): Machine {
   }
 }
 
-/** The first asking counts. Answers when that was. */
-export function markEnding(machine: Machine, nowMs: number): number {
-  if (machine.endingSinceMs !== undefined) return machine.endingSinceMs
-  writePrivate(join(machine.directory, 'ending'), JSON.stringify(nowMs))
-  return nowMs
+/** The first request counts. */
+export function markEnding(machine: Machine, nowMs: number): void {
+  if (machine.endingSinceMs === undefined) writePrivate(join(machine.directory, 'ending'), JSON.stringify(nowMs))
 }
 
 export function asCloudVm(machine: Machine, all: readonly Process[], boot: string): CloudVm {
@@ -107,7 +105,7 @@ function startInit(directory: string, vmId: VmId, boot: BootPlan): KnownProcess 
   const root = join(directory, 'root')
   const console = openSync(join(directory, 'console.log'), 'a', 0o600)
   try {
-    const delay = boot.never ? 'never' : (boot.delayMs / 1000).toFixed(3)
+    const delay = (boot.delayMs / 1000).toFixed(3)
     const child = spawn('/bin/sh', [join(directory, 'init'), delay, directory], {
       cwd: root,
       detached: true,

@@ -1,7 +1,7 @@
 /**
  * All VMs of one cloud's directory: finding them, signalling everything of one, and burying those that ended.
  *
- * Knows directories and processes, and neither orders nor faults. What stays true: a VM is buried only after nothing of it
+ * Knows directories and processes, and no orders. What stays true: a VM is buried only after nothing of it
  * was left running, and what remains of it then is its record and its console, for the last fifty.
  */
 
