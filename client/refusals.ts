@@ -1,17 +1,14 @@
 /**
  * Refusals: what came back from a call that did not succeed, as one of our errors.
  *
- * The service puts an ErrorDetail in the trailing metadata of every refusal; where it is missing (the connection failed, a
+ * The service puts a google.rpc.Status in the trailing metadata of every refusal; where it is missing (the connection failed, a
  * proxy answered) the gRPC status decides the code. The cause stays attached. Nothing here decides what to do next, except
  * to say whether asking again can help.
  */
 
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { asPilotageError, type ErrorCode, errorCodes, PilotageError } from '../core/kernel/errors.ts'
-import { ErrorDetail } from '../proto/gen/pilotage/v1/job.ts'
-
-/** Where the service puts the ErrorDetail. */
-export const detailKey = 'pilotage-error-bin'
+import { type RefusalDetail, refusalKey, refusalOfBytes } from '../proto/codec/refusals.ts'
 
 /** `signal`: by which the caller itself hangs up. */
 export function refusal(thrown: unknown, doing: string, signal?: AbortSignal): PilotageError {
@@ -43,15 +40,9 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown
 }
 
-/** A detail that cannot be read is no detail: the status still tells enough. */
-function detailOf(metadata: Metadata | undefined): ErrorDetail | undefined {
-  const bytes = metadata?.get(detailKey)[0]
-  if (!Buffer.isBuffer(bytes)) return undefined
-  try {
-    return ErrorDetail.decode(bytes)
-  } catch {
-    return undefined
-  }
+function detailOf(metadata: Metadata | undefined): RefusalDetail | undefined {
+  const bytes = metadata?.get(refusalKey)[0]
+  return Buffer.isBuffer(bytes) ? refusalOfBytes(bytes) : undefined
 }
 
 function knownCode(code: string): ErrorCode | undefined {

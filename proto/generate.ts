@@ -21,6 +21,8 @@ const options = [
   'outputJsonMethods=false',
   'outputClientImpl=grpc-js',
   'removeEnumPrefix=true',
+  // Node runs the sources as they are, and an enum of TypeScript cannot be erased.
+  'enumsAsLiterals=true',
 ]
 
 export function generate(outDir: string): void {

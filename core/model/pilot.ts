@@ -1,5 +1,5 @@
 /**
- * What a pilot and the centre tell each other on their stream, as both sides think of it. proto/codec.ts carries it over the
+ * What a pilot and the centre tell each other on their stream, as both sides think of it. proto/codec carries it over the
  * wire; the simulator carries it as it is.
  */
 

@@ -49,7 +49,7 @@ export const importRules: readonly Rule[] = [
     node: 'none',
   },
   { name: 'ports', place: /^core\/ports\//, ours: ['core/kernel/', 'core/model/', 'core/ports/'], node: 'none' },
-  { name: 'codec', place: /^proto\/codec\.ts$/, ours: ['proto/gen/', 'core/'], node: 'none' },
+  { name: 'codec', place: /^proto\/codec\//, ours: ['proto/gen/', 'proto/codec/', 'core/'], node: 'none' },
   { name: 'generated', place: /^proto\/gen\//, ours: ['proto/gen/'], node: 'none' },
   { name: 'generator', place: /^proto\/generate\.ts$/, ours: [], node: 'any' },
   {

@@ -7,7 +7,7 @@
 
 import { Client, credentials, Metadata, status, type StatusObject } from '@grpc/grpc-js'
 import type { Clock } from '../../core/kernel/clock.ts'
-import { ErrorDetail } from '../../proto/gen/pilotage/v1/job.ts'
+import { type RefusalDetail, refusalKey, refusalOfBytes } from '../../proto/codec/refusals.ts'
 
 /** What a generated service definition tells of a method. */
 export type Method<Request, Response> = {
@@ -20,7 +20,7 @@ export type Answer = {
   readonly code: status
   readonly details: string
   /** Absent where the refusal carried none. */
-  readonly error?: ErrorDetail
+  readonly error?: RefusalDetail
   readonly messages: readonly Buffer[]
 }
 
@@ -87,7 +87,7 @@ export function rawClient(clock: Clock, server: string): RawClient {
   }
 }
 
-function detailOf(metadata: Metadata): ErrorDetail | undefined {
-  const bytes = metadata.get('pilotage-error-bin')[0]
-  return Buffer.isBuffer(bytes) ? ErrorDetail.decode(bytes) : undefined
+function detailOf(metadata: Metadata): RefusalDetail | undefined {
+  const bytes = metadata.get(refusalKey)[0]
+  return Buffer.isBuffer(bytes) ? refusalOfBytes(bytes) : undefined
 }

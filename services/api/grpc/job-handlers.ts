@@ -8,7 +8,7 @@ import { isEnded, type Job, jobStates, type JobStateName } from '../../../core/m
 import { jobsPerCall, loadLimits, page } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
 import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
-import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec.ts'
+import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec/messages.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../../jobs/explain.ts'
 import type { JobPorts } from '../../jobs/ports.ts'

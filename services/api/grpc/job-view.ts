@@ -2,7 +2,7 @@
 
 import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
-import { jobToWire } from '../../../proto/codec.ts'
+import { jobToWire } from '../../../proto/codec/messages.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
 

@@ -1,9 +1,9 @@
-/** How a refusal travels over gRPC: the status of its code, and in the trailing metadata what else is said of it. */
+/** How a refusal travels over gRPC: the status of its code, and in the trailing metadata a google.rpc.Status with its details. */
 
 import { Metadata, status } from '@grpc/grpc-js'
 import { asPilotageError, type ErrorCode, type PilotageError } from '../../../core/kernel/errors.ts'
 import type { Log } from '../../../core/ports/log.ts'
-import { ErrorDetail } from '../../../proto/gen/pilotage/v1/job.ts'
+import { refusalBytes, refusalKey } from '../../../proto/codec/refusals.ts'
 
 const statusOf: Readonly<Record<ErrorCode, status>> = {
   'invalid-argument': status.INVALID_ARGUMENT,
@@ -29,13 +29,9 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   internal: status.INTERNAL,
 }
 
-/** Violations that travel: the trailing metadata of a refusal stays below 8 KiB or so. */
-const violationsMost = 100
-const detailBytesMost = 6000
-
 export type Refusal = { readonly code: status; readonly details: string; readonly metadata: Metadata }
 
-/** Whatever was thrown while `doing`; our own mistakes are logged. */
+/** The refusal for what was thrown while `doing`; our own mistakes are logged. */
 export function refusalOf(log: Log, doing: string, thrown: unknown): Refusal {
   const error = asPilotageError(thrown, doing)
   const fields = { method: doing, code: error.code, err: error }
@@ -50,19 +46,9 @@ function detailsOf(error: PilotageError): string {
 }
 
 function trailer(error: PilotageError): Metadata {
-  const detail = ErrorDetail.create({
-    code: error.code,
-    text: detailsOf(error),
-    violations: error.violations.slice(0, violationsMost).map((violation) => ({ ...violation })),
-    violationCount: error.violations.length,
-    retryAfterMs: error.retryAfterMs,
-  })
-  let bytes = ErrorDetail.encode(detail).finish()
-  while (bytes.length > detailBytesMost && detail.violations.length > 1) {
-    detail.violations.length = Math.ceil(detail.violations.length / 2)
-    bytes = ErrorDetail.encode(detail).finish()
-  }
+  const { code, violations, retryAfterMs } = error
+  const detail = { code, text: detailsOf(error), violations, violationCount: violations.length, retryAfterMs }
   const metadata = new Metadata()
-  metadata.set('pilotage-error-bin', Buffer.from(bytes))
+  metadata.set(refusalKey, Buffer.from(refusalBytes(statusOf[code], detail)))
   return metadata
 }

@@ -9,7 +9,7 @@ import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../.
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import type { Beat } from '../../../core/model/vm.ts'
-import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec.ts'
+import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/messages.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
 import { beat } from '../../vms/heartbeat.ts'

@@ -15,9 +15,8 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { detailKey } from '../../../client/refusals.ts'
+import { type RefusalDetail, refusalBytes, refusalKey } from '../../../proto/codec/refusals.ts'
 import {
-  ErrorDetail,
   Explanation,
   Fact,
   Job,
@@ -45,7 +44,8 @@ export type FakeService = {
   stop(): Promise<void>
 }
 
-export type Failure = { readonly code: status; readonly detail?: Partial<ErrorDetail>; readonly after?: boolean }
+type FailureDetail = Partial<RefusalDetail> & { readonly code: string }
+export type Failure = { readonly code: status; readonly detail?: FailureDetail; readonly after?: boolean }
 
 type Handler = (request: never, token: string) => object
 
@@ -230,6 +230,10 @@ function refused({ code, detail }: Failure): {
   message: string
 } {
   const metadata = new Metadata()
-  if (detail) metadata.set(detailKey, Buffer.from(ErrorDetail.encode(ErrorDetail.fromPartial(detail)).finish()))
+  if (detail) {
+    const given = { text: '', violations: [], retryAfterMs: 0, ...detail }
+    const whole = { ...given, violationCount: detail.violationCount ?? given.violations.length }
+    metadata.set(refusalKey, Buffer.from(refusalBytes(code, whole)))
+  }
   return { name: 'Error', message: 'as told', code, details: 'as told', metadata }
 }

@@ -3,17 +3,17 @@
  * here with `invalid-argument`, so that behind this file everything is typed.
  */
 
-import { type End, ends, type Result } from '../core/model/attempt.ts'
-import { PilotageError, shown } from '../core/kernel/errors.ts'
-import { type Fact, factText } from '../core/model/facts.ts'
-import { type AttemptRef, isJobId, type JobId } from '../core/kernel/ids.ts'
-import { isEnded, type Job, type JobSpec, leaseOf } from '../core/model/job.ts'
-import type { RawSpec } from '../core/language/check.ts'
-import { isolationLength } from '../core/kernel/limits.ts'
-import type { Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../core/model/pilot.ts'
-import type { Requirements } from '../core/model/requirements.ts'
-import type * as job from './gen/pilotage/v1/job.ts'
-import type * as vm from './gen/pilotage/v1/vm.ts'
+import { type End, ends, type Result } from '../../core/model/attempt.ts'
+import { PilotageError, shown } from '../../core/kernel/errors.ts'
+import { type Fact, factText } from '../../core/model/facts.ts'
+import { type AttemptRef, isJobId, type JobId } from '../../core/kernel/ids.ts'
+import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
+import type { RawSpec } from '../../core/language/check.ts'
+import { isolationLength } from '../../core/kernel/limits.ts'
+import type { Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
+import type { Requirements } from '../../core/model/requirements.ts'
+import type * as job from '../gen/pilotage/v1/job.ts'
+import type * as vm from '../gen/pilotage/v1/vm.ts'
 
 export function jobIdOf(value: number, path: string): JobId {
   if (isJobId(value)) return value
