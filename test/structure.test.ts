@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { functionsOf } from './structure/functions.ts'
-import { brokenImports, importRules, packagePlaces } from './structure/import-rules.ts'
+import { brokenImports, eagerImports, importRules, packagePlaces } from './structure/import-rules.ts'
 import { isBarrel, linesWith } from './structure/source-text.ts'
 import { findCycle, readPaths, readTree, root, type SourceFile } from './structure/tree.ts'
 
@@ -27,6 +27,10 @@ function found(pattern: RegExp, allowed: (path: string) => boolean = () => false
 describe('imports', () => {
   test('keep to the table', () => {
     expect(brokenImports(files)).toEqual([])
+  })
+
+  test('of services and simulation are made by a command when it runs', () => {
+    expect(eagerImports(files)).toEqual([])
   })
 
   test('lead to files that are there, named with their ending', () => {

@@ -62,7 +62,7 @@ async function runExport(setting: Setting, options: StoreOptions): Promise<ExitC
   if (file === '-' && terminal.isTerminal) return refuseTerminal(terminal, '--to')
   const { exportStore } = await import('../../services/run/move-store.ts')
   const stdout = archiveOutput(terminal)
-  return orInterrupted(signal, async () => {
+  return orInterrupted(setting, async () => {
     const summary = await exportStore({ ...moving(options, clock, terminal), file, random, signal, stdout })
     // When the archive goes to standard output, nothing else does.
     return writeSummary(terminal, 'export', summary, options.json, file === '-')
@@ -70,11 +70,11 @@ async function runExport(setting: Setting, options: StoreOptions): Promise<ExitC
 }
 
 async function runImport(setting: Setting, options: StoreOptions): Promise<ExitCode> {
-  const { clock, signal, terminal, stdin, isStdinTerminal } = setting
+  const { clock, terminal, stdin, isStdinTerminal } = setting
   const file = options.from ?? '-'
   if (file === '-' && isStdinTerminal) return refuseTerminal(terminal, '--from')
   const { importStore } = await import('../../services/run/move-store.ts')
-  return orInterrupted(signal, async () => {
+  return orInterrupted(setting, async () => {
     const summary = await importStore({ ...moving(options, clock, terminal), file, stdin })
     return writeSummary(terminal, 'import', summary, options.json, false)
   })
@@ -95,9 +95,16 @@ function moving({ config, data }: StoreOptions, clock: Clock, terminal: Terminal
 }
 
 /** A signal ends the command at once: what was imported stays, an unfinished archive is removed. */
-function orInterrupted(signal: AbortSignal, work: () => Promise<ExitCode>): Promise<ExitCode> {
+function orInterrupted({ signal, terminal }: Setting, work: () => Promise<ExitCode>): Promise<ExitCode> {
   const interrupted = new Promise<ExitCode>((resolve) => {
-    signal.addEventListener('abort', () => resolve('signal'), { once: true })
+    signal.addEventListener(
+      'abort',
+      () => {
+        terminal.say(`pilotage: interrupted (${signal.reason})`)
+        resolve('signal')
+      },
+      { once: true },
+    )
   })
   return Promise.race([work(), interrupted])
 }

@@ -172,7 +172,7 @@ describe('pilotage facts', () => {
     const nameless = reader('a.b')
     expect([await nameless.over, nameless.told()]).toEqual([1, expect.stringContaining('invalid-argument')])
     const wrong = reader('a', '--from', 'yesterday')
-    expect([await wrong.over, wrong.told()]).toEqual([2, expect.stringContaining('--from yesterday')])
+    expect([await wrong.over, wrong.told()]).toEqual([2, expect.stringContaining("'yesterday' is invalid")])
     const homeless = facts('--installation', 'a')
     expect([await homeless.over, homeless.told()]).toEqual([2, expect.stringContaining('--nats')])
   })

@@ -222,3 +222,14 @@ export function broken(path: string, target: Target): string | undefined {
 export function brokenImports(files: readonly Pick<SourceFile, 'path' | 'imports'>[]): readonly string[] {
   return files.flatMap(({ path, imports }) => imports.flatMap((target) => broken(path, target) ?? []))
 }
+
+/** Static imports of what commands load only when asked for: the client's commands and `--help` must stay quick. */
+export function eagerImports(files: readonly Pick<SourceFile, 'path' | 'imports'>[]): readonly string[] {
+  return files
+    .filter(({ path }) => path.startsWith('cli/'))
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ file = '', kind }) => kind === 'value' && /^(?:services|sim)\//.test(file))
+        .map(({ file, line }) => `${path}:${line} imports ${file} before a command needs it`),
+    )
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { functionsOf } from './functions.ts'
-import { broken } from './import-rules.ts'
+import { broken, eagerImports } from './import-rules.ts'
 import { importsOf, isBarrel, linesWith, readSource } from './source-text.ts'
 import { findCycle, resolved } from './tree.ts'
 
@@ -91,6 +91,10 @@ describe('the import table refuses', () => {
     ['client/calls.ts', 'services/run/compose.ts'],
     ['client/calls.ts', 'agents/kit/uplink.ts'],
     ['bin/pilotage.ts', 'core/kernel/clock.ts'],
+    ['bin/pilotage.ts', 'services/run/compose.ts'],
+    ['cli/commands/facts.ts', 'services/adapters/bus/nats/fact-reader.ts'],
+    ['cli/commands/store.ts', 'services/archive/export.ts'],
+    ['cli/commands/jobs.ts', 'proto/gen/pilotage/v1/job.ts'],
     ['contextualization/render.ts', 'services/config/document.ts'],
     ['core/model/job.ts', 'sim/samples.ts'],
     ['elsewhere/a.ts', 'core/model/job.ts'],
@@ -112,6 +116,13 @@ describe('the import table refuses', () => {
     ['sim/main.ts', 'left-pad'],
   ])('%s -> %s', (path, packageName) => {
     expect(vendor(path, packageName)).toBeDefined()
+  })
+
+  it('services that a command imports before it runs', () => {
+    const imports = (kind: 'value' | 'type' | 'dynamic') => [{ file: 'services/run/serve.ts', kind, line: 1 }]
+    expect(eagerImports([{ path: 'cli/commands/serve.ts', imports: imports('value') }])).toHaveLength(1)
+    expect(eagerImports([{ path: 'cli/commands/serve.ts', imports: imports('dynamic') }])).toEqual([])
+    expect(eagerImports([{ path: 'cli/commands/serve.ts', imports: imports('type') }])).toEqual([])
   })
 
   it('nothing that it allows', () => {
