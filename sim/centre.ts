@@ -6,11 +6,11 @@
  * to answer. Decides nothing that the operations do not decide.
  */
 
+import type { Centre, Life } from './life.ts'
 import { trusting } from './trusting-cloud.ts'
 import type { Rule } from './switches.ts'
 import type { ChargeBooks } from './charges.ts'
 import { assert } from '../core/kernel/assert.ts'
-import type { Matching } from '../services/matcher/matching.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { leaseMs, renewEveryMs } from '../core/kernel/limits.ts'
 import type { Log } from '../core/ports/log.ts'
@@ -18,7 +18,6 @@ import type { Sandbox } from '../core/ports/sandbox.ts'
 import type { Store } from '../core/ports/store.ts'
 import { localBus } from '../services/adapters/bus/local/local-bus.ts'
 import { directorDefaults } from '../services/director/options.ts'
-import type { JobPorts } from '../services/jobs/ports.ts'
 import { processRoles } from '../core/model/process-role.ts'
 import { buildRuntime, type Runtime, type RuntimeOptions, startLoops } from '../services/run/runtime.ts'
 import { cloudView, type SimCloud, userDataOf } from './clouds.ts'
@@ -26,20 +25,6 @@ import type { Ground } from './ground.ts'
 import { type SimProcess, simProcess } from './process.ts'
 import { type StoreView, storeView } from './store-view.ts'
 import type { Switchboard } from './switchboard.ts'
-
-export type Centre = {
-  /** Runs in the service; refused while it is down. Never answers when the service dies before. */
-  ask<Value>(act: (jobs: JobPorts) => Promise<Value>, done: (answer: Answer<Value>) => void): void
-  /** The life that is up and ready. */
-  life(): Life | undefined
-  kill(downMs: number): void
-  stall(ms: number): void
-  crawl(ms: number): void
-}
-
-export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
-
-export type Life = { readonly process: SimProcess; readonly jobs: JobPorts; readonly matching: Matching }
 
 export type CentreOptions = {
   readonly ground: Ground

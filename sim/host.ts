@@ -5,46 +5,16 @@
  * the agents and not the machine.
  */
 
-import type { AgentConfig, PilotStatus } from '../core/model/agent-config.ts'
-import type { VmId } from '../core/kernel/ids.ts'
+import type { AgentConfig } from '../core/model/agent-config.ts'
 import type { FakeMachine } from './fake-cloud.ts'
 import type { SimCloud } from './clouds.ts'
 import type { Ground } from './ground.ts'
 import { type Monitor, startMonitor } from './monitor-process.ts'
-import { type Payloads, simPayloads } from './host-payloads.ts'
-import { type Pilot, startPilotProcess } from './pilot-process.ts'
+import { simPayloads } from './host-payloads.ts'
+import type { Pilot, Host } from './host-state.ts'
+import { startPilotProcess } from './pilot-process.ts'
 import { type SimProcess, simProcess } from './process.ts'
 import type { Switchboard } from './switchboard.ts'
-import type { Link } from './ways.ts'
-
-export type Disk = {
-  /** The lines of the pilot's journal. */
-  journal: string[]
-  nonce: string
-  credential: string
-  pilotStatus: PilotStatus | undefined
-}
-
-export type Host = {
-  readonly vmId: VmId
-  readonly config: AgentConfig
-  readonly disk: Disk
-  readonly link: Link
-  readonly payloads: Payloads
-  readonly ground: Ground
-  readonly switchboard: Switchboard
-  isRunning(): boolean
-  newProcess(): SimProcess
-  pilot(): Pilot | undefined
-  /** A shutdown from inside. */
-  powerOff(reason: string): void
-  crash(vanishes: boolean): void
-  hang(ms: number): void
-  cut(ms: number): void
-  stallPilot(ms: number): void
-  killPilot(backMs: number): void
-  killMonitor(): void
-}
 
 /** What a host is made of, and what troubles change of it. */
 type Inside = {

@@ -13,7 +13,7 @@ import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView
 import { activate } from '../services/vms/activate.ts'
 import { beat, type BeatAnswer } from '../services/vms/heartbeat.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import type { Host } from './host.ts'
+import type { Host } from './host-state.ts'
 import type { SimProcess } from './process.ts'
 
 export type Monitor = { readonly process: SimProcess }

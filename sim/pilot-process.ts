@@ -16,22 +16,13 @@ import { type Backoff, backoff } from '../core/kernel/backoff.ts'
 import { isLive, type Task } from '../agents/pilot/held.ts'
 import { type JournalLine, replay } from '../agents/pilot/journal.ts'
 import { recover } from '../agents/pilot/leftovers.ts'
-import {
-  type PilotEffect,
-  type PilotEvent,
-  type PilotState,
-  startPilot,
-  statusOf,
-  type Step,
-  step,
-} from '../agents/pilot/pilot.ts'
+import type { PilotEffect, PilotState } from '../agents/pilot/state.ts'
+import { type PilotEvent, startPilot, statusOf, type Step, step } from '../agents/pilot/pilot.ts'
 import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import type { Host } from './host.ts'
+import type { Host, Pilot } from './host-state.ts'
 import type { SimProcess } from './process.ts'
 import type { Stream } from './streams.ts'
-
-export type Pilot = { readonly process: SimProcess; kill(): void }
 
 /** What agents/pilot/agent.ts keeps in its fields. */
 type Shell = {

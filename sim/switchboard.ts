@@ -6,7 +6,7 @@
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { VmId } from '../core/kernel/ids.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import type { Answer, Centre } from './centre.ts'
+import type { Answer, Centre } from './life.ts'
 import type { Ground } from './ground.ts'
 import type { SimProcess } from './process.ts'
 import { openStream, shut, type Stream, type Streams, type StreamHandlers } from './streams.ts'

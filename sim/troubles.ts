@@ -1,8 +1,8 @@
 /** What befalls the service, the machines and their agents, and what operators do, at random moments while the weather lasts. */
 
-import type { Centre } from './centre.ts'
+import type { Centre } from './life.ts'
 import { type Ground, nowAndThen } from './ground.ts'
-import type { Host } from './host.ts'
+import type { Host } from './host-state.ts'
 import { simProcess } from './process.ts'
 import type { Switchboard } from './switchboard.ts'
 

@@ -25,16 +25,8 @@ import { endLeftovers, recover, removeStrays } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
 import { keepOutputs } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
-import {
-  withoutPayload,
-  type PilotEffect,
-  type PilotEvent,
-  type PilotStart,
-  type PilotState,
-  startPilot,
-  statusOf,
-  step,
-} from './pilot.ts'
+import { withoutPayload, type PilotEvent, type PilotStart, startPilot, statusOf, step } from './pilot.ts'
+import type { PilotEffect, PilotState } from './state.ts'
 import type { Resources } from '../../core/model/resources.ts'
 import { type Contact, keepContact } from './contact.ts'
 import { startWatch, type Watch } from './watch.ts'

@@ -6,32 +6,10 @@
  * service never sees room that it believes to be taken.
  */
 
-import type { Result } from '../../core/model/attempt.ts'
-import type { AttemptRef } from '../../core/kernel/ids.ts'
+import type { Offer } from '../../core/model/pilot.ts'
 import { keyOf, owned, type Link } from './held.ts'
-import type { Draft } from './pilot.ts'
-import { greater, minus, noResources, type Resources, total } from '../../core/model/resources.ts'
-
-export type Report = AttemptRef & {
-  readonly reportId: number
-  readonly phase: 'running' | 'completing' | 'ended'
-  readonly startedMs: number
-  readonly result?: Result
-  /** On the stream that is open now. */
-  readonly sent: boolean
-}
-
-/** Free now. How long the VM still lives is added where the wall clock is known. */
-export type Offer = Resources & { readonly maxJobs: number; readonly received: number }
-
-export type Outgoing =
-  | { readonly kind: 'hello'; readonly held: readonly AttemptRef[] }
-  | {
-      readonly kind: 'message'
-      readonly reports: readonly Report[]
-      readonly offer?: Offer
-      readonly renew: readonly AttemptRef[]
-    }
+import type { Draft, Outgoing } from './state.ts'
+import { greater, minus, noResources, total } from '../../core/model/resources.ts'
 
 export function flush(draft: Draft, durableReportId: number): void {
   const { link } = draft.state

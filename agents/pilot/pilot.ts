@@ -23,24 +23,9 @@ import type { Result } from '../../core/model/attempt.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { outputChunkBytes, stopGraceMs } from '../../core/kernel/limits.ts'
 import { type Held, isDropped, isLive, keyOf, type Link, owned, type Taken, type Task } from './held.ts'
-import { flush, type Outgoing, type Report } from './outgoing.ts'
+import { flush } from './outgoing.ts'
+import type { Draft, PilotEffect, PilotState, Report } from './state.ts'
 import { fits, type Resources, total } from '../../core/model/resources.ts'
-
-export type PilotState = {
-  readonly size: Resources
-  readonly leaseMarginMs: number
-  readonly maxJobs: number
-  readonly link: Link
-  readonly held: ReadonlyMap<string, Held>
-  /** Not yet acknowledged, in the order they were made. */
-  readonly reports: readonly Report[]
-  /** The last attempts that were done with: a late duplicate of an assignment must not start again. */
-  readonly finished: readonly string[]
-  readonly nextReportId: number
-  readonly welcomed: boolean
-  readonly draining: boolean
-  readonly idleSinceMs: number
-}
 
 export type PilotEvent =
   | { readonly kind: 'linked' }
@@ -61,18 +46,6 @@ export type PilotEvent =
   /** Send what there is; reports of ends only up to this id, which the journal has on disk. */
   | { readonly kind: 'flush'; readonly durableReportId: number }
 
-export type PilotEffect =
-  /** Write to the journal that it was taken: whatever becomes of it, the service will hear. */
-  | (AttemptRef & { readonly kind: 'take'; readonly size: Resources })
-  | { readonly kind: 'start'; readonly task: Task }
-  | (AttemptRef & { readonly kind: 'stop'; readonly why: string; readonly graceMs: number })
-  /** Write the end to the journal; the next flush may send its report when that is on disk. */
-  | (AttemptRef & { readonly kind: 'record'; readonly reportId: number; readonly result: Result })
-  | (AttemptRef & { readonly kind: 'keep'; readonly result: Result })
-  /** The attempt is done with: its directory and its lines in the journal may go. */
-  | (AttemptRef & { readonly kind: 'forget' })
-  | { readonly kind: 'send'; readonly message: Outgoing }
-
 export type Step = { readonly state: PilotState; readonly effects: readonly PilotEffect[] }
 
 /** What the journal of a former life has left: ends that were not acknowledged. */
@@ -84,14 +57,6 @@ export type PilotStart = {
   readonly maxJobs: number
   readonly firstReportId: number
   readonly recovered: readonly Recovered[]
-}
-
-/** A step at work: the next state while it is being made, and its effects. Never leaves this folder's pure files. */
-export type Draft = {
-  state: PilotState
-  readonly held: Map<string, Held>
-  readonly effects: PilotEffect[]
-  readonly nowMs: number
 }
 
 /** Duplicates come within a reconnect; a VM ends at most a few hundred attempts in that time. */

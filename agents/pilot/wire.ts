@@ -12,7 +12,7 @@ import type { JobSpec as WireSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Assignment, PilotMessage, ServiceMessage } from '../../proto/gen/pilotage/v1/vm.ts'
 import { agentVersion } from '../kit/uplink.ts'
 import type { Task } from './held.ts'
-import type { Outgoing, Report } from './outgoing.ts'
+import type { Outgoing, Report } from './state.ts'
 import type { PilotEvent } from './pilot.ts'
 import type { Resources } from '../../core/model/resources.ts'
 

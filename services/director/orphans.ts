@@ -9,7 +9,7 @@
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
 import { lackingLists, type StrayMachine } from './memory.ts'
-import type { Comparison } from './reconcile.ts'
+import type { Comparison } from './comparison.ts'
 
 export type Orphan = { readonly ref: string; readonly vmId: VmId; readonly why: string }
 

@@ -6,31 +6,12 @@
  * comes in and goes out. The records must have been read after the list, so that every listed machine of ours has one.
  */
 
-import type { Offering, CloudVm } from '../../core/model/cloud.ts'
+import type { Comparison } from './comparison.ts'
+import type { CloudVm } from '../../core/model/cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import { type KeptVm, isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
+import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
-import type { DirectorPolicy } from './options.ts'
-
-export type Comparison = {
-  readonly cloud: string
-  readonly list: readonly CloudVm[]
-  readonly listBeganMs: number
-  /** Every live record of the installation. */
-  readonly live: ReadonlyMap<VmId, KeptVm>
-  /** The ended records of what is listed. */
-  readonly ended: ReadonlyMap<VmId, Vm>
-  readonly memory: Readonly<
-    Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'orders' | 'asked' | 'gone'>
-  >
-  readonly offerings: readonly Offering[]
-  readonly bootMs: number
-  readonly watchedSinceMs: number
-  readonly policy: DirectorPolicy
-  /** Whether a breaker or the quota forbids to ask for such a VM now. */
-  readonly isBarred: (vm: Vm) => boolean
-}
 
 export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'listed'> & {
   /** Why the list is not believed; empty: it is. */

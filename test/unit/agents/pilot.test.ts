@@ -1,14 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { Outgoing } from '../../../agents/pilot/outgoing.ts'
-import {
-  type PilotEffect,
-  type PilotEvent,
-  type PilotState,
-  startPilot,
-  statusOf,
-  step,
-} from '../../../agents/pilot/pilot.ts'
+import type { Outgoing, PilotState, PilotEffect } from '../../../agents/pilot/state.ts'
+import { type PilotEvent, startPilot, statusOf, step } from '../../../agents/pilot/pilot.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { leaseMarginMs, leaseMs, renewEveryMs } from '../../../core/kernel/limits.ts'
 import { exited, mib, task } from './tasks.ts'

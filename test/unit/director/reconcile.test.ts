@@ -4,7 +4,8 @@ import type { CloudVm } from '../../../core/model/cloud.ts'
 import type { KeptVm, Vm, VmPhase } from '../../../core/model/vm.ts'
 import { newMemory } from '../../../services/director/memory.ts'
 import { directorDefaults } from '../../../services/director/options.ts'
-import { type Comparison, reconcile, type Reconciled } from '../../../services/director/reconcile.ts'
+import type { Comparison } from '../../../services/director/comparison.ts'
+import { reconcile, type Reconciled } from '../../../services/director/reconcile.ts'
 import { sampleVm } from '../../../sim/samples.ts'
 
 const listBeganMs = 1_000_000

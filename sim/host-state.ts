@@ -1,0 +1,40 @@
+/** A simulated machine as its pilot and its monitor see it, and its pilot as the machine sees it. */
+
+import type { Link } from './ways.ts'
+import type { SimProcess } from './process.ts'
+import type { Switchboard } from './switchboard.ts'
+import type { Ground } from './ground.ts'
+import type { Payloads } from './host-payloads.ts'
+import type { VmId } from '../core/kernel/ids.ts'
+import type { PilotStatus, AgentConfig } from '../core/model/agent-config.ts'
+
+export type Disk = {
+  /** The lines of the pilot's journal. */
+  journal: string[]
+  nonce: string
+  credential: string
+  pilotStatus: PilotStatus | undefined
+}
+
+export type Host = {
+  readonly vmId: VmId
+  readonly config: AgentConfig
+  readonly disk: Disk
+  readonly link: Link
+  readonly payloads: Payloads
+  readonly ground: Ground
+  readonly switchboard: Switchboard
+  isRunning(): boolean
+  newProcess(): SimProcess
+  pilot(): Pilot | undefined
+  /** A shutdown from inside. */
+  powerOff(reason: string): void
+  crash(vanishes: boolean): void
+  hang(ms: number): void
+  cut(ms: number): void
+  stallPilot(ms: number): void
+  killPilot(backMs: number): void
+  killMonitor(): void
+}
+
+export type Pilot = { readonly process: SimProcess; kill(): void }
