@@ -6,7 +6,7 @@
  * service never sees room that it believes to be taken.
  */
 
-import type { Offer } from '../../core/model/pilot.ts'
+import type { Offer } from './state.ts'
 import { keyOf, owned, type Link } from './held.ts'
 import type { Draft, Outgoing } from './state.ts'
 import { greater, minus, noResources, total } from '../../core/model/resources.ts'
