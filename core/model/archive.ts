@@ -9,7 +9,7 @@
 
 import type { Result } from './attempt.ts'
 import { never } from '../kernel/assert.ts'
-import type { Fact } from './facts.ts'
+import type { Fact } from './fact-shapes.ts'
 import type { JobId } from '../kernel/ids.ts'
 import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'

@@ -1,8 +1,9 @@
 /**
  * Facts: what happened, in order, written together with the change that each explains. Never edited, only forgotten with age.
  *
- * A fact names its subject, a kind, and the little that explains it. The stores write the facts of jobs, VMs and images by
- * calling the functions here, so that every store tells the same story.
+ * A fact names its subject, a kind, and the little that explains it; which kinds there are and what each carries stands in
+ * fact-shapes.ts. The stores write the facts of jobs, VMs and images by calling the functions here, so that every store has the
+ * same history of them.
  */
 
 import { bytesText, durationText } from '../kernel/quantities.ts'
@@ -10,16 +11,7 @@ import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import type { Vm } from './vm.ts'
-
-export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `image:${string}` | `submission:${string}`
-
-/** Small, flat, and free of secrets. */
-export type FactData = Readonly<Record<string, string | number | boolean>>
-
-export type NewFact = { readonly subject: Subject; readonly kind: string; readonly data: FactData }
-
-/** `seq` orders all facts of an installation; it may have gaps. */
-export type Fact = NewFact & { readonly seq: number; readonly atMs: number }
+import { type DataOf, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
 export function jobSubject(id: JobId): Subject {
   return `job:${id}`
@@ -29,9 +21,11 @@ export function vmSubject(id: VmId): Subject {
   return `vm:${id}`
 }
 
+type Mutable<Data> = { -readonly [Key in keyof Data]: Data[Key] }
+
 /** What a change of a job is told as: its new state, who did it and why. */
 export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
-  const data: Record<string, string | number> = {}
+  const data: Mutable<DataOf<'job'>> = {}
   if (after.attempt > 0) data.attempt = after.attempt
   const lease = leaseOf(after.phase) ?? leaseOf(before.phase)
   if (lease) {
@@ -49,30 +43,39 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
     if (event.result.detail !== '') data.detail = event.result.detail
   }
   const asked = after.phase.state === before.phase.state && leaseOf(after.phase)?.stop !== undefined
-  return { subject: jobSubject(after.id), kind: asked ? `asked to ${event.kind}` : after.phase.state, data }
+  const stop = event.kind === 'reschedule' ? 'asked to reschedule' : 'asked to kill'
+  return newFact('job', `job:${after.id}`, asked ? stop : after.phase.state, data)
 }
 
 /** What a change of a VM is told as. */
 export function vmFact(after: Vm): NewFact {
-  const data: Record<string, string | number> = { cloud: after.cloud, flavor: after.flavor }
-  if ('ref' in after.phase && after.phase.ref !== '') data.ref = after.phase.ref
-  data.why = 'why' in after.phase ? after.phase.why : after.reason
-  if (after.beat?.isolation !== undefined) data.isolation = after.beat.isolation
-  return { subject: vmSubject(after.id), kind: after.phase.state, data }
+  const { cloud, flavor, phase, beat } = after
+  return newFact('vm', `vm:${after.id}`, phase.state, {
+    cloud,
+    flavor,
+    ...('ref' in phase && phase.ref !== '' ? { ref: phase.ref } : {}),
+    why: 'why' in phase ? phase.why : after.reason,
+    ...(beat?.isolation === undefined ? {} : { isolation: beat.isolation }),
+  })
 }
 
-const imageFactKinds = { add: 'Added', approve: 'Approved', disapprove: 'Disapproved', revoke: 'Revoked' } as const
+const imageFactKinds: Readonly<Record<ImageEvent['kind'], KindOf<'image'>>> = {
+  add: 'Added',
+  approve: 'Approved',
+  disapprove: 'Disapproved',
+  revoke: 'Revoked',
+}
 
 /** What a change of an image is told as: what was done, by whom, for which site and why. */
 export function imageFact({ entry }: Image, event: ImageEvent): NewFact {
-  const data: Record<string, string> = { by: event.by }
+  const data: Mutable<DataOf<'image'>> = { by: event.by }
   if (event.kind === 'add') {
     data.endorsedBy = entry.endorsedBy
     data.digest = entry.digest
   }
   if ('site' in event) data.site = event.site
   if ('why' in event && event.why !== '') data.why = event.why
-  return { subject: `image:${entry.name}`, kind: imageFactKinds[event.kind], data }
+  return newFact('image', `image:${entry.name}`, imageFactKinds[event.kind], data)
 }
 
 /** One readable line: the same on the page, in the command's history, and in the log. */

@@ -1,6 +1,6 @@
 /** A claim that exceeds the record of its VM: the fact that reports it, at most one per VM and minute. */
 
-import type { NewFact } from './facts.ts'
+import { newFact, type NewFact } from './fact-shapes.ts'
 import type { Resources } from './resources.ts'
 import type { VmId } from '../kernel/ids.ts'
 
@@ -18,7 +18,7 @@ export function overclaimFact(vmId: VmId, vm: Resources, held: Resources, wanted
     heldDiskBytes: held.diskBytes,
     wantedDiskBytes: wanted.diskBytes,
   }
-  return { subject: `vm:${vmId}`, kind: 'claim refused', data }
+  return newFact('claim', `vm:${vmId}`, 'claim refused', data)
 }
 
 /** One alarm per VM in this time: its pilot may claim without end. */

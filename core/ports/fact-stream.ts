@@ -3,7 +3,7 @@
  * identity, so that telling it twice is harmless. Never the truth: whatever stands here stood in the store before.
  */
 
-import type { Fact } from '../model/facts.ts'
+import type { Fact } from '../model/fact-shapes.ts'
 
 export interface FactStream {
   /** Resolves when all of them are kept by the stream. Throws `unavailable` where it cannot be reached: come again. */

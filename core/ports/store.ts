@@ -8,7 +8,7 @@
  */
 
 import type { TaskQueue, QueueCount, WaitingJob } from '../model/task-queue.ts'
-import type { Fact, NewFact, Subject } from '../model/facts.ts'
+import type { Fact, NewFact, Subject } from '../model/fact-shapes.ts'
 import type { Image, ImageEvent, ImageRefusal } from '../model/image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
 import type { EndedAttempt, Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'

@@ -5,7 +5,8 @@
 
 import { type End, ends, type Result } from '../../core/model/attempt.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
-import { type Fact, factText } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
+import { factText } from '../../core/model/facts.ts'
 import { type AttemptRef, isJobId, type JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import type { RawSpec } from '../../core/language/check.ts'

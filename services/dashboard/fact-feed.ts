@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import { type Loop, startLoop } from '../coordination/loop.ts'
 import type { Bus, HintKind } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'

@@ -7,7 +7,7 @@
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { isJobId, isVmId, type JobId, type VmId } from '../../core/kernel/ids.ts'
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import { concerns, type Vm } from '../../core/model/vm.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
 

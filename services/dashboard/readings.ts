@@ -7,7 +7,7 @@
 
 import { type Caller, sees, seesVm, visibleVo } from '../../core/access/caller.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import { isVmId, type JobId } from '../../core/kernel/ids.ts'
 import type { Job, JobSpec, JobStateName } from '../../core/model/job.ts'
 import { page } from '../../core/kernel/limits.ts'

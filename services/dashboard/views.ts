@@ -4,7 +4,8 @@
  */
 
 import type { Result } from '../../core/model/attempt.ts'
-import { type Fact, factText, jobSubject } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
+import { factText, jobSubject } from '../../core/model/facts.ts'
 import { isEnded, type Job, leaseOf, type Stop } from '../../core/model/job.ts'
 import { type KeptVm, type Beat, isOver, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 import { visibleText } from '../../core/kernel/text.ts'

@@ -17,7 +17,7 @@ import {
   scopesOf,
 } from '../../core/plan/breaker.ts'
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
-import type { NewFact } from '../../core/model/facts.ts'
+import { newFact, type NewFact } from '../../core/model/fact-shapes.ts'
 import { type KeptVm, isUp } from '../../core/model/vm.ts'
 
 export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }
@@ -79,7 +79,7 @@ function fail(book: Book, scope: BreakerScope, why: string, nowMs: number, atOnc
   book.entries.set(scope, { scope, breaker, changedMs: nowMs })
   if (breaker.state !== 'open' || before.state === 'open') return
   const data = { scope, why, backoffMs: breaker.backoffMs }
-  book.facts.push({ subject: `cloud:${book.cloud}`, kind: 'breaker opened', data })
+  book.facts.push(newFact('breaker', `cloud:${book.cloud}`, 'breaker opened', data))
 }
 
 function succeed(book: Book, scope: BreakerScope): void {
@@ -87,5 +87,5 @@ function succeed(book: Book, scope: BreakerScope): void {
   if (!entry) return
   book.entries.delete(scope)
   if (entry.breaker.state === 'closed') return
-  book.facts.push({ subject: `cloud:${book.cloud}`, kind: 'breaker closed', data: { scope } })
+  book.facts.push(newFact('breaker', `cloud:${book.cloud}`, 'breaker closed', { scope }))
 }

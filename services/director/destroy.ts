@@ -7,7 +7,7 @@
  */
 
 import { asPilotageError } from '../../core/kernel/errors.ts'
-import { vmSubject } from '../../core/model/facts.ts'
+import { newFact } from '../../core/model/fact-shapes.ts'
 import { refOf, type Vm } from '../../core/model/vm.ts'
 import type { CloudHand } from './create.ts'
 import type { Orphan } from './orphans.ts'
@@ -32,7 +32,7 @@ export async function destroyOrphan(hand: CloudHand, { ref, vmId, why }: Orphan)
   options.log.warn({ cloud: directed.cloud.name, vm: vmId, ref, why }, 'orphan destroyed')
   const data = { vm: vmId, ref, why }
   await options.store.tell(
-    [{ subject: `cloud:${directed.cloud.name}`, kind: 'orphan destroyed', data }],
+    [newFact('orphan', `cloud:${directed.cloud.name}`, 'orphan destroyed', data)],
     options.clock.nowMs(),
   )
 }
@@ -64,7 +64,7 @@ async function keepConsole({ options, directed, memory }: CloudHand, { id, phase
     return
   }
   const end = printable(text).slice(-consoleKeptCharacters)
-  if (end !== '') await store.tell([{ subject: vmSubject(id), kind: 'console', data: { text: end } }], clock.nowMs())
+  if (end !== '') await store.tell([newFact('console', `vm:${id}`, 'console', { text: end })], clock.nowMs())
 }
 
 /** What a machine writes is shown to operators: no control characters but line ends and tabs. */

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { NewFact } from '../../core/model/facts.ts'
+import { newFact } from '../../core/model/fact-shapes.ts'
 import type { RoleTurn } from '../coordination/role-lease.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -40,18 +40,19 @@ export function cloudRole(cloud: string): string {
 }
 
 export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: HoldCloudsOptions): Spread {
-  function tell(role: string, fact: Pick<NewFact, 'kind' | 'data'>): void {
+  function emit(turn: 'taken' | 'lost', { role, fence }: Fence): void {
     const cloud = role.slice(prefix.length)
     store
-      .tell([{ subject: `cloud:${cloud}`, ...fact }], clock.nowMs())
+      .tell([newFact('role', `cloud:${cloud}`, `role ${turn}`, { holder, fence })], clock.nowMs())
       .then(() => bus.hint({ kind: 'clouds', ids: [cloud] }))
-      .catch((error: unknown) => log.warn({ err: error, role }, 'a change of a role could not be told'))
+      .catch((error: unknown) => log.warn({ err: error, role }, 'a change of a role could not be recorded'))
   }
 
-  function onTurn(turn: RoleTurn, { role, fence }: Fence): void {
+  function onTurn(turn: RoleTurn, fenced: Fence): void {
+    const { role, fence } = fenced
     if (turn === 'unsure') log.warn({ role, fence }, told[turn])
     else log.info({ role, fence }, told[turn])
-    if (turn === 'taken' || turn === 'lost') tell(role, { kind: `role ${turn}`, data: { holder, fence } })
+    if (turn === 'taken' || turn === 'lost') emit(turn, fenced)
     if (turn === 'taken' || turn === 'sure') onTaken()
   }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { NewFact } from '../../core/model/facts.ts'
+import { type DataOf, newFact, type NewFact } from '../../core/model/fact-shapes.ts'
 import type { FleetPlan, PlanLine } from '../../core/plan/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
@@ -87,11 +87,10 @@ function kindsOf(lines: readonly PlanLine[]): ReadonlyMap<string, string> {
 
 function planFact(cloud: string, lines: readonly PlanLine[]): NewFact {
   const own = lines.filter((line) => line.cloud === cloud)
-  const data: Record<string, string | number> = {}
+  const data: { -readonly [Key in keyof DataOf<'plan'>]: DataOf<'plan'>[Key] } = {}
   for (const line of own) {
-    const key = line.kind === 'hold' ? `hold ${line.why}` : line.kind
-    if (line.kind === 'hold') data[key] = line.reason.slice(0, reasonLength)
-    else data[key] = Number(data[key] ?? 0) + (line.kind === 'create' ? line.count : 1)
+    if (line.kind === 'hold') data[`hold ${line.why}`] = line.reason.slice(0, reasonLength)
+    else data[line.kind] = (data[line.kind] ?? 0) + (line.kind === 'create' ? line.count : 1)
   }
-  return { subject: `cloud:${cloud}`, kind: own.length === 0 ? 'plan: nothing to do' : 'plan', data }
+  return newFact('plan', `cloud:${cloud}`, own.length === 0 ? 'plan: nothing to do' : 'plan', data)
 }

@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import { vmSubject } from '../../core/model/facts.ts'
+import { newFact } from '../../core/model/fact-shapes.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { VmPorts } from './ports.ts'
 
@@ -31,7 +31,7 @@ export async function activate(ports: VmPorts, { vmId, activationKey, nonce }: A
   ports.log.warn({ vmId, why }, 'an activation was refused')
   // Only who knows the key gets so far as to leave a trace in the store: a guess, however often, leaves none.
   if (why === 'key-used') {
-    await ports.store.tell([{ subject: vmSubject(vmId), kind: 'activation refused', data: { why } }], nowMs)
+    await ports.store.tell([newFact('activation', `vm:${vmId}`, 'activation refused', { why })], nowMs)
   }
   throw new PilotageError('unauthenticated', 'the activation key is not valid')
 }

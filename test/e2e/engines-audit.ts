@@ -7,7 +7,7 @@
  * twice    a job that was matched again while a lease lived, or an attempt that was started on two VMs.
  */
 
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Life } from './engines-plant.ts'
 import { type Run, readBook } from './kill-work.ts'

@@ -5,7 +5,7 @@
 
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { sleep, until } from '../../core/kernel/clock.ts'
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import { sweepEveryMs as learnEveryMs } from '../../core/kernel/limits.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'

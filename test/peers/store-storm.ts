@@ -8,7 +8,7 @@
 import { expect } from 'vitest'
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import type { Fact } from '../../core/model/facts.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'

@@ -8,7 +8,7 @@ import { type Outcomes, openOutcomes } from '../../../services/outcomes/outcomes
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { Offering } from '../../../core/model/cloud.ts'
 import type { AgentConfig } from '../../../core/model/agent-config.ts'
-import type { Fact, Subject } from '../../../core/model/facts.ts'
+import type { Fact, Subject } from '../../../core/model/fact-shapes.ts'
 import type { FleetPlan } from '../../../core/plan/fleet.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'

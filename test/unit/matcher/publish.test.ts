@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import type { Fact } from '../../../core/model/facts.ts'
+import type { Fact } from '../../../core/model/fact-shapes.ts'
 import { publishFacts } from '../../../services/run/publish-facts.ts'
 
 const fact = (seq: number): Fact => ({ seq, atMs: seq, subject: `job:${seq}`, kind: 'Waiting', data: {} })

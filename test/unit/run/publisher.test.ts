@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import type { Fact } from '../../../core/model/facts.ts'
+import type { Fact } from '../../../core/model/fact-shapes.ts'
 import { roleRenewEveryMs, takeOverMs } from '../../../core/kernel/limits.ts'
 import { type Log, silentLog } from '../../../core/ports/log.ts'
 import type { Store } from '../../../core/ports/store.ts'

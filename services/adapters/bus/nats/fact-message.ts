@@ -3,7 +3,7 @@
  * fact is told apart from one, and never taken for one.
  */
 
-import type { Fact, Subject } from '../../../../core/model/facts.ts'
+import type { Fact, Subject } from '../../../../core/model/fact-shapes.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -27,7 +27,7 @@ function isWhole(value: unknown): value is number {
 }
 
 function isSubject(value: unknown): value is Subject {
-  return typeof value === 'string' && /^(?:job|vm|cloud|submission):./.test(value)
+  return typeof value === 'string' && /^(?:job|vm|cloud|image|submission):./.test(value)
 }
 
 function isData(value: unknown): value is Fact['data'] {

@@ -23,7 +23,7 @@ import {
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
 import { sleep, type Timer } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Fact } from '../../../../core/model/facts.ts'
+import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import { jitter } from '../../../../core/kernel/random.ts'
 import { readFactMessage } from './fact-message.ts'
 import { type NatsLink, type NatsOptions, openNatsLink } from './nats-link.ts'

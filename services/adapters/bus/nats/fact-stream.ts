@@ -19,7 +19,7 @@ import {
 } from '@nats-io/jetstream'
 import { nanos, type NatsConnection } from '@nats-io/transport-node'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Fact } from '../../../../core/model/facts.ts'
+import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import type { FactStream } from '../../../../core/ports/fact-stream.ts'
 import { factMessage } from './fact-message.ts'
 import { type NatsOptions, openNatsLink } from './nats-link.ts'

@@ -4,7 +4,7 @@
  */
 
 import { PilotageError, shown } from '../../../../core/kernel/errors.ts'
-import type { Fact } from '../../../../core/model/facts.ts'
+import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import type { HintKind } from '../../../../core/ports/bus.ts'
 
 /** What NATS takes in a subject, in the name of a stream and in that of a consumer. */
@@ -21,7 +21,7 @@ export function hintSubject(installation: string, kind: HintKind): string {
   return `pilotage.${installation}.hint.${kind}`
 }
 
-/** By what it is about: `...fact.job`, `...fact.vm`, `...fact.cloud`, `...fact.submission`. */
+/** By what it is about: `...fact.job`, `...fact.vm`, `...fact.cloud`, `...fact.image`, `...fact.submission`. */
 export function factSubject(installation: string, { subject }: Pick<Fact, 'subject'>): string {
   return `pilotage.${installation}.fact.${subject.slice(0, subject.indexOf(':'))}`
 }

@@ -12,7 +12,7 @@ import type {
   ArchiveRecords,
   ArchiveSection,
 } from '../../../../core/model/archive.ts'
-import type { Fact } from '../../../../core/model/facts.ts'
+import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'

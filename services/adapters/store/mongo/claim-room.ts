@@ -4,7 +4,7 @@
  * older and within the record: what is beyond it is never handed out.
  */
 
-import type { NewFact } from '../../../../core/model/facts.ts'
+import type { NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { JobEvent } from '../../../../core/model/job.ts'
 import type { Random } from '../../../../core/kernel/random.ts'

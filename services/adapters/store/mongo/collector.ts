@@ -9,7 +9,7 @@
 
 import type { ChangeStream, ChangeStreamDocument, Document, Timestamp } from 'mongodb'
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
-import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/facts.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/fact-shapes.ts'
 import type { JobStateName } from '../../../../core/model/job.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { JobCount } from '../../../../core/ports/store.ts'

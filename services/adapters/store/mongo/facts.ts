@@ -4,7 +4,7 @@
  */
 
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
-import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/facts.ts'
+import { type Fact, type FactData, newFact, type NewFact, type Subject } from '../../../../core/model/fact-shapes.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
@@ -18,7 +18,7 @@ const lookEveryMs = 10
 
 export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocument): NewFact & { readonly atMs: number } {
   const data = { vo, group: grp, owner: own, firstId: first, count: n }
-  return { subject: `submission:${first}`, kind: 'Submitted', data, atMs: at }
+  return { ...newFact('submission', `submission:${first}`, 'Submitted', data), atMs: at }
 }
 
 export function openFacts(database: Database, shelf: Shelf, clock: Clock, random: Random): FactStore {

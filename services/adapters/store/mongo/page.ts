@@ -8,7 +8,7 @@
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
-import type { FactData, NewFact } from '../../../../core/model/facts.ts'
+import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobStateName, leaseOf, type Phase } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'

@@ -5,7 +5,8 @@
 
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import { type FactData, type NewFact, vmFact } from '../../../../core/model/facts.ts'
+import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
+import { vmFact } from '../../../../core/model/facts.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, leaseOf } from '../../../../core/model/job.ts'
 import type { Fence, VmOutcome, VmStore } from '../../../../core/ports/store.ts'

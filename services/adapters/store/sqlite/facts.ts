@@ -1,7 +1,7 @@
 /** The operations of the embedded store on facts and notes. Facts are only added, read in order, and forgotten with age. */
 
 import type { DatabaseSync } from 'node:sqlite'
-import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/facts.ts'
+import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/fact-shapes.ts'
 import type { Inside } from './engine.ts'
 
 export type FactOperations = {

@@ -13,6 +13,7 @@ import type { Owner } from '../../../../core/model/owner.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
+import { newFact } from '../../../../core/model/fact-shapes.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
@@ -55,7 +56,7 @@ export function submitOperations(inside: Inside): SubmitOperations {
     const { count } = head
     const { vo, group, owner } = head.owner
     keys.keep(head, firstId, nowMs)
-    tell({ subject: `submission:${firstId}`, kind: 'Submitted', data: { vo, group, owner, firstId, count } }, nowMs)
+    tell(newFact('submission', `submission:${firstId}`, 'Submitted', { vo, group, owner, firstId, count }), nowMs)
     return { ok: true, firstId, count, repeated: false }
   }
 
