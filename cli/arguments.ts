@@ -30,6 +30,6 @@ export function numberBetween(min: number, max: number, isWhole = true): (text: 
 }
 
 /** Collects the values of an option that may be given several times. */
-export function repeated(text: string, before: readonly string[]): readonly string[] {
+export function repeated(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }

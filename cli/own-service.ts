@@ -66,7 +66,7 @@ export async function untilNoVms(setting: Setting, admin: PilotageClient, within
   )
 }
 
-/** Processes that work in the directory or were started from it. Only Linux can tell; elsewhere the answer is none. */
+/** Processes that work in the directory or were started from it. Found on Linux only; none elsewhere. */
 export function processesIn(dir: string): readonly Leftover[] {
   if (!existsSync('/proc/self/cwd')) return []
   const here = resolve(dir)

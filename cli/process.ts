@@ -3,7 +3,8 @@
  * touches them.
  *
  * Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 128 and the signal's number where a signal ended it. The first
- * signal ends the command in good order: calls are cancelled, a service that it runs is stopped. The second one ends it at once.
+ * signal ends the command in good order: calls are cancelled, a service that it runs is stopped. The second one ends it at
+ * once.
  */
 
 import { isatty } from 'node:tty'
@@ -47,6 +48,7 @@ export async function runProcess(): Promise<void> {
       return startService({ ...options, environment: process.env })
     },
   })
-  // Nothing is left to do, and what was written is written. A VM that hangs may hold its end of a connection: not waited for.
+  // Nothing is left to do, and what was written is written. A VM that hangs may hold its end of a connection: not waited
+  // for.
   process.exit(ended === 'signal' ? signalCode : ended)
 }

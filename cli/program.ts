@@ -55,7 +55,9 @@ export async function runCommand(argv: readonly string[], given: Setting): Promi
   }
 }
 
-/** Errors come as exceptions, help as text: the process is not this function's to end. Commands inherit what is set before. */
+/**
+ * Errors come as exceptions, help as text: the process is not this function's to end. Commands inherit what is set before.
+ */
 function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: string) => void): Command {
   const program = new Command('pilotage')
     .description('Submit jobs to Pilotage, follow them, and operate the service and the VMs that run them.')

@@ -56,18 +56,18 @@ const isService = (address: string, port?: number): boolean => {
   return name in compose.services && (port === undefined || at === String(port))
 }
 
-type ServeOptions = { readonly config?: string; readonly data: string; readonly role: readonly string[] }
+type ServeOptions = { readonly config?: string; readonly data: string; readonly role?: readonly string[] }
 
 /** As the command itself reads them; throws where it would refuse. */
 function optionsOf({ command = [] }: Service): ServeOptions {
   const program = new Command().exitOverride()
   addServeCommand(program, () => {})
   program.parse([...command], { from: 'user' })
-  return program.commands[0]?.opts<ServeOptions>() ?? { data: '', role: [] }
+  return program.commands[0]?.opts<ServeOptions>() ?? { data: '' }
 }
 
 function rolesOf(service: Service): readonly string[] {
-  return readRoles(optionsOf(service).role, processRoles)
+  return readRoles(optionsOf(service).role ?? [], processRoles)
 }
 
 describe('the processes of Pilotage', () => {

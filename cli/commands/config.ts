@@ -1,6 +1,6 @@
 /**
- * `pilotage config`: checks a configuration of the service as `serve` would read it, and prints the schema for editors. Files
- * that a configuration names (certificates, credentials) are not opened: they may lie on another machine.
+ * `pilotage config`: checks a configuration of the service as `serve` would read it, and prints the schema for editors.
+ * Files that a configuration names (certificates, credentials) are not opened: they may lie on another machine.
  */
 
 import { existsSync } from 'node:fs'

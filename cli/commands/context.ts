@@ -1,6 +1,6 @@
 /**
- * `pilotage context render`: the document that a VM of a cloud gets, without creating the VM. The activation key is left out;
- * the size is written to standard error. Exit code 1 if the document is too large for the cloud.
+ * `pilotage context render`: the document that a VM of a cloud gets, without creating the VM. The activation key is left
+ * out; the size is written to standard error. Exit code 1 if the document is too large for the cloud.
  */
 
 import type { Command } from 'commander'

@@ -17,7 +17,7 @@ type FactsOptions = {
   readonly follow?: boolean
   readonly durable?: string
   readonly from: 'beginning' | 'now'
-  readonly nats: readonly string[]
+  readonly nats?: readonly string[]
   readonly plaintext?: boolean
   readonly config?: string
   readonly installation?: string
@@ -34,14 +34,14 @@ export function addFactsCommand(program: Command, choose: Choose): void {
     .addOption(
       new Option('--from <position>', 'where a new reader starts').choices(['beginning', 'now']).default('beginning'),
     )
-    .option('--nats <url>', 'address of NATS; once per server of a cluster', repeated, [])
+    .option('--nats <url>', 'address of NATS; once per server of a cluster', repeated)
     .option('--plaintext', 'with --nats: allow connections without TLS beyond this machine')
     .option('--config <file>', 'configuration of the service: take the address of NATS and the credentials from it')
     .option('--installation <name>', 'name of the installation (default: the one in the data directory)')
     .option('--data <directory>', 'data directory of the service', defaultDataDir)
     .configureHelp({ showGlobalOptions: false })
   command.action((...given: unknown[]) => {
-    const { nats, config } = command.opts<FactsOptions>()
+    const { nats = [], config } = command.opts<FactsOptions>()
     if ((nats.length === 0) === (config === undefined)) command.error('error: give either --nats or --config')
     action(...given)
   })
@@ -49,7 +49,7 @@ export function addFactsCommand(program: Command, choose: Choose): void {
 
 async function writeStream(setting: Setting, options: FactsOptions): Promise<ExitCode> {
   const { clock, random, signal, terminal } = setting
-  const { follow = false, durable, from, nats: servers, plaintext = false, config, installation, data } = options
+  const { follow = false, durable, from, nats: servers = [], plaintext = false, config, installation, data } = options
   const { readInstallationFacts } = await import('../../services/run/read-facts.ts')
   const facts = readInstallationFacts({
     nats: config === undefined ? { servers, plaintext } : { configFile: config },

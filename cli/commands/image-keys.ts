@@ -1,6 +1,6 @@
 /**
- * `pilotage image keygen` and `image endorse`: the offline work of an endorser, which needs no service. A private key is read
- * from a file and written to a new one that only its owner can read; it is never on a command line.
+ * `pilotage image keygen` and `image endorse`: the offline work of an endorser, which needs no service. A private key is
+ * read from a file and written to a new one that only its owner can read; it is never on a command line.
  */
 
 import type { Command } from 'commander'

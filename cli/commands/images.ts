@@ -1,6 +1,6 @@
 /**
- * `pilotage image`: the catalogue of images, which VMs may be created from. Operators decide; the offline work of an endorser
- * is in image-keys.ts.
+ * `pilotage image`: the catalogue of images, which VMs may be created from. Operators decide; the offline work of an
+ * endorser is in image-keys.ts.
  */
 
 import type { Command } from 'commander'

@@ -8,7 +8,7 @@ import { type Choose, withoutService } from '../action.ts'
 import { repeated } from '../arguments.ts'
 import { defaultDataDir, type ExitCode, type Setting } from '../setting.ts'
 
-type ServeOptions = { readonly config?: string; readonly data: string; readonly role: readonly string[] }
+type ServeOptions = { readonly config?: string; readonly data: string; readonly role?: readonly string[] }
 
 export function addServeCommand(program: Command, choose: Choose): void {
   program
@@ -20,7 +20,6 @@ export function addServeCommand(program: Command, choose: Choose): void {
       '--role <roles>',
       `roles of the process, separated by commas: ${processRoles.join(', ')} (default: all)`,
       repeated,
-      [],
     )
     .configureHelp({ showGlobalOptions: false })
     .action(withoutService(choose, runService))
@@ -28,6 +27,6 @@ export function addServeCommand(program: Command, choose: Choose): void {
 
 async function runService({ environment, signal }: Setting, options: ServeOptions): Promise<ExitCode> {
   const { serve } = await import('../../services/run/serve.ts')
-  const { config: configFile, data: dataDir, role: roles } = options
+  const { config: configFile, data: dataDir, role: roles = [] } = options
   return (await serve({ configFile, dataDir, roles, environment, signal })) ? 0 : 1
 }

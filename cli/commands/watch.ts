@@ -1,6 +1,6 @@
 /**
- * `pilotage watch`: jobs as they change, one line per change, until all have ended. The service may report a change twice; it
- * is written once.
+ * `pilotage watch`: jobs as they change, one line per change, until all have ended. The service may report a change twice;
+ * it is written once.
  */
 
 import type { Command } from 'commander'

@@ -2,20 +2,20 @@
  * The plan of a replay: which job is submitted when and by whom, and how long its payload runs. Pure.
  *
  * All times are divided by one factor, submissions and run times alike, so that the shape of the load stays. Run times have
- * a cap, because the longest of them would outlast the replay by hours; how many were cut is told. A group becomes a VO, a
- * user becomes an owner, and each line of the trace becomes exactly one job, named after it.
+ * a cap, because the longest of them would outlast the replay by hours; the report counts those that were cut. A group
+ * becomes a VO, a user becomes an owner, and each line of the trace becomes exactly one job, named after it.
  */
 
 import { type NewJob, newJob } from '../../client/new-job.ts'
 import type { TraceJob } from './swf.ts'
 
 export type ReplayOptions = {
-  /** What the whole shall take, submissions and their last runs. */
+  /** How long the replay takes, with its last runs. */
   readonly minutes: number
   /** Instead of one that fits the minutes. */
   readonly factor?: number
   readonly burn: boolean
-  /** Tells this replay's jobs from those of another: part of every name. */
+  /** Distinguishes this replay's jobs from those of another: part of every name. */
   readonly run: string
 }
 
@@ -46,7 +46,7 @@ export type ReplayPlan = {
 const submittingShare = 0.625
 /** The longest run takes no more than this part of the time. */
 const longestShare = 1 / 12
-const leastRunMs = 10
+const minRunMs = 10
 const memoryBytes = 64 * 1024 * 1024
 const diskBytes = 16 * 1024 * 1024
 
@@ -83,7 +83,7 @@ function planned(
   capMs: number,
   { burn, run }: ReplayOptions,
 ): PlannedJob {
-  const runMs = Math.round(Math.min(Math.max((job.runSeconds * 1000) / factor, leastRunMs), capMs))
+  const runMs = Math.round(Math.min(Math.max((job.runSeconds * 1000) / factor, minRunMs), capMs))
   const vo = job.group >= 0 ? `vo${job.group}` : 'vo'
   const owner = job.user >= 0 ? `user${job.user}` : 'user'
   const name = `${run}-${job.number}`

@@ -3,7 +3,7 @@
  *
  * Each VO and owner of the trace submits under a token of its own, which the administrator's token makes. A submission that
  * could not be answered is repeated under its key, so that no line becomes two jobs. The wait is bounded: what has not ended
- * by then is told as lost.
+ * by then is reported as lost.
  */
 
 import { sleep } from '../../core/kernel/clock.ts'

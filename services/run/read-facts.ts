@@ -1,7 +1,7 @@
 /**
  * Reads the facts of an installation from its stream in NATS: finds the servers, the credentials and the installation's name
- * where the options or the service's configuration name them. It needs NATS and no service, so that history can be read while
- * the service is down. What is written where, and what is acknowledged when, is the caller's choice.
+ * where the options or the service's configuration name them. It needs NATS and no service, so that history can be read
+ * while the service is down. What is written where, and what is acknowledged when, is the caller's choice.
  */
 
 import { readFileSync } from 'node:fs'
