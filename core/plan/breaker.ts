@@ -92,3 +92,6 @@ export function allowance(breaker: Breaker): number {
 export function probing(breaker: Breaker): Breaker {
   return breaker.state === 'half-open' ? { ...breaker, probing: true } : breaker
 }
+
+/** As a cloud's holder keeps it. */
+export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }

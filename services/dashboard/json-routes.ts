@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Door } from './door.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
@@ -122,7 +123,13 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
     { schema: { querystring: parameters.jobsQuery } },
     async (request) => {
       const { state, vo, owner, before, limit } = request.query
-      const filter = { state: state || undefined, vo: vo || undefined, owner: owner || undefined, beforeId: before, limit }
+      const filter = {
+        states: state ? [state] : undefined,
+        vo: vo || undefined,
+        owner: owner || undefined,
+        beforeId: before as JobId | undefined,
+        limit,
+      }
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)
       return { jobs: jobs.map(jobView), nextBefore: more ?? null }
     },

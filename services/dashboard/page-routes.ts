@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../core/access/caller.ts'
 import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
 import type { Door } from './door.ts'
@@ -148,10 +149,10 @@ function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show
     async (request, reply) => {
       const { state = '', vo = '', owner = '', before } = request.query
       const filter = {
-        state: state || undefined,
+        states: state ? [state] : undefined,
         vo: vo || undefined,
         owner: owner || undefined,
-        beforeId: before,
+        beforeId: before as JobId | undefined,
         limit: jobRows,
       }
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)

@@ -1,9 +1,9 @@
 /** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, for whoever explains why jobs wait. */
 
-import type { FleetPlan, HoldWhy } from '../../core/plan/fleet.ts'
+import { planNote, planOf } from '../../core/plan/cloud-note.ts'
+import type { HoldWhy } from '../../core/plan/fleet.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
-import { planNote } from './plan-note.ts'
 
 export type BlockedBy = { readonly cloud: string; readonly why: string; readonly reason: string }
 
@@ -17,8 +17,7 @@ export async function blockedBy(
 ): Promise<readonly BlockedBy[]> {
   const notes = await Promise.all(clouds.map((name) => store.note(planNote(name))))
   return clouds.flatMap((name, at) => {
-    const note = notes[at]
-    const { lines } = note === undefined ? { lines: [] } : (JSON.parse(note) as FleetPlan)
+    const lines = planOf(notes[at])?.lines ?? []
     return lines.flatMap((line): readonly BlockedBy[] => {
       if (line.kind !== 'hold' || line.cloud !== name || !hinders.has(line.why)) return []
       return line.queues.includes(classId) ? [{ cloud: name, why: line.why, reason: line.reason }] : []

@@ -8,19 +8,17 @@
 
 import {
   atTime,
-  type Breaker,
   type BreakerPolicy,
   type BreakerScope,
   closedBreaker,
   failed,
+  type KeptBreaker,
   scopeOf,
   scopesOf,
 } from '../../core/plan/breaker.ts'
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
 import { newFact, type NewFact } from '../../core/model/fact-shapes.ts'
 import { type KeptVm, isUp } from '../../core/model/vm.ts'
-
-export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }
 
 export type Breakers = {
   /** As they are to be kept. */

@@ -3,7 +3,7 @@
  */
 
 import type { Fence } from '../../core/ports/store.ts'
-import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
+import { type CloudNote, cloudNote, noteOf } from '../../core/plan/cloud-note.ts'
 import { type Desk, openDesk } from './desk.ts'
 import type { Lane } from './lane.ts'
 import type { DirectorOptions } from './options.ts'

@@ -7,16 +7,12 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import { type DataOf, newFact, type NewFact } from '../../core/model/fact-shapes.ts'
+import { planNote, planText } from '../../core/plan/cloud-note.ts'
 import type { FleetPlan, PlanLine } from '../../core/plan/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import type { Desk } from './desk.ts'
 import type { DirectorOptions } from './options.ts'
-
-/** The note's text is a FleetPlan as JSON. */
-export function planNote(cloud: string): string {
-  return `plan:${cloud}`
-}
 
 export type PlanKeeper = { keep(plan: FleetPlan, held: readonly Desk[]): Promise<void> }
 
@@ -57,7 +53,7 @@ export function planKeeper(
     )
     const isDue = text !== last.text || plan.atMs - last.atMs >= everyMs
     if (!isDue) return
-    await store.keepNote(planNote(cloud), JSON.stringify({ atMs: plan.atMs, lines }))
+    await store.keepNote(planNote(cloud), planText({ atMs: plan.atMs, lines }))
     if (turned.length > 0) {
       await store.tell(
         turned.map((name) => planFact(name, told)),

@@ -17,7 +17,7 @@ import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.t
 import { joseTokens, newSigningKey } from '../../services/adapters/tokens/jose/jose-tokens.ts'
 import { type ApiBounds, startApi } from '../../services/api/grpc/server.ts'
 import { directorDefaults } from '../../services/director/options.ts'
-import type { CloudStatus } from '../../services/director/status.ts'
+import type { CloudStatus } from '../../services/vms/list-clouds.ts'
 import type { Catalogue } from '../../services/images/catalogue.ts'
 import type { JobPorts } from '../../services/jobs/ports.ts'
 import { processRoles } from '../../core/model/process-role.ts'

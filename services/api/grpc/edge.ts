@@ -15,6 +15,7 @@ import type {
   ServerReadableStream,
   ServerWritableStream,
 } from '@grpc/grpc-js'
+import type { Caller as UserCaller } from '../../../core/access/caller.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { User } from '../../../core/model/owner.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
@@ -78,6 +79,11 @@ export function edge({ callerOf }: Pick<Admission, 'callerOf'>, log: Log): Edge 
 export function userOf({ identity }: Caller): User {
   if (identity?.kind === 'user') return identity
   throw new PilotageError('forbidden', 'this is for users')
+}
+
+/** The caller as use cases know it: a user, and how far the method's action lets it reach. */
+export function asUser(caller: Caller): UserCaller {
+  return { owner: userOf(caller).owner, reach: caller.reach }
 }
 
 export function vmOf({ identity }: Caller): VmId {

@@ -2,29 +2,30 @@
 
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
-import { reaches } from '../../../core/access/reach.ts'
+import { sees } from '../../../core/access/caller.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import { isEnded, type Job, jobStates, type JobStateName } from '../../../core/model/job.ts'
+import { type Job, jobStates, type JobStateName } from '../../../core/model/job.ts'
 import { jobsPerCall, loadLimits, page } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
 import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec/messages.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../../jobs/explain.ts'
+import { jobById, jobsById, listJobs } from '../../jobs/list-jobs.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
+import { jobHistory } from '../../jobs/read-job.ts'
+import { readOutput } from '../../jobs/read-output.ts'
 import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
 import type { Caller } from './admission.ts'
-import { type Edge, userOf } from './edge.ts'
+import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { openJobFeed } from './job-feed.ts'
 import { jobsToWire } from './job-view.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
-const historyMost = 1000
 const reasonLength = 500
-const idsPerRead = 1000
 
 /** Of the contract, with submissions still encoded (readable.ts). */
 type JobHandlers = Omit<wire.JobServiceServer, 'submitJobs' | 'submitJobStream'> & {
@@ -67,7 +68,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     ),
     listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => {
       const isLarge = Math.max(request.pageSize, request.jobIds.length) > loadLimits.smallPage
-      const read = () => listJobs(queue, request, caller)
+      const read = () => readPage(queue, request, caller)
       return isLarge ? caller.load.read(read) : read()
     }),
     killJobs: steering('kill', 'killJobs'),
@@ -75,12 +76,11 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     releaseJobs: steering('release', 'releaseJobs'),
     rescheduleJobs: steering('reschedule', 'rescheduleJobs'),
     getJobHistory: edge.unary('getJobHistory', async ({ jobId }: wire.GetJobHistoryRequest, caller) => {
-      const job = await oneJob(queue, jobId, caller)
-      const facts = await queue.store.history(`job:${job.id}`, historyMost)
+      const { job, facts } = await jobHistory(queue, asUser(caller), oneJobId(jobId, caller))
       return { facts: [submitted(job), ...facts.map(factToWire)] }
     }),
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
-      const { summary, places } = await explain(queue, await oneJob(queue, jobId, caller))
+      const { summary, places } = await explain(queue, await jobById(queue, asUser(caller), oneJobId(jobId, caller)))
       return { summary, places: places.map((place) => ({ ...place, rules: [...place.rules] })) }
     }),
     getOutput: edge.serverStream(
@@ -92,26 +92,16 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
       (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
         const ids = jobIdsOf(call.request.jobIds)
         caller.load.charge(ids.length / loadLimits.idsPerUnit)
-        return watchJobs({ queue, feed, ids, caller, isVisible: (job) => within(caller, job) }, call)
+        return watchJobs({ queue, feed, ids, caller, isVisible: (job) => sees(asUser(caller), job) }, call)
       },
     ),
   }
 }
 
-/** A job that the caller does not reach is as unknown to them as one that does not exist. */
-function within({ identity, reach }: Caller, job: Job): boolean {
-  return identity?.kind === 'user' && reaches(reach, identity.owner, job)
-}
-
 async function theJobs(queue: JobPorts, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
   const wanted = jobIdsOf(ids)
   caller.load.charge(wanted.length / loadLimits.jobsPerUnit)
-  const jobs: Job[] = []
-  // In parts: other calls come in between.
-  for (let at = 0; at < wanted.length; at += idsPerRead) {
-    jobs.push(...(await queue.store.jobs(wanted.slice(at, at + idsPerRead))))
-  }
-  return jobs.filter((job) => within(caller, job))
+  return jobsById(queue, asUser(caller), wanted)
 }
 
 function jobIdsOf(ids: readonly number[]): readonly JobId[] {
@@ -119,10 +109,9 @@ function jobIdsOf(ids: readonly number[]): readonly JobId[] {
   return ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`))
 }
 
-async function oneJob(queue: JobPorts, id: number, caller: Caller): Promise<Job> {
-  const [job] = await theJobs(queue, [id], caller)
-  if (!job) throw new PilotageError('not-found', `no job ${id}`)
-  return job
+function oneJobId(id: number, { load }: Caller): JobId {
+  load.charge(1 / loadLimits.jobsPerUnit)
+  return jobIdOf(id, 'jobId')
 }
 
 function bounded(ids: readonly number[]): void {
@@ -133,24 +122,20 @@ function bounded(ids: readonly number[]): void {
   }
 }
 
-async function listJobs(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
-  const { owner } = userOf(caller)
+async function readPage(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
   if (request.jobIds.length > 0) {
     return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextBeforeJobId: 0 }
   }
-  if (request.vo !== '' && request.vo !== owner.vo && caller.reach !== 'any') {
-    throw new PilotageError('forbidden', `the jobs of VO ${shown(request.vo)} are not for this caller`)
-  }
   const limit = pageSize(request.pageSize)
   caller.load.charge(limit / loadLimits.jobsPerUnit)
-  const jobs = await queue.store.list({
-    vo: request.vo === '' && caller.reach !== 'any' ? owner.vo : request.vo === '' ? undefined : request.vo,
+  const { jobs, more } = await listJobs(queue, asUser(caller), {
+    vo: request.vo === '' ? undefined : request.vo,
     owner: request.owner === '' ? undefined : request.owner,
     states: request.states.length === 0 ? undefined : request.states.map(stateOf),
     beforeId: request.beforeJobId === 0 ? undefined : jobIdOf(request.beforeJobId, 'beforeJobId'),
     limit,
   })
-  return { jobs: await jobsToWire(queue, jobs), nextBeforeJobId: jobs.length < limit ? 0 : (jobs.at(-1)?.id ?? 0) }
+  return { jobs: await jobsToWire(queue, jobs), nextBeforeJobId: more ?? 0 }
 }
 
 export function pageSize(asked: number): number {
@@ -209,15 +194,12 @@ async function getOutput(
   caller: Caller,
 ): Promise<void> {
   const { jobId, attempt, name } = call.request
-  const job = await oneJob(queue, jobId, caller)
-  const pieces = await queue.sandbox.read(
-    { jobId: job.id, attempt: attempt === 0 ? job.attempt : attempt },
-    outputName(name),
-  )
-  if (!pieces) {
-    if (isEnded(job.phase)) return
-    throw new PilotageError('not-found', `job ${job.id} is ${job.phase.state}: its output is kept when the attempt ends`)
-  }
+  const pieces = await readOutput(queue, asUser(caller), {
+    jobId: oneJobId(jobId, caller),
+    attempt: attempt === 0 ? undefined : attempt,
+    name: outputName(name),
+  })
+  if (!pieces) return
   const gone = goneSignal(call)
   // Left early, the loop closes the file.
   for await (const data of pieces) if (!(await written(queue.clock, call, gone, { data: Buffer.from(data) }))) return

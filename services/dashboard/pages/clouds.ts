@@ -3,8 +3,9 @@
  * last plan decided and why.
  */
 
-import type { CloudStatus } from '../../director/status.ts'
+import type { CloudStatus } from '../../vms/list-clouds.ts'
 import type { ListedImage } from '../../images/list-images.ts'
+import { actionText, breakersText } from '../../views/cloud.ts'
 import { html, type Html } from '../html.ts'
 import { type ImageView, imageView } from '../image-view.ts'
 import type { Page } from './frame.ts'
@@ -48,14 +49,15 @@ function cloudTable(clouds: CloudStatus['clouds'], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col">Cloud</th><th scope="col">Kind</th><th scope="col">Site</th><th scope="col">VMs</th><th scope="col">Cores</th><th scope="col" class="n">Read ago</th><th scope="col">Breaker</th></tr></thead><tbody>
 ${clouds.slice(0, cloudRows).map(
   (cloud) =>
-    html`<tr><th scope="row">${cloud.name}</th><td>${cloud.kind}</td><td>${cloud.site}</td><td>${gauge(cloud.vms, cloud.maxVms, 'VMs')}</td><td>${gauge(cloud.cores, cloud.maxCores, 'cores')}</td><td class="n">${agoMark(cloud.listedMs, nowMs)}</td><td>${breakerMark(cloud.breaker)}</td></tr>
+    html`<tr><th scope="row">${cloud.name}</th><td>${cloud.kind}</td><td>${cloud.site}</td><td>${gauge(cloud.vms, cloud.maxVms, 'VMs')}</td><td>${gauge(cloud.cores, cloud.maxCores, 'cores')}</td><td class="n">${agoMark(cloud.listedMs, nowMs)}</td><td>${breakerMark(cloud)}</td></tr>
 `,
 )}</tbody></table></div>${clouds.length > cloudRows && html`<p class="dim">The first ${cloudRows} of ${clouds.length}; <a href="/api/clouds">all as JSON</a>.</p>`}`
 }
 
-function breakerMark(breaker: string): Html {
-  if (breaker === 'closed') return stateMark('Closed')
-  return html`${stateMark(/: open|^open/.test(breaker) ? 'Open' : 'Half-open')} ${clipped(breaker, 300)}`
+function breakerMark(cloud: CloudStatus['clouds'][number]): Html {
+  if (cloud.breakers.length === 0) return stateMark('Closed')
+  const isOpen = cloud.breakers.some(({ state }) => state === 'open')
+  return html`${stateMark(isOpen ? 'Open' : 'Half-open')} ${clipped(breakersText(cloud), 300)}`
 }
 
 function planTable(plan: CloudStatus['plan'], nowMs: number): Html {
@@ -66,8 +68,8 @@ function planTable(plan: CloudStatus['plan'], nowMs: number): Html {
   return html`<p class="lead">Made ${agoMark(atMs, nowMs)} ago.${more}</p>
 <div class="scroll"><table><thead><tr><th scope="col">Action</th><th scope="col" class="n">Count</th><th scope="col">What</th><th scope="col">Reason</th></tr></thead><tbody>
 ${plan.slice(0, planRows).map(
-  ({ action, count, subject, reason }) =>
-    html`<tr><td>${stateMark(action)}</td><td class="n">${countText(count)}</td><td>${subject.startsWith('vm-') ? vmLink(subject) : clipped(subject, 80)}</td><td>${clipped(reason, 240)}</td></tr>
+  ({ action, why, count, subject, reason }) =>
+    html`<tr><td>${stateMark(actionText({ action, why }))}</td><td class="n">${countText(count)}</td><td>${subject.startsWith('vm-') ? vmLink(subject) : clipped(subject, 80)}</td><td>${clipped(reason, 240)}</td></tr>
 `,
 )}</tbody></table></div>`
 }

@@ -17,7 +17,7 @@ import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../
 import { reachOf } from '../../../core/access/actions.ts'
 import type { Reach } from '../../../core/access/reach.ts'
 import { type MethodName, methodActions } from '../../../services/api/grpc/authorization.ts'
-import { planFor } from '../../../services/director/status.ts'
+import { planFor } from '../../../services/vms/list-clouds.ts'
 import { openTrust } from '../../../services/images/trust.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { type ApiInParts, startApiInParts } from '../../support/api-in-parts.ts'
@@ -171,7 +171,7 @@ const tokens = new Map<Caller, string>()
 
 beforeAll(async () => {
   const row = (vo: string, jobs: number) => {
-    const common = { atMs: 1, action: 'hold: limit', reason: 'full' }
+    const common = { atMs: 1, action: 'hold', why: 'limit', reason: 'full' } as const
     return { ...common, subject: `demand of ${vo}`, count: jobs, byVo: { [vo]: jobs } }
   }
   const plan = [row('lhcb', 2), row('belle', 3)]
@@ -261,10 +261,10 @@ describe('authorization', () => {
     const history = await api.raw.call(OperateServiceService.getVmHistory, [{ vmId }], { token: tokens.get('user') })
     expect(classOf(history)).toBe('allowed')
     const rows = planFor(
-      [{ atMs: 1, action: 'hold: limit', subject: 'here', count: 9, reason: '', byVo: { lhcb: 2, belle: 7 } }],
+      [{ atMs: 1, action: 'hold', why: 'limit', subject: 'here', count: 9, reason: '', byVo: { lhcb: 2, belle: 7 } }],
       'lhcb',
     )
-    expect(rows).toEqual([{ atMs: 1, action: 'hold: limit', subject: 'here', count: 2, reason: '' }])
+    expect(rows).toEqual([{ atMs: 1, action: 'hold', why: 'limit', subject: 'here', count: 2, reason: '' }])
   })
 
   it('does not list a VO by its name to others', async () => {

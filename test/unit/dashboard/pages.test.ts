@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { vmSubject } from '../../../core/model/facts.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import type { CloudStatus } from '../../../services/director/status.ts'
+import type { CloudStatus } from '../../../services/vms/list-clouds.ts'
 import { alice, bob, sampleRequirements, sampleResult, sampleSpec } from '../../../sim/samples.ts'
 import { type Desk, nobodys, openDesk, run } from './desk.ts'
 
@@ -25,7 +25,7 @@ const cloud = (name: string): CloudStatus['clouds'][number] => ({
   maxVms: 4,
   cores: 16,
   maxCores: 32,
-  breaker: 'closed',
+  breakers: [],
   listedMs: desk.clock.nowMs() - 3000,
 })
 
@@ -58,8 +58,10 @@ describe('with data', () => {
     const vm = await desk.addVm('one')
     const lost = await desk.addEndedVm('two', 'the cloud no longer lists it')
     await run(desk, first as JobId, vm.id)
-    const plan = { atMs: desk.clock.nowMs(), action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' }
-    clouds = { clouds: [{ ...cloud('here'), breaker: 'image here/small/plain: open until noon (refused)' }], plan: [plan] }
+    const made = { action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' } as const
+    const plan = { atMs: desk.clock.nowMs(), ...made }
+    const blocked = { kind: 'image', name: 'here/small/plain', state: 'open', untilMs: 0, why: 'refused' } as const
+    clouds = { clouds: [{ ...cloud('here'), breakers: [blocked] }], plan: [plan] }
     const text = async (path: string): Promise<string> => (await desk.page(path, cookie)).text
 
     const overview = await text('/')
@@ -78,7 +80,7 @@ describe('with data', () => {
     const vmText = await text(`/vms/${vm.id}`)
     expect(vmText).toContain('1 / 8')
     expect(vmText).toContain(`href="/jobs/${first}"`)
-    expect(await text('/clouds')).toContain('open until noon (refused)')
+    expect(await text('/clouds')).toContain('open until 1970-01-01T00:00:00.000Z (refused)')
     expect(await text('/clouds')).toContain('5 jobs wait')
     const jobs = await text('/jobs')
     expect(jobs.indexOf('second')).toBeLessThan(jobs.indexOf('first'))
@@ -132,8 +134,9 @@ it('shows hostile names as text, on every page', async () => {
   await run(desk, id as JobId, vm.id)
   await desk.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
   await desk.store.tell([{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }], desk.clock.nowMs())
-  const line = { atMs: 1, action: hostile, subject: hostile, count: 1, reason: hostile }
-  clouds = { clouds: [{ ...cloud(hostile), breaker: hostile }], plan: [line] }
+  const line = { atMs: 1, action: 'create', subject: hostile, count: 1, reason: hostile } as const
+  const blocked = { kind: hostile, name: hostile, state: 'half-open', why: hostile } as const
+  clouds = { clouds: [{ ...cloud(hostile), breakers: [blocked] }], plan: [line] }
   const query = `/jobs?owner=${encodeURIComponent(hostile.slice(0, 64))}`
   for (const path of [...pages, `/jobs/${id}`, `/vms/${vm.id}`, query, `/sign-in?to=${encodeURIComponent(hostile)}`]) {
     const { status, text } = await desk.page(path, cookie)
@@ -168,7 +171,7 @@ it('keeps every page below 50 KB, however much there is', async () => {
     Array.from({ length: 200 }, () => fact),
     desk.clock.nowMs(),
   )
-  const line = { atMs: 1, action: 'hold: covered', subject: name, count: 1, reason: long }
+  const line = { atMs: 1, action: 'hold', why: 'covered', subject: name, count: 1, reason: long } as const
   clouds = {
     clouds: Array.from({ length: 30 }, (_, at) => cloud(`${name}${at}`)),
     plan: Array.from({ length: 500 }, () => line),
@@ -223,9 +226,9 @@ it('shows users of a plan their own demand, and the VMs that concern them', asyn
   clouds = {
     clouds: [cloud('here')],
     plan: [
-      { ...line, action: 'hold: limit', subject: 'both', byVo: { lhcb: 4, belle: 5 } },
+      { ...line, action: 'hold', why: 'limit', subject: 'both', byVo: { lhcb: 4, belle: 5 } },
       { ...line, action: 'create', subject: 'theirs/small/plain', byVo: { belle: 9 } },
-      { ...line, action: 'hold: frozen', subject: 'everyone' },
+      { ...line, action: 'hold', why: 'frozen', subject: 'everyone' },
       { ...line, action: 'stop', subject: 'vm-theirsaaaa', vos: ['belle'] },
     ],
   }
@@ -235,8 +238,8 @@ it('shows users of a plan their own demand, and the VMs that concern them', asyn
   expect(own).not.toMatch(/theirs/)
   const json = await desk.app.inject({ url: '/api/clouds', headers: { authorization: `Bearer ${await desk.token(alice)}` } })
   expect(json.json<{ plan: unknown[] }>().plan).toEqual([
-    { ...line, action: 'hold: limit', subject: 'both', count: 4 },
-    { ...line, action: 'hold: frozen', subject: 'everyone' },
+    { ...line, action: 'hold', why: 'limit', subject: 'both', count: 4 },
+    { ...line, action: 'hold', why: 'frozen', subject: 'everyone' },
   ])
   expect((await desk.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { roleHoldMs, takeOverMs } from '../../../core/kernel/limits.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { isOver } from '../../../core/model/vm.ts'
-import { cloudStatus } from '../../../services/director/status.ts'
+import { cloudStatus } from '../../../services/vms/list-clouds.ts'
 import { type Member, several } from './several.ts'
 import { openWorld, periodMs, sampleOffering, type World, type WorldOptions } from './world.ts'
 
@@ -99,9 +99,9 @@ describe('two directors', () => {
     await world.clock.advance(periodMs)
     const configured = world.options.clouds.map(({ cloud: { name }, limits }) => ({ name, kind: 'fake', site: '', limits }))
     const { clouds, plan } = await cloudStatus(world.store, configured, world.clock.nowMs())
-    expect(clouds.map(({ breaker }) => breaker.split(' ')[0])).toEqual(['cloud', 'closed'])
+    expect(clouds.map(({ breakers }) => breakers.map(({ kind }) => kind))).toEqual([['cloud'], []])
     expect(clouds.every(({ listedMs }) => world.clock.nowMs() - listedMs <= 2 * periodMs)).toBe(true)
-    const told = plan.map(({ action, subject }) => `${action} ${subject}`)
+    const told = plan.map(({ action, why, subject }) => `${action}: ${why} ${subject}`)
     expect(told).toEqual(['hold: breaker here', 'hold: limit away', 'hold: covered all clouds'])
   })
 

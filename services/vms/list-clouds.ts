@@ -1,18 +1,16 @@
 /**
- * What the page and the API show of clouds: in use against limits, breakers, the last plan. Read from what the directors keep,
- * each for the clouds that it holds, and put together here, so that it is the same in every process; it decides nothing and
- * asks no cloud.
+ * Clouds: in use against limits, breakers, and the last plan, as far as the caller sees it. Read from the notes that the directors
+ * keep, each for the clouds that it holds, so that every process answers the same. It decides nothing and asks no cloud.
  */
 
-import { atTime, type Breaker } from '../../core/plan/breaker.ts'
+import { type Caller, visibleVo } from '../../core/access/caller.ts'
+import { atTime, type Breaker, type BreakerScope, type KeptBreaker } from '../../core/plan/breaker.ts'
+import { type CloudNote, cloudNote, noteOf, planNote, planOf } from '../../core/plan/cloud-note.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
-import type { CreateLine, FleetPlan, HoldLine, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
+import type { CreateLine, FleetPlan, HoldLine, HoldWhy, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { type KeptVm, concerns } from '../../core/model/vm.ts'
-import type { Store } from '../../core/ports/store.ts'
-import type { KeptBreaker } from './breakers.ts'
-import { type CloudNote, cloudNote, noteOf } from './cloud-note.ts'
-import { planNote } from './plan-note.ts'
+import type { FactStore, VmStore } from '../../core/ports/store.ts'
 
 export type ConfiguredCloud = {
   readonly name: string
@@ -20,6 +18,12 @@ export type ConfiguredCloud = {
   readonly site: string
   readonly limits: CloudLimits
 }
+
+/** What failures keep from being asked: a cloud, a flavor or an image. half-open: one probe goes through. */
+export type BlockedScope = { readonly kind: string; readonly name: string; readonly why: string } & (
+  | { readonly state: 'open'; readonly untilMs: number }
+  | { readonly state: 'half-open' }
+)
 
 export type CloudRow = {
   readonly name: string
@@ -29,8 +33,8 @@ export type CloudRow = {
   readonly maxVms: number
   readonly cores: number
   readonly maxCores: number
-  /** closed, or each scope that is not: what, until when and why. */
-  readonly breaker: string
+  /** Those that are not closed. */
+  readonly breakers: readonly BlockedScope[]
   /** When the plan was made that read it last; 0 before the first. */
   readonly listedMs: number
 }
@@ -41,7 +45,10 @@ export type PlanRow = {
   /** The VOs of the VM that it is about; empty: every VO. */
   readonly vos?: readonly string[]
   readonly atMs: number
-  readonly action: string
+  readonly action: PlanLine['kind']
+  /** Of `hold`: what keeps VMs from being made or ended. */
+  readonly why?: HoldWhy
+  /** CLOUD/FLAVOR/IMAGE for create, a VM for what ends one, else a cloud or all of them. */
   readonly subject: string
   readonly count: number
   readonly reason: string
@@ -49,8 +56,11 @@ export type PlanRow = {
 
 export type CloudStatus = { readonly clouds: readonly CloudRow[]; readonly plan: readonly PlanRow[] }
 
+export type CloudStore = Pick<VmStore, 'liveVms'> & Pick<FactStore, 'note'>
+
+/** The whole status, for callers who see every VO; what others see of it is `cloudsFor`. */
 export async function cloudStatus(
-  store: Store,
+  store: CloudStore,
   configured: readonly ConfiguredCloud[],
   nowMs: number,
 ): Promise<CloudStatus> {
@@ -66,7 +76,7 @@ export async function cloudStatus(
         maxVms: limits.maxVms,
         cores: own.reduce((sum, { vm }) => sum + vm.cores, 0),
         maxCores: limits.maxCores,
-        breaker: breakerText(kept[at]?.note?.breakers ?? [], nowMs),
+        breakers: blockedScopes(kept[at]?.note?.breakers ?? [], nowMs),
         listedMs: kept[at]?.plan?.atMs ?? 0,
       }
     }),
@@ -74,7 +84,12 @@ export async function cloudStatus(
   }
 }
 
-/** The plan as a caller may see it. `vo`: only the demand of this VO and the VMs that concern it; undefined: all of it. */
+/** What of it the caller sees. */
+export function cloudsFor(caller: Caller, { clouds, plan }: CloudStatus): CloudStatus {
+  return { clouds, plan: planFor(plan, visibleVo(caller)) }
+}
+
+/** `vo`: only the demand of this VO and the VMs that concern it; undefined: all of it. */
 export function planFor(rows: readonly PlanRow[], vo: string | undefined): readonly PlanRow[] {
   return rows.flatMap(({ byVo, vos, ...row }): readonly PlanRow[] => {
     if (vo === undefined) return [row]
@@ -88,9 +103,9 @@ export function planFor(rows: readonly PlanRow[], vo: string | undefined): reado
 
 type Kept = { readonly name: string; readonly note: CloudNote | undefined; readonly plan: FleetPlan | undefined }
 
-async function readKept(store: Store, name: string): Promise<Kept> {
+async function readKept(store: CloudStore, name: string): Promise<Kept> {
   const [note, plan] = await Promise.all([store.note(cloudNote(name)), store.note(planNote(name))])
-  return { name, note: noteOf(note), plan: plan === undefined ? undefined : (JSON.parse(plan) as FleetPlan) }
+  return { name, note: noteOf(note), plan: planOf(plan) }
 }
 
 /** What each holder plans for its cloud, and from the newest plan what it says of no cloud that is configured. */
@@ -109,23 +124,20 @@ function planRows(kept: readonly Kept[], live: readonly KeptVm[]): readonly Plan
   ]
 }
 
-function breakerText(breakers: readonly KeptBreaker[], nowMs: number): string {
-  const open = breakers.flatMap(({ scope, breaker }) => {
-    const [kind, rest] = [scope.slice(0, scope.indexOf(':')), scope.slice(scope.indexOf(':') + 1)]
-    const told = stateText(atTime(breaker, nowMs))
-    return told !== '' ? [`${kind} ${rest}: ${told}`] : []
-  })
-  return open.length === 0 ? 'closed' : open.join('; ')
+function blockedScopes(breakers: readonly KeptBreaker[], nowMs: number): readonly BlockedScope[] {
+  return breakers.flatMap(({ scope, breaker }) => blockedScope(scope, atTime(breaker, nowMs)) ?? [])
 }
 
-function stateText(breaker: Breaker): string {
+function blockedScope(scope: BreakerScope, breaker: Breaker): BlockedScope | undefined {
+  const at = scope.indexOf(':')
+  const [kind, name] = [scope.slice(0, at), scope.slice(at + 1)]
   switch (breaker.state) {
     case 'closed':
-      return ''
+      return undefined
     case 'open':
-      return `open until ${new Date(breaker.untilMs).toISOString()} (${breaker.why})`
+      return { kind, name, state: breaker.state, untilMs: breaker.untilMs, why: breaker.why }
     case 'half-open':
-      return `half-open, one probe (${breaker.why})`
+      return { kind, name, state: breaker.state, why: breaker.why }
   }
 }
 
@@ -139,7 +151,8 @@ function rowOf(line: PlanLine, atMs: number, vosOf: ReadonlyMap<VmId, readonly s
     case 'hold':
       return {
         atMs,
-        action: `hold: ${line.why}`,
+        action: line.kind,
+        why: line.why,
         subject: line.cloud ?? 'all clouds',
         count: line.jobs,
         reason: line.reason,

@@ -1,0 +1,40 @@
+/** One job: its record and specification, its history, and why it waits or runs where it does. */
+
+import type { Caller } from '../../core/access/caller.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
+import type { Fact } from '../../core/model/fact-shapes.ts'
+import type { Job, JobSpec } from '../../core/model/job.ts'
+import type { FactStore, JobStore } from '../../core/ports/store.ts'
+import { explain, type Explained } from './explain.ts'
+import { jobById } from './list-jobs.ts'
+import type { JobPorts } from './ports.ts'
+
+const maxHistory = 1000
+
+export type JobReading = {
+  readonly job: Job
+  readonly spec: JobSpec | undefined
+  readonly facts: readonly Fact[]
+  readonly explained: Explained
+}
+
+/** Throws `not-found`. */
+export async function readJob(ports: JobPorts, caller: Caller, id: JobId): Promise<JobReading> {
+  const job = await jobById(ports, caller, id)
+  const [specs, facts, explained] = await Promise.all([
+    ports.store.specs([job.id]),
+    ports.store.history(`job:${job.id}`, maxHistory),
+    explain(ports, job),
+  ])
+  return { job, spec: specs.get(job.id), facts, explained }
+}
+
+/** Throws `not-found`. The submission itself is told by the job's record. */
+export async function jobHistory(
+  ports: { readonly store: Pick<JobStore, 'jobs'> & Pick<FactStore, 'history'> },
+  caller: Caller,
+  id: JobId,
+): Promise<{ readonly job: Job; readonly facts: readonly Fact[] }> {
+  const job = await jobById(ports, caller, id)
+  return { job, facts: await ports.store.history(`job:${job.id}`, maxHistory) }
+}
