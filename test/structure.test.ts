@@ -68,14 +68,7 @@ describe('imports', () => {
 /** Programs of their own: they read the environment, hear signals and set the exit code. Nobody else does. */
 const isProgram = (path: string): boolean =>
   /\/main\.ts$/.test(path) ||
-  [
-    'services/config/document.ts',
-    'cli/process.ts',
-    'test/check.ts',
-    'bench/adapter.mjs',
-    'bin/link-node.mjs',
-    'bench/claims.ts',
-  ].includes(path)
+  ['cli/process.ts', 'test/check.ts', 'bench/adapter.mjs', 'bin/link-node.mjs', 'bench/claims.ts'].includes(path)
 
 describe('what a process is given', () => {
   test('time only by core/kernel/clock.ts', () => {

@@ -190,7 +190,7 @@ describe('a wrong command line', () => {
   ])('as %s %s is refused', async (...words) => {
     const service = startServiceProcess(clock, filesFor(freePorts), words)
     expect(await service.ended()).toBe(words[0] === '--roles' ? 2 : 1)
-    expect(service.log()).toContain(words[0] === '--roles' ? 'pilotage serve [--config FILE]' : 'not a role')
+    expect(service.log()).toContain(words[0] === '--roles' ? "unknown option '--roles'" : 'not a role')
     expect(readdirSync(dir)).not.toContain('data')
   })
 
