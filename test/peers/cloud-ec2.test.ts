@@ -357,7 +357,7 @@ describe('ec2 on moto', () => {
     const order = () => ({ ...one.order(), imageRef: { by: 'name', name } as const })
     await one.cloud.create(order())
     await client.send(new sdk.DeregisterImageCommand({ ImageId }))
-    for (const reason of [/InvalidAMIID/, /not available|none such/]) {
+    for (const reason of [/InvalidAMIID/, /not available|there is no image/]) {
       await expect(one.cloud.create(order())).rejects.toThrow(reason)
     }
     await end(one)

@@ -9,7 +9,7 @@ import { silentLog } from '../../../core/ports/log.ts'
 import { systemRandom } from '../../../core/kernel/random.ts'
 import { openEc2Cloud } from '../../../services/adapters/cloud/ec2/cloud.ts'
 import type { Ec2Options } from '../../../services/adapters/cloud/ec2/options.ts'
-import { clientToken, subnetsFor } from '../../../services/adapters/cloud/ec2/orders.ts'
+import { clientToken, subnetsFor } from '../../../services/adapters/cloud/ec2/order.ts'
 import { document, type Ec2Answer, type Ec2Call, listed, openEc2Server, refusal } from '../../support/ec2-server.ts'
 
 const gib = 1024 ** 3
@@ -297,9 +297,9 @@ describe('an order', () => {
   })
 
   it.each<[string, string]>([
-    ['there is none such', ''],
+    ['there is no image', ''],
     ['not available', image('ami-1', 'pending')],
-    ['2 are such', image('ami-1') + image('ami-2')],
+    ['there are several of image', image('ami-1') + image('ami-2')],
   ])('for an image of which %s is refused', async (why, images) => {
     const { cloud, of } = await set({ DescribeImages: () => document('DescribeImages', `<imagesSet>${images}</imagesSet>`) })
     await expect(cloud.create(order())).rejects.toMatchObject({

@@ -8,7 +8,8 @@ import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../../core/ports/cloud.ts'
 import { silentLog } from '../../../core/ports/log.ts'
-import { type OpenNebulaOptions, openNebulaCloud } from '../../../services/adapters/cloud/opennebula/cloud.ts'
+import { openNebulaCloud } from '../../../services/adapters/cloud/opennebula/cloud.ts'
+import type { OpenNebulaOptions } from '../../../services/adapters/cloud/opennebula/options.ts'
 import { stateOf } from '../../../services/adapters/cloud/opennebula/states.ts'
 import { parseXml, splitXml, textOf, textsOf } from '../../../services/adapters/cloud/opennebula/xml.ts'
 
@@ -181,7 +182,7 @@ describe('an order', () => {
   it('takes nothing that is there twice', async () => {
     const one = '<VMTEMPLATE><ID>5</ID><NAME>worker</NAME><TEMPLATE/></VMTEMPLATE>'
     script['one.templatepool.info'] = () => gives(`<VMTEMPLATE_POOL>${one}${one}</VMTEMPLATE_POOL>`)
-    expect((await errorOf(driver().create(order))).message).toContain('there are 2 of template called worker')
+    expect((await errorOf(driver().create(order))).message).toContain('there are several of template called worker')
   })
 
   it('looks the template up anew when the cloud does not know it any more', async () => {

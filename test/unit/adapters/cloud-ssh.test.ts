@@ -176,7 +176,7 @@ describe('a host', { timeout }, () => {
     expect(host.scripts).toEqual([])
   })
 
-  it('of which the book forgot a claim of ours is told by what stands on it', async () => {
+  it('whose claim is missing in the notes of ours is told by what stands on it', async () => {
     const host = await play()
     const { vmId } = order()
     host.claim = { mark: 'mine.rack', vmId, made: '1700000000000' }
@@ -187,7 +187,7 @@ describe('a host', { timeout }, () => {
     ])
   })
 
-  it('is not touched where the book cannot be written', async () => {
+  it('is not touched where the notes cannot be written', async () => {
     const host = await play()
     const keep = memoryKeep()
     const cloud = open([asHost(host)], { keep })

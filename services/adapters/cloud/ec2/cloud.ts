@@ -7,12 +7,14 @@
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
-import { cloudCallMs, consoleBytes } from '../../../../core/kernel/limits.ts'
+import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
+import { consoleTail } from '../kit/console-tail.ts'
+import { createOnce } from '../kit/create-once.ts'
 import { createInstance } from './create.ts'
 import { isGone, theirCode } from './errors.ts'
-import { findImages } from './images.ts'
+import { findImages } from './look-up.ts'
 import { asCloudVm, findInstance, instancesOf, liveStates } from './instances.ts'
 import { filtersOf, ours } from './marks.ts'
 import type { Ec2Options } from './options.ts'
@@ -30,21 +32,16 @@ export async function openEc2Cloud(options: Ec2Options, load?: () => Promise<Sdk
   const images = findImages(session, options)
   const { callMs = cloudCallMs } = options
   const signalIn = (share = 1): AbortSignal => AbortSignal.timeout(Math.round(callMs * share))
-  /** One call for one id at a time: who asks meanwhile gets the same answer. */
-  const creating = new Map<VmId, Promise<{ readonly ref: string }>>()
+  const creating = createOnce<{ readonly ref: string }>()
   const open = new Map<VmId, string>()
 
   return {
     name: options.name,
-    create(order) {
-      const { vmId } = order
-      const running = creating.get(vmId)
-      if (running) return running
-      const creation = { session, images, options, open, signal: signalIn(), askSignal: signalIn(askingShare) }
-      const made = createInstance(creation, order).finally(() => creating.delete(vmId))
-      creating.set(vmId, made)
-      return made
-    },
+    create: (order) =>
+      creating.run(order.vmId, () => {
+        const creation = { session, images, options, open, signal: signalIn(), askSignal: signalIn(askingShare) }
+        return createInstance(creation, order)
+      }),
     list: () => list(session, options, signalIn()),
     destroy: (ref) => destroy(session, options, ref, signalIn()),
     consoleLog: (ref) => consoleLog(session, ref, signalIn()),
@@ -99,9 +96,7 @@ async function consoleLog(session: Session, ref: string, signal: AbortSignal): P
     const { Output = '' } = await session.call('reading a console', signal, (client, abortSignal) =>
       client.send(new sdk.GetConsoleOutputCommand(input), { abortSignal }),
     )
-    const text = Buffer.from(Output, 'base64').subarray(-consoleBytes).toString()
-    // What is no text has become longer.
-    return text.slice(Math.max(0, Buffer.byteLength(text) - consoleBytes))
+    return consoleTail(Buffer.from(Output, 'base64'))
   }
   try {
     return await read(true).catch((thrown: unknown) => {

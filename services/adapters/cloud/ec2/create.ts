@@ -10,13 +10,14 @@
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
+import { createOrFind, isTransient } from '../kit/create-once.ts'
 import { isZonal, theirCode, type Ec2Error } from './errors.ts'
 import { purchaseOf } from './flavors.ts'
-import type { Images } from './images.ts'
+import type { Images } from './look-up.ts'
 import { instancesOf } from './instances.ts'
 import { filtersOf, ours } from './marks.ts'
 import type { Ec2Options } from './options.ts'
-import { runInput, type RunOrder, subnetsFor } from './orders.ts'
+import { runInput, type RunOrder, subnetsFor } from './order.ts'
 import type { Session } from './session.ts'
 import { encodeUserData } from './user-data.ts'
 
@@ -41,17 +42,19 @@ export async function createInstance(creation: Creation, order: VmOrder): Promis
   const existing = await find(creation, order, signal)
   if (existing !== undefined) return { ref: existing }
   const image = await images.find(order, doing, askSignal)
-  try {
-    return { ref: await runSomewhere(creation, { order, image, purchase, userData }, doing) }
-  } catch (thrown) {
-    const theirs = theirCode(thrown)
-    if (theirs.startsWith('InvalidAMIID.')) images.forget(order)
-    const isUnknown = thrown instanceof PilotageError && thrown.code === 'cloud-transient'
-    if (!isUnknown && theirs !== 'IdempotentInstanceTerminated') throw thrown
-    const made = await find(creation, order, signal).catch(() => undefined)
-    if (made === undefined) throw thrown
-    return { ref: made }
+  const run = async (): Promise<string> => {
+    try {
+      return await runSomewhere(creation, { order, image, purchase, userData }, doing)
+    } catch (thrown) {
+      if (theirCode(thrown).startsWith('InvalidAMIID.')) images.forget(order)
+      throw thrown
+    }
   }
+  return { ref: await createOrFind(run, () => find(creation, order, signal), mayBeMade) }
+}
+
+function mayBeMade(thrown: unknown): boolean {
+  return isTransient(thrown) || theirCode(thrown) === 'IdempotentInstanceTerminated'
 }
 
 async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, doing: string): Promise<string> {
@@ -64,8 +67,7 @@ async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, d
       open.delete(vmId)
       return ref
     } catch (thrown) {
-      const isUnknown = thrown instanceof PilotageError && thrown.code === 'cloud-transient'
-      if (isUnknown && subnet !== undefined) remember(open, vmId, subnet)
+      if (isTransient(thrown) && subnet !== undefined) remember(open, vmId, subnet)
       else open.delete(vmId)
       if (!isZonal(thrown)) throw thrown
       refusals.push(thrown)

@@ -8,12 +8,11 @@
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { cloudCallMs } from '../../../../core/kernel/limits.ts'
+import { deadline, type Deadline } from '../kit/deadline.ts'
 import { openHttp } from '../kit/http.ts'
 import { type Asking, errorFor } from './errors.ts'
 import { type Answer, callText, type Parameter, readAnswer } from './rpc.ts'
 import { type Node, parseXml, splitXml } from './xml.ts'
-
-export type Deadline = { leftMs(): number }
 
 export type ClientOptions = {
   readonly endpoint: string
@@ -44,9 +43,8 @@ export function openClient({ endpoint, user, password, caPem, clock, callMs = cl
   const http = openHttp({ caPem })
   const withoutSecret = (text: string): string => (password === '' ? text : text.replaceAll(password, '***'))
 
-  async function ask(method: string, parameters: readonly Parameter[], doing: string, deadline: Deadline): Promise<Answer> {
-    const leftMs = Math.floor(deadline.leftMs())
-    if (leftMs <= 0) throw new PilotageError('cloud-transient', `${doing}: no time is left for ${method}`)
+  async function ask(method: string, parameters: readonly Parameter[], doing: string, until: Deadline): Promise<Answer> {
+    const leftMs = until.leftMs(`${doing}: ${method}`)
     const body = callText(method, [`${user}:${password}`, ...parameters])
     // A string is sent with its length; the server takes nothing in chunks.
     const request = { method: 'POST', url: endpoint, headers: { 'content-type': 'text/xml; charset=utf-8' }, body } as const
@@ -58,13 +56,10 @@ export function openClient({ endpoint, user, password, caPem, clock, callMs = cl
   }
 
   return {
-    deadline() {
-      const endMs = clock.monotonicMs() + callMs
-      return { leftMs: () => endMs - clock.monotonicMs() }
-    },
+    deadline: () => deadline(clock, callMs),
     ask,
-    async value(method, parameters, { doing, asking, deadline }) {
-      const answer = await ask(method, parameters, doing, deadline)
+    async value(method, parameters, { doing, asking, deadline: until }) {
+      const answer = await ask(method, parameters, doing, until)
       if (!answer.ok) throw errorFor(answer.failure, doing, asking)
       return answer.value
     },

@@ -8,41 +8,30 @@
 import { directorEveryMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
 import type { CloudQuota, CloudVm } from '../../../../core/model/cloud.ts'
-import type { Reference } from '../../../../core/model/reference.ts'
-import type { DriverOptions } from '../kit/driver.ts'
-import { openCatalogue } from './catalogue.ts'
-import { type ClientOptions, type Deadline, documentOf, openClient } from './client.ts'
+import { openCatalogue } from './look-up.ts'
+import { type Deadline, inTime } from '../kit/deadline.ts'
+import { documentOf, openClient } from './client.ts'
 import { openMaker } from './create.ts'
 import { errorFor, isUnknownThing, isWrongState } from './errors.ts'
-import { inTime, sharedLooks } from './looks.ts'
+import { sharedLookUp } from '../kit/shared-look-up.ts'
 import { type Machine, openMachines } from './machines.ts'
-import type { OrderOptions } from './order.ts'
+import type { OpenNebulaOptions } from './options.ts'
 import { quotaFrom, type Used } from './quota.ts'
 import { isLeaving, isWorthNaming, type Standing } from './states.ts'
 import type { Node } from './xml.ts'
-
-export type OpenNebulaOptions = DriverOptions &
-  ClientOptions &
-  OrderOptions & {
-    /** Of all VMs; then our images are images there. Without it they are templates. */
-    readonly template?: Reference
-    /** Whether the quotas of the user's group count as well. */
-    readonly groupQuota: boolean
-    /** POWEROFF is told of running machines too: only what stays so for so long is believed. */
-    readonly powerOffDoubtMs: number
-  }
 
 export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): Promise<void> } {
   const { name, clock, log, installation } = options
   const client = openClient(options)
   const machines = openMachines(client, clock, installation)
-  const freshLook = sharedLooks(() => machines.look(client.deadline()))
+  const freshLook = sharedLookUp(() => machines.look(client.deadline()))
   const offSince = new Map<string, number>()
   let counted: { readonly atMs: number; readonly used: Used } | undefined
 
   async function look(deadline: Deadline): Promise<readonly Machine[]> {
     const atMs = clock.monotonicMs()
-    const found = await inTime(freshLook(), clock, deadline.leftMs(), `listing VMs on ${name}`)
+    const doing = `listing VMs on ${name}`
+    const found = await inTime(freshLook(), clock, deadline.leftMs(doing), doing)
     counted = { atMs, used: usedBy(found) }
     return found
   }

@@ -6,8 +6,10 @@
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
-import type { Catalogue } from './catalogue.ts'
-import type { Client, Deadline } from './client.ts'
+import type { Catalogue } from './look-up.ts'
+import { createOnce, createOrFind } from '../kit/create-once.ts'
+import type { Deadline } from '../kit/deadline.ts'
+import type { Client } from './client.ts'
 import { errorFor, isUnknownThing } from './errors.ts'
 import type { Machine } from './machines.ts'
 import { type OrderOptions, orderText } from './order.ts'
@@ -28,7 +30,7 @@ const madeKept = 10_000
 export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Made> {
   const { name, client, catalogue, look } = options
   const made = new Map<VmId, string>()
-  const underWay = new Map<VmId, Promise<Made>>()
+  const creating = createOnce<Made>()
 
   function remember(vmId: VmId, ref: string): Made {
     made.set(vmId, ref)
@@ -52,17 +54,13 @@ export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Ma
     const { template, imageId } = await catalogue.find(order, deadline)
     // The template, the VM's name, not on hold, what is different, and no persistent copy: all of them, or it is no call.
     const parameters = [template.id, vmId, false, orderText(order, template, options, imageId), false] as const
-    try {
+    const instantiate = async (): Promise<Made> => {
       const answer = await client.ask('one.template.instantiate', parameters, doing, deadline)
       if (answer.ok) return remember(vmId, refIn(answer.value, doing))
       if (isUnknownThing(answer.failure)) catalogue.forget()
       throw errorFor(answer.failure, doing, 'create')
-    } catch (thrown) {
-      if (!(thrown instanceof PilotageError) || thrown.code !== 'cloud-transient') throw thrown
-      const late = await findMade(vmId, deadline).catch(() => undefined)
-      if (late) return late
-      throw thrown
     }
+    return createOrFind(instantiate, () => findMade(vmId, deadline))
   }
 
   return (order) => {
@@ -70,9 +68,7 @@ export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Ma
     const ref = made.get(vmId)
     // One that has ended since is not made again: a late repetition must not raise a VM that nobody expects.
     if (ref !== undefined) return Promise.resolve({ ref })
-    const running = underWay.get(vmId) ?? make(order).finally(() => underWay.delete(vmId))
-    underWay.set(vmId, running)
-    return running
+    return creating.run(vmId, () => make(order))
   }
 }
 

@@ -8,7 +8,7 @@
 
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
-import type { Deadline } from './deadline.ts'
+import type { Deadline } from '../kit/deadline.ts'
 import { oddAnswer } from './errors.ts'
 import { describedVm, description, leftRef, portName } from './marks.ts'
 import { type ApiAnswer, type ApiRequest, listIn, objectIn, type Session } from './session.ts'

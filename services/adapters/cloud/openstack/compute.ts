@@ -7,9 +7,9 @@
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Deadline } from './deadline.ts'
+import type { Deadline } from '../kit/deadline.ts'
 import { oddAnswer } from './errors.ts'
-import type { Memory } from './remember.ts'
+import type { LookUpCache } from '../kit/look-up-cache.ts'
 import { type ApiAnswer, type ApiRequest, listIn, objectIn, type Session } from './session.ts'
 
 export type Server = {
@@ -28,7 +28,7 @@ export type Server = {
 
 export type ServerAddress = { readonly addr?: string; readonly 'OS-EXT-IPS:type'?: string }
 
-/** Memory in MiB, disk in GiB. */
+/** LookUpCache in MiB, disk in GiB. */
 export type Flavor = {
   readonly id: string
   readonly name: string
@@ -65,9 +65,14 @@ const partsSince: Microversion = 69
 const newest: Microversion = 79
 const pagesMost = 1000
 
-export function computeApi(session: Session, memory: Memory, versionMost: string | undefined, pageSize: number): Compute {
+export function computeApi(
+  session: Session,
+  memory: LookUpCache,
+  versionMost: string | undefined,
+  pageSize: number,
+): Compute {
   async function version(until: Deadline): Promise<Microversion> {
-    return memory.of('microversion', async () => {
+    return memory.get('microversion', async () => {
       const doing = 'asking Nova for its version'
       const answer = await session.send({ service: 'compute', method: 'GET', path: '/', doing }, until)
       return chosen(objectIn(answer, 'version', doing), versionMost)

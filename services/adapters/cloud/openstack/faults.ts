@@ -4,7 +4,7 @@
  */
 
 import type { Compute, Server } from './compute.ts'
-import type { Deadline } from './deadline.ts'
+import type { Deadline } from '../kit/deadline.ts'
 
 export type Faults = {
   /** By the server's id. */

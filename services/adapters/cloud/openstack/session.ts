@@ -7,9 +7,8 @@
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
-import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Http, HttpAnswer, HttpRequest } from '../kit/http.ts'
-import { deadline, type Deadline } from './deadline.ts'
+import { deadline, type Deadline, inTime } from '../kit/deadline.ts'
 import { failureOf, loginFailureOf, oddAnswer } from './errors.ts'
 import { endpointOf, loginRequest, readToken, secretOf, type Service, type Token } from './identity.ts'
 import type { Access } from './options.ts'
@@ -72,7 +71,8 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
       .finally(() => {
         coming = undefined
       })
-    return (await inTime(coming, until, clock)).token
+    const waiting = 'waiting for a login'
+    return (await inTime(coming, clock, until.leftMs(waiting), waiting)).token
   }
 
   async function sent(request: ApiRequest, until: Deadline, using: Token): Promise<HttpAnswer> {
@@ -105,17 +105,6 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
     },
     projectId: async (until) => (await token(until)).projectId,
   }
-}
-
-/** What is waited for by several goes on; who has no more time leaves. */
-function inTime<T>(work: Promise<T>, until: Deadline, clock: Clock): Promise<T> {
-  const doing = 'waiting for a login'
-  return new Promise((resolve, reject) => {
-    const timer = clock.after(until.leftMs(doing), () => {
-      reject(new PilotageError('cloud-transient', `${doing}: no time left`))
-    })
-    work.then(resolve, reject).finally(() => timer.cancel())
-  })
 }
 
 function bodyOf({ status, text }: HttpAnswer, { doing }: ApiRequest): ApiAnswer['body'] {

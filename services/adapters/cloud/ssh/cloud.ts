@@ -2,23 +2,25 @@
  * Machines that nobody can create by an API, behind the cloud port: a VM is a claim on one of some hosts that are reached by
  * SSH. Holds no policy, as every driver, and powers nothing off: a host is lent, and given back as it was.
  *
- * A claim is noted in the book before its host is touched, and leaves the book after it has left the host. A list is therefore
- * whole although a host may be away: one that is not reached and for which the book knows no claim is left out, as nothing of
+ * A claim is written to the notes before its host is touched, and is removed from them after it has left the host. A list is therefore
+ * whole although a host may be away: one that is not reached and for which the notes have no claim is left out, as nothing of
  * ours can be there; one with a claim is told as it was last known. Where no host at all is reached, there is no list.
  */
 
 import { isIP } from 'node:net'
-import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
+import type { Clock } from '../../../../core/kernel/clock.ts'
 import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import { cloudCallMs, directorEveryMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
 import type { CloudQuota, CloudVm } from '../../../../core/model/cloud.ts'
-import { type Book, type HostNote, openBook, type Pages } from './book.ts'
+import { type HostNotes, type HostNote, openHostNotes, type NotesByHost } from './host-notes.ts'
 import { hostName, hostOf, type Hosts, isOurs, openHosts, type Seen, type Sight } from './hosts.ts'
-import type { KnownHost } from './meetings.ts'
+import type { KnownHost } from './connections.ts'
+import { createOnce } from '../kit/create-once.ts'
+import { inTime } from '../kit/deadline.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
-import { place, type Placing } from './place.ts'
+import { createOnHost, type Creating } from './create.ts'
 
 /**
  * The store's notes are read and written within the call as well. A director waits ten seconds for a list, whatever host is
@@ -29,16 +31,16 @@ const looksAtOnce = 32
 
 export function sshCloud(options: SshCloudOptions): Cloud & { close(): void } {
   const { name, installation, clock, keep } = options
-  const book = openBook(keep, name)
+  const notes = openHostNotes(keep, name)
   const configured = new Map(options.hosts.map((host) => [hostName(host), { ...host, name: hostName(host) }]))
-  const placing: Placing = { reserved: new Map(), orders: new Map() }
-  const farm: Farm = { options, book, hosts: openHosts(options, book), configured, placing }
+  const creating: Creating = { reserved: new Map(), creates: createOnce() }
+  const parts: Parts = { options, notes, hosts: openHosts(options, notes), configured, creating }
   let last: { readonly atMs: number; readonly seen: readonly Seen[] } | undefined
 
   let looking: Promise<Look> | undefined
 
   function look(): Promise<Look> {
-    const begun = lookAround(farm, last?.seen ?? []).then((looked) => {
+    const begun = lookAround(parts, last?.seen ?? []).then((looked) => {
       last = { atMs: clock.monotonicMs(), seen: looked.seen }
       return looked
     })
@@ -53,22 +55,22 @@ export function sshCloud(options: SshCloudOptions): Cloud & { close(): void } {
   return {
     name,
     async create(order) {
-      const host = await place({ ...farm, lastSeen: () => last?.seen ?? [] }, order)
+      const host = await createOnHost({ ...parts, lastSeen: () => last?.seen ?? [] }, order)
       return { ref: refOf(host, order.vmId) }
     },
     async list() {
-      const { pages, seen } = await look()
-      const told = seen.flatMap(({ host, sight }) => vmAt(host, sight, pages.get(host.name), installation) ?? [])
-      for (const { host, sight } of seen) await settle(farm, host.name, sight)
+      const { noted, seen } = await look()
+      const told = seen.flatMap(({ host, sight }) => vmAt(host, sight, noted.get(host.name), installation) ?? [])
+      for (const { host, sight } of seen) await settle(parts, host.name, sight)
       return told
     },
-    destroy: (ref) => destroy(farm, look, ref),
+    destroy: (ref) => destroy(parts, look, ref),
     async consoleLog(ref) {
       const { host, vmId } = partsOf(ref)
       if (vmId === undefined) return ''
-      const pages = await book.read()
-      if (!configured.has(host) && !pages.has(host)) return ''
-      return farm.hosts.console(known(farm, host), pages, vmId, options.callMs)
+      const noted = await notes.read()
+      if (!configured.has(host) && !noted.has(host)) return ''
+      return parts.hosts.console(known(parts, host), noted, vmId, options.callMs)
     },
     async quota() {
       const isRecent = last !== undefined && clock.monotonicMs() - last.atMs < directorEveryMs
@@ -77,79 +79,79 @@ export function sshCloud(options: SshCloudOptions): Cloud & { close(): void } {
       const others = new Set(seen.flatMap(({ host, sight }) => (isOfOthers(sight, installation) ? [host.name] : [])))
       return quotaOf(options, (host) => !others.has(hostName(host)))
     },
-    close: () => farm.hosts.close(),
+    close: () => parts.hosts.close(),
   }
 }
 
-type Farm = {
+type Parts = {
   readonly options: SshCloudOptions
-  readonly book: Book
+  readonly notes: HostNotes
   readonly hosts: Hosts
   readonly configured: ReadonlyMap<string, KnownHost>
-  readonly placing: Placing
+  readonly creating: Creating
 }
 
-function known({ configured }: Farm, host: string): KnownHost {
+function known({ configured }: Parts, host: string): KnownHost {
   return configured.get(host) ?? hostOf(host)
 }
 
-type Look = { readonly pages: Pages; readonly seen: readonly Seen[] }
+type Look = { readonly noted: NotesByHost; readonly seen: readonly Seen[] }
 
 /** Also at hosts that left the configuration with a claim on them. Throws where none is reached. */
-async function lookAround(farm: Farm, last: readonly Seen[]): Promise<Look> {
-  const { options, book, configured } = farm
+async function lookAround(parts: Parts, last: readonly Seen[]): Promise<Look> {
+  const { options, notes, configured } = parts
   const { name, clock, log } = options
   // One round of silent hosts, and nearly another one: whoever stands behind is not reached.
   const endMs = clock.monotonicMs() + Math.min(options.callMs, 1.4 * options.hostMs)
-  const pages = await book.read()
-  const noted = [...pages].flatMap(([host, { claim }]) => (claim ? [host] : []))
+  const noted = await notes.read()
+  const reserved = [...noted].flatMap(([host, { claim }]) => (claim ? [host] : []))
   // Whoever did not answer lately must not take the time of those who do.
   const isAway = (host: string): number =>
     Number(last.some((one) => one.host.name === host && one.sight instanceof PilotageError))
-  const names = [...new Set([...configured.keys(), ...noted])].toSorted((a, b) => isAway(a) - isAway(b))
-  const all = names.map((host) => known(farm, host))
-  const seen = await lookAtAll(farm.hosts, all, pages, { clock, endMs, hostMs: options.hostMs, callMs: options.callMs })
+  const names = [...new Set([...configured.keys(), ...reserved])].toSorted((a, b) => isAway(a) - isAway(b))
+  const all = names.map((host) => known(parts, host))
+  const seen = await lookAtAll(parts.hosts, all, noted, { clock, endMs, hostMs: options.hostMs, callMs: options.callMs })
   const failures = seen.flatMap(({ sight }) => (sight instanceof PilotageError ? sight : []))
   for (const { code, message } of failures) log.debug({ cloud: name, code, message }, 'a host is not reached')
   if (failures[0] && failures.length === seen.length) {
     const code = failures.every((one) => one.code === 'cloud-auth') ? 'cloud-auth' : 'cloud-transient'
     throw new PilotageError(code, `none of ${seen.length} hosts is reached: ${failures[0].message}`)
   }
-  return { pages, seen }
+  return { noted, seen }
 }
 
-/** The book follows what was seen: that a claim is not there is believed once its create is surely over. */
-async function settle({ options, book, placing }: Farm, host: string, sight: Sight | PilotageError): Promise<void> {
+/** The notes follow what was seen: that a claim is not there is believed once its create is surely over. */
+async function settle({ options, notes, creating }: Parts, host: string, sight: Sight | PilotageError): Promise<void> {
   if (sight instanceof PilotageError) return
   const nowMs = options.clock.nowMs()
-  await book.change(host, (note) => {
+  await notes.change(host, (note) => {
     const { claim } = note
     if (isOurs(sight, options.installation)) {
       if (claim?.vmId === sight.vmId && claim.power === sight.power) return note
       return { ...note, claim: { vmId: sight.vmId, sinceMs: sight.createdMs, power: sight.power } }
     }
-    const isOver = claim && Math.abs(nowMs - claim.sinceMs) > 2 * cloudCallMs && !placing.reserved.has(host)
+    const isOver = claim && Math.abs(nowMs - claim.sinceMs) > 2 * cloudCallMs && !creating.reserved.has(host)
     return isOver ? { ...note, claim: undefined } : note
   })
 }
 
-async function destroy(farm: Farm, look: () => Promise<Look>, ref: string): Promise<'gone' | 'going'> {
-  const { options, book, hosts, configured } = farm
+async function destroy(parts: Parts, look: () => Promise<Look>, ref: string): Promise<'gone' | 'going'> {
+  const { options, notes, hosts, configured } = parts
   const { host, vmId } = partsOf(ref)
-  const pages = await book.read()
-  if (vmId === undefined || !(configured.has(host) || pages.get(host)?.claim)) {
+  const noted = await notes.read()
+  if (vmId === undefined || !(configured.has(host) || noted.get(host)?.claim)) {
     // No host that we ever knew: gone, if what we know is whole.
     await look()
     return 'gone'
   }
-  const ending = await hosts.release(known(farm, host), pages, vmId, options.callMs).catch((error: unknown) => {
+  const ending = await hosts.release(known(parts, host), noted, vmId, options.callMs).catch((error: unknown) => {
     if (configured.has(host)) throw error
     // Who takes a host out of the configuration says that it is not there any more.
     options.log.warn({ host, vmId, error }, 'a host that left the configuration is not reached: its claim is forgotten')
     return 'gone' as const
   })
   if (ending === 'gone') {
-    await book.change(host, (note) => (note.claim?.vmId === vmId ? { ...note, claim: undefined } : note))
+    await notes.change(host, (note) => (note.claim?.vmId === vmId ? { ...note, claim: undefined } : note))
   }
   return ending
 }
@@ -160,7 +162,7 @@ type Within = { readonly clock: Clock; readonly endMs: number; readonly hostMs: 
 async function lookAtAll(
   hosts: Hosts,
   all: readonly KnownHost[],
-  pages: Pages,
+  noted: NotesByHost,
   { clock, endMs, hostMs, callMs }: Within,
 ): Promise<readonly Seen[]> {
   const seen: Seen[] = []
@@ -169,23 +171,12 @@ async function lookAtAll(
     for (const host of waiting) {
       const leftMs = Math.min(hostMs, endMs - clock.monotonicMs())
       const late = new PilotageError('cloud-transient', `${host.name}: there was no time left for it`)
-      const looking = leftMs > 0 ? inTime(hosts.look(host, pages, callMs), clock, leftMs, host.name) : Promise.reject(late)
+      const looking = leftMs > 0 ? inTime(hosts.look(host, noted, callMs), clock, leftMs, host.name) : Promise.reject(late)
       seen.push({ host, sight: await looking.catch((error: unknown) => asPilotageError(error, `looking at ${host.name}`)) })
     }
   }
   await Promise.all(Array.from({ length: looksAtOnce }, looker))
   return seen
-}
-
-/** Whoever is late goes on for itself: what it opens serves the next one. */
-async function inTime<T>(looking: Promise<T>, clock: Clock, withinMs: number, host: string): Promise<T> {
-  const over = new AbortController()
-  const late = sleep(clock, withinMs, over.signal).then(() => {
-    throw new PilotageError('cloud-transient', `${host}: no answer within ${Math.round(withinMs)} ms`)
-  })
-  late.catch(() => undefined)
-  looking.catch(() => undefined)
-  return Promise.race([looking, late]).finally(() => over.abort())
 }
 
 function vmAt(

@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
-import type { Book, Pages } from './book.ts'
-import { type KnownHost, type MeetingOptions, openMeetings } from './meetings.ts'
+import type { HostNotes, NotesByHost } from './host-notes.ts'
+import { type KnownHost, type ConnectionOptions, openConnections } from './connections.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { consoleScript, lookScript, releaseScript, startScript } from './scripts.ts'
 import type { Ran } from './session.ts'
@@ -29,11 +29,11 @@ export type Sight =
 export type Seen = { readonly host: KnownHost; readonly sight: Sight | PilotageError }
 
 export type Hosts = {
-  look(host: KnownHost, pages: Pages, withinMs: number): Promise<Sight>
+  look(host: KnownHost, noted: NotesByHost, withinMs: number): Promise<Sight>
   /** `taken`: by somebody else, who was quicker. */
-  start(host: KnownHost, pages: Pages, vmId: VmId, script: string, withinMs: number): Promise<'started' | 'taken'>
-  release(host: KnownHost, pages: Pages, vmId: VmId, withinMs: number): Promise<'gone' | 'going'>
-  console(host: KnownHost, pages: Pages, vmId: VmId, withinMs: number): Promise<string>
+  start(host: KnownHost, noted: NotesByHost, vmId: VmId, script: string, withinMs: number): Promise<'started' | 'taken'>
+  release(host: KnownHost, noted: NotesByHost, vmId: VmId, withinMs: number): Promise<'gone' | 'going'>
+  console(host: KnownHost, noted: NotesByHost, vmId: VmId, withinMs: number): Promise<string>
   close(): void
 }
 
@@ -47,16 +47,16 @@ export function hostOf(name: string): KnownHost {
   return { name, address: name.slice(0, at), port: Number(name.slice(at + 1)) }
 }
 
-export function openHosts(options: MeetingOptions & Pick<SshCloudOptions, 'installation'>, book: Book): Hosts {
+export function openHosts(options: ConnectionOptions & Pick<SshCloudOptions, 'installation'>, notes: HostNotes): Hosts {
   const { name: cloud, installation, clock, log } = options
-  const { meet, close } = openMeetings(options, book)
+  const { use, close } = openConnections(options, notes)
 
   return {
-    look: (host, pages, withinMs) =>
-      meet(host, pages, withinMs, 'looking at', async ({ run }) => sightOf(checked(await run(lookScript, []), host))),
+    look: (host, noted, withinMs) =>
+      use(host, noted, withinMs, 'looking at', async ({ run }) => sightOf(checked(await run(lookScript, []), host))),
 
-    start: (host, pages, vmId, script, withinMs) =>
-      meet(host, pages, withinMs, 'starting', async ({ run }) => {
+    start: (host, noted, vmId, script, withinMs) =>
+      use(host, noted, withinMs, 'starting', async ({ run }) => {
         const digest = createHash('sha256').update(script).digest('hex')
         const size = Buffer.byteLength(script)
         const words = [installation, vmId, String(clock.nowMs()), String(size), digest]
@@ -65,16 +65,16 @@ export function openHosts(options: MeetingOptions & Pick<SshCloudOptions, 'insta
         return said
       }),
 
-    release: (host, pages, vmId, withinMs) =>
-      meet(host, pages, withinMs, 'giving back', async ({ run }) => {
+    release: (host, noted, vmId, withinMs) =>
+      use(host, noted, withinMs, 'giving back', async ({ run }) => {
         const said = checked(await run(releaseScript, [installation, vmId]), host)
         if (said === 'gone') return 'gone'
         log.warn({ cloud, host: host.name, vmId, said }, 'a host cannot be given back yet')
         return 'going'
       }),
 
-    console: (host, pages, vmId, withinMs) =>
-      meet(host, pages, withinMs, 'reading the console of', async ({ run }) => {
+    console: (host, noted, vmId, withinMs) =>
+      use(host, noted, withinMs, 'reading the console of', async ({ run }) => {
         const { code, output, errors } = await run(consoleScript, [installation, vmId])
         if (code !== 0) throw odd(host, errors)
         return output

@@ -1,41 +1,47 @@
 /**
- * Meetings with the hosts of a cloud: one at a time with each, over a connection that is kept for a while. Keeps the book of the
- * hosts' keys; knows nothing of what is done at a meeting.
+ * Connections to the hosts of a cloud: one use at a time per host, over a connection that is kept for a while. Writes the hosts'
+ * keys to the notes; does not know what a connection is used for.
  *
  * A host's key is kept when we are let in for the first time, before anything is done there. The operator's word for a key
- * stands above what was kept, and is kept in its place. A meeting ends within its time; what then still runs loses its
+ * stands above what was kept, and is kept in its place. A use ends within its time; what then still runs loses its
  * connection.
  */
 
 import { type Clock, sleep, type Timer } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Book, Pages } from './book.ts'
+import type { HostNotes, NotesByHost } from './host-notes.ts'
 import type { SshCloudOptions, SshHost } from './options.ts'
 import { type OpenSession, openSession, type Session } from './session.ts'
 
 /** A host as we know it: of the configuration, or one that has left it with a claim of ours. */
 export type KnownHost = Pick<SshHost, 'address' | 'port' | 'hostKey'> & { readonly name: string }
 
-export type MeetingOptions = Pick<SshCloudOptions, 'name' | 'clock' | 'log' | 'login'>
+export type ConnectionOptions = Pick<SshCloudOptions, 'name' | 'clock' | 'log' | 'login'>
 
-export type Meetings = {
-  meet<T>(host: KnownHost, pages: Pages, withinMs: number, doing: string, use: (session: Session) => Promise<T>): Promise<T>
+export type Connections = {
+  use<T>(
+    host: KnownHost,
+    noted: NotesByHost,
+    withinMs: number,
+    doing: string,
+    run: (session: Session) => Promise<T>,
+  ): Promise<T>
   close(): void
 }
 
 /** A login costs a host more than a look; the next look of the director comes sooner. */
 const idleMs = 60_000
 
-export function openMeetings({ name: cloud, clock, log, login }: MeetingOptions, book: Book): Meetings {
+export function openConnections({ name: cloud, clock, log, login }: ConnectionOptions, notes: HostNotes): Connections {
   const inTurn = openTurns(clock)
   const kept = new Map<string, { readonly session: OpenSession; readonly idle: Timer }>()
 
   /** The one of the last call, where it is still good; its key is what is kept by then. */
-  async function sessionOf(host: KnownHost, pages: Pages, withinMs: number): Promise<OpenSession> {
+  async function sessionOf(host: KnownHost, noted: NotesByHost, withinMs: number): Promise<OpenSession> {
     const before = kept.get(host.name)
     before?.idle.cancel()
     kept.delete(host.name)
-    const keptKey = pages.get(host.name)?.hostKey
+    const keptKey = noted.get(host.name)?.hostKey
     const { address, port, hostKey = keptKey } = host
     if (before?.session.isOpen() && before.session.hostKey === hostKey) return before.session
     before?.session.close('it is not good any more')
@@ -49,7 +55,7 @@ export function openMeetings({ name: cloud, clock, log, login }: MeetingOptions,
       doing: `reaching ${host.name} of ${cloud}`,
     })
     if (session.hostKey !== keptKey) {
-      await book
+      await notes
         .change(host.name, (note) => ({ ...note, hostKey: session.hostKey }))
         .catch((error: unknown) => {
           session.close('its key could not be kept')
@@ -60,21 +66,21 @@ export function openMeetings({ name: cloud, clock, log, login }: MeetingOptions,
     return session
   }
 
-  function meet<T>(
+  function use<T>(
     host: KnownHost,
-    pages: Pages,
+    noted: NotesByHost,
     withinMs: number,
     doing: string,
-    use: (session: Session) => Promise<T>,
+    run: (session: Session) => Promise<T>,
   ): Promise<T> {
     const words = `${doing} ${host.name} of ${cloud}`
     return inTurn(host.name, withinMs, words, async (leftMs) => {
       const sinceMs = clock.monotonicMs()
-      const session = await sessionOf(host, pages, leftMs)
+      const session = await sessionOf(host, noted, leftMs)
       const late = (): void => session.close(`no answer within ${Math.round(withinMs)} ms`)
       const timer = clock.after(Math.max(0, leftMs - (clock.monotonicMs() - sinceMs)), late)
       try {
-        return await use(session)
+        return await run(session)
       } finally {
         timer.cancel()
         const idle = clock.after(idleMs, () => session.close('it was not used any more'))
@@ -84,7 +90,7 @@ export function openMeetings({ name: cloud, clock, log, login }: MeetingOptions,
   }
 
   return {
-    meet,
+    use,
     close() {
       for (const { session, idle } of kept.values()) {
         idle.cancel()

@@ -25,3 +25,13 @@ export function shortened(whole: Deadline, clock: Clock, keptMs: number, doing: 
   const left = whole.leftMs(doing)
   return deadline(clock, Math.max(left - keptMs, Math.ceil(left / 2)))
 }
+
+/** Or `cloud-transient`. What was begun goes on for the other callers that wait for it. */
+export function inTime<T>(work: Promise<T>, clock: Clock, leftMs: number, doing: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(Math.max(0, leftMs), () => {
+      reject(new PilotageError('cloud-transient', `${doing}: no answer within ${Math.round(leftMs)} ms`))
+    })
+    work.then(resolve, reject).finally(() => timer.cancel())
+  })
+}

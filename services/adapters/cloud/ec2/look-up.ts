@@ -10,6 +10,8 @@ import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Reference } from '../../../../core/model/reference.ts'
+import { lookUpCache } from '../kit/look-up-cache.ts'
+import { onlyOne } from '../kit/only-one.ts'
 import { literal } from './marks.ts'
 import type { Ec2Options } from './options.ts'
 import type { Session } from './session.ts'
@@ -28,33 +30,32 @@ export type Images = {
   forget(wanted: WantedImage): void
 }
 
-const keepMs = 5 * 60_000
-
 export function findImages(
   session: Session,
   { imageOwners, clock }: Pick<Ec2Options, 'imageOwners'> & { readonly clock: Clock },
 ): Images {
-  const kept = new Map<string, { readonly found: FoundImage; readonly untilMs: number }>()
-  // By what it is called there: what a name of ours stands for may be told anew.
+  const cache = lookUpCache(clock)
+  // By what it is called there: what a name of ours stands for may change.
   const keyOf = ({ imageRef }: WantedImage): string => JSON.stringify(imageRef)
+
+  async function lookUp(reference: Reference, image: string, doing: string, signal: AbortSignal): Promise<FoundImage> {
+    const input = queryFor(reference, imageOwners)
+    const { sdk } = session
+    const { Images: images } = await session.call(`${doing}: looking for image ${image}`, signal, (client, abortSignal) =>
+      client.send(new sdk.DescribeImagesCommand(input), { abortSignal }),
+    )
+    if (!images) throw new PilotageError('cloud-transient', `${doing}: the answer has no images`)
+    return imageOf(images, `image ${image}`)
+  }
+
   return {
-    forget: (wanted) => void kept.delete(keyOf(wanted)),
+    forget: (wanted) => cache.forget(keyOf(wanted)),
     async find(wanted, doing, signal) {
-      const known = kept.get(keyOf(wanted))
-      if (known && clock.monotonicMs() < known.untilMs) return known.found
-      const { imageRef: reference } = wanted
-      const { image } = wanted.shape
-      if (!reference)
-        throw new PilotageError('cloud-refused', `${doing}: the order does not say what image ${image} is here`)
-      const input = queryFor(reference, imageOwners)
-      const { sdk } = session
-      const { Images: images } = await session.call(`${doing}: looking for image ${image}`, signal, (client, abortSignal) =>
-        client.send(new sdk.DescribeImagesCommand(input), { abortSignal }),
-      )
-      if (!images) throw new PilotageError('cloud-transient', `${doing}: the answer tells no images`)
-      const found = onlyOne(images, image, doing)
-      kept.set(keyOf(wanted), { found, untilMs: clock.monotonicMs() + keepMs })
-      return found
+      const { imageRef, shape } = wanted
+      if (!imageRef) {
+        throw new PilotageError('cloud-refused', `${doing}: the order does not say what image ${shape.image} is here`)
+      }
+      return cache.get(keyOf(wanted), () => lookUp(imageRef, shape.image, doing, signal))
     },
   }
 }
@@ -75,18 +76,12 @@ function queryFor(reference: Reference, owners: readonly string[]): DescribeImag
   }
 }
 
-function onlyOne(images: readonly Image[], image: string, doing: string): FoundImage {
-  const refuse = (why: string): never => {
-    throw new PilotageError('cloud-refused', `${doing}: image ${image}: ${why}`)
-  }
+function imageOf(images: readonly Image[], what: string): FoundImage {
   const usable = images.filter(({ State }) => State === undefined || State === 'available')
-  const [found, ...others] = usable
-  if (found?.ImageId === undefined) return refuse(images.length > 0 ? 'it is not available' : 'there is none such')
-  if (others.length > 0) {
-    const some = usable.slice(0, 3).map(({ ImageId }) => ImageId)
-    return refuse(`${usable.length} are such, among them ${some.join(', ')}: name one`)
-  }
+  if (images.length > 0 && usable.length === 0) throw new PilotageError('cloud-refused', `${what} is not available`)
+  const found = onlyOne(usable, what, ({ ImageId = '' }) => ImageId)
   const { ImageId: id, RootDeviceName: device, RootDeviceType, BlockDeviceMappings = [] } = found
+  if (id === undefined) throw new PilotageError('cloud-transient', `${what}: the answer has no id`)
   if (device === undefined || RootDeviceType === 'instance-store') return { id }
   const mapping = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === device)
   return { id, root: { device, leastGib: mapping?.Ebs?.VolumeSize ?? 1 } }

@@ -12,7 +12,7 @@ import type { BlockDeviceMapping, RunInstancesCommandInput, Tag } from '@aws-sdk
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Purchase } from './flavors.ts'
-import type { FoundImage } from './images.ts'
+import type { FoundImage } from './look-up.ts'
 import { marksOf } from './marks.ts'
 import type { Ec2Options, MachineOptions } from './options.ts'
 

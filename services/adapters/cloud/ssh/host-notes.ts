@@ -2,7 +2,7 @@
  * What all directors know of the hosts of a cloud: the key that each had when it was first met, and which VM it is claimed for.
  * One document among the store's notes; a claim is written here before a host is touched, and leaves it last.
  *
- * A book that cannot be read is an error, never an empty one: what is missing in it would be taken for free. Changes of one
+ * Notes that cannot be read are an error, never empty: a host that is missing in them would be taken for free. Changes of one
  * process follow each other; of processes, only the holder of the cloud writes.
  */
 
@@ -22,32 +22,32 @@ export type HostNote = {
 }
 
 /** By `address:port`. */
-export type Pages = ReadonlyMap<string, HostNote>
+export type NotesByHost = ReadonlyMap<string, HostNote>
 
-export type Book = {
-  read(): Promise<Pages>
+export type HostNotes = {
+  read(): Promise<NotesByHost>
   /** `change` gets a host's note and gives the new one, or undefined for none; what it leaves as it is is not written. */
   change(host: string, change: (note: HostNote) => HostNote): Promise<void>
 }
 
-export function openBook(keep: DriverNotes, cloud: string): Book {
+export function openHostNotes(keep: DriverNotes, cloud: string): HostNotes {
   const name = `ssh-hosts:${cloud}`
   const doing = `the notes on the hosts of ${cloud}`
   let last: Promise<unknown> = Promise.resolve()
 
-  async function read(): Promise<Pages> {
+  async function read(): Promise<NotesByHost> {
     const text = await keep.read(name).catch((cause: unknown) => {
       throw new PilotageError('cloud-transient', `${doing} cannot be read`, { cause })
     })
-    return pagesOf(text, doing)
+    return parsedNotes(text, doing)
   }
 
   async function apply(host: string, change: (note: HostNote) => HostNote): Promise<void> {
-    const pages = await read()
-    const before = pages.get(host) ?? {}
+    const noted = await read()
+    const before = noted.get(host) ?? {}
     const after = change(before)
     if (after === before) return
-    const all = Object.fromEntries([...pages, [host, after]])
+    const all = Object.fromEntries([...noted, [host, after]])
     await keep.write(name, JSON.stringify(all)).catch((cause: unknown) => {
       throw new PilotageError('cloud-transient', `${doing} cannot be written`, { cause })
     })
@@ -63,12 +63,12 @@ export function openBook(keep: DriverNotes, cloud: string): Book {
   }
 }
 
-function pagesOf(text: string | undefined, doing: string): Pages {
+function parsedNotes(text: string | undefined, doing: string): NotesByHost {
   if (text === undefined) return new Map()
   try {
-    const pages = new Map(Object.entries(JSON.parse(text) as Record<string, HostNote>))
-    for (const { claim } of pages.values()) if (claim && !isVmId(claim.vmId)) throw new Error('not a VM id')
-    return pages
+    const noted = new Map(Object.entries(JSON.parse(text) as Record<string, HostNote>))
+    for (const { claim } of noted.values()) if (claim && !isVmId(claim.vmId)) throw new Error('not a VM id')
+    return noted
   } catch (cause) {
     throw new PilotageError('cloud-transient', `${doing} cannot be read`, { cause })
   }

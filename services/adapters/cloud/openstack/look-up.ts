@@ -9,8 +9,9 @@ import type { Reference } from '../../../../core/model/reference.ts'
 import type { VmShape } from '../../../../core/model/vm.ts'
 import type { References } from '../kit/driver.ts'
 import { type Compute, type Flavor, isUuid } from './compute.ts'
-import type { Deadline } from './deadline.ts'
-import type { Memory } from './remember.ts'
+import type { Deadline } from '../kit/deadline.ts'
+import { onlyOne } from '../kit/only-one.ts'
+import type { LookUpCache } from '../kit/look-up-cache.ts'
 import { listIn, type Session } from './session.ts'
 
 export type Finder = {
@@ -28,7 +29,7 @@ type Thing = { readonly id: string; readonly name?: string }
 type Parts = {
   readonly session: Session
   readonly compute: Compute
-  readonly memory: Memory
+  readonly memory: LookUpCache
   readonly references: References
 }
 
@@ -70,7 +71,7 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
   return {
     async flavor(shape, until) {
       const reference = flavorReference(references, shape.flavor)
-      const found = await memory.of(`flavor ${shape.flavor}`, async () => {
+      const found = await memory.get(`flavor ${shape.flavor}`, async () => {
         const fitting = (await compute.flavors(until)).filter((one) => isFlavor(one, reference))
         return only(fitting, `flavor ${told(reference)}`)
       })
@@ -79,18 +80,18 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
     },
     async imageId({ imageRef, shape }, until) {
       if (!imageRef) throw refused(`the order does not say what image ${shape.image} is here`)
-      return memory.of(`image ${JSON.stringify(imageRef)}`, () => image(imageRef, until))
+      return memory.get(`image ${JSON.stringify(imageRef)}`, () => image(imageRef, until))
     },
     networkId: (nameOrId, isExternal, until) =>
-      memory.of(`network ${nameOrId}`, () => named('networks', nameOrId, isExternal ? '&router:external=true' : '', until)),
+      memory.get(`network ${nameOrId}`, () => named('networks', nameOrId, isExternal ? '&router:external=true' : '', until)),
     securityGroupId: (nameOrId, until) =>
-      memory.of(`security group ${nameOrId}`, async () => {
+      memory.get(`security group ${nameOrId}`, async () => {
         // An administrator sees those of all projects.
         const projectId = await session.projectId(until)
         return named('security-groups', nameOrId, `&project_id=${encodeURIComponent(projectId)}`, until)
       }),
     serverGroupId: (nameOrId, until) =>
-      memory.of(`server group ${nameOrId}`, async () => {
+      memory.get(`server group ${nameOrId}`, async () => {
         if (isUuid(nameOrId)) return nameOrId
         const groups = (await compute.serverGroups(until)).filter(({ name }) => name === nameOrId)
         return only(groups, `server group ${nameOrId}`).id
@@ -128,11 +129,7 @@ function checkSize({ name, vcpus, ram }: Flavor, shape: VmShape): void {
 }
 
 function only<T extends Thing>(found: readonly T[], what: string): T {
-  const [one] = found
-  if (one && found.length === 1) return one
-  if (!one) throw refused(`there is no ${what}`)
-  const some = found.slice(0, 5).map(({ id }) => id)
-  throw refused(`there are several of ${what}: ${some.join(', ')}${found.length > 5 ? ', ...' : ''}`)
+  return onlyOne(found, what, ({ id }) => id)
 }
 
 function told(reference: Reference): string {

@@ -9,7 +9,10 @@ import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { Reference } from '../../../../core/model/reference.ts'
-import { type Client, type Deadline, documentOf } from './client.ts'
+import { lookUpCache } from '../kit/look-up-cache.ts'
+import { onlyOne } from '../kit/only-one.ts'
+import type { Deadline } from '../kit/deadline.ts'
+import { type Client, documentOf } from './client.ts'
 import type { Template } from './order.ts'
 import { childOf, listOf, type Node, numberOf, textOf, textsOf } from './xml.ts'
 
@@ -28,8 +31,6 @@ export type CatalogueOptions = {
   readonly template?: Reference
 }
 
-const keptMs = 5 * 60_000
-
 type Pool = { readonly element: string; readonly method: string; readonly root: string; readonly word: string }
 const templates: Pool = {
   element: 'VMTEMPLATE',
@@ -39,21 +40,8 @@ const templates: Pool = {
 }
 const images: Pool = { element: 'IMAGE', method: 'one.imagepool.info', root: 'IMAGE_POOL', word: 'image' }
 
-type Kept = { readonly atMs: number; readonly entries: Promise<readonly Node[]> }
-
 export function openCatalogue({ client, clock, template }: CatalogueOptions): Catalogue {
-  const kept = new Map<Pool, Kept>()
-
-  /** Asked for at once, it is read once. */
-  function entriesOf(pool: Pool, deadline: Deadline): Promise<readonly Node[]> {
-    const found = kept.get(pool)
-    if (found && clock.monotonicMs() - found.atMs < keptMs) return found.entries
-    const entries = read(pool, deadline)
-    const fresh = { atMs: clock.monotonicMs(), entries }
-    kept.set(pool, fresh)
-    entries.catch(() => kept.get(pool) === fresh && kept.delete(pool))
-    return entries
-  }
+  const cache = lookUpCache(clock)
 
   async function read({ element, method, root, word }: Pool, deadline: Deadline): Promise<readonly Node[]> {
     const doing = `reading the ${word}s`
@@ -62,12 +50,9 @@ export function openCatalogue({ client, clock, template }: CatalogueOptions): Ca
   }
 
   async function entry(pool: Pool, reference: Reference, deadline: Deadline): Promise<Node> {
-    const entries = await entriesOf(pool, deadline)
+    const entries = await cache.get(pool.method, () => read(pool, deadline))
     const found = entries.filter((one) => holds(one, reference))
-    if (found.length === 1 && found[0] !== undefined) return found[0]
-    const told = `${pool.word} ${referenceText(reference)}`
-    if (found.length === 0) throw new PilotageError('cloud-refused', `there is no ${told} that the account may use`)
-    throw new PilotageError('cloud-refused', `there are ${found.length} of ${told}: name it by id or by NAME and UNAME`)
+    return onlyOne(found, `${pool.word} ${referenceText(reference)} that the account may use`, (one) => textOf(one, 'ID'))
   }
 
   return {
@@ -77,7 +62,7 @@ export function openCatalogue({ client, clock, template }: CatalogueOptions): Ca
       const [base, own] = await Promise.all([entry(templates, template, deadline), entry(images, reference, deadline)])
       return { template: templateOf(base), imageId: numberOf(own, 'ID') }
     },
-    forget: () => kept.clear(),
+    forget: () => cache.clear(),
   }
 }
 

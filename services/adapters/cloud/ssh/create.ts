@@ -1,6 +1,6 @@
 /**
  * Finds a host for a VM and starts it there. A host is looked at, then noted for the VM, then claimed, in this order: nothing
- * of ours is ever on a host that the book does not know of.
+ * of ours is ever on a host that the notes do not have.
  *
  * What stays true: one VM id has one host, whoever asks and however often, and two VMs never wait for the same host. That all
  * are taken is `cloud-capacity`; that none answers is `cloud-transient`, as nothing is known of them then.
@@ -9,39 +9,35 @@
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
-import type { Book } from './book.ts'
+import type { CreateOnce } from '../kit/create-once.ts'
+import type { HostNotes } from './host-notes.ts'
 import { hostName, type Hosts, type Seen } from './hosts.ts'
-import type { KnownHost } from './meetings.ts'
+import type { KnownHost } from './connections.ts'
 import type { SshCloudOptions } from './options.ts'
 
-export type Placing = {
+export type Creating = {
   /** By host: the VM that it is looked at for just now. */
   readonly reserved: Map<string, VmId>
   /** Creates that are on their way. */
-  readonly orders: Map<VmId, Promise<string>>
+  readonly creates: CreateOnce<string>
 }
 
-export type PlaceOptions = {
+export type CreateOptions = {
   readonly options: SshCloudOptions
-  readonly book: Book
+  readonly notes: HostNotes
   readonly hosts: Hosts
-  readonly placing: Placing
+  readonly creating: Creating
   /** Hosts that were reached lately are asked first. */
   readonly lastSeen: () => readonly Seen[]
 }
 
 /** The name of the host. */
-export function place(given: PlaceOptions, order: VmOrder): Promise<string> {
-  const { orders } = given.placing
-  const running = orders.get(order.vmId)
-  if (running) return running
-  const placed = placeAnew(given, order).finally(() => orders.delete(order.vmId))
-  orders.set(order.vmId, placed)
-  return placed
+export function createOnHost(given: CreateOptions, order: VmOrder): Promise<string> {
+  return given.creating.creates.run(order.vmId, () => createAnew(given, order))
 }
 
-async function placeAnew(given: PlaceOptions, order: VmOrder): Promise<string> {
-  const { options, book, hosts } = given
+async function createAnew(given: CreateOptions, order: VmOrder): Promise<string> {
+  const { options, notes, hosts } = given
   const { name, clock, callMs } = options
   const { vmId, shape } = order
   const endMs = clock.monotonicMs() + callMs
@@ -51,13 +47,13 @@ async function placeAnew(given: PlaceOptions, order: VmOrder): Promise<string> {
   if (fitting.length === 0) {
     throw new PilotageError('cloud-refused', `creating ${vmId}: ${name} has no host of flavor ${shape.flavor}`)
   }
-  const pages = await book.read()
-  const [noted] = [...pages].find(([, { claim }]) => claim?.vmId === vmId) ?? []
-  if (noted !== undefined) {
-    const host = fitting.find((one) => one.name === noted)
-    if (!host) throw new PilotageError('cloud-refused', `creating ${vmId}: its host ${noted} left the configuration`)
-    if ((await hosts.start(host, pages, vmId, order.userData, callMs)) === 'started') return noted
-    await forget(book, noted, vmId)
+  const noted = await notes.read()
+  const [own] = [...noted].find(([, { claim }]) => claim?.vmId === vmId) ?? []
+  if (own !== undefined) {
+    const host = fitting.find((one) => one.name === own)
+    if (!host) throw new PilotageError('cloud-refused', `creating ${vmId}: its host ${own} left the configuration`)
+    if ((await hosts.start(host, noted, vmId, order.userData, callMs)) === 'started') return own
+    await forget(notes, own, vmId)
   }
   const failures: PilotageError[] = []
   for (const host of byLastSeen(fitting, given.lastSeen())) {
@@ -81,28 +77,28 @@ async function placeAnew(given: PlaceOptions, order: VmOrder): Promise<string> {
 
 /** `taken`: somebody has it. An error: it is not reached, and nothing was done there. Throws what came after its claim. */
 async function tryHost(
-  { book, hosts, placing, options: { clock, hostMs } }: PlaceOptions,
+  { notes, hosts, creating, options: { clock, hostMs } }: CreateOptions,
   host: KnownHost,
   { vmId, userData }: VmOrder,
   withinMs: number,
 ): Promise<'started' | 'taken' | PilotageError> {
   const sinceMs = clock.monotonicMs()
   const leftMs = (): number => Math.max(1, withinMs - (clock.monotonicMs() - sinceMs))
-  if (placing.reserved.has(host.name)) return 'taken'
-  placing.reserved.set(host.name, vmId)
+  if (creating.reserved.has(host.name)) return 'taken'
+  creating.reserved.set(host.name, vmId)
   try {
-    const pages = await book.read()
-    const claimed = pages.get(host.name)?.claim?.vmId
+    const noted = await notes.read()
+    const claimed = noted.get(host.name)?.claim?.vmId
     if (claimed !== undefined && claimed !== vmId) return 'taken'
-    const sight = await hosts.look(host, pages, Math.min(hostMs, leftMs())).catch(notReached)
+    const sight = await hosts.look(host, noted, Math.min(hostMs, leftMs())).catch(notReached)
     if (sight instanceof PilotageError) return sight
     if (sight.kind === 'claimed' && sight.vmId !== vmId) return 'taken'
-    await book.change(host.name, (note) => ({ ...note, claim: { vmId, sinceMs: clock.nowMs(), power: 'building' } }))
-    const started = await hosts.start(host, await book.read(), vmId, userData, leftMs())
-    if (started === 'taken') await forget(book, host.name, vmId)
+    await notes.change(host.name, (note) => ({ ...note, claim: { vmId, sinceMs: clock.nowMs(), power: 'building' } }))
+    const started = await hosts.start(host, await notes.read(), vmId, userData, leftMs())
+    if (started === 'taken') await forget(notes, host.name, vmId)
     return started
   } finally {
-    placing.reserved.delete(host.name)
+    creating.reserved.delete(host.name)
   }
 }
 
@@ -111,8 +107,8 @@ function notReached(error: unknown): PilotageError {
   throw error
 }
 
-function forget(book: Book, host: string, vmId: VmId): Promise<void> {
-  return book.change(host, (note) => (note.claim?.vmId === vmId ? { ...note, claim: undefined } : note))
+function forget(notes: HostNotes, host: string, vmId: VmId): Promise<void> {
+  return notes.change(host, (note) => (note.claim?.vmId === vmId ? { ...note, claim: undefined } : note))
 }
 
 function byLastSeen<T extends { readonly name: string }>(fitting: readonly T[], seen: readonly Seen[]): readonly T[] {
