@@ -5,11 +5,19 @@
  * reason, and the list of long functions may only shrink.
  */
 
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { functionsOf } from './structure/functions.ts'
-import { brokenImports, eagerImports, importRules, packagePlaces } from './structure/import-rules.ts'
+import {
+  brokenImports,
+  exceptions,
+  importRules,
+  importTable,
+  packagePlaces,
+  eagerImports,
+} from './structure/import-rules.ts'
+import { discouragedWords } from './structure/words.ts'
 import { isBarrel, linesWith } from './structure/source-text.ts'
 import { findCycle, readPaths, readTree, root, type SourceFile } from './structure/tree.ts'
 
@@ -31,6 +39,28 @@ describe('imports', () => {
 
   test('of services and simulation are made by a command when it runs', () => {
     expect(eagerImports(files)).toEqual([])
+  })
+
+  test('are in docs/architecture.md as the rules have them', () => {
+    const document = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+    const [, table] = /<!-- import table: begin -->\n([\s\S]*?)\n*<!-- import table: end -->/.exec(document) ?? []
+    expect(table).toBe(importTable())
+  })
+
+  test('are refused by every rule where a planted file breaks it', () => {
+    for (const rule of importRules) {
+      const { node, name } = rule
+      const path = files.find((file) => importRules.find(({ place }) => place.test(file.path)) === rule)?.path ?? ''
+      const planted = (target: object) => brokenImports([{ path, imports: [{ kind: 'type', line: 1, ...target }] }])
+      if (name !== 'tests') expect(planted({ file: 'test/support/virtual-clock.ts' }), name).toHaveLength(1)
+      expect(planted({ file: 'elsewhere/file.ts' }), name).toHaveLength(1)
+      expect(planted({ packageName: 'left-pad' }), name).toHaveLength(1)
+      if (node === 'none') expect(planted({ packageName: 'node:fs' }), name).toHaveLength(1)
+    }
+  })
+
+  test('need few exceptions', () => {
+    expect(exceptions.length).toBeLessThanOrEqual(5)
   })
 
   test('lead to files that are there, named with their ending', () => {
@@ -211,5 +241,24 @@ describe('names and headers', () => {
       return header.replace(/[\s*]+/g, ' ').trim().length < 40
     })
     expect(silent.map(({ path }) => path)).toEqual([])
+  })
+})
+
+/** The count may only fall: it was 1867 when the list was made. */
+const maxDiscouraged = 1800
+
+describe('words', () => {
+  test('are those that a reader need not guess', () => {
+    const lists = /^test\/structure/
+    const paths = [...readPaths(), ...globSync(['docs/**/*.md', '*.md'], { cwd: root })].filter(
+      (path) => /\.(?:ts|mjs|md|proto|css)$/.test(path) && !path.startsWith('proto/gen/') && !lists.test(path),
+    )
+    const counts = paths.map((path) => [discouragedWords(readFileSync(join(root, path), 'utf8')), path] as const)
+    const count = counts.reduce((sum, [more]) => sum + more, 0)
+    const most = counts.toSorted(([a], [b]) => b - a).slice(0, 10)
+    expect(
+      count,
+      `the files with most of them: ${most.map(([more, path]) => `${path} ${more}`).join(', ')}`,
+    ).toBeLessThanOrEqual(maxDiscouraged)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * From what a user wrote to a job description: checked whole by the field table, defaults filled in, nothing clamped.
  *
- * Every wrong field is told with its path, its value, the rule and what would be accepted. Refuses to know where the description
+ * Every wrong field is refused with its path, its value, the rule and what would be accepted. Refuses to know where the description
  * came from: the client calls it before it sends a job, the service when one arrives.
  */
 
@@ -11,7 +11,7 @@ import { bytesText } from '../kernel/quantities.ts'
 import { beginningOf } from '../kernel/text.ts'
 import type { JobSpec } from '../model/job.ts'
 import type { Names, Requirements } from '../model/requirements.ts'
-import type { FieldType, Tell } from './field-types.ts'
+import type { FieldType, Refuse } from './field-types.ts'
 import { requirementFields, specFields } from './fields.ts'
 
 /** As it arrives: nothing checked; what is absent, zero or empty was not given. */
@@ -22,14 +22,14 @@ export type RawSpec = Partial<Omit<JobSpec, 'requirements' | 'executable'>> & {
   readonly requirements?: RawRequirements
 }
 
-/** The description, or undefined where something was told. */
+/** The description, or undefined where something was refused. */
 export function checkSpec(raw: RawSpec, path: string, violations: Violation[]): JobSpec | undefined {
   const before = violations.length
-  const tell: Tell = (field, value, rule, accepted) => {
+  const refuse: Refuse = (field, value, rule, accepted) => {
     violations.push({ path: `${path}.${field}`, value: shown(value), rule, accepted })
   }
-  const spec = checkFields(raw, tell, wirePaths)
-  checkSizes(spec, tell, wirePaths)
+  const spec = checkFields(raw, refuse, wirePaths)
+  checkSizes(spec, refuse, wirePaths)
   return violations.length === before ? spec : undefined
 }
 
@@ -59,12 +59,12 @@ const wirePaths: FieldPaths = {
 /** `isSkipped`: fields whose value could not even be read. */
 export function checkFields(
   raw: RawSpec,
-  tell: Tell,
+  refuse: Refuse,
   paths: FieldPaths,
   isSkipped: (path: string) => boolean = () => false,
 ): JobSpec {
-  const silent: Tell = () => {}
-  const said = (path: string): Tell => (isSkipped(path) ? silent : tell)
+  const silent: Refuse = () => {}
+  const said = (path: string): Refuse => (isSkipped(path) ? silent : refuse)
   const given: Record<string, unknown> = {}
   for (const [key, type] of specTypes) {
     const path = paths.of(key)
@@ -80,15 +80,15 @@ export function checkFields(
 }
 
 /** What is bounded in all, over several fields. */
-export function checkSizes(spec: JobSpec, tell: Tell, paths: FieldPaths): void {
+export function checkSizes(spec: JobSpec, refuse: Refuse, paths: FieldPaths): void {
   const lists = listsOf(spec.requirements)
   if (lists > jobLimits.requirementListBytes) {
     const accepted = `names of at most ${bytesText(jobLimits.requirementListBytes)} in all`
-    tell(paths.requirements, `names of ${lists} bytes`, 'too large', accepted)
+    refuse(paths.requirements, `names of ${lists} bytes`, 'too large', accepted)
   }
   const size = sizeOf(spec, lists)
   if (size > jobLimits.specBytes) {
-    tell(paths.of('arguments'), `${size} bytes`, 'too large', `at most ${bytesText(jobLimits.specBytes)} in all`)
+    refuse(paths.of('arguments'), `${size} bytes`, 'too large', `at most ${bytesText(jobLimits.specBytes)} in all`)
   }
 }
 

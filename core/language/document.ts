@@ -7,7 +7,7 @@
 import { jobLimits } from '../kernel/limits.ts'
 import type { Violations } from '../kernel/violations.ts'
 import { checkFields, checkSizes, type FieldPaths, type RawSpec } from './check.ts'
-import { type FieldType, isMapping, joined, type Tell, tellUnknown } from './field-types.ts'
+import { type FieldType, isMapping, joined, type Refuse, refuseUnknown } from './field-types.ts'
 import { fieldNames, requirementFields, specFields } from './fields.ts'
 
 type Place = { readonly type: FieldType<unknown>; readonly put: (draft: Draft, value: unknown) => void }
@@ -27,23 +27,23 @@ function placeIn(part: keyof Draft, key: string, type: unknown): Place {
   }
 }
 
-/** One job; what is wrong with it goes to `wrong` with its path. The answer is good only where nothing was told. */
+/** One job; what is wrong with it goes to `wrong` with its path. The answer is good only where nothing was refused. */
 export function readJob(value: unknown, path: string, wrong: Violations): RawSpec {
   if (!isMapping(value)) {
     wrong.add(path, value, 'a job is a mapping', 'executable: /bin/echo, arguments: [hello]')
     return { executable: '' }
   }
-  const tell: Tell = (...told) => wrong.add(...told)
+  const refuse: Refuse = (...refused) => wrong.add(...refused)
   const draft: Draft = { spec: {}, requirements: {} }
   const unread = new Set<string>()
   for (const [key, given] of Object.entries(value)) {
     const at = joined(path, key)
     const place = places.get(key)
     if (!place) {
-      tellUnknown(at, key, given, fieldNames, tell)
+      refuseUnknown(at, key, given, fieldNames, refuse)
       continue
     }
-    const read = place.type.read(given, at, tell)
+    const read = place.type.read(given, at, refuse)
     if (read === undefined) unread.add(at)
     else place.put(draft, read)
   }
@@ -51,11 +51,11 @@ export function readJob(value: unknown, path: string, wrong: Violations): RawSpe
   if (!Object.hasOwn(value, 'executable')) {
     const at = paths.of('executable')
     unread.add(at)
-    tell(at, undefined, 'every job has one', `a path or a name, at most ${jobLimits.pathLength} characters`)
+    refuse(at, undefined, 'every job has one', `a path or a name, at most ${jobLimits.pathLength} characters`)
   }
   const raw = { ...draft.spec, requirements: draft.requirements } as RawSpec
-  const spec = checkFields(raw, tell, paths, (one) => unread.has(one))
-  if (unread.size === 0) checkSizes(spec, tell, paths)
+  const spec = checkFields(raw, refuse, paths, (one) => unread.has(one))
+  if (unread.size === 0) checkSizes(spec, refuse, paths)
   return raw
 }
 

@@ -15,15 +15,15 @@ import { nearest } from '../kernel/violations.ts'
 import type { Names } from '../model/requirements.ts'
 
 /** `value`: what was given; `accepted`: what would be. */
-export type Tell = (path: string, value: unknown, rule: string, accepted: string) => void
+export type Refuse = (path: string, value: unknown, rule: string, accepted: string) => void
 
 export type FieldType<Raw, Checked = Raw> = {
-  /** From a document. Undefined where the value has another shape, which is told. */
-  read(value: unknown, path: string, tell: Tell): Raw | undefined
+  /** From a document. Undefined where the value has another shape, which is refused. */
+  read(value: unknown, path: string, refuse: Refuse): Raw | undefined
   /** The value of a field that was not given. */
   readonly empty: Raw
-  /** Fills in the default and tells what is out of bounds. */
-  check(raw: Raw, path: string, tell: Tell): Checked
+  /** Fills in the default and refuses what is out of bounds. */
+  check(raw: Raw, path: string, refuse: Refuse): Checked
   /** As the documentation lists them, the default included. */
   readonly documented: { readonly fallback: string; readonly min: string; readonly max: string }
 }
@@ -33,10 +33,10 @@ type LineOptions = { readonly max: number; readonly rule: string; readonly fallb
 /** A text that people read on one line. */
 export function line({ max, rule, fallback, isNeeded = false }: LineOptions): FieldType<string> {
   return {
-    read: (value, path, tell) => readText(value, path, tell, { min: 1, max }),
-    check(raw, path, tell) {
-      if (isNeeded && raw === '') tell(path, raw, 'missing', 'a path or the name of a program')
-      if (raw.length > max || !isPlainText(raw)) tell(path, raw, rule, `at most ${max} ${plainTextForm}`)
+    read: (value, path, refuse) => readText(value, path, refuse, { min: 1, max }),
+    check(raw, path, refuse) {
+      if (isNeeded && raw === '') refuse(path, raw, 'missing', 'a path or the name of a program')
+      if (raw.length > max || !isPlainText(raw)) refuse(path, raw, rule, `at most ${max} ${plainTextForm}`)
       return raw
     },
     empty: '',
@@ -47,12 +47,12 @@ export function line({ max, rule, fallback, isNeeded = false }: LineOptions): Fi
 /** Texts that a program reads. */
 export function texts(max: number, maxLength: number): FieldType<readonly string[]> {
   return {
-    read: (value, path, tell) => readList(value, path, tell, { min: 0, max: maxLength }),
-    check(raw, path, tell) {
-      if (raw.length > max) tell(path, `${raw.length} arguments`, 'too many', `at most ${max}`)
+    read: (value, path, refuse) => readList(value, path, refuse, { min: 0, max: maxLength }),
+    check(raw, path, refuse) {
+      if (raw.length > max) refuse(path, `${raw.length} arguments`, 'too many', `at most ${max}`)
       raw.slice(0, max).forEach((text, at) => {
         const accepted = `at most ${maxLength} characters, none of them zero`
-        if (text.length > maxLength || !isProgramText(text)) tell(`${path}[${at}]`, text, 'not an argument', accepted)
+        if (text.length > maxLength || !isProgramText(text)) refuse(`${path}[${at}]`, text, 'not an argument', accepted)
       })
       return raw
     },
@@ -73,22 +73,22 @@ type Variables = Readonly<Record<string, string>>
 
 export function variables(max: number, maxLength: number): FieldType<Variables> {
   return {
-    read(value, path, tell) {
-      if (!isMapping(value)) return wrongShape(value, path, tell, 'a mapping of names to texts', 'NAME: "text"')
+    read(value, path, refuse) {
+      if (!isMapping(value)) return wrongShape(value, path, refuse, 'a mapping of names to texts', 'NAME: "text"')
       const read = Object.entries(value).map(
-        ([name, given]) => [name, readText(given, joined(path, name), tell, { min: 0, max: maxLength })] as const,
+        ([name, given]) => [name, readText(given, joined(path, name), refuse, { min: 0, max: maxLength })] as const,
       )
       // By definition, not by assignment: __proto__ is a name like others until it is refused.
       return read.every(([, text]) => text !== undefined) ? (Object.fromEntries(read) as Variables) : undefined
     },
-    check(raw, path, tell) {
+    check(raw, path, refuse) {
       const entries = Object.entries(raw)
-      if (entries.length > max) tell(path, `${entries.length} variables`, 'too many', `at most ${max}`)
+      if (entries.length > max) refuse(path, `${entries.length} variables`, 'too many', `at most ${max}`)
       for (const [name, text] of entries.slice(0, max)) {
         const at = `${path}.${shown(name)}`
-        if (!isVariableName(name)) tell(at, name, 'not a variable name', variableForm)
+        if (!isVariableName(name)) refuse(at, name, 'not a variable name', variableForm)
         const accepted = `at most ${maxLength} characters, none of them zero`
-        if (text.length > maxLength || !isProgramText(text)) tell(at, text, 'not a value', accepted)
+        if (text.length > maxLength || !isProgramText(text)) refuse(at, text, 'not a value', accepted)
       }
       return raw
     },
@@ -102,11 +102,11 @@ type Bounds = { readonly min: number; readonly max: number; readonly fallback: n
 /** A whole number without a unit. */
 export function count({ min, max, fallback }: Bounds): FieldType<number> {
   return {
-    read(value, path, tell) {
+    read(value, path, refuse) {
       if (typeof value === 'number' && Number.isInteger(value) && (value !== 0 || min === 0)) return value
-      return wrongShape(value, path, tell, 'not a whole number', `a whole number from ${min} to ${max}`)
+      return wrongShape(value, path, refuse, 'not a whole number', `a whole number from ${min} to ${max}`)
     },
-    check: (raw, path, tell) => within(raw || fallback, path, tell, { min, max, show: String }),
+    check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show: String }),
     empty: 0,
     documented: { fallback: String(fallback), min: String(min), max: String(max) },
   }
@@ -118,17 +118,17 @@ type Range = { readonly min: number; readonly max: number }
 export function range({ min, max, fallback }: Bounds): FieldType<Range> {
   const one = count({ min, max, fallback })
   return {
-    read(value, path, tell) {
+    read(value, path, refuse) {
       if (!isMapping(value)) {
-        const both = one.read(value, path, tell)
+        const both = one.read(value, path, refuse)
         return both === undefined ? undefined : { min: both, max: 0 }
       }
-      return readKeys(value, path, tell, { min: one.read, max: one.read }, { min: 0, max: 0 })
+      return readKeys(value, path, refuse, { min: one.read, max: one.read }, { min: 0, max: 0 })
     },
-    check(raw, path, tell) {
-      const least = one.check(raw.min, `${path}.min`, tell)
-      const most = within(raw.max || least, `${path}.max`, tell, { min, max, show: String })
-      if (most < least) tell(`${path}.max`, most, 'below cores.min', `a whole number from ${least} to ${max}`)
+    check(raw, path, refuse) {
+      const least = one.check(raw.min, `${path}.min`, refuse)
+      const most = within(raw.max || least, `${path}.max`, refuse, { min, max, show: String })
+      if (most < least) refuse(`${path}.max`, most, 'below cores.min', `a whole number from ${least} to ${max}`)
       return { min: least, max: most }
     },
     empty: { min: 0, max: 0 },
@@ -155,12 +155,12 @@ export type AmountType = FieldType<number> & { readonly show: (value: number) =>
 export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bounds): AmountType {
   const { parse, show, rule, forms }: Quantity = quantities[unit]
   return {
-    read(value, path, tell) {
+    read(value, path, refuse) {
       const parsed = typeof value === 'string' ? parse(value) : undefined
       if (parsed !== undefined && parsed !== 0) return parsed
-      return wrongShape(value, path, tell, rule, `${forms}; ${show(min)} to ${show(max)}`)
+      return wrongShape(value, path, refuse, rule, `${forms}; ${show(min)} to ${show(max)}`)
     },
-    check: (raw, path, tell) => within(raw || fallback, path, tell, { min, max, show }),
+    check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show }),
     show,
     empty: 0,
     documented: { fallback: show(fallback), min: show(min), max: show(max) },
@@ -172,14 +172,14 @@ const nameForm = `1 to ${jobLimits.nameInListLength} letters, digits and . _ : /
 /** Names that clouds, sites, images and operators give. */
 export function nameList(fallback: string): FieldType<readonly string[]> {
   return {
-    read: (value, path, tell) => readList(value, path, tell, { min: 1, max: jobLimits.nameInListLength }),
-    check(raw, path, tell) {
+    read: (value, path, refuse) => readList(value, path, refuse, { min: 1, max: jobLimits.nameInListLength }),
+    check(raw, path, refuse) {
       if (raw.length > jobLimits.names) {
-        tell(path, `${raw.length} names`, 'too many', `at most ${jobLimits.names}`)
+        refuse(path, `${raw.length} names`, 'too many', `at most ${jobLimits.names}`)
         return []
       }
       raw.forEach((name, at) => {
-        if (!isName(name)) tell(`${path}[${at}]`, name, 'not a name', nameForm)
+        if (!isName(name)) refuse(`${path}[${at}]`, name, 'not a name', nameForm)
       })
       return raw
     },
@@ -192,19 +192,19 @@ export function nameList(fallback: string): FieldType<readonly string[]> {
 export function allowedNames(fallback: string): FieldType<Names> {
   const list = nameList(fallback)
   return {
-    read(value, path, tell) {
+    read(value, path, refuse) {
       if (!isMapping(value)) {
-        const allowed = list.read(value, path, tell)
+        const allowed = list.read(value, path, refuse)
         return allowed && { allowed, banned: [] }
       }
-      return readKeys<Names>(value, path, tell, { allowed: list.read, banned: list.read }, { allowed: [], banned: [] })
+      return readKeys<Names>(value, path, refuse, { allowed: list.read, banned: list.read }, { allowed: [], banned: [] })
     },
-    check(raw, path, tell) {
-      const allowed = list.check(raw.allowed, `${path}.allowed`, tell)
-      const banned = list.check(raw.banned, `${path}.banned`, tell)
+    check(raw, path, refuse) {
+      const allowed = list.check(raw.allowed, `${path}.allowed`, refuse)
+      const banned = list.check(raw.banned, `${path}.banned`, refuse)
       if (allowed.length > 0 && allowed.every((name) => banned.includes(name))) {
         const accepted = 'at least one allowed name that is not banned'
-        tell(path, allowed.join(', '), 'allowed and banned cancel out', accepted)
+        refuse(path, allowed.join(', '), 'allowed and banned cancel out', accepted)
       }
       return { allowed, banned }
     },
@@ -215,9 +215,9 @@ export function allowedNames(fallback: string): FieldType<Names> {
 
 type Within = { readonly min: number; readonly max: number; readonly show: (value: number) => string }
 
-function within(value: number, path: string, tell: Tell, { min, max, show }: Within): number {
+function within(value: number, path: string, refuse: Refuse, { min, max, show }: Within): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value
-  tell(
+  refuse(
     path,
     Number.isSafeInteger(value) ? show(value) : value,
     'out of range',
@@ -226,24 +226,24 @@ function within(value: number, path: string, tell: Tell, { min, max, show }: Wit
   return min
 }
 
-function readText(value: unknown, path: string, tell: Tell, { min, max }: Range): string | undefined {
+function readText(value: unknown, path: string, refuse: Refuse, { min, max }: Range): string | undefined {
   if (typeof value === 'string' && value.length >= min) return value
   const rule = typeof value === 'number' || typeof value === 'boolean' ? 'not a text: put it in quotes' : 'not a text'
-  return wrongShape(value, path, tell, rule, `${min} to ${max} characters`)
+  return wrongShape(value, path, refuse, rule, `${min} to ${max} characters`)
 }
 
-function readList(value: unknown, path: string, tell: Tell, length: Range): readonly string[] | undefined {
-  if (!Array.isArray(value)) return wrongShape(value, path, tell, 'not a list of texts', '[first, second]')
-  const read = value.map((item, at) => readText(item, `${path}[${at}]`, tell, length))
+function readList(value: unknown, path: string, refuse: Refuse, length: Range): readonly string[] | undefined {
+  if (!Array.isArray(value)) return wrongShape(value, path, refuse, 'not a list of texts', '[first, second]')
+  const read = value.map((item, at) => readText(item, `${path}[${at}]`, refuse, length))
   return read.every((text) => text !== undefined) ? read : undefined
 }
 
-/** A mapping whose keys are all optional; unknown ones are told. */
+/** A mapping whose keys are all optional; unknown ones are refused. */
 function readKeys<Value extends object>(
   value: Readonly<Record<string, unknown>>,
   path: string,
-  tell: Tell,
-  readers: { readonly [Key in keyof Value]: (value: unknown, path: string, tell: Tell) => Value[Key] | undefined },
+  refuse: Refuse,
+  readers: { readonly [Key in keyof Value]: (value: unknown, path: string, refuse: Refuse) => Value[Key] | undefined },
   empty: Value,
 ): Value | undefined {
   const made: Partial<Record<keyof Value, unknown>> = { ...empty }
@@ -251,22 +251,22 @@ function readKeys<Value extends object>(
   for (const [key, given] of Object.entries(value)) {
     const at = joined(path, key)
     const reader = Object.hasOwn(readers, key) ? readers[key as keyof Value] : undefined
-    if (!reader) tellUnknown(at, key, given, Object.keys(readers), tell)
-    const read = reader?.(given, at, tell)
+    if (!reader) refuseUnknown(at, key, given, Object.keys(readers), refuse)
+    const read = reader?.(given, at, refuse)
     if (read === undefined) isGood = false
     made[key as keyof Value] = read
   }
   return isGood ? (made as Value) : undefined
 }
 
-function wrongShape(value: unknown, path: string, tell: Tell, rule: string, accepted: string): undefined {
-  tell(path, value, rule, accepted)
+function wrongShape(value: unknown, path: string, refuse: Refuse, rule: string, accepted: string): undefined {
+  refuse(path, value, rule, accepted)
   return undefined
 }
 
-export function tellUnknown(path: string, key: string, given: unknown, known: readonly string[], tell: Tell): void {
+export function refuseUnknown(path: string, key: string, given: unknown, known: readonly string[], refuse: Refuse): void {
   const meant = nearest(key, known)
-  tell(path, given, 'no such field', meant === undefined ? known.join(', ') : `${meant}, perhaps`)
+  refuse(path, given, 'no such field', meant === undefined ? known.join(', ') : `${meant}, perhaps`)
 }
 
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {

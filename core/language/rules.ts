@@ -1,7 +1,7 @@
 /**
  * The requirement language: what a job may ask of the place where it runs.
  *
- * One list of rules is all there is: it decides whether a place fits, and tells why it does or does not, so that an
+ * One list of rules is all there is: it decides whether a place fits, and says why it does or does not, so that an
  * explanation can never differ from a decision. A rule about the place (site, tags) holds or not for as long as the VM
  * lives; a rule about room (cores, memory) depends on what is free now. Equal requirements have equal normal forms, and the
  * normal form is the task queue's key.
@@ -93,15 +93,15 @@ export function hasRoom(demand: Demand, room: Room): boolean {
   return roomRules.every((rule) => rule.holds(demand, room))
 }
 
-/** The same rules, told one by one. All of them hold exactly where `suits` and `hasRoom` do. */
-export function tellRules(demand: Demand, place: Place, room: Room): readonly RuleOutcome[] {
-  const tell = <Offered>(rule: Rule<Offered>, offered: Offered): RuleOutcome => ({
+/** The same rules, each with its outcome. All of them hold exactly where `suits` and `hasRoom` do. */
+export function ruleOutcomes(demand: Demand, place: Place, room: Room): readonly RuleOutcome[] {
+  const outcomeOf = <Offered>(rule: Rule<Offered>, offered: Offered): RuleOutcome => ({
     rule: rule.name,
     holds: rule.holds(demand, offered),
     wanted: rule.wanted(demand),
     offered: rule.offered(offered),
   })
-  return [...placeRules.map((rule) => tell(rule, place)), ...roomRules.map((rule) => tell(rule, room))]
+  return [...placeRules.map((rule) => outcomeOf(rule, place)), ...roomRules.map((rule) => outcomeOf(rule, room))]
 }
 
 /** Lists sorted, without repeats: two spellings of one wish become one task queue. */

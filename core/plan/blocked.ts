@@ -10,7 +10,7 @@ import type { Growth } from './growth.ts'
 import type { CloudView, FleetView, HoldLine, HoldWhy } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
-import { tellRules, type RuleOutcome } from '../language/rules.ts'
+import { ruleOutcomes, type RuleOutcome } from '../language/rules.ts'
 import { placeOf, roomOf } from '../model/vm.ts'
 
 /** The nearest offering is named for so many queues; telling rules is slow beside applying them. */
@@ -53,7 +53,7 @@ function nearestText({ queue }: OpenQueue, clouds: readonly CloudView[]): string
   let nearest: { readonly name: string; readonly broken: readonly RuleOutcome[] } | undefined
   for (const { name, offerings, lifeMs, bootMs } of clouds) {
     for (const offering of offerings) {
-      const rules = tellRules(queue, placeOf(offering), roomOf(offering, lifeMs - bootMs))
+      const rules = ruleOutcomes(queue, placeOf(offering), roomOf(offering, lifeMs - bootMs))
       const broken = rules.filter(({ holds }) => !holds)
       if (!nearest || broken.length < nearest.broken.length) nearest = { name: `${name}/${offering.flavor}`, broken }
     }

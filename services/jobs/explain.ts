@@ -8,7 +8,7 @@ import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { requirementClass } from '../../core/language/requirement-class.ts'
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
-import { hasRoom, type RuleOutcome, suits, tellRules } from '../../core/language/rules.ts'
+import { hasRoom, type RuleOutcome, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { Blocked, JobPorts } from './ports.ts'
@@ -40,7 +40,7 @@ export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
     ...ports.offerings.map((offering): Explanation => {
       const room = roomOf(offering, ports.policy.vmLifeMs)
-      const rules = tellRules(demand, placeOf(offering), room)
+      const rules = ruleOutcomes(demand, placeOf(offering), room)
       const name = `offering ${offering.cloud}/${offering.flavor}/${offering.image}`
       const fits = rules.every(({ holds }) => holds)
       const why = held.filter(({ cloud }) => fits && cloud === offering.cloud).map(heldText)
@@ -84,7 +84,7 @@ async function whereItRan(ports: JobPorts, job: Job, demand: TaskQueue): Promise
   const summary = `job ${job.id} is ${job.phase.state}: attempt ${job.attempt} ${verb} on ${lease.vmId} with ${lease.cores === 1 ? 'one core' : `${lease.cores} cores`}`
   if (!kept) return { summary, places: [] }
   const { vm } = kept
-  const rules = tellRules(demand, placeOf(vm), roomOf(vm, vm.endByMs - lease.claimedMs))
+  const rules = ruleOutcomes(demand, placeOf(vm), roomOf(vm, vm.endByMs - lease.claimedMs))
   return {
     summary,
     places: [{ place: vmText(vm), fits: true, rules, note: 'the whole VM, as it was when the job was matched' }],
@@ -95,7 +95,7 @@ function atVm(demand: TaskQueue, { vm, used }: KeptVm, nowMs: number): Explanati
   const whole = roomOf(vm, vm.endByMs - nowMs)
   const free = roomLess(whole, used)
   const place = placeOf(vm)
-  const rules = tellRules(demand, place, free)
+  const rules = ruleOutcomes(demand, place, free)
   const fits = rules.every(({ holds }) => holds)
   const couldLater = !fits && suits(demand, place) && hasRoom(demand, whole)
   return { place: vmText(vm), fits, rules, note: couldLater ? 'busy: it fits when running jobs have ended' : '' }

@@ -1,6 +1,6 @@
 /** Task queues: what waits, for whom, and in one line what it waits for. */
 
-import { hasRoom, suits, tellRules } from '../../core/language/rules.ts'
+import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobPorts } from './ports.ts'
@@ -55,7 +55,7 @@ function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): s
 function hopeless(ports: JobPorts, demand: TaskQueue): string {
   const failing = ports.offerings
     .map((offering) =>
-      tellRules(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),
+      ruleOutcomes(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),
     )
     .sort((a, b) => a.length - b.length)[0]
   if (!failing) return 'a cloud: none is configured'

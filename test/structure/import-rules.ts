@@ -140,7 +140,19 @@ export const importRules: readonly Rule[] = [
     // The simulation runs the real engines, stores and pilots on a clock of its own.
     name: 'simulation',
     place: /^sim\//,
-    ours: ['core/', 'sim/', 'agents/', 'proto/', 'services/run/runtime.ts', 'services/'],
+    ours: [
+      'core/',
+      'sim/',
+      'agents/',
+      'proto/',
+      'services/run/runtime.ts',
+      'services/adapters/',
+      'services/context/',
+      'services/outcomes/',
+      'services/matcher/',
+      'services/director/',
+      ...useCases,
+    ],
     node: 'any',
   },
   {
@@ -233,4 +245,24 @@ export function eagerImports(files: readonly Pick<SourceFile, 'path' | 'imports'
         .filter(({ file = '', kind }) => kind === 'value' && /^(?:services|sim)\//.test(file))
         .map(({ file, line }) => `${path}:${line} imports ${file} before a command needs it`),
     )
+}
+
+/** The table of docs/architecture.md. */
+export function importTable(): string {
+  const rows = importRules.map(({ name, place, ours, node }) => {
+    const own = folderText(place)
+    const named = ours.map((prefix) => (prefix === '$1' ? 'its own folder' : `\`${prefix}\``))
+    const modules = typeof node === 'string' ? node : node.join(', ')
+    return `| ${name} | \`${own}\` | ${named.length === 0 ? 'nothing of ours' : named.join(', ')} | ${modules} |`
+  })
+  return ['| Rule | Files | May import | Modules of Node |', '|---|---|---|---|', ...rows].join('\n')
+}
+
+/** A rule's place as a path with alternatives in braces. */
+function folderText({ source }: RegExp): string {
+  return source
+    .replaceAll('\\/', '/')
+    .replaceAll('[^/]+', '*')
+    .replace(/\(\?:([^)]*)\)/g, (_, names: string) => `{${names.replaceAll('|', ',')}}`)
+    .replace(/[\^$()\\]/g, '')
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Demand, Requirements } from '../../../core/model/requirements.ts'
-import { hasRoom, normalised, requirementsKey, suits, tellRules } from '../../../core/language/rules.ts'
+import { hasRoom, normalised, requirementsKey, suits, ruleOutcomes } from '../../../core/language/rules.ts'
 import { packed, takenFrom } from '../../../core/language/packing.ts'
 import type { Place, Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
@@ -77,7 +77,7 @@ it('tells what it decides: all rules hold exactly where a job fits', () => {
   fc.assert(
     fc.property(requirements, fc.constantFrom('lhcb', 'belle'), (wanted, vo) => {
       const asked = { vo, requirements: wanted }
-      const told = tellRules(asked, place, room)
+      const told = ruleOutcomes(asked, place, room)
       expect(told.every(({ holds }) => holds)).toBe(suits(asked, place) && hasRoom(asked, room))
     }),
   )
