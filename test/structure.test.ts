@@ -44,7 +44,7 @@ describe('imports', () => {
   test('are in docs/architecture.md as the rules have them', () => {
     const document = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
     const [, table] = /<!-- import table: begin -->\n([\s\S]*?)\n*<!-- import table: end -->/.exec(document) ?? []
-    expect(table).toBe(importTable())
+    expect(table, 'run: node test/structure/main.ts').toBe(importTable())
   })
 
   test('are refused by every rule where a planted file breaks it', () => {
@@ -245,7 +245,7 @@ describe('names and headers', () => {
 })
 
 /** The count may only fall: it was 1867 when the list was made. */
-const maxDiscouraged = 1800
+const maxDiscouraged = 1700
 
 describe('words', () => {
   test('are those that a reader need not guess', () => {
