@@ -12,7 +12,7 @@ import type { Clock, Timer } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
 import type { Listener } from './fact-feed.ts'
 import type { Hearing } from './hearing.ts'
-import { factView } from './views.ts'
+import { factView } from '../views/fact.ts'
 
 export const heartbeatMs = 15_000
 /** Two heartbeats: a network that carries nothing for so long is down. */

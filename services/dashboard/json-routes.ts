@@ -14,14 +14,16 @@ import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
 import type { FairPlaces } from './fair-places.ts'
 import type { Hearing } from './hearing.ts'
-import { imageView } from './image-view.ts'
+import { imageView } from '../views/image.ts'
 import { streamLimits } from './limits.ts'
 import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
 import { viewerKey } from './viewer.ts'
-import { factView, jobView, submittedView, vmView } from './views.ts'
+import { factView, submittedView } from '../views/fact.ts'
+import { jobView } from '../views/job.ts'
+import { vmView } from '../views/vm.ts'
 
 export type JsonOptions = {
   readonly door: Door

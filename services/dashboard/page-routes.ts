@@ -23,7 +23,9 @@ import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRecord, asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
-import { factView, jobView, submittedView, vmView } from './views.ts'
+import { factView, submittedView } from '../views/fact.ts'
+import { jobView } from '../views/job.ts'
+import { vmView } from '../views/vm.ts'
 
 export type PageOptions = {
   readonly door: Door

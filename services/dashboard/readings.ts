@@ -14,8 +14,8 @@ import type { ListedImage } from '../images/list-images.ts'
 import { type JobFilter, type JobPage, listJobs } from '../jobs/list-jobs.ts'
 import type { JobPorts } from '../jobs/ports.ts'
 import { type JobReading, readJob } from '../jobs/read-job.ts'
-import { type Status, status } from '../jobs/status.ts'
-import { taskQueues, type WaitingQueues } from '../jobs/task-queues.ts'
+import { type Status, status, statusFor } from '../jobs/status.ts'
+import { listTaskQueues, type WaitingQueues } from '../jobs/task-queues.ts'
 import { type CloudStatus, cloudsFor } from '../vms/list-clouds.ts'
 import { endedVms } from '../vms/list-vms.ts'
 import { readVm, type VmReading } from '../vms/read-vm.ts'
@@ -51,19 +51,15 @@ export type Sources = {
 
 export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
   const { store, clock } = queue
-  const everyStatus = recentReading(clock, keepMs, () => status(queue, undefined))
+  const everyStatus = recentReading(clock, keepMs, () => status(queue))
   const everyCloud = recentReading(clock, keepMs, cloudStatus)
   const everyVm = recentReading(clock, keepMs, async () =>
     [...(await store.liveVms())].sort((a, b) => b.vm.intendedMs - a.vm.intendedMs),
   )
 
   return {
-    async status(viewer) {
-      const vo = visibleVo(viewer)
-      const { jobs, vms } = await everyStatus()
-      return { jobs: vo === undefined ? jobs : jobs.filter((count) => count.vo === vo), vms }
-    },
-    queues: (viewer, limit) => taskQueues(queue, visibleVo(viewer), limit),
+    status: async (viewer) => statusFor(viewer, await everyStatus()),
+    queues: (viewer, limit) => listTaskQueues(queue, viewer, limit),
     liveVms: async (viewer) => (await everyVm()).filter(({ vm }) => seesVm(viewer, vm)),
     endedVms: (viewer, limit) => endedVms(queue, viewer, limit),
     vm: (viewer, id) => readVm(queue, viewer, id),

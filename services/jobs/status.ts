@@ -1,5 +1,6 @@
 /** Status: live counts, kept by the store with every change, never counted on request. */
 
+import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import type { JobCount } from '../../core/ports/store.ts'
 import type { JobPorts } from './ports.ts'
 
@@ -9,8 +10,8 @@ export type Status = {
   readonly vms: readonly { readonly state: string; readonly vo: string; readonly site: string; readonly count: number }[]
 }
 
-/** `vo`: only its jobs; undefined: all. */
-export async function status({ store }: Pick<JobPorts, 'store'>, vo: string | undefined): Promise<Status> {
+/** Of every VO: what a caller sees of it is `statusFor`. */
+export async function status({ store }: Pick<JobPorts, 'store'>): Promise<Status> {
   const [jobs, live] = await Promise.all([store.counts(), store.liveVms()])
   const vms = new Map<string, { state: string; vo: string; site: string; count: number }>()
   for (const { vm } of live) {
@@ -19,5 +20,10 @@ export async function status({ store }: Pick<JobPorts, 'store'>, vo: string | un
     count.count += 1
     vms.set(key, count)
   }
-  return { jobs: jobs.filter((count) => vo === undefined || count.vo === vo), vms: [...vms.values()] }
+  return { jobs, vms: [...vms.values()] }
+}
+
+export function statusFor(caller: Caller, { jobs, vms }: Status): Status {
+  const vo = visibleVo(caller)
+  return { jobs: vo === undefined ? jobs : jobs.filter((count) => count.vo === vo), vms }
 }

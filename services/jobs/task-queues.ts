@@ -1,11 +1,19 @@
-/** Task queues: what waits, for whom, and in one line what it waits for. */
+/** Task queues: what waits, for whom, and what it waits for. */
 
-import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
+import { type Caller, visibleVo } from '../../core/access/caller.ts'
+import { hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobPorts } from './ports.ts'
 
-export type WaitingQueue = QueueCount & { readonly waitsFor: string }
+/** room: on VMs that are there or coming. vm: one that could be made. cloud: none is configured. nothing: the rules that fail. */
+export type WaitsFor =
+  | { readonly kind: 'room'; readonly up: number; readonly coming: number }
+  | { readonly kind: 'vm'; readonly cloud: string; readonly flavor: string; readonly image: string }
+  | { readonly kind: 'cloud' }
+  | { readonly kind: 'nothing'; readonly closest: readonly RuleOutcome[] }
+
+export type WaitingQueue = QueueCount & { readonly waitsFor: WaitsFor }
 
 export type WaitingQueues = {
   /** How many there are, and how many jobs wait in them. */
@@ -15,8 +23,9 @@ export type WaitingQueues = {
   readonly queues: readonly WaitingQueue[]
 }
 
-/** What they wait for is found for those alone that are answered. `vo`: only its queues; undefined: all. */
-export async function taskQueues(ports: JobPorts, vo: string | undefined, limit: number): Promise<WaitingQueues> {
+/** Those that the caller sees. What they wait for is found for those alone that are answered. */
+export async function listTaskQueues(ports: JobPorts, caller: Caller, limit: number): Promise<WaitingQueues> {
+  const vo = visibleVo(caller)
   const [counts, vms] = await Promise.all([countsOf(ports), ports.store.liveVms()])
   const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
   const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(0, limit)
@@ -40,24 +49,26 @@ async function countsOf(ports: JobPorts): Promise<readonly QueueCount[]> {
   return counts
 }
 
-function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): string {
+function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): WaitsFor {
   const nowMs = ports.clock.nowMs()
   const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
   const up = fitting.filter(({ vm }) => vm.phase.state === 'Active').length
   const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
-  if (up + coming > 0) return `room on ${up} VMs that fit it; ${coming} more are coming`
+  if (up + coming > 0) return { kind: 'room', up, coming }
   const lifeMs = ports.policy.vmLifeMs
   const offering = ports.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, roomOf(one, lifeMs)))
-  if (offering) return `a VM: ${offering.cloud}/${offering.flavor}/${offering.image} fits`
+  if (offering) {
+    const { cloud, flavor, image } = offering
+    return { kind: 'vm', cloud, flavor, image }
+  }
   return hopeless(ports, demand)
 }
 
-function hopeless(ports: JobPorts, demand: TaskQueue): string {
+function hopeless(ports: JobPorts, demand: TaskQueue): WaitsFor {
   const failing = ports.offerings
     .map((offering) =>
       ruleOutcomes(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),
     )
     .sort((a, b) => a.length - b.length)[0]
-  if (!failing) return 'a cloud: none is configured'
-  return `nothing that is configured: ${failing.map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`).join('; ')}`
+  return failing ? { kind: 'nothing', closest: failing } : { kind: 'cloud' }
 }

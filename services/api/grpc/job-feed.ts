@@ -12,7 +12,7 @@ import { isEnded, type Job } from '../../../core/model/job.ts'
 import { feedLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
-import { jobsToWire } from './job-view.ts'
+import { jobsToWire } from './encode.ts'
 
 export type Follower = {
   /** Asked once per job; one that is not to be seen counts as one that is not there. */

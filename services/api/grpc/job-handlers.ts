@@ -17,11 +17,12 @@ import { jobHistory } from '../../jobs/read-job.ts'
 import { readOutput } from '../../jobs/read-output.ts'
 import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
+import { submittedView } from '../../views/fact.ts'
 import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { openJobFeed } from './job-feed.ts'
-import { jobsToWire } from './job-view.ts'
+import { jobsToWire } from './encode.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
@@ -182,10 +183,9 @@ export function reasonOf(reason: string): string {
   })
 }
 
-/** Its own row is the first line of a job's story. */
+/** The submission is the first line of a job's history. */
 function submitted(job: Job): wire.Fact {
-  const text = `Submitted: owner ${job.owner}, group ${job.group}, vo ${job.vo}`
-  return { seq: 0, atMs: job.submittedMs, subject: `job:${job.id}`, kind: 'Submitted', text, dataJson: '{}' }
+  return { ...submittedView(job), dataJson: '{}' }
 }
 
 async function getOutput(

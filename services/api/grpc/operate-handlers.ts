@@ -1,23 +1,23 @@
 /** The methods of OperateService: what operators look at and steer, and the administrator's tokens. */
 
-import { visibleVo } from '../../../core/access/caller.ts'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../core/kernel/ids.ts'
-import { type KeptVm, refOf, type Vm } from '../../../core/model/vm.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
-import { factToWire, requirementsToWire } from '../../../proto/codec/messages.ts'
+import { factToWire } from '../../../proto/codec/messages.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/operate.ts'
 import { createToken } from '../../access/create-token.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
-import { status } from '../../jobs/status.ts'
-import { taskQueues } from '../../jobs/task-queues.ts'
+import { status, statusFor } from '../../jobs/status.ts'
+import { listTaskQueues } from '../../jobs/task-queues.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
 import { actionText, breakersText } from '../../views/cloud.ts'
+import { vmView } from '../../views/vm.ts'
 import { drainVm } from '../../vms/drain.ts'
 import { type CloudStatus, cloudsFor } from '../../vms/list-clouds.ts'
 import { endedVms, liveVms } from '../../vms/list-vms.ts'
 import { vmHistory } from '../../vms/read-vm.ts'
 import { asUser, type Edge } from './edge.ts'
+import { taskQueueToWire, vmToWire } from './encode.ts'
 import { imageHandlers } from './image-handlers.ts'
 import { pageSize, reasonOf } from './job-handlers.ts'
 
@@ -43,27 +43,17 @@ export function operateHandlers({
 }: OperateOptions): wire.OperateServiceServer {
   return {
     getStatus: edge.unary('getStatus', async (_: wire.GetStatusRequest, caller) => {
-      const { jobs, vms } = await status(queue, visibleVo(asUser(caller)))
+      const { jobs, vms } = statusFor(asUser(caller), await status(queue))
       return { jobs: [...jobs], vms: [...vms], serviceTimeMs: queue.clock.nowMs(), version, startedMs }
     }),
     listTaskQueues: edge.unary('listTaskQueues', async ({ pageSize: size }: wire.ListTaskQueuesRequest, caller) => {
-      const { total, queues } = await taskQueues(queue, visibleVo(asUser(caller)), pageSize(size))
-      return {
-        total,
-        queues: queues.map(({ queue: { id, vo, group, owner, requirements }, ...count }) => ({
-          ...count,
-          taskQueue: id,
-          vo,
-          group,
-          owner,
-          requirements: requirementsToWire(requirements),
-        })),
-      }
+      const { total, queues } = await listTaskQueues(queue, asUser(caller), pageSize(size))
+      return { total, queues: queues.map(taskQueueToWire) }
     }),
     listVms: edge.unary('listVms', async ({ ended, pageSize: size }: wire.ListVmsRequest, caller) => {
-      const live = (await liveVms(queue, asUser(caller))).map((kept) => vmToWire(kept.vm, kept))
+      const live = (await liveVms(queue, asUser(caller))).map((kept) => vmToWire(vmView(kept.vm, kept)))
       const over = ended ? await endedVms(queue, asUser(caller), pageSize(size)) : []
-      return { vms: [...live, ...over.map((vm) => vmToWire(vm))].sort((a, b) => b.intendedMs - a.intendedMs) }
+      return { vms: [...live, ...over.map((vm) => vmToWire(vmView(vm)))].sort((a, b) => b.intendedMs - a.intendedMs) }
     }),
     getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest, caller) => {
       return { facts: (await vmHistory(queue, asUser(caller), vmIdOf(vmId))).map(factToWire) }
@@ -90,30 +80,4 @@ export function operateHandlers({
 function vmIdOf(id: string): VmId {
   if (isVmId(id)) return id
   throw new PilotageError('invalid-argument', `no VM id: ${shown(id)}`)
-}
-
-function vmToWire(vm: Vm, kept?: KeptVm): wire.Vm {
-  const { phase } = vm
-  const over = phase.state === 'Gone' || phase.state === 'Failed' || phase.state === 'Lost'
-  return {
-    vmId: vm.id,
-    state: phase.state,
-    cloud: vm.cloud,
-    site: vm.site,
-    flavor: vm.flavor,
-    image: vm.image,
-    ref: refOf(phase),
-    cores: vm.cores,
-    memoryBytes: vm.memoryBytes,
-    leases: kept?.leases ?? 0,
-    reason: 'why' in phase ? phase.why : vm.reason,
-    intendedMs: vm.intendedMs,
-    activatedMs: 'activeMs' in phase ? (phase.activeMs ?? 0) : 0,
-    endedMs: over ? vm.changedMs : 0,
-    beatMs: vm.beat?.atMs ?? 0,
-    load1: vm.beat?.load1 ?? 0,
-    service: vm.service ?? '',
-    addresses: [...(vm.addresses ?? [])],
-    isolation: vm.beat?.isolation ?? '',
-  }
 }

@@ -7,7 +7,7 @@ import type { CloudStatus } from '../../vms/list-clouds.ts'
 import type { ListedImage } from '../../images/list-images.ts'
 import { actionText, breakersText } from '../../views/cloud.ts'
 import { html, type Html } from '../html.ts'
-import { type ImageView, imageView } from '../image-view.ts'
+import { type ImageView, imageView } from '../../views/image.ts'
 import type { Page } from './frame.ts'
 import { agoMark, clipped, countText, empty, gauge, momentMark, stateMark, vmLink } from './marks.ts'
 

@@ -6,7 +6,7 @@
  */
 
 import { isVmId } from '../../../core/kernel/ids.ts'
-import type { FactView } from '../views.ts'
+import type { FactView } from '../../views/fact.ts'
 import { html, type Html, type Part } from '../html.ts'
 
 /** The first word is its colour, where it has one. */

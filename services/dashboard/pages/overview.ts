@@ -3,7 +3,7 @@
 import { type JobStateName, jobStates } from '../../../core/model/job.ts'
 import { vmStates } from '../../../core/model/vm.ts'
 import type { Status } from '../../jobs/status.ts'
-import type { FactView } from '../views.ts'
+import type { FactView } from '../../views/fact.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'
 import { clipped, countText, empty, momentMark, pathWith, stateMark, subjectLink, withoutKind } from './marks.ts'

@@ -2,7 +2,9 @@
 
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import { html, type Html } from '../html.ts'
-import type { FactView, JobView, VmView } from '../views.ts'
+import type { FactView } from '../../views/fact.ts'
+import type { JobView } from '../../views/job.ts'
+import type { VmView } from '../../views/vm.ts'
 import type { Page } from './frame.ts'
 import {
   agoMark,

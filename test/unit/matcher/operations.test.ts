@@ -5,7 +5,7 @@ import { beat } from '../../../services/vms/heartbeat.ts'
 import { explain } from '../../../services/jobs/explain.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { submit } from '../../../services/jobs/submit.ts'
-import { taskQueues } from '../../../services/jobs/task-queues.ts'
+import { listTaskQueues } from '../../../services/jobs/task-queues.ts'
 import { alice, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
 import { openPilot, openQueue, submitSome } from './open-queue.ts'
 
@@ -226,9 +226,9 @@ describe('explain', () => {
       { rule: 'cores', holds: false, wanted: '64', offered: '7' },
     ])
     expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with one core`)
-    expect((await taskQueues(test.queue, undefined, 1)).queues[0]).toMatchObject({
+    expect((await listTaskQueues(test.queue, { owner: alice, reach: 'any' }, 1)).queues[0]).toMatchObject({
       waiting: 1,
-      waitsFor: 'a cloud: none is configured',
+      waitsFor: { kind: 'cloud' },
     })
   })
 })

@@ -1,0 +1,39 @@
+/** A task queue as texts for people: what its jobs ask for, and what they wait for. */
+
+import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import type { Requirements } from '../../core/model/requirements.ts'
+import type { WaitsFor } from '../jobs/task-queues.ts'
+
+/** In one line, without what is not asked for. */
+export function wantedText({ cores, memoryBytes, diskBytes, wallMs, platforms, sites, clouds, tags }: Requirements): string {
+  const { min, max } = cores
+  return [
+    min === max ? `${min} ${min === 1 ? 'core' : 'cores'}` : `${min} to ${max} cores`,
+    `${bytesText(memoryBytes)} memory`,
+    `${bytesText(diskBytes)} disk`,
+    `${durationText(wallMs)} wall time`,
+    platforms.length > 0 && `platform ${platforms.join(' or ')}`,
+    sites.allowed.length > 0 && `at ${sites.allowed.join(' or ')}`,
+    sites.banned.length > 0 && `not at ${sites.banned.join(', ')}`,
+    clouds.allowed.length > 0 && `on ${clouds.allowed.join(' or ')}`,
+    clouds.banned.length > 0 && `not on ${clouds.banned.join(', ')}`,
+    tags.length > 0 && `tags ${tags.join(', ')}`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
+export function waitsForText(waitsFor: WaitsFor): string {
+  switch (waitsFor.kind) {
+    case 'room':
+      return `room on ${waitsFor.up} VMs that fit it; ${waitsFor.coming} more are coming`
+    case 'vm':
+      return `a VM: ${waitsFor.cloud}/${waitsFor.flavor}/${waitsFor.image} fits`
+    case 'cloud':
+      return 'a cloud: none is configured'
+    case 'nothing': {
+      const failing = waitsFor.closest.map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`)
+      return `nothing that is configured: ${failing.join('; ')}`
+    }
+  }
+}

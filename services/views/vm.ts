@@ -1,0 +1,41 @@
+/**
+ * A VM, flat and field by field, so that nothing travels that was not meant to: its activation key has no way through here.
+ */
+
+import { type Beat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
+
+export type VmView = VmShape &
+  Pick<Vm, 'addresses'> & {
+    readonly id: string
+    readonly state: VmStateName
+    /** The cloud's own id; empty: not known yet. */
+    readonly ref: string
+    /** Why the plan wanted it. */
+    readonly reason: string
+    /** Why it stops or ended. */
+    readonly why: string
+    readonly intendedMs: number
+    readonly changedMs: number
+    readonly endByMs: number
+    readonly activeMs?: number
+    readonly endedMs?: number
+    readonly beat?: Beat
+    readonly leases: number
+    readonly used: KeptVm['used']
+  }
+
+const unused: KeptVm['used'] = { cores: 0, memoryBytes: 0, diskBytes: 0 }
+
+export function vmView(vm: Vm, { leases, used }: Pick<KeptVm, 'leases' | 'used'> = { leases: 0, used: unused }): VmView {
+  const { activation: _, phase, ...shape } = vm
+  return {
+    ...shape,
+    state: phase.state,
+    ref: refOf(phase),
+    why: 'why' in phase ? phase.why : '',
+    activeMs: 'activeMs' in phase ? phase.activeMs : undefined,
+    endedMs: isOver(phase) ? vm.changedMs : undefined,
+    leases,
+    used,
+  }
+}
