@@ -6,7 +6,7 @@
 import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../core/model/job.ts'
 import type { Store } from '../core/ports/store.ts'
 import { changeVm } from '../core/model/vm.ts'
-import { coreDecisions, type Decisions } from '../services/adapters/store/sqlite/engine.ts'
+import { coreDecisions, type Decisions } from '../core/model/apply.ts'
 
 /**
  * fence          a report counts for whatever attempt is live, whoever sends it
@@ -28,7 +28,7 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
     case 'drain-race':
       return {
         ...coreDecisions,
-        mayClaim: (vm) => vm !== undefined,
+        mayTakeJobs: (state) => state !== undefined,
         changeVm: (vm, event, leases, nowMs) => changeVm(vm, event, event.kind === 'retire' ? 0 : leases, nowMs),
       }
     default:

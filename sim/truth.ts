@@ -4,7 +4,7 @@
  */
 
 import type { Submission, Store, SubmitOutcome } from '../core/ports/store.ts'
-import type { Decisions } from '../services/adapters/store/sqlite/engine.ts'
+import type { Decisions } from '../core/model/apply.ts'
 import { memoryStore } from '../services/adapters/store/sqlite/sqlite-store.ts'
 import type { Ground } from './ground.ts'
 import { isHopeless } from './payload.ts'
@@ -32,7 +32,7 @@ export function openTruth(ground: Ground, without: Rule | undefined): Store {
 
 function audited({ jobs, vms }: Ground, decisions: Decisions): Decisions {
   return {
-    mayClaim: decisions.mayClaim,
+    mayTakeJobs: decisions.mayTakeJobs,
     changeJob(job, event, nowMs) {
       const decision = decisions.changeJob(job, event, nowMs)
       jobs.decided(job, event, decision, nowMs)

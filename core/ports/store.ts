@@ -9,13 +9,14 @@
 
 import type { TaskQueue, QueueCount, WaitingJob } from '../model/task-queue.ts'
 import type { Fact, NewFact, Subject } from '../model/fact-shapes.ts'
-import type { Image, ImageEvent, ImageRefusal } from '../model/image.ts'
+import type { Image, ImageEvent } from '../model/image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
-import type { EndedAttempt, Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
+import type { AppliedImageOutcome, AppliedJobOutcome, AppliedVmOutcome, Refused } from '../model/apply.ts'
+import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
 import type { Owner } from '../model/owner.ts'
 import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
 import type { KeySpace } from '../model/submission-key.ts'
-import type { Vm, VmEvent, VmRefusal, VmStateName, KeptVm } from '../model/vm.ts'
+import type { Vm, VmEvent, KeptVm } from '../model/vm.ts'
 
 export type Submission = {
   readonly owner: Owner
@@ -45,14 +46,7 @@ export type SubmitOutcome =
 
 export type JobOutcome =
   /** The job as it is now, the state that it was in before, the attempt that the change ended, and with a claim what shall be run. */
-  | {
-      readonly ok: true
-      readonly job: Job
-      readonly was: JobStateName
-      readonly ended?: EndedAttempt
-      readonly spec?: JobSpec
-    }
-  | { readonly ok: false; readonly why: JobRefusal }
+  (Extract<AppliedJobOutcome, { ok: true }> & { readonly spec?: JobSpec }) | Refused<JobRefusal>
 
 export type JobQuery = {
   readonly vo?: string
@@ -102,9 +96,7 @@ export interface JobStore {
   forget(endedBeforeMs: number, limit: number): Promise<readonly JobId[]>
 }
 
-export type VmOutcome =
-  | { readonly ok: true; readonly vm: Vm; readonly was: VmStateName; readonly leases: number }
-  | { readonly ok: false; readonly why: VmRefusal }
+export type VmOutcome = AppliedVmOutcome
 
 export interface VmStore {
   /** False, and no change that lasts, if the id is taken, or if the role that it is intended `under` has passed to another. */
@@ -140,10 +132,8 @@ export interface FactStore {
   keepNote(name: string, text: string): Promise<void>
 }
 
-export type ImageOutcome =
-  /** The image as it is now. */
-  | { readonly ok: true; readonly image: Image; readonly changed: boolean }
-  | { readonly ok: false; readonly why: ImageRefusal }
+/** The image as it is now, and whether the event changed it. */
+export type ImageOutcome = AppliedImageOutcome
 
 export interface ImageStore {
   /** By name; all of them, or those of these names that there are. At most `imageLimits.images`. */

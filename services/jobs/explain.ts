@@ -4,6 +4,7 @@
  * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
  */
 
+import { mayTakeJobs } from '../../core/model/apply.ts'
 import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { requirementClass } from '../../core/language/requirement-class.ts'
@@ -31,7 +32,7 @@ export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
   const demand: TaskQueue = { ...job, id: job.classId, requirements: spec.requirements }
   const lease = leaseOf(job.phase)
   if (lease || isEnded(job.phase)) return whereItRan(ports, job, demand)
-  const live = (await ports.store.liveVms()).filter(({ vm }) => vm.phase.state === 'Active' || isComing(vm.phase))
+  const live = (await ports.store.liveVms()).filter(({ vm }) => mayTakeJobs(vm.phase.state) || isComing(vm.phase))
   // The VMs of other VOs are not the owner's to see, and never take the job.
   const vms = live.filter(({ vm }) => concerns(vm, job.vo))
   const nowMs = ports.clock.nowMs()
@@ -130,7 +131,7 @@ async function summaryOf(
       .map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`)
     return `job ${job.id} can never start as things are: nothing fits; nearest is ${nearest?.place}: wants ${fails?.join('; ')}`
   }
-  const free = vms.filter((kept) => kept.vm.phase.state === 'Active' && atVm(demand, kept, ports.clock.nowMs()).fits)
+  const free = vms.filter((kept) => mayTakeJobs(kept.vm.phase.state) && atVm(demand, kept, ports.clock.nowMs()).fits)
   if (free.length > 0) return `job ${job.id} waits for its turn: ${free.length} VMs have room for it; ${before}`
   const coming = vms.filter(({ vm }) => isComing(vm.phase)).length
   return `job ${job.id} waits for room: ${vms.length - coming} VMs are up and busy, ${coming} are coming; ${before}`

@@ -1,5 +1,6 @@
 /** Task queues: what waits, for whom, and what it waits for. */
 
+import { mayTakeJobs } from '../../core/model/apply.ts'
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
@@ -52,7 +53,7 @@ async function countsOf(ports: JobPorts): Promise<readonly QueueCount[]> {
 function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): WaitsFor {
   const nowMs = ports.clock.nowMs()
   const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
-  const up = fitting.filter(({ vm }) => vm.phase.state === 'Active').length
+  const up = fitting.filter(({ vm }) => mayTakeJobs(vm.phase.state)).length
   const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
   if (up + coming > 0) return { kind: 'room', up, coming }
   const lifeMs = ports.policy.vmLifeMs

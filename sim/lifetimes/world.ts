@@ -8,7 +8,7 @@
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { isOver, refOf, type Vm, type VmPhase } from '../../core/model/vm.ts'
-import { coreDecisions } from '../../services/adapters/store/sqlite/engine.ts'
+import { coreDecisions } from '../../core/model/apply.ts'
 import { memoryStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type Dice, dice } from '../dice.ts'
 import { type Timeline, timeline } from '../timeline.ts'

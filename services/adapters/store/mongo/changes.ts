@@ -19,9 +19,9 @@ import { type Database, errorOf } from './database.ts'
 import { type Draft, drawUp, type Item, nextOf } from './draft.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
-import type { Shelf } from './shelf.ts'
-import type { SpecShelf } from './specs.ts'
-import type { VmDoor } from './vm-door.ts'
+import type { PageCache } from './page-cache.ts'
+import type { SpecCache } from './specs.ts'
+import type { ClaimGate } from './claim-gate.ts'
 
 export type Changes = {
   change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
@@ -32,10 +32,10 @@ export type Changes = {
 
 export type ChangesOptions = {
   readonly database: Database
-  readonly shelf: Shelf
-  readonly specs: SpecShelf
+  readonly cache: PageCache
+  readonly specs: SpecCache
   readonly queues: KnownQueues
-  readonly door: VmDoor
+  readonly gate: ClaimGate
   readonly room: ClaimRoom
   readonly clock: Clock
   readonly random: Random
@@ -51,7 +51,7 @@ const eventsMost = 4000
 const settleWithinMs = 20_000
 
 export function openChanges(options: ChangesOptions): Changes {
-  const { door, clock } = options
+  const { gate, clock } = options
 
   /** Claims hold only now: their VMs are looked at once more, after the write. */
   async function confirm(items: readonly Item[]): Promise<void> {
@@ -59,11 +59,11 @@ export function openChanges(options: ChangesOptions): Changes {
     if (claims.length === 0) return
     const [beyond] = await Promise.all([
       options.room.beyond(claims, Math.max(...claims.map(({ item }) => item.nowMs))),
-      door.confirm(claims.map(({ event }) => event.vmId)),
+      gate.confirm(claims.map(({ event }) => event.vmId)),
     ])
-    const late = claims.filter(({ event }) => !door.isOpen(event.vmId))
+    const late = claims.filter(({ event }) => !gate.mayTakeJobs(event.vmId))
     await takeBack(late, 'vm-not-active', 'its VM stopped taking jobs at the same moment')
-    const full = beyond.filter(({ event }) => door.isOpen(event.vmId))
+    const full = beyond.filter(({ event }) => gate.mayTakeJobs(event.vmId))
     await takeBack(full, 'vm-full', 'the record of its VM has no room for it')
     const specs = await options.specs.all(claims.map(({ event }) => event.jobId))
     for (const { item, event } of claims) {
@@ -124,16 +124,16 @@ function claimIn(item: Item, { queues }: ChangesOptions): readonly GrantedClaim[
 
 /** Until every event has an outcome that holds. Throws `unavailable` where others change the same pages for too long. */
 async function settle(options: ChangesOptions, items: readonly Item[]): Promise<void> {
-  const { shelf, queues, door, clock } = options
+  const { cache, queues, gate, clock } = options
   const endMs = clock.monotonicMs() + settleWithinMs
   let open = items
   let fresh: ReadonlySet<JobId> = new Set()
   while (open.length > 0) {
     if (clock.monotonicMs() > endMs) throw new PilotageError('unavailable', 'changing jobs: too many others do')
-    const pages = await shelf.ofJobs(new Set(open.map(({ event }) => event.jobId)))
+    const pages = await cache.ofJobs(new Set(open.map(({ event }) => event.jobId)))
     await queues.byIds([...pages.values()].map(({ classId }) => classId))
-    await door.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
-    const drafts = drawUp(open, pages, door)
+    await gate.look(open.flatMap(({ event }) => (event.kind === 'claim' ? [event.vmId] : [])))
+    const drafts = drawUp(open, pages, gate)
     const written = await write(options, drafts, endMs)
     const again: Draft[] = []
     for (const draft of drafts) {
@@ -143,7 +143,7 @@ async function settle(options: ChangesOptions, items: readonly Item[]): Promise<
     }
     open = again.flatMap((draft) => draft.items)
     fresh = new Set(again.map(({ page }) => page.first))
-    if (again.length > 0) await shelf.read([...fresh])
+    if (again.length > 0) await cache.read([...fresh])
   }
 }
 
@@ -151,7 +151,7 @@ async function settle(options: ChangesOptions, items: readonly Item[]): Promise<
 async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: number): Promise<ReadonlySet<JobId>> {
   const changing = drafts.filter(({ changed }) => changed.size > 0)
   if (changing.length === 0) return new Set()
-  const { database, shelf, queues, random, clock } = options
+  const { database, cache, queues, random, clock } = options
   const name = random.letters(12)
   const nexts = changing.map((draft) => nextOf(draft, name, queues))
   const statements = nexts.map(({ filter, update }) => ({ updateOne: { filter, update } }))
@@ -166,8 +166,8 @@ async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: n
   const firsts = nexts.map(({ page }) => page.first)
   const made = isWhole ? new Set(firsts) : await madeBy(options, firsts, name, endMs)
   for (const { page } of nexts) {
-    if (made.has(page.first)) shelf.put(page)
-    else shelf.drop(page.first)
+    if (made.has(page.first)) cache.put(page)
+    else cache.drop(page.first)
   }
   return made
 }

@@ -4,13 +4,14 @@
  * older and within the record: what is beyond it is never handed out.
  */
 
+import { heldBeside, judgeClaims } from '../../../../core/model/apply.ts'
 import type { NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { JobEvent } from '../../../../core/model/job.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
-import { fits, type Resources, minus } from '../../../../core/model/resources.ts'
-import { openAlarms, overclaimFact } from '../../../../core/model/overclaim.ts'
+import type { Resources } from '../../../../core/model/resources.ts'
+import { openAlarms } from '../../../../core/model/overclaim.ts'
 import { type Database, guarded } from './database.ts'
 import { toldDocuments } from './facts.ts'
 import { usedBy } from './vms.ts'
@@ -56,15 +57,12 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
       for (const [vmId, ofVm] of byVm) {
         const size = sizes.get(vmId)
         const [, cores, memoryBytes, diskBytes] = used.get(vmId) ?? [0, 0, 0, 0]
-        const all = { cores, memoryBytes, diskBytes }
-        if (!size || fits(all, size)) continue
-        let held: Resources = all
-        for (const claim of ofVm.toReversed()) {
-          if (fits(held, size)) break
-          held = minus(held, takenBy(claim))
-          late.push(claim)
-        }
-        if (alarms.isDue(vmId, nowMs)) facts.push(overclaimFact(vmId, size, held, minus(all, held)))
+        if (!size) continue
+        const taken = ofVm.map(takenBy)
+        const held = heldBeside({ cores, memoryBytes, diskBytes }, taken)
+        const { fitting, alarm } = judgeClaims(vmId, size, held, taken)
+        late.push(...ofVm.slice(fitting))
+        if (alarm && alarms.isDue(vmId, nowMs)) facts.push(alarm)
       }
       if (facts.length > 0) {
         await guarded('keeping facts', () => database.told.insertMany(toldDocuments(facts, nowMs, random)))

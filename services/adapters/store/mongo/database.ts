@@ -18,6 +18,7 @@ import {
   type Timestamp,
 } from 'mongodb'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { VmStateName } from '../../../../core/model/vm.ts'
 import { keepOnThisMachine } from './local-members.ts'
 import type { Move, PageDocument } from './page.ts'
 
@@ -44,7 +45,7 @@ export type VmDocument = {
   _id: string
   cv: number
   wr: string[]
-  st: string
+  st: VmStateName
   site: string
   over: boolean
   at: number

@@ -3,9 +3,9 @@
  * nor writes the store: a draft holds when its statement finds the page as it was.
  */
 
-import { jobFact } from '../../../../core/model/facts.ts'
+import { applyToJob } from '../../../../core/model/apply.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import { changeJob, endedAttempt, type JobEvent } from '../../../../core/model/job.ts'
+import type { JobEvent } from '../../../../core/model/job.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { KnownQueues } from './known-queues.ts'
 import {
@@ -22,7 +22,7 @@ import {
   summed,
   type Told,
 } from './page.ts'
-import type { VmDoor } from './vm-door.ts'
+import type { ClaimGate } from './claim-gate.ts'
 
 export type Item = { readonly event: JobEvent; readonly nowMs: number; outcome?: JobOutcome }
 
@@ -38,36 +38,33 @@ export type Draft = {
 const writesKept = 8
 
 /** Events whose job lies in no page are answered at once. */
-export function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>, door: VmDoor): readonly Draft[] {
+export function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>, gate: ClaimGate): readonly Draft[] {
   const byPage = new Map<Page, Item[]>()
   for (const item of items) {
     const page = pages.get(item.event.jobId)
-    if (!page) item.outcome = { ok: false, why: 'not-found' }
+    if (!page) item.outcome = applyToJob(undefined, item.event, undefined, item.nowMs).outcome
     else if (byPage.get(page)?.push(item) === undefined) byPage.set(page, [item])
   }
-  return [...byPage].map(([page, ofPage]) => draftOf(page, ofPage, door))
+  return [...byPage].map(([page, ofPage]) => draftOf(page, ofPage, gate))
 }
 
-function draftOf(page: Page, items: readonly Item[], door: VmDoor): Draft {
-  const changed = new Map<JobId, KeptJob>()
+function draftOf(page: Page, items: readonly Item[], gate: ClaimGate): Draft {
+  const drafted = new Map<JobId, KeptJob>()
   const moves: Move[] = []
   const outcomes = items.map(({ event, nowMs }): JobOutcome => {
-    const before = changed.get(event.jobId) ?? page.jobs.get(event.jobId)
-    if (!before) return { ok: false, why: 'not-found' }
-    if (event.kind === 'claim' && !door.isOpen(event.vmId)) return { ok: false, why: 'vm-not-active' }
-    const decision = changeJob(before.job, event, nowMs)
-    if (!decision.ok) return decision
-    const { next, tell } = decision
-    const site = event.kind === 'claim' ? door.siteOf(event.vmId) : before.site
-    if (next !== before.job || tell) {
-      const story = tell ? retold(before.story, page.version + 1, nowMs, jobFact(before.job, next, event)) : before.story
-      const after = keptJob(next, site, story)
-      changed.set(event.jobId, after)
+    const before = drafted.get(event.jobId) ?? page.jobs.get(event.jobId)
+    const claiming = event.kind === 'claim' ? { mayTakeJobs: gate.mayTakeJobs(event.vmId) } : undefined
+    const { outcome, changed, fact } = applyToJob(before?.job, event, claiming, nowMs)
+    if (before && (changed || fact)) {
+      const site = event.kind === 'claim' ? gate.siteOf(event.vmId) : before.site
+      const story = fact ? retold(before.story, page.version + 1, nowMs, fact) : before.story
+      const after = keptJob(changed ?? before.job, site, story)
+      drafted.set(event.jobId, after)
       moves.push(...movesOf(before, after))
     }
-    return { ok: true, job: next, was: before.job.phase.state, ended: endedAttempt(before.job, next) }
+    return outcome
   })
-  return { page, items, outcomes, changed, moves: summed(moves) }
+  return { page, items, outcomes, changed: drafted, moves: summed(moves) }
 }
 
 /** `name`: of the write, by which the page knows it. */

@@ -10,7 +10,7 @@ import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, type FactsDocument, guarded, type SubmissionDocument, type ToldDocument } from './database.ts'
 import { type StoryEntry, unpacked } from './page.ts'
-import type { Shelf } from './shelf.ts'
+import type { PageCache } from './page-cache.ts'
 
 /** How long a reader waits for the collector to have seen what this process wrote itself. It may be changing hands. */
 const caughtUpWithinMs = 2000
@@ -21,14 +21,14 @@ export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocumen
   return { ...newFact('submission', `submission:${first}`, 'Submitted', data), atMs: at }
 }
 
-export function openFacts(database: Database, shelf: Shelf, clock: Clock, random: Random): FactStore {
+export function openFacts(database: Database, cache: PageCache, clock: Clock, random: Random): FactStore {
   const { told, vms, facts, notes, submissions } = database
 
   async function storyOf(subject: Subject): Promise<readonly StoryEntry[]> {
     const [kind, id = ''] = subject.split(':', 2)
     if (kind === 'job') {
-      const page = (await shelf.ofJobs([Number(id) as JobId])).get(Number(id) as JobId)
-      const [read] = page ? await shelf.read([page.first]) : []
+      const page = (await cache.ofJobs([Number(id) as JobId])).get(Number(id) as JobId)
+      const [read] = page ? await cache.read([page.first]) : []
       return read?.jobs.get(Number(id) as JobId)?.story ?? []
     }
     const vm = await guarded('reading a VM', () => vms.findOne({ _id: id }, { projection: { story: 1 } }))

@@ -10,13 +10,13 @@ import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Move, packed, packedJobs, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'
-import type { Shelf } from './shelf.ts'
-import type { SpecShelf } from './specs.ts'
+import type { PageCache } from './page-cache.ts'
+import type { SpecCache } from './specs.ts'
 
 export type ForgetOptions = {
   readonly database: Database
-  readonly shelf: Shelf
-  readonly specs: SpecShelf
+  readonly cache: PageCache
+  readonly specs: SpecCache
   readonly queues: KnownQueues
   readonly random: Random
 }
@@ -29,7 +29,7 @@ const writesKept = 8
 const queuesAtOnce = 100
 
 export function openForget(options: ForgetOptions): JobStore['forget'] {
-  const { database, shelf, queues } = options
+  const { database, cache, queues } = options
   const { pages, submissions, facts, told, vms } = database
 
   return async (endedBeforeMs, limit) => {
@@ -46,7 +46,7 @@ export function openForget(options: ForgetOptions): JobStore['forget'] {
       const room = limit - forgotten.length
       if (room <= 0) break
       forgotten.push(...(await forgetIn(options, pageOf(document), endedBeforeMs, room)))
-      shelf.drop(document._id as JobId)
+      cache.drop(document._id as JobId)
     }
     await queues.forget(queuesAtOnce)
     // The last one stays, however old: it holds the collector's place and the highest number.

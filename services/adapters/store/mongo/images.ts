@@ -5,8 +5,8 @@
 
 import { type ClientSession, MongoError } from 'mongodb'
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
-import { imageFact } from '../../../../core/model/facts.ts'
-import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
+import { applyToImage } from '../../../../core/model/apply.ts'
+import { type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
 import type { ImageOutcome, ImageStore } from '../../../../core/ports/store.ts'
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, type ImageDocument, isDuplicate } from './database.ts'
@@ -56,22 +56,21 @@ async function tried(
   const _id = imageNameOf(event)
   const found = await images.findOne({ _id }, { session })
   const known = await images.countDocuments({ _id: { $gt: '' } }, { session })
-  const decision = changeImage(found ? imageOf(found) : undefined, event, known, nowMs)
-  if (!decision.ok || !decision.changed) {
+  const { outcome, changed, fact } = applyToImage(found ? imageOf(found) : undefined, event, known, nowMs)
+  if (!changed) {
     await session.abortTransaction()
-    return decision.ok ? { ok: true, image: decision.next, changed: false } : decision
+    return outcome
   }
-  const { next } = decision
   if (found) {
-    await images.updateOne({ _id }, { $set: { doc: JSON.stringify(next) } }, { session })
+    await images.updateOne({ _id }, { $set: { doc: JSON.stringify(changed) } }, { session })
   } else {
     // Two new ones at one time meet here: what was counted holds.
     await meta.updateOne({ _id: 'images' }, { $inc: { last: 1 } }, { session, upsert: true })
-    await images.insertOne({ _id, doc: JSON.stringify(next) }, { session })
+    await images.insertOne({ _id, doc: JSON.stringify(changed) }, { session })
   }
-  await told.insertMany(toldDocuments([imageFact(next, event)], nowMs, random), { session })
+  if (fact) await told.insertMany(toldDocuments([fact], nowMs, random), { session })
   await session.commitTransaction()
-  return { ok: true, image: next, changed: true }
+  return outcome
 }
 
 /** What may have been written all the same is found by the next try: then there is nothing to change any more. */

@@ -30,7 +30,7 @@ import { assertNoImport, importMarks } from './import-mark.ts'
 import { type KnownQueues, knownQueues } from './known-queues.ts'
 import { openRoles } from './roles.ts'
 import { migrate, schemaVersion } from './schema.ts'
-import { openShelf } from './shelf.ts'
+import { openPageCache } from './page-cache.ts'
 import { openSpecs } from './specs.ts'
 import { complete } from './submit.ts'
 
@@ -169,7 +169,7 @@ function inUse(leases: readonly RoleLease[]): PilotageError {
 }
 
 async function completeAll(database: Database, queues: KnownQueues, clock: Clock): Promise<void> {
-  const parts = { database, shelf: openShelf(database, queues), specs: openSpecs(database), queues }
+  const parts = { database, cache: openPageCache(database, queues), specs: openSpecs(database), queues }
   for (;;) {
     const open = await guarded('reading open submissions', () =>
       database.submissions.find({ open: true }).limit(100).toArray(),

@@ -25,10 +25,10 @@ import { openQuotas } from './quota.ts'
 import { openReading } from './reading.ts'
 import { openRoles } from './roles.ts'
 import { migrate } from './schema.ts'
-import { openShelf } from './shelf.ts'
+import { openPageCache } from './page-cache.ts'
 import { openSpecs } from './specs.ts'
 import { complete, openSubmit, type SubmitOptions } from './submit.ts'
-import { openDoor } from './vm-door.ts'
+import { openClaimGate } from './claim-gate.ts'
 import { openVms } from './vms.ts'
 
 export type MongoOptions = {
@@ -71,24 +71,24 @@ export async function openMongoStore({
   }
   const random = systemRandom()
   const queues = knownQueues(database, clock)
-  const shelf = openShelf(database, queues)
+  const cache = openPageCache(database, queues)
   const specs = openSpecs(database)
-  const door = openDoor(database, clock)
-  const changes = openChanges({ database, shelf, specs, queues, door, room: openClaimRoom(database, random), clock, random })
+  const gate = openClaimGate(database, clock)
+  const changes = openChanges({ database, cache, specs, queues, gate, room: openClaimRoom(database, random), clock, random })
   const collector = openCollector(database, clock, log)
   const quotas = openQuotas(database, clock, random)
-  const submitting: SubmitOptions = { database, shelf, specs, queues, quotas, clock, random }
+  const submitting: SubmitOptions = { database, cache, specs, queues, quotas, clock, random }
   const roles = openRoles(database)
   const keeper = startKeeper({ database, clock, log, holder }, submitting, collector, roles)
   const store: Store = {
     submit: openSubmit(submitting),
     change: changes.change,
-    ...openReading({ database, shelf, specs, queues, claiming: changes.claiming }),
+    ...openReading({ database, cache, specs, queues, claiming: changes.claiming }),
     counts: collector.counts,
-    forget: openForget({ database, shelf, specs, queues, random }),
-    ...openVms({ database, shelf, clock, random }),
+    forget: openForget({ database, cache, specs, queues, random }),
+    ...openVms({ database, cache, clock, random }),
     ...openImages({ database, clock, random }),
-    ...openFacts(database, shelf, clock, random),
+    ...openFacts(database, cache, clock, random),
     ...roles,
     async close() {
       await changes.idle()

@@ -9,15 +9,15 @@ import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.t
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Page, pageFields } from './page.ts'
-import type { Shelf } from './shelf.ts'
-import type { SpecShelf } from './specs.ts'
+import type { PageCache } from './page-cache.ts'
+import type { SpecCache } from './specs.ts'
 
 type Reading = Pick<JobStore, 'jobs' | 'specs' | 'list' | 'queues' | 'next' | 'expired'>
 
 export type ReadingOptions = {
   readonly database: Database
-  readonly shelf: Shelf
-  readonly specs: SpecShelf
+  readonly cache: PageCache
+  readonly specs: SpecCache
   readonly queues: KnownQueues
   readonly claiming: ReadonlySet<JobId>
 }
@@ -28,17 +28,17 @@ const pagesAtOnce = 16
 type Head = { readonly _id: string; readonly waiting: number; readonly priority: number; readonly first: number }
 
 export function openReading(options: ReadingOptions): Reading {
-  const { shelf, specs, claiming } = options
+  const { cache, specs, claiming } = options
   return {
     async jobs(ids) {
       // Always as they are now: others change them too.
-      const lying = await shelf.ofJobs(ids)
-      const read = await shelf.read([...new Set([...lying.values()].map(({ first }) => first))])
+      const lying = await cache.ofJobs(ids)
+      const read = await cache.read([...new Set([...lying.values()].map(({ first }) => first))])
       const found = new Map(read.flatMap((page) => [...page.jobs].map(([id, { job }]) => [id, job] as const)))
       return ids.flatMap((id) => found.get(id) ?? [])
     },
     async specs(ids) {
-      const there = await shelf.ofJobs(ids)
+      const there = await cache.ofJobs(ids)
       return specs.all(ids.filter((id) => there.get(id)?.jobs.has(id)))
     },
     list: (query) => list(options, query),
@@ -71,14 +71,14 @@ export function openReading(options: ReadingOptions): Reading {
 
 /** In the cursor's order, until `take` has enough. */
 async function walk(
-  { database, shelf }: ReadingOptions,
+  { database, cache }: ReadingOptions,
   filter: object,
   sort: Record<string, 1 | -1>,
   take: (page: Page) => boolean,
 ): Promise<void> {
   const cursor = database.pages.find(filter, { projection: pageFields, sort, batchSize: pagesAtOnce })
   await guarded('reading jobs', async () => {
-    for await (const document of cursor) if (!take(shelf.learn(document))) break
+    for await (const document of cursor) if (!take(cache.learn(document))) break
     await cursor.close()
   })
 }
@@ -133,8 +133,8 @@ function among(of: QueueSlice | undefined): object {
 }
 
 /** The first waiting job of each of these pages. One that has none any more has left meanwhile. */
-async function oldestOf({ shelf }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, WaitingJob>> {
-  const read = await shelf.some(found.map(({ first }) => first as JobId))
+async function oldestOf({ cache }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, WaitingJob>> {
+  const read = await cache.some(found.map(({ first }) => first as JobId))
   return new Map(
     read.flatMap((page) => {
       const [first] = waitingIn(page)

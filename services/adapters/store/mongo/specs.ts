@@ -5,7 +5,7 @@ import type { JobSpec } from '../../../../core/model/job.ts'
 import { type Database, guarded } from './database.ts'
 import { pageJobs, rangesOf } from './page.ts'
 
-export type SpecShelf = {
+export type SpecCache = {
   put(first: JobId, texts: readonly string[]): void
   of(id: JobId): Promise<JobSpec | undefined>
   all(ids: Iterable<JobId>): Promise<ReadonlyMap<JobId, JobSpec>>
@@ -15,21 +15,21 @@ export type SpecShelf = {
 const pagesMost = 4096
 const rangesMost = 200
 
-export function openSpecs({ specs }: Database): SpecShelf {
-  const shelf = new Map<number, readonly string[]>()
+export function openSpecs({ specs }: Database): SpecCache {
+  const cache = new Map<number, readonly string[]>()
   /** Askers of one turn share a query. */
   let gathering: { readonly ids: Set<JobId>; readonly done: Promise<void> } | undefined
 
   function put(first: number, texts: readonly string[]): void {
-    shelf.delete(first)
-    shelf.set(first, texts)
-    if (shelf.size > pagesMost) shelf.delete(shelf.keys().next().value as number)
+    cache.delete(first)
+    cache.set(first, texts)
+    if (cache.size > pagesMost) cache.delete(cache.keys().next().value as number)
   }
 
   /** A page begins with one of its jobs, and its texts stand in the order of their ids. */
   function lying(id: JobId): string | undefined {
     for (let first: number = id; first > id - pageJobs; first -= 1) {
-      const texts = shelf.get(first)
+      const texts = cache.get(first)
       if (texts && texts.length > id - first) return texts[id - first]
     }
     return undefined
@@ -70,6 +70,6 @@ export function openSpecs({ specs }: Database): SpecShelf {
       const found = await Promise.all([...ids].map(async (id) => [id, await of(id)] as const))
       return new Map(found.flatMap(([id, spec]) => (spec ? [[id, spec] as const] : [])))
     },
-    forget: (first) => void shelf.delete(first),
+    forget: (first) => void cache.delete(first),
   }
 }

@@ -20,13 +20,13 @@ import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
 import type { Quotas, Reserved } from './quota.ts'
-import type { Shelf } from './shelf.ts'
-import type { SpecShelf } from './specs.ts'
+import type { PageCache } from './page-cache.ts'
+import type { SpecCache } from './specs.ts'
 
 export type SubmitOptions = {
   readonly database: Database
-  readonly shelf: Shelf
-  readonly specs: SpecShelf
+  readonly cache: PageCache
+  readonly specs: SpecCache
   readonly queues: KnownQueues
   readonly quotas: Quotas
   readonly clock: Clock
@@ -194,7 +194,7 @@ async function commit({ submissions }: Database, prepared: readonly Prepared[]):
 }
 
 async function makePages(
-  { database, shelf, specs, queues, random }: Omit<SubmitOptions, 'quotas'>,
+  { database, cache, specs, queues, random }: Omit<SubmitOptions, 'quotas'>,
   prepared: readonly Pick<Prepared, 'document' | 'texts'>[],
 ) {
   const known = await queues.byIds(prepared.flatMap(({ document }) => document.pages.map((page) => page[2] as ClassId)))
@@ -207,7 +207,7 @@ async function makePages(
       database.pages.insertMany(slice, { ordered: false }).catch((error: unknown) => void duplicatesOf(error)),
     ),
   )
-  for (const document of documents) if (prepared.length < 1000) shelf.put(pageOf(document))
+  for (const document of documents) if (prepared.length < 1000) cache.put(pageOf(document))
   for (const { document, texts } of prepared) {
     for (const [first, last] of document.pages) {
       specs.put(first as JobId, texts.slice(first - document.first, last - document.first + 1))

@@ -1,23 +1,24 @@
 /**
  * VMs: one document each, changed by compare-and-set as core decides. How many leases a VM holds is counted from the pages,
- * where the leases are; a stop that needs none closes the VM's door to claims before it counts.
+ * where the leases are; a stop that needs none closes the VM's gate to claims before it counts.
  */
 
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { applyToVm } from '../../../../core/model/apply.ts'
 import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
 import { vmFact } from '../../../../core/model/facts.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, leaseOf } from '../../../../core/model/job.ts'
 import type { Fence, VmOutcome, VmStore } from '../../../../core/ports/store.ts'
-import { type KeptVm, changeVm, isOver, isUp, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
+import { type KeptVm, isOver, isUp, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, isDuplicate, type VmDocument } from './database.ts'
 import { inGroups } from './group.ts'
 import { type StoryEntry, type Use, usedOn } from './page.ts'
-import type { Shelf } from './shelf.ts'
+import type { PageCache } from './page-cache.ts'
 
-type VmsOptions = { readonly database: Database; readonly shelf: Shelf; readonly clock: Clock; readonly random: Random }
+type VmsOptions = { readonly database: Database; readonly cache: PageCache; readonly clock: Clock; readonly random: Random }
 type Call = { readonly events: readonly VmEvent[]; readonly nowMs: number }
 type Item = { readonly event: VmEvent; readonly nowMs: number; outcome?: VmOutcome }
 
@@ -26,11 +27,11 @@ const settleWithinMs = 20_000
 const storyMost = 100
 const writesKept = 8
 const againMs = 10
-/** A door that is closed for longer was left by a process that died; a slow one's last write fails on the version. */
+/** A gate that is closed for longer was left by a process that died; a slow one's last write fails on the version. */
 const closedMostMs = 10_000
 
 export function openVms(options: VmsOptions): VmStore {
-  const { database, shelf } = options
+  const { database, cache } = options
   const { vms, pages, roles } = database
   const group = inGroups<Call, readonly VmOutcome[]>(
     async (calls) => {
@@ -81,7 +82,7 @@ export function openVms(options: VmsOptions): VmStore {
     },
     async leasesOn(id) {
       const found = await guarded('reading leases', () => pages.find({ lv: id }, { projection: { _id: 1 } }).toArray())
-      const read = await shelf.read(found.map(({ _id }) => _id as Job['id']))
+      const read = await cache.read(found.map(({ _id }) => _id as Job['id']))
       return read
         .flatMap(({ jobs }) => [...jobs.values()].map(({ job }) => job))
         .filter(({ phase }) => leaseOf(phase)?.vmId === id)
@@ -159,7 +160,7 @@ async function round({ database }: VmsOptions, items: readonly Item[], name: str
   const drafts: Draft[] = []
   for (const [id, ofVm] of byVm) {
     const document = documents.get(id)
-    if (!document) for (const item of ofVm) item.outcome = { ok: false, why: 'not-found' }
+    if (!document) for (const item of ofVm) item.outcome = applyToVm(undefined, item.event, 0, item.nowMs).outcome
     else drafts.push(await drawUp(database, document, usedOn(Object.fromEntries(used), id)[0], ofVm, name))
   }
   const changing = drafts.filter(({ update }) => update !== undefined)
@@ -180,7 +181,7 @@ type Draft = {
   readonly update: { readonly $set: object; readonly $unset: object } | undefined
 }
 
-/** Where a stop wants the VM empty and finds it so, the door is closed first and the leases are counted once more. */
+/** Where a stop wants the VM empty and finds it so, the gate is closed first and the leases are counted once more. */
 async function drawUp(
   database: Database,
   found: VmDocument,
@@ -218,15 +219,13 @@ function decide(found: VmDocument, leases: number, items: readonly Item[], name:
   let vm = first
   let isTelling = false
   const outcomes = items.map(({ event, nowMs }): VmOutcome => {
-    const decision = changeVm(vm, event, leases, nowMs)
-    if (!decision.ok) return decision
-    const was = vm.phase.state
-    vm = decision.next
-    if (decision.tell) {
+    const { outcome, changed, fact } = applyToVm(vm, event, leases, nowMs)
+    vm = changed ?? vm
+    if (fact) {
       isTelling = true
-      story.push(JSON.stringify(entryOf(vmFact(vm), version, nowMs)))
+      story.push(JSON.stringify(entryOf(fact, version, nowMs)))
     }
-    return { ok: true, vm, was, leases }
+    return outcome
   })
   const common = { id: found._id, version: found.cv, items, outcomes }
   if (vm === first && !isTelling && found.closing?.by !== name) return { ...common, update: undefined }
@@ -238,7 +237,7 @@ function decide(found: VmDocument, leases: number, items: readonly Item[], name:
     doc: JSON.stringify(vm),
     ...(isTelling ? { story: story.slice(-storyMost), mv: version } : {}),
   }
-  // Only who closed the door opens it; what others write leaves it as it is.
+  // Only who closed the gate opens it; what others write leaves it as it is.
   return { ...common, update: { $set: set, $unset: found.closing?.by === name ? { closing: '' } : {} } }
 }
 

@@ -1,16 +1,14 @@
 /**
- * One change of a job in the open transaction: core decides, the row and the fact follow. A claim is refused as well where its
- * VM may take no job, or where the VM's record has no room for it beside the leases that the VM holds.
+ * One change of a job in the open transaction: core decides, the row and the fact follow. For a claim, core also gets the record
+ * of the VM and the sum of the leases that the VM holds.
  */
 
-import { jobFact } from '../../../../core/model/facts.ts'
+import { applyToJob, type ClaimingVm } from '../../../../core/model/apply.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import { endedAttempt, type Job, type JobEvent } from '../../../../core/model/job.ts'
+import type { Job, JobEvent } from '../../../../core/model/job.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
-import type { Vm } from '../../../../core/model/vm.ts'
-import { fits, type Resources, plus } from '../../../../core/model/resources.ts'
-import { openAlarms, overclaimFact } from '../../../../core/model/overclaim.ts'
+import { openAlarms } from '../../../../core/model/overclaim.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedOutcome } from './jobs.ts'
@@ -24,34 +22,27 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   const alarms = openAlarms()
   const requirementsOf = requirementsIn(inside)
 
-  /** Whether the VM's record has no room for it beside what the VM holds: then operators hear of it. */
-  function isBeyond(vm: Vm, wanted: Resources, nowMs: number): boolean {
-    const { used } = inside.tallies.loadOf(vm.id)
-    if (fits(plus(used, wanted), vm)) return false
-    if (alarms.isDue(vm.id, nowMs)) tell(overclaimFact(vm.id, vm, used, wanted), nowMs)
-    return true
+  function claimingVm({ vmId, cores }: Extract<JobEvent, { kind: 'claim' }>, before: Job | undefined): ClaimingVm {
+    const vm = inside.liveVms.get(vmId)
+    const isTaking = inside.decisions.mayTakeJobs(vm?.phase.state)
+    if (!vm || !before || !isTaking) return { mayTakeJobs: isTaking }
+    const { memoryBytes, diskBytes } = requirementsOf(before)
+    const { used } = inside.tallies.loadOf(vmId)
+    return { mayTakeJobs: isTaking, room: { vm, held: used, wanted: { cores, memoryBytes, diskBytes } } }
   }
 
   function apply(event: JobEvent, nowMs: number): PackedOutcome {
     const before = find(event.jobId)
-    if (!before) return { ok: false, why: 'not-found' }
-    const vm = event.kind === 'claim' ? inside.liveVms.get(event.vmId) : undefined
-    if (event.kind === 'claim' && !inside.decisions.mayClaim(vm)) return { ok: false, why: 'vm-not-active' }
-    if (event.kind === 'claim' && vm && before.phase.state === 'Waiting') {
-      const { memoryBytes, diskBytes } = requirementsOf(before)
-      if (isBeyond(vm, { cores: event.cores, memoryBytes, diskBytes }, nowMs)) return { ok: false, why: 'vm-full' }
+    const claiming = event.kind === 'claim' ? claimingVm(event, before) : undefined
+    const { outcome, changed, fact, alarm } = applyToJob(before, event, claiming, nowMs, inside.decisions)
+    if (changed) {
+      update.run(...jobColumns(changed))
+      inside.tallies.moved(before, changed, requirementsOf(changed))
     }
-    const decision = inside.decisions.changeJob(before, event, nowMs)
-    if (!decision.ok) return decision
-    const { next } = decision
-    if (next !== before) {
-      update.run(...jobColumns(next))
-      inside.tallies.moved(before, next, requirementsOf(next))
-    }
-    if (decision.tell) tell(jobFact(before, next, event), nowMs)
-    const outcome: PackedOutcome = { ok: true, job: next, was: before.phase.state, ended: endedAttempt(before, next) }
-    if (event.kind === 'claim') outcome.spec = String(specOf.get(event.jobId)?.spec)
-    return outcome
+    if (fact) tell(fact, nowMs)
+    if (event.kind !== 'claim') return outcome
+    if (alarm && alarms.isDue(event.vmId, nowMs)) tell(alarm, nowMs)
+    return outcome.ok ? { ...outcome, spec: String(specOf.get(event.jobId)?.spec) } : outcome
   }
 
   return (events, nowMs) => events.map((event) => apply(event, nowMs))

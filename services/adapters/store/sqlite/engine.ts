@@ -8,8 +8,8 @@
 
 import { DatabaseSync } from 'node:sqlite'
 import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
-import { changeJob } from '../../../../core/model/job.ts'
-import { changeVm, type Vm } from '../../../../core/model/vm.ts'
+import { coreDecisions, type Decisions } from '../../../../core/model/apply.ts'
+import type { Vm } from '../../../../core/model/vm.ts'
 import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
 import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type ImageOperations, imageOperations } from './images.ts'
@@ -20,16 +20,6 @@ import { configure, migrate } from './schema.ts'
 import { dropStaged } from './staging.ts'
 import { type Tallies, tallies } from './tallies.ts'
 import { type VmOperations, vmOperations } from './vms.ts'
-
-/** What is asked about each race. Core's own functions; the simulator puts broken ones here to prove that it notices. */
-export type Decisions = {
-  readonly changeJob: typeof changeJob
-  readonly changeVm: typeof changeVm
-  /** Whether a VM may be given jobs at this moment. */
-  readonly mayClaim: (vm: Vm | undefined) => boolean
-}
-
-export const coreDecisions: Decisions = { changeJob, changeVm, mayClaim: (vm) => vm?.phase.state === 'Active' }
 
 export type Operations = JobOperations & VmOperations & ImageOperations & FactOperations & RoleOperations & ArchiveOperations
 export type OperationName = keyof Operations
@@ -46,6 +36,7 @@ export type Engine = {
 /** What the operation files share. `tallies` is replaced as a whole when it is rebuilt. */
 export type Inside = {
   readonly db: DatabaseSync
+  /** Core's own functions, except in the simulation. */
   readonly decisions: Decisions
   readonly queues: QueueTable
   readonly liveVms: Map<string, Vm>

@@ -1,7 +1,7 @@
 /** The operations of the embedded store on images: few, small, and none is ever forgotten. */
 
-import { imageFact } from '../../../../core/model/facts.ts'
-import { changeImage, type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
+import { applyToImage } from '../../../../core/model/apply.ts'
+import { type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
 import type { ImageOutcome } from '../../../../core/ports/store.ts'
 import type { Inside } from './engine.ts'
 import { factWriter } from './facts.ts'
@@ -23,14 +23,11 @@ export function imageOperations(inside: Inside): ImageOperations {
       names ? [...new Set(names)].sort().flatMap((name) => one.all(name).map(imageOf)) : all.all().map(imageOf),
     changeImage(event, nowMs) {
       const row = one.get(imageNameOf(event))
-      const decision = changeImage(row && imageOf(row), event, Number(count.get()?.n), nowMs)
-      if (!decision.ok) return decision
-      const { next, changed } = decision
-      if (changed) {
-        put.run(next.entry.name, JSON.stringify(next))
-        tell(imageFact(next, event), nowMs)
-      }
-      return { ok: true, image: next, changed }
+      const known = Number(count.get()?.n)
+      const { outcome, changed, fact } = applyToImage(row && imageOf(row), event, known, nowMs)
+      if (changed) put.run(changed.entry.name, JSON.stringify(changed))
+      if (fact) tell(fact, nowMs)
+      return outcome
     },
   }
 }

@@ -9,7 +9,7 @@ import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.t
 import type { Needs } from '../../../../core/model/requirements.ts'
 import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
-import { forgetOperation, listOperation } from './keep.ts'
+import { forgetOperation, listOperation } from './listing.ts'
 import { jobOf, type JobRow } from './rows.ts'
 import type { StageOperations } from './staging.ts'
 import { submitOperations } from './submit.ts'

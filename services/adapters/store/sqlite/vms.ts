@@ -3,6 +3,7 @@
  * claim asks for one.
  */
 
+import { applyToVm } from '../../../../core/model/apply.ts'
 import { vmFact } from '../../../../core/model/facts.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { Job } from '../../../../core/model/job.ts'
@@ -35,20 +36,16 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   }
 
   function apply(event: VmEvent, nowMs: number): VmOutcome {
-    const before = find(event.vmId)
-    if (!before) return { ok: false, why: 'not-found' }
     const { leases } = inside.tallies.loadOf(event.vmId)
-    const decision = inside.decisions.changeVm(before, event, leases, nowMs)
-    if (!decision.ok) return decision
-    const { next } = decision
-    if (next !== before) {
-      const over = isOver(next.phase)
-      update.run(over ? 1 : 0, JSON.stringify(next), next.id)
-      if (over) liveVms.delete(next.id)
-      else liveVms.set(next.id, next)
+    const { outcome, changed, fact } = applyToVm(find(event.vmId), event, leases, nowMs, inside.decisions)
+    if (changed) {
+      const over = isOver(changed.phase)
+      update.run(over ? 1 : 0, JSON.stringify(changed), changed.id)
+      if (over) liveVms.delete(changed.id)
+      else liveVms.set(changed.id, changed)
     }
-    if (decision.tell) tell(vmFact(next), nowMs)
-    return { ok: true, vm: next, was: before.phase.state, leases }
+    if (fact) tell(fact, nowMs)
+    return outcome
   }
 
   return {

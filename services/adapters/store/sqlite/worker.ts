@@ -7,7 +7,8 @@
 import { closeSync, openSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/kernel/errors.ts'
-import { type Call, coreDecisions, openEngine, type Outcome, type Purpose } from './engine.ts'
+import { coreDecisions } from '../../../../core/model/apply.ts'
+import { type Call, openEngine, type Outcome, type Purpose } from './engine.ts'
 
 export type WorkerSetup = { readonly path: string; readonly purpose: Purpose }
 export type Request = { readonly id: number; readonly call: Call }

@@ -10,7 +10,7 @@ import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type Page, type PageDocument, pageFields, pageOf, rangesOf } from './page.ts'
 
-export type Shelf = {
+export type PageCache = {
   /** The page of each job that exists, from here where it lies here, else read. */
   ofJobs(ids: Iterable<JobId>): Promise<ReadonlyMap<JobId, Page>>
   /** These pages, from here where they lie here. */
@@ -28,26 +28,26 @@ const pagesMost = 4096
 /** Ranges in one query. */
 const rangesMost = 200
 
-export function openShelf({ pages }: Database, queues: KnownQueues): Shelf {
-  const shelf = new Map<JobId, Page>()
+export function openPageCache({ pages }: Database, queues: KnownQueues): PageCache {
+  const cache = new Map<JobId, Page>()
   const firstOf = new Map<JobId, JobId>()
 
   function drop(first: JobId): void {
-    const page = shelf.get(first)
-    shelf.delete(first)
+    const page = cache.get(first)
+    cache.delete(first)
     for (const id of page?.jobs.keys() ?? []) firstOf.delete(id)
   }
 
   function put(page: Page): Page {
     drop(page.first)
-    shelf.set(page.first, page)
+    cache.set(page.first, page)
     for (const id of page.jobs.keys()) firstOf.set(id, page.first)
-    if (shelf.size > pagesMost) drop(shelf.keys().next().value as JobId)
+    if (cache.size > pagesMost) drop(cache.keys().next().value as JobId)
     return page
   }
 
   function learn(document: Pick<PageDocument, keyof typeof pageFields>): Page {
-    const lying = shelf.get(document._id as JobId)
+    const lying = cache.get(document._id as JobId)
     return lying && lying.version >= document.cv ? lying : put(pageOf(document))
   }
 
@@ -65,7 +65,7 @@ export function openShelf({ pages }: Database, queues: KnownQueues): Shelf {
       const found = new Map<JobId, Page>()
       const missing: JobId[] = []
       for (const id of ids) {
-        const page = shelf.get(firstOf.get(id) ?? (0 as JobId))
+        const page = cache.get(firstOf.get(id) ?? (0 as JobId))
         if (page) found.set(id, page)
         else missing.push(id)
       }
@@ -77,9 +77,9 @@ export function openShelf({ pages }: Database, queues: KnownQueues): Shelf {
       return found
     },
     async some(firsts) {
-      const missing = firsts.filter((first) => !shelf.has(first))
+      const missing = firsts.filter((first) => !cache.has(first))
       if (missing.length > 0) await find({ _id: { $in: missing } })
-      return firsts.flatMap((first) => shelf.get(first) ?? [])
+      return firsts.flatMap((first) => cache.get(first) ?? [])
     },
     async read(firsts) {
       for (const first of firsts) drop(first)

@@ -1,23 +1,24 @@
 /**
  * Whether a VM may be given jobs: known from its last reading before a claim is written, and asked for once more after it.
  *
- * A stop that wants the VM empty first closes its door, then counts leases, then stops it or opens it again. So either the
- * stop sees the claim, or the claim sees the door: both write before they look. A door that stays closed was left by a
+ * A stop that wants the VM empty first closes its gate, then counts leases, then stops it or opens it again. So either the
+ * stop sees the claim, or the claim sees the gate: both write before they look. A gate that stays closed was left by a
  * process that died, and is opened by whoever waited for it.
  */
 
+import { mayTakeJobs } from '../../../../core/model/apply.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { type Database, guarded, type VmDocument } from './database.ts'
 
-type Seen = { readonly isOpen: boolean; readonly site: string }
+type Seen = { readonly isTaking: boolean; readonly site: string }
 
-export type VmDoor = {
+export type ClaimGate = {
   /** Reads those that are not known to be open. */
   look(ids: readonly VmId[]): Promise<void>
-  /** Reads all of them, and waits for closed doors to be decided. */
+  /** Reads all of them, and waits for closed gates to be decided. */
   confirm(ids: readonly VmId[]): Promise<void>
-  isOpen(id: VmId): boolean
+  mayTakeJobs(id: VmId): boolean
   siteOf(id: VmId): string
 }
 
@@ -25,19 +26,19 @@ const knownMost = 20_000
 const closedMostMs = 5000
 const lookEveryMs = 20
 
-const doorFields = { _id: 1, st: 1, site: 1, closing: 1 } as const
-type Door = Pick<VmDocument, keyof typeof doorFields>
+const gateFields = { _id: 1, st: 1, site: 1, closing: 1 } as const
+type Gate = Pick<VmDocument, keyof typeof gateFields>
 
-export function openDoor({ vms }: Database, clock: Clock): VmDoor {
+export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
   const known = new Map<string, Seen>()
 
-  async function read(ids: readonly VmId[]): Promise<readonly Door[]> {
+  async function read(ids: readonly VmId[]): Promise<readonly Gate[]> {
     const found = await guarded('reading VMs', () =>
-      vms.find({ _id: { $in: [...new Set(ids)] } }, { projection: doorFields }).toArray(),
+      vms.find({ _id: { $in: [...new Set(ids)] } }, { projection: gateFields }).toArray(),
     )
     for (const { _id, st, site, closing } of found) {
       known.delete(_id)
-      known.set(_id, { isOpen: st === 'Active' && !closing, site })
+      known.set(_id, { isTaking: !closing && mayTakeJobs(st), site })
       if (known.size > knownMost) known.delete(known.keys().next().value as string)
     }
     return found.filter(({ closing }) => closing)
@@ -54,8 +55,8 @@ export function openDoor({ vms }: Database, clock: Clock): VmDoor {
   }
 
   /** With a new version: whoever closed it and is only slow can not stop the VM any more. */
-  async function open(doors: readonly Door[]): Promise<void> {
-    for (const { _id, closing } of doors) {
+  async function open(gates: readonly Gate[]): Promise<void> {
+    for (const { _id, closing } of gates) {
       await guarded('opening a VM again', () =>
         vms.updateOne({ _id, 'closing.by': closing?.by }, { $unset: { closing: '' }, $inc: { cv: 1 } }),
       )
@@ -64,11 +65,11 @@ export function openDoor({ vms }: Database, clock: Clock): VmDoor {
 
   return {
     async look(ids) {
-      const unsure = [...new Set(ids)].filter((id) => !known.get(id)?.isOpen)
+      const unsure = [...new Set(ids)].filter((id) => !known.get(id)?.isTaking)
       if (unsure.length > 0) await decided(unsure)
     },
     confirm: decided,
-    isOpen: (id) => known.get(id)?.isOpen ?? false,
+    mayTakeJobs: (id) => known.get(id)?.isTaking ?? mayTakeJobs(undefined),
     siteOf: (id) => known.get(id)?.site ?? '',
   }
 }
