@@ -15,13 +15,20 @@ import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type ImageOperations, imageOperations } from './images.ts'
 import { type JobOperations, jobOperations } from './jobs.ts'
 import { type QueueTable, queueTable } from './queues.ts'
+import { type ReadOperations, wholeReads } from './reads.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
-import { configure, migrate } from './schema.ts'
+import { configure, migrate, type Purpose } from './schema.ts'
 import { dropStaged } from './staging.ts'
 import { type Tallies, tallies } from './tallies.ts'
 import { type VmOperations, vmOperations } from './vms.ts'
 
-export type Operations = JobOperations & VmOperations & ImageOperations & FactOperations & RoleOperations & ArchiveOperations
+export type Operations = JobOperations &
+  VmOperations &
+  ImageOperations &
+  FactOperations &
+  RoleOperations &
+  ArchiveOperations &
+  ReadOperations
 export type OperationName = keyof Operations
 export type Call = { readonly [Name in OperationName]: { name: Name; args: Parameters<Operations[Name]> } }[OperationName]
 
@@ -30,6 +37,8 @@ export type Outcome = { readonly ok: true; readonly value: unknown } | { readonl
 export type Engine = {
   /** Runs the calls in order in one transaction, durable when it returns. One that throws fails alone. */
   commit(calls: readonly Call[]): readonly Outcome[]
+  /** Writes the whole log into the database and empties it; false while a reader still needs the log. */
+  emptyLog(): boolean
   close(): void
 }
 
@@ -45,19 +54,16 @@ export type Inside = {
   lastFact: number
 }
 
-/** What for: a service works with a whole store only, an archive may also have left off in the middle. */
-export type Purpose = 'service' | 'archive'
-
 export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {
   const db = new DatabaseSync(path)
-  configure(db)
+  configure(db, purpose)
   migrate(db)
   if (purpose === 'service') assertNoImport(db)
   dropStaged(db)
   const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
-  const operations: Operations = Object.assign(jobs.operations, vms.operations, restOf(inside))
+  const operations: Operations = Object.assign(jobs.operations, vms.operations, restOf(inside), wholeReads(db))
 
   function rebuild(): void {
     inside.tallies = tallies()
@@ -112,7 +118,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
     }
   }
 
-  return { commit, close: () => db.close() }
+  return { commit, emptyLog: () => db.prepare('pragma wal_checkpoint(truncate)').get()?.busy === 0, close: () => db.close() }
 }
 
 /** Those that hold nothing in memory. */

@@ -6,8 +6,6 @@ import type { Inside } from './engine.ts'
 
 export type FactOperations = {
   tell(facts: readonly NewFact[], nowMs: number): void
-  history(subject: Subject, limit: number): readonly Fact[]
-  facts(afterSeq: number, limit: number): readonly Fact[]
   note(name: string): string | undefined
   keepNote(name: string, text: string): void
 }
@@ -30,9 +28,6 @@ export function lastFactIn(db: DatabaseSync): number {
 export function factOperations(inside: Inside): FactOperations {
   const { db } = inside
   const write = factWriter(inside)
-  const ofSubject = db.prepare('select * from facts where subject = ? order by seq desc limit ?')
-  const after = db.prepare('select * from facts where seq > ? order by seq limit ?')
-  const last = db.prepare('select * from facts order by seq desc limit ?')
   const oneNote = db.prepare('select text from notes where name = ?')
   const keep = db.prepare(
     'insert into notes (name, text) values (?, ?) on conflict (name) do update set text = excluded.text',
@@ -41,9 +36,6 @@ export function factOperations(inside: Inside): FactOperations {
     tell(facts, nowMs) {
       for (const fact of facts) write(fact, nowMs)
     },
-    history: (subject, limit) => ofSubject.all(subject, limit).map(factOf).reverse(),
-    facts: (afterSeq, limit) =>
-      afterSeq < 0 ? last.all(limit).map(factOf).reverse() : after.all(afterSeq, limit).map(factOf),
     note(name) {
       const row = oneNote.get(name)
       return row && String(row.text)

@@ -4,12 +4,12 @@
 
 import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { type EndedAttempt, type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
-import type { JobCount, JobOutcome, JobQuery, QueueSlice, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { JobCount, JobOutcome, QueueSlice, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import { changeOperation, requirementsIn } from './change.ts'
 import type { Inside } from './engine.ts'
-import { forgetOperation, listOperation } from './listing.ts'
+import { forgetOperation } from './forget.ts'
 import { jobOf, type JobRow } from './rows.ts'
 import type { StageOperations } from './staging.ts'
 import { submitOperations } from './submit.ts'
@@ -38,7 +38,6 @@ export type JobOperations = StageOperations & {
   change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
   jobs(ids: readonly JobId[]): readonly Job[]
   specs(ids: readonly JobId[]): readonly (readonly [JobId, SpecText])[]
-  list(query: JobQuery): readonly Job[]
   queues(of?: QueueSlice): readonly QueueCount[]
   next(classId: ClassId, limit: number): readonly WaitingJob[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
@@ -73,7 +72,6 @@ export function jobOperations(inside: Inside): { operations: JobOperations; comm
           const row = specOf.get(id)
           return row ? [[id, String(row.spec)] as const] : []
         }),
-      list: listOperation(inside),
       queues: queuesOperation(inside),
       next(classId, limit) {
         const refs = queues.byId(classId)

@@ -22,7 +22,6 @@ export type QueueTable = {
   named(ref: number, by: number): void
   /** Counts anew how many jobs name each. */
   recount(): void
-  ownersOf(vo: string | undefined, owner: string | undefined): readonly number[]
   /** After opening and after a rollback. */
   reload(): void
 }
@@ -109,7 +108,6 @@ export function queueTable(db: DatabaseSync): QueueTable {
       if (refs) lately.drop(refs)
     },
     recount: () => db.exec(recountSql),
-    ownersOf: (vo, owner) => ownersIn(owners.values(), vo, owner),
     reload() {
       lately.byRef.clear()
       lately.byId.clear()
@@ -125,11 +123,3 @@ export function queueTable(db: DatabaseSync): QueueTable {
 const recountSql = `update queues set jobs = 0;
   update queues set jobs = counted.jobs from (select queue_ref, count(*) as jobs from jobs group by queue_ref) as counted
   where counted.queue_ref = queues.ref;`
-
-type KeptOwner = { readonly ref: number; readonly owner: Owner }
-
-function ownersIn(owners: Iterable<KeptOwner>, vo: string | undefined, name: string | undefined): readonly number[] {
-  return [...owners].flatMap(({ ref, owner }) =>
-    (vo === undefined || owner.vo === vo) && (name === undefined || owner.owner === name) ? [ref] : [],
-  )
-}

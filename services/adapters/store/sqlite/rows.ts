@@ -71,7 +71,7 @@ export function jobColumns({ id, changedMs, maxAttempts, attempt, phase }: Job):
   ]
 }
 
-export function jobOf(row: JobRow, queue: TaskQueue): Job {
+export function jobOf(row: JobRow, queue: Omit<TaskQueue, 'requirements'>): Job {
   return {
     id: row.id as JobId,
     classId: queue.id as ClassId,

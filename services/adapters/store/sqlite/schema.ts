@@ -8,6 +8,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 
+/** A service works with a whole store only; an archive also with one whose import is not finished. */
+export type Purpose = 'service' | 'archive'
+
 const versions: readonly string[] = [
   `
   create table owners (ref integer primary key, vo text not null, grp text not null, owner text not null, unique (vo, grp, owner));
@@ -70,12 +73,15 @@ export function migrate(db: DatabaseSync): void {
   }
 }
 
-/** Durable at each commit: the log is synced before `commit` returns. */
-export function configure(db: DatabaseSync): void {
+/**
+ * Durable at each commit: the log is synced before `commit` returns. An archive locks the database itself against every other
+ * connection; a service has a reader beside the writer, and keeps other processes out by `lockStore`.
+ */
+export function configure(db: DatabaseSync, purpose: Purpose): void {
   db.exec(`
     pragma journal_mode = wal;
     pragma synchronous = full;
-    pragma locking_mode = exclusive;
+    pragma locking_mode = ${purpose === 'archive' ? 'exclusive' : 'normal'};
     pragma cache_size = -131072;
     pragma temp_store = memory;
     pragma wal_autocheckpoint = 1000;

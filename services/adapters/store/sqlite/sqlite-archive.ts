@@ -10,7 +10,7 @@ import { schemaVersion } from './schema.ts'
 import { startThread } from './thread.ts'
 
 export async function openSqliteArchive(path: string, clock: Clock): Promise<Archive> {
-  const { ask, close } = await startThread(path, clock, () => {}, 'archive')
+  const { ask, close } = await startThread({ file: './worker.ts', setup: { path, purpose: 'archive' } }, clock, () => {})
   return {
     kind: 'sqlite',
     schema: schemaVersion,

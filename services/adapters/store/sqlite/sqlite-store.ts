@@ -1,6 +1,6 @@
 /**
- * The store port over SQLite. For the service the engine runs in a thread of its own and what is asked in one turn of the
- * event loop travels as one message; for tests and the simulator it runs in place, in memory.
+ * The store port over SQLite. For the service the engine runs in a thread of its own, beside a thread that only reads, and what is
+ * asked in one turn of the event loop travels as one message; for tests and the simulator the engine runs in place, in memory.
  *
  * Adds nothing to the engine but the packing of descriptions to text. A store whose thread ended answers `store-failed` to
  * everything: nothing is acknowledged that might not be durable.
@@ -12,6 +12,7 @@ import type { JobSpec } from '../../../../core/model/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
 import { coreDecisions, type Decisions } from '../../../../core/model/apply.ts'
 import { type Call, openEngine, type OperationName } from './engine.ts'
+import { newReaderFlag } from './log-limit.ts'
 import { submitter } from './submission.ts'
 import { type Ask, startThread } from './thread.ts'
 
@@ -24,8 +25,22 @@ export async function openSqliteStore(
   clock: Clock,
   onFailed: (error: PilotageError) => void = () => {},
 ): Promise<Store> {
-  const thread = await startThread(path, clock, onFailed)
-  return storeOver(thread.ask, thread.close, () => nextTurn(clock))
+  let hasFailed = false
+  const failOnce = (error: PilotageError): void => {
+    if (!hasFailed) onFailed(error)
+    hasFailed = true
+  }
+  const flag = newReaderFlag()
+  const writer = await startThread({ file: './worker.ts', setup: { path, purpose: 'service', flag } }, clock, failOnce)
+  try {
+    const reader = await startThread({ file: './reader.ts', setup: { path, flag } }, clock, failOnce)
+    // The writer last: the last connection writes the log back and removes it.
+    const close = (): Promise<void> => reader.close().then(writer.close)
+    return storeOver(writer.ask, reader.ask, close, () => nextTurn(clock))
+  } catch (error) {
+    await writer.close()
+    throw error
+  }
 }
 
 /** In memory and in place, with the same engine. Each call is one transaction; what is answered is only as durable as the process. */
@@ -39,12 +54,17 @@ export function memoryStore(decisions: Decisions = coreDecisions): Store {
   }
   return storeOver(
     ask as Ask,
+    ask as Ask,
     async () => engine.close(),
     async () => {},
   )
 }
 
-function storeOver(ask: Ask, close: () => Promise<void>, yieldTurn: () => Promise<void>): Store {
+/**
+ * `read` may answer from another thread than `ask`: what was acknowledged before is seen, what is under way may be or not. With
+ * the writer stay the reads that it answers from memory (counts, VMs, leases, what waits) and those of single rows.
+ */
+function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: () => Promise<void>): Store {
   return {
     submit: submitter(ask, yieldTurn),
     async change(events, nowMs) {
@@ -60,7 +80,7 @@ function storeOver(ask: Ask, close: () => Promise<void>, yieldTurn: () => Promis
       return new Map(found.map(([id, text]) => [id, specOf(text)]))
     },
     jobs: (ids) => ask('jobs', ids),
-    list: (query) => ask('list', query),
+    list: (query) => read('list', query),
     queues: (of) => ask('queues', of),
     next: (classId, limit) => ask('next', classId, limit),
     expired: (nowMs, limit) => ask('expired', nowMs, limit),
@@ -70,13 +90,13 @@ function storeOver(ask: Ask, close: () => Promise<void>, yieldTurn: () => Promis
     changeVms: (events, nowMs) => ask('changeVms', events, nowMs),
     vm: (id) => ask('vm', id),
     liveVms: () => ask('liveVms'),
-    endedVms: (limit) => ask('endedVms', limit),
+    endedVms: (limit) => read('endedVms', limit),
     leasesOn: (id) => ask('leasesOn', id),
     images: (names) => ask('images', names),
     changeImage: (event, nowMs) => ask('changeImage', event, nowMs),
     tell: (facts, nowMs) => ask('tell', facts, nowMs),
-    history: (subject, limit) => ask('history', subject, limit),
-    facts: (afterSeq, limit) => ask('facts', afterSeq, limit),
+    history: (subject, limit) => read('history', subject, limit),
+    facts: (afterSeq, limit) => read('facts', afterSeq, limit),
     note: (name) => ask('note', name),
     keepNote: (name, text) => ask('keepNote', name, text),
     hold: (role, holder, forMs, nowMs) => ask('hold', role, holder, forMs, nowMs),

@@ -1,13 +1,14 @@
 /**
- * The way to the store's thread and back: what is asked in one turn of the event loop travels as one message, and every answer
+ * The way to a thread of the store and back: what is asked in one turn of the event loop travels as one message, and every answer
  * finds the one who asked. A thread that ended, or whose disk refused a commit, answers `store-failed` to all from then on.
  */
 
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Call, OperationName, Operations, Purpose } from './engine.ts'
-import type { Answer, FromWorker, Request, ToWorker, WorkerSetup } from './worker.ts'
+import type { Call, OperationName, Operations } from './engine.ts'
+import type { ReaderSetup } from './reader.ts'
+import type { Answer, FromWorker, Request, ToWorker, WriterSetup } from './worker.ts'
 
 export type Ask = <Name extends OperationName>(
   name: Name,
@@ -16,14 +17,16 @@ export type Ask = <Name extends OperationName>(
 
 export type Thread = { readonly ask: Ask; close(): Promise<void> }
 
+export type ThreadKind =
+  | { readonly file: './worker.ts'; readonly setup: WriterSetup }
+  | { readonly file: './reader.ts'; readonly setup: ReaderSetup }
+
 export async function startThread(
-  path: string,
+  { file, setup }: ThreadKind,
   clock: Clock,
   onFailed: (error: PilotageError) => void,
-  purpose: Purpose = 'service',
 ): Promise<Thread> {
-  const workerData: WorkerSetup = { path, purpose }
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: setup })
   const pending = pendingCalls()
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()

@@ -17,7 +17,6 @@ export type VmOperations = {
   changeVms(events: readonly VmEvent[], nowMs: number): readonly VmOutcome[]
   vm(id: VmId): KeptVm | undefined
   liveVms(): readonly KeptVm[]
-  endedVms(limit: number): readonly Vm[]
   leasesOn(id: VmId): readonly Job[]
 }
 
@@ -26,7 +25,6 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   const one = db.prepare('select doc from vms where id = ?')
   const insert = db.prepare('insert into vms (id, over, intended_ms, site, doc) values (?, 0, ?, ?, ?)')
   const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
-  const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
   const fenceOf = db.prepare('select fence from roles where role = ?')
   const tell = factWriter(inside)
 
@@ -64,7 +62,6 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
         return vm && { vm, ...inside.tallies.loadOf(id) }
       },
       liveVms: () => [...liveVms.values()].map((vm) => ({ vm, ...inside.tallies.loadOf(vm.id) })),
-      endedVms: (limit) => ended.all(limit).map(vmOf),
       leasesOn: (id) => inside.tallies.leasesOn(id),
     },
     reload() {

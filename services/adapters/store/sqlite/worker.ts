@@ -4,13 +4,17 @@
  * While a commit waits for the disk, the next group gathers in the port: the busier the service, the larger the group.
  */
 
-import { closeSync, openSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/kernel/errors.ts'
 import { coreDecisions } from '../../../../core/model/apply.ts'
-import { type Call, openEngine, type Outcome, type Purpose } from './engine.ts'
+import { type Call, openEngine, type Outcome } from './engine.ts'
+import { boundLog, type ReaderFlag } from './log-limit.ts'
+import { lockStore, makeOwnFile } from './own-files.ts'
+import type { Purpose } from './schema.ts'
 
-export type WorkerSetup = { readonly path: string; readonly purpose: Purpose }
+/** `flag`: there is a reader beside it. */
+export type WriterSetup = { readonly path: string; readonly purpose: Purpose; readonly flag?: ReaderFlag }
 export type Request = { readonly id: number; readonly call: Call }
 /** Errors cross the threads as their parts: a class would lose its own fields on the way. */
 export type Answer = { readonly id: number } & (
@@ -37,10 +41,12 @@ function answerOf(id: number, outcome: Outcome): Answer {
 }
 
 try {
-  const { path, purpose } = workerData as WorkerSetup
-  // There before SQLite makes it, for its owner only; the log beside it takes after it.
-  closeSync(openSync(path, 'a', 0o600))
+  const { path, purpose, flag } = workerData as WriterSetup
+  // The log and its index beside the database get the same mode.
+  makeOwnFile(path)
+  const lock = lockStore(path)
   const engine = openEngine(path, coreDecisions, purpose)
+  const logBytes = (): number => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   port.on('message', (first: ToWorker) => {
     const group: Request[] = []
     let message: ToWorker | undefined = first
@@ -51,9 +57,11 @@ try {
     if (group.length > 0) {
       const outcomes = engine.commit(group.map(({ call }) => call))
       say(group.map(({ id }, at) => answerOf(id, outcomes[at] ?? { ok: false, error: new Error('no outcome') })))
+      if (flag) boundLog(flag, logBytes(), engine.emptyLog)
     }
     if (message === 'close') {
       engine.close()
+      lock.unlock()
       say('closed')
       port.close()
     }

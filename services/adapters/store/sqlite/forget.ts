@@ -1,34 +1,12 @@
 /**
- * Listing jobs and forgetting old ones: the two that walk rows. A list is filtered by the database itself, which passes over
- * a million jobs in a fraction of a second; forgetting looks at a bounded number of rows at a time.
+ * Forgetting: removes jobs that ended long ago with all that belongs to them, and facts, keys and VMs of the same age. Each call
+ * looks at a bounded number of rows, because every other write waits for it.
  */
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import { type Job, jobStates } from '../../../../core/model/job.ts'
-import type { JobQuery } from '../../../../core/ports/store.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Inside } from './engine.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
-
-export function listOperation({ db, queues }: Inside): (query: JobQuery) => readonly Job[] {
-  const ofOwner = db.prepare(
-    'select * from jobs where owner_ref = ? and id < ? and ((1 << state) & ?) != 0 order by id desc limit ?',
-  )
-
-  /** The newest of one owner that match, below an id. */
-  function ofOne(ownerRef: number, { states, beforeId, limit }: JobQuery): JobRow[] {
-    const wanted = (states ?? jobStates).reduce((bits, state) => bits | (1 << stateCode[state]), 0)
-    return ofOwner.all(ownerRef, beforeId ?? Number.MAX_SAFE_INTEGER, wanted, limit) as JobRow[]
-  }
-
-  return (query) =>
-    queues
-      .ownersOf(query.vo, query.owner)
-      .flatMap((ownerRef) => ofOne(ownerRef, query))
-      .sort((a, b) => b.id - a.id)
-      .slice(0, query.limit)
-      .map((row) => jobOf(row, queues.byRef(row.queue_ref)))
-}
 
 /** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */
 const vmsLongerMs = 30 * 24 * 60 * 60 * 1000

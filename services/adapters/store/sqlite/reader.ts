@@ -1,0 +1,81 @@
+/**
+ * The thread that reads beside the writer: a connection of its own, which sees every commit that was acknowledged before the
+ * read began. Reads take turns, a slice each, so that a long listing delays neither commits nor other reads.
+ *
+ * No read transaction stays open between two slices: the log can be written back, and does not grow without bound.
+ */
+
+import { DatabaseSync } from 'node:sqlite'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { asPilotageError } from '../../../../core/kernel/errors.ts'
+import { awaitTurn, type ReaderFlag } from './log-limit.ts'
+import { listing, shortReads, type Slices } from './reads.ts'
+import type { FromWorker, Request, ToWorker } from './worker.ts'
+
+export type ReaderSetup = { readonly path: string; readonly flag: ReaderFlag }
+
+type Turn = { readonly id: number; readonly slices: Slices<unknown> }
+
+/** How long a read waits for a lock: one is held only while a connection opens or closes. */
+const busyMs = 5000
+
+const port = parentPort
+if (!port) throw new Error('assertion failed: the store reader runs in a thread of its own')
+const say = (message: FromWorker): void => port.postMessage(message)
+
+const refused = (error: unknown, doing: string) => {
+  const { code, message } = asPilotageError(error, doing)
+  return { code, message }
+}
+
+try {
+  const { path, flag } = workerData as ReaderSetup
+  const db = new DatabaseSync(path, { readOnly: true, timeout: busyMs })
+  const list = listing(db)
+  const short = shortReads(db)
+  const turns: Turn[] = []
+
+  /** What throws fails its own read alone. */
+  function answer(id: number, read: () => IteratorResult<undefined, unknown>): boolean {
+    try {
+      awaitTurn(flag)
+      const { done, value } = read()
+      if (done) say([{ id, value }])
+      return done === true
+    } catch (error) {
+      say([{ id, ...refused(error, 'read the store') }])
+      return true
+    }
+  }
+
+  function take({ id, call }: Request): void {
+    if (call.name === 'list') {
+      turns.push({ id, slices: list(...call.args) })
+      return
+    }
+    const read = short[call.name as keyof typeof short] as (...args: unknown[]) => unknown
+    answer(id, () => ({ done: true, value: read(...call.args) }))
+  }
+
+  function step(turn: Turn): void {
+    if (!answer(turn.id, () => turn.slices.next())) turns.push(turn)
+  }
+
+  port.on('message', (first: ToWorker) => {
+    let message: ToWorker | undefined = first
+    while (message !== 'close') {
+      for (const request of message ?? []) take(request)
+      const turn = turns.shift()
+      if (turn) step(turn)
+      message = receiveMessageOnPort(port)?.message as ToWorker | undefined
+      if (message === undefined && turns.length === 0) return
+    }
+    db.close()
+    say('closed')
+    port.close()
+  })
+  say('open')
+} catch (error) {
+  say({ failed: refused(error, 'open the store for reading') })
+  port.close()
+}
