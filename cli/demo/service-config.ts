@@ -21,6 +21,6 @@ export const demoConfig = {
       images: [{ name: 'plain', platform: 'linux' }],
     },
   ],
-  director: { every: '1s', settle: '2s' },
-  vm: { idle: '4s', leastLife: '0s', beatEvery: '1s' },
+  director: { interval: '1s', settle: '2s' },
+  vm: { idleTimeout: '4s', minLifetime: '0s', heartbeatInterval: '1s' },
 } as const

@@ -24,6 +24,6 @@ export const replayConfig = {
       images: [{ name: 'plain', platform: 'linux' }],
     },
   ],
-  director: { every: '1s', settle: '2s' },
-  vm: { idle: '8s', leastLife: '0s', beatEvery: '2s' },
+  director: { interval: '1s', settle: '2s' },
+  vm: { idleTimeout: '8s', minLifetime: '0s', heartbeatInterval: '2s' },
 } as const

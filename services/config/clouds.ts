@@ -62,7 +62,7 @@ const cloudLimits = mapping({
 const common = {
   name: needed(name),
   site: optional(name, 'here'),
-  boot: absent(duration(1 * seconds, 24 * 3600 * seconds)),
+  bootTimeout: absent(duration(1 * seconds, 24 * 3600 * seconds)),
   vos: optional(list(name, limits.jobLimits.names), []),
   isolation: optional(choice(...isolationChoices), 'auto' as IsolationChoice),
   binds: optional(list(bindPath, bindsMost), []),
@@ -109,8 +109,8 @@ export type CloudConfig = {
   readonly driver: { readonly kind: string; readonly options: object }
   /** How the cloud calls its flavors, by our names. What images are there stands in the catalogue. */
   readonly references: { readonly flavors: ReadonlyMap<string, Reference> }
-  /** A VM must be active so long after it was wanted; absent: as all. */
-  readonly bootMs?: number
+  /** A VM that is not active within this time has failed; absent: as for all clouds. */
+  readonly bootTimeoutMs?: number
   readonly limits: CloudLimits
   /** How its VMs isolate payloads, and what of the operator's those see. */
   readonly isolation: Pick<IsolationConfig, 'choice' | 'binds'>
@@ -164,7 +164,7 @@ export function compileCloud(raw: RawCloud, placed: (file: string) => string): C
     traits,
     driver: { kind, options: schema.compile(raw.keys[kind] ?? {}, placed) },
     references: { flavors: referencesOf(flavors) },
-    bootMs: raw.boot,
+    bootTimeoutMs: raw.bootTimeout,
     limits: raw.limits,
     isolation: { choice: raw.isolation, binds: raw.binds },
     offerings: offeringsOf(raw, flavors, images),

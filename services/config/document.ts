@@ -45,19 +45,19 @@ const queue = mapping({
 })
 
 const directing = mapping({
-  every: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
+  interval: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
   settle: absent(duration(1 * seconds, 60 * 60 * seconds)),
   listStale: optional(duration(1 * seconds, 60 * 60 * seconds), limits.listStaleMs),
 })
 
 const vms = mapping({
-  idle: optional(duration(0, 7 * days), limits.vmIdleMs),
-  leastLife: optional(duration(0, 7 * days), 0),
-  life: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
-  boot: optional(duration(1 * seconds, days), limits.bootMs),
-  deadMan: optional(duration(5 * seconds, 7 * days), limits.deadManMs),
-  beatEvery: optional(duration(200, 10 * 60 * seconds), limits.beatEveryMs),
-  beatLost: optional(duration(1 * seconds, days), limits.beatLostMs),
+  idleTimeout: optional(duration(0, 7 * days), limits.vmIdleMs),
+  minLifetime: optional(duration(0, 7 * days), 0),
+  maxLifetime: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
+  bootTimeout: optional(duration(1 * seconds, days), limits.bootMs),
+  contactTimeout: optional(duration(5 * seconds, 7 * days), limits.deadManMs),
+  heartbeatInterval: optional(duration(200, 10 * 60 * seconds), limits.beatEveryMs),
+  heartbeatTimeout: optional(duration(1 * seconds, days), limits.beatLostMs),
 })
 
 const whollyDefault = <T>(read: Reader<T>): T => {
@@ -105,15 +105,15 @@ export type Config = NetworkConfig & {
     readonly keepEndedMs: number
     readonly quota: WaitingQuota
   }
-  readonly director: { readonly everyMs: number; readonly settleMs: number; readonly listStaleMs: number }
+  readonly director: { readonly intervalMs: number; readonly settleMs: number; readonly listStaleMs: number }
   readonly vm: {
-    readonly idleMs: number
-    readonly leastLifeMs: number
-    readonly lifeMs: number
-    readonly bootMs: number
-    readonly deadManMs: number
-    readonly beatEveryMs: number
-    readonly beatLostMs: number
+    readonly idleTimeoutMs: number
+    readonly minLifetimeMs: number
+    readonly maxLifetimeMs: number
+    readonly bootTimeoutMs: number
+    readonly contactTimeoutMs: number
+    readonly heartbeatIntervalMs: number
+    readonly heartbeatTimeoutMs: number
   }
   readonly breaker: BreakerPolicy
   readonly context: ContextConfig
@@ -168,8 +168,10 @@ function parsedFile(path: string): unknown {
 function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: Defaulted, violations: Violations): void {
   if (renewEvery * 3 > lease)
     violations.add('queue.renewEvery', `${renewEvery} ms`, 'too long', 'a third of queue.lease at most')
-  if (vm.beatEvery * 3 > vm.beatLost)
-    violations.add('vm.beatEvery', `${vm.beatEvery} ms`, 'too long', 'a third of vm.beatLost at most')
+  if (vm.heartbeatInterval * 3 > vm.heartbeatTimeout) {
+    const accepted = 'at most a third of vm.heartbeatTimeout'
+    violations.add('vm.heartbeatInterval', `${vm.heartbeatInterval} ms`, 'too long', accepted)
+  }
   checkImages(rest.images, violations)
   checkClouds(clouds, violations)
   const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
@@ -195,15 +197,15 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
         vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },
       },
     },
-    director: { everyMs: d.every, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
+    director: { intervalMs: d.interval, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
     vm: {
-      idleMs: v.idle,
-      leastLifeMs: v.leastLife,
-      lifeMs: v.life,
-      bootMs: v.boot,
-      deadManMs: v.deadMan,
-      beatEveryMs: v.beatEvery,
-      beatLostMs: v.beatLost,
+      idleTimeoutMs: v.idleTimeout,
+      minLifetimeMs: v.minLifetime,
+      maxLifetimeMs: v.maxLifetime,
+      bootTimeoutMs: v.bootTimeout,
+      contactTimeoutMs: v.contactTimeout,
+      heartbeatIntervalMs: v.heartbeatInterval,
+      heartbeatTimeoutMs: v.heartbeatTimeout,
     },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
     context: compileContext(rest.context, (file) => resolve(directory, file)),

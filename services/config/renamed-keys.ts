@@ -4,7 +4,16 @@
  */
 
 const renamedKeys: Readonly<Record<string, string>> = {
+  'clouds[].boot': 'clouds[].bootTimeout',
   'clouds[].bootDelay': 'clouds[].local.bootDelay',
+  'director.every': 'director.interval',
+  'vm.beatEvery': 'vm.heartbeatInterval',
+  'vm.beatLost': 'vm.heartbeatTimeout',
+  'vm.boot': 'vm.bootTimeout',
+  'vm.deadMan': 'vm.contactTimeout',
+  'vm.idle': 'vm.idleTimeout',
+  'vm.leastLife': 'vm.minLifetime',
+  'vm.life': 'vm.maxLifetime',
 }
 
 /** The new name of a key, its indices kept; undefined: it has never had another. */

@@ -128,7 +128,7 @@ export async function start(options: Start): Promise<Service> {
       clock,
       log,
       sandbox,
-      policy: { ...config.queue, vmLifeMs: config.vm.lifeMs },
+      policy: { ...config.queue, vmLifeMs: config.vm.maxLifetimeMs },
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })
@@ -139,7 +139,7 @@ export async function start(options: Start): Promise<Service> {
     if (bundles) downs.add(() => bundles.stop())
     if (at.agents.length === 0 && bundles) at.agents = [`http://${hostPort(config.context.agents.host, bundles.port)}`]
     const adminToken = await issueAdminToken(installation, tokens, clock)
-    const loops = startLoops(runtime, config.director.everyMs)
+    const loops = startLoops(runtime, config.director.intervalMs)
     downs.add(() => loops.stop())
     if (roles.includes('sweeper')) publish(ports, runtime, downs)
     log.info({ version, roles, holder, dataDir, ...serving }, 'serving')
@@ -212,7 +212,7 @@ async function directing(
       ...directorDefaults,
       settleMs: config.director.settleMs,
       listStaleMs: config.director.listStaleMs,
-      beatLostMs: config.vm.beatLostMs,
+      beatLostMs: config.vm.heartbeatTimeoutMs,
     },
   }
 }
@@ -240,7 +240,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (matching) {
-    const { beatEveryMs } = config.vm
+    const { heartbeatIntervalMs: beatEveryMs } = config.vm
     const { host, port } = config.grpc
     const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
     const watchReady = readiness.watch
@@ -340,8 +340,8 @@ async function directed(
     offerings,
     startsImages: cloud.traits.startsImages,
     limits,
-    bootMs: cloud.bootMs ?? vm.bootMs,
-    lifeMs: vm.lifeMs,
+    bootMs: cloud.bootTimeoutMs ?? vm.bootTimeoutMs,
+    lifeMs: vm.maxLifetimeMs,
     breaker,
   }
 }

@@ -17,7 +17,7 @@ export type GivenSources = {
 }
 
 export function contextSources({ config, agents, texts, caPem, dataDir, endpoint, bases }: GivenSources): ContextSources {
-  const { idleMs, leastLifeMs, deadManMs } = config.vm
+  const { idleTimeoutMs, minLifetimeMs, contactTimeoutMs } = config.vm
   return {
     clouds: new Map(config.clouds.map((cloud) => [cloud.name, cloud])),
     rules: config.context,
@@ -28,7 +28,7 @@ export function contextSources({ config, agents, texts, caPem, dataDir, endpoint
       endpoint,
       caPem,
       plaintext: config.grpc.plaintext,
-      policy: { idleMs, leastLifeMs, deadManMs },
+      policy: { idleMs: idleTimeoutMs, leastLifeMs: minLifetimeMs, deadManMs: contactTimeoutMs },
       dataDir,
     },
     deliveryLimit,

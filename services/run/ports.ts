@@ -168,7 +168,7 @@ export async function openCloud(
   const { user, sudo, port } = context.ssh
   const login = { user, sudo, privateKey: options.secrets.deliveryKey ?? '' }
   const { clock, log } = options
-  const keepMs = Math.max(activationKeepMs, cloud.bootMs ?? vm.bootMs)
+  const keepMs = Math.max(activationKeepMs, cloud.bootTimeoutMs ?? vm.bootTimeoutMs)
   return deliveringCloud(driver, { clock, log, login, port, images, keepMs })
 }
 

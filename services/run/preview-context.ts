@@ -54,7 +54,7 @@ export async function previewContext(options: PreviewOptions): Promise<Preview> 
     const endpoint = grpc.advertise.join() || hostPort(grpc.host, grpc.port)
     const bases = advertise.length > 0 ? advertise : [`http://${hostPort(host, port)}`]
     const sources = contextSources({ config, agents, texts, caPem, dataDir: '', endpoint, bases })
-    const vm = exampleVm(systemClock().nowMs() + config.vm.lifeMs)
+    const vm = exampleVm(systemClock().nowMs() + config.vm.maxLifetimeMs)
     const { text, limit, carrier } = vmContext({ vm, offering, squids: [], asScript: options.script }, sources)
     const size = sizeAt(limit, text)
     return {

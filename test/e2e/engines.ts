@@ -27,8 +27,8 @@ const config = {
   log: { level: 'info' },
   // Much longer than any absence: no attempt is ever lost, so that every second run would be our mistake.
   queue: { lease: '120s', renewEvery: '10s' },
-  director: { every: '2s', settle: '5s' },
-  vm: { idle: '20s', beatEvery: '5s', beatLost: '120s' },
+  director: { interval: '2s', settle: '5s' },
+  vm: { idleTimeout: '20s', heartbeatInterval: '5s', heartbeatTimeout: '120s' },
   clouds: [
     {
       name: 'local',

@@ -27,8 +27,8 @@ const vmsGoneMs = 60_000
 const mib = 1024 * 1024
 
 const config = {
-  director: { every: '2s', settle: '5s' },
-  vm: { idle: '10s', beatEvery: '5s', beatLost: '60s' },
+  director: { interval: '2s', settle: '5s' },
+  vm: { idleTimeout: '10s', heartbeatInterval: '5s', heartbeatTimeout: '60s' },
   clouds: [
     {
       name: 'local',

@@ -39,8 +39,8 @@ function config(grpcPort: number, dashboardPort: number): object {
     log: { level: 'info' },
     // Much longer than any absence of the service: no attempt is ever lost, so that every second run would be our mistake.
     queue: { lease: '60s', renewEvery: '5s' },
-    director: { every: '1s', settle: '2s' },
-    vm: { idle: '2s', beatEvery: '1s' },
+    director: { interval: '1s', settle: '2s' },
+    vm: { idleTimeout: '2s', heartbeatInterval: '1s' },
     clouds: [
       {
         name: 'local',

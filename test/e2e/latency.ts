@@ -28,8 +28,8 @@ function config(grpcPort: number, dashboardPort: number): object {
     grpc: { port: grpcPort },
     dashboard: { port: dashboardPort },
     queue: { lease: `${leaseMs / seconds}s`, renewEvery: '4s' },
-    director: { every: '1s', settle: '2s' },
-    vm: { idle: `${idleMs / seconds}s`, beatEvery: '1s', beatLost: '10s' },
+    director: { interval: '1s', settle: '2s' },
+    vm: { idleTimeout: `${idleMs / seconds}s`, heartbeatInterval: '1s', heartbeatTimeout: '10s' },
     clouds: [
       {
         name: 'local',

@@ -210,13 +210,13 @@ function configOf(facts: OpenStackFacts, dead: Image, { grpcPort, pagePort, agen
   return {
     grpc: { port: grpcPort },
     dashboard: { port: pagePort },
-    director: { every: '5s', settle: '60s' },
-    vm: { idle: '10s', beatEvery: '5s', beatLost: '60s', deadMan: '60s', boot: '5m' },
+    director: { interval: '5s', settle: '60s' },
+    vm: { idleTimeout: '10s', heartbeatInterval: '5s', heartbeatTimeout: '60s', contactTimeout: '60s', bootTimeout: '5m' },
     breaker: { failures, backoff: `${backoffSeconds}s`, maxBackoff: '10m' },
     context: { agents: { port: agentsPort, advertise: [`http://127.0.0.1:${agentsPort}`] } },
     clouds: [
       cloud('here', 'here', 1, image.name, {}),
-      cloud('first', 'there', 1, dead.name, {}, { boot: `${bootSeconds}s` }),
+      cloud('first', 'there', 1, dead.name, {}, { bootTimeout: `${bootSeconds}s` }),
       cloud('second', 'there', 2, image.name, whole),
     ],
   }

@@ -120,9 +120,9 @@ function configOf({ sshPort, grpcPort, pagePort, agentsPort }: Ports): object {
   return {
     grpc: { port: grpcPort, plaintext: true, advertise: [`${guestView}:${grpcPort}`] },
     dashboard: { port: pagePort },
-    director: { every: '5s', settle: '30s' },
+    director: { interval: '5s', settle: '30s' },
     queue: { lease: '60s', renewEvery: '15s' },
-    vm: { idle: '15s', beatEvery: '5s', beatLost: '120s', boot: `${bootMs / 1000}s` },
+    vm: { idleTimeout: '15s', heartbeatInterval: '5s', heartbeatTimeout: '120s', bootTimeout: `${bootMs / 1000}s` },
     context: { agents: { port: agentsPort, advertise: [`http://${guestView}:${agentsPort}`] } },
     clouds: [
       {

@@ -99,9 +99,9 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url, commands 
   return {
     grpc: { port: grpcPort, plaintext: true, advertise: [`${guestView}:${grpcPort}`] },
     dashboard: { port: pagePort },
-    director: { every: '1s', settle: '30s' },
+    director: { interval: '1s', settle: '30s' },
     queue: { lease: '60s', renewEvery: '15s' },
-    vm: { idle: '15s', beatEvery: '5s', beatLost: '120s', boot: `${bootMs / 1000}s` },
+    vm: { idleTimeout: '15s', heartbeatInterval: '5s', heartbeatTimeout: '120s', bootTimeout: `${bootMs / 1000}s` },
     context: {
       agents: { port: agentsPort, advertise: [`http://${center}:${agentsPort}`] },
       sites: [{ name: 'qemu', proxies: [`http://${guestView}:${squidPort}`], direct: false }],

@@ -68,8 +68,8 @@ function start(name: string, roles: string, grpcPort = 0): ServiceProcess {
     health: { port: 0 },
     store: { kind: 'mongo', urlFile: 'mongo.url', database },
     nats: { servers: [nats.url] },
-    director: { every: '500ms', settle: '1s' },
-    vm: { idle: '2s', beatEvery: '500ms' },
+    director: { interval: '500ms', settle: '1s' },
+    vm: { idleTimeout: '2s', heartbeatInterval: '500ms' },
     clouds: [{ name: 'local', kind: 'local', limits: { maxVms: 2, maxCores: 8 } }],
   }
   const files: ServiceFiles = {

@@ -54,7 +54,7 @@ function config(grpcPort: number, dashboardPort: number): object {
   return {
     grpc: { port: grpcPort },
     dashboard: { port: dashboardPort },
-    vm: { idle: '1h' },
+    vm: { idleTimeout: '1h' },
     clouds: [
       {
         name: 'local',

@@ -18,8 +18,8 @@ import { rawClient, type RawClient } from '../raw-call.ts'
 
 export const worldConfig = {
   queue: { lease: '1h', renewEvery: '15m' },
-  director: { every: '10m', settle: '1s' },
-  vm: { idle: '1h', beatEvery: '10m', beatLost: '1h', deadMan: '1h' },
+  director: { interval: '10m', settle: '1s' },
+  vm: { idleTimeout: '1h', heartbeatInterval: '10m', heartbeatTimeout: '1h', contactTimeout: '1h' },
   clouds: [
     {
       name: 'local',

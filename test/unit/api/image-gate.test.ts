@@ -38,7 +38,7 @@ beforeEach(async () => {
     log: silentLog(),
     config: {
       images: endorser.config,
-      director: { every: '5m' },
+      director: { interval: '5m' },
       context: { agents: { port: 0, advertise: ['http://service.test:7402'] } },
       clouds: [
         {

@@ -26,8 +26,8 @@ vi.setConfig({ testTimeout: 60_000 })
 const clock = systemClock()
 const mib = 1024 * 1024
 const quick = {
-  director: { every: '500ms', settle: '1s' },
-  vm: { idle: '1s', beatEvery: '500ms' },
+  director: { interval: '500ms', settle: '1s' },
+  vm: { idleTimeout: '1s', heartbeatInterval: '500ms' },
   clouds: [
     {
       name: 'local',

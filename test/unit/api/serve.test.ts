@@ -213,8 +213,8 @@ describe('with a VM and a payload', () => {
     const { files, service } = serve({
       ...freePorts,
       log: { level: 'debug' },
-      director: { every: '500ms', settle: '1s' },
-      vm: { idle: '1h', beatEvery: '1s' },
+      director: { interval: '500ms', settle: '1s' },
+      vm: { idleTimeout: '1h', heartbeatInterval: '1s' },
       clouds: [{ name: 'local', kind: 'local', isolation: isolationHere, limits: { maxVms: 1 } }],
     })
     const admin = connectAdmin(clock, files, await service.serving())

@@ -71,8 +71,8 @@ async function start(tls: object): Promise<Service> {
   const config = {
     grpc: { port: 0, tls, caFile: join(dir, 'tls/ca.crt') },
     dashboard: { port: 0, tls },
-    director: { every: '500ms', settle: '1s' },
-    vm: { idle: '1s', beatEvery: '500ms' },
+    director: { interval: '500ms', settle: '1s' },
+    vm: { idleTimeout: '1s', heartbeatInterval: '500ms' },
     clouds: [{ name: 'local', kind: 'local', limits: { maxVms: 1 } }],
   }
   service = await startService({ dataDir: join(dir, 'data'), config, log: silentLog() })

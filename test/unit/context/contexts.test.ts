@@ -97,10 +97,3 @@ it('builds the whole configuration of agents from the cloud, the offering and th
   const squid = agentConfig(vm, { ...north[1], service: 'squid' }, north[0], { ...settings, caPem: undefined })
   expect(squid).toMatchObject({ service: { kind: 'squid', port: 3128 }, payloadAccounts: undefined, plaintext: true })
 })
-
-it('refuses a renamed key with its new name', () => {
-  const violation = { path: 'clouds[0].bootDelay', rule: 'renamed', accepted: 'clouds[0].local.bootDelay' }
-  expect(() => compileConfig({ clouds: [{ name: 'a', kind: 'local', bootDelay: '1s' }] })).toThrow(
-    expect.objectContaining({ violations: [expect.objectContaining(violation)] }),
-  )
-})

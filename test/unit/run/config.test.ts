@@ -79,7 +79,7 @@ describe('refuses', () => {
     [{ grpc: { port: 70_000 } }, 'grpc.port: out of range'],
     [{ queue: { lease: 90 } }, 'queue.lease: not a quantity'],
     [{ queue: { lease: '30s', renewEvery: '20s' } }, 'queue.renewEvery: too long'],
-    [{ vm: { beatEvery: '2m' } }, 'vm.beatEvery: too long'],
+    [{ vm: { heartbeatInterval: '2m' } }, 'vm.heartbeatInterval: too long'],
     [{ clouds: {} }, 'clouds: not a list'],
     [{ clouds: [{ kind: 'local' }] }, 'clouds[0].name: missing'],
     [{ clouds: [{ name: 'a', kind: 'openstak' }] }, 'clouds[0].kind: not one of the choices'],
@@ -102,11 +102,11 @@ describe('refuses', () => {
   })
 
   it('everything that is wrong at once, and names the key that was meant', () => {
-    const error = refused(() => compileConfig({ grpcs: {}, queue: { leese: '9s' }, vm: { idle: 'soon' } }))
+    const error = refused(() => compileConfig({ grpcs: {}, queue: { leese: '9s' }, vm: { idleTimeout: 'soon' } }))
     expect(error.violations.map(({ path, accepted }) => [path, accepted.slice(0, 6)])).toEqual([
       ['grpcs', 'grpc?'],
       ['queue.leese', 'lease?'],
-      ['vm.idle', 'a numb'],
+      ['vm.idleTimeout', 'a numb'],
     ])
   })
 
