@@ -4,8 +4,9 @@
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { addressOf } from '../../core/kernel/caller-address.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
-import { addressOf, type Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { Door } from './door.ts'
 import { strangerLimits } from './limits.ts'
 import { assertSameOrigin } from './same-origin.ts'

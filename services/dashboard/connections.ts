@@ -7,7 +7,9 @@
  */
 
 import type { Server, Socket } from 'node:net'
+import { addressOf } from '../../core/kernel/caller-address.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
+import { type Rate, tokenBuckets } from '../../core/kernel/token-bucket.ts'
 import { connectionLimits } from './limits.ts'
 
 export type Connections = {
@@ -25,7 +27,8 @@ type Limits = {
   readonly perAddress: number
   readonly all: number
   readonly atOnce: number
-  readonly accept: { readonly perSecond: number; readonly burst: number; readonly maxKeys: number }
+  /** New connections per address. */
+  readonly accept: Rate & { readonly maxKeys: number }
 }
 
 /** Must be called before the server listens. With TLS, too: a connection is known by its two ends, not by its object. */
@@ -100,31 +103,13 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** IPv4 as it is, also where the kernel shows it as IPv6; of IPv6 the network of 64 bits that one customer has. */
-export function addressOf(remote: string | undefined): string {
-  const text = remote ?? 'unknown'
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text)?.[1]
-  if (mapped !== undefined || !text.includes(':')) return mapped ?? text
-  const [left = '', right = ''] = (text.split('%')[0] ?? '').split('::')
-  const [before, after] = [left, right].map((side) => side.split(':').filter(Boolean))
-  const zeros = Array.from({ length: Math.max(0, 8 - (before?.length ?? 0) - (after?.length ?? 0)) }, () => '0')
-  return [...(before ?? []), ...zeros, ...(after ?? [])].slice(0, 4).join(':')
-}
-
-/** Bounds new connections per second and address, with a burst. */
-function acceptRate(clock: Clock, { perSecond, burst, maxKeys }: Limits['accept']): (address: string) => boolean {
-  const levels = new Map<string, { level: number; atMs: number }>()
+/** Counts a new connection of an address. False: the address has too many per second. */
+function acceptRate(clock: Clock, { maxKeys, ...rate }: Limits['accept']): (address: string) => boolean {
+  const accepted = tokenBuckets(rate, maxKeys)
   return (address) => {
     const nowMs = clock.monotonicMs()
-    const known = levels.get(address) ?? { level: burst, atMs: nowMs }
-    known.level = Math.min(burst, known.level + ((nowMs - known.atMs) * perSecond) / 1000)
-    known.atMs = nowMs
-    levels.delete(address)
-    levels.set(address, known)
-    const oldest = levels.keys().next()
-    if (levels.size > maxKeys && !oldest.done) levels.delete(oldest.value)
-    if (known.level < 1) return false
-    known.level -= 1
+    if (accepted.waitMs(address, nowMs) > 0) return false
+    accepted.spend(address, 1, nowMs)
     return true
   }
 }

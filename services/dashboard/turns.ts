@@ -1,16 +1,15 @@
 /**
- * Turns: a bounded number per second and key, and what comes beyond that waits, in the order of coming. As long as the connections
- * are bounded, no caller is refused for what another one with the same key does.
+ * Turns: a token bucket per key, at which callers wait in the order of coming. As long as the connections are bounded, no caller is
+ * refused for what another one with the same key does.
  *
  * A caller that has hung up costs no turn. Memory is bounded by the number of keys, and by what waits under each.
  */
 
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { type Rate, tokenBuckets } from '../../core/kernel/token-bucket.ts'
 
-export type TurnRules = {
-  readonly perSecond: number
-  readonly burst: number
+export type TurnRules = Rate & {
   readonly maxKeys: number
   readonly maxWaiting: number
 }
@@ -24,90 +23,66 @@ export type Turns = {
 }
 
 type Waiter = { readonly isGone: () => boolean; go(): void; refuse(error: PilotageError): void }
-type Lane = { level: number; atMs: number; queue: Waiter[]; timer?: Timer }
+/** What waits under one key; kept only while something does. */
+type Line = { waiters: Waiter[]; timer?: Timer }
 
 const gone = (): PilotageError => new PilotageError('cancelled', 'the caller has gone')
 
-export function openTurns(clock: Clock, { perSecond, burst, maxKeys, maxWaiting }: TurnRules): Turns {
-  const lanes = new Map<string, Lane>()
+export function openTurns(clock: Clock, { maxKeys, maxWaiting, ...rate }: TurnRules): Turns {
+  const buckets = tokenBuckets(rate, maxKeys)
+  const lines = new Map<string, Line>()
 
-  function refilled(lane: Lane): Lane {
+  function spend(key: string): boolean {
     const nowMs = clock.monotonicMs()
-    lane.level = Math.min(burst, lane.level + ((nowMs - lane.atMs) * perSecond) / 1000)
-    lane.atMs = nowMs
-    return lane
+    if (buckets.waitMs(key, nowMs) > 0) return false
+    buckets.spend(key, 1, nowMs)
+    return true
   }
 
-  function serve(lane: Lane): void {
-    lane.timer = undefined
-    refilled(lane)
-    while (lane.level >= 1) {
-      const next = lane.queue.shift()
-      if (!next) return
+  function serve(key: string, line: Line): void {
+    line.timer = undefined
+    for (let [next] = line.waiters; next; [next] = line.waiters) {
       if (next.isGone()) next.refuse(gone())
-      else {
-        lane.level -= 1
-        next.go()
-      }
+      else if (spend(key)) next.go()
+      else break
+      line.waiters.shift()
     }
-    schedule(lane)
+    if (line.waiters.length === 0) lines.delete(key)
+    else schedule(key, line)
   }
 
-  function schedule(lane: Lane): void {
-    if (lane.timer || lane.queue.length === 0) return
-    lane.timer = clock.after(Math.ceil(((1 - lane.level) * 1000) / perSecond), () => serve(lane))
-  }
-
-  /** The key's lane, at the end of the map: those in front were used longest ago, and go when there are too many. */
-  function laneOf(key: string): Lane {
-    const lane = refilled(lanes.get(key) ?? { level: burst, atMs: clock.monotonicMs(), queue: [] })
-    lanes.delete(key)
-    lanes.set(key, lane)
-    if (lanes.size > maxKeys) forgetIdle(lanes, key)
-    return lane
+  function schedule(key: string, line: Line): void {
+    line.timer ??= clock.after(buckets.waitMs(key, clock.monotonicMs()), () => serve(key, line))
   }
 
   return {
     async turn(key, isGone) {
-      const lane = laneOf(key)
-      if (lane.queue.length === 0 && lane.level >= 1) {
-        lane.level -= 1
-        return
-      }
-      if (lane.queue.length >= maxWaiting) dropGone(lane)
-      if (lane.queue.length >= maxWaiting) {
+      const line = lines.get(key) ?? { waiters: [] }
+      if (line.waiters.length === 0 && spend(key)) return
+      if (line.waiters.length >= maxWaiting) dropGone(line)
+      if (line.waiters.length >= maxWaiting) {
         throw new PilotageError('overloaded', 'too many requests of this address wait', { retryAfterMs: 10_000 })
       }
+      lines.set(key, line)
       await new Promise<void>((go, refuse) => {
-        lane.queue.push({ isGone, go, refuse })
-        schedule(lane)
+        line.waiters.push({ isGone, go, refuse })
+        schedule(key, line)
       })
     },
-    waiting: () => [...lanes.values()].reduce((sum, { queue }) => sum + queue.length, 0),
+    waiting: () => [...lines.values()].reduce((sum, { waiters }) => sum + waiters.length, 0),
     stop() {
-      for (const lane of lanes.values()) {
-        lane.timer?.cancel()
-        for (const one of lane.queue.splice(0)) one.refuse(gone())
+      for (const line of lines.values()) {
+        line.timer?.cancel()
+        for (const one of line.waiters.splice(0)) one.refuse(gone())
       }
-      lanes.clear()
+      lines.clear()
     },
   }
 }
 
-/** How many lanes one caller looks at: more go than come, and none is ever walked whole. */
-const looksPerCall = 10
-
-function forgetIdle(lanes: Map<string, Lane>, except: string): void {
-  let looked = 0
-  for (const [key, { queue }] of lanes) {
-    looked += 1
-    if (queue.length === 0 && key !== except) lanes.delete(key)
-    if (looked === looksPerCall) return
-  }
-}
-
-function dropGone(lane: Lane): void {
-  const left = lane.queue.filter((one) => one.isGone())
-  lane.queue = lane.queue.filter((one) => !left.includes(one))
+function dropGone(line: Line): void {
+  const left = line.waiters.filter((one) => one.isGone())
+  if (left.length === 0) return
+  line.waiters = line.waiters.filter((one) => !left.includes(one))
   for (const one of left) one.refuse(gone())
 }

@@ -14,6 +14,7 @@ import {
   ServerInterceptingCall,
   type ServerInterceptor,
 } from '@grpc/grpc-js'
+import { addressOf } from '../../../core/kernel/caller-address.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
@@ -29,7 +30,7 @@ import {
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { methodReach } from './authorization.ts'
-import { addressOf, type Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { keyOf, type Load, type Loads } from './load.ts'
 import { type MessageReader, messageReader } from './message-reader.ts'
 import { type MethodRule, ruleOf } from './methods.ts'

@@ -9,6 +9,7 @@
 import { lookup } from 'node:dns/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Timer } from '../../../core/kernel/clock.ts'
+import { addressOf } from '../../../core/kernel/caller-address.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { connectionLimits } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
@@ -182,19 +183,6 @@ function listening(server: Server, host: string, port: number): Promise<number> 
       resolve(typeof bound === 'object' && bound ? bound.port : port)
     })
   })
-}
-
-/** IPv4 as it is, also where the kernel shows it as IPv6; of IPv6 the network of 64 bits that one customer has. */
-export function addressOf(remote: string | undefined): string {
-  const text = remote ?? 'unknown'
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text)
-  if (mapped) return mapped[1] ?? text
-  if (!text.includes(':')) return text
-  const [left = '', right] = text.split('%')[0]?.split('::') ?? []
-  const groups = left === '' ? [] : left.split(':')
-  const zeros = right === undefined ? 0 : 8 - groups.length - (right === '' ? 0 : right.split(':').length)
-  const whole = [...groups, ...Array.from({ length: zeros }, () => '0'), ...(right ? right.split(':') : [])]
-  return `${whole.slice(0, 4).join(':')}::/64`
 }
 
 function countsPerKey(): { count(key: string): number; add(key: string, by: 1 | -1): void } {

@@ -5,12 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock, until } from '../../../core/kernel/clock.ts'
 import { connectionLimits } from '../../../core/kernel/limits.ts'
 import { silentLog } from '../../../core/ports/log.ts'
-import {
-  addressOf,
-  type ConnectionBounds,
-  type Connections,
-  openConnections,
-} from '../../../services/api/grpc/connections.ts'
+import { type ConnectionBounds, type Connections, openConnections } from '../../../services/api/grpc/connections.ts'
 import type { Rate } from '../../../core/kernel/token-bucket.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
@@ -166,18 +161,5 @@ describe('connections', () => {
     for (const { socket } of all) socket.destroy()
     expect(await until(real, () => here.connections.counts().open === 0, bounds)).toBe(true)
     expect(here.connections.counts()).toEqual({ open: 0, strangers: 0 })
-  })
-})
-
-describe('an address', () => {
-  it.each([
-    ['127.0.0.1', '127.0.0.1'],
-    ['::ffff:10.1.2.3', '10.1.2.3'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:db8:1:2:aaaa::9', '2001:db8:1:2::/64'],
-    ['::1', '0:0:0:0::/64'],
-    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ])('%s counts as %s', (remote, address) => {
-    expect(addressOf(remote)).toBe(address)
   })
 })

@@ -4,7 +4,7 @@ import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock, until } from '../../../core/kernel/clock.ts'
-import { addressOf, boundConnections, type Connections } from '../../../services/dashboard/connections.ts'
+import { boundConnections, type Connections } from '../../../services/dashboard/connections.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
 
 const real = systemClock()
@@ -161,14 +161,3 @@ it('forgets a connection that has ended', async () => {
       .end()
   })
 })
-
-it.each([
-  ['192.0.2.7', '192.0.2.7'],
-  ['::ffff:192.0.2.7', '192.0.2.7'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
-  ['2001:db8:1:2::1', '2001:db8:1:2'],
-  ['2001:db8::1', '2001:db8:0:0'],
-  ['fe80::1%eth0', 'fe80:0:0:0'],
-  ['::1', '0:0:0:0'],
-  [undefined, 'unknown'],
-])('takes %s for the address %s', (remote, address) => expect(addressOf(remote)).toBe(address))
