@@ -11,7 +11,7 @@ import type { Caller } from '../../core/access/caller.ts'
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
 import type { Listener } from './fact-feed.ts'
-import type { Hearing } from './hearing.ts'
+import type { Hearing } from '../access/hearing.ts'
 import { factView } from '../views/fact.ts'
 
 export const heartbeatMs = 15_000

@@ -5,10 +5,8 @@
  * What is dear (counts, queues, live VMs, clouds) is read at most once a second, however many look.
  */
 
-import { type Caller, seesVm, visibleVo } from '../../core/access/caller.ts'
-import type { Fact } from '../../core/model/fact-shapes.ts'
+import { type Caller, seesVm } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import { page } from '../../core/kernel/limits.ts'
 import type { KeptVm, Vm } from '../../core/model/vm.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { type JobFilter, type JobPage, listJobs } from '../jobs/list-jobs.ts'
@@ -20,7 +18,8 @@ import { type CloudStatus, cloudsFor } from '../vms/list-clouds.ts'
 import { endedVms } from '../vms/list-vms.ts'
 import { readVm, type VmReading } from '../vms/read-vm.ts'
 import { recentReading } from './recent-reading.ts'
-import type { Hearing } from './hearing.ts'
+import type { Hearing } from '../access/hearing.ts'
+import { type FactPage, readFacts } from '../access/read-facts.ts'
 
 /** Half of how often a page refreshes itself. */
 const keepMs = 1000
@@ -37,7 +36,7 @@ export type Readings = {
   /** By name. */
   images(): Promise<readonly ListedImage[]>
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
-  facts(viewer: Caller, after: number, limit: number): Promise<{ readonly facts: readonly Fact[]; readonly lastSeq: number }>
+  facts(viewer: Caller, after: number, limit: number): Promise<FactPage>
   /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
   jobs(viewer: Caller, filter: JobFilter): Promise<JobPage>
   job(viewer: Caller, id: number): Promise<JobReading>
@@ -65,13 +64,7 @@ export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hear
     vm: (viewer, id) => readVm(queue, viewer, id),
     clouds: async (viewer) => cloudsFor(viewer, await everyCloud()),
     images: recentReading(clock, keepMs, images),
-    async facts(viewer, after, limit) {
-      // The latest for a viewer who does not hear all: looked for among some more.
-      const latest = after < 0 && visibleVo(viewer) !== undefined
-      const facts = await store.facts(after, latest ? Math.min(limit * 10, page.max) : limit)
-      const heard = await hearing.heard(viewer, facts)
-      return { facts: heard.slice(-limit), lastSeq: facts.at(-1)?.seq ?? Math.max(0, after) }
-    },
+    facts: (viewer, after, limit) => readFacts({ store, hearing }, viewer, after, limit),
     jobs: (viewer, filter) => listJobs(queue, viewer, filter),
     job: (viewer, id) => readJob(queue, viewer, id as JobId),
   }
