@@ -199,7 +199,9 @@ describe('size', () => {
 })
 
 describe('kinds of clouds', () => {
-  const kinds = readPaths().flatMap((path) => /^services\/adapters\/cloud\/([^/]+)\/driver\.ts$/.exec(path)?.[1] ?? [])
+  const kinds = readPaths().flatMap(
+    (path) => /^services\/adapters\/cloud\/(?!kit\/)([^/]+)\/driver\.ts$/.exec(path)?.[1] ?? [],
+  )
   const named = new RegExp(`\\b(?:kind|Kind)\\b[^\\n]*'(?:${kinds.join('|')})'|case '(?:${kinds.join('|')})':`)
   /** The notice of a spot interruption has a kind of its own, and a method of delivery is no kind of a cloud. */
   const other = /interruption|traits\.interruption/
@@ -212,6 +214,15 @@ describe('kinds of clouds', () => {
     )
     expect(kinds.length).toBeGreaterThan(4)
     expect(lines).toEqual([])
+  })
+
+  test('are imported by the registry alone', () => {
+    const driver = new RegExp(`^services/adapters/cloud/(?:${kinds.join('|')})/`)
+    const importing = own.filter(({ path }) => /^(?:core|services|cli|sim|bin)\//.test(path) && !driver.test(path))
+    const found = importing.flatMap(({ path, imports }) =>
+      imports.flatMap(({ file = '' }) => (driver.test(file) ? [path] : [])),
+    )
+    expect([...new Set(found)]).toEqual(['services/run/drivers.ts'])
   })
 
   test('stand in the registry, one line each', () => {

@@ -190,7 +190,13 @@ export function decimal(minimum: number, maximum: number): Reader<number> {
 export const price = value(Type.Number({ minimum: 0 }), { rule: 'not a price', accepted: 'a number, 0 or more' })
 
 export function duration(minMs: number, maxMs: number): Reader<number> {
-  return quantity(parseDuration, durationText, durationForms, minMs, maxMs)
+  return quantity(parseDuration, daysText, durationForms, minMs, maxMs)
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+function daysText(ms: number): string {
+  return ms > 0 && ms % dayMs === 0 ? `${ms / dayMs} d` : durationText(ms)
 }
 
 export function bytes(min: number, max: number): Reader<number> {

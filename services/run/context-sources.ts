@@ -1,8 +1,8 @@
 /** From the configuration to what contexts are made from, for the director and for previews alike. */
 
-import { userDataLimit as deliveryLimit } from '../adapters/cloud/ssh/user-data.ts'
 import type { Config } from '../config/document.ts'
 import type { AgentFiles, ContextSources } from '../context/sources.ts'
+import { delivery } from './drivers.ts'
 
 export type GivenSources = {
   readonly config: Config
@@ -31,7 +31,7 @@ export function contextSources({ config, agents, texts, caPem, dataDir, endpoint
       policy: { idleMs: idleTimeoutMs, leastLifeMs: minLifetimeMs, deadManMs: contactTimeoutMs },
       dataDir,
     },
-    deliveryLimit,
+    deliveryLimit: delivery.userData,
   }
 }
 

@@ -30,7 +30,7 @@ import type { Config } from '../config/document.ts'
 import { mayLeaveMachine } from '../config/plaintext.ts'
 import type { CloudConfig } from '../config/clouds.ts'
 import { contextFiles } from '../context/vm-context.ts'
-import { drivers } from './drivers.ts'
+import { delivery, drivers } from './drivers.ts'
 import type { Installation } from './installation.ts'
 import { mongoUrl } from './mongo-access.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
@@ -164,12 +164,11 @@ export async function openCloud(
   const images = new Set([...(context?.images ?? [])].flatMap(([name, one]) => (one.isDelivered ? [name] : [])))
   const isNeeded = cloud.traits.takesDelivery && [...images].some((one) => used.has(one))
   if (!isNeeded || !context?.ssh || !vm) return driver
-  const { deliveringCloud } = await import('../adapters/cloud/ssh/deliver.ts')
   const { user, sudo, port } = context.ssh
   const login = { user, sudo, privateKey: options.secrets.deliveryKey ?? '' }
   const { clock, log } = options
   const keepMs = Math.max(activationKeepMs, cloud.bootTimeoutMs ?? vm.bootTimeoutMs)
-  return deliveringCloud(driver, { clock, log, login, port, images, keepMs })
+  return delivery.around(driver, { clock, log, login, port, images, keepMs })
 }
 
 function openDriver(

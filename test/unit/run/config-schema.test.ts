@@ -34,6 +34,17 @@ it.each<[string, unknown, boolean]>([
   expect([isServed(document), Value.Check(schema, document)]).toEqual([expected, expected])
 })
 
+it.each([
+  [{ vm: { idleTimeout: '8d' } }, 'vm.idleTimeout', '8d', '0 s to 7 d'],
+  [{ vm: { maxLifetime: '59s' } }, 'vm.maxLifetime', '59s', '1 min to 365 d'],
+  [{ director: { interval: '100ms' } }, 'director.interval', '100ms', '0.2 s to 10 min'],
+  [{ nats: { servers: ['127.0.0.1:4222'], facts: { size: '1KiB' } } }, 'nats.facts.size', '1KiB', '1 MiB to 1 TiB'],
+  [{ queue: { maxWaitingPerVo: 0 } }, 'queue.maxWaitingPerVo', '0', 'a whole number from 1 to 1000000000'],
+])('refuses %o with its bounds', (document, path, value, accepted) => {
+  const violations = [expect.objectContaining({ path, value, rule: 'out of range', accepted })]
+  expect(() => compileConfig(document)).toThrow(expect.objectContaining({ violations }))
+})
+
 it('accepts the configuration of the composed services', () => {
   expect(Value.Check(schema, parse(readFileSync(join(root, 'docker/pilotage.yaml'), 'utf8')))).toBe(true)
 })

@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
-import type { CloudTraits, Offering } from '../../../../core/model/cloud.ts'
+import type { CloudTraits, Offering, UserDataLimit } from '../../../../core/model/cloud.ts'
 import type { Reference } from '../../../../core/model/reference.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
 import type { Log } from '../../../../core/ports/log.ts'
@@ -52,6 +52,25 @@ export type OpenOptions = {
 export type DriverNotes = {
   read(name: string): Promise<string | undefined>
   write(name: string, text: string): Promise<void>
+}
+
+/** How VMs of any cloud get their context whose image has no cloud-init. */
+export type Delivery = {
+  readonly userData: UserDataLimit
+  /** A cloud whose VMs of these images are created without user data and get it afterwards. */
+  around(cloud: Cloud, options: DeliveryOptions): Promise<Cloud>
+}
+
+export type DeliveryOptions = {
+  readonly clock: Clock
+  readonly log: Log
+  /** `sudo`: the account is not root, and may become it by `sudo -n`. The key is never to be logged. */
+  readonly login: { readonly user: string; readonly privateKey: string; readonly sudo: boolean }
+  readonly port: number
+  /** Our names of the images without cloud-init. */
+  readonly images: ReadonlySet<string>
+  /** What was not delivered within this time is of no use any more, and is forgotten. */
+  readonly keepMs: number
 }
 
 /** How a cloud calls what we call by a name of our own: every flavor of an offering. Images come with the orders. */

@@ -9,27 +9,14 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Clock } from '../../../../core/kernel/clock.ts'
 import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { cloudCallMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud, VmOrder } from '../../../../core/ports/cloud.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
-import type { Log } from '../../../../core/ports/log.ts'
-import type { SshLogin } from './options.ts'
+import type { DeliveryOptions } from '../kit/driver.ts'
 import { startScript } from './scripts.ts'
 import { withSession } from './session.ts'
-
-export type DeliveryOptions = {
-  readonly clock: Clock
-  readonly log: Log
-  readonly login: SshLogin
-  readonly port: number
-  /** Our names of the images without cloud-init. */
-  readonly images: ReadonlySet<string>
-  /** What was not delivered by then is of no use any more, and is forgotten. */
-  readonly keepMs: number
-}
 
 type Delivery = {
   script: string

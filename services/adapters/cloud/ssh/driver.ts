@@ -1,6 +1,6 @@
-/** The driver of clouds of kind ssh: hosts that exist already, reached with a key. */
+/** The driver of clouds of kind ssh: hosts that exist already, reached with a key; and the delivery of contexts to VMs of other clouds. */
 
-import { cloudMark, type Driver } from '../kit/driver.ts'
+import { cloudMark, type Delivery, type Driver } from '../kit/driver.ts'
 import { type RawSsh, schema, type SshConfig } from './config.ts'
 import { userDataLimit } from './user-data.ts'
 
@@ -25,5 +25,13 @@ export const driver: Driver<RawSsh, SshConfig> = {
       login: { user, privateKey, sudo },
       ...sshTimes,
     })
+  },
+}
+
+export const delivery: Delivery = {
+  userData: userDataLimit,
+  async around(cloud, options) {
+    const { deliveringCloud } = await import('./deliver.ts')
+    return deliveringCloud(cloud, options)
   },
 }
