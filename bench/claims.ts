@@ -17,7 +17,7 @@ import type { JobEvent } from '../core/model/job.ts'
 import { silentLog } from '../core/ports/log.ts'
 import type { Store } from '../core/ports/store.ts'
 import { placeOf, roomOf } from '../core/model/vm.ts'
-import { openMongoStore } from '../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoStore } from '../services/run/mongo-upkeep.ts'
 import { type Picked, type WaitingIndex, waitingIndex } from '../services/matcher/waiting-index.ts'
 import { findPeers, neededPeer } from '../test/peers/find-peers.ts'
 import { openMongo } from '../test/peers/mongo-servers.ts'
@@ -39,7 +39,7 @@ const vmsInAll = 64
 const slots = 8
 
 const open = async ({ url, database }: Pick<Order, 'url' | 'database'>, holder: string): Promise<Store> =>
-  (await openMongoStore({ url, database, clock, log: silentLog(), holder })).store
+  (await openKeptMongoStore({ url, database, clock, log: silentLog(), holder })).store
 
 async function work(order: Order): Promise<Report> {
   const store = await open(order, `claims-${order.rank}`)

@@ -102,9 +102,9 @@ async function openArchive(
     const reader = readSecrets()
     const url = mongoUrl(config, reader)
     reader.settle()
-    const { openMongoArchive } = await import('../adapters/store/mongo/mongo-archive.ts')
+    const { openKeptMongoArchive } = await import('./mongo-upkeep.ts')
     const mayLeave = mayLeaveMachine(url, config.plaintext)
-    const archive = await openMongoArchive({ url, mayLeave, database: config.database, clock, log: silentLog() })
+    const archive = await openKeptMongoArchive({ url, mayLeave, database: config.database, clock, log: silentLog() })
     return { archive, close: () => archive.close() }
   }
   const dir = resolve(dataDir)

@@ -24,7 +24,7 @@ import type { NatsOptions } from '../adapters/bus/nats/nats-link.ts'
 import type { CloudSecrets, Driver, DriverNotes } from '../adapters/cloud/kit/driver.ts'
 import { fileSandbox } from '../adapters/sandbox/files/file-sandbox.ts'
 import { gridSandbox } from '../adapters/store/mongo/grid-sandbox.ts'
-import { openMongoStore } from '../adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoStore } from './mongo-upkeep.ts'
 import { openSqliteStore } from '../adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from '../config/document.ts'
 import { mayLeaveMachine } from '../config/plaintext.ts'
@@ -116,7 +116,7 @@ export async function openStore(
     const { database, plaintext } = config.store
     const url = secrets.mongoUrl ?? ''
     const mayLeave = mayLeaveMachine(url, plaintext)
-    const { store, db } = await openMongoStore({ url, mayLeave, database, clock, log, holder })
+    const { store, db } = await openKeptMongoStore({ url, mayLeave, database, clock, log, holder })
     return { store, sandbox: gridSandbox(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/kernel/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { systemRandom } from '../../core/kernel/random.ts'
-import { openMongoArchive } from '../../services/adapters/store/mongo/mongo-archive.ts'
-import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoArchive } from '../../services/run/mongo-upkeep.ts'
+import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { archiveContract, type ArchivePlaceHarness } from '../contract/archive.ts'
 import { sqlitePlace } from '../support/sqlite-place.ts'
 import type { MongoServers } from './mongo-servers.ts'
@@ -32,9 +32,9 @@ async function mongoPlace(): Promise<ArchivePlaceHarness> {
   const database = mongo.newDatabase()
   return {
     async openStore() {
-      return (await openMongoStore({ ...shared, url, database, holder: systemRandom().letters(8) })).store
+      return (await openKeptMongoStore({ ...shared, url, database, holder: systemRandom().letters(8) })).store
     },
-    openArchive: () => openMongoArchive({ ...shared, url, database }),
+    openArchive: () => openKeptMongoArchive({ ...shared, url, database }),
   }
 }
 

@@ -5,14 +5,14 @@ import { systemClock } from '../../core/kernel/clock.ts'
 import type { ImageEvent } from '../../core/model/image.ts'
 import { imageLimits } from '../../core/kernel/limits.ts'
 import { silentLog } from '../../core/ports/log.ts'
-import { type MongoStore, openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { type KeptMongoStore, openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { sampleEntry, sampleImage } from '../../sim/sample-images.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo } from './servers.ts'
 
 const clock = systemClock()
 let mongo: MongoServers
-const opened: MongoStore[] = []
+const opened: KeptMongoStore[] = []
 
 beforeAll(async () => {
   mongo = await startMongo({ members: 3 })
@@ -22,9 +22,9 @@ afterEach(async () => {
 })
 afterAll(() => mongo?.stop())
 
-async function openStores(count: number): Promise<readonly MongoStore[]> {
+async function openStores(count: number): Promise<readonly KeptMongoStore[]> {
   const options = { url: mongo.url, database: mongo.newDatabase(), clock, log: silentLog() }
-  for (let at = 0; at < count; at += 1) opened.push(await openMongoStore({ ...options, holder: `holder-${at}` }))
+  for (let at = 0; at < count; at += 1) opened.push(await openKeptMongoStore({ ...options, holder: `holder-${at}` }))
   return opened
 }
 

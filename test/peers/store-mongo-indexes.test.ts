@@ -9,7 +9,7 @@ import { systemClock } from '../../core/kernel/clock.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
-import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { indexes, migrate } from '../../services/adapters/store/mongo/schema.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
 import {
@@ -34,7 +34,7 @@ afterAll(async () => {
   await mongo?.stop()
 })
 
-const open = (database: string) => openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: 'one' })
+const open = (database: string) => openKeptMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: 'one' })
 
 /** Commands that the driver sends while the store lives through a day. */
 async function commandsOfADay(database: string): Promise<readonly Document[]> {
@@ -150,7 +150,7 @@ it('says that it is unavailable where no server answers, without the account in 
   expect(String(error)).not.toContain('secret-word')
 })
 
-const openAt = (url: string) => openMongoStore({ url, database: 'none', clock, log: silentLog(), holder: 'one' })
+const openAt = (url: string) => openKeptMongoStore({ url, database: 'none', clock, log: silentLog(), holder: 'one' })
 
 it('takes over a database from before task queues were counted, and forgets those that no job names', async () => {
   const name = mongo.newDatabase()

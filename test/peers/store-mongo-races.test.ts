@@ -9,7 +9,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
 import { openDatabase } from '../../services/adapters/store/mongo/database.ts'
 import { beginAnew, isForgotten } from '../../services/adapters/store/mongo/forgotten-log.ts'
-import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { activeVm, sampleResult, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo, whyNotOurs } from './servers.ts'
@@ -34,7 +34,9 @@ async function openStores(count: number): Promise<readonly Store[]> {
   const database = mongo.newDatabase()
   databases.push(database)
   for (let at = 0; at < count; at += 1) {
-    opened.push((await openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `holder-${at}` })).store)
+    opened.push(
+      (await openKeptMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `holder-${at}` })).store,
+    )
   }
   return opened
 }
@@ -89,8 +91,9 @@ it('counts anew and goes on where the server has forgotten what was not collecte
   expect(isForgotten(new MongoServerError({ code: 286 }))).toBe(true)
   await beginAnew(database, clock.nowMs())
   await database.client.close()
-  const again = (await openMongoStore({ url, database: databases.at(-1) ?? '', clock, log: silentLog(), holder: 'again' }))
-    .store
+  const again = (
+    await openKeptMongoStore({ url, database: databases.at(-1) ?? '', clock, log: silentLog(), holder: 'again' })
+  ).store
   opened.splice(0, opened.length, again)
   await again.submit(sampleSubmission([sampleSpec()]), 2000)
   const isRight = async (): Promise<boolean> => (await again.counts())[0]?.count === 3

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../core/kernel/clock.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Store } from '../../core/ports/store.ts'
-import { openMongoStore } from '../../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { storeContract } from '../contract/store.ts'
 import type { MongoServers } from './mongo-servers.ts'
 import { startMongo } from './servers.ts'
@@ -20,7 +20,7 @@ storeContract('MongoDB, a replica set of three', async () => {
   let lives = 0
   const open = async (): Promise<Store> => {
     lives += 1
-    return (await openMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `life-${lives}` })).store
+    return (await openKeptMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: `life-${lives}` })).store
   }
   const store = await open()
   return {

@@ -5,8 +5,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { afterEach, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import { silentLog } from '../../../core/ports/log.ts'
-import { openMongoArchive } from '../../../services/adapters/store/mongo/mongo-archive.ts'
-import { openMongoStore } from '../../../services/adapters/store/mongo/mongo-store.ts'
+import { openKeptMongoArchive } from '../../../services/run/mongo-upkeep.ts'
+import { openKeptMongoStore } from '../../../services/run/mongo-upkeep.ts'
 
 const servers: Server[] = []
 const sockets = new Set<Socket>()
@@ -84,8 +84,8 @@ it.each([['db.example:27017'], ['10.1.2.3:27017'], ['[2001:db8::1]:27017']])('re
     message: 'the replica set has members beyond this machine',
     violations: [{ path: 'store.url', value: member, rule: 'not encrypted' }],
   }
-  expect(await refused(openMongoStore({ ...around, url: urlOf(fake), holder: 'a' }))).toMatchObject(expected)
-  expect(await refused(openMongoArchive({ ...around, url: urlOf(fake) }))).toMatchObject(expected)
+  expect(await refused(openKeptMongoStore({ ...around, url: urlOf(fake), holder: 'a' }))).toMatchObject(expected)
+  expect(await refused(openKeptMongoArchive({ ...around, url: urlOf(fake) }))).toMatchObject(expected)
   // Nothing but the question who it is was asked.
   expect(fake.commands.filter((one) => !/^(?:hello|ismaster|endSessions)$/i.test(one))).toEqual([])
 })
@@ -99,6 +99,6 @@ it('goes there where the operator says so', async () => {
   }))
   // Named by an address that is this machine's, but does not look like it.
   const fake = await serve(secondary([`127.1:${other.port}`]))
-  const thrown = await refused(openMongoStore({ ...around, url: urlOf(fake), mayLeave: true, holder: 'a' }))
+  const thrown = await refused(openKeptMongoStore({ ...around, url: urlOf(fake), mayLeave: true, holder: 'a' }))
   expect(thrown).not.toMatchObject({ code: 'invalid-argument' })
 })

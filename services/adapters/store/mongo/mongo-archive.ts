@@ -16,7 +16,6 @@ import {
 } from '../../../../core/model/archive.ts'
 import { type Clock, until } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import { type Loop, startLoop } from '../../../coordination/loop.ts'
 import type { Archive } from '../../../../core/ports/archive.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { RoleLease } from '../../../../core/ports/store.ts'
@@ -49,17 +48,25 @@ type Alone = {
   take(): Promise<void>
   /** Throws `store-locked` if anybody has, since `take`. */
   assert(): Promise<void>
+  /** Without effect before `take`. */
+  renew(): Promise<void>
   letGo(): Promise<void>
 }
 
 const archiveRole = 'archive'
 const holdMs = 15_000
-const renewEveryMs = 4000
+export const renewEveryMs = 4000
 /** One whose process was killed ends within this. */
 const patienceMs = 20_000
 
+export type MongoArchive = {
+  readonly archive: Archive
+  /** To be called every `renewEveryMs` while the archive is open, so that it stays the only one. */
+  renew(): Promise<void>
+}
+
 /** Throws `unavailable` where no primary answers. */
-export async function openMongoArchive(options: MongoArchiveOptions): Promise<Archive> {
+export async function openMongoArchive(options: MongoArchiveOptions): Promise<MongoArchive> {
   const { clock, log } = options
   const database = openDatabase(options.url, options.database, options.mayLeave)
   try {
@@ -71,7 +78,7 @@ export async function openMongoArchive(options: MongoArchiveOptions): Promise<Ar
   const queues = knownQueues(database, clock)
   const readers: Readers = archiveReaders(database)
   const alone = aloneWith(database, clock)
-  return {
+  const archive: Archive = {
     kind: 'mongo',
     schema: schemaVersion,
     async settle() {
@@ -107,13 +114,13 @@ export async function openMongoArchive(options: MongoArchiveOptions): Promise<Ar
       await database.client.close()
     },
   }
+  return { archive, renew: alone.renew }
 }
 
 function aloneWith(database: Database, clock: Clock): Alone {
   const roles = openRoles(database)
   const holder = `archive-${systemRandom().letters(8)}`
   let fences: string | undefined
-  let loop: Loop | undefined
   let lost: unknown
 
   async function hold(): Promise<boolean> {
@@ -133,21 +140,15 @@ function aloneWith(database: Database, clock: Clock): Alone {
 
   return {
     async take() {
-      if (loop) return
+      if (fences !== undefined) return
       // Waits for an archive whose process was killed; who else works here is told below.
       const isOurs = await until(clock, hold, { withinMs: patienceMs, everyMs: 500 })
       await assertNobody()
       if (!isOurs) throw new PilotageError('store-locked', 'another archive of this store is under way')
       fences = await fencesNow()
-      loop = startLoop({
-        clock,
-        periodMs: renewEveryMs,
-        step: async () => {
-          if (!(await hold())) lost = new Error('another archive has the role')
-        },
-        // It lasts for some renewals; whether it did is asked at the end.
-        onError: () => undefined,
-      })
+    },
+    async renew() {
+      if (fences !== undefined && !(await hold())) lost = new Error('another archive has the role')
     },
     async assert() {
       await assertNobody()
@@ -156,7 +157,6 @@ function aloneWith(database: Database, clock: Clock): Alone {
       }
     },
     async letGo() {
-      await loop?.stop()
       await roles.letGo(archiveRole, holder).catch(() => undefined)
     },
   }
