@@ -5,7 +5,7 @@ import { jobsPerTransaction } from '../../core/kernel/limits.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { alice, bob, sampleRequirements, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
-import type { StoreHarness } from './store.ts'
+import type { StoreHarness } from './store-harness.ts'
 
 const count = 2 * jobsPerTransaction + 500
 const kinds = [sampleRequirements(), sampleRequirements({ tags: ['last'] })]

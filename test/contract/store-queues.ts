@@ -14,7 +14,7 @@ import {
   sampleSpec,
   sampleSubmission,
 } from '../../sim/samples.ts'
-import type { StoreHarness } from './store.ts'
+import type { StoreHarness } from './store-harness.ts'
 
 const n = 1000
 

@@ -8,6 +8,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
 import { bulkTests } from './store-bulk.ts'
 import { imageTests } from './store-images.ts'
+import type { StoreHarness } from './store-harness.ts'
 import { queueTests } from './store-queues.ts'
 import {
   activeVm,
@@ -20,12 +21,6 @@ import {
   sampleSubmission,
   sampleVm,
 } from '../../sim/samples.ts'
-
-export type StoreHarness = {
-  readonly store: Store
-  /** Closes it and opens it on the same data; absent where nothing outlives a close. */
-  readonly reopen?: () => Promise<Store>
-}
 
 const n = 1000
 const clock = systemClock()

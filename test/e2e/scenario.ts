@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { Random } from '../../core/kernel/random.ts'
-import type { Peer } from '../peers/find-peers.ts'
+import type { Peer } from '../peers/peer.ts'
 
 export type Stage = {
   readonly clock: Clock

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { Place } from './find-peers.ts'
+import type { Place } from './peer.ts'
 
 export type CloudInit = {
   /** Everything that `cloud-init schema` has to say against a document, deprecations included; empty: nothing. */

@@ -7,6 +7,8 @@
  * looked for, a faulty one what is wrong with it. Both fail only what needs that peer.
  */
 
+import type { Place } from './peer.ts'
+import type { Environment } from '../../services/run/secrets.ts'
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -15,34 +17,6 @@ import { findOpenNebula } from './opennebula-peer.ts'
 import { findOpenStack } from './openstack-peer.ts'
 import { findSshd } from './sshd-peer.ts'
 import { findVm } from './vm-peer.ts'
-
-export type PeerName =
-  | 'mongod'
-  | 'nats-server'
-  | 'moto_server'
-  | 'squid'
-  | 'cloud-init'
-  | 'openstack'
-  | 'opennebula'
-  | 'sshd'
-  | 'vm'
-
-/** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
-export type Place =
-  | { readonly kind: 'program'; readonly program: string; readonly version: string }
-  | { readonly kind: 'url'; readonly url: string }
-
-export type Peer = {
-  readonly name: PeerName
-  /** Each is to be tested; the first is what is used beside other peers. None: absent. */
-  readonly places: readonly Place[]
-  /** Where it was looked for. */
-  readonly soughtIn: string
-  /** Why it cannot be used although something of it is here, or a variable names it; it has no places then. */
-  readonly fault?: string
-}
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 type Known = {
   readonly name: PeerName

@@ -12,7 +12,7 @@ import { MongoClient } from 'mongodb'
 import { type Clock, until } from '../../core/kernel/clock.ts'
 import { systemRandom } from '../../core/kernel/random.ts'
 import { isRunning } from '../support/processes.ts'
-import type { Place } from './find-peers.ts'
+import type { Place } from './peer.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 

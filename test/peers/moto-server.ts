@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { isRunning } from '../support/processes.ts'
-import type { Place } from './find-peers.ts'
+import type { Place } from './peer.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 

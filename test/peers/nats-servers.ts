@@ -13,7 +13,7 @@ import { connect, errors } from '@nats-io/transport-node'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { systemRandom } from '../../core/kernel/random.ts'
 import { isRunning } from '../support/processes.ts'
-import type { Place } from './find-peers.ts'
+import type { Place } from './peer.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 

@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Environment, Peer, Place } from './find-peers.ts'
+import type { Environment, Peer, Place } from './peer.ts'
 
 const variable = 'PILOTAGE_OPENNEBULA_RECORDINGS'
 const beside = join(import.meta.dirname, '../../../shared/peers/opennebula/recordings')

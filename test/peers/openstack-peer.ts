@@ -11,7 +11,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { endAllUnder } from '../support/processes.ts'
-import type { Environment, Peer, Place } from './find-peers.ts'
+import type { Environment, Peer, Place } from './peer.ts'
 import { quietRow } from './quiet-ports.ts'
 
 /** What peer.json tells, as far as tests use it. */

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { answersOn } from '../../agents/monitor/service.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { isRunning } from '../support/processes.ts'
-import type { Place } from './find-peers.ts'
+import type { Place } from './peer.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { serverProcess } from './server-process.ts'
 

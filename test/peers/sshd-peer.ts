@@ -12,7 +12,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { isRunning } from '../support/processes.ts'
-import type { Environment, Peer, Place } from './find-peers.ts'
+import type { Environment, Peer, Place } from './peer.ts'
 import { quietPorts } from './quiet-ports.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 

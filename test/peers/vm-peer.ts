@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Peer } from './find-peers.ts'
+import type { Peer } from './peer.ts'
 
 /** Beside the repository, as in the project's own workshops. */
 const bootPath = resolve(import.meta.dirname, '../../../shared/peers/vm/boot')

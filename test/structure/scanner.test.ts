@@ -147,8 +147,11 @@ describe('circles', () => {
     expect(findCycle(files(['a', 'b', 'value'], ['b', 'c', 'value'], ['c', 'b', 'value']))).toEqual(['b', 'c', 'b'])
   })
 
-  it('are none where only a type comes back, or two ways lead to one', () => {
-    expect(findCycle(files(['a', 'b', 'value'], ['b', 'a', 'type']))).toBeUndefined()
+  it('are found where only a type comes back', () => {
+    expect(findCycle(files(['a', 'b', 'value'], ['b', 'a', 'type']))).toEqual(['a', 'b', 'a'])
+  })
+
+  it('are none where two ways lead to one', () => {
     expect(
       findCycle(files(['a', 'b', 'value'], ['a', 'c', 'value'], ['b', 'd', 'value'], ['c', 'd', 'value'])),
     ).toBeUndefined()

@@ -53,13 +53,10 @@ export function resolved(from: string, specifier: string): Pick<Target, 'file' |
   return { packageName: parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/') }
 }
 
-/** A circle of imports, as the paths around it; undefined where there is none. Type-only imports load nothing. */
+/** A circle of imports, those of types alone included, as the paths around it; undefined where there is none. */
 export function findCycle(files: readonly Pick<SourceFile, 'path' | 'imports'>[]): readonly string[] | undefined {
   const edges = new Map(
-    files.map(({ path, imports }) => [
-      path,
-      imports.flatMap(({ file, kind }) => (file !== undefined && kind !== 'type' ? [file] : [])),
-    ]),
+    files.map(({ path, imports }) => [path, imports.flatMap(({ file }) => (file === undefined ? [] : [file]))]),
   )
   const done = new Set<string>()
   function walk(path: string, trail: readonly string[]): readonly string[] | undefined {

@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Environment, findPeers, neededPeer, type Peer, type PeerName, whyAbsent } from '../peers/find-peers.ts'
+import type { Environment, Peer, PeerName } from '../peers/peer.ts'
+import { findPeers, neededPeer, whyAbsent } from '../peers/find-peers.ts'
 
 let dir: string
 beforeAll(() => {

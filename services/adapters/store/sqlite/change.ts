@@ -9,9 +9,9 @@ import type { Job, JobEvent } from '../../../../core/model/job.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import { openAlarms } from '../../../../core/model/overclaim.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
-import type { JobOperations, PackedOutcome } from './jobs.ts'
+import type { JobOperations, PackedOutcome } from './job-operations.ts'
 import { jobColumns, updateJobSql } from './rows.ts'
 
 export function changeOperation(inside: Inside, find: (id: JobId) => Job | undefined): JobOperations['change'] {

@@ -6,20 +6,21 @@
  * fact. Every operation stands inside a transaction that the caller begins and commits, so that many share one fsync.
  */
 
+import type { Inside } from './inside.ts'
 import { DatabaseSync } from 'node:sqlite'
 import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
 import { coreDecisions, type Decisions } from '../../../../core/model/apply.ts'
-import type { Vm } from '../../../../core/model/vm.ts'
 import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
 import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type ImageOperations, imageOperations } from './images.ts'
-import { type JobOperations, jobOperations } from './jobs.ts'
-import { type QueueTable, queueTable } from './queues.ts'
+import type { JobOperations } from './job-operations.ts'
+import { jobOperations } from './jobs.ts'
+import { queueTable } from './queues.ts'
 import { type ReadOperations, wholeReads } from './reads.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
 import { configure, migrate, type Purpose } from './schema.ts'
 import { dropStaged } from './staging.ts'
-import { type Tallies, tallies } from './tallies.ts'
+import { tallies } from './tallies.ts'
 import { type VmOperations, vmOperations } from './vms.ts'
 
 export type Operations = JobOperations &
@@ -40,18 +41,6 @@ export type Engine = {
   /** Writes the whole log into the database and empties it; false while a reader still needs the log. */
   emptyLog(): boolean
   close(): void
-}
-
-/** What the operation files share. `tallies` is replaced as a whole when it is rebuilt. */
-export type Inside = {
-  readonly db: DatabaseSync
-  /** Core's own functions, except in the simulation. */
-  readonly decisions: Decisions
-  readonly queues: QueueTable
-  readonly liveVms: Map<string, Vm>
-  tallies: Tallies
-  /** The highest number that a fact ever had: it may be forgotten, and is never given again. */
-  lastFact: number
 }
 
 export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {

@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/fact-shapes.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 
 export type FactOperations = {
   tell(facts: readonly NewFact[], nowMs: number): void

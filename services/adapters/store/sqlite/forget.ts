@@ -5,7 +5,7 @@
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
 
 /** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */

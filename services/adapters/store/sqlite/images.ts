@@ -3,7 +3,7 @@
 import { applyToImage } from '../../../../core/model/apply.ts'
 import { type Image, type ImageEvent, imageNameOf } from '../../../../core/model/image.ts'
 import type { ImageOutcome } from '../../../../core/ports/store.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
 
 export type ImageOperations = {

@@ -2,48 +2,16 @@
  * The operations of the embedded store on jobs. Each assumes the engine's open transaction.
  */
 
-import type { AttemptRef, ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { type EndedAttempt, type Job, type JobEvent, type JobStateName, jobStates } from '../../../../core/model/job.ts'
-import type { JobCount, JobOutcome, QueueSlice, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
-import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
+import type { JobOperations } from './job-operations.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
+import { type Job, jobStates } from '../../../../core/model/job.ts'
+import type { QueueSlice } from '../../../../core/ports/store.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import { changeOperation, requirementsIn } from './change.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { forgetOperation } from './forget.ts'
 import { jobOf, type JobRow } from './rows.ts'
-import type { StageOperations } from './staging.ts'
 import { submitOperations } from './submit.ts'
-
-/** A description crosses the threads and lies in its table as text: it is written once and read by whoever runs it. */
-export type SpecText = string
-
-/** A job with its description as text, beside the fields that its row needs. */
-export type PackedJob = {
-  readonly classId: ClassId
-  readonly name: string
-  readonly priority: number
-  readonly maxAttempts: number
-  readonly needs?: Needs
-  readonly spec: SpecText
-}
-
-export type PackedSubmission = Omit<Submission, 'jobs'> & { readonly jobs: readonly PackedJob[] }
-
-export type PackedOutcome =
-  | Exclude<JobOutcome, { ok: true }>
-  | { ok: true; job: Job; was: JobStateName; ended?: EndedAttempt; spec?: SpecText }
-
-export type JobOperations = StageOperations & {
-  submit(submission: PackedSubmission, nowMs: number): SubmitOutcome
-  change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
-  jobs(ids: readonly JobId[]): readonly Job[]
-  specs(ids: readonly JobId[]): readonly (readonly [JobId, SpecText])[]
-  queues(of?: QueueSlice): readonly QueueCount[]
-  next(classId: ClassId, limit: number): readonly WaitingJob[]
-  expired(nowMs: number, limit: number): readonly AttemptRef[]
-  counts(): readonly JobCount[]
-  forget(endedBeforeMs: number, limit: number): readonly JobId[]
-}
 
 export function jobOperations(inside: Inside): { operations: JobOperations; committed(): void; reload(): void } {
   const { db, queues } = inside

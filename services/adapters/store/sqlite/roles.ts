@@ -1,7 +1,7 @@
 /** The operations of the embedded store on roles. A role that was given up keeps its row: its next holder gets a higher fence. */
 
 import type { RoleLease } from '../../../../core/ports/store.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 
 export type RoleOperations = {
   hold(role: string, holder: string, forMs: number, nowMs: number): RoleLease | undefined

@@ -10,32 +10,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { assert } from '../../../../core/kernel/assert.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
-import type { PackedJob } from './jobs.ts'
-
-export type SubmissionHead = Pick<Submission, 'owner' | 'idempotency' | 'quota'> & {
-  readonly count: number
-  readonly queueIds: readonly ClassId[]
-}
-
-/** Some of its jobs, from this place in it, and the task queues that are not described yet. */
-export type StagedSlice = {
-  readonly from: number
-  readonly jobs: readonly PackedJob[]
-  readonly queues: readonly TaskQueue[]
-}
-
-export type StageOperations = {
-  /** Reserves ids. `ticket`: the caller's own number for it. The outcome, where it is known already: then nothing is staged. */
-  stageBegin(ticket: number, head: SubmissionHead): SubmitOutcome | undefined
-  /** Without effect where nothing is staged under the ticket. */
-  stage(ticket: number, slice: StagedSlice): void
-  /** All of it becomes jobs, or nothing is left of it. */
-  stageEnd(ticket: number, nowMs: number): SubmitOutcome
-  /** Nothing is left of it. */
-  stageDrop(ticket: number): void
-}
+import type { PackedJob, SubmissionHead, StagedSlice } from './job-operations.ts'
 
 export type Staged = {
   readonly head: SubmissionHead

@@ -8,7 +8,7 @@ import type { ClassId } from '../../../../core/kernel/ids.ts'
 import { needsOf } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
-import type { PackedJob } from './jobs.ts'
+import type { PackedJob } from './job-operations.ts'
 import type { Ask } from './thread.ts'
 
 /** `nextTurn`: lets others go on. */

@@ -15,19 +15,12 @@ import type { SubmitOutcome } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
 import { newFact } from '../../../../core/model/fact-shapes.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
-import type { JobOperations, PackedJob } from './jobs.ts'
+import type { JobOperations, PackedJob, StageOperations, SubmissionHead } from './job-operations.ts'
 import type { QueueRefs } from './queues.ts'
 import { needsText } from './rows.ts'
-import {
-  lastStagedIn,
-  openStaging,
-  type Staged,
-  type StageOperations,
-  type Staging,
-  type SubmissionHead,
-} from './staging.ts'
+import { lastStagedIn, openStaging, type Staged, type Staging } from './staging.ts'
 
 export type SubmitOperations = {
   readonly operations: Pick<JobOperations, 'submit'> & StageOperations

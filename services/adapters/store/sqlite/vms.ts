@@ -9,7 +9,7 @@ import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { Job } from '../../../../core/model/job.ts'
 import type { Fence, VmOutcome } from '../../../../core/ports/store.ts'
 import { type KeptVm, isOver, type Vm, type VmEvent } from '../../../../core/model/vm.ts'
-import type { Inside } from './engine.ts'
+import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
 
 export type VmOperations = {
