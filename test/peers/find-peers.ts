@@ -7,8 +7,7 @@
  * looked for, a faulty one what is wrong with it. Both fail only what needs that peer.
  */
 
-import type { Place } from './peer.ts'
-import type { Environment } from '../../services/run/secrets.ts'
+import type { Environment, Peer, PeerName, Place } from './peer.ts'
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
