@@ -37,6 +37,8 @@ export type ApiInParts = {
 
 const hour = 60 * 60 * 1000
 
+const cloudless = { random: seededRandom(1), clouds: [], services: [], render: () => '', policy: directorDefaults }
+
 /** `given`: whom it trusts to endorse images, and where clouds of it stand. `plan`: what the directors last kept. */
 export async function startApiInParts({
   plan = [],
@@ -67,13 +69,7 @@ export async function startApiInParts({
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, vmLifeMs: 24 * hour },
-    director: {
-      random: seededRandom(1),
-      clouds: [],
-      services: [],
-      render: () => '',
-      policy: directorDefaults,
-    },
+    director: cloudless,
   })
   const { name, signingKey } = installation ?? { name: 'in-parts', signingKey: await newSigningKey() }
   const tokens = await joseTokens(signingKey, name, clock)

@@ -53,7 +53,7 @@ function clockOfThen(): Clock {
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'pilotage-upgrade-'))
   cpSync(join(old, 'signing-key.json'), join(dir, 'signing-key.json'))
-  writeFileSync(join(dir, 'pilotage.db'), gunzipSync(readFileSync(join(old, 'pilotage.db.gz'))))
+  writeFileSync(join(dir, 'pilotage.db'), gunzipSync(readFileSync(join(old, 'store.gz'))))
   clock = clockOfThen()
   store = await openSqliteStore(join(dir, 'pilotage.db'), clock, () => {})
   api = await startApiInParts({ clock, store, installation: { name: about.name, signingKey } })
