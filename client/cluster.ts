@@ -4,22 +4,16 @@
  */
 
 export type ClusterStatus = {
-  /** By state, VO and site. */
-  readonly jobs: readonly Count[]
-  /** By state, cloud and site. */
-  readonly vms: readonly Count[]
+  readonly jobs: readonly JobCount[]
+  readonly vms: readonly VmCount[]
   readonly serviceTimeMs: number
   readonly version: string
   readonly startedMs: number
 }
 
-export type Count = {
-  readonly state: string
-  /** Of VMs: the cloud. */
-  readonly vo: string
-  readonly site: string
-  readonly count: number
-}
+export type JobCount = { readonly state: string; readonly vo: string; readonly site: string; readonly count: number }
+
+export type VmCount = { readonly state: string; readonly cloud: string; readonly site: string; readonly count: number }
 
 export type TaskQueues = { readonly queues: readonly TaskQueue[]; readonly total: number }
 
@@ -79,14 +73,28 @@ export type Cloud = {
   readonly maxVms: number
   readonly cores: number
   readonly maxCores: number
-  readonly breaker: string
+  /** Those that are not closed. */
+  readonly breakers: readonly Breaker[]
   /** When its own list was last read. */
   readonly listedMs: number
 }
 
+export type Breaker = {
+  /** cloud, flavor or image */
+  readonly kind: string
+  readonly name: string
+  /** open, half-open */
+  readonly state: string
+  readonly untilMs: number
+  readonly why: string
+}
+
 export type PlanLine = {
   readonly atMs: number
+  /** create, hold, drain, retire, stop */
   readonly action: string
+  /** Of a hold: what prevents it. */
+  readonly cause: string
   readonly subject: string
   readonly count: number
   readonly reason: string

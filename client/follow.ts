@@ -6,6 +6,7 @@
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'
+import { jobOfWire } from '../proto/codec/jobs.ts'
 import type { GetOutputRequest, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { type Caller, credential, messages, newPauses } from './calls.ts'
 import type { Job } from './jobs.ts'
@@ -35,7 +36,7 @@ export async function* watchedJobs(
       const stream = client().watchJobs({ jobIds: [...open] }, credential(caller))
       for await (const { jobs } of messages(caller, stream)) {
         pauses.reset(endpoint)
-        for (const job of jobs) {
+        for (const job of jobs.map(jobOfWire)) {
           if (hasEnded(job)) open.delete(job.jobId)
           yield job
         }

@@ -5,7 +5,7 @@
  * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or calls.
  */
 
-import { rawSpecToWire } from '../proto/codec/messages.ts'
+import { rawSpecToWire } from '../proto/codec/specs.ts'
 import type { RawSpec } from '../core/language/check.ts'
 import { parseDocument } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'

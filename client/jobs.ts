@@ -3,6 +3,8 @@
  * empty texts for what does not apply. Types only; the calls are in pilotage-client.ts.
  */
 
+import type { Fact as CoreFact } from '../core/model/fact-shapes.ts'
+
 export type Job = {
   readonly jobId: number
   readonly state: string
@@ -35,7 +37,8 @@ export type Job = {
 export type Result = {
   /** exited, signalled, wall-limit, memory-limit, disk-limit, stopped, not-started, abandoned */
   readonly end: string
-  readonly exitCode: number
+  /** Absent: it did not exit by itself. */
+  readonly exitCode?: number
   readonly signal: string
   readonly detail: string
   readonly peakMemoryBytes: number
@@ -60,15 +63,10 @@ export type SteeredJob = {
   readonly newJobId: number
 }
 
-/** Something that happened to a job, a VM, a cloud or a submission. */
-export type Fact = {
-  readonly seq: number
-  readonly atMs: number
-  readonly subject: string
-  readonly kind: string
+/** Something that happened to a job, a VM, a cloud, an image or a submission. `knownFact` of core tells its data apart. */
+export type Fact = CoreFact & {
   /** One readable line. */
   readonly text: string
-  readonly dataJson: string
 }
 
 /** Accepted, but not as the user may expect. */

@@ -10,14 +10,41 @@
 import { type Clock, systemClock } from '../core/kernel/clock.ts'
 import { page } from '../core/kernel/limits.ts'
 import { type Random, systemRandom } from '../core/kernel/random.ts'
+import { outputNameEnum } from '../proto/codec/enums.ts'
+import { factOfWire } from '../proto/codec/facts.ts'
+import { jobOfWire, jobStateNumbers, steeredOfWire } from '../proto/codec/jobs.ts'
 import {
-  type Job as WireJob,
-  type JobServiceClient,
-  type JobSpec,
+  changedImageOfWire,
+  cloudOfWire,
+  drainedOfWire,
+  entryToWire,
+  imageOfWire,
+  planLineOfWire,
+  queueOfWire,
+  statusOfWire,
+  tokenOfWire,
+  tokenRequestToWire,
+  vmOfWire,
+} from '../proto/codec/operate.ts'
+import type {
+  JobServiceClient,
+  JobSpec,
   ListJobsRequest,
-  type SteerJobsRequest,
-  type SteerJobsResponse,
+  ListJobsResponse,
+  SteerJobsRequest,
+  SteerJobsResponse,
 } from '../proto/gen/pilotage/v1/job.ts'
+import type {
+  ChangeImageResponse,
+  ListCloudsRequest,
+  ListCloudsResponse,
+  ListImagesRequest,
+  ListImagesResponse,
+  ListTaskQueuesRequest,
+  ListTaskQueuesResponse,
+  ListVmsRequest,
+  ListVmsResponse,
+} from '../proto/gen/pilotage/v1/operate.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
 import { type Clients, openChannels } from './channels.ts'
 import type {
@@ -140,7 +167,7 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     async (jobIds: readonly number[], reason = ''): Promise<readonly SteeredJob[]> => {
       const steered: SteeredJob[] = []
       for (const ids of chunks(jobIds, idsPerSteer))
-        steered.push(...(await ask(doing, method, { jobIds: ids, reason })).jobs)
+        steered.push(...(await ask(doing, method, { jobIds: ids, reason })).jobs.map(steeredOfWire))
       return steered
     }
 
@@ -148,29 +175,25 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     submit: (specs, { key = newKey() } = {}) => submitAll(caller, jobs, specs, key),
     submitStream: (specs, { key = newKey() } = {}) => submitInWindows(caller, jobs, specs, key),
     list: (selection = {}) =>
-      listPages((request) => read('listing jobs', (to) => to.jobs.listJobs.bind(to.jobs), request), selection),
+      listJobPages((request) => read('listing jobs', (to) => to.jobs.listJobs.bind(to.jobs), request), selection),
     kill: steer('killing jobs', (to) => to.jobs.killJobs.bind(to.jobs)),
     hold: steer('holding jobs', (to) => to.jobs.holdJobs.bind(to.jobs)),
     release: steer('releasing jobs', (to) => to.jobs.releaseJobs.bind(to.jobs)),
     reschedule: steer('rescheduling jobs', (to) => to.jobs.rescheduleJobs.bind(to.jobs)),
     history: async (jobId) =>
-      (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts,
+      (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts.map(factOfWire),
     explain: (jobId) => read('explaining the job', (to) => to.jobs.explainJob.bind(to.jobs), { jobId }),
-    output: (jobId, { name = 'stdout', attempt = 0 } = {}) => outputPieces(caller, jobs, { jobId, attempt, name }),
+    output: (jobId, { name = 'stdout', attempt = 0 } = {}) =>
+      outputPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name) }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),
 
-    status: () => read('reading the status', (to) => to.operate.getStatus.bind(to.operate), {}),
-    queues: (limit = 0) =>
-      read('listing task queues', (to) => to.operate.listTaskQueues.bind(to.operate), { pageSize: limit }),
-    vms: async ({ ended = false, limit = page.max } = {}) =>
-      (await read('listing VMs', (to) => to.operate.listVms.bind(to.operate), { ended, pageSize: limit })).vms,
-    vmHistory: async (vmId) =>
-      (await read('reading the history', (to) => to.operate.getVmHistory.bind(to.operate), { vmId })).facts,
-    clouds: () => read('listing clouds', (to) => to.operate.listClouds.bind(to.operate), {}),
-    drainVm: (vmId, reason = '') => ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason }),
-    createToken: (request) =>
-      ask('creating a token', (to) => to.operate.createToken.bind(to.operate), { ...request, roles: [...request.roles] }),
-
+    ...clusterReads(read),
+    drainVm: async (vmId, reason = '') =>
+      drainedOfWire(await ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason })),
+    createToken: async (request) => {
+      const wire = tokenRequestToWire(request)
+      return tokenOfWire(await ask('creating a token', (to) => to.operate.createToken.bind(to.operate), wire))
+    },
     ...imageCalls(read),
 
     as: (other) => connectPilotage({ ...settings, token: other }),
@@ -179,22 +202,88 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
 }
 
 type Read = <Request, Response>(doing: string, method: Method<Request, Response>, request: Request) => Promise<Response>
+
+function clusterReads(read: Read): Pick<PilotageClient, 'status' | 'queues' | 'vms' | 'vmHistory' | 'clouds'> {
+  return {
+    status: async () => statusOfWire(await read('reading the status', (to) => to.operate.getStatus.bind(to.operate), {})),
+    async queues(limit = page.default) {
+      const method: Method<ListTaskQueuesRequest, ListTaskQueuesResponse> = (to) =>
+        to.operate.listTaskQueues.bind(to.operate)
+      const pages = await readPages(
+        (at) => read('listing task queues', method, at),
+        ({ queues }) => queues,
+        limit,
+      )
+      return { queues: pages.items.map(queueOfWire), total: pages.first.total }
+    },
+    async vms({ ended = false, limit = Infinity } = {}) {
+      const method: Method<ListVmsRequest, ListVmsResponse> = (to) => to.operate.listVms.bind(to.operate)
+      const pages = await readPages(
+        (at) => read('listing VMs', method, { ended, ...at }),
+        ({ vms }) => vms,
+        limit,
+      )
+      return pages.items.map(vmOfWire)
+    },
+    vmHistory: async (vmId) => {
+      const answer = await read('reading the history', (to) => to.operate.getVmHistory.bind(to.operate), { vmId })
+      return answer.facts.map(factOfWire)
+    },
+    async clouds() {
+      const method: Method<ListCloudsRequest, ListCloudsResponse> = (to) => to.operate.listClouds.bind(to.operate)
+      const pages = await readPages(
+        (at) => read('listing clouds', method, at),
+        ({ clouds }) => clouds,
+        Infinity,
+      )
+      return { clouds: pages.items.map(cloudOfWire), plan: pages.first.plan.map(planLineOfWire) }
+    },
+  }
+}
+
+type PageAt = { readonly pageSize: number; readonly pageToken: string }
+
+/** At most `limit` items of as many pages as that takes, and the first page. */
+async function readPages<Page extends { readonly nextPageToken: string }, Item>(
+  readPage: (at: PageAt) => Promise<Page>,
+  itemsOf: (page: Page) => readonly Item[],
+  limit: number,
+): Promise<{ readonly items: readonly Item[]; readonly first: Page }> {
+  const first = await readPage({ pageSize: Math.min(page.max, limit), pageToken: '' })
+  const items = [...itemsOf(first)]
+  let pageToken = first.nextPageToken
+  while (pageToken !== '' && items.length < limit) {
+    const next = await readPage({ pageSize: Math.min(page.max, limit - items.length), pageToken })
+    items.push(...itemsOf(next))
+    pageToken = next.nextPageToken
+  }
+  return { items: items.slice(0, limit), first }
+}
+
 type ImageCalls = Pick<PilotageClient, 'images' | 'addImage' | 'approveImage' | 'disapproveImage' | 'revokeImage'>
 
 /** All of them may be repeated: whatever is decided once more is as it was. */
-function imageCalls(ask: Read): ImageCalls {
+function imageCalls(read: Read): ImageCalls {
+  const change = async <Request>(doing: string, method: Method<Request, ChangeImageResponse>, request: Request) =>
+    changedImageOfWire(await read(doing, method, request))
   return {
-    images: async () => (await ask('listing images', (to) => to.operate.listImages.bind(to.operate), {})).images,
-    addImage: ({ entry, signature }) => {
-      const wire = { ...entry, references: { ...entry.references } }
-      return ask('adding the image', (to) => to.operate.addImage.bind(to.operate), { entry: wire, signature })
+    async images() {
+      const method: Method<ListImagesRequest, ListImagesResponse> = (to) => to.operate.listImages.bind(to.operate)
+      const pages = await readPages(
+        (at) => read('listing images', method, at),
+        ({ images }) => images,
+        Infinity,
+      )
+      return pages.items.map(imageOfWire)
     },
+    addImage: ({ entry, signature }) =>
+      change('adding the image', (to) => to.operate.addImage.bind(to.operate), { entry: entryToWire(entry), signature }),
     approveImage: (name, site) =>
-      ask('approving the image', (to) => to.operate.approveImage.bind(to.operate), { name, site }),
+      change('approving the image', (to) => to.operate.approveImage.bind(to.operate), { name, site }),
     disapproveImage: (name, site) =>
-      ask('disapproving the image', (to) => to.operate.disapproveImage.bind(to.operate), { name, site }),
+      change('disapproving the image', (to) => to.operate.disapproveImage.bind(to.operate), { name, site }),
     revokeImage: (name, reason = '') =>
-      ask('revoking the image', (to) => to.operate.revokeImage.bind(to.operate), { name, reason }),
+      change('revoking the image', (to) => to.operate.revokeImage.bind(to.operate), { name, reason }),
   }
 }
 
@@ -216,23 +305,22 @@ async function submitAll(
   return { jobIds, warnings, repeated: repeated && jobIds.length > 0, key }
 }
 
-async function* listPages(
-  readPage: (request: ListJobsRequest) => Promise<{ jobs: WireJob[]; nextBeforeJobId: number }>,
+async function* listJobPages(
+  readPage: (request: ListJobsRequest) => Promise<ListJobsResponse>,
   { jobIds, states = [], owner = '', vo = '', limit = Infinity }: JobSelection,
 ): AsyncGenerator<Job, void, undefined> {
   let left = limit
   const groups = jobIds ? chunks(jobIds, page.max) : [[]]
   for (const ids of groups) {
-    let beforeJobId = 0
+    let pageToken = ''
     do {
       if (left <= 0) return
       const pageSize = Math.min(page.max, left)
-      const query = { jobIds: ids, states: [...states], owner, vo, pageSize, beforeJobId }
-      const answer = await readPage(ListJobsRequest.fromPartial(query))
-      for (const job of answer.jobs.slice(0, left)) yield job
+      const answer = await readPage({ jobIds: ids, states: jobStateNumbers(states), owner, vo, pageSize, pageToken })
+      for (const job of answer.jobs.slice(0, left)) yield jobOfWire(job)
       left -= answer.jobs.length
-      beforeJobId = answer.nextBeforeJobId
-    } while (beforeJobId !== 0)
+      pageToken = answer.nextPageToken
+    } while (pageToken !== '')
   }
 }
 

@@ -8,6 +8,7 @@
 
 import type { ServiceError } from '@grpc/grpc-js'
 import { PilotageError } from '../core/kernel/errors.ts'
+import { warningOfWire } from '../proto/codec/jobs.ts'
 import type {
   JobServiceClient,
   JobSpec,
@@ -16,10 +17,16 @@ import type {
   SubmitJobStreamResponse,
 } from '../proto/gen/pilotage/v1/job.ts'
 import { type Caller, callUnary, credential, patiently, type Unary } from './calls.ts'
+import type { Warning } from './jobs.ts'
 import { refusal } from './refusals.ts'
 import { type PartLimits, parts } from './submission.ts'
 
-export type PartAnswer = SubmitJobsResponse & {
+export type PartAnswer = {
+  /** In the order of the jobs. */
+  readonly jobIds: readonly number[]
+  readonly warnings: readonly Warning[]
+  /** The service knew the key: this is the first answer again. */
+  readonly repeatedAnswer: boolean
   /** Position of its first job among all that were submitted. */
   readonly firstIndex: number
   readonly key: string
@@ -124,7 +131,7 @@ function sendWindow(
 
 function placed(answer: SubmitJobsResponse, part: SubmitJobsRequest, firstIndex: number): PartAnswer {
   const warnings = answer.warnings.map((warning) => ({
-    ...warning,
+    ...warningOfWire(warning),
     indexes: warning.indexes.map((index) => index + firstIndex),
   }))
   return { ...answer, warnings, firstIndex, key: part.idempotencyKey }

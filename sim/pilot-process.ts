@@ -19,6 +19,7 @@ import { recover } from '../agents/pilot/leftovers.ts'
 import type { PilotEffect, PilotState } from '../agents/pilot/state.ts'
 import { type PilotEvent, startPilot, statusOf, type Step, step } from '../agents/pilot/pilot.ts'
 import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
+import { pilotMessageToWire, serviceMessageOf } from '../proto/codec/pilot.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Host, Pilot } from './host-state.ts'
 import type { SimProcess } from './process.ts'
@@ -120,7 +121,7 @@ function act(shell: Shell, effect: PilotEffect): void {
       break
     case 'send': {
       const remainingMs = Math.max(1, Math.round(config.policy.endByMs - process.clock.nowMs()))
-      stream?.send(messageOf(effect.message, config.size, 'plain', remainingMs))
+      stream?.send(pilotMessageToWire(messageOf(effect.message, 'plain', remainingMs)))
       break
     }
     default:
@@ -180,7 +181,7 @@ function connect(shell: Shell): void {
     onMessage(message) {
       if (!isWelcomed) delays.reset()
       isWelcomed = true
-      take(shell, ...eventsOf(message))
+      take(shell, ...eventsOf(serviceMessageOf(message)))
     },
     onEnd() {
       patience.cancel()

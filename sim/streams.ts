@@ -6,7 +6,7 @@
  */
 
 import type { VmId } from '../core/kernel/ids.ts'
-import { pilotMessageOf, serviceMessageToWire } from '../proto/codec/messages.ts'
+import { pilotMessageOf, serviceMessageToWire } from '../proto/codec/pilot.ts'
 import type { PilotMessage, ServiceMessage } from '../proto/gen/pilotage/v1/vm.ts'
 import { openPilotStream, type PilotStream } from '../services/matcher/pilot-stream.ts'
 import type { Centre, Life } from './life.ts'

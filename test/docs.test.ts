@@ -11,7 +11,7 @@ import { errorCodes, PilotageError, type Violation } from '../core/kernel/errors
 import { checkSpec } from '../core/language/check.ts'
 import { silentLog } from '../core/ports/log.ts'
 import { parseBytes, parseDuration } from '../core/kernel/quantities.ts'
-import { rawSpecOf } from '../proto/codec/messages.ts'
+import { rawSpecOf } from '../proto/codec/specs.ts'
 import { systemClock } from '../core/kernel/clock.ts'
 import type { Caller } from '../services/api/grpc/admission.ts'
 import { edge } from '../services/api/grpc/edge.ts'

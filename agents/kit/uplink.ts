@@ -10,14 +10,15 @@ import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/g
 import type { Clock } from '../../core/kernel/clock.ts'
 import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
+import type { PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
+import { pilotMessageToWire, serviceMessageOf } from '../../proto/codec/pilot.ts'
 import { outputChunkBytes } from '../../core/kernel/limits.ts'
 import {
   type ActivateRequest,
   type ActivateResponse,
   type BeatRequest,
   type BeatResponse,
-  type PilotMessage,
-  type ServiceMessage,
+  type ServiceMessage as WireMessage,
   VmServiceClient,
 } from '../../proto/gen/pilotage/v1/vm.ts'
 
@@ -100,14 +101,14 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
         stream.cancel()
         handlers.onEnd(error)
       }
-      stream.on('data', (message: ServiceMessage) => {
-        if (!over) handlers.onMessage(message)
+      stream.on('data', (message: WireMessage) => {
+        if (!over) handlers.onMessage(serviceMessageOf(message))
       })
       stream.on('error', (error: ServiceError) => end(asUplinkError(error, 'in session')))
       stream.on('end', () => end(new PilotageError('unavailable', 'in session: the service ended the stream')))
       return {
         send(message) {
-          if (!over) stream.write(message)
+          if (!over) stream.write(pilotMessageToWire(message))
         },
         close: () => end(new PilotageError('cancelled', 'in session: closed by us')),
       }

@@ -115,7 +115,7 @@ async function beat(
   paths: AgentPaths,
   clock: Clock,
 ): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'>> {
-  const { pilot, service, upMs } = view
+  const { pilot, service } = view
   const sentMs = clock.monotonicMs()
   const answer = await uplink.beat({
     monitorVersion: agentVersion,
@@ -123,8 +123,6 @@ async function beat(
     pilotState: service ? '' : isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
     payloads: pilot?.payloads ?? 0,
     idleMs: Math.round(pilot?.idleMs ?? 0),
-    upMs: Math.round(upMs),
-    clockMs: clock.nowMs(),
     unhealthy,
     wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,

@@ -175,7 +175,7 @@ export class PilotAgent {
         })
         break
       case 'send':
-        this.#contact.send(messageOf(effect.message, this.#options.size, this.#options.isolation.kind, this.#remainingMs()))
+        this.#contact.send(messageOf(effect.message, this.#options.isolation.kind, this.#remainingMs()))
         break
       default:
         never(effect)

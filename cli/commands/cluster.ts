@@ -3,7 +3,7 @@
  */
 
 import type { Command } from 'commander'
-import type { Cloud, Count, PlanLine, TaskQueue, Vm } from '../../client/cluster.ts'
+import type { Breaker, Cloud, JobCount, PlanLine, TaskQueue, Vm, VmCount } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import { type Choose, withService } from '../action.ts'
@@ -34,6 +34,8 @@ export function addClusterCommands(program: Command, choose: Choose): void {
     .action(withService(choose, clouds))
 }
 
+type Counted = { readonly state: string; readonly site: string; readonly count: number }
+
 async function clusterStatus(
   { terminal, clock }: Setting,
   client: PilotageClient,
@@ -44,16 +46,26 @@ async function clusterStatus(
     await terminal.write(jsonLine(answer))
     return 0
   }
-  const counted = (vo: string): readonly Column<Count>[] => [
+  const counted = <Of extends Counted>(title: string, of: (count: Of) => string): readonly Column<Of>[] => [
     { title: 'STATE', cell: ({ state }) => state },
-    { title: vo, cell: (count) => count.vo || '-' },
+    { title, cell: (count) => of(count) || '-' },
     { title: 'SITE', cell: ({ site }) => site || '-' },
     { title: 'COUNT', right: true, cell: ({ count }) => count },
   ]
   const nowMs = answer.serviceTimeMs || clock.nowMs()
   await terminal.write(`service ${answer.version}, up ${spanText(answer.startedMs, nowMs)}\n\nJobs\n`)
-  await terminal.write(table(counted('VO'), answer.jobs))
-  await terminal.write(`\nVMs\n${table(counted('CLOUD'), answer.vms)}`)
+  await terminal.write(
+    table(
+      counted<JobCount>('VO', ({ vo }) => vo),
+      answer.jobs,
+    ),
+  )
+  await terminal.write(
+    `\nVMs\n${table(
+      counted<VmCount>('CLOUD', ({ cloud }) => cloud),
+      answer.vms,
+    )}`,
+  )
   return 0
 }
 
@@ -112,13 +124,13 @@ const cloudColumns: readonly Column<Cloud>[] = [
   { title: 'SITE', cell: ({ site }) => site },
   { title: 'VMS', right: true, cell: (cloud) => `${cloud.vms}/${cloud.maxVms}` },
   { title: 'CORES', right: true, cell: (cloud) => `${cloud.cores}/${cloud.maxCores}` },
-  { title: 'BREAKER', cell: ({ breaker }) => breaker },
+  { title: 'BREAKER', cell: ({ breakers }) => breakersText(breakers) },
   { title: 'LISTED', cell: ({ listedMs }) => timeText(listedMs) },
 ]
 
 const planColumns: readonly Column<PlanLine>[] = [
   { title: 'PLANNED', cell: ({ atMs }) => timeText(atMs) },
-  { title: 'ACTION', cell: ({ action }) => action },
+  { title: 'ACTION', cell: ({ action, cause }) => (cause === '' ? action : `${action}: ${cause}`) },
   { title: 'SUBJECT', cell: ({ subject }) => subject },
   { title: 'COUNT', right: true, cell: ({ count }) => count },
   { title: 'REASON', maxWidth: 100, cell: ({ reason }) => reason },
@@ -129,6 +141,17 @@ async function clouds({ terminal }: Setting, client: PilotageClient, { json }: C
   const text = `${table(cloudColumns, answer.clouds)}\n${table(planColumns, answer.plan)}`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
+}
+
+/** closed, or each that is not: what, until when and why. */
+function breakersText(breakers: readonly Breaker[]): string {
+  if (breakers.length === 0) return 'closed'
+  return breakers
+    .map(({ kind, name, state, untilMs, why }) => {
+      const until = state === 'open' ? `open until ${new Date(untilMs).toISOString()}` : 'half-open, one probe'
+      return `${kind} ${name}: ${until} (${why})`
+    })
+    .join('; ')
 }
 
 function coresText(cores: { min: number; max: number } | undefined): string {

@@ -9,6 +9,7 @@ import { durationText } from '../../core/kernel/quantities.ts'
 import type { Vm } from '../../client/cluster.ts'
 import { hasEnded } from '../../client/follow.ts'
 import type { Fact, Job } from '../../client/jobs.ts'
+import { knownFact } from '../../core/model/fact-shapes.ts'
 import { table } from '../output/table.ts'
 
 export type ReplayOutcome = {
@@ -69,9 +70,10 @@ export function isWhole({ jobs, accounted, lost, doubled }: ReplayFigures): bool
 /** An attempt that the payload itself ended. A second one means that work was done twice. */
 export function ranToEndTwice(facts: readonly Fact[]): boolean {
   const attempts = new Set<unknown>()
-  for (const { dataJson } of facts) {
-    const data = parsed(dataJson)
-    if (data.end === 'exited' || data.end === 'signalled' || String(data.end).endsWith('-limit')) attempts.add(data.attempt)
+  for (const fact of facts.map(knownFact)) {
+    if (fact.group !== 'job') continue
+    const { end, attempt } = fact.data
+    if (end === 'exited' || end === 'signalled' || end?.endsWith('-limit')) attempts.add(attempt)
   }
   const ends = facts.filter(({ kind }) => kind === 'Done' || kind === 'Failed' || kind === 'Killed').length
   return attempts.size > 1 || ends > 1
@@ -166,15 +168,6 @@ function failures(ended: readonly Job[]): ReplayFigures['failures'] {
     .map(([reason, jobs]) => ({ reason, count: jobs.length }))
     .sort((a, b) => b.count - a.count)
     .slice(0, 10)
-}
-
-function parsed(dataJson: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(dataJson || '{}')
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
 }
 
 function seconds(ms: number): string {

@@ -11,7 +11,7 @@ import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import type { Vm } from './vm.ts'
-import { type DataOf, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
+import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
 export function jobSubject(id: JobId): Subject {
   return `job:${id}`
@@ -45,6 +45,11 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   const asked = after.phase.state === before.phase.state && leaseOf(after.phase)?.stop !== undefined
   const stop = event.kind === 'reschedule' ? 'asked to reschedule' : 'asked to kill'
   return newFact('job', `job:${after.id}`, asked ? stop : after.phase.state, data)
+}
+
+/** The first line of a job's history: its own record has it. */
+export function submittedFact({ id, owner, group, vo, submittedMs }: Job): Fact {
+  return { seq: 0, atMs: submittedMs, ...newFact('submitted', `job:${id}`, 'Submitted', { owner, group, vo }) }
 }
 
 /** What a change of a VM is told as. */

@@ -1,24 +1,31 @@
 /** Status: live counts, kept by the store with every change, never counted on request. */
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
+import type { VmStateName } from '../../core/model/vm.ts'
 import type { JobCount } from '../../core/ports/store.ts'
 import type { JobPorts } from './ports.ts'
 
+export type VmCount = {
+  readonly state: VmStateName
+  readonly cloud: string
+  readonly site: string
+  readonly count: number
+}
+
 export type Status = {
   readonly jobs: readonly JobCount[]
-  /** By state, cloud and site; `vo` carries the cloud, as in the API. */
-  readonly vms: readonly { readonly state: string; readonly vo: string; readonly site: string; readonly count: number }[]
+  /** By state, cloud and site. */
+  readonly vms: readonly VmCount[]
 }
 
 /** Of every VO: what a caller sees of it is `statusFor`. */
 export async function status({ store }: Pick<JobPorts, 'store'>): Promise<Status> {
   const [jobs, live] = await Promise.all([store.counts(), store.liveVms()])
-  const vms = new Map<string, { state: string; vo: string; site: string; count: number }>()
+  const vms = new Map<string, VmCount>()
   for (const { vm } of live) {
     const key = `${vm.phase.state} ${vm.cloud}`
-    const count = vms.get(key) ?? { state: vm.phase.state, vo: vm.cloud, site: vm.site, count: 0 }
-    count.count += 1
-    vms.set(key, count)
+    const count = vms.get(key) ?? { state: vm.phase.state, cloud: vm.cloud, site: vm.site, count: 0 }
+    vms.set(key, { ...count, count: count.count + 1 })
   }
   return { jobs, vms: [...vms.values()] }
 }

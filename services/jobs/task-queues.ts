@@ -24,12 +24,12 @@ export type WaitingQueues = {
   readonly queues: readonly WaitingQueue[]
 }
 
-/** Those that the caller sees. What they wait for is found for those alone that are answered. */
-export async function listTaskQueues(ports: JobPorts, caller: Caller, limit: number): Promise<WaitingQueues> {
+/** Those that the caller sees, from the one at `from` until that at `end`. What they wait for is found for those alone. */
+export async function listTaskQueues(ports: JobPorts, caller: Caller, end: number, from = 0): Promise<WaitingQueues> {
   const vo = visibleVo(caller)
   const [counts, vms] = await Promise.all([countsOf(ports), ports.store.liveVms()])
   const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
-  const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(0, limit)
+  const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(from, end)
   return {
     total: own.length,
     waiting: own.reduce((sum, { waiting }) => sum + waiting, 0),

@@ -13,7 +13,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import type { Job } from '../../proto/gen/pilotage/v1/job.ts'
+import type { Job } from '../../client/jobs.ts'
 import type { Vm } from '../../client/cluster.ts'
 import { commandOf, leftUnder } from '../support/processes.ts'
 import { localMachines } from '../support/local-machines.ts'

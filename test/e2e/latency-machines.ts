@@ -72,7 +72,8 @@ export async function measureIdle({ stage, admin, user }: Bench, idleMs: number)
   const taken: number[] = []
   for (const { vmId, activatedMs } of await admin.vms({ ended: true })) {
     const stopping = (await admin.vmHistory(vmId)).find(({ kind }) => kind === 'Stopping')
-    if (stopping?.dataJson.includes('idle for')) taken.push(stopping.atMs - (lastEnds.get(vmId) ?? activatedMs))
+    if (stopping && String(stopping.data.why).startsWith('idle for'))
+      taken.push(stopping.atMs - (lastEnds.get(vmId) ?? activatedMs))
   }
   return taken
 }

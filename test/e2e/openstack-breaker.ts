@@ -3,6 +3,7 @@
  * breaker; what waits goes to the other cloud at once; when the back-off is over exactly one machine is risked again.
  */
 
+import type { Breaker } from '../../client/cluster.ts'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../core/kernel/clock.ts'
@@ -17,12 +18,17 @@ const withinMs = 3 * 60_000
 /** From the opening to servers in the other cloud: a step of the director, and Nova on a busy machine. */
 const elsewhereMs = 30_000
 
+/** closed, or what is not. */
+function breakersText(breakers: readonly Breaker[]): string {
+  return breakers.map(({ kind, name, state }) => `${kind} ${name}: ${state}`).join('; ') || 'closed'
+}
+
 export async function playBreaker(site: Site, deadImage: string): Promise<Outcome> {
   const { stage, guests, admin, user, submit } = site
   const { clock, dir, say } = stage
   const dead = (): number => [...guests.seen.values()].filter(({ image }) => image.id === deadImage).length
   const breaker = async (): Promise<string> =>
-    (await admin.clouds()).clouds.find(({ name }) => name === 'first')?.breaker ?? ''
+    breakersText((await admin.clouds()).clouds.find(({ name }) => name === 'first')?.breakers ?? [])
   const intendedIn = async (cloud: string): Promise<readonly number[]> => {
     const all = [...(await admin.vms()), ...(await admin.vms({ ended: true }))]
     return all.filter((vm) => vm.cloud === cloud).map(({ intendedMs }) => intendedMs)

@@ -10,7 +10,8 @@ import { type Clock, until } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { type Job, JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import type { Job } from '../../client/jobs.ts'
+import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import type { Attack, Outcome, Payload, Reach, Scene } from '../hostile/attack.ts'
 import { diskAttacks } from '../hostile/attacks/disk.ts'
 import { control } from '../hostile/attacks/every.ts'
@@ -212,7 +213,7 @@ export async function verdictOf(
   if (after === undefined || endedMs === undefined) {
     return { name, reaches: [{ what: 'no end', evidence: 'its end was not seen in time' }], text }
   }
-  const { end, exitCode, detail, wallMs } = result
+  const { end, exitCode = 0, detail, wallMs } = result
   const outcome: Outcome = { end, exitCode, detail, text, wallMs: Number(wallMs) }
   const reaches = judge({
     text,

@@ -70,11 +70,11 @@ describe('the import table refuses', () => {
 
   it.each([
     ['core/model/job.ts', 'services/config/document.ts'],
-    ['core/model/job.ts', 'proto/codec/messages.ts'],
-    ['proto/codec/messages.ts', 'services/jobs/submit.ts'],
+    ['core/model/job.ts', 'proto/codec/pilot.ts'],
+    ['proto/codec/pilot.ts', 'services/jobs/submit.ts'],
     ['services/jobs/submit.ts', 'services/director/director.ts'],
     ['services/director/director.ts', 'services/adapters/cloud/local/cloud.ts'],
-    ['services/matcher/pilot-stream.ts', 'proto/codec/messages.ts'],
+    ['services/matcher/pilot-stream.ts', 'proto/codec/pilot.ts'],
     ['services/api/grpc/edge.ts', 'services/dashboard/door.ts'],
     ['services/dashboard/door.ts', 'services/adapters/tokens/jose/jose-tokens.ts'],
     ['services/adapters/store/sqlite/jobs.ts', 'services/adapters/sandbox/files/file-sandbox.ts'],

@@ -4,11 +4,16 @@ import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, 
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { sees } from '../../../core/access/caller.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import { type Job, jobStates, type JobStateName } from '../../../core/model/job.ts'
-import { jobsPerCall, loadLimits, page } from '../../../core/kernel/limits.ts'
+import type { Job, JobStateName } from '../../../core/model/job.ts'
+import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
+import { submittedFact } from '../../../core/model/facts.ts'
 import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
-import { factToWire, jobIdOf, rawSpecOf } from '../../../proto/codec/messages.ts'
+import { jobStateEnum, outputNameEnum } from '../../../proto/codec/enums.ts'
+import { factToWire } from '../../../proto/codec/facts.ts'
+import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
+import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
+import { jobIdOf, rawSpecOf } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../../jobs/explain.ts'
 import { jobById, jobsById, listJobs } from '../../jobs/list-jobs.ts'
@@ -17,7 +22,6 @@ import { jobHistory } from '../../jobs/read-job.ts'
 import { readOutput } from '../../jobs/read-output.ts'
 import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
-import { submittedView } from '../../views/fact.ts'
 import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
@@ -41,12 +45,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     const { owner } = userOf(caller)
     const { jobs, idempotencyKey } = await decodeSubmission(queue.clock, encoded)
     caller.load.charge(jobs.length / loadLimits.submittedJobsPerUnit)
-    const answer = await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey })
-    return {
-      jobIds: [...answer.jobIds],
-      warnings: answer.warnings.map((warning) => ({ ...warning, indexes: [...warning.indexes] })),
-      repeatedAnswer: answer.repeated,
-    }
+    return submittedToWire(await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey }))
   }
 
   const steering = (kind: SteerKind, method: 'killJobs' | 'holdJobs' | 'releaseJobs' | 'rescheduleJobs') =>
@@ -78,7 +77,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     rescheduleJobs: steering('reschedule', 'rescheduleJobs'),
     getJobHistory: edge.unary('getJobHistory', async ({ jobId }: wire.GetJobHistoryRequest, caller) => {
       const { job, facts } = await jobHistory(queue, asUser(caller), oneJobId(jobId, caller))
-      return { facts: [submitted(job), ...facts.map(factToWire)] }
+      return { facts: [submittedFact(job), ...facts].map(factToWire) }
     }),
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
       const { summary, places } = await explain(queue, await jobById(queue, asUser(caller), oneJobId(jobId, caller)))
@@ -125,32 +124,27 @@ function bounded(ids: readonly number[]): void {
 
 async function readPage(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
   if (request.jobIds.length > 0) {
-    return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextBeforeJobId: 0 }
+    return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextPageToken: '' }
   }
   const limit = pageSize(request.pageSize)
+  const from = pageStart('jobs', request.pageToken)
   caller.load.charge(limit / loadLimits.jobsPerUnit)
   const { jobs, more } = await listJobs(queue, asUser(caller), {
     vo: request.vo === '' ? undefined : request.vo,
     owner: request.owner === '' ? undefined : request.owner,
     states: request.states.length === 0 ? undefined : request.states.map(stateOf),
-    beforeId: request.beforeJobId === 0 ? undefined : jobIdOf(request.beforeJobId, 'beforeJobId'),
+    beforeId: from === 0 ? undefined : jobIdOf(from, 'pageToken'),
     limit,
   })
-  return { jobs: await jobsToWire(queue, jobs), nextBeforeJobId: more ?? 0 }
+  return { jobs: await jobsToWire(queue, jobs), nextPageToken: pageToken('jobs', more) }
 }
 
-export function pageSize(asked: number): number {
-  if (asked <= page.max) return asked === 0 ? page.default : asked
-  throw new PilotageError('invalid-argument', `a page of ${asked}`, {
-    violations: [{ path: 'pageSize', value: String(asked), rule: 'out of range', accepted: `1 to ${page.max}` }],
-  })
-}
-
-function stateOf(name: string, at: number): JobStateName {
-  const state = jobStates.find((known) => known === name)
+function stateOf(value: wire.JobState, at: number): JobStateName {
+  const state = jobStateEnum.word(value)
   if (state) return state
-  throw new PilotageError('invalid-argument', `no job state ${shown(name)}`, {
-    violations: [{ path: `states[${at}]`, value: shown(name), rule: 'not a job state', accepted: jobStates.join(', ') }],
+  const accepted = jobStateEnum.words.join(', ')
+  throw new PilotageError('invalid-argument', `no job state ${value}`, {
+    violations: [{ path: `states[${at}]`, value: String(value), rule: 'not a job state', accepted }],
   })
 }
 
@@ -165,11 +159,7 @@ async function steerJobs(
   const steered = await steer(queue, kind, jobs, by, reasonOf(request.reason))
   const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
   return {
-    jobs: request.jobIds.map((id) => {
-      const answer = answers.get(id as JobId)
-      if (!answer) return { jobId: id, changed: false, state: '', refusal: 'not-found', newJobId: 0 }
-      return { ...answer, newJobId: answer.newJobId ?? 0 }
-    }),
+    jobs: request.jobIds.map((id) => steeredToWire(id, answers.get(id as JobId))),
   }
 }
 
@@ -181,11 +171,6 @@ export function reasonOf(reason: string): string {
   throw new PilotageError('invalid-argument', isShort ? 'the reason has hidden characters' : 'the reason is too long', {
     violations: [{ path: 'reason', value: shown(reason), rule, accepted: `at most ${reasonLength} ${plainTextForm}` }],
   })
-}
-
-/** The submission is the first line of a job's history. */
-function submitted(job: Job): wire.Fact {
-  return { ...submittedView(job), dataJson: '{}' }
 }
 
 async function getOutput(
@@ -205,10 +190,10 @@ async function getOutput(
   for await (const data of pieces) if (!(await written(queue.clock, call, gone, { data: Buffer.from(data) }))) return
 }
 
-export function outputName(name: string): OutputName {
-  if (name === '' || name === 'stdout') return 'stdout'
-  if (name === 'stderr') return 'stderr'
-  throw new PilotageError('invalid-argument', `no output ${shown(name)}`, {
-    violations: [{ path: 'name', value: shown(name), rule: 'not an output', accepted: 'stdout or stderr' }],
+function outputName(name: wire.OutputName): OutputName {
+  const known = name === 0 ? 'stdout' : outputNameEnum.word(name)
+  if (known) return known
+  throw new PilotageError('invalid-argument', `no output ${name}`, {
+    violations: [{ path: 'name', value: String(name), rule: 'not an output', accepted: 'OUTPUT_NAME_STDOUT or _STDERR' }],
   })
 }

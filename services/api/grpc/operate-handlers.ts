@@ -3,23 +3,33 @@
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../core/kernel/ids.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
-import { factToWire } from '../../../proto/codec/messages.ts'
+import { factToWire } from '../../../proto/codec/facts.ts'
+import {
+  cloudToWire,
+  drainedToWire,
+  planLineToWire,
+  queueToWire,
+  statusToWire,
+  tokenRequestOfWire,
+  tokenToWire,
+  vmToWire,
+} from '../../../proto/codec/operate.ts'
+import { pageOf, pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/operate.ts'
 import { createToken } from '../../access/create-token.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
 import { status, statusFor } from '../../jobs/status.ts'
 import { listTaskQueues } from '../../jobs/task-queues.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
-import { actionText, breakersText } from '../../views/cloud.ts'
+import { waitsForText } from '../../views/task-queue.ts'
 import { vmView } from '../../views/vm.ts'
 import { drainVm } from '../../vms/drain.ts'
 import { type CloudStatus, cloudsFor } from '../../vms/list-clouds.ts'
 import { endedVms, liveVms } from '../../vms/list-vms.ts'
 import { vmHistory } from '../../vms/read-vm.ts'
 import { asUser, type Edge } from './edge.ts'
-import { taskQueueToWire, vmToWire } from './encode.ts'
 import { imageHandlers } from './image-handlers.ts'
-import { pageSize, reasonOf } from './job-handlers.ts'
+import { reasonOf } from './job-handlers.ts'
 
 export type OperateOptions = {
   readonly queue: JobPorts
@@ -44,34 +54,37 @@ export function operateHandlers({
   return {
     getStatus: edge.unary('getStatus', async (_: wire.GetStatusRequest, caller) => {
       const { jobs, vms } = statusFor(asUser(caller), await status(queue))
-      return { jobs: [...jobs], vms: [...vms], serviceTimeMs: queue.clock.nowMs(), version, startedMs }
+      return statusToWire({ jobs, vms, serviceTimeMs: queue.clock.nowMs(), version, startedMs })
     }),
-    listTaskQueues: edge.unary('listTaskQueues', async ({ pageSize: size }: wire.ListTaskQueuesRequest, caller) => {
-      const { total, queues } = await listTaskQueues(queue, asUser(caller), pageSize(size))
-      return { total, queues: queues.map(taskQueueToWire) }
+    listTaskQueues: edge.unary('listTaskQueues', async (request: wire.ListTaskQueuesRequest, caller) => {
+      const from = pageStart('queues', request.pageToken)
+      const end = from + pageSize(request.pageSize)
+      const { total, queues } = await listTaskQueues(queue, asUser(caller), end, from)
+      const nextPageToken = pageToken('queues', end < total ? end : undefined)
+      const rows = queues.map(({ waitsFor, ...one }) => queueToWire({ ...one, waitsFor: waitsForText(waitsFor) }))
+      return { total, queues: rows, nextPageToken }
     }),
-    listVms: edge.unary('listVms', async ({ ended, pageSize: size }: wire.ListVmsRequest, caller) => {
-      const live = (await liveVms(queue, asUser(caller))).map((kept) => vmToWire(vmView(kept.vm, kept)))
-      const over = ended ? await endedVms(queue, asUser(caller), pageSize(size)) : []
-      return { vms: [...live, ...over.map((vm) => vmToWire(vmView(vm)))].sort((a, b) => b.intendedMs - a.intendedMs) }
+    listVms: edge.unary('listVms', async (request: wire.ListVmsRequest, caller) => {
+      const most = pageStart('vms', request.pageToken) + pageSize(request.pageSize) + 1
+      const live = (await liveVms(queue, asUser(caller))).map((kept) => vmView(kept.vm, kept))
+      const ended = request.ended ? await endedVms(queue, asUser(caller), most) : []
+      const all = [...live, ...ended.map((vm) => vmView(vm))].sort((a, b) => b.intendedMs - a.intendedMs)
+      const { items, nextPageToken } = pageOf('vms', all, request)
+      return { vms: items.map(vmToWire), nextPageToken }
     }),
     getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest, caller) => {
       return { facts: (await vmHistory(queue, asUser(caller), vmIdOf(vmId))).map(factToWire) }
     }),
-    listClouds: edge.unary('listClouds', async (_: wire.ListCloudsRequest, caller) => {
+    listClouds: edge.unary('listClouds', async (request: wire.ListCloudsRequest, caller) => {
       const { clouds, plan } = cloudsFor(asUser(caller), await cloudStatus())
-      return {
-        clouds: clouds.map(({ breakers, ...cloud }) => ({ ...cloud, breaker: breakersText({ breakers }) })),
-        plan: plan.map(({ action, why, ...row }) => ({ ...row, action: actionText({ action, why }) })),
-      }
+      const { items, isFirst, nextPageToken } = pageOf('clouds', clouds, request)
+      return { clouds: items.map(cloudToWire), plan: isFirst ? plan.map(planLineToWire) : [], nextPageToken }
     }),
-    drainVm: edge.unary('drainVm', async ({ vmId, reason }: wire.DrainVmRequest, caller) => {
-      const drained = await drainVm(queue, asUser(caller), { vmId: vmIdOf(vmId), reason: reasonOf(reason) })
-      if (!drained.ok) return { changed: false, state: '', refusal: drained.why }
-      return { changed: drained.changed, state: drained.state, refusal: '' }
-    }),
-    createToken: edge.unary('createToken', (request: wire.CreateTokenRequest) =>
-      createToken({ tokens, clock: queue.clock }, request),
+    drainVm: edge.unary('drainVm', async ({ vmId, reason }: wire.DrainVmRequest, caller) =>
+      drainedToWire(await drainVm(queue, asUser(caller), { vmId: vmIdOf(vmId), reason: reasonOf(reason) })),
+    ),
+    createToken: edge.unary('createToken', async (request: wire.CreateTokenRequest) =>
+      tokenToWire(await createToken({ tokens, clock: queue.clock }, tokenRequestOfWire(request))),
     ),
     ...imageHandlers(images, edge),
   }

@@ -9,7 +9,7 @@ import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../.
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import type { Beat } from '../../../core/model/vm.ts'
-import { attemptOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/messages.ts'
+import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
 import { beat } from '../../vms/heartbeat.ts'
@@ -19,7 +19,6 @@ import type { JobPorts } from '../../jobs/ports.ts'
 import { openPilotStream, type PilotStream } from '../../matcher/pilot-stream.ts'
 import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
 import { type Edge, vmOf } from './edge.ts'
-import { outputName } from './job-handlers.ts'
 import type { Load } from './load.ts'
 import { goneSignal, received } from './stream.ts'
 
@@ -161,7 +160,7 @@ async function keepPieces(
   if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
     throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
   }
-  const name = outputName(first.value.name)
+  const name = outputNameOf(first.value.name)
   const key = `${attemptText(attempt)} ${name}`
   // Whoever brings the same output twice at a time only fills memory and disk with it. The other stream ends, or times out.
   if (arriving.has(key))

@@ -29,7 +29,7 @@ export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page 
     'Cloud, site',
     vmStates,
     vms,
-    ({ vo, site }) => `${vo}, ${site}`,
+    ({ cloud, site }) => `${cloud}, ${site}`,
     'No VM is there. The director starts some when jobs wait.',
   )}</section>
 </div>

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { sleep, until } from '../../../core/kernel/clock.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import { joseTokens } from '../../../services/adapters/tokens/jose/jose-tokens.ts'
-import { GetOutputRequest, SubmitJobsRequest, WatchJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
+import { GetOutputRequest, OutputName, SubmitJobsRequest, WatchJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
 import { PilotMessage, PutOutputRequest } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { allEnded, shellJob } from '../latency-jobs.ts'
 import { connectUser } from '../../support/service-process.ts'
@@ -33,7 +33,7 @@ export const cancelledStreams: Flood<Given> = {
   },
   async run({ grpc, clock, random, signal }, { user, vm, jobId }) {
     const message = {
-      GetOutput: framed(Buffer.from(GetOutputRequest.encode({ jobId, attempt: 0, name: 'stdout' }).finish())),
+      GetOutput: framed(Buffer.from(GetOutputRequest.encode({ jobId, attempt: 0, name: OutputName.STDOUT }).finish())),
       WatchJobs: framed(Buffer.from(WatchJobsRequest.encode({ jobIds: [jobId] }).finish())),
       SubmitJobStream: framed(Buffer.from(SubmitJobsRequest.encode({ jobs: [], idempotencyKey: '' }).finish())),
       Session: framed(Buffer.from(PilotMessage.encode(PilotMessage.fromPartial({})).finish())),

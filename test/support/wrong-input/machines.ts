@@ -1,12 +1,12 @@
 /** What a VM, or somebody who says to be one, must not do: with keys, with reports, with outputs. */
 
-import { Result } from '../../../proto/gen/pilotage/v1/job.ts'
 import {
   ActivateRequest,
   BeatRequest,
   PilotMessage,
   PutOutputRequest,
   type Report,
+  Result,
   ServiceMessage,
   VmServiceService,
 } from '../../../proto/gen/pilotage/v1/vm.ts'

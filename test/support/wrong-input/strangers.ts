@@ -5,11 +5,18 @@ import {
   GetJobHistoryRequest,
   GetOutputRequest,
   JobServiceService,
+  JobState,
   ListJobsRequest,
   SteerJobsRequest,
+  SteerRefusal,
   WatchJobsRequest,
 } from '../../../proto/gen/pilotage/v1/job.ts'
-import { CreateTokenRequest, ListVmsRequest, OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import {
+  CreateTokenRequest,
+  ListVmsRequest,
+  OperateServiceService,
+  UserRole,
+} from '../../../proto/gen/pilotage/v1/operate.ts'
 import type { CallOptions, Method } from '../raw-call.ts'
 import { type Case, type Refusal, refusalOf, refused } from './case.ts'
 import { jobOf, type World } from './world.ts'
@@ -70,7 +77,8 @@ const foreignCases: readonly Case[] = [
       request: (jobId) => SteerJobsRequest.fromPartial({ jobIds: [jobId], reason: 'mine now' }),
       saysNothing: ([answer]) =>
         answer?.jobs.every(
-          ({ changed, state, refusal, newJobId }) => !changed && state === '' && refusal === 'not-found' && newJobId === 0,
+          ({ changed, state, refusal, newJobId }) =>
+            !changed && state === 0 && refusal === SteerRefusal.NOT_FOUND && newJobId === 0,
         ) ?? false,
     }),
   ),
@@ -109,7 +117,12 @@ const foreignCases: readonly Case[] = [
   {
     name: 'a user who wants a token for another VO',
     attempt: (world) => {
-      const request = CreateTokenRequest.fromPartial({ subject: 'eve', vo: 'alpha', group: 'users', roles: ['admin'] })
+      const request = CreateTokenRequest.fromPartial({
+        subject: 'eve',
+        vo: 'alpha',
+        group: 'users',
+        roles: [UserRole.ADMIN],
+      })
       return refused(world, OperateServiceService.createToken, [request], { token: world.tokens.eve })
     },
     code: 'forbidden',
@@ -157,9 +170,9 @@ const queryCases: readonly Case[] = [
   wrongQuery(
     'a list by a state that there is not',
     JobServiceService.listJobs,
-    ListJobsRequest.fromPartial({ states: ['Done', 'Dead'] }),
+    ListJobsRequest.fromPartial({ states: [JobState.DONE, 99 as JobState] }),
     {
-      text: /^no job state Dead$/,
+      text: /^no job state 99$/,
       violations: ['states[1]: not a job state'],
     },
   ),
@@ -172,12 +185,27 @@ const queryCases: readonly Case[] = [
       violations: ['pageSize: out of range'],
     },
   ),
+  wrongQuery(
+    'a page behind no token',
+    JobServiceService.listJobs,
+    ListJobsRequest.fromPartial({ pageToken: '../../etc/passwd' }),
+    {
+      text: /^not a page token of this listing$/,
+      violations: ['pageToken: not a page token'],
+    },
+  ),
   wrongQuery("a VM's history by no VM id", OperateServiceService.getVmHistory, { vmId: "x' or 1=1" }, { text: /^no VM id/ }),
   wrongQuery('a drain of no VM id', OperateServiceService.drainVm, { vmId: '', reason: '' }, { text: /^no VM id/ }),
   wrongQuery(
     'a token that is wrong everywhere',
     OperateServiceService.createToken,
-    CreateTokenRequest.fromPartial({ subject: 'a b', vo: '', group: 'users', roles: ['root'], lifetimeMs: 31 * 86_400_000 }),
+    CreateTokenRequest.fromPartial({
+      subject: 'a b',
+      vo: '',
+      group: 'users',
+      roles: [99 as UserRole],
+      lifetime: { seconds: 31 * 86_400 },
+    }),
     {
       text: /^no token was issued$/,
       violations: ['subject: not a name', 'vo: not a name', 'roles[0]: not a role', 'lifetimeMs: too long'],

@@ -94,7 +94,7 @@ export async function startFakeService(
     beat(call, done) {
       service.beats.push(call.request)
       service.credentials.push(String(call.metadata.get('authorization')[0]))
-      const calm = { order: 'go-on', reason: '', beatEveryMs: 60_000, serviceTimeMs: call.request.clockMs }
+      const calm = { order: 'go-on', reason: '', beatEveryMs: 60_000, serviceTimeMs: 0 }
       done(null, { ...calm, ...service.answer(call.request) })
     },
   } as VmServiceServer)

@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Identity, Owner } from '../../../core/model/owner.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
-import { JobServiceService, JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
+import { JobServiceService, JobSpec, SteerRefusal, type SteerJobsResponse } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { reachOf } from '../../../core/access/actions.ts'
@@ -22,6 +22,7 @@ import { openTrust } from '../../../services/images/trust.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { type ApiInParts, startApiInParts } from '../../support/api-in-parts.ts'
 import type { Answer, CallOptions, Method } from '../../support/raw-call.ts'
+import { entryToWire } from '../../../proto/codec/operate.ts'
 import { sampleEntry, sampleKey } from '../../../sim/sample-images.ts'
 import { activeVm, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
 
@@ -60,7 +61,7 @@ type Trial = {
 
 const steering: Trial = {
   requests: ({ jobId }) => [{ jobIds: [jobId], reason: '' }],
-  seen: ([answer]) => (answer as { jobs: { refusal: string }[] }).jobs.every(({ refusal }) => refusal !== 'not-found'),
+  seen: ([answer]) => (answer as SteerJobsResponse).jobs.every(({ refusal }) => refusal !== SteerRefusal.NOT_FOUND),
 }
 const oneJob: Trial = { requests: ({ jobId }) => [{ jobId }] }
 const submitting: Trial = {
@@ -72,12 +73,13 @@ const report = ({ jobId }: Given) =>
 const acksIn = (messages: readonly Buffer[]) => messages.flatMap((message) => ServiceMessage.decode(message).acks)
 const votes = (rows: readonly { vo: string }[], { target }: Given) => rows.some(({ vo }) => vo === ownerOf[target].vo)
 const plain: Trial = { requests: () => [{}] }
+const paged: Trial = { requests: () => [{ pageSize: 0, pageToken: '' }] }
 
 const trials: Readonly<Record<MethodName, Trial>> = {
   submitJobs: submitting,
   submitJobStream: submitting,
   listJobs: {
-    requests: ({ jobId }) => [{ jobIds: [jobId], states: [], owner: '', vo: '', pageSize: 0, beforeJobId: 0 }],
+    requests: ({ jobId }) => [{ jobIds: [jobId], states: [], owner: '', vo: '', pageSize: 0, pageToken: '' }],
     seen: ([answer]) => (answer as { jobs: unknown[] }).jobs.length === 1,
   },
   killJobs: steering,
@@ -86,7 +88,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   rescheduleJobs: steering,
   getJobHistory: oneJob,
   explainJob: oneJob,
-  getOutput: { requests: ({ jobId }) => [{ jobId, attempt: 0, name: '' }] },
+  getOutput: { requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0 }] },
   watchJobs: {
     requests: ({ jobId }) => [{ jobIds: [jobId] }],
     options: { leaveAfter: 1 },
@@ -114,17 +116,17 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   beat: { isTargetless: true, requests: () => [BeatRequest.fromPartial({ pilotState: 'idle' })] },
   getStatus: { ...plain, seen: ([answer], given) => votes((answer as { jobs: { vo: string }[] }).jobs, given) },
   listTaskQueues: {
-    requests: () => [{ pageSize: 1000 }],
+    requests: () => [{ pageSize: 1000, pageToken: '' }],
     seen: ([answer], given) => votes((answer as { queues: { vo: string }[] }).queues, given),
   },
   listVms: {
-    requests: () => [{ ended: true, pageSize: 0 }],
+    requests: () => [{ ended: true, pageSize: 0, pageToken: '' }],
     seen: ([answer], { vmId }) => (answer as { vms: { vmId: string }[] }).vms.some((vm) => vm.vmId === vmId),
   },
   getVmHistory: { requests: ({ vmId }) => [{ vmId }] },
   // The target is the demand in the plan.
   listClouds: {
-    ...plain,
+    ...paged,
     seen: ([answer], { target }) =>
       (answer as { plan: { subject: string; count: number }[] }).plan.some(
         // Of a line that holds up several VOs a caller hears the own jobs, or all of them.
@@ -132,13 +134,13 @@ const trials: Readonly<Record<MethodName, Trial>> = {
       ),
   },
   drainVm: { requests: ({ target }) => [{ vmId: draining[target], reason: '' }] },
-  listImages: plain,
+  listImages: paged,
   // The same content again changes nothing.
-  addImage: { requests: () => [{ entry: sampleEntry(), signature: endorser.sign(sampleEntry()) }] },
+  addImage: { requests: () => [{ entry: entryToWire(sampleEntry()), signature: endorser.sign(sampleEntry()) }] },
   approveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
   disapproveImage: { requests: () => [{ name: 'plain', site: 'home' }] },
   revokeImage: { requests: () => [{ name: 'old', reason: '' }] },
-  createToken: { requests: () => [{ subject: 'ada', vo: 'lhcb', group: 'users', roles: ['user'], lifetimeMs: 0 }] },
+  createToken: { requests: () => [{ subject: 'ada', vo: 'lhcb', group: 'users', roles: [1], lifetime: undefined }] },
 }
 
 const owner = ownerOf.own
@@ -268,7 +270,7 @@ describe('authorization', () => {
   })
 
   it('does not list a VO by its name to others', async () => {
-    const ask = { jobIds: [], states: [], owner: '', vo: 'belle', pageSize: 0, beforeJobId: 0 }
+    const ask = { jobIds: [], states: [], owner: '', vo: 'belle', pageSize: 0, pageToken: '' }
     const answer = await api.raw.call(JobServiceService.listJobs, [ask], { token: tokens.get('user') })
     expect(classOf(answer)).toBe('forbidden')
   })

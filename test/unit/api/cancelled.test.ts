@@ -9,6 +9,7 @@ import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Bus } from '../../../core/ports/bus.ts'
 import {
   GetOutputRequest,
+  OutputName,
   JobServiceService,
   SubmitJobsRequest,
   WatchJobsRequest,
@@ -87,7 +88,7 @@ const methods: readonly Streamed[] = [
   {
     path: JobServiceService.getOutput.path,
     send: 'ask',
-    bytes: GetOutputRequest.encode({ jobId: 1, attempt: 1, name: 'stderr' }).finish(),
+    bytes: GetOutputRequest.encode({ jobId: 1, attempt: 1, name: OutputName.STDERR }).finish(),
     token: () => tokens.user,
   },
   {

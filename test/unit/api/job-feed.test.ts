@@ -61,7 +61,7 @@ function follower(changes: Partial<Follower> = {}) {
   const one: Follower = {
     isVisible: () => true,
     hasRoom: () => true,
-    job: (job: wire.Job, last) => void came.push([job.jobId, job.changedMs, last]),
+    job: (job: wire.Job, last) => void came.push([job.jobId, job.changeTime?.getTime() ?? 0, last]),
     gone: (id) => void gone.push(id),
     failed: (error) => void failures.push(error),
     ...changes,

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
-import { pilotMessageOf } from '../../../proto/codec/messages.ts'
+import { pilotMessageOf } from '../../../proto/codec/pilot.ts'
 import { BeatRequest, PilotMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { type ApiInParts, startApiInParts } from '../../support/api-in-parts.ts'
 import { activeVm, sampleResult } from '../../../sim/samples.ts'

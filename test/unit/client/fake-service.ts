@@ -21,12 +21,22 @@ import {
   Fact,
   Job,
   JobServiceService,
+  JobState,
   type JobSpec,
-  Result,
+  OutputName,
+  PayloadEnd,
+  PayloadResult,
+  SteerRefusal,
   type SubmitJobsRequest,
   SubmitJobsResponse,
 } from '../../../proto/gen/pilotage/v1/job.ts'
-import { CreateTokenResponse, GetStatusResponse, OperateServiceService, Vm } from '../../../proto/gen/pilotage/v1/operate.ts'
+import {
+  CreateTokenResponse,
+  GetStatusResponse,
+  OperateServiceService,
+  Vm,
+  VmState,
+} from '../../../proto/gen/pilotage/v1/operate.ts'
 
 export type FakeService = {
   readonly server: string
@@ -46,6 +56,21 @@ export type FakeService = {
 
 type FailureDetail = Partial<RefusalDetail> & { readonly code: string }
 export type Failure = { readonly code: status; readonly detail?: FailureDetail; readonly after?: boolean }
+
+const endedVm = Vm.fromPartial({
+  vmId: 'vm-a',
+  cores: 4,
+  intendTime: new Date(1_000_000),
+  activateTime: new Date(1_001_000),
+  endTime: new Date(1_010_000),
+})
+
+const explanation = {
+  summary: 'waits: nothing fits',
+  places: [
+    Explanation.fromPartial({ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }),
+  ],
+}
 
 type Handler = (request: never, token: string) => object
 
@@ -67,11 +92,11 @@ export async function startFakeService(port = 0): Promise<FakeService> {
   function look(job: Job): Job {
     const seen = (looks.get(job.jobId) ?? 0) + 1
     looks.set(job.jobId, seen)
-    if (job.state !== 'Waiting' || fake.looksToEnd === 0 || seen < fake.looksToEnd) return job
-    const startedMs = job.submittedMs + 10
-    const endedMs = startedMs + 100
-    const result = Result.fromPartial({ end: 'exited', wallMs: 100, startedMs, endedMs })
-    const ended = { ...job, state: 'Done', attempt: 1, cores: 1, startedMs, endedMs, result }
+    if (job.state !== JobState.WAITING || fake.looksToEnd === 0 || seen < fake.looksToEnd) return job
+    const startMs = (job.submitTime?.getTime() ?? 0) + 10
+    const times = { startTime: new Date(startMs), endTime: new Date(startMs + 100) }
+    const result = PayloadResult.fromPartial({ end: PayloadEnd.EXITED, wall: { nanos: 100_000_000 }, ...times })
+    const ended = { ...job, state: JobState.DONE, attempt: 1, cores: 1, ...times, result }
     jobs.set(job.jobId, ended)
     return ended
   }
@@ -82,8 +107,9 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     const vo = token.split(' ')[1]?.split('/')[0] ?? ''
     const jobIds = request.jobs.map((spec) => {
       const jobId = jobs.size + 1
-      const submittedMs = 1_000_000
-      jobs.set(jobId, Job.fromPartial({ jobId, state: 'Waiting', name: spec.name, vo, maxAttempts: 3, submittedMs }))
+      const submitTime = new Date(1_000_000)
+      const waiting = { jobId, state: JobState.WAITING, name: spec.name, vo, maxAttempts: 3, submitTime }
+      jobs.set(jobId, Job.fromPartial(waiting))
       fake.specs.push(spec)
       return jobId
     })
@@ -94,13 +120,14 @@ export async function startFakeService(port = 0): Promise<FakeService> {
 
   const handlers: Record<string, Handler> = {
     submitJobs: submit,
-    listJobs({ jobIds, pageSize, beforeJobId }: { jobIds: number[]; pageSize: number; beforeJobId: number }) {
+    listJobs({ jobIds, pageSize, pageToken }: { jobIds: number[]; pageSize: number; pageToken: string }) {
+      const before = pageToken === '' ? Infinity : Number(pageToken)
       const wanted = new Set(jobIds)
       const below = [...jobs.values()]
-        .filter(({ jobId }) => (wanted.size === 0 || wanted.has(jobId)) && (beforeJobId === 0 || jobId < beforeJobId))
+        .filter(({ jobId }) => (wanted.size === 0 || wanted.has(jobId)) && jobId < before)
         .sort((a, b) => b.jobId - a.jobId)
       const page = below.slice(0, pageSize).map(look)
-      return { jobs: page, nextBeforeJobId: below.length > page.length ? (page.at(-1)?.jobId ?? 0) : 0 }
+      return { jobs: page, nextPageToken: below.length > page.length ? String(page.at(-1)?.jobId) : '' }
     },
     ...Object.fromEntries(
       ['killJobs', 'holdJobs', 'releaseJobs', 'rescheduleJobs'].map((method) => [
@@ -109,38 +136,34 @@ export async function startFakeService(port = 0): Promise<FakeService> {
           jobs: jobIds.map((jobId) => ({
             jobId,
             changed: jobs.has(jobId),
-            state: jobs.has(jobId) ? 'Killed' : '',
-            refusal: jobs.has(jobId) ? '' : 'not-found',
+            state: jobs.has(jobId) ? JobState.KILLED : 0,
+            refusal: jobs.has(jobId) ? 0 : SteerRefusal.NOT_FOUND,
             newJobId: 0,
           })),
         }),
       ]),
     ),
-    getJobHistory: () => ({ facts: [Fact.fromPartial({ seq: 1, atMs: 1000, kind: 'Waiting', text: 'Waiting\u001b[2J' })] }),
-    explainJob: () => ({
-      summary: 'waits: nothing fits',
-      places: [
-        Explanation.fromPartial({ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }),
-      ],
+    getJobHistory: () => ({
+      facts: [Fact.fromPartial({ seq: 1, time: new Date(1000), kind: 'Waiting', text: 'Waiting\u001b[2J' })],
     }),
+    explainJob: () => explanation,
     getStatus: () =>
       GetStatusResponse.fromPartial({
-        serviceTimeMs: 1_000_000,
+        serviceTime: new Date(1_000_000),
         version: '0',
-        startedMs: 1,
-        jobs: [{ state: 'Waiting', vo: 'vo1', count: 2 }],
+        startTime: new Date(1),
+        jobs: [{ state: JobState.WAITING, vo: 'vo1', count: 2 }],
       }),
-    listTaskQueues: () => ({ queues: [], total: 0 }),
+    listTaskQueues: () => ({ queues: [], total: 0, nextPageToken: '' }),
     listVms: ({ ended }: { ended: boolean }) => ({
-      vms: ended
-        ? [Vm.fromPartial({ vmId: 'vm-a', cores: 4, intendedMs: 1_000_000, activatedMs: 1_001_000, endedMs: 1_010_000 })]
-        : [],
+      nextPageToken: '',
+      vms: ended ? [endedVm] : [],
     }),
     getVmHistory: () => ({ facts: [] }),
-    listClouds: () => ({ clouds: [], plan: [] }),
-    drainVm: () => ({ changed: true, state: 'Draining', refusal: '' }),
+    listClouds: () => ({ clouds: [], plan: [], nextPageToken: '' }),
+    drainVm: () => ({ changed: true, state: VmState.DRAINING, refusal: 0 }),
     createToken: ({ vo, subject }: { vo: string; subject: string }) =>
-      CreateTokenResponse.fromPartial({ token: `${vo}/${subject}`, expiresMs: 5000 }),
+      CreateTokenResponse.fromPartial({ token: `${vo}/${subject}`, expireTime: new Date(5000) }),
   }
 
   function failing(method: string): Failure | undefined {
@@ -183,7 +206,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     const [first, ...others] = ids
     const end = (id: number): void => {
       const job = jobs.get(id)
-      if (job) jobs.set(id, { ...job, state: 'Done' })
+      if (job) jobs.set(id, { ...job, state: JobState.DONE })
     }
     if (fake.breakWatchOnce && first !== undefined) {
       fake.breakWatchOnce = false
@@ -196,9 +219,12 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []) })
     call.end()
   }
-  const getOutput: handleServerStreamingCall<{ name: string }, object> = (call) => {
+  const getOutput: handleServerStreamingCall<{ name: OutputName }, object> = (call) => {
     const failure = failing('getOutput')
-    const [first, ...rest] = fake.output ?? [Buffer.from('hello '), Buffer.from(call.request.name)]
+    const [first, ...rest] = fake.output ?? [
+      Buffer.from('hello '),
+      Buffer.from(call.request.name === OutputName.STDERR ? 'stderr' : 'stdout'),
+    ]
     call.write({ data: first })
     if (failure) return void call.emit('error', refused(failure))
     for (const data of rest) call.write({ data })

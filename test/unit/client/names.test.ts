@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { readJobDocument } from '../../../client/job-document.ts'
 import type { Violation } from '../../../core/kernel/errors.ts'
 import { checkSpec } from '../../../core/language/check.ts'
-import { rawSpecOf } from '../../../proto/codec/messages.ts'
+import { rawSpecOf } from '../../../proto/codec/specs.ts'
 import { JobSpec, Requirements } from '../../../proto/gen/pilotage/v1/job.ts'
 
 function clientTakes(job: object): boolean {

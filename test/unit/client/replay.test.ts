@@ -15,8 +15,12 @@ import {
   reportText,
 } from '../../../cli/replay/report.ts'
 import { parseLine, readTrace, type TraceJob } from '../../../cli/replay/swf.ts'
-import { Fact, Job } from '../../../proto/gen/pilotage/v1/job.ts'
-import { Vm } from '../../../proto/gen/pilotage/v1/operate.ts'
+import type { Vm } from '../../../client/cluster.ts'
+import type { Fact, Job } from '../../../client/jobs.ts'
+import { jobOfWire } from '../../../proto/codec/jobs.ts'
+import { vmOfWire } from '../../../proto/codec/operate.ts'
+import * as wire from '../../../proto/gen/pilotage/v1/job.ts'
+import { Vm as WireVm } from '../../../proto/gen/pilotage/v1/operate.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-swf-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -106,18 +110,16 @@ it('divides all times by the factor, and says what it cut', () => {
   expect(planReplay(trace, { ...options, burn: true }).jobs[0]?.spec.executable).toBe('/bin/sh')
 })
 
-const job = (jobId: number, state: string, more: Partial<Job> = {}): Job =>
-  Job.fromPartial({
-    jobId,
-    state,
-    name: `r-${jobId}`,
-    vo: `vo${jobId % 2}`,
-    cores: 2,
-    submittedMs: 1000,
-    startedMs: 2000,
-    endedMs: 4000,
-    ...more,
-  })
+const job = (jobId: number, state: string, more: Partial<Job> = {}): Job => ({
+  ...jobOfWire(wire.Job.fromPartial({ jobId, name: `r-${jobId}`, vo: `vo${jobId % 2}`, cores: 2 })),
+  state,
+  submittedMs: 1000,
+  startedMs: 2000,
+  endedMs: 4000,
+  ...more,
+})
+
+const vm = (fields: Partial<Vm>): Vm => ({ ...vmOfWire(WireVm.fromPartial({})), ...fields })
 
 const outcome: ReplayOutcome = {
   jobs: 3,
@@ -133,10 +135,7 @@ const outcome: ReplayOutcome = {
   ],
   named: [1, 2, 3].map((jobId) => ({ jobId, name: `r-${jobId}` })),
   ranTwice: [],
-  vms: [
-    Vm.fromPartial({ cores: 4, intendedMs: 1000, activatedMs: 1500, endedMs: 3000 }),
-    Vm.fromPartial({ cores: 1, intendedMs: 9000 }),
-  ],
+  vms: [vm({ cores: 4, intendedMs: 1000, activatedMs: 1500, endedMs: 3000 }), vm({ cores: 1, intendedMs: 9000 })],
   startMs: 0,
   endMs: 10_000,
   factor: 482.2,
@@ -180,7 +179,7 @@ it.each<[string, Partial<ReplayOutcome>, object]>([
   expect(isWhole(figure)).toBe(false)
 })
 
-const fact = (kind: string, data: object): Fact => Fact.fromPartial({ kind, dataJson: JSON.stringify(data) })
+const fact = (kind: string, data: Fact['data']): Fact => ({ seq: 1, atMs: 1, subject: 'job:1', kind, text: kind, data })
 
 it.each([
   [[fact('Matched', { attempt: 1 }), fact('Done', { attempt: 1, end: 'exited' })], false],

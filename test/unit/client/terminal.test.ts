@@ -8,7 +8,7 @@ import { runCommand } from '../../../cli/program.ts'
 import { safeTerminal } from '../../../cli/output/terminal.ts'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
-import { Job } from '../../../proto/gen/pilotage/v1/job.ts'
+import { Job, JobState } from '../../../proto/gen/pilotage/v1/job.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 
 let fake: FakeService
@@ -51,7 +51,10 @@ const hostile = 'a\u001b[2J\u009b2J\u009d52;c;eA==\u009c\u007f\u202eb\u200b\ufef
 const acts = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udfff]/
 
 function name(job: Partial<Job>): void {
-  fake.jobs.set(1, Job.fromPartial({ jobId: 1, state: 'Waiting', vo: 'vo1', submittedMs: 1_000_000, ...job }))
+  fake.jobs.set(
+    1,
+    Job.fromPartial({ jobId: 1, state: JobState.WAITING, vo: 'vo1', submitTime: new Date(1_000_000), ...job }),
+  )
 }
 
 describe('names and reasons', () => {

@@ -22,6 +22,8 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Duration } from "../../google/protobuf/duration.ts";
+import { Timestamp } from "../../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -34,6 +36,121 @@ export const protobufFileName = "pilotage/v1/job.proto";
  * trailing metadata key `grpc-status-details-bin`, a google.rpc.Status whose details are ErrorInfo (the reason is a code of
  * docs/errors.md, the domain is `pilotage`), BadRequest (every wrong field) and RetryInfo (when to try again).
  */
+
+/** Why a warning was given. */
+export const WarningCode = {
+  UNSPECIFIED: 0,
+  /** NO_OFFERING - no configured offering could ever run the job */
+  NO_OFFERING: 1,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type WarningCode = typeof WarningCode[keyof typeof WarningCode];
+
+export namespace WarningCode {
+  export type UNSPECIFIED = typeof WarningCode.UNSPECIFIED;
+  export type NO_OFFERING = typeof WarningCode.NO_OFFERING;
+  export type UNRECOGNIZED = typeof WarningCode.UNRECOGNIZED;
+}
+
+/** The state of a job. Done, Failed and Killed are final. */
+export const JobState = {
+  UNSPECIFIED: 0,
+  WAITING: 1,
+  HELD: 2,
+  MATCHED: 3,
+  RUNNING: 4,
+  COMPLETING: 5,
+  DONE: 6,
+  FAILED: 7,
+  KILLED: 8,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type JobState = typeof JobState[keyof typeof JobState];
+
+export namespace JobState {
+  export type UNSPECIFIED = typeof JobState.UNSPECIFIED;
+  export type WAITING = typeof JobState.WAITING;
+  export type HELD = typeof JobState.HELD;
+  export type MATCHED = typeof JobState.MATCHED;
+  export type RUNNING = typeof JobState.RUNNING;
+  export type COMPLETING = typeof JobState.COMPLETING;
+  export type DONE = typeof JobState.DONE;
+  export type FAILED = typeof JobState.FAILED;
+  export type KILLED = typeof JobState.KILLED;
+  export type UNRECOGNIZED = typeof JobState.UNRECOGNIZED;
+}
+
+/** How a payload ended. */
+export const PayloadEnd = {
+  UNSPECIFIED: 0,
+  EXITED: 1,
+  SIGNALLED: 2,
+  WALL_LIMIT: 3,
+  MEMORY_LIMIT: 4,
+  DISK_LIMIT: 5,
+  /** STOPPED - by its pilot: a kill, a reschedule, or the end of its lease */
+  STOPPED: 6,
+  NOT_STARTED: 7,
+  /** ABANDONED - the pilot was restarted and found it gone */
+  ABANDONED: 8,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PayloadEnd = typeof PayloadEnd[keyof typeof PayloadEnd];
+
+export namespace PayloadEnd {
+  export type UNSPECIFIED = typeof PayloadEnd.UNSPECIFIED;
+  export type EXITED = typeof PayloadEnd.EXITED;
+  export type SIGNALLED = typeof PayloadEnd.SIGNALLED;
+  export type WALL_LIMIT = typeof PayloadEnd.WALL_LIMIT;
+  export type MEMORY_LIMIT = typeof PayloadEnd.MEMORY_LIMIT;
+  export type DISK_LIMIT = typeof PayloadEnd.DISK_LIMIT;
+  export type STOPPED = typeof PayloadEnd.STOPPED;
+  export type NOT_STARTED = typeof PayloadEnd.NOT_STARTED;
+  export type ABANDONED = typeof PayloadEnd.ABANDONED;
+  export type UNRECOGNIZED = typeof PayloadEnd.UNRECOGNIZED;
+}
+
+/** Why a job was not changed; docs/errors.md explains each. */
+export const SteerRefusal = {
+  UNSPECIFIED: 0,
+  NOT_FOUND: 1,
+  ENDED: 2,
+  NOT_WAITING: 3,
+  NOT_HELD: 4,
+  HELD: 5,
+  QUOTA_EXCEEDED: 6,
+  NOT_LIVE: 7,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type SteerRefusal = typeof SteerRefusal[keyof typeof SteerRefusal];
+
+export namespace SteerRefusal {
+  export type UNSPECIFIED = typeof SteerRefusal.UNSPECIFIED;
+  export type NOT_FOUND = typeof SteerRefusal.NOT_FOUND;
+  export type ENDED = typeof SteerRefusal.ENDED;
+  export type NOT_WAITING = typeof SteerRefusal.NOT_WAITING;
+  export type NOT_HELD = typeof SteerRefusal.NOT_HELD;
+  export type HELD = typeof SteerRefusal.HELD;
+  export type QUOTA_EXCEEDED = typeof SteerRefusal.QUOTA_EXCEEDED;
+  export type NOT_LIVE = typeof SteerRefusal.NOT_LIVE;
+  export type UNRECOGNIZED = typeof SteerRefusal.UNRECOGNIZED;
+}
+
+/** An output of a payload. */
+export const OutputName = { UNSPECIFIED: 0, STDOUT: 1, STDERR: 2, UNRECOGNIZED: -1 } as const;
+
+export type OutputName = typeof OutputName[keyof typeof OutputName];
+
+export namespace OutputName {
+  export type UNSPECIFIED = typeof OutputName.UNSPECIFIED;
+  export type STDOUT = typeof OutputName.STDOUT;
+  export type STDERR = typeof OutputName.STDERR;
+  export type UNRECOGNIZED = typeof OutputName.UNRECOGNIZED;
+}
 
 /** How many cores a payload can use. It gets at least min and at most max, as PILOTAGE_CORES tells it. */
 export interface Cores {
@@ -65,6 +182,7 @@ export interface Requirements {
   tags: string[];
 }
 
+/** What a user submits. The same message brings a job to its pilot, so it keeps plain numbers. */
 export interface JobSpec {
   name: string;
   /** a path, or a name looked up in the payload's PATH; never given to a shell */
@@ -85,6 +203,7 @@ export interface JobSpec_EnvironmentEntry {
   value: string;
 }
 
+/** One submission. */
 export interface SubmitJobsRequest {
   jobs: JobSpec[];
   /**
@@ -94,6 +213,7 @@ export interface SubmitJobsRequest {
   idempotencyKey: string;
 }
 
+/** The jobs that were accepted. */
 export interface SubmitJobsResponse {
   /** in the order of the request */
   jobIds: number[];
@@ -104,42 +224,45 @@ export interface SubmitJobsResponse {
 
 /** The jobs are accepted, but something about them should be looked at. */
 export interface Warning {
-  /** no-offering: no configured offering could ever run it */
-  code: string;
+  code: WarningCode;
   text: string;
   /** positions in the request, the first 100 */
   indexes: number[];
 }
 
+/** What SubmitJobStream accepted. */
 export interface SubmitJobStreamResponse {
   /** one a message of the stream */
   answers: SubmitJobsResponse[];
 }
 
+/** Which jobs to list. */
 export interface ListJobsRequest {
-  /** at most 10 000; empty: all that the other fields select */
+  /** at most 10 000, all in one page; empty: all that the other fields select */
   jobIds: number[];
-  /** Waiting, Held, Matched, Running, Completing, Done, Failed, Killed */
-  states: string[];
+  /** empty: any */
+  states: JobState[];
   /** empty: any owner of the VO */
   owner: string;
   /** empty: the caller's; others only for operators */
   vo: string;
   /** 1..1000; 0 means 100 */
   pageSize: number;
-  /** the next page: ids below this; 0: from the newest */
-  beforeJobId: number;
+  /** empty: from the newest */
+  pageToken: string;
 }
 
+/** A page of jobs. */
 export interface ListJobsResponse {
   jobs: Job[];
-  /** 0: there are no more */
-  nextBeforeJobId: number;
+  /** empty: there are no more */
+  nextPageToken: string;
 }
 
+/** A job as it is now. */
 export interface Job {
   jobId: number;
-  state: string;
+  state: JobState;
   name: string;
   vo: string;
   group: string;
@@ -148,9 +271,8 @@ export interface Job {
   /** of the last attempt, 0 before the first */
   attempt: number;
   maxAttempts: number;
-  /** milliseconds since 1970, as all times here */
-  submittedMs: number;
-  changedMs: number;
+  submitTime: Date | undefined;
+  changeTime: Date | undefined;
   taskQueue: string;
   /** why it is Held, Failed or Killed, or what its live attempt was asked to do */
   reason: string;
@@ -160,30 +282,39 @@ export interface Job {
   cloud: string;
   /** granted to the last attempt */
   cores: number;
-  startedMs: number;
-  endedMs: number;
+  /** absent: it has not started */
+  startTime:
+    | Date
+    | undefined;
+  /** absent: it has not ended */
+  endTime:
+    | Date
+    | undefined;
   /** of the last attempt that reported one */
-  result: Result | undefined;
+  result: PayloadResult | undefined;
 }
 
 /** How a payload ended, as the pilot saw it. */
-export interface Result {
-  /** exited, signalled, wall-limit, memory-limit, disk-limit, stopped, not-started, abandoned */
-  end: string;
-  exitCode: number;
+export interface PayloadResult {
+  end: PayloadEnd;
+  /** absent: it did not exit by itself */
+  exitCode?: number | undefined;
   signal: string;
   detail: string;
   peakMemoryBytes: number;
-  cpuMs: number;
-  wallMs: number;
-  startedMs: number;
-  endedMs: number;
-  /** kept in the sandbox; what was written beyond the cap is counted in dropped_bytes */
+  cpu: Duration | undefined;
+  wall: Duration | undefined;
+  startTime: Date | undefined;
+  endTime:
+    | Date
+    | undefined;
+  /** kept in the sandbox; what was written beyond the limit is counted in dropped_bytes */
   stdoutBytes: number;
   stderrBytes: number;
   droppedBytes: number;
 }
 
+/** Which jobs to kill, hold, release or reschedule. */
 export interface SteerJobsRequest {
   /** 1..10 000 */
   jobIds: number[];
@@ -191,53 +322,196 @@ export interface SteerJobsRequest {
   reason: string;
 }
 
+/** What became of each job. */
 export interface SteerJobsResponse {
   /** one for each id, in order */
   jobs: SteeredJob[];
 }
 
+/** What the call did to a job. */
 export interface SteeredJob {
   jobId: number;
   changed: boolean;
-  /** after the call */
-  state: string;
-  /** why nothing changed: not-found, ended, not-waiting, not-held, ... */
-  refusal: string;
+  /** after the call; unspecified: there is no such job */
+  state: JobState;
+  /** unspecified: none */
+  refusal: SteerRefusal;
   /** reschedule of an ended job */
   newJobId: number;
 }
 
+/** Whose history to read. */
 export interface GetJobHistoryRequest {
   jobId: number;
 }
 
+/** What happened to a job. */
 export interface GetJobHistoryResponse {
-  /** at most 1 000 */
+  /** at most the last 1 000 */
   facts: Fact[];
 }
 
 /** Something that happened, written together with the change that it explains. */
 export interface Fact {
+  /** orders the facts of one answer */
   seq: number;
-  atMs: number;
-  /** job:17, vm:vm-..., cloud:name, submission:key */
+  time:
+    | Date
+    | undefined;
+  /** job:17, vm:vm-..., cloud:NAME, image:NAME, submission:ID */
   subject: string;
   kind: string;
   /** one readable line */
   text: string;
-  dataJson: string;
+  job?: JobFact | undefined;
+  submitted?: SubmittedFact | undefined;
+  vm?: VmFact | undefined;
+  console?: ConsoleFact | undefined;
+  activation?: ActivationFact | undefined;
+  claim?: ClaimFact | undefined;
+  image?: ImageFact | undefined;
+  submission?: SubmissionFact | undefined;
+  role?: RoleFact | undefined;
+  breaker?: BreakerFact | undefined;
+  orphan?: OrphanFact | undefined;
+  plan?: PlanFact | undefined;
+  other?: OtherFact | undefined;
 }
 
+/** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
+export interface JobFact {
+  attempt?: number | undefined;
+  vm?: string | undefined;
+  cores?: number | undefined;
+  by?: string | undefined;
+  why?: string | undefined;
+  end: PayloadEnd;
+  exitCode?: number | undefined;
+  wall: Duration | undefined;
+  peakMemoryBytes?: number | undefined;
+  detail?: string | undefined;
+}
+
+/** A job was submitted: the first line of its history. */
+export interface SubmittedFact {
+  owner: string;
+  group: string;
+  vo: string;
+}
+
+/** A VM came into a state. */
+export interface VmFact {
+  cloud: string;
+  flavor: string;
+  /** the cloud's own id */
+  ref?: string | undefined;
+  why: string;
+  isolation?: string | undefined;
+}
+
+/** The end of the console of a VM that never became active. */
+export interface ConsoleFact {
+  text: string;
+}
+
+/** A VM was not activated. */
+export interface ActivationFact {
+  why: string;
+}
+
+/** A claim asked for more than the record of the VM has. */
+export interface ClaimFact {
+  why: string;
+  cores: number;
+  heldCores: number;
+  wantedCores: number;
+  memoryBytes: number;
+  heldMemoryBytes: number;
+  wantedMemoryBytes: number;
+  diskBytes: number;
+  heldDiskBytes: number;
+  wantedDiskBytes: number;
+}
+
+/** An image was added, approved, disapproved or revoked. */
+export interface ImageFact {
+  by: string;
+  endorsedBy?: string | undefined;
+  digest?: string | undefined;
+  site?: string | undefined;
+  why?: string | undefined;
+}
+
+/** Jobs were submitted together. */
+export interface SubmissionFact {
+  vo: string;
+  group: string;
+  owner: string;
+  firstId: number;
+  count: number;
+}
+
+/** A director took or lost the role lease of a cloud. */
+export interface RoleFact {
+  holder: string;
+  fence: number;
+}
+
+/** A breaker opened or closed. */
+export interface BreakerFact {
+  scope: string;
+  why?: string | undefined;
+  backoff: Duration | undefined;
+}
+
+/** A machine without a record was destroyed. */
+export interface OrphanFact {
+  vm: string;
+  ref: string;
+  why: string;
+}
+
+/** The plan of a cloud turned into another kind of thing. */
+export interface PlanFact {
+  /** by action: create, drain, retire, stop */
+  vms: { [key: string]: number };
+  /** by cause: why no VM is created */
+  blocked: { [key: string]: string };
+}
+
+export interface PlanFact_VmsEntry {
+  key: string;
+  value: number;
+}
+
+export interface PlanFact_BlockedEntry {
+  key: string;
+  value: string;
+}
+
+/** A fact of another version of the service, field by field as text. */
+export interface OtherFact {
+  data: { [key: string]: string };
+}
+
+export interface OtherFact_DataEntry {
+  key: string;
+  value: string;
+}
+
+/** Which job to explain. */
 export interface ExplainJobRequest {
   jobId: number;
 }
 
+/** Why a job waits, or why it runs where it does. */
 export interface ExplainJobResponse {
   summary: string;
   /** the offerings and live VMs looked at, best first, at most 50 */
   places: Explanation[];
 }
 
+/** How a job and one place fit. */
 export interface Explanation {
   /** vm vm-... (Active) | offering cloud/flavor/image */
   place: string;
@@ -247,6 +521,7 @@ export interface Explanation {
   note: string;
 }
 
+/** One rule of a match. */
 export interface RuleOutcome {
   rule: string;
   holds: boolean;
@@ -254,24 +529,28 @@ export interface RuleOutcome {
   offered: string;
 }
 
+/** Which output to read. */
 export interface GetOutputRequest {
   jobId: number;
   /** 0: the last one */
   attempt: number;
-  /** stdout (the default) or stderr */
-  name: string;
+  /** unspecified means stdout */
+  name: OutputName;
 }
 
+/** A piece of an output. */
 export interface OutputChunk {
   /** at most 64 KiB */
   data: Buffer;
 }
 
+/** Which jobs to watch. */
 export interface WatchJobsRequest {
   /** 1..10 000 */
   jobIds: number[];
 }
 
+/** Jobs as they are now. */
 export interface WatchJobsResponse {
   jobs: Job[];
 }
@@ -936,13 +1215,13 @@ export const SubmitJobsResponse: MessageFns<SubmitJobsResponse> = {
 };
 
 function createBaseWarning(): Warning {
-  return { code: "", text: "", indexes: [] };
+  return { code: 0, text: "", indexes: [] };
 }
 
 export const Warning: MessageFns<Warning> = {
   encode(message: Warning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.code !== "") {
-      writer.uint32(10).string(message.code);
+    if (message.code !== 0) {
+      writer.uint32(8).int32(message.code);
     }
     if (message.text !== "") {
       writer.uint32(18).string(message.text);
@@ -971,11 +1250,11 @@ export const Warning: MessageFns<Warning> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 10) {
+            if (tag !== 8) {
               break;
             }
 
-            message.code = reader.string();
+            message.code = reader.int32() as any;
             continue;
           }
           case 2: {
@@ -1021,7 +1300,7 @@ export const Warning: MessageFns<Warning> = {
   },
   fromPartial<I extends Exact<DeepPartial<Warning>, I>>(object: I): Warning {
     const message = createBaseWarning();
-    message.code = object.code ?? "";
+    message.code = object.code ?? 0;
     message.text = object.text ?? "";
     message.indexes = object.indexes?.map((e) => e) || [];
     return message;
@@ -1084,7 +1363,7 @@ export const SubmitJobStreamResponse: MessageFns<SubmitJobStreamResponse> = {
 };
 
 function createBaseListJobsRequest(): ListJobsRequest {
-  return { jobIds: [], states: [], owner: "", vo: "", pageSize: 0, beforeJobId: 0 };
+  return { jobIds: [], states: [], owner: "", vo: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListJobsRequest: MessageFns<ListJobsRequest> = {
@@ -1096,8 +1375,12 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
       }
       writer.join();
     }
-    for (const v of message.states) {
-      writer.uint32(18).string(v!);
+    if (message.states.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.states) {
+        writer.int32(v);
+      }
+      writer.join();
     }
     if (message.owner !== "") {
       writer.uint32(26).string(message.owner);
@@ -1108,8 +1391,8 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
     if (message.pageSize !== 0) {
       writer.uint32(40).uint32(message.pageSize);
     }
-    if (message.beforeJobId !== 0) {
-      writer.uint32(48).uint64(message.beforeJobId);
+    if (message.pageToken !== "") {
+      writer.uint32(50).string(message.pageToken);
     }
     return writer;
   },
@@ -1146,12 +1429,22 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
             break;
           }
           case 2: {
-            if (tag !== 18) {
-              break;
+            if (tag === 16) {
+              message.states.push(reader.int32() as any);
+
+              continue;
             }
 
-            message.states.push(reader.string());
-            continue;
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
           }
           case 3: {
             if (tag !== 26) {
@@ -1178,11 +1471,11 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
             continue;
           }
           case 6: {
-            if (tag !== 48) {
+            if (tag !== 50) {
               break;
             }
 
-            message.beforeJobId = longToNumber(reader.uint64());
+            message.pageToken = reader.string();
             continue;
           }
         }
@@ -1207,13 +1500,13 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
     message.owner = object.owner ?? "";
     message.vo = object.vo ?? "";
     message.pageSize = object.pageSize ?? 0;
-    message.beforeJobId = object.beforeJobId ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListJobsResponse(): ListJobsResponse {
-  return { jobs: [], nextBeforeJobId: 0 };
+  return { jobs: [], nextPageToken: "" };
 }
 
 export const ListJobsResponse: MessageFns<ListJobsResponse> = {
@@ -1221,8 +1514,8 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
     for (const v of message.jobs) {
       Job.encode(v!, writer.uint32(10).fork()).join();
     }
-    if (message.nextBeforeJobId !== 0) {
-      writer.uint32(16).uint64(message.nextBeforeJobId);
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1249,11 +1542,11 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
             continue;
           }
           case 2: {
-            if (tag !== 16) {
+            if (tag !== 18) {
               break;
             }
 
-            message.nextBeforeJobId = longToNumber(reader.uint64());
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -1274,7 +1567,7 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListJobsResponse>, I>>(object: I): ListJobsResponse {
     const message = createBaseListJobsResponse();
     message.jobs = object.jobs?.map((e) => Job.fromPartial(e)) || [];
-    message.nextBeforeJobId = object.nextBeforeJobId ?? 0;
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -1282,7 +1575,7 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
 function createBaseJob(): Job {
   return {
     jobId: 0,
-    state: "",
+    state: 0,
     name: "",
     vo: "",
     group: "",
@@ -1290,16 +1583,16 @@ function createBaseJob(): Job {
     priority: 0,
     attempt: 0,
     maxAttempts: 0,
-    submittedMs: 0,
-    changedMs: 0,
+    submitTime: undefined,
+    changeTime: undefined,
     taskQueue: "",
     reason: "",
     vmId: "",
     site: "",
     cloud: "",
     cores: 0,
-    startedMs: 0,
-    endedMs: 0,
+    startTime: undefined,
+    endTime: undefined,
     result: undefined,
   };
 }
@@ -1309,8 +1602,8 @@ export const Job: MessageFns<Job> = {
     if (message.jobId !== 0) {
       writer.uint32(8).uint64(message.jobId);
     }
-    if (message.state !== "") {
-      writer.uint32(18).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
     }
     if (message.name !== "") {
       writer.uint32(26).string(message.name);
@@ -1333,11 +1626,11 @@ export const Job: MessageFns<Job> = {
     if (message.maxAttempts !== 0) {
       writer.uint32(72).uint32(message.maxAttempts);
     }
-    if (message.submittedMs !== 0) {
-      writer.uint32(80).uint64(message.submittedMs);
+    if (message.submitTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.submitTime), writer.uint32(82).fork()).join();
     }
-    if (message.changedMs !== 0) {
-      writer.uint32(88).uint64(message.changedMs);
+    if (message.changeTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.changeTime), writer.uint32(90).fork()).join();
     }
     if (message.taskQueue !== "") {
       writer.uint32(98).string(message.taskQueue);
@@ -1357,14 +1650,14 @@ export const Job: MessageFns<Job> = {
     if (message.cores !== 0) {
       writer.uint32(136).uint32(message.cores);
     }
-    if (message.startedMs !== 0) {
-      writer.uint32(144).uint64(message.startedMs);
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(146).fork()).join();
     }
-    if (message.endedMs !== 0) {
-      writer.uint32(152).uint64(message.endedMs);
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(154).fork()).join();
     }
     if (message.result !== undefined) {
-      Result.encode(message.result, writer.uint32(162).fork()).join();
+      PayloadResult.encode(message.result, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -1391,11 +1684,11 @@ export const Job: MessageFns<Job> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 3: {
@@ -1455,19 +1748,19 @@ export const Job: MessageFns<Job> = {
             continue;
           }
           case 10: {
-            if (tag !== 80) {
+            if (tag !== 82) {
               break;
             }
 
-            message.submittedMs = longToNumber(reader.uint64());
+            message.submitTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 11: {
-            if (tag !== 88) {
+            if (tag !== 90) {
               break;
             }
 
-            message.changedMs = longToNumber(reader.uint64());
+            message.changeTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 12: {
@@ -1519,19 +1812,19 @@ export const Job: MessageFns<Job> = {
             continue;
           }
           case 18: {
-            if (tag !== 144) {
+            if (tag !== 146) {
               break;
             }
 
-            message.startedMs = longToNumber(reader.uint64());
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 19: {
-            if (tag !== 152) {
+            if (tag !== 154) {
               break;
             }
 
-            message.endedMs = longToNumber(reader.uint64());
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 20: {
@@ -1539,7 +1832,7 @@ export const Job: MessageFns<Job> = {
               break;
             }
 
-            message.result = Result.decode(reader, reader.uint32());
+            message.result = PayloadResult.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1560,7 +1853,7 @@ export const Job: MessageFns<Job> = {
   fromPartial<I extends Exact<DeepPartial<Job>, I>>(object: I): Job {
     const message = createBaseJob();
     message.jobId = object.jobId ?? 0;
-    message.state = object.state ?? "";
+    message.state = object.state ?? 0;
     message.name = object.name ?? "";
     message.vo = object.vo ?? "";
     message.group = object.group ?? "";
@@ -1568,46 +1861,46 @@ export const Job: MessageFns<Job> = {
     message.priority = object.priority ?? 0;
     message.attempt = object.attempt ?? 0;
     message.maxAttempts = object.maxAttempts ?? 0;
-    message.submittedMs = object.submittedMs ?? 0;
-    message.changedMs = object.changedMs ?? 0;
+    message.submitTime = object.submitTime ?? undefined;
+    message.changeTime = object.changeTime ?? undefined;
     message.taskQueue = object.taskQueue ?? "";
     message.reason = object.reason ?? "";
     message.vmId = object.vmId ?? "";
     message.site = object.site ?? "";
     message.cloud = object.cloud ?? "";
     message.cores = object.cores ?? 0;
-    message.startedMs = object.startedMs ?? 0;
-    message.endedMs = object.endedMs ?? 0;
+    message.startTime = object.startTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
     message.result = (object.result !== undefined && object.result !== null)
-      ? Result.fromPartial(object.result)
+      ? PayloadResult.fromPartial(object.result)
       : undefined;
     return message;
   },
 };
 
-function createBaseResult(): Result {
+function createBasePayloadResult(): PayloadResult {
   return {
-    end: "",
-    exitCode: 0,
+    end: 0,
+    exitCode: undefined,
     signal: "",
     detail: "",
     peakMemoryBytes: 0,
-    cpuMs: 0,
-    wallMs: 0,
-    startedMs: 0,
-    endedMs: 0,
+    cpu: undefined,
+    wall: undefined,
+    startTime: undefined,
+    endTime: undefined,
     stdoutBytes: 0,
     stderrBytes: 0,
     droppedBytes: 0,
   };
 }
 
-export const Result: MessageFns<Result> = {
-  encode(message: Result, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.end !== "") {
-      writer.uint32(10).string(message.end);
+export const PayloadResult: MessageFns<PayloadResult> = {
+  encode(message: PayloadResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.end !== 0) {
+      writer.uint32(8).int32(message.end);
     }
-    if (message.exitCode !== 0) {
+    if (message.exitCode !== undefined) {
       writer.uint32(16).int32(message.exitCode);
     }
     if (message.signal !== "") {
@@ -1619,17 +1912,17 @@ export const Result: MessageFns<Result> = {
     if (message.peakMemoryBytes !== 0) {
       writer.uint32(40).uint64(message.peakMemoryBytes);
     }
-    if (message.cpuMs !== 0) {
-      writer.uint32(48).uint64(message.cpuMs);
+    if (message.cpu !== undefined) {
+      Duration.encode(message.cpu, writer.uint32(50).fork()).join();
     }
-    if (message.wallMs !== 0) {
-      writer.uint32(56).uint64(message.wallMs);
+    if (message.wall !== undefined) {
+      Duration.encode(message.wall, writer.uint32(58).fork()).join();
     }
-    if (message.startedMs !== 0) {
-      writer.uint32(64).uint64(message.startedMs);
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(66).fork()).join();
     }
-    if (message.endedMs !== 0) {
-      writer.uint32(72).uint64(message.endedMs);
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(74).fork()).join();
     }
     if (message.stdoutBytes !== 0) {
       writer.uint32(80).uint64(message.stdoutBytes);
@@ -1643,7 +1936,7 @@ export const Result: MessageFns<Result> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Result {
+  decode(input: BinaryReader | Uint8Array, length?: number): PayloadResult {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1652,16 +1945,16 @@ export const Result: MessageFns<Result> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseResult();
+      const message = createBasePayloadResult();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 10) {
+            if (tag !== 8) {
               break;
             }
 
-            message.end = reader.string();
+            message.end = reader.int32() as any;
             continue;
           }
           case 2: {
@@ -1697,35 +1990,35 @@ export const Result: MessageFns<Result> = {
             continue;
           }
           case 6: {
-            if (tag !== 48) {
+            if (tag !== 50) {
               break;
             }
 
-            message.cpuMs = longToNumber(reader.uint64());
+            message.cpu = Duration.decode(reader, reader.uint32());
             continue;
           }
           case 7: {
-            if (tag !== 56) {
+            if (tag !== 58) {
               break;
             }
 
-            message.wallMs = longToNumber(reader.uint64());
+            message.wall = Duration.decode(reader, reader.uint32());
             continue;
           }
           case 8: {
-            if (tag !== 64) {
+            if (tag !== 66) {
               break;
             }
 
-            message.startedMs = longToNumber(reader.uint64());
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 9: {
-            if (tag !== 72) {
+            if (tag !== 74) {
               break;
             }
 
-            message.endedMs = longToNumber(reader.uint64());
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 10: {
@@ -1764,20 +2057,20 @@ export const Result: MessageFns<Result> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Result>, I>>(base?: I): Result {
-    return Result.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<PayloadResult>, I>>(base?: I): PayloadResult {
+    return PayloadResult.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<Result>, I>>(object: I): Result {
-    const message = createBaseResult();
-    message.end = object.end ?? "";
-    message.exitCode = object.exitCode ?? 0;
+  fromPartial<I extends Exact<DeepPartial<PayloadResult>, I>>(object: I): PayloadResult {
+    const message = createBasePayloadResult();
+    message.end = object.end ?? 0;
+    message.exitCode = object.exitCode ?? undefined;
     message.signal = object.signal ?? "";
     message.detail = object.detail ?? "";
     message.peakMemoryBytes = object.peakMemoryBytes ?? 0;
-    message.cpuMs = object.cpuMs ?? 0;
-    message.wallMs = object.wallMs ?? 0;
-    message.startedMs = object.startedMs ?? 0;
-    message.endedMs = object.endedMs ?? 0;
+    message.cpu = (object.cpu !== undefined && object.cpu !== null) ? Duration.fromPartial(object.cpu) : undefined;
+    message.wall = (object.wall !== undefined && object.wall !== null) ? Duration.fromPartial(object.wall) : undefined;
+    message.startTime = object.startTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
     message.stdoutBytes = object.stdoutBytes ?? 0;
     message.stderrBytes = object.stderrBytes ?? 0;
     message.droppedBytes = object.droppedBytes ?? 0;
@@ -1922,7 +2215,7 @@ export const SteerJobsResponse: MessageFns<SteerJobsResponse> = {
 };
 
 function createBaseSteeredJob(): SteeredJob {
-  return { jobId: 0, changed: false, state: "", refusal: "", newJobId: 0 };
+  return { jobId: 0, changed: false, state: 0, refusal: 0, newJobId: 0 };
 }
 
 export const SteeredJob: MessageFns<SteeredJob> = {
@@ -1933,11 +2226,11 @@ export const SteeredJob: MessageFns<SteeredJob> = {
     if (message.changed !== false) {
       writer.uint32(16).bool(message.changed);
     }
-    if (message.state !== "") {
-      writer.uint32(26).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
     }
-    if (message.refusal !== "") {
-      writer.uint32(34).string(message.refusal);
+    if (message.refusal !== 0) {
+      writer.uint32(32).int32(message.refusal);
     }
     if (message.newJobId !== 0) {
       writer.uint32(40).uint64(message.newJobId);
@@ -1975,19 +2268,19 @@ export const SteeredJob: MessageFns<SteeredJob> = {
             continue;
           }
           case 3: {
-            if (tag !== 26) {
+            if (tag !== 24) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 4: {
-            if (tag !== 34) {
+            if (tag !== 32) {
               break;
             }
 
-            message.refusal = reader.string();
+            message.refusal = reader.int32() as any;
             continue;
           }
           case 5: {
@@ -2017,8 +2310,8 @@ export const SteeredJob: MessageFns<SteeredJob> = {
     const message = createBaseSteeredJob();
     message.jobId = object.jobId ?? 0;
     message.changed = object.changed ?? false;
-    message.state = object.state ?? "";
-    message.refusal = object.refusal ?? "";
+    message.state = object.state ?? 0;
+    message.refusal = object.refusal ?? 0;
     message.newJobId = object.newJobId ?? 0;
     return message;
   },
@@ -2135,7 +2428,26 @@ export const GetJobHistoryResponse: MessageFns<GetJobHistoryResponse> = {
 };
 
 function createBaseFact(): Fact {
-  return { seq: 0, atMs: 0, subject: "", kind: "", text: "", dataJson: "" };
+  return {
+    seq: 0,
+    time: undefined,
+    subject: "",
+    kind: "",
+    text: "",
+    job: undefined,
+    submitted: undefined,
+    vm: undefined,
+    console: undefined,
+    activation: undefined,
+    claim: undefined,
+    image: undefined,
+    submission: undefined,
+    role: undefined,
+    breaker: undefined,
+    orphan: undefined,
+    plan: undefined,
+    other: undefined,
+  };
 }
 
 export const Fact: MessageFns<Fact> = {
@@ -2143,8 +2455,8 @@ export const Fact: MessageFns<Fact> = {
     if (message.seq !== 0) {
       writer.uint32(8).uint64(message.seq);
     }
-    if (message.atMs !== 0) {
-      writer.uint32(16).uint64(message.atMs);
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(18).fork()).join();
     }
     if (message.subject !== "") {
       writer.uint32(26).string(message.subject);
@@ -2155,8 +2467,44 @@ export const Fact: MessageFns<Fact> = {
     if (message.text !== "") {
       writer.uint32(42).string(message.text);
     }
-    if (message.dataJson !== "") {
-      writer.uint32(50).string(message.dataJson);
+    if (message.job !== undefined) {
+      JobFact.encode(message.job, writer.uint32(50).fork()).join();
+    }
+    if (message.submitted !== undefined) {
+      SubmittedFact.encode(message.submitted, writer.uint32(58).fork()).join();
+    }
+    if (message.vm !== undefined) {
+      VmFact.encode(message.vm, writer.uint32(66).fork()).join();
+    }
+    if (message.console !== undefined) {
+      ConsoleFact.encode(message.console, writer.uint32(74).fork()).join();
+    }
+    if (message.activation !== undefined) {
+      ActivationFact.encode(message.activation, writer.uint32(82).fork()).join();
+    }
+    if (message.claim !== undefined) {
+      ClaimFact.encode(message.claim, writer.uint32(90).fork()).join();
+    }
+    if (message.image !== undefined) {
+      ImageFact.encode(message.image, writer.uint32(98).fork()).join();
+    }
+    if (message.submission !== undefined) {
+      SubmissionFact.encode(message.submission, writer.uint32(106).fork()).join();
+    }
+    if (message.role !== undefined) {
+      RoleFact.encode(message.role, writer.uint32(114).fork()).join();
+    }
+    if (message.breaker !== undefined) {
+      BreakerFact.encode(message.breaker, writer.uint32(122).fork()).join();
+    }
+    if (message.orphan !== undefined) {
+      OrphanFact.encode(message.orphan, writer.uint32(130).fork()).join();
+    }
+    if (message.plan !== undefined) {
+      PlanFact.encode(message.plan, writer.uint32(138).fork()).join();
+    }
+    if (message.other !== undefined) {
+      OtherFact.encode(message.other, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -2183,11 +2531,11 @@ export const Fact: MessageFns<Fact> = {
             continue;
           }
           case 2: {
-            if (tag !== 16) {
+            if (tag !== 18) {
               break;
             }
 
-            message.atMs = longToNumber(reader.uint64());
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 3: {
@@ -2219,7 +2567,103 @@ export const Fact: MessageFns<Fact> = {
               break;
             }
 
-            message.dataJson = reader.string();
+            message.job = JobFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.submitted = SubmittedFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.vm = VmFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.console = ConsoleFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.activation = ActivationFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.claim = ClaimFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.image = ImageFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.submission = SubmissionFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.role = RoleFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.breaker = BreakerFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.orphan = OrphanFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.plan = PlanFact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.other = OtherFact.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2240,11 +2684,1470 @@ export const Fact: MessageFns<Fact> = {
   fromPartial<I extends Exact<DeepPartial<Fact>, I>>(object: I): Fact {
     const message = createBaseFact();
     message.seq = object.seq ?? 0;
-    message.atMs = object.atMs ?? 0;
+    message.time = object.time ?? undefined;
     message.subject = object.subject ?? "";
     message.kind = object.kind ?? "";
     message.text = object.text ?? "";
-    message.dataJson = object.dataJson ?? "";
+    message.job = (object.job !== undefined && object.job !== null) ? JobFact.fromPartial(object.job) : undefined;
+    message.submitted = (object.submitted !== undefined && object.submitted !== null)
+      ? SubmittedFact.fromPartial(object.submitted)
+      : undefined;
+    message.vm = (object.vm !== undefined && object.vm !== null) ? VmFact.fromPartial(object.vm) : undefined;
+    message.console = (object.console !== undefined && object.console !== null)
+      ? ConsoleFact.fromPartial(object.console)
+      : undefined;
+    message.activation = (object.activation !== undefined && object.activation !== null)
+      ? ActivationFact.fromPartial(object.activation)
+      : undefined;
+    message.claim = (object.claim !== undefined && object.claim !== null)
+      ? ClaimFact.fromPartial(object.claim)
+      : undefined;
+    message.image = (object.image !== undefined && object.image !== null)
+      ? ImageFact.fromPartial(object.image)
+      : undefined;
+    message.submission = (object.submission !== undefined && object.submission !== null)
+      ? SubmissionFact.fromPartial(object.submission)
+      : undefined;
+    message.role = (object.role !== undefined && object.role !== null) ? RoleFact.fromPartial(object.role) : undefined;
+    message.breaker = (object.breaker !== undefined && object.breaker !== null)
+      ? BreakerFact.fromPartial(object.breaker)
+      : undefined;
+    message.orphan = (object.orphan !== undefined && object.orphan !== null)
+      ? OrphanFact.fromPartial(object.orphan)
+      : undefined;
+    message.plan = (object.plan !== undefined && object.plan !== null) ? PlanFact.fromPartial(object.plan) : undefined;
+    message.other = (object.other !== undefined && object.other !== null)
+      ? OtherFact.fromPartial(object.other)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseJobFact(): JobFact {
+  return {
+    attempt: undefined,
+    vm: undefined,
+    cores: undefined,
+    by: undefined,
+    why: undefined,
+    end: 0,
+    exitCode: undefined,
+    wall: undefined,
+    peakMemoryBytes: undefined,
+    detail: undefined,
+  };
+}
+
+export const JobFact: MessageFns<JobFact> = {
+  encode(message: JobFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== undefined) {
+      writer.uint32(8).uint32(message.attempt);
+    }
+    if (message.vm !== undefined) {
+      writer.uint32(18).string(message.vm);
+    }
+    if (message.cores !== undefined) {
+      writer.uint32(24).uint32(message.cores);
+    }
+    if (message.by !== undefined) {
+      writer.uint32(34).string(message.by);
+    }
+    if (message.why !== undefined) {
+      writer.uint32(42).string(message.why);
+    }
+    if (message.end !== 0) {
+      writer.uint32(48).int32(message.end);
+    }
+    if (message.exitCode !== undefined) {
+      writer.uint32(56).int32(message.exitCode);
+    }
+    if (message.wall !== undefined) {
+      Duration.encode(message.wall, writer.uint32(66).fork()).join();
+    }
+    if (message.peakMemoryBytes !== undefined) {
+      writer.uint32(72).uint64(message.peakMemoryBytes);
+    }
+    if (message.detail !== undefined) {
+      writer.uint32(82).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.vm = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cores = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.end = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.wall = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.peakMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobFact>, I>>(base?: I): JobFact {
+    return JobFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobFact>, I>>(object: I): JobFact {
+    const message = createBaseJobFact();
+    message.attempt = object.attempt ?? undefined;
+    message.vm = object.vm ?? undefined;
+    message.cores = object.cores ?? undefined;
+    message.by = object.by ?? undefined;
+    message.why = object.why ?? undefined;
+    message.end = object.end ?? 0;
+    message.exitCode = object.exitCode ?? undefined;
+    message.wall = (object.wall !== undefined && object.wall !== null) ? Duration.fromPartial(object.wall) : undefined;
+    message.peakMemoryBytes = object.peakMemoryBytes ?? undefined;
+    message.detail = object.detail ?? undefined;
+    return message;
+  },
+};
+
+function createBaseSubmittedFact(): SubmittedFact {
+  return { owner: "", group: "", vo: "" };
+}
+
+export const SubmittedFact: MessageFns<SubmittedFact> = {
+  encode(message: SubmittedFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.vo !== "") {
+      writer.uint32(26).string(message.vo);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmittedFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmittedFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SubmittedFact>, I>>(base?: I): SubmittedFact {
+    return SubmittedFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SubmittedFact>, I>>(object: I): SubmittedFact {
+    const message = createBaseSubmittedFact();
+    message.owner = object.owner ?? "";
+    message.group = object.group ?? "";
+    message.vo = object.vo ?? "";
+    return message;
+  },
+};
+
+function createBaseVmFact(): VmFact {
+  return { cloud: "", flavor: "", ref: undefined, why: "", isolation: undefined };
+}
+
+export const VmFact: MessageFns<VmFact> = {
+  encode(message: VmFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cloud !== "") {
+      writer.uint32(10).string(message.cloud);
+    }
+    if (message.flavor !== "") {
+      writer.uint32(18).string(message.flavor);
+    }
+    if (message.ref !== undefined) {
+      writer.uint32(26).string(message.ref);
+    }
+    if (message.why !== "") {
+      writer.uint32(34).string(message.why);
+    }
+    if (message.isolation !== undefined) {
+      writer.uint32(42).string(message.isolation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VmFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVmFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.flavor = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.isolation = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VmFact>, I>>(base?: I): VmFact {
+    return VmFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VmFact>, I>>(object: I): VmFact {
+    const message = createBaseVmFact();
+    message.cloud = object.cloud ?? "";
+    message.flavor = object.flavor ?? "";
+    message.ref = object.ref ?? undefined;
+    message.why = object.why ?? "";
+    message.isolation = object.isolation ?? undefined;
+    return message;
+  },
+};
+
+function createBaseConsoleFact(): ConsoleFact {
+  return { text: "" };
+}
+
+export const ConsoleFact: MessageFns<ConsoleFact> = {
+  encode(message: ConsoleFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConsoleFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConsoleFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ConsoleFact>, I>>(base?: I): ConsoleFact {
+    return ConsoleFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ConsoleFact>, I>>(object: I): ConsoleFact {
+    const message = createBaseConsoleFact();
+    message.text = object.text ?? "";
+    return message;
+  },
+};
+
+function createBaseActivationFact(): ActivationFact {
+  return { why: "" };
+}
+
+export const ActivationFact: MessageFns<ActivationFact> = {
+  encode(message: ActivationFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.why !== "") {
+      writer.uint32(10).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ActivationFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseActivationFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ActivationFact>, I>>(base?: I): ActivationFact {
+    return ActivationFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ActivationFact>, I>>(object: I): ActivationFact {
+    const message = createBaseActivationFact();
+    message.why = object.why ?? "";
+    return message;
+  },
+};
+
+function createBaseClaimFact(): ClaimFact {
+  return {
+    why: "",
+    cores: 0,
+    heldCores: 0,
+    wantedCores: 0,
+    memoryBytes: 0,
+    heldMemoryBytes: 0,
+    wantedMemoryBytes: 0,
+    diskBytes: 0,
+    heldDiskBytes: 0,
+    wantedDiskBytes: 0,
+  };
+}
+
+export const ClaimFact: MessageFns<ClaimFact> = {
+  encode(message: ClaimFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.why !== "") {
+      writer.uint32(10).string(message.why);
+    }
+    if (message.cores !== 0) {
+      writer.uint32(16).uint32(message.cores);
+    }
+    if (message.heldCores !== 0) {
+      writer.uint32(24).uint32(message.heldCores);
+    }
+    if (message.wantedCores !== 0) {
+      writer.uint32(32).uint32(message.wantedCores);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(40).uint64(message.memoryBytes);
+    }
+    if (message.heldMemoryBytes !== 0) {
+      writer.uint32(48).uint64(message.heldMemoryBytes);
+    }
+    if (message.wantedMemoryBytes !== 0) {
+      writer.uint32(56).uint64(message.wantedMemoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(64).uint64(message.diskBytes);
+    }
+    if (message.heldDiskBytes !== 0) {
+      writer.uint32(72).uint64(message.heldDiskBytes);
+    }
+    if (message.wantedDiskBytes !== 0) {
+      writer.uint32(80).uint64(message.wantedDiskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClaimFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClaimFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cores = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.heldCores = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.wantedCores = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.heldMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.wantedMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.heldDiskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.wantedDiskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ClaimFact>, I>>(base?: I): ClaimFact {
+    return ClaimFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ClaimFact>, I>>(object: I): ClaimFact {
+    const message = createBaseClaimFact();
+    message.why = object.why ?? "";
+    message.cores = object.cores ?? 0;
+    message.heldCores = object.heldCores ?? 0;
+    message.wantedCores = object.wantedCores ?? 0;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.heldMemoryBytes = object.heldMemoryBytes ?? 0;
+    message.wantedMemoryBytes = object.wantedMemoryBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
+    message.heldDiskBytes = object.heldDiskBytes ?? 0;
+    message.wantedDiskBytes = object.wantedDiskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseImageFact(): ImageFact {
+  return { by: "", endorsedBy: undefined, digest: undefined, site: undefined, why: undefined };
+}
+
+export const ImageFact: MessageFns<ImageFact> = {
+  encode(message: ImageFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.by !== "") {
+      writer.uint32(10).string(message.by);
+    }
+    if (message.endorsedBy !== undefined) {
+      writer.uint32(18).string(message.endorsedBy);
+    }
+    if (message.digest !== undefined) {
+      writer.uint32(26).string(message.digest);
+    }
+    if (message.site !== undefined) {
+      writer.uint32(34).string(message.site);
+    }
+    if (message.why !== undefined) {
+      writer.uint32(42).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.endorsedBy = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ImageFact>, I>>(base?: I): ImageFact {
+    return ImageFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ImageFact>, I>>(object: I): ImageFact {
+    const message = createBaseImageFact();
+    message.by = object.by ?? "";
+    message.endorsedBy = object.endorsedBy ?? undefined;
+    message.digest = object.digest ?? undefined;
+    message.site = object.site ?? undefined;
+    message.why = object.why ?? undefined;
+    return message;
+  },
+};
+
+function createBaseSubmissionFact(): SubmissionFact {
+  return { vo: "", group: "", owner: "", firstId: 0, count: 0 };
+}
+
+export const SubmissionFact: MessageFns<SubmissionFact> = {
+  encode(message: SubmissionFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vo !== "") {
+      writer.uint32(10).string(message.vo);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    if (message.firstId !== 0) {
+      writer.uint32(32).uint64(message.firstId);
+    }
+    if (message.count !== 0) {
+      writer.uint32(40).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmissionFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmissionFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.firstId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SubmissionFact>, I>>(base?: I): SubmissionFact {
+    return SubmissionFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SubmissionFact>, I>>(object: I): SubmissionFact {
+    const message = createBaseSubmissionFact();
+    message.vo = object.vo ?? "";
+    message.group = object.group ?? "";
+    message.owner = object.owner ?? "";
+    message.firstId = object.firstId ?? 0;
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBaseRoleFact(): RoleFact {
+  return { holder: "", fence: 0 };
+}
+
+export const RoleFact: MessageFns<RoleFact> = {
+  encode(message: RoleFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.holder !== "") {
+      writer.uint32(10).string(message.holder);
+    }
+    if (message.fence !== 0) {
+      writer.uint32(16).uint64(message.fence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RoleFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRoleFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.holder = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.fence = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RoleFact>, I>>(base?: I): RoleFact {
+    return RoleFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RoleFact>, I>>(object: I): RoleFact {
+    const message = createBaseRoleFact();
+    message.holder = object.holder ?? "";
+    message.fence = object.fence ?? 0;
+    return message;
+  },
+};
+
+function createBaseBreakerFact(): BreakerFact {
+  return { scope: "", why: undefined, backoff: undefined };
+}
+
+export const BreakerFact: MessageFns<BreakerFact> = {
+  encode(message: BreakerFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.scope !== "") {
+      writer.uint32(10).string(message.scope);
+    }
+    if (message.why !== undefined) {
+      writer.uint32(18).string(message.why);
+    }
+    if (message.backoff !== undefined) {
+      Duration.encode(message.backoff, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakerFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakerFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scope = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.backoff = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BreakerFact>, I>>(base?: I): BreakerFact {
+    return BreakerFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BreakerFact>, I>>(object: I): BreakerFact {
+    const message = createBaseBreakerFact();
+    message.scope = object.scope ?? "";
+    message.why = object.why ?? undefined;
+    message.backoff = (object.backoff !== undefined && object.backoff !== null)
+      ? Duration.fromPartial(object.backoff)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseOrphanFact(): OrphanFact {
+  return { vm: "", ref: "", why: "" };
+}
+
+export const OrphanFact: MessageFns<OrphanFact> = {
+  encode(message: OrphanFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vm !== "") {
+      writer.uint32(10).string(message.vm);
+    }
+    if (message.ref !== "") {
+      writer.uint32(18).string(message.ref);
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OrphanFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOrphanFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<OrphanFact>, I>>(base?: I): OrphanFact {
+    return OrphanFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OrphanFact>, I>>(object: I): OrphanFact {
+    const message = createBaseOrphanFact();
+    message.vm = object.vm ?? "";
+    message.ref = object.ref ?? "";
+    message.why = object.why ?? "";
+    return message;
+  },
+};
+
+function createBasePlanFact(): PlanFact {
+  return { vms: {}, blocked: {} };
+}
+
+export const PlanFact: MessageFns<PlanFact> = {
+  encode(message: PlanFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    globalThis.Object.entries(message.vms).forEach(([key, value]: [string, number]) => {
+      PlanFact_VmsEntry.encode({ key: key as any, value }, writer.uint32(10).fork()).join();
+    });
+    globalThis.Object.entries(message.blocked).forEach(([key, value]: [string, string]) => {
+      PlanFact_BlockedEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            const entry1 = PlanFact_VmsEntry.decode(reader, reader.uint32());
+            if (entry1.value !== undefined) {
+              globalThis.Object.defineProperty(message.vms, entry1.key, { value: entry1.value, enumerable: true, configurable: true, writable: true });
+            }
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = PlanFact_BlockedEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              globalThis.Object.defineProperty(message.blocked, entry2.key, { value: entry2.value, enumerable: true, configurable: true, writable: true });
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PlanFact>, I>>(base?: I): PlanFact {
+    return PlanFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PlanFact>, I>>(object: I): PlanFact {
+    const message = createBasePlanFact();
+    message.vms = (globalThis.Object.entries(object.vms ?? {}) as [string, number][]).reduce(
+      (acc: { [key: string]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          globalThis.Object.defineProperty(acc, key, { value: globalThis.Number(value), enumerable: true, configurable: true, writable: true });
+        }
+        return acc;
+      },
+      {},
+    );
+    message.blocked = (globalThis.Object.entries(object.blocked ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          globalThis.Object.defineProperty(acc, key, { value: globalThis.String(value), enumerable: true, configurable: true, writable: true });
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBasePlanFact_VmsEntry(): PlanFact_VmsEntry {
+  return { key: "", value: 0 };
+}
+
+export const PlanFact_VmsEntry: MessageFns<PlanFact_VmsEntry> = {
+  encode(message: PlanFact_VmsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(16).uint32(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanFact_VmsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanFact_VmsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PlanFact_VmsEntry>, I>>(base?: I): PlanFact_VmsEntry {
+    return PlanFact_VmsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PlanFact_VmsEntry>, I>>(object: I): PlanFact_VmsEntry {
+    const message = createBasePlanFact_VmsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? 0;
+    return message;
+  },
+};
+
+function createBasePlanFact_BlockedEntry(): PlanFact_BlockedEntry {
+  return { key: "", value: "" };
+}
+
+export const PlanFact_BlockedEntry: MessageFns<PlanFact_BlockedEntry> = {
+  encode(message: PlanFact_BlockedEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanFact_BlockedEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanFact_BlockedEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PlanFact_BlockedEntry>, I>>(base?: I): PlanFact_BlockedEntry {
+    return PlanFact_BlockedEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PlanFact_BlockedEntry>, I>>(object: I): PlanFact_BlockedEntry {
+    const message = createBasePlanFact_BlockedEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseOtherFact(): OtherFact {
+  return { data: {} };
+}
+
+export const OtherFact: MessageFns<OtherFact> = {
+  encode(message: OtherFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    globalThis.Object.entries(message.data).forEach(([key, value]: [string, string]) => {
+      OtherFact_DataEntry.encode({ key: key as any, value }, writer.uint32(10).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OtherFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOtherFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            const entry1 = OtherFact_DataEntry.decode(reader, reader.uint32());
+            if (entry1.value !== undefined) {
+              globalThis.Object.defineProperty(message.data, entry1.key, { value: entry1.value, enumerable: true, configurable: true, writable: true });
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<OtherFact>, I>>(base?: I): OtherFact {
+    return OtherFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OtherFact>, I>>(object: I): OtherFact {
+    const message = createBaseOtherFact();
+    message.data = (globalThis.Object.entries(object.data ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          globalThis.Object.defineProperty(acc, key, { value: globalThis.String(value), enumerable: true, configurable: true, writable: true });
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseOtherFact_DataEntry(): OtherFact_DataEntry {
+  return { key: "", value: "" };
+}
+
+export const OtherFact_DataEntry: MessageFns<OtherFact_DataEntry> = {
+  encode(message: OtherFact_DataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OtherFact_DataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOtherFact_DataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<OtherFact_DataEntry>, I>>(base?: I): OtherFact_DataEntry {
+    return OtherFact_DataEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OtherFact_DataEntry>, I>>(object: I): OtherFact_DataEntry {
+    const message = createBaseOtherFact_DataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -2554,7 +4457,7 @@ export const RuleOutcome: MessageFns<RuleOutcome> = {
 };
 
 function createBaseGetOutputRequest(): GetOutputRequest {
-  return { jobId: 0, attempt: 0, name: "" };
+  return { jobId: 0, attempt: 0, name: 0 };
 }
 
 export const GetOutputRequest: MessageFns<GetOutputRequest> = {
@@ -2565,8 +4468,8 @@ export const GetOutputRequest: MessageFns<GetOutputRequest> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.name !== "") {
-      writer.uint32(26).string(message.name);
+    if (message.name !== 0) {
+      writer.uint32(24).int32(message.name);
     }
     return writer;
   },
@@ -2601,11 +4504,11 @@ export const GetOutputRequest: MessageFns<GetOutputRequest> = {
             continue;
           }
           case 3: {
-            if (tag !== 26) {
+            if (tag !== 24) {
               break;
             }
 
-            message.name = reader.string();
+            message.name = reader.int32() as any;
             continue;
           }
         }
@@ -2627,7 +4530,7 @@ export const GetOutputRequest: MessageFns<GetOutputRequest> = {
     const message = createBaseGetOutputRequest();
     message.jobId = object.jobId ?? 0;
     message.attempt = object.attempt ?? 0;
-    message.name = object.name ?? "";
+    message.name = object.name ?? 0;
     return message;
   },
 };
@@ -2811,6 +4714,10 @@ export const WatchJobsResponse: MessageFns<WatchJobsResponse> = {
   },
 };
 
+/**
+ * Jobs of VO users. Every listing gives pages: `next_page_token` of an answer is `page_token` of the next request, with the other
+ * fields as they were; an empty one says that there are no more.
+ */
 export type JobServiceService = typeof JobServiceService;
 export const JobServiceService = {
   /** Accepts all the jobs or none. Durable when it answers. At most 10 000 jobs and 16 MiB a call. */
@@ -2867,6 +4774,7 @@ export const JobServiceService = {
     responseSerialize: (value: SteerJobsResponse): Buffer => Buffer.from(SteerJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SteerJobsResponse => SteerJobsResponse.decode(value),
   },
+  /** Gives held jobs back to the queue. */
   releaseJobs: {
     path: "/pilotage.v1.JobService/ReleaseJobs" as const,
     requestStream: false as const,
@@ -2949,6 +4857,7 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   killJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
   /** Keeps waiting jobs from being matched until they are released. */
   holdJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
+  /** Gives held jobs back to the queue. */
   releaseJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
   /**
    * Runs jobs again. A live attempt is stopped first and the job waits again. A job that ended stays as it is (an end is
@@ -3053,6 +4962,7 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SteerJobsResponse) => void,
   ): ClientUnaryCall;
+  /** Gives held jobs back to the queue. */
   releaseJobs(
     request: SteerJobsRequest,
     callback: (error: ServiceError | null, response: SteerJobsResponse) => void,
@@ -3158,6 +5068,18 @@ export type DeepPartial<T> = T extends Builtin ? T
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = Math.trunc(date.getTime() / 1_000);
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (t.seconds || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());

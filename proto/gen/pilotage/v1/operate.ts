@@ -18,7 +18,9 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { GetJobHistoryResponse, Requirements } from "./job.ts";
+import { Duration } from "../../google/protobuf/duration.ts";
+import { Timestamp } from "../../google/protobuf/timestamp.ts";
+import { Fact, JobState, Requirements } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -26,37 +28,217 @@ export const protobufFileName = "pilotage/v1/operate.proto";
 
 /** What operators look at and steer, and what the administrator issues. */
 
+/** The state of a VM. Gone, Failed and Lost are final. */
+export const VmState = {
+  UNSPECIFIED: 0,
+  INTENDED: 1,
+  REQUESTED: 2,
+  BOOTING: 3,
+  ACTIVE: 4,
+  DRAINING: 5,
+  STOPPING: 6,
+  GONE: 7,
+  FAILED: 8,
+  LOST: 9,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type VmState = typeof VmState[keyof typeof VmState];
+
+export namespace VmState {
+  export type UNSPECIFIED = typeof VmState.UNSPECIFIED;
+  export type INTENDED = typeof VmState.INTENDED;
+  export type REQUESTED = typeof VmState.REQUESTED;
+  export type BOOTING = typeof VmState.BOOTING;
+  export type ACTIVE = typeof VmState.ACTIVE;
+  export type DRAINING = typeof VmState.DRAINING;
+  export type STOPPING = typeof VmState.STOPPING;
+  export type GONE = typeof VmState.GONE;
+  export type FAILED = typeof VmState.FAILED;
+  export type LOST = typeof VmState.LOST;
+  export type UNRECOGNIZED = typeof VmState.UNRECOGNIZED;
+}
+
+/** The state of a breaker; closed ones are not listed. */
+export const BreakerState = {
+  UNSPECIFIED: 0,
+  OPEN: 1,
+  /** HALF_OPEN - one create call is tried */
+  HALF_OPEN: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type BreakerState = typeof BreakerState[keyof typeof BreakerState];
+
+export namespace BreakerState {
+  export type UNSPECIFIED = typeof BreakerState.UNSPECIFIED;
+  export type OPEN = typeof BreakerState.OPEN;
+  export type HALF_OPEN = typeof BreakerState.HALF_OPEN;
+  export type UNRECOGNIZED = typeof BreakerState.UNRECOGNIZED;
+}
+
+/** What a line of a plan does. */
+export const PlanAction = {
+  UNSPECIFIED: 0,
+  CREATE: 1,
+  /** HOLD - no VM is created for these jobs, or none is ended on this cloud */
+  HOLD: 2,
+  DRAIN: 3,
+  /** RETIRE - only if it holds no lease */
+  RETIRE: 4,
+  STOP: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PlanAction = typeof PlanAction[keyof typeof PlanAction];
+
+export namespace PlanAction {
+  export type UNSPECIFIED = typeof PlanAction.UNSPECIFIED;
+  export type CREATE = typeof PlanAction.CREATE;
+  export type HOLD = typeof PlanAction.HOLD;
+  export type DRAIN = typeof PlanAction.DRAIN;
+  export type RETIRE = typeof PlanAction.RETIRE;
+  export type STOP = typeof PlanAction.STOP;
+  export type UNRECOGNIZED = typeof PlanAction.UNRECOGNIZED;
+}
+
+/** Why a line of a plan does nothing. */
+export const HoldCause = {
+  UNSPECIFIED: 0,
+  COVERED: 1,
+  NO_FIT: 2,
+  IMAGE: 3,
+  LIMIT: 4,
+  QUOTA: 5,
+  RAMP: 6,
+  BREAKER: 7,
+  UNREAD: 8,
+  FROZEN: 9,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type HoldCause = typeof HoldCause[keyof typeof HoldCause];
+
+export namespace HoldCause {
+  export type UNSPECIFIED = typeof HoldCause.UNSPECIFIED;
+  export type COVERED = typeof HoldCause.COVERED;
+  export type NO_FIT = typeof HoldCause.NO_FIT;
+  export type IMAGE = typeof HoldCause.IMAGE;
+  export type LIMIT = typeof HoldCause.LIMIT;
+  export type QUOTA = typeof HoldCause.QUOTA;
+  export type RAMP = typeof HoldCause.RAMP;
+  export type BREAKER = typeof HoldCause.BREAKER;
+  export type UNREAD = typeof HoldCause.UNREAD;
+  export type FROZEN = typeof HoldCause.FROZEN;
+  export type UNRECOGNIZED = typeof HoldCause.UNRECOGNIZED;
+}
+
+/** Why a VM was not changed. */
+export const VmRefusal = {
+  UNSPECIFIED: 0,
+  NOT_FOUND: 1,
+  ENDED: 2,
+  STALE: 3,
+  NOT_UP: 4,
+  BUSY: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type VmRefusal = typeof VmRefusal[keyof typeof VmRefusal];
+
+export namespace VmRefusal {
+  export type UNSPECIFIED = typeof VmRefusal.UNSPECIFIED;
+  export type NOT_FOUND = typeof VmRefusal.NOT_FOUND;
+  export type ENDED = typeof VmRefusal.ENDED;
+  export type STALE = typeof VmRefusal.STALE;
+  export type NOT_UP = typeof VmRefusal.NOT_UP;
+  export type BUSY = typeof VmRefusal.BUSY;
+  export type UNRECOGNIZED = typeof VmRefusal.UNRECOGNIZED;
+}
+
+/** What a user may do. */
+export const UserRole = { UNSPECIFIED: 0, USER: 1, OPERATOR: 2, ADMIN: 3, UNRECOGNIZED: -1 } as const;
+
+export type UserRole = typeof UserRole[keyof typeof UserRole];
+
+export namespace UserRole {
+  export type UNSPECIFIED = typeof UserRole.UNSPECIFIED;
+  export type USER = typeof UserRole.USER;
+  export type OPERATOR = typeof UserRole.OPERATOR;
+  export type ADMIN = typeof UserRole.ADMIN;
+  export type UNRECOGNIZED = typeof UserRole.UNRECOGNIZED;
+}
+
+/** The state of an image. Revoked is final. */
+export const ImageState = {
+  UNSPECIFIED: 0,
+  LISTED: 1,
+  APPROVED: 2,
+  REVOKED: 3,
+  /** UNKNOWN - only the configuration names it */
+  UNKNOWN: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ImageState = typeof ImageState[keyof typeof ImageState];
+
+export namespace ImageState {
+  export type UNSPECIFIED = typeof ImageState.UNSPECIFIED;
+  export type LISTED = typeof ImageState.LISTED;
+  export type APPROVED = typeof ImageState.APPROVED;
+  export type REVOKED = typeof ImageState.REVOKED;
+  export type UNKNOWN = typeof ImageState.UNKNOWN;
+  export type UNRECOGNIZED = typeof ImageState.UNRECOGNIZED;
+}
+
+/** Asks for the counts. */
 export interface GetStatusRequest {
 }
 
+/** The counts, and who answers. */
 export interface GetStatusResponse {
-  /** by state, VO and site (empty where none) */
-  jobs: Count[];
-  /** by state, cloud and site; `vo` carries the cloud */
-  vms: Count[];
-  serviceTimeMs: number;
+  jobs: JobCount[];
+  /** of those that have not ended */
+  vms: VmCount[];
+  serviceTime: Date | undefined;
   version: string;
-  startedMs: number;
+  /** of the process that answers */
+  startTime: Date | undefined;
 }
 
-export interface Count {
-  state: string;
+/** How many jobs of a VO are in a state at a site. */
+export interface JobCount {
+  state: JobState;
   vo: string;
+  /** empty: at none */
   site: string;
   count: number;
 }
 
+/** How many VMs of a cloud are in a state. */
+export interface VmCount {
+  state: VmState;
+  cloud: string;
+  site: string;
+  count: number;
+}
+
+/** Which queues to list. */
 export interface ListTaskQueuesRequest {
   /** 1..1000; 0 means 100 */
   pageSize: number;
+  pageToken: string;
 }
 
+/** A page of task queues, most waiting first. */
 export interface ListTaskQueuesResponse {
-  /** most waiting first */
   queues: TaskQueue[];
+  /** on all pages */
   total: number;
+  nextPageToken: string;
 }
 
+/** Waiting jobs of one owner with equal requirements. */
 export interface TaskQueue {
   taskQueue: string;
   vo: string;
@@ -64,8 +246,8 @@ export interface TaskQueue {
   owner: string;
   waiting: number;
   topPriority: number;
-  /** submit time of the oldest waiting job */
-  oldestMs: number;
+  /** of the oldest waiting job */
+  oldestSubmitTime: Date | undefined;
   requirements:
     | Requirements
     | undefined;
@@ -73,19 +255,25 @@ export interface TaskQueue {
   waitsFor: string;
 }
 
+/** Which VMs to list. */
 export interface ListVmsRequest {
-  /** also the ended ones, newest first */
+  /** also those that have ended */
   ended: boolean;
+  /** 1..1000; 0 means 100 */
   pageSize: number;
+  pageToken: string;
 }
 
+/** A page of VMs, newest first. */
 export interface ListVmsResponse {
   vms: Vm[];
+  nextPageToken: string;
 }
 
+/** A VM as it is recorded. */
 export interface Vm {
   vmId: string;
-  state: string;
+  state: VmState;
   cloud: string;
   site: string;
   flavor: string;
@@ -97,10 +285,13 @@ export interface Vm {
   leases: number;
   /** why it was wanted, or why it stops or ended */
   reason: string;
-  intendedMs: number;
-  activatedMs: number;
-  endedMs: number;
-  beatMs: number;
+  intendTime: Date | undefined;
+  activateTime: Date | undefined;
+  endTime:
+    | Date
+    | undefined;
+  /** of its last heartbeat */
+  heartbeatTime: Date | undefined;
   load1: number;
   /** squid, where it is one of its site's; empty: it runs jobs */
   service: string;
@@ -110,19 +301,33 @@ export interface Vm {
   isolation: string;
 }
 
+/** Whose history to read. */
 export interface GetVmHistoryRequest {
   vmId: string;
 }
 
-export interface ListCloudsRequest {
+/** What happened to a VM. */
+export interface GetVmHistoryResponse {
+  /** at most the last 1 000 */
+  facts: Fact[];
 }
 
+/** Which clouds to list. */
+export interface ListCloudsRequest {
+  /** 1..1000; 0 means 100 */
+  pageSize: number;
+  pageToken: string;
+}
+
+/** A page of clouds, as they are configured. */
 export interface ListCloudsResponse {
   clouds: Cloud[];
-  /** the last plan of each director */
+  /** the last plan of each director, whole, with the first page */
   plan: PlanLine[];
+  nextPageToken: string;
 }
 
+/** A configured cloud, its use and its limits. */
 export interface Cloud {
   name: string;
   kind: string;
@@ -131,48 +336,69 @@ export interface Cloud {
   maxVms: number;
   cores: number;
   maxCores: number;
-  /** closed | open until ... (why) | half-open */
-  breaker: string;
+  /** those that are not closed */
+  breakers: Breaker[];
   /** when its list was last read */
-  listedMs: number;
+  listTime: Date | undefined;
 }
 
+/** What a director decided, and why. */
 export interface PlanLine {
-  atMs: number;
-  /** create, hold, drain, ... */
-  action: string;
+  time: Date | undefined;
+  action: PlanAction;
   subject: string;
   count: number;
   reason: string;
+  /** of a hold */
+  cause: HoldCause;
 }
 
+/** What a breaker keeps from being asked. */
+export interface Breaker {
+  /** cloud, flavor or image */
+  kind: string;
+  /** CLOUD, CLOUD/FLAVOR or CLOUD/FLAVOR/IMAGE */
+  name: string;
+  state: BreakerState;
+  /** of an open one */
+  untilTime: Date | undefined;
+  why: string;
+}
+
+/** Which VM to drain. */
 export interface DrainVmRequest {
   vmId: string;
   reason: string;
 }
 
+/** What the call did to the VM. */
 export interface DrainVmResponse {
   changed: boolean;
-  state: string;
-  refusal: string;
+  /** after the call; unspecified: there is no such VM */
+  state: VmState;
+  /** unspecified: none */
+  refusal: VmRefusal;
 }
 
+/** For whom the token is. */
 export interface CreateTokenRequest {
   /** the user's name */
   subject: string;
   vo: string;
   group: string;
-  /** user, operator, admin */
-  roles: string[];
-  /** at most 30 days; 0 means 24 h */
-  lifetimeMs: number;
+  /** empty means user */
+  roles: UserRole[];
+  /** at most 30 days; absent means 24 h */
+  lifetime: Duration | undefined;
 }
 
+/** The token. */
 export interface CreateTokenResponse {
   token: string;
-  expiresMs: number;
+  expireTime: Date | undefined;
 }
 
+/** An entry of the catalogue, as it was signed. */
 export interface ImageEntry {
   /** as clouds[].images[].name in the configuration */
   name: string;
@@ -183,7 +409,9 @@ export interface ImageEntry {
   /** by the cloud's name: id:ID, name:NAME or properties:KEY=VALUE,KEY=VALUE */
   references: { [key: string]: string };
   /** no VM is made from it from then on */
-  validUntilMs: number;
+  expireTime:
+    | Date
+    | undefined;
   /** the name of the key that signed it */
   endorsedBy: string;
 }
@@ -193,18 +421,23 @@ export interface ImageEntry_ReferencesEntry {
   value: string;
 }
 
+/** Which images to list. */
 export interface ListImagesRequest {
+  /** 1..1000; 0 means 100 */
+  pageSize: number;
+  pageToken: string;
 }
 
+/** A page of images, by name. */
 export interface ListImagesResponse {
-  /** by name */
   images: Image[];
+  nextPageToken: string;
 }
 
+/** An image of the catalogue or of the configuration. */
 export interface Image {
   name: string;
-  /** Listed, Approved, Revoked; Unknown: only the configuration names it */
-  state: string;
+  state: ImageState;
   /** absent where the state is Unknown */
   entry:
     | ImageEntry
@@ -216,17 +449,20 @@ export interface Image {
   approvals: ImageApproval[];
   uses: ImageUse[];
   addedBy: string;
-  addedMs: number;
+  addTime:
+    | Date
+    | undefined;
   /** empty: it is not */
   revokedBy: string;
   revokedWhy: string;
-  revokedMs: number;
+  revokeTime: Date | undefined;
 }
 
+/** A site's decision to let VMs be made from an image. */
 export interface ImageApproval {
   site: string;
   by: string;
-  atMs: number;
+  time: Date | undefined;
 }
 
 /** A cloud that is configured with the image. */
@@ -237,25 +473,29 @@ export interface ImageUse {
   barred: string;
 }
 
+/** An entry with its endorsement. */
 export interface AddImageRequest {
   entry: ImageEntry | undefined;
   signature: string;
 }
 
+/** An image and a site. */
 export interface DecideImageRequest {
   name: string;
   site: string;
 }
 
+/** An image that is not to be used any more. */
 export interface RevokeImageRequest {
   name: string;
   reason: string;
 }
 
+/** What the call did to the image. */
 export interface ChangeImageResponse {
   /** false: it was so already */
   changed: boolean;
-  state: string;
+  state: ImageState;
 }
 
 function createBaseGetStatusRequest(): GetStatusRequest {
@@ -302,25 +542,25 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
 };
 
 function createBaseGetStatusResponse(): GetStatusResponse {
-  return { jobs: [], vms: [], serviceTimeMs: 0, version: "", startedMs: 0 };
+  return { jobs: [], vms: [], serviceTime: undefined, version: "", startTime: undefined };
 }
 
 export const GetStatusResponse: MessageFns<GetStatusResponse> = {
   encode(message: GetStatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.jobs) {
-      Count.encode(v!, writer.uint32(10).fork()).join();
+      JobCount.encode(v!, writer.uint32(10).fork()).join();
     }
     for (const v of message.vms) {
-      Count.encode(v!, writer.uint32(18).fork()).join();
+      VmCount.encode(v!, writer.uint32(18).fork()).join();
     }
-    if (message.serviceTimeMs !== 0) {
-      writer.uint32(24).uint64(message.serviceTimeMs);
+    if (message.serviceTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.serviceTime), writer.uint32(26).fork()).join();
     }
     if (message.version !== "") {
       writer.uint32(34).string(message.version);
     }
-    if (message.startedMs !== 0) {
-      writer.uint32(40).uint64(message.startedMs);
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -343,7 +583,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
               break;
             }
 
-            message.jobs.push(Count.decode(reader, reader.uint32()));
+            message.jobs.push(JobCount.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
@@ -351,15 +591,15 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
               break;
             }
 
-            message.vms.push(Count.decode(reader, reader.uint32()));
+            message.vms.push(VmCount.decode(reader, reader.uint32()));
             continue;
           }
           case 3: {
-            if (tag !== 24) {
+            if (tag !== 26) {
               break;
             }
 
-            message.serviceTimeMs = longToNumber(reader.uint64());
+            message.serviceTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
@@ -371,11 +611,11 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             continue;
           }
           case 5: {
-            if (tag !== 40) {
+            if (tag !== 42) {
               break;
             }
 
-            message.startedMs = longToNumber(reader.uint64());
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -395,23 +635,23 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<GetStatusResponse>, I>>(object: I): GetStatusResponse {
     const message = createBaseGetStatusResponse();
-    message.jobs = object.jobs?.map((e) => Count.fromPartial(e)) || [];
-    message.vms = object.vms?.map((e) => Count.fromPartial(e)) || [];
-    message.serviceTimeMs = object.serviceTimeMs ?? 0;
+    message.jobs = object.jobs?.map((e) => JobCount.fromPartial(e)) || [];
+    message.vms = object.vms?.map((e) => VmCount.fromPartial(e)) || [];
+    message.serviceTime = object.serviceTime ?? undefined;
     message.version = object.version ?? "";
-    message.startedMs = object.startedMs ?? 0;
+    message.startTime = object.startTime ?? undefined;
     return message;
   },
 };
 
-function createBaseCount(): Count {
-  return { state: "", vo: "", site: "", count: 0 };
+function createBaseJobCount(): JobCount {
+  return { state: 0, vo: "", site: "", count: 0 };
 }
 
-export const Count: MessageFns<Count> = {
-  encode(message: Count, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.state !== "") {
-      writer.uint32(10).string(message.state);
+export const JobCount: MessageFns<JobCount> = {
+  encode(message: JobCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
     }
     if (message.vo !== "") {
       writer.uint32(18).string(message.vo);
@@ -425,7 +665,7 @@ export const Count: MessageFns<Count> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Count {
+  decode(input: BinaryReader | Uint8Array, length?: number): JobCount {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -434,16 +674,16 @@ export const Count: MessageFns<Count> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCount();
+      const message = createBaseJobCount();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 10) {
+            if (tag !== 8) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 2: {
@@ -482,12 +722,12 @@ export const Count: MessageFns<Count> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Count>, I>>(base?: I): Count {
-    return Count.fromPartial(base ?? ({} as any));
+  create<I extends Exact<DeepPartial<JobCount>, I>>(base?: I): JobCount {
+    return JobCount.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<Count>, I>>(object: I): Count {
-    const message = createBaseCount();
-    message.state = object.state ?? "";
+  fromPartial<I extends Exact<DeepPartial<JobCount>, I>>(object: I): JobCount {
+    const message = createBaseJobCount();
+    message.state = object.state ?? 0;
     message.vo = object.vo ?? "";
     message.site = object.site ?? "";
     message.count = object.count ?? 0;
@@ -495,14 +735,108 @@ export const Count: MessageFns<Count> = {
   },
 };
 
+function createBaseVmCount(): VmCount {
+  return { state: 0, cloud: "", site: "", count: 0 };
+}
+
+export const VmCount: MessageFns<VmCount> = {
+  encode(message: VmCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.cloud !== "") {
+      writer.uint32(18).string(message.cloud);
+    }
+    if (message.site !== "") {
+      writer.uint32(26).string(message.site);
+    }
+    if (message.count !== 0) {
+      writer.uint32(32).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VmCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVmCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<VmCount>, I>>(base?: I): VmCount {
+    return VmCount.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<VmCount>, I>>(object: I): VmCount {
+    const message = createBaseVmCount();
+    message.state = object.state ?? 0;
+    message.cloud = object.cloud ?? "";
+    message.site = object.site ?? "";
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
 function createBaseListTaskQueuesRequest(): ListTaskQueuesRequest {
-  return { pageSize: 0 };
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListTaskQueuesRequest: MessageFns<ListTaskQueuesRequest> = {
   encode(message: ListTaskQueuesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.pageSize !== 0) {
       writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
     }
     return writer;
   },
@@ -528,6 +862,14 @@ export const ListTaskQueuesRequest: MessageFns<ListTaskQueuesRequest> = {
             message.pageSize = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -546,12 +888,13 @@ export const ListTaskQueuesRequest: MessageFns<ListTaskQueuesRequest> = {
   fromPartial<I extends Exact<DeepPartial<ListTaskQueuesRequest>, I>>(object: I): ListTaskQueuesRequest {
     const message = createBaseListTaskQueuesRequest();
     message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListTaskQueuesResponse(): ListTaskQueuesResponse {
-  return { queues: [], total: 0 };
+  return { queues: [], total: 0, nextPageToken: "" };
 }
 
 export const ListTaskQueuesResponse: MessageFns<ListTaskQueuesResponse> = {
@@ -561,6 +904,9 @@ export const ListTaskQueuesResponse: MessageFns<ListTaskQueuesResponse> = {
     }
     if (message.total !== 0) {
       writer.uint32(16).uint32(message.total);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(26).string(message.nextPageToken);
     }
     return writer;
   },
@@ -594,6 +940,14 @@ export const ListTaskQueuesResponse: MessageFns<ListTaskQueuesResponse> = {
             message.total = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -613,6 +967,7 @@ export const ListTaskQueuesResponse: MessageFns<ListTaskQueuesResponse> = {
     const message = createBaseListTaskQueuesResponse();
     message.queues = object.queues?.map((e) => TaskQueue.fromPartial(e)) || [];
     message.total = object.total ?? 0;
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -625,7 +980,7 @@ function createBaseTaskQueue(): TaskQueue {
     owner: "",
     waiting: 0,
     topPriority: 0,
-    oldestMs: 0,
+    oldestSubmitTime: undefined,
     requirements: undefined,
     waitsFor: "",
   };
@@ -651,8 +1006,8 @@ export const TaskQueue: MessageFns<TaskQueue> = {
     if (message.topPriority !== 0) {
       writer.uint32(48).uint32(message.topPriority);
     }
-    if (message.oldestMs !== 0) {
-      writer.uint32(56).uint64(message.oldestMs);
+    if (message.oldestSubmitTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.oldestSubmitTime), writer.uint32(58).fork()).join();
     }
     if (message.requirements !== undefined) {
       Requirements.encode(message.requirements, writer.uint32(66).fork()).join();
@@ -725,11 +1080,11 @@ export const TaskQueue: MessageFns<TaskQueue> = {
             continue;
           }
           case 7: {
-            if (tag !== 56) {
+            if (tag !== 58) {
               break;
             }
 
-            message.oldestMs = longToNumber(reader.uint64());
+            message.oldestSubmitTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 8: {
@@ -771,7 +1126,7 @@ export const TaskQueue: MessageFns<TaskQueue> = {
     message.owner = object.owner ?? "";
     message.waiting = object.waiting ?? 0;
     message.topPriority = object.topPriority ?? 0;
-    message.oldestMs = object.oldestMs ?? 0;
+    message.oldestSubmitTime = object.oldestSubmitTime ?? undefined;
     message.requirements = (object.requirements !== undefined && object.requirements !== null)
       ? Requirements.fromPartial(object.requirements)
       : undefined;
@@ -781,7 +1136,7 @@ export const TaskQueue: MessageFns<TaskQueue> = {
 };
 
 function createBaseListVmsRequest(): ListVmsRequest {
-  return { ended: false, pageSize: 0 };
+  return { ended: false, pageSize: 0, pageToken: "" };
 }
 
 export const ListVmsRequest: MessageFns<ListVmsRequest> = {
@@ -791,6 +1146,9 @@ export const ListVmsRequest: MessageFns<ListVmsRequest> = {
     }
     if (message.pageSize !== 0) {
       writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -824,6 +1182,14 @@ export const ListVmsRequest: MessageFns<ListVmsRequest> = {
             message.pageSize = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -843,18 +1209,22 @@ export const ListVmsRequest: MessageFns<ListVmsRequest> = {
     const message = createBaseListVmsRequest();
     message.ended = object.ended ?? false;
     message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListVmsResponse(): ListVmsResponse {
-  return { vms: [] };
+  return { vms: [], nextPageToken: "" };
 }
 
 export const ListVmsResponse: MessageFns<ListVmsResponse> = {
   encode(message: ListVmsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.vms) {
       Vm.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -880,6 +1250,14 @@ export const ListVmsResponse: MessageFns<ListVmsResponse> = {
             message.vms.push(Vm.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -898,6 +1276,7 @@ export const ListVmsResponse: MessageFns<ListVmsResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListVmsResponse>, I>>(object: I): ListVmsResponse {
     const message = createBaseListVmsResponse();
     message.vms = object.vms?.map((e) => Vm.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -905,7 +1284,7 @@ export const ListVmsResponse: MessageFns<ListVmsResponse> = {
 function createBaseVm(): Vm {
   return {
     vmId: "",
-    state: "",
+    state: 0,
     cloud: "",
     site: "",
     flavor: "",
@@ -915,10 +1294,10 @@ function createBaseVm(): Vm {
     memoryBytes: 0,
     leases: 0,
     reason: "",
-    intendedMs: 0,
-    activatedMs: 0,
-    endedMs: 0,
-    beatMs: 0,
+    intendTime: undefined,
+    activateTime: undefined,
+    endTime: undefined,
+    heartbeatTime: undefined,
     load1: 0,
     service: "",
     addresses: [],
@@ -931,8 +1310,8 @@ export const Vm: MessageFns<Vm> = {
     if (message.vmId !== "") {
       writer.uint32(10).string(message.vmId);
     }
-    if (message.state !== "") {
-      writer.uint32(18).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
     }
     if (message.cloud !== "") {
       writer.uint32(26).string(message.cloud);
@@ -961,17 +1340,17 @@ export const Vm: MessageFns<Vm> = {
     if (message.reason !== "") {
       writer.uint32(90).string(message.reason);
     }
-    if (message.intendedMs !== 0) {
-      writer.uint32(96).uint64(message.intendedMs);
+    if (message.intendTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.intendTime), writer.uint32(98).fork()).join();
     }
-    if (message.activatedMs !== 0) {
-      writer.uint32(104).uint64(message.activatedMs);
+    if (message.activateTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.activateTime), writer.uint32(106).fork()).join();
     }
-    if (message.endedMs !== 0) {
-      writer.uint32(112).uint64(message.endedMs);
+    if (message.endTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.endTime), writer.uint32(114).fork()).join();
     }
-    if (message.beatMs !== 0) {
-      writer.uint32(120).uint64(message.beatMs);
+    if (message.heartbeatTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.heartbeatTime), writer.uint32(122).fork()).join();
     }
     if (message.load1 !== 0) {
       writer.uint32(129).double(message.load1);
@@ -1010,11 +1389,11 @@ export const Vm: MessageFns<Vm> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 3: {
@@ -1090,35 +1469,35 @@ export const Vm: MessageFns<Vm> = {
             continue;
           }
           case 12: {
-            if (tag !== 96) {
+            if (tag !== 98) {
               break;
             }
 
-            message.intendedMs = longToNumber(reader.uint64());
+            message.intendTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 13: {
-            if (tag !== 104) {
+            if (tag !== 106) {
               break;
             }
 
-            message.activatedMs = longToNumber(reader.uint64());
+            message.activateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 14: {
-            if (tag !== 112) {
+            if (tag !== 114) {
               break;
             }
 
-            message.endedMs = longToNumber(reader.uint64());
+            message.endTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 15: {
-            if (tag !== 120) {
+            if (tag !== 122) {
               break;
             }
 
-            message.beatMs = longToNumber(reader.uint64());
+            message.heartbeatTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 16: {
@@ -1171,7 +1550,7 @@ export const Vm: MessageFns<Vm> = {
   fromPartial<I extends Exact<DeepPartial<Vm>, I>>(object: I): Vm {
     const message = createBaseVm();
     message.vmId = object.vmId ?? "";
-    message.state = object.state ?? "";
+    message.state = object.state ?? 0;
     message.cloud = object.cloud ?? "";
     message.site = object.site ?? "";
     message.flavor = object.flavor ?? "";
@@ -1181,10 +1560,10 @@ export const Vm: MessageFns<Vm> = {
     message.memoryBytes = object.memoryBytes ?? 0;
     message.leases = object.leases ?? 0;
     message.reason = object.reason ?? "";
-    message.intendedMs = object.intendedMs ?? 0;
-    message.activatedMs = object.activatedMs ?? 0;
-    message.endedMs = object.endedMs ?? 0;
-    message.beatMs = object.beatMs ?? 0;
+    message.intendTime = object.intendTime ?? undefined;
+    message.activateTime = object.activateTime ?? undefined;
+    message.endTime = object.endTime ?? undefined;
+    message.heartbeatTime = object.heartbeatTime ?? undefined;
     message.load1 = object.load1 ?? 0;
     message.service = object.service ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
@@ -1248,12 +1627,73 @@ export const GetVmHistoryRequest: MessageFns<GetVmHistoryRequest> = {
   },
 };
 
+function createBaseGetVmHistoryResponse(): GetVmHistoryResponse {
+  return { facts: [] };
+}
+
+export const GetVmHistoryResponse: MessageFns<GetVmHistoryResponse> = {
+  encode(message: GetVmHistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.facts) {
+      Fact.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetVmHistoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetVmHistoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.facts.push(Fact.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetVmHistoryResponse>, I>>(base?: I): GetVmHistoryResponse {
+    return GetVmHistoryResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetVmHistoryResponse>, I>>(object: I): GetVmHistoryResponse {
+    const message = createBaseGetVmHistoryResponse();
+    message.facts = object.facts?.map((e) => Fact.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseListCloudsRequest(): ListCloudsRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListCloudsRequest: MessageFns<ListCloudsRequest> = {
-  encode(_: ListCloudsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListCloudsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -1270,6 +1710,22 @@ export const ListCloudsRequest: MessageFns<ListCloudsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1285,14 +1741,16 @@ export const ListCloudsRequest: MessageFns<ListCloudsRequest> = {
   create<I extends Exact<DeepPartial<ListCloudsRequest>, I>>(base?: I): ListCloudsRequest {
     return ListCloudsRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListCloudsRequest>, I>>(_: I): ListCloudsRequest {
+  fromPartial<I extends Exact<DeepPartial<ListCloudsRequest>, I>>(object: I): ListCloudsRequest {
     const message = createBaseListCloudsRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListCloudsResponse(): ListCloudsResponse {
-  return { clouds: [], plan: [] };
+  return { clouds: [], plan: [], nextPageToken: "" };
 }
 
 export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
@@ -1302,6 +1760,9 @@ export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
     }
     for (const v of message.plan) {
       PlanLine.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(26).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1335,6 +1796,14 @@ export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
             message.plan.push(PlanLine.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1354,12 +1823,13 @@ export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
     const message = createBaseListCloudsResponse();
     message.clouds = object.clouds?.map((e) => Cloud.fromPartial(e)) || [];
     message.plan = object.plan?.map((e) => PlanLine.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
 
 function createBaseCloud(): Cloud {
-  return { name: "", kind: "", site: "", vms: 0, maxVms: 0, cores: 0, maxCores: 0, breaker: "", listedMs: 0 };
+  return { name: "", kind: "", site: "", vms: 0, maxVms: 0, cores: 0, maxCores: 0, breakers: [], listTime: undefined };
 }
 
 export const Cloud: MessageFns<Cloud> = {
@@ -1385,11 +1855,11 @@ export const Cloud: MessageFns<Cloud> = {
     if (message.maxCores !== 0) {
       writer.uint32(56).uint32(message.maxCores);
     }
-    if (message.breaker !== "") {
-      writer.uint32(66).string(message.breaker);
+    for (const v of message.breakers) {
+      Breaker.encode(v!, writer.uint32(66).fork()).join();
     }
-    if (message.listedMs !== 0) {
-      writer.uint32(72).uint64(message.listedMs);
+    if (message.listTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.listTime), writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -1468,15 +1938,15 @@ export const Cloud: MessageFns<Cloud> = {
               break;
             }
 
-            message.breaker = reader.string();
+            message.breakers.push(Breaker.decode(reader, reader.uint32()));
             continue;
           }
           case 9: {
-            if (tag !== 72) {
+            if (tag !== 74) {
               break;
             }
 
-            message.listedMs = longToNumber(reader.uint64());
+            message.listTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1503,23 +1973,23 @@ export const Cloud: MessageFns<Cloud> = {
     message.maxVms = object.maxVms ?? 0;
     message.cores = object.cores ?? 0;
     message.maxCores = object.maxCores ?? 0;
-    message.breaker = object.breaker ?? "";
-    message.listedMs = object.listedMs ?? 0;
+    message.breakers = object.breakers?.map((e) => Breaker.fromPartial(e)) || [];
+    message.listTime = object.listTime ?? undefined;
     return message;
   },
 };
 
 function createBasePlanLine(): PlanLine {
-  return { atMs: 0, action: "", subject: "", count: 0, reason: "" };
+  return { time: undefined, action: 0, subject: "", count: 0, reason: "", cause: 0 };
 }
 
 export const PlanLine: MessageFns<PlanLine> = {
   encode(message: PlanLine, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.atMs !== 0) {
-      writer.uint32(8).uint64(message.atMs);
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(10).fork()).join();
     }
-    if (message.action !== "") {
-      writer.uint32(18).string(message.action);
+    if (message.action !== 0) {
+      writer.uint32(16).int32(message.action);
     }
     if (message.subject !== "") {
       writer.uint32(26).string(message.subject);
@@ -1529,6 +1999,9 @@ export const PlanLine: MessageFns<PlanLine> = {
     }
     if (message.reason !== "") {
       writer.uint32(42).string(message.reason);
+    }
+    if (message.cause !== 0) {
+      writer.uint32(48).int32(message.cause);
     }
     return writer;
   },
@@ -1547,19 +2020,19 @@ export const PlanLine: MessageFns<PlanLine> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 8) {
+            if (tag !== 10) {
               break;
             }
 
-            message.atMs = longToNumber(reader.uint64());
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.action = reader.string();
+            message.action = reader.int32() as any;
             continue;
           }
           case 3: {
@@ -1586,6 +2059,14 @@ export const PlanLine: MessageFns<PlanLine> = {
             message.reason = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cause = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1603,11 +2084,115 @@ export const PlanLine: MessageFns<PlanLine> = {
   },
   fromPartial<I extends Exact<DeepPartial<PlanLine>, I>>(object: I): PlanLine {
     const message = createBasePlanLine();
-    message.atMs = object.atMs ?? 0;
-    message.action = object.action ?? "";
+    message.time = object.time ?? undefined;
+    message.action = object.action ?? 0;
     message.subject = object.subject ?? "";
     message.count = object.count ?? 0;
     message.reason = object.reason ?? "";
+    message.cause = object.cause ?? 0;
+    return message;
+  },
+};
+
+function createBaseBreaker(): Breaker {
+  return { kind: "", name: "", state: 0, untilTime: undefined, why: "" };
+}
+
+export const Breaker: MessageFns<Breaker> = {
+  encode(message: Breaker, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.untilTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.untilTime), writer.uint32(34).fork()).join();
+    }
+    if (message.why !== "") {
+      writer.uint32(42).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Breaker {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreaker();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.untilTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Breaker>, I>>(base?: I): Breaker {
+    return Breaker.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Breaker>, I>>(object: I): Breaker {
+    const message = createBaseBreaker();
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.state = object.state ?? 0;
+    message.untilTime = object.untilTime ?? undefined;
+    message.why = object.why ?? "";
     return message;
   },
 };
@@ -1680,7 +2265,7 @@ export const DrainVmRequest: MessageFns<DrainVmRequest> = {
 };
 
 function createBaseDrainVmResponse(): DrainVmResponse {
-  return { changed: false, state: "", refusal: "" };
+  return { changed: false, state: 0, refusal: 0 };
 }
 
 export const DrainVmResponse: MessageFns<DrainVmResponse> = {
@@ -1688,11 +2273,11 @@ export const DrainVmResponse: MessageFns<DrainVmResponse> = {
     if (message.changed !== false) {
       writer.uint32(8).bool(message.changed);
     }
-    if (message.state !== "") {
-      writer.uint32(18).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
     }
-    if (message.refusal !== "") {
-      writer.uint32(26).string(message.refusal);
+    if (message.refusal !== 0) {
+      writer.uint32(24).int32(message.refusal);
     }
     return writer;
   },
@@ -1719,19 +2304,19 @@ export const DrainVmResponse: MessageFns<DrainVmResponse> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 3: {
-            if (tag !== 26) {
+            if (tag !== 24) {
               break;
             }
 
-            message.refusal = reader.string();
+            message.refusal = reader.int32() as any;
             continue;
           }
         }
@@ -1752,14 +2337,14 @@ export const DrainVmResponse: MessageFns<DrainVmResponse> = {
   fromPartial<I extends Exact<DeepPartial<DrainVmResponse>, I>>(object: I): DrainVmResponse {
     const message = createBaseDrainVmResponse();
     message.changed = object.changed ?? false;
-    message.state = object.state ?? "";
-    message.refusal = object.refusal ?? "";
+    message.state = object.state ?? 0;
+    message.refusal = object.refusal ?? 0;
     return message;
   },
 };
 
 function createBaseCreateTokenRequest(): CreateTokenRequest {
-  return { subject: "", vo: "", group: "", roles: [], lifetimeMs: 0 };
+  return { subject: "", vo: "", group: "", roles: [], lifetime: undefined };
 }
 
 export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
@@ -1773,11 +2358,15 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     if (message.group !== "") {
       writer.uint32(26).string(message.group);
     }
-    for (const v of message.roles) {
-      writer.uint32(34).string(v!);
+    if (message.roles.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.roles) {
+        writer.int32(v);
+      }
+      writer.join();
     }
-    if (message.lifetimeMs !== 0) {
-      writer.uint32(40).uint64(message.lifetimeMs);
+    if (message.lifetime !== undefined) {
+      Duration.encode(message.lifetime, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1820,19 +2409,29 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
             continue;
           }
           case 4: {
-            if (tag !== 34) {
-              break;
+            if (tag === 32) {
+              message.roles.push(reader.int32() as any);
+
+              continue;
             }
 
-            message.roles.push(reader.string());
-            continue;
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.roles.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
           }
           case 5: {
-            if (tag !== 40) {
+            if (tag !== 42) {
               break;
             }
 
-            message.lifetimeMs = longToNumber(reader.uint64());
+            message.lifetime = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1856,13 +2455,15 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     message.vo = object.vo ?? "";
     message.group = object.group ?? "";
     message.roles = object.roles?.map((e) => e) || [];
-    message.lifetimeMs = object.lifetimeMs ?? 0;
+    message.lifetime = (object.lifetime !== undefined && object.lifetime !== null)
+      ? Duration.fromPartial(object.lifetime)
+      : undefined;
     return message;
   },
 };
 
 function createBaseCreateTokenResponse(): CreateTokenResponse {
-  return { token: "", expiresMs: 0 };
+  return { token: "", expireTime: undefined };
 }
 
 export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
@@ -1870,8 +2471,8 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
     if (message.token !== "") {
       writer.uint32(10).string(message.token);
     }
-    if (message.expiresMs !== 0) {
-      writer.uint32(16).uint64(message.expiresMs);
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1898,11 +2499,11 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
             continue;
           }
           case 2: {
-            if (tag !== 16) {
+            if (tag !== 18) {
               break;
             }
 
-            message.expiresMs = longToNumber(reader.uint64());
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1923,13 +2524,13 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
   fromPartial<I extends Exact<DeepPartial<CreateTokenResponse>, I>>(object: I): CreateTokenResponse {
     const message = createBaseCreateTokenResponse();
     message.token = object.token ?? "";
-    message.expiresMs = object.expiresMs ?? 0;
+    message.expireTime = object.expireTime ?? undefined;
     return message;
   },
 };
 
 function createBaseImageEntry(): ImageEntry {
-  return { name: "", os: "", architecture: "", digest: "", references: {}, validUntilMs: 0, endorsedBy: "" };
+  return { name: "", os: "", architecture: "", digest: "", references: {}, expireTime: undefined, endorsedBy: "" };
 }
 
 export const ImageEntry: MessageFns<ImageEntry> = {
@@ -1949,8 +2550,8 @@ export const ImageEntry: MessageFns<ImageEntry> = {
     globalThis.Object.entries(message.references).forEach(([key, value]: [string, string]) => {
       ImageEntry_ReferencesEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
-    if (message.validUntilMs !== 0) {
-      writer.uint32(48).uint64(message.validUntilMs);
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.expireTime), writer.uint32(50).fork()).join();
     }
     if (message.endorsedBy !== "") {
       writer.uint32(58).string(message.endorsedBy);
@@ -2015,11 +2616,11 @@ export const ImageEntry: MessageFns<ImageEntry> = {
             continue;
           }
           case 6: {
-            if (tag !== 48) {
+            if (tag !== 50) {
               break;
             }
 
-            message.validUntilMs = longToNumber(reader.uint64());
+            message.expireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 7: {
@@ -2060,7 +2661,7 @@ export const ImageEntry: MessageFns<ImageEntry> = {
       },
       {},
     );
-    message.validUntilMs = object.validUntilMs ?? 0;
+    message.expireTime = object.expireTime ?? undefined;
     message.endorsedBy = object.endorsedBy ?? "";
     return message;
   },
@@ -2134,11 +2735,17 @@ export const ImageEntry_ReferencesEntry: MessageFns<ImageEntry_ReferencesEntry> 
 };
 
 function createBaseListImagesRequest(): ListImagesRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListImagesRequest: MessageFns<ListImagesRequest> = {
-  encode(_: ListImagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListImagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -2155,6 +2762,22 @@ export const ListImagesRequest: MessageFns<ListImagesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2170,20 +2793,25 @@ export const ListImagesRequest: MessageFns<ListImagesRequest> = {
   create<I extends Exact<DeepPartial<ListImagesRequest>, I>>(base?: I): ListImagesRequest {
     return ListImagesRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ListImagesRequest>, I>>(_: I): ListImagesRequest {
+  fromPartial<I extends Exact<DeepPartial<ListImagesRequest>, I>>(object: I): ListImagesRequest {
     const message = createBaseListImagesRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListImagesResponse(): ListImagesResponse {
-  return { images: [] };
+  return { images: [], nextPageToken: "" };
 }
 
 export const ListImagesResponse: MessageFns<ListImagesResponse> = {
   encode(message: ListImagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.images) {
       Image.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -2209,6 +2837,14 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
             message.images.push(Image.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2227,6 +2863,7 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
   fromPartial<I extends Exact<DeepPartial<ListImagesResponse>, I>>(object: I): ListImagesResponse {
     const message = createBaseListImagesResponse();
     message.images = object.images?.map((e) => Image.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -2234,17 +2871,17 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
 function createBaseImage(): Image {
   return {
     name: "",
-    state: "",
+    state: 0,
     entry: undefined,
     signature: "",
     distrust: "",
     approvals: [],
     uses: [],
     addedBy: "",
-    addedMs: 0,
+    addTime: undefined,
     revokedBy: "",
     revokedWhy: "",
-    revokedMs: 0,
+    revokeTime: undefined,
   };
 }
 
@@ -2253,8 +2890,8 @@ export const Image: MessageFns<Image> = {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.state !== "") {
-      writer.uint32(18).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
     }
     if (message.entry !== undefined) {
       ImageEntry.encode(message.entry, writer.uint32(26).fork()).join();
@@ -2274,8 +2911,8 @@ export const Image: MessageFns<Image> = {
     if (message.addedBy !== "") {
       writer.uint32(66).string(message.addedBy);
     }
-    if (message.addedMs !== 0) {
-      writer.uint32(72).uint64(message.addedMs);
+    if (message.addTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.addTime), writer.uint32(74).fork()).join();
     }
     if (message.revokedBy !== "") {
       writer.uint32(82).string(message.revokedBy);
@@ -2283,8 +2920,8 @@ export const Image: MessageFns<Image> = {
     if (message.revokedWhy !== "") {
       writer.uint32(90).string(message.revokedWhy);
     }
-    if (message.revokedMs !== 0) {
-      writer.uint32(96).uint64(message.revokedMs);
+    if (message.revokeTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.revokeTime), writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -2311,11 +2948,11 @@ export const Image: MessageFns<Image> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
           case 3: {
@@ -2367,11 +3004,11 @@ export const Image: MessageFns<Image> = {
             continue;
           }
           case 9: {
-            if (tag !== 72) {
+            if (tag !== 74) {
               break;
             }
 
-            message.addedMs = longToNumber(reader.uint64());
+            message.addTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
           case 10: {
@@ -2391,11 +3028,11 @@ export const Image: MessageFns<Image> = {
             continue;
           }
           case 12: {
-            if (tag !== 96) {
+            if (tag !== 98) {
               break;
             }
 
-            message.revokedMs = longToNumber(reader.uint64());
+            message.revokeTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -2416,7 +3053,7 @@ export const Image: MessageFns<Image> = {
   fromPartial<I extends Exact<DeepPartial<Image>, I>>(object: I): Image {
     const message = createBaseImage();
     message.name = object.name ?? "";
-    message.state = object.state ?? "";
+    message.state = object.state ?? 0;
     message.entry = (object.entry !== undefined && object.entry !== null)
       ? ImageEntry.fromPartial(object.entry)
       : undefined;
@@ -2425,16 +3062,16 @@ export const Image: MessageFns<Image> = {
     message.approvals = object.approvals?.map((e) => ImageApproval.fromPartial(e)) || [];
     message.uses = object.uses?.map((e) => ImageUse.fromPartial(e)) || [];
     message.addedBy = object.addedBy ?? "";
-    message.addedMs = object.addedMs ?? 0;
+    message.addTime = object.addTime ?? undefined;
     message.revokedBy = object.revokedBy ?? "";
     message.revokedWhy = object.revokedWhy ?? "";
-    message.revokedMs = object.revokedMs ?? 0;
+    message.revokeTime = object.revokeTime ?? undefined;
     return message;
   },
 };
 
 function createBaseImageApproval(): ImageApproval {
-  return { site: "", by: "", atMs: 0 };
+  return { site: "", by: "", time: undefined };
 }
 
 export const ImageApproval: MessageFns<ImageApproval> = {
@@ -2445,8 +3082,8 @@ export const ImageApproval: MessageFns<ImageApproval> = {
     if (message.by !== "") {
       writer.uint32(18).string(message.by);
     }
-    if (message.atMs !== 0) {
-      writer.uint32(24).uint64(message.atMs);
+    if (message.time !== undefined) {
+      Timestamp.encode(toTimestamp(message.time), writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2481,11 +3118,11 @@ export const ImageApproval: MessageFns<ImageApproval> = {
             continue;
           }
           case 3: {
-            if (tag !== 24) {
+            if (tag !== 26) {
               break;
             }
 
-            message.atMs = longToNumber(reader.uint64());
+            message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -2507,7 +3144,7 @@ export const ImageApproval: MessageFns<ImageApproval> = {
     const message = createBaseImageApproval();
     message.site = object.site ?? "";
     message.by = object.by ?? "";
-    message.atMs = object.atMs ?? 0;
+    message.time = object.time ?? undefined;
     return message;
   },
 };
@@ -2795,7 +3432,7 @@ export const RevokeImageRequest: MessageFns<RevokeImageRequest> = {
 };
 
 function createBaseChangeImageResponse(): ChangeImageResponse {
-  return { changed: false, state: "" };
+  return { changed: false, state: 0 };
 }
 
 export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
@@ -2803,8 +3440,8 @@ export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
     if (message.changed !== false) {
       writer.uint32(8).bool(message.changed);
     }
-    if (message.state !== "") {
-      writer.uint32(18).string(message.state);
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
     }
     return writer;
   },
@@ -2831,11 +3468,11 @@ export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.state = reader.string();
+            message.state = reader.int32() as any;
             continue;
           }
         }
@@ -2856,11 +3493,12 @@ export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
   fromPartial<I extends Exact<DeepPartial<ChangeImageResponse>, I>>(object: I): ChangeImageResponse {
     const message = createBaseChangeImageResponse();
     message.changed = object.changed ?? false;
-    message.state = object.state ?? "";
+    message.state = object.state ?? 0;
     return message;
   },
 };
 
+/** What operators and users see of the installation, and what operators decide. */
 export type OperateServiceService = typeof OperateServiceService;
 export const OperateServiceService = {
   /** Live counts, the same for every caller of a VO; operators see all VOs. */
@@ -2873,6 +3511,7 @@ export const OperateServiceService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /** The queues in which jobs wait, most waiting first. */
   listTaskQueues: {
     path: "/pilotage.v1.OperateService/ListTaskQueues" as const,
     requestStream: false as const,
@@ -2884,6 +3523,7 @@ export const OperateServiceService = {
       Buffer.from(ListTaskQueuesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListTaskQueuesResponse => ListTaskQueuesResponse.decode(value),
   },
+  /** VMs, newest first. */
   listVms: {
     path: "/pilotage.v1.OperateService/ListVms" as const,
     requestStream: false as const,
@@ -2893,16 +3533,18 @@ export const OperateServiceService = {
     responseSerialize: (value: ListVmsResponse): Buffer => Buffer.from(ListVmsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListVmsResponse => ListVmsResponse.decode(value),
   },
+  /** What happened to a VM, oldest first. */
   getVmHistory: {
     path: "/pilotage.v1.OperateService/GetVmHistory" as const,
     requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: GetVmHistoryRequest): Buffer => Buffer.from(GetVmHistoryRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): GetVmHistoryRequest => GetVmHistoryRequest.decode(value),
-    responseSerialize: (value: GetJobHistoryResponse): Buffer =>
-      Buffer.from(GetJobHistoryResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetJobHistoryResponse => GetJobHistoryResponse.decode(value),
+    responseSerialize: (value: GetVmHistoryResponse): Buffer =>
+      Buffer.from(GetVmHistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetVmHistoryResponse => GetVmHistoryResponse.decode(value),
   },
+  /** The configured clouds, and what the directors last planned for them. */
   listClouds: {
     path: "/pilotage.v1.OperateService/ListClouds" as const,
     requestStream: false as const,
@@ -2912,6 +3554,7 @@ export const OperateServiceService = {
     responseSerialize: (value: ListCloudsResponse): Buffer => Buffer.from(ListCloudsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListCloudsResponse => ListCloudsResponse.decode(value),
   },
+  /** Lets a VM end its jobs and take no more. */
   drainVm: {
     path: "/pilotage.v1.OperateService/DrainVm" as const,
     requestStream: false as const,
@@ -2921,6 +3564,7 @@ export const OperateServiceService = {
     responseSerialize: (value: DrainVmResponse): Buffer => Buffer.from(DrainVmResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainVmResponse => DrainVmResponse.decode(value),
   },
+  /** Issues a token for a user. */
   createToken: {
     path: "/pilotage.v1.OperateService/CreateToken" as const,
     requestStream: false as const,
@@ -2950,6 +3594,7 @@ export const OperateServiceService = {
     responseSerialize: (value: ChangeImageResponse): Buffer => Buffer.from(ChangeImageResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ChangeImageResponse => ChangeImageResponse.decode(value),
   },
+  /** VMs may be made from it there. */
   approveImage: {
     path: "/pilotage.v1.OperateService/ApproveImage" as const,
     requestStream: false as const,
@@ -2984,16 +3629,23 @@ export const OperateServiceService = {
 export interface OperateServiceServer extends UntypedServiceImplementation {
   /** Live counts, the same for every caller of a VO; operators see all VOs. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /** The queues in which jobs wait, most waiting first. */
   listTaskQueues: handleUnaryCall<ListTaskQueuesRequest, ListTaskQueuesResponse>;
+  /** VMs, newest first. */
   listVms: handleUnaryCall<ListVmsRequest, ListVmsResponse>;
-  getVmHistory: handleUnaryCall<GetVmHistoryRequest, GetJobHistoryResponse>;
+  /** What happened to a VM, oldest first. */
+  getVmHistory: handleUnaryCall<GetVmHistoryRequest, GetVmHistoryResponse>;
+  /** The configured clouds, and what the directors last planned for them. */
   listClouds: handleUnaryCall<ListCloudsRequest, ListCloudsResponse>;
+  /** Lets a VM end its jobs and take no more. */
   drainVm: handleUnaryCall<DrainVmRequest, DrainVmResponse>;
+  /** Issues a token for a user. */
   createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
   /** The catalogue of images: VMs start only from what is endorsed by a key that the installation trusts and approved for the site. */
   listImages: handleUnaryCall<ListImagesRequest, ListImagesResponse>;
   /** Idempotent by content: a name stands for one content for ever. No VM follows from it. */
   addImage: handleUnaryCall<AddImageRequest, ChangeImageResponse>;
+  /** VMs may be made from it there. */
   approveImage: handleUnaryCall<DecideImageRequest, ChangeImageResponse>;
   /** No new VMs from it there; those that run go on. */
   disapproveImage: handleUnaryCall<DecideImageRequest, ChangeImageResponse>;
@@ -3018,6 +3670,7 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
   ): ClientUnaryCall;
+  /** The queues in which jobs wait, most waiting first. */
   listTaskQueues(
     request: ListTaskQueuesRequest,
     callback: (error: ServiceError | null, response: ListTaskQueuesResponse) => void,
@@ -3033,6 +3686,7 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListTaskQueuesResponse) => void,
   ): ClientUnaryCall;
+  /** VMs, newest first. */
   listVms(
     request: ListVmsRequest,
     callback: (error: ServiceError | null, response: ListVmsResponse) => void,
@@ -3048,21 +3702,23 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListVmsResponse) => void,
   ): ClientUnaryCall;
+  /** What happened to a VM, oldest first. */
   getVmHistory(
     request: GetVmHistoryRequest,
-    callback: (error: ServiceError | null, response: GetJobHistoryResponse) => void,
+    callback: (error: ServiceError | null, response: GetVmHistoryResponse) => void,
   ): ClientUnaryCall;
   getVmHistory(
     request: GetVmHistoryRequest,
     metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetJobHistoryResponse) => void,
+    callback: (error: ServiceError | null, response: GetVmHistoryResponse) => void,
   ): ClientUnaryCall;
   getVmHistory(
     request: GetVmHistoryRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetJobHistoryResponse) => void,
+    callback: (error: ServiceError | null, response: GetVmHistoryResponse) => void,
   ): ClientUnaryCall;
+  /** The configured clouds, and what the directors last planned for them. */
   listClouds(
     request: ListCloudsRequest,
     callback: (error: ServiceError | null, response: ListCloudsResponse) => void,
@@ -3078,6 +3734,7 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListCloudsResponse) => void,
   ): ClientUnaryCall;
+  /** Lets a VM end its jobs and take no more. */
   drainVm(
     request: DrainVmRequest,
     callback: (error: ServiceError | null, response: DrainVmResponse) => void,
@@ -3093,6 +3750,7 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainVmResponse) => void,
   ): ClientUnaryCall;
+  /** Issues a token for a user. */
   createToken(
     request: CreateTokenRequest,
     callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
@@ -3140,6 +3798,7 @@ export interface OperateServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
   ): ClientUnaryCall;
+  /** VMs may be made from it there. */
   approveImage(
     request: DecideImageRequest,
     callback: (error: ServiceError | null, response: ChangeImageResponse) => void,
@@ -3209,6 +3868,18 @@ export type DeepPartial<T> = T extends Builtin ? T
 type KeysOfUnion<T> = T extends T ? keyof T : never;
 export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = Math.trunc(date.getTime() / 1_000);
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (t.seconds || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
 
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());

@@ -22,14 +22,20 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { JobSpec, Result } from "./job.ts";
+import { JobSpec } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
 export const protobufFileName = "pilotage/v1/vm.proto";
 
-/** What runs on a VM and its way to the centre: activation, the pilot's stream, the monitor's heartbeat. */
+/**
+ * What runs on a VM and its way to the service: activation, the pilot's stream, the monitor's heartbeat.
+ *
+ * Agents of older versions run on VMs for as long as their VMs do. So no field here changes its number or its type, states and
+ * reasons stay strings, and times stay plain milliseconds.
+ */
 
+/** A VM's proof that the key is its own. */
 export interface ActivateRequest {
   vmId: string;
   activationKey: string;
@@ -37,11 +43,13 @@ export interface ActivateRequest {
   nonce: string;
 }
 
+/** The VM's credential. */
 export interface ActivateResponse {
   credential: string;
   expiresMs: number;
 }
 
+/** What a pilot sends up its stream. */
 export interface PilotMessage {
   /** first message of a stream, and only there */
   hello: Hello | undefined;
@@ -57,12 +65,9 @@ export interface PilotMessage {
   renew: AttemptRef[];
 }
 
+/** A pilot introduces itself. */
 export interface Hello {
   pilotVersion: string;
-  /** what the machine really has */
-  cores: number;
-  memoryBytes: number;
-  diskBytes: number;
   held: AttemptRef[];
   /**
    * How payloads are isolated on this VM: namespaces, accounts or plain. A job that requires the tag isolation:KIND is given
@@ -71,6 +76,7 @@ export interface Hello {
   isolation: string;
 }
 
+/** An attempt at a job. */
 export interface AttemptRef {
   jobId: number;
   attempt: number;
@@ -98,13 +104,32 @@ export interface Report {
   attempt: number;
   /** counts up on one pilot */
   reportId: number;
-  /** running | completing | ended */
+  /** running, completing, ended */
   phase: string;
   startedMs: number;
   /** with ended */
   result: Result | undefined;
 }
 
+/** How a payload ended, as the pilot saw it. */
+export interface Result {
+  /** exited, signalled, wall-limit, memory-limit, disk-limit, stopped, not-started, abandoned */
+  end: string;
+  exitCode: number;
+  signal: string;
+  detail: string;
+  peakMemoryBytes: number;
+  cpuMs: number;
+  wallMs: number;
+  startedMs: number;
+  endedMs: number;
+  /** kept in the sandbox; what was written beyond the limit is counted in dropped_bytes */
+  stdoutBytes: number;
+  stderrBytes: number;
+  droppedBytes: number;
+}
+
+/** What the service sends down a pilot's stream. */
 export interface ServiceMessage {
   /** first message of a stream */
   welcome: Welcome | undefined;
@@ -115,12 +140,14 @@ export interface ServiceMessage {
   renewedMs: number;
 }
 
+/** The terms of a stream. */
 export interface Welcome {
   leaseMs: number;
   renewEveryMs: number;
   serviceTimeMs: number;
 }
 
+/** A report was taken, or a lease was refused. */
 export interface Ack {
   reportId: number;
   jobId: number;
@@ -129,6 +156,7 @@ export interface Ack {
   refusal: string;
 }
 
+/** A job for the pilot to run. */
 export interface Assignment {
   jobId: number;
   attempt: number;
@@ -142,6 +170,7 @@ export interface Assignment {
   owner: string;
 }
 
+/** What the pilot must do. */
 export interface Command {
   /** stop (an attempt) | drain (take no more) */
   kind: string;
@@ -150,6 +179,7 @@ export interface Command {
   reason: string;
 }
 
+/** A piece of an output. */
 export interface PutOutputRequest {
   /** in the first message */
   attempt:
@@ -163,10 +193,12 @@ export interface PutOutputRequest {
   totalBytes: number;
 }
 
+/** What was kept. */
 export interface PutOutputResponse {
   bytes: number;
 }
 
+/** The state of a VM, as its monitor sees it. */
 export interface BeatRequest {
   monitorVersion: string;
   load1: number;
@@ -177,9 +209,6 @@ export interface BeatRequest {
   pilotState: string;
   payloads: number;
   idleMs: number;
-  upMs: number;
-  /** the VM's own clock */
-  clockMs: number;
   /** empty, or disk-full, clock-off, pilot-gone, squid-gone, ... */
   unhealthy: string;
   /** empty, stop, or drain: what the monitor asks for, `wish_reason` says why */
@@ -189,6 +218,7 @@ export interface BeatRequest {
   isolation: string;
 }
 
+/** What the VM must do. */
 export interface BeatResponse {
   /** go-on | drain | stop: power off now */
   order: string;
@@ -435,22 +465,13 @@ export const PilotMessage: MessageFns<PilotMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { pilotVersion: "", cores: 0, memoryBytes: 0, diskBytes: 0, held: [], isolation: "" };
+  return { pilotVersion: "", held: [], isolation: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
   encode(message: Hello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.pilotVersion !== "") {
       writer.uint32(10).string(message.pilotVersion);
-    }
-    if (message.cores !== 0) {
-      writer.uint32(16).uint32(message.cores);
-    }
-    if (message.memoryBytes !== 0) {
-      writer.uint32(24).uint64(message.memoryBytes);
-    }
-    if (message.diskBytes !== 0) {
-      writer.uint32(32).uint64(message.diskBytes);
     }
     for (const v of message.held) {
       AttemptRef.encode(v!, writer.uint32(42).fork()).join();
@@ -480,30 +501,6 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.pilotVersion = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.cores = reader.uint32();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.memoryBytes = longToNumber(reader.uint64());
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.diskBytes = longToNumber(reader.uint64());
             continue;
           }
           case 5: {
@@ -540,9 +537,6 @@ export const Hello: MessageFns<Hello> = {
   fromPartial<I extends Exact<DeepPartial<Hello>, I>>(object: I): Hello {
     const message = createBaseHello();
     message.pilotVersion = object.pilotVersion ?? "";
-    message.cores = object.cores ?? 0;
-    message.memoryBytes = object.memoryBytes ?? 0;
-    message.diskBytes = object.diskBytes ?? 0;
     message.held = object.held?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.isolation = object.isolation ?? "";
     return message;
@@ -844,6 +838,206 @@ export const Report: MessageFns<Report> = {
     message.result = (object.result !== undefined && object.result !== null)
       ? Result.fromPartial(object.result)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseResult(): Result {
+  return {
+    end: "",
+    exitCode: 0,
+    signal: "",
+    detail: "",
+    peakMemoryBytes: 0,
+    cpuMs: 0,
+    wallMs: 0,
+    startedMs: 0,
+    endedMs: 0,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    droppedBytes: 0,
+  };
+}
+
+export const Result: MessageFns<Result> = {
+  encode(message: Result, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.end !== "") {
+      writer.uint32(10).string(message.end);
+    }
+    if (message.exitCode !== 0) {
+      writer.uint32(16).int32(message.exitCode);
+    }
+    if (message.signal !== "") {
+      writer.uint32(26).string(message.signal);
+    }
+    if (message.detail !== "") {
+      writer.uint32(34).string(message.detail);
+    }
+    if (message.peakMemoryBytes !== 0) {
+      writer.uint32(40).uint64(message.peakMemoryBytes);
+    }
+    if (message.cpuMs !== 0) {
+      writer.uint32(48).uint64(message.cpuMs);
+    }
+    if (message.wallMs !== 0) {
+      writer.uint32(56).uint64(message.wallMs);
+    }
+    if (message.startedMs !== 0) {
+      writer.uint32(64).uint64(message.startedMs);
+    }
+    if (message.endedMs !== 0) {
+      writer.uint32(72).uint64(message.endedMs);
+    }
+    if (message.stdoutBytes !== 0) {
+      writer.uint32(80).uint64(message.stdoutBytes);
+    }
+    if (message.stderrBytes !== 0) {
+      writer.uint32(88).uint64(message.stderrBytes);
+    }
+    if (message.droppedBytes !== 0) {
+      writer.uint32(96).uint64(message.droppedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Result {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.end = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.exitCode = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.signal = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.peakMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cpuMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.wallMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.startedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.endedMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.stdoutBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.stderrBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.droppedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Result>, I>>(base?: I): Result {
+    return Result.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Result>, I>>(object: I): Result {
+    const message = createBaseResult();
+    message.end = object.end ?? "";
+    message.exitCode = object.exitCode ?? 0;
+    message.signal = object.signal ?? "";
+    message.detail = object.detail ?? "";
+    message.peakMemoryBytes = object.peakMemoryBytes ?? 0;
+    message.cpuMs = object.cpuMs ?? 0;
+    message.wallMs = object.wallMs ?? 0;
+    message.startedMs = object.startedMs ?? 0;
+    message.endedMs = object.endedMs ?? 0;
+    message.stdoutBytes = object.stdoutBytes ?? 0;
+    message.stderrBytes = object.stderrBytes ?? 0;
+    message.droppedBytes = object.droppedBytes ?? 0;
     return message;
   },
 };
@@ -1499,8 +1693,6 @@ function createBaseBeatRequest(): BeatRequest {
     pilotState: "",
     payloads: 0,
     idleMs: 0,
-    upMs: 0,
-    clockMs: 0,
     unhealthy: "",
     wish: "",
     wishReason: "",
@@ -1533,12 +1725,6 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     }
     if (message.idleMs !== 0) {
       writer.uint32(64).uint64(message.idleMs);
-    }
-    if (message.upMs !== 0) {
-      writer.uint32(72).uint64(message.upMs);
-    }
-    if (message.clockMs !== 0) {
-      writer.uint32(80).uint64(message.clockMs);
     }
     if (message.unhealthy !== "") {
       writer.uint32(90).string(message.unhealthy);
@@ -1632,22 +1818,6 @@ export const BeatRequest: MessageFns<BeatRequest> = {
             message.idleMs = longToNumber(reader.uint64());
             continue;
           }
-          case 9: {
-            if (tag !== 72) {
-              break;
-            }
-
-            message.upMs = longToNumber(reader.uint64());
-            continue;
-          }
-          case 10: {
-            if (tag !== 80) {
-              break;
-            }
-
-            message.clockMs = longToNumber(reader.uint64());
-            continue;
-          }
           case 11: {
             if (tag !== 90) {
               break;
@@ -1705,8 +1875,6 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     message.pilotState = object.pilotState ?? "";
     message.payloads = object.payloads ?? 0;
     message.idleMs = object.idleMs ?? 0;
-    message.upMs = object.upMs ?? 0;
-    message.clockMs = object.clockMs ?? 0;
     message.unhealthy = object.unhealthy ?? "";
     message.wish = object.wish ?? "";
     message.wishReason = object.wishReason ?? "";
@@ -1806,6 +1974,7 @@ export const BeatResponse: MessageFns<BeatResponse> = {
   },
 };
 
+/** The calls of a VM. Every one but Activate is bound to the VM that the credential names. */
 export type VmServiceService = typeof VmServiceService;
 export const VmServiceService = {
   /**

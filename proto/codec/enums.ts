@@ -1,0 +1,126 @@
+/**
+ * The wire's enums and core's words, each both ways. A table has every word of its type: a new state does not compile before it has
+ * a number here and in the proto.
+ *
+ * A number that is unknown, of a newer peer, has no word; what that means is decided by the caller.
+ */
+
+import type { End } from '../../core/model/attempt.ts'
+import type { JobStateName } from '../../core/model/job.ts'
+import type { UserRole } from '../../core/model/owner.ts'
+import type { VmStateName } from '../../core/model/vm.ts'
+import * as job from '../gen/pilotage/v1/job.ts'
+import * as operate from '../gen/pilotage/v1/operate.ts'
+
+export type WireEnum<Word extends string, Value extends number> = {
+  readonly words: readonly Word[]
+  number(word: Word): Value
+  /** Undefined: unspecified, or unknown here. */
+  word(value: number): Word | undefined
+}
+
+function wireEnum<Word extends string, Value extends number>(numbers: Readonly<Record<Word, Value>>): WireEnum<Word, Value> {
+  const words = Object.keys(numbers) as Word[]
+  const byNumber = new Map<number, Word>(words.map((word) => [numbers[word], word]))
+  return { words, number: (word) => numbers[word], word: (value) => byNumber.get(value) }
+}
+
+export const jobStateEnum = wireEnum<JobStateName, job.JobState>({
+  Waiting: job.JobState.WAITING,
+  Held: job.JobState.HELD,
+  Matched: job.JobState.MATCHED,
+  Running: job.JobState.RUNNING,
+  Completing: job.JobState.COMPLETING,
+  Done: job.JobState.DONE,
+  Failed: job.JobState.FAILED,
+  Killed: job.JobState.KILLED,
+})
+
+export const payloadEndEnum = wireEnum<End, job.PayloadEnd>({
+  exited: job.PayloadEnd.EXITED,
+  signalled: job.PayloadEnd.SIGNALLED,
+  'wall-limit': job.PayloadEnd.WALL_LIMIT,
+  'memory-limit': job.PayloadEnd.MEMORY_LIMIT,
+  'disk-limit': job.PayloadEnd.DISK_LIMIT,
+  stopped: job.PayloadEnd.STOPPED,
+  'not-started': job.PayloadEnd.NOT_STARTED,
+  abandoned: job.PayloadEnd.ABANDONED,
+})
+
+export const steerRefusalEnum = wireEnum({
+  'not-found': job.SteerRefusal.NOT_FOUND,
+  ended: job.SteerRefusal.ENDED,
+  'not-waiting': job.SteerRefusal.NOT_WAITING,
+  'not-held': job.SteerRefusal.NOT_HELD,
+  held: job.SteerRefusal.HELD,
+  'quota-exceeded': job.SteerRefusal.QUOTA_EXCEEDED,
+  'not-live': job.SteerRefusal.NOT_LIVE,
+})
+
+export const outputNameEnum = wireEnum({ stdout: job.OutputName.STDOUT, stderr: job.OutputName.STDERR })
+
+export const warningEnum = wireEnum({ 'no-offering': job.WarningCode.NO_OFFERING })
+
+export const vmStateEnum = wireEnum<VmStateName, operate.VmState>({
+  Intended: operate.VmState.INTENDED,
+  Requested: operate.VmState.REQUESTED,
+  Booting: operate.VmState.BOOTING,
+  Active: operate.VmState.ACTIVE,
+  Draining: operate.VmState.DRAINING,
+  Stopping: operate.VmState.STOPPING,
+  Gone: operate.VmState.GONE,
+  Failed: operate.VmState.FAILED,
+  Lost: operate.VmState.LOST,
+})
+
+export const vmRefusalEnum = wireEnum({
+  'not-found': operate.VmRefusal.NOT_FOUND,
+  ended: operate.VmRefusal.ENDED,
+  stale: operate.VmRefusal.STALE,
+  'not-up': operate.VmRefusal.NOT_UP,
+  busy: operate.VmRefusal.BUSY,
+})
+
+export const roleEnum = wireEnum<UserRole, operate.UserRole>({
+  user: operate.UserRole.USER,
+  operator: operate.UserRole.OPERATOR,
+  admin: operate.UserRole.ADMIN,
+})
+
+export const imageStateEnum = wireEnum({
+  Listed: operate.ImageState.LISTED,
+  Approved: operate.ImageState.APPROVED,
+  Revoked: operate.ImageState.REVOKED,
+  Unknown: operate.ImageState.UNKNOWN,
+})
+
+export const planActionEnum = wireEnum({
+  create: operate.PlanAction.CREATE,
+  hold: operate.PlanAction.HOLD,
+  drain: operate.PlanAction.DRAIN,
+  retire: operate.PlanAction.RETIRE,
+  stop: operate.PlanAction.STOP,
+})
+
+export const holdCauseEnum = wireEnum({
+  covered: operate.HoldCause.COVERED,
+  'no-fit': operate.HoldCause.NO_FIT,
+  image: operate.HoldCause.IMAGE,
+  limit: operate.HoldCause.LIMIT,
+  quota: operate.HoldCause.QUOTA,
+  ramp: operate.HoldCause.RAMP,
+  breaker: operate.HoldCause.BREAKER,
+  unread: operate.HoldCause.UNREAD,
+  frozen: operate.HoldCause.FROZEN,
+})
+
+export const breakerStateEnum = wireEnum({
+  open: operate.BreakerState.OPEN,
+  'half-open': operate.BreakerState.HALF_OPEN,
+})
+
+/** The number of a word that comes as text: a word without one is unspecified. */
+export function numberOf<Word extends string, Value extends number>(of: WireEnum<Word, Value>, text: string): Value | 0 {
+  const word = of.words.find((known) => known === text)
+  return word === undefined ? 0 : of.number(word)
+}

@@ -1,0 +1,98 @@
+/**
+ * Facts on the wire: their data as the message of their group, and back.
+ *
+ * The fields of a group have the same names on both sides; enums, durations and the plan are the exceptions. A group without a
+ * message does not compile.
+ */
+
+import { type Fact as CoreFact, type FactOf, knownFact } from '../../core/model/fact-shapes.ts'
+import { factText } from '../../core/model/facts.ts'
+import * as wire from '../gen/pilotage/v1/job.ts'
+import { payloadEndEnum } from './enums.ts'
+import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
+
+export function factToWire(fact: CoreFact): wire.Fact {
+  const { seq, atMs, subject, kind } = fact
+  return wire.Fact.fromPartial({ seq, time: timeOf(atMs), subject, kind, text: factText(fact), ...dataToWire(fact) })
+}
+
+function dataToWire(fact: CoreFact): Partial<wire.Fact> {
+  const known = knownFact(fact)
+  switch (known.group) {
+    case 'job': {
+      const { end, wallMs, ...data } = known.data
+      const wall = wallMs === undefined ? undefined : durationOf(wallMs)
+      return { job: wire.JobFact.fromPartial({ ...data, end: end && payloadEndEnum.number(end), wall }) }
+    }
+    case 'submitted':
+      return { submitted: known.data }
+    case 'vm':
+      return { vm: wire.VmFact.fromPartial(known.data) }
+    case 'console':
+      return { console: known.data }
+    case 'activation':
+      return { activation: known.data }
+    case 'claim':
+      return { claim: known.data }
+    case 'image':
+      return { image: wire.ImageFact.fromPartial(known.data) }
+    case 'submission':
+      return { submission: known.data }
+    case 'role':
+      return { role: known.data }
+    case 'breaker': {
+      const { backoffMs, ...data } = known.data
+      const backoff = backoffMs === undefined ? undefined : durationOf(backoffMs)
+      return { breaker: wire.BreakerFact.fromPartial({ ...data, backoff }) }
+    }
+    case 'orphan':
+      return { orphan: known.data }
+    case 'plan':
+      return { plan: planToWire(known) }
+    case 'other': {
+      const texts = Object.entries(known.data).map(([key, value]) => [key, String(value)])
+      return { other: { data: Object.fromEntries(texts) } }
+    }
+  }
+}
+
+const blockedPrefix = 'hold '
+
+function planToWire({ data }: FactOf<'plan'>): wire.PlanFact {
+  const entries = Object.entries(data)
+  return {
+    vms: Object.fromEntries(entries.filter(([, value]) => typeof value === 'number')) as Record<string, number>,
+    blocked: Object.fromEntries(
+      entries.flatMap(([key, value]) => (typeof value === 'string' ? [[key.slice(blockedPrefix.length), value]] : [])),
+    ),
+  }
+}
+
+/** As core has it, with the line of text that the service made. */
+export function factOfWire(from: wire.Fact): CoreFact & { readonly text: string } {
+  const { seq, time, subject, kind, text } = from
+  return { seq, atMs: timeMs(time), subject: subject as CoreFact['subject'], kind, text, data: dataOfWire(from) }
+}
+
+function dataOfWire(from: wire.Fact): CoreFact['data'] {
+  const { job, breaker, plan, other } = from
+  if (job) {
+    const { end, wall, ...data } = job
+    return defined({ ...data, end: payloadEndEnum.word(end), wallMs: wall && durationMs(wall) })
+  }
+  if (breaker) {
+    const { backoff, ...data } = breaker
+    return defined({ ...data, backoffMs: backoff && durationMs(backoff) })
+  }
+  if (plan) {
+    const blocked = Object.entries(plan.blocked).map(([cause, why]) => [`${blockedPrefix}${cause}`, why])
+    return { ...plan.vms, ...Object.fromEntries(blocked) }
+  }
+  if (other) return other.data
+  const { submitted, vm, console, activation, claim, image, submission, role, orphan } = from
+  return defined(submitted ?? vm ?? console ?? activation ?? claim ?? image ?? submission ?? role ?? orphan ?? {})
+}
+
+function defined(message: object): CoreFact['data'] {
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined)) as CoreFact['data']
+}

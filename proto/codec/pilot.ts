@@ -1,0 +1,133 @@
+/**
+ * The pilot's stream between the wire's messages and core's. Knows both shapes and decides nothing; what cannot be one of ours is
+ * refused here with `invalid-argument`, so that behind this file everything is typed.
+ */
+
+import { type End, ends, type Result } from '../../core/model/attempt.ts'
+import { PilotageError, shown } from '../../core/kernel/errors.ts'
+import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
+import { isolationLength } from '../../core/kernel/limits.ts'
+import type { Assignment, Command, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
+import type * as vm from '../gen/pilotage/v1/vm.ts'
+import { jobIdOf, specOfWire, specToWire } from './specs.ts'
+
+export function attemptOf(ref: vm.AttemptRef): AttemptRef {
+  return { jobId: jobIdOf(ref.jobId, 'jobId'), attempt: ref.attempt }
+}
+
+/** More than a pilot ever holds at once: what is beyond is not said honestly. */
+const attemptsMost = 10_000
+/** A pilot's own words about an end, the path of an executable included. */
+const detailLength = 8192
+const signalLength = 64
+
+export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
+  bounded('reports', wire.reports.length, attemptsMost)
+  bounded('renew', wire.renew.length, attemptsMost)
+  bounded('hello.held', wire.hello?.held.length ?? 0, attemptsMost)
+  return {
+    hello: wire.hello && {
+      version: wire.hello.pilotVersion,
+      held: wire.hello.held.map(attemptOf),
+      isolation: wire.hello.isolation.slice(0, isolationLength),
+    },
+    reports: wire.reports.map(reportOf),
+    offer: wire.offer && offerOf(wire.offer),
+    renew: wire.renew.map(attemptOf),
+  }
+}
+
+function offerOf({ cores, memoryBytes, diskBytes, remainingMs, maxJobs, received }: vm.Offer): Offer {
+  return { cores, memoryBytes, diskBytes, remainingMs: remainingMs === 0 ? Infinity : remainingMs, maxJobs, received }
+}
+
+function reportOf(wire: vm.Report): Report {
+  const { attempt, reportId, startedMs, phase, result } = wire
+  const common = { jobId: jobIdOf(wire.jobId, 'reports.jobId'), attempt, reportId, startedMs }
+  if (phase === 'running' || phase === 'completing') return { ...common, phase }
+  if (phase === 'ended' && result) return { ...common, phase, result: resultOf(result) }
+  throw new PilotageError('invalid-argument', `a report of phase ${shown(phase)}${result ? '' : ' without a result'}`)
+}
+
+function resultOf(wire: vm.Result): Result {
+  if (!(ends as readonly string[]).includes(wire.end)) {
+    throw new PilotageError('invalid-argument', `a result that ended as ${shown(wire.end)}`)
+  }
+  bounded('result.detail', wire.detail.length, detailLength)
+  bounded('result.signal', wire.signal.length, signalLength)
+  return { ...wire, end: wire.end as End }
+}
+
+function bounded(path: string, length: number, most: number): void {
+  if (length <= most) return
+  throw new PilotageError('invalid-argument', `${path} has a length of ${length}: at most ${most}`, {
+    violations: [{ path, value: String(length), rule: 'too long', accepted: `a length of at most ${most}` }],
+  })
+}
+
+export function serviceMessageToWire(message: ServiceMessage): vm.ServiceMessage {
+  return {
+    welcome: message.welcome,
+    acks: [...message.acks],
+    assignments: message.assignments.map(assignmentToWire),
+    commands: message.commands.map((command) => (command.kind === 'stop' ? command : { ...command, jobId: 0, attempt: 0 })),
+    renewedMs: message.renewedMs ?? 0,
+  }
+}
+
+function assignmentToWire({ spec, ...assignment }: Assignment): vm.Assignment {
+  return { ...assignment, spec: specToWire(spec) }
+}
+
+/** Throws `invalid-argument`. */
+export function outputNameOf(name: string): 'stdout' | 'stderr' {
+  if (name === '' || name === 'stdout') return 'stdout'
+  if (name === 'stderr') return 'stderr'
+  throw new PilotageError('invalid-argument', `no output ${shown(name)}`, {
+    violations: [{ path: 'name', value: shown(name), rule: 'not an output', accepted: 'stdout or stderr' }],
+  })
+}
+
+/** As the pilot reads it. A command that this version does not know is left out: the pilot of a newer version obeys it. */
+export function serviceMessageOf({ welcome, acks, assignments, commands, renewedMs }: vm.ServiceMessage): ServiceMessage {
+  return {
+    welcome,
+    acks: acks.map(({ reportId, refusal, ...ref }) => ({ ...refOf(ref), reportId, refusal: refusal === '' ? '' : 'stale' })),
+    assignments: assignments.map(({ spec, cores, leaseMs, vo, owner, ...ref }) => {
+      return { ...refOf(ref), spec: specOfWire(spec), cores: Math.max(1, cores), leaseMs, vo, owner }
+    }),
+    commands: commands.flatMap(({ kind, reason, ...ref }): readonly Command[] => {
+      if (kind === 'drain') return [{ kind, reason }]
+      return kind === 'stop' ? [{ ...refOf(ref), kind, reason }] : []
+    }),
+    renewedMs: renewedMs > 0 ? renewedMs : undefined,
+  }
+}
+
+/** Ids come from the service, which counts them: a pilot has nothing to compare them with. */
+function refOf({ jobId, attempt }: vm.AttemptRef): AttemptRef {
+  return { jobId: jobId as JobId, attempt }
+}
+
+export function pilotMessageToWire({ hello, reports, offer, renew }: PilotMessage): vm.PilotMessage {
+  return {
+    hello: hello && {
+      pilotVersion: hello.version,
+      held: hello.held.map(refToWire),
+      isolation: hello.isolation ?? '',
+    },
+    reports: reports.map(reportToWire),
+    offer: offer && { ...offer, remainingMs: Number.isFinite(offer.remainingMs) ? offer.remainingMs : 0 },
+    renew: renew.map(refToWire),
+  }
+}
+
+function refToWire({ jobId, attempt }: AttemptRef): vm.AttemptRef {
+  return { jobId, attempt }
+}
+
+function reportToWire(report: Report): vm.Report {
+  const { jobId, attempt, reportId, startedMs, phase } = report
+  const result = report.phase === 'ended' ? { ...report.result } : undefined
+  return { jobId, attempt, reportId, phase, startedMs, result }
+}
