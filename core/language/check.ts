@@ -75,7 +75,9 @@ export function checkFields(
     const path = paths.requirement(key)
     wanted[key] = type.check(raw.requirements?.[key] ?? type.empty, path, said(path))
   }
-  const spec = { ...given, requirements: wanted } as JobSpec
+  // In one order for ever: the digest that a key of a submission stands for is made of the text.
+  const { priority, maxAttempts, ...command } = given
+  const spec = { ...command, requirements: wanted, priority, maxAttempts } as JobSpec
   return { ...spec, name: spec.name || baseName(spec.executable) }
 }
 

@@ -6,7 +6,7 @@
 
 import { assert } from '../../core/kernel/assert.ts'
 import type { Matching } from '../../services/matcher/matching.ts'
-import { systemClock } from '../../core/kernel/clock.ts'
+import { type Clock, systemClock } from '../../core/kernel/clock.ts'
 import type { Identity } from '../../core/model/owner.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
@@ -37,18 +37,25 @@ export type ApiInParts = {
 
 const hour = 60 * 60 * 1000
 
+const cloudless = { random: seededRandom(1), clouds: [], services: [], render: () => '', policy: directorDefaults }
+
 /** `given`: whom it trusts to endorse images, and where clouds of it stand. `plan`: what the directors last kept. */
 export async function startApiInParts({
   plan = [],
   bounds,
+  clock = systemClock(),
+  store = memoryStore(),
+  installation,
   ...given
 }: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> & {
   readonly plan?: CloudStatus['plan']
   readonly bounds?: Partial<ApiBounds>
+  readonly clock?: Clock
+  readonly store?: Store
+  /** Absent: one that is made for this server. */
+  readonly installation?: { readonly name: string; readonly signingKey: string }
 } = {}): Promise<ApiInParts> {
-  const clock = systemClock()
   const log = silentLog()
-  const store = memoryStore()
   const {
     jobs: queue,
     matching,
@@ -62,15 +69,10 @@ export async function startApiInParts({
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, vmLifeMs: 24 * hour },
-    director: {
-      random: seededRandom(1),
-      clouds: [],
-      services: [],
-      render: () => '',
-      policy: directorDefaults,
-    },
+    director: cloudless,
   })
-  const tokens = await joseTokens(await newSigningKey(), 'in-parts', clock)
+  const { name, signingKey } = installation ?? { name: 'in-parts', signingKey: await newSigningKey() }
+  const tokens = await joseTokens(signingKey, name, clock)
   const cloudStatus = async () => ({ clouds: [], plan })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
   const watchReady = (hear: (ready: boolean) => void) => {
