@@ -136,7 +136,7 @@ function checkCloud(one: RawCloud, path: string, violations: Violations): void {
     one[key]?.forEach(({ ref }, index) => {
       if (ref === undefined || traits.isOnThisMachine) return
       const where = `${path}.${key}[${index}].ref`
-      if (key === 'images') violations.add(where, ref, 'of no use', imageHint)
+      if (key === 'images') violations.add(where, ref, 'has no effect', imageHint)
       else if (!parseReference(ref)) violations.add(where, ref, 'not a reference', referenceForm)
     })
   }

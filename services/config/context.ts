@@ -117,9 +117,10 @@ export function checkContext(
   images.forEach(({ method, cloudConfig }, at) => {
     if (method !== 'ssh') return
     const path = `context.images[${at}]`
-    if (!ssh) violations.add(`${path}.method`, method, 'nobody to log in as', 'with context.ssh: user and privateKey')
+    if (!ssh)
+      violations.add(`${path}.method`, method, 'has no account to log in with', 'context.ssh with user and privateKey')
     if (cloudConfig !== undefined)
-      violations.add(`${path}.cloudConfig`, cloudConfig, 'of no use', 'nothing with method: ssh')
+      violations.add(`${path}.cloudConfig`, cloudConfig, 'has no effect', 'nothing with method: ssh')
   })
   for (const [key, named] of Object.entries({ sites, vos, images })) {
     const names = named.map((each) => each.name)
@@ -152,7 +153,12 @@ function checkDiscovery({ discoverFrom, proxies, squid: kept }: Site, path: stri
     if (!isPac) violations.add(`${path}.discoverFrom[${at}]`, url, 'no address of a PAC file', 'http://host/file, or auto')
   })
   if (discoverFrom.length > 0 && (proxies.length > 0 || kept !== undefined)) {
-    violations.add(`${path}.discoverFrom`, discoverFrom, 'told as well', 'nothing beside proxies or squid')
+    violations.add(
+      `${path}.discoverFrom`,
+      discoverFrom,
+      'cannot be combined with proxies or squid',
+      'discoverFrom alone, or proxies and squid without it',
+    )
   }
 }
 

@@ -13,19 +13,9 @@ import { systemClock } from '../../core/kernel/clock.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
 import { cacheDirectory, findPeers } from '../peers/find-peers.ts'
 import { commandOf, endAllUnder, leftUnder } from '../support/processes.ts'
-import { engines } from './engines.ts'
-import { hints } from './hints.ts'
-import { kill } from './kill.ts'
-import { latency } from './latency.ts'
-import { move } from './move.ts'
-import { openstack } from './openstack.ts'
 import type { Outcome, Scenario, Stage } from './scenario.ts'
-import { ssh } from './ssh.ts'
-import { strangers } from './strangers/main.ts'
-import { vm } from './vm.ts'
-import { wrongInput } from './wrong-input.ts'
+import { scenarios } from './scenarios.ts'
 
-const scenarios: readonly Scenario[] = [kill, latency, wrongInput, engines, hints, move, vm, openstack, ssh, strangers]
 /** A local VM's processes end by themselves when it is switched off: some rounds of its own search. */
 const leftoversMs = 10_000
 

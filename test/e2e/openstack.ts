@@ -47,6 +47,7 @@ export const openstack: Scenario = {
         return await play(stage, facts, admin, guests, deadImage)
       } finally {
         await guests.stop()
+        await admin('image', 'DELETE', `/v2/images/${deadImage.id}`)
       }
     } finally {
       await down()

@@ -1,6 +1,7 @@
 /**
- * `npm run test:peers [-- NAME...]`: the tests in this folder, against the real servers that are found here; with names, the
- * files whose paths contain one. Whatever is found in two versions is tested with both.
+ * `npm run test:peers [-- NAME...] [--needs PEER] [--without PEER]`: the tests in this folder, against the real servers that are
+ * found here; with names, the files whose paths contain one; `--needs` and `--without`, which can be repeated, choose files by the
+ * peers that they start. Whatever is found in two versions is tested with both.
  *
  * A peer that is absent is named as not run, with every file that needs it; with REQUIRE_PEERS=1 that is a failure. Ends with
  * one line, after proof that no server is left. Exit codes: 0 all that ran passed, 1 something failed, something is left, a
@@ -10,6 +11,7 @@
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { createVitest, type TestUserConfig } from 'vitest/node'
 import { systemClock } from '../../core/kernel/clock.ts'
 import { commandOf, leftUnder, processesUnder } from '../support/processes.ts'
@@ -35,6 +37,12 @@ const testMs = 120_000
 const hookMs = 240_000
 const leftoversMs = 10_000
 
+const { values, positionals } = parseArgs({
+  options: { needs: { type: 'string', multiple: true }, without: { type: 'string', multiple: true } },
+  allowPositionals: true,
+})
+const { needs: needed = [], without = [] } = values
+
 const clock = systemClock()
 const beginMs = clock.monotonicMs()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-peers-'))
@@ -43,7 +51,7 @@ process.env.TMPDIR = dir
 // Also where somebody ends us in the middle of it, and vitest with us.
 process.on('exit', clearAway)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
-process.exitCode = await run(process.argv.slice(2), process.env.REQUIRE_PEERS === '1').catch((thrown: unknown) => {
+process.exitCode = await run(positionals, process.env.REQUIRE_PEERS === '1').catch((thrown: unknown) => {
   console.error(`error: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
   console.log('peers: result=FAILED')
   return 1
@@ -51,7 +59,13 @@ process.exitCode = await run(process.argv.slice(2), process.env.REQUIRE_PEERS ==
 
 async function run(wanted: readonly string[], isRequired: boolean): Promise<number> {
   const peers = findPeers(process.env)
-  const chosen = testFiles().filter(({ path }) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  const unknown = [...needed, ...without].filter((name) => !peers.some((peer) => peer.name === name))
+  if (unknown.length > 0)
+    throw new Error(`no peer ${unknown.join(', ')}; accepted: ${peers.map(({ name }) => name).join(', ')}`)
+  const chosen = testFiles()
+    .filter(({ path }) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+    .filter(({ needs }) => needed.every((name) => includes(needs, name)))
+    .filter(({ needs }) => !without.some((name) => includes(needs, name)))
   const files = chosen.filter(({ needs }) => needs.length > 0)
   const strays = chosen.filter(({ needs }) => needs.length === 0)
   for (const { path } of strays) console.log(`error: ${path} starts no server of servers.ts: it belongs elsewhere`)
@@ -89,6 +103,10 @@ async function run(wanted: readonly string[], isRequired: boolean): Promise<numb
   ]
   console.log(`peers: ${figures.join(' ')}`)
   return isFailed ? 1 : 0
+}
+
+function includes(needs: readonly PeerName[], name: string): boolean {
+  return needs.some((one) => one === name)
 }
 
 /** What is too large for each file to start for itself. Resolves with what ends it. */

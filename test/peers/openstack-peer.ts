@@ -7,7 +7,7 @@
  */
 
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { endAllUnder } from '../support/processes.ts'
@@ -58,24 +58,16 @@ export function findOpenStack(env: Environment): Peer {
   return { name: 'openstack', places: [], soughtIn }
 }
 
-/**
- * Brings it up where it does not run. Resolves with what takes it down again: its own script, by the numbers of the services,
- * and then whatever of it is still there. A worker that was just being started when its service was killed is nobody's child.
- */
+/** Brings it up if the scripts are what was found. Resolves with what takes it down again. */
 export async function raiseOpenStack(clock: Clock, place: Place, dir: string): Promise<() => Promise<void>> {
   if (place.kind === 'url') return async () => {}
-  const state = stateOf(place, dir)
-  const work = join(dir, 'openstack-work')
-  mkdirSync(work, { recursive: true })
-  const log = join(work, 'openstack.log')
+  const state = openStackIn(place, dir)
+  const log = logIn(dir)
+  mkdirSync(dirname(log), { recursive: true })
   console.log(`openstack: bringing it up in ${state}; minutes, the first time`)
-  const up = resolve(place.program)
-  const down = async (): Promise<void> => {
-    await run([join(up, '../down'), '--wipe', state], log)
-    for (const left of [work, state]) await endAllUnder(clock, left)
-  }
+  const down = (): Promise<void> => lowerOpenStack(clock, place, dir)
   try {
-    await run([`OPENSTACK_PEER_PORT=${await quietRow(portsNeeded)}`, up, state], log)
+    await run([`OPENSTACK_PEER_PORT=${await quietRow(portsNeeded)}`, resolve(place.program), state], log)
   } catch (error) {
     await down().catch(() => {})
     throw error
@@ -83,8 +75,23 @@ export async function raiseOpenStack(clock: Clock, place: Place, dir: string): P
   return down
 }
 
+/**
+ * Takes down what was brought up in the directory, by whichever process: its own script, by the numbers of the services, and then
+ * every process of it that is still there. A worker that starts while its service is killed has no parent that ends it.
+ */
+export async function lowerOpenStack(clock: Clock, place: Place, dir: string): Promise<void> {
+  const log = logIn(dir)
+  if (place.kind === 'url' || !existsSync(dirname(log))) return
+  const state = openStackIn(place, dir)
+  try {
+    await run([resolve(place.program, '../down'), '--wipe', state], log)
+  } finally {
+    for (const left of [dirname(log), state]) await endAllUnder(clock, left)
+  }
+}
+
 export function openOpenStack(place: Place, dir: string): OpenStackPeer {
-  const state = stateOf(place, dir)
+  const state = openStackIn(place, dir)
   const signal = (name: NodeJS.Signals): void => {
     // Its number and when it began. It leads a group: its workers are what answers.
     const [pid = ''] = readFileSync(join(state, 'run/nova-api.pid'), 'utf8').split(/\s+/)
@@ -98,7 +105,14 @@ export function openOpenStack(place: Place, dir: string): OpenStackPeer {
 }
 
 const portsNeeded = 9
-function stateOf(place: Place, dir: string): string {
+
+/** The services work beside it. */
+function logIn(dir: string): string {
+  return join(dir, 'openstack-work/openstack.log')
+}
+
+/** The state directory of what is found, or of what is brought up in a directory. */
+export function openStackIn(place: Place, dir: string): string {
   return place.kind === 'url' ? place.url : join(dir, 'openstack')
 }
 

@@ -180,7 +180,7 @@ describe('a wrong command line', () => {
     expect(await service.ended()).toBe(1)
     const { violations } = lastSaid(service.log())
     expect(violations.map(({ path }) => path)).toEqual(['--role'])
-    expect(service.log()).toContain('nobody does sweeper, dashboard')
+    expect(service.log()).toContain('no process does sweeper, dashboard')
     expect(readdirSync(dir)).not.toContain('data')
   })
 

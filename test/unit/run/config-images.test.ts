@@ -29,7 +29,7 @@ it('refuses references of images, and says where they stand now', () => {
   const context = { agents: { advertise: ['http://service:7402'] } }
   const withImage = (image: object) => ({ context, clouds: [{ ...cloud, images: [image] }] })
   expect(wrong(withImage({ name: 'el9', platform: 'el9' }))).toEqual([])
-  expect(wrong(withImage({ name: 'el9', ref: 'id:ami-1' }))).toEqual(['clouds[0].images[0].ref: of no use'])
+  expect(wrong(withImage({ name: 'el9', ref: 'id:ami-1' }))).toEqual(['clouds[0].images[0].ref: has no effect'])
   expect(() => compileConfig(withImage({ name: 'el9', ref: 'id:ami-1' }))).toThrow(
     expect.objectContaining({
       violations: [expect.objectContaining({ accepted: expect.stringContaining('docs/how-to/manage-images.md') })],

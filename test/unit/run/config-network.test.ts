@@ -165,7 +165,7 @@ describe('roles', () => {
 
   it('are together in one process over the embedded store', () => {
     expect(checked({}, known)).toEqual([])
-    expect(checked({}, ['api', 'director'])).toEqual(['--role: over the embedded store nobody does sweeper, dashboard'])
+    expect(checked({}, ['api', 'director'])).toEqual(['--role: over the embedded store no process does sweeper, dashboard'])
     for (const role of known) expect(checked({ store: mongo, grpc: { advertise: ['127.0.0.1:1'] } }, [role])).toEqual([])
   })
 

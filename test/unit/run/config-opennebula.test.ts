@@ -96,7 +96,7 @@ it('takes no reference to a flavor, which would mean nothing', () => {
     { name: 'a', ref: undefined, ...size },
     { name: 'b', ref: 'name:m1.large', ...size },
   ]
-  expect(wrong(least, flavors)).toEqual(['flavors[1].ref: of no use (name:m1.large)'])
+  expect(wrong(least, flavors)).toEqual(['flavors[1].ref: has no effect (name:m1.large)'])
 })
 
 it('reads the password out of the file, one line', () => {

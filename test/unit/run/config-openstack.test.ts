@@ -65,11 +65,11 @@ it.each<[string, object, string]>([
   [
     'a project beside a credential',
     { ...usual, applicationCredential: 'x', secret: { env: 'S' }, project: 'p' },
-    'project: of no use',
+    'project: has no effect',
   ],
   ['an address that is none', { ...byPassword, authUrl: 'keystone:5000' }, 'authUrl: not an address'],
   ['floating addresses without a network', { ...byPassword, networks: [], floatingNetwork: 'outer' }, 'networks: missing'],
-  ['a type of volume without a volume', { ...byPassword, volumeType: 'ssd' }, 'volumeType: of no use'],
+  ['a type of volume without a volume', { ...byPassword, volumeType: 'ssd' }, 'volumeType: has no effect'],
   ['a microversion that is none', { ...byPassword, microversion: '3' }, 'microversion: not a microversion'],
   ['a tag with a comma', { ...byPassword, tags: ['a,b'] }, 'tags: not a tag'],
   ['our own mark', { ...byPassword, metadata: ['pilotage-vm=x'] }, 'metadata: not a pair'],

@@ -141,8 +141,8 @@ describe('an image without cloud-init', () => {
   it('needs somebody to log in as, and has no use for a cloud-config', () => {
     const images = [{ name: 'bare', method: 'ssh', cloudConfig: 'x' }]
     expect(wrong(() => configured({}, cloud, { images }))).toEqual([
-      'context.images[0].method: nobody to log in as',
-      'context.images[0].cloudConfig: of no use',
+      'context.images[0].method: has no account to log in with',
+      'context.images[0].cloudConfig: has no effect',
     ])
   })
 

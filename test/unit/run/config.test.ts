@@ -169,6 +169,6 @@ it('is told of proxies, or finds them', () => {
     'context.sites[0].discoverFrom[1]: no address of a PAC file',
   ])
   expect(wrong(site({ discoverFrom: ['auto'], proxies: ['http://a:1'] }))).toEqual([
-    'context.sites[0].discoverFrom: told as well',
+    'context.sites[0].discoverFrom: cannot be combined with proxies or squid',
   ])
 })

@@ -94,7 +94,7 @@ async function runIn({ session, options, askSignal }: Creation, run: RunOrder, d
     client.send(new sdk.RunInstancesCommand(input), { abortSignal }),
   )
   const ref = Instances?.[0]?.InstanceId
-  if (ref === undefined) throw new PilotageError('cloud-transient', `${where}: the answer tells no instance`)
+  if (ref === undefined) throw new PilotageError('cloud-transient', `${where}: the answer has no instance`)
   return ref
 }
 

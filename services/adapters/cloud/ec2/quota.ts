@@ -25,7 +25,7 @@ export async function quotaOf(
   const { AccountAttributes } = await session.call(doing, signal, (client, abortSignal) =>
     client.send(new sdk.DescribeAccountAttributesCommand({ AttributeNames: [attribute as 'default-vpc'] }), { abortSignal }),
   )
-  if (!AccountAttributes) throw new PilotageError('cloud-transient', `${doing}: the answer tells no attributes`)
+  if (!AccountAttributes) throw new PilotageError('cloud-transient', `${doing}: the answer has no attributes`)
   const told = AccountAttributes.find(({ AttributeName }) => AttributeName === attribute)?.AttributeValues?.[0]
   const most = Number.parseInt(told?.AttributeValue ?? '', 10)
   if (!(most >= 0)) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }

@@ -107,7 +107,7 @@ function checkKeys(raw: RawOpenNebula, { flavors }: NamedByCloud, cloud: string,
   flavors.forEach(({ ref }, at) => {
     if (ref === undefined) return
     const accepted = 'nothing: cores, memory and disk are all that a flavor is in OpenNebula'
-    violations.add(`${cloud}.flavors[${at}].ref`, ref, 'of no use', accepted)
+    violations.add(`${cloud}.flavors[${at}].ref`, ref, 'has no effect', accepted)
   })
   raw.sshKeys.forEach((key, at) => {
     if (!/^[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: [^\n\\]*)?$/.test(key)) {
@@ -123,7 +123,7 @@ function checkEndpoint({ endpoint, plaintext }: RawOpenNebula, path: string, vio
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '') {
     violations.add(path, '(not shown)', 'not an address', form)
   } else if (url.protocol === 'http:' && !plaintext && !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname)) {
-    violations.add(path, endpoint, 'not encrypted', `${form}, or plaintext: true on a network that nobody else is on`)
+    violations.add(path, endpoint, 'not encrypted', `${form}, or plaintext: true on a private network`)
   }
 }
 

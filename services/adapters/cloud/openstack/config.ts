@@ -107,7 +107,7 @@ function checkKeys(raw: RawOpenStack, _cloud: NamedByCloud, path: string, violat
     wrong('networks', raw.networks, 'missing', 'one or more with floatingNetwork')
   }
   if (raw.volumeType !== undefined && raw.bootFrom === 'image') {
-    wrong('volumeType', raw.volumeType, 'of no use', 'nothing, or bootFrom: volume')
+    wrong('volumeType', raw.volumeType, 'has no effect', 'nothing, or bootFrom: volume')
   }
   if (raw.microversion !== undefined && !/^2\.[1-9]\d{0,2}$/.test(raw.microversion)) {
     wrong('microversion', raw.microversion, 'not a microversion', "'2.N', as a text")
@@ -134,10 +134,10 @@ function checkLogin(raw: RawOpenStack, wrong: Wrong): void {
     return
   }
   const unused = (key: keyof RawOpenStack): void => {
-    if (raw[key] !== undefined) wrong(key, raw[key], 'of no use', `nothing beside ${way}`)
+    if (raw[key] !== undefined) wrong(key, raw[key], 'has no effect', `nothing beside ${way}`)
   }
   if (raw.project !== undefined && raw.projectId !== undefined)
-    wrong('projectId', raw.projectId, 'said twice', 'project or projectId')
+    wrong('projectId', raw.projectId, 'given twice', 'project or projectId')
   switch (way) {
     case 'password':
       unused('applicationCredential')

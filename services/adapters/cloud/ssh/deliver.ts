@@ -74,7 +74,7 @@ export function deliveringCloud(inner: Cloud, options: DeliveryOptions): Cloud {
       () => {
         delivery.state = 'done'
         delivery.script = ''
-        log.info({ cloud: inner.name, vmId }, 'a machine was told by SSH what it is')
+        log.info({ cloud: inner.name, vmId }, 'context delivered over SSH')
       },
       (thrown: unknown) => {
         const error = asPilotageError(thrown, 'delivering')

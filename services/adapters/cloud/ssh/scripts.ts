@@ -73,7 +73,7 @@ read -r its_mark its_vm its_made <$claim/owner || exit 3
 [ "$its_mark $its_vm" = "$mark $vm" ] || { echo taken; exit 0; }
 [ -d $claim/started ] && { echo started; exit 0; }
 exec 9>$claim/lock
-flock -n 9 || { echo 'somebody else is just starting it' >&2; exit 4; }
+flock -n 9 || { echo 'another process is starting it' >&2; exit 4; }
 [ -d $claim/started ] && { echo started; exit 0; }
 cat >$claim/script
 if [ "$(wc -c <$claim/script)" -ne "$size" ] || [ "$(sha256sum <$claim/script | cut -c1-64)" != "$digest" ]; then
