@@ -20,6 +20,7 @@ const steps: readonly Step[] = [
   { name: 'lint', command: [installed('biome'), 'check', '--error-on-warnings', '--diagnostic-level=warn'] },
   { name: 'supply', command: [process.execPath, 'test/supply/main.ts'] },
   { name: 'proto', command: [process.execPath, 'proto/generate.ts', '--check'] },
+  { name: 'contract', command: [process.execPath, 'proto/landed.ts', '--check'] },
   {
     name: 'structure',
     command: [

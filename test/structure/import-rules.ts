@@ -52,7 +52,7 @@ export const importRules: readonly Rule[] = [
   { name: 'ports', place: /^core\/ports\//, ours: ['core/kernel/', 'core/model/', 'core/ports/'], node: 'none' },
   { name: 'codec', place: /^proto\/codec\//, ours: ['proto/gen/', 'proto/codec/', 'core/'], node: 'none' },
   { name: 'generated', place: /^proto\/gen\//, ours: ['proto/gen/'], node: 'none' },
-  { name: 'generator', place: /^proto\/generate\.ts$/, ours: [], node: 'any' },
+  { name: 'generator', place: /^proto\/(?:generate|landed)\.ts$/, ours: [], node: 'any' },
   {
     // They meet in the store and in outcomes. They do no I/O of their own; a digest is no I/O.
     name: 'use case',
