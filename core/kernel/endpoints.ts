@@ -1,7 +1,7 @@
 /**
  * Where a service is to be found: one address or several, of which any serves as well as another.
  *
- * Decides which one is tried next, and nothing about when: whoever calls waits, or does not. Each caller goes round in an order
+ * Decides which one is tried next, and nothing about when: the caller waits, or does not. Each caller goes round in an order
  * of its own, so that ten thousand of them spread evenly over the addresses, and over those that are left when one dies.
  */
 
@@ -41,7 +41,7 @@ export type Turns = {
   /** It works: when it fails later, every other one is worth a try at once. */
   worked(endpoint: string): void
   /**
-   * It failed: the next is current, unless somebody told that before. True while the current one has not failed since one last
+   * It failed: the next is current, unless that was reported before. True while the current one has not failed since one last
    * worked, so that it may be tried at once; of callers that fail side by side each counts its own tries.
    */
   failed(endpoint: string): boolean

@@ -41,7 +41,7 @@ export type Violation = {
 
 export type ErrorExtras = {
   readonly violations?: readonly Violation[]
-  /** When repeating may help: after so long. */
+  /** When repeating may help: after this time. */
   readonly retryAfterMs?: number
   readonly cause?: unknown
 }

@@ -68,19 +68,19 @@ export const jobDefaults = {
 /** Leases. DIRAC needs 2 to 3.5 h to notice a lost worker, HTCondor 40 min; a renewal a third of the lease lets two be lost. */
 export const leaseMs = 90 * seconds
 export const renewEveryMs = 25 * seconds
-/** The pilot stops a payload so long before its lease ends unrenewed: stop signal, grace and kill fit in. */
+/** The pilot stops a payload this time before its lease ends unrenewed: stop signal, grace and kill fit in. */
 export const leaseMarginMs = 20 * seconds
 export const sweepEveryMs = 2 * seconds
 
 /** VMs. */
 export const activationKeepMs = 15 * minutes
 export const beatEveryMs = 15 * seconds
-/** No heartbeat for so long, and the cloud does not say that it runs: lost. With the cloud saying so: unhealthy. */
+/** No heartbeat for this time, and the cloud does not say that it runs: lost. With the cloud saying so: unhealthy. */
 export const beatLostMs = 3 * minutes
 export const bootMs = 15 * minutes
 export const vmIdleMs = 5 * minutes
 export const vmLifeMs = 7 * days
-/** A VM that heard nothing of its centre for so long stops by itself. */
+/** A VM without its service for this time stops by itself. */
 export const deadManMs = 30 * minutes
 export const clockSkewMs = 60 * seconds
 
@@ -109,17 +109,17 @@ export const imageLimits = {
 export const directorEveryMs = 10 * seconds
 /** No driver lets a call to a cloud last longer; a director that takes a cloud over waits for longer than that. */
 export const cloudCallMs = 20 * seconds
-/** Lists of big clouds are told by replicas that lag: a new machine may be missing, and a deleted one shown, for so long. */
+/** Lists of big clouds come from replicas that lag: a new machine may be missing, and a deleted one shown, for this time. */
 export const listLagMs = 2 * minutes
 /** A list of a cloud older than this freezes everything that would destroy. */
 export const listStaleMs = 2 * minutes
 
-/** Roles. A process that crashes is replaced in what only one may do within so long: the issue's own number. */
+/** Roles. Within this time another process takes over the roles of one that crashed. */
 export const takeOverMs = 15 * seconds
 /** Two of three renewals may come late or never before a role is lost. */
 export const roleHoldMs = 10 * seconds
 export const roleRenewEveryMs = 3 * seconds
-/** A holder stops so long before its time is over: clocks that drift, and what passes between a last look and the deed. */
+/** A holder stops this time before its lease is over: clocks that drift, and what passes between a last look and the deed. */
 export const roleMarginMs = 1 * seconds
 
 /**
@@ -275,7 +275,7 @@ assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
 assert(beatEveryMs * 3 < beatLostMs, 'a VM is not lost for two lost heartbeats')
-assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the centre is gone')
+assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the service is gone')
 assert(roleHoldMs + roleRenewEveryMs < takeOverMs, 'the next to try finds the role of a crashed process in time')
 assert(roleHoldMs - roleMarginMs > 2 * roleRenewEveryMs, 'a role is not lost for one lost renewal')
 assert(listStaleMs > 3 * directorEveryMs, 'a list is not stale after one failed cycle')

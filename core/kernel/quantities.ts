@@ -1,6 +1,6 @@
 /**
  * Quantities as people write them: `2GiB`, `1.5 GB`, `90s`, `1h30m`. Exact or refused: a plain number is refused, because
- * nobody can see whether it means bytes or megabytes, seconds or minutes; and nothing is rounded.
+ * a reader cannot see whether it means bytes or megabytes, seconds or minutes; and nothing is rounded.
  */
 
 const byteUnits: Readonly<Record<string, number>> = {
@@ -28,14 +28,14 @@ const timeUnits: Readonly<Record<string, number>> = {
 export const bytesForms = 'a number with its unit: 512MiB, 2GiB, 1.5GB, 1TiB'
 export const durationForms = 'a number with its unit: 90s, 30m, 2h, 1h30m, 3d'
 
-/** Bytes; undefined where the text is not a quantity or does not come to whole bytes. */
+/** Bytes; undefined where the text is not a quantity of whole bytes. */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})$/.exec(text)
   if (!match) return undefined
   return whole(Number(match[1]) * (byteUnits[match[2] ?? ''] ?? NaN))
 }
 
-/** Milliseconds; undefined where the text is not a duration or does not come to whole milliseconds. */
+/** Milliseconds; undefined where the text is not a duration in whole milliseconds. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d{1,12}(\.\d{1,6})? ?[a-z]{1,3} ?){1,5}$/.test(text)) return undefined
   let totalMs = 0

@@ -1,5 +1,5 @@
 /**
- * What a VM is told at its start, and where its agents find each other. Contextualization renders it, the agents read it.
+ * What a VM is given at its start, and where its agents find each other. Contextualization renders it, the agents read it.
  *
  * The file is written on the VM with mode 0600 and holds the one secret that user data may carry: the activation key, single
  * use, good for minutes. All paths below are relative to the VM's root, which is `/` on a real machine and a directory on
@@ -25,13 +25,13 @@ export type AgentConfig = {
   /** machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many VMs share one machine). */
   readonly sizeFrom: 'machine' | 'context'
   readonly policy: {
-    /** Idle (no payload, nothing assigned) for so long: ask to stop. */
+    /** Idle (no payload, nothing assigned) for this time: ask to stop. */
     readonly idleMs: number
     /** Not before the VM is this old, however idle. */
     readonly leastLifeMs: number
     /** It must be over by then, running payloads or not (milliseconds since 1970). */
     readonly endByMs: number
-    /** Nothing heard of the centre for so long: stop without asking. */
+    /** Without its service for this time: stop without asking. */
     readonly deadManMs: number
     readonly leastDiskFreeBytes: number
   }
@@ -82,7 +82,7 @@ export const agentPaths = {
   work: '/var/lib/pilotage',
 } as const
 
-/** On a machine that is somebody else's and only lent: all of ours beside the above. */
+/** On a machine that its owner only lends: all of ours beside the above. */
 export const hostPaths = {
   /** Root's alone. */
   base: '/var/lib/pilotage-host',
@@ -90,7 +90,7 @@ export const hostPaths = {
   release: '/var/lib/pilotage-host/release',
 } as const
 
-/** How the pilot tells the monitor what it does, at least every `pilotStatusEveryMs`. */
+/** How the pilot reports to the monitor what it does, at least every `pilotStatusEveryMs`. */
 export type PilotStatus = {
   readonly pid: number
   readonly atMs: number

@@ -2,7 +2,7 @@
  * An archive: everything that an installation's store knows, as plain records in sections of a fixed order. What travels from
  * one kind of store to another, and back, without a difference.
  *
- * Decides what belongs to a record and in which order it is told, so that equal content is equal text. Knows neither files nor
+ * Decides what belongs to a record and in which order it is written, so that equal content is equal text. Knows neither files nor
  * stores. Roles are no part of it: they are leases of living processes. What a section refers to comes before it: VMs need their
  * images, jobs their task queues and the VMs that they ran on, facts what they are about.
  */
@@ -60,7 +60,7 @@ export type ArchiveKey = string | number
 
 export type ArchiveCounts = Readonly<Record<ArchiveSection, number>>
 
-/** How much of an archive is in a store: so many records from its beginning, and the digest of just these. */
+/** How much of an archive is in a store: the number of records from its beginning, and their digest. */
 export type ArchivePlace = { readonly records: number; readonly digest: string }
 
 export function archiveKeys({ section, records }: ArchiveBatch): readonly ArchiveKey[] {

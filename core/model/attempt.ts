@@ -23,7 +23,7 @@ export const ends = [
  * exited       by itself, with an exit code
  * signalled    by a signal that neither it nor we had planned
  * wall-limit, memory-limit, disk-limit   stopped by the pilot for taking more than it asked for
- * stopped      by the pilot, as it was told to (a kill, a reschedule) or as its lease ended
+ * stopped      by the pilot, by a command (a kill, a reschedule) or as its lease ended
  * not-started  the pilot could not start it (no such executable is an exit of 127, as a shell has it, not this)
  * abandoned    the pilot was restarted and found it gone
  */

@@ -11,7 +11,7 @@ export type Offering = VmShape
 export type CloudLimits = {
   readonly maxVms: number
   readonly maxCores: number
-  /** At most so many creates a director's step: a wrong plan must not become a bill. */
+  /** The maximum number of creates per step of the director: a wrong plan must not become a bill. */
   readonly maxCreatesPerStep: number
 }
 

@@ -23,7 +23,7 @@ export function vmSubject(id: VmId): Subject {
 
 type Mutable<Data> = { -readonly [Key in keyof Data]: Data[Key] }
 
-/** What a change of a job is told as: its new state, who did it and why. */
+/** The fact of a change of a job: its new state, who did it and why. */
 export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   const data: Mutable<DataOf<'job'>> = {}
   if (after.attempt > 0) data.attempt = after.attempt
@@ -52,7 +52,7 @@ export function submittedFact({ id, owner, group, vo, submittedMs }: Job): Fact 
   return { seq: 0, atMs: submittedMs, ...newFact('submitted', `job:${id}`, 'Submitted', { owner, group, vo }) }
 }
 
-/** What a change of a VM is told as. */
+/** The fact of a change of a VM. */
 export function vmFact(after: Vm): NewFact {
   const { cloud, flavor, phase, beat } = after
   return newFact('vm', `vm:${after.id}`, phase.state, {
@@ -71,7 +71,7 @@ const imageFactKinds: Readonly<Record<ImageEvent['kind'], KindOf<'image'>>> = {
   revoke: 'Revoked',
 }
 
-/** What a change of an image is told as: what was done, by whom, for which site and why. */
+/** The fact of a change of an image: what was done, by whom, for which site and why. */
 export function imageFact({ entry }: Image, event: ImageEvent): NewFact {
   const data: Mutable<DataOf<'image'>> = { by: event.by }
   if (event.kind === 'add') {

@@ -1,8 +1,8 @@
 /**
- * An image: a catalogue entry that somebody has endorsed, and what sites and operators have decided about it. Decides which
+ * An image: a catalogue entry that an endorser has signed, and what sites and operators have decided about it. Decides which
  * changes are legal, and why no VM may be made from an image now.
  *
- * A name stands for one content for ever: what VMs were made from can be told years later. A revocation is final. Refuses to
+ * A name stands for one content for ever: it can be looked up years later what VMs were made from. A revocation is final. Refuses to
  * know keys: whether the endorsement holds is found out elsewhere and handed in.
  *
  *              add, same  add, other  approve           disapprove        revoke
@@ -48,7 +48,7 @@ export type ImageEvent =
 export type ImageRefusal = 'not-found' | 'conflict' | 'revoked' | 'too-many'
 
 export type ImageDecision =
-  /** `changed`: there is something to be written and to be told. */
+  /** `changed`: the store writes it, with a fact. */
   { readonly ok: true; readonly next: Image; readonly changed: boolean } | { readonly ok: false; readonly why: ImageRefusal }
 
 export function imageNameOf(event: ImageEvent): string {

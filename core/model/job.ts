@@ -84,7 +84,7 @@ export type JobEvent =
   | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
   | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
   | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
-  /** The pilot was never told of it: the claim is taken back, and costs the job no try. */
+  /** The pilot never received it: the claim is taken back, and costs the job no try. */
   | (FromAttempt & { readonly kind: 'withdraw'; readonly why: string })
   /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
   | {

@@ -1,5 +1,5 @@
 /**
- * What a pilot and the centre tell each other on their stream, as both sides think of it. proto/codec carries it over the
+ * What a pilot and the service send each other on their stream, as both sides think of it. proto/codec carries it over the
  * wire; the simulator carries it as it is.
  */
 
@@ -17,9 +17,9 @@ export type Report = AttemptRef & {
 
 /** What is free, everything received and not yet reported as ended taken off. */
 export type Offer = Room & {
-  /** At most so many assignments now; 0: none wanted. */
+  /** The maximum number of assignments now; 0: none wanted. */
   readonly maxJobs: number
-  /** Assignments received on this stream so far: the centre takes off by itself what is still under way. */
+  /** Assignments received on this stream so far: the service takes off by itself what is still under way. */
   readonly received: number
 }
 
@@ -59,6 +59,6 @@ export type ServiceMessage = {
   readonly acks: readonly Ack[]
   readonly assignments: readonly Assignment[]
   readonly commands: readonly Command[]
-  /** Where renewals are answered: the leases that were named and not refused hold for so long from now. */
+  /** Where renewals are answered: the leases that were named and not refused hold for this time from now. */
   readonly renewedMs?: number
 }

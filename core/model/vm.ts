@@ -83,7 +83,7 @@ export type SiteService = 'squid'
 export type Vm = VmShape & {
   readonly id: VmId
   readonly phase: VmPhase
-  /** As its cloud told them, those first that machines of the site reach best; absent while it told none. */
+  /** As its cloud shows them, those first that machines of the site reach best; absent while it shows none. */
   readonly addresses?: readonly string[]
   /** Why the plan wanted it. */
   readonly reason: string
@@ -172,7 +172,7 @@ export function isComing(phase: VmPhase): boolean {
   return phase.state === 'Intended' || phase.state === 'Requested' || phase.state === 'Booting'
 }
 
-/** Whether a VO may read about it: a VM that serves every VO is everybody's. */
+/** Whether a VO may read about it: every VO may read about a VM that serves every VO. */
 export function concerns({ vos }: Pick<VmShape, 'vos'>, vo: string): boolean {
   return vos.length === 0 || vos.includes(vo)
 }
@@ -181,7 +181,7 @@ export function refOf(phase: VmPhase): string {
   return phase.state === 'Intended' ? '' : phase.ref
 }
 
-/** How payloads are isolated is told once, and again where it changes: an account was retired, a pilot was replaced. */
+/** A fact says once how payloads are isolated, and again if that changes: an account was retired, a pilot was replaced. */
 function isNewIsolation(before: Beat | undefined, now: Beat): boolean {
   return now.isolation !== undefined && now.isolation !== before?.isolation
 }
@@ -223,7 +223,7 @@ function named(vm: Vm, phase: Live, ref: string): Vm {
 }
 
 function activate(vm: Vm, phase: Live, event: Extract<VmEvent, { kind: 'activated' }>, nowMs: number): VmDecision {
-  // The key is checked before the state is told: a stranger learns nothing about a VM that is not theirs.
+  // The key is checked before the state is answered: a stranger learns nothing about a VM that is not theirs.
   if (event.keyHash !== vm.activation.keyHash) return refuse('key-wrong')
   if (vm.activation.nonceHash !== undefined && vm.activation.nonceHash !== event.nonceHash) return refuse('key-used')
   if (nowMs > vm.activation.untilMs) return refuse('key-expired')

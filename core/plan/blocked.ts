@@ -13,8 +13,8 @@ import type { ClassId } from '../kernel/ids.ts'
 import { ruleOutcomes, type RuleOutcome } from '../language/rules.ts'
 import { placeOf, roomOf } from '../model/vm.ts'
 
-/** The nearest offering is named for so many queues; telling rules is slow beside applying them. */
-const nearestTold = 20
+/** The closest offering is named for this number of queues; listing outcomes is slow beside applying the rules. */
+const maxNamed = 20
 
 type Draft = { why: HoldWhy; cloud?: string; reason: string; queues: ClassId[]; jobs: number; byVo: Record<string, number> }
 
@@ -28,7 +28,7 @@ export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, vie
     draft.jobs += jobs
     draft.byVo[open.queue.vo] = (draft.byVo[open.queue.vo] ?? 0) + jobs
   }
-  let told = 0
+  let named = 0
   for (const open of queues) {
     if (open.free > 0) hold({ why: 'covered', reason: 'free room on active VMs' }, open, open.free)
     if (open.coming > 0) hold({ why: 'covered', reason: 'VMs on their way' }, open, open.coming)
@@ -37,8 +37,8 @@ export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, vie
     const blocks = blocked.get(open) ?? []
     for (const block of distinct(blocks)) hold(block, open, open.left)
     if (blocks.length > 0) continue
-    const nearest = told < nearestTold ? nearestText(open, view.clouds) : ''
-    told += 1
+    const nearest = named < maxNamed ? nearestText(open, view.clouds) : ''
+    named += 1
     hold({ why: 'no-fit', reason: nearest === '' ? 'no offering fits' : `no offering fits; ${nearest}` }, open, open.left)
   }
   return [...drafts.values()].map((draft) => ({ kind: 'hold', ...draft }))

@@ -4,7 +4,7 @@
  *
  * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so. A
  * revocation needs no reading.
- * After a start of the service nobody is called silent before the VMs had the time to be heard again.
+ * After a start of the service no VM counts as silent before it had the time to send a heartbeat again.
  */
 
 import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './fleet.ts'
@@ -48,7 +48,7 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
   return { lines, frozen, unusable }
 }
 
-/** VMs of clouds that are no longer configured: nobody can end them, and an operator must hear of it. */
+/** VMs of clouds that are no longer configured: no director can end them, and the plan shows this to operators. */
 function unsteered({ clouds, vms }: FleetView): readonly HoldLine[] {
   const steered = new Set(clouds.map(({ name }) => name))
   const counts = new Map<string, number>()
@@ -104,7 +104,7 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     const why = revoked ?? (unhealthy === '' ? undefined : `unhealthy: ${unhealthy}`)
     return why === undefined ? undefined : line('drain', why)
   }
-  // Nobody is left who could report or take anything; its leases are lost with it.
+  // No pilot is left that could report or take a job; its leases are lost with it.
   if (unhealthy === 'pilot-gone') return line('stop', `unhealthy: ${unhealthy}`)
   if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')
   return undefined

@@ -22,12 +22,12 @@ export type CloudView = {
   readonly limits: CloudLimits
   /** What the cloud lets us have in all, ours included. */
   readonly quota: CloudQuota
-  /** A VM must be active so long after it was wanted. */
+  /** A VM must be Active within this time after it was intended. */
   readonly bootMs: number
   /** How old a VM may become. */
   readonly lifeMs: number
   readonly reading: CloudReading
-  /** Since when somebody listens to its VMs: nobody is called silent for the time before. */
+  /** Since when a process listens to its VMs: no VM counts as silent for the time before. */
   readonly watchedSinceMs: number
   /** Why nothing is made there in this step although it can be read; empty: nothing is in the way. */
   readonly heldBack: string
@@ -53,11 +53,11 @@ export type FleetView = {
 }
 
 export type FleetPolicy = {
-  /** An active VM that was not heard of for so long is stopped. */
+  /** An Active VM without a heartbeat for this time is stopped. */
   readonly beatLostMs: number
   /** A cloud's list older than this freezes everything that would destroy. */
   readonly listStaleMs: number
-  /** A draining VM that holds no lease for so long is retired; the monitor on it is normally faster. */
+  /** A Draining VM that holds no lease for this time is retired; the monitor on it is normally faster. */
   readonly drainedMs: number
   /** Soon free: work that waits shorter than this may hope for the room that running jobs hold. 0: never. */
   readonly softWaitMs: number

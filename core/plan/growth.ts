@@ -61,7 +61,7 @@ export function grow(
   return { creates: candidates.filter(({ count }) => count > 0).map(createLine), blocked }
 }
 
-/** Takes one more VM for the queue and packs it; or tells what hinders every offering that fits. */
+/** Takes one more VM for the queue and packs it; or answers what blocks every offering that fits. */
 function makeOne(
   open: OpenQueue,
   order: readonly OpenQueue[],

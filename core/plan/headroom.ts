@@ -2,7 +2,7 @@
  * How much more a cloud may be asked for in this step, and what stands in the way where it may not.
  *
  * Our limits and the cloud's quota are counted over every VM that is not over, the stopping ones included: a machine takes
- * from a quota until the cloud has forgotten it. What stays true: whoever takes only where nothing blocks never exceeds a
+ * from a quota until the cloud has forgotten it. What stays true: a plan that takes only where nothing blocks never exceeds a
  * limit, not even for a moment.
  */
 
@@ -51,7 +51,7 @@ function headroom(
   const block = (why: HoldWhy, reason: string): Block => ({ cloud: name, why, reason })
   return {
     blockOf(offering) {
-      // What somebody has to decide first is told whatever the cloud does.
+      // What an operator has to decide first is said whatever the cloud does.
       const barred = cloud.barred.get(offering.image)
       if (barred !== undefined) return block('image', barred)
       if (unread !== '') return block('unread', unread)

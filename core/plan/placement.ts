@@ -2,7 +2,7 @@
  * Placing waiting work on rooms, for the plan: with the matcher's own rules, but by counts instead of jobs.
  *
  * A queue is taken as its requirements and a number; a VM as its place and a room. Nothing here decides who runs where: it
- * only tells how much of what waits is already provided for.
+ * only counts how much of what waits is already provided for.
  */
 
 import type { CloudView, FleetPolicy } from './fleet.ts'
@@ -88,7 +88,7 @@ export function placeOnFleet(
   { policy, clouds, nowMs }: { policy: FleetPolicy; clouds: readonly CloudView[]; nowMs: number },
 ): void {
   const heardAfterMs = nowMs - policy.beatLostMs / silentPart
-  // Nobody is called silent for a time in which nobody listened; who listens to a cloud of no plan is not known.
+  // No VM counts as silent for a time in which no process listened; for a cloud of no plan the listener is not known.
   const since = new Map(clouds.map(({ name, watchedSinceMs }) => [name, watchedSinceMs]))
   const latestMs = Math.max(0, ...since.values())
   const isHeard = ({ vm }: KeptVm): boolean => Math.max(heardMs(vm), since.get(vm.cloud) ?? latestMs) > heardAfterMs

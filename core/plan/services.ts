@@ -3,7 +3,7 @@
  *
  * Pure, and a part of the plan: what it makes counts against the same limits, and comes before any worker, since workers read
  * through it. A service VM has no jobs, so none ever speaks for it: it is replaced before its life ends, and ended where
- * nobody wants it any more. What stays true: of those that serve none is ended for the sake of the number wanted.
+ * it is not wanted any more. What stays true: of those that serve none is ended for the sake of the number wanted.
  */
 
 import type { Offering } from '../model/cloud.ts'
@@ -61,7 +61,7 @@ export function squidsAt(vms: readonly KeptVm[], site: string, nowMs: number): r
     .flatMap(({ addresses = [] }) => addresses.slice(0, 1).map((address) => `http://${hostPort(address, squidPort)}`))
 }
 
-/** Whoever is silent is for the director to end: a service that nobody listened to for a while has not lost its squids. */
+/** The director ends a VM that is silent: a service that did not listen for a while has not lost its squids. */
 function isServing({ phase, beat, endByMs }: Vm, nowMs: number): boolean {
   return phase.state === 'Active' && (beat?.unhealthy ?? '') === '' && nowMs < endByMs
 }

@@ -1,8 +1,8 @@
 /**
  * A store as something to be copied out of, or into. Only for a store on which no service works: what moves has no one picture.
  *
- * Whoever reads sees one unchanging content, or learns that it was none; whoever writes may be cut short at any moment and go
- * on where it was. Everything that resolves is durable. What is thrown is a PilotageError: `store-locked` (somebody works
+ * A reader sees one unchanging content, or learns that it was none; a writer may be cut short at any moment and go
+ * on where it was. Everything that resolves is durable. What is thrown is a PilotageError: `store-locked` (another process works
  * with the store), `store-failed` (an import into it was not finished), `conflict` (it holds something else), `unavailable`.
  */
 
@@ -23,7 +23,7 @@ export interface Archive {
   /** Before the first reading: what a crash left half done is completed. Throws `not-found` where there is no store. */
   settle(): Promise<void>
 
-  /** The next records of a section behind a key (undefined: from the first); at most so many, none only at the end. */
+  /** The next records of a section behind a key (undefined: from the first); at most this number, none only at the end. */
   read<Section extends ArchiveSection>(
     section: Section,
     after: ArchiveKey | undefined,

@@ -143,7 +143,7 @@ export interface ImageStore {
   changeImage(event: ImageEvent, nowMs: number): Promise<ImageOutcome>
 }
 
-/** A role, and the number of its holding: whoever comes after has a higher one. */
+/** A role, and the number of this lease of it: each later holder has a higher one. */
 export type Fence = { readonly role: string; readonly fence: number }
 
 export type RoleLease = Fence & { readonly holder: string; readonly untilMs: number }
@@ -153,7 +153,7 @@ export type RoleLease = Fence & { readonly holder: string; readonly untilMs: num
  * (processes on many machines do not agree on one), else `nowMs`.
  */
 export interface RoleStore {
-  /** Takes the role or renews it for so long; undefined while somebody else holds it. Renewing keeps the fence. */
+  /** Takes the role or renews it for this time; undefined while another process holds it. Renewing keeps the fence. */
   hold(role: string, holder: string, forMs: number, nowMs: number): Promise<RoleLease | undefined>
 
   /** Gives it up at once, if it is still this holder's. */

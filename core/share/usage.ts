@@ -1,5 +1,5 @@
 /**
- * Fair share between owners: who used least of late is served first.
+ * Fair share between owners: the owner with the least recent usage is served first.
  *
  * Use is core-milliseconds that lose half their weight in a half-life. Instead of letting every number decay all the time, a
  * charge is written in the money of its day: later charges weigh more by the same factor, so the order of two owners changes
@@ -8,7 +8,7 @@
 
 import { usageHalfLifeMs } from '../kernel/limits.ts'
 
-/** Use in the money of `epochMs`. Numbers of one epoch compare; `shown` tells what one is worth now. */
+/** Usage in units of `epochMs`. Numbers of one epoch compare; `shownUse` converts one to core-milliseconds of now. */
 export type Use = number
 
 export function charged(use: Use, coreMs: number, nowMs: number, epochMs: number): Use {

@@ -23,7 +23,7 @@ export function checkRoles({ store, grpc }: Config, roles: readonly string[], kn
   const violations = gatherViolations()
   const missing = known.filter((role) => !roles.includes(role))
   if (store.kind === 'sqlite' && missing.length > 0) {
-    // The embedded store belongs to one process: nobody else could do the rest.
+    // The embedded store belongs to one process: no other process could do the rest.
     const rule = `over the embedded store no process does ${missing.join(', ')}`
     violations.add('--role', roles.join(), rule, 'all roles in one process, or store.kind: mongo')
   }

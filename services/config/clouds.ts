@@ -145,10 +145,10 @@ function checkCloud(one: RawCloud, path: string, violations: Violations): void {
   else schema.check(own, { flavors: one.flavors ?? [], images: one.images ?? [] }, path, violations)
 }
 
-/** What a cloud boots is endorsed: nobody else says how it is called there. */
+/** What a cloud boots is endorsed: only its entry says how it is called there. */
 const imageHint = "nothing: it stands in the image's entry in the catalogue, under references (docs/how-to/manage-images.md)"
 
-/** Whoever says nothing calls it as the cloud does. */
+/** Without a reference it has the name that the cloud gives it. */
 function referencesOf(named: readonly RawFlavor[]): ReadonlyMap<string, Reference> {
   return new Map(named.map((one) => [one.name, (one.ref && parseReference(one.ref)) || { by: 'name', name: one.name }]))
 }

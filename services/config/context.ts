@@ -1,6 +1,6 @@
 /**
- * What machines are told beside what they are: where they get the agents, their site's proxies, their VOs' CVMFS repositories,
- * and what an operator adds for a VO or an image. The local cloud's VMs are told none of it.
+ * What machines are given beside what they are: where they get the agents, their site's proxies, their VOs' CVMFS repositories,
+ * and what an operator adds for a VO or an image. The local cloud's VMs get none of it.
  */
 
 import { isEndpoint, isLoopback } from '../../core/kernel/endpoints.ts'
@@ -91,7 +91,7 @@ export type SiteConfig = {
   readonly proxies: readonly string[]
   /** For when all of them are away. */
   readonly fallbackProxies: readonly string[]
-  /** Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: it is told. */
+  /** Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: the configuration names them. */
   readonly discoverFrom: readonly string[]
   readonly isDirectAllowed: boolean
   /** Whom the squids that are kept there serve; absent: private networks. */
@@ -102,7 +102,7 @@ export type ImageContext = ExtrasConfig & {
   readonly cacheBytes: number
   readonly parameters: Readonly<Record<string, string>>
   readonly cloudConfigFile?: string
-  /** It has no cloud-init: its machines are told what they are by SSH. */
+  /** It has no cloud-init: its machines get their context by SSH. */
   readonly isDelivered: boolean
 }
 
@@ -146,7 +146,7 @@ export function checkContext(
   }
 }
 
-/** What CVMFS finds out by itself is not told to it as well: one of the two would win, and nobody could say which. */
+/** What CVMFS finds out by itself is not configured as well: it would be unclear which of the two wins. */
 function checkDiscovery({ discoverFrom, proxies, squid: kept }: Site, path: string, violations: Violations): void {
   discoverFrom.forEach((url, at) => {
     const isPac = url === 'auto' || (isHttp(url) && !url.includes(';'))

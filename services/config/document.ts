@@ -2,7 +2,7 @@
  * The configuration, in three stages: what was written, with every default filled in, and what the program runs on (units
  * resolved, offerings spelled out, frozen). There is no other way to a setting.
  *
- * Everything has a default that suits one machine: no file is needed. A file is checked whole; every wrong key is told with
+ * Everything has a default that suits one machine: no file is needed. A file is checked whole; every wrong key is refused with
  * its path, and a service with a wrong configuration does not start.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The squids that Pilotage keeps at a site: `squid: managed`, or how many of what. What the director wants of it is told site
+ * The squids that Pilotage keeps at a site: `squid: managed`, or how many of what. What the director wants of it is listed site
  * by site; which offering serves is its own choice unless one is named here.
  */
 

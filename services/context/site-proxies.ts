@@ -10,7 +10,7 @@ import { squidsAt } from '../../core/plan/services.ts'
 import type { KeptVm } from '../../core/model/vm.ts'
 import type { VmStore } from '../../core/ports/store.ts'
 
-/** Undefined: nobody knows the site. Rejects with what the store says. */
+/** Undefined: the site is not known. Rejects with what the store says. */
 export type SiteProxies = (site: string) => Promise<readonly string[] | undefined>
 
 export type SiteProxiesOptions = {
@@ -39,8 +39,8 @@ export function siteProxies({ store, clock, configured, squidSites }: SiteProxie
   }
 
   return async (site) => {
-    const told = configured(site)
-    if (told === undefined || !squidSites.has(site)) return told
-    return [...told, ...squidsAt(await vms(), site, clock.nowMs())]
+    const named = configured(site)
+    if (named === undefined || !squidSites.has(site)) return named
+    return [...named, ...squidsAt(await vms(), site, clock.nowMs())]
   }
 }

@@ -2,7 +2,7 @@
  * A loop around a step. The step takes no input, is idempotent, and is what tests call; the loop only decides when.
  *
  * One step at a time. A wake while a step runs means one more step after it: a hint is never lost, and a hundred hints cost
- * one step. A step that throws is told to `onError` and comes again after the period: every loop also wakes by itself.
+ * one step. A step that throws is reported to `onError` and comes again after the period: every loop also wakes by itself.
  */
 
 import type { Clock, Timer } from '../../core/kernel/clock.ts'

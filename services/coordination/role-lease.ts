@@ -4,7 +4,7 @@
  * The store decides who holds a role and until when. What is decided here is how long a holder may believe it: counted by its
  * own clocks from before the request was sent, less a margin, so that it stops before the store lets anybody else in, however
  * slow or silent the store is. By two clocks: the wall clock may be set back, the monotonic one stands still while a machine
- * sleeps, and whichever says that the time is over is believed. Refuses to know what a role is for. Whoever acts under a role asks `now` right before
+ * sleeps, and whichever says that the time is over is believed. Refuses to know what a role is for. Code that acts under a role asks `now` right before
  * each deed; what stays true is that two processes never both get an answer for one role at one time.
  */
 
@@ -37,7 +37,7 @@ export type Holding<Held> = {
   stop(): Promise<void>
 }
 
-/** One role as one process sees it. Has no loop: somebody calls `renew` often enough. */
+/** One role as one process sees it. Has no loop: its user calls `renew` often enough. */
 export type Term = {
   readonly role: string
   now(): Fence | undefined
@@ -92,7 +92,7 @@ export function openTerm(role: string, { store, clock, holder, onTurn = () => {}
         lose()
         return false
       }
-      // An answer that took so long says nothing any more about now; that it was ours is known.
+      // An answer that took this time says nothing any more about now; that it was ours is known.
       if (isIn(until)) take({ role, fence: lease.fence }, until)
       return true
     },

@@ -1,9 +1,9 @@
 /**
- * Spreads a set of roles over the processes that want them: each holds its fair part, and all of them are held by somebody.
+ * Spreads a set of roles over the processes that want them: each holds its fair part, and each of them has a holder.
  *
- * Every process has a seat, which tells the others that it is there. Whoever holds more than a fair part lets the rest go;
- * whoever holds less takes what is free. What stays free although somebody should want it is taken by anybody: a role that
- * nobody holds is worse than an uneven part. Safety does not hang on any of this: who may act is decided by each role's own
+ * Every process has a seat, by which the others see that it is there. A process that holds more than a fair part lets the rest go;
+ * one that holds less takes what is free. What stays free although another should want it is taken by any process: a role that
+ * has no holder is worse than an uneven part. Safety does not hang on any of this: who may act is decided by each role's own
  * term.
  */
 
@@ -27,14 +27,14 @@ export type Spread = {
   stop(): Promise<void>
 }
 
-/** A role that was seen free so many times in a row is for anybody. */
+/** A role that was seen free this number of times in a row is for any process. */
 const patience = 2
 
 type Post = {
   readonly term: Term
   /** How many times in a row it was seen free. */
   free: number
-  /** We let it go and nobody came: it is not let go again before others are there. */
+  /** We let it go and no process took it: it is not let go again before others are there. */
   isOurs: boolean
 }
 

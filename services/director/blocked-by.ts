@@ -1,4 +1,4 @@
-/** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, for whoever explains why jobs wait. */
+/** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, to explain why jobs wait. */
 
 import { planNote, planOf } from '../../core/plan/cloud-note.ts'
 import type { HoldWhy } from '../../core/plan/fleet.ts'
@@ -7,7 +7,7 @@ import type { FactStore } from '../../core/ports/store.ts'
 
 export type BlockedBy = { readonly cloud: string; readonly why: string; readonly reason: string }
 
-/** What keeps VMs from being made. What makes none needed, or ends none, holds up nobody. */
+/** What keeps VMs from being made. What makes none needed, or ends none, blocks no job. */
 const hinders: ReadonlySet<HoldWhy> = new Set(['image', 'limit', 'quota', 'ramp', 'breaker', 'unread'])
 
 export async function blockedBy(

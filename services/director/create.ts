@@ -11,7 +11,7 @@
  * the limits; it gives an intent up only on a list begun `settleMs` after its taking over, by default longer than any driver
  * lets a call last. A machine that comes before that is found by its id and used. One that comes even later, out of a process that slept,
  * has a record that is over: it is destroyed as an orphan with the next list, and takes from the limits until then. Nothing is
- * made twice for one id, since nobody else has the order.
+ * made twice for one id, since no other process has the order.
  */
 
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'

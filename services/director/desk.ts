@@ -4,7 +4,7 @@
  *
  * A desk belongs to one holding of its cloud: who takes a cloud begins with a fresh one and with what the last holder noted.
  * The fleet is read once a step and then kept in line with every change that the step itself makes; what others change
- * meanwhile is decided by the store, and seen by the next step.
+ * in the time between is decided by the store, and seen by the next step.
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'
@@ -41,7 +41,7 @@ export type StepContext = {
   readonly fleet: Fleet
   /** Read with this step. */
   readonly images: readonly CheckedImage[]
-  /** No other director holds a cloud of ours: nobody else plans. */
+  /** No other director holds a cloud of ours: no other one plans. */
   readonly isAlone: boolean
 }
 
@@ -62,7 +62,7 @@ export async function openDesk(options: DirectorOptions, directed: DirectedCloud
   }
 }
 
-/** Tells the others, where there is something new to tell. */
+/** Keeps a note for the others, if something is new. */
 export async function keepNote(
   options: DirectorOptions,
   desk: Desk,

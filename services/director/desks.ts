@@ -1,5 +1,5 @@
 /**
- * The desks of a process, one for each cloud that it holds now, and what it is told of the clouds that others hold.
+ * The desks of a process, one for each cloud that it holds now, and what it knows of the clouds that others hold.
  */
 
 import type { Fence } from '../../core/ports/store.ts'
@@ -45,7 +45,7 @@ export function openDesks(options: DirectorOptions): Desks {
 
 export type OthersNotes = ReadonlyMap<string, CloudNote | undefined>
 
-/** By cloud: what its holder told last, for every configured cloud that is not held here. */
+/** By cloud: what its holder noted last, for every configured cloud that is not held here. */
 export async function readNotes({ clouds, store }: DirectorOptions, held: readonly Desk[]): Promise<OthersNotes> {
   const others = clouds.filter((directed) => !held.some((desk) => desk.directed === directed))
   const read = others.map(async ({ cloud: { name } }) => [name, noteOf(await store.note(cloudNote(name)))] as const)

@@ -1,8 +1,8 @@
 /**
- * Which clouds this process directs: a role for each cloud, spread over all directors, told as facts of the cloud.
+ * Which clouds this process directs: a role for each cloud, spread over all directors, with facts of the cloud.
  *
- * The facts are for people and for whoever checks that no cloud was ever held twice: a fence belongs to one holder for ever, and
- * a holder that crashed tells nothing. They decide nothing.
+ * The facts are for people and for checks that no cloud was ever held twice: a fence belongs to one holder for ever, and
+ * a holder that crashed emits none. They decide nothing.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
@@ -25,10 +25,10 @@ export type HoldCloudsOptions = {
 }
 
 const prefix = 'cloud:'
-/** More directors than clouds are of no use, and nobody runs so many. */
+/** More directors than clouds are of no use. */
 const maxDirectors = 64
 
-const told: Readonly<Record<RoleTurn, string>> = {
+const turnTexts: Readonly<Record<RoleTurn, string>> = {
   taken: 'this process directs a cloud from now on',
   unsure: 'the store did not answer in time: nothing is done on a cloud until it does',
   sure: 'this process still directs a cloud',
@@ -50,8 +50,8 @@ export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: 
 
   function onTurn(turn: RoleTurn, fenced: Fence): void {
     const { role, fence } = fenced
-    if (turn === 'unsure') log.warn({ role, fence }, told[turn])
-    else log.info({ role, fence }, told[turn])
+    if (turn === 'unsure') log.warn({ role, fence }, turnTexts[turn])
+    else log.info({ role, fence }, turnTexts[turn])
     if (turn === 'taken' || turn === 'lost') emit(turn, fenced)
     if (turn === 'taken' || turn === 'sure') onTaken()
   }

@@ -1,5 +1,5 @@
 /**
- * A lane: what is asked of one cloud happens one piece of work after the other, and nobody waits for a slow cloud for ever.
+ * A lane: what is asked of one cloud happens one piece of work after the other, and no caller waits for a slow cloud for ever.
  *
  * What stays true: a piece of work begins only when the one before has ended, however long that took. So a list that was
  * begun knows of every call that was made before it.
@@ -16,7 +16,7 @@ export type LaneOutcome<Value> =
   /** It goes on, and its value is lost. */
   | { readonly kind: 'late' }
 
-/** Throws what the work throws. Work that is late must tell of its failures by itself: `onLateError` gets them. */
+/** Throws what the work throws. Failures of work that is late go to `onLateError`. */
 export async function inLane<Value>(
   lane: Lane,
   work: () => Promise<Value>,

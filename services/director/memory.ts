@@ -36,7 +36,7 @@ export type CloudMemory = {
   readonly gone: Set<VmId>
   /** Whose console was kept. */
   readonly consoles: Set<VmId>
-  /** The references of orphans that were told of. */
+  /** The references of orphans that a fact was emitted for. */
   readonly toldOrphans: Set<string>
 }
 

@@ -34,15 +34,15 @@ export type DirectedCloud = {
 export type DirectorPolicy = FleetPolicy & {
   /** After a create without an answer: how long the cloud may take to show the VM, before it is taken as never made. */
   readonly settleMs: number
-  /** A machine of ours that no record knows is destroyed so long after it was first seen. */
+  /** A machine of ours that no record knows is destroyed this time after it was first seen. */
   readonly strangerMs: number
   /** Calls to one cloud at a time. */
   readonly calls: number
-  /** A step waits so long for a cloud to be read, and again for its creates and deletes; then it goes on without it. */
+  /** A step waits this time for a cloud to be read, and again for its creates and deletes; then it goes on without it. */
   readonly waitMs: number
   /** How long a VM's activation key is good; never shorter than its cloud's boot time. */
   readonly activationKeepMs: number
-  /** A plan that says the same as the last is written again only after so long. */
+  /** A plan that says the same as the last is written again only after this time. */
   readonly planEveryMs: number
 }
 

@@ -2,7 +2,7 @@
  * The plan as it is kept: for each cloud as a note of its holder's, for the page; and as a fact of the cloud when what is done
  * or held there becomes another kind of thing, so that a history of plans is short enough to be read.
  *
- * What the plan says of no single cloud stands in every note: whoever reads them takes it from the newest one.
+ * What the plan says of no single cloud stands in every note: a reader takes it from the newest one.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
@@ -20,7 +20,7 @@ type Kept = { readonly text: string; readonly atMs: number; readonly kinds: Read
 
 const reasonLength = 300
 
-/** What of a plan is for a director to do and to tell: of the clouds that it holds, and of no configured cloud. */
+/** What of a plan is for a director to do and to show: of the clouds that it holds, and of no configured cloud. */
 export function ownLines(
   lines: readonly PlanLine[],
   held: readonly Desk[],
@@ -45,9 +45,9 @@ export function planKeeper(
       (line) => line.cloud === cloud || line.cloud === undefined || !configured.has(line.cloud),
     )
     const text = JSON.stringify(lines)
-    // Of clouds that are not configured one director tells: the one that holds the first.
-    const told = lines.filter((line) => line.cloud === cloud || cloud === first)
-    const kinds = kindsOf(told)
+    // One director shows clouds that are not configured: the one that holds the first.
+    const shown = lines.filter((line) => line.cloud === cloud || cloud === first)
+    const kinds = kindsOf(shown)
     const turned = [...new Set([...kinds.keys(), ...last.kinds.keys()])].filter(
       (name) => kinds.get(name) !== last.kinds.get(name),
     )
@@ -56,7 +56,7 @@ export function planKeeper(
     await store.keepNote(planNote(cloud), planText({ atMs: plan.atMs, lines }))
     if (turned.length > 0) {
       await store.tell(
-        turned.map((name) => planFact(name, told)),
+        turned.map((name) => planFact(name, shown)),
         clock.nowMs(),
       )
       bus.hint({ kind: 'clouds', ids: turned })

@@ -25,7 +25,7 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
   readonly strays: { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 }
 
-/** A list that lacks more than half of so many machines is doubted, until it was repeated on the next two cycles. */
+/** A list that lacks more than half of at least this number of machines is doubted, until it was repeated on the next two cycles. */
 const leastKnown = 4
 const doubtfulLists = lackingLists - 1
 
@@ -33,7 +33,7 @@ type Verdict =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'again' }
   | { readonly kind: 'absent'; readonly why: string }
-  /** It should be there: so many lists in a row did not show it. */
+  /** It should be there: the number of lists in a row that did not show it. */
   | ({ readonly kind: 'missing' } & Missing)
 
 export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
@@ -98,7 +98,7 @@ function seen({ id, phase, ...vm }: Vm, { ref, power, addresses }: CloudVm): VmE
 }
 
 /**
- * It is known to exist for so long that any list of its cloud must show it. Counted from the end of the create call, which may
+ * It is known to exist for a time after which any list of its cloud must show it. Counted from the end of the create call, which may
  * have come long after the intent; a director that was restarted since then does not know it, and counts from its own start.
  */
 function shouldBeListed({ id, phase, changedMs, intendedMs }: Vm, comparison: Comparison): boolean {

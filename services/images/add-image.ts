@@ -1,4 +1,4 @@
-/** Add: an endorsed entry comes into the catalogue, if somebody has signed it whom this installation trusts. No VM follows from it. */
+/** Add: an endorsed entry comes into the catalogue, if an endorser whom this installation trusts has signed it. No VM follows from it. */
 
 import { type ImageEntry, checkImageEntry } from '../../core/model/image-entry.ts'
 import { gatherViolations } from '../../core/kernel/violations.ts'

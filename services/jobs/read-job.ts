@@ -29,7 +29,7 @@ export async function readJob(ports: JobPorts, caller: Caller, id: JobId): Promi
   return { job, spec: specs.get(job.id), facts, explained }
 }
 
-/** Throws `not-found`. The submission itself is told by the job's record. */
+/** Throws `not-found`. The submission itself stands in the job's record. */
 export async function jobHistory(
   ports: { readonly store: Pick<JobStore, 'jobs'> & Pick<FactStore, 'history'> },
   caller: Caller,

@@ -1,7 +1,7 @@
 /**
  * Steer: kill, hold, release and reschedule jobs that exist.
  *
- * A live attempt is only asked to stop: its pilot is told at once, and the job changes when the pilot says so or the lease is
+ * A live attempt is only asked to stop: its pilot gets the command at once, and the job changes when the pilot says so or the lease is
  * lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that asking twice
  * gives the same new job.
  */

@@ -1,9 +1,9 @@
 /**
- * Sweep: what nobody asks for and one process of an installation must do. Leases that ended are given up, and what ended long
+ * Sweep: what no request asks for and one process of an installation must do. Leases that ended are given up, and what ended long
  * ago is forgotten.
  *
  * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and after
- * a time in which no process served pilots, nobody's lease is ended for our silence: every lease gets its whole time again
+ * a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
  * before the first one is given up.
  */
 
@@ -16,7 +16,7 @@ import { apiSeats } from '../../core/model/roles.ts'
 /** Leases given up in one step, and jobs forgotten in one round. */
 const most = 1000
 const forgetEveryMs = 60_000
-/** Rounds follow each other for so long, so that what is kept does not grow for ever; the next step is not late for it. */
+/** Rounds follow each other for this time, so that what is kept does not grow for ever; the next step is not late for it. */
 const forgetMostMs = 2000
 
 export type Sweep = {
@@ -57,7 +57,7 @@ export function sweep(ports: JobPorts): Sweep {
       if (!under) return
       const isServed = (await store.roles(apiSeats.prefix, clock.nowMs())).length > 0
       const nowMs = clock.monotonicMs()
-      // Nobody was there for a while: pilots may have renewed and found nobody.
+      // No process was there for a while: pilots may have tried to renew in vain.
       const isFresh = under.fence !== fence || nowMs - lastMs > 5 * sweepEveryMs
       if (isFresh || !isServed) graceUntilMs = nowMs + policy.leaseMs
       fence = under.fence

@@ -13,7 +13,7 @@ export type InTransit = {
   drop(taken: Resources): void
   /** It goes out as the next assignment of the stream. */
   sent(taken: Resources): void
-  /** The pilot has received so many assignments on the stream. */
+  /** The number of assignments that the pilot has received on the stream. */
   received(count: number): void
   /** What is left of an offer. */
   leftOf(offered: Room): Room

@@ -1,4 +1,4 @@
-/** Gathers what there is to say to a pilot in one turn and says it in one message. Decides nothing and keeps nothing. */
+/** Gathers all messages to a pilot of one turn into one message. Decides nothing and keeps nothing. */
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { Ack, Assignment, Command, ServiceMessage } from '../../core/model/pilot.ts'

@@ -110,7 +110,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   }
 }
 
-/** Whether whatever the known one tells follows from this one. */
+/** Whether everything that the known one says follows from this one. */
 function tellsMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
   return covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
 }

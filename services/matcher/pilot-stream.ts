@@ -1,10 +1,10 @@
 /**
- * A pilot's stream, without the wire: what it reports is written, what it offers is filled, and what it must know is told.
+ * A pilot's stream, without the wire: what it reports is written, what it offers is filled, and what it must know is sent.
  *
  * Everything of a turn goes to the store together and comes back in one message. An answer leaves only after the commit that
- * it speaks of. A session holds no truth: when it ends, leases go on until they end, and the next session of the VM is told
+ * it speaks of. A session holds no truth: when it ends, leases go on until they end, and the next session of the VM is sent
  * again whatever the pilot does not say that it holds. The same is done within a session whenever the store may have given the
- * VM a lease that this stream has not told of.
+ * VM a lease that this stream has not sent.
  */
 
 import { PilotageError } from '../../core/kernel/errors.ts'
@@ -54,8 +54,8 @@ type Stream = {
   written: Promise<unknown>
   /** Jobs were claimed for it while such ends were on their way to the store. */
   isAhead: boolean
-  /** The attempts that the pilot said it holds, or was told of on this stream, and has not reported as ended. */
-  readonly told: Set<string>
+  /** The attempts that the pilot said it holds, or was sent on this stream, and has not reported as ended. */
+  readonly sent: Set<string>
   open: boolean
   end(): void
 }
@@ -97,7 +97,7 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
     paused: false,
     written: Promise.resolve(),
     isAhead: false,
-    told: new Set(),
+    sent: new Set(),
     open: true,
     end() {
       close()
@@ -132,9 +132,9 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
     },
     reserve: (taken) => stream().inTransit.reserve(taken),
     grant(granted, taken) {
-      const { matching, vmId, inTransit, outbox, told, open } = stream()
+      const { matching, vmId, inTransit, outbox, sent, open } = stream()
       inTransit.sent(taken)
-      told.add(attemptText(granted))
+      sent.add(attemptText(granted))
       const { queue: taskQueue, ...rest } = granted
       outbox.assign({ ...rest, leaseMs: matching.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
       // It came too late for this stream: if the VM has another one by now, that one is to look.
@@ -180,7 +180,7 @@ function answered(stream: Stream): void {
 
 const settleAgainMs = { first: 500, most: 15_000 } as const
 
-/** Until the store answers. Nothing is claimed for the VM meanwhile. */
+/** Until the store answers. Until then nothing is claimed for the VM. */
 function settleAgain(stream: Stream, againMs: number): void {
   const { matching, vmId } = stream
   if (!stream.open || stream.settled) return
@@ -199,7 +199,7 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
     ...renew.map((ref) => renewal(vmId, ref, nowMs + matching.policy.leaseMs)),
   ]
   const written = events.length > 0 ? matching.store.change(events, nowMs) : undefined
-  if (written && reports.some((report) => report.phase === 'ended' && stream.told.has(attemptText(report)))) {
+  if (written && reports.some((report) => report.phase === 'ended' && stream.sent.has(attemptText(report)))) {
     stream.written = Promise.allSettled([stream.written, written])
     stream.isAhead = true
   }
@@ -213,12 +213,12 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
   const reported = outcomes.slice(0, reports.length)
   for (const [at, report] of reports.entries()) {
     outbox.ack(ackOf(report, reported[at]))
-    if (report.phase === 'ended') stream.told.delete(attemptText(report))
+    if (report.phase === 'ended') stream.sent.delete(attemptText(report))
   }
   if (renew.length > 0) answerRenewals(stream, renew, outcomes.slice(reports.length))
   if (hello) {
     stream.place = foundPlace(stream.place, hello.isolation ?? '')
-    for (const held of hello.held) stream.told.add(attemptText(held))
+    for (const held of hello.held) stream.sent.add(attemptText(held))
     await settle(stream)
   }
   await matching.outcomes.changed(reported)
@@ -235,14 +235,14 @@ function answerRenewals({ outbox, matching }: Stream, renew: readonly AttemptRef
 
 /** What the store says that the VM holds, and the pilot does not: it never arrived, and comes again. */
 async function settle(stream: Stream): Promise<void> {
-  const { matching, vmId, inTransit, outbox, told } = stream
+  const { matching, vmId, inTransit, outbox, sent } = stream
   const all = await matching.store.leasesOn(vmId)
   const surplus = await withdrawn(stream, all)
   const leases = all.filter((job) => !surplus.has(job))
-  const missing = await renewed(stream, leases.filter(isUntold(stream)))
+  const missing = await renewed(stream, leases.filter(isUnsent(stream)))
   // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
-  told.clear()
-  for (const { id: jobId, attempt } of leases) told.add(attemptText({ jobId, attempt }))
+  sent.clear()
+  for (const { id: jobId, attempt } of leases) sent.add(attemptText({ jobId, attempt }))
   const specs = await matching.store.specs(missing.map(({ id }) => id))
   for (const job of missing) {
     const spec = specs.get(job.id)
@@ -260,21 +260,21 @@ async function settle(stream: Stream): Promise<void> {
 }
 
 /**
- * Claims whose outcome was unknown may exceed the record of the VM: those that the pilot was not told of are taken back, the
+ * Claims whose outcome was unknown may exceed the record of the VM: those that were not sent to the pilot are taken back, the
  * last ones first, before it hears of any.
  */
 async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
   const { matching, vmId, vm } = stream
   const surplus = new Set<Job>()
-  const untold = leases.filter(isUntold(stream))
-  if (untold.length === 0) return surplus
+  const unsent = leases.filter(isUnsent(stream))
+  if (unsent.length === 0) return surplus
   const specs = await matching.store.specs(leases.map(({ id }) => id))
   const taken = (job: Job): Resources => {
     const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
     return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
   }
   let held = total(leases.map(taken))
-  for (const job of untold.toReversed()) {
+  for (const job of unsent.toReversed()) {
     if (fits(held, vm)) break
     held = minus(held, taken(job))
     surplus.add(job)
@@ -286,7 +286,7 @@ async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<Readon
   return surplus
 }
 
-/** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it meanwhile. */
+/** A pilot counts a lease from when it comes: what comes again must hold as long here, or another pilot gets it. */
 async function renewed({ matching, vmId }: Stream, jobs: readonly Job[]): Promise<readonly Job[]> {
   if (jobs.length === 0) return jobs
   const nowMs = matching.clock.nowMs()
@@ -303,15 +303,15 @@ async function look(stream: Stream): Promise<void> {
   if (kept.vm.phase.state === 'Draining') drain(stream, kept.vm.phase.why)
   const leases = await matching.store.leasesOn(vmId)
   for (const job of leases) tellStop(outbox, job)
-  // Claimed for a stream that has ended. What is claimed for this one now is told when the claim is answered.
-  if (stream.settled && stream.inTransit.claims() === 0 && leases.some(isUntold(stream))) {
+  // Claimed for a stream that has ended. What is claimed for this one now is sent when the claim is answered.
+  if (stream.settled && stream.inTransit.claims() === 0 && leases.some(isUnsent(stream))) {
     stream.settled = false
     settleAgain(stream, settleAgainMs.first)
   }
 }
 
-function isUntold({ told }: Stream): (job: Job) => boolean {
-  return ({ id: jobId, attempt }) => !told.has(attemptText({ jobId, attempt }))
+function isUnsent({ sent }: Stream): (job: Job) => boolean {
+  return ({ id: jobId, attempt }) => !sent.has(attemptText({ jobId, attempt }))
 }
 
 function drain(stream: Stream, reason: string): void {

@@ -1,7 +1,7 @@
 /**
  * The task queues with waiting jobs, ordered for matching. Never holds all jobs: of each queue a window of the next ones.
  *
- * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue meanwhile;
+ * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue since;
  * the claim in the store says so and costs nothing but the try. Owners are kept in the order of their usage, so
  * that the choice for an offer is: the least served owner who has something that fits; of that owner's queues the one with
  * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a priority.
@@ -63,7 +63,7 @@ export type IndexOptions = {
   /** The usage of owners, which orders them. */
   readonly ledger: UsageLedger
   /**
-   * Which of the processes that serve this one is; absent: the only one. May change at any time, and everybody may be wrong
+   * Which of the processes that serve this one is; absent: the only one. May change at any time, and each process may be wrong
    * about it for a while.
    */
   readonly part?: () => Part
@@ -101,7 +101,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     entry.taken = new Set()
     const { window } = entry
     const most = windowMost(part)
-    // Not before this turn's picks are on their way to the store as claims: else it would tell of them once more.
+    // Not before this turn's picks are on their way to the store as claims: else it would show them once more.
     Promise.resolve()
       .then(() => readNext(entry.queue.id, most))
       .then((jobs) => {

@@ -34,7 +34,7 @@ export function newWindow(): Window {
   return { jobs: [], own: 0, ownMost: 0, complete: true }
 }
 
-/** How many jobs it may hold, and how many are read at once: so many that there is enough of every part. */
+/** How many jobs it may hold, and how many are read at once: enough of every part. */
 export function windowMost({ of }: Part): number {
   return Math.min(windowMostJobs, windowJobs * of)
 }
@@ -78,7 +78,7 @@ export function insert(window: Window, job: WaitingJob, part: Part): void {
   window.ownMost = Math.max(window.ownMost, window.own)
 }
 
-/** The first that fits, where that is asked; else the first; at the end of a queue, where everybody is left with the same few of others, the first of our stretch of them. */
+/** The first that fits, where that is asked; else the first; at the end of a queue, where all processes are left with the same few jobs of others, the first of our stretch of them. */
 export function takeFirst(window: Window, part: Part, fits?: (job: WaitingJob) => boolean): WaitingJob | undefined {
   const { jobs, complete, own } = window
   if (fits) return takeAt(window, part, jobs.findIndex(fits))
@@ -94,7 +94,7 @@ function takeAt(window: Window, part: Part, at: number): WaitingJob | undefined 
   return job
 }
 
-/** What the store has told, or what was there, in the order of a part. */
+/** What the store has read, or what was there, in the order of a part. */
 export function order(window: Window, jobs: readonly WaitingJob[], part: Part): void {
   window.jobs = jobs.toSorted((a, b) => (isBefore(a, b, part) ? -1 : 1))
   window.own = window.jobs.reduce((count, job) => count + (isOwn(job, part) ? 1 : 0), 0)

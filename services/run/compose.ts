@@ -77,7 +77,7 @@ export async function startService({ dataDir, config = {}, environment = {}, log
   const own = log ?? pinoLog('info', join(resolve(dataDir), 'service.log'))
   const onFailed = (error: PilotageError): void => own.error({ err: error }, 'the store failed')
   const compiled = compileConfig({ ...free, ...config })
-  // The jobs of a demo, a replay and a test are those of whoever starts it.
+  // The jobs of a demo, a replay and a test belong to the user who starts it.
   const options = { config: compiled, roles: processRoles, environment, mayBePlain: true, log: own, onFailed }
   return start({ ...options, dataDir: resolve(dataDir) })
 }
@@ -133,7 +133,7 @@ export async function start(options: Start): Promise<Service> {
       trust: openTrust(secrets.endorsers),
     })
     const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
-    // Where nothing else is told, VMs go where we listen.
+    // If the configuration does not say otherwise, VMs go where we listen.
     if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
     const bundles = await serveBundles(ports, roles, agents, store)
     if (bundles) downs.add(() => bundles.stop())
@@ -233,7 +233,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const { config, secrets, clock, log } = ports
   const { jobs: queue, matching } = runtime
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
-  // Who is told that we serve finds us ready, unless the store is not.
+  // A caller that learns that we serve finds us ready, unless the store is not.
   await readiness.asked
   const status = () => cloudStatus(queue.store, configured, clock.nowMs())
   const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
@@ -276,7 +276,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   return serving
 }
 
-/** Facts go where somebody outside can read them, if there is such a place. */
+/** Facts go to a stream that readers outside can follow, if one is configured. */
 function publish(ports: PortOptions, { jobs }: Runtime, downs: Disposables): void {
   const stream = openFactStream(ports)
   if (!stream) return
@@ -285,7 +285,7 @@ function publish(ports: PortOptions, { jobs }: Runtime, downs: Disposables): voi
   downs.add(() => publisher.stop())
 }
 
-/** Anew at each start, in a file that only the owner reads: whoever can read it could read the signing key beside it. */
+/** Anew at each start, in a file that only the owner reads: a reader of it could read the signing key beside it. */
 async function issueAdminToken({ adminTokenPath }: Installation, tokens: Tokens, clock: Clock): Promise<string> {
   const owner = { vo: 'pilotage', group: 'admin', owner: 'admin' }
   const token = await tokens.issue({ kind: 'user', owner, roles: ['user', 'operator', 'admin'] }, clock.nowMs() + tokenMaxMs)
@@ -322,7 +322,7 @@ async function serveBundles(
   return startBundleServer(host, port, { files, proxiesOf: siteProxies({ store, clock, configured, squidSites }) })
 }
 
-/** Notes of drivers, for whoever drives the cloud next. */
+/** Notes of drivers, for the next process that drives the cloud. */
 function notesIn(store: FactStore): DriverNotes {
   return { read: (name) => store.note(name), write: (name, text) => store.keepNote(name, text) }
 }

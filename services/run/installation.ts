@@ -3,7 +3,7 @@
  * the embedded store that one, what payloads wrote, and the lock.
  *
  * The embedded store has one process: the lock is a file that names its owner by pid and start time, and after `kill -9` the
- * next start sees that the owner is dead (or that its pid was given to somebody else) and takes over. Over a shared store any
+ * next start sees that the owner is dead (or that its pid was given to another process) and takes over. Over a shared store any
  * number of processes may have the directory, and start in it at one instant: what is made once is made by one of them, and
  * the others read it. Everything here is readable by its owner only.
  */
@@ -118,7 +118,7 @@ function takeLock(path: string): () => void {
         renameSync(path, aside)
         rmSync(aside, { force: true })
       } catch {
-        // Somebody was faster; the next try sees who.
+        // Another process was faster; the next try sees which.
       }
     }
     throw new PilotageError('store-locked', 'another process takes the data directory at this moment')

@@ -9,7 +9,7 @@ import type { SecretReader } from './secrets.ts'
 
 export type NatsAccess = Pick<NatsOptions, 'servers' | 'credentials' | 'caPem'>
 
-/** What is wrong with a file is told by the reader. */
+/** The reader refuses what is wrong with a file. */
 export function readNatsAccess({ servers, caFile, credentials }: NatsConfig, reader: SecretReader): NatsAccess {
   return {
     servers,

@@ -1,8 +1,8 @@
 /**
  * The ports, opened as the configuration names them. With `main.ts`, which puts the engines and the edges on them, the
- * composition root: nobody else knows an adapter.
+ * composition root: no other file knows an adapter.
  *
- * What is opened is closed by whoever asked for it. Secrets come as values, read before anything is opened.
+ * What is opened is closed by its caller. Secrets come as values, read before anything is opened.
  */
 
 import { join } from 'node:path'
@@ -69,7 +69,7 @@ export function readSecretsFor(
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? mongoUrl(store, reader) : undefined,
     nats: nats && readNatsAccess(nats, reader),
-    // Whoever takes entries in, starts VMs from them, or tells what may be started.
+    // Processes that take entries in, start VMs from them, or show what may be started.
     endorsers: new Map(
       roles.some((role) => role !== 'sweeper')
         ? images.trusted.map(({ name, file }) => [name, reader.endorserKey(`images.trusted ${name}`, file)])
@@ -131,7 +131,7 @@ export function openBus(options: PortOptions): { readonly bus: Bus; close(): Pro
   return { bus, close: () => bus.close() }
 }
 
-/** What was published and not acknowledged is published again; so long the stream knows it. Outages of minutes, a restart. */
+/** What was published and not acknowledged is published again; for this time the stream knows it. Outages of minutes, a restart. */
 const duplicateMs = 5 * 60_000
 const publishMs = 5000
 

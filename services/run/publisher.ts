@@ -39,7 +39,7 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
     clock,
     holder,
     onTurn(turn) {
-      // Whoever comes next begins behind what is told to be published: the batch that is under way is the last one.
+      // The next publisher begins behind what is noted as published: the batch that is under way is the last one.
       if (turn === 'lost' || turn === 'unsure') working.abort()
       if (turn === 'taken' || turn === 'sure') {
         working = new AbortController()

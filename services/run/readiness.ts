@@ -1,5 +1,5 @@
 /**
- * Whether this process can do its work: whether its store answers. One question every few seconds, for everybody who asks.
+ * Whether this process can do its work: whether its store answers. One question every few seconds, for all callers.
  *
  * Says nothing of whether the process should be ended: a store that is away comes back, and a restart would not bring it.
  */
@@ -19,7 +19,7 @@ export type Readiness = {
 }
 
 const askEveryMs = 2000
-/** A store that needs longer than this for one small document serves nobody in time. */
+/** A store that needs longer than this for one small document serves no caller in time. */
 const answerMs = 3000
 
 export function startReadiness(store: Pick<FactStore, 'note'>, clock: Clock): Readiness {

@@ -1,5 +1,5 @@
 /**
- * The engines, built from ports: the one way that production, the simulator and the tests come to a running Pilotage.
+ * The engines, built from ports: the one way that production, the simulator and the tests start Pilotage.
  *
  * Knows no adapter, no wire and no configuration file. Everything that repeats is a loop around a step here, and the steps are
  * there to be called without the loops.
@@ -48,7 +48,7 @@ export type RuntimeOptions = {
   readonly sandbox: Sandbox
   readonly policy: JobPolicy & MatchingPolicy
   readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'holds' | 'images'>
-  /** Whom to believe about images; absent: nobody. */
+  /** Whom to believe about images; absent: no endorser. */
   readonly trust?: Trust
 }
 
@@ -150,7 +150,7 @@ const learnLeastMs = 200
 type Stoppable = { stop(): Promise<void> | void }
 
 /**
- * The loops of a process that has these roles, and the holding of what only one process may do at a time. Whoever stops them
+ * The loops of a process that has these roles, and the holding of what only one process may do at a time. Stopping them
  * lets all of it go, when nothing is done under it any more.
  */
 export function startLoops(runtime: Runtime, directorEveryMs: number): { stop(): Promise<void> } {

@@ -1,7 +1,7 @@
 /**
  * The files that a configuration names, read once when the service starts: certificates, keys, and addresses with accounts.
  *
- * What cannot be used is told by the key that names it and by the file's path. What a file holds is in no error and no log. A
+ * A refusal names what cannot be used by its key and by the file's path. What a file holds is in no error and no log. A
  * process reads only what its roles need: a director has no business with the key of an edge.
  */
 
@@ -83,7 +83,7 @@ export function readSecrets(env: Environment = {}): SecretReader {
     privateKey(path, source) {
       const [key, at] =
         'file' in source ? [text(path, source.file), source.file] : [env[source.env] ?? '', `variable ${source.env}`]
-      // A file that cannot be read was told already.
+      // A file that cannot be read was refused already.
       if (key === '' && 'env' in source) violations.add(path, at, 'is not set', 'a variable with a private key')
       if (key !== '' && !/^-----BEGIN [A-Z ]*PRIVATE KEY-----/m.test(key)) {
         violations.add(path, at, 'holds no private key', 'what ssh-keygen writes, without a passphrase')

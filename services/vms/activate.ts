@@ -2,7 +2,7 @@
  * Activate: a VM exchanges its single-use key for its own credential.
  *
  * The keys lie in the store as hashes only. A repeat with the VM's own nonce is a lost answer asked for again; with another
- * nonce it is somebody who read the user data, and operators are told.
+ * nonce it is another program that read the user data, and a fact shows it to operators.
  */
 
 import { createHash } from 'node:crypto'
