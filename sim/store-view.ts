@@ -77,7 +77,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     liveVms: () => ask(() => truth.liveVms()),
     endedVms: (...args) => ask(() => truth.endedVms(...args)),
     leasesOn: (...args) => ask(() => truth.leasesOn(...args)),
-    tell: (...args) => ask(() => truth.tell(...args)),
+    emit: (...args) => ask(() => truth.emit(...args)),
     history: (...args) => ask(() => truth.history(...args)),
     facts: (...args) => ask(() => truth.facts(...args)),
     note: (...args) => ask(() => truth.note(...args)),

@@ -75,9 +75,9 @@ export function applyToJob(
   }
   const decision = decide.changeJob(before, event, nowMs)
   if (!decision.ok) return { outcome: decision }
-  const { next, tell } = decision
+  const { next, emits } = decision
   const outcome = { ok: true, job: next, was: before.phase.state, ended: endedAttempt(before, next) } as const
-  return { outcome, ...changedFrom(before, next), ...(tell ? { fact: jobFact(before, next, event) } : {}) }
+  return { outcome, ...changedFrom(before, next), ...(emits ? { fact: jobFact(before, next, event) } : {}) }
 }
 
 /** Of claims in their order, how many fit on the VM beside what it holds. `alarm` reports the others. */
@@ -119,9 +119,9 @@ export function applyToVm(
   if (!before) return refused('not-found')
   const decision = decide.changeVm(before, event, leases, nowMs)
   if (!decision.ok) return { outcome: decision }
-  const { next, tell } = decision
+  const { next, emits } = decision
   const outcome = { ok: true, vm: next, was: before.phase.state, leases } as const
-  return { outcome, ...changedFrom(before, next), ...(tell ? { fact: vmFact(next) } : {}) }
+  return { outcome, ...changedFrom(before, next), ...(emits ? { fact: vmFact(next) } : {}) }
 }
 
 export type AppliedImageOutcome =

@@ -115,7 +115,7 @@ export type JobRefusal =
 
 /** The next job, and whether that is worth a fact; or why nothing changes. */
 export type JobDecision =
-  | { readonly ok: true; readonly next: Job; readonly tell: boolean }
+  | { readonly ok: true; readonly next: Job; readonly emits: boolean }
   | { readonly ok: false; readonly why: JobRefusal }
 
 /** What a store does to a job, whatever the event: the one way a job changes. */
@@ -276,8 +276,8 @@ function withLease(job: Job, lease: Lease): Job {
   return job
 }
 
-function accept(next: Job, tell = true): JobDecision {
-  return { ok: true, next, tell }
+function accept(next: Job, emits = true): JobDecision {
+  return { ok: true, next, emits }
 }
 
 function refuse(why: JobRefusal): JobDecision {

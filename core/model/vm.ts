@@ -118,7 +118,7 @@ export type VmEvent =
 export type VmRefusal = 'not-found' | 'ended' | 'stale' | 'not-up' | 'busy' | 'key-wrong' | 'key-used' | 'key-expired'
 
 export type VmDecision =
-  | { readonly ok: true; readonly next: Vm; readonly tell: boolean }
+  | { readonly ok: true; readonly next: Vm; readonly emits: boolean }
   | { readonly ok: false; readonly why: VmRefusal }
 
 type Live = Exclude<VmPhase, { state: 'Gone' | 'Failed' | 'Lost' }>
@@ -266,8 +266,8 @@ function activeMsOf(phase: VmPhase): number | undefined {
   return 'activeMs' in phase ? phase.activeMs : undefined
 }
 
-function accept(next: Vm, tell = true): VmDecision {
-  return { ok: true, next, tell }
+function accept(next: Vm, emits = true): VmDecision {
+  return { ok: true, next, emits }
 }
 
 function refuse(why: VmRefusal): VmDecision {

@@ -119,7 +119,7 @@ export interface VmStore {
 
 export interface FactStore {
   /** Facts that explain no change of a job or VM: of clouds, plans, the service itself. */
-  tell(facts: readonly NewFact[], nowMs: number): Promise<void>
+  emit(facts: readonly NewFact[], nowMs: number): Promise<void>
 
   /** Of one subject, oldest first; the last `limit`, or as many as are kept. Here `seq` orders this answer only. */
   history(subject: Subject, limit: number): Promise<readonly Fact[]>

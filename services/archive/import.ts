@@ -81,11 +81,11 @@ function notTheSame(): PilotageError {
   return new PilotageError('conflict', `what is in the store already is not the beginning of this archive: ${begin}`)
 }
 
-function counting(tell: (section: ArchiveSection, records: number) => void): (batch: ArchiveBatch) => void {
+function counting(report: (section: ArchiveSection, records: number) => void): (batch: ArchiveBatch) => void {
   let [name, count]: [ArchiveSection | undefined, number] = [undefined, 0]
   return ({ section, records }) => {
     count = (section === name ? count : 0) + records.length
     name = section
-    tell(section, count)
+    report(section, count)
   }
 }

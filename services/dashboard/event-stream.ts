@@ -71,7 +71,7 @@ export function eventStream({ response, clock, hearing, viewer, after, stillSign
   const stream: EventStream = {
     after,
     isReady: () => !isOver && blockedMs === undefined,
-    async tell({ facts, lastSeq, skipped }) {
+    async send({ facts, lastSeq, skipped }) {
       const heard = await hearing.heard(viewer, facts)
       stream.after = lastSeq
       const events = heard.map((fact) => `id: ${fact.seq}\nevent: fact\ndata: ${jsonText(factView(fact))}\n\n`)

@@ -26,7 +26,7 @@ export type Listener = {
   /** False while it has not taken what it was told. It is passed over and caught up later. */
   isReady(): boolean
   /** `skipped`: facts before these were left out, because there were too many. Moves `after` on by itself. */
-  tell(batch: Batch): Promise<void>
+  send(batch: Batch): Promise<void>
 }
 
 export type Batch = { readonly facts: readonly Fact[]; readonly lastSeq: number; readonly skipped: boolean }
@@ -64,7 +64,7 @@ export function factFeed({ store, bus, clock, log }: FeedOptions): FactFeed {
       listener.after = after
       if (after === batch.lastSeq) continue
       const own = after === before ? batch : await readAfter(store, after)
-      await listener.tell(own)
+      await listener.send(own)
     }
   }
 

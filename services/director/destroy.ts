@@ -31,7 +31,7 @@ export async function destroyOrphan(hand: CloudHand, { ref, vmId, why }: Orphan)
   memory.toldOrphans.add(ref)
   options.log.warn({ cloud: directed.cloud.name, vm: vmId, ref, why }, 'orphan destroyed')
   const data = { vm: vmId, ref, why }
-  await options.store.tell(
+  await options.store.emit(
     [newFact('orphan', `cloud:${directed.cloud.name}`, 'orphan destroyed', data)],
     options.clock.nowMs(),
   )
@@ -64,7 +64,7 @@ async function keepConsole({ options, directed, memory }: CloudHand, { id, phase
     return
   }
   const end = printable(text).slice(-consoleKeptCharacters)
-  if (end !== '') await store.tell([newFact('console', `vm:${id}`, 'console', { text: end })], clock.nowMs())
+  if (end !== '') await store.emit([newFact('console', `vm:${id}`, 'console', { text: end })], clock.nowMs())
 }
 
 /** What a machine writes is shown to operators: no control characters but line ends and tabs. */

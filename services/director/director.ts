@@ -52,7 +52,7 @@ export function director(options: DirectorOptions): Director {
       compared.push(await compare(context, desk, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
     // Told before it is planned with, so that others plan with it no later than we do.
-    await Promise.all(compared.map((one) => tell(options, one)))
+    await Promise.all(compared.map((one) => noteFor(options, one)))
     const plan = planned(context, compared, await readNotes(options, held), queues)
     await keeper.keep(plan, held)
     await endVms(context, held, plan.lines)
@@ -98,15 +98,15 @@ function planned(
 }
 
 /** The cloud as it is, and not as it was taken for the sake of the others. */
-async function tell(options: DirectorOptions, { desk, view }: Compared): Promise<void> {
+async function noteFor(options: DirectorOptions, { desk, view }: Compared): Promise<void> {
   const { reading, strays, watchedSinceMs } = view
   await keepNote(options, desk, { quota: desk.memory.quota, reading, strays, watchedSinceMs })
 }
 
 async function tellBreakers(options: DirectorOptions, one: Compared): Promise<void> {
-  await tell(options, one)
+  await noteFor(options, one)
   const news = one.desk.breakers.news()
   if (news.length === 0) return
-  await options.store.tell(news, options.clock.nowMs())
+  await options.store.emit(news, options.clock.nowMs())
   options.bus.hint({ kind: 'clouds', ids: [one.view.name] })
 }

@@ -43,7 +43,7 @@ export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: 
   function emit(turn: 'taken' | 'lost', { role, fence }: Fence): void {
     const cloud = role.slice(prefix.length)
     store
-      .tell([newFact('role', `cloud:${cloud}`, `role ${turn}`, { holder, fence })], clock.nowMs())
+      .emit([newFact('role', `cloud:${cloud}`, `role ${turn}`, { holder, fence })], clock.nowMs())
       .then(() => bus.hint({ kind: 'clouds', ids: [cloud] }))
       .catch((error: unknown) => log.warn({ err: error, role }, 'a change of a role could not be recorded'))
   }

@@ -55,7 +55,7 @@ export function planKeeper(
     if (!isDue) return
     await store.keepNote(planNote(cloud), planText({ atMs: plan.atMs, lines }))
     if (turned.length > 0) {
-      await store.tell(
+      await store.emit(
         turned.map((name) => planFact(name, shown)),
         clock.nowMs(),
       )

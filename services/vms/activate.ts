@@ -31,7 +31,7 @@ export async function activate(ports: VmPorts, { vmId, activationKey, nonce }: A
   ports.log.warn({ vmId, why }, 'an activation was refused')
   // Only who knows the key gets so far as to leave a trace in the store: a guess, however often, leaves none.
   if (why === 'key-used') {
-    await ports.store.tell([newFact('activation', `vm:${vmId}`, 'activation refused', { why })], nowMs)
+    await ports.store.emit([newFact('activation', `vm:${vmId}`, 'activation refused', { why })], nowMs)
   }
   throw new PilotageError('unauthenticated', 'the activation key is not valid')
 }

@@ -6,7 +6,7 @@ import type { Log } from '../../core/ports/log.ts'
 import type { FactStore, VmStore } from '../../core/ports/store.ts'
 
 export type VmPorts = {
-  readonly store: VmStore & Pick<FactStore, 'tell'>
+  readonly store: VmStore & Pick<FactStore, 'emit'>
   readonly bus: Bus
   readonly clock: Clock
   readonly log: Log

@@ -177,12 +177,12 @@ function judge(
   violations.check(!twin, 'doubled', { vmId }, () => `${ref} is made while ${twin?.ref} is there`)
   const vmsThere = own.length
   const cores = own.reduce((sum, one) => sum + one.order.shape.cores, 0)
-  const tell = (most: { vms: number; cores: number }) => (): string => {
+  const excess = (most: { vms: number; cores: number }) => (): string => {
     const there = own.map((one) => `${one.ref} (${one.order.vmId} ${vms.get(one.order.vmId)?.phase.state})`)
     return `${fake.name} has ${vmsThere} of ${most.vms} VMs and ${cores} of ${most.cores} cores: ${there.join(', ')}`
   }
   const limits = { vms: directed.limits.maxVms, cores: directed.limits.maxCores }
-  violations.check(vmsThere <= limits.vms && cores <= limits.cores, 'limits', { vmId }, tell(limits))
+  violations.check(vmsThere <= limits.vms && cores <= limits.cores, 'limits', { vmId }, excess(limits))
   const sinceMs = barred.get(fake.name)
   const lateness = sinceMs === undefined ? 0 : timeline.nowMs() - sinceMs
   violations.check(lateness <= lateMs, 'image', { vmId }, () => {
@@ -190,5 +190,5 @@ function judge(
   })
   const told = toldFor.get(vmId)
   toldFor.delete(vmId)
-  if (told) violations.check(vmsThere <= told.vms && cores <= told.cores, 'quota', { vmId }, tell(told))
+  if (told) violations.check(vmsThere <= told.vms && cores <= told.cores, 'quota', { vmId }, excess(told))
 }

@@ -360,7 +360,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
 
       it('orders all facts, and goes on from any of them', async () => {
         const { store } = await fresh()
-        await store.tell(
+        await store.emit(
           ['a', 'b', 'c'].map((kind) => ({ subject: 'cloud:here', kind, data: { n: 1 } })),
           1000,
         )

@@ -61,7 +61,7 @@ async function commandsOfADay(database: string): Promise<readonly Document[]> {
     3000,
   )
   await store.changeVms([{ kind: 'drain', vmId: vm.id, why: '' }], 3000)
-  await store.tell([{ subject: 'cloud:here', kind: 'plan', data: {} }], 3000)
+  await store.emit([{ subject: 'cloud:here', kind: 'plan', data: {} }], 3000)
   await store.changeImage({ kind: 'add', entry: sampleEntry(), signature: 's', by: 'ada' }, 3000)
   await store.changeImage({ kind: 'revoke', name: 'plain', by: 'ada', why: '' }, 3000)
   await store.images()

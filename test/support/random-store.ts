@@ -67,7 +67,7 @@ const doings: readonly ((past: Past) => Promise<unknown>)[] = [
     ),
   (past) => {
     const data = { n: below(past, 9), why: 'so' }
-    return past.store.tell([{ subject: 'cloud:here', kind: oneOf(past, ['plan', 'breaker']), data }], past.nowMs)
+    return past.store.emit([{ subject: 'cloud:here', kind: oneOf(past, ['plan', 'breaker']), data }], past.nowMs)
   },
   (past) => past.store.changeImage(imageEvent(past), past.nowMs),
   (past) => past.store.keepNote(`note ${oneOf(past, oddNames)}`, oneOf(past, oddNames)),

@@ -39,7 +39,7 @@ export async function startBundleServer(host: string, port: number, { files, pro
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const site = siteIn(request.url ?? '')
     if (site === undefined) answer(paths, request, response)
-    else tell(() => proxiesOf(site), request, response)
+    else answerProxies(() => proxiesOf(site), request, response)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -65,7 +65,11 @@ function siteIn(url: string): string | undefined {
   }
 }
 
-function tell(read: () => ReturnType<Served['proxiesOf']>, { method }: IncomingMessage, response: ServerResponse): void {
+function answerProxies(
+  read: () => ReturnType<Served['proxiesOf']>,
+  { method }: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (method !== 'GET' && method !== 'HEAD') {
     refuse(response, 404)
     return

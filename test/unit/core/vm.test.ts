@@ -159,7 +159,7 @@ describe('what a cell cannot say', () => {
   it('tells neither heartbeats nor what changes nothing', () => {
     const told = (phase: VmPhase, event: VmEvent): boolean => {
       const decision: VmDecision = changeVm(vmIn(phase), event, 0, nowMs)
-      return decision.ok && decision.tell
+      return decision.ok && decision.emits
     }
     expect(told(phases.Active, events.beat)).toBe(false)
     expect(told(phases.Stopping, events.stop)).toBe(false)

@@ -95,7 +95,7 @@ beforeAll(async () => {
   for (const target of targets) {
     const [jobId = 0] = await desk.submit([sampleSpec()], ownerOf[target])
     const { id } = await desk.addVm(target, { vos: [ownerOf[target].vo] })
-    await desk.store.tell([{ subject: `job:${jobId}` as never, kind: 'console', data: {} }], 1)
+    await desk.store.emit([{ subject: `job:${jobId}` as never, kind: 'console', data: {} }], 1)
     given.set(target, { target, jobId, vmId: id })
   }
   const untilMs = desk.clock.nowMs() + 3_600_000

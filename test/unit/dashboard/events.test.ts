@@ -84,34 +84,34 @@ const about = (why: string, subject: NewFact['subject'] = 'cloud:here'): NewFact
   kind: 'told',
   data: { why },
 })
-const tell = (...facts: readonly NewFact[]): Promise<void> => desk.store.tell(facts, desk.clock.nowMs())
+const emit = (...facts: readonly NewFact[]): Promise<void> => desk.store.emit(facts, desk.clock.nowMs())
 const idsIn = (reader: Reader): number[] =>
   [...reader.text.matchAll(/^id: (\d+)\nevent: fact/gm)].map(([, id]) => Number(id))
 
 it('tells a fact that comes, with and without a hint', async () => {
-  await tell(about('before'))
+  await emit(about('before'))
   const reader = await listen()
   expect(reader.status).toBe(200)
   await hear(reader, 'retry: 2000')
   await desk.clock.advance(500)
-  await tell(about('with a hint'))
+  await emit(about('with a hint'))
   desk.bus.hint({ kind: 'clouds', ids: ['here'] })
   await desk.clock.advance(400)
   await hear(reader, 'told: why with a hint', 1)
-  await tell(about('without'))
+  await emit(about('without'))
   await hear(reader, 'told: why without')
   expect(reader.text).not.toContain('before')
 })
 
 it('goes on where a reader was, by parameter and by Last-Event-ID', async () => {
-  await tell(about('one'), about('two'), about('three'))
+  await emit(about('one'), about('two'), about('three'))
   const [first] = await desk.store.facts(0, 1)
   const byParameter = await listen(`?after=${first?.seq}`)
   await hear(byParameter, 'three')
   expect(byParameter.text).not.toContain('why one')
   const [, second] = idsIn(byParameter)
   const byHeader = await listen('?after=0', 'operator', { 'last-event-id': String((second ?? 0) - 1) })
-  await tell(about('four'))
+  await emit(about('four'))
   await hear(byHeader, 'four')
   expect(byHeader.text).not.toContain('why two')
   expect(byHeader.text).toContain('why three')
@@ -121,7 +121,7 @@ it('goes on where a reader was, by parameter and by Last-Event-ID', async () => 
   const lost = await listen('?after=999999')
   await hear(lost, 'retry')
   await desk.clock.advance(2500)
-  await tell(about('five'))
+  await emit(about('five'))
   await hear(lost, 'five')
 })
 
@@ -139,7 +139,7 @@ it('tells users nothing of other VOs', async () => {
 })
 
 it('moves a reader that is too far behind forward, and says so', async () => {
-  await tell(...Array.from({ length: batchMost * 2 + 10 }, (_, at) => about(`number ${at}.`)))
+  await emit(...Array.from({ length: batchMost * 2 + 10 }, (_, at) => about(`number ${at}.`)))
   const reader = await listen('?after=0')
   await hear(reader, `number ${batchMost * 2 + 9}.`)
   expect(reader.text).toContain('event: skipped')
@@ -221,7 +221,7 @@ it('passes over a listener that has not taken its last batch, and catches it up'
       after: 0,
       seqs: [],
       isReady,
-      async tell({ facts, lastSeq }: Batch) {
+      async send({ facts, lastSeq }: Batch) {
         listener.after = lastSeq
         listener.seqs.push(...facts.map(({ seq }) => seq))
       },
@@ -232,13 +232,13 @@ it('passes over a listener that has not taken its last batch, and catches it up'
   const quick = told(() => true)
   const slow = told(() => slowIsReady)
   feed.listeners.add(quick).add(slow)
-  await tell(about('one'))
+  await emit(about('one'))
   await desk.clock.advance(2000)
-  await tell(about('two'))
+  await emit(about('two'))
   await desk.clock.advance(2000)
   expect([quick.seqs.length, slow.seqs.length]).toEqual([2, 0])
   slowIsReady = true
-  await tell(about('three'))
+  await emit(about('three'))
   await desk.clock.advance(2000)
   expect(quick.seqs).toHaveLength(3)
   expect(slow.seqs).toEqual(quick.seqs)

@@ -104,7 +104,7 @@ it('shows users the VMs of their own VO and those of every VO, and no other', as
   const foreign = await desk.addVm('foreign', { vos: ['belle'] })
   const gone = await desk.addEndedVm('gone', 'it broke', { vos: ['belle'] })
   const told = { kind: 'console', data: { text: 'secret' } }
-  await desk.store.tell(
+  await desk.store.emit(
     [
       { ...told, subject: `vm:${foreign.id}` },
       { kind: 'plan', subject: 'cloud:here', data: { why: 'secret' } },
@@ -143,7 +143,7 @@ it('tells a job whole, and jobs and facts a page at a time', async () => {
     explain: { summary: expect.stringContaining('waits'), places: [{ fits: true }] },
   })
   const fact = { subject: 'cloud:here' as const, kind: 'plan', data: {} }
-  await desk.store.tell([fact, fact, fact], 1)
+  await desk.store.emit([fact, fact, fact], 1)
   const first = (await get('/facts?after=0&limit=2')).body
   const rest = (await get(`/facts?after=${first.lastSeq}`)).body
   const seqs = [...first.facts, ...rest.facts].map(({ seq }) => seq)

@@ -133,7 +133,7 @@ it('shows hostile names as text, on every page', async () => {
   const vm = await desk.addVm('one', { cloud: hostile, site: hostile, flavor: hostile, reason: hostile, tags: [hostile] })
   await run(desk, id as JobId, vm.id)
   await desk.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
-  await desk.store.tell([{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }], desk.clock.nowMs())
+  await desk.store.emit([{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }], desk.clock.nowMs())
   const line = { atMs: 1, action: 'create', subject: hostile, count: 1, reason: hostile } as const
   const blocked = { kind: hostile, name: hostile, state: 'half-open', why: hostile } as const
   clouds = { clouds: [{ ...cloud(hostile), breakers: [blocked] }], plan: [line] }
@@ -167,7 +167,7 @@ it('keeps every page below 50 KB, however much there is', async () => {
   for (const id of ids) await run(desk, id, vm.vm.id).catch(() => {})
   await desk.submit(specs, owner)
   const fact = { subject: vmSubject(vm.vm.id), kind: 'Active', data: { why: long } }
-  await desk.store.tell(
+  await desk.store.emit(
     Array.from({ length: 200 }, () => fact),
     desk.clock.nowMs(),
   )

@@ -43,7 +43,7 @@ function start(by: string) {
 }
 
 const happen = (count: number): Promise<void> =>
-  store.tell(
+  store.emit(
     Array.from({ length: count }, (_, at) => ({ subject: 'cloud:here', kind: `thing ${at}`, data: {} })),
     clock.nowMs(),
   )

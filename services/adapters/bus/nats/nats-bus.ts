@@ -82,10 +82,10 @@ export function natsBus(options: NatsBusOptions): NatsBus {
 }
 
 /** Counts what goes by and tells of the 1st, the 2nd, the 4th, the 8th...: a flood is seen and does not flood the log. */
-function counter(tell: (count: number) => void): () => void {
+function counter(report: (count: number) => void): () => void {
   let count = 0
   return () => {
     count += 1
-    if (Number.isInteger(Math.log2(count))) tell(count)
+    if (Number.isInteger(Math.log2(count))) report(count)
   }
 }

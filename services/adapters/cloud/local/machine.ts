@@ -93,11 +93,11 @@ export function markEnding(machine: Machine, nowMs: number): void {
 
 export function asCloudVm(machine: Machine, all: readonly Process[], boot: string): CloudVm {
   const { ref, vmId, createdMs } = machine
-  const tell = (power: CloudVm['power'], detail = ''): CloudVm => ({ ref, vmId, power, detail, createdMs })
-  if (machine.endingSinceMs !== undefined) return tell('ending')
-  if (!machine.record || !machine.init) return tell('error', 'the service ended while it made this VM')
-  if (!isAlive(machine.init, all, boot)) return tell('stopped', 'its first process ended')
-  return tell(machine.booted ? 'running' : 'building')
+  const seenAs = (power: CloudVm['power'], detail = ''): CloudVm => ({ ref, vmId, power, detail, createdMs })
+  if (machine.endingSinceMs !== undefined) return seenAs('ending')
+  if (!machine.record || !machine.init) return seenAs('error', 'the service ended while it made this VM')
+  if (!isAlive(machine.init, all, boot)) return seenAs('stopped', 'its first process ended')
+  return seenAs(machine.booted ? 'running' : 'building')
 }
 
 /** In a session of its own, so that it outlives the service, and with nothing of the service's environment. */

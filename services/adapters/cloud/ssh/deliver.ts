@@ -80,8 +80,12 @@ export function deliveringCloud(inner: Cloud, options: DeliveryOptions): Cloud {
         const error = asPilotageError(thrown, 'delivering')
         delivery.state = 'waiting'
         delivery.detail = `not reached by SSH: ${error.message}`
-        const tell = error.code === 'cloud-auth' ? log.warn : log.debug
-        tell.call(log, { cloud: inner.name, vmId, code: error.code, message: error.message }, 'a machine is not reached yet')
+        const write = error.code === 'cloud-auth' ? log.warn : log.debug
+        write.call(
+          log,
+          { cloud: inner.name, vmId, code: error.code, message: error.message },
+          'a machine is not reached yet',
+        )
       },
     )
   }

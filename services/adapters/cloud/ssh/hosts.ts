@@ -105,16 +105,16 @@ function sightOf(text: string): Sight {
   if (first === 'free') return { kind: 'free' }
   const [word, mark = '', vmId = '', made = ''] = first.split(' ')
   if (word !== 'claim') throw new PilotageError('cloud-transient', `a host says ${text.slice(0, 100)}`)
-  const tell = (power: CloudVm['power'], detail = ''): Sight => {
+  const seenAs = (power: CloudVm['power'], detail = ''): Sight => {
     return { kind: 'claimed', mark, vmId, createdMs: Number(made) || 0, power, detail }
   }
   const [state = '', ...rest] = second.split(' ')
   switch (state) {
     case 'waiting':
     case 'working':
-      return tell('building')
+      return seenAs('building')
     case 'failed':
-      return tell('error', `the script ended with ${rest[0]}: ${rest.slice(1).join(' ')}`)
+      return seenAs('error', `the script ended with ${rest[0]}: ${rest.slice(1).join(' ')}`)
     case 'monitor':
       return monitored(rest[0] ?? '')
     default:
@@ -122,10 +122,10 @@ function sightOf(text: string): Sight {
   }
 
   function monitored(word: string): Sight {
-    if (/^(?:active|activating|deactivating|reloading)$/.test(word)) return tell('running')
+    if (/^(?:active|activating|deactivating|reloading)$/.test(word)) return seenAs('running')
     // Where systemd itself does not answer, nothing is known.
     if (word === '') throw new PilotageError('cloud-transient', 'a host does not say whether the monitor runs')
-    return tell('stopped', `the monitor is ${word}`)
+    return seenAs('stopped', `the monitor is ${word}`)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they tell; all others lie in
+ * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they explain; all others lie in
  * a collection of their own. The order of all of them is made by the collector.
  */
 
@@ -43,7 +43,7 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
   }
 
   return {
-    async tell(news, nowMs) {
+    async emit(news, nowMs) {
       if (news.length === 0) return
       await guarded('telling facts', () => told.insertMany(toldDocuments(news, nowMs, random)))
     },

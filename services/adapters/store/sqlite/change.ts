@@ -18,7 +18,7 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   const { db } = inside
   const update = db.prepare(updateJobSql)
   const specOf = db.prepare('select spec from specs where id = ?')
-  const tell = factWriter(inside)
+  const emit = factWriter(inside)
   const alarms = openAlarms()
   const requirementsOf = requirementsIn(inside)
 
@@ -39,9 +39,9 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
       update.run(...jobColumns(changed))
       inside.tallies.moved(before, changed, requirementsOf(changed))
     }
-    if (fact) tell(fact, nowMs)
+    if (fact) emit(fact, nowMs)
     if (event.kind !== 'claim') return outcome
-    if (alarm && alarms.isDue(event.vmId, nowMs)) tell(alarm, nowMs)
+    if (alarm && alarms.isDue(event.vmId, nowMs)) emit(alarm, nowMs)
     return outcome.ok ? { ...outcome, spec: String(specOf.get(event.jobId)?.spec) } : outcome
   }
 

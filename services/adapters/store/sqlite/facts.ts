@@ -5,7 +5,7 @@ import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/fa
 import type { Inside } from './inside.ts'
 
 export type FactOperations = {
-  tell(facts: readonly NewFact[], nowMs: number): void
+  emit(facts: readonly NewFact[], nowMs: number): void
   note(name: string): string | undefined
   keepNote(name: string, text: string): void
 }
@@ -33,7 +33,7 @@ export function factOperations(inside: Inside): FactOperations {
     'insert into notes (name, text) values (?, ?) on conflict (name) do update set text = excluded.text',
   )
   return {
-    tell(facts, nowMs) {
+    emit(facts, nowMs) {
       for (const fact of facts) write(fact, nowMs)
     },
     note(name) {

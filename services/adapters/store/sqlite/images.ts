@@ -17,7 +17,7 @@ export function imageOperations(inside: Inside): ImageOperations {
   const one = db.prepare('select doc from images where name = ?')
   const count = db.prepare('select count(*) as n from images')
   const put = db.prepare('insert or replace into images (name, doc) values (?, ?)')
-  const tell = factWriter(inside)
+  const emit = factWriter(inside)
   return {
     images: (names) =>
       names ? [...new Set(names)].sort().flatMap((name) => one.all(name).map(imageOf)) : all.all().map(imageOf),
@@ -26,7 +26,7 @@ export function imageOperations(inside: Inside): ImageOperations {
       const known = Number(count.get()?.n)
       const { outcome, changed, fact } = applyToImage(row && imageOf(row), event, known, nowMs)
       if (changed) put.run(changed.entry.name, JSON.stringify(changed))
-      if (fact) tell(fact, nowMs)
+      if (fact) emit(fact, nowMs)
       return outcome
     },
   }

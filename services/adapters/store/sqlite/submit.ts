@@ -34,7 +34,7 @@ export function submitOperations(inside: Inside): SubmitOperations {
   const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
   const insertJobs = jobWriter(inside)
   const staging = openStaging(db)
-  const tell = factWriter(inside)
+  const emit = factWriter(inside)
   let lastId = 0
 
   /** The outcome, where it is known before anything is written. */
@@ -49,7 +49,7 @@ export function submitOperations(inside: Inside): SubmitOperations {
     const { count } = head
     const { vo, group, owner } = head.owner
     keys.keep(head, firstId, nowMs)
-    tell(newFact('submission', `submission:${firstId}`, 'Submitted', { vo, group, owner, firstId, count }), nowMs)
+    emit(newFact('submission', `submission:${firstId}`, 'Submitted', { vo, group, owner, firstId, count }), nowMs)
     return { ok: true, firstId, count, repeated: false }
   }
 

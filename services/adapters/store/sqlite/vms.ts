@@ -26,7 +26,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
   const insert = db.prepare('insert into vms (id, over, intended_ms, site, doc) values (?, 0, ?, ?, ?)')
   const update = db.prepare('update vms set over = ?, doc = ? where id = ?')
   const fenceOf = db.prepare('select fence from roles where role = ?')
-  const tell = factWriter(inside)
+  const emit = factWriter(inside)
 
   const find = (id: VmId): Vm | undefined => {
     const row = liveVms.get(id) ? undefined : one.get(id)
@@ -42,7 +42,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
       if (over) liveVms.delete(changed.id)
       else liveVms.set(changed.id, changed)
     }
-    if (fact) tell(fact, nowMs)
+    if (fact) emit(fact, nowMs)
     return outcome
   }
 
@@ -53,7 +53,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
         insert.run(vm.id, vm.intendedMs, vm.site, JSON.stringify(vm))
         liveVms.set(vm.id, vm)
         inside.tallies.vmKnown(vm.id, vm.site)
-        tell(vmFact(vm), nowMs)
+        emit(vmFact(vm), nowMs)
         return true
       },
       changeVms: (events, nowMs) => events.map((event) => apply(event, nowMs)),
