@@ -109,7 +109,7 @@ describe('the processes of Pilotage', () => {
     expect(config.nats?.servers).toHaveLength(1)
   })
 
-  it('tell their health where the image asks for it', () => {
+  it('report their health where the image asks for it', () => {
     const asked = /HEALTHCHECK[\s\S]*127\.0\.0\.1:(\d+)\/health/.exec(read('Dockerfile'))?.[1]
     expect(String(config.health?.port)).toBe(asked)
   })
@@ -189,7 +189,7 @@ describe('the images', () => {
     expect(compose.services['api-1']?.image).toBe(`pilotage:${version}`)
   })
 
-  it('run as somebody else than root, as the compose file says', () => {
+  it('run as an account other than root, as the compose file says', () => {
     for (const [name, service] of services) {
       const text = dockerfileOf(service)
       if (text === undefined) continue

@@ -46,13 +46,13 @@ describe('docs/errors.md', () => {
     expect(table.map(([code]) => code)).toEqual([...errorCodes])
   })
 
-  it('tells the HTTP status of each', () => {
-    const told = Object.fromEntries([...column(table, 4)].map(([code, text]) => [code, Number(text)]))
+  it('states the HTTP status of each', () => {
+    const stated = Object.fromEntries([...column(table, 4)].map(([code, text]) => [code, Number(text)]))
     const sent = errorCodes.map((code) => [code, refusalOf(new PilotageError(code, '')).status])
-    expect(told).toEqual(Object.fromEntries(sent))
+    expect(stated).toEqual(Object.fromEntries(sent))
   })
 
-  it('tells the gRPC status of each', async () => {
+  it('states the gRPC status of each', async () => {
     const sent = await Promise.all(errorCodes.map(async (code) => [code, status[await grpcStatusOf(code)]]))
     expect(Object.fromEntries(column(table, 3))).toEqual(Object.fromEntries(sent))
   })
@@ -87,7 +87,7 @@ describe('docs/jobs.md', () => {
     expect([...defaults.keys()].sort()).toEqual([...fieldNames].sort())
   })
 
-  it('tells the defaults that the service fills in', () => {
+  it('states the defaults that the service fills in', () => {
     const [raw] = readJobDocument('{"executable": "/usr/bin/true"}')
     const violations: Violation[] = []
     const spec = raw && checkSpec(rawSpecOf(raw), 'job', violations)
@@ -112,7 +112,7 @@ describe('docs/jobs.md', () => {
     ]
     for (const [name, { type, doc }] of fields) {
       const { min, max, fallback } = type.documented
-      const line = [defaults, least, most, meaning].map((told) => told.get(name) ?? '')
+      const line = [defaults, least, most, meaning].map((stated) => stated.get(name) ?? '')
       expect([name, ...line.slice(0, 3).map(close), line[3]]).toEqual([name, ...[fallback, min, max].map(close), doc])
     }
   })
@@ -137,7 +137,7 @@ describe('docs/configuration.md', () => {
     expect([...defaults.keys()].sort()).toEqual([...known].sort())
   })
 
-  it('tells the defaults: written out, they change nothing', () => {
+  it('states the defaults: written out, they change nothing', () => {
     const value = (key: string): string => (defaults.get(key) ?? '').replaceAll('`', '')
     const written: Record<string, Record<string, unknown>> = {}
     for (const key of defaults.keys()) {
@@ -208,8 +208,8 @@ function keysOf(around: (wrong: object) => object): readonly string[] | undefine
     compileConfig(around({ [stranger]: 1 }))
   } catch (thrown) {
     const violations = thrown instanceof PilotageError ? thrown.violations : []
-    const told = violations.find(({ path }) => path.endsWith(stranger))
-    return told?.accepted.split(', ')
+    const stated = violations.find(({ path }) => path.endsWith(stranger))
+    return stated?.accepted.split(', ')
   }
   throw new Error('an unknown key was taken')
 }

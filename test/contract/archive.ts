@@ -76,11 +76,14 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       const back = await there()
       await put(back, moved)
       expect(contentOf(await textOf(back))).toBe(contentOf(text))
-      const [{ told, ...all }, { told: toldFirst, ...first }] = [await picture(to), await picture(from)]
+      const [{ otherStories, ...all }, { otherStories: otherStoriesFirst, ...first }] = [
+        await picture(to),
+        await picture(from),
+      ]
       expect(all).toEqual(first)
-      // What is told of clouds and submissions may be forgotten a little earlier than the facts in their order.
-      for (const [subject, facts] of toldFirst) {
-        if (facts.length > 0) expect(told.get(subject)?.slice(-facts.length)).toEqual(facts)
+      // The facts about clouds and submissions may be forgotten a little earlier than the facts in their order.
+      for (const [subject, facts] of otherStoriesFirst) {
+        if (facts.length > 0) expect(otherStories.get(subject)?.slice(-facts.length)).toEqual(facts)
       }
     })
 
@@ -173,10 +176,10 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       const old = oldArchive
       const to = await here()
       await put(to, old)
-      const { images, told, facts } = await using(to.openStore(), pictureOf)
+      const { images, otherStories, facts } = await using(to.openStore(), pictureOf)
       expect(images).toEqual([])
       expect(facts).toHaveLength(1)
-      expect([...told.keys()]).toEqual(['cloud:here'])
+      expect([...otherStories.keys()]).toEqual(['cloud:here'])
       expect(await textOf(to)).toContain('"format":2')
       await expect(put(await here(), old.replace('"format":1', '"format":3'))).rejects.toMatchObject({ code: 'store-newer' })
       await expect(put(await here(), old.replace('"format":1', '"format":2'))).rejects.toMatchObject({
@@ -225,7 +228,7 @@ function withDigests([header = '', ...records]: readonly string[]): string {
 
 const wasCut = new Error('cut short')
 
-/** Fails at the write after so many; that one may be in, its place is not. */
+/** Fails at the write after this number; that one may be in, its place is not. */
 function cutShort(archive: Archive, writes: number, isIn: boolean): Archive {
   let [left, last] = [writes, { records: 0, digest: '' }]
   return {
@@ -319,7 +322,7 @@ async function pictureOf(store: Store) {
     expired: (await store.expired(many * 1000, many)).toSorted((a, b) => a.jobId - b.jobId),
     leases: await Promise.all(vmIds.map(async (id) => (await store.leasesOn(id)).map((job) => job.id))),
     stories: await Promise.all(own.map(storyOf)),
-    told: new Map(
+    otherStories: new Map(
       await Promise.all([...new Set(others)].map(async (subject) => [subject, await storyOf(subject)] as const)),
     ),
     notes: await Promise.all(oddNames.map((name) => store.note(`note ${name}`))),

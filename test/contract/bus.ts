@@ -76,7 +76,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       for (const { ids } of gone) expect(ids).toEqual([])
     })
 
-    it('bears hints without ids, and hints that nobody waits for', async () => {
+    it('bears hints without ids, and hints that no process waits for', async () => {
       const { here, there, settled } = await places()
       const heard = [listenTo(here, 'jobs'), listenTo(there, 'jobs')]
       await settled()

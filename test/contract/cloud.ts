@@ -29,7 +29,7 @@ export type CloudHarness = {
   readonly provoke?: {
     /** The next create meets a full quota. */
     fullQuota?(): Promise<void>
-    /** The cloud cannot tell all of its VMs. */
+    /** The cloud cannot list all of its VMs. */
     brokenList?(): Promise<void>
     /** The cloud accepts connections and answers nothing. */
     silence?(): Promise<void>
@@ -39,20 +39,20 @@ export type CloudHarness = {
 }
 
 export type CloudTestName =
-  | 'makes a VM and tells it with our id'
+  | 'makes a VM and lists it with our id'
   | 'brings a VM up'
   | 'makes one VM for one id, however often it is asked'
   | 'makes one VM for one id asked for at once'
-  | 'tells all of several VMs'
+  | 'lists all of several VMs'
   | 'ends a VM when asked until it says gone, and forgets it'
   | 'says gone of a VM that never was'
-  | 'does not tell a VM as running that ended by itself'
+  | 'does not list a VM as running that ended by itself'
   | 'hands on the end of the console'
   | 'has an empty console for a VM that never was'
-  | 'tells its quota'
+  | 'reports its quota'
   | 'refuses what is over the quota, and makes nothing'
   | 'refuses an order that will never do'
-  | 'throws rather than telling a part of its VMs'
+  | 'throws rather than listing a part of its VMs'
   | 'gives up on a silent cloud'
 
 type Test = (harness: CloudHarness) => Promise<void>
@@ -89,7 +89,7 @@ type Tests = Partial<Record<CloudTestName, Test>>
 
 function makingTests(patience: Patience): Tests {
   return {
-    'makes a VM and tells it with our id': async ({ cloud, order }) => {
+    'makes a VM and lists it with our id': async ({ cloud, order }) => {
       const { vmId, ...rest } = order()
       expect(isVmId(vmId)).toBe(true)
       const { ref } = await cloud.create({ vmId, ...rest })
@@ -126,17 +126,17 @@ function makingTests(patience: Patience): Tests {
       for (const ref of refs) await end(cloud, ref, patience)
     },
 
-    'tells all of several VMs': async ({ cloud, order }) => {
+    'lists all of several VMs': async ({ cloud, order }) => {
       const orders = [order(), order(), order()]
       const made = await Promise.all(orders.map(async (each) => ({ vmId: each.vmId, ref: (await cloud.create(each)).ref })))
-      const told = (await cloud.list()).map(({ vmId, ref }) => ({ vmId, ref }))
-      expect(new Set(told.map(({ ref }) => ref)).size).toBe(3)
-      expect(told).toEqual(expect.arrayContaining(made))
+      const listed = (await cloud.list()).map(({ vmId, ref }) => ({ vmId, ref }))
+      expect(new Set(listed.map(({ ref }) => ref)).size).toBe(3)
+      expect(listed).toEqual(expect.arrayContaining(made))
       for (const { ref } of made) await end(cloud, ref, patience)
       expect(await cloud.list()).toEqual([])
     },
 
-    'tells its quota': async ({ cloud }) => {
+    'reports its quota': async ({ cloud }) => {
       for (const figure of Object.values(await cloud.quota())) {
         expect(figure).toBeGreaterThanOrEqual(0)
         expect(figure === Infinity || Number.isInteger(figure)).toBe(true)
@@ -163,7 +163,7 @@ function endingTests(patience: Patience): Tests {
       expect(await cloud.destroy('../no/such ref')).toBe('gone')
     },
 
-    'does not tell a VM as running that ended by itself': async ({ cloud, order }) => {
+    'does not list a VM as running that ended by itself': async ({ cloud, order }) => {
       const { ref } = await cloud.create(order({ ends: true }))
       const isOver = (vm: CloudVm | undefined): boolean => vm === undefined || vm.power === 'stopped'
       expect(await waitFor(cloud, ref, patience, isOver)).toBe(true)
@@ -199,7 +199,7 @@ function failingTests(): Tests {
       expect(await cloud.list()).toEqual([])
     },
 
-    'throws rather than telling a part of its VMs': async ({ cloud, provoke }) => {
+    'throws rather than listing a part of its VMs': async ({ cloud, provoke }) => {
       await needed(provoke?.brokenList, 'brokenList')()
       expect(await codeOf(cloud.list())).toBe('cloud-transient')
     },

@@ -25,8 +25,8 @@ export function imageTests(fresh: () => Promise<{ readonly store: Store }>): voi
       expect(last).toMatchObject({ image: { phase: { state: 'Revoked', by: 'eve', why: 'a hole', atMs: 4000 } } })
       expect(await store.changeImage(approved('home'), 5000)).toEqual({ ok: false, why: 'revoked' })
       expect(await store.images()).toEqual(last.ok ? [last.image] : [])
-      const told = (await store.history('image:plain', 10)).map(({ kind, atMs }) => [kind, atMs])
-      expect(told).toEqual([
+      const written = (await store.history('image:plain', 10)).map(({ kind, atMs }) => [kind, atMs])
+      expect(written).toEqual([
         ['Added', 1000],
         ['Approved', 3000],
         ['Revoked', 4000],
@@ -39,7 +39,7 @@ export function imageTests(fresh: () => Promise<{ readonly store: Store }>): voi
       ])
     })
 
-    it('are told by name, all or some', async () => {
+    it('are listed by name, all or some', async () => {
       const { store } = await fresh()
       for (const name of ['plain', 'el9', 'el10']) await store.changeImage(added(name), 1000)
       const names = async (some?: readonly string[]) => (await store.images(some)).map(({ entry }) => entry.name)

@@ -155,7 +155,7 @@ export function queueTests(opened: Store[], fresh: () => Promise<StoreHarness>):
     expect((await store.vm(vmId))?.used.memoryBytes).toBe(128 * mib)
   })
 
-  it('tells task queues by name, and a slice at a time', async () => {
+  it('lists task queues by name, and a slice at a time', async () => {
     const { store } = await fresh()
     const specs = Array.from({ length: 5 }, (_, at) =>
       sampleSpec({ requirements: sampleRequirements({ tags: [`t${at}`] }) }),

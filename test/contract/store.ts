@@ -166,7 +166,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect((await store.jobs([id]))[0]).toMatchObject({ attempt: 2, phase: { state: 'Matched' } })
       })
 
-      it('tells leases that ended, oldest first, and not those renewed since', async () => {
+      it('lists leases that ended, oldest first, and not those renewed since', async () => {
         const { store } = await fresh()
         const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
         const vmId = await withVm(store)
@@ -254,7 +254,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     describe('reading', () => {
-      it('tells the next of a queue by priority, then age, without those that left', async () => {
+      it('lists the next of a queue by priority, then age, without those that left', async () => {
         const { store } = await fresh()
         const ids = await submitted(
           store,
@@ -268,7 +268,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect(await store.next('nothing' as ClassId, n)).toEqual([])
       })
 
-      it('tells every queue with waiting jobs', async () => {
+      it('lists every queue with waiting jobs', async () => {
         const { store } = await fresh()
         const big = sampleRequirements({ cores: { min: 4, max: 4 } })
         await submitted(store, [sampleSpec(), sampleSpec({ priority: 3 }), sampleSpec({ requirements: big })])
@@ -299,7 +299,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     describe('VMs', () => {
-      it('takes an id once and tells what each VM holds', async () => {
+      it('takes an id once and lists what each VM holds', async () => {
         const { store } = await fresh()
         const vmId = await withVm(store)
         expect(await store.intend(activeVm('one'), 2000)).toBe(false)
@@ -343,7 +343,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     describe('facts and notes', () => {
-      it('tells the story of a job in order', async () => {
+      it('lists the facts of a job in order', async () => {
         const { store } = await fresh()
         const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
         const vmId = await withVm(store)

@@ -3,7 +3,7 @@
  * has said, and ask of all of them together whether anything was lost, done twice, or held by two.
  *
  * lost     an acknowledged job that is not Done at the end, or Done without having run.
- * doubled  a job that nobody was told of, that ended twice, or whose payload came to its end twice though no attempt was lost.
+ * doubled  a job that no submission got, that ended twice, or whose payload ended twice though no attempt was lost.
  * twice    a job that was matched again while a lease lived, or an attempt that was started on two VMs.
  */
 
@@ -109,7 +109,7 @@ export function auditHolders(lives: readonly Life[], facts: readonly Fact[]): Ou
     shortfalls: [
       ...promised(meeting.length === 0, `a cloud was held by two at once: ${meeting.slice(0, shownMost).join('; ')}`),
       ...promised(isRising, `the fences of a cloud do not rise: ${fences.join(' ')}`),
-      ...promised(fences.length > 0, 'nobody ever held the cloud'),
+      ...promised(fences.length > 0, 'no process ever held the cloud'),
     ],
   }
 }

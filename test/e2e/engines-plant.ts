@@ -19,7 +19,7 @@ export type PlantOrder = {
   readonly directors: number
   /** What all processes have in common, beside store, bus and ports. */
   readonly config: object
-  /** Which of the API processes VMs are told of; absent: all. */
+  /** Which API processes VMs get as endpoints; absent: all. */
   readonly serving?: readonly number[]
 }
 
@@ -36,9 +36,9 @@ export type Plant = {
   kill(name: string): Promise<void>
   /** Every process serves. */
   serving(): Promise<void>
-  /** What became of processes that ended though nobody killed them. */
+  /** What became of processes that ended though the scenario did not kill them. */
   fallen(): readonly string[]
-  /** Every process is told to stop; answers those that did not end well. */
+  /** Sends every process SIGTERM; answers those that did not end well. */
   stop(): Promise<readonly string[]>
   lives(): readonly Life[]
   /** For good, whatever happened. */
@@ -103,7 +103,7 @@ export async function openPlant(stage: Stage, order: PlantOrder): Promise<Plant>
     async stop() {
       const ends = await Promise.all(processes.map(async (one) => [one.name, await one.now.ended('SIGTERM')] as const))
       for (const one of processes) endLife(one)
-      return ends.filter(([, end]) => end !== 0).map(([name, end]) => `${name} ended with ${end} when it was told to stop`)
+      return ends.filter(([, end]) => end !== 0).map(([name, end]) => `${name} ended with ${end} when it was asked to stop`)
     },
     lives: () => lives,
     async close() {

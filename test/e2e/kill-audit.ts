@@ -1,5 +1,5 @@
 /**
- * The judges of the kill scenario: were jobs lost, were any done twice, is anything left that nobody owns.
+ * The judges of the kill scenario: were jobs lost, were any done twice, is anything left without an owner.
  *
  * lost     an acknowledged job that is not Done at the end; every payload succeeds, so nothing else is right.
  * doubled  a key with two jobs, a job with two ends in its history, or a payload that reached its end twice.
@@ -65,7 +65,7 @@ export async function auditJobs(admin: PilotageClient, submitted: readonly Submi
       ...promised(lost.length === 0, `acknowledged and not Done: ${keys(lost)}`),
       ...promised(neverRan.length === 0, `Done without having run to an end: ${keys(neverRan.map(({ one }) => one))}`),
       ...promised(twins === 0, `${twins} keys share a job with another key`),
-      ...promised(extra.length === 0, `jobs that nobody was told of: ${extra.slice(0, shownMost).join(', ')}`),
+      ...promised(extra.length === 0, `jobs that no submission got: ${extra.slice(0, shownMost).join(', ')}`),
       ...promised(endedTwice.length === 0, `jobs with two ends in their history: ${endedTwice.slice(0, shownMost)}`),
       ...promised(strangers.length === 0, `keys that were run by another job: ${keys(strangers.map(({ one }) => one))}`),
       ...promised(lostVms.length > 0 || reruns === 0, `${reruns} payloads were started again though no VM was lost`),

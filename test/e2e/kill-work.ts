@@ -3,7 +3,7 @@
  *
  * Each job has a key and a file that is named by it, outside the service. The payload appends a line when it starts and one
  * when it reaches its end, so that what really ran is judged without asking the service. A user repeats a submission under
- * its key until it is acknowledged, whatever becomes of the service meanwhile.
+ * its key until it is acknowledged, whatever becomes of the service.
  */
 
 import { readFileSync } from 'node:fs'
@@ -81,7 +81,7 @@ export async function submitSteadily({
       const key = `key-${pending.length}`
       const user = pending.length % users.length
       const answer = submitOne(users, { key, user, spec: jobFor(bookOf(runsDir, key), random) })
-      // A failure is told at the end, with all others waited for; until then it is not unheard of.
+      // A failure is reported at the end, when all others are over; until then it counts as handled.
       answer.catch(() => {})
       pending.push(answer)
     }

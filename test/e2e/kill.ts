@@ -102,7 +102,7 @@ async function play(
       ...promised(fellAlone === 0, `the service ended by itself ${fellAlone} times`),
       ...promised(drained, `not all jobs ended within ${drainMs / seconds} s`),
       ...promised(vmsGone, `not all VMs were gone within ${vmsGoneMs / seconds} s of the last job`),
-      ...promised(exit === 0, `the service ended with ${exit} when it was told to stop`),
+      ...promised(exit === 0, `the service ended with ${exit} when it was asked to stop`),
       ...repeated,
       ...jobs.shortfalls,
       ...orphans,

@@ -36,7 +36,7 @@ export function shellJob(name: string, script: string, file: string): JobSpec {
   })
 }
 
-/** Tells its attempt, then stays. */
+/** Prints its attempt, then stays. */
 export const staying = 'echo "$PILOTAGE_ATTEMPT $$" >> "$0"; exec sleep 600'
 
 /** Milliseconds from each submit to the payload's first write; there is room for all of them. */

@@ -39,7 +39,7 @@ export async function measureCrashes(bench: Bench): Promise<readonly number[]> {
 }
 
 /**
- * The same for a VM that stands still and that its cloud still calls running: only its silence tells. It is given up for that,
+ * The same for a VM that stands still and that its cloud still calls running: only its missing heartbeats show it. It is given up for that,
  * and none of its payloads may outlive it.
  */
 export async function measureHang(bench: Bench): Promise<readonly number[]> {
@@ -88,7 +88,7 @@ async function runSome({ stage: { clock, dir }, user }: Bench, name: string): Pr
     for await (const job of user.list({ jobIds })) if (job.state === 'Running') places.set(job.jobId, job.vmId)
     return places.size === jobsEach
   }
-  if (!(await until(clock, isPlaced, { withinMs: 10_000 }))) throw new Error('started jobs are not told as Running')
+  if (!(await until(clock, isPlaced, { withinMs: 10_000 }))) throw new Error('started jobs are not reported as Running')
   const vmId = places.get(jobIds[0] ?? 0) as VmId
   const onVm = jobIds.flatMap((jobId, at) => {
     const [file, start] = [files[at], starts[at]]

@@ -103,12 +103,12 @@ async function play(stage: Stage, url: string, database: string): Promise<Outcom
       ...promised(isEqual, `the archives differ: ${contents.map(({ digest }) => digest.slice(0, 8)).join(', ')}`),
       ...promised(wasCut, 'the import was over before it was killed'),
       ...promised(refused, 'a service started on half of a store'),
-      ...promised(counted === made, `a service on MongoDB tells ${counted} jobs, not ${made}`),
+      ...promised(counted === made, `a service on MongoDB lists ${counted} jobs, not ${made}`),
     ],
   }
 }
 
-/** How many jobs a service on the moved store tells. */
+/** How many jobs a service on the moved store lists. */
 async function countServed({ clock }: Stage, files: ReturnType<typeof serviceFiles>): Promise<number> {
   const service = startServiceProcess(clock, files)
   const admin = connectAdmin(clock, files, await service.serving(60_000), 30_000)

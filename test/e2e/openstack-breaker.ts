@@ -1,5 +1,5 @@
 /**
- * The cheaper of two clouds has an image that nobody can boot. What is to be seen: so many failures as configured open the
+ * The cheaper of two clouds has an image that no machine can boot. What is to be seen: so many failures as configured open the
  * breaker; what waits goes to the other cloud at once; when the back-off is over exactly one machine is risked again.
  */
 
@@ -67,7 +67,10 @@ export async function playBreaker(site: Site, deadImage: string): Promise<Outcom
   return {
     figures: { failures: before, elsewhere_ms, while_open: whileOpen - before, probes },
     shortfalls: [
-      ...promised(opens && before === failures, `${before} VMs of an image that nobody boots before its breaker was open`),
+      ...promised(
+        opens && before === failures,
+        `${before} VMs of an image that no machine boots before its breaker was open`,
+      ),
       ...promised(ranElsewhere && elsewhere_ms < elsewhereMs, `the other cloud was tried ${elsewhere_ms} ms later`),
       ...promised(ranWhileOpen && whileOpen === before, `${whileOpen - before} VMs of it while the breaker was open`),
       ...promised(probed && probes === 1, `${probes} probes after the back-off`),

@@ -3,7 +3,7 @@
  * director has rendered for it, as Nova hands it out. A guest switches its server off when its monitor says so.
  *
  * All agents run in this process, each VM's under a directory of its own; payloads are processes. A server of an image that
- * nobody can boot has no guest.
+ * no machine can boot has no guest.
  */
 
 import { mkdirSync } from 'node:fs'
@@ -46,7 +46,7 @@ export type Guests = {
 export type GuestsOptions = {
   readonly clock: Clock
   readonly dir: string
-  /** The administrator's: nobody else is told what a server was told. */
+  /** The administrator's: no other account may read the user data of a server. */
   readonly raw: Raw
   readonly projectId: string
   /** Servers of this image have no guest. */
@@ -69,8 +69,8 @@ export function playGuests({ clock, dir, raw, projectId, deadImage }: GuestsOpti
 
   async function play(id: string): Promise<void> {
     const { body } = await raw('compute', 'GET', `/servers/${id}`, undefined, shown)
-    const told = (body.server as Record<string, unknown>)['OS-EXT-SRV-ATTR:user_data']
-    await live(clock, watch, join(dir, 'guests', id), configIn(Buffer.from(String(told), 'base64').toString('utf8')))
+    const encoded = (body.server as Record<string, unknown>)['OS-EXT-SRV-ATTR:user_data']
+    await live(clock, watch, join(dir, 'guests', id), configIn(Buffer.from(String(encoded), 'base64').toString('utf8')))
     await raw('compute', 'POST', `/servers/${id}/action`, { 'os-stop': null })
   }
 

@@ -1,6 +1,6 @@
 /**
  * The openstack scenario: fifty VMs on a real OpenStack, with a quota of forty on the way and a service that is killed in the
- * middle; then an image that nobody can boot, whose breaker opens, is probed once, and meanwhile costs nobody a wait.
+ * middle; then an image that no machine can boot, whose breaker opens, is probed once, and delays no other VM.
  *
  * The cloud is real up to its hypervisor, which runs no guests: they are played here with the real agents. Everything is counted
  * by the cloud's own answers, and what is left at the end is asked of Nova and Neutron.
@@ -31,7 +31,7 @@ const mib = 1024 ** 2
 
 export const openstack: Scenario = {
   name: 'openstack',
-  about: '50 VMs on a real OpenStack around a quota of 40, and an image that nobody can boot',
+  about: '50 VMs on a real OpenStack around a quota of 40, and an image that no machine can boot',
   async run(stage) {
     const { clock, dir } = stage
     const place = neededPeer(stage.peers, 'openstack')
@@ -57,7 +57,7 @@ export const openstack: Scenario = {
 
 type Image = { readonly id: string; readonly name: string }
 
-/** Another image, of which it is said here that nobody can boot it. */
+/** Another image, of which this scenario says that no machine can boot it. */
 async function copyImage(raw: Raw, facts: OpenStackFacts): Promise<Image> {
   const name = 'nobody-boots-it'
   const made = { name, disk_format: 'raw', container_format: 'bare', visibility: 'public' }
@@ -124,7 +124,7 @@ async function play(stage: Stage, facts: OpenStackFacts, raw: Raw, guests: Guest
   }
 }
 
-/** Fifty jobs for fifty VMs: forty come up, ten wait and are told why, the service is killed, ten more come up, all go. */
+/** Fifty jobs for fifty VMs: forty come up, ten wait and are shown the reason, the service is killed, ten more come up, all go. */
 async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Promise<Outcome> {
   const { stage, facts, user, guests, submit } = site
   const { clock, dir, say } = stage
@@ -139,13 +139,13 @@ async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Pr
   }
   const isFull = await until(clock, async () => (await running()) >= quota, { withinMs: upMs, everyMs: 2000 })
   const full_s = since()
-  // While creates are under way the cloud is told as not read; what holds the rest up is said when it has come to rest.
+  // While creates are under way the cloud is reported as not read; what holds the rest up is said when it has come to rest.
   let why = ''
-  const isTold = async (): Promise<boolean> => {
+  const isExplained = async (): Promise<boolean> => {
     why = await whyWaits(user, jobIds)
     return why.includes(`${quota} of ${quota}`)
   }
-  await until(clock, isTold, { withinMs: 60_000, everyMs: 1000 })
+  await until(clock, isExplained, { withinMs: 60_000, everyMs: 1000 })
   say(`${await running()} run after ${full_s} s; the others: ${why}`)
   await restart()
   const { most } = guests.counts()

@@ -18,7 +18,7 @@ export type Stage = {
   readonly only?: string
   /** A line for who watches. */
   say(line: string): void
-  /** Whoever started it does not want to wait any longer. */
+  /** The caller does not want to wait any longer. */
   readonly signal: AbortSignal
 }
 

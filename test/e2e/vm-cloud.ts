@@ -12,7 +12,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 
 export type VmCloud = {
   readonly url: string
-  /** What the machines were told, oldest first. */
+  /** The user data of the machines, oldest first. */
   readonly userData: readonly string[]
   readonly machines: ReadonlyMap<string, Machine>
   stop(): Promise<void>
@@ -127,9 +127,9 @@ function run(
   const id = `i-${String(machines.size + 1).padStart(17, '0')}`
   const own = join(dir, id)
   mkdirSync(own)
-  const told = Buffer.from(query.get('UserData') ?? '', 'base64')
-  userData.push(told.toString())
-  writeFileSync(join(own, 'user-data'), told, { mode: 0o600 })
+  const given = Buffer.from(query.get('UserData') ?? '', 'base64')
+  userData.push(given.toString())
+  writeFileSync(join(own, 'user-data'), given, { mode: 0o600 })
   const console = join(own, 'console')
   writeFileSync(console, '')
   const files = ['--user-data', join(own, 'user-data'), '--console', console]

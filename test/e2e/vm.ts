@@ -36,7 +36,7 @@ const cores = 5
 const mib = 1024 ** 2
 const center = 'center.test'
 const guestView = '10.0.2.2'
-/** What everybody may read: that nothing else is found has to be more than blindness. */
+/** What every account may read: that nothing else is found has to be more than blindness. */
 const operatorsNote = 'the operator was here'
 const words = 'only the squid could bring this'
 

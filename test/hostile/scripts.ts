@@ -60,7 +60,7 @@ plunder
 const waits =
   /(\bselect undef, undef, undef, |\bsleep[ (]|\btime(?:\.time\(\))? \+ |\btimeout |\balarm |\bTimeout => )(\d+(?:\.\d+)?)/g
 
-/** The same payload for a machine that is so many times slower: whatever it does in a time, it has the time for. */
+/** The same payload for a machine that is slower by this factor: whatever it does in a time, it has the time for. */
 export function slowed(payload: Payload, slowness: number): Payload {
   const { wallMs = defaultWallMs } = payload
   const longer = (text: string): string =>

@@ -1,4 +1,4 @@
-/** Archives between the embedded store and a real MongoDB, and what keeps services away meanwhile. */
+/** Archives between the embedded store and a real MongoDB, and what keeps services away during it. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,7 +41,7 @@ async function mongoPlace(): Promise<ArchivePlaceHarness> {
 archiveContract('mongo, from and to sqlite', { here: mongoPlace, there: sqlitePlace(directory) })
 archiveContract('mongo, from and to mongo', { here: mongoPlace, there: mongoPlace })
 
-it('tells no store that is in use, nor one that somebody has used meanwhile, nor one that is not there', async () => {
+it('exports no store that is in use, nor one that a process used during the export, nor one that is not there', async () => {
   const place = await mongoPlace()
   const nothing = await place.openArchive()
   await expect(nothing.settle()).rejects.toMatchObject({ code: 'not-found' })

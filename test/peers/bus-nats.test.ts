@@ -50,7 +50,7 @@ function heardBy(bus: Bus, kind: Hint['kind'] = 'jobs'): Hint['ids'][number][] {
   return ids
 }
 
-/** Whoever hears another's marker knows that the server has what the other one subscribed to before. */
+/** A bus that gets another's marker knows that the server has what the other one subscribed to before. */
 async function settled(one: Bus, other: Bus): Promise<void> {
   for (const [from, to] of [
     [one, other],
@@ -140,7 +140,7 @@ describe('without a server', () => {
 })
 
 describe('a server that goes and comes back', () => {
-  it('is told of once each way, and hints flow again', async (context) => {
+  it('is logged once each way, and hints flow again', async (context) => {
     context.skip(whyNotOurs('nats-server') !== undefined, whyNotOurs('nats-server'))
     const own = await startNats()
     try {

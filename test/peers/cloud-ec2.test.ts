@@ -21,7 +21,7 @@ import { startMoto } from './servers.ts'
 
 const region = 'eu-west-1'
 const gib = 1024 ** 3
-const keys = { kind: 'keys' as const, accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'a secret that nobody sees' }
+const keys = { kind: 'keys' as const, accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'a secret that never shows' }
 
 let moto: MotoServer
 /** To look at moto, and to do to it what others do, without the driver. */

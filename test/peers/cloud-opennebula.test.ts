@@ -197,7 +197,7 @@ describe('OpenNebula as recorded', () => {
     expect(server.calls.slice(before + 1).map(({ method }) => method)).toEqual(['one.vmpool.info', 'one.vmpool.infoset'])
   })
 
-  it('tells why a VM waits, and why one failed', async () => {
+  it('reports why a VM waits, and why one failed', async () => {
     server.setLife('waits')
     const waiting = await cloud.create(newOrder())
     server.setLife('fails')
@@ -221,11 +221,11 @@ describe('OpenNebula as recorded', () => {
     const { ref } = await doubting.create(newOrder())
     server.setLife('lost')
     const lost = await doubting.create(newOrder())
-    const told = async (which: string) => (await doubting.list()).find((vm) => vm.ref === which)
-    expect(await reaches(async () => (await told(ref))?.detail === 'POWEROFF')).toBe(true)
-    expect(await told(ref)).toMatchObject({ power: 'running' })
-    expect(await reaches(async () => (await told(lost.ref))?.detail === 'UNKNOWN')).toBe(true)
-    expect(await told(lost.ref)).toMatchObject({ power: 'running' })
+    const listed = async (which: string) => (await doubting.list()).find((vm) => vm.ref === which)
+    expect(await reaches(async () => (await listed(ref))?.detail === 'POWEROFF')).toBe(true)
+    expect(await listed(ref)).toMatchObject({ power: 'running' })
+    expect(await reaches(async () => (await listed(lost.ref))?.detail === 'UNKNOWN')).toBe(true)
+    expect(await listed(lost.ref)).toMatchObject({ power: 'running' })
   })
 
   it('asks again for the end of a VM that cannot be ended while it is brought up', async () => {
@@ -236,7 +236,7 @@ describe('OpenNebula as recorded', () => {
     expect(await reaches(async () => (await cloud.destroy(ref)) === 'gone')).toBe(true)
   })
 
-  it('tells refusals apart', async () => {
+  it('distinguishes refusals', async () => {
     expect(await codeOf(another({ password: 'wrong' }).list())).toBe('cloud-auth')
     expect(await codeOf(another({ endpoint: server.url.replace('RPC2', 'other') }).create(newOrder()))).toBe('cloud-refused')
     const restricted = [new Map([['NETWORK_ID', '0'], ['MAC', '02:00:00:00:00:01']])] // biome-ignore format: pairs

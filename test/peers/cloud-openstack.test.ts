@@ -150,7 +150,7 @@ describe('OpenStack', () => {
     expect(await mine(world, 'ports')).toEqual([])
   })
 
-  it('tells why a machine failed, before a host and on one', { timeout: longMs }, async () => {
+  it('reports why a machine failed, before a host and on one', { timeout: longMs }, async () => {
     const cloud = world.cloud()
     const homeless = await created(cloud, world.order({ flavor: 'homeless' }))
     const failing = await created(world.cloud({ availabilityZone: peer.facts.zones.bootsAlwaysFail }), world.order())
@@ -169,7 +169,7 @@ describe('OpenStack', () => {
       await keystone.revoke(keystone.tokens[0] ?? '')
       await Promise.all([cloud.list(), cloud.quota(), cloud.destroy('any')])
       expect(keystone.tokens).toHaveLength(2)
-      // A token that somebody else gave us ends for good.
+      // A token that another process made ends for good.
       const login = { method: 'token', token: keystone.tokens[1] ?? '' } as const
       const borrowed = world.cloud({}, { access: { authUrl: keystone.authUrl, login } })
       expect(await borrowed.list()).toEqual([])
@@ -224,9 +224,9 @@ describe('OpenStack', () => {
       ...(await created(cloud, order)),
     }))
     // Most of them are being built: the list is whole from the first time on.
-    const told = await answered(() => cloud.list())
-    expect(told).toHaveLength(room)
-    expect(told.map(({ ref, vmId }) => ({ ref, vmId }))).toEqual(expect.arrayContaining([...made]))
+    const present = await answered(() => cloud.list())
+    expect(present).toHaveLength(room)
+    expect(present.map(({ ref, vmId }) => ({ ref, vmId }))).toEqual(expect.arrayContaining([...made]))
     await inParts(made, atOnce, ({ ref }) => answered(() => cloud.destroy(ref)))
     expect(
       await until(clock, async () => (await answered(() => cloud.list())).length === 0, { withinMs: longMs, everyMs: 1000 }),
@@ -235,7 +235,7 @@ describe('OpenStack', () => {
   })
 })
 
-/** A call that does not tell another truth when it is made again. */
+/** A call that does not give another answer when it is made again. */
 async function answered<T>(call: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {

@@ -134,7 +134,7 @@ cloudContract(
 )
 
 describe('hosts', () => {
-  it('are taken one for each VM, told as capacity when all are, and used again', async () => {
+  it('are taken one for each VM, reported as capacity when all are, and used again', async () => {
     const cloud = open(memoryKeep())
     const refs: string[] = []
     for (let made = 0; made < 3; made += 1) refs.push((await cloud.create(order())).ref)
@@ -200,7 +200,7 @@ describe('hosts', () => {
     await cleared()
   })
 
-  it('that are away are told as they were last known, and as gone when they come back empty', async () => {
+  it('that are unreachable are listed as they were last known, and as gone when they come back empty', async () => {
     const keep = memoryKeep()
     const [only] = farm.hosts
     const hosts = [{ address: '127.0.0.1', port: only?.port ?? 0, flavor: 'desk' }]
@@ -212,10 +212,10 @@ describe('hosts', () => {
     expect(await cloud.list()).toMatchObject([{ ref, power: 'running', detail: 'not reached' }])
     expect((await failure(cloud.destroy(ref))).code).toBe('cloud-transient')
     await at(0).reinstall()
-    const [told] = await cloud.list()
-    expect(told?.detail).toMatch(/its host key is SHA256:\S+, not SHA256:/)
+    const [listed] = await cloud.list()
+    expect(listed?.detail).toMatch(/its host key is SHA256:\S+, not SHA256:/)
     expect(await failure(cloud.destroy(ref))).toMatchObject({ code: 'cloud-auth', message: /say hostKey: 'SHA256:/ })
-    const hostKey = /its host key is (SHA256:[^,]+),/.exec(told?.detail ?? '')?.[1]
+    const hostKey = /its host key is (SHA256:[^,]+),/.exec(listed?.detail ?? '')?.[1]
     const accepted = open(keep, { hosts: both.map((host) => (host.flavor === 'desk' ? { ...host, hostKey } : host)) })
     expect(await accepted.list()).toEqual([])
     expect(await accepted.destroy(ref)).toBe('gone')

@@ -57,7 +57,7 @@ export async function openEc2Front(moto: string): Promise<Ec2Front> {
     const { parameters } = call
     const image = await pass(call, { Action: 'DescribeImages', 'ImageId.1': parameters.get('ImageId') ?? '' })
     if (typeof image === 'object' && image.status !== 200) return image
-    // moto tells of one that was deregistered, and starts it.
+    // moto lists an image that was deregistered, and starts it.
     if (!textOf(image).includes('<imageState>available<')) return refusal(400, 'InvalidAMIID.Unavailable')
     const userData = Buffer.from(parameters.get('UserData') ?? '', 'base64')
     if (userData.length > userDataMost) return refusal(400, 'InvalidParameterValue', 'User data is limited to 16384 bytes')

@@ -139,7 +139,7 @@ describe('publishing', () => {
     await away.publish([])
   })
 
-  it('makes the stream again that somebody has taken away', async () => {
+  it('makes the stream again that another program has removed', async () => {
     const installation = server.newPrefix()
     const stream = openStream(installation)
     await stream.publish(factsFrom(1, 3))
@@ -258,7 +258,7 @@ describe('reading', () => {
             ),
           { withinMs: 30_000 },
         )
-      // Nobody says when the reader has begun: it has when it hears.
+      // No message says when the reader has begun: it has when it gets a fact.
       let next = 6
       const hears = async (): Promise<boolean> => {
         await publish(next)
@@ -301,7 +301,7 @@ describe('reading', () => {
     expect(seqs(await read(reading(installation)))).toEqual([1, 2])
   })
 
-  it('ends where NATS is away and nobody waits for it', async () => {
+  it('ends where NATS is unreachable and no caller waits for it', async () => {
     const away = reading(server.newPrefix(), { servers: ['127.0.0.1:1'] })
     await expect(read(away)).rejects.toMatchObject({ code: 'unavailable' })
   })

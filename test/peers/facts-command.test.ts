@@ -48,7 +48,7 @@ async function publish(
 type Run = {
   readonly child: ChildProcess
   seqs(): readonly number[]
-  told(): string
+  errors(): string
   /** Its exit code, or the signal that it fell to. */
   readonly over: Promise<number | NodeJS.Signals | null>
 }
@@ -57,18 +57,18 @@ function facts(...more: string[]): Run {
   const child = spawn(process.execPath, [program, 'facts', ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
   let out = ''
-  let told = ''
+  let errors = ''
   child.stdout.on('data', (piece: Buffer) => {
     out += piece
   })
   child.stderr.on('data', (piece: Buffer) => {
-    told += piece
+    errors += piece
   })
   const lines = (): readonly string[] => out.split('\n').slice(0, -1)
   return {
     child,
     seqs: () => lines().map((line) => (JSON.parse(line) as Fact).seq),
-    told: () => told,
+    errors: () => errors,
     over: new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
   }
 }
@@ -84,9 +84,9 @@ describe('pilotage facts', () => {
     const run = reader(installation)
     const text = await new Promise<string>((resolve) => run.child.stdout?.once('data', (piece) => resolve(String(piece))))
     expect(JSON.parse(text.split('\n')[0] ?? '')).toEqual(fact(1))
-    expect([await run.over, run.seqs(), run.told()]).toEqual([0, [1, 2, 3], ''])
+    expect([await run.over, run.seqs(), run.errors()]).toEqual([0, [1, 2, 3], ''])
     const none = reader(installation, '--from', 'now')
-    expect([await none.over, none.seqs(), none.told()]).toEqual([0, [], ''])
+    expect([await none.over, none.seqs(), none.errors()]).toEqual([0, [], ''])
   })
 
   it('follows under a durable name, ends at a signal, and goes on where it was', async () => {
@@ -103,7 +103,7 @@ describe('pilotage facts', () => {
     expect([await second.over, second.seqs()]).toEqual([0, [4, 5]])
   })
 
-  it('ends when nobody reads its lines any more, and gives those back', async () => {
+  it('ends when no program reads its lines any more, and gives those back', async () => {
     const installation = server.newPrefix()
     await publish(installation, [1, 2, 3])
     const first = reader(installation, '--follow', '--durable', 'history')
@@ -127,11 +127,11 @@ describe('pilotage facts', () => {
       const run = facts('--nats', own.url, '--installation', installation, '--follow')
       expect(await until(clock, () => run.seqs().length === 1, within)).toBe(true)
       await own.kill()
-      expect(await until(clock, () => run.told().includes('NATS is away'), within)).toBe(true)
+      expect(await until(clock, () => run.errors().includes('NATS is away'), within)).toBe(true)
       await own.start()
       await publish(installation, [2], [own.url])
       expect(await until(clock, () => run.seqs().length === 2, within)).toBe(true)
-      expect(run.told()).toContain('NATS is back')
+      expect(run.errors()).toContain('NATS is back')
       run.child.kill('SIGINT')
       expect([await run.over, run.seqs()]).toEqual([0, [1, 2]])
     } finally {
@@ -158,8 +158,8 @@ describe('pilotage facts', () => {
       writeFileSync(join(dir, 'password'), 'wrong-secret\n')
       const refused = facts('--config', join(dir, 'pilotage.yaml'), '--data', dir)
       expect([await refused.over, refused.seqs()]).toEqual([1, []])
-      expect(refused.told()).toContain('Authorization Violation')
-      expect(refused.told()).not.toContain('secret')
+      expect(refused.errors()).toContain('Authorization Violation')
+      expect(refused.errors()).not.toContain('secret')
     } finally {
       await guarded.stop()
       rmSync(dir, { recursive: true, force: true })
@@ -168,12 +168,12 @@ describe('pilotage facts', () => {
 
   it('says what is wrong', async () => {
     const unknown = reader(server.newPrefix())
-    expect([await unknown.over, unknown.told()]).toEqual([1, expect.stringContaining('not-found')])
+    expect([await unknown.over, unknown.errors()]).toEqual([1, expect.stringContaining('not-found')])
     const nameless = reader('a.b')
-    expect([await nameless.over, nameless.told()]).toEqual([1, expect.stringContaining('invalid-argument')])
+    expect([await nameless.over, nameless.errors()]).toEqual([1, expect.stringContaining('invalid-argument')])
     const wrong = reader('a', '--from', 'yesterday')
-    expect([await wrong.over, wrong.told()]).toEqual([2, expect.stringContaining("'yesterday' is invalid")])
+    expect([await wrong.over, wrong.errors()]).toEqual([2, expect.stringContaining("'yesterday' is invalid")])
     const homeless = facts('--installation', 'a')
-    expect([await homeless.over, homeless.told()]).toEqual([2, expect.stringContaining('--nats')])
+    expect([await homeless.over, homeless.errors()]).toEqual([2, expect.stringContaining('--nats')])
   })
 })

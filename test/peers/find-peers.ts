@@ -20,11 +20,11 @@ import { findVm } from './vm-peer.ts'
 type Known = {
   readonly name: PeerName
   readonly programVariable: string
-  /** Absent: it is a program and no server that somebody else could run. */
+  /** Absent: it is a program and no server that another program could run. */
   readonly urlVariable?: string
   /** File names in the cache directory. A program of another version than the one before is tested as well. */
   readonly cached: readonly string[]
-  /** Of a Python package: the Python that its first line names tells its version. Absent: it does itself, by --version. */
+  /** Of a Python package: the Python that its first line names prints its version. Absent: it does itself, by --version. */
   readonly packageName?: string
 }
 

@@ -1,6 +1,6 @@
 /**
- * A process that keeps an output and comes only to a part of it: it says `waiting` when so many bytes were given, and waits
- * to be killed. Ends by itself when whoever started it is gone.
+ * A process that keeps an output and stops in the middle: it says `waiting` when this number of bytes was given, and waits
+ * to be killed. Ends by itself when the process that started it is gone.
  *
  *   node half-keeping.ts URL DATABASE JOB BYTES
  */
@@ -16,7 +16,7 @@ async function* half(): AsyncGenerator<Uint8Array> {
   yield Buffer.alloc(Number(bytes), 'h')
   process.stdout.write('waiting\n')
   for await (const _ of process.stdin);
-  throw new Error('nobody waits for this any more')
+  throw new Error('no process waits for this any more')
 }
 
 await gridSandbox(client.db(database))

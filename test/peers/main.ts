@@ -46,9 +46,9 @@ const { needs: needed = [], without = [] } = values
 const clock = systemClock()
 const beginMs = clock.monotonicMs()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-peers-'))
-// Whatever tests put beside their servers, and whoever works there, is found with them.
+// Whatever tests put beside their servers, and every process that works there, is found with them.
 process.env.TMPDIR = dir
-// Also where somebody ends us in the middle of it, and vitest with us.
+// Also where another program ends us in the middle of it, and vitest with us.
 process.on('exit', clearAway)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 process.exitCode = await run(positionals, process.env.REQUIRE_PEERS === '1').catch((thrown: unknown) => {

@@ -1,6 +1,6 @@
 /**
  * A real MongoDB for a test: a replica set of one or three on loopback, each member a process with a directory of its own, or
- * a running server that somebody else keeps. Of the latter only databases with fresh names are used, and dropped.
+ * a running server that another program keeps. Of the latter only databases with fresh names are used, and dropped.
  *
  * A member that was killed comes back on its port with its data. Elections are quick. After `stop` no process and no file
  * of it is left, or `stop` throws.
@@ -21,11 +21,11 @@ export type MongoServers = {
   readonly url: string
   /** Of the members as they are now. */
   readonly pids: readonly number[]
-  /** None where somebody else keeps the server. */
+  /** None where another program keeps the server. */
   readonly members: readonly ServerProcess[]
-  /** A database that nobody has used. It goes with `stop`. */
+  /** A database with a fresh name. It goes with `stop`. */
   newDatabase(): string
-  /** The member that takes writes now; waits for an election. Not for a server of somebody else. */
+  /** The member that takes writes now; waits for an election. Not for a server that is not ours. */
   primary(): Promise<ServerProcess>
   /** Makes the primary step down; resolves with the next one, which is another one if there are others. */
   stepDown(): Promise<ServerProcess>
@@ -44,7 +44,7 @@ export type MongoOrder = {
 
 const electionMs = 2000
 const settledWithinMs = 90_000
-/** For a set of one: nobody else can take over, so it comes back by itself after this. */
+/** For a set of one: no other member can take over, so it comes back by itself after this. */
 const awaySeconds = 2
 const startsMost = 3
 
@@ -60,7 +60,7 @@ export async function openMongo(order: MongoOrder): Promise<MongoServers> {
       await initiate(order.clock, members)
       return replicaSet(order.clock, home, members)
     } catch (error) {
-      // Somebody may have taken a port since we looked.
+      // Another process may have taken a port since we looked.
       await remove(home, members)
       if (starts === startsMost) throw error
     }

@@ -45,7 +45,7 @@ export async function openMoto({ clock, place, dir }: MotoOrder): Promise<MotoSe
       await server.start()
       return { url, stop: () => remove(home, server) }
     } catch (error) {
-      // Somebody may have taken the port since we looked.
+      // Another process may have taken the port since we looked.
       await remove(home, server)
       if (starts === startsMost) throw error
     }

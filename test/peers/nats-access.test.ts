@@ -63,7 +63,7 @@ function openBus(access: Access): NatsBus {
   return bus
 }
 
-/** Whether a hint of one comes to the other. */
+/** Whether a hint of one reaches the other. */
 function reaches(from: NatsBus, to: NatsBus): Promise<boolean> {
   let isHeard = false
   to.listen('jobs', () => {
@@ -78,11 +78,11 @@ function reaches(from: NatsBus, to: NatsBus): Promise<boolean> {
 
 /** The reason that the log gives for there being no connection. */
 async function whyAway(access: Access): Promise<string> {
-  const told: string[] = []
-  const warn: Log['warn'] = (fields) => void told.push(JSON.stringify(fields))
+  const warnings: string[] = []
+  const warn: Log['warn'] = (fields) => void warnings.push(JSON.stringify(fields))
   openBus({ ...access, log: { ...silentLog(), warn } })
-  await until(clock, () => told.length > 0, within)
-  return told.join()
+  await until(clock, () => warnings.length > 0, within)
+  return warnings.join()
 }
 
 describe('a nats-server that is guarded', () => {
@@ -94,7 +94,7 @@ describe('a nats-server that is guarded', () => {
     expect(await whyAway({ servers: [url] })).toMatch(/Authorization Violation/)
   })
 
-  it('by TLS: whom the authority has signed, and nobody in plain', async (context) => {
+  it('by TLS: whom the authority has signed, and no client in plain text', async (context) => {
     context.skip(whyNotOurs('nats-server') !== undefined, whyNotOurs('nats-server'))
     const authority = newAuthority()
     const servers = [await startTls(authority)]

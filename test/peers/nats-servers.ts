@@ -1,6 +1,6 @@
 /**
  * A real nats-server with JetStream for a test: a process on loopback with a directory of its own, or a running server that
- * somebody else keeps. Of the latter only subjects and streams with a fresh prefix are used, and the streams removed.
+ * another program keeps. Of the latter only subjects and streams with a fresh prefix are used, and the streams removed.
  *
  * A server that was killed comes back on its port with its streams. After `stop` no process and no file of it is left, or
  * `stop` throws.
@@ -19,11 +19,11 @@ import { type ServerProcess, serverProcess } from './server-process.ts'
 
 export type NatsServer = {
   readonly url: string
-  /** 0 where somebody else keeps the server. */
+  /** 0 where another program keeps the server. */
   readonly pid: number
-  /** A beginning for names of streams and subjects that nobody has used: letters and digits. */
+  /** A beginning for names of streams and subjects that are not used yet: letters and digits. */
   newPrefix(): string
-  /** SIGKILL. Not for a server of somebody else; likewise `start`. */
+  /** SIGKILL. Not for a server that is not ours; likewise `start`. */
   kill(): Promise<void>
   /** SIGTERM, by which the server says goodbye to its clients. Its streams stay. */
   quit(): Promise<void>
@@ -38,7 +38,7 @@ export type NatsOrder = {
   readonly place: Place
   /** Where its directory is made. */
   readonly dir: string
-  /** Beside our own; a running server of somebody else has its own and no others. */
+  /** Beside our own; a running server that is not ours has its own and no others. */
   readonly arguments?: readonly string[]
 }
 
@@ -62,7 +62,7 @@ export async function openNats({ clock, place, dir, arguments: more = [] }: Nats
       await server.start()
       return own(home, url, server)
     } catch (error) {
-      // Somebody may have taken the port since we looked.
+      // Another process may have taken the port since we looked.
       await remove(home, server)
       if (starts === startsMost) throw error
     }
@@ -123,7 +123,7 @@ function newPrefix(): string {
   return `pilotagetest${systemRandom().letters(12)}`
 }
 
-/** Whether it serves, JetStream included. One that wants a password from us serves: how JetStream is, it tells others. */
+/** Whether it serves, JetStream included. One that wants a password from us serves: how JetStream is, it answers to others. */
 async function answers(url: string): Promise<boolean> {
   const connecting = connect({ servers: url, timeout: 2000, reconnect: false })
   const connection = await connecting.catch((error: unknown) => {

@@ -3,7 +3,7 @@
  * with this world's ids, names and times in it; what the real one refused it refuses, with the recorded words.
  *
  * A request whose like was never recorded has no answer here: it is written down in `strange`, the connection is cut, and the
- * harness fails the test. So nothing passes here of which nobody knows what the real one would say.
+ * harness fails the test. So nothing passes here if the real one's answer is unknown.
  */
 
 import { createServer, type IncomingMessage } from 'node:http'

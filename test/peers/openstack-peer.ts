@@ -14,7 +14,7 @@ import { endAllUnder } from '../support/processes.ts'
 import type { Environment, Peer, Place } from './peer.ts'
 import { quietRow } from './quiet-ports.ts'
 
-/** What peer.json tells, as far as tests use it. */
+/** What peer.json says, as far as tests use it. */
 export type OpenStackFacts = {
   readonly authUrl: string
   readonly region: string

@@ -40,8 +40,8 @@ function session(authUrl: string, { name, domain, password }: Login, project: ob
     const who = { name, domain: { name: domain }, password }
     const auth = { identity: { methods: ['password'], password: { user: who } }, scope: { project } }
     const answer = await fetch(`${authUrl}/auth/tokens`, { method: 'POST', headers: json, body: JSON.stringify({ auth }) })
-    const { token: told } = (await answer.json()) as { token: Token }
-    return { ...told, id: answer.headers.get('x-subject-token') ?? '' }
+    const { token: given } = (await answer.json()) as { token: Token }
+    return { ...given, id: answer.headers.get('x-subject-token') ?? '' }
   }
   return async (service, method, path, body, more) => {
     token ??= login()

@@ -1,6 +1,6 @@
 /**
  * What a test of the OpenStack driver sees of the real cloud without the driver: its own login and plain requests, so that it can
- * prove the driver wrong. With orders for the smallest machine and drivers under an installation that nobody else has.
+ * prove the driver wrong. With orders for the smallest machine and drivers under an installation name of their own.
  */
 
 import { createServer, request as forward } from 'node:http'
@@ -152,7 +152,7 @@ export async function comesTo(cloud: OpenStackCloud, ref: string, holds: (vm: Cl
   return found
 }
 
-/** Keystone with somebody who listens: the tokens that it gave, newest last. */
+/** Keystone with a recorder before it: the tokens that it gave, newest last. */
 export async function listeningKeystone(authUrl: string) {
   const tokens: string[] = []
   const target = new URL(authUrl)

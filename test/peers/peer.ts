@@ -11,7 +11,7 @@ export type PeerName =
   | 'sshd'
   | 'vm'
 
-/** `url`: somebody else's, which tests may use and leave as it was, but not stop. */
+/** `url`: a server of another program, which tests may use and leave as it was, but not stop. */
 export type Place =
   | { readonly kind: 'program'; readonly program: string; readonly version: string }
   | { readonly kind: 'url'; readonly url: string }

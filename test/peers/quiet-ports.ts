@@ -1,8 +1,8 @@
 /**
  * Free loopback ports below those that the system gives to outgoing connections. A server that is killed and comes back finds
- * its port free: neither has a client's connection taken it meanwhile, nor has a client that tries it connected to itself.
+ * its port free: neither has a client's connection taken it in between, nor has a client that tries it connected to itself.
  *
- * Somebody may still take one between this look and the server's: whoever starts a server tries again with others.
+ * Another process may still take one between this look and the server's: the code that starts a server tries again with others.
  */
 
 import { createServer } from 'node:net'
@@ -24,7 +24,7 @@ export async function quietPorts(count: number): Promise<readonly number[]> {
   return [...ports]
 }
 
-/** The first of so many in a row. */
+/** The first of `count` in a row. */
 export async function quietRow(length: number): Promise<number> {
   for (let tries = 0; tries < triesMost; tries += 1) {
     const [first = 0] = await quietPorts(1)

@@ -137,7 +137,7 @@ describe('roles in processes of their own', () => {
     const states = await endedStates(client, jobIds)
     expect(states).toHaveLength(30)
     expect(new Set(states)).toEqual(new Set(['Done']))
-    // What VMs need is over when they are idle, whoever directs their cloud.
+    // What VMs need is over when they are idle, whichever process directs their cloud.
     expect(await until(clock, async () => (await client.vms()).length === 0, { withinMs: 30_000, everyMs: 200 })).toBe(true)
 
     const ports = Object.fromEntries([...started].map(([name, one]) => [name, listeningOf(one.pid).length]))
@@ -222,12 +222,12 @@ describe('roles in processes of their own', () => {
     const { jobIds } = await client.submit(jobs(5))
     expect(await endedStates(client, jobIds)).toEqual(['Done', 'Done', 'Done', 'Done', 'Done'])
     await nats.start()
-    // What happened meanwhile comes to the stream all the same.
-    const isTold = async (): Promise<boolean> => {
-      const subjects = await subjectsTold().catch(() => new Set())
+    // What happened in between reaches the stream all the same.
+    const arePublished = async (): Promise<boolean> => {
+      const subjects = await publishedSubjects().catch(() => new Set())
       return jobIds.every((id) => subjects.has(`job:${id}`))
     }
-    expect(await until(clock, isTold, { withinMs: 30_000, everyMs: 500 })).toBe(true)
+    expect(await until(clock, arePublished, { withinMs: 30_000, everyMs: 500 })).toBe(true)
   })
 })
 
@@ -260,7 +260,7 @@ it('a store that is not there is said by its name, without the address that may 
   expect(lost.log()).not.toContain('a-password-of-hers')
 })
 
-async function subjectsTold(): Promise<ReadonlySet<string>> {
+async function publishedSubjects(): Promise<ReadonlySet<string>> {
   const installation = readFileSync(join(dir, 'data/installation'), 'utf8').trim()
   const subjects = new Set<string>()
   const { signal } = new AbortController()

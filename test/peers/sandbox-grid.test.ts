@@ -18,7 +18,7 @@ let client: MongoClient
 const clients: MongoClient[] = []
 
 beforeAll(async () => {
-  // With test commands, a server fails as it is told to.
+  // With test commands, a server fails as the test asks.
   mongo = await startMongo({ members: 3, parameters: { enableTestCommands: 1 } })
   client = newClient()
 })
@@ -77,7 +77,7 @@ describe('an output in GridFS', () => {
     const texts = Array.from({ length: 12 }, (_, at) => String(at).repeat(chunkBytes + 1))
     const keepings = texts.map((text, at) => (sandboxes[at % 2] as Sandbox).keep(attempt(1), 'stdout', pieces(text)))
     const outcomes = await Promise.allSettled(keepings)
-    // Some may be told that another was after them: not to come again would be to lose what they wrote.
+    // Some may be refused because another wrote after them: without another try, what they wrote would be lost.
     const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
     expect(refused.filter((error: PilotageError) => error.code !== 'unavailable')).toEqual([])
     expect(refused.length).toBeLessThan(texts.length)
@@ -224,7 +224,7 @@ describe('servers in trouble', () => {
       await moving
     }
     const outcome = await sandbox.keep(attempt(1), 'stdout', during()).catch((error: unknown) => error)
-    // The driver repeats what a server left unanswered once; a second time is for whoever asked.
+    // The driver repeats what a server left unanswered once; a second time is for the caller.
     if (typeof outcome === 'number') expect(outcome).toBe(given.length)
     else expect(outcome).toMatchObject({ code: 'unavailable' })
     expect(await read(sandbox, 1)).toBe(typeof outcome === 'number' ? given : 'old')
@@ -264,16 +264,16 @@ describe('the wire', () => {
     expect(await read(sandbox, 50)).toBe('again')
     await sandbox.forget([3, 4, 5, 20, 90].map((id) => id as JobId))
     await db.command({ profile: 0 })
-    const told = await db
+    const profiled = await db
       .collection('system.profile')
       .find({ ns: /sandbox/, op: { $in: ['query', 'remove', 'update'] } })
       .toArray()
     expect(
-      told.map(({ op, planSummary }) => `${op} ${planSummary}`).filter((text) => !/ IXSCAN| IDHACK/.test(text)),
+      profiled.map(({ op, planSummary }) => `${op} ${planSummary}`).filter((text) => !/ IXSCAN| IDHACK/.test(text)),
     ).toEqual([])
-    expect(told.filter(({ op }) => op === 'remove').length).toBeGreaterThanOrEqual(5)
+    expect(profiled.filter(({ op }) => op === 'remove').length).toBeGreaterThanOrEqual(5)
     // Nothing is looked at but what is meant: two rounds at most of one output, or five outputs at once.
-    expect(Math.max(...told.map(({ keysExamined }) => Number(keysExamined)))).toBeLessThan(10)
+    expect(Math.max(...profiled.map(({ keysExamined }) => Number(keysExamined)))).toBeLessThan(10)
     const ours = commands.filter((one) => 'insert' in one || 'delete' in one || 'find' in one).filter(isOfSandbox)
     const majority = { w: 'majority', j: true, wtimeout: 10_000 }
     const writes = ours.filter((one) => !('find' in one))

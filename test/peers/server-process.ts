@@ -2,7 +2,7 @@
  * One server as a process of this machine: started, waited for until it answers, killed, stopped, started again on what it
  * left. Knows nothing of what it serves: `answers` says whether it is ready.
  *
- * It works in its own directory, where its output is kept in `log`, so that whoever looks for what is left finds it. Every
+ * It works in its own directory, where its output is kept in `log`, so that a search for what is left finds it. Every
  * wait has an end. Processes are ended by their number, which is ours until their exit was seen.
  */
 

@@ -65,7 +65,7 @@ export function startOpenNebula(): Promise<OpenNebulaServer> {
   return openNebulaServer(recordingsAt(place), clock)
 }
 
-/** So many hosts, each its own. */
+/** `count` hosts, each its own. */
 export function startSshHosts(count: number): Promise<SshHosts> {
   return openSshHosts({ ...at('sshd'), count })
 }
@@ -95,7 +95,7 @@ export function startOpenStack(): OpenStackPeer {
 
 /** Why a test that kills or moves a server cannot be run; undefined where it can. Give it to `context.skip`. */
 export function whyNotOurs(name: PeerName): string | undefined {
-  return at(name).place.kind === 'url' ? `${name} is a running server of somebody else` : undefined
+  return at(name).place.kind === 'url' ? `${name} is a running server that is not ours` : undefined
 }
 
 function at(name: PeerName): Pick<MongoOrder, 'clock' | 'place' | 'dir'> {

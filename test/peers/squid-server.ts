@@ -39,7 +39,7 @@ export async function openSquid(order: SquidSettings & { clock: Clock; place: Pl
   const { config, originPort, clock, place, dir } = order
   if (place.kind === 'url') throw new Error('squid is a program')
   const home = mkdtempSync(join(dir, 'squid-'))
-  // Started by root it works as somebody else, whom the way to our directory may be closed to.
+  // Started by root it works as another account, which may not enter our directory.
   const cache = mkdtempSync(join(process.getuid?.() === 0 ? openToAll : home, 'pilotage-squid-cache-'))
   chmodSync(cache, 0o777)
   const [port = 0] = await quietPorts(1)

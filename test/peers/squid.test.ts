@@ -72,7 +72,7 @@ it.each([
   expect((await squid.ask(method, target)).status).toBe(403)
 })
 
-it('refuses whoever is in none of its networks, and is well all the same', async () => {
+it('refuses a client that is in none of its networks, and stays healthy', async () => {
   expect((await closed.ask('GET', 'http://cvmfs.example.test:8000/a')).status).toBe(403)
   expect(await answersOn(closed.port, clock)).toBe(true)
 })

@@ -56,7 +56,7 @@ export type OneHost = {
 export type SshOrder = { readonly clock: Clock; readonly place: Place; readonly dir: string; readonly count: number }
 
 export async function openSshHosts({ clock, place, dir, count }: SshOrder): Promise<SshHosts> {
-  if (place.kind === 'url') throw new Error('hosts of somebody else are not for tests')
+  if (place.kind === 'url') throw new Error('hosts that are not ours are not for tests')
   const home = mkdtempSync(join(dir, 'sshd-'))
   makeKey(join(home, 'client'))
   writeFileSync(join(home, 'systemctl'), systemctl, { mode: 0o755 })
@@ -110,7 +110,7 @@ async function openHost(clock: Clock, program: string, home: string, at: number)
       await server.start()
       return hostOf(server, own)
     } catch (error) {
-      // Somebody may have taken the port since we looked.
+      // Another process may have taken the port since we looked.
       if (starts === startsMost) throw error
     }
   }

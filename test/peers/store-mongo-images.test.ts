@@ -55,6 +55,6 @@ it('keeps every approval of many at one moment, each with one fact', async () =>
   expect(outcomes.every((one) => one?.ok)).toBe(true)
   const [image] = await first.images()
   expect(image?.phase).toMatchObject({ approvals: sites.map((site) => ({ site })) })
-  const told = (await first.history('image:plain', 100)).filter(({ kind }) => kind === 'Approved')
-  expect(told.map(({ data }) => data.site).toSorted()).toEqual(sites)
+  const approvedFacts = (await first.history('image:plain', 100)).filter(({ kind }) => kind === 'Approved')
+  expect(approvedFacts.map(({ data }) => data.site).toSorted()).toEqual(sites)
 })

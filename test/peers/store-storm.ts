@@ -1,6 +1,6 @@
 /**
  * Many processes at one store: each worker does what services do, at random, and keeps books of what it was answered. What the
- * store then holds must agree with all books together, whatever happened to the servers meanwhile.
+ * store then holds must agree with all books together, whatever happened to the servers during the test.
  *
  * A call that fails as `unavailable` has an unknown outcome: the worker asks what became of it, as a service does.
  */
@@ -190,7 +190,7 @@ async function newVm(worker: Worker, clock: Clock): Promise<void> {
   worker.vmId = vm.id
 }
 
-/** Everything that the store tells must agree with itself and with the books. */
+/** Everything that the store answers must agree with itself and with the books. */
 export async function audit(store: Store, books: Books): Promise<void> {
   const all = await everyJob(store)
   const byId = new Map(all.map((job) => [job.id, job]))
@@ -227,11 +227,11 @@ async function auditFacts(store: Store, all: readonly Job[]): Promise<void> {
     facts.push(...more)
   }
   expect(new Set(facts.map(({ seq }) => seq)).size, 'each number once').toBe(facts.length)
-  const told = Map.groupBy(facts, ({ subject }) => subject)
+  const bySubject = Map.groupBy(facts, ({ subject }) => subject)
   for (const { id } of all) {
     const story = (await store.history(`job:${id}`, 1000)).map(({ kind }) => kind)
     expect(
-      (told.get(`job:${id}`) ?? []).map(({ kind }) => kind),
+      (bySubject.get(`job:${id}`) ?? []).map(({ kind }) => kind),
       `facts of job ${id}`,
     ).toEqual(story)
   }

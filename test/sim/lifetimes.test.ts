@@ -3,7 +3,7 @@ import type { Invariant } from '../../sim/violations.ts'
 import { runLifetimes } from '../../sim/lifetimes/lifetimes.ts'
 import { type LifetimeRule, lifetimeRules } from '../../sim/lifetimes/switches.ts'
 
-it.each([1, 2, 3])('seed %i leaks nothing, doubles nothing and comes to rest', async (seed) => {
+it.each([1, 2, 3])('seed %i leaks nothing, doubles nothing and ends with nothing left to do', async (seed) => {
   const { violation, leaked, doubled, lifetimes, faults, kills } = await runLifetimes({ seed, lifetimes: 60 })
   expect(violation).toBeUndefined()
   expect({ leaked, doubled }).toEqual({ leaked: 0, doubled: 0 })
@@ -37,6 +37,6 @@ describe('a rule that is off is noticed', { timeout: 180_000 }, () => {
       expect(violation.story.at(-1)).toContain('VIOLATION')
       return
     }
-    expect.fail(`nobody missed ${without}`)
+    expect.fail(`no check missed ${without}`)
   })
 })

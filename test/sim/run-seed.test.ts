@@ -8,7 +8,7 @@ const jobs = 120
 /** A seed computes for some seconds, and longer where other tests want the same cores. */
 const seedMs = 60_000
 
-it.each([1, 2, 3])('seed %i breaks nothing and comes to rest', { timeout: seedMs }, async (seed) => {
+it.each([1, 2, 3])('seed %i breaks nothing and ends with nothing left to do', { timeout: seedMs }, async (seed) => {
   const { violation, jobs: seen, toll } = await runSeed({ seed, jobs })
   expect(violation).toBeUndefined()
   expect(seen).toBeGreaterThanOrEqual(jobs)
@@ -31,7 +31,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   charge: ['charged'],
 }
 
-/** Thirty seeds are some seconds of one core that nobody else wants. */
+/** Thirty seeds are some seconds of one idle core. */
 const mutantMs = 120_000
 
 describe('a rule that is off is noticed', { timeout: mutantMs }, () => {
@@ -44,6 +44,6 @@ describe('a rule that is off is noticed', { timeout: mutantMs }, () => {
       expect(violation.story.at(-1)).toContain('VIOLATION')
       return
     }
-    expect.fail(`nobody missed ${without}`)
+    expect.fail(`no check missed ${without}`)
   })
 })

@@ -32,7 +32,7 @@ describe('a timeline', () => {
     expect(seen).toEqual([1, 2])
   })
 
-  it('ends where it is told to, and with the error that an event throws', async () => {
+  it('ends at the given time, and with the error that an event throws', async () => {
     const time = timeline()
     time.after(1, () => {})
     time.after(2, () => {

@@ -1,6 +1,6 @@
 /**
  * A server that speaks EC2's form of HTTP, for tests: it reads each call into its parameters, keeps it, and answers as it is
- * told: with a document, with nothing at all, or by cutting the connection. Knows nothing of what the calls mean.
+ * asked: with a document, with nothing at all, or by cutting the connection. Knows nothing of what the calls mean.
  */
 
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
@@ -17,7 +17,7 @@ export type Ec2Call = {
 }
 
 export type Ec2Answer =
-  /** `cutAfter`: so many bytes of it, then the end of the connection. */
+  /** `cutAfter`: this number of bytes of it, then the end of the connection. */
   { readonly status: number; readonly body: string; readonly cutAfter?: number } | 'silence' | 'cut'
 
 export type Ec2Server = {

@@ -1,5 +1,5 @@
 /**
- * Somebody who endorses images, for installations of tests: goes the way of docs/how-to/manage-images.md, with a key of their own
+ * A person who endorses images, for installations of tests: goes the way of docs/how-to/manage-images.md, with a key of their own
  * and an operator's client.
  */
 

@@ -47,7 +47,7 @@ cloudContract('fake, through what the port lets happen', async () => {
       systemClock(),
     ),
   )
-  const skips = { 'throws rather than telling a part of its VMs': 'it is asked until it tells them' }
+  const skips = { 'throws rather than listing a part of its VMs': 'it is asked until it lists them' }
   return { ...harness, skips: { ...harness.skips, ...skips } }
 })
 
@@ -142,7 +142,7 @@ describe('each fault', () => {
     expect(beneath.present().map(({ order: { vmId } }) => cloud.ownerOf(vmId))).toEqual([wanted.vmId, wanted.vmId])
   })
 
-  it('a quota that others took is told, and what is there already is given still', async () => {
+  it('a quota that others used up is reported, and what is there already is given still', async () => {
     const { clock, cloud, order } = opened()
     const first = order()
     const { ref } = await cloud.create(first)
@@ -202,7 +202,7 @@ describe('a list', () => {
   })
 })
 
-it('fails as often as it was told to, and in the same way from the same seed', async () => {
+it('fails as often as the test asked, and in the same way from the same seed', async () => {
   const run = async () => {
     const { cloud, order, clock } = opened(undefined, { rates: faultsAt(0.3), expiredMs: 1 })
     for (let at = 0; at < 1000; at += 1) {

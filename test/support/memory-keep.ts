@@ -1,4 +1,4 @@
-/** Notes in memory, as the store keeps them for all directors; can be told to fail. */
+/** Notes in memory, as the store keeps them for all directors; can be made to fail. */
 
 import type { DriverNotes } from '../../services/adapters/cloud/kit/driver.ts'
 
@@ -12,7 +12,7 @@ export function memoryKeep(): MemoryKeep {
   const notes = new Map<string, string>()
   const failing = new Set<string>()
   const check = (what: 'read' | 'write'): void => {
-    if (failing.has(what)) throw new Error(`the ${what} was told to fail`)
+    if (failing.has(what)) throw new Error(`the ${what} was made to fail`)
   }
   return {
     async read(name) {

@@ -30,7 +30,7 @@ export function processesUnder(dir: string): readonly Seen[] {
   })
 }
 
-/** There and not a dead one that nobody collected. */
+/** There and not a dead one that no parent collected. */
 export function isRunning(pid: number): boolean {
   const stat = quietly(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
   const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3)

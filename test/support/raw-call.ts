@@ -9,7 +9,7 @@ import { Client, credentials, Metadata, status, type StatusObject } from '@grpc/
 import type { Clock } from '../../core/kernel/clock.ts'
 import { type RefusalDetail, refusalKey, refusalOfBytes } from '../../proto/codec/refusals.ts'
 
-/** What a generated service definition tells of a method. */
+/** What a generated service definition says about a method. */
 export type Method<Request, Response> = {
   readonly path: string
   readonly requestSerialize: (request: Request) => Buffer
@@ -31,7 +31,7 @@ export type CallOptions = {
   readonly withinMs?: number
   /** Half-closes only when this holds of what came; at once where it is absent. */
   readonly endWhen?: (messages: readonly Buffer[]) => boolean
-  /** Hangs up when so many messages came. */
+  /** Hangs up when this number of messages came. */
   readonly leaveAfter?: number
 }
 
@@ -63,12 +63,12 @@ export function rawClient(clock: Clock, server: string): RawClient {
         if (endWhen?.(messages)) stream.end()
         if (messages.length === leaveAfter) stream.cancel()
       })
-      // The status tells how it ended; what came before it has been read when the stream has ended, too.
+      // The status says how it ended; what came before it has been read when the stream has ended, too.
       stream.on('error', () => {})
-      const told = Promise.withResolvers<StatusObject>()
-      stream.on('status', told.resolve)
+      const final = Promise.withResolvers<StatusObject>()
+      stream.on('status', final.resolve)
       stream.on('end', async () => {
-        const { code, details, metadata } = await told.promise
+        const { code, details, metadata } = await final.promise
         const left = code === status.CANCELLED && leaveAfter !== undefined
         resolve({ code: left ? status.OK : code, details, error: detailOf(metadata), messages })
       })

@@ -16,7 +16,7 @@ export type PlayedHost = {
   mood: Mood
   claim: { mark: string; vmId: string; made: string } | undefined
   state: string
-  /** What it was told to run, by commands' standard input. */
+  /** What it was asked to run, by commands' standard input. */
   readonly scripts: string[]
   /** Every command as it came. */
   readonly commands: string[]
@@ -24,7 +24,7 @@ export type PlayedHost = {
   stop(): Promise<void>
 }
 
-/** Of one in so many that are made, ssh2 cannot read what it wrote. */
+/** Of a few keys that are made, ssh2 cannot read what it wrote. */
 export function newKey(): string {
   for (let tries = 0; tries < 100; tries += 1) {
     const { private: key } = ssh2.utils.generateKeyPairSync('ed25519')

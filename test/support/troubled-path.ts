@@ -14,7 +14,7 @@ export type Path = {
   view<Target extends object>(target: Target): Target
   /** How long what is asked by this name takes until the other side hears it. */
   sendMs: (name: string) => number
-  /** Told when the other side has heard, before the answer goes out. */
+  /** Called when the other side has received, before the answer goes out. */
   heard: (name: string) => void
   /** How long each answer takes. */
   answerMs: number
@@ -42,7 +42,7 @@ export function troubledPath(clock: Clock): Path {
     if (path.fails) throw lost
     const late = path.failsLate
     const sendMs = path.sendMs(name)
-    // On its way it needs nobody who is awake.
+    // On its way it needs no process that is awake.
     if (sendMs > 0) await sleep(clock, sendMs)
     // The other side hears at once and its answer is slow: the worst case for the one who asks.
     const value = await act()

@@ -6,7 +6,7 @@
 import { type Clock, systemClock } from '../../core/kernel/clock.ts'
 
 export type VirtualClock = Clock & {
-  /** Moves on by so much and runs what becomes due, timers set meanwhile included. */
+  /** Moves on by so much and runs what becomes due, timers set during it included. */
   advance(ms: number): Promise<void>
   /** Lets everything run that waits for no timer. */
   settle(): Promise<void>

@@ -1,5 +1,5 @@
 /**
- * Without a token: streams whose 16 MiB message never comes to its end. 100 on one connection, and 100 more over as many
+ * Without a token: streams whose 16 MiB message never ends. 100 on one connection, and 100 more over as many
  * connections as the service lets in. Then the same with a token, on the only method that takes messages of that size.
  */
 

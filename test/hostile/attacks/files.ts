@@ -1,5 +1,5 @@
 /**
- * Files of others: read, replaced, linked to, and prepared for whoever comes next.
+ * Files of others: read, replaced, linked to, and prepared for the next payload.
  */
 
 import { dirname, join } from 'node:path'

@@ -2,7 +2,7 @@
  * Trees that are made to be removed: folders that change into links while the pilot works in them, and shapes that a careless
  * removal does not survive.
  *
- * The pilot removes a payload's directory after its end. A partner under another account swaps folders meanwhile, as long as
+ * The pilot removes a payload's directory after its end. A partner under another account swaps folders during that time, as long as
  * it finds them; root's folder must keep its files and its mode.
  */
 

@@ -18,7 +18,7 @@ export type Case = {
   /** `path: rule` of each violation, where the case names any. */
   readonly violations?: readonly string[]
   /** The one kind of fact that it may add, because operators must hear of it. */
-  readonly tells?: string
+  readonly emits?: string
 }
 
 export function refusalOf({ code, details, error }: Answer): Refusal {
@@ -26,7 +26,7 @@ export function refusalOf({ code, details, error }: Answer): Refusal {
   return { code: code === status.OK ? 'accepted' : `grpc ${status[code]}`, text: details, violations: [] }
 }
 
-/** A call as somebody, whose refusal is the answer. */
+/** A call of some caller, whose refusal is the answer. */
 export async function refused<Request, Response>(
   { raw }: World,
   method: Method<Request, Response>,

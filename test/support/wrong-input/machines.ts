@@ -1,4 +1,4 @@
-/** What a VM, or somebody who says to be one, must not do: with keys, with reports, with outputs. */
+/** What a VM, or a caller that claims to be one, must not do: with keys, with reports, with outputs. */
 
 import {
   ActivateRequest,
@@ -14,7 +14,7 @@ import { sampleResult } from '../../../sim/samples.ts'
 import { type Case, type Refusal, refusalOf, refused } from './case.ts'
 import type { World } from './world.ts'
 
-const nonce = 'a nonce of somebody else'
+const nonce = 'a nonce of another caller'
 
 function activation(name: string, request: (world: World) => Partial<ActivateRequest>, expected: Partial<Case> = {}): Case {
   return {
@@ -30,12 +30,12 @@ function activation(name: string, request: (world: World) => Partial<ActivateReq
   }
 }
 
-const told = { tells: 'activation refused' } as const
+const refusalFact = { emits: 'activation refused' } as const
 
 const activationCases: readonly Case[] = [
-  activation('an activation key that was used', () => ({}), told),
-  activation("another VM's activation key", ({ second }) => ({ activationKey: second.activationKey }), told),
-  activation('no activation key', () => ({ activationKey: '' }), told),
+  activation('an activation key that was used', () => ({}), refusalFact),
+  activation("another VM's activation key", ({ second }) => ({ activationKey: second.activationKey }), refusalFact),
+  activation('no activation key', () => ({ activationKey: '' }), refusalFact),
   activation('an activation of a VM that there is not', () => ({ vmId: 'vm-zzzzzzzzzz' })),
   activation('an activation of no VM id', () => ({ vmId: '../../etc' }), { code: 'invalid-argument', text: /^no VM id/ }),
   activation('an activation with a nonce that could be guessed', () => ({ nonce: '1' }), {
@@ -44,7 +44,7 @@ const activationCases: readonly Case[] = [
   }),
 ]
 
-/** One message on a stream of the first VM's; a refusal within an answer is told as its code. */
+/** One message on a stream of the first VM's; a refusal within an answer is given as its code. */
 function session(
   name: string,
   message: (world: World) => Partial<PilotMessage>,
@@ -153,7 +153,7 @@ const outputCases: readonly Case[] = [
     ({ jobs }) => [{ attempt: { jobId: jobs.unknown, attempt: 1 }, data }],
     forbidden,
   ),
-  output('an output for nobody', () => [{ data }], {
+  output('an output for no attempt', () => [{ data }], {
     code: 'invalid-argument',
     text: /^the first piece of an output names its attempt$/,
   }),

@@ -43,7 +43,7 @@ function foreignCase<Request, Response>(name: string, about: About<Request, Resp
       for (const jobId of [jobs.done, jobs.again, jobs.running, jobs.waiting]) {
         const found = await ask(jobId)
         const same = JSON.stringify(found).replaceAll(String(jobId), String(jobs.unknown))
-        if (same !== JSON.stringify(nothing)) return { ...found, text: `it is told apart from no job: ${found.text}` }
+        if (same !== JSON.stringify(nothing)) return { ...found, text: `it differs from no job: ${found.text}` }
       }
       return nothing
     },
@@ -129,7 +129,7 @@ const foreignCases: readonly Case[] = [
     text: /^createToken is not for this caller$/,
   },
   {
-    name: "a user who wants to drain somebody's VM",
+    name: 'a user who wants to drain a VM of others',
     attempt: (world) =>
       refused(world, OperateServiceService.drainVm, [{ vmId: world.first.vmId, reason: '' }], { token: world.tokens.eve }),
     code: 'forbidden',

@@ -1,4 +1,4 @@
-/** Tokens that are wrong in every way that a token can be: each must be told apart from a right one, and not from each other. */
+/** Tokens that are wrong in every way that a token can be: each must be distinguished from a right one, and not from each other. */
 
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ type Signing = { readonly header?: Claims; readonly with?: (input: Buffer) => Bu
 
 const hourSeconds = 3600
 
-/** The service's own key, as somebody has it who read the data directory; and what a right token of ada's says. */
+/** The service's own key, as a thief has it who read the data directory; and what a right token of ada's says. */
 function forger({ dataDir, clock }: World) {
   const jwk = JSON.parse(readFileSync(join(dataDir, 'signing-key.json'), 'utf8')) as Record<string, string>
   const key = createPrivateKey({ key: jwk, format: 'jwk' })

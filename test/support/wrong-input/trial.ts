@@ -31,7 +31,7 @@ export async function tryCase(
 ): Promise<{ readonly tried: Tried; readonly after: string }> {
   const found = await one.attempt(world)
   const after = await pictureOf(world)
-  const changes = changesBetween(before, after, one.tells)
+  const changes = changesBetween(before, after, one.emits)
   const { name } = one
   const wasRefused = !['accepted', 'untyped'].includes(found.code)
   return {
@@ -40,13 +40,13 @@ export async function tryCase(
   }
 }
 
-/** Lines that came or went; a picture has a line a thing. A fact that may be told is taken out of the line that tells it. */
-function changesBetween(before: string, after: string, tells: string | undefined): readonly string[] {
+/** Lines that came or went; a picture has one line per thing. A fact that may be emitted is taken out of its line. */
+function changesBetween(before: string, after: string, emits: string | undefined): readonly string[] {
   if (before === after) return []
   const known = new Set(before.split('\n'))
   return after
     .split('\n')
-    .filter((line) => !known.has(tells === undefined ? line : withoutLast(line, tells, known)))
+    .filter((line) => !known.has(emits === undefined ? line : withoutLast(line, emits, known)))
     .map((line) => `it changed something: ${line.slice(0, 300)}`)
 }
 

@@ -32,7 +32,7 @@ async function start() {
 }
 
 describe('what owners used', () => {
-  it('is known to every process after each has told it, and counted once', async () => {
+  it('is known to every process after each has published it, and counted once', async () => {
     const [one, two] = [await start(), await start()]
     one.charge(alice, 30)
     two.charge(alice, 12)

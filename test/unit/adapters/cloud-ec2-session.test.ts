@@ -76,7 +76,7 @@ async function failure(call: Promise<unknown>): Promise<PilotageError> {
 }
 
 describe('a connection', () => {
-  it('is made to who has a certificate of the authority that is given, and to nobody else', async () => {
+  it('is made to a server with a certificate of the given authority, and to no other', async () => {
     const [authority, other] = [newAuthority('one'), newAuthority('other')]
     const server = await serve(() => empty, authority.sign('127.0.0.1'))
     expect(await (await drive(server.url, { caPem: authority.caPem })).list()).toEqual([])
@@ -151,7 +151,7 @@ describe('a connection', () => {
 })
 
 describe('a failure', () => {
-  it('tells no secret: not the keys, not the user data, nothing that is long enough to be one', async () => {
+  it('shows no secret: not the keys, not the user data, nothing that is long enough to be one', async () => {
     const userData = Buffer.from(activation.repeat(3)).toString('base64')
     const answers: readonly Ec2Answer[] = [
       refusal(400, 'InvalidUserData.Malformed', `what is ${userData} supposed to be`),
@@ -207,7 +207,7 @@ describe('a failure', () => {
     expect(codeOf(theirs)).toBe(ours)
   })
 
-  it('is told by its code whatever its status: a full zone answers 500', async () => {
+  it('is known by its code whatever its status: a full zone answers 500', async () => {
     for (const status of [400, 403, 500, 503]) {
       const server = await serve(() => refusal(status, 'InsufficientInstanceCapacity'))
       const { code, message } = await failure((await drive(server.url)).list())

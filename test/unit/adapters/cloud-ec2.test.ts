@@ -65,7 +65,7 @@ function order(userData = '#cloud-config\n{ key: the-activation-key }\n', shape:
   return { vmId: newVmId(systemRandom()), shape: { ...where, ...size, ...shape }, imageRef, userData }
 }
 
-type Told = {
+type Reported = {
   readonly ref: string
   readonly vmId: string
   readonly state?: string
@@ -74,8 +74,8 @@ type Told = {
   readonly addresses?: string
 }
 
-function instances(told: readonly Told[], token = ''): Ec2Answer {
-  const items = told.map(({ ref, vmId, state = 'running', reason = '', of = owner.installation, addresses = '' }) => {
+function instances(reported: readonly Reported[], token = ''): Ec2Answer {
+  const items = reported.map(({ ref, vmId, state = 'running', reason = '', of = owner.installation, addresses = '' }) => {
     const marks = { 'pilotage-installation': of, 'pilotage-cloud': owner.name, 'pilotage-vm': vmId }
     const tags = Object.entries(marks).map(([key, value]) => `<item><key>${key}</key><value>${value}</value></item>`)
     const [code = '', message = ''] = reason.split('|')
@@ -129,7 +129,7 @@ describe('a list', () => {
     expect(filters).toEqual(['tag:pilotage-installation', 'tag:pilotage-cloud', 'instance-state-name'])
   })
 
-  it('tells the addresses, the public one last', async () => {
+  it('lists the addresses, the public one last', async () => {
     const addresses = '<ipAddress>192.0.2.7</ipAddress><privateIpAddress>10.0.0.7</privateIpAddress>'
     const { cloud } = await set({ DescribeInstances: () => instances([{ ref: 'i-1', vmId: vm('a'), addresses }]) })
     expect((await cloud.list())[0]?.addresses).toEqual(['10.0.0.7', '192.0.2.7'])
@@ -143,7 +143,7 @@ describe('a list', () => {
       (at) => (at === 0 ? instances([], 'two') : refusal(503, 'RequestLimitExceeded')),
     ],
     ['leads in a circle', () => instances([], 'same')],
-    ['is a page of somebody else with status 200', () => ({ status: 200, body: '<html><body>Sign in</body></html>' })],
+    ['is a page of another server with status 200', () => ({ status: 200, body: '<html><body>Sign in</body></html>' })],
     ['is empty', () => ({ status: 200, body: '' })],
     ['is no document', () => ({ status: 200, body: '{"a": 1}' })],
     ['is cut short with its end', () => ({ status: 200, body: '<DescribeInstancesResponse><reservationSet><item>' })],
@@ -248,7 +248,7 @@ describe('an order', () => {
     expect(silent.of('DescribeInstances')).toHaveLength(2)
   })
 
-  it('is not sent where nobody knows whether it was before', async () => {
+  it('is not sent where it is unknown whether it was before', async () => {
     const { cloud, of } = await set({ DescribeInstances: () => refusal(500, 'InternalError') })
     await expect(cloud.create(order())).rejects.toMatchObject({ code: 'cloud-transient' })
     expect(of('RunInstances')).toEqual([])
@@ -309,10 +309,10 @@ describe('an order', () => {
     expect(of('RunInstances')).toEqual([])
   })
 
-  it('for a flavor or an image that nobody told is refused', async () => {
+  it('for a flavor or an image that is not in the cloud is refused', async () => {
     const { cloud } = await set()
-    for (const told of [order('', { flavor: 'other' }), { ...order(''), imageRef: undefined }]) {
-      await expect(cloud.create(told)).rejects.toMatchObject({ code: 'cloud-refused' })
+    for (const reported of [order('', { flavor: 'other' }), { ...order(''), imageRef: undefined }]) {
+      await expect(cloud.create(reported)).rejects.toMatchObject({ code: 'cloud-refused' })
     }
   })
 })
@@ -326,7 +326,7 @@ describe('the end of a machine', () => {
     expect(of('TerminateInstances')).toEqual([])
   })
 
-  it('is told as EC2 tells it', async () => {
+  it('is reported as EC2 reports it', async () => {
     const states = ['running', 'shutting-down', 'terminated']
     const item = '<item><currentState><name>shutting-down</name></currentState></item>'
     const { cloud, of } = await set({
@@ -337,9 +337,9 @@ describe('the end of a machine', () => {
       TerminateInstances: () => document('TerminateInstances', `<instancesSet>${item}</instancesSet>`),
     })
     const answers = [1, 2, 3, 4].map(() => () => cloud.destroy('i-1'))
-    const told: string[] = []
-    for (const answer of answers) told.push(await answer())
-    expect(told).toEqual(['going', 'going', 'gone', 'gone'])
+    const reported: string[] = []
+    for (const answer of answers) reported.push(await answer())
+    expect(reported).toEqual(['going', 'going', 'gone', 'gone'])
     expect(of('TerminateInstances')).toHaveLength(1)
   })
 })
@@ -366,10 +366,10 @@ describe('a quota', () => {
 
   it('is what the account may have, without what others have of it', async () => {
     const value = '<item><attributeName>max-instances</attributeName><attributeValueSet><item><attributeValue>20'
-    const told = `<accountAttributeSet>${value}</attributeValue></item></attributeValueSet></item></accountAttributeSet>`
+    const reported = `<accountAttributeSet>${value}</attributeValue></item></attributeValueSet></item></accountAttributeSet>`
     const { cloud } = await set(
       {
-        DescribeAccountAttributes: () => document('DescribeAccountAttributes', told),
+        DescribeAccountAttributes: () => document('DescribeAccountAttributes', reported),
         DescribeInstances: () =>
           instances([
             { ref: 'i-1', vmId: vm('a') },

@@ -112,12 +112,12 @@ afterEach(async () => {
   for (const one of benches.splice(0)) await one.close()
 })
 
-async function told(cloud: TestedLocalCloud, vmId: VmId): Promise<CloudVm | undefined> {
+async function listed(cloud: TestedLocalCloud, vmId: VmId): Promise<CloudVm | undefined> {
   return (await cloud.list()).find((vm) => vm.vmId === vmId)
 }
 
 async function comesTo(cloud: TestedLocalCloud, vmId: VmId, power: CloudVm['power']): Promise<boolean> {
-  return until(clock, async () => (await told(cloud, vmId))?.power === power, soon)
+  return until(clock, async () => (await listed(cloud, vmId))?.power === power, soon)
 }
 
 async function codeOf(call: Promise<unknown>): Promise<string | undefined> {
@@ -134,7 +134,7 @@ it('is building during its boot delay and running after it', async () => {
   const { cloud, order } = set({ bootDelayMs: 600 })
   const { vmId, ...rest } = order(['echo up', 'exec sleep 600'])
   await cloud.create({ vmId, ...rest })
-  expect((await told(cloud, vmId))?.power).toBe('building')
+  expect((await listed(cloud, vmId))?.power).toBe('building')
   expect(await comesTo(cloud, vmId, 'running')).toBe(true)
 })
 
@@ -162,13 +162,13 @@ it('ends with its last command, and takes the payloads along that left its sessi
   const { cloud, order } = set()
   const made = order([strayed('sleep 600'), strayed('trap "" HUP TERM; sleep 600'), 'sleep 0.2', 'exit 3'])
   const { ref } = await cloud.create(made)
-  // Nobody lists meanwhile: the service may be away.
+  // No process lists in between: the service may be stopped.
   expect(await until(clock, async () => (await cloud.consoleLog(ref)).includes('ended with 3'), soon)).toBe(true)
   expect(await until(clock, () => marked(made.vmId).length === 0, soon)).toBe(true)
-  expect((await told(cloud, made.vmId))?.power).toBe('stopped')
+  expect((await listed(cloud, made.vmId))?.power).toBe('stopped')
 })
 
-it('clears away what a killed init left, as soon as somebody lists', async () => {
+it('clears away what a killed init left, at the next listing', async () => {
   const { cloud, directory, order } = set()
   // The last one has neither marker nor parent then, and is known by init's session alone.
   const made = order([strayed('sleep 600 & wait'), 'exec env -i sleep 600'])
@@ -237,14 +237,14 @@ function serviceText(directory: string, order: VmOrder): string {
     setInterval(() => {}, 1000)`
 }
 
-it('tells a VM as an error that a killed service half made, and destroys it', async () => {
+it('lists a VM as an error that a killed service half made, and destroys it', async () => {
   const { cloud, directory, order } = set()
   const made = order()
   const { ref } = await cloud.create(made)
   rmSync(join(directory, ref, 'init.json'))
-  expect(await told(cloud, made.vmId)).toMatchObject({ ref, power: 'error' })
+  expect(await listed(cloud, made.vmId)).toMatchObject({ ref, power: 'error' })
   writeFileSync(join(directory, ref, 'record.json'), '{"cut sho')
-  expect(await told(cloud, made.vmId)).toMatchObject({ ref, power: 'error' })
+  expect(await listed(cloud, made.vmId)).toMatchObject({ ref, power: 'error' })
   expect(await cloud.create(made)).toEqual({ ref })
   expect(await cloud.destroy(ref)).toBe('gone')
   expect(cloud.pidsOf(made.vmId)).toEqual([])
@@ -262,7 +262,7 @@ it('takes no process for its own that got the number of one that ended, or anoth
     { pid: bystander.pid, startTicks: startTicksOf(bystander.pid ?? 0), bootId: 'another' },
   ]) {
     writeFileSync(join(directory, ref, 'init.json'), JSON.stringify(known))
-    expect((await told(cloud, made.vmId))?.power).toBe('stopped')
+    expect((await listed(cloud, made.vmId))?.power).toBe('stopped')
     expect(cloud.pidsOf(made.vmId)).toEqual([])
   }
   expect(await cloud.destroy(ref)).toBe('gone')
@@ -330,7 +330,7 @@ it('crashes a VM at once', async () => {
   await comesTo(cloud, made.vmId, 'running')
   await again().crash(made.vmId)
   expect(cloud.pidsOf(made.vmId)).toEqual([])
-  expect((await told(cloud, made.vmId))?.power).toBe('stopped')
+  expect((await listed(cloud, made.vmId))?.power).toBe('stopped')
   expect(await codeOf(cloud.crash(newVmId(systemRandom())))).toBe('cloud-gone')
 })
 
@@ -343,7 +343,7 @@ it('hangs a VM, which stays running, and ends it nevertheless', async () => {
   await cloud.hang(made.vmId)
   const before = await ticks()
   expect(await until(clock, async () => (await ticks()) > before, { withinMs: 150 })).toBe(false)
-  expect((await told(cloud, made.vmId))?.power).toBe('running')
+  expect((await listed(cloud, made.vmId))?.power).toBe('running')
   await cloud.resume(made.vmId)
   expect(await until(clock, async () => (await ticks()) > before, soon)).toBe(true)
   await cloud.hang(made.vmId)

@@ -1,4 +1,4 @@
-/** The OpenNebula driver against answers that a real one gives rarely or never, by a server that says what it is told to. */
+/** The OpenNebula driver against answers that a real one gives rarely or never, by a server that says what the test asks. */
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -216,7 +216,7 @@ describe('after an unknown outcome', () => {
     expect(asked.filter((method) => method === 'one.template.instantiate')).toHaveLength(2)
   })
 
-  it('of two VMs of one id the older one counts, and both are told', async () => {
+  it('of two VMs of one id the older one counts, and both are listed', async () => {
     const both = [12, 3].map((id) => shortVm(id, '3/3', marks()))
     script['one.vmpool.info'] = () => pool(...both)
     script['one.vmpool.infoset'] = () => pool(...both)
@@ -266,7 +266,7 @@ describe('a list', () => {
     expect(await driver().list()).toEqual([])
   })
 
-  it('tells the addresses of short bodies, those from outside last', async () => {
+  it('lists the addresses of short bodies, those from outside last', async () => {
     const card = (ip: string, more = '') => `<NIC><IP><![CDATA[${ip}]]></IP>${more}<NIC_ID><![CDATA[0]]></NIC_ID></NIC>`
     const cards = card('10.7.0.10', '<EXTERNAL_IP><![CDATA[192.0.2.7]]></EXTERNAL_IP>') + card('10.8.0.10')
     const body = (more = '') => shortVm(1, '3/3', more).replace('</TEMPLATE>', `${cards}</TEMPLATE>`)
@@ -275,7 +275,7 @@ describe('a list', () => {
     expect((await driver().list())[0]?.addresses).toEqual(['10.7.0.10', '10.8.0.10', '192.0.2.7'])
   })
 
-  it('tells the reason of a short body, without reading the whole one again', async () => {
+  it('gives the reason of a short body, without reading the whole one again', async () => {
     const why = '<ERROR><![CDATA[Sat: no\n such <host> &amp; more]]></ERROR>'
     script['one.vmpool.info'] = () => pool(shortVm(1, '3/39', why))
     script['one.vmpool.infoset'] = () => pool(shortVm(1, '3/39', marks() + why))
@@ -316,17 +316,17 @@ describe('a VM that is off', () => {
     let nowMs = 0
     const clock = { ...systemClock(), monotonicMs: () => nowMs }
     const cloud = driver({ clock, powerOffDoubtMs: 60_000 })
-    const told = async () => (await cloud.list())[0]
+    const listed = async () => (await cloud.list())[0]
     is('8/0')
-    expect(await told()).toMatchObject({ power: 'running', detail: 'POWEROFF' })
+    expect(await listed()).toMatchObject({ power: 'running', detail: 'POWEROFF' })
     nowMs = 59_000
     is('3/3')
-    expect(await told()).toMatchObject({ power: 'running', detail: '' })
+    expect(await listed()).toMatchObject({ power: 'running', detail: '' })
     is('8/0')
     nowMs = 61_000
-    expect(await told()).toMatchObject({ power: 'running' })
+    expect(await listed()).toMatchObject({ power: 'running' })
     nowMs = 121_000
-    expect(await told()).toMatchObject({ power: 'stopped', detail: 'POWEROFF' })
+    expect(await listed()).toMatchObject({ power: 'stopped', detail: 'POWEROFF' })
   })
 })
 
@@ -356,7 +356,7 @@ describe('failures of a create', () => {
     expect(await codeOf(driver().create(order))).toBe(code)
   })
 
-  it('tell no secret, also where the server echoes it', async () => {
+  it('show no secret, also where the server echoes it', async () => {
     script['one.template.instantiate'] = () => fails(512, `who is grid:sesame-4711? ${'x'.repeat(5000)}`)
     const { message } = await errorOf(driver().create(order))
     expect(message).toContain('who is grid:***?')
@@ -376,10 +376,10 @@ describe('the end of a VM', () => {
     ['3/3', fails(1024, 'Error getting virtual machine [5].'), 'gone'],
     ['3/11', { status: 500 }, 'going'],
     ['6/0', { status: 500 }, 'gone'],
-  ])('in %s, %o: %s', async (state, said, told) => {
+  ])('in %s, %o: %s', async (state, said, listed) => {
     is(state)
     script['one.vm.action'] = () => said
-    expect(await driver().destroy('5')).toBe(told)
+    expect(await driver().destroy('5')).toBe(listed)
   })
 
   it('is not asked for where another mark is on it', async () => {
@@ -455,7 +455,7 @@ describe('the table of states', () => {
     expect(failures.filter(({ standing }) => standing !== 'error')).toEqual([])
   })
 
-  it('names a VM on hold, which somebody may release', async () => {
+  it('names a VM on hold, which a user may release', async () => {
     script['one.vmpool.info'] = () => pool(shortVm(1, '2/0'))
     script['one.vmpool.infoset'] = () => pool(shortVm(1, '2/0', marks()))
     expect((await driver().list())[0]).toMatchObject({ power: 'building', detail: 'HOLD' })

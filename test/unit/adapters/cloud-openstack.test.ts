@@ -138,7 +138,7 @@ describe('create', () => {
     await open().create(order({}, '#'.repeat(49_149)))
   })
 
-  it('refuses a flavor that has less than was promised, an image that stands for two, and names nobody knows', async () => {
+  it('refuses a flavor that has less than was promised, an image that stands for two, and unknown names', async () => {
     there.images.push({ id: 'i-2', name: 'el9', status: 'active' })
     const cloud = open()
     expect(await failure(cloud.create(order()))).toMatchObject({ code: 'cloud-refused', message: /several .*i-1, i-2/ })
@@ -212,7 +212,7 @@ describe('failures', () => {
     expect(message).toContain('public in one, internal in one, public in two')
   })
 
-  it('of a Nova of another world are told', async () => {
+  it('of a Nova of another world are reported', async () => {
     there.version = { version: '2.200', min_version: '2.100' }
     expect((await failure(open().list())).message).toContain('2.100 to 2.200')
   })
@@ -264,7 +264,7 @@ describe('a list', () => {
     expect((await cloud.list()).map(({ ref }) => ref)).toEqual(there.servers.slice(0, 5).map(({ id }) => id))
   })
 
-  it('tells the addresses, floating ones last', async () => {
+  it('lists the addresses, floating ones last', async () => {
     const cloud = await filled(2)
     const floating = { addr: '192.0.2.7', version: 4, 'OS-EXT-IPS:type': 'floating' }
     const fixed = { addr: '10.0.0.7', version: 4, 'OS-EXT-IPS:type': 'fixed' }
@@ -303,7 +303,7 @@ describe('a list', () => {
     expect((await failure(cloud.list())).code).toBe('cloud-transient')
   })
 
-  it('tells what Nova says of a failed machine, also where only the machine itself says it', async () => {
+  it('reports what Nova says of a failed machine, also where only the machine itself says it', async () => {
     const cloud = await filled(2)
     Object.assign(there.servers[0] ?? {}, { status: 'ERROR' })
     Object.assign(there.servers[1] ?? {}, { status: 'ERROR', fault: { message: 'out of luck' } })
@@ -373,7 +373,7 @@ describe('ports and addresses of our own', () => {
     expect([there.ports, there.floatingips]).toEqual([[], []])
   })
 
-  it('without a machine are told when they are old, and removed by what they are told as', async () => {
+  it('without a machine are listed when they are old, and removed by the reference that the list gives', async () => {
     const cloud = open(own)
     const vmId = newVmId(systemRandom())
     const leave = (id: string, of: VmId, created_at: string, device_id: string): unknown =>

@@ -76,7 +76,7 @@ async function failure(call: Promise<unknown>): Promise<PilotageError> {
 const timeout = 120_000
 
 describe('a host', { timeout }, () => {
-  it('is told its script once, by standard input, and keeps its key', async () => {
+  it('gets its script once, by standard input, and keeps its key', async () => {
     const host = await play()
     const keep = memoryKeep()
     const cloud = open([asHost(host)], { keep })
@@ -99,7 +99,7 @@ describe('a host', { timeout }, () => {
     expect(host.commands[0]).toMatch(/^sudo -n '\/bin\/sh' /)
   })
 
-  it('with another key than the first time is told nothing, until the operator says so', async () => {
+  it('with another key than the first time gets nothing, until the operator says so', async () => {
     const host = await play()
     const keep = memoryKeep()
     await open([asHost(host)], { keep }).list()
@@ -152,7 +152,7 @@ describe('a host', { timeout }, () => {
     host.mood = 'breaking-off'
     expect((await failure(cloud.create(made))).code).toBe('cloud-transient')
     expect(host.scripts).toEqual([])
-    // Noted before it was touched: nobody else gets it meanwhile.
+    // Noted before it was touched: no other VM gets it in between.
     expect((await failure(cloud.create(order()))).code).toBe('cloud-capacity')
     host.mood = 'well'
     expect((await cloud.create(made)).ref).toContain(made.vmId)
@@ -176,7 +176,7 @@ describe('a host', { timeout }, () => {
     expect(host.scripts).toEqual([])
   })
 
-  it('whose claim is missing in the notes of ours is told by what stands on it', async () => {
+  it('whose claim is missing in our notes is known by the files on it', async () => {
     const host = await play()
     const { vmId } = order()
     host.claim = { mark: 'mine.rack', vmId, made: '1700000000000' }
@@ -234,7 +234,7 @@ describe('a machine without cloud-init', { timeout }, () => {
     return { cloud, orders, show, powerOf }
   }
 
-  it('is made without user data, told by SSH when it is there, and runs from then on', async () => {
+  it('is made without user data, set up by SSH when it is there, and runs from then on', async () => {
     const host = await play()
     const { cloud, orders, show, powerOf } = around(host)
     const made = order('bare')
@@ -249,22 +249,22 @@ describe('a machine without cloud-init', { timeout }, () => {
     expect(host.commands.join()).not.toContain(secret)
   })
 
-  it('is asked again while it does not answer, and told why it is still building', async () => {
+  it('is asked again while it does not answer, and listed with the reason why it is still building', async () => {
     const host = await play()
     host.mood = 'refusing'
     const { cloud, show, powerOf } = around(host)
     const made = order('bare')
     await cloud.create(made)
     show(made.vmId, { power: 'running', addresses: ['127.0.0.1'] })
-    const isTold = async (): Promise<boolean> => /not reached by SSH/.test((await cloud.list())[0]?.detail ?? '')
-    expect(await until(clock, isTold, patience)).toBe(true)
+    const isListed = async (): Promise<boolean> => /not reached by SSH/.test((await cloud.list())[0]?.detail ?? '')
+    expect(await until(clock, isListed, patience)).toBe(true)
     expect(await powerOf()).toBe('building')
     host.mood = 'well'
     expect(await until(clock, async () => (await powerOf()) === 'running', patience)).toBe(true)
     expect(host.scripts).toHaveLength(1)
   })
 
-  it('is told nothing when it shows another key than at first', async () => {
+  it('gets nothing when it shows another key than at first', async () => {
     const host = await play()
     const { cloud, show } = around(host)
     const made = order('bare')
@@ -275,8 +275,8 @@ describe('a machine without cloud-init', { timeout }, () => {
     expect(await until(clock, () => host.commands.length > 0, patience)).toBe(true)
     await host.stop()
     const other = await play(newKey(), host.port)
-    const isTold = async (): Promise<boolean> => /its host key is/.test((await cloud.list())[0]?.detail ?? '')
-    expect(await until(clock, isTold, patience)).toBe(true)
+    const isListed = async (): Promise<boolean> => /its host key is/.test((await cloud.list())[0]?.detail ?? '')
+    expect(await until(clock, isListed, patience)).toBe(true)
     expect([other.logins, other.scripts]).toEqual([0, []])
   })
 

@@ -1,5 +1,5 @@
 /**
- * A small OpenStack that does what it is told to, over HTTP: for what a real one cannot be made to do. Keeps servers, ports and
+ * A small OpenStack that does what the test asks, over HTTP: for what a real one cannot be made to do. Keeps servers, ports and
  * addresses as plain data, and a log of what it was asked; a script may answer any request otherwise, once.
  */
 

@@ -33,10 +33,10 @@ it('acknowledges nothing more once the disk has refused a commit', () => {
 })
 
 it('refuses everything once it is closed, and calls that no failure', async () => {
-  const told: PilotageError[] = []
-  const store = await openSqliteStore(join(directory, 'pilotage.db'), systemClock(), (error) => told.push(error))
+  const failures: PilotageError[] = []
+  const store = await openSqliteStore(join(directory, 'pilotage.db'), systemClock(), (error) => failures.push(error))
   await store.keepNote('x', '1')
   await store.close()
   await expect(store.note('x')).rejects.toMatchObject({ code: 'store-failed' })
-  expect(told).toEqual([])
+  expect(failures).toEqual([])
 })

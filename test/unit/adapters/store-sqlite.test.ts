@@ -34,7 +34,7 @@ storeContract('sqlite in a thread', async () => {
 
 storeContract('sqlite in memory', async () => ({ store: memoryStore() }))
 
-it('looks for what it may forget among the old jobs again, as soon as it has come to the young', async () => {
+it('looks for what it may forget among the old jobs again, as soon as it has reached the young', async () => {
   const store = memoryStore()
   const old = await store.submit(sampleSubmission([1, 2, 3, 4].map(() => sampleSpec())), 1000)
   await store.submit(sampleSubmission(Array.from({ length: 100 }, () => sampleSpec())), 9000)

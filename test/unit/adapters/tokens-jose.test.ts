@@ -36,7 +36,7 @@ it('refuses a token that has expired, also one that it has seen before, with a m
   await expect(here.verify(token)).rejects.toMatchObject({ code: 'unauthenticated', message: 'the token has expired' })
 })
 
-it.each(['', 'ada\u202e', 'ada\u009b', 'a\u200bda'])('takes %j for nobody, though the key has signed it', async (name) => {
+it.each(['', 'ada\u202e', 'ada\u009b', 'a\u200bda'])('takes %j for no user, though the key has signed it', async (name) => {
   for (const part of ['owner', 'group', 'vo']) {
     const owner = { ...alice, [part]: name }
     const token = await tokens.issue({ kind: 'user', owner, roles: ['user'] }, clock.nowMs() + hour)

@@ -122,7 +122,7 @@ it('a pilot that lost the service finds it again and resends what was not acknow
   expect(service.outputs.size).toBe(0)
 })
 
-it('a pilot stops a payload when it is told to, and drains', async () => {
+it('a pilot stops a payload when the service orders it, and drains', async () => {
   const vm = newPilotVm(plain)
   vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
@@ -137,7 +137,7 @@ it('a pilot stops a payload when it is told to, and drains', async () => {
   await soon(() => lastOffer()?.maxJobs === 0, 'it takes nothing more')
 })
 
-it('a pilot stops a payload whose lease nobody renews', async () => {
+it('a pilot stops a payload whose lease is not renewed', async () => {
   await service.stop()
   service = await startFakeService(0, 1200)
   const vm = newPilotVm(plain)
@@ -194,7 +194,7 @@ it('a pilot that is killed takes its payloads with it where they are isolated by
   await soon(() => marked().length === 0, 'the payload ends')
 })
 
-it('a pilot that is told to end stops its payloads and waits for the acknowledgements', async () => {
+it('a pilot that is ordered to end stops its payloads and waits for the acknowledgements', async () => {
   const vm = newPilotVm(plain)
   const pilot = vm.run(bundles.pilot.path)
   await soon(() => lastOffer() !== undefined, 'an offer')
@@ -206,7 +206,7 @@ it('a pilot that is told to end stops its payloads and waits for the acknowledge
   expect(service.reports('ended')[0]?.result).toMatchObject({ end: 'stopped', detail: 'the VM is being stopped' })
 })
 
-it('a monitor activates, beats, asks to stop when idle, and stops only when told to', async () => {
+it('a monitor activates, beats, asks to stop when idle, and stops only when ordered', async () => {
   const vm = newVm({ policy: { idleMs: 300 } })
   service.answer = () => ({ beatEveryMs: 400 })
   const monitor = vm.run(bundles.monitor.path)
@@ -218,7 +218,7 @@ it('a monitor activates, beats, asks to stop when idle, and stops only when told
 
   vm.run(bundles.pilot.path)
   const wishes = () => service.beats.filter(({ wish }) => wish === 'stop')
-  await soon(() => wishes().length > 1, 'it asks again when it was told to go on')
+  await soon(() => wishes().length > 1, 'it asks again when it was ordered to go on')
   await soon(() => wishes().at(-1)?.pilotState === 'idle', 'the pilot is up')
   expect(wishes().at(-1)).toMatchObject({ payloads: 0, wishReason: expect.stringMatching(/^idle for/) })
   service.answer = ({ wish }) => (wish === 'stop' ? { order: 'stop', reason: 'agreed' } : {})
@@ -241,8 +241,8 @@ it('a monitor repeats its activation with the same nonce, in a next life too', a
   expect(statSync(vm.paths.nonce).mode & 0o777).toBe(0o600)
 })
 
-it('a monitor that is told nothing for too long stops the VM by itself, activated or not', async () => {
-  const refused = newVm({ policy: { deadManMs: 3000 }, activationKey: 'of somebody else' }).run(bundles.monitor.path)
+it('a monitor that gets no answer for too long stops the VM by itself, activated or not', async () => {
+  const refused = newVm({ policy: { deadManMs: 3000 }, activationKey: 'of another VM' }).run(bundles.monitor.path)
   const silent = newVm({ policy: { deadManMs: 1500 } }).run(bundles.monitor.path)
   await soon(() => refused.console().includes('not activated: unauthenticated'), 'a refused activation')
   await soon(() => service.beats.length > 0, 'a beat')

@@ -1,4 +1,4 @@
-/** Agents that are told several endpoints: as real processes against services that come and go. */
+/** Agents with several endpoints: as real processes against services that come and go. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** VmService as a script in a test's hand: it records what agents say, and says what the test tells it to. */
+/** VmService as a script in a test's hand: it records what agents say, and says what the test asks. */
 
 import { type ServerDuplexStream, Server, ServerCredentials, status } from '@grpc/grpc-js'
 import type { Task } from '../../../agents/pilot/held.ts'

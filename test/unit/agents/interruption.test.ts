@@ -83,7 +83,7 @@ it('gets another token where its own is over', async () => {
   expect(count('token')).toBe(2)
 })
 
-it('says once that nobody answers, in bounded time, and hears all the same later', async () => {
+it('says once that the service is unreachable, in bounded time, and still gets an answer later', async () => {
   metadata.isSilent = true
   const { said, clock, watch } = watching()
   await soonNext(clock, () => count('token') >= 3)
@@ -93,7 +93,7 @@ it('says once that nobody answers, in bounded time, and hears all the same later
   await soonNext(clock, () => watch.isAnnounced())
 })
 
-it('asks for a drain at once, whatever runs, until it is told to', async () => {
+it('asks for a drain at once, whatever runs, until the order comes', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
   downs.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)

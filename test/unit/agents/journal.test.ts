@@ -100,7 +100,7 @@ it('is rewritten when it has grown large', async () => {
   expect(replay(readFileSync(path, 'utf8'))).toMatchObject({ life: 1, left: [{ end: { reportId: 99 } }] })
 })
 
-it('tells what was only started as abandoned, under an id of the new life', () => {
+it('reports what was only started as abandoned, under an id of the new life', () => {
   const left = [
     { ...one, size, mark, startedMs: 5 },
     { ...two, size, startedMs: 0, end: { reportId: 9, result } },

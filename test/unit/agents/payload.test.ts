@@ -76,7 +76,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(ran.endedMs - ran.startedMs).toBeGreaterThanOrEqual(0)
       })
 
-      it('is told by its signal where it ended by one', async () => {
+      it('is reported with its signal where it ended by one', async () => {
         expect(await run(shell('kill -SEGV $$'))).toMatchObject({ end: 'signalled', signal: 'SIGSEGV', exitCode: 0 })
       })
 
@@ -90,7 +90,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(await run(task({ executable }))).toMatchObject({ end: 'exited', exitCode })
       })
 
-      it('that no system could start is told as not started', async () => {
+      it('that no system could start is reported as not started', async () => {
         expect(await run(task({ executable: '' }))).toMatchObject({ end: 'not-started' })
         expect(await run(task({ arguments: ['a\0b'] }))).toMatchObject({ end: 'not-started' })
       })
@@ -161,7 +161,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(ran).toMatchObject({ end: 'disk-limit', detail: 'used more than 9.5 MiB' })
       })
 
-      it('tells its CPU time and its peak memory', async () => {
+      it('reports its CPU time and its peak memory', async () => {
         // By its own CPU time: how long that takes is the machine's affair.
         const spin = 'const b=Buffer.alloc(50*2**20,1);while(process.cpuUsage().user<300000)b[0]++'
         const ran = await run(task({ executable: process.execPath, arguments: ['-e', spin], memoryBytes: 1024 * mib }))
@@ -170,7 +170,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(ran.peakMemoryBytes).toBeGreaterThan(50 * mib)
       })
 
-      it('that is told to stop may end by itself, its children too', async () => {
+      it('that is asked to stop may end by itself, its children too', async () => {
         const child = '(trap "sleep 0.2; echo child; exit" TERM; touch ready; while :; do sleep 0.02; done)'
         const ran = await run(shell(`${child} & wait`), { ready: 'ready', graceMs: 5000 })
         expect(ran).toMatchObject({ end: 'stopped', detail: 'killed by ada', stdout: 'child\n' })

@@ -28,8 +28,8 @@ it.each([
   ['the next beat is due', { lastBeat: { ...lastBeat, agoMs: 15_000 } }, 'beat', ''],
   ['a failed beat, too soon', { lastBeat: { ...lastBeat, answered: false, retryMs: 1001 } }, 'wait', ''],
   ['a failed beat, late enough', { lastBeat: { ...lastBeat, answered: false, retryMs: 1000 } }, 'beat', ''],
-  ['told to stop', { order: 'stop', orderReason: 'drained' }, 'power-off', 'drained'],
-  ['told to stop, no reason', { order: 'stop' }, 'power-off', 'told to stop'],
+  ['ordered to stop', { order: 'stop', orderReason: 'drained' }, 'power-off', 'drained'],
+  ['ordered to stop, no reason', { order: 'stop' }, 'power-off', 'told to stop'],
   ['almost dead', { silentMs: 599_999 }, 'wait', ''],
   ['dead man', { silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
   ['idle long enough: at once', idle, 'beat', 'idle for 1 min'],
@@ -49,10 +49,10 @@ it.each([
   ['taken back, its pilot gone', { isInterrupted: true, pilot: undefined }, 'beat', 'spot-interruption'],
   ['drained, and young', { order: 'drain', upMs: 1 }, 'beat', 'drained'],
   ['health has changed', { diskFreeBytes: 1 }, 'beat', ''],
-  ['health as it was told', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],
+  ['health as it was reported', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],
   ['a service, for ever', { ...serving, upMs: 1e12 }, 'wait', ''],
-  ['a service, told to drain', { ...serving, order: 'drain' }, 'wait', ''],
-  ['a service, told to stop', { ...serving, order: 'stop' }, 'power-off', 'told to stop'],
+  ['a service, ordered to drain', { ...serving, order: 'drain' }, 'wait', ''],
+  ['a service, ordered to stop', { ...serving, order: 'stop' }, 'power-off', 'told to stop'],
   ['a service, dead man', { ...serving, silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
   ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'beat', ''],
   ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'beat', ''],
@@ -87,6 +87,6 @@ it.each([
   [{ pilot: undefined, service: { ...squid, failuresInRow: 3 } }, 'squid-gone'],
   [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 59_999 }, ''],
   [{ pilot: undefined, service: { ...squid, hasAnswered: false, failuresInRow: 9 }, upMs: 60_000 }, 'squid-gone'],
-] as [Partial<MonitorView>, string][])('%j is told as "%s"', (change, expected) => {
+] as [Partial<MonitorView>, string][])('%j is reported as "%s"', (change, expected) => {
   expect(unhealthyOf({ ...calm, ...change }, policy)).toBe(expected)
 })

@@ -1,4 +1,4 @@
-/** A VM that is for a service and has no pilot: what its monitor tells, and whether it notices that the service is gone. */
+/** A VM that is for a service and has no pilot: what its monitor reports, and whether it notices that the service is gone. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -52,7 +52,7 @@ it.each([
   expect(fake.asked[0]).toMatch(/^HEAD http:\/\/127\.0\.0\.1:\d+\/ HTTP\/1\.1\r\n/)
 })
 
-it('nobody there, and somebody who says nothing, are not well, in bounded time', async () => {
+it('no server, and a server that says nothing, are unhealthy, in bounded time', async () => {
   const gone = await answering('')
   await gone.stop()
   expect(await answersOn(gone.port, clock)).toBe(false)
@@ -78,7 +78,7 @@ it('failures are counted in a row, and forgotten with the next answer', async ()
   expect(watch.view()).toEqual({ kind: 'squid', hasAnswered: true, failuresInRow: 3 })
 })
 
-it('a monitor without a pilot beats, is never idle, and powers off when it is told to', async () => {
+it('a monitor without a pilot beats, is never idle, and powers off when it is ordered', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
   downs.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)

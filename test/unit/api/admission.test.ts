@@ -152,7 +152,7 @@ describe('a message', () => {
 })
 
 describe('a connection', () => {
-  it('has so many streams', async () => {
+  it('has at most the configured number of streams', async () => {
     const { session } = await connected()
     expect(session.remoteSettings.maxConcurrentStreams).toBe(connectionLimits.streams)
   })

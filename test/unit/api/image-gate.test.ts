@@ -86,8 +86,8 @@ async function openCloud(): Promise<Ec2Server> {
         return document(action, `<instancesSet><item>${machine}${name('pending')}</item></instancesSet>`)
       }
       case 'DescribeInstances': {
-        const told = machine === '' || state === 'terminated' ? '' : `<item>${machine}${name(state)}</item>`
-        const item = told === '' ? '' : `<item><instancesSet>${told}</instancesSet></item>`
+        const listed = machine === '' || state === 'terminated' ? '' : `<item>${machine}${name(state)}</item>`
+        const item = listed === '' ? '' : `<item><instancesSet>${listed}</instancesSet></item>`
         return document(action, `<reservationSet>${item}</reservationSet>`)
       }
       case 'TerminateInstances': {

@@ -123,7 +123,7 @@ it('takes what was signed elsewhere over the bytes that it shows', async () => {
   expect(out).toMatch(/^pilotage image 1\n\{"architecture":"x86_64",.*"validUntilMs":32472144000000\}$/)
 })
 
-it('takes nothing that somebody else has signed, and nothing that was changed since', async () => {
+it('takes nothing that another key has signed, and nothing that was changed since', async () => {
   await endorsed()
   await serve()
   const signed = readFileSync(at('signed'), 'utf8')
@@ -159,7 +159,7 @@ it('says what is wrong with a decision', async () => {
   expect((await run(`add ${at('other')}`)).err).toMatch(/another image needs another name \[conflict\]/)
 })
 
-it('tells everything that is wrong with an entry', async () => {
+it('lists everything that is wrong with an entry', async () => {
   writeFileSync(at('bad.yaml'), 'nane: el9\nvalidUntil: tomorrow\nendorsedBy: eve\nreferences: { north: 4f1c }\n')
   const { code, err } = await run(`endorse ${at('bad.yaml')} --by ops --show`)
   expect(code).toBe(1)

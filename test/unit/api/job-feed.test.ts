@@ -1,4 +1,4 @@
-/** The reader of watched jobs: each change is read once and reaches everybody, and nobody sees a job grow younger. */
+/** The reader of watched jobs: each change is read once and reaches every reader, and no reader sees a job grow younger. */
 
 import type { JobPorts } from '../../../services/jobs/ports.ts'
 import { describe, expect, it } from 'vitest'
@@ -136,7 +136,7 @@ describe('watched jobs', () => {
     expect(new Set(slow.came.map(([id]) => id)).size).toBe(3 * feedLimits.batch)
   })
 
-  it('that are not there, or not to be seen, are told as gone', async () => {
+  it('that are not there, or not to be seen, are reported as gone', async () => {
     const { pass, bus, feed, change, forget } = world(4)
     const { one, came, gone } = follower({ isVisible: ({ id }) => id !== 2 })
     feed.follow(ids(1, 2, 4, 9), one)
@@ -170,7 +170,7 @@ describe('watched jobs', () => {
     }
   })
 
-  it('leave nothing behind when nobody watches them any more', async () => {
+  it('leave nothing behind after the last watcher left', async () => {
     const { clock, pass, feed, state } = world(10)
     const followings: Following[] = Array.from({ length: 3 }, () => feed.follow(range(10), follower().one))
     await pass(soonMs)

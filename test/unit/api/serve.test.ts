@@ -43,7 +43,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-/** Where payloads cannot be isolated, a service of root's starts only if it is told to. */
+/** Where payloads cannot be isolated, a service of root's starts only if its configuration allows it. */
 const plainCloud = { clouds: [{ name: 'local', kind: 'local', isolation: 'plain' }] }
 
 function filesFor(config: object): ServiceFiles {
@@ -105,7 +105,7 @@ describe('the data directory', () => {
     await nothingLeft()
   })
 
-  it('stops although somebody at the other end of a connection stands still', async () => {
+  it('stops although the other end of a connection stands still', async () => {
     const { service } = serve()
     const [, port] = (await service.serving()).split(':')
     const connect = `const c = require('node:http2').connect('http://127.0.0.1:${port}'); c.on('connect', () => console.log('up'))`
@@ -174,7 +174,7 @@ describe('a wrong configuration', () => {
 })
 
 describe('a wrong command line', () => {
-  it('with a part of the roles over the embedded store is refused, as nobody could do the rest', async () => {
+  it('with a part of the roles over the embedded store is refused, as no process could do the rest', async () => {
     const files = serviceFiles(dir, freePorts)
     const service = startServiceProcess(clock, files, ['--role', 'api,director'])
     expect(await service.ended()).toBe(1)

@@ -1,5 +1,5 @@
 /**
- * A service whose edges speak TLS only: users, VMs and browsers reach it with the authority that they were told, and nobody
+ * A service whose edges speak TLS only: users, VMs and browsers reach it with the authority that they were given, and no
  * else does. The authority is made for the test.
  */
 
@@ -93,7 +93,7 @@ const refused = async (work: Promise<unknown>): Promise<string> => {
   return thrown instanceof PilotageError ? thrown.code : String(thrown)
 }
 
-it('carries users, VMs and their jobs over TLS, and nobody who trusts another authority or none', async () => {
+it('carries users, VMs and their jobs over TLS, and no client that trusts another authority or none', async () => {
   const { server, adminToken } = await start(tlsFiles())
   const admin = connect(server, adminToken, authority.caPem)
   const requirements = { memoryBytes: 64 * mib, diskBytes: mib }
@@ -130,7 +130,7 @@ it('gives the page and its health over TLS, and a cookie that goes no other way'
   expect((await asked(`${dashboardUrl}/api/status`, { cookie: pair.replace('__Host-', '') })).status).toBe(401)
 })
 
-it('tells browsers to come back by TLS only, but not to other programs of their own machine', async () => {
+it('orders browsers to come back by TLS only, but not to other programs of their own machine', async () => {
   const { dashboardUrl } = await start(tlsFiles())
   const policyFor = async (host: string) => (await asked(`${dashboardUrl}/sign-in`, { host })).policy
   expect(await policyFor('pilotage.example')).toBe('max-age=31536000')
@@ -170,14 +170,14 @@ it('serves a renewed certificate on both ports without a restart', async () => {
 
 it('does not start with a key of another certificate, or without a file that is named', async () => {
   const tls = tlsFiles()
-  const told = () =>
+  const answers = () =>
     start(tls).then(
       () => [],
       (error: PilotageError) => error.violations.map(({ path, rule }) => `${path}: ${rule}`),
     )
   writeFileSync(join(dir, 'tls/edge.key'), authority.sign('127.0.0.1').keyPem)
   rmSync(join(dir, 'tls/ca.crt'))
-  expect(await told()).toEqual([
+  expect(await answers()).toEqual([
     'grpc.tls.keyFile: not the key of the certificate',
     'dashboard.tls.keyFile: not the key of the certificate',
     'grpc.caFile: cannot be read (ENOENT)',

@@ -43,7 +43,7 @@ it('a message that names more attempts than any VM can hold is refused', () => {
   expect(pilotMessageOf(PilotMessage.fromPartial({ renew: refs.slice(1) })).renew).toHaveLength(10_000)
 })
 
-it('an end that is told with a book is refused', () => {
+it('an end that is reported with a book is refused', () => {
   const ended = (changes: object) =>
     PilotMessage.fromPartial({
       reports: [{ jobId: 1, attempt: 1, phase: 'ended', result: { ...sampleResult(), ...changes } }],

@@ -135,12 +135,12 @@ it.each([
   [['--help'], 0],
   [['submit', '--help'], 0],
   [['submit', '/no/such/file'], 1],
-])('%j ends with %i and calls nobody', async (argv, code) => {
+])('%j ends with %i and calls no service', async (argv, code) => {
   expect((await run(argv)).code).toBe(code)
   expect(fake.calls).toEqual([])
 })
 
-it('writes a token only to a new file that nobody else can read', async () => {
+it('writes a token only to a new file that no other account can read', async () => {
   const file = join(dir, 'ada.token')
   const argv = ['token', 'create', '--subject', 'ada', '--vo', 'vo1', '--out', file]
   expect(await run(argv)).toMatchObject({ code: 0, out: '' })

@@ -1,4 +1,4 @@
-/** A client that is told several endpoints, against services that come and go. */
+/** A client with several endpoints, against services that come and go. */
 
 import { status } from '@grpc/grpc-js'
 import { afterEach, describe, expect, it } from 'vitest'

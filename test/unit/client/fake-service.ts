@@ -45,7 +45,7 @@ export type FakeService = {
   /** Methods in the order of their calls. */
   readonly calls: string[]
   readonly tokens: Set<string>
-  /** Fails so many of the next calls of a method before it works. */
+  /** Fails this number of the next calls of a method before it works. */
   failNext(method: string, times: number, error?: Failure): void
   looksToEnd: number
   breakWatchOnce: boolean

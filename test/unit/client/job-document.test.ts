@@ -104,7 +104,7 @@ it.each([
   expect(error.violations[0]?.accepted).toContain(accepted)
 })
 
-it('tells every wrong field at once, the first hundred of a million', () => {
+it('lists every wrong field at once, the first hundred of a million', () => {
   const several = refused('executable: 1\ncores: 0\nmemory: 2\ncolour: red\n')
   expect(several.violations.map(({ path }) => path)).toEqual(['executable', 'cores', 'memory', 'colour'])
   const million = refused(JSON.stringify(new Array(1_000_000).fill(7)))

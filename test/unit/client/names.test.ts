@@ -18,7 +18,7 @@ function clientTakes(job: object): boolean {
 }
 
 /** As it arrives by the wire, from a caller that checks nothing. */
-function serviceTells(spec: Partial<JobSpec>): readonly string[] {
+function serviceRefuses(spec: Partial<JobSpec>): readonly string[] {
   const violations: Violation[] = []
   checkSpec(rawSpecOf(JobSpec.decode(JobSpec.encode(JobSpec.fromPartial(spec)).finish())), 'job', violations)
   return violations.map(({ path }) => path)
@@ -40,7 +40,7 @@ it('for names, programs, arguments and variables', () => {
         { executable: 'x', environment: { A: some } },
         { executable: 'x', environment: { [some]: 'a' } },
       ]
-      for (const job of jobs) expect(clientTakes(job), JSON.stringify(job)).toBe(serviceTells(job).length === 0)
+      for (const job of jobs) expect(clientTakes(job), JSON.stringify(job)).toBe(serviceRefuses(job).length === 0)
     }),
   )
 })
@@ -82,8 +82,8 @@ it('for whole jobs, field by field', () => {
     fc.property(job, wishes, (rest, requirements) => {
       const fields = Object.entries(requirements).map(([key, value]) => written[key as keyof typeof written](value))
       const document = { executable: 'x', ...rest, ...Object.fromEntries(fields) }
-      const told = serviceTells({ executable: 'x', ...rest, requirements: Requirements.fromPartial(requirements) })
-      expect(clientTakes(document), JSON.stringify([document, told])).toBe(told.length === 0)
+      const violated = serviceRefuses({ executable: 'x', ...rest, requirements: Requirements.fromPartial(requirements) })
+      expect(clientTakes(document), JSON.stringify([document, violated])).toBe(violated.length === 0)
     }),
     { numRuns: 500 },
   )
@@ -92,13 +92,13 @@ it('for whole jobs, field by field', () => {
 it.each(['__proto__', 'PILOTAGE_JOB_ID', '1A', 'A-B', ''])('for the variable %j, which both refuse', (name) => {
   const environment = Object.fromEntries([[name, 'x']])
   expect(clientTakes({ executable: 'x', environment })).toBe(false)
-  expect(serviceTells({ executable: 'x', environment })).toEqual([`job.environment.${name}`])
+  expect(serviceRefuses({ executable: 'x', environment })).toEqual([`job.environment.${name}`])
 })
 
 it.each(['constructor', 'toString', 'hasOwnProperty'])('for the variable %j, which both take', (name) => {
   const environment = { [name]: 'x' }
   expect(clientTakes({ executable: 'x', environment })).toBe(true)
-  expect(serviceTells({ executable: 'x', environment })).toEqual([])
+  expect(serviceRefuses({ executable: 'x', environment })).toEqual([])
 })
 
 it('leaves no half character in a name that comes from a long path', () => {

@@ -42,7 +42,7 @@ it('submits any number of jobs in calls of ten thousand, each with a key of its 
   expect(fake.jobs.size).toBe(20_001)
 })
 
-it('carries the token on every call, and another one for somebody else', async () => {
+it('carries the token on every call, and another one for another user', async () => {
   await client.status()
   const other = client.as('vo2/vera')
   await other.status()
@@ -130,7 +130,7 @@ it('submits a stream of any length, and sends a broken window again under its ke
   expect(fake.calls.filter((call) => call === 'submitJobStream').length).toBe(4)
 })
 
-it('tells what a stream brought before it was refused', async () => {
+it('gives what a stream brought before it was refused', async () => {
   const jobs = specs(2500).map((job, index) => (index === 2200 ? { ...job, executable: 'refused' } : job))
   fake.failNext('submitJobs', 0)
   const answers = []

@@ -7,7 +7,7 @@ import { compileConfig } from '../../../services/run/configuration.ts'
 const widest = (raw: unknown): number =>
   Math.max(...compileConfig(raw).clouds.flatMap(({ offerings }) => offerings.map(({ cores }) => cores)))
 
-it('brings configurations that a service accepts, on ports that nobody else has', () => {
+it('brings configurations that a service accepts, on ports of its own', () => {
   for (const raw of [demoConfig, replayConfig]) {
     const { grpc, dashboard } = compileConfig(raw)
     expect([grpc.port, dashboard.port]).toEqual([0, 0])

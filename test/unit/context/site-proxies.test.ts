@@ -22,7 +22,7 @@ const open = (read: () => Promise<readonly KeptVm[]>) => {
   return { clock, proxies, reads: () => reads }
 }
 
-it('tells those of the configuration, then the squids that serve, and nothing of sites that nobody knows', async () => {
+it('lists those of the configuration, then the squids that serve, and nothing for unknown sites', async () => {
   const { proxies, reads } = open(async () => [squid('a', '10.0.0.1')])
   expect(await proxies('home')).toEqual(['http://home.example.org:3128', 'http://10.0.0.1:3128'])
   expect(await proxies('away')).toEqual(['http://away.example.org:3128'])

@@ -96,8 +96,8 @@ it('starts both agents with their configuration, and ends with the monitor', asy
   const root = join(top, 'cloud', ref, 'root')
   expect(statSync(join(root, agentPaths.config)).mode & 0o777).toBe(0o600)
   for (const pid of cloud.pidsOf(vmId)) {
-    const told = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8')).join()
-    expect(told).not.toContain(config.activationKey)
+    const visible = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8')).join()
+    expect(visible).not.toContain(config.activationKey)
   }
   writeFileSync(join(root, 'run/pilotage/end'), '')
   expect(await isOver()).toBe(true)

@@ -1,4 +1,4 @@
-/** What a real machine is told: one document for every cloud, and a plain script that says the same. */
+/** What a real machine gets: one document for every cloud, and a plain script that says the same. */
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

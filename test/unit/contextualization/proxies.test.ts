@@ -23,10 +23,10 @@ type Machine = {
   /** Runs it where the service answers this; undefined: it does not. */
   follow(answer: string | undefined): { status: number | null; output: string }
   setting(): string
-  /** What clients were told, and by which way the list was asked for, oldest first. */
-  told(): readonly string[]
+  /** What clients were asked to do, and by which way the list was asked for, oldest first. */
+  calls(): readonly string[]
   asked(): readonly string[]
-  /** Clients that cannot be told. */
+  /** Clients that cannot be reached. */
   breakClient(isBroken: boolean): void
 }
 
@@ -53,7 +53,7 @@ echo "$way $1" >>${local('asked')}
 [ -f ${local('answer')} ] || exit 7
 cat ${local('answer')} >"$file"`,
   )
-  program('cvmfs_talk', `[ -f ${local('broken')} ] && echo "not running" && exit 1; echo "$*" >>${local('told')}; echo OK`)
+  program('cvmfs_talk', `[ -f ${local('broken')} ] && echo "not running" && exit 1; echo "$*" >>${local('calls')}; echo OK`)
   const lines = (name: string): readonly string[] =>
     existsSync(local(name)) ? readFileSync(local(name), 'utf8').trimEnd().split('\n') : []
   return {
@@ -65,32 +65,32 @@ cat ${local('answer')} >"$file"`,
       return { status, output: stdout + stderr }
     },
     setting: () => /^CVMFS_HTTP_PROXY='(.*)'$/m.exec(readFileSync(local('etc/cvmfs/default.local'), 'utf8'))?.[1] ?? '',
-    told: () => lines('told'),
+    calls: () => lines('calls'),
     asked: () => lines('asked'),
     breakClient: (isBroken) => (isBroken ? writeFileSync(local('broken'), '') : rmSync(local('broken'))),
   }
 }
 
-it('rewrites the setting and tells the clients that run, and nothing where nothing changed', () => {
+it('rewrites the setting and updates the clients that run, and nothing where nothing changed', () => {
   const one = machine({})
   expect(one.follow(`${a}\n`)).toEqual({ status: 0, output: '' })
-  expect(one.told()).toEqual([])
+  expect(one.calls()).toEqual([])
   expect(one.follow(`${a}\n${b}\n${c}\n`)).toMatchObject({ status: 0 })
   expect(one.setting()).toBe(`${a}|${b}|${c};DIRECT`)
-  expect(one.told()).toEqual([`-i lhcb.cern.ch proxy set ${a}|${b}|${c};DIRECT`])
+  expect(one.calls()).toEqual([`-i lhcb.cern.ch proxy set ${a}|${b}|${c};DIRECT`])
   expect(one.follow(`${a}\n${b}\n${c}\n`)).toEqual({ status: 0, output: '' })
-  expect(one.told()).toHaveLength(1)
+  expect(one.calls()).toHaveLength(1)
   expect(readFileSync(join(root, 'etc/cvmfs/default.local'), 'utf8')).toContain("CVMFS_TIMEOUT='5'\n")
 })
 
-it('tells again whom it could not tell', () => {
+it('updates again the clients that it could not reach', () => {
   const one = machine({})
   one.breakClient(true)
   expect(one.follow(`${b}\n`)).toMatchObject({ status: 1, output: expect.stringContaining('lhcb.cern.ch') })
   expect(one.follow(`${b}\n`).status).toBe(1)
   one.breakClient(false)
   expect(one.follow(`${b}\n`).status).toBe(0)
-  expect(one.told()).toEqual([`-i lhcb.cern.ch proxy set ${b};DIRECT`])
+  expect(one.calls()).toEqual([`-i lhcb.cern.ch proxy set ${b};DIRECT`])
 })
 
 it.each([
@@ -109,10 +109,10 @@ it.each([
   const one = machine({})
   const before = one.setting()
   expect(one.follow(answer)).toMatchObject({ status: 1 })
-  expect([one.setting(), one.told()]).toEqual([before, []])
+  expect([one.setting(), one.calls()]).toEqual([before, []])
 })
 
-it('goes past the proxies where it may, and last where it may not: those that are all gone tell nothing', () => {
+it('goes past the proxies where it may, and last where it may not: those that are all gone change nothing', () => {
   const open = machine({ proxies: [a, b] })
   open.follow(undefined)
   const url = 'http://pilotage.example.org:7402/sites/home/proxies'

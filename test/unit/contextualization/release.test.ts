@@ -55,7 +55,7 @@ describe('a machine that is lent', () => {
     for (const line of made) expect(line).toMatch(/^\(umask 022; mkdir -p '[^']+'\)$/)
   })
 
-  it('is told to stop the pilot with the monitor’s good end, and when the monitor cannot stay up', () => {
+  it('stops the pilot with the monitor’s good end, and when the monitor cannot stay up', () => {
     const monitor = files.find(({ path }) => path.endsWith('/pilotage-monitor.service'))?.content
     expect(monitor).toMatch(
       /ExecStopPost=\+.*\[ \$SERVICE_RESULT != success \] \|\| systemctl --no-block stop pilotage-pilot/,

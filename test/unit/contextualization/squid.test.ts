@@ -1,4 +1,4 @@
-/** What a machine that keeps a site's files is told. Whether a real squid does what it says is for the peers' tests. */
+/** What a machine that keeps a site's files gets. Whether a real squid does what it says is for the peers' tests. */
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -38,7 +38,7 @@ it('is rendered as workers are, with the key once', () => {
   }
 })
 
-it('serves private networks unless it is told which', () => {
+it('serves private networks unless its configuration names others', () => {
   expect(fileIn()).toContain('\nacl clients src 192.168.0.0/16\n')
   const own = fileIn(squidOrder({ clients: ['192.0.2.0/24', '2001:db8::/32'] }))
   expect(own.split('\n').filter((line) => line.startsWith('acl clients'))).toEqual([

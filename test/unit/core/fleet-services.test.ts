@@ -56,7 +56,7 @@ const plan = (view: Partial<FleetView>): readonly PlanLine[] => {
   const whole = { queues: [], vms: [], services: [wish()], clouds: [cloudView()], breakers: new Map(), ...view }
   return planFleet(whole, policy, nowMs).lines
 }
-const told = (lines: readonly PlanLine[]): readonly string[] =>
+const textsOf = (lines: readonly PlanLine[]): readonly string[] =>
   lines.map((line) => {
     if (line.kind === 'create') return `create ${line.offering.flavor} ${line.offering.service ?? 'worker'} x${line.count}`
     return line.kind === 'hold' ? `hold ${line.why}: ${line.reason}` : `${line.kind} ${line.vmId}: ${line.reason}`
@@ -64,7 +64,7 @@ const told = (lines: readonly PlanLine[]): readonly string[] =>
 
 describe('squids of a site', () => {
   it('are made as many as are wanted, of the cheapest there', () => {
-    expect(told(plan({}))).toEqual(['create cheap squid x1', 'create cheap squid x1'])
+    expect(textsOf(plan({}))).toEqual(['create cheap squid x1', 'create cheap squid x1'])
   })
 
   it.each<[string, Partial<ServiceWish>, readonly string[]]>([
@@ -75,12 +75,12 @@ describe('squids of a site', () => {
       ['hold no-fit: site away has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
     ],
     [
-      'not of a flavor that nobody has',
+      'not of a flavor that no cloud has',
       { flavor: 'none', count: 1 },
       ['hold no-fit: site home has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
     ],
   ])('%s', (_, changes, lines) => {
-    expect(told(plan({ services: [wish(changes)] }))).toEqual(lines)
+    expect(textsOf(plan({ services: [wish(changes)] }))).toEqual(lines)
   })
 
   it.each<[string, readonly Vm[], readonly string[]]>([
@@ -103,24 +103,24 @@ describe('squids of a site', () => {
     ],
     ['and stays until its life is over', [squid('a'), squid('cc'), squid('bb', { endByMs: nowMs + 1 })], []],
   ])('%s', (_, vms, lines) => {
-    expect(told(plan({ vms: vms.map(kept) }))).toEqual(lines)
+    expect(textsOf(plan({ vms: vms.map(kept) }))).toEqual(lines)
   })
 
-  it('end where nobody wants them, the youngest first, and never by a list that is not believed', () => {
+  it('end where no site wants them, the youngest first, and never by a list that is not believed', () => {
     const vms = [
       squid('a'),
       squid('bb', { endByMs: nowMs + 7_200_000 }),
       sampleVm('cc', { service: 'squid', intendedMs: nowMs }),
     ]
-    expect(told(plan({ vms: vms.map(kept), services: [wish({ count: 1 })] }))).toEqual([
+    expect(textsOf(plan({ vms: vms.map(kept), services: [wish({ count: 1 })] }))).toEqual([
       'retire vm-aaaaaaaaaa: 3 of 1 wanted squid VMs at home',
       'retire vm-ccaaaaaaaa: 3 of 1 wanted squid VMs at home',
     ])
-    expect(told(plan({ vms: [kept(squid('a'))], services: [] }))).toEqual([
+    expect(textsOf(plan({ vms: [kept(squid('a'))], services: [] }))).toEqual([
       'retire vm-aaaaaaaaaa: no squid is wanted at home',
     ])
     const frozen = cloudView({ reading: { failure: 'away', implausible: '' } })
-    expect(told(plan({ vms: [kept(squid('a'))], services: [], clouds: [frozen] }))).toEqual([
+    expect(textsOf(plan({ vms: [kept(squid('a'))], services: [], clouds: [frozen] }))).toEqual([
       'hold frozen: nothing is ended: it could not be read: away',
     ])
   })
@@ -128,7 +128,7 @@ describe('squids of a site', () => {
   it('take from the limits before any worker, and are no room for jobs', () => {
     const queues = [{ queue: sampleQueue(alice), waiting: 5, topPriority: 0, oldestMs: nowMs }]
     const clouds = [cloudView({ limits: { maxVms: 3, maxCores: 100, maxCreatesPerStep: 10 } })]
-    const lines = told(plan({ queues, clouds, vms: [kept(squid('a'))] }))
+    const lines = textsOf(plan({ queues, clouds, vms: [kept(squid('a'))] }))
     expect(lines.slice(0, 2)).toEqual(['create cheap squid x1', 'create cheap worker x1'])
     expect(lines.slice(2).every((line) => line.startsWith('hold'))).toBe(true)
   })
@@ -136,11 +136,11 @@ describe('squids of a site', () => {
   it('say why there are none, and are tried elsewhere when a breaker is open', () => {
     const open: Breaker = { state: 'open', untilMs: nowMs + 60_000, backoffMs: 60_000, why: 'no' }
     const scope: BreakerScope = 'image:here/cheap/plain/squid'
-    expect(told(plan({ services: [wish({ count: 1 })], breakers: new Map([[scope, open]]) }))).toEqual([
+    expect(textsOf(plan({ services: [wish({ count: 1 })], breakers: new Map([[scope, open]]) }))).toEqual([
       'create dear squid x1',
     ])
     const lines = plan({ services: [wish({ count: 1, flavor: 'cheap' })], breakers: new Map([[scope, open]]) })
-    expect(told(lines)).toEqual([
+    expect(textsOf(lines)).toEqual([
       'hold breaker: site home has 0 of 1 wanted squid VMs: breaker image:here/cheap/plain/squid is open for 1 min: no',
     ])
   })

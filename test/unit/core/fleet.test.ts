@@ -90,7 +90,7 @@ describe('what is made', () => {
     expect(creates(plan({ queues: [waiting(2)], clouds }))).toEqual({ a: 1 })
   })
 
-  it('tells for which queues and how many jobs', () => {
+  it('says for which queues and how many jobs', () => {
     const [line] = plan({ queues: [waiting(4), waiting(4, {}, bob)] })
     const ids = [waiting(1).queue.id, waiting(1, {}, bob).queue.id].sort()
     expect(line).toMatchObject({ kind: 'create', jobs: 8, queues: ids, byVo: { lhcb: 4, belle: 4 } })
@@ -170,7 +170,7 @@ describe('what there is already', () => {
     expect(creates(planned(19_000))).toEqual({})
     expect(creates(planned(21_000))).toEqual({ small: 1 })
     expect(endings(planned(21_000))).toEqual([])
-    // Nobody listened for as long as it was not heard.
+    // No process listened for as long as its heartbeats were missing.
     expect(creates(planned(21_000, nowMs - 1000))).toEqual({})
   })
 

@@ -17,9 +17,9 @@ beforeEach(() => {
   paths = []
 })
 
-type Told = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: Holding<Fence> }
+type Process = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: Holding<Fence> }
 
-function process(holder: string): Told {
+function process(holder: string): Process {
   const path = troubledPath(clock)
   paths.push(path)
   const turns: string[] = []
@@ -109,7 +109,7 @@ describe('several processes', () => {
     expect(two.role.now()?.fence).toBe(2)
   })
 
-  it('tells the one that slept that it has lost', async () => {
+  it('informs the one that slept that it has lost', async () => {
     const [one] = [process('one'), process('two')]
     await clock.advance(0)
     one.path.frozenUntilMs = clock.monotonicMs() + 30_000
@@ -130,16 +130,16 @@ describe('whatever happens', () => {
         clock = virtualClock()
         truth = memoryStore()
         paths = []
-        const told = ['one', 'two', 'three'].map(process)
+        const contenders = ['one', 'two', 'three'].map(process)
         let highest = 0
         const look = (): void => {
-          const held = told.flatMap(({ role, path }) => (path.isFrozen() ? [] : (role.now() ?? [])))
+          const held = contenders.flatMap(({ role, path }) => (path.isFrozen() ? [] : (role.now() ?? [])))
           expect(held.length).toBeLessThanOrEqual(1)
           for (const { fence } of held) expect(fence).toBeGreaterThanOrEqual(highest)
           highest = Math.max(highest, ...held.map(({ fence }) => fence))
         }
         for (const { at, kind, ms } of events) {
-          const path = told[at]?.path
+          const path = contenders[at]?.path
           if (path && kind === 'freeze') path.frozenUntilMs = clock.monotonicMs() + ms
           if (path && kind === 'slow') path.answerMs = ms
           if (path && kind === 'fail') path.fails = !path.fails
@@ -152,7 +152,7 @@ describe('whatever happens', () => {
         for (const path of paths) Object.assign(path, { fails: false, failsLate: false, answerMs: 0 })
         await clock.advance(2 * takeOverMs)
         look()
-        expect(told.filter(({ role }) => role.now())).toHaveLength(1)
+        expect(contenders.filter(({ role }) => role.now())).toHaveLength(1)
         for (const path of paths) path.isDead = true
       }),
       { numRuns: 60 },

@@ -6,7 +6,7 @@ import { jobDefaults } from '../../../core/kernel/limits.ts'
 const rawRequirements: RawRequirements = { memoryBytes: 0, diskBytes: 0, wallMs: 0, platforms: [], tags: [] }
 const raw: RawSpec = { name: '', executable: '/bin/true', arguments: [], environment: {}, priority: 0, maxAttempts: 0 }
 
-function told(changes: Partial<RawSpec>): string[] {
+function violationsOf(changes: Partial<RawSpec>): string[] {
   const violations: Violation[] = []
   const spec = checkSpec({ ...raw, ...changes }, 'jobs[0]', violations)
   expect(spec === undefined).toBe(violations.length > 0)
@@ -73,11 +73,11 @@ describe('refuses', () => {
       'jobs[0].requirements.sites: allowed and banned cancel out',
     ],
   ])('%o', (changes, expected) => {
-    expect(told(changes)).toContain(expected)
+    expect(violationsOf(changes)).toContain(expected)
   })
 
   it('all that is wrong at once, each with its path', () => {
-    const wrong = told({
+    const wrong = violationsOf({
       executable: '',
       priority: -1,
       environment: { '': 'x' },

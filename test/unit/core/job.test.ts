@@ -155,7 +155,7 @@ describe('an attempt', () => {
     expect(asked.ok && outcome(changeJob(asked.next, events.withdraw, 50))).toBe('Killed')
   })
 
-  it('is not lost if it was renewed meanwhile', () => {
+  it('is not lost if it was renewed in between', () => {
     expect(outcome(changeJob(jobs.Running, { ...events.lost, ifBeforeMs: 99 }, 99))).toBe('renewed')
     expect(outcome(changeJob(jobs.Running, { ...events.lost, ifBeforeMs: 100 }, 101))).toBe('Waiting')
   })

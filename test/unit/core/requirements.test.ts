@@ -73,12 +73,12 @@ const requirements: fc.Arbitrary<Requirements> = fc.record({
   tags: names,
 })
 
-it('tells what it decides: all rules hold exactly where a job fits', () => {
+it('explains what it decides: all rules hold exactly where a job fits', () => {
   fc.assert(
     fc.property(requirements, fc.constantFrom('lhcb', 'belle'), (wanted, vo) => {
       const asked = { vo, requirements: wanted }
-      const told = ruleOutcomes(asked, place, room)
-      expect(told.every(({ holds }) => holds)).toBe(suits(asked, place) && hasRoom(asked, room))
+      const outcomes = ruleOutcomes(asked, place, room)
+      expect(outcomes.every(({ holds }) => holds)).toBe(suits(asked, place) && hasRoom(asked, room))
     }),
   )
 })

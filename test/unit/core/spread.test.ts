@@ -109,7 +109,7 @@ describe('spreading', () => {
     expect([...one.holds(), ...two.holds()].toSorted()).toEqual(roles)
   })
 
-  it('never has a role twice, and comes to rest with everything held and fair parts', async () => {
+  it('never has a role twice, and settles with everything held and fair parts', async () => {
     await fc.assert(
       fc.asyncProperty(troubles, async (events) => {
         clock = virtualClock()

@@ -142,7 +142,7 @@ describe('what a cell cannot say', () => {
     expect(next(phases.Booting, events.absent).phase).toMatchObject({ state: 'Lost', ref, why: 'new' })
   })
 
-  it.each(['accepted', 'building'] as const)('learns its reference by %s, whatever it became meanwhile', (event) => {
+  it.each(['accepted', 'building'] as const)('learns its reference by %s, whatever state it reached in between', (event) => {
     expect(refOf(next(phases.Unnamed, events[event]).phase)).toBe(ref)
     const early = next(phases.Intended, events.activated)
     expect(refOf(early.phase)).toBe('')
@@ -156,15 +156,15 @@ describe('what a cell cannot say', () => {
     }
   })
 
-  it('tells neither heartbeats nor what changes nothing', () => {
-    const told = (phase: VmPhase, event: VmEvent): boolean => {
+  it('emits a fact neither for heartbeats nor for events that change nothing', () => {
+    const emits = (phase: VmPhase, event: VmEvent): boolean => {
       const decision: VmDecision = changeVm(vmIn(phase), event, 0, nowMs)
       return decision.ok && decision.emits
     }
-    expect(told(phases.Active, events.beat)).toBe(false)
-    expect(told(phases.Stopping, events.stop)).toBe(false)
-    expect(told(phases.Draining, events.drain)).toBe(false)
-    expect(told(phases.Active, events.drain)).toBe(true)
+    expect(emits(phases.Active, events.beat)).toBe(false)
+    expect(emits(phases.Stopping, events.stop)).toBe(false)
+    expect(emits(phases.Draining, events.drain)).toBe(false)
+    expect(emits(phases.Active, events.drain)).toBe(true)
   })
 })
 
@@ -185,7 +185,7 @@ describe('activation', () => {
     expect(at({ nonceHash: 'other' }, phases.Draining)).toBe('key-used')
   })
 
-  it('refuses a wrong key before it tells anything else', () => {
+  it('refuses a wrong key before it gives any other reason', () => {
     for (const phase of [phases.Intended, phases.Active, phases.Stopping])
       expect(at({ keyHash: 'x' }, phase)).toBe('key-wrong')
   })

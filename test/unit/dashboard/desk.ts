@@ -34,7 +34,7 @@ export type Desk = {
   readonly bus: JobPorts['bus']
   readonly options: DashboardOptions
   readonly tokens: Tokens
-  /** A token of this user, good for a day unless told otherwise. */
+  /** A token of this user, valid for one day by default. */
   token(owner: Owner, role?: 'user' | 'operator' | 'admin', lifeMs?: number): Promise<string>
   /** The cookie of a new session. */
   signIn(token: string): Promise<string>

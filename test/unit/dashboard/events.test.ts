@@ -81,14 +81,14 @@ async function hear(reader: Reader, what: string | RegExp, everyMs = 250): Promi
 
 const about = (why: string, subject: NewFact['subject'] = 'cloud:here'): NewFact => ({
   subject,
-  kind: 'told',
+  kind: 'recording',
   data: { why },
 })
 const emit = (...facts: readonly NewFact[]): Promise<void> => desk.store.emit(facts, desk.clock.nowMs())
 const idsIn = (reader: Reader): number[] =>
   [...reader.text.matchAll(/^id: (\d+)\nevent: fact/gm)].map(([, id]) => Number(id))
 
-it('tells a fact that comes, with and without a hint', async () => {
+it('sends a fact that comes, with and without a hint', async () => {
   await emit(about('before'))
   const reader = await listen()
   expect(reader.status).toBe(200)
@@ -97,9 +97,9 @@ it('tells a fact that comes, with and without a hint', async () => {
   await emit(about('with a hint'))
   desk.bus.hint({ kind: 'clouds', ids: ['here'] })
   await desk.clock.advance(400)
-  await hear(reader, 'told: why with a hint', 1)
+  await hear(reader, 'recording: why with a hint', 1)
   await emit(about('without'))
-  await hear(reader, 'told: why without')
+  await hear(reader, 'recording: why without')
   expect(reader.text).not.toContain('before')
 })
 
@@ -125,7 +125,7 @@ it('goes on where a reader was, by parameter and by Last-Event-ID', async () => 
   await hear(lost, 'five')
 })
 
-it('tells users nothing of other VOs', async () => {
+it('shows users nothing of other VOs', async () => {
   const reader = await listen('?after=0', 'user')
   const [own] = await desk.submit([sampleSpec()])
   const [foreign] = await desk.submit([sampleSpec()], bob)
@@ -216,7 +216,7 @@ it('drops a reader that takes nothing for long', async () => {
 
 it('passes over a listener that has not taken its last batch, and catches it up', async () => {
   const feed = factFeed({ store: desk.store, bus: desk.bus, clock: desk.clock, log: silentLog() })
-  const told = (isReady: () => boolean): Listener & { seqs: number[] } => {
+  const recording = (isReady: () => boolean): Listener & { seqs: number[] } => {
     const listener: Listener & { seqs: number[] } = {
       after: 0,
       seqs: [],
@@ -229,8 +229,8 @@ it('passes over a listener that has not taken its last batch, and catches it up'
     return listener
   }
   let slowIsReady = false
-  const quick = told(() => true)
-  const slow = told(() => slowIsReady)
+  const quick = recording(() => true)
+  const slow = recording(() => slowIsReady)
   feed.listeners.add(quick).add(slow)
   await emit(about('one'))
   await desk.clock.advance(2000)

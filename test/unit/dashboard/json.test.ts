@@ -28,7 +28,7 @@ async function get(url: string, role: 'user' | 'operator' = 'operator', owner = 
 
 const routes = ['/status', '/queues', '/vms', '/vms?ended=true', '/clouds', '/facts', '/jobs', '/jobs/1'] as const
 
-it('answers every route to a bearer and to a session, and to nobody else', async () => {
+it('answers every route to a bearer and to a session, and to no other caller', async () => {
   await desk.submit([sampleSpec()])
   const cookie = await desk.signIn(await desk.token(alice))
   for (const route of routes) {
@@ -46,7 +46,7 @@ it('answers every route to a bearer and to a session, and to nobody else', async
   expect(bad.statusCode).toBe(401)
 })
 
-it('tells every wrong parameter with its path, value and rule', async () => {
+it('lists every wrong parameter with its path, value and rule', async () => {
   const { status, body } = await get('/jobs?state=Sleeping&limit=5000&colour=red')
   expect(status).toBe(400)
   expect(body.code).toBe('invalid-argument')
@@ -103,10 +103,10 @@ it('shows users the VMs of their own VO and those of every VO, and no other', as
   const own = await desk.addVm('own', { vos: ['lhcb'] })
   const foreign = await desk.addVm('foreign', { vos: ['belle'] })
   const gone = await desk.addEndedVm('gone', 'it broke', { vos: ['belle'] })
-  const told = { kind: 'console', data: { text: 'secret' } }
+  const consoleFact = { kind: 'console', data: { text: 'secret' } }
   await desk.store.emit(
     [
-      { ...told, subject: `vm:${foreign.id}` },
+      { ...consoleFact, subject: `vm:${foreign.id}` },
       { kind: 'plan', subject: 'cloud:here', data: { why: 'secret' } },
     ],
     1,
@@ -126,7 +126,7 @@ it('shows users the VMs of their own VO and those of every VO, and no other', as
   expect((await get('/facts', 'operator')).text).toContain('secret')
 })
 
-it('tells a job whole, and jobs and facts a page at a time', async () => {
+it('answers a job whole, and jobs and facts page by page', async () => {
   const ids = await desk.submit(Array.from({ length: 25 }, () => sampleSpec()))
   const seen: number[] = []
   let before: number | null = null

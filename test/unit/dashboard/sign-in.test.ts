@@ -45,7 +45,7 @@ it('refuses every bad token with one text', async () => {
   }
 })
 
-it('leads whoever is not signed in to the door and back, and never to another site', async () => {
+it('leads a visitor without a session to the sign-in page and back, and never to another site', async () => {
   for (const path of ['/', '/queues', '/vms', '/clouds', '/jobs', '/jobs/12', '/vms/vm-aaaaaaaaaa']) {
     const answer = await desk.app.inject({ url: path, headers: { cookie: 'pilotage_session=unknown' } })
     expect(answer.statusCode).toBe(303)
@@ -205,7 +205,7 @@ it('shows no name that turns a line around or acts on a terminal, on a page and 
   expect(other.json().vm.why).toBe(why)
 })
 
-it('tells everybody whether it is ready, and nothing more', async () => {
+it('answers every caller whether it is ready, and nothing more', async () => {
   const answer = await desk.app.inject({ url: '/health' })
   expect([answer.statusCode, answer.body, answer.headers['cache-control']]).toEqual([200, '{"ready":true}', 'no-store'])
   const { app, stop } = await buildDashboard({ ...desk.options, isReady: () => false })

@@ -16,7 +16,7 @@ const job = async (world: World, id: JobId): Promise<Job> => {
   if (!found) throw new Error('the job must be there')
   return found
 }
-/** A world with so many VMs up and heard of, each with a job waiting for it. */
+/** A world with this number of VMs up and with heartbeats, each with a job waiting for it. */
 const withActive = async (count: number, world = openWorld()): Promise<{ world: World; first: JobId; ids: VmId[] }> => {
   const first = await world.submit(count)
   await world.step()
@@ -57,18 +57,18 @@ describe('from waiting work to machines', () => {
     expect(kept).not.toContain(activationKey)
   })
 
-  it('keeps the plan, and tells of it only when it turns', async () => {
+  it('keeps the plan, and emits a fact only when it turns', async () => {
     const world = openWorld()
     await world.submit(1)
     const plan = await world.step()
     expect(JSON.parse((await world.store.note('plan:here')) ?? '')).toEqual(plan)
     await world.cycles(4)
-    const told = (await world.facts('cloud:here')).map(({ kind }) => kind)
-    expect(told).toEqual(['plan', 'plan: nothing to do'])
+    const emitted = (await world.facts('cloud:here')).map(({ kind }) => kind)
+    expect(emitted).toEqual(['plan', 'plan: nothing to do'])
     expect(world.hints.filter(({ kind }) => kind === 'clouds')).toHaveLength(2)
   })
 
-  it('asks nobody where no context can be made', async () => {
+  it('asks no cloud where no context can be made', async () => {
     const render = (): string => {
       throw new Error('no template')
     }
@@ -239,8 +239,8 @@ describe('machines that go', () => {
     await world.next()
     expect(await ended(world)).toEqual(['Lost: no longer in the list of its cloud'])
     expect((await job(world, first)).phase.state).toBe('Waiting')
-    const told = (await world.facts(`job:${first}`)).at(-1)?.data.why
-    expect(told).toBe(`vm ${id} Lost: no longer in the list of its cloud`)
+    const emitted = (await world.facts(`job:${first}`)).at(-1)?.data.why
+    expect(emitted).toBe(`vm ${id} Lost: no longer in the list of its cloud`)
     expect(world.hints).toContainEqual({ kind: 'jobs', ids: [first] })
     expect(world.hints.some(({ kind }) => kind === 'waiting')).toBe(true)
   })
@@ -353,7 +353,7 @@ describe('readings that are not to be trusted', () => {
     expect(world.cloud.machines.length).toBeGreaterThan(1)
   })
 
-  it('gives a machine that nobody knows a grace, and then destroys it once it is told', async () => {
+  it('gives an unknown machine a grace time, and then destroys it and emits a fact', async () => {
     const world = openWorld()
     await world.step()
     const shape = sampleOffering()
@@ -363,7 +363,7 @@ describe('readings that are not to be trusted', () => {
     expect(world.cloud.present()).toHaveLength(1)
     await world.next(1000)
     expect(world.cloud.present()).toEqual([])
-    const told = (await world.facts('cloud:here')).filter(({ kind }) => kind === 'orphan destroyed')
-    expect(told.map(({ data }) => data.why)).toEqual(['no record knows it'])
+    const emitted = (await world.facts('cloud:here')).filter(({ kind }) => kind === 'orphan destroyed')
+    expect(emitted.map(({ data }) => data.why)).toEqual(['no record knows it'])
   })
 })

@@ -84,7 +84,7 @@ it.each(Array.from({ length: 25 }, (_, seed) => seed + 1))(
       await world.next()
       await check(world)
     }
-    // It heals: no more faults, no more work. All must come to rest.
+    // It heals: no more faults, no more work. Nothing must be left to do.
     for (const { rates } of world.clouds) for (const name of Object.keys(rates)) Object.assign(rates, { [name]: 0 })
     for (const { id, phase } of await world.store.list({ limit: 1000 })) {
       if (phase.state === 'Waiting') await world.kill(id as JobId)

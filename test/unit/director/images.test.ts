@@ -37,8 +37,8 @@ describe('a VM is made', () => {
     expect(unknown).toMatchObject({ cloud: 'here', jobs: 1, reason: 'image plain is not in the catalogue' })
     await decide(world, added())
     expect(holds(await world.next())[0]?.reason).toBe('image plain is not approved by site home')
-    const told = await blockedBy(world.store, ['here'], sampleQueue().id)
-    expect(told).toEqual([{ cloud: 'here', why: 'image', reason: 'image plain is not approved by site home' }])
+    const blocking = await blockedBy(world.store, ['here'], sampleQueue().id)
+    expect(blocking).toEqual([{ cloud: 'here', why: 'image', reason: 'image plain is not approved by site home' }])
     expect(await blockedBy(world.store, ['here', 'there'], 'another' as ClassId)).toEqual([])
     expect(world.cloud.calls.create).toBe(0)
     await decide(world, at('approve'))
@@ -47,8 +47,8 @@ describe('a VM is made', () => {
   })
 
   it.each<[string, ImageEvent, RegExp]>([
-    ['somebody else has signed', added({}, sampleKey().sign(sampleEntry())), /its signature is not by the key of ops/],
-    ['nobody trusts who signed', added({ endorsedBy: 'eve' }), /its endorser eve is not trusted/],
+    ['another key has signed', added({}, sampleKey().sign(sampleEntry())), /its signature is not by the key of ops/],
+    ['no site trusts who signed', added({ endorsedBy: 'eve' }), /its endorser eve is not trusted/],
     ['it is not valid any more', added({ validUntilMs: 1 }), /not valid since 1970-01-01/],
     ['the cloud does not have it', added({ references: { there: 'id:1' } }), /no reference for cloud here/],
   ])('not where %s', async (_, add, reason) => {

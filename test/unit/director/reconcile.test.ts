@@ -46,7 +46,7 @@ function compared(given: Case, changes: Partial<Comparison> = {}, memory: Partia
   }
   return reconcile(comparison, listBeganMs + 100)
 }
-const told = ({ events, again, orphans }: Reconciled): readonly string[] => [
+const textsOf = ({ events, again, orphans }: Reconciled): readonly string[] => [
   ...events.map((event) => (event.kind === 'seen' ? `seen ${event.running}` : event.kind)),
   ...again.map(() => 'again'),
   ...orphans.map(({ why }) => `destroy: ${why}`),
@@ -69,7 +69,7 @@ describe('a record and its machine', () => {
     ['a stopping VM', stopping, 'ending', []],
     ['a stopping VM whose reference was not known', unnamed, 'running', ['seen true']],
   ])('%s', (_, phase, power, expected) => {
-    expect(told(compared({ vms: [vmIn(phase)], list: [shown({ power })] }))).toEqual(expected)
+    expect(textsOf(compared({ vms: [vmIn(phase)], list: [shown({ power })] }))).toEqual(expected)
   })
 })
 
@@ -117,7 +117,7 @@ describe('a record without a machine', () => {
     ['a stopping VM that may still show itself', vmIn(unnamed, young), {}, {}, []],
     ['a VM of another cloud', vmIn(active, { cloud: 'away' }), { missing }, {}, []],
   ])('%s', (_, vm, memory, changes, expected) => {
-    expect(told(compared({ vms: [vm] }, changes, memory))).toEqual(expected)
+    expect(textsOf(compared({ vms: [vm] }, changes, memory))).toEqual(expected)
   })
 
   it('blames the boot only for machines that were there', () => {
@@ -156,7 +156,7 @@ describe('a machine without a live record', () => {
       [`destroy: ${id} belongs to cloud away`],
     ],
   ])('%s', (_, given, memory, expected) => {
-    expect(told(compared(given, {}, memory))).toEqual(expected)
+    expect(textsOf(compared(given, {}, memory))).toEqual(expected)
   })
 
   it('counts against the limits until it is gone', () => {

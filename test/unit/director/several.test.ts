@@ -17,7 +17,7 @@ function openTwoClouds(changes: Partial<WorldOptions> = {}): World {
   })
 }
 
-/** Two directors that have come to share the two clouds. */
+/** Two directors that share the two clouds. */
 async function twoDirectors(world = openTwoClouds()) {
   const { join, bus } = several(world)
   const [one, two] = [await join('one'), await join('two')]
@@ -34,14 +34,14 @@ const called = ({ calls }: Member, kind: string): string[] => [
   ...new Set(calls.flatMap((call) => (call.kind === kind ? [call.cloud] : []))),
 ]
 
-/** As facts tell it: each fence of a cloud belongs to one holder and was told of once, and they only go up. */
+/** As facts say it: each fence of a cloud belongs to one holder and has one fact, and fences only go up. */
 async function checkFacts(world: World): Promise<void> {
   for (const { name } of world.clouds) {
-    const told = (await world.store.history(`cloud:${name}`, 10_000)).filter(({ kind }) => kind === 'role taken')
-    const fences = told.map(({ data }) => Number(data.fence))
+    const shown = (await world.store.history(`cloud:${name}`, 10_000)).filter(({ kind }) => kind === 'role taken')
+    const fences = shown.map(({ data }) => Number(data.fence))
     expect(new Set(fences).size).toBe(fences.length)
     for (const { kind, data } of await world.store.history(`cloud:${name}`, 10_000)) {
-      const taken = told.find((fact) => fact.data.fence === data.fence)
+      const taken = shown.find((fact) => fact.data.fence === data.fence)
       if (kind === 'role lost') expect(data.holder).toBe(taken?.data.holder)
     }
   }
@@ -90,7 +90,7 @@ describe('two directors', () => {
     expect(machines(world)).toEqual([0, 1])
   })
 
-  it('show one truth of both clouds, whoever reads it', async () => {
+  it('show one truth of both clouds to every reader', async () => {
     const { world, hint } = await twoDirectors()
     const [here] = world.clouds
     here?.script('create', ...Array.from({ length: maxVms }, () => ({ code: 'cloud-quota' as const })))
@@ -101,8 +101,8 @@ describe('two directors', () => {
     const { clouds, plan } = await cloudStatus(world.store, configured, world.clock.nowMs())
     expect(clouds.map(({ breakers }) => breakers.map(({ kind }) => kind))).toEqual([['cloud'], []])
     expect(clouds.every(({ listedMs }) => world.clock.nowMs() - listedMs <= 2 * periodMs)).toBe(true)
-    const told = plan.map(({ action, why, subject }) => `${action}: ${why} ${subject}`)
-    expect(told).toEqual(['hold: breaker here', 'hold: limit away', 'hold: covered all clouds'])
+    const shown = plan.map(({ action, why, subject }) => `${action}: ${why} ${subject}`)
+    expect(shown).toEqual(['hold: breaker here', 'hold: limit away', 'hold: covered all clouds'])
   })
 
   it('replace each other: when one dies its cloud is steered again in time, and the work is done', async () => {
@@ -210,7 +210,7 @@ async function work(world: World, chance: () => number): Promise<void> {
 
 describe('three directors in every trouble', () => {
   it.each(Array.from({ length: 12 }, (_, seed) => seed + 1))(
-    'keep the limits, act on nothing that another holds, and come to rest (seed %d)',
+    'keep the limits, act on nothing that another holds, and end with nothing left to do (seed %d)',
     async (seed) => {
       const chance = seededRandom(seed * 7919).next
       const world = openTwoClouds({ seed })

@@ -1,38 +1,38 @@
 import { describe, expect, it } from 'vitest'
 import { openWorld, type World } from './world.ts'
 
-/** What every VM's context was told of the squids of its site, in the order in which they were made. */
-const openSite = (count: number): { world: World; told: { service: string; squids: readonly string[] }[] } => {
-  const told: { service: string; squids: readonly string[] }[] = []
+/** What every VM's context got of the squids of its site, in the order in which they were made. */
+const openSite = (count: number): { world: World; contexts: { service: string; squids: readonly string[] }[] } => {
+  const contexts: { service: string; squids: readonly string[] }[] = []
   const world = openWorld({
     director: {
       services: [{ service: 'squid', site: 'home', count }],
       render: (config, { service = 'worker' }, squids) => {
-        told.push({ service, squids })
+        contexts.push({ service, squids })
         return JSON.stringify(config)
       },
     },
   })
-  return { world, told }
+  return { world, contexts }
 }
 const squids = async (world: World): Promise<readonly string[]> =>
   (await world.vms()).flatMap(({ vm }) => (vm.service === 'squid' ? [vm.phase.state] : []))
 
 describe('managed squids', () => {
-  it('are there without any job, and are told to every worker that comes after them', async () => {
-    const { world, told } = openSite(2)
+  it('are there without any job, and are given to every worker that comes after them', async () => {
+    const { world, contexts } = openSite(2)
     await world.cycles(5)
     await world.pilots()
     await world.step()
     expect(await squids(world)).toEqual(['Active', 'Active'])
     await world.submit(1)
     await world.next()
-    expect(told.map(({ service }) => service)).toEqual(['squid', 'squid', 'worker'])
-    expect(told[2]?.squids.toSorted()).toEqual(['http://10.0.0.1:3128', 'http://10.0.0.2:3128'])
+    expect(contexts.map(({ service }) => service)).toEqual(['squid', 'squid', 'worker'])
+    expect(contexts[2]?.squids.toSorted()).toEqual(['http://10.0.0.1:3128', 'http://10.0.0.2:3128'])
   })
 
   it('are replaced when they are ill, and not counted on from that moment', async () => {
-    const { world, told } = openSite(1)
+    const { world, contexts } = openSite(1)
     await world.cycles(5)
     await world.pilots()
     await world.step()
@@ -40,7 +40,7 @@ describe('managed squids', () => {
     await world.submit(1)
     await world.next()
     expect(await squids(world)).toEqual(['Draining', 'Requested'])
-    expect(told.filter(({ service }) => service === 'worker')).toEqual([{ service: 'worker', squids: [] }])
+    expect(contexts.filter(({ service }) => service === 'worker')).toEqual([{ service: 'worker', squids: [] }])
     await world.pilots()
     await world.cycles(12)
     await world.pilots()

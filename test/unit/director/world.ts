@@ -68,7 +68,7 @@ export type World = {
   step(): Promise<FleetPlan>
   /** Time goes on by a period (or so much), then a step. */
   next(ms?: number): Promise<FleetPlan>
-  /** `next` until nothing is left to do, or so many times. */
+  /** `next` until nothing is left to do, or this number of times. */
   cycles(count: number): Promise<void>
   /** Activates the VMs whose machine runs, and lets all that are up send a heartbeat. */
   pilots(changes?: { readonly unhealthy?: string; readonly silent?: readonly VmId[] }): Promise<void>

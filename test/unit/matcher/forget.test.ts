@@ -11,16 +11,16 @@ it('forgets as fast as jobs can come, not a thousand a minute', async () => {
   expect(await test.store.counts()).toEqual([])
 })
 
-it('tells the sandbox of everything that is forgotten', async () => {
+it('informs the sandbox of everything that is forgotten', async () => {
   const test = await openQueue()
-  const told: number[] = []
+  const dropped: number[] = []
   const forget = async (some: readonly number[]): Promise<void> => {
-    told.push(...some)
+    dropped.push(...some)
   }
   Object.assign(test.queue.sandbox, { forget })
   const ids = await submitSome(test, 2500)
   await steer(test.queue, 'kill', await test.store.jobs(ids), 'alice', '')
   await test.clock.advance(test.queue.policy.keepEndedMs + 60_000)
   await test.sweep.step()
-  expect(told).toEqual(ids)
+  expect(dropped).toEqual(ids)
 })

@@ -28,7 +28,7 @@ export type TestQueue = Omit<Runtime, 'sweep' | 'matching'> & {
   readonly clock: VirtualClock
   readonly queue: JobPorts
   readonly matching: NonNullable<Runtime['matching']>
-  /** Under the role, which nobody else wants here. */
+  /** Under the role, which no other process wants here. */
   readonly sweep: { step(): Promise<void> }
 }
 
@@ -56,7 +56,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
       policy: directorDefaults,
     },
   })
-  // Somebody serves the pilots.
+  // A process serves the pilots.
   await store.hold('api:00', 'only', 10 ** 12, clock.nowMs())
   const sweep = { step: () => runtime.sweep.step({ role: sweeperRole, fence: 1 }) }
   const { jobs: queue, matching } = runtime

@@ -165,7 +165,7 @@ describe('beat', () => {
     expect(pilot.assigned()).toHaveLength(1)
   })
 
-  it('lets a VM drain whose cloud takes it back, whatever it holds, and tells its pilot', async () => {
+  it('lets a VM drain whose cloud takes it back, whatever it holds, and informs its pilot', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     await submitSome(test, 2)
@@ -179,7 +179,7 @@ describe('beat', () => {
     expect(pilot.assigned()).toHaveLength(1)
   })
 
-  it('tells a drained VM to drain and one that ended to stop', async () => {
+  it('orders a drained VM to drain and one that ended to stop', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     const say = () => beat(test.queue, pilot.vmId, { beat: beatOf(1), wish: '', wishReason: '' })
@@ -206,7 +206,7 @@ describe('explain', () => {
       'held back by the plan: image: image el9 is not approved by site NORTH',
     ])
   })
-  it('tells which rule keeps a job, and where it runs when it does', async () => {
+  it('says which rule keeps a job, and where it runs when it does', async () => {
     const test = await openQueue()
     const [waits] = (await submitSome(test, 1, { requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })) as [
       JobId,

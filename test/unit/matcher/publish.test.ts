@@ -83,7 +83,7 @@ describe('publishing facts', () => {
     expect(ports.published()).toEqual([...range(1, 10), ...range(1, 10)])
   })
 
-  it('ends behind a batch when it is told to', async () => {
+  it('ends behind a batch when it is asked to', async () => {
     const ports = openPorts(range(1, 2500))
     const leaving = new AbortController()
     const { publish } = ports.stream

@@ -126,7 +126,7 @@ describe('reports', () => {
 })
 
 describe('leases', () => {
-  it('that nobody renews end, the job runs elsewhere, and the old pilot hears it', async () => {
+  it('that are not renewed end, the job runs elsewhere, and the old pilot hears it', async () => {
     const test = await openQueue()
     const old = await openPilot(test, 'one')
     const [id] = (await submitSome(test, 1)) as [JobId]
@@ -174,7 +174,7 @@ describe('leases', () => {
     expect(await stateOf(after, id)).toBe('Waiting')
   })
 
-  it('that a pilot never heard of are told again on its next stream', async () => {
+  it('that a pilot never received are sent again on its next stream', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     await submitSome(test, 2)

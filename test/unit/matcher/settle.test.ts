@@ -67,7 +67,7 @@ function losing() {
   return { store, faults }
 }
 
-it.each([true, false])('a claim whose answer was lost is told, or asked for anew (committed: %s)', async (afterCommit) => {
+it.each([true, false])('a claim whose answer was lost is sent, or asked for anew (committed: %s)', async (afterCommit) => {
   const { store, faults } = losing()
   const test = await openQueue(store)
   const pilot = await openPilot(test, 'one')
@@ -110,7 +110,7 @@ it('a session that is closed asks no more', async () => {
   expect(faults.reads).toBeLessThanOrEqual(reads + 1)
 })
 
-it('a claim that came too late for its stream is told on the next one', async () => {
+it('a claim that came too late for its stream is sent on the next one', async () => {
   const kept = memoryStore()
   const gate = Promise.withResolvers<void>()
   let isSlow = false

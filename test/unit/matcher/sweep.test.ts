@@ -33,7 +33,7 @@ it('gives every lease its whole time again when it has taken the role over', asy
   const { test, id, sweeper } = await overdue()
   for (let at = 0; at < 20; at += 1) {
     await test.clock.advance(leaseMs / 10)
-    // Somebody else had it for a moment.
+    // Another process had it for a moment.
     await sweeper.step(under(at < 5 ? 1 : 3))
     const expected = at < 15 ? 'Matched' : 'Waiting'
     expect(await stateOf(test, id), `step ${at}`).toBe(expected)

@@ -55,7 +55,7 @@ describe('of one owner', () => {
     expect(take(2)).toEqual([1, undefined])
   })
 
-  it('takes a job twice told as one', () => {
+  it('takes a job that is reported twice as one', () => {
     index.arrived(sampleQueue(), [waits(1), waits(2)])
     index.arrived(sampleQueue(), [waits(1), waits(2)])
     expect(take(3)).toEqual([1, 2, undefined])
@@ -95,7 +95,7 @@ describe('between owners', () => {
     expect(again.take(place, room)?.job.id).toBe(2)
   })
 
-  it('gives a hungry owner its share: over any run of starts nobody is two starts behind', () => {
+  it('gives a hungry owner its share: over any run of starts no owner is two starts behind', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 40 }), (starts) => {
         const used = openLedger(0)
@@ -241,7 +241,7 @@ describe('of several processes', () => {
     expect(take(zero)?.id).toBe(2)
   })
 
-  it('loses nothing: whoever takes, and whatever comes meanwhile, every job is taken by somebody once', async () => {
+  it('loses nothing: whichever stream takes, and whatever comes in between, every job is taken once', async () => {
     const job = fc.record({ priority: fc.nat(2), gap: fc.nat(40) })
     const turn = fc.record({
       by: fc.nat(3),

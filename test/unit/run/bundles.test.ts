@@ -38,7 +38,7 @@ it('programs are served by their digests, for ever', async () => {
   expect((await get(`/agents/${'0'.repeat(64)}`)).status).toBe(404)
 })
 
-it('a site’s proxies are as they are now, one a line, and kept by nobody', async () => {
+it('a site’s proxies are as they are now, one per line, and kept in no cache', async () => {
   const answer = await get('/sites/cern/proxies')
   expect([answer.status, await answer.text()]).toEqual([200, 'http://a:3128\n'])
   expect(answer.headers.get('cache-control')).toBe('no-store')
@@ -50,7 +50,7 @@ it('a site’s proxies are as they are now, one a line, and kept by nobody', asy
   expect([empty.status, await empty.text()]).toEqual([200, ''])
 })
 
-it('a site’s proxies are not told where they cannot be read: who asks keeps what it has', async () => {
+it('a site’s proxies are not given where they cannot be read: the caller keeps what it has', async () => {
   const away = await startBundleServer('127.0.0.1', 0, { files: [], proxiesOf: () => Promise.reject(new Error('away')) })
   const { status } = await fetch(`http://127.0.0.1:${away.port}/sites/cern/proxies`)
   await away.stop()

@@ -83,9 +83,9 @@ it.each<[string, object, readonly object[] | undefined, string]>([
   ['a price that is none', { region: 'x', ...keys }, spot('properties:type=a,market=spot,maxPrice=0'), 'not a price'],
   ['a flavor with more', { region: 'x', ...keys }, spot('properties:type=a,cores=2'), 'no property'],
 ])('refuses %s', (_what, ec2, flavors, expected) => {
-  const told = wrong(ec2, flavors)
-  expect(told).toContain(expected)
-  expect(told).not.toContain('hush')
+  const refusals = wrong(ec2, flavors)
+  expect(refusals).toContain(expected)
+  expect(refusals).not.toContain('hush')
 })
 
 it('opens the driver with what files and variables hold', async () => {

@@ -11,7 +11,7 @@ function wrong(raw: object): readonly string[] {
   }
 }
 
-it('trusts nobody where nothing is said, and looks for keys beside the file', () => {
+it('trusts no key where nothing is said, and looks for keys beside the file', () => {
   expect(compileConfig({}).images.trusted).toEqual([])
   const { images } = compileConfig({ images: { trusted: [{ name: 'ops', file: 'ops.pub' }] } }, '/etc/pilotage')
   expect(images.trusted).toEqual([{ name: 'ops', file: '/etc/pilotage/ops.pub' }])

@@ -85,7 +85,7 @@ it.each([
   expect(wrong({ ...least, ...more }).join('\n')).not.toMatch(/a:secret/)
 })
 
-it('takes plain HTTP on this machine, and elsewhere where somebody said so', () => {
+it('takes plain HTTP on this machine, and elsewhere where the configuration says so', () => {
   expect(wrong({ ...least, endpoint: 'http://127.0.0.1:2633/RPC2' })).toEqual([])
   expect(wrong({ ...least, endpoint: 'http://one.example.org:2633/RPC2', plaintext: true })).toEqual([])
 })

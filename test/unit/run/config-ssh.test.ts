@@ -1,4 +1,4 @@
-/** The keys of a cloud of kind ssh and of the delivery by SSH: what they become, what is refused, and what their machines are told. */
+/** The keys of a cloud of kind ssh and of the delivery by SSH: what they become, what is refused, and what their machines get. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -107,7 +107,7 @@ describe('a cloud of hosts', () => {
     ])
   })
 
-  it('has its machines told by a script that never switches them off', () => {
+  it('has its machines set up by a script that never switches them off', () => {
     const config = configured(usual)
     const [cloud] = config.clouds
     const [offering] = cloud?.offerings ?? []
@@ -123,7 +123,7 @@ describe('an image without cloud-init', () => {
   const cloud = { name: 'north', kind: 'openstack', openstack, ssh: undefined, images: [{ name: 'bare' }, { name: 'el9' }] }
   const ssh = { user: 'ada', privateKey: { file: 'key' }, sudo: true }
 
-  it('is told by a script, whose size is no matter of the cloud’s', () => {
+  it('is set up by a script, whose size is no matter of the cloud’s', () => {
     const config = configured({}, cloud, { ssh, images: [{ name: 'bare', method: 'ssh' }] })
     expect(config.context.ssh).toEqual({ ...ssh, privateKey: { file: '/etc/pilotage/key' }, port: 22 })
     const [north] = config.clouds
@@ -138,7 +138,7 @@ describe('an image without cloud-init', () => {
     }
   })
 
-  it('needs somebody to log in as, and has no use for a cloud-config', () => {
+  it('needs an account to log in as, and has no use for a cloud-config', () => {
     const images = [{ name: 'bare', method: 'ssh', cloudConfig: 'x' }]
     expect(wrong(() => configured({}, cloud, { images }))).toEqual([
       'context.images[0].method: has no account to log in with',

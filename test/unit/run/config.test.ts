@@ -161,7 +161,7 @@ describe('squids that are kept', () => {
   })
 })
 
-it('is told of proxies, or finds them', () => {
+it('is given proxies, or finds them', () => {
   const site = (more: object) => ({ context: { sites: [{ name: 'far', ...more }] } })
   expect(compileConfig(site({ discoverFrom: ['auto'] })).context.sites.get('far')?.discoverFrom).toEqual(['auto'])
   expect(wrong(site({ discoverFrom: ['ftp://a', 'http://a;b'] }))).toEqual([

@@ -38,7 +38,7 @@ it('is refused while a living process holds it', async () => {
 
 it.each([
   ['whose owner is dead', '4194304 1\n'],
-  ['whose pid belongs to somebody else now', `${process.ppid} 1\n`],
+  ['whose pid belongs to another process now', `${process.ppid} 1\n`],
   ['that was torn while it was written', ''],
 ])('takes over a lock %s', async (_, text) => {
   writeFileSync(join(directory, 'lock'), text)

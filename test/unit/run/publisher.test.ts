@@ -11,7 +11,7 @@ import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
 let clock: VirtualClock
 let store: Store
-let told: { by: string; seq: number }[]
+let deliveries: { by: string; seq: number }[]
 let isAway: boolean
 let lines: string[]
 let stops: (() => Promise<void>)[]
@@ -19,7 +19,7 @@ let stops: (() => Promise<void>)[]
 beforeEach(() => {
   clock = virtualClock()
   store = memoryStore()
-  told = []
+  deliveries = []
   isAway = false
   lines = []
   stops = []
@@ -33,7 +33,7 @@ function start(by: string) {
   const stream = {
     publish: async (facts: readonly Fact[]): Promise<void> => {
       if (isAway) throw new PilotageError('unavailable', 'NATS cannot be reached')
-      told.push(...facts.map(({ seq }) => ({ by, seq })))
+      deliveries.push(...facts.map(({ seq }) => ({ by, seq })))
     },
   }
   const heard: Log = { ...silentLog(), info: (_, text) => lines.push(text), warn: (_, text) => lines.push(text) }
@@ -47,7 +47,7 @@ const happen = (count: number): Promise<void> =>
     Array.from({ length: count }, (_, at) => ({ subject: 'cloud:here', kind: `thing ${at}`, data: {} })),
     clock.nowMs(),
   )
-const seqs = (): readonly number[] => told.map(({ seq }) => seq)
+const seqs = (): readonly number[] => deliveries.map(({ seq }) => seq)
 
 it('publishes every fact once and in order, one of two processes at a time', async () => {
   await happen(5)
@@ -56,9 +56,9 @@ it('publishes every fact once and in order, one of two processes at a time', asy
   start('b')
   await happen(5)
   await clock.advance(5000)
-  expect(told.every(({ by }) => by === 'a')).toBe(true)
+  expect(deliveries.every(({ by }) => by === 'a')).toBe(true)
   expect(seqs()).toEqual((await store.facts(0, 100)).map(({ seq }) => seq))
-  expect(told).toHaveLength(10)
+  expect(deliveries).toHaveLength(10)
 })
 
 it('is taken over at once by the other when it stops in good order', async () => {
@@ -70,7 +70,7 @@ it('is taken over at once by the other when it stops in good order', async () =>
   await first.stop()
   await happen(3)
   await clock.advance(roleRenewEveryMs + 1500)
-  expect(told.map(({ by }) => by)).toEqual(['a', 'a', 'a', 'b', 'b', 'b'])
+  expect(deliveries.map(({ by }) => by)).toEqual(['a', 'a', 'a', 'b', 'b', 'b'])
 })
 
 it('is taken over within the bound when its holder is silent', async () => {
@@ -79,9 +79,9 @@ it('is taken over within the bound when its holder is silent', async () => {
   await happen(2)
   start('b')
   await clock.advance(5000)
-  expect(told).toEqual([])
+  expect(deliveries).toEqual([])
   await clock.advance(takeOverMs - 5000)
-  expect(told).toHaveLength(2)
+  expect(deliveries).toHaveLength(2)
 })
 
 it('waits for a stream that is away, says so once, and misses nothing', async () => {
@@ -91,7 +91,7 @@ it('waits for a stream that is away, says so once, and misses nothing', async ()
   await clock.advance(10_000)
   await happen(4)
   await clock.advance(10_000)
-  expect(told).toEqual([])
+  expect(deliveries).toEqual([])
   isAway = false
   await clock.advance(2000)
   expect(seqs()).toEqual((await store.facts(0, 100)).map(({ seq }) => seq))

@@ -50,7 +50,7 @@ it('is what the store last said, and false while it says nothing', async () => {
   await readiness.stop()
 })
 
-it('is told over HTTP, and nothing else is', async () => {
+it('is answered over HTTP, and nothing else is', async () => {
   let ready = false
   health = await startHealth('127.0.0.1', 0, () => ready)
   const url = `http://127.0.0.1:${health.port}`

@@ -122,7 +122,7 @@ it('of two sweepers one gives up what has ended, and the other one after it', as
   expect((await world.store.jobs([id]))[0]?.phase.state).toBe('Waiting')
 })
 
-/** A pilot with so many cores on a process of its own choice, that ends each job as soon as it has it. */
+/** A pilot with this number of cores on a process of its own choice, that ends each job as soon as it has it. */
 async function eager({ runtime: { matching } }: Running, name: string, cores: number) {
   assert(matching !== undefined, 'it serves pilots')
   const vm = activeVm(name, { cores, memoryBytes: 2 ** 50, diskBytes: 2 ** 50, endByMs: 10 ** 13 })

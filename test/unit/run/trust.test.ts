@@ -1,4 +1,4 @@
-/** Whether an endorsement holds: with the keys that are trusted now, whoever was trusted before. */
+/** Whether an endorsement holds: with the keys that are trusted now, whichever were trusted before. */
 
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
