@@ -1,6 +1,6 @@
 /**
- * docker-compose.yml and what it names, held together without a Docker engine: its command lines and its configuration by our
- * own readers, its services by what the configuration expects of them, the images by what the sources need.
+ * docker-compose.yml and what it names, held together without a Docker engine: its command lines and its configuration by
+ * our own readers, its services by what the configuration expects of them, the images by what the sources need.
  */
 
 import { existsSync, globSync, readFileSync } from 'node:fs'

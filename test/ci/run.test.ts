@@ -1,6 +1,7 @@
 /**
- * The gates' own script: which steps `.ci/run` has, and how `.ci/steps` runs a schedule. Schedules of fake commands, in a directory
- * of their own, show what a failed step, a process that is left, a lane that breaks off and a choice of steps lead to.
+ * The gates' own script: which steps `.ci/run` has, and how `.ci/steps` runs a schedule. Schedules of fake commands, in a
+ * directory of their own, show what a failed step, a process that is left, a lane that breaks off and a choice of steps lead
+ * to.
  */
 
 import { spawnSync } from 'node:child_process'

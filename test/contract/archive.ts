@@ -1,6 +1,7 @@
 /**
- * What every archive must do: nothing is lost or added on the way from one store to another and back, however often the way is
- * cut, and nothing is written of what is not whole. An adapter's test calls this with two kinds of places, which may be one.
+ * What every archive must do: nothing is lost or added on the way from one store to another and back, however often the way
+ * is cut, and nothing is written of what is not whole. An adapter's test calls this with two kinds of places, which may be
+ * one.
  */
 
 import { createHash } from 'node:crypto'

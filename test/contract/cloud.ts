@@ -2,8 +2,8 @@
  * What every cloud driver must do. A driver's test calls this with a way to open a harness around it.
  *
  * Knows only the port: a harness brings orders that its cloud accepts, and provokes what its cloud can be made to do. What a
- * harness cannot do it names in `skips`, by the test's name and with the reason, which is printed. Each test destroys what it
- * made.
+ * harness cannot do it names in `skips`, by the test's name and with the reason, which is printed. Each test destroys what
+ * it made.
  */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -14,7 +14,9 @@ import { consoleBytes } from '../../core/kernel/limits.ts'
 import type { Cloud, VmOrder } from '../../core/ports/cloud.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
 
-/** How a machine that is ordered behaves: stays up, ends soon by itself, or writes 100 KiB and then `words` on its console. */
+/**
+ * How a machine that is ordered behaves: stays up, ends soon by itself, or writes 100 KiB and then `words` on its console.
+ */
 export type MachineLife = { readonly ends?: boolean; readonly words?: string }
 
 export type CloudHarness = {

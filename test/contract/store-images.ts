@@ -1,4 +1,6 @@
-/** The part of the store's contract that is about images: what core decides is kept, once, with its fact, however many ask. */
+/**
+ * The part of the store's contract that is about images: what core decides is kept, once, with its fact, however many ask.
+ */
 
 import { describe, expect, it } from 'vitest'
 import type { ImageEvent } from '../../core/model/image.ts'

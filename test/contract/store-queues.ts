@@ -1,4 +1,7 @@
-/** What every store does about task queues: quotas of what waits, slices, and jobs that need less than their task queue asks for. */
+/**
+ * What every store does about task queues: quotas of what waits, slices, and jobs that need less than their task queue asks
+ * for.
+ */
 
 import { describe, expect, it } from 'vitest'
 import type { ClassId, JobId, VmId } from '../../core/kernel/ids.ts'

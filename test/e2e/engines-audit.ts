@@ -1,6 +1,6 @@
 /**
- * The judges of the engines scenario. They read the store's own facts, the stream's, the payloads' files and what every process
- * has said, and ask of all of them together whether anything was lost, done twice, or held by two.
+ * The judges of the engines scenario. They read the store's own facts, the stream's, the payloads' files and what every
+ * process has said, and ask of all of them together whether anything was lost, done twice, or held by two.
  *
  * lost     an acknowledged job that is not Done at the end, or Done without having run.
  * doubled  a job that no submission got, that ended twice, or whose payload ended twice though no attempt was lost.

@@ -1,6 +1,7 @@
 /**
- * The hints scenario: NATS is stopped for a minute under load. Jobs come in through one API process and run on VMs of another,
- * so that every start hangs on a hint, or on the loops where there is none. Latency is read from the store's own facts.
+ * The hints scenario: NATS is stopped for a minute under load. Jobs come in through one API process and run on VMs of
+ * another, so that every start hangs on a hint, or on the loops where there is none. Latency is read from the store's own
+ * facts.
  */
 
 import type { PilotageClient } from '../../client/pilotage-client.ts'

@@ -111,8 +111,8 @@ async function play(
 }
 
 /**
- * Kills and starts again; answers the last life, which goes on. A life that was killed before it served is followed by one that
- * does: a machine with much else to do must not make this a test of a service that is never there.
+ * Kills and starts again; answers the last life, which goes on. A life that was killed before it served is followed by one
+ * that does: a machine with much else to do must not make this a test of a service that is never there.
  */
 async function killOften({ clock, random, say, signal }: Stage, files: ServiceFiles, first: ServiceProcess) {
   let service = first

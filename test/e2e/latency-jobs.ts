@@ -1,4 +1,6 @@
-/** What jobs wait for: their start where there is room, and their end when they are killed. Judged by files and processes. */
+/**
+ * What jobs wait for: their start where there is room, and their end when they are killed. Judged by files and processes.
+ */
 
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'

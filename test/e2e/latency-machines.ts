@@ -1,4 +1,7 @@
-/** What machines cost when they fail or are not needed: the next try of their jobs, and the time until an idle one asks to stop. */
+/**
+ * What machines cost when they fail or are not needed: the next try of their jobs, and the time until an idle one asks to
+ * stop.
+ */
 
 import { join } from 'node:path'
 import { until } from '../../core/kernel/clock.ts'
@@ -39,8 +42,8 @@ export async function measureCrashes(bench: Bench): Promise<readonly number[]> {
 }
 
 /**
- * The same for a VM that stands still and that its cloud still calls running: only its missing heartbeats show it. It is given up for that,
- * and none of its payloads may outlive it.
+ * The same for a VM that stands still and that its cloud still calls running: only its missing heartbeats show it. It is
+ * given up for that, and none of its payloads may outlive it.
  */
 export async function measureHang(bench: Bench): Promise<readonly number[]> {
   const { stage, user, dataDir } = bench

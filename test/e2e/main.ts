@@ -1,5 +1,6 @@
 /**
- * `npm run e2e -- NAME [--seed N] [--only PART]`: one scenario against a real service, ended by one line `NAME: key=value ...`.
+ * `npm run e2e -- NAME [--seed N] [--only PART]`: one scenario against a real service, ended by one line `NAME: key=value
+ * ...`.
  *
  * Gives the scenario a directory and afterwards proves that no process belongs to it; ends those that do. The directory goes
  * when all was as promised and stays, named, when it was not. Exit codes: 0 as promised, 1 not, 2 wrong usage.

@@ -1,5 +1,6 @@
 /**
- * The move scenario: an installation's store goes from one machine to MongoDB and back, by the commands that an operator uses.
+ * The move scenario: an installation's store goes from one machine to MongoDB and back, by the commands that an operator
+ * uses.
  *
  * The first import is killed by `kill -9` on its way: no service may start on half of a store, and the same command goes on.
  * Equal is what is equal as text: the archives are unpacked and compared here, without the product's own digests.

@@ -1,6 +1,6 @@
 /**
- * The guests of a cloud whose hypervisor runs none: for every server that the cloud calls active, the real agents on what the
- * director has rendered for it, as Nova hands it out. A guest switches its server off when its monitor says so.
+ * The guests of a cloud whose hypervisor runs none: for every server that the cloud calls active, the real agents on what
+ * the director has rendered for it, as Nova hands it out. A guest switches its server off when its monitor says so.
  *
  * All agents run in this process, each VM's under a directory of its own; payloads are processes. A server of an image that
  * no machine can boot has no guest.

@@ -1,9 +1,9 @@
 /**
- * The openstack scenario: fifty VMs on a real OpenStack, with a quota of forty on the way and a service that is killed in the
- * middle; then an image that no machine can boot, whose breaker opens, is probed once, and delays no other VM.
+ * The openstack scenario: fifty VMs on a real OpenStack, with a quota of forty on the way and a service that is killed in
+ * the middle; then an image that no machine can boot, whose breaker opens, is probed once, and delays no other VM.
  *
- * The cloud is real up to its hypervisor, which runs no guests: they are played here with the real agents. Everything is counted
- * by the cloud's own answers, and what is left at the end is asked of Nova and Neutron.
+ * The cloud is real up to its hypervisor, which runs no guests: they are played here with the real agents. Everything is
+ * counted by the cloud's own answers, and what is left at the end is asked of Nova and Neutron.
  */
 
 import { writeFileSync } from 'node:fs'
@@ -124,7 +124,10 @@ async function play(stage: Stage, facts: OpenStackFacts, raw: Raw, guests: Guest
   }
 }
 
-/** Fifty jobs for fifty VMs: forty come up, ten wait and are shown the reason, the service is killed, ten more come up, all go. */
+/**
+ * Fifty jobs for fifty VMs: forty come up, ten wait and are shown the reason, the service is killed, ten more come up, all
+ * go.
+ */
 async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Promise<Outcome> {
   const { stage, facts, user, guests, submit } = site
   const { clock, dir, say } = stage

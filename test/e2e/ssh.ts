@@ -1,10 +1,10 @@
 /**
- * The ssh scenario: a machine that is there already stands as a static host. QEMU boots a Debian with nothing of ours on it; the
- * service reaches it by SSH through sudo, claims it, runs a job, and gives it back when the VM is idle; then again, for another
- * job. The payloads leave a process and files behind.
+ * The ssh scenario: a machine that is there already stands as a static host. QEMU boots a Debian with nothing of ours on it;
+ * the service reaches it by SSH through sudo, claims it, runs a job, and gives it back when the VM is idle; then again, for
+ * another job. The payloads leave a process and files behind.
  *
- * What is left is looked for on the host itself, in every place where ours was and by every user id that was ours. The host must
- * still be up at the end.
+ * What is left is looked for on the host itself, in every place where ours was and by every user id that was ours. The host
+ * must still be up at the end.
  */
 
 import { spawn, spawnSync } from 'node:child_process'

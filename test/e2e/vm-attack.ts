@@ -1,9 +1,9 @@
 /**
- * One attack of test/hostile as an ordinary job on the booted machine: what it knows of that machine, how it is submitted, and
- * what it has reached, by its output, its datagrams and what root's eyes see once it is over.
+ * One attack of test/hostile as an ordinary job on the booted machine: what it knows of that machine, how it is submitted,
+ * and what it has reached, by its output, its datagrams and what root's eyes see once it is over.
  *
- * The scripts are those of `npm run hostile`; here each wait in them is longer, since the machine is slower, and they look for
- * the machine's real secrets beside canaries.
+ * The scripts are those of `npm run hostile`; here each wait in them is longer, since the machine is slower, and they look
+ * for the machine's real secrets beside canaries.
  */
 
 import { type Clock, until } from '../../core/kernel/clock.ts'
@@ -65,7 +65,10 @@ export type Next = { readonly account: number; readonly output: string }
 const mib = 1024 ** 2
 /** An emulated processor that several payloads share is that much slower than what the attacks' times are for. */
 const slowness = 4
-/** A measurement is repeated after twenty times its own duration, which is some seconds here: what is taken is kept for longer. */
+/**
+ * A measurement is repeated after twenty times its own duration, which is some seconds here: what is taken is kept for
+ * longer.
+ */
 const slownessOfDisk = 12
 const diskNames = new Set(diskAttacks.map(({ name }) => name))
 const work = '/var/lib/pilotage/work'
@@ -155,7 +158,10 @@ export function nextId({ ids }: Site): number {
   return (ids.at(-1) ?? 0) + 1
 }
 
-/** Waits for its end, and looks at the machine then: until nothing of it runs and nothing of it is there, or the time is over. */
+/**
+ * Waits for its end, and looks at the machine then: until nothing of it runs and nothing of it is there, or the time is
+ * over.
+ */
 export async function followToItsEnd(site: Site, one: Running): Promise<void> {
   const { clock, eyes, jobs } = site
   const ids = [one.jobId, ...(one.partner ? [one.partner.jobId] : [])]

@@ -1,6 +1,6 @@
 /**
- * Several attacks as one payload, one after the other: the start of a payload costs an emulated processor more than most attacks
- * do. Each has a marker of its own and its own part of the output, and is judged by itself.
+ * Several attacks as one payload, one after the other: the start of a payload costs an emulated processor more than most
+ * attacks do. Each has a marker of its own and its own part of the output, and is judged by itself.
  *
  * What does not share a payload: attacks on the start itself (the environment), on limits, on what comes after the end, and
  * those that end or spoil the payload that they run in.
@@ -11,7 +11,9 @@ import { diskAttacks } from '../hostile/attacks/disk.ts'
 import { environmentAttacks } from '../hostile/attacks/environment.ts'
 
 const maxInBatch = 10
-/** The chains take a processor for as long as they live, the others write over the output or depend on the moment of the end. */
+/**
+ * The chains take a processor for as long as they live, the others write over the output or depend on the moment of the end.
+ */
 const spoilers = [
   'fork-chain',
   'fork-chain-sessions',

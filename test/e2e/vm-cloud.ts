@@ -1,6 +1,7 @@
 /**
- * A cloud of one machine that speaks EC2's language and boots what it is asked for by QEMU: user data as they came, a console,
- * and an instance that is terminated when it powers itself off. Answers just what a driver needs; anything else is an error.
+ * A cloud of one machine that speaks EC2's language and boots what it is asked for by QEMU: user data as they came, a
+ * console, and an instance that is terminated when it powers itself off. Answers just what a driver needs; anything else is
+ * an error.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'

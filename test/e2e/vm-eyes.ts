@@ -1,9 +1,10 @@
 /**
- * Root's eyes on the booted machine: a script that an operator's command fetches and starts before the agents, and that answers
- * what is there whenever it is asked. It also plants what attacks aim at: files of root, and a canary beside each secret.
+ * Root's eyes on the booted machine: a script that an operator's command fetches and starts before the agents, and that
+ * answers what is there whenever it is asked. It also plants what attacks aim at: files of root, and a canary beside each
+ * secret.
  *
- * The script comes from here once, by a path that only the user data know; it calls back here and listens nowhere. What stays
- * true: a look shows nothing from before it was asked for.
+ * The script comes from here once, by a path that only the user data know; it calls back here and listens nowhere. What
+ * stays true: a look shows nothing from before it was asked for.
  */
 
 import { readFileSync } from 'node:fs'

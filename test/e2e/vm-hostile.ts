@@ -1,10 +1,10 @@
 /**
- * The whole suite of test/hostile as ordinary jobs on the booted machine, several at a time, beside a neighbour with secrets that
- * has also left the attackers' tools in its home.
+ * The whole suite of test/hostile as ordinary jobs on the booted machine, several at a time, beside a neighbour with secrets
+ * that has also left the attackers' tools in its home.
  *
- * First come attacks on the next payload of an account, and then a payload in each account; then all others, and beside them,
- * one after the other, those that have a partner. Each is judged by itself (vm-attack.ts), and test/hostile/expected.ts says
- * under `booted` what may be reached here and what has no meaning here.
+ * First come attacks on the next payload of an account, and then a payload in each account; then all others, and beside
+ * them, one after the other, those that have a partner. Each is judged by itself (vm-attack.ts), and
+ * test/hostile/expected.ts says under `booted` what may be reached here and what has no meaning here.
  */
 
 import { type Clock, sleep, until } from '../../core/kernel/clock.ts'
@@ -47,7 +47,10 @@ export type VmAttacks = {
   /** Of the suite, the control among them; without those that have no meaning here. */
   readonly wanted: number
   readonly seconds: number
-  /** One line for each secret, process or power that was reached, and for each attack that was not tried and should have been. */
+  /**
+   * One line for each secret, process or power that was reached, and for each attack that was not tried and should have
+   * been.
+   */
   readonly wrong: readonly string[]
   /** What it all says, for people. */
   readonly lines: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * What a curious payload does: it reads through the site's proxy, as it should, and then looks for secrets wherever they might
- * be. Everything that it can read it prints, and its output is judged afterwards by who knows the secrets.
+ * What a curious payload does: it reads through the site's proxy, as it should, and then looks for secrets wherever they
+ * might be. Everything that it can read it prints, and its output is judged afterwards by who knows the secrets.
  */
 
 import { quoted } from '../../contextualization/shell.ts'
@@ -50,7 +50,10 @@ export const places: readonly (readonly [string, string])[] = [
   ],
 ]
 
-/** `proxy` and `url`: what it is to read; its first lines of output are what it got, who it is, and what the operator has written. */
+/**
+ * `proxy` and `url`: what it is to read; its first lines of output are what it got, who it is, and what the operator has
+ * written.
+ */
 export function payloadScript(proxy: string, url: string): string {
   // Some of what it opens never ends.
   const looks = places.map(

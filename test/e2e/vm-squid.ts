@@ -19,7 +19,8 @@ export async function startSquid(
   const own = join(dir, 'squid')
   mkdirSync(own)
   const config = join(own, 'squid.conf')
-  // Started by root it works as another account, which may neither read nor write here: after its configuration it does neither.
+  // Started by root it works as another account, which may neither read nor write here: after its configuration it does
+  // neither.
   const lines = [
     `http_port 127.0.0.1:${port}`,
     ...served.flatMap((one) => [

@@ -3,8 +3,8 @@
  * cloud-init from what the director rendered; the agents come through a real squid; a job runs, reads through the squid, and
  * looks for secrets; the machine idles, is let go, and powers itself off.
  *
- * The site has no way past its squid: the names of what is fetched mean nothing in the guest. The secrets are known here, out
- * of the user data and from the store, and must not be in what the payload has found.
+ * The site has no way past its squid: the names of what is fetched mean nothing in the guest. The secrets are known here,
+ * out of the user data and from the store, and must not be in what the payload has found.
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -128,8 +128,8 @@ function configOf({ squidPort, grpcPort, pagePort, agentsPort, ec2Url, commands 
 }
 
 /**
- * The scenario's parts. `boot`: without the attacks, which take minutes. `unshare`: on an image without bubblewrap, where the
- * pilot makes each view by dozens of programs, which take an emulated processor twice as long. All: with bubblewrap.
+ * The scenario's parts. `boot`: without the attacks, which take minutes. `unshare`: on an image without bubblewrap, where
+ * the pilot makes each view by dozens of programs, which take an emulated processor twice as long. All: with bubblewrap.
  */
 export const bootOnly = 'boot'
 const withoutBubblewrap = 'unshare'

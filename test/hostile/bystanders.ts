@@ -1,6 +1,7 @@
 /**
- * The payloads that attacks aim at: a neighbour of another VO that runs all the time with secrets in every place where a program
- * may have some, and the next payload of an account, which has a password and lists what it finds of its predecessor.
+ * The payloads that attacks aim at: a neighbour of another VO that runs all the time with secrets in every place where a
+ * program may have some, and the next payload of an account, which has a password and lists what it finds of its
+ * predecessor.
  */
 
 import type { Random } from '../../core/kernel/random.ts'

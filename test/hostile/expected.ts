@@ -1,8 +1,8 @@
 /**
  * What each kind of isolation lets through by design. Whatever is not written here must be held.
  *
- * `plain` isolates nothing: its list of attacks is the honest description of it. An attack that no longer works, or a new one
- * that does, makes the list untrue and fails the suite as well.
+ * `plain` isolates nothing: its list of attacks is the honest description of it. An attack that no longer works, or a new
+ * one that does, makes the list untrue and fails the suite as well.
  */
 
 export type Expectation = {
@@ -20,7 +20,9 @@ const careless = 'its owner has opened it to every account of the machine'
 
 /** Payloads share the machine's network: they read from CVMFS, squids and storage. */
 const sharedNetwork = { 'neighbour-open-socket': 'abstract sockets belong to the network, which is shared' }
-/** Memory segments that no process has attached are counted by a delegated cgroup alone; the VM of the e2e scenario has one. */
+/**
+ * Memory segments that no process has attached are counted by a delegated cgroup alone; the VM of the e2e scenario has one.
+ */
 const withoutCgroup = ['shared-segments']
 const notSubmitted = 'the service refuses such a description, so that it never reaches a pilot'
 /** Attacks on the booted machine of the e2e scenario are ordinary jobs, and its pilot has a cgroup of its own. */

@@ -1,9 +1,9 @@
 /**
  * What an attack has reached: pure, over what was seen.
  *
- * Canaries in its text, code of its own that ran with powers or in a place that a payload does not have, litter that the next
- * payload of its account found, processes that were heard of or seen after its end. What a kind may let through by design is
- * named in expected.ts, not here.
+ * Canaries in its text, code of its own that ran with powers or in a place that a payload does not have, litter that the
+ * next payload of its account found, processes that were heard of or seen after its end. What a kind may let through by
+ * design is named in expected.ts, not here.
  */
 
 import type { Reach } from './attack.ts'

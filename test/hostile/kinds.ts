@@ -1,6 +1,6 @@
 /**
- * The kinds of isolation that the suite tries, and as whom the pilot runs in each: as contextualization has it on a VM, as an
- * ordinary user, as on the local cloud, or as root, as on the local cloud of a service that runs as root.
+ * The kinds of isolation that the suite tries, and as whom the pilot runs in each: as contextualization has it on a VM, as
+ * an ordinary user, as on the local cloud, or as root, as on the local cloud of a service that runs as root.
  *
  * Every VM has user ids of its own, so that whatever an attack leaves is found, and ended, by its owner's number.
  */

@@ -2,8 +2,9 @@
  * `npm run hostile [-- --kind NAME] [--only ATTACK] [--verbose]`: hostile payloads against the real pilot, on every kind of
  * isolation, ended by one line `hostile: kinds=... attacks=... held=... reached=...`.
  *
- * It runs as root, since only root can start a pilot as a VM does, and inside of PID, IPC and mount namespaces of its own: what
- * an attack leaves goes with them, and shared places are not the machine's. Exit codes: 0 as expected, 1 not, 2 wrong usage.
+ * It runs as root, since only root can start a pilot as a VM does, and inside of PID, IPC and mount namespaces of its own:
+ * what an attack leaves goes with them, and shared places are not the machine's. Exit codes: 0 as expected, 1 not, 2 wrong
+ * usage.
  */
 
 import { spawnSync } from 'node:child_process'

@@ -1,4 +1,6 @@
-/** What the suite says at its end: what was reached and should not have been, what an expectation has wrong, and one line. */
+/**
+ * What the suite says at its end: what was reached and should not have been, what an expectation has wrong, and one line.
+ */
 
 import type { Reach } from './attack.ts'
 import { type Expectation, expectations } from './expected.ts'

@@ -1,6 +1,6 @@
 /**
- * Pieces of shell and Perl that attacks are made of: how they speak, how they look for secrets, and the tools that the planter
- * leaves for them. Nothing here needs more than a Debian with perl-base.
+ * Pieces of shell and Perl that attacks are made of: how they speak, how they look for secrets, and the tools that the
+ * planter leaves for them. Nothing here needs more than a Debian with perl-base.
  */
 
 import { quoted } from '../../contextualization/shell.ts'
@@ -75,8 +75,8 @@ const names =
 const libraries = 'libcap-ng.so.0 libcap.so.2 libselinux.so.1 libpcre2-8.so.0 libcrypt.so.1 libdl.so.2 libpthread.so.0'
 
 /**
- * The planter's script: it leaves tools in its home for every payload of the machine, and stays for `seconds`. `library`: the
- * probe in base64, or words of shell that stand for it.
+ * The planter's script: it leaves tools in its home for every payload of the machine, and stays for `seconds`. `library`:
+ * the probe in base64, or words of shell that stand for it.
  */
 export function planterScript(library: string | undefined, seconds: number): string {
   const file = (path: string, text: string): string => `printf '%s' ${quoted(text)} >${path}`

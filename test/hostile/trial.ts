@@ -1,8 +1,8 @@
 /**
  * One attack on one VM, from its payloads' start to what is left after their end.
  *
- * Collects what judge.ts needs and leaves the judging to it. What stays true: each wait is bounded; an attack whose end is not
- * reported in time is a reach of its own, since a pilot that no longer reports is ended as good as dead.
+ * Collects what judge.ts needs and leaves the judging to it. What stays true: each wait is bounded; an attack whose end is
+ * not reported in time is a reach of its own, since a pilot that no longer reports is ended as good as dead.
  */
 
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -123,7 +123,9 @@ function withCanary(payload: Payload, canary: string): Payload {
   return { ...payload, environment: { OWN_CANARY: canary, ...payload.environment } }
 }
 
-/** The next payload of the account, as soon as that is free; where none is given, the account was retired, which is as good. */
+/**
+ * The next payload of the account, as soon as that is free; where none is given, the account was retired, which is as good.
+ */
 async function runNext(ground: Ground, job: Job) {
   const { clock, jobs, random, vm, listener } = ground
   await until(clock, job.isForgotten, { withinMs: forgetWithinMs })
@@ -144,7 +146,9 @@ async function linger({ clock, listener }: Ground, marker: string) {
   return { left: carriersOf(marker), isHeard }
 }
 
-/** Processes, dead leaders with living threads too, that show the marker in their command, their environment or their folder. */
+/**
+ * Processes, dead leaders with living threads too, that show the marker in their command, their environment or their folder.
+ */
 function carriersOf(marker: string): readonly string[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return []

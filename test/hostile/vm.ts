@@ -1,6 +1,6 @@
 /**
- * One VM of the suite: its folders with secrets planted, a service on loopback, and the real agents as processes of their own,
- * with the account and the powers that contextualization gives them.
+ * One VM of the suite: its folders with secrets planted, a service on loopback, and the real agents as processes of their
+ * own, with the account and the powers that contextualization gives them.
  *
  * Owns the processes and ends them, with all that runs under the VM's user ids. What stays true: nothing outside of the VM's
  * folder is written by the suite itself.

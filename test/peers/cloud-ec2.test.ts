@@ -1,6 +1,6 @@
 /**
- * The EC2 driver against moto_server, an EC2 API, through a front that plays what moto leaves out: the port's contract, what the
- * calls carry, and what moto has afterwards.
+ * The EC2 driver against moto_server, an EC2 API, through a front that plays what moto leaves out: the port's contract, what
+ * the calls carry, and what moto has afterwards.
  */
 
 import { EC2Client, type RunInstancesCommandInput } from '@aws-sdk/client-ec2'

@@ -1,6 +1,7 @@
 /**
- * The real cloud-init, as far as it reads documents without being on a machine that boots: its own check of a cloud-config, and
- * what it makes of user data in several parts. Nothing of it is started as a service, and nothing of this machine is changed.
+ * The real cloud-init, as far as it reads documents without being on a machine that boots: its own check of a cloud-config,
+ * and what it makes of user data in several parts. Nothing of it is started as a service, and nothing of this machine is
+ * changed.
  */
 
 import { spawn } from 'node:child_process'
@@ -14,7 +15,10 @@ export type CloudInit = {
   schema(document: string): Promise<string>
   /** The same of each, in one process: where each is one there are minutes in a hundred. */
   schemas(documents: readonly string[]): Promise<readonly string[]>
-  /** What a machine works with in the end, as it would lie in cloud-config.txt: all parts merged; and the other parts, by type. */
+  /**
+   * What a machine works with in the end, as it would lie in cloud-config.txt: all parts merged; and the other parts, by
+   * type.
+   */
   parts(userData: string): Promise<{ readonly config: string; readonly others: readonly (readonly [string, string])[] }>
 }
 

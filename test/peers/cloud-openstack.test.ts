@@ -1,6 +1,6 @@
 /**
- * The OpenStack driver on a real OpenStack: the port's contract, and what only this driver promises. The hypervisor is Nova's
- * fake one: no guest ever runs, everything around it is real.
+ * The OpenStack driver on a real OpenStack: the port's contract, and what only this driver promises. The hypervisor is
+ * Nova's fake one: no guest ever runs, everything around it is real.
  */
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -74,8 +74,8 @@ function openHarness(world: World): CloudHarness {
 }
 
 /**
- * As the director does: on a machine that is busy with other tests Nova may take longer than a call has time, and what it was
- * asked for may still come. So it is looked for before it is asked for again.
+ * As the director does: on a machine that is busy with other tests Nova may take longer than a call has time, and what it
+ * was asked for may still come. So it is looked for before it is asked for again.
  */
 async function created(cloud: Cloud, order: VmOrder): Promise<{ readonly ref: string }> {
   for (let tries = 1; ; tries += 1) {

@@ -1,6 +1,6 @@
 /**
- * Hosts behind the cloud port, on real OpenSSH servers: the port's contract, what is left on a host, and what happens to hosts
- * that are killed, installed anew, or taken by another installation.
+ * Hosts behind the cloud port, on real OpenSSH servers: the port's contract, what is left on a host, and what happens to
+ * hosts that are killed, installed anew, or taken by another installation.
  */
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'

@@ -1,7 +1,8 @@
 /**
- * Between a driver and moto: records every call, and does what the real EC2 does and moto does not. The same client token gives
- * the first machine, with other parameters a mismatch, and after the machine's end a refusal; an unknown image, user data over
- * the limit and page sizes out of range are refused; lists come in pages; consoles have the words that a test put on them.
+ * Between a driver and moto: records every call, and does what the real EC2 does and moto does not. The same client token
+ * gives the first machine, with other parameters a mismatch, and after the machine's end a refusal; an unknown image, user
+ * data over the limit and page sizes out of range are refused; lists come in pages; consoles have the words that a test put
+ * on them.
  *
  * On a test's word it plays a full quota, a full zone, a broken list, a lost reply and silence. Everything else is moto's.
  */
@@ -12,7 +13,10 @@ export type Ec2Front = {
   readonly url: string
   readonly calls: readonly Ec2Call[]
   of(action: string): readonly Ec2Call[]
-  /** Before anything else is done with a call; undefined: it goes its way. `made`: what it would be answered, after it was done. */
+  /**
+   * Before anything else is done with a call; undefined: it goes its way. `made`: what it would be answered, after it was
+   * done.
+   */
   disturb(with_: (call: Ec2Call, made: () => Promise<Ec2Answer>) => Ec2Answer | Promise<Ec2Answer> | undefined): void
   /** The machine of this VM id ends by itself as soon as it is made. */
   endSoon(vmId: string): void

@@ -1,11 +1,11 @@
 /**
- * `npm run test:peers [-- NAME...] [--needs PEER] [--without PEER]`: the tests in this folder, against the real servers that are
- * found here; with names, the files whose paths contain one; `--needs` and `--without`, which can be repeated, choose files by the
- * peers that they start. Whatever is found in two versions is tested with both.
+ * `npm run test:peers [-- NAME...] [--needs PEER] [--without PEER]`: the tests in this folder, against the real servers that
+ * are found here; with names, the files whose paths contain one; `--needs` and `--without`, which can be repeated, choose
+ * files by the peers that they start. Whatever is found in two versions is tested with both.
  *
- * A peer that is absent is named as not run, with every file that needs it; with REQUIRE_PEERS=1 that is a failure. Ends with
- * one line, after proof that no server is left. Exit codes: 0 all that ran passed, 1 something failed, something is left, a
- * required peer is absent, a peer that a file needs is faulty, or nothing ran at all.
+ * A peer that is absent is named as not run, with every file that needs it; with REQUIRE_PEERS=1 that is a failure. Ends
+ * with one line, after proof that no server is left. Exit codes: 0 all that ran passed, 1 something failed, something is
+ * left, a required peer is absent, a peer that a file needs is faulty, or nothing ran at all.
  */
 
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * A real MongoDB for a test: a replica set of one or three on loopback, each member a process with a directory of its own, or
- * a running server that another program keeps. Of the latter only databases with fresh names are used, and dropped.
+ * A real MongoDB for a test: a replica set of one or three on loopback, each member a process with a directory of its own,
+ * or a running server that another program keeps. Of the latter only databases with fresh names are used, and dropped.
  *
  * A member that was killed comes back on its port with its data. Elections are quick. After `stop` no process and no file
  * of it is left, or `stop` throws.

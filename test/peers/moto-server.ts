@@ -1,5 +1,6 @@
 /**
- * A real moto_server for a test: an EC2 API on loopback, over plain HTTP, in a process of its own with a directory of its own.
+ * A real moto_server for a test: an EC2 API on loopback, over plain HTTP, in a process of its own with a directory of its
+ * own.
  *
  * It keeps everything in memory. After `stop` no process and no file of it is left, or `stop` throws. What it does not do as
  * EC2 does is played by ec2-front.ts, through which tests reach it.

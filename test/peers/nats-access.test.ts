@@ -1,4 +1,7 @@
-/** Ways into a real nats-server: credentials, TLS, and accounts that may do what docs/how-to/read-the-facts.md says and no more. */
+/**
+ * Ways into a real nats-server: credentials, TLS, and accounts that may do what docs/how-to/read-the-facts.md says and no
+ * more.
+ */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

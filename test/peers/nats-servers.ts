@@ -123,7 +123,9 @@ function newPrefix(): string {
   return `pilotagetest${systemRandom().letters(12)}`
 }
 
-/** Whether it serves, JetStream included. One that wants a password from us serves: how JetStream is, it answers to others. */
+/**
+ * Whether it serves, JetStream included. One that wants a password from us serves: how JetStream is, it answers to others.
+ */
 async function answers(url: string): Promise<boolean> {
   const connecting = connect({ servers: url, timeout: 2000, reconnect: false })
   const connection = await connecting.catch((error: unknown) => {

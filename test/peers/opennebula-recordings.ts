@@ -1,6 +1,6 @@
 /**
- * Recorded exchanges with a real OpenNebula, by number: what was asked, what came back, byte for byte. Knows how to put other
- * values into an answer, and nothing of when to give it. What is not recorded is an error here, never made up.
+ * Recorded exchanges with a real OpenNebula, by number: what was asked, what came back, byte for byte. Knows how to put
+ * other values into an answer, and nothing of when to give it. What is not recorded is an error here, never made up.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

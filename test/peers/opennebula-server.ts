@@ -1,9 +1,9 @@
 /**
- * A server that stands in for the OpenNebula whose answers were recorded. Everything that it answers comes out of a recording,
- * with this world's ids, names and times in it; what the real one refused it refuses, with the recorded words.
+ * A server that stands in for the OpenNebula whose answers were recorded. Everything that it answers comes out of a
+ * recording, with this world's ids, names and times in it; what the real one refused it refuses, with the recorded words.
  *
- * A request whose like was never recorded has no answer here: it is written down in `strange`, the connection is cut, and the
- * harness fails the test. So nothing passes here if the real one's answer is unknown.
+ * A request whose like was never recorded has no answer here: it is written down in `strange`, the connection is cut, and
+ * the harness fails the test. So nothing passes here if the real one's answer is unknown.
  */
 
 import { createServer, type IncomingMessage } from 'node:http'

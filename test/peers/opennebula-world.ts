@@ -1,8 +1,9 @@
 /**
- * The VMs of an OpenNebula that stands in for the recorded one: which there are, in which state each is by now, and its body.
+ * The VMs of an OpenNebula that stands in for the recorded one: which there are, in which state each is by now, and its
+ * body.
  *
- * States follow each other as they were seen along recorded lives; a body is the recorded one of that state, with the id, the
- * name, the marks, the sizes, the context and the time of this VM in it.
+ * States follow each other as they were seen along recorded lives; a body is the recorded one of that state, with the id,
+ * the name, the marks, the sizes, the context and the time of this VM in it.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

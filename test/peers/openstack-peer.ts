@@ -1,9 +1,9 @@
 /**
- * A real OpenStack for tests: a running one by its state directory, or the scripts that bring one up. It takes minutes and two
- * gigabytes, so the runner brings it up once for all files, into its own directory, and takes it down at the end.
+ * A real OpenStack for tests: a running one by its state directory, or the scripts that bring one up. It takes minutes and
+ * two gigabytes, so the runner brings it up once for all files, into its own directory, and takes it down at the end.
  *
- * Tests share it: each works under an installation of its own and removes what it made. `silence` stops Nova's API for a while,
- * as a cloud that accepts connections and answers nothing; `speak` takes that back.
+ * Tests share it: each works under an installation of its own and removes what it made. `silence` stops Nova's API for a
+ * while, as a cloud that accepts connections and answers nothing; `speak` takes that back.
  */
 
 import { spawn } from 'node:child_process'
@@ -76,8 +76,8 @@ export async function raiseOpenStack(clock: Clock, place: Place, dir: string): P
 }
 
 /**
- * Takes down what was brought up in the directory, by whichever process: its own script, by the numbers of the services, and then
- * every process of it that is still there. A worker that starts while its service is killed has no parent that ends it.
+ * Takes down what was brought up in the directory, by whichever process: its own script, by the numbers of the services, and
+ * then every process of it that is still there. A worker that starts while its service is killed has no parent that ends it.
  */
 export async function lowerOpenStack(clock: Clock, place: Place, dir: string): Promise<void> {
   const log = logIn(dir)

@@ -1,6 +1,6 @@
 /**
- * Plain requests to a real OpenStack, past every driver of ours: what is really there, and what only its administrator may see
- * or set. One login for each; tokens live longer than tests.
+ * Plain requests to a real OpenStack, past every driver of ours: what is really there, and what only its administrator may
+ * see or set. One login for each; tokens live longer than tests.
  */
 
 import type { OpenStackFacts } from './openstack-peer.ts'

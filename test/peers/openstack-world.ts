@@ -1,6 +1,6 @@
 /**
- * What a test of the OpenStack driver sees of the real cloud without the driver: its own login and plain requests, so that it can
- * prove the driver wrong. With orders for the smallest machine and drivers under an installation name of their own.
+ * What a test of the OpenStack driver sees of the real cloud without the driver: its own login and plain requests, so that
+ * it can prove the driver wrong. With orders for the smallest machine and drivers under an installation name of their own.
  */
 
 import { createServer, request as forward } from 'node:http'

@@ -1,8 +1,10 @@
 /**
- * Free loopback ports below those that the system gives to outgoing connections. A server that is killed and comes back finds
- * its port free: neither has a client's connection taken it in between, nor has a client that tries it connected to itself.
+ * Free loopback ports below those that the system gives to outgoing connections. A server that is killed and comes back
+ * finds its port free: neither has a client's connection taken it in between, nor has a client that tries it connected to
+ * itself.
  *
- * Another process may still take one between this look and the server's: the code that starts a server tries again with others.
+ * Another process may still take one between this look and the server's: the code that starts a server tries again with
+ * others.
  */
 
 import { createServer } from 'node:net'

@@ -1,6 +1,7 @@
 /**
- * An installation in pieces: every role in processes of its own over a real MongoDB and a real NATS, in one data directory, as
- * an operator of one machine would begin. What is tested is that the pieces are one service, and what each is without others.
+ * An installation in pieces: every role in processes of its own over a real MongoDB and a real NATS, in one data directory,
+ * as an operator of one machine would begin. What is tested is that the pieces are one service, and what each is without
+ * others.
  */
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

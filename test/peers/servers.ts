@@ -1,6 +1,6 @@
 /**
- * Real servers for the tests in this folder: `startMongo` and `startNats`, of the programs that `npm run test:peers` found. A
- * test file needs a peer if it starts it, by one of these names: the runner reads that, and does not run a file whose peer
+ * Real servers for the tests in this folder: `startMongo` and `startNats`, of the programs that `npm run test:peers` found.
+ * A test file needs a peer if it starts it, by one of these names: the runner reads that, and does not run a file whose peer
  * is absent, but says so.
  *
  * Whatever else starts real servers (scenarios, benchmarks) uses mongo-servers.ts and nats-servers.ts with a place of its

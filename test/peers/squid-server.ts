@@ -1,6 +1,6 @@
 /**
- * A real squid for a test, on loopback, with the configuration of a machine that Pilotage renders: as it stands, but for where
- * its files lie. Names of what it fetches mean nothing here: it asks one server of the test, whatever the name.
+ * A real squid for a test, on loopback, with the configuration of a machine that Pilotage renders: as it stands, but for
+ * where its files lie. Names of what it fetches mean nothing here: it asks one server of the test, whatever the name.
  *
  * It works in a directory of its own. After `stop` no process and no file of it is left, or `stop` throws.
  */

@@ -1,6 +1,6 @@
 /**
- * Real OpenSSH servers for a test, each a host of its own: on loopback, in namespaces where its processes and what it keeps in
- * /run, /var/lib and for systemd are its own, so that nothing reaches this machine and everything ends with it.
+ * Real OpenSSH servers for a test, each a host of its own: on loopback, in namespaces where its processes and what it keeps
+ * in /run, /var/lib and for systemd are its own, so that nothing reaches this machine and everything ends with it.
  *
  * There is no systemd in there: a script of a few lines stands for `systemctl`, which starts what a unit's file in
  * /run/units says, and ends it. Only root may make such namespaces; where we are not root, this peer is absent.

@@ -1,4 +1,6 @@
-/** Images in MongoDB, where several processes change them at one moment: no change is lost, and none comes without its fact. */
+/**
+ * Images in MongoDB, where several processes change them at one moment: no change is lost, and none comes without its fact.
+ */
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/kernel/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * Many processes at one store: each worker does what services do, at random, and keeps books of what it was answered. What the
- * store then holds must agree with all books together, whatever happened to the servers during the test.
+ * Many processes at one store: each worker does what services do, at random, and keeps books of what it was answered. What
+ * the store then holds must agree with all books together, whatever happened to the servers during the test.
  *
  * A call that fails as `unavailable` has an unknown outcome: the worker asks what became of it, as a service does.
  */

@@ -1,6 +1,6 @@
 /**
- * The virtual machine of the tests: an image that test/peers/install has built, and what boots it by QEMU. Found and not started:
- * each test boots its own.
+ * The virtual machine of the tests: an image that test/peers/install has built, and what boots it by QEMU. Found and not
+ * started: each test boots its own.
  */
 
 import { existsSync } from 'node:fs'

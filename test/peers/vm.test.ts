@@ -1,4 +1,6 @@
-/** A machine that really boots from what the director renders, through a real squid: the scenario of that name, as one test. */
+/**
+ * A machine that really boots from what the director renders, through a real squid: the scenario of that name, as one test.
+ */
 
 import { expect, it } from 'vitest'
 import { vm } from '../e2e/vm.ts'

@@ -36,7 +36,8 @@ const mutantMs = 120_000
 
 describe('a rule that is off is noticed', { timeout: mutantMs }, () => {
   it.each(rules)('%s', async (without) => {
-    // Small seeds, so more of them than the ten that `npm run sim` allows itself: one in three notices the rarest at this size.
+    // Small seeds, so more of them than the ten that `npm run sim` allows itself: one in three notices the rarest at this
+    // size.
     for (let seed = 1; seed <= 30; seed += 1) {
       const { violation } = await runSeed({ seed, jobs: 400, without })
       if (!violation) continue

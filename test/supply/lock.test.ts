@@ -1,4 +1,6 @@
-/** The gate on packages: each fault that a lock file, an installation or an SBOM can have is seen, and a sound one has none. */
+/**
+ * The gate on packages: each fault that a lock file, an installation or an SBOM can have is seen, and a sound one has none.
+ */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
 /**
- * What package-lock.json has to say of every package, and what the installation and the SBOM have to say of it: pure questions, each
- * answered by its faults, one line each. Nothing is read here; main.ts does that, and the tests ask about broken ones.
+ * What package-lock.json has to say of every package, and what the installation and the SBOM have to say of it: pure
+ * questions, each answered by its faults, one line each. Nothing is read here; main.ts does that, and the tests ask about
+ * broken ones.
  */
 
 export type Entry = {

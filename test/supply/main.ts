@@ -1,7 +1,8 @@
 /**
- * The step `supply` of `npm run check`, and with `--sbom FILE` also `npm run sbom`: every package has a digest in the lock file, what
- * is installed is what the lock file says, the Node that runs this is the one whose digest is known, and the SBOM (CycloneDX) that
- * npm makes of the lock file lists all of it. Asks no server. Ends with one line, and with 1 where anything is wrong.
+ * The step `supply` of `npm run check`, and with `--sbom FILE` also `npm run sbom`: every package has a digest in the lock
+ * file, what is installed is what the lock file says, the Node that runs this is the one whose digest is known, and the SBOM
+ * (CycloneDX) that npm makes of the lock file lists all of it. Asks no server. Ends with one line, and with 1 where anything
+ * is wrong.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process'

@@ -1,6 +1,6 @@
 /**
- * Certificates for tests, made when they are needed: an authority, and what it signs for this machine's names. So no private key
- * lies in the repository, and none expires in it. Knows just as much of X.509 as that takes.
+ * Certificates for tests, made when they are needed: an authority, and what it signs for this machine's names. So no private
+ * key lies in the repository, and none expires in it. Knows just as much of X.509 as that takes.
  */
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'

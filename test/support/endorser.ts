@@ -1,6 +1,6 @@
 /**
- * A person who endorses images, for installations of tests: goes the way of docs/how-to/manage-images.md, with a key of their own
- * and an operator's client.
+ * A person who endorses images, for installations of tests: goes the way of docs/how-to/manage-images.md, with a key of
+ * their own and an operator's client.
  */
 
 import { createHash } from 'node:crypto'

@@ -1,11 +1,12 @@
 /**
- * The faulty layer: nothing of it shows when it is calm, each fault does what its name says, and a seed is the same run again.
+ * The faulty layer: nothing of it shows when it is calm, each fault does what its name says, and a seed is the same run
+ * again.
  *
- * The contract suite runs through it twice: calm; and with the faults that the port allows a cloud to have (a call that fails
- * or is not answered, a token that expires, a list that breaks off, machines that are slow to come and to go), asked as the
- * director asks: looked up after an unknown outcome, then again. The others break the contract by their nature and are the
- * simulation's (`npm run sim -- --clouds`): two machines for one order, lists that are old or pretend to be whole, a quota
- * that others take.
+ * The contract suite runs through it twice: calm; and with the faults that the port allows a cloud to have (a call that
+ * fails or is not answered, a token that expires, a list that breaks off, machines that are slow to come and to go), asked
+ * as the director asks: looked up after an unknown outcome, then again. The others break the contract by their nature and
+ * are the simulation's (`npm run sim -- --clouds`): two machines for one order, lists that are old or pretend to be whole, a
+ * quota that others take.
  */
 
 import { describe, expect, it } from 'vitest'

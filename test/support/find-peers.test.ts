@@ -1,6 +1,6 @@
 /**
- * Looking for real servers: what is broken, or named and not there, is a state of that peer alone. Whatever needs it fails with
- * the reason, and whatever needs another one does not notice.
+ * Looking for real servers: what is broken, or named and not there, is a state of that peer alone. Whatever needs it fails
+ * with the reason, and whatever needs another one does not notice.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Ports that are free now, for a service that must come back on the same one. Another process may take them in between: rarely. */
+/**
+ * Ports that are free now, for a service that must come back on the same one. Another process may take them in between:
+ * rarely.
+ */
 
 import { createServer, type AddressInfo } from 'node:net'
 

@@ -1,6 +1,7 @@
 /**
- * What a configuration must say of isolation so that a service and a pilot of this user start here: nothing where the machine
- * can isolate payloads, `plain` where it cannot (a container of root's without namespaces) and the tests are about other things.
+ * What a configuration must say of isolation so that a service and a pilot of this user start here: nothing where the
+ * machine can isolate payloads, `plain` where it cannot (a container of root's without namespaces) and the tests are about
+ * other things.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * The VMs of a local cloud as only tests treat them: crashed, frozen, counted by their processes. Works on the directory of the
- * cloud, so that a test can do it to the VMs of a service in another process.
+ * The VMs of a local cloud as only tests treat them: crashed, frozen, counted by their processes. Works on the directory of
+ * the cloud, so that a test can do it to the VMs of a service in another process.
  */
 
 import { readFileSync } from 'node:fs'

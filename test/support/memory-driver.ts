@@ -1,6 +1,6 @@
 /**
- * A driver of a kind that the program does not know, whose machines are in memory: what docs/how-to/add-a-cloud.md asks for, in
- * one file. Remembers what it was opened with.
+ * A driver of a kind that the program does not know, whose machines are in memory: what docs/how-to/add-a-cloud.md asks for,
+ * in one file. Remembers what it was opened with.
  */
 
 import { seededRandom } from '../../core/kernel/random.ts'

@@ -1,5 +1,6 @@
 /**
- * The processes of this machine as a test sees them, by /proc alone: who belongs to a directory, and what they show of themselves.
+ * The processes of this machine as a test sees them, by /proc alone: who belongs to a directory, and what they show of
+ * themselves.
  *
  * A process belongs to a directory if it works in it, names it in its command, or carries it in its environment (agents and
  * payloads all do). Independent of the local cloud's own eyes, so that it can prove them wrong. Ends processes by pid only,

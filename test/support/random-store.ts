@@ -1,6 +1,6 @@
 /**
- * A store with a random past, made by nothing but the store's own operations: jobs and VMs in every state, some steps refused,
- * keys, holds, kills, notes, and what was forgotten. The same random gives the same past.
+ * A store with a random past, made by nothing but the store's own operations: jobs and VMs in every state, some steps
+ * refused, keys, holds, kills, notes, and what was forgotten. The same random gives the same past.
  */
 
 import { type End, ends } from '../../core/model/attempt.ts'

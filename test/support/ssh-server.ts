@@ -1,6 +1,6 @@
 /**
- * An SSH server that plays a host without one: on loopback, with a key of its own, one account that one key opens, and a file
- * system of a few words. Understands the driver's four scripts by what they say; may be silent, refuse, or break off.
+ * An SSH server that plays a host without one: on loopback, with a key of its own, one account that one key opens, and a
+ * file system of a few words. Understands the driver's four scripts by what they say; may be silent, refuse, or break off.
  */
 
 import { createHash } from 'node:crypto'

@@ -1,7 +1,7 @@
 /**
  * Starts the process of a flood, and ends it. It runs at the lowest priority: service, honest caller and flood share this
- * machine's few cores, and what a stranger computes on a machine of its own must not be counted as the service's slowness. What
- * the service does for the flood is done at the service's own priority, and is counted.
+ * machine's few cores, and what a stranger computes on a machine of its own must not be counted as the service's slowness.
+ * What the service does for the flood is done at the service's own priority, and is counted.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'

@@ -1,9 +1,10 @@
 /**
- * The dashboard: bad sign-ins over every connection that an address gets, connections that are held with half a head, requests
- * sent without waiting, and one user's sessions, event streams and pages. All of it at once.
+ * The dashboard: bad sign-ins over every connection that an address gets, connections that are held with half a head,
+ * requests sent without waiting, and one user's sessions, event streams and pages. All of it at once.
  *
- * Another viewer, and the administrator at the strangers' own address, keep their sessions, and a p99 within twice that of a viewer
- * of the quiet service in the same seconds; and a first sign-in with a valid token at that address succeeds in the middle of it.
+ * Another viewer, and the administrator at the strangers' own address, keep their sessions, and a p99 within twice that of a
+ * viewer of the quiet service in the same seconds; and a first sign-in with a valid token at that address succeeds in the
+ * middle of it.
  */
 
 import { readFileSync } from 'node:fs'
@@ -72,7 +73,9 @@ export const dashboard: Flood<Given> = {
   },
 }
 
-/** What the flood got answered, however fast this machine is: the limits, and a tenth for the flood's first and last moments. */
+/**
+ * What the flood got answered, however fast this machine is: the limits, and a tenth for the flood's first and last moments.
+ */
 function beyondLimits(figures: Readonly<Record<string, number | string>>): readonly string[] {
   const seconds = (Number(figures.toMs) - Number(figures.fromMs)) / 1000
   const most = ({ burst, perSecond }: { burst: number; perSecond: number }): number => burst + 1.1 * perSecond * seconds
@@ -98,7 +101,9 @@ function shortfallsOf({ stage }: Ground, quiet: Viewer, viewer: Viewer, fromMs: 
   ]
 }
 
-/** How long the first sign-in of a valid token takes once strangers' sign-ins have begun to wait; infinite: it was refused. */
+/**
+ * How long the first sign-in of a valid token takes once strangers' sign-ins have begun to wait; infinite: it was refused.
+ */
 async function signedInMidFlood(ground: Ground, signal: AbortSignal): Promise<number> {
   const { stage, dashboard: server } = ground
   const { clock } = stage
@@ -171,7 +176,9 @@ async function openStreams(attack: Attack, authorization: string, counts: { stre
   }
 }
 
-/** Connections from several addresses: half a head and then silence, or hundreds of requests without waiting for an answer. */
+/**
+ * Connections from several addresses: half a head and then silence, or hundreds of requests without waiting for an answer.
+ */
 async function holdConnections(attack: Attack, counts: { connections: number }): Promise<void> {
   const { clock, dashboard: server, signal } = attack
   const { port, hostname } = new URL(server)

@@ -1,9 +1,10 @@
 /**
  * A flood: what one stranger, or one user, sends at a service to harm the others. One file per flood, one line in floods.ts.
  *
- * `prepare` runs in the scenario with an administrator's client; what it answers is handed to `run` as JSON. `run` is a process
- * of its own (attack/main.ts), so that its work is not the honest caller's, and ends when its signal is aborted. What it counts is
- * printed. `judge` runs after the settling time and answers shortfalls of this flood beside those that main.ts finds by itself.
+ * `prepare` runs in the scenario with an administrator's client; what it answers is handed to `run` as JSON. `run` is a
+ * process of its own (attack/main.ts), so that its work is not the honest caller's, and ends when its signal is aborted.
+ * What it counts is printed. `judge` runs after the settling time and answers shortfalls of this flood beside those that
+ * main.ts finds by itself.
  */
 
 import type { Clock } from '../../../core/kernel/clock.ts'
@@ -47,8 +48,8 @@ export type Flood<Given = unknown> = {
   /** What the jobs that the service accepts in it take by themselves, beside the 100 MiB that every flood may. */
   readonly acceptedMib?: number
   /**
-   * Its calls are as large as calls may be, and each is work that the service takes at once, whosever it is: what the others see
-   * while it is done is printed, and what they see after it is judged.
+   * Its calls are as large as calls may be, and each is work that the service takes at once, whosever it is: what the others
+   * see while it is done is printed, and what they see after it is judged.
    */
   readonly isBulk?: boolean
   /** The service is ended and started again before the others are measured a last time. */

@@ -1,8 +1,9 @@
 /**
- * The honest caller: one submit of one job and one list of 100 jobs, again and again at a fixed pace, whatever the service does.
+ * The honest caller: one submit of one job and one list of 100 jobs, again and again at a fixed pace, whatever the service
+ * does.
  *
- * A call's time is counted from the moment at which it was due, not from when there was time to make it: a service that stands
- * still for a second is seen by all calls of that second. Refusals are counted as well: an honest caller gets none.
+ * A call's time is counted from the moment at which it was due, not from when there was time to make it: a service that
+ * stands still for a second is seen by all calls of that second. Refusals are counted as well: an honest caller gets none.
  */
 
 import { type Clock, sleep, until } from '../../../core/kernel/clock.ts'
@@ -59,8 +60,8 @@ export async function callHonestly(clock: Clock, user: PilotageClient, forMs: nu
 }
 
 /**
- * As a service is after hours of use: its code is compiled, and V8 and malloc have taken what they take under any load and do
- * not give back (V8's young generation alone grows by up to 130 MB). Until memory stands still, `forMs` at least.
+ * As a service is after hours of use: its code is compiled, and V8 and malloc have taken what they take under any load and
+ * do not give back (V8's young generation alone grows by up to 130 MB). Until memory stands still, `forMs` at least.
  */
 export async function warmUp(clock: Clock, user: PilotageClient, pid: number, forMs: number): Promise<void> {
   const over = new AbortController()

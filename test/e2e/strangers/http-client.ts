@@ -1,4 +1,6 @@
-/** HTTP by hand for floods of the dashboard and for its honest viewers: from an address of one's own, one answer at a time. */
+/**
+ * HTTP by hand for floods of the dashboard and for its honest viewers: from an address of one's own, one answer at a time.
+ */
 
 import { type Agent, request } from 'node:http'
 

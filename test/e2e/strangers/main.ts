@@ -1,12 +1,14 @@
 /**
- * The strangers scenario: each flood against a service of its own, and what an honest caller and the service's memory see of it.
+ * The strangers scenario: each flood against a service of its own, and what an honest caller and the service's memory see of
+ * it.
  *
- * Per flood: warm the service, measure, flood and measure (twice where the first time is above the limit), wait until memory,
- * files and the others' p99 are back (60 s each at most), flood once more and end the service by SIGTERM in the middle of it. `--only NAME` runs one flood.
+ * Per flood: warm the service, measure, flood and measure (twice where the first time is above the limit), wait until
+ * memory, files and the others' p99 are back (60 s each at most), flood once more and end the service by SIGTERM in the
+ * middle of it. `--only NAME` runs one flood.
  *
- * The ratio of the others' p99 compares the flooded service with a second one of the same kind, which is not flooded and gets
- * the same honest calls in the same seconds: whatever else this machine does, the flood's own computing included, both see. The
- * floods run at the lowest CPU priority (attacker.ts says why).
+ * The ratio of the others' p99 compares the flooded service with a second one of the same kind, which is not flooded and
+ * gets the same honest calls in the same seconds: whatever else this machine does, the flood's own computing included, both
+ * see. The floods run at the lowest CPU priority (attacker.ts says why).
  */
 
 import { mkdirSync, readFileSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
- * One user makes a task queue of every job: 25 calls of 8 000 jobs, each of which asks for one byte of memory more than the one
- * before; then one call of 8 000 jobs with a tag of their own each, which really are 8 000 task queues. The service is started
- * again before others are measured a last time, and refuses the next 8 000 of them.
+ * One user makes a task queue of every job: 25 calls of 8 000 jobs, each of which asks for one byte of memory more than the
+ * one before; then one call of 8 000 jobs with a tag of their own each, which really are 8 000 task queues. The service is
+ * started again before others are measured a last time, and refuses the next 8 000 of them.
  */
 
 import { asPilotageError } from '../../../core/kernel/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Honest viewers of the dashboard: a page again and again at a fixed pace, with a session, over one connection that stays. A page's
- * time is counted from when it was due. They look from before a flood until after it, and are judged by when each page was due.
+ * Honest viewers of the dashboard: a page again and again at a fixed pace, with a session, over one connection that stays. A
+ * page's time is counted from when it was due. They look from before a flood until after it, and are judged by when each
+ * page was due.
  */
 
 import { Agent } from 'node:http'

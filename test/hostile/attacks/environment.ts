@@ -1,9 +1,9 @@
 /**
- * Names of the environment that loaders, shells, interpreters, locales and libraries obey: whatever runs before the payload has
- * its own account must see none of them.
+ * Names of the environment that loaders, shells, interpreters, locales and libraries obey: whatever runs before the payload
+ * has its own account must see none of them.
  *
- * Each points at the planter's tools, which say as whom they run and what they can read. The payload itself obeys these names
- * too, which is its own affair: only code that ran elsewhere counts.
+ * Each points at the planter's tools, which say as whom they run and what they can read. The payload itself obeys these
+ * names too, which is its own affair: only code that ran elsewhere counts.
  */
 
 import { type Attack, type Machine, type Payload, type Reach, type Scene, type Tool, sh } from '../attack.ts'

@@ -1,6 +1,6 @@
 /**
- * Ways to more power: programs with the set-uid bit, namespaces of its own, the kernel's settings, control groups, the service's
- * port, and system calls that do another's work.
+ * Ways to more power: programs with the set-uid bit, namespaces of its own, the kernel's settings, control groups, the
+ * service's port, and system calls that do another's work.
  */
 
 import type { Attack } from '../attack.ts'

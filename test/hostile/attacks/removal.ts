@@ -1,9 +1,9 @@
 /**
- * Trees that are made to be removed: folders that change into links while the pilot works in them, and shapes that a careless
- * removal does not survive.
+ * Trees that are made to be removed: folders that change into links while the pilot works in them, and shapes that a
+ * careless removal does not survive.
  *
- * The pilot removes a payload's directory after its end. A partner under another account swaps folders during that time, as long as
- * it finds them; root's folder must keep its files and its mode.
+ * The pilot removes a payload's directory after its end. A partner under another account swaps folders during that time, as
+ * long as it finds them; root's folder must keep its files and its mode.
  */
 
 import type { Attack, Machine, Outcome, Payload, Reach, Scene } from '../attack.ts'

@@ -1,7 +1,7 @@
 /**
- * `npm run peers:openstack -- up|down DIR`: one OpenStack for several runs, brought up in a directory and taken down again. A run
- * uses it if PILOTAGE_OPENSTACK_STATE names DIR/openstack. If that variable is set already, the OpenStack that it names serves,
- * and neither command does anything.
+ * `npm run peers:openstack -- up|down DIR`: one OpenStack for several runs, brought up in a directory and taken down again.
+ * A run uses it if PILOTAGE_OPENSTACK_STATE names DIR/openstack. If that variable is set already, the OpenStack that it
+ * names serves, and neither command does anything.
  *
  * Exit codes: 0 done, 1 it failed or a process is left, 2 wrong usage.
  */

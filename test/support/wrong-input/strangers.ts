@@ -30,8 +30,8 @@ type About<Request, Response> = {
 }
 
 /**
- * As eve, about each of ada's jobs and about one that does not exist: the answers must be the same but for the number, so that
- * she does not learn that there is such a job.
+ * As eve, about each of ada's jobs and about one that does not exist: the answers must be the same but for the number, so
+ * that she does not learn that there is such a job.
  */
 function foreignCase<Request, Response>(name: string, about: About<Request, Response>): Case {
   return {

@@ -1,4 +1,7 @@
-/** Tokens that are wrong in every way that a token can be: each must be distinguished from a right one, and not from each other. */
+/**
+ * Tokens that are wrong in every way that a token can be: each must be distinguished from a right one, and not from each
+ * other.
+ */
 
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'

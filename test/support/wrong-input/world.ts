@@ -1,8 +1,8 @@
 /**
  * The world that wrong input must not change: a real service with two VOs, a job in every kind of state, and two local VMs.
  *
- * All its periods are long and its VMs stand still, so that nothing changes by itself: what differs between two pictures of it
- * was changed by what came between.
+ * All its periods are long and its VMs stand still, so that nothing changes by itself: what differs between two pictures of
+ * it was changed by what came between.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

@@ -1,4 +1,6 @@
-/** What drivers share: one create per id, a look after an unknown outcome, look-ups kept for a while, one thing of a name. */
+/**
+ * What drivers share: one create per id, a look after an unknown outcome, look-ups kept for a while, one thing of a name.
+ */
 
 import { describe, expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'

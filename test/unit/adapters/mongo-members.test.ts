@@ -1,4 +1,7 @@
-/** A server on this machine whose replica set has members elsewhere: nothing is said there without TLS or the operator's word. */
+/**
+ * A server on this machine whose replica set has members elsewhere: nothing is said there without TLS or the operator's
+ * word.
+ */
 
 import { BSON } from 'mongodb'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'

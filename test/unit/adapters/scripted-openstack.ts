@@ -1,6 +1,6 @@
 /**
- * A small OpenStack that does what the test asks, over HTTP: for what a real one cannot be made to do. Keeps servers, ports and
- * addresses as plain data, and a log of what it was asked; a script may answer any request otherwise, once.
+ * A small OpenStack that does what the test asks, over HTTP: for what a real one cannot be made to do. Keeps servers, ports
+ * and addresses as plain data, and a log of what it was asked; a script may answer any request otherwise, once.
  */
 
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'

@@ -244,7 +244,10 @@ it('owes in the next life what it owed in this one', () => {
   expect(reports(effects)).toMatchObject([{ ...one, reportId: 7, phase: 'ended' }])
 })
 
-/** A service and a machine that do everything in any order; what they cannot do, such as an ack of what was not sent, is skipped. */
+/**
+ * A service and a machine that do everything in any order; what they cannot do, such as an ack of what was not sent, is
+ * skipped.
+ */
 const moves = ['assign', 'again', 'start', 'end', 'keep', 'ack', 'cut', 'link', 'stop', 'later', 'flush'] as const
 const move = fc.record({ kind: fc.constantFrom(...moves), pick: fc.nat(7) })
 

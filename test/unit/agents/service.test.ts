@@ -1,4 +1,6 @@
-/** A VM that is for a service and has no pilot: what its monitor reports, and whether it notices that the service is gone. */
+/**
+ * A VM that is for a service and has no pilot: what its monitor reports, and whether it notices that the service is gone.
+ */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'

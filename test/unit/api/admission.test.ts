@@ -1,4 +1,7 @@
-/** What the gRPC port does before it knows who calls, and before it reads a message: over a real connection, without a client. */
+/**
+ * What the gRPC port does before it knows who calls, and before it reads a message: over a real connection, without a
+ * client.
+ */
 
 import { constants } from 'node:http2'
 import { gzipSync } from 'node:zlib'

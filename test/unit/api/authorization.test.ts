@@ -1,10 +1,10 @@
 /**
- * The permission table over gRPC: every method of the proto is called as every kind of caller, towards what is the caller's own,
- * of the same VO, and foreign.
+ * The permission table over gRPC: every method of the proto is called as every kind of caller, towards what is the caller's
+ * own, of the same VO, and foreign.
  *
- * The methods come from the generated service definitions, and what each cell must answer comes from the table of actions, so
- * a new method or action is tried by itself. A method without a way to call it does not compile. The table itself is written
- * down a second time in test/unit/core/actions.test.ts.
+ * The methods come from the generated service definitions, and what each cell must answer comes from the table of actions,
+ * so a new method or action is tried by itself. A method without a way to call it does not compile. The table itself is
+ * written down a second time in test/unit/core/actions.test.ts.
  */
 
 import { createHash } from 'node:crypto'

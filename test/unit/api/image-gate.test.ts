@@ -1,6 +1,7 @@
 /**
- * The gate of images as an installation has it: a service with a cloud that speaks EC2's language makes no machine before its
- * image is endorsed and approved, and lets it go when the image is revoked. The director would look by itself only much later.
+ * The gate of images as an installation has it: a service with a cloud that speaks EC2's language makes no machine before
+ * its image is endorsed and approved, and lets it go when the image is revoked. The director would look by itself only much
+ * later.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

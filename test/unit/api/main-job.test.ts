@@ -1,5 +1,6 @@
 /**
- * The main job in short, in this process: users submit, the director starts VMs, pilots run, monitors stop the idle machines.
+ * The main job in short, in this process: users submit, the director starts VMs, pilots run, monitors stop the idle
+ * machines.
  *
  * One service a test, on a data directory of its own; afterwards no VM, no record of one and no process is left.
  */

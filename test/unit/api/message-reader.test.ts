@@ -1,4 +1,7 @@
-/** The reader of a call's messages: whole messages from any cut of their bytes, and every bound refused at the message's head. */
+/**
+ * The reader of a call's messages: whole messages from any cut of their bytes, and every bound refused at the message's
+ * head.
+ */
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

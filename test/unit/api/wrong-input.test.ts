@@ -1,6 +1,6 @@
 /**
- * Wrong input against a whole service in this process: a clear typed refusal, and nothing changed. The cases that take seconds
- * are left to `npm run e2e -- wrong-input`, which does all of them against a service of its own.
+ * Wrong input against a whole service in this process: a clear typed refusal, and nothing changed. The cases that take
+ * seconds are left to `npm run e2e -- wrong-input`, which does all of them against a service of its own.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -18,7 +18,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-/** What the machine took, and what it said; `image`: the Node of its own, as its exit code when asked whether it is new enough. */
+/**
+ * What the machine took, and what it said; `image`: the Node of its own, as its exit code when asked whether it is new
+ * enough.
+ */
 function taken(nodes: Parameters<typeof nodeLines>[0], machine: string, image?: number) {
   for (const name of ['ln', 'chmod']) {
     const program = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim()

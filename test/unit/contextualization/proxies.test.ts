@@ -1,4 +1,7 @@
-/** The script by which a worker follows its site's proxies, run as it is rendered, in a directory that stands for the machine. */
+/**
+ * The script by which a worker follows its site's proxies, run as it is rendered, in a directory that stands for the
+ * machine.
+ */
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

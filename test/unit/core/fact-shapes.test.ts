@@ -1,4 +1,7 @@
-/** Every fact that is written is read back as one of its group; what fits no group is read as `other`, and never as something else. */
+/**
+ * Every fact that is written is read back as one of its group; what fits no group is read as `other`, and never as something
+ * else.
+ */
 
 import { expect, test } from 'vitest'
 import { knownFact, newFact, type NewFact } from '../../../core/model/fact-shapes.ts'

@@ -1,9 +1,9 @@
 /**
- * The permission table over HTTP: every route and page is asked for as every kind of caller, towards what is the caller's own,
- * of the same VO, and foreign.
+ * The permission table over HTTP: every route and page is asked for as every kind of caller, towards what is the caller's
+ * own, of the same VO, and foreign.
  *
- * The routes and what each cell must answer come from the tables of routes and of actions, so a new route is tried by itself. A
- * route without a way to ask for it does not compile.
+ * The routes and what each cell must answer come from the tables of routes and of actions, so a new route is tried by
+ * itself. A route without a way to ask for it does not compile.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

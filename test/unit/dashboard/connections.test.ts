@@ -1,4 +1,6 @@
-/** Real sockets against the dashboard's HTTP server: which come in, which are ended, and what a slow or a greedy one may do. */
+/**
+ * Real sockets against the dashboard's HTTP server: which come in, which are ended, and what a slow or a greedy one may do.
+ */
 
 import { createServer, request, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'

@@ -1,4 +1,6 @@
-/** VMs only from images that may be used: what the director does with the catalogue, before a plan, within a step and after. */
+/**
+ * VMs only from images that may be used: what the director does with the catalogue, before a plan, within a step and after.
+ */
 
 import { describe, expect, it } from 'vitest'
 import type { ImageEntry } from '../../../core/model/image-entry.ts'

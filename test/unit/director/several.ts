@@ -1,6 +1,6 @@
 /**
- * Several directors over one world: each is the real runtime of a process with that role alone, behind a way of its own to the
- * store and to the clouds, which a test can slow, freeze and cut.
+ * Several directors over one world: each is the real runtime of a process with that role alone, behind a way of its own to
+ * the store and to the clouds, which a test can slow, freeze and cut.
  */
 
 import type { Bus } from '../../../core/ports/bus.ts'

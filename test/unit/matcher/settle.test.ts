@@ -42,7 +42,9 @@ it('nothing is claimed for an offer that came before it is known what the VM hol
   expect(heard).toEqual(['1.1', '2.1'])
 })
 
-/** A store whose answers to claims are lost, before or after the commit; and that does not answer what a VM holds as long. */
+/**
+ * A store whose answers to claims are lost, before or after the commit; and that does not answer what a VM holds as long.
+ */
 function losing() {
   const kept = memoryStore()
   const lost = (): never => {

@@ -1,4 +1,6 @@
-/** Which connections to a store and a broker are plain, compared with what MongoDB's own driver makes of the same address. */
+/**
+ * Which connections to a store and a broker are plain, compared with what MongoDB's own driver makes of the same address.
+ */
 
 import fc from 'fast-check'
 import { MongoClient } from 'mongodb'

@@ -1,4 +1,6 @@
-/** The JSON Schema of the configuration: it accepts and refuses as the service does, and names the keys that are documented. */
+/**
+ * The JSON Schema of the configuration: it accepts and refuses as the service does, and names the keys that are documented.
+ */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

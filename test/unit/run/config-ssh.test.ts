@@ -1,4 +1,7 @@
-/** The keys of a cloud of kind ssh and of the delivery by SSH: what they become, what is refused, and what their machines get. */
+/**
+ * The keys of a cloud of kind ssh and of the delivery by SSH: what they become, what is refused, and what their machines
+ * get.
+ */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,6 @@
-/** One folder and one line in the registry are all that a new kind of cloud needs: a driver of the tests goes the whole way. */
+/**
+ * One folder and one line in the registry are all that a new kind of cloud needs: a driver of the tests goes the whole way.
+ */
 
 import { expect, it } from 'vitest'
 import { sizeAt } from '../../../contextualization/size.ts'

@@ -1,6 +1,6 @@
 /**
- * The process of a flood: `node attack/main.ts NAME MS SEED`, with the target and what was prepared as JSON on stdin. Prints its
- * figures as one line of JSON. Ends by itself after MS, and a few seconds later whatever the flood still waits for.
+ * The process of a flood: `node attack/main.ts NAME MS SEED`, with the target and what was prepared as JSON on stdin. Prints
+ * its figures as one line of JSON. Ends by itself after MS, and a few seconds later whatever the flood still waits for.
  */
 
 import { text } from 'node:stream/consumers'
