@@ -1,6 +1,6 @@
 /**
- * Writing an archive of a store: section by section, batch by batch, no faster than it is taken. What was written is an archive
- * only with its last line, and that is written only if nobody has touched the store meanwhile.
+ * Writing an archive of a store: section by section, batch by batch, no faster than it is taken. What was written is an
+ * archive only with its last line, and that is written only if no process has touched the store in between.
  */
 
 import { Readable, type Writable } from 'node:stream'

@@ -1,6 +1,6 @@
 /**
- * Where archives lie: files, compressed where their name ends so, or the standard streams. A file is there whole or not at all,
- * on disk when the export says so, and for its owner only: it holds what every user has submitted.
+ * Where archives lie: files, compressed where their name ends so, or the standard streams. A file is there whole or not at
+ * all, on disk when the export says so, and for its owner only: it holds what every user has submitted.
  */
 
 import {
@@ -29,7 +29,7 @@ export type ArchiveTarget = {
   drop(): void
 }
 
-/** What is piped on is compressed by whoever pipes. `-`: the stream. */
+/** What is piped on is compressed by the program that pipes. `-`: the stream. */
 export function archiveTarget(to: string, stdout: Writable): ArchiveTarget {
   if (to === '-') {
     // Its end is not ours to make.

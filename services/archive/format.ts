@@ -1,7 +1,7 @@
 /**
- * The text of an archive: JSON lines. The first says what it is, each further one is a record with the name of its section, and
- * the last counts them and bears two digests: of the first line, and of all records. Two archives of equal content differ in
- * their first line only, and have the same digest of records.
+ * The text of an archive: JSON lines. The first says what it is, each further one is a record with the name of its section,
+ * and the last counts them and bears two digests: of the first line, and of all records. Two archives of equal content
+ * differ in their first line only, and have the same digest of records.
  *
  * Pure: lines to values and back. A newer format is refused, an older one is read as it was written, an unknown field is a
  * mistake. Format 2 has images; format 1 is of programs that knew none.

@@ -1,9 +1,9 @@
 /**
- * Reading an archive into a store. A file is read twice: once to see that it is whole, and only then to write. A pipe cannot be
- * read twice: there the store stays closed to services until the last line was right.
+ * Reading an archive into a store. A file is read twice: once to see that it is whole, and only then to write. A pipe cannot
+ * be read twice: there the store stays closed to services until the last line was right.
  *
- * Cut short, it goes on where it was: what was written is skipped, after a look that it was the same. At the end the store is
- * asked what it has, and only a right answer opens it.
+ * Cut short, it goes on where it was: what was written is skipped, after a look that it was the same. At the end the store
+ * is asked what it has, and only a right answer opens it.
  */
 
 import { type ArchiveBatch, archiveSections, type ArchivePlace, type ArchiveSection } from '../../core/model/archive.ts'
@@ -26,7 +26,10 @@ export type ImportOptions = {
   readonly onResume?: (place: ArchivePlace) => void
 }
 
-/** Throws `invalid-argument` (damaged), `conflict` (the store holds something else), `store-newer`, and what the store throws. */
+/**
+ * Throws `invalid-argument` (damaged), `conflict` (the store holds something else), `store-newer`, and what the store
+ * throws.
+ */
 export async function importArchive(options: ImportOptions): Promise<ArchiveSummary> {
   const { archive, source } = options
   const checked = source.isRepeatable ? await check(options) : undefined
@@ -46,7 +49,7 @@ export async function importArchive(options: ImportOptions): Promise<ArchiveSumm
   return summary
 }
 
-/** Nothing is written before this has come to its end. */
+/** Nothing is written before this has ended. */
 async function check({ source, onProgress }: ImportOptions): Promise<ArchiveSummary> {
   const progress = counting((section, records) => onProgress?.('checking', section, records))
   return readArchive(source.open(), {

@@ -1,6 +1,6 @@
 /**
- * Reading an archive: its lines in order, checked as they come, and handed on in batches. Nothing is believed before the last
- * line was right: whoever can read twice reads once without writing.
+ * Reading an archive: its lines in order, checked as they come, and handed on in batches. Nothing is believed before the
+ * last line was right: a caller that can read twice reads once without writing.
  *
  * Memory stays flat: one batch at a time, and the next is read when this one was taken.
  */
@@ -29,7 +29,7 @@ import {
 import { type Line, linesOf } from './lines.ts'
 
 export type ArchiveReader = {
-  /** `cutAt`: a batch ends when so many records have been read. */
+  /** `cutAt`: a batch ends when this number of records have been read. */
   header(header: ArchiveHeader, digest: string): Promise<{ readonly cutAt: number }>
   /** `place`: where the archive is after it. */
   batch(batch: ArchiveBatch, place: ArchivePlace): Promise<void>

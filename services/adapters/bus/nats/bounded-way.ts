@@ -1,7 +1,7 @@
 /**
  * Sends messages on one connection for as long as the server takes them. A server that hangs is noticed late, and until then
- * everything that is sent would pile up in this process: so no more than a MiB is out of which the server has not said that it
- * came, and what is beyond is dropped. Ends with its connection; nothing of it is carried over.
+ * everything that is sent would pile up in this process: so no more than a MiB is out of which the server has not said that
+ * it came, and what is beyond is dropped. Ends with its connection; nothing of it is carried over.
  */
 
 import type { NatsConnection } from '@nats-io/transport-node'
@@ -22,7 +22,7 @@ export function boundedWay(connection: NatsConnection): BoundedWay {
   async function confirm(): Promise<void> {
     const bytes = unconfirmedBytes
     isConfirming = true
-    // Where the connection is lost this may never come to an end, and is forgotten with it.
+    // Where the connection is lost this may never end, and is forgotten with it.
     await connection.flush().catch(() => undefined)
     unconfirmedBytes -= bytes
     isConfirming = false

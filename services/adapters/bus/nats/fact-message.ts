@@ -1,6 +1,6 @@
 /**
- * A fact as it travels: itself as JSON, `{seq, atMs, subject, kind, data}`. What others have written on our subjects and is no
- * fact is told apart from one, and never taken for one.
+ * A fact as it travels: itself as JSON, `{seq, atMs, subject, kind, data}`. What others have written on our subjects and is
+ * no fact is distinguished from one, and never taken for one.
  */
 
 import type { Fact, Subject } from '../../../../core/model/fact-shapes.ts'

@@ -1,9 +1,9 @@
 /**
- * Reads an installation's facts from its stream, for whoever wants history outside of it.
+ * Reads an installation's facts from its stream, for programs that want history outside of it.
  *
  * With a durable name the server remembers what was acknowledged: a reader of that name goes on after it, and several of one
  * name share the facts. Without one, the place is kept here and gone with the reader. At least once: what was given and not
- * acknowledged comes again, after half a minute, or at once where the reader ends in good order; `seq` tells it apart. At
+ * acknowledged comes again, after half a minute, or at once where the reader ends in good order; `seq` identifies it. At
  * most `prefetch` facts that were not given yet are here or under way.
  */
 
@@ -50,18 +50,18 @@ export type GivenFact = {
 
 const timeoutMs = 10_000
 const againMs = 1000
-/** A request for more is good for so long; a server that hangs is noticed within it. */
+/** The time for which a request for more is valid; a server that hangs is noticed within it. */
 const pullMs = 10_000
-/** Who does not follow waits so long for what others have taken and may give back. */
+/** A reader that does not follow waits this time for what others have taken and may give back. */
 const lastPullMs = 1000
 /** What was asked for and is there comes within milliseconds, or to another reader of the name. */
 const settleMs = 1000
-/** The server forgets a nameless reader that was silent for so long. */
+/** The server forgets a nameless reader that was silent for this time. */
 const forgetMs = 60_000
 
 /**
- * Throws `invalid-argument` for options that can never work. Where it does not follow: `unavailable` where NATS is not there,
- * `not-found` where the installation has no stream.
+ * Throws `invalid-argument` for options that can never work. Where it does not follow: `unavailable` where NATS is not
+ * there, `not-found` where the installation has no stream.
  */
 export async function* readFacts(options: FactReaderOptions): AsyncGenerator<GivenFact, void> {
   const { clock, random, log, signal, follow, durable } = options
@@ -99,7 +99,7 @@ async function* readOn(
   place: Place,
 ): AsyncGenerator<GivenFact, 'end' | 'again'> {
   const { signal, follow, durable, log, prefetch = 256 } = options
-  /** Given and not acknowledged; nothing where nobody remembers. */
+  /** Given and not acknowledged; nothing where no process remembers. */
   const open = new Set<JsMsg>()
   const acknowledge: Take = (message) => {
     if (open.delete(message)) message.ack()
@@ -135,7 +135,10 @@ async function* readOn(
   }
 }
 
-/** One request for messages, to its end. What nobody has taken by then goes back, so that it need not wait for its time. */
+/**
+ * One request for messages, to its end. What the caller has not taken by then goes back, so that it need not wait for its
+ * time.
+ */
 async function* pulled(
   consumer: Consumer,
   most: number,
@@ -194,7 +197,7 @@ function consumerConfig(
       deliver_policy: from === 'now' ? DeliverPolicy.New : DeliverPolicy.All,
     }
   }
-  // Numbers beyond the end were another stream's, which was taken away meanwhile.
+  // Numbers beyond the end were another stream's, which was removed in between.
   if (place.nextSeq !== undefined && place.nextSeq > lastSeq + 1) place.nextSeq = 1
   place.nextSeq ??= from === 'now' ? lastSeq + 1 : 1
   return {

@@ -29,7 +29,9 @@ export type FactStreamLimits = {
   /** Older facts leave the stream, and the oldest ones when it is fuller than this. */
   readonly maxAgeMs: number
   readonly maxBytes: number
-  /** A fact that is published again within this time is not kept twice. The server remembers ids for so long, in memory. */
+  /**
+   * A fact that is published again within this time is not kept twice. The server remembers ids for this time, in memory.
+   */
   readonly duplicateMs: number
   /** How many servers of a NATS cluster keep each fact: 1, 3 or 5. */
   readonly replicas: number
@@ -58,7 +60,7 @@ export function natsFactStream(options: FactStreamOptions): FactStream & { close
         await Promise.all(facts.slice(at, at + underWayMost).map((fact) => send(stream, installation, fact)))
       }
     } catch (cause) {
-      // Whatever it was, somebody may have taken the stream away: it is looked for again.
+      // Whatever it was, another program may have removed the stream: it is looked for again.
       ready = undefined
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new PilotageError('unavailable', `publishing facts to NATS: ${reason}`, { cause, retryAfterMs: 1000 })

@@ -1,6 +1,6 @@
 /**
- * A hint as it travels: `{"ids":[...]}`, and its kind is in the subject. A message is small whatever is hinted; what is larger,
- * or is no hint, is not read. The ids are all that there is: a forged one wakes a loop and nothing else.
+ * A hint as it travels: `{"ids":[...]}`, and its kind is in the subject. A message is small whatever is hinted; what is
+ * larger, or is no hint, is not read. The ids are all that there is: a forged one wakes a loop and nothing else.
  */
 
 import type { Hint } from '../../../../core/ports/bus.ts'
@@ -14,7 +14,7 @@ const bytesMost = 64 * 1024
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** In as many messages as it needs. An id that nobody would read is left out. */
+/** In as many messages as it needs. An id that no process would read is left out. */
 export function hintMessages(ids: readonly Id[]): readonly Uint8Array[] {
   const sound = ids.filter(isId)
   return Array.from({ length: Math.ceil(sound.length / idsMost) }, (_, at) =>

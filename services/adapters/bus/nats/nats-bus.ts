@@ -3,7 +3,7 @@
  *
  * The bus within this process, which is given, carries everything to the listeners here: one's own hints at once, whether
  * NATS is there or not, and those of others as they come. What is hinted while NATS is away, or faster than it takes it, is
- * dropped. Nobody is woken when NATS comes back: no hint says so, and every loop wakes by itself.
+ * dropped. No loop is woken when NATS comes back: no hint says so, and every loop wakes by itself.
  */
 
 import type { Msg, NatsConnection } from '@nats-io/transport-node'
@@ -37,7 +37,7 @@ export function natsBus(options: NatsBusOptions): NatsBus {
     for (const kind of heard) subscribe(connection, kind)
   })
 
-  /** Only to what somebody here listens to. */
+  /** Only to what this process listens to. */
   function subscribe(connection: NatsConnection, kind: HintKind): void {
     const callback = (error: Error | null, message: Msg): void => {
       const ids = error ? undefined : readHintMessage(message.data)
@@ -81,7 +81,7 @@ export function natsBus(options: NatsBusOptions): NatsBus {
   }
 }
 
-/** Counts what goes by and tells of the 1st, the 2nd, the 4th, the 8th...: a flood is seen and does not flood the log. */
+/** Counts what goes by and logs the 1st, the 2nd, the 4th, the 8th...: a flood is seen and does not flood the log. */
 function counter(report: (count: number) => void): () => void {
   let count = 0
   return () => {

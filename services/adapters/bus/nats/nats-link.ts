@@ -21,7 +21,10 @@ export type NatsCredentials =
   | { readonly kind: 'creds'; readonly text: string }
 
 export type NatsOptions = {
-  /** `nats://host:port`, `tls://host:port` or `host:port`, without credentials. Name all of a cluster: one that answers will do. */
+  /**
+   * `nats://host:port`, `tls://host:port` or `host:port`, without credentials. Name all of a cluster: one that answers will
+   * do.
+   */
   readonly servers: readonly string[]
   readonly installation: string
   readonly clock: Clock
@@ -47,7 +50,7 @@ const pingEveryMs = 5000
 const firstDelayMs = 100
 /** With its jitter 3 s at most: latency is back within 5 s of the server. */
 const mostDelayMs = 2000
-/** A connection that lived so long was a good one: the next loss begins with the first delay again. */
+/** A connection that lived for this time was a good one: the next loss begins with the first delay again. */
 const steadyMs = 10_000
 const drainMs = 2000
 
@@ -121,7 +124,7 @@ export function openNatsLink(options: NatsOptions, onUp: (connection: NatsConnec
   }
 }
 
-/** Wakes everybody who waits for it. */
+/** Wakes every caller that waits for it. */
 function bell(clock: Clock): { next(withinMs: number, signal?: AbortSignal): Promise<void>; ring(): void } {
   const waiting = new Set<() => void>()
   return {
@@ -162,7 +165,7 @@ function connectionOptions({ servers, installation, credentials, caPem }: NatsOp
   return {
     servers: [...servers],
     name: `pilotage-${installation}`,
-    // A connection that is lost is not mended but replaced: a mended one would queue what is sent meanwhile, without bound.
+    // A connection that is lost is not mended but replaced: a mended one would queue what is sent in between, without bound.
     reconnect: false,
     // What this process says it has heard already.
     noEcho: true,
@@ -175,7 +178,10 @@ function connectionOptions({ servers, installation, credentials, caPem }: NatsOp
   }
 }
 
-/** The driver does not tell Node the address of a server that it was given by number: so a certificate is held to what we know. */
+/**
+ * The driver does not give Node the address of a server that it was given by number: so a certificate is held to what we
+ * know.
+ */
 function tlsOptions(servers: readonly string[], ca: string | undefined) {
   const hosts = servers.map((server) =>
     new URL(`nats://${server.replace(/^\w+:\/\//, '')}`).hostname.replace(/^\[|\]$/g, ''),
@@ -204,7 +210,7 @@ function checkServers(servers: readonly string[]): void {
   const accepted = 'nats://host:port, tls://host:port or host:port, without credentials'
   const violations = servers.flatMap((server, at): readonly Violation[] => {
     const path = `nats.servers[${at}]`
-    // Addresses are told in logs and errors: what is secret has a place of its own.
+    // Addresses are shown in logs and errors: what is secret has a place of its own.
     if (server.includes('@')) return [{ path, value: '(not shown)', rule: 'credentials in an address', accepted }]
     if (/^(?:(?:nats|tls):\/\/)?[^\s/?#]+$/.test(server)) return []
     return [{ path, value: shown(server), rule: 'not an address', accepted }]

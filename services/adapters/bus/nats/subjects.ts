@@ -34,7 +34,7 @@ export function streamName(installation: string): string {
   return `${installation}-facts`
 }
 
-/** The same fact has the same id for ever: whoever gets one twice knows it by this. */
+/** The same fact has the same id for ever: a reader that gets one twice knows it by this. */
 export function factId(installation: string, { seq }: Pick<Fact, 'seq'>): string {
   return `${installation}:${seq}`
 }

@@ -1,6 +1,6 @@
 /**
- * The end of an import: what is there is counted, and then the store is given to services: the counts of jobs as they are, and
- * the collector's place behind everything that the import wrote.
+ * The end of an import: what is there is counted, and then the store is given to services: the counts of jobs as they are,
+ * and the collector's place behind everything that the import wrote.
  *
  * Only the last step takes the mark away, and each may be done again.
  */
@@ -59,7 +59,7 @@ export async function openForServices(database: Database): Promise<void> {
   const { operationTime } = (await guarded('asking for the time', () => db.command({ ping: 1 }))) as {
     operationTime?: Timestamp
   }
-  if (!operationTime) throw new Error('assertion failed: a member of a replica set tells its time')
+  if (!operationTime) throw new Error('assertion failed: a member of a replica set reports its time')
   await guarded('opening the store', () =>
     meta.updateOne({ _id: 'collected' }, { $set: { from: operationTime } }, { upsert: true }),
   )

@@ -1,9 +1,9 @@
 /**
- * Records of an archive into an empty MongoDB store: jobs as pages, facts in their order and as the stories of what they tell
- * of. Each batch comes after all before it, so whatever lies beyond its first record is left of a batch that was cut short,
- * and goes first: a batch may be written any number of times.
+ * Records of an archive into an empty MongoDB store: jobs as pages, facts in their order and as the stories of their
+ * subjects of. Each batch comes after all before it, so whatever lies beyond its first record is left of a batch that was
+ * cut short, and goes first: a batch may be written any number of times.
  *
- * The server's log of changes tells of all this too; nobody listens to that part of it.
+ * The server's log of changes has all this too; no process reads that part of it.
  */
 
 import { type AnyBulkWriteOperation, type Document, Timestamp } from 'mongodb'
@@ -141,7 +141,9 @@ async function sitesOf({ vms }: Database, records: readonly ArchivedJob[]): Prom
   return new Map(found.map(({ _id, site }) => [_id, site]))
 }
 
-/** What makes a page: jobs of one task queue and priority. There may be gaps where jobs were forgotten, none of other jobs. */
+/**
+ * What makes a page: jobs of one task queue and priority. There may be gaps where jobs were forgotten, none of other jobs.
+ */
 function runsOf(records: readonly ArchivedJob[]): readonly (readonly ArchivedJob[])[] {
   const runs: ArchivedJob[][] = []
   for (const record of records) {
@@ -155,7 +157,7 @@ function runsOf(records: readonly ArchivedJob[]): readonly (readonly ArchivedJob
   return runs
 }
 
-/** Each at its job's distance from the first; nobody asks for what lies in a gap. */
+/** Each at its job's distance from the first; no caller asks for what lies in a gap. */
 function textsOf(run: readonly ArchivedJob[]): readonly string[] {
   const first = run[0]?.job.id ?? 0
   const texts: string[] = []
@@ -181,7 +183,9 @@ function pageDocument(run: readonly ArchivedJob[], queues: KnownQueues, sites: R
   return { ...made, ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements) }
 }
 
-/** The oldest there is: whoever waits for the collector waits for what comes after. The server takes zero for "now". */
+/**
+ * The oldest there is: a caller that waits for the collector waits for what comes after. The server takes zero for "now".
+ */
 const longAgo = new Timestamp({ t: 1, i: 1 })
 
 async function writeFacts(database: Database, records: readonly Fact[]): Promise<void> {

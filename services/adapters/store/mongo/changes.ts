@@ -1,6 +1,7 @@
 /**
  * Changes of jobs: gathered, decided by core on the pages as they lie here, and written by compare-and-set, a statement a
- * page. Any number of processes may do so at once: of two that change a page one wins, and the other reads and decides again.
+ * page. Any number of processes may do so at once: of two that change a page one wins, and the other reads and decides
+ * again.
  *
  * What stays true: an answer speaks of a page whose write succeeded, or that was read for this answer. A claim holds only if
  * its VM is still Active, and has room for it, after the claim is in the store; otherwise it is taken back before its pilot
@@ -25,7 +26,7 @@ import type { ClaimGate } from './claim-gate.ts'
 
 export type Changes = {
   change(events: readonly JobEvent[], nowMs: number): Promise<readonly JobOutcome[]>
-  /** Jobs whose claim by this process is not answered yet. A reading that passes such a claim must not tell of them again. */
+  /** Jobs whose claim by this process is not answered yet. A reading that passes such a claim must not report them again. */
   readonly claiming: ReadonlySet<JobId>
   idle(): Promise<void>
 }
@@ -47,7 +48,7 @@ type GrantedClaim = Claim & { readonly item: Item; readonly attempt: number }
 
 /** Events in one group: bounds how long an answer waits for its neighbours. */
 const eventsMost = 4000
-/** A group that was not settled by then is given up: whoever asked may ask again. */
+/** A group that was not settled by then is given up: the caller may ask again. */
 const settleWithinMs = 20_000
 
 export function openChanges(options: ChangesOptions): Changes {

@@ -3,7 +3,7 @@
  *
  * A stop that wants the VM empty first closes its gate, then counts leases, then stops it or opens it again. So either the
  * stop sees the claim, or the claim sees the gate: both write before they look. A gate that stays closed was left by a
- * process that died, and is opened by whoever waited for it.
+ * process that died, and is opened by a process that waited for it.
  */
 
 import { mayTakeJobs } from '../../../../core/model/apply.ts'
@@ -54,7 +54,7 @@ export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
     }
   }
 
-  /** With a new version: whoever closed it and is only slow can not stop the VM any more. */
+  /** With a new version: a process that closed it and is only slow can not stop the VM any more. */
   async function open(gates: readonly Gate[]): Promise<void> {
     for (const { _id, closing } of gates) {
       await guarded('opening a VM again', () =>

@@ -1,6 +1,6 @@
 /**
- * The collector: one process at a time reads the server's log of changes and writes what they told in one order, with the
- * counts that follow from it. The log is the outbox: a fact stands in it because the change that it tells does.
+ * The collector: one process at a time reads the server's log of changes and writes their facts in one order, with the
+ * counts that follow from it. The log is the outbox: a fact stands in it because the change that it explains does.
  *
  * Its place in the log is kept in the very document that holds what was read up to there, under a number that only one can
  * take: a process that lost the role in between finds the number taken and writes nothing twice. What stays true: every
@@ -36,7 +36,10 @@ const gatherMs = 100
 const tallyEveryMs = 2000
 
 export type Collector = {
-  /** Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. `onHeard`: after each look, of how much. */
+  /**
+   * Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. `onHeard`: after each look, of how
+   * much.
+   */
   run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void>
   counts(): Promise<readonly JobCount[]>
 }
@@ -51,7 +54,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
       if (!isForgotten(error)) throw error
       log.error(
         {},
-        'the server has forgotten what happened while nobody collected facts: some are only in their own stories',
+        'the server has forgotten what happened while no process collected facts: some are only in their own stories',
       )
       await beginAnew(database, clock.nowMs())
     }
@@ -149,7 +152,7 @@ function documentOf(changes: readonly ChangeStreamDocument[], first: number, now
     const key = `${vo} ${state} ${site}`
     moves.set(key, [vo, state, site, (moves.get(key)?.[3] ?? 0) + by])
   }
-  // A number is used up even where nothing was told: the next document needs one of its own.
+  // A number is used up even where no fact was emitted: the next document needs one of its own.
   const next = Math.max(seq, first + 1)
   return {
     _id: first,
@@ -162,7 +165,7 @@ function documentOf(changes: readonly ChangeStreamDocument[], first: number, now
   }
 }
 
-/** False if the number was taken: somebody else collects. */
+/** False if the number was taken: another process collects. */
 async function kept(facts: Database['facts'], document: FactsDocument): Promise<boolean> {
   try {
     await guarded('keeping facts', () =>
@@ -251,7 +254,7 @@ async function foldedFrom({ facts }: Database, kept: MetaDocument | null): Promi
   return { next, counts: [...sums.values()].filter(({ count }) => count !== 0) }
 }
 
-/** Kept now and then, so that nobody has to add up everything from the beginning. */
+/** Kept now and then, so that no process has to add up everything from the beginning. */
 async function tally(database: Database): Promise<void> {
   const kept = await guarded('reading counts', () => database.meta.findOne({ _id: 'tallies' }))
   const { next, counts } = await foldedFrom(database, kept)

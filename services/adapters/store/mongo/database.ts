@@ -3,7 +3,7 @@
  *
  * Every write waits for the majority's journals; every read is of what a majority holds, so that nothing read is ever rolled
  * back. What a server does not answer in time is `unavailable`, with a hint when to come again; an outcome that is then
- * unknown is looked up by whoever asked, never guessed.
+ * unknown is looked up by the caller, never guessed.
  */
 
 import {
@@ -27,7 +27,9 @@ export type SpecsDocument = { _id: number; s: string[] }
 /** `at`: when a submission named it last, within an hour. */
 export type QueueDocument = { _id: string; vo: string; grp: string; own: string; req: string; at?: number }
 
-/** `open`: committed, but its pages may not all be there yet. `pages`: first and last id, task queue and priority of each. */
+/**
+ * `open`: committed, but its pages may not all be there yet. `pages`: first and last id, task queue and priority of each.
+ */
 export type SubmissionDocument = {
   _id: string
   digest: string
@@ -82,7 +84,10 @@ export type FactsDocument = {
 }
 
 export type RoleDocument = { _id: string; holder: string; fence: number; until: Date }
-/** `schema`: version; `ids`, `images`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number of facts. */
+/**
+ * `schema`: version; `ids`, `images`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number
+ * of facts.
+ */
 export type MetaDocument = {
   _id: string
   version?: number
@@ -109,7 +114,7 @@ export type Database = {
   readonly roles: Collection<RoleDocument>
   readonly meta: Collection<MetaDocument>
   readonly notes: Collection<{ _id: string; text: string }>
-  /** When the last write of this process that tells something reached the server's log. */
+  /** When the last write of this process with a fact reached the server's log. */
   lastTold(): Timestamp | undefined
 }
 
@@ -164,7 +169,7 @@ function watchedWrites(client: MongoClient): () => Timestamp | undefined {
   let last: Timestamp | undefined
   client.on('commandStarted', ({ commandName, requestId, command }) => {
     const isTelling = (commandName === 'update' || commandName === 'insert') && telling.has(String(command[commandName]))
-    // What a transaction tells is in the log with its commit.
+    // The facts of a transaction are in the log with its commit.
     if (isTelling || commandName === 'commitTransaction') mine.add(requestId)
   })
   client.on('commandFailed', ({ requestId }) => void mine.delete(requestId))

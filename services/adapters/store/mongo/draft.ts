@@ -1,6 +1,6 @@
 /**
- * What a group of events makes of pages: decided by core, page by page, and written down as one statement each. Neither reads
- * nor writes the store: a draft holds when its statement finds the page as it was.
+ * What a group of events makes of pages: decided by core, page by page, and written down as one statement each. Neither
+ * reads nor writes the store: a draft holds when its statement finds the page as it was.
  */
 
 import { applyToJob } from '../../../../core/model/apply.ts'

@@ -1,6 +1,6 @@
 /**
- * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they explain; all others lie in
- * a collection of their own. The order of all of them is made by the collector.
+ * Facts and notes. Facts of jobs and VMs lie in their own documents, written with the change that they explain; all others
+ * lie in a collection of their own. The order of all of them is made by the collector.
  */
 
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
@@ -45,7 +45,7 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
   return {
     async emit(news, nowMs) {
       if (news.length === 0) return
-      await guarded('telling facts', () => told.insertMany(toldDocuments(news, nowMs, random)))
+      await guarded('writing facts', () => told.insertMany(toldDocuments(news, nowMs, random)))
     },
     async history(subject, limit) {
       if (subject.startsWith('submission:')) {
@@ -92,7 +92,9 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
 
 type Told = Omit<Fact, 'seq'>
 
-/** By time, and each of the two in its own order: several processes write at once, and their times are not quite in order. */
+/**
+ * By time, and each of the two in its own order: several processes write at once, and their times are not quite in order.
+ */
 function merged(story: readonly Told[], beside: readonly Told[]): readonly Told[] {
   const all: Told[] = []
   let at = 0

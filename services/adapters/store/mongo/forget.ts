@@ -1,6 +1,7 @@
 /**
- * Forgetting: jobs leave their pages, empty pages leave with their descriptions, and what is only of use beside them goes with
- * age. Idempotent, and safe against everybody who changes the same page meanwhile: a page leaves only as it was seen.
+ * Forgetting: jobs leave their pages, empty pages leave with their descriptions, and what is only of use beside them goes
+ * with age. Idempotent, and safe against every process that changes the same page at the time: a page leaves only as it was
+ * seen.
  */
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
@@ -92,7 +93,7 @@ async function forgetIn(
   const { matchedCount } = await guarded('forgetting jobs', () =>
     database.pages.updateOne(filter, { $set: set, $unset: unset }),
   )
-  // Somebody changed it meanwhile: it comes again.
+  // Another process changed it in between: it comes again.
   if (matchedCount === 0) return []
   if (left.size === 0) {
     await guarded('forgetting jobs', async () => {

@@ -1,7 +1,7 @@
 /**
- * The server keeps its log for a while only. Where nobody collected for longer than that, the collector begins anew with what
- * is now: the counts are taken from the jobs themselves, and facts go on from here. Those of the time between stay in the
- * stories of their jobs and VMs.
+ * The server keeps its log for a while only. Where no process collected for longer than that, the collector begins anew with
+ * what is now: the counts are taken from the jobs themselves, and facts go on from here. Those of the time between stay in
+ * the stories of their jobs and VMs.
  */
 
 import { MongoServerError, type Timestamp } from 'mongodb'
@@ -17,7 +17,7 @@ export function isForgotten(error: unknown): boolean {
   return cause instanceof MongoServerError && cause.code === forgotten
 }
 
-/** Idempotent: whoever comes next begins at the same place, or at a later one. */
+/** Idempotent: the next process begins at the same place, or at a later one. */
 export async function beginAnew(database: Database, nowMs: number): Promise<void> {
   const { db, meta, facts } = database
   await guarded('beginning facts anew', async () => {

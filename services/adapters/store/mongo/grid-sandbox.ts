@@ -1,11 +1,11 @@
 /**
- * What payloads wrote, in GridFS's format: chunks, and a file document that makes them an output. Beside the store because it
- * is the same database; it knows nothing of jobs but their numbers.
+ * What payloads wrote, in GridFS's format: chunks, and a file document that makes them an output. Beside the store because
+ * it is the same database; it knows nothing of jobs but their numbers.
  *
- * Each keeping writes under an id of its own, in a later round than all that is there; the latest round that has a file is the
- * output. So the file document, written last, replaces an output whole, and what a crash leaves is never read. It is found
- * by the job that stands first in its id, and removed by the next keeping of that output or with its job. All writes wait for
- * a majority's journals.
+ * Each keeping writes under an id of its own, in a later round than all that is there; the latest round that has a file is
+ * the output. So the file document, written last, replaces an output whole, and what a crash leaves is never read. It is
+ * found by the job that stands first in its id, and removed by the next keeping of that output or with its job. All writes
+ * wait for a majority's journals.
  */
 
 import { type Collection, type Db, MaxKey, MongoError, ObjectId, ReadConcern } from 'mongodb'
@@ -61,10 +61,10 @@ export function gridSandbox(shared: Db): Sandbox {
         return { last: before, id: { jobId, attempt: number, name, round: before + 1, by: new ObjectId() } }
       })
       const length = await write(grid, id, pieces)
-      // A primary that did not know that it was none may have told us an old round. Whoever took this write knows.
+      // A primary that did not know that it was none may have given us an old round. The member that took this write knows.
       const latest = await guarded('keeping an output', () => lastFile(grid, attempt, name))
       if (!latest?.by.equals(id.by))
-        throw new PilotageError('unavailable', `${textOf(id)} was kept by another meanwhile`, { retryAfterMs })
+        throw new PilotageError('unavailable', `${textOf(id)} was kept by another process in between`, { retryAfterMs })
       // What is left standing here goes with the next keeping, or with its job.
       if (last > 0) await remove(grid, [{ ...spanOf(attempt, name), $lt: id }]).catch(onlyMongo)
       return length
@@ -126,7 +126,7 @@ async function write({ files, chunks }: Grid, id: FileId, pieces: AsyncIterable<
   }
   const filename = `${id.jobId}/${id.attempt}.${id.name}`
   const file = { _id: id, length, chunkSize: chunkBytes, uploadDate: id.by.getTimestamp(), filename }
-  // Where the answer is lost it may stand there or come to stand there yet, so the chunks stay.
+  // Where the answer is lost it may stand there or appear there yet, so the chunks stay.
   await guarded('keeping an output', () => files.insertOne(file))
   return length
 }

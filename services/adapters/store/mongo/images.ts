@@ -1,6 +1,7 @@
 /**
- * Images: one small document each, changed in a transaction with the fact that tells it. They are few and change seldom, so
- * that what a transaction costs does not matter; of two at one time the server lets one through, and the other looks again.
+ * Images: one small document each, changed in a transaction with the fact that explains it. They are few and change seldom,
+ * so that what a transaction costs does not matter; of two at one time the server lets one through, and the other looks
+ * again.
  */
 
 import { type ClientSession, MongoError } from 'mongodb'

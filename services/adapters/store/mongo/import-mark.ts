@@ -1,10 +1,13 @@
-/** The mark of an import that is under way, beside what else the database says of itself. While it stands no service works here. */
+/**
+ * The mark of an import that is under way, beside what else the database says of itself. While it stands no service works
+ * here.
+ */
 
 import type { Collection } from 'mongodb'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { type Database, guarded } from './database.ts'
 
-/** `header` identifies the archive; so many of its records are here, with the digest of just these. */
+/** `header` identifies the archive; `records` of its records are here, with the digest of just these. */
 export type ImportMark = { _id: 'import'; header: string; records: number; digest: string }
 
 export function importMarks({ db }: Pick<Database, 'db'>): Collection<ImportMark> {

@@ -1,7 +1,7 @@
 /**
- * Task queues by id. They never change; those that were asked for of late lie here.
+ * Task queues by id. They never change; those that were asked for recently are here.
  *
- * One that no page names is forgotten a day after a submission named it last. Whoever submits notes that it is named before its
+ * One that no page names is forgotten a day after a submission named it last. A submission notes that it is named before its
  * pages can be there, unless this process did so within the hour: so none is forgotten under a submission.
  */
 

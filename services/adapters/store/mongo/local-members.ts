@@ -1,8 +1,9 @@
 /**
  * Keeps a plain connection on this machine: a replica set names its members itself, and the driver goes wherever they are.
  *
- * An address of this machine is believed to be plain because nothing leaves it. As soon as a server names a member elsewhere, the
- * client is closed, before it has spoken to that member with an account: TLS, or the operator's word, is needed first.
+ * An address of this machine is believed to be plain because nothing leaves it. As soon as a server names a member
+ * elsewhere, the client is closed, before it has spoken to that member with an account: TLS, or the operator's word, is
+ * needed first.
  */
 
 import type { MongoClient } from 'mongodb'

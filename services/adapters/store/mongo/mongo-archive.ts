@@ -1,7 +1,7 @@
 /**
- * The archive port over MongoDB. Any number of processes might work on the store, so it is watched from both ends: no role may
- * be live when it begins, and none may have been given to anybody until it is over. Whatever service starts takes a role, the
- * keeper's if no other. Two archives at once are kept apart by a role of their own.
+ * The archive port over MongoDB. Any number of processes might work on the store, so it is watched from both ends: no role
+ * may be live when it begins, and none may have been given to anybody until it is over. Whatever service starts takes a
+ * role, the keeper's if no other. Two archives at once are kept apart by a role of their own.
  */
 
 import type { Db } from 'mongodb'
@@ -141,7 +141,7 @@ function aloneWith(database: Database, clock: Clock): Alone {
   return {
     async take() {
       if (fences !== undefined) return
-      // Waits for an archive whose process was killed; who else works here is told below.
+      // Waits for an archive whose process was killed; what else works here is reported below.
       const isOurs = await until(clock, hold, { withinMs: patienceMs, everyMs: 500 })
       await assertNobody()
       if (!isOurs) throw new PilotageError('store-locked', 'another archive of this store is under way')
@@ -153,7 +153,7 @@ function aloneWith(database: Database, clock: Clock): Alone {
     async assert() {
       await assertNobody()
       if (lost !== undefined || fences === undefined || (await fencesNow()) !== fences || !(await hold())) {
-        throw new PilotageError('store-locked', 'somebody has worked with the store meanwhile: stop every service on it')
+        throw new PilotageError('store-locked', 'another process worked with the store in between: stop every service on it')
       }
     },
     async letGo() {
@@ -179,7 +179,7 @@ async function completeAll(database: Database, queues: KnownQueues, clock: Clock
   }
 }
 
-/** What the last service did and nobody collected any more. */
+/** What the last service did and no process collected any more. */
 async function collectAll(database: Database, clock: Clock, log: Log): Promise<void> {
   // The first look at the server's log may come before its end was reached.
   let quiet = 0

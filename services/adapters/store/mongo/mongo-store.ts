@@ -40,7 +40,10 @@ export type MongoOptions = {
   readonly log: Log
 }
 
-/** What one process at a time has to do for the store, each in a loop of its own. `isKeeper`: whether it still is this process. */
+/**
+ * What one process at a time has to do for the store, each in a loop of its own. `isKeeper`: whether it still is this
+ * process.
+ */
 export type Upkeep = readonly {
   readonly what: string
   readonly everyMs: number
@@ -49,10 +52,13 @@ export type Upkeep = readonly {
 
 export type MongoStore = { readonly store: Store; readonly db: Db; readonly upkeep: Upkeep }
 
-/** A submission that is still open after so long was left by its process. */
+/** A submission that is still open after this time was left by its process. */
 const openMostMs = 10_000
 
-/** Throws `unavailable` where no primary answers, `invalid-argument` where one is beyond this machine and may not be, `store-newer`, `store-failed` where an import is not finished. */
+/**
+ * Throws `unavailable` where no primary answers, `invalid-argument` where one is beyond this machine and may not be,
+ * `store-newer`, `store-failed` where an import is not finished.
+ */
 export async function openMongoStore({ url, mayLeave, database: name, clock, log }: MongoOptions): Promise<MongoStore> {
   const database = openDatabase(url, name, mayLeave)
   try {

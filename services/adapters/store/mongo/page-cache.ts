@@ -1,5 +1,5 @@
 /**
- * Pages that this process has read or written of late. A cache: whoever changes a page does it by compare-and-set on the
+ * Pages that this process has read or written recently. A cache: a process changes a page by compare-and-set on the
  * version that lies here, and reads it anew when that is no longer the one.
  *
  * Never goes back: an older reading that arrives late does not replace a newer one. Bounded; the longest unused goes first.

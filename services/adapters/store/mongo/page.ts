@@ -3,7 +3,7 @@
  * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
  *
  * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
- * change. A job lies in its page with its own story: a change and the fact that tells it are one write.
+ * change. A job lies in its page with its own story: a change and the fact that explains it are one write.
  */
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
@@ -34,7 +34,7 @@ export type KeptJob = {
 export type Page = {
   readonly first: JobId
   readonly version: number
-  /** The writes that made the last versions: whoever lost an answer finds here whether theirs was one of them. */
+  /** The writes that made the last versions: a process that lost an answer finds here whether theirs was one of them. */
   readonly writes: readonly string[]
   readonly owner: Owner
   readonly classId: ClassId
@@ -64,7 +64,7 @@ export type PageDocument = {
   un?: number
   /** When the first of those that ended did. */
   en?: number
-  /** What the last telling change moved. */
+  /** What the last change with a fact moved. */
   mv?: Told
   /** The jobs, packed. */
   z: Binary
@@ -207,7 +207,7 @@ export function usedOn(use: Record<string, Use> | undefined, vmId: VmId): Use {
   return use?.[vmId] ?? [0, 0, 0, 0]
 }
 
-/** Where the pages of these jobs begin: a page begins with one of its jobs and holds no id beyond so many. */
+/** Where the pages of these jobs begin: a page begins with one of its jobs and holds at most a fixed number of ids. */
 export function rangesOf(
   ids: readonly JobId[],
 ): readonly { readonly _id: { readonly $gt: number; readonly $lte: number } }[] {

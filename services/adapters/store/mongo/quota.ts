@@ -1,7 +1,8 @@
 /**
- * The quota of waiting jobs: a document per owner and per VO holds an upper bound of what is used, raised before jobs go in and
- * never lowered by those that leave. Where the bound is in the way, the truth is added up from the index of pages with waiting or
- * held jobs, and becomes the bound. So a submission costs one round trip per document, and what it may use is exact.
+ * The quota of waiting jobs: a document per owner and per VO holds an upper bound of what is used, raised before jobs go in
+ * and never lowered by those that leave. Where the bound is in the way, the truth is added up from the index of pages with
+ * waiting or held jobs, and becomes the bound. So a submission costs one round trip per document, and what it may use is
+ * exact.
  *
  * What is being submitted stands in the document until its pages are in that index, so that no other process overlooks it. A
  * process that dies in between leaves it there; it counts for a minute.
@@ -156,7 +157,7 @@ function placesOf({ vo, group, owner }: Owner, quota: WaitingQuota): readonly Pl
   ]
 }
 
-/** False: another process changed it meanwhile. */
+/** False: another process changed it in between. */
 async function put({ quotas }: Database, before: QuotaDocument | null, document: QuotaDocument): Promise<boolean> {
   if (before) return (await quotas.replaceOne({ _id: document._id, v: before.v }, document)).matchedCount === 1
   try {

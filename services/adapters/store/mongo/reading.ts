@@ -132,7 +132,7 @@ function among(of: QueueSlice | undefined): object {
   return { q: 'ids' in of ? { $in: of.ids } : { $gt: of.after } }
 }
 
-/** The first waiting job of each of these pages. One that has none any more has left meanwhile. */
+/** The first waiting job of each of these pages. One that has none any more has left in between. */
 async function oldestOf({ cache }: ReadingOptions, found: readonly Head[]): Promise<ReadonlyMap<number, WaitingJob>> {
   const read = await cache.some(found.map(({ first }) => first as JobId))
   return new Map(

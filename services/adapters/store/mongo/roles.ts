@@ -14,7 +14,7 @@ export function openRoles({ roles }: Pick<Database, 'roles'>): RoleStore {
       const lease = await guarded('taking a role', async () => {
         const known = await roles.findOneAndUpdate(mayTake, [{ $set: next }], { returnDocument: 'after' })
         if (known) return known
-        // Held by somebody else, or never held: then it is made here, and of several that do so one does.
+        // Held by another process, or never held: then it is made here, and of several that do so one does.
         return roles
           .findOneAndUpdate({ _id: role, fence: { $exists: false } }, [{ $set: next }], {
             upsert: true,

@@ -1,5 +1,5 @@
 /**
- * The indexes that this program stands on, and how a database comes to the version that it knows. Nothing here is done twice:
+ * The indexes that this program stands on, and how a database gets to the version that it knows. Nothing here is done twice:
  * of many processes that start at once, each finds what the others made.
  */
 

@@ -1,4 +1,7 @@
-/** Descriptions of jobs, a document a page. They never change; the pages of late ones are remembered as the texts that they are. */
+/**
+ * Descriptions of jobs, a document a page. They never change; the pages of recent ones are remembered as the texts that they
+ * are.
+ */
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'

@@ -1,7 +1,7 @@
 /**
- * Taking jobs in: all of a submission or none, without a transaction. First the descriptions, which nobody reads yet; then the
- * submission's own document, which is the commit; then its pages, which follow from both and can be made by anybody. A process
- * that dies in between leaves nothing, or a submission that the store's keeper completes.
+ * Taking jobs in: all of a submission or none, without a transaction. First the descriptions, which no process reads yet;
+ * then the submission's own document, which is the commit; then its pages, which follow from both and can be made by
+ * anybody. A process that dies in between leaves nothing, or a submission that the store's keeper completes.
  *
  * Submissions that arrive together share the four round trips.
  */
@@ -270,7 +270,7 @@ function answerOf({ first, n, pages }: SubmissionDocument, isRepeated: boolean):
   return { ok: true, firstId: first as JobId, count: n, repeated: isRepeated, parts }
 }
 
-/** Makes the pages of submissions whose process did not come to it. Any number of times, by anybody. */
+/** Makes the pages of submissions whose process did not get to it. Any number of times, by anybody. */
 export async function complete(options: Omit<SubmitOptions, 'quotas'>, open: readonly SubmissionDocument[]): Promise<void> {
   const { database } = options
   for (const document of open) {

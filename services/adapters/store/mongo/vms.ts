@@ -56,7 +56,7 @@ export function openVms(options: VmsOptions): VmStore {
         if (error === taken) return false
         throw error
       }
-      // Whoever took the role over since sees this record, or we see them.
+      // A process that took the role over since sees this record, or we see them.
       if (!under || !(await isStale(under))) return true
       await guarded('taking an intent back', () => vms.deleteOne({ _id: vm.id, cv: 1 }))
       return false
@@ -146,7 +146,7 @@ async function settle(options: VmsOptions, items: readonly Item[]): Promise<void
   }
 }
 
-/** One try at each; answers those whose VM somebody else changed meanwhile. */
+/** One try at each; answers those whose VM another process changed in between. */
 async function round({ database }: VmsOptions, items: readonly Item[], name: string): Promise<readonly Item[]> {
   const { vms } = database
   const byVm = Map.groupBy(items, ({ event }) => event.vmId)
@@ -206,7 +206,7 @@ async function drawUp(
       { returnDocument: 'after' },
     ),
   )
-  // Somebody else changes it or stops it: looked at again in the next round.
+  // Another process changes it or stops it: looked at again in the next round.
   if (!closed) return { ...draft, update: { $set: {}, $unset: {} }, version: -1 }
   const now = usedOn(Object.fromEntries(await usedBy(database, { lv: found._id })), found._id as VmId)[0]
   return decide(closed, now, items, name)

@@ -1,9 +1,9 @@
 /**
- * The operations of the embedded store for archives: records in the order of their keys, out and in. Each assumes the engine's
- * open transaction, so that a batch and the place that it leads to are written together or not at all.
+ * The operations of the embedded store for archives: records in the order of their keys, out and in. Each assumes the
+ * engine's open transaction, so that a batch and the place that it leads to are written together or not at all.
  *
  * What the engine holds in memory is not kept in step with what is written here: a store into which an import went is opened
- * anew by whoever works with it.
+ * anew by the process that works with it.
  */
 
 import type { DatabaseSync } from 'node:sqlite'

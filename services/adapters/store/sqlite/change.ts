@@ -1,6 +1,6 @@
 /**
- * One change of a job in the open transaction: core decides, the row and the fact follow. For a claim, core also gets the record
- * of the VM and the sum of the leases that the VM holds.
+ * One change of a job in the open transaction: core decides, the row and the fact follow. For a claim, core also gets the
+ * record of the VM and the sum of the leases that the VM holds.
  */
 
 import { applyToJob, type ClaimingVm } from '../../../../core/model/apply.ts'

@@ -1,6 +1,6 @@
 /**
- * The embedded store itself: synchronous, single-threaded, one SQLite database. The worker thread runs it for the service, the
- * simulator runs it in memory; both run this code.
+ * The embedded store itself: synchronous, single-threaded, one SQLite database. The worker thread runs it for the service,
+ * the simulator runs it in memory; both run this code.
  *
  * Decides nothing about jobs and VMs: it reads one, asks core what the event makes of it, and writes the answer with its
  * fact. Every operation stands inside a transaction that the caller begins and commits, so that many share one fsync.
@@ -115,7 +115,9 @@ function restOf(inside: Inside): ImageOperations & FactOperations & RoleOperatio
   return Object.assign(imageOperations(inside), factOperations(inside), roleOperations(inside), archiveOperations(inside))
 }
 
-/** SQLITE_IOERR and SQLITE_FULL, with whatever detail in the higher bits. All of it was rolled back: it may be asked again. */
+/**
+ * SQLITE_IOERR and SQLITE_FULL, with whatever detail in the higher bits. All of it was rolled back: it may be asked again.
+ */
 function isOfDisk(error: unknown): boolean {
   const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
   return code === 10 || code === 13

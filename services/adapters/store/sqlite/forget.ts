@@ -1,6 +1,6 @@
 /**
- * Forgetting: removes jobs that ended long ago with all that belongs to them, and facts, keys and VMs of the same age. Each call
- * looks at a bounded number of rows, because every other write waits for it.
+ * Forgetting: removes jobs that ended long ago with all that belongs to them, and facts, keys and VMs of the same age. Each
+ * call looks at a bounded number of rows, because every other write waits for it.
  */
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
@@ -52,7 +52,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
     }
     for (const [ref, rowsOf] of Map.groupBy(old, (row) => row.queue_ref)) queues.named(ref, -rowsOf.length)
     const { changes } = removeFacts.run(limit * factsPerJob, endedBeforeMs)
-    // All of them may be gone: whoever reads on behind the last one must not miss the next.
+    // All of them may be gone: a reader that reads on behind the last one must not miss the next.
     if (changes > 0) keepLastFact.run(inside.lastFact)
     removeKeys.run(endedBeforeMs)
     removeVms.run(endedBeforeMs - vmsLongerMs)

@@ -6,7 +6,7 @@ import type { Submission, JobOutcome, SubmitOutcome, QueueSlice, JobCount } from
 import type { Needs } from '../../../../core/model/requirements.ts'
 import type { ClassId, JobId, AttemptRef } from '../../../../core/kernel/ids.ts'
 
-/** A description crosses the threads and lies in its table as text: it is written once and read by whoever runs it. */
+/** A description crosses the threads and lies in its table as text: it is written once and read by the code that runs it. */
 export type SpecText = string
 
 /** A job with its description as text, beside the fields that its row needs. */
@@ -50,7 +50,9 @@ export type StagedSlice = {
 }
 
 export type StageOperations = {
-  /** Reserves ids. `ticket`: the caller's own number for it. The outcome, where it is known already: then nothing is staged. */
+  /**
+   * Reserves ids. `ticket`: the caller's own number for it. The outcome, where it is known already: then nothing is staged.
+   */
   stageBegin(ticket: number, head: SubmissionHead): SubmitOutcome | undefined
   /** Without effect where nothing is staged under the ticket. */
   stage(ticket: number, slice: StagedSlice): void

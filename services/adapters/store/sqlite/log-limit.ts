@@ -1,7 +1,7 @@
 /**
- * The bound of the write-ahead log beside a reader. SQLite starts the log anew only at a moment without a read that needs it: where
- * one read follows another that moment may never come. So a writer whose log has grown too far holds the reader back until the
- * log is empty. The flag is in memory that both threads share.
+ * The bound of the write-ahead log beside a reader. SQLite starts the log anew only at a moment without a read that needs
+ * it: where one read follows another that moment may never come. So a writer whose log has grown too far holds the reader
+ * back until the log is empty. The flag is in memory that both threads share.
  */
 
 /** Some 8000 pages: eight times what the log grows to before SQLite writes it back. */

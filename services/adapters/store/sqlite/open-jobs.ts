@@ -7,7 +7,7 @@ import type { Owner } from '../../../../core/model/owner.ts'
 import type { WaitingUse } from '../../../../core/model/quota.ts'
 
 export type OpenJobs = {
-  /** So many jobs of the task queue wait or are held, more or fewer. */
+  /** The number of jobs of the task queue that wait or are held changes by `by`, which may be negative. */
   moved(owner: Owner, queue: string, by: number): void
   useOf(owner: Owner): WaitingUse
   useOfVo(vo: string): WaitingUse

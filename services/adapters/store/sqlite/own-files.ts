@@ -1,7 +1,7 @@
 /**
- * The files of an embedded store: made for their owner only, and a lock that keeps every other process out for as long as the
- * store is open. The lock is one of SQLite's own on a file beside the database, so the kernel frees it when the process ends.
- * A lock on the database itself would keep out the reader, too.
+ * The files of an embedded store: made for their owner only, and a lock that keeps every other process out for as long as
+ * the store is open. The lock is one of SQLite's own on a file beside the database, so the kernel frees it when the process
+ * ends. A lock on the database itself would keep out the reader, too.
  */
 
 import { closeSync, openSync } from 'node:fs'

@@ -1,8 +1,8 @@
 /**
  * Task queues and owners by number: a job's row carries two small integers instead of its requirements and its owner.
  *
- * Those that are asked for are held in memory, up to a bound. A task queue is kept for as long as any job names it, ended jobs
- * included, and is forgotten with the last of them.
+ * Those that are asked for are held in memory, up to a bound. A task queue is kept for as long as any job names it, ended
+ * jobs included, and is forgotten with the last of them.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
@@ -18,7 +18,7 @@ export type QueueTable = {
   keep(queue: TaskQueue): QueueRefs
   byRef(ref: number): TaskQueue
   byId(id: ClassId): QueueRefs | undefined
-  /** So many jobs more (or fewer) name it. At none it is forgotten. */
+  /** The number of jobs that name it changes by `by`, which may be negative. At none it is forgotten. */
   named(ref: number, by: number): void
   /** Counts anew how many jobs name each. */
   recount(): void

@@ -1,10 +1,11 @@
 /**
- * The reads for people, and of facts: what may pass over many rows, and what no decision waits for. They use nothing that the
- * writer holds in memory, so that a connection of their own can answer them while the writer commits.
+ * The reads for people, and of facts: what may pass over many rows, and what no decision waits for. They use nothing that
+ * the writer holds in memory, so that a connection of their own can answer them while the writer commits.
  *
- * A listing is read in slices of the owner's jobs, newest first. Each slice is one statement, that is one short read transaction:
- * between two of them other reads get their turn, and the log can be written back. A job is looked at once, so it is listed once.
- * There is no index by state: it would cost each change of a job a quarter more, and a listing is allowed to take its time.
+ * A listing is read in slices of the owner's jobs, newest first. Each slice is one statement, that is one short read
+ * transaction: between two of them other reads get their turn, and the log can be written back. A job is looked at once, so
+ * it is listed once. There is no index by state: it would cost each change of a job a quarter more, and a listing is allowed
+ * to take its time.
  */
 
 import type { DatabaseSync } from 'node:sqlite'

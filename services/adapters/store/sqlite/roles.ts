@@ -1,4 +1,7 @@
-/** The operations of the embedded store on roles. A role that was given up keeps its row: its next holder gets a higher fence. */
+/**
+ * The operations of the embedded store on roles. A role that was given up keeps its row: its next holder gets a higher
+ * fence.
+ */
 
 import type { RoleLease } from '../../../../core/ports/store.ts'
 import type { Inside } from './inside.ts'

@@ -1,5 +1,5 @@
 /**
- * The tables of the embedded store, their indexes, and how a database comes to the version that this program knows.
+ * The tables of the embedded store, their indexes, and how a database gets to the version that this program knows.
  *
  * A job is one narrow row that changes and one description that never does; what changes often is small. The one partial
  * index holds only waiting jobs: a job that left costs nothing there. Knows nothing of what the columns mean.
@@ -44,7 +44,8 @@ const versions: readonly string[] = [
   `
   create table images (name text primary key, doc text not null) without rowid;
   `,
-  // What a job asks for where its task queue asks for more; and how many jobs name a task queue: one that none names is forgotten.
+  // What a job asks for where its task queue asks for more; and how many jobs name a task queue: one that none names is
+  // forgotten.
   `
   alter table jobs add column needs text;
   alter table queues add column jobs integer not null default 0;
@@ -74,8 +75,8 @@ export function migrate(db: DatabaseSync): void {
 }
 
 /**
- * Durable at each commit: the log is synced before `commit` returns. An archive locks the database itself against every other
- * connection; a service has a reader beside the writer, and keeps other processes out by `lockStore`.
+ * Durable at each commit: the log is synced before `commit` returns. An archive locks the database itself against every
+ * other connection; a service has a reader beside the writer, and keeps other processes out by `lockStore`.
  */
 export function configure(db: DatabaseSync, purpose: Purpose): void {
   db.exec(`

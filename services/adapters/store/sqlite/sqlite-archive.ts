@@ -1,6 +1,6 @@
 /**
  * The archive port over SQLite: the engine's operations for archives, in a thread of its own. The database is locked against
- * every other process for as long as it is open, so that nobody can touch it meanwhile.
+ * every other process for as long as it is open, so that no process can touch it during that time.
  */
 
 import type { ArchiveRecords } from '../../../../core/model/archive.ts'

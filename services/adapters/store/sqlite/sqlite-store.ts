@@ -1,6 +1,7 @@
 /**
- * The store port over SQLite. For the service the engine runs in a thread of its own, beside a thread that only reads, and what is
- * asked in one turn of the event loop travels as one message; for tests and the simulator the engine runs in place, in memory.
+ * The store port over SQLite. For the service the engine runs in a thread of its own, beside a thread that only reads, and
+ * what is asked in one turn of the event loop travels as one message; for tests and the simulator the engine runs in place,
+ * in memory.
  *
  * Adds nothing to the engine but the packing of descriptions to text. A store whose thread ended answers `store-failed` to
  * everything: nothing is acknowledged that might not be durable.
@@ -17,8 +18,8 @@ import { submitter } from './submission.ts'
 import { type Ask, startThread } from './thread.ts'
 
 /**
- * Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. `onFailed` is
- * called once if it fails later: what the disk holds is unknown from then on, and only a new start can tell.
+ * Over the database file, in a worker thread. Throws `store-newer` or `store-failed` where it cannot be opened. `onFailed`
+ * is called once if it fails later: what the disk holds is unknown from then on, and only a new start can show it.
  */
 export async function openSqliteStore(
   path: string,
@@ -43,7 +44,10 @@ export async function openSqliteStore(
   }
 }
 
-/** In memory and in place, with the same engine. Each call is one transaction; what is answered is only as durable as the process. */
+/**
+ * In memory and in place, with the same engine. Each call is one transaction; what is answered is only as durable as the
+ * process.
+ */
 export function memoryStore(decisions: Decisions = coreDecisions): Store {
   const engine = openEngine(':memory:', decisions)
   const ask = async (name: OperationName, ...args: unknown[]): Promise<unknown> => {
@@ -61,8 +65,8 @@ export function memoryStore(decisions: Decisions = coreDecisions): Store {
 }
 
 /**
- * `read` may answer from another thread than `ask`: what was acknowledged before is seen, what is under way may be or not. With
- * the writer stay the reads that it answers from memory (counts, VMs, leases, what waits) and those of single rows.
+ * `read` may answer from another thread than `ask`: what was acknowledged before is seen, what is under way may be or not.
+ * With the writer stay the reads that it answers from memory (counts, VMs, leases, what waits) and those of single rows.
  */
 function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: () => Promise<void>): Store {
   return {

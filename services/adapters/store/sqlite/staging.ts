@@ -1,10 +1,10 @@
 /**
- * Large submissions on their way in. Their descriptions are written some at a time, each time in a transaction of its own that
- * other commits may precede, under ids that are reserved at the start; their jobs all come in the last transaction.
+ * Large submissions on their way in. Their descriptions are written some at a time, each time in a transaction of its own
+ * that other commits may precede, under ids that are reserved at the start; their jobs all come in the last transaction.
  *
- * Until that one nothing can be seen of them: a description is looked up by a job that exists. The table `staged` names the ids
- * that are reserved, so that what a process leaves when it dies is deleted when the store is opened again. Ids may be left out
- * where a submission was refused or died.
+ * Until that one nothing can be seen of them: a description is looked up by a job that exists. The table `staged` names the
+ * ids that are reserved, so that what a process leaves when it dies is deleted when the store is opened again. Ids may be
+ * left out where a submission was refused or died.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
@@ -86,7 +86,7 @@ export function openStaging(db: DatabaseSync): Staging {
   }
 }
 
-/** What a process that died has left: nobody was promised any of it. */
+/** What a process that died has left: no caller was promised any of it. */
 export function dropStaged(db: DatabaseSync): void {
   if (!db.prepare('select 1 from staged limit 1').get()) return
   db.exec(`begin immediate;

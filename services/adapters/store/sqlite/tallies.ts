@@ -1,7 +1,8 @@
 /**
  * What the store keeps in memory instead of asking the disk: jobs counted by state, VO and site; the jobs that hold a lease,
- * by VM; jobs that came to wait of late; the number of waiting jobs of each queue. Derived from the rows alone: rebuilt when the store opens and after a
- * rollback, and kept in step by `moved` with every change in between. Bounded by what runs, not by what ever ran.
+ * by VM; jobs that began to wait recently; the number of waiting jobs of each queue. Derived from the rows alone: rebuilt
+ * when the store opens and after a rollback, and kept in step by `moved` with every change in between. Bounded by what runs,
+ * not by what ever ran.
  */
 
 import type { AttemptRef, JobId, VmId } from '../../../../core/kernel/ids.ts'
@@ -27,7 +28,7 @@ export type Tallies = {
   waitingBy(queue: string): number
   waitingQueues(): readonly string[]
   counts(): readonly JobCount[]
-  /** A job that holds a lease, or came to wait of late: what the next events will ask for. */
+  /** A job that holds a lease, or began to wait recently: what the next events will ask for. */
   known(id: JobId): Job | undefined
   leasesOn(id: VmId): readonly Job[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]

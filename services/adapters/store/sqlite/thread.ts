@@ -1,6 +1,7 @@
 /**
- * The way to a thread of the store and back: what is asked in one turn of the event loop travels as one message, and every answer
- * finds the one who asked. A thread that ended, or whose disk refused a commit, answers `store-failed` to all from then on.
+ * The way to a thread of the store and back: what is asked in one turn of the event loop travels as one message, and every
+ * answer finds the one who asked. A thread that ended, or whose disk refused a commit, answers `store-failed` to all from
+ * then on.
  */
 
 import { Worker } from 'node:worker_threads'

@@ -1,6 +1,6 @@
 /**
- * Tokens as compact JWS, signed with the installation's Ed25519 key. Verifies signature, algorithm, issuer, audience and time;
- * says nothing about what the bearer may do.
+ * Tokens as compact JWS, signed with the installation's Ed25519 key. Verifies signature, algorithm, issuer, audience and
+ * time; says nothing about what the bearer may do.
  *
  * A token that verified is remembered until it expires: one long stream or ten thousand submits cost one verification.
  */
