@@ -1,24 +1,36 @@
 /**
- * A job: what a user submits. Decides which changes of a job are legal; the store applies them, one at a time a job.
+ * A job: what a user submits. Decides which changes of a job are legal; the store applies them, one at a time per job.
  *
- * Refuses to know who may ask (the edge does), where a job fits (match does) and how jobs are kept. What stays true: an
- * acknowledged job is in exactly one of these states, at most one lease lives, an attempt number is given once, a message
+ * Refuses to know who may ask (the edge does), where a job fits (the matcher does) and how jobs are kept. What stays true:
+ * an acknowledged job is in exactly one of these states, at most one lease lives, an attempt number is given once, a message
  * from an older attempt changes nothing, and an end is final.
  *
- *               claim    running     completing  ended             renew    lost              kill      hold   release  reschedule
- *   Waiting     Matched  stale       stale       stale             stale    stale             Killed    Held   not-held not-live
- *   Held        not-     stale       stale       stale             stale    stale             Killed    held   Waiting  not-live
- *               waiting
- *   Matched     "        Running     Completing  Done Failed       Matched  Waiting Failed    asked     not-   not-held asked
- *                                                Killed Waiting             Killed                      waiting
- *   Running     "        as it was   Completing  "                 Running  "                 asked     "      "        asked
- *   Completing  "        as it was   as it was   "                 Complet. "                 asked     "      "        asked
- *   Done        ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
- *   Failed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
- *   Killed      ended    stale       stale       stale             stale    stale             ended     ended  ended    ended
+ * What an event (row) does to a job in a state (column). The three last states are one column: each of them is final.
  *
- * `withdraw` is `lost` without a try used up, and only for Matched; elsewhere it is stale. `stale` is also the answer wherever a message names another attempt than the live one. `asked` keeps the state and notes
- * on the lease what the pilot shall do; the slot is free only when the pilot says so or the lease is lost.
+ *   event        Waiting       Held          Matched       Running       Completing    Done, Failed, Killed
+ *   claim        Matched       not-waiting   not-waiting   not-waiting   not-waiting   ended
+ *   running      stale         stale         Running       unchanged     unchanged     stale
+ *   completing   stale         stale         Completing    Completing    unchanged     stale
+ *   ended        stale         stale         by result     by result     by result     stale
+ *   renew        stale         stale         extended      extended      extended      stale
+ *   lost         stale         stale         retried       retried       retried       stale
+ *   withdraw     stale         stale         retried       stale         stale         stale
+ *   kill         Killed        Killed        asked         asked         asked         ended
+ *   hold         Held          held          not-waiting   not-waiting   not-waiting   ended
+ *   release      not-held      Waiting       not-held      not-held      not-held      ended
+ *   reschedule   not-live      not-live      asked         asked         asked         ended
+ *
+ * A capital letter begins the name of the next state. stale, ended, not-waiting, held, not-held and not-live are refusals
+ * (JobRefusal). An event that names another attempt than the live one is always refused as stale. `lost` is refused as
+ * renewed if the lease ends after the event's `ifBeforeMs`.
+ *
+ * unchanged   The event is accepted and changes nothing.
+ * extended    The state stays, and the lease may end later.
+ * asked       The state stays, and the lease notes what the pilot has to do. The job changes when the pilot reports its end
+ *             or the lease is lost.
+ * retried     Killed if a kill was asked; else Waiting if an attempt is left or a reschedule was asked; else Failed.
+ *             `withdraw` does not count as an attempt, so it never ends in Failed.
+ * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
  */
 
 import type { Owner } from './owner.ts'
@@ -42,7 +54,7 @@ export type JobSpec = {
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
 
-/** A pilot's hold on a job. The job's `attempt` is its fence. */
+/** A pilot's right to run a job for a limited time. The job's `attempt` is its fence. */
 export type Lease = {
   readonly vmId: VmId
   readonly cores: number

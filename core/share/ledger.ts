@@ -5,18 +5,18 @@
  */
 
 import type { Owner } from '../model/owner.ts'
-import { charged, shownUse, type Use } from './usage.ts'
+import { charged, decayedUsage, type Usage } from './usage.ts'
 
 /** By owner key, in units of `epochMs`. */
-export type Uses = { readonly epochMs: number; readonly owners: readonly (readonly [string, Use])[] }
+export type Uses = { readonly epochMs: number; readonly owners: readonly (readonly [string, Usage])[] }
 
 export type UsageLedger = {
   /** An owner used, or is about to use, core-milliseconds; negative where an advance was too high. */
   charge(owner: Owner, coreMs: number, nowMs: number): void
   /** Decayed core-milliseconds of an owner. */
-  usedBy(owner: Owner, nowMs: number): number
+  usageOf(owner: Owner, nowMs: number): number
   /** In units of the epoch: only good for comparing owners. */
-  useOf(ownerKey: string): Use
+  epochUsageOf(ownerKey: string): Usage
   /** What this process charged; owners whose usage has faded are left out. */
   own(nowMs: number): Uses
   /** Takes over what another process charged, instead of or beside what was charged here. */
@@ -27,7 +27,7 @@ export type UsageLedger = {
   onChange(listener: (ownerKey?: string) => void): void
 }
 
-type Entry = { own: Use; others: Use }
+type Entry = { own: Usage; others: Usage }
 
 /** A core-second: less than this makes no difference to the order. */
 const fadedMs = 1000
@@ -47,10 +47,10 @@ export function openLedger(epochMs: number): UsageLedger {
     return made
   }
 
-  const inOurs = (use: Use, theirEpochMs: number, nowMs: number): Use =>
-    charged(0, shownUse(use, nowMs, theirEpochMs), nowMs, epochMs)
+  const inOurs = (use: Usage, theirEpochMs: number, nowMs: number): Usage =>
+    charged(0, decayedUsage(use, nowMs, theirEpochMs), nowMs, epochMs)
 
-  function useOf(key: string): Use {
+  function epochUsageOf(key: string): Usage {
     const entry = entries.get(key)
     return entry ? entry.own + entry.others : 0
   }
@@ -62,10 +62,10 @@ export function openLedger(epochMs: number): UsageLedger {
       entry.own = charged(entry.own, coreMs, nowMs, epochMs)
       changed(key)
     },
-    usedBy: (owner, nowMs) => shownUse(useOf(ownerKey(owner)), nowMs, epochMs),
-    useOf,
+    usageOf: (owner, nowMs) => decayedUsage(epochUsageOf(ownerKey(owner)), nowMs, epochMs),
+    epochUsageOf,
     own(nowMs) {
-      const worth = [...entries].filter(([, { own }]) => shownUse(own, nowMs, epochMs) >= fadedMs)
+      const worth = [...entries].filter(([, { own }]) => decayedUsage(own, nowMs, epochMs) >= fadedMs)
       return { epochMs, owners: worth.map(([key, { own }]) => [key, own] as const) }
     },
     inherit(uses, nowMs, isInstead) {

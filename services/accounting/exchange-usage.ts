@@ -9,7 +9,7 @@
 import { apiSeats, chargerSeats, type Seats } from '../../core/model/roles.ts'
 import type { FactStore, Fence } from '../../core/ports/store.ts'
 import type { UsageLedger, Uses } from '../../core/share/ledger.ts'
-import { shownUse } from '../../core/share/usage.ts'
+import { decayedUsage } from '../../core/share/usage.ts'
 
 /** Notes are read in batches, up to the first batch without any: seats are taken from the first on. */
 const batchSize = 8
@@ -80,7 +80,7 @@ function sum(all: readonly (Uses | undefined)[], nowMs: number): Uses {
   const owners = new Map<string, number>()
   for (const uses of all) {
     for (const [key, use] of uses?.owners ?? []) {
-      owners.set(key, (owners.get(key) ?? 0) + shownUse(use, nowMs, uses?.epochMs ?? nowMs))
+      owners.set(key, (owners.get(key) ?? 0) + decayedUsage(use, nowMs, uses?.epochMs ?? nowMs))
     }
   }
   return { epochMs: nowMs, owners: [...owners] }

@@ -5,13 +5,13 @@
 
 import type { Owner } from '../../core/model/owner.ts'
 import { ownerKey, type UsageLedger } from '../../core/share/ledger.ts'
-import type { Use } from '../../core/share/usage.ts'
+import type { Usage } from '../../core/share/usage.ts'
 import { type Ordered, type OwnerQueues, ownerQueues } from './owner-queues.ts'
 
 export type OrderedOwner<Entry extends Ordered> = {
   readonly key: string
   /** As the ledger had it when the owner took its place in the order. */
-  use: Use
+  use: Usage
   /** The owner's task queues that have something to give. */
   readonly entries: OwnerQueues<Entry>
 }
@@ -28,7 +28,7 @@ export function ownerOrder<Entry extends Ordered>(ledger: UsageLedger): OwnerOrd
 
   ledger.onChange((key) => {
     if (key !== undefined) return move(key)
-    for (const one of order) one.use = ledger.useOf(one.key)
+    for (const one of order) one.use = ledger.epochUsageOf(one.key)
     order.sort((a, b) => (isLess(a, b) ? -1 : 1))
   })
 
@@ -36,7 +36,7 @@ export function ownerOrder<Entry extends Ordered>(ledger: UsageLedger): OwnerOrd
     const one = owners.get(key)
     if (!one) return
     order.splice(order.indexOf(one), 1)
-    one.use = ledger.useOf(key)
+    one.use = ledger.epochUsageOf(key)
     order.splice(placeIn(order, one), 0, one)
   }
 
@@ -46,7 +46,7 @@ export function ownerOrder<Entry extends Ordered>(ledger: UsageLedger): OwnerOrd
       const key = ownerKey(owner)
       const known = owners.get(key)
       if (known) return known
-      const made: OrderedOwner<Entry> = { key, use: ledger.useOf(key), entries: ownerQueues() }
+      const made: OrderedOwner<Entry> = { key, use: ledger.epochUsageOf(key), entries: ownerQueues() }
       owners.set(key, made)
       order.splice(placeIn(order, made), 0, made)
       return made
@@ -54,7 +54,7 @@ export function ownerOrder<Entry extends Ordered>(ledger: UsageLedger): OwnerOrd
   }
 }
 
-type Placed = { readonly use: Use; readonly key: string }
+type Placed = { readonly use: Usage; readonly key: string }
 
 function isLess(a: Placed, b: Placed): boolean {
   return a.use < b.use || (a.use === b.use && a.key < b.key)

@@ -25,7 +25,7 @@ async function start() {
   const uses = exchangeUsage(store, ledger)
   return {
     charge: (owner: Owner, minutes: number) => ledger.charge(owner, minutes * minute, nowMs),
-    used: (owner: Owner) => Math.round(ledger.usedBy(owner, nowMs) / minute),
+    used: (owner: Owner) => Math.round(ledger.usageOf(owner, nowMs) / minute),
     exchange: (at: ProcessSeat | undefined, atMs = nowMs) => uses.exchange(at, atMs),
     isNew: (at: ProcessSeat) => uses.isNew(at),
   }

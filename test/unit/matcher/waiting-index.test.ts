@@ -80,7 +80,7 @@ describe('between owners', () => {
     index.arrived(theirs, [waits(2)])
     ledger.charge(alice, 3000, 0)
     ledger.charge(bob, 1000, 2 * day)
-    expect(ledger.usedBy(alice, 2 * day)).toBeCloseTo(750)
+    expect(ledger.usageOf(alice, 2 * day)).toBeCloseTo(750)
     expect(take(2)).toEqual([1, 2])
   })
 
@@ -89,7 +89,7 @@ describe('between owners', () => {
     const kept = openLedger(5000)
     kept.hear(ledger.own(5000), 5000)
     const again = waitingIndex({ readNext: async () => [], onError: () => {}, ledger: kept })
-    expect(kept.usedBy(alice, 5000)).toBeCloseTo(60_000)
+    expect(kept.usageOf(alice, 5000)).toBeCloseTo(60_000)
     again.arrived(sampleQueue(), [waits(1)])
     again.arrived(theirs, [waits(2)])
     expect(again.take(place, room)?.job.id).toBe(2)

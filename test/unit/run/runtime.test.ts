@@ -98,10 +98,10 @@ it('a process that serves no pilots charges what it ends, and the ones that serv
   await world.store.intend(vm, world.clock.nowMs())
   await world.claim(await world.submit(1), vm.id)
   await world.clock.advance(3 * leaseMs)
-  const charged = sweeps.runtime.ledger.usedBy(alice, world.clock.nowMs())
+  const charged = sweeps.runtime.ledger.usageOf(alice, world.clock.nowMs())
   expect(charged).toBeGreaterThan(0)
   await world.clock.advance(35_000)
-  const heard = serves.runtime.ledger.usedBy(alice, world.clock.nowMs())
+  const heard = serves.runtime.ledger.usageOf(alice, world.clock.nowMs())
   expect(Math.abs(heard - charged)).toBeLessThan(0.01 * charged)
 })
 
