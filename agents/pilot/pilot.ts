@@ -18,6 +18,7 @@
  * payload is being stopped, and its end is told to nobody.
  */
 
+import { requirementFields } from '../../core/language/fields.ts'
 import { never } from '../../core/kernel/assert.ts'
 import type { Result } from '../../core/model/attempt.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
@@ -25,7 +26,7 @@ import { outputChunkBytes, stopGraceMs } from '../../core/kernel/limits.ts'
 import { type Held, isDropped, isLive, keyOf, type Link, owned, type Taken, type Task } from './held.ts'
 import { flush } from './outgoing.ts'
 import type { Draft, PilotEffect, PilotState, Report } from './state.ts'
-import { fits, type Resources, total } from '../../core/model/resources.ts'
+import { fits, type Resources, total, takenWith, amounts } from '../../core/model/resources.ts'
 
 export type PilotEvent =
   | { readonly kind: 'linked' }
@@ -166,8 +167,7 @@ function take(draft: Draft, task: Task): void {
   if (state.link.state === 'up') set(draft, { link: { ...state.link, received: state.link.received + 1 } })
   const key = keyOf(task)
   if (draft.held.has(key) || state.finished.includes(key)) return
-  const { memoryBytes, diskBytes } = spec.requirements
-  const size: Resources = { cores, memoryBytes, diskBytes }
+  const size = takenWith(cores, spec.requirements)
   const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
   draft.effects.push({ kind: 'take', jobId, attempt, size })
   // Refused rather than left waiting for room that can never be.
@@ -316,9 +316,10 @@ function unsent(reports: readonly Report[]): readonly Report[] {
 
 function misfitOf(wanted: Resources, whole: Resources): string {
   if (wanted.cores > whole.cores) return `needs ${wanted.cores} cores of ${whole.cores}`
-  if (wanted.memoryBytes > whole.memoryBytes) return `needs ${wanted.memoryBytes} bytes of memory of ${whole.memoryBytes}`
-  if (wanted.diskBytes > whole.diskBytes) return `needs ${wanted.diskBytes} bytes of disk of ${whole.diskBytes}`
-  return ''
+  const amount = amounts.find((name) => wanted[name] > whole[name])
+  if (!amount) return ''
+  const { name, type } = requirementFields[amount]
+  return `needs ${type.show(wanted[amount])} of ${name}, and there are ${type.show(whole[amount])}`
 }
 
 /** The result of an attempt that no payload was started for, or of which nothing is known any more. */

@@ -1,12 +1,12 @@
 /** Packing: how a job is put into a room. The matcher and the plan use these functions and no others. */
 
 import type { Demand, Requirements } from '../model/requirements.ts'
-import { type Resources, type Room, roomLess } from '../model/resources.ts'
+import { type Resources, type Room, roomLess, takenWith } from '../model/resources.ts'
 import { hasRoom } from './rules.ts'
 
 /** What a job takes of a room that it fits: as many cores as it can use, and what else it asks for. */
-export function takenFrom(room: Room, { cores, memoryBytes, diskBytes }: Requirements): Resources {
-  return { cores: Math.min(cores.max, room.cores), memoryBytes, diskBytes }
+export function takenFrom(room: Room, requirements: Requirements): Resources {
+  return takenWith(Math.min(requirements.cores.max, room.cores), requirements)
 }
 
 /** The room that is left after one job more; undefined where it does not fit. */

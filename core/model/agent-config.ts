@@ -6,6 +6,7 @@
  * the local cloud (the variable PILOTAGE_ROOT, empty on a real machine, is put before them).
  */
 
+import type { Resources } from './resources.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 export type AgentConfig = {
@@ -21,7 +22,7 @@ export type AgentConfig = {
   readonly site: string
   readonly platform: string
   /** As promised by the offering. */
-  readonly size: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+  readonly size: Resources
   /** machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many VMs share one machine). */
   readonly sizeFrom: 'machine' | 'context'
   readonly policy: {

@@ -30,6 +30,23 @@ export const noResources: Resources = { cores: 0, memoryBytes: 0, diskBytes: 0 }
 
 export const noRoom: Room = { ...noResources, remainingMs: 0 }
 
+/** What a job takes that was granted these cores. */
+export function takenWith(cores: number, { memoryBytes, diskBytes }: Pick<Resources, Amount>): Resources {
+  return { cores, memoryBytes, diskBytes }
+}
+
+const names = ['cores', ...amounts] as const
+
+/** As a list, in one order for ever: new resources come last. */
+export function listOf(resources: Resources): readonly number[] {
+  return names.map((name) => resources[name])
+}
+
+/** From such a list; what it lacks is none. */
+export function fromList(list: readonly number[]): Resources {
+  return Object.fromEntries(names.map((name, at) => [name, list[at] ?? 0])) as Resources
+}
+
 /** The resources alone of something that has more. */
 export function resourcesOf({ cores, memoryBytes, diskBytes }: Resources): Resources {
   return { cores, memoryBytes, diskBytes }

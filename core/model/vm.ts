@@ -20,7 +20,7 @@
 
 import { never } from '../kernel/assert.ts'
 import type { VmId } from '../kernel/ids.ts'
-import type { Place, Room } from './resources.ts'
+import { type Place, type Room, type Resources, resourcesOf } from './resources.ts'
 
 export const vmStates = [
   'Intended',
@@ -61,7 +61,7 @@ export type Beat = {
 }
 
 /** What it is: an offering's promise, fixed when it was wanted. */
-export type VmShape = {
+export type VmShape = Resources & {
   readonly cloud: string
   readonly site: string
   readonly flavor: string
@@ -69,9 +69,6 @@ export type VmShape = {
   readonly platform: string
   readonly tags: readonly string[]
   readonly vos: readonly string[]
-  readonly cores: number
-  readonly memoryBytes: number
-  readonly diskBytes: number
   readonly pricePerHour: number
   /** What it does for its site instead of running jobs; absent: it is a worker. */
   readonly service?: SiteService
@@ -205,7 +202,7 @@ export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
 
 /** What the whole VM has, as promised. */
 export function roomOf(vm: VmShape, remainingMs: number): Room {
-  return { cores: vm.cores, memoryBytes: vm.memoryBytes, diskBytes: vm.diskBytes, remainingMs }
+  return { ...resourcesOf(vm), remainingMs }
 }
 
 function seen(before: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {
@@ -278,5 +275,5 @@ export type KeptVm = {
   readonly vm: Vm
   /** What the live leases on it hold. */
   readonly leases: number
-  readonly used: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
+  readonly used: Resources
 }

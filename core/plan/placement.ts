@@ -12,7 +12,7 @@ import { exactly } from '../language/requirement-class.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
 import { packed } from '../language/packing.ts'
 import { hasRoom, suits } from '../language/rules.ts'
-import { type Room, roomLess } from '../model/resources.ts'
+import { type Room, roomLess, amounts } from '../model/resources.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
@@ -135,12 +135,7 @@ function place(open: OpenQueue, group: Group, kind: Kind): void {
 }
 
 function asksAsMuch(asked: Requirements, as: Requirements): boolean {
-  return (
-    asked.cores.min >= as.cores.min &&
-    asked.memoryBytes >= as.memoryBytes &&
-    asked.diskBytes >= as.diskBytes &&
-    asked.wallMs >= as.wallMs
-  )
+  return asked.cores.min >= as.cores.min && amounts.every((name) => asked[name] >= as[name]) && asked.wallMs >= as.wallMs
 }
 
 function noRooms<Of>(): Record<Kind, Of[]> {

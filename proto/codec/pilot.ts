@@ -3,6 +3,7 @@
  * refused here with `invalid-argument`, so that behind this file everything is typed.
  */
 
+import { resourcesOf } from '../../core/model/resources.ts'
 import { type End, ends, type Result } from '../../core/model/attempt.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
@@ -37,8 +38,8 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
   }
 }
 
-function offerOf({ cores, memoryBytes, diskBytes, remainingMs, maxJobs, received }: vm.Offer): Offer {
-  return { cores, memoryBytes, diskBytes, remainingMs: remainingMs === 0 ? Infinity : remainingMs, maxJobs, received }
+function offerOf({ remainingMs, maxJobs, received, ...free }: vm.Offer): Offer {
+  return { ...resourcesOf(free), remainingMs: remainingMs === 0 ? Infinity : remainingMs, maxJobs, received }
 }
 
 function reportOf(wire: vm.Report): Report {

@@ -3,6 +3,7 @@
  * service and from the service to a pilot.
  */
 
+import { type Resources, type Amount, amounts } from '../../core/model/resources.ts'
 import type { RawSpec } from '../../core/language/check.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import { isJobId, type JobId } from '../../core/kernel/ids.ts'
@@ -23,7 +24,7 @@ export function rawSpecOf(spec: job.JobSpec): RawSpec {
 
 /** For a caller: what was not given stays absent. */
 export function rawSpecToWire({ requirements, arguments: words, environment, ...rest }: RawSpec): job.JobSpec {
-  const { memoryBytes = 0, diskBytes = 0, wallMs = 0, platforms = [], tags = [], cores, sites, clouds } = requirements ?? {}
+  const { wallMs = 0, platforms = [], tags = [], cores, sites, clouds } = requirements ?? {}
   const names = (given: Requirements['sites'] | undefined) =>
     given && { allowed: [...given.allowed], banned: [...given.banned] }
   return {
@@ -34,9 +35,8 @@ export function rawSpecToWire({ requirements, arguments: words, environment, ...
     arguments: [...(words ?? [])],
     environment: { ...environment },
     requirements: {
+      ...amountsOf(requirements),
       cores,
-      memoryBytes,
-      diskBytes,
       wallMs,
       platforms: [...platforms],
       sites: names(sites),
@@ -44,6 +44,11 @@ export function rawSpecToWire({ requirements, arguments: words, environment, ...
       tags: [...tags],
     },
   }
+}
+
+/** The same names on the wire and in core: a new resource needs no line here. */
+function amountsOf(given: Partial<Pick<Resources, Amount>> | undefined): Pick<Resources, Amount> {
+  return Object.fromEntries(amounts.map((name) => [name, given?.[name] ?? 0])) as Pick<Resources, Amount>
 }
 
 export function specToWire({ requirements: r, ...spec }: JobSpec): job.JobSpec {
@@ -57,9 +62,8 @@ export function specToWire({ requirements: r, ...spec }: JobSpec): job.JobSpec {
 
 export function requirementsToWire(r: Requirements): job.Requirements {
   return {
+    ...amountsOf(r),
     cores: r.cores,
-    memoryBytes: r.memoryBytes,
-    diskBytes: r.diskBytes,
     wallMs: r.wallMs,
     platforms: [...r.platforms],
     sites: { allowed: [...r.sites.allowed], banned: [...r.sites.banned] },
@@ -82,8 +86,7 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     environment: wire?.environment ?? {},
     requirements: {
       cores: { min: wanted?.cores?.min ?? 1, max: wanted?.cores?.max ?? 1 },
-      memoryBytes: wanted?.memoryBytes ?? 0,
-      diskBytes: wanted?.diskBytes ?? 0,
+      ...amountsOf(wanted),
       wallMs: wanted?.wallMs ?? 0,
       platforms: wanted?.platforms ?? [],
       sites: names(wanted?.sites),

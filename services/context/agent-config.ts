@@ -4,6 +4,7 @@
  * Knows the cloud by its traits and never by its kind.
  */
 
+import { resourcesOf } from '../../core/model/resources.ts'
 import { accountsFor } from '../../contextualization/bootstrap.ts'
 import type { AgentConfig, IsolationConfig, VmIdentity } from '../../core/model/agent-config.ts'
 import type { CloudTraits, Offering } from '../../core/model/cloud.ts'
@@ -36,7 +37,7 @@ export function agentConfig(
   { traits, references, isolation }: ContextCloud,
   { endpoint, caPem, plaintext, policy, dataDir }: AgentSettings,
 ): AgentConfig {
-  const { cloud, site, platform, flavor, service, cores, memoryBytes, diskBytes } = offering
+  const { cloud, site, platform, flavor, service, cores } = offering
   const { isOnThisMachine } = traits
   return {
     vmId,
@@ -48,7 +49,7 @@ export function agentConfig(
     cloud,
     site,
     platform,
-    size: { cores, memoryBytes, diskBytes },
+    size: resourcesOf(offering),
     // Many VMs share this machine: each offers what it was promised.
     sizeFrom: isOnThisMachine ? 'context' : 'machine',
     policy: { ...policy, endByMs, leastDiskFreeBytes: diskReserveBytes },

@@ -14,7 +14,18 @@ import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import { overclaimPauseMs } from '../../core/kernel/limits.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
-import { type Place, type Room, fits, lesser, minus, noRoom, type Resources, total } from '../../core/model/resources.ts'
+import {
+  type Place,
+  type Room,
+  fits,
+  lesser,
+  minus,
+  noRoom,
+  type Resources,
+  total,
+  takenWith,
+  noResources,
+} from '../../core/model/resources.ts'
 import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
@@ -248,8 +259,7 @@ async function settle(stream: Stream): Promise<void> {
     const spec = specs.get(job.id)
     if (!spec) continue
     const cores = leaseOf(job.phase)?.cores ?? 0
-    const { memoryBytes, diskBytes } = spec.requirements
-    inTransit.sent({ cores, memoryBytes, diskBytes })
+    inTransit.sent(takenWith(cores, spec.requirements))
     const { id: jobId, attempt, vo, owner } = job
     const assignment: Assignment = { jobId, attempt, spec, cores, leaseMs: matching.policy.leaseMs, vo, owner }
     outbox.assign(assignment)
@@ -270,8 +280,7 @@ async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<Readon
   if (unsent.length === 0) return surplus
   const specs = await matching.store.specs(leases.map(({ id }) => id))
   const taken = (job: Job): Resources => {
-    const { memoryBytes = 0, diskBytes = 0 } = specs.get(job.id)?.requirements ?? {}
-    return { cores: leaseOf(job.phase)?.cores ?? 0, memoryBytes, diskBytes }
+    return takenWith(leaseOf(job.phase)?.cores ?? 0, specs.get(job.id)?.requirements ?? noResources)
   }
   let held = total(leases.map(taken))
   for (const job of unsent.toReversed()) {

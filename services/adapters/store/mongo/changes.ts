@@ -8,6 +8,7 @@
  * hears of it. A write whose answer was lost is looked for by its name in the page, never repeated blindly.
  */
 
+import { takenWith } from '../../../../core/model/resources.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
@@ -119,8 +120,8 @@ export function openChanges(options: ChangesOptions): Changes {
 function claimIn(item: Item, { queues }: ChangesOptions): readonly GrantedClaim[] {
   const { event, outcome } = item
   if (event.kind !== 'claim' || !outcome?.ok) return []
-  const { memoryBytes, diskBytes } = exactly(queues.known(outcome.job.classId).requirements, outcome.job.needs)
-  return [{ item, event, memoryBytes, diskBytes, attempt: outcome.job.attempt }]
+  const requirements = exactly(queues.known(outcome.job.classId).requirements, outcome.job.needs)
+  return [{ item, event, taken: takenWith(event.cores, requirements), attempt: outcome.job.attempt }]
 }
 
 /** Until every event has an outcome that holds. Throws `unavailable` where others change the same pages for too long. */

@@ -10,7 +10,7 @@ import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { JobEvent } from '../../../../core/model/job.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
-import type { Resources } from '../../../../core/model/resources.ts'
+import { type Resources, resourcesOf, fromList } from '../../../../core/model/resources.ts'
 import { openAlarms } from '../../../../core/model/overclaim.ts'
 import { type Database, guarded } from './database.ts'
 import { toldDocuments } from './facts.ts'
@@ -18,8 +18,7 @@ import { usedBy } from './vms.ts'
 
 export type Claim = {
   readonly event: Extract<JobEvent, { kind: 'claim' }>
-  readonly memoryBytes: number
-  readonly diskBytes: number
+  readonly taken: Resources
 }
 
 export type ClaimRoom = {
@@ -41,8 +40,7 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
       database.vms.find({ _id: { $in: missing } }, { projection: { doc: 1 } }).toArray(),
     )
     for (const { _id, doc } of found) {
-      const { cores, memoryBytes, diskBytes } = JSON.parse(doc) as Vm
-      sizes.set(_id, { cores, memoryBytes, diskBytes })
+      sizes.set(_id, resourcesOf(JSON.parse(doc) as Vm))
       if (sizes.size > sizesMost) sizes.delete(sizes.keys().next().value as string)
     }
   }
@@ -56,10 +54,10 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
       const late: (typeof claims)[number][] = []
       for (const [vmId, ofVm] of byVm) {
         const size = sizes.get(vmId)
-        const [, cores, memoryBytes, diskBytes] = used.get(vmId) ?? [0, 0, 0, 0]
+        const [, ...all] = used.get(vmId) ?? [0]
         if (!size) continue
-        const taken = ofVm.map(takenBy)
-        const held = heldBeside({ cores, memoryBytes, diskBytes }, taken)
+        const taken = ofVm.map((claim) => claim.taken)
+        const held = heldBeside(fromList(all), taken)
         const { fitting, alarm } = judgeClaims(vmId, size, held, taken)
         late.push(...ofVm.slice(fitting))
         if (alarm && alarms.isDue(vmId, nowMs)) facts.push(alarm)
@@ -70,8 +68,4 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
       return late
     },
   }
-}
-
-function takenBy({ event, memoryBytes, diskBytes }: Claim): Resources {
-  return { cores: event.cores, memoryBytes, diskBytes }
 }

@@ -6,6 +6,7 @@
  * change. A job lies in its page with its own story: a change and the fact that explains it are one write.
  */
 
+import { takenWith, listOf, plus, fromList, noResources } from '../../../../core/model/resources.ts'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
 import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
@@ -73,8 +74,10 @@ export type PageDocument = {
 /** `f`: the facts, packed: job and entry. The version makes each of them another value than the last. */
 export type Told = { cv: number; vo: string; m: Move[]; f: Binary }
 
-/** Leases, cores, bytes of memory and of disk. */
-export type Use = [leases: number, cores: number, memoryBytes: number, diskBytes: number]
+/** Leases, and the resources that they take as a list. */
+export type Use = [leases: number, ...resources: number[]]
+
+export const noUse: Use = [0, ...listOf(noResources)]
 
 type JobText = [
   id: number,
@@ -146,9 +149,9 @@ export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): 
     const lease = leaseOf(phase)
     if (!lease) continue
     until = Math.min(until, lease.untilMs)
-    const { memoryBytes, diskBytes } = exactly(requirements, job.needs)
-    const [leases, cores, memory, disk] = use[lease.vmId] ?? [0, 0, 0, 0]
-    use[lease.vmId] = [leases + 1, cores + lease.cores, memory + memoryBytes, disk + diskBytes]
+    const [leases, ...before] = use[lease.vmId] ?? [0]
+    const taken = takenWith(lease.cores, exactly(requirements, job.needs))
+    use[lease.vmId] = [leases + 1, ...listOf(plus(fromList(before), taken))]
   }
   const vms = Object.keys(use)
   return {
@@ -204,7 +207,7 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): 
 }
 
 export function usedOn(use: Record<string, Use> | undefined, vmId: VmId): Use {
-  return use?.[vmId] ?? [0, 0, 0, 0]
+  return use?.[vmId] ?? noUse
 }
 
 /** Where the pages of these jobs begin: a page begins with one of its jobs and holds at most a fixed number of ids. */

@@ -3,6 +3,7 @@
  * where the leases are; a stop that needs none closes the VM's gate to claims before it counts.
  */
 
+import { fromList } from '../../../../core/model/resources.ts'
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { applyToVm } from '../../../../core/model/apply.ts'
@@ -15,7 +16,7 @@ import { type KeptVm, isOver, isUp, type Vm, type VmEvent } from '../../../../co
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, isDuplicate, type VmDocument } from './database.ts'
 import { inGroups } from './group.ts'
-import { type StoryEntry, type Use, usedOn } from './page.ts'
+import { type StoryEntry, type Use, noUse, usedOn } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 
 type VmsOptions = { readonly database: Database; readonly cache: PageCache; readonly clock: Clock; readonly random: Random }
@@ -117,8 +118,8 @@ function entryOf({ kind, data }: NewFact, version: number, nowMs: number): Story
 }
 
 function keptVm({ doc }: VmDocument, use: Use | undefined): KeptVm {
-  const [leases, cores, memoryBytes, diskBytes] = use ?? [0, 0, 0, 0]
-  return { vm: JSON.parse(doc) as Vm, leases, used: { cores, memoryBytes, diskBytes } }
+  const [leases, ...used] = use ?? [0]
+  return { vm: JSON.parse(doc) as Vm, leases, used: fromList(used) }
 }
 
 /** What the live leases hold, by VM. */
@@ -128,7 +129,7 @@ export async function usedBy({ pages }: Database, filter: object): Promise<Reado
   for (const { use = {} } of found) {
     for (const id of Object.keys(use)) {
       const more = usedOn(use, id as VmId)
-      sums.set(id, (sums.get(id) ?? [0, 0, 0, 0]).map((value, at) => value + (more[at] ?? 0)) as Use)
+      sums.set(id, (sums.get(id) ?? noUse).map((value, at) => value + (more[at] ?? 0)) as Use)
     }
   }
   return sums

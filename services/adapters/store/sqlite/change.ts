@@ -3,6 +3,7 @@
  * record of the VM and the sum of the leases that the VM holds.
  */
 
+import { takenWith } from '../../../../core/model/resources.ts'
 import { applyToJob, type ClaimingVm } from '../../../../core/model/apply.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { Job, JobEvent } from '../../../../core/model/job.ts'
@@ -26,9 +27,8 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
     const vm = inside.liveVms.get(vmId)
     const isTaking = inside.decisions.mayTakeJobs(vm?.phase.state)
     if (!vm || !before || !isTaking) return { mayTakeJobs: isTaking }
-    const { memoryBytes, diskBytes } = requirementsOf(before)
     const { used } = inside.tallies.loadOf(vmId)
-    return { mayTakeJobs: isTaking, room: { vm, held: used, wanted: { cores, memoryBytes, diskBytes } } }
+    return { mayTakeJobs: isTaking, room: { vm, held: used, wanted: takenWith(cores, requirementsOf(before)) } }
   }
 
   function apply(event: JobEvent, nowMs: number): PackedOutcome {

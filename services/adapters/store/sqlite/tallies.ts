@@ -5,6 +5,7 @@
  * not by what ever ran.
  */
 
+import { type Resources, noResources, takenWith, plus, minus } from '../../../../core/model/resources.ts'
 import type { AttemptRef, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { type Job, type JobStateName, leaseOf } from '../../../../core/model/job.ts'
 import type { JobCount } from '../../../../core/ports/store.ts'
@@ -13,7 +14,7 @@ import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import { type OpenJobs, openJobs } from './open-jobs.ts'
 
-type Load = { readonly jobs: Set<JobId>; cores: number; memoryBytes: number; diskBytes: number }
+type Load = { readonly jobs: Set<JobId>; used: Resources }
 
 export type Tallies = {
   /** A job came (`before` absent), changed, or was forgotten (`after` absent). */
@@ -37,7 +38,7 @@ export type Tallies = {
 /** Waiting jobs held in memory, at some 300 bytes each. The others are read when their turn comes. */
 const recentMost = 100_000
 
-const noLoad = (): Load => ({ jobs: new Set(), cores: 0, memoryBytes: 0, diskBytes: 0 })
+const noLoad = (): Load => ({ jobs: new Set(), used: noResources })
 
 export function tallies(): Tallies {
   const counts = new Map<string, number>()
@@ -66,9 +67,8 @@ export function tallies(): Tallies {
     const load = loads.get(lease.vmId) ?? noLoad()
     if (by === 1) load.jobs.add(job.id)
     else load.jobs.delete(job.id)
-    load.cores += by * lease.cores
-    load.memoryBytes += by * requirements.memoryBytes
-    load.diskBytes += by * requirements.diskBytes
+    const taken = takenWith(lease.cores, requirements)
+    load.used = by === 1 ? plus(load.used, taken) : minus(load.used, taken)
     if (load.jobs.size === 0) loads.delete(lease.vmId)
     else loads.set(lease.vmId, load)
   }
@@ -89,8 +89,8 @@ export function tallies(): Tallies {
       sites.set(id, site)
     },
     loadOf(id) {
-      const { jobs, cores, memoryBytes, diskBytes } = loads.get(id) ?? noLoad()
-      return { leases: jobs.size, used: { cores, memoryBytes, diskBytes } }
+      const { jobs, used } = loads.get(id) ?? noLoad()
+      return { leases: jobs.size, used }
     },
     waitingBy: (queue) => waiting.get(queue) ?? 0,
     waitingQueues: () => [...waiting.keys()],
