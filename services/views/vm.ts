@@ -2,6 +2,7 @@
  * A VM, flat and field by field, so that nothing travels that was not meant to: its activation key has no way through here.
  */
 
+import { noResources } from '../../core/model/resources.ts'
 import { type Beat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 
 export type VmView = VmShape &
@@ -24,9 +25,10 @@ export type VmView = VmShape &
     readonly used: KeptVm['used']
   }
 
-const unused: KeptVm['used'] = { cores: 0, memoryBytes: 0, diskBytes: 0 }
-
-export function vmView(vm: Vm, { leases, used }: Pick<KeptVm, 'leases' | 'used'> = { leases: 0, used: unused }): VmView {
+export function vmView(
+  vm: Vm,
+  { leases, used }: Pick<KeptVm, 'leases' | 'used'> = { leases: 0, used: noResources },
+): VmView {
   const { activation: _, phase, ...shape } = vm
   return {
     ...shape,

@@ -218,7 +218,7 @@ async function runNexts(site: Site, { neighbour: owner }: VmAttackOptions): Prom
       site.jobs,
     )
     await untilDeadline(site, () => started.every(({ jobId }) => isEnded(site.jobs.get(jobId))))
-    for (const { jobId, password } of started) {
+    for (const { jobId, password } of started.filter((one) => isEnded(site.jobs.get(one.jobId)))) {
       const output = await outputOf(owner, jobId)
       const account = Number(/^account (\d+)$/m.exec(output)?.[1] ?? 0)
       if (!output.includes('counted')) continue

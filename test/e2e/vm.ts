@@ -28,7 +28,8 @@ import { startSquid } from './vm-squid.ts'
 /** Of a machine that is emulated on two busy cores; a real one takes a twentieth. */
 const bootMs = 8 * 60_000
 const jobMs = 10 * 60_000
-const attacksMs = 6 * 60_000
+/** Some five minutes of a machine that does nothing else. */
+const attacksMs = 15 * 60_000
 const attacksByUnshareMs = 15 * 60_000
 const endMs = 3 * 60_000
 /** More than this machine has: attacks wait as much as they compute. The neighbour and four payloads run at a time. */
