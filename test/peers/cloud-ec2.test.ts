@@ -141,7 +141,7 @@ cloudContract(
   async () => {
     const { cloud, front, order, again, close } = await bench()
     // A silent cloud is waited for; the test has no time for all of a real call's.
-    const hasty = await again({ callMs: 3000 })
+    const hasty = await again({ callMs: 8000 })
     return {
       cloud: hasty,
       order({ ends, words }: MachineLife = {}) {
