@@ -47,11 +47,6 @@ export type Flood<Given = unknown> = {
   readonly floodMs?: number
   /** What the jobs that the service accepts in it take by themselves, beside the 100 MiB that every flood may. */
   readonly acceptedMib?: number
-  /**
-   * Its calls are as large as calls may be, and each is work that the service takes at once, whosever it is: what the others
-   * see while it is done is printed, and what they see after it is judged.
-   */
-  readonly isBulk?: boolean
   /** The service is ended and started again before the others are measured a last time. */
   readonly isRestarted?: boolean
   prepare?(ground: Ground): Promise<Given>

@@ -36,7 +36,6 @@ export const queues: Flood<{ readonly token: string }> = {
    * these jobs it grows by 544.
    */
   acceptedMib: 500,
-  isBulk: true,
   isRestarted: true,
   prepare: async (ground) => ({ token: await ground.tokenOf('classes') }),
   async run({ grpc, clock, signal }, { token }) {
