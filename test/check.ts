@@ -6,8 +6,11 @@
  */
 
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../core/kernel/clock.ts'
+import { installedFaults, type Lock } from './supply/lock.ts'
+import { thisPlatform } from './supply/platform.ts'
 
 type Step = { readonly name: string; readonly command: readonly string[] }
 
@@ -74,6 +77,18 @@ function run([program = '', ...args]: readonly string[]): Promise<{ readonly cod
     })
     child.on('close', (code) => end(code ?? 1))
   })
+}
+
+/** Without what the lock file names every step fails, and none says why. */
+function packageFaults(): readonly string[] {
+  const read = (path: string): Lock => JSON.parse(readFileSync(join(root, path), 'utf8')) as Lock
+  return installedFaults(read('package-lock.json'), read('node_modules/.package-lock.json'), thisPlatform())
+}
+
+const faults = packageFaults()
+if (faults.length > 0) {
+  console.log(`${faults.join('\n')}\nnode_modules is not what package-lock.json names: run npm ci`)
+  process.exit(1)
 }
 
 await Promise.all(Array.from({ length: atOnce }, work))

@@ -98,4 +98,4 @@ export function isName(text: string): boolean {
   return text.length <= jobLimits.nameInListLength && nameShape.test(text)
 }
 
-export const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/
+const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/

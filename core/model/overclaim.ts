@@ -24,9 +24,9 @@ export function overclaimFact(vmId: VmId, vm: Resources, held: Resources, wanted
 /** One alarm per VM in this time: its pilot may claim without end. */
 export type Alarms = { isDue(vmId: VmId, nowMs: number): boolean }
 
-export const alarmEveryMs = 60_000
+const alarmEveryMs = 60_000
 
-export const rememberedVms = 1000
+const rememberedVms = 1000
 
 export function openAlarms(): Alarms {
   const last = new Map<VmId, number>()

@@ -10,16 +10,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import {
-  installedFaults,
-  type Lock,
-  lockFaults,
-  type Manifest,
-  nameAt,
-  type Platform,
-  type Sbom,
-  sbomFaults,
-} from './lock.ts'
+import { installedFaults, type Lock, lockFaults, type Manifest, nameAt, type Sbom, sbomFaults } from './lock.ts'
+import { thisPlatform } from './platform.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Of npm's list or SBOM of some three hundred packages: under a megabyte today. */
@@ -54,15 +46,6 @@ const figures = [
 ]
 console.log(`supply: ${figures.join(' ')}`)
 process.exitCode = faults.length === 0 ? 0 : 1
-
-function thisPlatform(): Platform {
-  const { header } = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } }
-  return {
-    os: process.platform,
-    cpu: process.arch,
-    libc: header.glibcVersionRuntime === undefined ? 'musl' : 'glibc',
-  }
-}
 
 /** What lies in node_modules, against what npm has noted: a package that was put there by hand has no note. */
 function folderFaults(): readonly string[] {
