@@ -3,8 +3,8 @@
  * offered is listed with the reason, so that a skipped test says why.
  */
 
-import { chmodSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, copyFileSync, mkdtempSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { accountsIsolation } from '../../../agents/pilot/isolation/accounts-isolation.ts'
 import { bubblewrapPath } from '../../../agents/pilot/isolation/bubblewrap.ts'
@@ -25,7 +25,8 @@ const isRoot = process.getuid?.() === 0
 
 /** `binds`: what payloads of the test see besides the system. Accounts are not shared with other files that run at once. */
 export async function isolationKinds(binds: readonly string[], from: number = firstUid): Promise<readonly KindHere[]> {
-  const seen = { binds: [dirname(process.execPath), ...binds], hidden: [] }
+  const programs = isTemporary(process.execPath) ? [] : [dirname(process.execPath)]
+  const seen = { binds: [...programs, ...binds], hidden: [] }
   const namespaces = (tool: NamespacesTool, first?: number): Isolation =>
     namespacesIsolation({
       tool,
@@ -56,11 +57,27 @@ export async function isolationKinds(binds: readonly string[], from: number = fi
   )
 }
 
-/** Outside of every temporary folder: those are each payload's own. */
+/** Temporary folders are each payload's own: what lies there on the machine is not seen. */
+function isTemporary(path: string): boolean {
+  return ['/tmp/', '/var/tmp/', `${tmpdir()}/`].some((folder) => path.startsWith(folder))
+}
+
+/** A folder that payloads see, and that other accounts may enter: in the repository, unless that lies in a temporary folder. */
 export function bindPlace(): string {
-  const place = mkdtempSync(join(import.meta.dirname, '../../../node_modules/.pilotage-test-'))
+  const inside = join(import.meta.dirname, '../../../node_modules')
+  const base = isTemporary(inside) ? (isRoot ? '/srv' : homedir()) : inside
+  const place = mkdtempSync(join(base, '.pilotage-test-'))
   chmodSync(place, 0o755)
   return place
+}
+
+/** Node where payloads see it: a copy in the place, if the one that runs the tests lies in a temporary folder. */
+export function seenNode(place: string): string {
+  if (!isTemporary(process.execPath)) return process.execPath
+  const copy = join(place, 'node')
+  copyFileSync(process.execPath, copy)
+  chmodSync(copy, 0o755)
+  return copy
 }
 
 /** Payloads that are not the pilot's account pass through it. */

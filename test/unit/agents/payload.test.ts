@@ -9,7 +9,7 @@ import type { Result } from '../../../core/model/attempt.ts'
 import { systemClock, until } from '../../../core/kernel/clock.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Confinement } from '../../../agents/pilot/isolation/isolation.ts'
-import { bindPlace, isolationKinds, workPlace } from './isolation-kinds.ts'
+import { bindPlace, isolationKinds, seenNode, workPlace } from './isolation-kinds.ts'
 import { mib, shell, task } from './tasks.ts'
 
 const vmId = 'vm-payloads00' as VmId
@@ -17,6 +17,7 @@ const vmId = 'vm-payloads00' as VmId
 const clock = systemClock()
 const root = workPlace()
 const scripts = bindPlace()
+const node = seenNode(scripts)
 const watch = startWatch(clock, process.pid)
 let jobId = 0
 afterAll(() => {
@@ -149,7 +150,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
 
       it('is stopped when all its processes together take too much memory', async () => {
         const eat = 'const b=[];for(let i=0;i<12;i++)b.push(Buffer.alloc(10*2**20,1));setTimeout(()=>{},20000)'
-        const script = `"${process.execPath}" -e '${eat}' & "${process.execPath}" -e '${eat}' & wait`
+        const script = `"${node}" -e '${eat}' & "${node}" -e '${eat}' & wait`
         const ran = await run(shell(script, { memoryBytes: 240 * mib }))
         expect(ran).toMatchObject({ end: 'memory-limit' })
         expect(ran.detail).toMatch(/^used .* of 240 MiB$/)
@@ -164,7 +165,7 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
       it('reports its CPU time and its peak memory', async () => {
         // By its own CPU time: how long that takes is the machine's affair.
         const spin = 'const b=Buffer.alloc(50*2**20,1);while(process.cpuUsage().user<300000)b[0]++'
-        const ran = await run(task({ executable: process.execPath, arguments: ['-e', spin], memoryBytes: 1024 * mib }))
+        const ran = await run(task({ executable: node, arguments: ['-e', spin], memoryBytes: 1024 * mib }))
         expect(ran).toMatchObject({ end: 'exited', exitCode: 0 })
         expect(ran.cpuMs).toBeGreaterThan(150)
         expect(ran.peakMemoryBytes).toBeGreaterThan(50 * mib)
