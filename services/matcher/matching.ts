@@ -53,18 +53,21 @@ export function openMatching({ ledger, part, ...options }: MatchingOptions): Mat
 const maxServedSingly = 16
 
 function reactionOf(store: Pick<JobStore, 'specs'>, waiting: WaitingIndex, match: Matcher): Reaction {
+  async function arriveAgain(again: readonly Job[]): Promise<void> {
+    const specs = await store.specs(again.map(({ id }) => id))
+    for (const job of again) {
+      const spec = specs.get(job.id)
+      if (!spec) continue
+      const { queue, jobs } = arrivalOf(job, spec.requirements)
+      waiting.arrived(queue, jobs)
+      match.serveQueue(queue)
+    }
+  }
+
   return {
-    async changed(changes) {
+    changed(changes) {
       const again = waitingAgain(changes)
-      if (again.length === 0) return
-      const specs = await store.specs(again.map(({ id }) => id))
-      for (const job of again) {
-        const spec = specs.get(job.id)
-        if (!spec) continue
-        const { queue, jobs } = arrivalOf(job, spec.requirements)
-        waiting.arrived(queue, jobs)
-        match.serveQueue(queue)
-      }
+      return again.length === 0 ? undefined : arriveAgain(again)
     },
     arrived(arrivals) {
       for (const { queue, jobs } of arrivals) waiting.arrived(queue, jobs)

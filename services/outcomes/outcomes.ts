@@ -41,7 +41,8 @@ export function openOutcomes(): Outcomes {
     async changed(outcomes) {
       const changes = outcomes.flatMap((outcome) => (outcome.ok ? [outcome] : []))
       if (changes.length === 0) return
-      await Promise.all(reactions.map((reaction) => reaction.changed?.(changes)))
+      const waits = reactions.flatMap((reaction) => reaction.changed?.(changes) ?? [])
+      if (waits.length > 0) await Promise.all(waits)
     },
     arrived(arrivals) {
       for (const reaction of reactions) reaction.arrived?.(arrivals)

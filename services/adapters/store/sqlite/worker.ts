@@ -27,6 +27,9 @@ export type FromWorker = readonly Answer[] | 'open' | 'closed' | { readonly fail
 /** Requests in one transaction: bounds how long an answer waits for its neighbours. */
 const groupMost = 2000
 
+/** The size of the log is looked at once in this number of commits: a look costs a commit of one job some percent. */
+const commitsPerLook = 64
+
 const port = parentPort
 if (!port) throw new Error('assertion failed: the store worker runs in a thread of its own')
 const say = (message: FromWorker): void => port.postMessage(message)
@@ -47,6 +50,7 @@ try {
   const lock = lockStore(path)
   const engine = openEngine(path, coreDecisions, purpose)
   const logBytes = (): number => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  let commits = 0
   port.on('message', (first: ToWorker) => {
     const group: Request[] = []
     let message: ToWorker | undefined = first
@@ -57,7 +61,8 @@ try {
     if (group.length > 0) {
       const outcomes = engine.commit(group.map(({ call }) => call))
       say(group.map(({ id }, at) => answerOf(id, outcomes[at] ?? { ok: false, error: new Error('no outcome') })))
-      if (flag) boundLog(flag, logBytes(), engine.emptyLog)
+      commits += 1
+      if (flag && commits % commitsPerLook === 0) boundLog(flag, logBytes(), engine.emptyLog)
     }
     if (message === 'close') {
       engine.close()
