@@ -1,7 +1,7 @@
 /**
  * The clouds of a run: fake ones under the weather, watched for machines that come and for limits that are exceeded.
  *
- * A machine is a fact of the cloud, whatever any record says: it is told to `onMachine` when it comes into being, and its
+ * A machine is a fact of the cloud, whatever any record says: `onMachine` is called when the cloud makes it, and its
  * agents run from its boot until it is off. Calls of a dead director still reach the cloud; only their answers are lost.
  */
 

@@ -15,7 +15,7 @@ import type { Random } from '../core/kernel/random.ts'
 
 export type FakeCall = 'create' | 'list' | 'destroy' | 'quota' | 'consoleLog'
 
-/** `lostReply`: it was done all the same, and only the answer was lost. `hangMs`: the answer takes so long. */
+/** `lostReply`: the cloud did it, and only the answer was lost. `hangMs`: how long the answer takes. */
 export type FakeFault = { readonly code?: ErrorCode; readonly lostReply?: boolean; readonly hangMs?: number }
 
 export type FakeMachine = {
@@ -40,7 +40,7 @@ export type FakeCloudOptions = {
   readonly quota?: Partial<CloudQuota>
   readonly bootMs?: number
   readonly destroyMs?: number
-  /** A list shows the cloud as it was so long ago. */
+  /** The age of a list: it shows the cloud as it was this long ago. */
   readonly listLagMs?: number
   /** How long each call takes. */
   readonly callMs?: number

@@ -2,9 +2,9 @@
  * Faults around any cloud: what real ones do to their users, each kind with a chance of its own, drawn from a seeded Random.
  *
  * Knows only the port and the clock that it was given, and lies only as clouds do: a call fails before or after it was done,
- * nobody answers for as long as a call may last, a list is old or not whole, one order makes two machines, a machine is stuck.
- * What stays true: with every chance at 0 it is the cloud itself; a list is never older than `lagMs`; and no more than `partsInARow` lists in a row
- * pretend to be whole, which is what reconciliation promises to survive.
+ * a call gets no answer within its time, a list is old or incomplete, one order makes two machines, a machine is stuck.
+ * What stays true: with every chance at 0 it is the cloud itself; a list is never older than `lagMs`; and at most `partsInARow`
+ * incomplete lists in a row look complete, which is what reconciliation promises to survive.
  */
 
 import { type Clock, sleep } from '../core/kernel/clock.ts'
@@ -31,7 +31,7 @@ type Call = (typeof calls)[number]
  * quotaTaken      others take what was left of the quota, and keep it for `takenMs` at most
  * old             the list as it was up to `lagMs` ago: new machines are not there yet, deleted ones still are
  * broken          the list ends early, and the driver notices
- * part            the list ends early, and nobody notices: each machine is left out with `partRate`
+ * part            the list ends early, and the driver does not notice: each machine is left out with `partRate`
  */
 const befalls = {
   unwell: calls,
@@ -183,7 +183,7 @@ async function unanswered<Value>(
   const endMs = clock.monotonicMs() + callMs
   if (random.next() < 0.5) {
     await sleep(clock, random.next() * callMs)
-    // Whatever it says, nobody hears it.
+    // Its answer is lost, whatever it is.
     await act(undefined).catch(() => undefined)
   }
   await sleep(clock, Math.max(0, endMs - clock.monotonicMs()))
@@ -252,9 +252,9 @@ async function destroy(inside: Inside, ref: string, fault: Fault | undefined): P
 }
 
 async function quota({ cloud, clock, takenUntilMs }: Inside): Promise<CloudQuota> {
-  const told = await cloud.quota()
-  if (clock.nowMs() >= takenUntilMs) return told
-  return { ...told, vms: Math.min(told.vms, (await cloud.list()).length) }
+  const actual = await cloud.quota()
+  if (clock.nowMs() >= takenUntilMs) return actual
+  return { ...actual, vms: Math.min(actual.vms, (await cloud.list()).length) }
 }
 
 function stuckAs({ stuck, clock }: Inside, ref: string): 'building' | 'ending' | undefined {

@@ -10,10 +10,10 @@ import type { Running } from './payloads.ts'
 import type { SimProcess } from './process.ts'
 
 export type Payloads = {
-  /** `onEnd` is called once, unless the machine dies first. `inControl`: the pilot has not been asleep of late. */
+  /** `onEnd` is called once, unless the machine dies first. `inControl`: the pilot did not stall recently. */
   start(task: Task, inControl: boolean, onEnd: (result: Result) => void): void
   stop(ref: AttemptRef, why: string, graceMs: number): void
-  /** What a former life of the pilot has left; nobody hears of its end. */
+  /** Ends what a former life of the pilot has left. No pilot is notified. */
   endAll(): void
 }
 

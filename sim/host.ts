@@ -26,7 +26,7 @@ type Inside = {
   monitor: Monitor | undefined
 }
 
-/** A stream whose peer is silent for so long is broken by keepalive. */
+/** Keepalive breaks a stream whose peer is silent for longer than this. */
 const silenceMs = 15_000
 
 export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: SimCloud, machine: FakeMachine): Host {
@@ -103,7 +103,7 @@ function hang(host: Host, inside: Inside, ms: number): void {
   if (ms > silenceMs) switchboard.breakStream(vmId)
 }
 
-/** Half of the cuts begin on one side: what the VM is told is lost while what it says still arrives. */
+/** Half of the cuts begin on one side: messages to the VM are lost while messages from it still arrive. */
 function cut(host: Host, ms: number): void {
   const { vmId, ground, switchboard, link } = host
   const { timeline, trace, dice, toll } = ground
@@ -113,7 +113,7 @@ function cut(host: Host, ms: number): void {
   if (deafMs > 0) switchboard.deafen(vmId)
   timeline.after(deafMs, () => {
     link.cutUntilMs = timeline.nowMs() + ms
-    // What was lost cannot be told apart from what was never said: such a stream must not live on.
+    // The VM cannot distinguish a lost message from one that was never sent: such a stream must not live on.
     if (ms > silenceMs || deafMs > 0) switchboard.breakStream(vmId)
   })
 }
@@ -128,7 +128,7 @@ function stallPilot(host: Host, { pilot }: Inside, ms: number): void {
   if (ms > silenceMs) switchboard.breakStream(vmId)
 }
 
-/** `backMs`: Infinity where nobody starts it again. */
+/** `backMs`: when the pilot starts again; Infinity: never. */
 function killPilot(host: Host, inside: Inside, backMs: number): void {
   const { pilot, processes } = inside
   const { vmId, ground } = host

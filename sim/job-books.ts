@@ -75,7 +75,7 @@ export function jobBooks(options: JobAuditOptions): JobBooks {
     decided(before, event, decision, nowMs) {
       const entry = entries.get(before.id)
       if (!entry) {
-        violations.report('jobKept', { jobId: before.id }, 'the store changes a job that nobody submitted')
+        violations.report('jobKept', { jobId: before.id }, 'the store changes a job that no user submitted')
         return
       }
       const vmId = 'vmId' in event ? event.vmId : entry.vmId
@@ -102,18 +102,18 @@ function audit(
   nowMs: number,
 ): void {
   const about = { jobId: entry.id, vmId: 'vmId' in event ? event.vmId : entry.vmId }
-  const told = `${event.kind}${'attempt' in event ? ` of attempt ${event.attempt}` : ''} on ${entry.state} ${entry.attempt}`
+  const step = `${event.kind}${'attempt' in event ? ` of attempt ${event.attempt}` : ''} on ${entry.state} ${entry.attempt}`
   const { check } = violations
   const same = before.phase.state === entry.state && before.attempt === entry.attempt
   check(same, 'jobKept', about, () => `the store had ${before.phase.state} ${before.attempt}, the books ${entry.state}`)
-  check(!isEndState(entry.state), 'endFinal', about, () => `${told}: granted`)
-  check(jobStates.includes(next.phase.state), 'jobKept', about, () => `${told}: now ${next.phase.state}`)
+  check(!isEndState(entry.state), 'endFinal', about, () => `${step}: granted`)
+  check(jobStates.includes(next.phase.state), 'jobKept', about, () => `${step}: now ${next.phase.state}`)
   switch (event.kind) {
     case 'claim': {
-      check(entry.vmId === undefined, 'oneLease', about, () => `${told}: claimed while ${entry.vmId} holds a live lease`)
-      check(next.attempt === entry.attempt + 1, 'oneAttempt', about, () => `${told}: it became attempt ${next.attempt}`)
+      check(entry.vmId === undefined, 'oneLease', about, () => `${step}: claimed while ${entry.vmId} holds a live lease`)
+      check(next.attempt === entry.attempt + 1, 'oneAttempt', about, () => `${step}: it became attempt ${next.attempt}`)
       const state = vmState(event.vmId)
-      check(state === 'Active', 'busyVm', about, () => `${told}: given to ${event.vmId}, which is ${state}`)
+      check(state === 'Active', 'busyVm', about, () => `${step}: given to ${event.vmId}, which is ${state}`)
       return
     }
     case 'running':
@@ -121,19 +121,19 @@ function audit(
     case 'ended':
     case 'renew': {
       const isLive = event.attempt === entry.attempt && event.vmId === entry.vmId
-      check(isLive, 'oldReport', about, () => `${told}: taken from ${event.vmId}, the lease is ${entry.vmId ?? 'nobody'}'s`)
+      check(isLive, 'oldReport', about, () => `${step}: taken from ${event.vmId}, the lease is ${entry.vmId ?? 'no VM'}'s`)
       break
     }
     case 'lost': {
       const isOver = event.ifBeforeMs !== undefined || isOverState(vmState(entry.vmId ?? ('' as VmId)))
-      check(event.attempt === entry.attempt, 'oldReport', about, () => `${told}: lost`)
-      check(isOver, 'oneLease', about, () => `${told}: lost although ${entry.vmId} lives`)
+      check(event.attempt === entry.attempt, 'oldReport', about, () => `${step}: lost`)
+      check(isOver, 'oneLease', about, () => `${step}: lost although ${entry.vmId} lives`)
       const isLate = event.ifBeforeMs === undefined || entry.untilMs <= nowMs
-      check(isLate, 'oneLease', about, () => `${told}: lost ${(entry.untilMs - nowMs) / 1000} s before its lease ends`)
+      check(isLate, 'oneLease', about, () => `${step}: lost ${(entry.untilMs - nowMs) / 1000} s before its lease ends`)
       break
     }
   }
-  check(next.attempt === entry.attempt, 'oneAttempt', about, () => `${told}: it became attempt ${next.attempt}`)
+  check(next.attempt === entry.attempt, 'oneAttempt', about, () => `${step}: it became attempt ${next.attempt}`)
 }
 
 export function isEndState(state: string): boolean {

@@ -1,15 +1,15 @@
 /**
  * `npm run sim`: seeds of the simulated world, then the same world with each safety rule switched off, which must be noticed.
  *
- *   --seeds N --jobs N    seeds 1 to N, so many jobs each (50 and 2000)
+ *   --seeds N --jobs N    seeds 1 to N, with this number of jobs each (50 and 2000)
  *   --seed S              this one only, as it was
  *   --without RULE        with a rule switched off
  *   --mutants             only the proof that every rule is missed when it is off; --no-mutants: all but that
  *   --threads N           as many at once (2)
  *   --clouds              VM lifetimes at clouds with faults, a director that is killed, and no jobs (lifetimes/run-clouds.ts)
- *   --lifetimes N         so many (10000)
+ *   --lifetimes N         the number of VM lifetimes (10000)
  *
- * Ends with one line, and exits non-zero on a violation or on a rule that nobody missed within ten seeds.
+ * Ends with one line, and exits non-zero on a violation or on a rule whose absence ten seeds did not notice.
  */
 
 import { parseArgs } from 'node:util'
@@ -24,7 +24,7 @@ import { invariants } from './violations.ts'
 type Threads = AnyThreads<SeedOptions, SeedResult>
 
 const mutantSeeds = 10
-const tellEveryMs = 15_000
+const reportEveryMs = 15_000
 
 const { values } = parseArgs({
   options: {
@@ -57,7 +57,7 @@ function ruleOf<Name extends string>(known: readonly Name[], text: string | unde
   return rule
 }
 
-function tellViolation({ seed, violation }: SeedResult, jobs: number, without: Rule | undefined): void {
+function reportViolation({ seed, violation }: SeedResult, jobs: number, without: Rule | undefined): void {
   if (!violation) return
   const rest = without === undefined ? '' : ` --without ${without}`
   say(`\nseed ${seed} broke "${invariants[violation.invariant]}"`)
@@ -68,14 +68,14 @@ function tellViolation({ seed, violation }: SeedResult, jobs: number, without: R
 
 async function runSeeds(threads: Threads, seeds: readonly number[], jobs: number, without: Rule | undefined) {
   const results: SeedResult[] = []
-  let toldMs = clock.monotonicMs()
+  let reportedMs = clock.monotonicMs()
   await Promise.all(
     seeds.map(async (seed) => {
       const result = await threads.run({ seed, jobs, without })
       results.push(result)
-      tellViolation(result, jobs, without)
-      if (clock.monotonicMs() - toldMs < tellEveryMs) return
-      toldMs = clock.monotonicMs()
+      reportViolation(result, jobs, without)
+      if (clock.monotonicMs() - reportedMs < reportEveryMs) return
+      reportedMs = clock.monotonicMs()
       say(
         `sim: ${results.length} of ${seeds.length} seeds, ${results.filter(({ violation }) => violation).length} violations`,
       )

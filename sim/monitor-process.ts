@@ -92,7 +92,7 @@ function watchOver(host: Host, process: SimProcess): void {
           const skewMs = clock.nowMs() - (serviceTimeMs + (clock.monotonicMs() - sentMs) / 2)
           const lastBeat = { ...last, answered: true, retryMs: 0 }
           known = { order, orderReason: reason, skewMs, heardMs: clock.monotonicMs(), lastBeat }
-          if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is told to ${order}: ${reason}`)
+          if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is ordered to ${order}: ${reason}`)
         } else {
           known = { ...known, lastBeat: { ...last, answered: false, retryMs: delays.next() } }
         }

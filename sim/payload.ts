@@ -1,6 +1,6 @@
 /**
- * Payloads as the simulated world has them: a duration, an exit code, whether it minds being asked to stop, and how much it
- * writes, all of it told by its own arguments, so that a job is the same job on every machine.
+ * Payloads as the simulated world has them: a duration, an exit code, whether it obeys a request to stop, and how much it
+ * writes. Its own arguments say all of this, so that a job does the same on every machine.
  */
 
 import type { Result } from '../core/model/attempt.ts'
@@ -47,7 +47,7 @@ export function drawSpec(dice: Dice): RawSpec {
   }
 }
 
-/** No flavor of the two clouds of clouds.ts fits. Told here once more, without the rules that are on trial. */
+/** No flavor of the two clouds of clouds.ts fits. Computed here a second time, without the rules that are under test. */
 export function isHopeless({ cores, tags, sites, clouds }: Requirements): boolean {
   const isNorth = !sites.allowed.includes('site-south')
   const isSouth = !clouds.banned.includes('south') && !tags.includes('fast')

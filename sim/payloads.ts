@@ -1,7 +1,7 @@
 /**
  * Every payload that runs anywhere in the simulated world, and what must never be true of them together.
  *
- * A payload that nobody controls (its pilot is stalled or dead, its machine hangs) is excused from then on: a lease cannot
+ * A payload that no pilot controls (its pilot is stalled or dead, its machine hangs) is excused from then on: a lease cannot
  * reach it, and only its report can be refused. All others must be over before another attempt of their job starts.
  */
 
@@ -19,7 +19,7 @@ export type Running = AttemptRef & {
 export type PayloadBooks = {
   started(running: Running): void
   over(running: Running): void
-  /** Nobody on this VM is in control of its payloads now. */
+  /** No pilot on this VM is in control of its payloads now. */
   excuse(vmId: VmId): void
   running(): readonly Running[]
 }

@@ -200,12 +200,12 @@ function connect(shell: Shell): void {
 function tick(shell: Shell): void {
   const { host, process } = shell
   take(shell, { kind: 'tick' })
-  tellStatus(shell)
+  writeStatus(shell)
   auditLeases(host, shell.state, process.clock.monotonicMs(), process.wokeMs())
   process.deliver(tickMs, () => tick(shell))
 }
 
-function tellStatus({ host, process, state, life }: Shell): void {
+function writeStatus({ host, process, state, life }: Shell): void {
   const nowMs = process.clock.nowMs()
   const { idleSinceMs, ...status } = statusOf(state)
   const idleMs = process.clock.monotonicMs() - idleSinceMs

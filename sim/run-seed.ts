@@ -1,5 +1,5 @@
 /**
- * One seed: a world is made from it, work and faults meet in it, it heals, and everything must come to rest.
+ * One seed: a world is made from it, work and faults meet in it, the faults end, and all work must finish.
  *
  * The same options give the same run, step by step. A run ends at the first violation.
  */
@@ -157,7 +157,7 @@ function heal({ ground, clouds, users, rest }: World): void {
   rest()
 }
 
-/** What still has to move, told by what it is. A job that nothing offered could run may wait: it was warned of. */
+/** What has not finished, as text. A job that no offering could run may wait: its user was warned. */
 function leftOf({ ground, clouds }: World): readonly string[] {
   const jobs = [...ground.jobs.entries.values()].filter(
     ({ state, isHopeless }) => !isEndState(state) && !(isHopeless && state === 'Waiting'),

@@ -30,9 +30,9 @@ export async function scan(
     )
     violations.check(entry.ends <= 1, 'endFinal', { jobId: entry.id }, () => `it ended ${entry.ends} times`)
   }
-  const told = total(counts.map(({ state, vo, count }) => [`${state} ${vo}`, count]))
+  const counted = total(counts.map(({ state, vo, count }) => [`${state} ${vo}`, count]))
   const found = total(kept.map((job) => [`${job.phase.state} ${job.vo}`, 1]))
-  violations.check(told === found, 'counts', {}, () => `counted ${told}; scanned ${found}`)
+  violations.check(counted === found, 'counts', {}, () => `counted ${counted}; scanned ${found}`)
   const waiting = total(queues.map(({ queue, waiting: count }) => [queue.id, count]))
   const waits = total(kept.filter(({ phase }) => phase.state === 'Waiting').map(({ classId }) => [classId, 1]))
   violations.check(waiting === waits, 'counts', {}, () => `task queues ${waiting}; scanned ${waits}`)
@@ -46,7 +46,7 @@ export async function scan(
       { vmId: vm.id },
       () => `${leases} leases of ${used.cores} cores; scanned ${own.length} of ${cores}`,
     )
-    // Exact with the embedded store only. A claim whose outcome nobody knows is a lease that no pilot hears of before its
+    // Exact with the embedded store only. A claim of unknown outcome is a lease that no pilot learns of before its
     // next stream; and a store that keeps no order may write a claim before the end that made room for it. What really runs
     // is held against the machine in host-payloads.ts, whatever the store says.
     const isExact = weather.isStoreSure && weather.isStoreOrdered

@@ -9,7 +9,7 @@ import { changeVm } from '../core/model/vm.ts'
 import { coreDecisions, type Decisions } from '../core/model/apply.ts'
 
 /**
- * fence          a report counts for whatever attempt is live, whoever sends it
+ * fence          a report counts for whatever attempt is live, whatever VM sends it
  * lease-check    a job is given away, and a lease given up, without a look at whether that lease lives
  * idempotency    the key of a submission is not kept
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine

@@ -37,7 +37,7 @@ export function openThreads<Options extends { readonly seed: number }, Result>(
       idle.push(worker)
       work()
     }
-    // The thread is lost with what nobody caught in it.
+    // An error that the thread did not catch has ended it.
     const onError = (error: unknown): void => {
       worker.off('message', onMessage)
       answer.reject(new Error(`seed ${options.seed} ended its thread`, { cause: error }))

@@ -1,4 +1,4 @@
-/** What happened, line by line, with the job and the VM that each line is about: the story that a failing seed is told by. */
+/** What happened, line by line, with the job and the VM that each line is about. A failing seed prints it. */
 
 import type { Timeline } from './timeline.ts'
 
@@ -30,12 +30,12 @@ export function openTrace(timeline: Timeline): Trace {
         (jobId === undefined && vmId === undefined) ||
         (jobId !== undefined && about.jobId === jobId) ||
         (vmId !== undefined && about.vmId === vmId && (about.jobId === undefined || jobId === undefined))
-      const told: Line[] = []
-      for (let at = lines.length - 1; at >= 0 && told.length < count; at -= 1) {
+      const found: Line[] = []
+      for (let at = lines.length - 1; at >= 0 && found.length < count; at -= 1) {
         const line = lines[at]
-        if (line && isOf(line)) told.push(line)
+        if (line && isOf(line)) found.push(line)
       }
-      return told.reverse().map(lineText)
+      return found.reverse().map(lineText)
     },
     digest: () => (hash >>> 0).toString(16).padStart(8, '0'),
   }

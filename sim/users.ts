@@ -24,7 +24,7 @@ export type Users = {
   comeToRest(): void
 }
 
-/** Jobs arrive over so long, so that machines come and go meanwhile. */
+/** For how long jobs arrive: VMs start and end in that time. */
 const arrivalMs = 15 * 60_000
 const steerEveryMs = 8000
 const kindsOfJobs = 12
@@ -150,7 +150,7 @@ function ask(
   })
 }
 
-/** Until none is held: an answer that was lost may have held a job that nobody remembers. */
+/** Until none is held: a request whose answer was lost may have held a job that the user does not know of. */
 function releaseAll(client: Client): void {
   const { jobs } = client.ground
   const ids = [...jobs.entries.values()].filter(({ state }) => state === 'Held').map(({ id }) => id)

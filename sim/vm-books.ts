@@ -58,7 +58,7 @@ export function vmBooks({ violations, trace, leasesOn, machinesOf }: VmAuditOpti
       const { vmId } = event
       const entry = entries.get(vmId)
       if (!entry) {
-        violations.report('vmRecord', { vmId }, 'the store changes a VM that nobody intended')
+        violations.report('vmRecord', { vmId }, 'the store changes a VM that has no intent')
         return
       }
       if (decision.ok) audit(entry, before, event, decision.next)

@@ -17,7 +17,7 @@ export type Weather = {
   slowMs: number
   /** A stream breaks by itself. */
   streamBreaksEveryMs: number
-  /** One VM is cut off from the centre, for so long on average. */
+  /** One VM is cut off from the service, for `cutMs` on average. */
   cutsEveryMs: number
   cutMs: number
   serviceKillsEveryMs: number

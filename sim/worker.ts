@@ -1,4 +1,4 @@
-/** A thread that runs seeds, one after the other, as it is told. Seeds share nothing, so that any number of threads may. */
+/** A thread that runs the seeds it receives, one after the other. Seeds share nothing: any number of threads may run. */
 
 import { parentPort } from 'node:worker_threads'
 import { runSeed, type SeedOptions, type SeedResult } from './run-seed.ts'

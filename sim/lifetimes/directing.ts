@@ -1,6 +1,6 @@
 /**
  * The director as a process that is killed (kill -9) and comes back: each life builds the real runtime anew over the same
- * store and the same clouds. What it remembered is lost, what it asked of a cloud goes on, and nobody hears the answer.
+ * store and the same clouds. What it remembered is lost, what it asked of a cloud goes on, and the answer is lost.
  *
  * It dies at random moments and at those that hurt most: between an intent and its call, between a call and its answer, and
  * between an answer and its record.
@@ -104,7 +104,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     clock,
     log: auditedLog(world),
     sandbox: simSandbox(),
-    trust: everybody,
+    trust: trustsAll,
     roles: ['director'],
     holder,
     policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, vmLifeMs: 40 * 60_000 },
@@ -137,7 +137,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
 }
 
 /** Whether signatures hold is not what is simulated. */
-const everybody: Trust = { endorsers: [], distrust: () => '' }
+const trustsAll: Trust = { endorsers: [], distrust: () => '' }
 
 function storeOf({ options, process, kill, mortality }: Life, seen: Store): Store {
   const { world, without } = options
@@ -162,12 +162,12 @@ function approvedBy({ entry }: Image): Image['phase'] {
 }
 
 /** The cloud as this life sees it. */
-function cloudOf(life: Life, { faulty, toldFor, fake }: Site): Cloud {
+function cloudOf(life: Life, { faulty, quotaFor, fake }: Site): Cloud {
   const { options, process, asked, mortality, kill } = life
   const { dice, timeline, vms } = options.world
-  let told: CloudQuota | undefined
+  let reported: CloudQuota | undefined
 
-  /** `deadliness`: of so many of the moments that hurt it dies. */
+  /** `deadliness`: a factor of the chance that the director dies before or after this call. */
   function ask<Value>(deadliness: number, act: () => Promise<Value>): Promise<Value> {
     return new Promise((resolve, reject) => {
       const dies = (): boolean => options.world.isRough && dice.chance(mortality * deadliness)
@@ -177,7 +177,7 @@ function cloudOf(life: Life, { faulty, toldFor, fake }: Site): Cloud {
       }
       const hear = (say: () => void): void => {
         if (dies()) kill()
-        // It has heard, and has not written it down yet; or just has.
+        // The director has the answer, and has not written it to the store yet, or just has.
         if (dies()) timeline.after(dice.between(0, 5), kill)
         process.deliver(0, say)
       }
@@ -212,15 +212,15 @@ function cloudOf(life: Life, { faulty, toldFor, fake }: Site): Cloud {
   return {
     name: faulty.name,
     create(order) {
-      if (told) toldFor.set(order.vmId, told)
+      if (reported) quotaFor.set(order.vmId, reported)
       return ask(1, () => faulty.create(orderOf(order)))
     },
     list: async () => shownOf(await ask(0.02, () => faulty.list())),
     destroy: (ref) => ask(0.2, () => faulty.destroy(ref)),
     consoleLog: (ref) => ask(0, () => faulty.consoleLog(ref)),
     async quota() {
-      told = await ask(0, () => faulty.quota())
-      return told
+      reported = await ask(0, () => faulty.quota())
+      return reported
     },
   }
 }

@@ -18,7 +18,7 @@ type Fate = 'fine' | 'crash' | 'vanish' | 'hang' | 'ill'
 const beatEveryMs = 30_000
 const askAgainMs = 10_000
 const giveUpMs = 6 * 60_000
-/** Most are soon idle; some live so long that every list must show them. */
+/** Most VMs are soon idle; the others live long enough that every list must show them. */
 const meanIdleMs = 60_000
 const longIdleMs = 15 * 60_000
 const longRate = 0.25

@@ -25,10 +25,10 @@ export type CloudsOptions = {
 
 type Threads = AnyThreads<LifetimesOptions, LifetimesResult>
 
-/** Long enough for clouds to fill and for directors to die many times, short enough to be told as a story. */
+/** Long enough for clouds to fill and for directors to die many times, short enough for a reader to follow. */
 const seedLifetimes = 250
 const mutantSeeds = 10
-const tellEveryMs = 15_000
+const reportEveryMs = 15_000
 
 export async function runClouds(options: CloudsOptions): Promise<boolean> {
   const { clock, say, seed, without } = options
@@ -67,15 +67,15 @@ async function runSeeds(threads: Threads, options: CloudsOptions): Promise<reado
   const each = Math.min(seedLifetimes, lifetimes)
   const count = options.seed === undefined ? Math.ceil(lifetimes / each) : 1
   const results: LifetimesResult[] = []
-  let toldMs = clock.monotonicMs()
+  let reportedMs = clock.monotonicMs()
   const first = options.seed ?? 1
   await Promise.all(
     Array.from({ length: count }, async (_, at) => {
       const result = await threads.run({ seed: first + at, lifetimes: each, without })
       results.push(result)
-      tellViolation(result, each, without, say)
-      if (clock.monotonicMs() - toldMs < tellEveryMs) return
-      toldMs = clock.monotonicMs()
+      reportViolation(result, each, without, say)
+      if (clock.monotonicMs() - reportedMs < reportEveryMs) return
+      reportedMs = clock.monotonicMs()
       say(
         `sim-clouds: ${results.length} of ${count} seeds, ${results.filter(({ violation }) => violation).length} violations`,
       )
@@ -84,7 +84,7 @@ async function runSeeds(threads: Threads, options: CloudsOptions): Promise<reado
   return results
 }
 
-function tellViolation(
+function reportViolation(
   { seed, violation }: LifetimesResult,
   lifetimes: number,
   without: LifetimeRule | undefined,

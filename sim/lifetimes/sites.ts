@@ -1,8 +1,8 @@
 /**
  * The clouds of a run: fake ones with others in their quota, faults around each, and an auditor who sees every machine come.
  *
- * By our own doing is what an order of ours made. A second machine that the cloud made of one order is not; it must go all
- * the same. What others take they take only from what nobody has.
+ * The director answers for what its orders made. It does not for a second machine that the cloud made of one order, but must
+ * delete it as well. Other users of the cloud take only what is free.
  */
 
 import type { Offering, CloudQuota } from '../../core/model/cloud.ts'
@@ -18,8 +18,8 @@ export type Site = {
   readonly fake: FakeCloud
   readonly faulty: FaultyCloud
   readonly directed: DirectedCloud
-  /** The quota on which the director asked for a VM, and how much is there of which it was not told. */
-  readonly toldFor: Map<VmId, CloudQuota>
+  /** The quota that the cloud had reported when the director asked for a VM. */
+  readonly quotaFor: Map<VmId, CloudQuota>
 }
 
 export type SiteWatch = {
@@ -65,7 +65,7 @@ export function makeSites(world: World): readonly Site[] {
       fake,
       faulty,
       directed: directedCloud(world, faulty, flavors.slice(at === 1 ? 1 : 0)),
-      toldFor: new Map(),
+      quotaFor: new Map(),
     }
     shareQuota(world, site)
     return site
@@ -163,7 +163,7 @@ export function watchSites(
 /** A machine has come: was it ours to ask for? */
 function judge(
   { violations, vms, trace, timeline, barred }: World,
-  { fake, faulty, directed, toldFor }: Site,
+  { fake, faulty, directed, quotaFor }: Site,
   machine: FakeMachine,
 ): void {
   const { ref, order } = machine
@@ -188,7 +188,7 @@ function judge(
   violations.check(lateness <= lateMs, 'image', { vmId }, () => {
     return `${ref} is made ${Math.round(lateness)} ms after its image was barred`
   })
-  const told = toldFor.get(vmId)
-  toldFor.delete(vmId)
-  if (told) violations.check(vmsThere <= told.vms && cores <= told.cores, 'quota', { vmId }, excess(told))
+  const reported = quotaFor.get(vmId)
+  quotaFor.delete(vmId)
+  if (reported) violations.check(vmsThere <= reported.vms && cores <= reported.cores, 'quota', { vmId }, excess(reported))
 }

@@ -1,6 +1,6 @@
 /**
- * The rules of the director that a run of lifetimes may do without, to prove that it notices. Each is a lie that the director
- * is told by what surrounds it, or a number that makes the rule idle.
+ * The rules of the director that a run of lifetimes may do without, to prove that it notices. Each is a false answer
+ * to the director from the cloud or the store, or a number that makes the rule idle.
  *
  * confirm-delete  a record ends with the cloud's promise to delete, not with the machine
  * lookup          a create of unknown outcome is asked for again, or given up, without waiting for what the lists show

@@ -1,4 +1,4 @@
-/** A thread that runs seeds of VM lifetimes, one after the other, as it is told. */
+/** A thread that runs the seeds of VM lifetimes that it receives, one after the other. */
 
 import { parentPort } from 'node:worker_threads'
 import type { Answered } from '../threads.ts'
