@@ -123,15 +123,15 @@ function statementsOf(name: string, command: Document): readonly Document[] {
 }
 
 it('makes its indexes once, under the names that it declares', async () => {
-  const database = mongo.newDatabase()
-  for (let start = 0; start < 2; start += 1) await (await open(database)).store.close()
-  const client = await new MongoClient(mongo.url).connect()
+  const name = mongo.newDatabase()
+  for (let start = 0; start < 2; start += 1) await (await open(name)).store.close()
+  const database = openDatabase(mongo.url, name)
   for (const on of new Set(indexes.map((index) => index.on))) {
-    const names = (await client.db(database).collection(on).indexes()).map(({ name }) => name)
+    const names = (await database[on].indexes()).map((index) => index.name)
     const declared = indexes.filter((index) => index.on === on).map(({ options }) => options.name)
     expect(names.sort()).toEqual(['_id_', ...declared].sort())
   }
-  await client.close()
+  await database.client.close()
 })
 
 it('refuses to run on a schema that is newer than itself', async () => {

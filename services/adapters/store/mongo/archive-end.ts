@@ -14,7 +14,7 @@ import { pageFields, pageOf, siteOf, unpacked } from './page.ts'
 
 export async function countAll(database: Database): Promise<ArchiveCounts> {
   const { queues, submissions, images, vms, notes, pages, facts } = database
-  const [counted, jobs, told] = await Promise.all([
+  const [counted, jobs, factCount] = await Promise.all([
     guarded('counting', () =>
       Promise.all([
         queues.countDocuments(),
@@ -35,7 +35,7 @@ export async function countAll(database: Database): Promise<ArchiveCounts> {
     images: imageCount,
     vms: vmCount,
     jobs,
-    facts: told,
+    facts: factCount,
     notes: noteCount,
     counters: counters.length,
   }

@@ -1,6 +1,6 @@
 /**
  * Records of an archive into an empty MongoDB store: jobs as pages, facts in their order and as the stories of their
- * subjects of. Each batch comes after all before it, so whatever lies beyond its first record is left of a batch that was
+ * subjects. Each batch comes after all before it, so whatever lies beyond its first record is left of a batch that was
  * cut short, and goes first: a batch may be written any number of times.
  *
  * The server's log of changes has all this too; no process reads that part of it.
@@ -14,7 +14,14 @@ import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import { isOver, type Vm } from '../../../../core/model/vm.ts'
 import { noKey } from './archive-out.ts'
-import { type Database, type FactsDocument, guarded, type SubmissionDocument, type VmDocument } from './database.ts'
+import {
+  type Database,
+  emittedFactsCollection,
+  type FactsDocument,
+  guarded,
+  type SubmissionDocument,
+  type VmDocument,
+} from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
 import {
   keptJob,
@@ -28,9 +35,9 @@ import {
   pageJobs,
   pageOf,
   rangesOf,
-  retold,
   type StoryEntry,
   summaryOf,
+  withFact,
 } from './page.ts'
 
 type Within = { readonly database: Database; readonly queues: KnownQueues }
@@ -72,7 +79,7 @@ export async function writeBatch(within: Within, batch: ArchiveBatch): Promise<v
   }
 }
 
-type Named = 'submissions' | 'images' | 'vms' | 'notes' | 'told'
+type Named = 'submissions' | 'images' | 'vms' | 'notes' | typeof emittedFactsCollection
 
 /** Whole documents under their names. */
 async function put(database: Database, name: Named, documents: readonly { readonly _id: string }[]): Promise<void> {
@@ -198,13 +205,13 @@ async function writeFacts(database: Database, records: readonly Fact[]): Promise
   }
   const bySubject = Map.groupBy(records, ({ subject }) => subject.split(':', 1)[0])
   await Promise.all([
-    retellJobs(database, bySubject.get('job') ?? []),
-    retellVms(database, bySubject.get('vm') ?? []),
+    extendJobStories(database, bySubject.get('job') ?? []),
+    extendVmStories(database, bySubject.get('vm') ?? []),
     keepSubmissions(database, bySubject.get('submission') ?? []),
     put(
       database,
-      'told',
-      [...bySubject].flatMap(([kind, some]) => (own.has(kind ?? '') ? [] : some.map(toldDocument))),
+      emittedFactsCollection,
+      [...bySubject].flatMap(([kind, some]) => (own.has(kind ?? '') ? [] : some.map(importedFactDocument))),
     ),
   ])
   await insert(database, 'facts', documents)
@@ -220,7 +227,7 @@ function factsDocument(facts: readonly Fact[]): FactsDocument {
   return { _id: first, next: last + 1, at, time: longAgo, token: null, facts: packed(JSON.stringify(facts)), moves: [] }
 }
 
-function toldDocument({ seq, atMs, subject, kind, data }: Fact) {
+function importedFactDocument({ seq, atMs, subject, kind, data }: Fact) {
   // Later ones are numbered by microseconds: far above.
   return { _id: `import.${seq}`, subject, n: seq, at: atMs, kind, data: JSON.stringify(data) }
 }
@@ -231,14 +238,14 @@ function entryNumber({ seq }: Fact): number {
 }
 
 /** The story with what is new to it, or undefined where nothing is. */
-function retoldBy(story: readonly StoryEntry[], facts: readonly Fact[]): readonly StoryEntry[] | undefined {
+function storyWith(story: readonly StoryEntry[], facts: readonly Fact[]): readonly StoryEntry[] | undefined {
   const lowest = Math.min(1, ...story.map(([version]) => version))
   const fresh = facts.filter((fact) => entryNumber(fact) < lowest)
   if (fresh.length === 0) return undefined
-  return fresh.reduce<readonly StoryEntry[]>((so, fact) => retold(so, entryNumber(fact), fact.atMs, fact), story)
+  return fresh.reduce<readonly StoryEntry[]>((so, fact) => withFact(so, entryNumber(fact), fact.atMs, fact), story)
 }
 
-async function retellJobs(database: Database, facts: readonly Fact[]): Promise<void> {
+async function extendJobStories(database: Database, facts: readonly Fact[]): Promise<void> {
   const byJob = Map.groupBy(facts, ({ subject }) => Number(subject.slice('job:'.length)) as JobId)
   const ranges = rangesOf([...byJob.keys()])
   for (let at = 0; at < ranges.length; at += rangesMost) {
@@ -249,7 +256,7 @@ async function retellJobs(database: Database, facts: readonly Fact[]): Promise<v
       const jobs = new Map(page.jobs)
       let isNew = false
       for (const { job, site, story } of page.jobs.values()) {
-        const longer = retoldBy(story, byJob.get(job.id) ?? [])
+        const longer = storyWith(story, byJob.get(job.id) ?? [])
         if (!longer) continue
         jobs.set(job.id, keptJob(job, site, longer))
         isNew = true
@@ -260,13 +267,13 @@ async function retellJobs(database: Database, facts: readonly Fact[]): Promise<v
   }
 }
 
-async function retellVms(database: Database, facts: readonly Fact[]): Promise<void> {
+async function extendVmStories(database: Database, facts: readonly Fact[]): Promise<void> {
   const byVm = Map.groupBy(facts, ({ subject }) => subject.slice('vm:'.length))
   const found = await guarded('reading VMs', () =>
     database.vms.find({ _id: { $in: [...byVm.keys()] } }, { projection: { story: 1 } }).toArray(),
   )
   const statements = found.flatMap(({ _id, story }) => {
-    const longer = retoldBy(
+    const longer = storyWith(
       story.map((text) => JSON.parse(text) as StoryEntry),
       byVm.get(_id) ?? [],
     )

@@ -13,7 +13,7 @@ import type { Vm } from '../../../../core/model/vm.ts'
 import { type Resources, resourcesOf, fromList } from '../../../../core/model/resources.ts'
 import { openAlarms } from '../../../../core/model/overclaim.ts'
 import { type Database, guarded } from './database.ts'
-import { toldDocuments } from './facts.ts'
+import { emittedFactDocuments } from './facts.ts'
 import { usedBy } from './vms.ts'
 
 export type Claim = {
@@ -63,7 +63,8 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
         if (alarm && alarms.isDue(vmId, nowMs)) facts.push(alarm)
       }
       if (facts.length > 0) {
-        await guarded('keeping facts', () => database.told.insertMany(toldDocuments(facts, nowMs, random)))
+        const documents = emittedFactDocuments(facts, nowMs, random)
+        await guarded('keeping facts', () => database.emittedFacts.insertMany(documents))
       }
       return late
     },

@@ -15,6 +15,8 @@ import type { Log } from '../../../../core/ports/log.ts'
 import type { JobCount } from '../../../../core/ports/store.ts'
 import {
   type Database,
+  emittedFactsCollection,
+  factCarriers,
   type FactsDocument,
   guarded,
   isDuplicate,
@@ -23,7 +25,7 @@ import {
 } from './database.ts'
 import { caughtUp, submissionFact } from './facts.ts'
 import { beginAnew, isForgotten } from './forgotten-log.ts'
-import { type Move, packed, type StoryEntry, type Told, unpacked } from './page.ts'
+import { type LoggedChange, type Move, packed, type StoryEntry, unpacked } from './page.ts'
 
 type Moved = [vo: string, ...Move]
 type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
@@ -101,7 +103,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
 const pipeline: Document[] = [
   {
     $match: {
-      'ns.coll': { $in: ['pages', 'vms', 'submissions', 'told'] },
+      'ns.coll': { $in: factCarriers },
       $or: [
         { operationType: 'insert', 'ns.coll': { $ne: 'pages' } },
         { operationType: 'update', 'updateDescription.updatedFields.mv': { $exists: true } },
@@ -198,7 +200,7 @@ function heardIn(change: ChangeStreamDocument): Heard {
         facts: (document.story as string[]).map((text) => factOf(`vm:${document._id}`, JSON.parse(text) as StoryEntry)),
         moves: [],
       }
-    case 'told': {
+    case emittedFactsCollection: {
       const { subject, kind, data, at } = document as { subject: Subject; kind: string; data: string; at: number }
       return { facts: [{ subject, kind, data: JSON.parse(data) as FactData, atMs: at }], moves: [] }
     }
@@ -213,7 +215,7 @@ function submissionHeard(document: SubmissionDocument): Heard {
 }
 
 function pageHeard({ mv }: Record<string, unknown>): Heard {
-  const { vo, m, f } = mv as Told
+  const { vo, m, f } = mv as LoggedChange
   const facts = (unpacked(f) as [id: number, entry: StoryEntry][]).map(([id, entry]) => factOf(`job:${id}`, entry))
   return { facts, moves: m.map((move) => [vo, ...move]) }
 }

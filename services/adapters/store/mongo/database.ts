@@ -22,6 +22,9 @@ import type { VmStateName } from '../../../../core/model/vm.ts'
 import { keepOnThisMachine } from './local-members.ts'
 import type { Move, PageDocument } from './page.ts'
 
+/** The name in databases that exist already: it must stay. */
+export const emittedFactsCollection = 'told'
+
 export type SpecsDocument = { _id: number; s: string[] }
 
 /** `at`: when a submission named it last, within an hour. */
@@ -69,7 +72,8 @@ export type QuotaDocument = {
 
 export type ImageDocument = { _id: string; doc: string }
 
-export type ToldDocument = { _id: string; subject: string; n: number; at: number; kind: string; data: string }
+/** A fact that lies in no document of a job, VM or submission. */
+export type EmittedFactDocument = { _id: string; subject: string; n: number; at: number; kind: string; data: string }
 
 /** Facts in the order of the server's log, with where in that log they end. */
 export type FactsDocument = {
@@ -109,13 +113,13 @@ export type Database = {
   readonly vms: Collection<VmDocument>
   readonly images: Collection<ImageDocument>
   readonly quotas: Collection<QuotaDocument>
-  readonly told: Collection<ToldDocument>
+  readonly emittedFacts: Collection<EmittedFactDocument>
   readonly facts: Collection<FactsDocument>
   readonly roles: Collection<RoleDocument>
   readonly meta: Collection<MetaDocument>
   readonly notes: Collection<{ _id: string; text: string }>
   /** When the last write of this process with a fact reached the server's log. */
-  lastTold(): Timestamp | undefined
+  lastFactWrite(): Timestamp | undefined
 }
 
 /** A request finds a server within this time or fails: half a minute covers an election and then some. */
@@ -152,25 +156,27 @@ export function openDatabase(url: string, name: string, mayLeave = false): Datab
     vms: db.collection('vms'),
     images: db.collection('images'),
     quotas: db.collection('quotas'),
-    told: db.collection('told'),
+    emittedFacts: db.collection(emittedFactsCollection),
     facts: db.collection('facts'),
     roles: db.collection('roles'),
     meta: db.collection('meta'),
     notes: db.collection('notes'),
-    lastTold: watchedWrites(client),
+    lastFactWrite: watchedWrites(client),
   }
 }
 
-const telling = new Set(['pages', 'vms', 'submissions', 'told'])
+/** The collections whose writes can carry facts. */
+export const factCarriers: readonly string[] = ['pages', 'vms', 'submissions', emittedFactsCollection]
 
 /** The driver keeps no operation time for bulk writes; the replies have it. */
 function watchedWrites(client: MongoClient): () => Timestamp | undefined {
   const mine = new Set<number>()
   let last: Timestamp | undefined
   client.on('commandStarted', ({ commandName, requestId, command }) => {
-    const isTelling = (commandName === 'update' || commandName === 'insert') && telling.has(String(command[commandName]))
+    const isWrite = commandName === 'update' || commandName === 'insert'
+    const canCarryFacts = isWrite && factCarriers.includes(String(command[commandName]))
     // The facts of a transaction are in the log with its commit.
-    if (isTelling || commandName === 'commitTransaction') mine.add(requestId)
+    if (canCarryFacts || commandName === 'commitTransaction') mine.add(requestId)
   })
   client.on('commandFailed', ({ requestId }) => void mine.delete(requestId))
   client.on('commandSucceeded', ({ requestId, reply }) => {

@@ -11,16 +11,16 @@ import type { KnownQueues } from './known-queues.ts'
 import {
   type KeptJob,
   keptJob,
+  type LoggedChange,
   type Move,
   movesOf,
   packed,
   packedJobs,
   type Page,
-  retold,
   type StoryEntry,
   summaryOf,
   summed,
-  type Told,
+  withFact,
 } from './page.ts'
 import type { ClaimGate } from './claim-gate.ts'
 
@@ -57,7 +57,7 @@ function draftOf(page: Page, items: readonly Item[], gate: ClaimGate): Draft {
     const { outcome, changed, fact } = applyToJob(before?.job, event, claiming, nowMs)
     if (before && (changed || fact)) {
       const site = event.kind === 'claim' ? gate.siteOf(event.vmId) : before.site
-      const story = fact ? retold(before.story, page.version + 1, nowMs, fact) : before.story
+      const story = fact ? withFact(before.story, page.version + 1, nowMs, fact) : before.story
       const after = keptJob(changed ?? before.job, site, story)
       drafted.set(event.jobId, after)
       moves.push(...movesOf(before, after))
@@ -70,11 +70,11 @@ function draftOf(page: Page, items: readonly Item[], gate: ClaimGate): Draft {
 /** `name`: of the write, by which the page knows it. */
 export function nextOf({ page, changed, moves }: Draft, name: string, queues: KnownQueues) {
   const jobs = new Map(page.jobs)
-  const told: (readonly [JobId, StoryEntry])[] = []
+  const newEntries: (readonly [JobId, StoryEntry])[] = []
   const version = page.version + 1
   for (const [id, kept] of changed) {
     jobs.set(id, kept)
-    for (const entry of kept.story) if (entry[0] === version) told.push([id, entry])
+    for (const entry of kept.story) if (entry[0] === version) newEntries.push([id, entry])
   }
   const writes = [...page.writes.slice(1 - writesKept), name]
   const { w, o, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
@@ -84,8 +84,8 @@ export function nextOf({ page, changed, moves }: Draft, name: string, queues: Kn
     if (value === undefined) unset[key] = ''
     else set[key] = value
   }
-  if (moves.length + told.length > 0) {
-    set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(told)) } satisfies Told
+  if (moves.length + newEntries.length > 0) {
+    set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(newEntries)) } satisfies LoggedChange
   }
   return {
     page: { ...page, version, writes, jobs },

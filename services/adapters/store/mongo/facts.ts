@@ -8,11 +8,11 @@ import { type Fact, type FactData, newFact, type NewFact, type Subject } from '.
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
-import { type Database, type FactsDocument, guarded, type SubmissionDocument, type ToldDocument } from './database.ts'
+import { type Database, type EmittedFactDocument, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
 import { type StoryEntry, unpacked } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 
-/** How long a reader waits for the collector to have seen what this process wrote itself. It may be changing hands. */
+/** How long a reader waits until the collector has seen what this process wrote. Another process may just take the role. */
 const caughtUpWithinMs = 2000
 const lookEveryMs = 10
 
@@ -22,7 +22,7 @@ export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocumen
 }
 
 export function openFacts(database: Database, cache: PageCache, clock: Clock, random: Random): FactStore {
-  const { told, vms, facts, notes, submissions } = database
+  const { emittedFacts, vms, facts, notes, submissions } = database
 
   async function storyOf(subject: Subject): Promise<readonly StoryEntry[]> {
     const [kind, id = ''] = subject.split(':', 2)
@@ -35,8 +35,8 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
     return (vm?.story ?? []).map((text) => JSON.parse(text) as StoryEntry)
   }
 
-  async function toldOf(subject: Subject, limit: number): Promise<readonly Fact[]> {
-    const found = await guarded('reading facts', () => told.find({ subject }).sort({ n: -1 }).limit(limit).toArray())
+  async function emittedFactsOf(subject: Subject, limit: number): Promise<readonly Fact[]> {
+    const found = await guarded('reading facts', () => emittedFacts.find({ subject }).sort({ n: -1 }).limit(limit).toArray())
     return found
       .reverse()
       .map(({ n, at, kind, data }) => ({ seq: n, atMs: at, subject, kind, data: JSON.parse(data) as FactData }))
@@ -45,7 +45,7 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
   return {
     async emit(news, nowMs) {
       if (news.length === 0) return
-      await guarded('writing facts', () => told.insertMany(toldDocuments(news, nowMs, random)))
+      await guarded('writing facts', () => emittedFacts.insertMany(emittedFactDocuments(news, nowMs, random)))
     },
     async history(subject, limit) {
       if (subject.startsWith('submission:')) {
@@ -53,10 +53,10 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
         const known = await guarded('reading a submission', () => submissions.findOne({ first }))
         return known ? [{ seq: 1, ...submissionFact(known) }] : []
       }
-      if (!subject.startsWith('job:') && !subject.startsWith('vm:')) return toldOf(subject, limit)
+      if (!subject.startsWith('job:') && !subject.startsWith('vm:')) return emittedFactsOf(subject, limit)
       const story = (await storyOf(subject)).map(([, atMs, kind, data]) => ({ atMs, subject, kind, data }))
       // Alarms of a VM explain no change of it, and lie beside its story.
-      const beside = subject.startsWith('vm:') ? await toldOf(subject, limit) : []
+      const beside = subject.startsWith('vm:') ? await emittedFactsOf(subject, limit) : []
       return merged(story, beside)
         .slice(-limit)
         .map(({ atMs, kind, data }, at) => ({ seq: at + 1, atMs, subject, kind, data }))
@@ -90,22 +90,22 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
   }
 }
 
-type Told = Omit<Fact, 'seq'>
+type UnnumberedFact = Omit<Fact, 'seq'>
 
 /**
  * By time, and each of the two in its own order: several processes write at once, and their times are not quite in order.
  */
-function merged(story: readonly Told[], beside: readonly Told[]): readonly Told[] {
-  const all: Told[] = []
+function merged(story: readonly UnnumberedFact[], beside: readonly UnnumberedFact[]): readonly UnnumberedFact[] {
+  const all: UnnumberedFact[] = []
   let at = 0
   for (const fact of beside) {
-    while (at < story.length && (story[at]?.atMs ?? 0) <= fact.atMs) all.push(story[at++] as Told)
+    while (at < story.length && (story[at]?.atMs ?? 0) <= fact.atMs) all.push(story[at++] as UnnumberedFact)
     all.push(fact)
   }
   return [...all, ...story.slice(at)]
 }
 
-export function toldDocuments(news: readonly NewFact[], nowMs: number, random: Random): ToldDocument[] {
+export function emittedFactDocuments(news: readonly NewFact[], nowMs: number, random: Random): EmittedFactDocument[] {
   const name = random.letters(12)
   return news.map(({ subject, kind, data }, at) => {
     return { _id: `${name}.${at}`, subject, n: nowMs * 1000 + at, at: nowMs, kind, data: JSON.stringify(data) }
@@ -116,9 +116,9 @@ function factsIn({ facts }: FactsDocument): Fact[] {
   return unpacked(facts) as Fact[]
 }
 
-/** Resolves when the collector has seen all that this process wrote, or after a while. */
-export async function caughtUp({ facts, lastTold }: Database, clock: Clock): Promise<void> {
-  const wanted = lastTold()
+/** Resolves when the collector has seen everything that this process wrote, at the latest after `caughtUpWithinMs`. */
+export async function caughtUp({ facts, lastFactWrite }: Database, clock: Clock): Promise<void> {
+  const wanted = lastFactWrite()
   const endMs = clock.monotonicMs() + caughtUpWithinMs
   while (wanted && clock.monotonicMs() < endMs) {
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 }, projection: { time: 1 } }))

@@ -31,7 +31,7 @@ const queuesAtOnce = 100
 
 export function openForget(options: ForgetOptions): JobStore['forget'] {
   const { database, cache, queues } = options
-  const { pages, submissions, facts, told, vms } = database
+  const { pages, submissions, facts, emittedFacts, vms } = database
 
   return async (endedBeforeMs, limit) => {
     const found = await guarded('reading old jobs', () =>
@@ -56,7 +56,7 @@ export function openForget(options: ForgetOptions): JobStore['forget'] {
       Promise.all([
         submissions.deleteMany({ at: { $lt: endedBeforeMs } }),
         facts.deleteMany({ at: { $lt: endedBeforeMs }, _id: { $lt: last?._id ?? 0 } }),
-        told.deleteMany({ at: { $lt: endedBeforeMs } }),
+        emittedFacts.deleteMany({ at: { $lt: endedBeforeMs } }),
         vms.deleteMany({ over: true, at: { $lt: endedBeforeMs - vmsLongerMs } }),
       ]),
     )

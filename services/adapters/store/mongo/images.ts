@@ -11,7 +11,7 @@ import { type Image, type ImageEvent, imageNameOf } from '../../../../core/model
 import type { ImageOutcome, ImageStore } from '../../../../core/ports/store.ts'
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, type ImageDocument, isDuplicate } from './database.ts'
-import { toldDocuments } from './facts.ts'
+import { emittedFactDocuments } from './facts.ts'
 
 type ImagesOptions = { readonly database: Database; readonly clock: Clock; readonly random: Random }
 
@@ -47,7 +47,7 @@ export function openImages({ database, clock, random }: ImagesOptions): ImageSto
 }
 
 async function tried(
-  { images, told, meta }: Database,
+  { images, emittedFacts, meta }: Database,
   session: ClientSession,
   event: ImageEvent,
   nowMs: number,
@@ -69,7 +69,7 @@ async function tried(
     await meta.updateOne({ _id: 'images' }, { $inc: { last: 1 } }, { session, upsert: true })
     await images.insertOne({ _id, doc: JSON.stringify(changed) }, { session })
   }
-  if (fact) await told.insertMany(toldDocuments([fact], nowMs, random), { session })
+  if (fact) await emittedFacts.insertMany(emittedFactDocuments([fact], nowMs, random), { session })
   await session.commitTransaction()
   return outcome
 }

@@ -24,7 +24,7 @@ import { writeBatch } from './archive-in.ts'
 import { archiveReaders, type Readers } from './archive-out.ts'
 import { countAll, openForServices } from './archive-end.ts'
 import { openCollector } from './collector.ts'
-import { type Database, errorOf, guarded, openDatabase } from './database.ts'
+import { type Database, emittedFactsCollection, errorOf, guarded, openDatabase } from './database.ts'
 import { assertNoImport, importMarks } from './import-mark.ts'
 import { type KnownQueues, knownQueues } from './known-queues.ts'
 import { openRoles } from './roles.ts'
@@ -127,7 +127,7 @@ function aloneWith(database: Database, clock: Clock): Alone {
     return (await roles.hold(archiveRole, holder, holdMs, clock.nowMs())) !== undefined
   }
 
-  async function assertNobody(): Promise<void> {
+  async function assertUnused(): Promise<void> {
     const others = (await roles.roles('', clock.nowMs())).filter((lease) => lease.holder !== holder)
     if (others.length > 0) throw inUse(others)
   }
@@ -143,7 +143,7 @@ function aloneWith(database: Database, clock: Clock): Alone {
       if (fences !== undefined) return
       // Waits for an archive whose process was killed; what else works here is reported below.
       const isOurs = await until(clock, hold, { withinMs: patienceMs, everyMs: 500 })
-      await assertNobody()
+      await assertUnused()
       if (!isOurs) throw new PilotageError('store-locked', 'another archive of this store is under way')
       fences = await fencesNow()
     },
@@ -151,7 +151,7 @@ function aloneWith(database: Database, clock: Clock): Alone {
       if (fences !== undefined && !(await hold())) lost = new Error('another archive has the role')
     },
     async assert() {
-      await assertNobody()
+      await assertUnused()
       if (lost !== undefined || fences === undefined || (await fencesNow()) !== fences || !(await hold())) {
         throw new PilotageError('store-locked', 'another process worked with the store in between: stop every service on it')
       }
@@ -210,7 +210,8 @@ async function begin(database: Database, header: string): Promise<ArchivePlace> 
 
 /** Collections with something in them; of what the database says of itself, what only use brings. */
 async function fullIn(db: Db): Promise<readonly string[]> {
-  const names = [...archiveSections.filter((name) => name !== 'jobs' && name !== 'counters'), 'pages', 'specs', 'told']
+  const sections = archiveSections.filter((name) => name !== 'jobs' && name !== 'counters')
+  const names = [...sections, 'pages', 'specs', emittedFactsCollection]
   const found = await guarded('looking into the database', () =>
     Promise.all(
       names.map(async (name) => ((await db.collection(name).findOne({}, { projection: { _id: 1 } })) ? [name] : [])),

@@ -66,13 +66,16 @@ export type PageDocument = {
   /** When the first of those that ended did. */
   en?: number
   /** What the last change with a fact moved. */
-  mv?: Told
+  mv?: LoggedChange
   /** The jobs, packed. */
   z: Binary
 }
 
-/** `f`: the facts, packed: job and entry. The version makes each of them another value than the last. */
-export type Told = { cv: number; vo: string; m: Move[]; f: Binary }
+/**
+ * What the collector reads of a change in the server's log. `f`: the facts, packed: job and entry. Each value differs from
+ * the last one by its version.
+ */
+export type LoggedChange = { cv: number; vo: string; m: Move[]; f: Binary }
 
 /** Leases, and the resources that they take as a list. */
 export type Use = [leases: number, ...resources: number[]]
@@ -130,7 +133,7 @@ export function unpacked({ buffer }: Binary): unknown {
   return JSON.parse(inflateRawSync(buffer).toString())
 }
 
-export function retold(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
+export function withFact(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
   const entry: StoryEntry = [version, atMs, kind, data]
   return story.length < storyMost ? [...story, entry] : [...story.slice(1 - storyMost), entry]
 }

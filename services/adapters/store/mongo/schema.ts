@@ -9,7 +9,7 @@ import type { Database } from './database.ts'
 import { type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
-type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'told' | 'facts'>
+type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts'>
 
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
   partialFilterExpression: { [field]: test },
@@ -32,8 +32,8 @@ export const indexes: readonly Declared[] = [
   { on: 'submissions', key: { at: 1 }, options: { name: 'age' } },
   { on: 'submissions', key: { first: 1 }, options: { name: 'first' } },
   { on: 'vms', key: { over: 1, at: -1 }, options: { name: 'over' } },
-  { on: 'told', key: { subject: 1, n: 1 }, options: { name: 'subject' } },
-  { on: 'told', key: { at: 1 }, options: { name: 'age' } },
+  { on: 'emittedFacts', key: { subject: 1, n: 1 }, options: { name: 'subject' } },
+  { on: 'emittedFacts', key: { at: 1 }, options: { name: 'age' } },
   { on: 'facts', key: { at: 1 }, options: { name: 'age' } },
 ]
 
