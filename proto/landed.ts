@@ -21,6 +21,6 @@ function holds(...words: readonly string[]): boolean {
 }
 
 const isSound = holds('lint') && (mayBreak || holds('breaking', '--against', landed))
-// Thrown and not exited with: what runs this tells a failure by it.
+// Thrown, not exited with: the caller of this program sees the failure by it.
 if (!isSound) throw new Error('the contract has faults, or breaks the one that landed: see docs/how-to/add-an-rpc.md')
 if (!isCheck) execFileSync(buf, ['build', '--as-file-descriptor-set', '--exclude-source-info', '-o', landed], { cwd: root })

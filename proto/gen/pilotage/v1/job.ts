@@ -152,7 +152,7 @@ export namespace OutputName {
   export type UNRECOGNIZED = typeof OutputName.UNRECOGNIZED;
 }
 
-/** How many cores a payload can use. It gets at least min and at most max, as PILOTAGE_CORES tells it. */
+/** How many cores a payload can use. It gets min to max of them; PILOTAGE_CORES says how many. */
 export interface Cores {
   /** 1..1024; 0 means 1 */
   min: number;
@@ -166,7 +166,7 @@ export interface Names {
   banned: string[];
 }
 
-/** What a job needs of the place where it runs. Zero or absent means the default that docs/jobs.md tells. */
+/** What a job needs of the place where it runs. Zero or absent means the default in docs/jobs.md. */
 export interface Requirements {
   cores: Cores | undefined;
   memoryBytes: number;
@@ -4732,7 +4732,8 @@ export const JobServiceService = {
   },
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted, and its key tells where to go on.
+   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
+   * a message with its key learns whether it was accepted.
    */
   submitJobStream: {
     path: "/pilotage.v1.JobService/SubmitJobStream" as const,
@@ -4829,8 +4830,8 @@ export const JobServiceService = {
     responseDeserialize: (value: Buffer): OutputChunk => OutputChunk.decode(value),
   },
   /**
-   * The jobs as they are, then every change, until all of them ended or the caller hangs up. A job may be told twice;
-   * several changes of a job within a moment may be told as one.
+   * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
+   * several changes of a job within a moment may be sent as one.
    */
   watchJobs: {
     path: "/pilotage.v1.JobService/WatchJobs" as const,
@@ -4848,7 +4849,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   submitJobs: handleUnaryCall<SubmitJobsRequest, SubmitJobsResponse>;
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted, and its key tells where to go on.
+   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
+   * a message with its key learns whether it was accepted.
    */
   submitJobStream: handleClientStreamingCall<SubmitJobsRequest, SubmitJobStreamResponse>;
   /** The jobs of the caller's VO that the query selects, newest first, a page at a time. */
@@ -4871,8 +4873,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   /** What an attempt wrote: stdout or stderr, in pieces. */
   getOutput: handleServerStreamingCall<GetOutputRequest, OutputChunk>;
   /**
-   * The jobs as they are, then every change, until all of them ended or the caller hangs up. A job may be told twice;
-   * several changes of a job within a moment may be told as one.
+   * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
+   * several changes of a job within a moment may be sent as one.
    */
   watchJobs: handleServerStreamingCall<WatchJobsRequest, WatchJobsResponse>;
 }
@@ -4896,7 +4898,8 @@ export interface JobServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted, and its key tells where to go on.
+   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
+   * a message with its key learns whether it was accepted.
    */
   submitJobStream(
     callback: (error: ServiceError | null, response: SubmitJobStreamResponse) => void,
@@ -5037,8 +5040,8 @@ export interface JobServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<OutputChunk>;
   /**
-   * The jobs as they are, then every change, until all of them ended or the caller hangs up. A job may be told twice;
-   * several changes of a job within a moment may be told as one.
+   * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
+   * several changes of a job within a moment may be sent as one.
    */
   watchJobs(request: WatchJobsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchJobsResponse>;
   watchJobs(

@@ -295,7 +295,7 @@ export interface Vm {
   load1: number;
   /** squid, where it is one of its site's; empty: it runs jobs */
   service: string;
-  /** as its cloud told them */
+  /** as its cloud reports them */
   addresses: string[];
   /** of payloads, as its pilot says it; empty: not known */
   isolation: string;

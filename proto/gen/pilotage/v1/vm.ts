@@ -92,7 +92,7 @@ export interface Offer {
   diskBytes: number;
   /** until the VM must end; 0: no limit */
   remainingMs: number;
-  /** at most so many assignments now; 0: none wanted (draining) */
+  /** maximum number of assignments now; 0: none wanted (draining) */
   maxJobs: number;
   /** assignments received on this stream so far */
   received: number;
@@ -189,7 +189,7 @@ export interface PutOutputRequest {
   name: string;
   /** at most 64 KiB; 1 MiB in all */
   data: Buffer;
-  /** what all pieces come to, in the first message: fewer or more are refused, and nothing changes */
+  /** of all pieces together, in the first message; any other size is refused, and nothing changes */
   totalBytes: number;
 }
 
@@ -1979,7 +1979,8 @@ export type VmServiceService = typeof VmServiceService;
 export const VmServiceService = {
   /**
    * Exchanges the single-use activation key for the VM's credential. No token needed: the key is the proof. Repeating it
-   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused and told.
+   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused, and a
+   * fact says so.
    */
   activate: {
     path: "/pilotage.v1.VmService/Activate" as const,
@@ -2028,7 +2029,8 @@ export const VmServiceService = {
 export interface VmServiceServer extends UntypedServiceImplementation {
   /**
    * Exchanges the single-use activation key for the VM's credential. No token needed: the key is the proof. Repeating it
-   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused and told.
+   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused, and a
+   * fact says so.
    */
   activate: handleUnaryCall<ActivateRequest, ActivateResponse>;
   /**
@@ -2045,7 +2047,8 @@ export interface VmServiceServer extends UntypedServiceImplementation {
 export interface VmServiceClient extends Client {
   /**
    * Exchanges the single-use activation key for the VM's credential. No token needed: the key is the proof. Repeating it
-   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused and told.
+   * with the same nonce gives a credential again (the answer may have been lost); with another nonce it is refused, and a
+   * fact says so.
    */
   activate(
     request: ActivateRequest,
