@@ -1,5 +1,5 @@
 # Pilotage as an image: the sources run as they are, with the packages that the services need and no others.
-# A process is told its work by its command line: `serve --config /etc/pilotage/pilotage.yaml --data /data --role api`.
+# The command line of a process says its work: `serve --config /etc/pilotage/pilotage.yaml --data /data --role api`.
 # No secret is in it. The signing key and the tokens lie in /data, accounts and certificates in files that the
 # configuration names: all of them are mounted.
 

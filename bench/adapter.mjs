@@ -29,8 +29,8 @@ const vmId = (at) => `vm-bench00${String(at).padStart(3, '0')}`
 const keyOf = (at) => `bench-activation-key-${at}`
 
 /**
- * `mongo-1`, `mongo-2`, `mongo-4`: so many API processes over a replica set of three. `capped-...`: each process with a fifth of
- * a core (cgroup v1, as root), as if it had a small machine of its own, so that the two cores are not what is measured.
+ * `mongo-1`, `mongo-2`, `mongo-4`: 1, 2 or 4 API processes over a replica set of three. `capped-...`: each process with a
+ * fifth of a core (cgroup v1, as root), as on a small machine of its own, so that the two cores are not the bottleneck.
  */
 const variants = {
   served: {},
@@ -148,7 +148,7 @@ async function start(dir, { apis, cores } = {}) {
     conn: { servers: services.map(({ server }) => server), token: readFileSync(tokenFile, 'utf8').trim() },
     pids,
     async stop() {
-      if (mongo) tellCpu(services, mongo)
+      if (mongo) reportCpu(services, mongo)
       await Promise.all(services.map((service) => service.stop()))
       for (const uncap of uncaps) uncap()
       await mongo?.stop()
@@ -157,7 +157,7 @@ async function start(dir, { apis, cores } = {}) {
 }
 
 /** Who used the two cores, of a run over several processes. */
-function tellCpu(services, mongo) {
+function reportCpu(services, mongo) {
   const ms = (pids) => pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0)
   console.error(`cpu_ms: services=${ms(services.map(({ pid }) => pid))} mongod=${ms(mongo.pids)}`)
 }

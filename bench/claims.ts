@@ -1,7 +1,7 @@
 /**
- * What contention costs a claim: so many processes claim jobs of one task queue from one MongoDB replica set of three, each through
- * the matcher's own index, in its own seat. Counted, not timed: how many rounds to the store a VM that has room needs until
- * it is given a job. One round is the claim itself; what is beyond was lost to another process.
+ * What contention costs a claim: several processes claim jobs of one task queue from one MongoDB replica set of three, each
+ * through the matcher's own index, in its own seat. Counted, not timed: how many rounds to the store a VM with room needs
+ * until it gets a job. One round is the claim itself; what is beyond was lost to another process.
  *
  * `node bench/claims.ts [PROCESSES...]`; with `--worker` it is one of the processes.
  */

@@ -79,7 +79,7 @@ function syncsPerSecond(): number {
   return Math.round((syncs * 1000) / (clock.monotonicMs() - beganMs))
 }
 
-const told = (times: readonly number[]): string =>
+const textOf = (times: readonly number[]): string =>
   `p50 ${quantile(times, 0.5).toFixed(2)} ms, p95 ${quantile(times, 0.95).toFixed(2)} ms, p99 ${quantile(times, 0.99).toFixed(2)} ms (${times.length})`
 
 try {
@@ -98,9 +98,9 @@ try {
   }
   await store.close()
   console.log(`syncs per second before each round: ${noise?.join(' ')}`)
-  console.log(`submit to acknowledgement, ${jobs} jobs in the store: ${told(alone ?? [])}`)
-  console.log(`the same while a listing of a rare state loops: ${told(beside ?? [])}`)
-  console.log(`the listing: ${told(listings ?? [])}`)
+  console.log(`submit to acknowledgement, ${jobs} jobs in the store: ${textOf(alone ?? [])}`)
+  console.log(`the same while a listing of a rare state loops: ${textOf(beside ?? [])}`)
+  console.log(`the listing: ${textOf(listings ?? [])}`)
   console.log(
     `ratio of p95: ${(quantile(beside ?? [], 0.95) / quantile(alone ?? [], 0.95)).toFixed(2)} (wanted: at most 1.5)`,
   )

@@ -1,5 +1,5 @@
 // Makes the three members one replica set, once: run by mongosh when they answer, and harmless to run again. Ends when one
-// of them takes writes, so that whoever waits for this may begin.
+// of them accepts writes, so that the containers that depend on it can start.
 
 const members = ['mongo-1', 'mongo-2', 'mongo-3'].map((name, at) => ({ _id: at, host: `${name}:27017` }))
 
