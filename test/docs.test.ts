@@ -68,7 +68,7 @@ function grpcStatusOf(code: PilotageError['code']): Promise<status> {
     blame: () => {},
   })
   const handler = edge({ callerOf }, silentLog()).unary('activate', async () => {
-    throw new PilotageError(code, 'as told')
+    throw new PilotageError(code, 'as given')
   })
   return new Promise((resolve) => {
     const answer: sendUnaryData<unknown> = (error) => resolve(error?.code ?? status.OK)

@@ -95,7 +95,7 @@ describe('imports', () => {
   })
 })
 
-/** Programs of their own: they read the environment, hear signals and set the exit code. Nobody else does. */
+/** Programs of their own: they read the environment, hear signals and set the exit code. No other file does. */
 const isProgram = (path: string): boolean =>
   /\/main\.ts$/.test(path) ||
   ['cli/process.ts', 'test/check.ts', 'bench/adapter.mjs', 'bin/link-node.mjs', 'bench/claims.ts'].includes(path)
@@ -122,13 +122,13 @@ describe('code', () => {
   })
 
   test('has no any and no enum', () => {
-    // The linter sees the rest: a scanner cannot tell a type's `any` from a value of that name in an object.
+    // The linter sees the rest: a scanner cannot distinguish a type's `any` from a value of that name in an object.
     expect(found(/(?:\bas|[<|&]|:)\s*any\s*(?:\[\]|[)>=;])/)).toEqual([])
     expect(found(/^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\b/m)).toEqual([])
   })
 
   test('has classes only where something is owned', () => {
-    // An error is told apart as thrown; the agent owns timers, a running payload a process. gRPC's credentials are its class.
+    // An error is known by its class; the agent owns timers, a running payload a process. gRPC's credentials are its class.
     const owners = [
       'core/kernel/errors.ts',
       'agents/pilot/agent.ts',
@@ -170,7 +170,7 @@ const longFunctions: Readonly<Record<string, number>> = {
   'sim/fake-cloud.ts fakeCloud': 106,
 }
 
-function told([name, lines]: readonly [string, number]): string {
+function lengthText([name, lines]: readonly [string, number]): string {
   return `${name}: ${lines} lines`
 }
 
@@ -188,11 +188,11 @@ describe('size', () => {
     const long = own.flatMap((file) =>
       functionsOf(file.code)
         .filter(({ lines }) => lines > functionMost)
-        // A list of tests is as long as there is to test.
+        // A list of tests may be as long as it needs.
         .filter(({ body }) => !(isTest(file) && /\b(?:describe|test|it)(?:\.\w+)*\s*[(`]/.test(body)))
         .map(({ name, lines }) => [`${file.path} ${name}`, lines] as const),
     )
-    expect(long.filter(([name, lines]) => lines > (longFunctions[name] ?? functionMost)).map(told)).toEqual([])
+    expect(long.filter(([name, lines]) => lines > (longFunctions[name] ?? functionMost)).map(lengthText)).toEqual([])
     const names = new Set<string>(long.map(([name]) => name))
     expect(Object.keys(longFunctions).filter((name) => !names.has(name))).toEqual([])
   })
@@ -245,7 +245,7 @@ describe('names and headers', () => {
   })
 
   test('each file says first what it is', () => {
-    // A test's own names tell what it is about.
+    // A test's own names say what it is about.
     const silent = own.filter(({ path, text }) => {
       if (path.endsWith('.test.ts')) return false
       const header = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? ''

@@ -4,7 +4,7 @@
  * lost     an acknowledged job that is not Done at the end; every payload succeeds, so nothing else is right.
  * doubled  a key with two jobs, a job with two ends in its history, or a payload that reached its end twice.
  * reruns   payloads that started more than once. That is legitimate only where an attempt was lost with its machine: a lost
- *          lease is run again elsewhere, and the old payload may have come to its end unheard. No VM is harmed here and
+ *          lease is run again elsewhere, and the old payload may have ended without a report. No VM is harmed here and
  *          leases outlast every absence of the service, so any rerun without a lost VM is a shortfall, and so is a second
  *          end; with a lost VM a second end counts as a rerun.
  * orphans  machines without a live record, live records without a machine, and processes that are left.

@@ -1,9 +1,9 @@
 /**
  * The kill scenario: the service dies by `kill -9` at random moments while users submit and pilots work; it must not show.
  *
- * The service is a process of its own on fixed ports, started again on the same data directory each time. VMs come and go
- * meanwhile, so that kills also hit creates and destroys. Judged afterwards by three independent books: the store's facts,
- * the payloads' own files, and the machines that the cloud and this machine still have.
+ * The service is a process of its own on fixed ports, started again on the same data directory each time. VMs start and
+ * end in that time, so that kills also hit creates and destroys. Afterwards three independent books are judged: the store's
+ * facts, the payloads' own files, and the machines that the cloud and this machine still have.
  */
 
 import { mkdirSync } from 'node:fs'

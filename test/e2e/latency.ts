@@ -2,8 +2,8 @@
  * The latency scenario: how long people wait. From submit to start, from a kill to the payload's end, from a machine's death
  * to its jobs' next try, and from the last job to the machine's wish to stop.
  *
- * Every figure is measured outside the service: by the payloads' own files and processes, on this machine's one clock. Worst
- * values are told, and for starts the 95th percentile.
+ * Every figure is measured outside the service: by the payloads' own files and processes, on this machine's one clock. The
+ * worst values are printed, and for starts the 95th percentile.
  */
 
 import { freePorts } from '../support/free-ports.ts'

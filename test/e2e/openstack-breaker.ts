@@ -1,6 +1,6 @@
 /**
- * The cheaper of two clouds has an image that no machine can boot. What is to be seen: so many failures as configured open
- * the breaker; what waits goes to the other cloud at once; when the back-off is over exactly one machine is risked again.
+ * The cheaper of two clouds has an image that no machine can boot. Expected: the configured number of failures opens
+ * the breaker; waiting jobs go to the other cloud at once; after the back-off, exactly one machine is tried again.
  */
 
 import type { Breaker } from '../../client/cluster.ts'

@@ -59,7 +59,7 @@ type Image = { readonly id: string; readonly name: string }
 
 /** Another image, of which this scenario says that no machine can boot it. */
 async function copyImage(raw: Raw, facts: OpenStackFacts): Promise<Image> {
-  const name = 'nobody-boots-it'
+  const name = 'never-boots'
   const made = { name, disk_format: 'raw', container_format: 'bare', visibility: 'public' }
   const { status, body } = await raw('image', 'POST', '/v2/images', made)
   if (status !== 201) throw new Error(`Glance answers ${status} to a new image beside ${facts.image.name}`)
@@ -142,7 +142,7 @@ async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Pr
   }
   const isFull = await until(clock, async () => (await running()) >= quota, { withinMs: upMs, everyMs: 2000 })
   const full_s = since()
-  // While creates are under way the cloud is reported as not read; what holds the rest up is said when it has come to rest.
+  // While creates are under way, the cloud is reported as not read; afterwards the plan says what the other jobs wait for.
   let why = ''
   const isExplained = async (): Promise<boolean> => {
     why = await whyWaits(user, jobIds)

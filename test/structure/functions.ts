@@ -8,11 +8,11 @@
 import { lineOf } from './source-text.ts'
 
 export type FunctionSpan = {
-  /** As near to a name as can be had: `anonymous` for what was given none. */
+  /** Its name, or one from its place; `anonymous` if there is none. */
   readonly name: string
   readonly line: number
   readonly lines: number
-  /** What stands right before it: tells a callback's receiver. */
+  /** What stands right before it: shows the receiver of a callback. */
   readonly before: string
   readonly body: string
 }

@@ -13,7 +13,7 @@ function specifiersOf(text: string): readonly string[] {
 }
 
 describe('code and comments', () => {
-  it('are told apart, each in its place', () => {
+  it('are separated, each in its place', () => {
     const text = 'const a = 1 // setTimeout\n/* b */ const c = 2'
     const { code, comments } = readSource(text)
     expect(code).toBe('const a = 1              \n        const c = 2')

@@ -22,7 +22,7 @@ export function newAuthority(name = 'a test'): Authority {
     sign(...names) {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       const alternatives = extension([2, 5, 29, 17], false, sequence(...names.map(alternative)))
-      const subject = nameOf(names[0] ?? 'nobody')
+      const subject = nameOf(names[0] ?? 'unnamed')
       const certPem = certificate({ issuer, subject, subjectKey: publicKey, extensions: [alternatives], by: own.privateKey })
       return { certPem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
     },

@@ -190,7 +190,7 @@ function changing(past: Past): VmEvent {
     { kind: 'refused', vmId, why: 'quota' },
     { kind: 'drain', vmId, why: 'old' },
     { kind: 'retire', vmId, why: 'idle' },
-    { kind: 'stop', vmId, why: 'told' },
+    { kind: 'stop', vmId, why: 'ordered' },
     { kind: 'absent', vmId, why: 'gone' },
   ]
   const lives: readonly VmEvent[] = [

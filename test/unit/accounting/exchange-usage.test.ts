@@ -60,7 +60,7 @@ describe('what owners used', () => {
     expect((await start()).used(alice)).toBe(40)
   })
 
-  it('goes on with whoever sits there next, and is not counted by the one who sat there before', async () => {
+  it('goes on with the next process in the seat, and the process before it does not count it', async () => {
     const [one, two] = [await start(), await start()]
     one.charge(alice, 30)
     await one.exchange(seat(0))
@@ -83,7 +83,7 @@ describe('what owners used', () => {
     expect((await start()).used(bob)).toBe(7)
   })
 
-  it('is heard also without a seat, and then kept by nobody', async () => {
+  it('is counted also from a process without a seat, and then not kept', async () => {
     const [one, two] = [await start(), await start()]
     one.charge(alice, 30)
     two.charge(alice, 1)

@@ -26,8 +26,8 @@ import { entryToWire } from '../../../proto/codec/operate.ts'
 import { sampleEntry, sampleKey } from '../../../sim/sample-images.ts'
 import { activeVm, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
 
-/** `nobody`: a valid token of the VO that gives no role. */
-const callers = ['anonymous', 'nobody', 'vm', 'user', 'operator', 'admin'] as const
+/** `roleless`: a valid token of the VO that gives no role. */
+const callers = ['anonymous', 'roleless', 'vm', 'user', 'operator', 'admin'] as const
 type Caller = (typeof callers)[number]
 
 const targets = ['own', 'vo', 'foreign'] as const
@@ -145,7 +145,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
 
 const owner = ownerOf.own
 const identities: Readonly<Record<Exclude<Caller, 'anonymous'>, Identity>> = {
-  nobody: { kind: 'user', owner, roles: [] },
+  roleless: { kind: 'user', owner, roles: [] },
   vm: { kind: 'vm', vmId: vmOf.own },
   user: { kind: 'user', owner, roles: ['user'] },
   operator: { kind: 'user', owner, roles: ['operator'] },

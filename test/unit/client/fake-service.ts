@@ -261,5 +261,5 @@ function refused({ code, detail }: Failure): {
     const whole = { ...given, violationCount: detail.violationCount ?? given.violations.length }
     metadata.set(refusalKey, Buffer.from(refusalBytes(code, whole)))
   }
-  return { name: 'Error', message: 'as told', code, details: 'as told', metadata }
+  return { name: 'Error', message: 'as given', code, details: 'as given', metadata }
 }

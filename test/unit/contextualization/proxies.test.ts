@@ -99,15 +99,15 @@ it('updates again the clients that it could not reach', () => {
 it.each([
   ['a name without a port', 'http://a.example.org\n'],
   ['another protocol', 'https://a.example.org:3128\n'],
-  ['a word of shell', "http://a:1';reboot;'\n"],
-  ['a word of sed', 'http://a&b:1\n'],
+  ['shell code', "http://a:1';reboot;'\n"],
+  ['sed code', 'http://a&b:1\n'],
   ['two on a line', `${a} ${b}\n`],
   ['a page', '<html>please sign in</html>'],
   ['an empty line between', `${a}\n\n${b}\n`],
   ['too many', `${a}\n`.repeat(33)],
   ['too much', `http://${'x'.repeat(9000)}:1\n`],
   ['without an end', `${a}\n`.repeat(100_000)],
-  ['nobody', undefined],
+  ['missing', undefined],
 ])('keeps what it has where the answer is %s', (_what, answer) => {
   const one = machine({})
   const before = one.setting()

@@ -114,8 +114,8 @@ describe('why no VM may be made', () => {
 
   it.each<[string, ReturnType<typeof checked>, typeof place, number]>([
     ['image plain is not in the catalogue', undefined, place, 0],
-    ['image plain was revoked by eve: a hole', checked(Revoked, 'nobody trusts it'), place, 10 ** 13],
-    ['image plain: nobody trusts it', checked(Approved, 'nobody trusts it'), place, 10 ** 13],
+    ['image plain was revoked by eve: a hole', checked(Revoked, 'no trusted key'), place, 10 ** 13],
+    ['image plain: no trusted key', checked(Approved, 'no trusted key'), place, 10 ** 13],
     ['image plain is not valid since 2286-11-20T17:46:40.000Z', checked(Approved), place, 10 ** 13],
     ['image plain has no reference for cloud toString', checked(Approved), { ...place, cloud: 'toString' }, 0],
     ['image plain is not approved by site home', checked(Listed), place, 0],

@@ -15,8 +15,8 @@ import { type Route, routeActions } from '../../../services/dashboard/routes.ts'
 import { alice, sampleSpec } from '../../../sim/samples.ts'
 import { type Desk, form, openDesk } from './desk.ts'
 
-/** `nobody`: a valid token of the VO that gives no role. */
-const callers = ['anonymous', 'nobody', 'vm', 'user', 'operator', 'admin'] as const
+/** `roleless`: a valid token of the VO that gives no role. */
+const callers = ['anonymous', 'roleless', 'vm', 'user', 'operator', 'admin'] as const
 type Caller = (typeof callers)[number]
 const targets = ['own', 'vo', 'foreign'] as const
 type Target = (typeof targets)[number]
@@ -28,7 +28,7 @@ const ownerOf: Readonly<Record<Target, Owner>> = {
   foreign: { vo: 'belle', group: 'users', owner: 'eve' },
 }
 const identities: Readonly<Record<Exclude<Caller, 'anonymous'>, Identity>> = {
-  nobody: { kind: 'user', owner: ownerOf.own, roles: [] },
+  roleless: { kind: 'user', owner: ownerOf.own, roles: [] },
   vm: { kind: 'vm', vmId: 'vm-aaaaaaaaaa' as never },
   user: { kind: 'user', owner: ownerOf.own, roles: ['user'] },
   operator: { kind: 'user', owner: ownerOf.own, roles: ['operator'] },

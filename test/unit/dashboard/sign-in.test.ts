@@ -190,12 +190,12 @@ it('gives a head, a request and a silence a bounded time', () => {
 
 it('shows no name that turns a line around or acts on a terminal, on a page and in JSON', async () => {
   const why = 'a\u202eb\u009b\u200bc'
-  await desk.store.emit([{ subject: 'cloud:here', kind: 'told', data: { why } }], desk.clock.nowMs())
+  await desk.store.emit([{ subject: 'cloud:here', kind: 'noted', data: { why } }], desk.clock.nowMs())
   const cookie = await desk.signIn(await desk.token(alice, 'operator'))
   const { text } = await desk.page('/', cookie)
   const json = await desk.app.inject({ url: '/api/facts', headers: { cookie } })
   expect(text).toContain('a\\u202eb\\u009b\\u200bc')
-  expect(json.json().facts.at(-1).text).toBe('told: why a\\u202eb\\u009b\\u200bc')
+  expect(json.json().facts.at(-1).text).toBe('noted: why a\\u202eb\\u009b\\u200bc')
   for (const shown of [text, json.body]) {
     expect(shown).not.toMatch(/[\u0080-\u009f\u200b\u202e]/)
   }

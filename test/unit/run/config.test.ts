@@ -154,7 +154,7 @@ describe('squids that are kept', () => {
     [{ cloud: 'near' }, 'context.sites[0].squid.cloud', 'far'],
     ['managed', 'context.sites[0].squid', 'near'],
     [{ clients: ['10.0.0.0/64'] }, 'context.sites[0].squid.clients[0]', 'far'],
-    [{ clients: ['everybody'] }, 'context.sites[0].squid.clients[0]', 'far'],
+    [{ clients: ['anyone'] }, 'context.sites[0].squid.clients[0]', 'far'],
   ])('%j is refused', (squid, path, site) => {
     const { violations } = refused(() => compileConfig(document(squid, site)))
     expect(violations.map((one) => one.path)).toEqual([path])

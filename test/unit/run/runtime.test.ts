@@ -56,7 +56,7 @@ async function start(roles: readonly ProcessRole[], holder: string): Promise<Run
 const held = async (): Promise<readonly string[]> =>
   (await world.store.roles('', world.clock.nowMs())).map(({ role, holder }) => `${role} ${holder}`)
 
-it('a process with every role has all that there is to hold after its first step, and its cloud is read by it', async () => {
+it('a process with every role holds every role lease after its first step, and reads its cloud', async () => {
   await start(processRoles, 'only')
   await world.clock.advance(0)
   expect(await held()).toEqual(['api:00 only', 'cloud:here only', 'director:00 only', 'sweeper only'])
