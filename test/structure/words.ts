@@ -25,7 +25,12 @@ const discouraged = [
 const inProse = new RegExp(`(?<![A-Za-z])(?:${discouraged.join('|')})(?![A-Za-z])`, 'gi')
 const inNames = /\b(?:tells?|told)[A-Z]\w*|\w(?:Tells?|Told|Nobody|Somebody)(?![a-z])/g
 
+/** Those in a text. */
+export function discouragedIn(text: string): readonly string[] {
+  return [...text.matchAll(inProse), ...text.matchAll(inNames)].map(([word]) => word)
+}
+
 /** How many there are in a text. */
 export function discouragedWords(text: string): number {
-  return [...text.matchAll(inProse), ...text.matchAll(inNames)].length
+  return discouragedIn(text).length
 }
