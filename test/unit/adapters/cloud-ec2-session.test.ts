@@ -98,7 +98,7 @@ describe('a connection', () => {
     expect(server.calls.length).toBeLessThanOrEqual(calls.length)
   })
 
-  it('is nobody: that is no answer', async () => {
+  it('is down: that is no answer', async () => {
     const server = await openEc2Server(() => empty)
     await server.close()
     const { code, message } = await failure((await drive(server.url)).list())

@@ -1,5 +1,5 @@
 /**
- * The keys of a cloud of kind ec2, under `ec2`, and what the program runs on. Decides what cannot be told by one key alone:
+ * The keys of a cloud of kind ec2, under `ec2`, and what the program runs on. Checks what depends on several keys:
  * where credentials come from, whether an address keeps a secret, and what a flavor's reference may say.
  *
  * Secrets stand in files and variables, never here.

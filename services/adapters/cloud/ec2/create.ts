@@ -1,10 +1,10 @@
 /**
- * From an order to one machine. Looks for a machine of the same id first, asks subnet after subnet where a zone has no room, and
- * looks again after an answer that leaves open what was done.
+ * From an order to one machine. Looks for a machine of the same id first, asks subnet after subnet where a zone has no room,
+ * and looks again after an answer that leaves open what was done.
  *
  * Two things keep one id at one machine: the client token, by which EC2 answers a repetition with the first machine, and the
- * tags, by which it is found where the token says no more. One that has ended is found as well: an order that comes late must
- * not raise a machine that nobody expects.
+ * tags, by which it is found after the token has expired. A machine that ended is found as well: a late order must not
+ * create a machine that the service does not expect.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -25,7 +25,7 @@ export type Creation = {
   readonly session: Session
   readonly images: Images
   readonly options: Ec2Options
-  /** Where an order was sent of which nobody knows what was done: there it goes first again, under the same token. */
+  /** Per VM, the subnet of an order with unknown outcome: the order is repeated there first, with the same token. */
   readonly open: Map<VmId, string>
   /** The end of the whole call. */
   readonly signal: AbortSignal
@@ -77,7 +77,7 @@ async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, d
   throw refusals.find(({ code }) => code === 'cloud-capacity') ?? refusals[0] ?? new Error('no subnet was tried')
 }
 
-/** An order that nobody repeats is forgotten in the end. */
+/** Orders that are never repeated: above this number, the oldest is forgotten. */
 const openMost = 10_000
 
 function remember(open: Map<VmId, string>, vmId: VmId, subnet: string): void {

@@ -1,8 +1,8 @@
 /**
- * What EC2's refusals mean to us: one table from its codes to ours. Decides by the code alone, because the status tells little:
- * a zone that is full answers 500.
+ * What EC2's refusals mean to us: one table from its codes to ours. Decides by the code alone, because the HTTP status says
+ * little: a full zone answers 500.
  *
- * A code that nobody knows, and whatever kept an answer from coming, is `cloud-transient`: what was done is unknown. Messages
+ * A code that is not in the table, or no answer at all, is `cloud-transient`: what was done is unknown. Messages
  * carry the cloud's own words, shortened, without anything long enough to be a secret. The SDK's error is not kept as cause:
  * it holds the request, and with it user data and session token.
  */
@@ -180,7 +180,7 @@ function isAnswer(thrown: Error): boolean {
 }
 
 const wordsMost = 400
-/** Encoded refusals, user data, tokens. No word and no id of EC2 is so long. */
+/** Encoded refusals, user data, tokens. No word and no id of EC2 has 60 characters. */
 const opaque = /[A-Za-z0-9+/=_-]{60,}/g
 
 function worded(message: string): string {

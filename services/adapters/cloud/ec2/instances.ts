@@ -2,7 +2,7 @@
  * EC2's list of instances, page by page, and what an instance is to us. A list is whole or an error: a page that is no page,
  * or one that leads back to where we were, throws.
  *
- * A machine that has ended is told by EC2 for about an hour; for us it is gone.
+ * EC2 lists a machine for about an hour after its end; for us it is gone.
  */
 
 import type { DescribeInstancesCommandInput, Instance } from '@aws-sdk/client-ec2'

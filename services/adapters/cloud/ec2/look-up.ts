@@ -1,8 +1,9 @@
 /**
- * From an order's image to an AMI: by its id, its name or its properties. Exactly one must be meant: of several, none is taken,
- * since whoever publishes a newer one would choose what we run.
+ * From an order's image to an AMI: by its id, its name or its properties. Exactly one must match: of several, none is taken,
+ * since any publisher of a newer image would then choose what we run.
  *
- * Names and properties are looked for only among the images of the configured owners. What was found is kept for some minutes.
+ * Names and properties are looked for only among the images of the configured owners. What was found is kept for some
+ * minutes.
  */
 
 import type { DescribeImagesCommandInput, Image } from '@aws-sdk/client-ec2'
@@ -60,7 +61,7 @@ export function findImages(
   }
 }
 
-/** No paging: two are too many already, and EC2 tells all where no page size is asked for. */
+/** No paging: a second match is refused anyway, and EC2 returns all images if the request has no page size. */
 function queryFor(reference: Reference, owners: readonly string[]): DescribeImagesCommandInput {
   const Owners = [...owners]
   switch (reference.by) {

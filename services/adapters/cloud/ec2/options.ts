@@ -1,4 +1,4 @@
-/** What the EC2 driver is told of one account and region, and of how its machines are to be. Types only. */
+/** The options of the EC2 driver: one account and region, and how its machines are made. Types only. */
 
 import type { DriverOptions } from '../kit/driver.ts'
 
@@ -32,7 +32,7 @@ export type Ec2Options = DriverOptions & {
   readonly machine: MachineOptions
   /** Whose images are found by name and by properties: a name alone is anybody's. */
   readonly imageOwners: readonly string[]
-  /** Whether the account attribute `max-instances` is a limit. Amazon's own tells one that means nothing. */
+  /** Whether the account attribute `max-instances` is a limit. On Amazon's own cloud it has no meaning. */
   readonly quotaFromAccount: boolean
   /** The maximum duration of one call; `cloudCallMs` if absent. */
   readonly callMs?: number

@@ -1,10 +1,10 @@
 /**
  * From an order to the body of RunInstances: pure. Decides what every machine of ours has whatever a template says: one
- * machine, our tags on it and its volumes, an end that is final when it powers itself off, and a metadata address that answers
- * only to whoever is on the machine itself and asks with a token.
+ * machine, our tags on it and its volumes, an end that is final when it powers itself off, and a metadata address that
+ * answers only requests from the machine itself that carry a token.
  *
- * The same order in the same subnet gives the same body and the same client token, so that EC2 itself answers a repetition with
- * the machine that it has made. A token stands for one subnet: EC2 refuses one that comes back with another.
+ * The same order in the same subnet gives the same body and the same client token, so that EC2 itself answers a repetition
+ * with the machine that it has made. A token stands for one subnet: EC2 refuses one that comes back with another.
  */
 
 import { createHash } from 'node:crypto'

@@ -1,8 +1,9 @@
 /**
- * How many machines the account may have: told only where the configuration says that its attribute `max-instances` means
- * something, which it does on clouds that speak EC2's language, and does not on Amazon's own, whose limits are of another service.
+ * The maximum number of machines of the account. It is known only if the configuration says that the account's attribute
+ * `max-instances` is a limit. That is so on other clouds with the EC2 API, and not on Amazon's own, where another service
+ * has the limits.
  *
- * What others of the account have is taken off: our own machines are not, since the figure is of what we may have in all.
+ * The account's other machines are subtracted. Our own are not: the quota is the number that we may have in all.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -26,8 +27,8 @@ export async function quotaOf(
     client.send(new sdk.DescribeAccountAttributesCommand({ AttributeNames: [attribute as 'default-vpc'] }), { abortSignal }),
   )
   if (!AccountAttributes) throw new PilotageError('cloud-transient', `${doing}: the answer has no attributes`)
-  const told = AccountAttributes.find(({ AttributeName }) => AttributeName === attribute)?.AttributeValues?.[0]
-  const most = Number.parseInt(told?.AttributeValue ?? '', 10)
+  const limit = AccountAttributes.find(({ AttributeName }) => AttributeName === attribute)?.AttributeValues?.[0]
+  const most = Number.parseInt(limit?.AttributeValue ?? '', 10)
   if (!(most >= 0)) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
   let others = 0
   const live = [{ Name: 'instance-state-name', Values: liveStates }]
