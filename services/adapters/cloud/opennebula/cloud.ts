@@ -53,11 +53,11 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     if (!found || found.state.standing === 'done') return 'gone'
     if (isLeaving(found.state)) return 'going'
     const answer = await client.ask('one.vm.action', ['terminate-hard', found.id], doing, deadline)
-    // That it ended is told by its state, when it is asked about the next time.
+    // The next call for this VM finds its end in its state.
     if (answer.ok) return 'going'
     if (isUnknownThing(answer.failure)) return 'gone'
     if (!isWrongState(answer.failure)) throw errorFor(answer.failure, doing, 'vm')
-    // While it is being brought up nothing can end it.
+    // OpenNebula cannot end a VM while it boots.
     log.debug({ cloud: name, ref, state: found.state.name }, 'cannot be terminated in its state')
     return 'going'
   }
@@ -71,10 +71,10 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     const deadline = client.deadline()
     const accounts = [account('one.user.info', 'USER', deadline)]
     if (options.groupQuota) accounts.push(account('one.group.info', 'GROUP', deadline))
-    // The list of this cycle will do: a second one would cost the cloud more than it tells.
+    // A recent list is good enough: a second one costs the cloud more than its newer figures are worth.
     const isRecent = counted !== undefined && clock.monotonicMs() - counted.atMs < directorEveryMs
-    const [told] = await Promise.all([Promise.all(accounts), isRecent ? undefined : look(deadline)])
-    return quotaFrom(told, counted?.used ?? nothingUsed, options.cpuPerCore)
+    const [answers] = await Promise.all([Promise.all(accounts), isRecent ? undefined : look(deadline)])
+    return quotaFrom(answers, counted?.used ?? nothingUsed, options.cpuPerCore)
   }
 
   return {

@@ -24,7 +24,7 @@ export type MakerOptions = OrderOptions & {
   readonly look: (deadline: Deadline) => Promise<readonly Machine[]>
 }
 
-/** So many of those that were made last are known without a look. */
+/** How many of the last VMs made are known without a list. */
 const madeKept = 10_000
 
 export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Made> {
@@ -66,7 +66,7 @@ export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Ma
   return (order) => {
     const { vmId } = order
     const ref = made.get(vmId)
-    // One that has ended since is not made again: a late repetition must not raise a VM that nobody expects.
+    // A VM that ended is not made again: a late repetition must not create a VM that the service does not expect.
     if (ref !== undefined) return Promise.resolve({ ref })
     return creating.run(vmId, () => make(order))
   }

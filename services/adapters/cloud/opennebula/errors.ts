@@ -2,8 +2,8 @@
  * What OpenNebula's failures mean to us: the one mapping. Codes are few and coarse there, so that messages decide: a full
  * quota has the code of a missing permission, and no room for an address that of a mistake in the order.
  *
- * A failure that is told was told after all was undone: nothing was made. What is not recognised is `cloud-transient` all the
- * same, since only a known reason may call an order hopeless.
+ * OpenNebula reports a failure only after it has undone everything: nothing was made. A message that is not recognised is
+ * `cloud-transient` all the same, since only a known reason may call an order hopeless.
  */
 
 import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'

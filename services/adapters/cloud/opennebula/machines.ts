@@ -1,5 +1,5 @@
 /**
- * The VMs of our account as one listing of the pool tells them, and which of them are ours by their mark.
+ * The VMs of our account as one listing of the pool has them, and which of them are ours by their mark.
  *
  * The listing has short bodies, without marks. Each VM's whole body is therefore read once, many in a call and by their ids,
  * and its mark remembered as long as the VM is in the pool: marks are made with the VM and never change. A pool in pages by
@@ -30,7 +30,7 @@ export type Machine = {
   readonly addresses: readonly string[]
 }
 
-/** `foreign`: of another installation, or of nobody. */
+/** `foreign`: with the mark of another installation, or with none. */
 type Mark = VmId | 'foreign'
 
 export type Machines = {
@@ -105,7 +105,7 @@ export function openMachines(client: Client, clock: Clock, installation: string)
   }
 }
 
-/** The newest word counts: short bodies of recent versions tell the reason themselves. */
+/** The newest reason counts: the short bodies of recent versions contain it. */
 function isToRead(mark: Mark | undefined, body: Node): boolean {
   if (mark === undefined) return true
   return mark !== 'foreign' && wantsReason(stateIn(body)) && reasonIn(body) === ''

@@ -12,6 +12,6 @@ export type OpenNebulaOptions = DriverOptions &
     readonly template?: Reference
     /** Whether the quotas of the user's group count as well. */
     readonly groupQuota: boolean
-    /** POWEROFF is told of running machines too: only what stays so for so long is believed. */
+    /** OpenNebula reports POWEROFF for running machines too: it is believed only after this time without a change. */
     readonly powerOffDoubtMs: number
   }

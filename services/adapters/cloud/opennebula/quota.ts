@@ -9,7 +9,7 @@
 import type { CloudQuota } from '../../../../core/model/cloud.ts'
 import { childOf, listOf, type Node, numberOf, textOf } from './xml.ts'
 
-/** Ours, as our own list tells. */
+/** What our own VMs use, from our own list. */
 export type Used = { readonly vms: number; readonly cpu: number; readonly memoryMb: number }
 
 const mib = 1024 * 1024
@@ -42,7 +42,7 @@ function defaultsIn(account: Node): Node | undefined {
   return childOf(defaults, 'VM_QUOTA')
 }
 
-/** Version 7 has quotas of single clusters besides, of which nobody knows which of them a VM will meet. */
+/** Version 7 also has quotas per cluster. They are ignored, since the cluster of a VM is unknown before it is placed. */
 function entryIn(quotas: Node | undefined): Node | undefined {
   return listOf(quotas, 'VM').find((entry) => textOf(entry, 'CLUSTER_IDS') === '')
 }

@@ -1,11 +1,11 @@
 /**
  * The states of OpenNebula 6 and 7 in one table: what each is called there, and how a VM in it stands for us.
  *
- * `lost` is a state in which OpenNebula cannot tell: UNKNOWN, after its link to the host broke. The machine most likely runs,
- * and its own heartbeat knows better: it is told as running, with the state as detail. `off` is POWEROFF, which is told also
- * of running machines while a host's libvirt does not answer (OpenNebula/one#5564, #5708): it is doubted for a while. HOLD is a
- * VM that an operator keeps from starting; it may still be released, so it is building until its time is over. A number that
- * the table does not have is a newer version's: as `lost`.
+ * `lost` is a state in which OpenNebula does not know the machine's state: UNKNOWN, after its link to the host broke. The
+ * machine most likely runs, and its own heartbeat shows it: it is listed as running, with the state as detail. `off` is
+ * POWEROFF, which OpenNebula also reports for running machines while a host's libvirt does not answer (OpenNebula/one#5564,
+ * #5708): it is doubted for a while. HOLD is a VM that an operator keeps from starting; the operator may still release it,
+ * so it is building until its boot timeout. A number that the table does not have comes from a newer version: as `lost`.
  */
 
 export type Standing = 'building' | 'running' | 'stopped' | 'ending' | 'error' | 'lost' | 'off' | 'done'
@@ -115,12 +115,12 @@ export function isLeaving({ name }: State): boolean {
   return name === 'EPILOG' || name === 'CLEANUP_DELETE'
 }
 
-/** Its owner may want to know why: a VM that waits, that failed, or that somebody else has touched. */
+/** Whether a reason is read for it: it waits, or it failed. */
 export function wantsReason({ name, standing }: State): boolean {
   return name === 'PENDING' || standing === 'error'
 }
 
-/** Named beside the reason: what nobody of us asked for. */
+/** Whether the detail names the state: this driver did not ask for it. */
 export function isWorthNaming({ name, standing }: State): boolean {
   return name === 'HOLD' || (standing !== 'building' && standing !== 'running' && standing !== 'ending')
 }

@@ -2,8 +2,8 @@
  * XML as OpenNebula writes it: elements with text or elements in them, no attributes, lists by repetition. All values stay
  * text; what is one or several is asked for as a list. Entities are resolved once, outside of CDATA only.
  *
- * A document type is refused: nobody in this protocol has one, and entities of one's own are how XML is made to explode. The
- * parser would take a document that was cut off, so its end is looked at.
+ * A document type is refused: this protocol has none, and entities that a document defines can expand without limit. The
+ * parser would accept a document that was cut off, so its end is checked.
  */
 
 import { XMLParser } from 'fast-xml-parser'
@@ -30,8 +30,8 @@ export function parseXml(text: string, root: string): Node {
 }
 
 /**
- * The texts of all elements of one name within `root`, each a document that can be parsed by itself: a pool of thousands in one
- * piece would keep everything else of this process waiting.
+ * The texts of all elements of one name within `root`, each a document that can be parsed by itself: a pool of thousands in
+ * one piece would keep everything else of this process waiting.
  */
 export function splitXml(text: string, root: string, name: string): readonly string[] {
   demandWhole(text, root)
