@@ -1,9 +1,9 @@
 /**
- * What we make beside a server and what therefore is ours to remove: ports and floating addresses. Each says in its description
- * whose it is; nothing else is ever touched.
+ * What we make beside a server and what therefore is ours to remove: ports and floating addresses. Each says in its
+ * description whose it is; nothing else is ever touched.
  *
- * They are made before their server and removed before it, so that while one of them is there either its server tells of it, or
- * it is told itself, as something left of a machine that is not there. One that belongs to a create on its way is young.
+ * They are made before their server and removed before it. As long as one exists, the list therefore has either its server
+ * or the child itself, as a remainder of a machine that does not exist. A child of a create that still runs is young.
  */
 
 import type { VmId } from '../../../../core/kernel/ids.ts'

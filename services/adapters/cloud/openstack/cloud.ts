@@ -3,7 +3,8 @@
  *
  * Nova knows no token of the client by which a second create would be the first one's, so a machine is looked for by its tag
  * before it is made and after an answer that did not come, and one process makes one call for one id at a time. Two machines
- * for one id remain possible, and then both are told. Everything that is made bears our mark; what does not is never touched.
+ * for one id remain possible, and then both are listed. Everything that is made bears our mark; what does not is never
+ * touched.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -59,10 +60,10 @@ export function openStackCloud(options: OpenStackOptions): OpenStackCloud {
       servers.map(({ server }) => server),
       until,
     )
-    const told = servers.map(({ server, vmId }) => asCloudVm(server, vmId, reasons.get(server.id)))
-    const withServer = new Set(told.map(({ vmId }) => vmId))
+    const vms = servers.map(({ server, vmId }) => asCloudVm(server, vmId, reasons.get(server.id)))
+    const withServer = new Set(vms.map(({ vmId }) => vmId))
     const isOver = ({ vmId }: CloudVm): boolean => !withServer.has(vmId) && !before.has(vmId) && !creating.isRunning(vmId)
-    return [...told, ...left.filter(isOver)]
+    return [...vms, ...left.filter(isOver)]
   }
 
   return {

@@ -1,9 +1,9 @@
 /**
- * Nova's API, as far as we use it: servers by pages, one server, create, delete, console, limits, flavors. Knows the requests
- * and the form of the answers, and not what they mean for us.
+ * Nova's API, as far as we use it: servers by pages, one server, create, delete, console, limits, flavors. Knows the
+ * requests and the form of the answers, and not what they mean for us.
  *
- * The microversion is what both sides have, asked once and remembered. A list of servers is whole or an error: Nova leaves out
- * a cell that does not answer without a word, wherever it filters or pages, so it is asked for that besides.
+ * The microversion is what both sides have, asked once and remembered. A list of servers is whole or an error: Nova leaves
+ * out a cell that does not answer without a word, wherever it filters or pages, so it is asked for that besides.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -59,7 +59,7 @@ export type Compute = {
 
 /** Tags can be given with the order from here on. */
 export const tagsSince: Microversion = 52
-/** Servers of a cell that does not answer are told, by id and as UNKNOWN. */
+/** From here on, Nova lists servers of a cell that does not answer, by id and as UNKNOWN. */
 const partsSince: Microversion = 69
 /** The newest that this driver was written for. */
 const newest: Microversion = 79
@@ -169,8 +169,8 @@ function surroundings(call: Call): Pick<Compute, 'limits' | 'flavors' | 'serverG
 }
 
 /**
- * Servers to the first empty page. Nova's link to a next page is no witness for them: it is missing where a page is short, and a
- * page is short wherever a server is just being built, which Nova counts twice against the page's size and shows once.
+ * Servers to the first empty page. Nova's link to a next page is no witness for them: it is missing where a page is short,
+ * and a page is short wherever a server is just being built, which Nova counts twice against the page's size and shows once.
  */
 async function* paged<T extends { readonly id: string }>(
   call: Call,
@@ -183,7 +183,7 @@ async function* paged<T extends { readonly id: string }>(
   for (let pages = 0; pages < pagesMost; pages += 1) {
     const request = { method: 'GET', path: `${path}${marker}`, answers: marker === '' ? [] : [400], doing } as const
     const answer = await call(request, until)
-    // The last one of the page before has gone meanwhile.
+    // The last server of the page before is gone since.
     if (answer.status === 400) throw oddAnswer(doing, 'the next page was not found')
     const page = listIn<T>(answer, key, doing)
     yield* page
@@ -216,7 +216,7 @@ export function isUuid(text: string): boolean {
 
 type VersionRange = { readonly version?: string; readonly min_version?: string }
 
-/** The newest that both have. A Nova that tells no versions has none. */
+/** The newest that both have. A Nova that reports no versions has none but 2.1. */
 function chosen({ version, min_version }: VersionRange, versionMost: string | undefined): Microversion {
   const theirs = minorOf(version || '2.1')
   const least = minorOf(min_version || '2.1')

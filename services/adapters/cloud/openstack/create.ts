@@ -1,6 +1,7 @@
 /**
- * From an order to one server. Nova accepts no token of the client by which a second create would be the first one's, so a server
- * is looked for by its tag before it is made and after an answer that did not come. Of several with one id, the oldest counts.
+ * From an order to one server. Nova accepts no token of the client by which a second create would be the first one's, so a
+ * server is looked for by its tag before it is made and after an answer that did not come. Of several with one id, the
+ * oldest counts.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -79,7 +80,7 @@ async function childrenOrder({ options, find }: Parts, vmId: VmId, networkIds: r
   }
 }
 
-/** Nothing was made: what was to go with it goes. Whatever stays is told by a later list. */
+/** No server was made: its ports and addresses are removed. A later list has those that stay. */
 async function removeQuietly({ children, options }: Parts, vmId: VmId, until: Deadline): Promise<void> {
   await children.remove(vmId, until, true).catch((error: unknown) => {
     const { message } = asOurs(error)

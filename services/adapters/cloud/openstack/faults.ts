@@ -1,6 +1,7 @@
 /**
- * Why servers failed, where a list does not say: Nova leaves the fault of a server that never reached a host out of its lists,
- * and tells it of the server alone. Asked once for each, for a few at a time; a reason that cannot be had is no failure.
+ * Why servers failed, where a list does not say: Nova leaves the fault of a server that never reached a host out of its
+ * lists, and gives it only in the answer for that server. Asked once per server, for a few at a time; a missing reason is no
+ * failure.
  */
 
 import type { Compute, Server } from './compute.ts'

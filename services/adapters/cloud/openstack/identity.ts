@@ -1,6 +1,6 @@
 /**
- * Keystone v3: what a login is as a request, and what its answer says: the token, how long it is good, and where the services
- * are. Pure; sends nothing.
+ * Keystone v3: what a login is as a request, and what its answer says: the token, how long it is good, and where the
+ * services are. Pure; sends nothing.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -97,7 +97,7 @@ export function endpointOf({ catalogue }: Token, service: Service, access: Acces
   if (url !== undefined && urls.length === 1) return versioned(url.replace(/\/+$/, ''), service)
   const has = all.map((one) => `${one.interface} in ${regionOf(one)}`).join(', ') || 'nothing'
   const wanted = `${access.interface} in ${access.region ?? 'the only region'}`
-  // Nothing works without: as a credential that leads nowhere it is told for the whole cloud.
+  // Nothing works without the service: the error is for the whole cloud, like that of a wrong credential.
   throw new PilotageError(
     'cloud-auth',
     `the catalogue has ${urls.length} endpoints for ${service}, ${wanted}; it has: ${has}`,

@@ -1,6 +1,6 @@
 /**
- * What the configuration and an order name, by the ids that this cloud has for it: flavors, images, networks, groups. A name that
- * stands for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
+ * What the configuration and an order name, by the ids that this cloud has for it: flavors, images, networks, groups. A name
+ * that stands for nothing or for several things is refused, with what there is: a guess would make the wrong machines.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -43,7 +43,7 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
   }
 
   async function image(reference: Reference, until: Deadline): Promise<string> {
-    const what = `image ${told(reference)}`
+    const what = `image ${described(reference)}`
     if (reference.by === 'name')
       return only(await images(`name=${encodeURIComponent(inFilter(reference.name))}`, until), what).id
     if (reference.by === 'properties') return only(await images(query(reference.properties), until), what).id
@@ -73,7 +73,7 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
       const reference = flavorReference(references, shape.flavor)
       const found = await memory.get(`flavor ${shape.flavor}`, async () => {
         const fitting = (await compute.flavors(until)).filter((one) => isFlavor(one, reference))
-        return only(fitting, `flavor ${told(reference)}`)
+        return only(fitting, `flavor ${described(reference)}`)
       })
       checkSize(found, shape)
       return found
@@ -132,7 +132,7 @@ function only<T extends Thing>(found: readonly T[], what: string): T {
   return onlyOne(found, what, ({ id }) => id)
 }
 
-function told(reference: Reference): string {
+function described(reference: Reference): string {
   if (reference.by === 'id') return reference.id
   if (reference.by === 'name') return `"${reference.name}"`
   return `with ${Object.entries(reference.properties)

@@ -1,6 +1,6 @@
 /**
- * How our machines, and what we make beside them, say whose they are. Metadata of a server are the truth; its tags say the same
- * in a form that Nova can search by. Ports and floating addresses have neither: they carry it in their description.
+ * How our machines, and what we make beside them, say whose they are. Metadata of a server are the truth; its tags say the
+ * same in a form that Nova can search by. Ports and floating addresses have neither: they carry it in their description.
  */
 
 import { createHash } from 'node:crypto'
@@ -52,7 +52,7 @@ export function describedVm(text: string | undefined, installation: string): VmI
   return isVmId(rest) ? rest : undefined
 }
 
-/** What was left of a machine that is not there: told and ended under the VM's id, as it has no server. */
+/** What is left of a machine without a server: it is listed and ended under the VM's id. */
 export function leftRef(vmId: VmId): string {
   return `left-${vmId}`
 }

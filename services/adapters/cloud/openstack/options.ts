@@ -32,7 +32,7 @@ export type Login =
   | ({ readonly method: 'password'; readonly password: string; readonly project: Project } & User)
   /** By its id, or by its name beside its user. Bound to its project by itself. */
   | ({ readonly method: 'application-credential'; readonly credential: string; readonly secret: string } & Partial<User>)
-  /** Somebody else's to renew: when it ends, so do we. */
+  /** The driver does not renew it: after its end every call fails. */
   | { readonly method: 'token'; readonly token: string; readonly project?: Project }
 
 export type Project =

@@ -14,7 +14,7 @@ export type Found = {
   readonly serverGroupId?: string
   /** Nova makes the ports on these. */
   readonly networkIds: readonly string[]
-  /** Ours; then the networks are not told. */
+  /** Ours; then the order names no networks. */
   readonly portIds: readonly string[]
 }
 
@@ -25,8 +25,8 @@ const volumeTypeSince: Microversion = 67
 export function encodedUserData(order: VmOrder): string {
   const encoded = Buffer.from(order.userData).toString('base64')
   if (encoded.length <= userDataLimit.maxBytes) return encoded
-  const told = `${order.vmId}: its user data have ${encoded.length} bytes in base64, and OpenStack takes ${userDataLimit.maxBytes}`
-  throw new PilotageError('cloud-refused', told)
+  const why = `${order.vmId}: its user data have ${encoded.length} bytes in base64, and OpenStack takes ${userDataLimit.maxBytes}`
+  throw new PilotageError('cloud-refused', why)
 }
 
 export function serverBody(
@@ -67,8 +67,8 @@ function diskOf({ shape }: VmOrder, { imageId }: Found, { bootFrom, volumeType }
     delete_on_termination: true,
   }
   if (volumeType !== undefined && version < volumeTypeSince) {
-    const told = `a type of volume can be ordered from Nova 2.${volumeTypeSince} on, and this one speaks 2.${version}`
-    throw new PilotageError('cloud-refused', told)
+    const why = `a type of volume can be ordered from Nova 2.${volumeTypeSince} on, and this one speaks 2.${version}`
+    throw new PilotageError('cloud-refused', why)
   }
   if (volumeType !== undefined) volume.volume_type = volumeType
   return { block_device_mapping_v2: [volume] }

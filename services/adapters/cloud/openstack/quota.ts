@@ -5,7 +5,7 @@ import type { Flavor, Server } from './compute.ts'
 
 const mib = 1024 * 1024
 
-/** `flavors`: for servers that tell their flavor by its id alone. */
+/** `flavors`: for servers that name their flavor by its id alone. */
 export function quotaOf(
   absolute: Readonly<Record<string, number>>,
   ours: readonly Server[],

@@ -1,5 +1,5 @@
 /**
- * A server of Nova as the port tells it. The one table of Nova's states; pure.
+ * A server of Nova as a VM of the cloud port. The one table of Nova's states; pure.
  *
  *   building  BUILD, REBUILD
  *   running   ACTIVE, PASSWORD, REBOOT, HARD_REBOOT, RESIZE, VERIFY_RESIZE, REVERT_RESIZE, MIGRATING
@@ -7,7 +7,7 @@
  *   ending    DELETED, SOFT_DELETED, and whatever has the task `deleting`
  *   error     ERROR
  *
- * UNKNOWN is what Nova says of a server that it cannot read: nothing can be told of it then.
+ * UNKNOWN is the state of a server that Nova cannot read: nothing is known of it then.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -38,7 +38,7 @@ const powers: Readonly<Record<string, CloudVm['power']>> = {
   ERROR: 'error',
 }
 
-/** `reason`: of its failure, where the server itself does not tell. */
+/** `reason`: why it failed, if the server's own body does not say it. */
 export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no reason'): CloudVm {
   const { id, created = '', fault } = server
   const power = powerOf(server)
@@ -46,7 +46,7 @@ export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no re
   return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0, addresses: addressesOf(server) }
 }
 
-/** Floating addresses last: who shares a network with the server needs none. */
+/** Floating addresses last: a client in the server's own network needs none. */
 function addressesOf({ addresses = {} }: Server): readonly string[] | undefined {
   const all = Object.values(addresses).flat()
   const isFloating = (one: ServerAddress): boolean => one['OS-EXT-IPS:type'] === 'floating'

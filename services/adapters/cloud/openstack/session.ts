@@ -1,9 +1,9 @@
 /**
  * A session with one project of one OpenStack: requests to its services with a good token, answers as data.
  *
- * Decides when a token is too old and gets a new one: before its end, and once when a service refuses it all the same (it was
- * revoked, or Keystone's keys changed). Repeats nothing else: a request that was refused for its token was not done. One login
- * serves all who wait for it. Secrets are in no error.
+ * Decides when a token is too old and gets a new one: before its end, and once when a service refuses it all the same (it
+ * was revoked, or Keystone's keys changed). Repeats nothing else: a request that was refused for its token was not done. One
+ * login serves all who wait for it. Secrets are in no error.
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
@@ -113,7 +113,7 @@ function bodyOf({ status, text }: HttpAnswer, { doing }: ApiRequest): ApiAnswer[
     const body: unknown = JSON.parse(text)
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as ApiAnswer['body']
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (status > 299) return {}
   throw oddAnswer(doing, `status ${status} with something else than a document`)
