@@ -1,10 +1,10 @@
 /**
- * Machines that nobody can create by an API, behind the cloud port: a VM is a claim on one of some hosts that are reached by
- * SSH. Holds no policy, as every driver, and powers nothing off: a host is lent, and given back as it was.
+ * Machines that no API can create, behind the cloud port: a VM is a claim on one of the configured hosts, which are reached
+ * by SSH. Contains no policy, like every driver, and powers nothing off: a host is lent, and given back as it was.
  *
- * A claim is written to the notes before its host is touched, and is removed from them after it has left the host. A list is therefore
- * whole although a host may be away: one that is not reached and for which the notes have no claim is left out, as nothing of
- * ours can be there; one with a claim is told as it was last known. Where no host at all is reached, there is no list.
+ * A claim is written to the notes before its host is touched, and is removed from them after it has left the host. A list is
+ * therefore whole although a host may be unreachable: an unreachable host without a claim in the notes is left out, since
+ * nothing of ours can be there; one with a claim is listed as it was last known. If no host is reached, the list fails.
  */
 
 import { isIP } from 'node:net'
@@ -60,9 +60,9 @@ export function sshCloud(options: SshCloudOptions): Cloud & { close(): void } {
     },
     async list() {
       const { noted, seen } = await look()
-      const told = seen.flatMap(({ host, sight }) => vmAt(host, sight, noted.get(host.name), installation) ?? [])
+      const vms = seen.flatMap(({ host, sight }) => vmAt(host, sight, noted.get(host.name), installation) ?? [])
       for (const { host, sight } of seen) await settle(parts, host.name, sight)
-      return told
+      return vms
     },
     destroy: (ref) => destroy(parts, look, ref),
     async consoleLog(ref) {
@@ -101,14 +101,14 @@ type Look = { readonly noted: NotesByHost; readonly seen: readonly Seen[] }
 async function lookAround(parts: Parts, last: readonly Seen[]): Promise<Look> {
   const { options, notes, configured } = parts
   const { name, clock, log } = options
-  // One round of silent hosts, and nearly another one: whoever stands behind is not reached.
+  // Time for one round of silent hosts, and for part of a second one: hosts after these count as not reached.
   const endMs = clock.monotonicMs() + Math.min(options.callMs, 1.4 * options.hostMs)
   const noted = await notes.read()
   const reserved = [...noted].flatMap(([host, { claim }]) => (claim ? [host] : []))
-  // Whoever did not answer lately must not take the time of those who do.
-  const isAway = (host: string): number =>
+  // Hosts that did not answer last time come last: they must not take the time of the hosts that do.
+  const wasUnreachable = (host: string): number =>
     Number(last.some((one) => one.host.name === host && one.sight instanceof PilotageError))
-  const names = [...new Set([...configured.keys(), ...reserved])].toSorted((a, b) => isAway(a) - isAway(b))
+  const names = [...new Set([...configured.keys(), ...reserved])].toSorted((a, b) => wasUnreachable(a) - wasUnreachable(b))
   const all = names.map((host) => known(parts, host))
   const seen = await lookAtAll(parts.hosts, all, noted, { clock, endMs, hostMs: options.hostMs, callMs: options.callMs })
   const failures = seen.flatMap(({ sight }) => (sight instanceof PilotageError ? sight : []))
@@ -146,7 +146,7 @@ async function destroy(parts: Parts, look: () => Promise<Look>, ref: string): Pr
   }
   const ending = await hosts.release(known(parts, host), noted, vmId, options.callMs).catch((error: unknown) => {
     if (configured.has(host)) throw error
-    // Who takes a host out of the configuration says that it is not there any more.
+    // An operator who removes a host from the configuration says that it does not exist any more.
     options.log.warn({ host, vmId, error }, 'a host that left the configuration is not reached: its claim is forgotten')
     return 'gone' as const
   })
@@ -158,7 +158,7 @@ async function destroy(parts: Parts, look: () => Promise<Look>, ref: string): Pr
 
 type Within = { readonly clock: Clock; readonly endMs: number; readonly hostMs: number; readonly callMs: number }
 
-/** Some at a time; whoever's turn does not come in time is not reached. */
+/** Looks at `looksAtOnce` hosts at a time. A host whose turn does not come in time counts as not reached. */
 async function lookAtAll(
   hosts: Hosts,
   all: readonly KnownHost[],

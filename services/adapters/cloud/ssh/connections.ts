@@ -1,6 +1,6 @@
 /**
- * Connections to the hosts of a cloud: one use at a time per host, over a connection that is kept for a while. Writes the hosts'
- * keys to the notes; does not know what a connection is used for.
+ * Connections to the hosts of a cloud: one use at a time per host, over a connection that is kept for a while. Writes the
+ * hosts' keys to the notes; does not know what a connection is used for.
  *
  * A host's key is kept when we are let in for the first time, before anything is done there. The operator's word for a key
  * stands above what was kept, and is kept in its place. A use ends within its time; what then still runs loses its
@@ -103,7 +103,7 @@ export function openConnections({ name: cloud, clock, log, login }: ConnectionOp
 
 type InTurn = <T>(host: string, withinMs: number, doing: string, run: (leftMs: number) => Promise<T>) => Promise<T>
 
-/** One at a time for each host; whoever waits for its turn waits within its own time. */
+/** One call at a time per host; the wait for its turn counts against the call's own time. */
 function openTurns(clock: Clock): InTurn {
   const turns = new Map<string, Promise<unknown>>()
 

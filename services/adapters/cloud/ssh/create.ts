@@ -1,9 +1,10 @@
 /**
- * Finds a host for a VM and starts it there. A host is looked at, then noted for the VM, then claimed, in this order: nothing
- * of ours is ever on a host that the notes do not have.
+ * Finds a host for a VM and starts it there. A host is looked at, then noted for the VM, then claimed, in this order:
+ * nothing of ours is ever on a host that the notes do not have.
  *
- * What stays true: one VM id has one host, whoever asks and however often, and two VMs never wait for the same host. That all
- * are taken is `cloud-capacity`; that none answers is `cloud-transient`, as nothing is known of them then.
+ * What stays true: one VM id has one host, however many processes ask and how often, and two VMs never wait for the same
+ * host. If all hosts are taken, the error is `cloud-capacity`; if none answers, it is `cloud-transient`, as nothing is known
+ * then.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
@@ -68,14 +69,14 @@ async function createAnew(given: CreateOptions, order: VmOrder): Promise<string>
     const code = failures.every((one) => one.code === 'cloud-auth') ? 'cloud-auth' : 'cloud-transient'
     throw new PilotageError(code, `${doing}: no host of flavor ${shape.flavor} is reached: ${failures[0].message}`)
   }
-  const away = failures.length > 0 ? `, ${failures.length} not reached: ${failures[0]?.message}` : ''
+  const unreached = failures.length > 0 ? `, ${failures.length} not reached: ${failures[0]?.message}` : ''
   throw new PilotageError(
     'cloud-capacity',
-    `${doing}: no free host of flavor ${shape.flavor} (${fitting.length} in all${away})`,
+    `${doing}: no free host of flavor ${shape.flavor} (${fitting.length} in all${unreached})`,
   )
 }
 
-/** `taken`: somebody has it. An error: it is not reached, and nothing was done there. Throws what came after its claim. */
+/** `taken`: another VM has it. An error: it is not reached, and nothing was done there. Throws errors after its claim. */
 async function tryHost(
   { notes, hosts, creating, options: { clock, hostMs } }: CreateOptions,
   host: KnownHost,
@@ -112,6 +113,6 @@ function forget(notes: HostNotes, host: string, vmId: VmId): Promise<void> {
 }
 
 function byLastSeen<T extends { readonly name: string }>(fitting: readonly T[], seen: readonly Seen[]): readonly T[] {
-  const away = new Set(seen.flatMap(({ host, sight }) => (sight instanceof PilotageError ? [host.name] : [])))
-  return fitting.toSorted((a, b) => Number(away.has(a.name)) - Number(away.has(b.name)))
+  const unreachable = new Set(seen.flatMap(({ host, sight }) => (sight instanceof PilotageError ? [host.name] : [])))
+  return fitting.toSorted((a, b) => Number(unreachable.has(a.name)) - Number(unreachable.has(b.name)))
 }

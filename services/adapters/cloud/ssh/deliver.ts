@@ -1,11 +1,11 @@
 /**
- * Machines of any cloud whose image has no cloud-init: made without user data, and told what they are by SSH as soon as they
- * answer. A layer around a driver; images that have cloud-init go through it untouched.
+ * Machines of any cloud whose image has no cloud-init: made without user data; the driver sends their user data by SSH as
+ * soon as they answer. A layer around a driver; orders for images that have cloud-init go through it unchanged.
  *
- * What a machine shall be told is kept in memory until it was told, and nowhere else: it is a secret. A restart forgets it; the
- * machine then never becomes active, is ended by its boot deadline and made anew. Until it was told, a machine counts as
- * `building`. Its host key is the one of its first contact; whoever shows another later on is told nothing. A list never waits
- * for a delivery.
+ * The user data of a machine stay in memory until they are delivered, and nowhere else: they contain a secret. A restart
+ * forgets them; the machine then never becomes active, is ended by its boot timeout and made anew. Until the delivery, a
+ * machine counts as `building`. Its host key is that of the first contact; a host that shows another key later gets nothing.
+ * A list never waits for a delivery.
  */
 
 import { createHash } from 'node:crypto'

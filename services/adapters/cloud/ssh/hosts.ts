@@ -1,6 +1,6 @@
 /**
- * What is done on a host: it is looked at, claimed and started, given back, and its console read. Turns what its scripts say into
- * what is so; which VM goes to which host is decided elsewhere.
+ * What is done on a host: it is looked at, claimed and started, given back, and its console read. Turns what its scripts say
+ * into what is so; which VM goes to which host is decided elsewhere.
  */
 
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ import type { SshCloudOptions, SshHost } from './options.ts'
 import { consoleScript, lookScript, releaseScript, startScript } from './scripts.ts'
 import type { Ran } from './session.ts'
 
-/** What a look at a host tells. */
+/** What a look at a host finds. */
 export type Sight =
   | { readonly kind: 'free' }
   | {
@@ -30,7 +30,7 @@ export type Seen = { readonly host: KnownHost; readonly sight: Sight | PilotageE
 
 export type Hosts = {
   look(host: KnownHost, noted: NotesByHost, withinMs: number): Promise<Sight>
-  /** `taken`: by somebody else, who was quicker. */
+  /** `taken`: another process claimed it first. */
   start(host: KnownHost, noted: NotesByHost, vmId: VmId, script: string, withinMs: number): Promise<'started' | 'taken'>
   release(host: KnownHost, noted: NotesByHost, vmId: VmId, withinMs: number): Promise<'gone' | 'going'>
   console(host: KnownHost, noted: NotesByHost, vmId: VmId, withinMs: number): Promise<string>

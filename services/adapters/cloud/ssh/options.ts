@@ -33,8 +33,8 @@ export type SshCloudOptions = {
   /** What a host of a flavor has. Every flavor that a host names stands in it. */
   readonly sizes: ReadonlyMap<string, { readonly cores: number; readonly memoryBytes: number }>
   readonly keep: DriverNotes
-  /** Each call of the port ends within so long. */
+  /** The maximum duration of one call of the port. */
   readonly callMs: number
-  /** One host may take so long of it before it counts as not reached. */
+  /** The maximum time of one host within a call: after that it counts as not reached. */
   readonly hostMs: number
 }

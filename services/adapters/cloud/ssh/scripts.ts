@@ -1,6 +1,6 @@
 /**
- * What runs on a host, as root: to look at it, to claim and start it, to give it back, to read its console. POSIX shell, with
- * flock and setsid of util-linux.
+ * What runs on a host, as root: to look at it, to claim and start it, to give it back, to read its console. POSIX shell,
+ * with flock and setsid of util-linux.
  *
  *   BASE/claim/owner     the mark of an installation, a VM id, and when: the claim, made whole by one rename of its directory
  *   BASE/claim/script    what was delivered, with its secrets, until it has run; `started` stands before it runs for the first time
@@ -9,7 +9,8 @@
  *   BASE/claim/console.* the end of what it said, in pieces of bounded size
  *   BASE/release         how everything that the script brings leaves again: the script's own first deed (core's hostPaths)
  *
- * What stays true: a script that came in part does not run, one that ran does not run again, and a claim goes last and at once.
+ * What stays true: a script that came in part does not run, one that ran does not run again, and a claim goes last and at
+ * once.
  */
 
 import { hostPaths } from '../../../../core/model/agent-config.ts'
@@ -91,7 +92,7 @@ const mine = `read -r mark vm made <$claim/owner 2>/dev/null && [ "$mark $vm" = 
 /** Words: mark and VM id. Says `gone`, or `going` with a reason. */
 export const releaseScript = `${head}
 rm -rf $base/old.*
-# An earlier call may have gone on when nobody listened any more, and ended before this.
+# An earlier call may have gone on after its connection was lost, and ended before this one.
 { ${mine}; } || { rmdir $base 2>/dev/null; echo gone; exit 0; }
 if [ -f $claim/pid ] && ! flock -n $claim/lock true; then kill -s KILL -- "-$(cat $claim/pid)" 2>/dev/null; fi
 for unit in ${units}; do

@@ -1,9 +1,9 @@
 /**
  * One connection to one host: opened, its key looked at, some scripts run as root, closed. Knows no claim and no cloud.
  *
- * It opens within the time that is given or not at all, also on a host that accepts the connection and falls silent. What goes to a
- * host goes over standard input, never as a word of a command, which every user there could read. Whose key is not trusted is
- * told nothing, not even our name. Nothing of what was sent is in an error.
+ * It opens within the time that is given or not at all, also on a host that accepts the connection and falls silent. What
+ * goes to a host goes over standard input, never as an argument of a command, which every user there could read. A host
+ * whose key is not trusted gets nothing, not even our user name. Errors contain nothing of what was sent.
  */
 
 import { createHash } from 'node:crypto'
@@ -55,12 +55,12 @@ export async function withSession<T>(order: SessionOrder, use: (session: Session
   }
 }
 
-/** Throws as `withSession`. `withinMs` is for the opening; whoever uses it closes it where a script takes too long. */
+/** Throws as `withSession`. `withinMs` is for the opening; if a script takes too long, the caller closes the session. */
 export async function openSession(order: SessionOrder): Promise<OpenSession> {
   const { clock, doing, withinMs } = order
   const ssh = new NodeSSH()
   const lost = Promise.withResolvers<never>()
-  // Nobody may be waiting for it just then.
+  // There may be no caller that awaits it at that moment.
   lost.promise.catch(() => undefined)
   let isOpen = true
   const close = (why: string): void => {
@@ -100,7 +100,7 @@ async function connect(ssh: NodeSSH, order: SessionOrder, abort: (why: string) =
       return !isRefused
     },
   })
-  // From here on and as long as it lives: an error that nobody listens to would end the process.
+  // From here on and as long as it lives: an error event without a listener would end the process.
   let isOpen = false
   const lose = (why: string): void => (isOpen ? abort(why) : undefined)
   ssh.connection?.on('error', (error) => lose(textOf(error)))
@@ -140,7 +140,7 @@ async function runOn(
       onStdout: count,
       onStderr: count,
       noTrim: true,
-      // Whoever hangs up while we write tells it by the end of the channel.
+      // If the host hangs up while we write, the end of the channel reports it.
       onChannel: (channel) => void channel.on('error', () => undefined),
     })
     .catch((cause: unknown) => {
