@@ -65,7 +65,7 @@ async function wholeText(body: AsyncIterable<Uint8Array> | null, most: number): 
   return Buffer.concat(pieces).toString()
 }
 
-/** Node tells the reason in the cause, and there by a code. */
+/** Node gives the reason as the code of the error's cause. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
   if (!(cause instanceof Error)) return 'unknown'

@@ -70,7 +70,7 @@ function create(options: LocalCloudOptions, order: VmOrder): string {
   const { directory: home, installation, clock, bootDelayMs, nodePath = process.execPath } = options
   const { vmId, shape } = order
   const ref = refFor(vmId)
-  // One that has ended is not made again: a late repetition of an order must not raise a VM that nobody expects.
+  // A VM that ended is not made again: a late repetition of an order must not create a VM that the service does not expect.
   if (findMachine(home, ref) || wasBuried(home, ref)) return ref
 
   refuseUnknown(options, order)
@@ -108,7 +108,7 @@ async function destroy({ directory: home, clock }: LocalCloudOptions, ref: strin
   return 'gone'
 }
 
-/** One that was half made tells no installation: it is ours to clear away. */
+/** A half made VM names no installation: this driver removes it. */
 function isForeign({ installation }: LocalCloudOptions, { record }: Machine): boolean {
   return record !== undefined && record.installation !== installation
 }

@@ -1,5 +1,5 @@
 /**
- * One local VM on disk: a directory named by its reference, and how it is made, read and told apart from a dead one.
+ * One local VM on disk: a directory named by its reference; how it is made and read, and how a dead VM is recognised.
  *
  *   <ref>/record.json   what was ordered, without secrets; written before anything is started
  *   <ref>/init.json     the first process, by number, start time and boot of this machine
@@ -7,8 +7,8 @@
  *   <ref>/ending        its end was asked for, and when
  *   <ref>/root/         its file system; `init` and `runcmd` beside it are its scripts, `console.log` its console
  *
- * The directory is the claim on a VM id: whoever makes it makes the VM. What stays true: a service killed between any two
- * steps leaves a VM that is listed (as an error, if it was half made) and can be destroyed.
+ * The directory reserves a VM id: the process that creates it makes the VM. What stays true: a service killed between any
+ * two steps leaves a VM that is listed (as an error, if it was half made) and can be destroyed.
  */
 
 import { spawn } from 'node:child_process'
@@ -121,7 +121,7 @@ function startInit(directory: string, vmId: VmId, boot: BootPlan): KnownProcess 
       },
     })
     child.unref()
-    // What it would tell is told below: without a number nothing was started.
+    // The check below reports a failed start: a child without a process id was not started.
     child.on('error', () => {})
     const started = child.pid === undefined ? undefined : readProcess(child.pid)
     if (!started) throw new Error('its first process did not start')

@@ -47,20 +47,20 @@ export function processesNow(of: { readonly vmId: VmId; readonly init?: KnownPro
   return processesOf(of.vmId, of.init, readProcesses(), bootId())
 }
 
-/** Again and again, as each may have had a child in between. False: some would not, within two seconds. */
+/** Repeats the signal, since a process can start a child in between. False: some processes are left after two seconds. */
 export async function signalMachine(
   machine: Machine,
   signal: NodeJS.Signals,
   isDone: (left: readonly Process[]) => boolean,
   clock: Clock,
 ): Promise<boolean> {
-  const told = (): boolean => {
+  const signalled = (): boolean => {
     const left = processesNow(machine)
     if (isDone(left)) return true
     signalAll(left, signal)
     return false
   }
-  return until(clock, told, { withinMs: signalMs, everyMs: 10 })
+  return until(clock, signalled, { withinMs: signalMs, everyMs: 10 })
 }
 
 export function killMachine(machine: Machine, clock: Clock): Promise<boolean> {
@@ -72,7 +72,7 @@ export async function bury(home: string, { ref, directory }: Machine): Promise<v
   for (const part of ['root', 'init', 'runcmd']) {
     await rm(join(directory, part), { recursive: true, force: true, maxRetries: 3 })
   }
-  // In one go for whoever lists meanwhile: a directory that moves under a reader would look half made.
+  // One rename, since a list may run at the same time: it would take a directory moved piece by piece for a half made VM.
   if (isThere(directory)) renameSync(directory, join(endedIn(home), ref))
   await forgetConsoles(endedIn(home))
 }

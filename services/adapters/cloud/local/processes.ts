@@ -1,5 +1,5 @@
 /**
- * The processes of this machine, as /proc tells them, and which of them belong to a VM.
+ * The processes of this machine, as /proc lists them, and which of them belong to a VM.
  *
  * A process belongs to a VM if it carries the VM's marker in its environment, or stands in init's session, or descends from
  * one that does, or stands in a session or group led by one that does. Payloads leave the session but keep the marker; a
@@ -14,7 +14,7 @@ export type Process = {
   readonly parent: number
   readonly group: number
   readonly session: number
-  /** T: stopped by a signal. Dead ones that nobody collected are left out. */
+  /** T: stopped by a signal. Zombie processes are left out. */
   readonly state: string
   readonly startTicks: number
   /** The VM id that it carries, or nothing. */

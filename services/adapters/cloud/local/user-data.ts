@@ -43,7 +43,7 @@ function fileOf(entry: unknown, index: number): WrittenFile {
   }
   const permissions = textOf(file.permissions ?? '0644', `${at}.permissions`)
   if (!/^0?[0-7]{3}$/.test(permissions)) throw refusal(`${at}.permissions is not an octal mode`)
-  // Whoever runs the service plays root here, so files for anybody else cannot be made.
+  // The service's own user stands for root here, so files of other users cannot be made.
   const owner = textOf(file.owner ?? 'root', `${at}.owner`)
   if (owner !== 'root' && owner !== 'root:root') throw refusal(`${at}.owner is not root`)
   return { path, mode: Number.parseInt(permissions, 8), content: textOf(file.content ?? '', `${at}.content`) }
