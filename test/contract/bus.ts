@@ -81,7 +81,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       const heard = [listenTo(here, 'jobs'), listenTo(there, 'jobs')]
       await settled()
       here.hint({ kind: 'jobs', ids: [] })
-      here.hint({ kind: 'waiting', ids: ['nobody'] })
+      here.hint({ kind: 'waiting', ids: ['unknown'] })
       here.hint({ kind: 'jobs', ids: ['end'] })
       for (const one of heard) expect(await hasHeard(one, 'end')).toEqual(['end'])
     })

@@ -294,7 +294,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect(await idsOf({ vo: 'lhcb', limit: 2 })).toEqual([mine[4], mine[3]])
         expect(await idsOf({ vo: 'lhcb', limit: 2, beforeId: mine[3] as JobId })).toEqual([mine[2], mine[1]])
         expect(await idsOf({ owner: 'alice', states: ['Killed'], limit: n })).toEqual([mine[2]])
-        expect(await idsOf({ vo: 'nobody', limit: n })).toEqual([])
+        expect(await idsOf({ vo: 'unknown', limit: n })).toEqual([])
       })
     })
 

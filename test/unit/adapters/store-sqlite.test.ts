@@ -116,7 +116,7 @@ it('takes over a store from before task queues were counted', async () => {
   db.exec(
     'alter table jobs drop column needs; alter table queues drop column jobs; drop table staged; pragma user_version = 4;',
   )
-  db.exec("insert into queues (id, owner_ref, requirements) values ('nobody names it', 1, '{}')")
+  db.exec("insert into queues (id, owner_ref, requirements) values ('no job names it', 1, '{}')")
   db.close()
   const store = await openSqliteStore(path, systemClock())
   const quota = { owner: { jobs: 3, taskQueues: 9 }, vo: { jobs: 9, taskQueues: 9 } }
