@@ -1,8 +1,8 @@
 /**
  * A flavor of ours as EC2 sells it: an instance type, on demand or on the spot market with the most that may be paid.
  *
- * The reference is the type, or properties: `type`, `market` (`spot` or `on-demand`) and `maxPrice` (dollars an hour, of spot
- * only; absent: up to the price on demand). The way of buying belongs to the flavor, so that one cloud can offer both.
+ * The reference is the type, or properties: `type`, `market` (`spot` or `on-demand`) and `maxPrice` (dollars an hour, of
+ * spot only; absent: up to the price on demand). The way of buying belongs to the flavor, so that one cloud can offer both.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'

@@ -1,9 +1,9 @@
 /**
- * How our machines are known among others of the account: by three tags. What does not bear them is not ours, whatever else it
- * looks like.
+ * How our machines are known among others of the account: by three tags. What does not bear them is not ours, whatever else
+ * it looks like.
  *
- * The cloud's name is one of them because several clouds of ours may share an account and region (one of spot machines, one of
- * others), and none may take the other's machines for its own.
+ * The cloud's name is one of them because several clouds of ours may share an account and region (one of spot machines, one
+ * of others), and none may take the other's machines for its own.
  */
 
 import type { Filter, Tag } from '@aws-sdk/client-ec2'

@@ -1,9 +1,9 @@
 /**
  * The connection to one EC2 endpoint: the SDK, loaded when it is first needed, and a call through it with an end in time.
  *
- * The SDK is kept from what it would do by itself: repeat calls, read profiles and variables of the environment for endpoint,
- * region and keys. Only where the configuration says so are credentials looked for its own way. A refusal because keys have
- * expired is answered, there, by looking once more; nothing else is repeated.
+ * The SDK is kept from what it would do by itself: repeat calls, read profiles and variables of the environment for
+ * endpoint, region and keys. Only where the configuration says so are credentials looked for its own way. A refusal because
+ * keys have expired is answered, there, by looking once more; nothing else is repeated.
  */
 
 import type { EC2Client } from '@aws-sdk/client-ec2'

@@ -1,6 +1,6 @@
 /**
- * One VM per VM id, for clouds that create as many as they are asked for: one create per id at a time, and a look for the VM after
- * a create whose outcome is unknown.
+ * One VM per VM id, for clouds that create as many as they are asked for: one create per id at a time, and a look for the VM
+ * after a create whose outcome is unknown.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'

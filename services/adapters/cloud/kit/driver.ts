@@ -1,9 +1,9 @@
 /**
  * What a driver of one kind of cloud exports, and what it is given. Types only.
  *
- * A driver lies in one folder with one line in the registry (services/run/drivers.ts). Nothing outside of that folder knows its
- * kind by name: the configuration reads its keys by its schema, the service reads its secrets through it, and the rest of the
- * program asks its traits.
+ * A driver lies in one folder with one line in the registry (services/run/drivers.ts). Nothing outside of that folder knows
+ * its kind by name: the configuration reads its keys by its schema, the service reads its secrets through it, and the rest
+ * of the program asks its traits.
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'

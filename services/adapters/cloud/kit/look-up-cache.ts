@@ -1,6 +1,6 @@
 /**
- * What a cloud answered a short while ago about what hardly ever changes: the ids of names, versions, templates. Failures are not
- * kept.
+ * What a cloud answered a short while ago about what hardly ever changes: the ids of names, versions, templates. Failures
+ * are not kept.
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'

@@ -1,7 +1,8 @@
 /** A look-up that many callers ask for at one time, done once for all of them. Does not know what is looked up. */
 
 /**
- * Every answer comes from a look-up that began after the call: one runs, and one more waits for it, however many callers there are.
+ * Every answer comes from a look-up that began after the call: one runs, and one more waits for it, however many callers
+ * there are.
  */
 export function sharedLookUp<T>(lookUp: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined

@@ -1,7 +1,8 @@
 /**
  * The keys of a cloud of kind opennebula, under `opennebula`, and what the program runs on.
  *
- * A flavor has no counterpart there: its cores, memory and disk go into each order, and a reference to one would mean nothing.
+ * A flavor has no counterpart there: its cores, memory and disk go into each order, and a reference to one would mean
+ * nothing.
  */
 
 import type { Violations } from '../../../../core/kernel/violations.ts'

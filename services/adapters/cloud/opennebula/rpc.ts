@@ -1,8 +1,8 @@
 /**
  * XML-RPC as OpenNebula speaks it: one call as a document, and what its answer says. Knows no method and no connection.
  *
- * An answer is an array of success, value and error code, errors included; a fault stands for calls that are none. A value is
- * text or a number that is handed on as text; most are documents of their own, escaped, of up to many megabytes.
+ * An answer is an array of success, value and error code, errors included; a fault stands for calls that are none. A value
+ * is text or a number that is handed on as text; most are documents of their own, escaped, of up to many megabytes.
  */
 
 import { childOf, escapeXml, listOf, numberOf, parseXml, textOf, unescapeXml, type Node } from './xml.ts'

@@ -1,8 +1,8 @@
 /**
  * The keys of a cloud of kind openstack, under `openstack`, and what the program runs on.
  *
- * Which of the three ways to log in is meant follows from the secret that is named; what belongs to another way is refused, as
- * it would have no effect.
+ * Which of the three ways to log in is meant follows from the secret that is named; what belongs to another way is refused,
+ * as it would have no effect.
  */
 
 import type { Violations } from '../../../../core/kernel/violations.ts'

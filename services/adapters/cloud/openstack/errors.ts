@@ -1,8 +1,8 @@
 /**
  * What OpenStack's refusals mean for the port: the one place where statuses become codes.
  *
- * The services word their errors differently and change the words; a status decides wherever it can, and words only where one
- * status stands for several things (a 403 for a full quota and for a forbidden call). What is not known for sure is
+ * The services word their errors differently and change the words; a status decides wherever it can, and words only where
+ * one status stands for several things (a 403 for a full quota and for a forbidden call). What is not known for sure is
  * `cloud-transient`. The cloud's own words are kept, shortened, without the secrets that it may quote back.
  */
 

@@ -1,6 +1,6 @@
 /**
- * The keys of a cloud of kind ssh, under `ssh`, and what the driver runs on. A private key has no place in a configuration: a key
- * says where one lies.
+ * The keys of a cloud of kind ssh, under `ssh`, and what the driver runs on. A private key has no place in a configuration:
+ * a key says where one lies.
  */
 
 import { isIP } from 'node:net'

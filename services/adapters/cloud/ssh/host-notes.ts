@@ -1,9 +1,9 @@
 /**
- * What all directors know of the hosts of a cloud: the key that each had when it was first met, and which VM it is claimed for.
- * One document among the store's notes; a claim is written here before a host is touched, and leaves it last.
+ * What all directors know of the hosts of a cloud: the key that each had when it was first met, and which VM it is claimed
+ * for. One document among the store's notes; a claim is written here before a host is touched, and leaves it last.
  *
- * Notes that cannot be read are an error, never empty: a host that is missing in them would be taken for free. Changes of one
- * process follow each other; of processes, only the holder of the cloud writes.
+ * Notes that cannot be read are an error, never empty: a host that is missing in them would be taken for free. Changes of
+ * one process follow each other; of processes, only the holder of the cloud writes.
  */
 
 import { PilotageError } from '../../../../core/kernel/errors.ts'
