@@ -1,7 +1,7 @@
 /**
- * The context file that contextualization wrote for this VM, checked whole: an agent that starts knows what it was told.
+ * The context file that contextualization wrote for this VM. An agent checks all of it before it starts.
  *
- * Every wrong field is named with its path. The activation key is in it, so a value is never shown.
+ * An error names every wrong field by its path. The file holds the activation key, so an error never shows a value.
  */
 
 import { readFileSync } from 'node:fs'
@@ -78,8 +78,8 @@ export function checkConfig(raw: unknown): AgentConfig {
     violations.push({ path: 'caPem', value: 'undefined', rule: 'plain', accepted: 'a certificate, unless on loopback' })
   }
   if (violations.length > 0) {
-    const told = violations.map(({ path, accepted }) => `${path}: wanted ${accepted}`).join('; ')
-    throw new PilotageError('invalid-argument', `the context is wrong: ${told}`, { violations })
+    const wrong = violations.map(({ path, accepted }) => `${path}: wanted ${accepted}`).join('; ')
+    throw new PilotageError('invalid-argument', `the context is wrong: ${wrong}`, { violations })
   }
   return raw as AgentConfig
 }

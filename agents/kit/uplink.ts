@@ -1,9 +1,9 @@
 /**
- * The way to the centre: one gRPC channel with the VM's credential, and the four calls of VmService.
+ * The way to the service: one gRPC channel with the VM's credential, and the four calls of VmService.
  *
- * The only file of the agents that knows gRPC. A channel is cheap and has no memory: whoever lost one opens another, at a
- * time of their own choosing. What stays true: every unary call has a deadline; a stream whose peer is gone is noticed by
- * keepalive within 15 s; every failure is a PilotageError without a secret in it.
+ * The only file of the agents that knows gRPC. A channel is cheap and has no memory: a caller that lost one opens another,
+ * when the caller chooses. What stays true: every unary call has a deadline; keepalive notices within 15 s that the peer of
+ * a stream is gone; every failure is a PilotageError without a secret in it.
  */
 
 import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
@@ -81,7 +81,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
     async putOutput(attempt, name, data) {
       await answered('keeping output', (done) => {
         const stream = client.putOutput(metadata, within(outputMs), done)
-        // The answer tells the failure; without a listener the stream's own error would end the process.
+        // The call's answer carries the failure. Without a listener the stream's own error would end the process.
         stream.on('error', () => undefined)
         for (let at = 0; at < Math.max(1, data.length); at += outputChunkBytes) {
           const first = at === 0
@@ -126,7 +126,7 @@ function answered<Answer>(
   })
 }
 
-/** Everything else is a service that is not there: one that stops cuts what is under way, which gRPC tells as CANCELLED. */
+/** Any other status means that the service is unreachable. A service that stops ends its calls as CANCELLED. */
 const codes: ReadonlyMap<status, ErrorCode> = new Map([
   [status.INVALID_ARGUMENT, 'invalid-argument'],
   [status.NOT_FOUND, 'not-found'],

@@ -1,8 +1,8 @@
 /**
- * The monitor at work: looks at the VM four times a second, beats, and says when the VM must be switched off.
+ * The monitor at work: looks at the VM four times per second, sends heartbeats, and says when the VM must be switched off.
  *
- * Decides nothing that policy.ts decides. What stays true: one beat at a time; an answer that is lost changes nothing here,
- * and the next beat gets it again.
+ * Decides nothing that policy.ts decides. What stays true: one heartbeat at a time; an answer that is lost changes nothing
+ * here, and the next heartbeat gets it again.
  */
 
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
@@ -40,7 +40,7 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   const fromMs = clock.monotonicMs()
   const delays = backoff(random, firstRetryMs, mostRetryMs)
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, beatEveryMs, heardMs: fromMs }
-  let told = ''
+  let lastNote = ''
   const outage = sayOnce(say)
   const service = config.service && watchService(config.service, clock)
   const interruption = config.interruption && watchInterruption(config.interruption, clock, say)
@@ -76,15 +76,15 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
           lastBeat: { atMs: beatMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },
         }
         outage.say(`out of contact: ${message}`)
-        told = message
+        lastNote = message
         // A channel of its own back-off would come back later than we do.
         uplink.close()
         uplink = open()
       }
-      const tell = wordsOf(known, next)
-      if (known.lastBeat?.answered && told !== tell) {
-        say(tell)
-        told = tell
+      const note = noteOf(known, next)
+      if (known.lastBeat?.answered && lastNote !== note) {
+        say(note)
+        lastNote = note
       }
     }
     await sleep(clock, lookEveryMs)
@@ -135,15 +135,15 @@ async function beat(
   return { order: orderOf(answer.order), orderReason: answer.reason, skewMs, beatEveryMs: every }
 }
 
-/** A word that we do not know is not a reason to stop. */
+/** An unknown order is not a reason to stop. */
 function orderOf(text: string): Order {
   return text === 'stop' || text === 'drain' ? text : 'go-on'
 }
 
-function wordsOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): string {
+function noteOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): string {
   const reason = orderReason === '' ? '' : ` (${orderReason})`
   return [
-    `told to ${order}${reason}`,
+    `order of the service: ${order}${reason}`,
     wish && `asked to ${wish === spotInterruption ? 'drain' : 'stop'}: ${wish}`,
     unhealthy && `unhealthy: ${unhealthy}`,
   ]

@@ -1,9 +1,9 @@
 /**
- * Whether the cloud has said that it takes this machine back: a spot machine of EC2 is told so two minutes before, at the
- * metadata address, behind a token that is asked for first. Advice to move elsewhere (`rebalance`) is none of it.
+ * Whether the cloud has announced a spot interruption of this machine. EC2 announces it two minutes before, at the metadata
+ * address; reading it needs a token. Advice to move elsewhere (`rebalance`) is not an interruption.
  *
- * Decides nothing; policy.ts asks for a drain. What stays true: every question is bounded in time and size, a notice is
- * believed for good, and an address that does not answer is said once and asked again.
+ * Decides nothing; policy.ts asks for a drain. What stays true: every request is bounded in time and size, an announcement
+ * is never withdrawn, and an address that does not answer is logged once and asked again.
  */
 
 import { request } from 'node:http'

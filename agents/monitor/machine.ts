@@ -1,4 +1,4 @@
-/** How the VM is: what a heartbeat tells of load, memory and disk, and what the pilot wrote about itself. */
+/** How the VM is: the load, memory and disk that a heartbeat reports, and what the pilot wrote about itself. */
 
 import { statfsSync } from 'node:fs'
 import { freemem, loadavg, totalmem } from 'node:os'

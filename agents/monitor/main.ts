@@ -1,5 +1,5 @@
 /**
- * The monitor's process: activates the VM, beats for as long as it lives, and switches it off.
+ * The monitor's process: activates the VM, sends heartbeats until the VM ends, and switches it off.
  *
  * `node monitor.cjs`, with the VM's root in PILOTAGE_ROOT (empty on a real machine). Where the context names no command for
  * switching off, the end of this process is the end of the VM (the local cloud).
@@ -16,14 +16,14 @@ import { agentVersion, openUplink } from '../kit/uplink.ts'
 import { activate } from './activate.ts'
 import { watchOver } from './agent.ts'
 
-/** A machine that was told to switch itself off and is still there is told again. */
+/** A machine that still runs after the power-off command gets the command again. */
 const powerOffAgainMs = 30_000
 
 async function main(): Promise<void> {
   const clock = systemClock()
   const random = systemRandom()
   const say = sayTo((text) => process.stdout.write(text), clock, 'monitor')
-  // Whoever read the console may be gone; that is no reason to go too.
+  // The reader of the console may be gone; the monitor goes on without it.
   process.stdout.on('error', () => undefined)
   process.on('SIGTERM', () => process.exit(0))
   process.on('SIGINT', () => process.exit(0))

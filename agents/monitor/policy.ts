@@ -1,22 +1,22 @@
 /**
- * What the monitor does now: wait, beat (perhaps asking to stop), or switch the VM off.
+ * What the monitor does now: wait, send a heartbeat (perhaps with a wish to stop), or switch the VM off.
  *
- * Pure. A wish is asked of the service, which alone knows whether the VM holds a lease; the VM is switched off only when the
- * answer says so, when nothing was heard for the dead man's time, or when the VM's life is over and it has asked once.
- * Durations come measured by a clock that never jumps; only the end of life is compared with the wall clock.
+ * Pure. A wish goes to the service, because only the service knows whether the VM has a lease. The VM is switched off only
+ * if the answer orders it, if the service has been silent for the contact timeout, or if the VM's maximum lifetime is over
+ * and it has sent the wish once. A clock that never jumps measures durations; only the end of life is a wall clock time.
  *
- *   what is true                                  what is done
- *   the last answer was `stop`                    power off
- *   nothing heard for deadManMs                   power off
- *   end of life passed, and asked                 power off
- *   end of life passed                            beat now, wish stop; then with every beat
- *   the cloud takes it back, and go-on was told   beat now, wish drain; then with every beat
- *   drained (ordered or by the pilot), no payload beat now, wish stop; then with every beat
- *   idle for idleMs, older than leastLifeMs       beat now, wish stop; then with every beat
- *                                                 (neither of the two on a VM with a service: its director ends it)
- *   another health than the last beat told        beat now
- *   the last beat is beatEveryMs ago              beat
- *   a failed beat is retryMs ago                  beat
+ *   condition                                      action
+ *   the last answer was `stop`                     power off
+ *   no answer for deadManMs                        power off
+ *   end of life passed, and wish sent              power off
+ *   end of life passed                             heartbeat now, wish stop; then with every heartbeat
+ *   spot interruption, and the order was `go-on`   heartbeat now, wish drain; then with every heartbeat
+ *   drained (ordered or by the pilot), no payload  heartbeat now, wish stop; then with every heartbeat
+ *   idle for idleMs, older than leastLifeMs        heartbeat now, wish stop; then with every heartbeat
+ *                                                  (neither of the two on a VM with a service: its director ends it)
+ *   health changed since the last heartbeat        heartbeat now
+ *   the last heartbeat is beatEveryMs ago          heartbeat
+ *   a failed heartbeat is retryMs ago              heartbeat
  */
 
 import { type PilotStatus, pilotStatusEveryMs, type AgentConfig } from '../../core/model/agent-config.ts'
@@ -83,7 +83,7 @@ const serviceFailures = 3
 
 export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number): MonitorStep {
   const { lastBeat } = view
-  if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'told to stop' }
+  if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'the service ordered it to stop' }
   if (view.silentMs >= policy.deadManMs) {
     return { kind: 'power-off', reason: `nothing heard of the service for ${durationText(policy.deadManMs)}` }
   }
@@ -124,7 +124,7 @@ function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string
   // Jobs that end in time end well; for the others the drain has made sure that no more are lost with them.
   if (view.isInterrupted && order === 'go-on') return spotInterruption
   if (view.service) return ''
-  // What a pilot that is gone has said of its payloads means nothing; the service is told and decides.
+  // If the pilot is gone, its last status says nothing about its payloads: the service learns of it and decides.
   if (!pilot || isPilotGone(view) || pilot.payloads > 0) return ''
   if (order === 'drain' || pilot.state === 'draining') return 'drained'
   if (pilot.idleMs < policy.idleMs || upMs < policy.leastLifeMs) return ''

@@ -91,7 +91,7 @@ export class PilotAgent {
   #working = false
   #recordedReportId = 0
   #durableReportId = 0
-  #toldStatus = ''
+  #writtenStatus = ''
 
   constructor(options: AgentOptions, start: PilotStart, workDir: string, journal: Journal, watch: Watch) {
     this.#options = options
@@ -112,7 +112,7 @@ export class PilotAgent {
       onDown: () => this.#take({ kind: 'unlinked' }),
     })
     for (const effect of first.effects) this.#act(effect)
-    this.#tellStatus()
+    this.#writeStatus()
     this.#tick()
   }
 
@@ -139,7 +139,7 @@ export class PilotAgent {
         for (const effect of effects) this.#act(effect)
         if (event.kind !== 'flush') this.#flushSoon()
       }
-      this.#tellStatusSoon()
+      this.#writeStatusSoon()
     } catch (error) {
       this.#options.onFatal(error)
     } finally {
@@ -249,33 +249,33 @@ export class PilotAgent {
     )
   }
 
-  #tellStatusSoon(): void {
-    if (this.#toldStatus === this.#statusText() || this.#toldStatus === '') return
-    // Marked as told when it is written; until then further changes ride on the same timer.
-    this.#toldStatus = ''
+  #writeStatusSoon(): void {
+    if (this.#writtenStatus === this.#statusText() || this.#writtenStatus === '') return
+    // Marked as written only after the write; until then the same timer serves further changes.
+    this.#writtenStatus = ''
     this.#timers.get('status')?.cancel()
     this.#timers.set(
       'status',
-      this.#options.clock.after(statusSoonMs, () => this.#tellStatus()),
+      this.#options.clock.after(statusSoonMs, () => this.#writeStatus()),
     )
   }
 
-  #tellStatus(): void {
+  #writeStatus(): void {
     const { clock, paths, pid, say } = this.#options
     const { state, payloads, idleSinceMs } = statusOf(this.#state)
     const atMs = clock.nowMs()
     const idleMs = clock.monotonicMs() - idleSinceMs
     const isolation = isolationText(this.#options.isolation)
     const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs), isolation }
-    this.#toldStatus = this.#statusText()
+    this.#writtenStatus = this.#statusText()
     try {
       writeWhole(paths.pilotStatus, JSON.stringify(status))
     } catch (error) {
-      say(`cannot tell the monitor: ${error}`)
+      say(`cannot write the status for the monitor: ${error}`)
     }
     this.#timers.set(
       'status',
-      clock.after(pilotStatusEveryMs, () => this.#tellStatus()),
+      clock.after(pilotStatusEveryMs, () => this.#writeStatus()),
     )
   }
 

@@ -4,9 +4,9 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 
 export type Capture = {
-  /** Resolves when nobody holds the other end any more. */
+  /** Resolves when no process has the other end open any more. */
   readonly over: Promise<void>
-  /** Waits for nobody any longer; says how much was kept and how much was not. */
+  /** Stops reading at once, and returns how many bytes were kept and how many were dropped. */
   end(): { readonly keptBytes: number; readonly droppedBytes: number }
 }
 

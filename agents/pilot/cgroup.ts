@@ -54,7 +54,7 @@ export function prepareCgroups(cgroups: Cgroups, pid: number): Cgroups {
   const { dir } = cgroups
   try {
     for (const name of readdirSync(dir).filter((one) => one.startsWith('payload-'))) {
-      // Of a former life: whatever it still holds is nobody's.
+      // From an earlier pilot process: its processes belong to no attempt any more.
       attempt(() => writeFileSync(join(dir, name, 'cgroup.kill'), '1'))
       attempt(() => rmdirSync(join(dir, name)))
     }

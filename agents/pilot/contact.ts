@@ -99,7 +99,7 @@ export function keepContact(options: ContactOptions): Contact {
       if (closing.signal.aborted) return
       outage.say(`out of contact: ${error.message}`)
       const isNextFresh = credential !== '' && turns.failed(turns.current())
-      // A service that dies is left by all its pilots at one instant: they come to the others spread over a moment.
+      // All pilots of a service that dies lose it at one instant: a random wait spreads their connections to the others.
       if (!isNextFresh || came || !isAway(error)) await sleep(clock, delays.next(), closing.signal)
     }
   }

@@ -15,8 +15,8 @@ const ownFolders = ['home', 'tmp']
 const removeMs = 120_000
 
 /**
- * Throws where it is there already. `inTmp`: folders in `tmp`, each after the one that it lies in. With a `uid` the way into it is open to the group of the same number alone, so that two
- * payloads cannot meet in it whatever modes they set.
+ * Throws where it is there already. `inTmp`: folders in `tmp`, each after the one that it lies in. With a `uid` the way
+ * into it is open to the group of the same number alone, so that two payloads cannot meet in it whatever modes they set.
  */
 export function makeDirectory(dir: string, uid?: number, inTmp: readonly string[] = []): void {
   mkdirSync(dir, { mode: 0o700 })
@@ -47,7 +47,7 @@ const removeScript = [
   'exit 0',
 ].join('\n')
 
-/** `isOurs`: tells whether an account is one for payloads. `remover`: who removes what such an account owns; absent: the pilot. */
+/** `isOurs`: whether an account is one for payloads. `remover`: the account that removes its files; absent: the pilot's. */
 export type Owners = { readonly isOurs: (uid: number) => boolean; readonly remover: (uid: number) => number | undefined }
 
 const pilotAlone: Owners = { isOurs: () => false, remover: () => undefined }

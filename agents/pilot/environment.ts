@@ -1,5 +1,5 @@
 /**
- * What a payload is told by its environment: its job's own variables over a small clean base, and never the agent's.
+ * The environment variables of a payload: its job's own variables over a small clean base, and never the agent's.
  *
  * The PILOTAGE_ names are ours and win over the job's, because the pilot finds a payload's lost children by PILOTAGE_DIR,
  * and the local cloud a lost pilot's payloads by PILOTAGE_VM_ID.

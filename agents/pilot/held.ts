@@ -23,7 +23,7 @@ export type Taken = AttemptRef & { readonly size: Resources; readonly leaseFromM
 
 export type Held =
   | (Taken & { readonly state: 'waiting'; readonly task: Task })
-  /** `stopping`: why the payload was told to stop. `dropped`: its end is nobody's business any more. */
+  /** `stopping`: why the pilot stops the payload. `dropped`: the pilot does not report its end any more. */
   | (Taken & { readonly state: 'starting' | 'running'; readonly stopping?: string; readonly dropped: boolean })
   | (Taken & { readonly state: 'keeping'; readonly reportId: number; readonly result: Result })
   | (Taken & { readonly state: 'ended' })
@@ -41,7 +41,7 @@ export type Link =
       readonly renewSentMs?: number
       /** Assignments on this stream. */
       readonly received: number
-      /** The last offer as sent, to tell whether anything changed. */
+      /** The last offer as sent, to see whether anything changed. */
       readonly offered: string
     }
 

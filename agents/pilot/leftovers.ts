@@ -1,8 +1,8 @@
 /**
- * What a former life of this pilot has left on the machine: its payloads' processes are ended before anything new starts.
+ * What an earlier process of this pilot has left on the machine: payloads' processes, which are ended before any new one.
  *
- * Their attempts are told as `abandoned`, or with the end that the journal has. A process is only touched when its start
- * time, or its directory's mark, says that it is the one that was started.
+ * The pilot reports their attempts as `abandoned`, or with the end that the journal has. It touches a process only if the
+ * start time, or the mark in its directory, shows that it is the one that was started.
  */
 
 import { readdirSync } from 'node:fs'
@@ -28,7 +28,7 @@ export async function endLeftovers(
   const swept = await Promise.all(
     [...known, ...unknown].map(async ({ name, mark }) => {
       // The leader may be gone while its children live: they are found by session only if the number is still theirs, else
-      // by the directory in their environment. 0 is nobody's session.
+      // by the directory in their environment. No process has session 0.
       const stat = mark && mark.bootId === bootId() ? readStat(mark.pid) : undefined
       const leader = mark && stat?.startTicks === mark.startTicks ? mark.pid : 0
       const wanted: Wanted = { leader: leader || -1, dir: join(workDir, name), pipes: [], seen: new Map() }

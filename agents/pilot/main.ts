@@ -1,5 +1,5 @@
 /**
- * The pilot's process: reads its context, waits for the credential that the monitor brings, and works until it is told to end.
+ * The pilot's process: reads its context, waits for the credential from the monitor, and works until it gets a signal.
  *
  * `node pilot.cjs`, with the VM's root in PILOTAGE_ROOT (empty on a real machine).
  */
@@ -23,13 +23,13 @@ const closeMs = 20_000
 async function main(): Promise<void> {
   const clock = systemClock()
   const say = sayTo((text) => process.stdout.write(text), clock, 'pilot')
-  // Whoever read the console may be gone; that is no reason to go too.
+  // The reader of the console may be gone; the pilot goes on without it.
   process.stdout.on('error', () => undefined)
   const fail = (error: unknown): void => {
     say(`ends: ${error instanceof Error ? error.message : String(error)}`)
     process.exit(1)
   }
-  // What nobody caught is a bug: better a new process, which the journal makes whole, than a half-working one.
+  // An uncaught error is a bug: a new process, which recovers from the journal, is better than a half-working one.
   process.on('uncaughtException', fail)
   process.on('unhandledRejection', fail)
 

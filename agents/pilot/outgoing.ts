@@ -23,21 +23,21 @@ export function flush(draft: Draft, durableReportId: number): void {
   const offer = offerOf(draft, link.received)
   const offered = JSON.stringify(offer)
   // With every renewal too: what is left of the VM's life shrinks without an event.
-  const telling = renewing || offered !== link.offered
-  if (ready.length === 0 && !telling) return
+  const isOfferDue = renewing || offered !== link.offered
+  if (ready.length === 0 && !isOfferDue) return
 
   const renewDueMs = renewing ? draft.nowMs + link.renewEveryMs : link.renewDueMs
   const renewSentMs = renew.length > 0 ? (link.renewSentMs ?? draft.nowMs) : link.renewSentMs
   const next: Link = { ...link, renewDueMs, renewSentMs, offered }
   draft.state = { ...draft.state, link: next }
-  const message: Outgoing = { kind: 'message', reports: ready, offer: telling ? offer : undefined, renew }
+  const message: Outgoing = { kind: 'message', reports: ready, offer: isOfferDue ? offer : undefined, renew }
   draft.effects.push({ kind: 'send', message })
 }
 
 function offerOf(draft: Draft, received: number): Offer {
   const { size, maxJobs, draining, reports } = draft.state
-  const told = new Set(reports.filter((one) => one.phase === 'ended' && one.sent).map(keyOf))
-  const taken = [...draft.held.values()].filter((held) => !told.has(keyOf(held)))
+  const reported = new Set(reports.filter((one) => one.phase === 'ended' && one.sent).map(keyOf))
+  const taken = [...draft.held.values()].filter((held) => !reported.has(keyOf(held)))
   const free = greater(minus(size, total(taken.map((held) => held.size))), noResources)
   return { ...free, maxJobs: draining ? 0 : maxJobs, received }
 }

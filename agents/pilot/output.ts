@@ -1,9 +1,9 @@
 /**
  * Brings what a payload wrote to the service, before its end is reported.
  *
- * Tries for as long as there is no contact. A refusal ends it: the attempt is somebody else's by then, or the service will
- * not have it, and the end must be reported all the same. What stays true: only the payload's own two files are read, never
- * what a payload may have put a link to.
+ * Tries for as long as there is no contact. A refusal ends it: another pilot has the attempt by then, or the service does
+ * not accept the output, and the end must be reported all the same. What stays true: only the payload's own two
+ * files are read, never the target of a link that a payload has made.
  */
 
 import { constants } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * One payload: started in its own session, directory and clean environment, watched, stopped, and told about when it is over.
+ * One payload: started in its own session, directory and clean environment, watched, stopped, and reported when it is over.
  *
  * Decides how it ended. Refuses to know leases and reports. What stays true: `done` resolves exactly once and never rejects,
  * and by then no process of the payload is left, or the result's detail says how many would not end.

@@ -14,8 +14,8 @@
  *   keeping    same       -         -                   ended   same           gone     same               same
  *   ended      same       -         -                   -       gone           gone     same               same
  *
- * A waiting attempt starts as soon as there is room. `dropped` is an attempt that the service gave to somebody else: its
- * payload is being stopped, and its end is told to nobody.
+ * A waiting attempt starts as soon as there is room. `dropped` is an attempt whose job the service gave to another pilot:
+ * its payload is being stopped, and its end is not reported.
  */
 
 import { requirementFields } from '../../core/language/fields.ts'
@@ -38,7 +38,7 @@ export type PilotEvent =
   | (AttemptRef & { readonly kind: 'acked'; readonly reportId: number; readonly refusal: string })
   | (AttemptRef & { readonly kind: 'stop'; readonly why: string })
   | { readonly kind: 'drain' }
-  /** The pilot itself is told to end: take nothing more, stop everything. */
+  /** The pilot itself must end: it takes nothing more and stops everything. */
   | { readonly kind: 'close'; readonly why: string }
   | (AttemptRef & { readonly kind: 'started'; readonly startedMs: number })
   | (AttemptRef & { readonly kind: 'ended'; readonly result: Result })
@@ -92,7 +92,7 @@ export function step(state: PilotState, event: PilotEvent, nowMs: number): Step 
   return finish(draft)
 }
 
-/** What the monitor is told. An end that is not yet acknowledged still counts: the VM must not stop under its report. */
+/** The status for the monitor. An end that is not yet acknowledged still counts: the VM must not stop before its report. */
 export function statusOf(state: PilotState): {
   readonly state: 'starting' | 'idle' | 'busy' | 'draining'
   readonly payloads: number
@@ -245,7 +245,7 @@ function acknowledge(draft: Draft, reportId: number, ref: AttemptRef): void {
   if (acked.phase === 'ended' && held) forget(draft, held)
 }
 
-/** Another attempt owns the job: nothing of this one is told any more, and its payload stops. */
+/** Another attempt owns the job: nothing of this one is reported any more, and its payload stops. */
 function drop(draft: Draft, ref: AttemptRef): void {
   const held = draft.held.get(keyOf(ref))
   if (!held || isDropped(held)) return

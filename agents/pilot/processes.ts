@@ -1,10 +1,11 @@
 /**
- * The machine's processes as /proc tells them, and which of them belong to a payload.
+ * The machine's processes as /proc shows them, and which of them belong to a payload.
  *
  * A process is a payload's own if it stands in its session or process group, descends from one that was seen to be, carries
  * the payload's directory in its environment, works inside that directory, or holds its pipes. So a daemon that made a
- * session of its own is still found; only one that hid every trace before it was first seen is not (a cgroup finds that too). Refuses to decide what happens to them. What stays true: a process is named by its number and its start
- * time, never by its number alone.
+ * session of its own is still found; only one that hid every trace before it was first seen is not (a cgroup finds that too).
+ * Refuses to decide what happens to them. What stays true: a process is named by its number and its start time, never by its
+ * number alone.
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -32,16 +33,16 @@ export type Wanted = {
   /** The leader is a step of ours, and its child the init of a PID namespace: neither is a part of the payload. */
   readonly hasInit?: boolean
   readonly dir: string
-  /** Its ends of our pipes, as /proc names them: nobody else holds them. */
+  /** Its ends of our pipes, as /proc names them: no other process has them. */
   readonly pipes: readonly string[]
-  /** Its account, where it has one of its own: whatever runs under it is the payload's. */
+  /** Its account, where it has one of its own: every process of that account is the payload's. */
   readonly uid?: number
   readonly seen: Map<number, number>
 }
 
 export const msPerTick = 10
 const pageBytes = 4096
-/** A process that was found to be a stranger is looked at again after so many scans: numbers are used again. */
+/** A process that was found to be a stranger is looked at again after this many scans: numbers are used again. */
 const scansToTrust = 50
 /** A shell of ours, its pipeline, and what that runs. */
 const helperDepth = 8

@@ -2,7 +2,7 @@
  * Looks at all running payloads at once: memory and CPU time every `everyMs`, and on demand when one has ended.
  *
  * One scan serves every payload of the pilot, however many wait for it: the cost of looking grows with the machine's
- * processes, not with payloads times processes. Also tells what the children that were waited for have used.
+ * processes, not with payloads times processes. Also measures what the children that were waited for have used.
  */
 
 import type { Clock, Timer } from '../../core/kernel/clock.ts'

@@ -25,7 +25,7 @@ export type LaunchSpec = {
   readonly arguments: readonly string[]
 }
 
-/** How far the launcher came, as descriptor 4 tells it. */
+/** How far the launcher came, as it reports on descriptor 4. */
 export type LaunchStatus =
   /** The steps before it failed: the payload was not started. */
   | { readonly kind: 'not-reached' }
