@@ -12,7 +12,7 @@ const proxyParameter = 'CVMFS_HTTP_PROXY'
 const mib = 1024 * 1024
 const probeSeconds = 90
 
-/** Throws `invalid-argument` for what would be no repository, or no parameter, but a line of somebody else's. */
+/** Throws `invalid-argument` for a repository or parameter that would write another line into the configuration. */
 export function cvmfsFiles({ cvmfs, discoverFrom = [], ...order }: MachineOrder): readonly ExtraFile[] {
   if (!isUsed(cvmfs)) return []
   check(cvmfs)

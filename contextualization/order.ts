@@ -1,6 +1,6 @@
 /**
- * What a real machine is told at its first boot, before it is any document: files and one script. The same for every cloud
- * and every way to get it there. Types only.
+ * What a real machine gets at its first boot, before it has the form of a document: files and one script. The same for every
+ * cloud and every way to get it there. Types only.
  */
 
 import type { AgentConfig, NodePlatform } from '../core/model/agent-config.ts'
@@ -39,17 +39,17 @@ export type MachineOrder = {
   readonly monitor: Fetched
   /** For images without a Node that is new enough; absent: the image must have one. */
   readonly nodes?: readonly NodeProgram[]
-  /** The site's, as http://host:port, nearest first. Whoever answers serves. */
+  /** The site's, as http://host:port, nearest first. The machine uses any that answers. */
   readonly proxies: readonly string[]
-  /** For when all of them are away. */
+  /** For when all of them are unreachable. */
   readonly fallbackProxies?: readonly string[]
-  /** PAC files (or `auto`) by which CVMFS finds proxies by itself; it is told of none then but the fallbacks. */
+  /** PAC files (or `auto`) by which CVMFS finds proxies by itself; its configuration then names only the fallbacks. */
   readonly discoverFrom?: readonly string[]
   /** Where the machine asks, for as long as it lives, which proxies the site has now; any of them serves. Empty: nowhere. */
   readonly proxiesUrls: readonly string[]
   /** Whether the machine may go past the proxies where none answers. */
   readonly isDirectAllowed: boolean
-  /** The machine is somebody else's: it is never switched off, and what we put there must leave again. */
+  /** The machine belongs to another operator: it is never switched off, and all that we put there is removed again. */
   readonly isLent?: boolean
   readonly cvmfs?: Cvmfs
   readonly extras: Extras

@@ -1,10 +1,10 @@
 /**
- * How a worker follows its site's proxies: a timer of root asks the service which there are, and where they changed, CVMFS's
- * configuration is rewritten and every client that runs is told.
+ * How a worker follows its site's proxies: a timer of root asks the service for the list. If the list changed, the script
+ * rewrites CVMFS's configuration and passes the new proxies to every running client.
  *
- * The list is public and nobody is believed: a line that is no proxy makes the whole of it worth nothing, and what is there
- * stays. What stays true: an answer that never comes, or never ends, costs bounded time and space; where the list is empty and
- * there is no way past it, the machine keeps the proxies that it has.
+ * The list is public and not trusted: if one line is no proxy, the script ignores the list and keeps the configuration.
+ * What stays true: an answer that never arrives, or never ends, costs bounded time and space; if the list is empty and the
+ * machine may not go past the proxies, it keeps the proxies that it has.
  */
 
 import { cvmfsConfigPath, isFollowing, proxyText } from './cvmfs.ts'
@@ -40,11 +40,11 @@ export function followingLines(order: MachineOrder): readonly string[] {
 function followScript({ proxiesUrls, fallbackProxies = [], isDirectAllowed }: MachineOrder): string {
   const rest = proxyText([], fallbackProxies, isDirectAllowed)
   const proxies = '$(printf %s "$old" | tr "|;" "\\n\\n" | grep -v "^DIRECT$" | head -n 4)'
-  // The way past the proxies comes last where it is not wanted: machines whose proxies are all gone must hear of the new ones.
+  // Where direct access is not wanted, it is tried last: machines whose proxies are all gone must still get the new list.
   const ways = isDirectAllowed ? `DIRECT ${proxies}` : `${proxies} DIRECT`
   return [
     '#!/bin/sh',
-    '# Made by Pilotage: asks which proxies the site has now, and tells CVMFS.',
+    '# Made by Pilotage: asks which proxies the site has now, and passes them to CVMFS.',
     'set -u',
     'umask 022',
     // In blocks of 512 bytes: what answers without end fills nothing.
@@ -62,31 +62,31 @@ function followScript({ proxiesUrls, fallbackProxies = [], isDirectAllowed }: Ma
     '  done',
     '  return 1',
     '}',
-    'list || { say "nobody tells which proxies there are"; exit 1; }',
+    'list || { say "no list of proxies from the service or a proxy"; exit 1; }',
     `if [ "$(wc -c <"$state/list")" -gt ${listBytes} ] || [ "$(grep -c '' "$state/list")" -gt ${proxiesMost} ] ||`,
     `  grep -Evq '^http://([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]{2,45}\\]):[0-9]{1,5}$' "$state/list"; then`,
     '  say "this is no list of proxies"; exit 1',
     'fi',
     `new=$(paste -sd '|' "$state/list")`,
-    // Nobody is there now: what was there may come back.
+    // No proxy is there now: the earlier ones may come back.
     ...(rest === '' ? ['[ -n "$new" ] || exit 0'] : [`new="\${new:+$new;}"${quoted(rest)}`]),
-    ...tellLines,
+    ...updateClientsLines,
     '',
   ].join('\n')
 }
 
-/** What was last told is kept: a client that could not be told is told again. */
-const tellLines = [
+/** The file `passed` keeps the last proxies that every client has got: after a failure the next run tries again. */
+const updateClientsLines = [
   'if [ "$new" != "$old" ]; then',
-  '  [ -f "$state/told" ] || printf %s "$old" >"$state/told"',
+  '  [ -f "$state/passed" ] || printf %s "$old" >"$state/passed"',
   `  sed "s#^CVMFS_HTTP_PROXY=.*#CVMFS_HTTP_PROXY='$new'#" "$config" >"$config.new" && mv "$config.new" "$config" || exit 1`,
   '  say "the proxies are now $new"',
   'fi',
-  '[ -f "$state/told" ] && [ "$(cat "$state/told")" != "$new" ] || exit 0',
+  '[ -f "$state/passed" ] && [ "$(cat "$state/passed")" != "$new" ] || exit 0',
   'failed=',
   `for one in $(awk '$1 == "cvmfs2" && $2 ~ "^/cvmfs/" {print substr($2, 8)}' /proc/mounts); do`,
   '  timeout 20 cvmfs_talk -i "$one" proxy set "$new" | grep -q "^OK" || failed="$failed $one"',
   'done',
   '[ -z "$failed" ] || { say "these do not know the new proxies yet:$failed"; exit 1; }',
-  'printf %s "$new" >"$state/told"',
+  'printf %s "$new" >"$state/passed"',
 ]

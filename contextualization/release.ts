@@ -1,6 +1,6 @@
 /**
- * A machine that is somebody else's and only lent: what must not be there before, and the script that removes all of ours when
- * it is given back. The machine is never switched off.
+ * A machine that belongs to another operator and is only lent: what must not be there before, and the script that removes
+ * all of ours when it is given back. The machine is never switched off.
  *
  * Ours are the paths, units and accounts named here, and no others: a machine where one of them exists before is refused, so
  * that nothing which was there is ever removed. What an operator adds (packages, files, commands) and CVMFS stay. The script

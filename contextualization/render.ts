@@ -1,5 +1,5 @@
 /**
- * Renders what a VM is told at its first boot: one cloud-init document that writes the agents' configuration and starts them.
+ * Renders what a VM gets at its first boot: one cloud-init document that writes the agents' configuration and starts them.
  *
  * Decides where things lie on a VM and which process is its life. Refuses to know which cloud it is for: a real machine's
  * root is `/`, the local cloud's is a directory, and the same text does for both because every path stands behind

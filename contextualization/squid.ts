@@ -2,7 +2,7 @@
  * A machine that keeps what a site's workers fetch: squid and the monitor agent, no pilot and no payloads. Decides squid's
  * configuration, how much of the machine its caches fill, and whom it serves.
  *
- * What stays true: whoever is not in the networks that are served gets nothing; nobody reaches this machine itself, its
+ * What stays true: a client outside the networks that are served gets nothing; no client reaches this machine itself, its
  * cloud's metadata address, or anything but the web by way of it; what it keeps never outgrows the machine. It knows no site's
  * other proxies and asks none: squids that ask each other are a failure that spreads.
  */
@@ -68,7 +68,7 @@ function squidConfig({ config, clients = privateNetworks }: SquidOrder): string 
     'maximum_object_size_in_memory 1024 KB',
     `include ${sizesPath}`,
     'max_filedescriptors 16384',
-    // A console is for what goes wrong; who fetched what is nobody's business, and a log would fill the disk.
+    // A console is for failures. Which client fetched what is private, and a log of it would fill the disk.
     'access_log none',
     'cache_store_log none',
     'cache_log /dev/null',
