@@ -136,7 +136,7 @@ export async function* messages<Message>(
   { signal }: Caller,
   stream: ClientReadableStream<Message>,
 ): AsyncGenerator<Message, void, undefined> {
-  // After hanging up, gRPC still tells of the cancellation; nobody waits for it then.
+  // After a cancel, gRPC still emits an error for the cancellation; no caller waits for it then.
   stream.on('error', () => {})
   const abort = (): void => stream.cancel()
   if (signal?.aborted) abort()

@@ -1,8 +1,8 @@
 /**
  * Channels: the gRPC connections to a service's endpoints, each opened when it is first used.
  *
- * Decides whether a connection may be plain and what gRPC is told about it. Which endpoint is used is the turns' business, what
- * is called is the caller's. What stays true: a token never travels in the clear beyond this machine.
+ * Decides whether a connection may be plain and which options gRPC gets for it. The turns decide which endpoint is used, the
+ * caller decides what is called. What stays true: a token never travels in the clear beyond this machine.
  */
 
 import { Channel, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js'
@@ -26,8 +26,8 @@ export type Channels = {
   /** On the endpoint that is current. */
   clients(): Clients
   /**
-   * For a call that is made only once: goes to an endpoint that can be connected to before anything is sent. Where none can,
-   * the call itself will tell why.
+   * For a call that is made only once: goes to an endpoint that can be connected to before anything is sent. If none can,
+   * the call itself fails with the reason.
    */
   reach(): Promise<void>
   close(): void

@@ -1,4 +1,4 @@
-/** The key of whoever endorses images: made here, used here, offline. The service sees the public half only. */
+/** The key of a person who endorses images: made here, used here, offline. The service sees the public half only. */
 
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { PilotageError } from '../core/kernel/errors.ts'

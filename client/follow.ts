@@ -2,7 +2,7 @@
  * Following what the service streams: the changes of jobs, and what a payload wrote.
  *
  * Both go on after a loss of the service as if nothing had happened: a watch asks again for the jobs that have not ended,
- * an output skips what it has already given. A job may be told twice; a byte never is.
+ * an output skips what it has already given. A job may be yielded twice; a byte never is.
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'
@@ -42,7 +42,7 @@ export async function* watchedJobs(
         }
         if (open.size === 0) return
       }
-      // The service closed the stream by itself: it has nothing more to tell of these jobs.
+      // The service closed the stream by itself: it has no more changes of these jobs.
       return
     } catch (thrown) {
       await pauses.after(thrown, endpoint)

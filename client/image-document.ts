@@ -1,6 +1,6 @@
 /**
- * An image's entry as people write it, in YAML or JSON, and as it travels: signed. Reads the one, makes the other, and reads that
- * again; or tells every reason why not. Knows nothing of files, keys and calls.
+ * An image's entry as people write it, in YAML or JSON, and as it travels: signed. Reads the one, makes the other, and reads
+ * that again; an entry that it refuses gets every reason at once. Knows nothing of files, keys and calls.
  */
 
 import { parseDocument, stringify } from 'yaml'

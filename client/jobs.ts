@@ -63,7 +63,7 @@ export type SteeredJob = {
   readonly newJobId: number
 }
 
-/** Something that happened to a job, a VM, a cloud, an image or a submission. `knownFact` of core tells its data apart. */
+/** Something that happened to a job, a VM, a cloud, an image or a submission. `knownFact` of core types its data. */
 export type Fact = CoreFact & {
   /** One readable line. */
   readonly text: string

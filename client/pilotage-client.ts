@@ -126,13 +126,13 @@ export interface PilotageClient {
   createToken(request: TokenRequest): Promise<IssuedToken>
 
   images(): Promise<readonly Image[]>
-  /** What somebody whom the service trusts has signed. The same again changes nothing, as with the three below. */
+  /** Adds an entry that an endorser of the service has signed. A repeated call changes nothing, as with the three below. */
   addImage(signed: SignedEntry): Promise<ChangedImage>
   approveImage(name: string, site: string): Promise<ChangedImage>
   disapproveImage(name: string, site: string): Promise<ChangedImage>
   revokeImage(name: string, reason?: string): Promise<ChangedImage>
 
-  /** The same service as somebody else. Closed on its own. */
+  /** The same service for another caller, by their token. Closed on its own. */
   as(token: string): PilotageClient
   close(): void
 }

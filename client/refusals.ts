@@ -16,7 +16,7 @@ export function refusal(thrown: unknown, doing: string, signal?: AbortSignal): P
   const detail = detailOf(thrown.metadata)
   if (!detail) {
     const code = codeOfStatus(thrown)
-    // A service that stops cuts what is under way, which gRPC tells as it tells our own hanging up.
+    // A service that stops ends its calls, and gRPC reports that by the same status as a cancellation of our own.
     const isCut = code === 'cancelled' && signal?.aborted !== true
     const text = isCut ? 'the service ended the call' : thrown.details || thrown.message
     return new PilotageError(isCut ? 'unavailable' : code, `${doing}: ${text}`, { cause: thrown })

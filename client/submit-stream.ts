@@ -1,9 +1,9 @@
 /**
  * A stream of submissions of any length, in windows that can be repeated.
  *
- * A stream that breaks tells nothing about what it had brought, and its source cannot be read again; so the parts of one
- * window are kept until they are answered, and the whole window is sent again under its keys when the service was away.
- * After a refusal the same keys, asked one by one, tell exactly what was accepted before it.
+ * If a stream breaks, it is unknown which parts were accepted, and the source cannot be read again. So the parts of one
+ * window are kept until they are answered, and if the service was unreachable the whole window is sent again under its keys.
+ * After a refusal the parts are sent one by one under the same keys: the answers show exactly which ones were accepted.
  */
 
 import type { ServiceError } from '@grpc/grpc-js'
@@ -59,7 +59,7 @@ export async function* submitInWindows(
   if (window.length > 0) yield* submitWindow(caller, client, window, firstIndex)
 }
 
-/** One part as a call of its own. Its violations are told by the job's position among all. */
+/** One part as a call of its own. Its violations name each job by its position among all. */
 export async function submitPart(
   caller: Caller,
   client: () => JobServiceClient,
@@ -92,8 +92,8 @@ async function* submitWindow(
     return undefined
   })
   for (const [index, part] of window.entries()) {
-    const told = answers?.[index]
-    const answer = told ? placed(told, part, firstIndex) : await submitPart(caller, client, part, firstIndex)
+    const windowAnswer = answers?.[index]
+    const answer = windowAnswer ? placed(windowAnswer, part, firstIndex) : await submitPart(caller, client, part, firstIndex)
     yield answer
     firstIndex += answer.jobIds.length
   }

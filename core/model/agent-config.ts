@@ -69,7 +69,7 @@ export type IsolationConfig = {
   readonly hidden: readonly string[]
 }
 
-/** So many user ids, each with a group of the same number. */
+/** A range of user ids, each with a group of the same number. */
 export type PayloadAccounts = { readonly firstUid: number; readonly count: number }
 
 export const agentPaths = {

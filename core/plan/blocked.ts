@@ -1,8 +1,8 @@
 /**
- * Why nothing is made for a task queue: one line for each cause, with the queues that it holds up.
+ * Why nothing is made for a task queue: one line per cause, with the queues that it blocks.
  *
- * Tells and decides nothing. An operator, or the explanation of a waiting job, finds every queue with waiting jobs either in
- * a line that makes VMs for it or in one of these.
+ * Only explains; decides nothing. An operator, or the explanation of a waiting job, finds every queue with waiting jobs
+ * either in a line that makes VMs for it or in one of these.
  */
 
 import type { Block } from './headroom.ts'

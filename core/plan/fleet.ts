@@ -107,7 +107,7 @@ export type HoldLine = Extract<PlanLine, { kind: 'hold' }>
 
 export type FleetPlan = { readonly atMs: number; readonly lines: readonly PlanLine[] }
 
-/** So many VMs of a service for a site; of this cloud, flavor and image where they are named, else the cheapest there. */
+/** `count` VMs of a service for a site; of this cloud, flavor and image where they are named, else the cheapest there. */
 export type ServiceWish = {
   readonly service: SiteService
   readonly site: string

@@ -33,7 +33,7 @@ type Candidate = {
 
 type Load = { readonly jobs: readonly (readonly [OpenQueue, number])[]; readonly cores: number }
 
-/** So many queues are looked at for what a candidate would hold; the chosen one is packed with all. */
+/** Estimates of what a candidate would run look at this number of queues; the chosen candidate is packed from all. */
 const lookahead = 32
 
 export function grow(

@@ -74,7 +74,7 @@ function isOf(vm: Vm, { service, site }: ServiceWish): boolean {
   return vm.service === service && vm.site === site
 }
 
-/** So long before a VM's end its successor is wanted: it may need two tries to come up. */
+/** How long before a VM's end its successor is wanted: the successor may need two attempts to boot. */
 function leadMs({ cloud }: Vm, clouds: readonly CloudView[]): number {
   return 2 * (clouds.find(({ name }) => name === cloud)?.bootMs ?? 0)
 }
