@@ -1,8 +1,8 @@
 /**
  * The door: who a request comes from. A session's cookie for pages and JSON, a bearer's token for JSON alone.
  *
- * Every refusal of a token has one text. How often a stranger may try is not decided here: strangers wait their turn before they
- * come to the door (turns.ts), so a valid token is never refused for what others bring. Knows nothing of what lies behind it.
+ * Every refusal of a token has one text. How often a stranger may try is not decided here: strangers wait their turn before
+ * their token is checked (turns.ts), so a valid token is never refused for what others bring. Knows nothing of the pages.
  */
 
 import { createHash } from 'node:crypto'

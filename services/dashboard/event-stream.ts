@@ -15,9 +15,9 @@ import type { Hearing } from '../access/hearing.ts'
 import { factView } from '../views/fact.ts'
 
 export const heartbeatMs = 15_000
-/** Two heartbeats: a network that carries nothing for so long is down. */
+/** Two heartbeats: a network that carries nothing in this time is down. */
 const slowMs = 2 * heartbeatMs
-/** The browser comes back after so long. */
+/** How long the browser waits before it connects again. */
 const retryMs = 2000
 
 export type StreamOptions = {

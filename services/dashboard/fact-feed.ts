@@ -1,8 +1,8 @@
 /**
  * The facts as they come, read once for all who listen. Woken by any hint, and by itself when hints were lost.
  *
- * Reads only while somebody listens, and never more than one batch a step: whoever is further behind than that, the feed
- * itself included, is moved forward to the latest facts and told so. Refuses to know how a listener is written to.
+ * Reads only while there is a listener, and never more than one batch per step. A listener that is further behind than that,
+ * the feed itself included, is moved forward to the latest facts and gets `skipped`. Does not know how listeners work.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
@@ -13,17 +13,17 @@ import type { Log } from '../../core/ports/log.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 
 const feedEveryMs = 2000
-/** Facts gather for so long: five updates a second are as many as a person can follow. */
+/** How long facts gather: a person can follow five updates per second, and no more. */
 const feedLeastMs = 200
-/** What one step reads at most, a few hundred KiB: more in a fifth of a second is more than anybody reads. */
+/** What one step reads at most, a few hundred KiB: no person reads more in a fifth of a second. */
 export const batchMost = 500
 
 const hintKinds: readonly HintKind[] = ['waiting', 'jobs', 'vms', 'clouds', 'images']
 
 export type Listener = {
-  /** The last fact that was told or left out; undefined: from now on. */
+  /** The last fact that was sent or left out; undefined: from now on. */
   after: number | undefined
-  /** False while it has not taken what it was told. It is passed over and caught up later. */
+  /** False while it has not taken the last batch. The feed passes over it, and brings it up to date later. */
   isReady(): boolean
   /** `skipped`: facts before these were left out, because there were too many. Moves `after` on by itself. */
   send(batch: Batch): Promise<void>
@@ -46,7 +46,7 @@ export type FeedOptions = {
 
 export function factFeed({ store, bus, clock, log }: FeedOptions): FactFeed {
   const listeners = new Set<Listener>()
-  /** Where the feed stands; undefined: nobody listened. */
+  /** The last fact that the feed has read; undefined: there was no listener. */
   let stand: number | undefined
 
   async function step(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * HTML from templates that escape by default. What a template is given is text, unless another template made it.
  *
- * Names, arguments and reasons come from users and clouds, so nothing here can be told to trust a string: the only markup
+ * Names, arguments and reasons come from users and clouds, so nothing here has a way to trust a string: the only markup
  * is what stands literally in a template of ours. Attributes are always written in double quotes.
  */
 

@@ -1,6 +1,6 @@
 /**
- * The pages: signing in and out, and what a signed-in viewer sees, rendered here and sent whole. Whoever is not signed in is
- * led to the door and back again.
+ * The pages: signing in and out, and what a signed-in viewer sees, rendered here and sent whole. A visitor who is not signed
+ * in is sent to the sign-in page, and from there back to the page that they asked for.
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -186,7 +186,7 @@ async function liveVms(readings: Readings, viewer: Caller, skip: number) {
   return { vms: live.slice(skip, skip + vmRows).map((kept) => vmView(kept.vm, kept)), total: live.length }
 }
 
-/** The store gives the latest so many; one more than is shown tells whether there are older ones. */
+/** Asks the store for one VM more than the page shows: if it is there, there are older ones. */
 async function endedVms(readings: Readings, viewer: Caller, skip: number) {
   const ended = await readings.endedVms(viewer, skip + vmRows + 1)
   return { vms: ended.slice(skip, skip + vmRows).map((vm) => vmView(vm)), total: ended.length }

@@ -42,7 +42,7 @@ export type Readings = {
   job(viewer: Caller, id: number): Promise<JobReading>
 }
 
-/** What is not the queue's to tell. */
+/** Readings that do not come from the queue. */
 export type Sources = {
   readonly cloudStatus: () => Promise<CloudStatus>
   readonly images: () => Promise<readonly ListedImage[]>

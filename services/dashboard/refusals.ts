@@ -39,11 +39,11 @@ export type Refusal = {
 
 /** An `internal` error stays inside: its text is for the log. */
 export function refusalOf({ code, message, violations, retryAfterMs }: PilotageError): Refusal {
-  const told = code === 'internal' ? 'an error of the service; its log has the reason' : message
-  return { status: statusOf[code], retryAfter: Math.ceil(retryAfterMs / 1000), body: { code, message: told, violations } }
+  const shown = code === 'internal' ? 'an error of the service; its log has the reason' : message
+  return { status: statusOf[code], retryAfter: Math.ceil(retryAfterMs / 1000), body: { code, message: shown, violations } }
 }
 
-/** Any thrown thing as one of ours, told with the request that it answers. */
+/** Any thrown thing as one of ours; its message names the request that it answers. */
 export function asRefused(thrown: unknown, request: FastifyRequest): PilotageError {
   const doing = request.url.slice(0, 100)
   if (!isFastifyError(thrown)) return asPilotageError(thrown, doing)

@@ -43,7 +43,7 @@ export type DashboardOptions = {
   readonly port: number
   /** Absent: plain. */
   readonly tls?: ServedTls
-  /** Whether the store answers: what `GET /health` tells. */
+  /** Whether the store answers: the answer of `GET /health`. */
   readonly isReady: () => boolean
   readonly version: string
   /** For the ids of sessions. */
@@ -54,7 +54,7 @@ export type Dashboard = { readonly url: string; stop(): Promise<void> }
 
 /** A token has some 400 characters; a form has little else. */
 const bodyBytes = 8 * 1024
-/** Requests that are under way get so long to end. */
+/** How long requests under way get to end. */
 const stopMs = 2000
 
 const headers = {
@@ -105,7 +105,7 @@ function newApp(tls: DashboardOptions['tls'], clock: Clock): App {
       return made.server
     },
     routerOptions: { maxParamLength: 100 },
-    // A wrong or unknown parameter is told, never dropped.
+    // A wrong or unknown parameter is reported, never dropped.
     ajv: { customOptions: { removeAdditional: false, allErrors: true } },
   })
   assert(made !== undefined, 'the server is made with its application')
@@ -141,7 +141,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   app.register(async (scope) => jsonRoutes(scope, { ...shared, feed, hearing: heard, startedMs: clock.nowMs(), streams }), {
     prefix: '/api',
   })
-  // For whoever looks after processes: without a token, and without a word on the installation.
+  // For supervisors of processes: asks for no token, and answers nothing about the installation.
   addRoute(app, 'GET /health', {}, async (_, reply) => {
     const ready = isReady()
     return reply.code(ready ? 200 : 503).send({ ready })

@@ -83,7 +83,8 @@ function addFact({ atMs, subject, kind, text }) {
   about.append(subjectLink(subject))
   const rest = text === kind ? '' : text.startsWith(`${kind}: `) ? text.slice(kind.length + 2) : text
   const row = element('li', 'new')
-  row.append(time, ' ', state, ' ', about, ' ', element('span', 'told', rest.length > 200 ? `${rest.slice(0, 199)}…` : rest))
+  const shown = rest.length > 200 ? `${rest.slice(0, 199)}…` : rest
+  row.append(time, ' ', state, ' ', about, ' ', element('span', 'fact-text', shown))
   facts.prepend(row)
   while (facts.children.length > factsShown) facts.lastElementChild.remove()
 }

@@ -13,7 +13,7 @@ export type Surroundings = {
   readonly assets: Readonly<Record<AssetName, string>>
   readonly version: string
   readonly nowMs: number
-  /** undefined: nobody is signed in. */
+  /** undefined: the visitor is not signed in. */
   readonly viewer: Caller | undefined
 }
 

@@ -66,7 +66,7 @@ export function subjectLink(subject: string): Html {
   return html`${clipped(subject.replace(':', ' '), 40)}`
 }
 
-/** So many of so many, as figures and as a bar. */
+/** A number of a maximum, as figures and as a bar. */
 export function gauge(used: number, most: number, name: string): Html {
   const bar = Number.isFinite(most) && most > 0
   const limit = Number.isFinite(most) ? countText(most) : 'no limit'
@@ -85,23 +85,24 @@ export function record(pairs: readonly (readonly [string, Part])[]): Html {
 
 /** What happened to one thing, oldest first. */
 export function timeline(facts: readonly FactView[], whole: string): Html {
-  if (facts.length === 0) return empty('Nothing is told of it yet.')
+  if (facts.length === 0) return empty('No facts yet.')
   const shownMost = 80
   const left = facts.length - shownMost
   const note = left > 0 && html`<p class="dim">The last ${shownMost}; <a href="${whole}">all as JSON</a>.</p>`
   const rows = facts.slice(-shownMost).map(
-    ({
-      atMs,
-      kind,
-      text,
-    }) => html`<li>${momentMark(atMs)} ${stateMark(kind)} <span class="told">${clipped(withoutKind(kind, text), 240)}</span></li>
+    ({ atMs, kind, text }) =>
+      html`<li>${momentMark(atMs)} ${stateMark(kind)} ${factText(kind, text, 240)}</li>
 `,
   )
   return html`${note}<ol class="timeline">${rows}</ol>`
 }
 
+export function factText(kind: string, text: string, maxCharacters: number): Html {
+  return html`<span class="fact-text">${clipped(withoutKind(kind, text), maxCharacters)}</span>`
+}
+
 /** A fact's line without the kind that stands beside it already. */
-export function withoutKind(kind: string, text: string): string {
+function withoutKind(kind: string, text: string): string {
   return text === kind ? '' : text.startsWith(`${kind}: `) ? text.slice(kind.length + 2) : text
 }
 

@@ -6,7 +6,7 @@ import type { Status } from '../../jobs/status.ts'
 import type { FactView } from '../../views/fact.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'
-import { clipped, countText, empty, momentMark, pathWith, stateMark, subjectLink, withoutKind } from './marks.ts'
+import { clipped, countText, empty, factText, momentMark, pathWith, stateMark, subjectLink } from './marks.ts'
 
 type Count = { readonly state: string; readonly count: number }
 
@@ -70,7 +70,8 @@ ${rows.slice(0, rowsMost).map(([name, some]) => html`<tr><th scope="row">${clipp
 }
 
 function factRow({ atMs, subject, kind, text }: FactView): Html {
-  return html`<li>${momentMark(atMs)} ${stateMark(kind)} <span class="subject">${subjectLink(subject)}</span> <span class="told">${clipped(withoutKind(kind, text), 200)}</span></li>
+  const about = html`<span class="subject">${subjectLink(subject)}</span>`
+  return html`<li>${momentMark(atMs)} ${stateMark(kind)} ${about} ${factText(kind, text, 200)}</li>
 `
 }
 
