@@ -36,7 +36,7 @@ export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
   // The VMs of other VOs are not the owner's to see, and never take the job.
   const vms = live.filter(({ vm }) => concerns(vm, job.vo))
   const nowMs = ports.clock.nowMs()
-  const held = await ports.blocked(job.classId)
+  const blocked = await ports.blocked(job.classId)
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
     ...ports.offerings.map((offering): Explanation => {
@@ -44,17 +44,17 @@ export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
       const rules = ruleOutcomes(demand, placeOf(offering), room)
       const name = `offering ${offering.cloud}/${offering.flavor}/${offering.image}`
       const fits = rules.every(({ holds }) => holds)
-      const why = held.filter(({ cloud }) => fits && cloud === offering.cloud).map(heldText)
-      return { place: name, fits, rules, note: why.length === 0 ? '' : `held back by the plan: ${why.join('; ')}` }
+      const why = blocked.filter(({ cloud }) => fits && cloud === offering.cloud).map(blockedText)
+      return { place: name, fits, rules, note: why.length === 0 ? '' : `blocked by the plan: ${why.join('; ')}` }
     }),
   ].sort((a, b) => broken(a) - broken(b))
   const summary = await summaryOf(ports, job, demand, vms, places)
-  const isPlanned = job.phase.state === 'Waiting' && held.length > 0
-  const told = [summary, ...classText(ports, spec), ...(isPlanned ? [heldSummary(held)] : [])]
-  return { summary: told.join('; '), places: places.slice(0, placesMost) }
+  const isPlanned = job.phase.state === 'Waiting' && blocked.length > 0
+  const parts = [summary, ...classText(ports, spec), ...(isPlanned ? [blockedSummary(blocked)] : [])]
+  return { summary: parts.join('; '), places: places.slice(0, placesMost) }
 }
 
-/** The rules that are told speak of the job itself; where its class asks for more, that is told beside them. */
+/** The rules of each place use the job's own requirements. If its class asks for more, the summary says so. */
 function classText(ports: JobPorts, { requirements }: JobSpec): readonly string[] {
   const of = requirementClass(requirements, sizesOf(ports))
   const parts = [
@@ -65,16 +65,17 @@ function classText(ports: JobPorts, { requirements }: JobSpec): readonly string[
   return parts.length === 0 ? [] : [`it queues with similar jobs: ${parts.join(', ')}`]
 }
 
-function heldText({ why, reason }: Blocked): string {
+function blockedText({ why, reason }: Blocked): string {
   return `${why}: ${reason}`
 }
 
-const heldTold = 5
+/** How many clouds the summary names. */
+const maxBlockedClouds = 5
 
-function heldSummary(held: readonly Blocked[]): string {
-  const told = held.slice(0, heldTold).map((one) => `${one.cloud} (${heldText(one)})`)
-  const more = held.length > heldTold ? ` and ${held.length - heldTold} more` : ''
-  return `the last plan makes no VM for it on ${told.join(', ')}${more}`
+function blockedSummary(blocked: readonly Blocked[]): string {
+  const clouds = blocked.slice(0, maxBlockedClouds).map((one) => `${one.cloud} (${blockedText(one)})`)
+  const more = blocked.length > maxBlockedClouds ? ` and ${blocked.length - maxBlockedClouds} more` : ''
+  return `the last plan makes no VM for it on ${clouds.join(', ')}${more}`
 }
 
 async function whereItRan(ports: JobPorts, job: Job, demand: TaskQueue): Promise<Explained> {

@@ -203,7 +203,7 @@ describe('explain', () => {
     expect(summary).toMatch(/the last plan makes no VM for it on north \(image: image el9 is not approved by site NORTH\)$/)
     expect(places.map(({ note }) => note).sort()).toEqual([
       '',
-      'held back by the plan: image: image el9 is not approved by site NORTH',
+      'blocked by the plan: image: image el9 is not approved by site NORTH',
     ])
   })
   it('says which rule keeps a job, and where it runs when it does', async () => {
