@@ -40,10 +40,10 @@ export async function importArchive(options: ImportOptions): Promise<ArchiveSumm
   const counts = await archive.counts()
   const wrong = archiveSections.filter((section) => counts[section] !== summary.counts[section])
   if (wrong.length > 0) {
-    const told = wrong.map(
+    const differences = wrong.map(
       (section) => `${section}: ${summary.counts[section]} in the archive, ${counts[section]} in the store`,
     )
-    throw new PilotageError('internal', `the import is not whole: ${told.join('; ')}`)
+    throw new PilotageError('internal', `the import is not whole: ${differences.join('; ')}`)
   }
   await archive.finish()
   return summary

@@ -27,8 +27,8 @@ export async function destroyVm(hand: CloudHand, vm: Vm): Promise<void> {
 export async function destroyOrphan(hand: CloudHand, { ref, vmId, why }: Orphan): Promise<void> {
   const { options, directed, memory } = hand
   const answer = await destroyMachine(hand, { ref, vmId })
-  if (answer === 'failed' || memory.toldOrphans.has(ref)) return
-  memory.toldOrphans.add(ref)
+  if (answer === 'failed' || memory.reportedOrphans.has(ref)) return
+  memory.reportedOrphans.add(ref)
   options.log.warn({ cloud: directed.cloud.name, vm: vmId, ref, why }, 'orphan destroyed')
   const data = { vm: vmId, ref, why }
   await options.store.emit(

@@ -51,14 +51,14 @@ export function director(options: DirectorOptions): Director {
       desk.breakers.learn(live)
       compared.push(await compare(context, desk, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
-    // Told before it is planned with, so that others plan with it no later than we do.
+    // Written before this director plans, so that the others plan with it no later.
     await Promise.all(compared.map((one) => noteFor(options, one)))
     const plan = planned(context, compared, await readNotes(options, held), queues)
     await keeper.keep(plan, held)
     await endVms(context, held, plan.lines)
     await Promise.all(compared.map(({ desk, reconciled }) => execute(context, desk, plan.lines, reconciled)))
     // What the step's own calls have opened or closed.
-    await Promise.all(compared.map((one) => tellBreakers(options, one)))
+    await Promise.all(compared.map((one) => emitBreakers(options, one)))
     return plan
   }
 
@@ -103,7 +103,7 @@ async function noteFor(options: DirectorOptions, { desk, view }: Compared): Prom
   await keepNote(options, desk, { quota: desk.memory.quota, reading, strays, watchedSinceMs })
 }
 
-async function tellBreakers(options: DirectorOptions, one: Compared): Promise<void> {
+async function emitBreakers(options: DirectorOptions, one: Compared): Promise<void> {
   await noteFor(options, one)
   const news = one.desk.breakers.news()
   if (news.length === 0) return

@@ -9,7 +9,7 @@ import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { KeptVm } from '../../core/model/vm.ts'
 
-/** So many lists in a row must lack a machine before it counts as gone: two of them may be parts that pretend to be whole. */
+/** Lists in a row that must lack a machine before it counts as gone: two of them may be incomplete without saying so. */
 export const lackingLists = 3
 
 export type StrayMachine = { readonly cores: number; readonly memoryBytes: number; readonly lists: number }
@@ -37,7 +37,7 @@ export type CloudMemory = {
   /** Whose console was kept. */
   readonly consoles: Set<VmId>
   /** The references of orphans that a fact was emitted for. */
-  readonly toldOrphans: Set<string>
+  readonly reportedOrphans: Set<string>
 }
 
 export function newMemory(): CloudMemory {
@@ -52,7 +52,7 @@ export function newMemory(): CloudMemory {
     asked: new Map(),
     gone: new Set(),
     consoles: new Set(),
-    toldOrphans: new Set(),
+    reportedOrphans: new Set(),
   }
 }
 
@@ -63,5 +63,5 @@ export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list
   }
   for (const id of memory.orders.keys()) if (live.get(id)?.vm.phase.state !== 'Intended') memory.orders.delete(id)
   const listed = new Set(list.map(({ ref }) => ref))
-  for (const ref of memory.toldOrphans) if (!listed.has(ref)) memory.toldOrphans.delete(ref)
+  for (const ref of memory.reportedOrphans) if (!listed.has(ref)) memory.reportedOrphans.delete(ref)
 }

@@ -33,7 +33,7 @@ export async function steer(
 ): Promise<readonly Steered[]> {
   const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
   const outcomes = await ports.store.change(events, ports.clock.nowMs())
-  tellPilots(ports, outcomes)
+  notifyPilots(ports, outcomes)
   await ports.outcomes.changed(outcomes)
   const steered: Steered[] = []
   for (const [at, job] of jobs.entries()) {
@@ -44,8 +44,8 @@ export async function steer(
   return steered
 }
 
-/** Their sessions look at once; a hint that is lost is made up for by the next renewal. */
-function tellPilots(ports: JobPorts, outcomes: readonly JobOutcome[]): void {
+/** The sessions of these pilots read the jobs at once. If the hint is lost, the next lease renewal brings the order. */
+function notifyPilots(ports: JobPorts, outcomes: readonly JobOutcome[]): void {
   const vmIds = outcomes.flatMap((outcome) => (outcome.ok ? (leaseOf(outcome.job.phase)?.vmId ?? []) : []))
   if (vmIds.length > 0) ports.bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
 }

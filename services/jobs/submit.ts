@@ -154,7 +154,7 @@ function warningsFor(
   const hopeless = new Set(different.filter((demand) => !couldRun(ports, demand)).map(({ id }) => id))
   if (hopeless.size === 0) return []
   const indexes = taskQueues.flatMap(({ id }, at) => (hopeless.has(id) ? [at] : []))
-  const text = `${indexes.length} jobs fit no configured offering: explain tells which rule fails`
+  const text = `${indexes.length} jobs fit no configured offering: explain shows which rule fails`
   return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
 }
 

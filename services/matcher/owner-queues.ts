@@ -101,7 +101,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
       return at
     },
     searched(placeKey, room, upTo, part) {
-      const left = (vain.get(placeKey) ?? []).filter((known) => !tellsMore({ room, upTo }, known, part))
+      const left = (vain.get(placeKey) ?? []).filter((known) => !saysMore({ room, upTo }, known, part))
       vain.delete(placeKey)
       vain.set(placeKey, [...left.slice(1 - roomsMost), { room, upTo }])
       const [oldest] = vain.keys()
@@ -110,7 +110,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   }
 }
 
-/** Whether everything that the known one says follows from this one. */
-function tellsMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
+/** Whether everything that the known search says follows from the first one. */
+function saysMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
   return covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
 }

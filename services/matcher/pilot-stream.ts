@@ -239,7 +239,7 @@ function answerRenewals({ outbox, matching }: Stream, renew: readonly AttemptRef
   outbox.renewed(matching.policy.leaseMs)
   for (const [at, ref] of renew.entries()) {
     const outcome = outcomes[at]
-    if (outcome?.ok) tellStop(outbox, outcome.job)
+    if (outcome?.ok) sendStop(outbox, outcome.job)
     else outbox.ack({ ...ref, reportId: 0, refusal: 'stale' })
   }
 }
@@ -311,7 +311,7 @@ async function look(stream: Stream): Promise<void> {
   if (!kept || !isUp(kept.vm.phase)) return stream.end()
   if (kept.vm.phase.state === 'Draining') drain(stream, kept.vm.phase.why)
   const leases = await matching.store.leasesOn(vmId)
-  for (const job of leases) tellStop(outbox, job)
+  for (const job of leases) sendStop(outbox, job)
   // Claimed for a stream that has ended. What is claimed for this one now is sent when the claim is answered.
   if (stream.settled && stream.inTransit.claims() === 0 && leases.some(isUnsent(stream))) {
     stream.settled = false
@@ -329,8 +329,8 @@ function drain(stream: Stream, reason: string): void {
   stream.outbox.command({ kind: 'drain', reason })
 }
 
-/** Said as often as it is found: a command that was lost comes again, one that was obeyed does no harm. */
-function tellStop(outbox: Outbox, { id: jobId, attempt, phase }: Job): void {
+/** Sent each time that it is found: a command that was lost comes again, one that was obeyed does no harm. */
+function sendStop(outbox: Outbox, { id: jobId, attempt, phase }: Job): void {
   const stop = leaseOf(phase)?.stop
   if (stop) outbox.command({ kind: 'stop', jobId, attempt, reason: `${stop.kind} by ${stop.by}` })
 }

@@ -187,7 +187,7 @@ function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
 
 type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
 
-/** So few are looked at without a note of it. */
+/** Up to this number of entries a search goes without a note of its result. */
 const notedFrom = 16
 
 /** The owner's first job that fits, taken out of its window. */

@@ -2,8 +2,8 @@
  * The window on one task queue: its next jobs, in the order in which this process would have them.
  *
  * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: what lies
- * together in the store belongs to one of them. Priority stands above that: a job of a higher one comes first, whoever's it
- * is. Only a preference: every process may take every job, and does when its own part has run out.
+ * together in the store belongs to one of them. Priority stands above that: a job of a higher one comes first, in whichever
+ * part it is. Only a preference: every process may take every job, and does when its own part has run out.
  */
 
 import { windowJobs } from '../../core/kernel/limits.ts'
@@ -17,7 +17,7 @@ const blockJobs = 64
 /** What a queue may take of the memory, and one reading of the store, however many processes there are. */
 const windowMostJobs = 4096
 
-/** So few left are few: there is time to read the next ones before they are gone. */
+/** A window with fewer jobs is short: from this number on there is time to read the next ones before these are gone. */
 const few = windowJobs / 4
 
 export type Window = {
@@ -39,7 +39,7 @@ export function windowMost({ of }: Part): number {
   return Math.min(windowMostJobs, windowJobs * of)
 }
 
-/** So few are left, of all or of our own, that the next ones are to be read. */
+/** Whether the window, or our own part of it, has become short, so that the next jobs must be read. */
 export function isShort({ jobs, own, ownMost, complete }: Window): boolean {
   // Where the store had few of our own the rest is as good: else every pick would be a reading.
   return !complete && (jobs.length < few || (own < few && ownMost >= few))

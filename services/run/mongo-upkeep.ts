@@ -43,7 +43,7 @@ function withUpkeep(store: Store, upkeep: Upkeep, { clock, log, holder }: Upkeep
       step: async () => {
         if (isKeeper()) await step(isKeeper)
       },
-      onError: (error) => tellFailure(log, what, error),
+      onError: (error) => logFailure(log, what, error),
     }),
   )
   return {
@@ -58,7 +58,7 @@ function withUpkeep(store: Store, upkeep: Upkeep, { clock, log, holder }: Upkeep
 }
 
 /** What is unreachable comes back; anything else needs an operator. */
-function tellFailure(log: Log, what: string, error: unknown): void {
+function logFailure(log: Log, what: string, error: unknown): void {
   const err = asPilotageError(error, what)
   const isPassing = err instanceof PilotageError && err.code === 'unavailable'
   if (isPassing) log.warn({ err }, `${what} failed, retrying`)

@@ -13,7 +13,7 @@ export type Readiness = {
   isReady(): boolean
   /** Resolves when the first question has been answered, or was not in time. */
   readonly asked: Promise<void>
-  /** Tells how it is now, and then every change. Returns how to stop. */
+  /** Calls `hear` with the readiness now, and at every change. Returns how to stop. */
   watch(hear: (ready: boolean) => void): () => void
   stop(): Promise<void>
 }

@@ -66,7 +66,7 @@ type Inside = {
   readonly stream: { close(code: number): void; once(event: 'close', hear: () => void): void }
 }
 
-/** What callers are told that they may send. */
+/** The encodings that callers may send, as the answer lists them. */
 const noEncodings = 'identity'
 
 export function newAdmission(given: AdmissionOptions): Admission {

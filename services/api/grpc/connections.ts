@@ -33,7 +33,7 @@ export type Connections = {
   known(peer: string, caller: string, max: number): boolean
   /** A call over this connection was refused for what it is. */
   refused(peer: string, caller: string | undefined): void
-  /** Lets nobody in any more; what is open stays. */
+  /** Accepts no new connection; open ones stay. */
   close(): void
   cutAll(): void
   counts(): { readonly open: number; readonly strangers: number }

@@ -1,5 +1,5 @@
 /**
- * The one reader of all watches of this process: a job that many watch is read once when it changed, whoever watches it.
+ * The one reader of all watches of this process: a job that changed is read once, however many callers watch it.
  *
  * Woken by hints; a hint that was lost is made up for by reading all watched jobs in turn. One batch is read at a time, so what
  * a watcher gets of a job is never older than what it got before. After each batch the reader pauses for twice as long as the
@@ -19,7 +19,7 @@ export type Follower = {
   isVisible(job: Job): boolean
   /** Whether more of the first look is wanted now. */
   hasRoom(): boolean
-  /** The job as it is; `last`: it has ended. Told once at the first look, and then of each change; may come twice. */
+  /** The job as it is; `last`: it has ended. Called once at the first look, then at each change; may repeat. */
   job(job: wire.Job, last: boolean): void
   gone(id: JobId): void
   failed(error: unknown): void
@@ -110,7 +110,7 @@ function start(feed: Feed): void {
     .finally(() => {
       feed.deafen?.()
       feed.running = false
-      // Somebody came at the last moment.
+      // A new watch arrived while the reader ended.
       if (feed.entries.size > 0) start(feed)
     })
 }
@@ -198,8 +198,8 @@ async function look(feed: Feed, { ids, watch }: Batch): Promise<void> {
     news.map(({ job }) => job),
   )
   for (const [at, { job, targets }] of news.entries()) {
-    const told = shown[at]
-    if (told) for (const one of targets) if (one.open) one.follower.job(told, isEnded(job.phase))
+    const message = shown[at]
+    if (message) for (const one of targets) if (one.open) one.follower.job(message, isEnded(job.phase))
   }
   const found = new Set(jobs.map(({ id }) => id))
   for (const id of ids) {

@@ -2,7 +2,7 @@
  * What is known of a method before anything of its message is read: who it is for, and how large a message of it may be.
  *
  * A method of ours that has no line here takes the smallest messages. Whatever else the port serves (health, reflection) is
- * for everybody and takes only small messages.
+ * open to every caller and takes only small messages.
  */
 
 import { messageBytes } from '../../../core/kernel/limits.ts'

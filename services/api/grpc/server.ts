@@ -46,7 +46,7 @@ export type ApiOptions = {
   readonly bounds?: Partial<ApiBounds>
   /** Absent: plain. */
   readonly tls?: ServedTls
-  /** Tells whether the store answers: now, and with every change. Returns how to stop. */
+  /** Calls `hear` with whether the store answers: now, and at every change. Returns how to stop. */
   readonly watchReady: (hear: (ready: boolean) => void) => () => void
   readonly version: string
   readonly startedMs: number
@@ -62,7 +62,7 @@ export type ApiBounds = {
 
 export type Api = { readonly port: number; stop(): Promise<void> }
 
-/** Calls under way may end by themselves for so long. Streams of pilots do not: they come back elsewhere. */
+/** How long calls under way get to end by themselves. Streams of pilots do not end: pilots reconnect to another process. */
 const stopGraceMs = 500
 
 const protoDir = join(import.meta.dirname, '../../../proto')
@@ -78,7 +78,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const server = new Server({ ...serverOptions(bounds), interceptors: [admission.interceptor] })
   addServices(server, admission, options)
   const health = new HealthImplementation(Object.fromEntries(serviceNames.map((name) => [name, 'NOT_SERVING' as const])))
-  const tellHealth = (ready: boolean): void => {
+  const setHealth = (ready: boolean): void => {
     for (const name of serviceNames) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING')
   }
   health.addToServer(server)
@@ -92,13 +92,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     connections.close()
     throw error
   })
-  const stopWatching = watchReady(tellHealth)
+  const stopWatching = watchReady(setHealth)
 
   return {
     port: bound,
     stop() {
       stopWatching()
-      tellHealth(false)
+      setHealth(false)
       connections.close()
       return new Promise((resolve) => {
         const end = (): void => {

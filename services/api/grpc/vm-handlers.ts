@@ -162,7 +162,7 @@ async function keepPieces(
   }
   const name = outputNameOf(first.value.name)
   const key = `${attemptText(attempt)} ${name}`
-  // Whoever brings the same output twice at a time only fills memory and disk with it. The other stream ends, or times out.
+  // A second upload of the same output would only fill memory and disk. The first stream ends, or times out.
   if (arriving.has(key))
     throw new PilotageError('overloaded', `${name} of ${attemptText(attempt)} is arriving on another stream`)
   arriving.add(key)
@@ -173,7 +173,7 @@ async function keepPieces(
   }
 }
 
-/** A stream that broke off can look like one that came to its end: only the number that was told before says which. */
+/** A stream that broke off can look like a complete one: only the length that its first message announced shows which. */
 async function* piecesOf(
   first: wire.PutOutputRequest,
   rest: AsyncIterator<wire.PutOutputRequest>,

@@ -1,10 +1,10 @@
 /**
- * Where machines get the agents' programs: `GET /agents/SHA256`, over plain HTTP, so that a site's proxies may keep them; and
- * where they hear which proxies those are: `GET /sites/NAME/proxies`, one a line, kept by nobody.
+ * Where machines get the agents' programs: `GET /agents/SHA256`, over plain HTTP, so that a site's proxies may cache them;
+ * and the list of those proxies: `GET /sites/NAME/proxies`, one per line, never cached.
  *
- * Nothing here is secret and nobody is believed: a machine checks the digest that its context names, and each line of a list.
- * Only files that were named at the start are served, each under its own digest for ever. A machine trusts what its context
- * names, so a Node is served only under a digest that is written down: in node-programs.json, or in the configuration.
+ * Nothing here is secret, and machines trust no answer: they check the digest that their context names, and each line of a
+ * list. Only files that were named at the start are served, each under its own digest for ever. A machine trusts what its
+ * context names, so a Node is served only under a digest of node-programs.json or of the configuration.
  */
 
 import { createHash } from 'node:crypto'
@@ -83,7 +83,7 @@ function answerProxies(
 
 function show(proxies: readonly string[], method: string, response: ServerResponse): void {
   const text = proxies.map((proxy) => `${proxy}\n`).join('')
-  // A list that somebody keeps is one that is late.
+  // A cached list would be out of date.
   const headers = { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store' }
   response.writeHead(200, headers).end(method === 'HEAD' ? undefined : text)
 }
@@ -114,7 +114,7 @@ export type WantedNode = { readonly platform: NodePlatform; readonly file: strin
 
 export type ServedNode = ServedFile & { readonly platform: NodePlatform }
 
-/** As their own files tell it: bytes 18 and 19 of an ELF file, least first. */
+/** The machine number in the program file: bytes 18 and 19 of an ELF file, low byte first. */
 const elfMachines: Readonly<Record<NodePlatform, number>> = { 'linux-x64': 0x3e, 'linux-arm64': 0xb7 }
 
 const published = JSON.parse(readFileSync(join(import.meta.dirname, 'node-programs.json'), 'utf8')) as {

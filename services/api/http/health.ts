@@ -1,8 +1,8 @@
 /**
- * A port of its own that says whether this process can work, for whoever looks after processes: `GET /health` answers 200 or 503.
+ * A port of its own that says whether this process can work, for supervisors of processes: `GET /health` answers 200 or 503.
  *
  * For processes that have no other port to ask. Node's own server and not the dashboard's: it has one answer, and a director
- * has no use for pages. It tells nothing of the installation, so it asks for no token.
+ * has no use for pages. Its answer holds nothing of the installation, so it asks for no token.
  */
 
 import { createServer } from 'node:http'
