@@ -22,6 +22,7 @@ import type { VmId } from '../../../core/kernel/ids.ts'
 import type { Log } from '../../../core/ports/log.ts'
 import type { Admission, Caller } from './admission.ts'
 import type { MethodName } from './authorization.ts'
+import { decoderOf } from './readable.ts'
 import { refusalOf } from './refusal.ts'
 
 export type Edge = {
@@ -46,7 +47,7 @@ export function edge({ callerOf }: Pick<Admission, 'callerOf'>, log: Log): Edge 
 
   return {
     unary: (method, handle) => (call, callback) => {
-      run(call.metadata, (caller) => handle(call.request, caller)).then(
+      run(call.metadata, (caller) => inTurn(call, caller, () => handle(call.request, caller))).then(
         (answer) => callback(null, answer),
         (error: unknown) => callback(refusalOf(log, method, error)),
       )
@@ -60,7 +61,7 @@ export function edge({ callerOf }: Pick<Admission, 'callerOf'>, log: Log): Edge 
       )
     },
     serverStream: (method, handle) => (call) => {
-      run(call.metadata, (caller) => handle(call, caller)).then(
+      run(call.metadata, (caller) => inTurn(call, caller, () => handle(call, caller))).then(
         () => call.end(),
         (error: unknown) => call.emit('error', refusalOf(log, method, error)),
       )
@@ -73,6 +74,23 @@ export function edge({ callerOf }: Pick<Admission, 'callerOf'>, log: Log): Edge 
       )
     },
   }
+}
+
+type Asked<Ask> = { request: Ask; readonly cancelled: boolean }
+
+/**
+ * Handles a call whose request is decoded already at once; decodes a large one when no other large call of its caller begins.
+ * Only the beginning, up to the handler's first wait, keeps the next one from its turn: it is what occupies the service's thread.
+ */
+async function inTurn<Ask, Answer>(call: Asked<Ask>, { load }: Caller, handle: () => Promise<Answer>): Promise<Answer> {
+  const decode = decoderOf(call.request)
+  if (!decode) return handle()
+  const { answer } = await load.read(async () => {
+    if (call.cancelled) throw new PilotageError('cancelled', 'the caller went away')
+    call.request = decode() as Ask
+    return { answer: handle() }
+  })
+  return answer
 }
 
 /** The caller as a user; the table has let no other kind through where this is asked. */
