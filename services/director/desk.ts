@@ -13,7 +13,7 @@ import type { Fence } from '../../core/ports/store.ts'
 import { type KeptVm, isOver, type VmEvent } from '../../core/model/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf, noteText } from '../../core/plan/cloud-note.ts'
-import type { Lane } from './lane.ts'
+import type { SerialQueue } from './serial-queue.ts'
 import { type CloudMemory, newMemory } from './memory.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'
 import { record } from './record.ts'
@@ -21,7 +21,7 @@ import { record } from './record.ts'
 export type Desk = {
   readonly directed: DirectedCloud
   /** Outlives the desk: what an earlier holding of ours began there must have ended first. */
-  readonly lane: Lane
+  readonly serialQueue: SerialQueue
   readonly fence: Fence
   readonly memory: CloudMemory
   readonly breakers: Breakers
@@ -45,14 +45,19 @@ export type StepContext = {
   readonly isAlone: boolean
 }
 
-export async function openDesk(options: DirectorOptions, directed: DirectedCloud, lane: Lane, fence: Fence): Promise<Desk> {
+export async function openDesk(
+  options: DirectorOptions,
+  directed: DirectedCloud,
+  serialQueue: SerialQueue,
+  fence: Fence,
+): Promise<Desk> {
   const { store, clock } = options
   const { name } = directed.cloud
   const watchedSinceMs = clock.nowMs()
   const noted = noteOf(await store.note(cloudNote(name)))
   return {
     directed,
-    lane,
+    serialQueue,
     fence,
     memory: newMemory(),
     breakers: openBreakers(name, directed.breaker, noted?.breakers ?? []),

@@ -5,7 +5,7 @@
 import type { Fence } from '../../core/ports/store.ts'
 import { type CloudNote, cloudNote, noteOf } from '../../core/plan/cloud-note.ts'
 import { type Desk, openDesk } from './desk.ts'
-import type { Lane } from './lane.ts'
+import type { SerialQueue } from './serial-queue.ts'
 import type { DirectorOptions } from './options.ts'
 
 export type Desks = {
@@ -16,14 +16,14 @@ export type Desks = {
 }
 
 export function openDesks(options: DirectorOptions): Desks {
-  const lanes = new Map<string, Lane>(options.clouds.map(({ cloud }) => [cloud.name, {}]))
+  const serialQueues = new Map<string, SerialQueue>(options.clouds.map(({ cloud }) => [cloud.name, {}]))
   const desks = new Map<string, Desk>()
 
   async function deskUnder(fence: Fence, directed: DirectorOptions['clouds'][number]): Promise<Desk> {
     const { name } = directed.cloud
     const known = desks.get(name)
     if (known?.fence.fence === fence.fence) return known
-    const desk = await openDesk(options, directed, lanes.get(name) ?? {}, fence)
+    const desk = await openDesk(options, directed, serialQueues.get(name) ?? {}, fence)
     desks.set(name, desk)
     return desk
   }
@@ -38,7 +38,7 @@ export function openDesks(options: DirectorOptions): Desks {
       )
     },
     async settled() {
-      await Promise.all([...lanes.values()].map(({ busy }) => busy))
+      await Promise.all([...serialQueues.values()].map(({ busy }) => busy))
     },
   }
 }

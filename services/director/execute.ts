@@ -12,7 +12,7 @@ import { refOf, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'
 import { change, type Desk, type StepContext } from './desk.ts'
 import { destroyOrphan, destroyVm } from './destroy.ts'
-import { eachOf, inLane } from './lane.ts'
+import { eachOf, runSerially } from './serial-queue.ts'
 import type { Reconciled } from './reconcile.ts'
 
 export async function endVms(context: StepContext, held: readonly Desk[], lines: readonly PlanLine[]): Promise<void> {
@@ -62,8 +62,8 @@ export async function execute(
     for (let count = 0; count < line.count; count += 1) work.push(() => make(line.offering, line.reason))
   }
   if (work.length === 0) return
-  const outcome = await inLane(
-    desk.lane,
+  const outcome = await runSerially(
+    desk.serialQueue,
     () => eachOf(work, policy.calls, async (run) => (desk.isHeld() ? await run() : undefined)),
     {
       clock,

@@ -7,7 +7,7 @@
 import { asPilotageError } from '../../core/kernel/errors.ts'
 import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { Desk } from './desk.ts'
-import { inLane } from './lane.ts'
+import { runSerially } from './serial-queue.ts'
 import type { DirectorOptions } from './options.ts'
 
 export type Reading =
@@ -15,7 +15,7 @@ export type Reading =
   | { readonly ok: false; readonly why: string }
 
 export async function observe(
-  { directed, lane }: Pick<Desk, 'directed' | 'lane'>,
+  { directed, serialQueue }: Pick<Desk, 'directed' | 'serialQueue'>,
   { clock, policy, log }: DirectorOptions,
 ): Promise<Reading> {
   const { cloud } = directed
@@ -29,7 +29,7 @@ export async function observe(
       return { ok: false, why: `${code}: ${message}` }
     }
   }
-  const outcome = await inLane(lane, read, {
+  const outcome = await runSerially(serialQueue, read, {
     clock,
     waitMs: policy.waitMs,
     onLateError: (error) => log.error({ cloud: cloud.name, error }, 'a late reading of a cloud failed'),

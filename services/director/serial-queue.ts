@@ -1,28 +1,28 @@
 /**
- * A lane: what is asked of one cloud happens one piece of work after the other, and no caller waits for a slow cloud for ever.
+ * A serial queue: the calls to one cloud run one after the other, and no caller waits for a slow cloud forever.
  *
- * What stays true: a piece of work begins only when the one before has ended, however long that took. So a list that was
- * begun knows of every call that was made before it.
+ * What stays true: a piece of work begins only after the one before has ended, however long that took. So a list that has
+ * begun shows the result of every call that was made before it.
  */
 
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
 
-export type Lane = { busy?: Promise<void> }
+export type SerialQueue = { busy?: Promise<void> }
 
-export type LaneOutcome<Value> =
+export type SerialOutcome<Value> =
   | { readonly kind: 'done'; readonly value: Value }
-  /** Older work is still under way; this was not begun. */
+  /** Older work is still under way; this work was not begun. */
   | { readonly kind: 'busy' }
-  /** It goes on, and its value is lost. */
+  /** The work goes on, and its value is lost. */
   | { readonly kind: 'late' }
 
 /** Throws what the work throws. Failures of work that is late go to `onLateError`. */
-export async function inLane<Value>(
-  lane: Lane,
+export async function runSerially<Value>(
+  serialQueue: SerialQueue,
   work: () => Promise<Value>,
   { clock, waitMs, onLateError }: { clock: Clock; waitMs: number; onLateError: (error: unknown) => void },
-): Promise<LaneOutcome<Value>> {
-  if (lane.busy) return { kind: 'busy' }
+): Promise<SerialOutcome<Value>> {
+  if (serialQueue.busy) return { kind: 'busy' }
   const waiting = new AbortController()
   let late = false
   const value = work()
@@ -33,13 +33,13 @@ export async function inLane<Value>(
     },
   )
   const busy = ended.then(() => {
-    lane.busy = undefined
+    serialQueue.busy = undefined
   })
-  lane.busy = busy
+  serialQueue.busy = busy
   const timeOut = sleep(clock, waitMs, waiting.signal)
-  // `busy` and not `value`: the lane is free again before the caller goes on.
+  // `busy` and not `value`: the serial queue is free again before the caller goes on.
   await Promise.race([busy, timeOut])
-  if (lane.busy === busy) {
+  if (serialQueue.busy === busy) {
     late = true
     return { kind: 'late' }
   }
