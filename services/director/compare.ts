@@ -11,22 +11,22 @@ import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import type { CloudNote } from '../../core/plan/cloud-note.ts'
-import { change, type Desk, type StepContext } from './desk.ts'
+import { change, type CloudLease, type StepContext } from './cloud-lease.ts'
 import { prune } from './memory.ts'
 import type { Reading } from './observe.ts'
 import { gateOf, type ImageGate } from './image-gate.ts'
 import type { DirectedCloud } from './options.ts'
 import { reconcile, type Reconciled } from './reconcile.ts'
 
-export type Compared = { readonly desk: Desk; readonly view: CloudView; readonly reconciled?: Reconciled }
+export type Compared = { readonly cloudLease: CloudLease; readonly view: CloudView; readonly reconciled?: Reconciled }
 
-export async function compare(context: StepContext, desk: Desk, reading: Reading): Promise<Compared> {
+export async function compare(context: StepContext, cloudLease: CloudLease, reading: Reading): Promise<Compared> {
   const { options, fleet } = context
-  const { directed, memory, breakers, watchedSinceMs } = desk
+  const { directed, memory, breakers, watchedSinceMs } = cloudLease
   const { clock, policy, log } = options
   if (!reading.ok) {
     log.warn({ cloud: directed.cloud.name, why: reading.why }, 'a cloud could not be read')
-    return { desk, view: viewOf(context, desk, reading.why) }
+    return { cloudLease, view: viewOf(context, cloudLease, reading.why) }
   }
   prune(memory, fleet, reading.list)
   const isFull = isOverQuota(context, directed.cloud.name, reading.quota)
@@ -58,10 +58,11 @@ export async function compare(context: StepContext, desk: Desk, reading: Reading
     listBeganMs: reading.beganMs,
   })
   // What follows from a list is for the holder to say; another one may have a newer list by now.
-  if (!desk.isHeld()) return { desk, view: viewOf(context, desk, 'it is not held any more') }
+  if (!cloudLease.isHeld())
+    return { cloudLease, view: viewOf(context, cloudLease, 'this director lost the role lease of the cloud') }
   await change(context, reconciled.events)
   for (const vm of reconciled.bootFailed) breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
-  return { desk, view: viewOf(context, desk, '', reconciled), reconciled }
+  return { cloudLease, view: viewOf(context, cloudLease, '', reconciled), reconciled }
 }
 
 /** Others have taken of it since our VMs were wanted: what was never made is given up, and planned anew within what is left. */
@@ -82,8 +83,13 @@ async function endedRecords(
   return new Map(records.flatMap((kept) => (kept ? [[kept.vm.id, kept.vm] as const] : [])))
 }
 
-function viewOf({ options, images, isAlone }: StepContext, desk: Desk, failure: string, reconciled?: Reconciled): CloudView {
-  const { directed, memory, watchedSinceMs, noted } = desk
+function viewOf(
+  { options, images, isAlone }: StepContext,
+  cloudLease: CloudLease,
+  failure: string,
+  reconciled?: Reconciled,
+): CloudView {
+  const { directed, memory, watchedSinceMs, noted } = cloudLease
   const isKnown = noted !== undefined && unreadWhy(noted.reading, options.policy, options.clock.nowMs()) === ''
   return {
     ...wanted(directed),

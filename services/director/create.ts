@@ -4,14 +4,14 @@
  * A refusal that is sure ends the record. An unknown outcome leaves it Intended: the next list shows whether the machine is
  * there, and only then it is asked for again, with the same id.
  *
- * All of it is done while the cloud is held: the store takes the intent under the fence only, and the cloud is called right
- * after a look at it. What remains possible is a call that was begun while the cloud was held and reaches it later, because
- * this process or the network stood still in its middle: at most `policy.calls` at a time, each for one id, and never one that
- * begins afterwards. The next holder reads our intents after it has taken the cloud, so it counts every such machine against
- * the limits; it gives an intent up only on a list begun `settleMs` after its taking over, by default longer than any driver
- * lets a call last. A machine that comes before that is found by its id and used. One that comes even later, out of a process that slept,
- * has a record that is over: it is destroyed as an orphan with the next list, and takes from the limits until then. Nothing is
- * made twice for one id, since no other process has the order.
+ * All of it happens under the role lease: the store takes the intent under the fence only, and the lease is checked right
+ * before the call to the cloud. One thing remains possible: a call that began under the lease reaches the cloud after the
+ * lease is lost, because this process or the network stalled. There are at most `policy.calls` of these at a time, each for
+ * one id. The next holder reads the intents after it has taken the role, so it counts every such machine against the limits.
+ * It gives an intent up only on a list that began `settleMs` after it took the role, by default longer than any driver lets a
+ * call last. A machine that appears before that is found by its id and used. The record of a machine that appears even later
+ * has ended: the machine is destroyed as an orphan with the next list, and counts against the limits until then. Nothing is
+ * made twice for one id, because no other process has the order.
  */
 
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
@@ -19,12 +19,12 @@ import { asPilotageError, type ErrorCode } from '../../core/kernel/errors.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import { contextualize, type Wanted } from './contextualize.ts'
-import type { Desk } from './desk.ts'
+import type { CloudLease } from './cloud-lease.ts'
 import { admit } from './image-gate.ts'
 import type { DirectorOptions } from './options.ts'
 import { record } from './record.ts'
 
-export type CloudHand = Desk & { readonly options: DirectorOptions }
+export type CloudHand = CloudLease & { readonly options: DirectorOptions }
 
 export async function createVm(hand: CloudHand, offering: Offering, wanted: Wanted): Promise<void> {
   const { options, directed, breakers, fence } = hand

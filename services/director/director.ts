@@ -3,8 +3,9 @@
  *
  * One step is observe, compare, plan, execute; it takes no input, may be repeated at any time, and is safe to break off
  * anywhere: what it was about to do is found again in the store and in the clouds' lists. Any number of directors may run:
- * each plans for all clouds, so that no waiting job is counted twice, and observes, compares and executes for those that it
- * holds, and only while it holds them. Holds no timers: the runtime makes the loop, and never runs two steps at once.
+ * each plans for all clouds, so that no waiting job is counted twice. It observes, compares and executes only for the clouds
+ * whose role lease it has, and only while it has it. Has no timers: the runtime makes the loop, and never runs two steps at
+ * once.
  */
 
 import { assert } from '../../core/kernel/assert.ts'
@@ -13,8 +14,8 @@ import { planFleet } from '../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
 import { compare, type Compared, viewOfOthers } from './compare.ts'
-import { type Desk, type Fleet, keepNote, type StepContext } from './desk.ts'
-import { openDesks, type OthersNotes, readNotes } from './desks.ts'
+import { type CloudLease, type Fleet, keepNote, type StepContext } from './cloud-lease.ts'
+import { openCloudLeases, type OthersNotes, readNotes } from './cloud-leases.ts'
 import { endVms, execute } from './execute.ts'
 import { gateOf, readImages } from './image-gate.ts'
 import { observe } from './observe.ts'
@@ -34,29 +35,29 @@ export type Director = {
 
 export function director(options: DirectorOptions): Director {
   const { store, clock, policy } = options
-  const desks = openDesks(options)
+  const cloudLeases = openCloudLeases(options)
   const keeper = planKeeper(policy.planEveryMs, options)
   let isStepping = false
 
   async function step(): Promise<FleetPlan> {
-    const held = await desks.held()
-    if (held.length === 0) return { atMs: clock.nowMs(), lines: [] }
-    const readings = await Promise.all(held.map((desk) => observe(desk, options)))
+    const leases = await cloudLeases.current()
+    if (leases.length === 0) return { atMs: clock.nowMs(), lines: [] }
+    const readings = await Promise.all(leases.map((cloudLease) => observe(cloudLease, options)))
     // After the lists: whatever they show has its record by now.
     const [live, queues, images] = await Promise.all([store.liveVms(), readQueues(store), readImages(options)])
     const fleet: Fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
-    const context: StepContext = { options, fleet, images, isAlone: held.length === options.clouds.length }
+    const context: StepContext = { options, fleet, images, isAlone: leases.length === options.clouds.length }
     const compared: Compared[] = []
-    for (const [at, desk] of held.entries()) {
-      desk.breakers.learn(live)
-      compared.push(await compare(context, desk, readings[at] ?? { ok: false, why: 'it was not read' }))
+    for (const [at, cloudLease] of leases.entries()) {
+      cloudLease.breakers.learn(live)
+      compared.push(await compare(context, cloudLease, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
     // Written before this director plans, so that the others plan with it no later.
     await Promise.all(compared.map((one) => noteFor(options, one)))
-    const plan = planned(context, compared, await readNotes(options, held), queues)
-    await keeper.keep(plan, held)
-    await endVms(context, held, plan.lines)
-    await Promise.all(compared.map(({ desk, reconciled }) => execute(context, desk, plan.lines, reconciled)))
+    const plan = planned(context, compared, await readNotes(options, leases), queues)
+    await keeper.keep(plan, leases)
+    await endVms(context, leases, plan.lines)
+    await Promise.all(compared.map(({ cloudLease, reconciled }) => execute(context, cloudLease, plan.lines, reconciled)))
     // What the step's own calls have opened or closed.
     await Promise.all(compared.map((one) => emitBreakers(options, one)))
     return plan
@@ -72,7 +73,7 @@ export function director(options: DirectorOptions): Director {
         isStepping = false
       }
     },
-    settled: () => desks.settled(),
+    settled: () => cloudLeases.settled(),
   }
 }
 
@@ -86,26 +87,26 @@ function planned(
   const nowMs = options.clock.nowMs()
   const vms = [...fleet.values()]
   const clouds = options.clouds.map((directed) => {
-    const own = compared.find(({ desk }) => desk.directed === directed)
+    const own = compared.find(({ cloudLease }) => cloudLease.directed === directed)
     return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name), gateOf(directed, images, nowMs))
   })
-  const held: readonly Desk[] = compared.map(({ desk }) => desk)
-  const kept = [...held.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]
+  const leases: readonly CloudLease[] = compared.map(({ cloudLease }) => cloudLease)
+  const kept = [...leases.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]
   const breakers = new Map(kept.flat().map(({ scope, breaker }) => [scope, breaker]))
   const { services, policy } = options
   const plan = planFleet({ queues, vms, services, clouds, breakers: breakersNow(breakers, vms, nowMs) }, policy, nowMs)
-  return { ...plan, lines: ownLines(plan.lines, held, options) }
+  return { ...plan, lines: ownLines(plan.lines, leases, options) }
 }
 
 /** The cloud as it is, and not as it was taken for the sake of the others. */
-async function noteFor(options: DirectorOptions, { desk, view }: Compared): Promise<void> {
+async function noteFor(options: DirectorOptions, { cloudLease, view }: Compared): Promise<void> {
   const { reading, strays, watchedSinceMs } = view
-  await keepNote(options, desk, { quota: desk.memory.quota, reading, strays, watchedSinceMs })
+  await keepNote(options, cloudLease, { quota: cloudLease.memory.quota, reading, strays, watchedSinceMs })
 }
 
 async function emitBreakers(options: DirectorOptions, one: Compared): Promise<void> {
   await noteFor(options, one)
-  const news = one.desk.breakers.news()
+  const news = one.cloudLease.breakers.news()
   if (news.length === 0) return
   await options.store.emit(news, options.clock.nowMs())
   options.bus.hint({ kind: 'clouds', ids: [one.view.name] })

@@ -2,7 +2,7 @@
  * Execute: what the plan and the comparison want, done: endings in the store first, then the calls to each cloud.
  *
  * Deletes of all VMs that are Stopping are asked for in every step, whatever the plan says. Clouds do not wait for each
- * other, and the step does not wait for a slow cloud for ever. Nothing is begun on a cloud that is not held any more.
+ * other, and the step does not wait for a slow cloud for ever. Nothing begins on a cloud whose role lease is lost.
  */
 
 import type { Offering } from '../../core/model/cloud.ts'
@@ -10,21 +10,25 @@ import type { PlanLine } from '../../core/plan/fleet.ts'
 import { squidsAt } from '../../core/plan/services.ts'
 import { refOf, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudHand, createAgain, createVm } from './create.ts'
-import { change, type Desk, type StepContext } from './desk.ts'
+import { change, type CloudLease, type StepContext } from './cloud-lease.ts'
 import { destroyOrphan, destroyVm } from './destroy.ts'
 import { eachOf, runSerially } from './serial-queue.ts'
 import type { Reconciled } from './reconcile.ts'
 
-export async function endVms(context: StepContext, held: readonly Desk[], lines: readonly PlanLine[]): Promise<void> {
+export async function endVms(
+  context: StepContext,
+  leases: readonly CloudLease[],
+  lines: readonly PlanLine[],
+): Promise<void> {
   const { options, fleet } = context
   const events: VmEvent[] = []
   for (const line of lines) {
     if (line.kind === 'create' || line.kind === 'hold') continue
-    const desk = held.find(({ directed }) => directed.cloud.name === line.cloud)
-    if (!desk?.isHeld()) continue
+    const cloudLease = leases.find(({ directed }) => directed.cloud.name === line.cloud)
+    if (!cloudLease?.isHeld()) continue
     events.push({ kind: line.kind, vmId: line.vmId, why: line.reason })
     const vm = fleet.get(line.vmId)?.vm
-    if (vm && line.bootFailed) desk.breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
+    if (vm && line.bootFailed) cloudLease.breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
   }
   await change(context, events)
 }
@@ -32,14 +36,14 @@ export async function endVms(context: StepContext, held: readonly Desk[], lines:
 /** All that is to be asked of one cloud. */
 export async function execute(
   context: StepContext,
-  desk: Desk,
+  cloudLease: CloudLease,
   lines: readonly PlanLine[],
   reconciled?: Reconciled,
 ): Promise<void> {
   const { options, fleet } = context
   const { clock, policy, log } = options
-  const { name } = desk.directed.cloud
-  const hand: CloudHand = { ...desk, options }
+  const { name } = cloudLease.directed.cloud
+  const hand: CloudHand = { ...cloudLease, options }
   let isLate = false
   // What was not begun when the step went on belongs to the next plan, which may want it elsewhere.
   const make = async (offering: Offering, reason: string): Promise<void> => {
@@ -63,8 +67,8 @@ export async function execute(
   }
   if (work.length === 0) return
   const outcome = await runSerially(
-    desk.serialQueue,
-    () => eachOf(work, policy.calls, async (run) => (desk.isHeld() ? await run() : undefined)),
+    cloudLease.serialQueue,
+    () => eachOf(work, policy.calls, async (run) => (cloudLease.isHeld() ? await run() : undefined)),
     {
       clock,
       waitMs: policy.waitMs,

@@ -1,12 +1,12 @@
 /**
- * Observe: what each cloud that is held says that it has, all clouds at once, each with its own failure.
+ * Observe: reads the list of each cloud whose role lease this director has, all clouds at once, each with its own failure.
  *
- * A reading is whole or failed; a slow cloud's reading fails for this step and holds up no other cloud.
+ * A reading is complete or failed. A slow cloud's reading fails for this step, and no other cloud waits for it.
  */
 
 import { asPilotageError } from '../../core/kernel/errors.ts'
 import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
-import type { Desk } from './desk.ts'
+import type { CloudLease } from './cloud-lease.ts'
 import { runSerially } from './serial-queue.ts'
 import type { DirectorOptions } from './options.ts'
 
@@ -15,7 +15,7 @@ export type Reading =
   | { readonly ok: false; readonly why: string }
 
 export async function observe(
-  { directed, serialQueue }: Pick<Desk, 'directed' | 'serialQueue'>,
+  { directed, serialQueue }: Pick<CloudLease, 'directed' | 'serialQueue'>,
   { clock, policy, log }: DirectorOptions,
 ): Promise<Reading> {
   const { cloud } = directed

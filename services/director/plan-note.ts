@@ -11,10 +11,10 @@ import { planNote, planText } from '../../core/plan/cloud-note.ts'
 import type { FleetPlan, PlanLine } from '../../core/plan/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { FactStore } from '../../core/ports/store.ts'
-import type { Desk } from './desk.ts'
+import type { CloudLease } from './cloud-lease.ts'
 import type { DirectorOptions } from './options.ts'
 
-export type PlanKeeper = { keep(plan: FleetPlan, held: readonly Desk[]): Promise<void> }
+export type PlanKeeper = { keep(plan: FleetPlan, leases: readonly CloudLease[]): Promise<void> }
 
 type Kept = { readonly text: string; readonly atMs: number; readonly kinds: ReadonlyMap<string, string> }
 
@@ -23,11 +23,11 @@ const reasonLength = 300
 /** What of a plan is for a director to do and to show: of the clouds that it holds, and of no configured cloud. */
 export function ownLines(
   lines: readonly PlanLine[],
-  held: readonly Desk[],
+  leases: readonly CloudLease[],
   { clouds }: Pick<DirectorOptions, 'clouds'>,
 ): readonly PlanLine[] {
   const others = new Set(clouds.map(({ cloud }) => cloud.name))
-  for (const { directed } of held) others.delete(directed.cloud.name)
+  for (const { directed } of leases) others.delete(directed.cloud.name)
   return lines.filter(({ cloud }) => cloud === undefined || !others.has(cloud))
 }
 
@@ -65,8 +65,10 @@ export function planKeeper(
   }
 
   return {
-    async keep(plan, held) {
-      await Promise.all(held.map((desk) => (desk.isHeld() ? keep(desk.directed.cloud.name, plan) : undefined)))
+    async keep(plan, leases) {
+      await Promise.all(
+        leases.map((cloudLease) => (cloudLease.isHeld() ? keep(cloudLease.directed.cloud.name, plan) : undefined)),
+      )
     },
   }
 }

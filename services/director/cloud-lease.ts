@@ -1,10 +1,10 @@
 /**
- * What the parts of one step share: a cloud that this process holds with what is remembered of it, and the fleet as this step
- * knows it.
+ * What the parts of one step share: the role lease of a cloud with what this process remembers of that cloud, and the fleet
+ * as this step knows it.
  *
- * A desk belongs to one holding of its cloud: who takes a cloud begins with a fresh one and with what the last holder noted.
- * The fleet is read once a step and then kept in line with every change that the step itself makes; what others change
- * in the time between is decided by the store, and seen by the next step.
+ * Each new fence of a cloud's role begins with a fresh CloudLease, and with the note of the last holder. The fleet is read
+ * once per step and then kept in line with every change that the step itself makes. The store decides what other processes
+ * change during the step, and the next step sees it.
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'
@@ -18,18 +18,18 @@ import { type CloudMemory, newMemory } from './memory.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'
 import { record } from './record.ts'
 
-export type Desk = {
+export type CloudLease = {
   readonly directed: DirectedCloud
-  /** Outlives the desk: what an earlier holding of ours began there must have ended first. */
+  /** Outlives the lease: work that began under an earlier lease of this process must have ended first. */
   readonly serialQueue: SerialQueue
   readonly fence: Fence
   readonly memory: CloudMemory
   readonly breakers: Breakers
-  /** Since when this holding listens to its VMs. */
+  /** Since when the VMs of the cloud report to this lease. */
   readonly watchedSinceMs: number
-  /** What the other directors know of the cloud. */
+  /** The note about the cloud that the other directors read. */
   noted: CloudNote | undefined
-  /** The cloud is ours at this moment, under the desk's own fence. Asked right before each deed. */
+  /** Whether this process has the role at this moment, under the same fence. Asked right before each action. */
   isHeld(): boolean
 }
 
@@ -41,16 +41,16 @@ export type StepContext = {
   readonly fleet: Fleet
   /** Read with this step. */
   readonly images: readonly CheckedImage[]
-  /** No other director holds a cloud of ours: no other one plans. */
+  /** No other director has the role lease of a configured cloud, so no other one plans. */
   readonly isAlone: boolean
 }
 
-export async function openDesk(
+export async function openCloudLease(
   options: DirectorOptions,
   directed: DirectedCloud,
   serialQueue: SerialQueue,
   fence: Fence,
-): Promise<Desk> {
+): Promise<CloudLease> {
   const { store, clock } = options
   const { name } = directed.cloud
   const watchedSinceMs = clock.nowMs()
@@ -70,14 +70,14 @@ export async function openDesk(
 /** Keeps a note for the others, if something is new. */
 export async function keepNote(
   options: DirectorOptions,
-  desk: Desk,
+  cloudLease: CloudLease,
   note: Omit<CloudNote, 'fence' | 'breakers'>,
 ): Promise<void> {
-  const whole: CloudNote = { ...note, fence: desk.fence.fence, breakers: desk.breakers.kept() }
+  const whole: CloudNote = { ...note, fence: cloudLease.fence.fence, breakers: cloudLease.breakers.kept() }
   const text = noteText(whole)
-  if (!desk.isHeld() || (desk.noted && text === noteText(desk.noted))) return
-  await options.store.keepNote(cloudNote(desk.directed.cloud.name), text)
-  desk.noted = whole
+  if (!cloudLease.isHeld() || (cloudLease.noted && text === noteText(cloudLease.noted))) return
+  await options.store.keepNote(cloudNote(cloudLease.directed.cloud.name), text)
+  cloudLease.noted = whole
 }
 
 /** Applies to the store, and to what this step knows of the fleet. */
