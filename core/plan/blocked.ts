@@ -7,7 +7,7 @@
 
 import type { Block } from './headroom.ts'
 import type { Growth } from './growth.ts'
-import type { CloudView, FleetView, HoldLine, HoldWhy } from './fleet.ts'
+import type { CloudView, FleetView, BlockedLine, BlockedReason } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
 import { ruleOutcomes, type RuleOutcome } from '../language/rules.ts'
@@ -16,11 +16,18 @@ import { placeOf, roomOf } from '../model/vm.ts'
 /** The closest offering is named for this number of queues; listing outcomes is slow beside applying the rules. */
 const maxNamed = 20
 
-type Draft = { why: HoldWhy; cloud?: string; reason: string; queues: ClassId[]; jobs: number; byVo: Record<string, number> }
+type Draft = {
+  why: BlockedReason
+  cloud?: string
+  reason: string
+  queues: ClassId[]
+  jobs: number
+  byVo: Record<string, number>
+}
 
-export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, view: FleetView): readonly HoldLine[] {
+export function blockedLines(queues: readonly OpenQueue[], { blocked }: Growth, view: FleetView): readonly BlockedLine[] {
   const drafts = new Map<string, Draft>()
-  const hold = ({ why, cloud, reason }: Omit<Block, 'cloud'> & { cloud?: string }, open: OpenQueue, jobs: number): void => {
+  const add = ({ why, cloud, reason }: Omit<Block, 'cloud'> & { cloud?: string }, open: OpenQueue, jobs: number): void => {
     const key = JSON.stringify([why, cloud, reason])
     const draft = drafts.get(key) ?? { why, cloud, reason, queues: [], jobs: 0, byVo: {} }
     drafts.set(key, draft)
@@ -30,16 +37,16 @@ export function holdLines(queues: readonly OpenQueue[], { blocked }: Growth, vie
   }
   let named = 0
   for (const open of queues) {
-    if (open.free > 0) hold({ why: 'covered', reason: 'free room on active VMs' }, open, open.free)
-    if (open.coming > 0) hold({ why: 'covered', reason: 'VMs on their way' }, open, open.coming)
-    if (open.soon > 0) hold({ why: 'covered', reason: 'running jobs that may end soon' }, open, open.soon)
+    if (open.free > 0) add({ why: 'covered', reason: 'free room on active VMs' }, open, open.free)
+    if (open.coming > 0) add({ why: 'covered', reason: 'VMs on their way' }, open, open.coming)
+    if (open.soon > 0) add({ why: 'covered', reason: 'running jobs that may end soon' }, open, open.soon)
     if (open.left === 0) continue
     const blocks = blocked.get(open) ?? []
-    for (const block of distinct(blocks)) hold(block, open, open.left)
+    for (const block of distinct(blocks)) add(block, open, open.left)
     if (blocks.length > 0) continue
     const nearest = named < maxNamed ? nearestText(open, view.clouds) : ''
     named += 1
-    hold({ why: 'no-fit', reason: nearest === '' ? 'no offering fits' : `no offering fits; ${nearest}` }, open, open.left)
+    add({ why: 'no-fit', reason: nearest === '' ? 'no offering fits' : `no offering fits; ${nearest}` }, open, open.left)
   }
   return [...drafts.values()].map((draft) => ({ kind: 'hold', ...draft }))
 }

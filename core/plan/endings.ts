@@ -7,7 +7,7 @@
  * After a start of the service no VM counts as silent before it had the time to send a heartbeat again.
  */
 
-import type { CloudView, EndingLine, FleetPolicy, FleetView, HoldLine } from './fleet.ts'
+import type { CloudView, EndingLine, FleetPolicy, FleetView, BlockedLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { CloudVm } from '../model/cloud.ts'
 import { type KeptVm, isComing, isOver } from '../model/vm.ts'
@@ -15,14 +15,14 @@ import { durationText } from '../kernel/quantities.ts'
 
 export type Endings = {
   readonly lines: readonly EndingLine[]
-  readonly frozen: readonly HoldLine[]
+  readonly frozen: readonly BlockedLine[]
   /** What is on its way out, or would be if its cloud were not frozen: no work is hoped to be done there. */
   readonly unusable: ReadonlySet<VmId>
 }
 
 export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number): Endings {
   const lines: EndingLine[] = []
-  const frozen: HoldLine[] = []
+  const frozen: BlockedLine[] = []
   const unusable = new Set<VmId>()
   for (const cloud of view.clouds) {
     const why = frozenWhy(cloud, policy, nowMs)
@@ -49,7 +49,7 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
 }
 
 /** VMs of clouds that are no longer configured: no director can end them, and the plan shows this to operators. */
-function unsteered({ clouds, vms }: FleetView): readonly HoldLine[] {
+function unsteered({ clouds, vms }: FleetView): readonly BlockedLine[] {
   const steered = new Set(clouds.map(({ name }) => name))
   const counts = new Map<string, number>()
   for (const { vm } of vms) if (!steered.has(vm.cloud)) counts.set(vm.cloud, (counts.get(vm.cloud) ?? 0) + 1)

@@ -63,7 +63,7 @@ export type FleetPolicy = {
   readonly softWaitMs: number
 }
 
-export type HoldWhy = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
+export type BlockedReason = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
 
 export type JobsByVo = Readonly<Record<string, number>>
 
@@ -82,7 +82,7 @@ export type PlanLine =
   /** Nothing is made for these queues, or nothing is ended on this cloud. A queue may stand in several. */
   | {
       readonly kind: 'hold'
-      readonly why: HoldWhy
+      readonly why: BlockedReason
       readonly cloud?: string
       readonly queues: readonly ClassId[]
       readonly jobs: number
@@ -103,7 +103,7 @@ export type EndingLine = Extract<PlanLine, { kind: 'drain' | 'retire' | 'stop' }
 
 export type CreateLine = Extract<PlanLine, { kind: 'create' }>
 
-export type HoldLine = Extract<PlanLine, { kind: 'hold' }>
+export type BlockedLine = Extract<PlanLine, { kind: 'hold' }>
 
 export type FleetPlan = { readonly atMs: number; readonly lines: readonly PlanLine[] }
 

@@ -9,11 +9,11 @@
 import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
 import type { Offering } from '../model/cloud.ts'
 import { unreadWhy } from './endings.ts'
-import type { CloudView, FleetPolicy, FleetView, HoldWhy } from './fleet.ts'
+import type { CloudView, FleetPolicy, FleetView, BlockedReason } from './fleet.ts'
 import { type KeptVm, isComing, isOver } from '../model/vm.ts'
 import { bytesText, durationText } from '../kernel/quantities.ts'
 
-export type Block = { readonly cloud: string; readonly why: HoldWhy; readonly reason: string }
+export type Block = { readonly cloud: string; readonly why: BlockedReason; readonly reason: string }
 
 export type Headroom = {
   /** What hinders this offering now; nothing: one may be taken. */
@@ -48,7 +48,7 @@ function headroom(
   const unread = unreadWhy(cloud.reading, policy, nowMs)
   let taken = 0
   const probes = new Map<BreakerScope, number>()
-  const block = (why: HoldWhy, reason: string): Block => ({ cloud: name, why, reason })
+  const block = (why: BlockedReason, reason: string): Block => ({ cloud: name, why, reason })
   return {
     blockOf(offering) {
       // What an operator has to decide first is said whatever the cloud does.

@@ -10,7 +10,7 @@
 import type { FleetView, FleetPolicy, FleetPlan } from './fleet.ts'
 import { planEndings } from './endings.ts'
 import { grow } from './growth.ts'
-import { holdLines } from './blocked.ts'
+import { blockedLines } from './blocked.ts'
 import { headrooms } from './headroom.ts'
 import { planServices } from './services.ts'
 import { openQueues, placeOnFleet } from './placement.ts'
@@ -28,6 +28,6 @@ export function planFleet(view: FleetView, policy: FleetPolicy, nowMs: number): 
   placeOnFleet(queues, staying, { policy, clouds: view.clouds, nowMs })
   const grown = grow(queues, view.clouds, left)
   const ends = [...endings.lines, ...services.endings]
-  const holds = [...endings.frozen, ...services.holds, ...holdLines(queues, grown, view)]
-  return { atMs: nowMs, lines: [...ends, ...services.creates, ...grown.creates, ...holds] }
+  const blocked = [...endings.frozen, ...services.blocked, ...blockedLines(queues, grown, view)]
+  return { atMs: nowMs, lines: [...ends, ...services.creates, ...grown.creates, ...blocked] }
 }

@@ -10,14 +10,14 @@ import type { Offering } from '../model/cloud.ts'
 import { hostPort } from '../kernel/endpoints.ts'
 import type { Endings } from './endings.ts'
 import type { Block, Headroom } from './headroom.ts'
-import type { CloudView, CreateLine, EndingLine, FleetView, HoldLine, ServiceWish } from './fleet.ts'
+import type { CloudView, CreateLine, EndingLine, FleetView, BlockedLine, ServiceWish } from './fleet.ts'
 import { squidPort } from '../kernel/limits.ts'
 import { type KeptVm, isComing, type Vm } from '../model/vm.ts'
 
 export type ServicePlan = {
   readonly creates: readonly CreateLine[]
   readonly endings: readonly EndingLine[]
-  readonly holds: readonly HoldLine[]
+  readonly blocked: readonly BlockedLine[]
 }
 
 export function planServices(
@@ -29,7 +29,7 @@ export function planServices(
   const frozen = new Set(endings.frozen.map(({ cloud }) => cloud))
   const lines: EndingLine[] = []
   const creates: CreateLine[] = []
-  const holds: HoldLine[] = []
+  const blocked: BlockedLine[] = []
   const own = vms.flatMap(({ vm }) => (vm.service !== undefined && isKept(vm, endings) ? [vm] : []))
   for (const vm of own) {
     const isWanted = services.some((wish) => isOf(vm, wish))
@@ -46,11 +46,11 @@ export function planServices(
     for (let made = 0; made < missing; made += 1) {
       const answer = makeOne(wish, clouds, headrooms, `${lasting.length + made} of ${wish.count}`)
       if (answer.create) creates.push(answer.create)
-      holds.push(...answer.holds)
+      blocked.push(...answer.blocked)
       if (!answer.create) break
     }
   }
-  return { creates, endings: lines, holds }
+  return { creates, endings: lines, blocked }
 }
 
 /** The site's squids that serve now, as http://host:port, in an order that does not change. */
@@ -94,7 +94,7 @@ function makeOne(
   clouds: readonly CloudView[],
   headrooms: ReadonlyMap<string, Headroom>,
   there: string,
-): { readonly create?: CreateLine; readonly holds: readonly HoldLine[] } {
+): { readonly create?: CreateLine; readonly blocked: readonly BlockedLine[] } {
   const { service, site } = wish
   const why = `site ${site} has ${there} wanted ${service} VMs`
   const blocks: Block[] = []
@@ -105,13 +105,13 @@ function makeOne(
     if (!headroom || block) continue
     headroom.take(offering)
     const line = { kind: 'create', cloud: offering.cloud, offering, count: 1, queues: [], jobs: 0 } as const
-    return { create: { ...line, reason: why }, holds: [] }
+    return { create: { ...line, reason: why }, blocked: [] }
   }
   const none: Omit<Block, 'cloud'> = { why: 'no-fit', reason: 'no offering there is as it shall be' }
-  const holds = (blocks.length === 0 ? [none] : blocks).map(
-    (block): HoldLine => ({ kind: 'hold', queues: [], jobs: 0, ...block, reason: `${why}: ${block.reason}` }),
+  const blocked = (blocks.length === 0 ? [none] : blocks).map(
+    (block): BlockedLine => ({ kind: 'hold', queues: [], jobs: 0, ...block, reason: `${why}: ${block.reason}` }),
   )
-  return { holds }
+  return { blocked }
 }
 
 function offeringsFor({ service, site, ...wanted }: ServiceWish, clouds: readonly CloudView[]): readonly Offering[] {

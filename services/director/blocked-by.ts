@@ -1,14 +1,14 @@
-/** What the last plans hold a task queue up for, cloud by cloud: read from what the directors keep, to explain why jobs wait. */
+/** Why the last plans make no VM for a task queue, per cloud: from the plan notes of the directors. */
 
 import { planNote, planOf } from '../../core/plan/cloud-note.ts'
-import type { HoldWhy } from '../../core/plan/fleet.ts'
+import type { BlockedReason } from '../../core/plan/fleet.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 
 export type BlockedBy = { readonly cloud: string; readonly why: string; readonly reason: string }
 
-/** What keeps VMs from being made. What makes none needed, or ends none, blocks no job. */
-const hinders: ReadonlySet<HoldWhy> = new Set(['image', 'limit', 'quota', 'ramp', 'breaker', 'unread'])
+/** Reasons that keep VMs from being made. A reason why none is needed, or none is ended, blocks no job. */
+const blocking: ReadonlySet<BlockedReason> = new Set(['image', 'limit', 'quota', 'ramp', 'breaker', 'unread'])
 
 export async function blockedBy(
   store: Pick<FactStore, 'note'>,
@@ -19,7 +19,7 @@ export async function blockedBy(
   return clouds.flatMap((name, at) => {
     const lines = planOf(notes[at])?.lines ?? []
     return lines.flatMap((line): readonly BlockedBy[] => {
-      if (line.kind !== 'hold' || line.cloud !== name || !hinders.has(line.why)) return []
+      if (line.kind !== 'hold' || line.cloud !== name || !blocking.has(line.why)) return []
       return line.queues.includes(classId) ? [{ cloud: name, why: line.why, reason: line.reason }] : []
     })
   })

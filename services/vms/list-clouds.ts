@@ -7,7 +7,7 @@ import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { atTime, type Breaker, type BreakerScope, type KeptBreaker } from '../../core/plan/breaker.ts'
 import { type CloudNote, cloudNote, noteOf, planNote, planOf } from '../../core/plan/cloud-note.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
-import type { CreateLine, FleetPlan, HoldLine, HoldWhy, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
+import type { CreateLine, FleetPlan, BlockedLine, BlockedReason, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { type KeptVm, concerns } from '../../core/model/vm.ts'
 import type { FactStore, VmStore } from '../../core/ports/store.ts'
@@ -47,7 +47,7 @@ export type PlanRow = {
   readonly atMs: number
   readonly action: PlanLine['kind']
   /** Of `hold`: what keeps VMs from being made or ended. */
-  readonly why?: HoldWhy
+  readonly why?: BlockedReason
   /** CLOUD/FLAVOR/IMAGE for create, a VM for what ends one, else a cloud or all of them. */
   readonly subject: string
   readonly count: number
@@ -176,6 +176,6 @@ function rowOf(line: PlanLine, atMs: number, vosOf: ReadonlyMap<VmId, readonly s
 const ofNoVo: readonly string[] = ['']
 
 /** A plan that was kept by an older director does not say whose demand it is about. */
-function demandOf({ queues, byVo }: CreateLine | HoldLine): JobsByVo | undefined {
+function demandOf({ queues, byVo }: CreateLine | BlockedLine): JobsByVo | undefined {
   return queues.length === 0 ? undefined : (byVo ?? {})
 }
