@@ -123,7 +123,7 @@ function plan(queues: readonly TaskQueue[], vms: number): { readonly ms: number;
         lifeMs: 1e9,
         reading: { listBeganMs: 1e6, failure: '', implausible: '' },
         watchedSinceMs: 0,
-        heldBack: '',
+        blocked: '',
         barred: new Map(),
         revoked: new Map(),
         listed: new Map(),

@@ -236,7 +236,7 @@ export const loadLimits = {
    */
   reads: 1,
   longestReadPauseMs: 100,
-  /** Pages up to the default size are not held back: what they cost is what a call costs. */
+  /** Pages up to the default size do not wait: such a page costs as much as any call. */
   smallPage: 100,
   /** Anonymous calls under way per address: activations, health, reflection. */
   anonymousCalls: 64,

@@ -29,8 +29,8 @@ export type CloudView = {
   readonly reading: CloudReading
   /** Since when a process listens to its VMs: no VM counts as silent for the time before. */
   readonly watchedSinceMs: number
-  /** Why nothing is made there in this step although it can be read; empty: nothing is in the way. */
-  readonly heldBack: string
+  /** Why nothing is made there in this step although its list was read; empty: not blocked. */
+  readonly blocked: string
   /** The images that nothing is made from there, and why: not endorsed, not approved, not valid, revoked. */
   readonly barred: ReadonlyMap<string, string>
   /** Of those, the ones whose VMs have to go, and why. */

@@ -55,7 +55,7 @@ function headroom(
       const barred = cloud.barred.get(offering.image)
       if (barred !== undefined) return block('image', barred)
       if (unread !== '') return block('unread', unread)
-      if (cloud.heldBack !== '') return block('unread', cloud.heldBack)
+      if (cloud.blocked !== '') return block('unread', cloud.blocked)
       for (const scope of scopesOf(offering)) {
         const breaker = breakers.get(scope)
         if (breaker && allowance(breaker) <= (probes.get(scope) ?? 0))

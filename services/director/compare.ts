@@ -97,7 +97,7 @@ function viewOf(
     quota: isAlone || !noted ? memory.quota : lesser(memory.quota, noted.quota),
     reading: { listBeganMs: memory.listBeganMs, failure, implausible: reconciled?.doubt ?? '' },
     watchedSinceMs,
-    heldBack: isAlone || isKnown ? '' : 'it can be read since this step only, and other directors do not count on it yet',
+    blocked: isAlone || isKnown ? '' : 'it can be read since this step only, and other directors do not count on it yet',
     listed: memory.listed,
     strays: reconciled?.strays ?? noStrays,
   }
@@ -111,7 +111,7 @@ export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefine
     quota: note?.quota ?? { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
     reading: note?.reading ?? { failure: 'no director has read it yet', implausible: '' },
     watchedSinceMs: note?.watchedSinceMs ?? 0,
-    heldBack: '',
+    blocked: '',
     listed: new Map(),
     strays: note?.strays ?? noStrays,
   }

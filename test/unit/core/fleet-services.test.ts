@@ -27,7 +27,7 @@ const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
   lifeMs: 3_600_000,
   reading: { listBeganMs: nowMs, failure: '', implausible: '' },
   watchedSinceMs: nowMs,
-  heldBack: '',
+  blocked: '',
   barred: new Map(),
   revoked: new Map(),
   listed: new Map(),

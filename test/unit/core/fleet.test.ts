@@ -33,7 +33,7 @@ const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
   lifeMs: 3_600_000,
   reading: { listBeganMs: nowMs, failure: '', implausible: '' },
   watchedSinceMs: 0,
-  heldBack: '',
+  blocked: '',
   barred: new Map(),
   revoked: new Map(),
   listed: new Map(),
@@ -94,7 +94,7 @@ describe('what is made', () => {
     const [line] = plan({ queues: [waiting(4), waiting(4, {}, bob)] })
     const ids = [waiting(1).queue.id, waiting(1, {}, bob).queue.id].sort()
     expect(line).toMatchObject({ kind: 'create', jobs: 8, queues: ids, byVo: { lhcb: 4, belle: 4 } })
-    const [hold] = plan({ queues: [waiting(4), waiting(3, {}, bob)], clouds: [cloudView({ heldBack: 'closed' })] })
+    const [hold] = plan({ queues: [waiting(4), waiting(3, {}, bob)], clouds: [cloudView({ blocked: 'closed' })] })
     expect(hold).toMatchObject({ kind: 'hold', jobs: 7, byVo: { lhcb: 4, belle: 3 } })
   })
 
