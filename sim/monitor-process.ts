@@ -6,12 +6,12 @@
 
 import type { PilotStatus } from '../core/model/agent-config.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
-import { beatEveryMs } from '../core/kernel/limits.ts'
-import type { Beat } from '../core/model/vm.ts'
+import { heartbeatIntervalMs } from '../core/kernel/limits.ts'
+import type { Heartbeat } from '../core/model/vm.ts'
 import { backoff } from '../core/kernel/backoff.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
-import { beat, type BeatAnswer } from '../services/vms/heartbeat.ts'
+import { recordHeartbeat, type HeartbeatAnswer } from '../services/vms/heartbeat.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Host } from './host-state.ts'
 import type { SimProcess } from './process.ts'
@@ -20,7 +20,7 @@ export type Monitor = { readonly process: SimProcess }
 
 type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs'> & {
   readonly heardMs: number
-  readonly lastBeat?: Omit<NonNullable<MonitorView['lastBeat']>, 'agoMs'> & { readonly atMs: number }
+  readonly lastHeartbeat?: Omit<NonNullable<MonitorView['lastHeartbeat']>, 'agoMs'> & { readonly atMs: number }
 }
 
 /** The real one looks twice a second. */
@@ -73,28 +73,28 @@ function watchOver(host: Host, process: SimProcess): void {
     const view = viewOf(known, host, fromMs, process)
     const next = decide(view, config.policy, clock.nowMs())
     if (next.kind === 'power-off') host.powerOff(next.reason)
-    else if (next.kind === 'beat') say(view, next)
+    else if (next.kind === 'heartbeat') say(view, next)
     else process.deliver(lookEveryMs, look)
   }
 
-  function say(view: MonitorView, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): void {
+  function say(view: MonitorView, { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>): void {
     const sentMs = clock.monotonicMs()
     const request = requestOf(view, wish, unhealthy)
     switchboard.call(
       process,
       link,
-      (queue) => answerBeat(queue, host, request),
+      (queue) => answerHeartbeat(queue, host, request),
       (answer) => {
         const last = { atMs: sentMs, wish, unhealthy }
         if (answer.ok) {
           delays.reset()
           const { order, reason, serviceTimeMs } = answer.value
           const skewMs = clock.nowMs() - (serviceTimeMs + (clock.monotonicMs() - sentMs) / 2)
-          const lastBeat = { ...last, answered: true, retryMs: 0 }
-          known = { order, orderReason: reason, skewMs, heardMs: clock.monotonicMs(), lastBeat }
+          const lastHeartbeat = { ...last, answered: true, retryMs: 0 }
+          known = { order, orderReason: reason, skewMs, heardMs: clock.monotonicMs(), lastHeartbeat }
           if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is ordered to ${order}: ${reason}`)
         } else {
-          known = { ...known, lastBeat: { ...last, answered: false, retryMs: delays.next() } }
+          known = { ...known, lastHeartbeat: { ...last, answered: false, retryMs: delays.next() } }
         }
         process.deliver(lookEveryMs, look)
       },
@@ -104,16 +104,21 @@ function watchOver(host: Host, process: SimProcess): void {
   look()
 }
 
-function viewOf({ heardMs, lastBeat, ...answer }: Known, host: Host, fromMs: number, { clock }: SimProcess): MonitorView {
+function viewOf(
+  { heardMs, lastHeartbeat, ...answer }: Known,
+  host: Host,
+  fromMs: number,
+  { clock }: SimProcess,
+): MonitorView {
   const atMs = clock.monotonicMs()
   return {
     ...answer,
-    beatEveryMs,
+    heartbeatIntervalMs,
     upMs: atMs - fromMs,
     pilot: host.disk.pilotStatus && pilotView(host.disk.pilotStatus, host.pilot() !== undefined, clock.nowMs()),
     diskFreeBytes,
     silentMs: atMs - heardMs,
-    lastBeat: lastBeat && { ...lastBeat, agoMs: atMs - lastBeat.atMs },
+    lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }
 
@@ -121,23 +126,26 @@ function pilotView({ state, payloads, idleSinceMs, atMs }: PilotStatus, alive: b
   return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), statusAgeMs: Math.max(0, nowMs - atMs), alive }
 }
 
-type BeatSaid = { readonly beat: Omit<Beat, 'atMs'>; readonly wish: '' | 'stop'; readonly wishReason: string }
+type HeartbeatSaid = { readonly heartbeat: Omit<Heartbeat, 'atMs'>; readonly wish: '' | 'stop'; readonly wishReason: string }
 
-function requestOf(view: MonitorView, wish: string, unhealthy: string): BeatSaid {
+function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatSaid {
   const { pilot } = view
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes }
   const pilotState = isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting')
   const said = { ...load, pilotState, payloads: pilot?.payloads ?? 0, idleMs: Math.round(pilot?.idleMs ?? 0), unhealthy }
-  return { beat: said, wish: wish === '' ? '' : 'stop', wishReason: wish }
+  return { heartbeat: said, wish: wish === '' ? '' : 'stop', wishReason: wish }
 }
 
-/** As the service's edge has it: the time of a beat is the service's. */
-async function answerBeat(
+/** As the service's edge has it: the time of a heartbeat is the service's. */
+async function answerHeartbeat(
   queue: JobPorts,
   { vmId, disk }: Host,
-  { beat: said, wish, wishReason }: BeatSaid,
-): Promise<BeatAnswer & { readonly serviceTimeMs: number }> {
+  { heartbeat, wish, wishReason }: HeartbeatSaid,
+): Promise<HeartbeatAnswer & { readonly serviceTimeMs: number }> {
   if (disk.credential !== vmId) throw new PilotageError('unauthenticated', 'no credential')
   const nowMs = queue.clock.nowMs()
-  return { ...(await beat(queue, vmId, { beat: { ...said, atMs: nowMs }, wish, wishReason })), serviceTimeMs: nowMs }
+  return {
+    ...(await recordHeartbeat(queue, vmId, { heartbeat: { ...heartbeat, atMs: nowMs }, wish, wishReason })),
+    serviceTimeMs: nowMs,
+  }
 }

@@ -44,7 +44,7 @@ export type Session = { send(message: PilotMessage): void; close(): void }
 
 export type Uplink = {
   activate(request: ActivateRequest): Promise<ActivateResponse>
-  beat(request: BeatRequest): Promise<BeatResponse>
+  heartbeat(request: BeatRequest): Promise<BeatResponse>
   /** Resolves when the service keeps all of it. Repeating it replaces it. */
   putOutput(attempt: AttemptRef, name: 'stdout' | 'stderr', data: Uint8Array): Promise<void>
   session(handlers: SessionHandlers): Session
@@ -77,7 +77,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
 
   return {
     activate: (request) => answered('activating', (done) => client.activate(request, metadata, within(callMs), done)),
-    beat: (request) => answered('beating', (done) => client.beat(request, metadata, within(callMs), done)),
+    heartbeat: (request) => answered('sending a heartbeat', (done) => client.beat(request, metadata, within(callMs), done)),
     async putOutput(attempt, name, data) {
       await answered('keeping output', (done) => {
         const stream = client.putOutput(metadata, within(outputMs), done)

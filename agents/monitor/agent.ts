@@ -9,7 +9,7 @@ import { type Clock, sleep } from '../../core/kernel/clock.ts'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
 import type { Turns } from '../../core/kernel/endpoints.ts'
 import { asPilotageError } from '../../core/kernel/errors.ts'
-import { beatEveryMs } from '../../core/kernel/limits.ts'
+import { heartbeatIntervalMs } from '../../core/kernel/limits.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import { backoff } from '../../core/kernel/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
@@ -39,7 +39,7 @@ const mostRetryMs = 5000
 export async function watchOver({ config, paths, clock, random, say, turns, open }: WatchOptions): Promise<string> {
   const fromMs = clock.monotonicMs()
   const delays = backoff(random, firstRetryMs, mostRetryMs)
-  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, beatEveryMs, heardMs: fromMs }
+  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heartbeatIntervalMs, heardMs: fromMs }
   let lastNote = ''
   const outage = sayOnce(say)
   const service = config.service && watchService(config.service, clock)
@@ -55,25 +55,25 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
       uplink.close()
       return next.reason
     }
-    if (next.kind === 'beat') {
-      const beatMs = clock.monotonicMs()
+    if (next.kind === 'heartbeat') {
+      const sentMs = clock.monotonicMs()
       try {
-        const answer = await beat(uplink, view, next, paths, clock)
+        const answer = await sendHeartbeat(uplink, view, next, paths, clock)
         delays.reset()
         turns.worked(turns.current())
         outage.clear()
         known = { ...known, ...answer, heardMs: clock.monotonicMs() }
         known = {
           ...known,
-          lastBeat: { atMs: beatMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
+          lastHeartbeat: { atMs: sentMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
         }
       } catch (thrown) {
-        const { code, message } = asPilotageError(thrown, 'beating')
+        const { code, message } = asPilotageError(thrown, 'sending a heartbeat')
         // Asked for all the same, as far as the end of life is concerned: it must not wait for an answer for ever.
         const retryMs = turns.failed(turns.current()) && code === 'unavailable' ? 0 : delays.next()
         known = {
           ...known,
-          lastBeat: { atMs: beatMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },
+          lastHeartbeat: { atMs: sentMs, answered: false, retryMs, wish: next.wish, unhealthy: next.unhealthy },
         }
         outage.say(`out of contact: ${message}`)
         lastNote = message
@@ -82,7 +82,7 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
         uplink = open()
       }
       const note = noteOf(known, next)
-      if (known.lastBeat?.answered && lastNote !== note) {
+      if (known.lastHeartbeat?.answered && lastNote !== note) {
         say(note)
         lastNote = note
       }
@@ -91,12 +91,12 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   }
 }
 
-type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'> & {
+type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIntervalMs'> & {
   readonly heardMs: number
-  readonly lastBeat?: Omit<NonNullable<MonitorView['lastBeat']>, 'agoMs'> & { readonly atMs: number }
+  readonly lastHeartbeat?: Omit<NonNullable<MonitorView['lastHeartbeat']>, 'agoMs'> & { readonly atMs: number }
 }
 
-function viewOf({ heardMs, lastBeat, ...answer }: Known, paths: AgentPaths, fromMs: number, clock: Clock): MonitorView {
+function viewOf({ heardMs, lastHeartbeat, ...answer }: Known, paths: AgentPaths, fromMs: number, clock: Clock): MonitorView {
   const atMs = clock.monotonicMs()
   return {
     ...answer,
@@ -104,20 +104,20 @@ function viewOf({ heardMs, lastBeat, ...answer }: Known, paths: AgentPaths, from
     pilot: readPilot(paths.pilotStatus, clock.nowMs()),
     diskFreeBytes: readMachine(paths.work).diskFreeBytes,
     silentMs: atMs - heardMs,
-    lastBeat: lastBeat && { ...lastBeat, agoMs: atMs - lastBeat.atMs },
+    lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }
 
-async function beat(
+async function sendHeartbeat(
   uplink: Uplink,
   view: MonitorView,
-  { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>,
+  { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>,
   paths: AgentPaths,
   clock: Clock,
-): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'beatEveryMs'>> {
+): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIntervalMs'>> {
   const { pilot, service } = view
   const sentMs = clock.monotonicMs()
-  const answer = await uplink.beat({
+  const answer = await uplink.heartbeat({
     monitorVersion: agentVersion,
     ...readMachine(paths.work),
     pilotState: service ? '' : isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
@@ -131,8 +131,8 @@ async function beat(
   // The service's time was true about half a round trip ago.
   const halfMs = (clock.monotonicMs() - sentMs) / 2
   const skewMs = answer.serviceTimeMs === 0 ? 0 : clock.nowMs() - (answer.serviceTimeMs + halfMs)
-  const every = answer.beatEveryMs > 0 ? answer.beatEveryMs : beatEveryMs
-  return { order: orderOf(answer.order), orderReason: answer.reason, skewMs, beatEveryMs: every }
+  const every = answer.beatEveryMs > 0 ? answer.beatEveryMs : heartbeatIntervalMs
+  return { order: orderOf(answer.order), orderReason: answer.reason, skewMs, heartbeatIntervalMs: every }
 }
 
 /** An unknown order is not a reason to stop. */
@@ -140,7 +140,7 @@ function orderOf(text: string): Order {
   return text === 'stop' || text === 'drain' ? text : 'go-on'
 }
 
-function noteOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'beat' }>): string {
+function noteOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>): string {
   const reason = orderReason === '' ? '' : ` (${orderReason})`
   return [
     `order of the service: ${order}${reason}`,

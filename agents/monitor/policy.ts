@@ -15,7 +15,7 @@
  *   idle for idleMs, older than leastLifeMs        heartbeat now, wish stop; then with every heartbeat
  *                                                  (neither of the two on a VM with a service: its director ends it)
  *   health changed since the last heartbeat        heartbeat now
- *   the last heartbeat is beatEveryMs ago          heartbeat
+ *   the last heartbeat is heartbeatIntervalMs ago          heartbeat
  *   a failed heartbeat is retryMs ago              heartbeat
  */
 
@@ -58,9 +58,9 @@ export type MonitorView = {
   /** The last answer. */
   readonly order: Order
   readonly orderReason: string
-  readonly beatEveryMs: number
-  /** The last beat that was tried; absent before the first. */
-  readonly lastBeat?: {
+  readonly heartbeatIntervalMs: number
+  /** The last heartbeat that was sent; absent before the first. */
+  readonly lastHeartbeat?: {
     readonly agoMs: number
     readonly answered: boolean
     /** When a failed one may be repeated, counted from it. */
@@ -73,7 +73,7 @@ export type MonitorView = {
 export type MonitorStep =
   | { readonly kind: 'wait' }
   /** `wish`: why the VM should stop, or drain where that is `spotInterruption`; empty: no wish. */
-  | { readonly kind: 'beat'; readonly wish: string; readonly unhealthy: string }
+  | { readonly kind: 'heartbeat'; readonly wish: string; readonly unhealthy: string }
   | { readonly kind: 'power-off'; readonly reason: string }
 
 /** A pilot that has not said a word in this time will not: Node starts in a second, a starved machine in ten. */
@@ -82,15 +82,15 @@ const pilotStartMs = 60_000
 const serviceFailures = 3
 
 export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number): MonitorStep {
-  const { lastBeat } = view
+  const { lastHeartbeat } = view
   if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'the service ordered it to stop' }
   if (view.silentMs >= policy.deadManMs) {
     return { kind: 'power-off', reason: `nothing heard of the service for ${durationText(policy.deadManMs)}` }
   }
   const wish = wishOf(view, policy, nowMs)
   const unhealthy = unhealthyOf(view, policy)
-  if (nowMs >= policy.endByMs && lastBeat?.wish === endOfLife) return { kind: 'power-off', reason: endOfLife }
-  return isDue(view, wish, unhealthy) ? { kind: 'beat', wish, unhealthy } : { kind: 'wait' }
+  if (nowMs >= policy.endByMs && lastHeartbeat?.wish === endOfLife) return { kind: 'power-off', reason: endOfLife }
+  return isDue(view, wish, unhealthy) ? { kind: 'heartbeat', wish, unhealthy } : { kind: 'wait' }
 }
 
 export const endOfLife = 'its life is over'
@@ -132,9 +132,9 @@ function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string
   return `idle for ${durationText(policy.idleMs)}`
 }
 
-function isDue({ lastBeat, beatEveryMs }: MonitorView, wish: string, unhealthy: string): boolean {
-  if (!lastBeat) return true
-  if (lastBeat.agoMs >= beatEveryMs) return true
-  if (!lastBeat.answered) return lastBeat.agoMs >= lastBeat.retryMs
-  return lastBeat.unhealthy !== unhealthy || (wish !== '' && lastBeat.wish !== wish)
+function isDue({ lastHeartbeat, heartbeatIntervalMs }: MonitorView, wish: string, unhealthy: string): boolean {
+  if (!lastHeartbeat) return true
+  if (lastHeartbeat.agoMs >= heartbeatIntervalMs) return true
+  if (!lastHeartbeat.answered) return lastHeartbeat.agoMs >= lastHeartbeat.retryMs
+  return lastHeartbeat.unhealthy !== unhealthy || (wish !== '' && lastHeartbeat.wish !== wish)
 }

@@ -74,9 +74,9 @@ export const sweepEveryMs = 2 * seconds
 
 /** VMs. */
 export const activationKeepMs = 15 * minutes
-export const beatEveryMs = 15 * seconds
+export const heartbeatIntervalMs = 15 * seconds
 /** No heartbeat for this time, and the cloud does not say that it runs: lost. With the cloud saying so: unhealthy. */
-export const beatLostMs = 3 * minutes
+export const heartbeatTimeoutMs = 3 * minutes
 export const bootMs = 15 * minutes
 export const vmIdleMs = 5 * minutes
 export const vmLifeMs = 7 * days
@@ -274,7 +274,7 @@ assert(connectionLimits.ageGraceMs > 30 * seconds, 'a call that is made once out
 assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends')
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
-assert(beatEveryMs * 3 < beatLostMs, 'a VM is not lost for two lost heartbeats')
+assert(heartbeatIntervalMs * 3 < heartbeatTimeoutMs, 'a VM is not lost for two lost heartbeats')
 assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the service is gone')
 assert(roleHoldMs + roleRenewEveryMs < takeOverMs, 'the next to try finds the role of a crashed process in time')
 assert(roleHoldMs - roleMarginMs > 2 * roleRenewEveryMs, 'a role is not lost for one lost renewal')

@@ -5,14 +5,14 @@
  * when the cloud's own list has said that the machine is not there (the confirmation), so that none can be forgotten. The
  * store applies the changes and adds the one fact that only it knows: how many leases the VM holds.
  *
- *              accepted   refused  seen       activated  beat    drain     retire         stop      absent
- *   Intended   Requested  Failed   Requested  Active     not-up  Stopping  Stopping       Stopping  Failed
+ *              accepted   refused  seen       activated  heartbeat  drain     retire         stop      absent
+ *   Intended   Requested  Failed   Requested  Active     not-up     Stopping  Stopping       Stopping  Failed
  *                                  Booting
- *   Requested  same       stale    Booting    Active     not-up  Stopping  Stopping       Stopping  Lost
- *   Booting    same       stale    same       Active     not-up  Stopping  Stopping       Stopping  Lost
- *   Active     same       stale    same       again      same    Draining  Stopping busy  Stopping  Lost
- *   Draining   same       stale    same       again      same    same      Stopping busy  Stopping  Lost
- *   Stopping   same       Gone     same       not-up     same    same      same           same      Gone Failed
+ *   Requested  same       stale    Booting    Active     not-up     Stopping  Stopping       Stopping  Lost
+ *   Booting    same       stale    same       Active     not-up     Stopping  Stopping       Stopping  Lost
+ *   Active     same       stale    same       again      same       Draining  Stopping busy  Stopping  Lost
+ *   Draining   same       stale    same       again      same       same      Stopping busy  Stopping  Lost
+ *   Stopping   same       Gone     same       not-up     same       same      same           same      Gone Failed
  *   Gone, Failed, Lost: everything is refused as `ended`
  *
  * `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
@@ -46,7 +46,7 @@ export type VmPhase =
   | { readonly state: 'Gone' | 'Failed' | 'Lost'; readonly ref: string; readonly activeMs?: number; readonly why: string }
 
 /** The monitor's last heartbeat. */
-export type Beat = {
+export type Heartbeat = {
   readonly atMs: number
   readonly load1: number
   readonly memoryUsedBytes: number
@@ -90,7 +90,7 @@ export type Vm = VmShape & {
   readonly endByMs: number
   /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
   readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
-  readonly beat?: Beat
+  readonly beat?: Heartbeat
 }
 
 export type VmEvent =
@@ -104,7 +104,7 @@ export type VmEvent =
       readonly addresses?: readonly string[]
     }
   | { readonly kind: 'activated'; readonly vmId: VmId; readonly keyHash: string; readonly nonceHash: string }
-  | { readonly kind: 'beat'; readonly vmId: VmId; readonly beat: Beat }
+  | { readonly kind: 'heartbeat'; readonly vmId: VmId; readonly heartbeat: Heartbeat }
   | { readonly kind: 'drain'; readonly vmId: VmId; readonly why: string }
   /** Only if it holds no lease: the compare-and-set against matches. */
   | { readonly kind: 'retire'; readonly vmId: VmId; readonly why: string }
@@ -138,9 +138,9 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
       return seen(vm, phase, event, nowMs)
     case 'activated':
       return activate(vm, phase, event, nowMs)
-    case 'beat':
+    case 'heartbeat':
       if (!isUp(phase) && phase.state !== 'Stopping') return refuse('not-up')
-      return accept({ ...vm, beat: event.beat }, isNewIsolation(vm.beat, event.beat))
+      return accept({ ...vm, beat: event.heartbeat }, isNewIsolation(vm.beat, event.heartbeat))
     case 'drain':
       return drain(vm, phase, event.why, nowMs)
     case 'retire':
@@ -179,7 +179,7 @@ export function refOf(phase: VmPhase): string {
 }
 
 /** A fact says once how payloads are isolated, and again if that changes: an account was retired, a pilot was replaced. */
-function isNewIsolation(before: Beat | undefined, now: Beat): boolean {
+function isNewIsolation(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return now.isolation !== undefined && now.isolation !== before?.isolation
 }
 

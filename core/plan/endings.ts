@@ -90,7 +90,7 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   if (isComing(phase)) {
     if (revoked !== undefined) return line('drain', revoked)
     // A service that was down could not activate anything: what was on its way gets the time of a heartbeat once more.
-    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, cloud.watchedSinceMs + policy.beatLostMs)
+    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, cloud.watchedSinceMs + policy.heartbeatTimeoutMs)
     return nowMs < deadlineMs
       ? undefined
       : line('stop', `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`, true)
@@ -98,7 +98,7 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   if (nowMs >= vm.endByMs) return line('stop', 'life over')
   const activeMs = 'activeMs' in phase ? (phase.activeMs ?? 0) : 0
   const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, cloud.watchedSinceMs)
-  if (silentMs > policy.beatLostMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
+  if (silentMs > policy.heartbeatTimeoutMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') {
     const why = revoked ?? (unhealthy === '' ? undefined : `unhealthy: ${unhealthy}`)

@@ -54,7 +54,7 @@ export type FleetView = {
 
 export type FleetPolicy = {
   /** An Active VM without a heartbeat for this time is stopped. */
-  readonly beatLostMs: number
+  readonly heartbeatTimeoutMs: number
   /** A cloud's list older than this freezes everything that would destroy. */
   readonly listStaleMs: number
   /** A Draining VM that holds no lease for this time is retired; the monitor on it is normally faster. */

@@ -76,8 +76,8 @@ type Group = {
 const refusedMost = 16
 
 /**
- * A VM that was silent for this part of `beatLostMs` is not counted on: its jobs' leases end before it is given up, and they
- * must not wait for the very room that held them.
+ * A VM that was silent for this part of `heartbeatTimeoutMs` does not count: the leases of its jobs end before it counts as
+ * lost, and these jobs must not wait for the room that they had.
  */
 const silentPart = 3
 
@@ -87,7 +87,7 @@ export function placeOnFleet(
   vms: readonly KeptVm[],
   { policy, clouds, nowMs }: { policy: FleetPolicy; clouds: readonly CloudView[]; nowMs: number },
 ): void {
-  const heardAfterMs = nowMs - policy.beatLostMs / silentPart
+  const heardAfterMs = nowMs - policy.heartbeatTimeoutMs / silentPart
   // No VM counts as silent for a time in which no process listened; for a cloud of no plan the listener is not known.
   const since = new Map(clouds.map(({ name, watchedSinceMs }) => [name, watchedSinceMs]))
   const latestMs = Math.max(0, ...since.values())

@@ -56,8 +56,8 @@ const vms = mapping({
   maxLifetime: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
   bootTimeout: optional(duration(1 * seconds, days), limits.bootMs),
   contactTimeout: optional(duration(5 * seconds, 7 * days), limits.deadManMs),
-  heartbeatInterval: optional(duration(200, 10 * 60 * seconds), limits.beatEveryMs),
-  heartbeatTimeout: optional(duration(1 * seconds, days), limits.beatLostMs),
+  heartbeatInterval: optional(duration(200, 10 * 60 * seconds), limits.heartbeatIntervalMs),
+  heartbeatTimeout: optional(duration(1 * seconds, days), limits.heartbeatTimeoutMs),
 })
 
 const whollyDefault = <T>(read: Reader<T>): T => {

@@ -54,7 +54,7 @@ export function eventStream({ response, clock, hearing, viewer, after, stillSign
     if (!isOver && !response.write(text)) blockedMs ??= clock.monotonicMs()
   }
 
-  async function beat(): Promise<void> {
+  async function heartbeat(): Promise<void> {
     if (blockedMs !== undefined && clock.monotonicMs() - blockedMs >= slowMs) {
       over()
       response.destroy()
@@ -65,7 +65,7 @@ export function eventStream({ response, clock, hearing, viewer, after, stillSign
     schedule()
   }
   function schedule(): void {
-    if (!isOver) timer = clock.after(heartbeatMs, () => void beat().catch(end))
+    if (!isOver) timer = clock.after(heartbeatMs, () => void heartbeat().catch(end))
   }
 
   const stream: EventStream = {

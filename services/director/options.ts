@@ -11,7 +11,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { VmIdentity } from '../../core/model/agent-config.ts'
 import type { FleetPolicy, ServiceWish } from '../../core/plan/fleet.ts'
 import type { CheckedImage } from '../../core/model/image.ts'
-import { activationKeepMs, beatLostMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/kernel/limits.ts'
+import { activationKeepMs, heartbeatTimeoutMs, cloudCallMs, directorEveryMs, listStaleMs } from '../../core/kernel/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -47,7 +47,7 @@ export type DirectorPolicy = FleetPolicy & {
 }
 
 export const directorDefaults: DirectorPolicy = {
-  beatLostMs,
+  heartbeatTimeoutMs,
   listStaleMs,
   drainedMs: 60_000,
   softWaitMs: 0,

@@ -212,7 +212,7 @@ async function directing(
       ...directorDefaults,
       settleMs: config.director.settleMs,
       listStaleMs: config.director.listStaleMs,
-      beatLostMs: config.vm.heartbeatTimeoutMs,
+      heartbeatTimeoutMs: config.vm.heartbeatTimeoutMs,
     },
   }
 }
@@ -240,7 +240,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
   const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (matching) {
-    const { heartbeatIntervalMs: beatEveryMs } = config.vm
+    const { heartbeatIntervalMs } = config.vm
     const { host, port } = config.grpc
     const tls = served('grpc.tls', config.grpc.tls, secrets.grpcTls)
     const watchReady = readiness.watch
@@ -248,7 +248,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
     const api = await startApi({
       ...shared,
       matching,
-      beatEveryMs,
+      heartbeatIntervalMs,
       host,
       port,
       tls,

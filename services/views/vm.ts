@@ -3,7 +3,7 @@
  */
 
 import { noResources } from '../../core/model/resources.ts'
-import { type Beat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
+import { type Heartbeat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 
 export type VmView = VmShape &
   Pick<Vm, 'addresses'> & {
@@ -20,7 +20,7 @@ export type VmView = VmShape &
     readonly endByMs: number
     readonly activeMs?: number
     readonly endedMs?: number
-    readonly beat?: Beat
+    readonly beat?: Heartbeat
     readonly leases: number
     readonly used: KeptVm['used']
   }

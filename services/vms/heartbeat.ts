@@ -1,23 +1,28 @@
 /**
- * Heartbeat: a monitor reports how its VM is, and hears whether to go on, drain or stop.
+ * Heartbeat: a monitor reports how its VM is, and the answer says whether to go on, drain or stop.
  *
  * A wish to stop is granted by compare-and-set in the store: only a VM that holds no lease at that moment stops, and from
  * then on it is given none. A wish that loses that race is answered with go-on. A wish to drain, of a VM whose cloud takes it
  * back, is granted whatever it holds.
  */
 
-import type { Beat, VmEvent } from '../../core/model/vm.ts'
+import type { Heartbeat, VmEvent } from '../../core/model/vm.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
 import type { VmPorts } from './ports.ts'
 
-export type BeatRequest = { readonly beat: Beat; readonly wish: '' | 'stop' | 'drain'; readonly wishReason: string }
-export type BeatAnswer = { readonly order: 'go-on' | 'drain' | 'stop'; readonly reason: string }
+export type HeartbeatRequest = {
+  readonly heartbeat: Heartbeat
+  readonly wish: '' | 'stop' | 'drain'
+  readonly wishReason: string
+}
+export type HeartbeatAnswer = { readonly order: 'go-on' | 'drain' | 'stop'; readonly reason: string }
 
 /** Throws `not-found` for a VM that the store does not know. */
-export async function beat(ports: VmPorts, vmId: VmId, { beat: said, wish, wishReason }: BeatRequest): Promise<BeatAnswer> {
-  const events: VmEvent[] = [{ kind: 'beat', vmId, beat: said }]
+export async function recordHeartbeat(ports: VmPorts, vmId: VmId, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
+  const { heartbeat, wish, wishReason } = request
+  const events: VmEvent[] = [{ kind: 'heartbeat', vmId, heartbeat }]
   if (wish !== '') events.push({ kind: wish === 'stop' ? 'retire' : 'drain', vmId, why: wishReason })
   const outcomes = await ports.store.changeVms(events, ports.clock.nowMs())
   const granted = outcomes[1]
@@ -25,10 +30,10 @@ export async function beat(ports: VmPorts, vmId: VmId, { beat: said, wish, wishR
   return answerOf(vmId, granted?.ok ? granted : outcomes[0])
 }
 
-function answerOf(vmId: VmId, outcome: VmOutcome | undefined): BeatAnswer {
+function answerOf(vmId: VmId, outcome: VmOutcome | undefined): HeartbeatAnswer {
   if (!outcome?.ok) {
     if (outcome?.why === 'not-found') throw new PilotageError('not-found', `no VM ${vmId}`)
-    // It ended in our books, or was never activated: whatever still runs there has nothing to do.
+    // Its record has ended, or it was never activated: a process that still runs there has nothing to do.
     return { order: 'stop', reason: outcome?.why ?? 'ended' }
   }
   const { phase } = outcome.vm

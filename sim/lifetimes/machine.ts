@@ -15,7 +15,7 @@ import type { World } from './world.ts'
 
 type Fate = 'fine' | 'crash' | 'vanish' | 'hang' | 'ill'
 
-const beatEveryMs = 30_000
+const heartbeatIntervalMs = 30_000
 const askAgainMs = 10_000
 const giveUpMs = 6 * 60_000
 /** Most VMs are soon idle; the others live long enough that every list must show them. */
@@ -125,11 +125,14 @@ function runMachine(world: World, truth: Store, site: Site, machine: FakeMachine
     }
     const unhealthy = isIll() ? 'disk-full' : ''
     const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, payloads: 0, idleMs: 0 }
-    ask({ kind: 'beat', vmId, beat: { ...load, atMs: clock.nowMs(), pilotState: 'idle', unhealthy } }, (is, state) => {
-      if (is === 'no' || state === 'Stopping') switchOff()
-      else if (state === 'Draining') askToStop('drained')
-      else later(is === 'lost' ? 0 : Math.min(beatEveryMs, Math.max(0, idleUntilMs - clock.nowMs())), speak)
-    })
+    ask(
+      { kind: 'heartbeat', vmId, heartbeat: { ...load, atMs: clock.nowMs(), pilotState: 'idle', unhealthy } },
+      (is, state) => {
+        if (is === 'no' || state === 'Stopping') switchOff()
+        else if (state === 'Draining') askToStop('drained')
+        else later(is === 'lost' ? 0 : Math.min(heartbeatIntervalMs, Math.max(0, idleUntilMs - clock.nowMs())), speak)
+      },
+    )
   }
 
   function askToStop(why: string): void {

@@ -84,7 +84,7 @@ export async function startApiInParts({
   const api = await startApi({
     queue,
     matching,
-    beatEveryMs: hour,
+    heartbeatIntervalMs: hour,
     images,
     tokens,
     log,

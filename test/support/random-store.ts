@@ -185,7 +185,7 @@ async function changeVms(past: Past): Promise<void> {
 function changing(past: Past): VmEvent {
   const vmId = oneOf(past, past.vmIds)
   const ref = `i-${vmId}`
-  const beat = { atMs: past.nowMs, load1: 0.25, memoryUsedBytes: 1, memoryTotalBytes: 2, diskFreeBytes: 3, idleMs: 4 }
+  const heartbeat = { atMs: past.nowMs, load1: 0.25, memoryUsedBytes: 1, memoryTotalBytes: 2, diskFreeBytes: 3, idleMs: 4 }
   const ends: readonly VmEvent[] = [
     { kind: 'refused', vmId, why: 'quota' },
     { kind: 'drain', vmId, why: 'old' },
@@ -197,7 +197,7 @@ function changing(past: Past): VmEvent {
     { kind: 'accepted', vmId, ref },
     { kind: 'seen', vmId, ref, running: past.random.next() < 0.8 },
     { kind: 'activated', vmId, keyHash: 'key', nonceHash: vmId },
-    { kind: 'beat', vmId, beat: { ...beat, pilotState: 'up', payloads: 1, unhealthy: '' } },
+    { kind: 'heartbeat', vmId, heartbeat: { ...heartbeat, pilotState: 'up', payloads: 1, unhealthy: '' } },
   ]
   return oneOf(past, past.random.next() < 0.2 ? ends : lives)
 }

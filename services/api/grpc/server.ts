@@ -36,7 +36,7 @@ export type ApiOptions = {
   readonly queue: JobPorts
   readonly matching: Matching
   /** Between two heartbeats of a monitor. */
-  readonly beatEveryMs: number
+  readonly heartbeatIntervalMs: number
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly log: Log
@@ -141,11 +141,14 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
 }
 
 function addServices(server: Server, admission: Admission, options: ApiOptions): void {
-  const { queue, matching, beatEveryMs, images, tokens, log, version, startedMs, cloudStatus } = options
+  const { queue, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
   const door = edge(admission, log)
   const keys = activationKeys(queue)
   server.addService(readable(JobServiceService), jobHandlers(queue, door))
-  server.addService(readable(VmServiceService), vmHandlers({ queue, matching, beatEveryMs, tokens, keys, edge: door, log }))
+  server.addService(
+    readable(VmServiceService),
+    vmHandlers({ queue, matching, heartbeatIntervalMs, tokens, keys, edge: door, log }),
+  )
   server.addService(
     readable(OperateServiceService),
     operateHandlers({ queue, images, tokens, edge: door, version, startedMs, cloudStatus }),

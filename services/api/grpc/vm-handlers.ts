@@ -8,11 +8,11 @@ import { leaseOf } from '../../../core/model/job.ts'
 import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
-import type { Beat } from '../../../core/model/vm.ts'
+import type { Heartbeat } from '../../../core/model/vm.ts'
 import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
-import { beat } from '../../vms/heartbeat.ts'
+import { recordHeartbeat } from '../../vms/heartbeat.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { Matching } from '../../matcher/matching.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
@@ -31,7 +31,7 @@ type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 export type VmHandlerOptions = {
   readonly queue: JobPorts
   readonly matching: Matching
-  readonly beatEveryMs: number
+  readonly heartbeatIntervalMs: number
   readonly tokens: Tokens
   readonly keys: ActivationKeys
   readonly edge: Edge
@@ -39,7 +39,7 @@ export type VmHandlerOptions = {
 }
 
 export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
-  const { queue, matching, beatEveryMs, tokens, keys, edge, log } = options
+  const { queue, matching, heartbeatIntervalMs, tokens, keys, edge, log } = options
   const guesses = guessesPerAddress(queue.clock, keys, log)
   /** Outputs that are on their way at this moment, by attempt and name. */
   const arriving = new Set<string>()
@@ -63,12 +63,12 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
       const nowMs = queue.clock.nowMs()
       const wish = request.wish === 'stop' || request.wish === 'drain' ? request.wish : ''
-      const answer = await beat(queue, vmOf(caller), {
-        beat: beatOf(request, nowMs),
+      const answer = await recordHeartbeat(queue, vmOf(caller), {
+        heartbeat: heartbeatOf(request, nowMs),
         wish,
         wishReason: request.wishReason.slice(0, 200),
       })
-      return { ...answer, beatEveryMs, serviceTimeMs: nowMs }
+      return { ...answer, beatEveryMs: heartbeatIntervalMs, serviceTimeMs: nowMs }
     }),
   }
 }
@@ -195,7 +195,7 @@ async function* piecesOf(
   }
 }
 
-function beatOf(request: wire.BeatRequest, nowMs: number): Beat {
+function heartbeatOf(request: wire.BeatRequest, nowMs: number): Heartbeat {
   const { load1, memoryUsedBytes, memoryTotalBytes, diskFreeBytes, pilotState, payloads, idleMs, unhealthy } = request
   if (!Number.isFinite(load1)) {
     throw new PilotageError('invalid-argument', 'a heartbeat whose load is no number', {

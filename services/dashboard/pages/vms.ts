@@ -112,7 +112,7 @@ ${record([
 ])}
 </section>
 <div class="columns pair">
-<section id="vm-beat" data-live><h2>Last heartbeat</h2>${beatRecord(vm, nowMs)}</section>
+<section id="vm-heartbeat" data-live><h2>Last heartbeat</h2>${heartbeatRecord(vm, nowMs)}</section>
 <section id="vm-jobs" data-live><h2>Jobs on it</h2>${jobsTable(jobs, nowMs)}
 ${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</section>
 </div>
@@ -120,10 +120,10 @@ ${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</s
   return { title: `VM ${vm.id}`, section: 'VMs', main }
 }
 
-function beatRecord({ beat }: VmView, nowMs: number): Html {
-  if (!beat) return empty('Its monitor has not been heard yet.')
+function heartbeatRecord({ beat }: VmView, nowMs: number): Html {
+  if (!beat) return empty('No heartbeat yet.')
   return record([
-    ['Heard', html`${agoMark(beat.atMs, nowMs)} ago`],
+    ['Received', html`${agoMark(beat.atMs, nowMs)} ago`],
     ['Pilot', `${beat.pilotState}, ${beat.payloads} payloads`],
     ['Load', beat.load1.toFixed(2)],
     ['Memory', `${bytesText(beat.memoryUsedBytes)} of ${bytesText(beat.memoryTotalBytes)} used`],

@@ -194,7 +194,7 @@ const userAsVmCases: readonly Case[] = (['session', 'putOutput', 'beat'] as cons
   text: new RegExp(`^${name} is not for this caller$`),
 }))
 
-const strangerBeat: Case = {
+const strangerHeartbeat: Case = {
   name: 'a heartbeat without a credential',
   attempt: (world) => refused(world, VmServiceService.beat, [BeatRequest.fromPartial({ wish: 'stop' })], {}),
   code: 'unauthenticated',
@@ -206,5 +206,5 @@ export const machineCases: readonly Case[] = [
   ...sessionCases,
   ...outputCases,
   ...userAsVmCases,
-  strangerBeat,
+  strangerHeartbeat,
 ]

@@ -206,18 +206,18 @@ it('a pilot that is ordered to end stops its payloads and waits for the acknowle
   expect(service.reports('ended')[0]?.result).toMatchObject({ end: 'stopped', detail: 'the VM is being stopped' })
 })
 
-it('a monitor activates, beats, asks to stop when idle, and stops only when ordered', async () => {
+it('a monitor activates, sends heartbeats, asks to stop when idle, and stops only when ordered', async () => {
   const vm = newVm({ policy: { idleMs: 300 } })
   service.answer = () => ({ beatEveryMs: 400 })
   const monitor = vm.run(bundles.monitor.path)
-  await soon(() => service.beats.length > 0, 'a beat')
+  await soon(() => service.heartbeats.length > 0, 'a heartbeat')
   expect(readText(vm.paths.credential)).toBe(credential)
   expect(statSync(vm.paths.credential).mode & 0o777).toBe(0o600)
   expect(service.credentials[0]).toBe(`Bearer ${credential}`)
-  expect(service.beats[0]).toMatchObject({ pilotState: 'starting', wish: '', unhealthy: '' })
+  expect(service.heartbeats[0]).toMatchObject({ pilotState: 'starting', wish: '', unhealthy: '' })
 
   vm.run(bundles.pilot.path)
-  const wishes = () => service.beats.filter(({ wish }) => wish === 'stop')
+  const wishes = () => service.heartbeats.filter(({ wish }) => wish === 'stop')
   await soon(() => wishes().length > 1, 'it asks again when it was ordered to go on')
   await soon(() => wishes().at(-1)?.pilotState === 'idle', 'the pilot is up')
   expect(wishes().at(-1)).toMatchObject({ payloads: 0, wishReason: expect.stringMatching(/^idle for/) })
@@ -245,7 +245,7 @@ it('a monitor that gets no answer for too long stops the VM by itself, activated
   const refused = newVm({ policy: { deadManMs: 3000 }, activationKey: 'of another VM' }).run(bundles.monitor.path)
   const silent = newVm({ policy: { deadManMs: 1500 } }).run(bundles.monitor.path)
   await soon(() => refused.console().includes('not activated: unauthenticated'), 'a refused activation')
-  await soon(() => service.beats.length > 0, 'a beat')
+  await soon(() => service.heartbeats.length > 0, 'a heartbeat')
   await service.stop()
   expect(await silent.ended()).toBe(0)
   expect(silent.console()).toMatch(/power-off: nothing heard of the service for 1.5 s\n$/)

@@ -73,7 +73,7 @@ it('a pilot whose service dies comes back on another within seconds, and again w
   await soon(() => hasOffer(again), 'an offer on the first again', 5000)
 })
 
-it('a monitor activates at the one that lives, and beats on where its service died', async () => {
+it('a monitor activates at the one that lives, and sends heartbeats to the other when its service dies', async () => {
   const [dead = 0] = await freePorts(1)
   const [one, two] = await newServices(2)
   if (!one || !two) throw new Error('there are two services')
@@ -81,9 +81,9 @@ it('a monitor activates at the one that lives, and beats on where its service di
   const vm = newVm([dead, one.port, two.port])
   vm.run(bundles.monitor.path)
   await soon(() => readText(vm.paths.credential) === credential, 'the credential')
-  await soon(() => one.beats.length + two.beats.length > 0, 'a beat')
-  const [first, second] = one.beats.length > 0 ? [one, two] : [two, one]
+  await soon(() => one.heartbeats.length + two.heartbeats.length > 0, 'a heartbeat')
+  const [first, second] = one.heartbeats.length > 0 ? [one, two] : [two, one]
   await first.stop()
-  await soon(() => second.beats.length > 1, 'beats on the other', 5000)
+  await soon(() => second.heartbeats.length > 1, 'heartbeats to the other', 5000)
   expect(one.nonces.length + two.nonces.length).toBe(1)
 })

@@ -22,10 +22,10 @@ export type FakeService = {
   readonly outputs: Map<string, string>
   readonly nonces: string[]
   readonly credentials: string[]
-  readonly beats: BeatRequest[]
+  readonly heartbeats: BeatRequest[]
   /** Acknowledge reports as they come; off: they stay unacknowledged. */
   acking: boolean
-  answer: (beat: BeatRequest) => Partial<BeatResponse>
+  answer: (heartbeat: BeatRequest) => Partial<BeatResponse>
   reports(phase: string): readonly Report[]
   send(message: Partial<ServiceMessage>): void
   /** Ends the stream, as a service does that goes away. */
@@ -51,7 +51,7 @@ export async function startFakeService(
     outputs: new Map(),
     nonces: [],
     credentials: [],
-    beats: [],
+    heartbeats: [],
     acking: true,
     answer: () => ({}),
     reports: (phase) => service.messages.flatMap(({ reports }) => reports.filter((one) => one.phase === phase)),
@@ -92,7 +92,7 @@ export async function startFakeService(
       })
     },
     beat(call, done) {
-      service.beats.push(call.request)
+      service.heartbeats.push(call.request)
       service.credentials.push(String(call.metadata.get('authorization')[0]))
       const calm = { order: 'go-on', reason: '', beatEveryMs: 60_000, serviceTimeMs: 0 }
       done(null, { ...calm, ...service.answer(call.request) })

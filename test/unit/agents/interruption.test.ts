@@ -106,7 +106,7 @@ it('asks for a drain at once, whatever runs, until the order comes', async () =>
   const vm = testVm(center.port, { interruption })
   downs.push(() => vm.remove())
   vm.run(monitor.path)
-  const wishes = () => center.beats.map(({ wish, wishReason }) => `${wish}: ${wishReason}`)
+  const wishes = () => center.heartbeats.map(({ wish, wishReason }) => `${wish}: ${wishReason}`)
   await soon(() => wishes().filter((wish) => wish === 'drain: spot-interruption').length >= 2, 'a wish')
   order = 'drain'
   await soon(() => wishes().at(-1) === ': ', 'it wishes nothing more while something may run')

@@ -3,7 +3,7 @@ import { decide, endOfLife, type MonitorView, unhealthyOf } from '../../../agent
 
 const policy = { idleMs: 60_000, leastLifeMs: 120_000, endByMs: 1e9, deadManMs: 600_000, leastDiskFreeBytes: 1000 }
 const pilot = { state: 'idle', payloads: 0, idleMs: 0, statusAgeMs: 0, alive: true } as const
-const lastBeat = { agoMs: 1000, answered: true, retryMs: 0, wish: '', unhealthy: '' }
+const lastHeartbeat = { agoMs: 1000, answered: true, retryMs: 0, wish: '', unhealthy: '' }
 const calm: MonitorView = {
   upMs: 300_000,
   pilot,
@@ -12,62 +12,77 @@ const calm: MonitorView = {
   silentMs: 1000,
   order: 'go-on',
   orderReason: '',
-  beatEveryMs: 15_000,
-  lastBeat,
+  heartbeatIntervalMs: 15_000,
+  lastHeartbeat,
 }
 const squid = { kind: 'squid', hasAnswered: true, failuresInRow: 0 }
 const serving = { pilot: undefined, service: squid }
 const busy = { ...pilot, payloads: 1 }
 const idle = { pilot: { ...pilot, idleMs: 60_000 } }
-const asked = { ...lastBeat, wish: 'idle for 1 min' }
+const asked = { ...lastHeartbeat, wish: 'idle for 1 min' }
 
 it.each([
   // what differs from a calm view, what is done, the reason of it
   ['nothing', {}, 'wait', ''],
-  ['no beat yet', { lastBeat: undefined }, 'beat', ''],
-  ['the next beat is due', { lastBeat: { ...lastBeat, agoMs: 15_000 } }, 'beat', ''],
-  ['a failed beat, too soon', { lastBeat: { ...lastBeat, answered: false, retryMs: 1001 } }, 'wait', ''],
-  ['a failed beat, late enough', { lastBeat: { ...lastBeat, answered: false, retryMs: 1000 } }, 'beat', ''],
+  ['no heartbeat yet', { lastHeartbeat: undefined }, 'heartbeat', ''],
+  ['the next heartbeat is due', { lastHeartbeat: { ...lastHeartbeat, agoMs: 15_000 } }, 'heartbeat', ''],
+  ['a failed heartbeat, too soon', { lastHeartbeat: { ...lastHeartbeat, answered: false, retryMs: 1001 } }, 'wait', ''],
+  [
+    'a failed heartbeat, late enough',
+    { lastHeartbeat: { ...lastHeartbeat, answered: false, retryMs: 1000 } },
+    'heartbeat',
+    '',
+  ],
   ['ordered to stop', { order: 'stop', orderReason: 'drained' }, 'power-off', 'drained'],
   ['ordered to stop, no reason', { order: 'stop' }, 'power-off', 'the service ordered it to stop'],
   ['almost dead', { silentMs: 599_999 }, 'wait', ''],
   ['dead man', { silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
-  ['idle long enough: at once', idle, 'beat', 'idle for 1 min'],
+  ['idle long enough: at once', idle, 'heartbeat', 'idle for 1 min'],
   ['idle, not long enough', { pilot: { ...pilot, idleMs: 59_999 } }, 'wait', ''],
   ['idle, but too young', { ...idle, upMs: 119_999 }, 'wait', ''],
-  ['idle, and has asked', { ...idle, lastBeat: asked }, 'wait', ''],
-  ['idle, asked a beat ago', { ...idle, lastBeat: { ...asked, agoMs: 15_000 } }, 'beat', 'idle for 1 min'],
-  ['asked, and got work', { lastBeat: { ...asked, agoMs: 15_000 } }, 'beat', ''],
+  ['idle, and has asked', { ...idle, lastHeartbeat: asked }, 'wait', ''],
+  ['idle, asked one interval ago', { ...idle, lastHeartbeat: { ...asked, agoMs: 15_000 } }, 'heartbeat', 'idle for 1 min'],
+  ['asked, and got work', { lastHeartbeat: { ...asked, agoMs: 15_000 } }, 'heartbeat', ''],
   ['idle with a payload', { pilot: { ...idle.pilot, payloads: 1 } }, 'wait', ''],
-  ['drain ordered, none left', { order: 'drain' }, 'beat', 'drained'],
+  ['drain ordered, none left', { order: 'drain' }, 'heartbeat', 'drained'],
   ['drain ordered, one left', { order: 'drain', pilot: { ...pilot, payloads: 1 } }, 'wait', ''],
-  ['drained by the pilot', { pilot: { ...pilot, state: 'draining' } }, 'beat', 'drained'],
-  ['taken back by its cloud, busy', { isInterrupted: true, pilot: busy }, 'beat', 'spot-interruption'],
-  ['taken back, and has asked', { isInterrupted: true, lastBeat: { ...lastBeat, wish: 'spot-interruption' } }, 'wait', ''],
+  ['drained by the pilot', { pilot: { ...pilot, state: 'draining' } }, 'heartbeat', 'drained'],
+  ['taken back by its cloud, busy', { isInterrupted: true, pilot: busy }, 'heartbeat', 'spot-interruption'],
+  [
+    'taken back, and has asked',
+    { isInterrupted: true, lastHeartbeat: { ...lastHeartbeat, wish: 'spot-interruption' } },
+    'wait',
+    '',
+  ],
   ['taken back, drain ordered, one left', { isInterrupted: true, order: 'drain', pilot: busy }, 'wait', ''],
-  ['taken back, drain ordered, none left', { isInterrupted: true, order: 'drain' }, 'beat', 'drained'],
-  ['taken back, its pilot gone', { isInterrupted: true, pilot: undefined }, 'beat', 'spot-interruption'],
-  ['drained, and young', { order: 'drain', upMs: 1 }, 'beat', 'drained'],
-  ['health has changed', { diskFreeBytes: 1 }, 'beat', ''],
-  ['health as it was reported', { diskFreeBytes: 1, lastBeat: { ...lastBeat, unhealthy: 'disk-full' } }, 'wait', ''],
+  ['taken back, drain ordered, none left', { isInterrupted: true, order: 'drain' }, 'heartbeat', 'drained'],
+  ['taken back, its pilot gone', { isInterrupted: true, pilot: undefined }, 'heartbeat', 'spot-interruption'],
+  ['drained, and young', { order: 'drain', upMs: 1 }, 'heartbeat', 'drained'],
+  ['health has changed', { diskFreeBytes: 1 }, 'heartbeat', ''],
+  [
+    'health as it was reported',
+    { diskFreeBytes: 1, lastHeartbeat: { ...lastHeartbeat, unhealthy: 'disk-full' } },
+    'wait',
+    '',
+  ],
   ['a service, for ever', { ...serving, upMs: 1e12 }, 'wait', ''],
   ['a service, ordered to drain', { ...serving, order: 'drain' }, 'wait', ''],
   ['a service, ordered to stop', { ...serving, order: 'stop' }, 'power-off', 'the service ordered it to stop'],
   ['a service, dead man', { ...serving, silentMs: 600_000 }, 'power-off', 'nothing heard of the service for 10 min'],
-  ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'beat', ''],
-  ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'beat', ''],
+  ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'heartbeat', ''],
+  ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'heartbeat', ''],
 ] as [string, Partial<MonitorView>, string, string][])('%s: %s', (_, change, kind, reason) => {
   const next = decide({ ...calm, ...change }, policy, 0)
   expect(next.kind).toBe(kind)
-  if (next.kind === 'beat') expect(next.wish).toBe(reason)
+  if (next.kind === 'heartbeat') expect(next.wish).toBe(reason)
   if (next.kind === 'power-off') expect(next.reason).toBe(reason)
 })
 
 it('asks once at the end of its life, payloads or not, and then stops', () => {
   const busy: MonitorView = { ...calm, pilot: { ...pilot, payloads: 3 } }
   expect(decide(busy, policy, 1e9 - 1)).toEqual({ kind: 'wait' })
-  expect(decide(busy, policy, 1e9)).toMatchObject({ kind: 'beat', wish: endOfLife })
-  const after = { ...busy, lastBeat: { ...lastBeat, answered: false, retryMs: 5000, wish: endOfLife } }
+  expect(decide(busy, policy, 1e9)).toMatchObject({ kind: 'heartbeat', wish: endOfLife })
+  const after = { ...busy, lastHeartbeat: { ...lastHeartbeat, answered: false, retryMs: 5000, wish: endOfLife } }
   expect(decide(after, policy, 1e9)).toEqual({ kind: 'power-off', reason: endOfLife })
 })
 

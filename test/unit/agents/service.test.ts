@@ -80,7 +80,7 @@ it('failures are counted in a row, and forgotten with the next answer', async ()
   expect(watch.view()).toEqual({ kind: 'squid', hasAnswered: true, failuresInRow: 3 })
 })
 
-it('a monitor without a pilot beats, is never idle, and powers off when it is ordered', async () => {
+it('a monitor without a pilot sends heartbeats, is never idle, and powers off when it is ordered', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
   downs.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)
@@ -92,8 +92,8 @@ it('a monitor without a pilot beats, is never idle, and powers off when it is or
   const vm = testVm(center.port, { policy: { idleMs: 0 }, service: { kind: 'squid', port: squid.port } })
   downs.push(() => vm.remove())
   const agent = vm.run(monitor.path)
-  await soon(() => center.beats.length >= 5, 'beats')
-  expect(center.beats.every(({ wish, pilotState, unhealthy }) => `${wish}${pilotState}${unhealthy}` === '')).toBe(true)
+  await soon(() => center.heartbeats.length >= 5, 'heartbeats')
+  expect(center.heartbeats.every(({ wish, pilotState, unhealthy }) => `${wish}${pilotState}${unhealthy}` === '')).toBe(true)
   order = 'stop'
   expect(await agent.ended()).toBe(0)
   expect(agent.console()).toContain('power-off: the site has others')

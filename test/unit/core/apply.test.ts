@@ -103,7 +103,7 @@ it('changes a VM with its fact, and says what it was', () => {
 })
 
 it('changes a VM without a fact where there is nothing to say', () => {
-  const { changed, fact } = applyToVm(vm, { kind: 'beat', vmId, beat: { atMs: nowMs } as never }, 0, nowMs)
+  const { changed, fact } = applyToVm(vm, { kind: 'heartbeat', vmId, heartbeat: { atMs: nowMs } as never }, 0, nowMs)
   expect(changed?.beat?.atMs).toBe(nowMs)
   expect(fact).toBeUndefined()
 })

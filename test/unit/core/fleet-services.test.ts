@@ -9,7 +9,7 @@ import { activeVm, alice, sampleQueue, sampleVm } from '../../../sim/samples.ts'
 
 const nowMs = 1_000_000
 const bootMs = 60_000
-const policy: FleetPolicy = { beatLostMs: 60_000, listStaleMs: 30_000, drainedMs: 20_000, softWaitMs: 0 }
+const policy: FleetPolicy = { heartbeatTimeoutMs: 60_000, listStaleMs: 30_000, drainedMs: 20_000, softWaitMs: 0 }
 
 const offering = (changes: Partial<Offering>): Offering => {
   const { id, phase, reason, intendedMs, changedMs, endByMs, activation, ...shape } = sampleVm('a')
@@ -40,7 +40,7 @@ const kept = (vm: Vm): KeptVm => ({ vm, leases: 0, used: { cores: 0, memoryBytes
 const squid = (id: string, changes: Partial<Vm> = {}): Vm =>
   activeVm(id, { service: 'squid', endByMs: nowMs + 3_600_000, addresses: [`10.0.0.${id.length}`], ...changes })
 
-const beat = {
+const heartbeat = {
   atMs: 1,
   load1: 0,
   memoryUsedBytes: 0,
@@ -154,7 +154,7 @@ describe('the squids that serve', () => {
     ['not before it is up', sampleVm('a', { service: 'squid', addresses: ['10.0.0.7'] }), []],
     ['not a worker', activeVm('a', { addresses: ['10.0.0.7'] }), []],
     ['not of another site', squid('a', { site: 'away' }), []],
-    ['not one that is ill', squid('a', { beat: { ...beat, unhealthy: 'squid-gone' } }), []],
+    ['not one that is ill', squid('a', { beat: { ...heartbeat, unhealthy: 'squid-gone' } }), []],
     ['not one whose life is over', squid('a', { endByMs: nowMs }), []],
   ])('%s', (_, vm, squids) => {
     expect(squidsAt([kept(vm)], 'home', nowMs)).toEqual(squids)

@@ -14,7 +14,7 @@ import { activeVm, alice, bob, sampleQueue, sampleRequirements, sampleVm } from 
 
 const nowMs = 100_000
 const gib = 1024 ** 3
-const policy: FleetPolicy = { beatLostMs: 60_000, listStaleMs: 30_000, drainedMs: 20_000, softWaitMs: 0 }
+const policy: FleetPolicy = { heartbeatTimeoutMs: 60_000, listStaleMs: 30_000, drainedMs: 20_000, softWaitMs: 0 }
 const unlimited = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
 
 const offering = (flavor: string, cores: number, pricePerHour: number, changes: Partial<Offering> = {}): Offering => {
@@ -105,7 +105,7 @@ describe('what is made', () => {
     const needs = { memoryBytes: 7.7 * gib, diskBytes: of.queue.requirements.diskBytes, wallMs: 60_000 }
     expect(creates(plan({ queues: [of], clouds }))).toEqual({})
     expect(creates(plan({ queues: [{ ...of, needs }], clouds }))).toEqual({ odd: 3 })
-    const free = [kept(activeVm('a', { cores: 1, memoryBytes: 7.75 * gib, beat: beatAt(nowMs) }))]
+    const free = [kept(activeVm('a', { cores: 1, memoryBytes: 7.75 * gib, beat: heartbeatAt(nowMs) }))]
     expect(creates(plan({ queues: [{ ...of, waiting: 1, needs }], clouds, vms: free }))).toEqual({})
   })
 
@@ -123,7 +123,7 @@ describe('what there is already', () => {
     ['disk', { diskBytes: 40 * gib }],
     ['wall time', { wallMs: 1_800_000 }],
   ])('takes the job that asks for less %s than one that no room took', (_, more) => {
-    const room = { cores: 1, memoryBytes: gib, diskBytes: gib, endByMs: nowMs + 600_000, beat: beatAt(nowMs) }
+    const room = { cores: 1, memoryBytes: gib, diskBytes: gib, endByMs: nowMs + 600_000, beat: heartbeatAt(nowMs) }
     const big = { ...waiting(1, more), topPriority: 5 }
     const lines = plan({ queues: [big, waiting(1)], vms: [kept(activeVm('a', room))] })
     expect(holds(lines)).toEqual(['covered: free room on active VMs (1)'])
@@ -132,7 +132,7 @@ describe('what there is already', () => {
 
   it('counts free room, then VMs on their way, and makes the rest', () => {
     const vms = [
-      kept(activeVm('a', { cores: 8, beat: beatAt(nowMs) }), 6),
+      kept(activeVm('a', { cores: 8, beat: heartbeatAt(nowMs) }), 6),
       kept(sampleVm('b', { cores: 4, intendedMs: nowMs })),
     ]
     const lines = plan({ queues: [waiting(7)], vms })
@@ -145,15 +145,18 @@ describe('what there is already', () => {
     ['another site', { site: 'away' }, { sites: { allowed: ['home'], banned: [] } }],
     ['no such tag', {}, { tags: ['gpu'] }],
     ['too little time', { endByMs: nowMs + 59_000 }, {}],
-    ['unhealthy', { beat: { ...beatAt(nowMs), unhealthy: 'disk-full' } }, {}],
+    ['unhealthy', { beat: { ...heartbeatAt(nowMs), unhealthy: 'disk-full' } }, {}],
     ['draining', { phase: { state: 'Draining', ref: 'r', activeMs: nowMs, why: '' } }, {}],
   ])('does not count a VM that is no use: %s', (_, vm, requirements) => {
-    const lines = plan({ queues: [waiting(1, requirements)], vms: [kept(activeVm('a', { beat: beatAt(nowMs), ...vm }))] })
+    const lines = plan({
+      queues: [waiting(1, requirements)],
+      vms: [kept(activeVm('a', { beat: heartbeatAt(nowMs), ...vm }))],
+    })
     expect(holds(lines).filter((hold) => hold.startsWith('covered'))).toEqual([])
   })
 
   it('does not count what is late or silent, even where its cloud is frozen and it cannot be ended', () => {
-    const vms = [kept(sampleVm('b')), kept(activeVm('a', { beat: beatAt(0) }))]
+    const vms = [kept(sampleVm('b')), kept(activeVm('a', { beat: heartbeatAt(0) }))]
     const clouds = [cloudView({ reading: { listBeganMs: nowMs, failure: '', implausible: 'too few' } })]
     const lines = plan({ queues: [waiting(1)], vms, clouds })
     expect(endings(lines)).toEqual([])
@@ -164,7 +167,7 @@ describe('what there is already', () => {
     const planned = (silentMs: number, watchedSinceMs = 0) =>
       plan({
         queues: [waiting(1)],
-        vms: [kept(activeVm('a', { beat: beatAt(nowMs - silentMs) }))],
+        vms: [kept(activeVm('a', { beat: heartbeatAt(nowMs - silentMs) }))],
         clouds: [cloudView({ watchedSinceMs })],
       })
     expect(creates(planned(19_000))).toEqual({})
@@ -175,7 +178,7 @@ describe('what there is already', () => {
   })
 
   it('hopes for running jobs to end only within the soft wait', () => {
-    const vms = [kept(activeVm('a', { beat: beatAt(nowMs) }), 8)]
+    const vms = [kept(activeVm('a', { beat: heartbeatAt(nowMs) }), 8)]
     expect(creates(plan({ queues: [waiting(3)], vms }))).toEqual({ small: 3 })
     expect(creates(plan({ queues: [waiting(3)], vms }, { softWaitMs: 10_000 }))).toEqual({ small: 3 })
     expect(holds(plan({ queues: [waiting(3)], vms }, { softWaitMs: 10_001 }))).toEqual([
@@ -260,8 +263,8 @@ describe('what is let go', () => {
     return { listed: new Map([[id, { ref: 'r', vmId: id, power, detail: 'no host', createdMs: 0 }]]) }
   }
   const booting = sampleVm('a', { phase: { state: 'Booting', ref: 'r' }, intendedMs: nowMs - 60_000 })
-  const active = activeVm('a', { beat: beatAt(nowMs - 60_000) })
-  const draining = activeVm('a', { phase: { state: 'Draining', ref: 'r', activeMs: 1, why: '' }, beat: beatAt(nowMs) })
+  const active = activeVm('a', { beat: heartbeatAt(nowMs - 60_000) })
+  const draining = activeVm('a', { phase: { state: 'Draining', ref: 'r', activeMs: 1, why: '' }, beat: heartbeatAt(nowMs) })
 
   it.each<[string, KeptVm, Partial<CloudView>, readonly string[]]>([
     ['boot deadline', kept(booting), {}, ['stop: boot deadline: not active 1 min after it was wanted']],
@@ -270,7 +273,7 @@ describe('what is let go', () => {
     ['powered off', kept(active, 2), listed('stopped'), ['stop: powered off']],
     ['ended by the cloud', kept(active), listed('ending'), ['stop: ended by the cloud']],
     ['heartbeat just in time', kept(active), {}, []],
-    ['heartbeat lost', kept({ ...active, beat: beatAt(nowMs - 60_001) }, 3), {}, ['stop: heartbeat lost for 1 min']],
+    ['heartbeat lost', kept({ ...active, beat: heartbeatAt(nowMs - 60_001) }, 3), {}, ['stop: heartbeat lost for 1 min']],
     ['never a heartbeat', kept({ ...active, beat: undefined }), {}, ['stop: heartbeat lost for 1 min 39 s']],
     ['life over', kept({ ...active, endByMs: nowMs }, 2), {}, ['stop: life over']],
     ['unhealthy', kept(unhealthy(active, 'disk-full'), 2), {}, ['drain: unhealthy: disk-full']],
@@ -279,7 +282,7 @@ describe('what is let go', () => {
     ['drained', kept(draining), {}, ['retire: drained']],
     ['draining and busy', kept(draining, 1), {}, []],
     ['just drained', kept({ ...draining, changedMs: nowMs - 20_000 }), {}, []],
-    ['idle', kept({ ...active, beat: { ...beatAt(nowMs), idleMs: 1e9 } }), {}, []],
+    ['idle', kept({ ...active, beat: { ...heartbeatAt(nowMs), idleMs: 1e9 } }), {}, []],
     ['stopping already', kept(sampleVm('a', { phase: { state: 'Stopping', ref: 'r', why: '' } })), listed('error'), []],
   ])('%s', (_, vm, changes, expected) => {
     expect(endings(plan({ vms: [vm], clouds: [cloudView(changes)] }))).toEqual(expected)
@@ -302,7 +305,7 @@ describe('what is let go', () => {
   })
 
   it('gives silent and booting VMs time after a start of the service', () => {
-    const vms = [kept(booting), kept({ ...active, beat: beatAt(1) })]
+    const vms = [kept(booting), kept({ ...active, beat: heartbeatAt(1) })]
     expect(endings(plan({ vms, clouds: [cloudView({ watchedSinceMs: nowMs - 59_000 })] }))).toEqual([])
     expect(endings(plan({ vms, clouds: [cloudView({ watchedSinceMs: nowMs - 61_000 })] }))).toHaveLength(2)
   })
@@ -327,7 +330,7 @@ it('never exceeds a limit, and places no more jobs than wait', () => {
           waiting(count, { cores: { min: cores, max: cores } }, owner),
         ]),
       )
-      const vms = Array.from({ length: running }, (_, at) => kept(activeVm(`v${at}`, { beat: beatAt(nowMs) }), 8))
+      const vms = Array.from({ length: running }, (_, at) => kept(activeVm(`v${at}`, { beat: heartbeatAt(nowMs) }), 8))
       const lines = plan({ queues: [...byId.values()], vms, clouds: [cloudView({ limits: bounds })] })
       const made = lines.flatMap((line) => (line.kind === 'create' ? [line] : []))
       const count = made.reduce((sum, line) => sum + line.count, 0)
@@ -350,7 +353,7 @@ it('plans 500 queues of up to 800 000 jobs over 1000 VMs in well under 100 ms', 
       owner(at % 28),
     ),
   )
-  const vms = Array.from({ length: 1000 }, (_, at) => kept(activeVm(`v${at}`, { beat: beatAt(nowMs) }), 1 + (at % 8)))
+  const vms = Array.from({ length: 1000 }, (_, at) => kept(activeVm(`v${at}`, { beat: heartbeatAt(nowMs) }), 1 + (at % 8)))
   const clouds = [cloudView({ limits: { maxVms: 2000, maxCores: 1e6, maxCreatesPerStep: 100 } })]
   const { monotonicMs } = systemClock()
   const took = Array.from({ length: 4 }, () => {
@@ -366,11 +369,11 @@ function owner(at: number): Owner {
   return { vo: `vo-${at}`, group: 'user', owner: 'someone' }
 }
 
-function beatAt(atMs: number): NonNullable<Vm['beat']> {
+function heartbeatAt(atMs: number): NonNullable<Vm['beat']> {
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1 }
   return { atMs, ...load, pilotState: 'idle', payloads: 0, idleMs: 0, unhealthy: '' }
 }
 
 function unhealthy(vm: Vm, why: string): Vm {
-  return { ...vm, beat: { ...beatAt(nowMs), unhealthy: why } }
+  return { ...vm, beat: { ...heartbeatAt(nowMs), unhealthy: why } }
 }

@@ -31,7 +31,7 @@ const phases = {
 } as const satisfies Record<string, VmPhase>
 type PhaseName = keyof typeof phases
 
-const beat = {
+const heartbeat = {
   atMs: 4000,
   load1: 0,
   memoryUsedBytes: 0,
@@ -49,7 +49,7 @@ const events = {
   building: { kind: 'seen', vmId: id, ref, running: false },
   running: { kind: 'seen', vmId: id, ref, running: true },
   activated: { kind: 'activated', vmId: id, keyHash: 'key', nonceHash: 'nonce' },
-  beat: { kind: 'beat', vmId: id, beat },
+  heartbeat: { kind: 'heartbeat', vmId: id, heartbeat },
   drain: { kind: 'drain', vmId: id, why: 'new' },
   retire: { kind: 'retire', vmId: id, why: 'new' },
   stop: { kind: 'stop', vmId: id, why: 'new' },
@@ -76,7 +76,7 @@ const order = [
   'building',
   'running',
   'activated',
-  'beat',
+  'heartbeat',
   'drain',
   'retire',
   'stop',
@@ -161,7 +161,7 @@ describe('what a cell cannot say', () => {
       const decision: VmDecision = changeVm(vmIn(phase), event, 0, nowMs)
       return decision.ok && decision.emits
     }
-    expect(emits(phases.Active, events.beat)).toBe(false)
+    expect(emits(phases.Active, events.heartbeat)).toBe(false)
     expect(emits(phases.Stopping, events.stop)).toBe(false)
     expect(emits(phases.Draining, events.drain)).toBe(false)
     expect(emits(phases.Active, events.drain)).toBe(true)

@@ -146,7 +146,7 @@ it('moves a reader that is too far behind forward, and says so', async () => {
   expect(idsIn(reader)).toHaveLength(batchMost)
 })
 
-it('beats, and ends with the token', async () => {
+it('sends heartbeats, and ends with the token', async () => {
   const reader = await listen('?after=0', 'operator', {}, 40_000)
   await hear(reader, ': still here', 1000)
   expect(reader.isOver).toBe(false)

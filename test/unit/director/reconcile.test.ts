@@ -108,8 +108,8 @@ describe('a record without a machine', () => {
     ['an active VM twice', vmIn(active), { missing: new Map([[id, { lists: 1, sinceMs }]]) }, {}, []],
     ['an active VM three times', vmIn(active), { missing }, {}, ['absent']],
     ['an active VM that has changed since', vmIn(active, { changedMs: listBeganMs }), { missing }, {}, []],
-    ['an active VM that spoke since the first of them', vmIn(active, { beat: beatAt(sinceMs) }), { missing }, {}, []],
-    ['an active VM that spoke before', vmIn(active, { beat: beatAt(sinceMs - 1) }), { missing }, {}, ['absent']],
+    ['an active VM that spoke since the first of them', vmIn(active, { beat: heartbeatAt(sinceMs) }), { missing }, {}, []],
+    ['an active VM that spoke before', vmIn(active, { beat: heartbeatAt(sinceMs - 1) }), { missing }, {}, ['absent']],
     ['a stopping VM, not gone yet', vmIn(stopping), {}, {}, []],
     ['a stopping VM that is gone', vmIn(stopping), { gone: new Set([id]) }, {}, ['absent']],
     ['a young stopping VM that is gone', vmIn(stopping, young), { gone: new Set([id]) }, {}, []],
@@ -209,7 +209,7 @@ describe('a list that lacks too much', () => {
   })
 })
 
-function beatAt(atMs: number): NonNullable<Vm['beat']> {
+function heartbeatAt(atMs: number): NonNullable<Vm['beat']> {
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1 }
   return { atMs, ...load, pilotState: 'idle', payloads: 0, idleMs: 0, unhealthy: '' }
 }

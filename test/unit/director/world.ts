@@ -170,10 +170,10 @@ export function openWorld(given: WorldOptions = {}): World {
           if (!fake.isRunning(machine) || silent.includes(machine.order.vmId)) continue
           const { vmId, activationKey } = JSON.parse(machine.order.userData) as AgentConfig
           const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, payloads: 0, idleMs: 0 }
-          const beat = { ...load, atMs: nowMs, pilotState: 'idle', unhealthy }
+          const heartbeat = { ...load, atMs: nowMs, pilotState: 'idle', unhealthy }
           const keyHash = activationHash(activationKey)
           await store.changeVms([{ kind: 'activated', vmId, keyHash, nonceHash: vmId }], nowMs)
-          await store.changeVms([{ kind: 'beat', vmId, beat }], nowMs)
+          await store.changeVms([{ kind: 'heartbeat', vmId, heartbeat }], nowMs)
         }
       }
     },

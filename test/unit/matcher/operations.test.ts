@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { activate, hashed } from '../../../services/vms/activate.ts'
-import { beat } from '../../../services/vms/heartbeat.ts'
+import { recordHeartbeat } from '../../../services/vms/heartbeat.ts'
 import { explain } from '../../../services/jobs/explain.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { submit } from '../../../services/jobs/submit.ts'
@@ -9,7 +9,7 @@ import { listTaskQueues } from '../../../services/jobs/task-queues.ts'
 import { alice, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
 import { openPilot, openQueue, submitSome } from './open-queue.ts'
 
-const beatOf = (atMs: number) => ({
+const heartbeatOf = (atMs: number) => ({
   atMs,
   load1: 0,
   memoryUsedBytes: 0,
@@ -149,17 +149,17 @@ describe('activate', () => {
   })
 })
 
-describe('beat', () => {
+describe('a heartbeat', () => {
   it('lets an idle VM stop, and keeps a busy one', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     const [id] = (await submitSome(test, 1)) as [JobId]
     await pilot.offer(1)
-    const wish = { beat: beatOf(1), wish: 'stop', wishReason: 'idle for 1 s' } as const
-    expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'go-on', reason: '' })
+    const wish = { heartbeat: heartbeatOf(1), wish: 'stop', wishReason: 'idle for 1 s' } as const
+    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'go-on', reason: '' })
     const result = sampleResult()
     await pilot.say({ reports: [{ jobId: id, attempt: 1, reportId: 1, startedMs: 1, phase: 'ended', result }] })
-    expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'stop', reason: 'idle for 1 s' })
+    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'stop', reason: 'idle for 1 s' })
     await submitSome(test, 1)
     await pilot.offer(1)
     expect(pilot.assigned()).toHaveLength(1)
@@ -170,9 +170,9 @@ describe('beat', () => {
     const pilot = await openPilot(test, 'one')
     await submitSome(test, 2)
     await pilot.offer(1)
-    const wish = { beat: beatOf(1), wish: 'drain', wishReason: 'spot-interruption' } as const
+    const wish = { heartbeat: heartbeatOf(1), wish: 'drain', wishReason: 'spot-interruption' } as const
     for (let times = 0; times < 2; times += 1) {
-      expect(await beat(test.queue, pilot.vmId, wish)).toEqual({ order: 'drain', reason: 'spot-interruption' })
+      expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'drain', reason: 'spot-interruption' })
     }
     expect((await test.store.vm(pilot.vmId))?.vm.phase).toMatchObject({ state: 'Draining', why: 'spot-interruption' })
     await pilot.offer(1)
@@ -182,7 +182,7 @@ describe('beat', () => {
   it('orders a drained VM to drain and one that ended to stop', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
-    const say = () => beat(test.queue, pilot.vmId, { beat: beatOf(1), wish: '', wishReason: '' })
+    const say = () => recordHeartbeat(test.queue, pilot.vmId, { heartbeat: heartbeatOf(1), wish: '', wishReason: '' })
     expect(await say()).toMatchObject({ order: 'go-on' })
     await test.store.changeVms([{ kind: 'drain', vmId: pilot.vmId, why: 'by hand' }], 1)
     expect(await say()).toEqual({ order: 'drain', reason: 'by hand' })
