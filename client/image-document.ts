@@ -10,8 +10,8 @@ import { gatherViolations, nearest, type Violations } from '../core/kernel/viola
 
 export type SignedEntry = { readonly entry: ImageEntry; readonly signature: string }
 
-const bytesMost = 256 * 1024
-const aliasesMost = 10
+const maxBytes = 256 * 1024
+const maxAliases = 10
 const entryFields = ['name', 'os', 'architecture', 'digest', 'references', 'validUntil', 'endorsedBy']
 
 /** `endorser`: who signs it; what the document says must be the same. Throws `invalid-argument` with every violation. */
@@ -72,13 +72,13 @@ function refuseUnknown(raw: object, known: readonly string[], violations: Violat
 }
 
 function mappingIn(text: string): Readonly<Record<string, unknown>> {
-  if (Buffer.byteLength(text) > bytesMost) {
-    throw new PilotageError('too-large', `the entry of an image has at most ${bytesMost} bytes`)
+  if (Buffer.byteLength(text) > maxBytes) {
+    throw new PilotageError('too-large', `the entry of an image has at most ${maxBytes} bytes`)
   }
   const document = parseDocument(text, { uniqueKeys: true })
   const [error] = document.errors
   if (error) throw notAnEntry(`it is not YAML or JSON: ${error.message.split('\n', 1)[0]}`)
-  const value: unknown = document.toJS({ maxAliasCount: aliasesMost })
+  const value: unknown = document.toJS({ maxAliasCount: maxAliases })
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw notAnEntry('it is not a mapping')
 }

@@ -12,11 +12,11 @@ import type { MachineOrder } from './order.ts'
 import { followingLines } from './proxies.ts'
 import { agentUid, commandLines, fetchLine, home, nodeLines, packageLines, scriptHead } from './script-parts.ts'
 
-const accountsMost = 512
+const maxAccounts = 512
 
 /** Each core a payload, and as many again that are still being cleaned up after. */
 export function accountsFor(cores: number): PayloadAccounts {
-  return { firstUid: agentUid + 1, count: Math.min(accountsMost, 2 * cores + 2) }
+  return { firstUid: agentUid + 1, count: Math.min(maxAccounts, 2 * cores + 2) }
 }
 
 /** Throws `invalid-argument` for what cannot be fetched. */

@@ -21,7 +21,7 @@ const everySeconds = 120
 const spreadSeconds = 20
 /** What one question may take; several ways and addresses are tried. */
 const askSeconds = 10
-const proxiesMost = 32
+const maxProxies = 32
 const listBytes = 8192
 
 /** None where nothing on the machine has a use for proxies, or an operator has set CVMFS's own. */
@@ -63,7 +63,7 @@ function followScript({ proxiesUrls, fallbackProxies = [], isDirectAllowed }: Ma
     '  return 1',
     '}',
     'list || { say "no list of proxies from the service or a proxy"; exit 1; }',
-    `if [ "$(wc -c <"$state/list")" -gt ${listBytes} ] || [ "$(grep -c '' "$state/list")" -gt ${proxiesMost} ] ||`,
+    `if [ "$(wc -c <"$state/list")" -gt ${listBytes} ] || [ "$(grep -c '' "$state/list")" -gt ${maxProxies} ] ||`,
     `  grep -Evq '^http://([A-Za-z0-9._-]{1,253}|\\[[0-9A-Fa-f:.]{2,45}\\]):[0-9]{1,5}$' "$state/list"; then`,
     '  say "this is no list of proxies"; exit 1',
     'fi',

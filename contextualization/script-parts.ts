@@ -14,7 +14,7 @@ import { quoted } from './shell.ts'
 export const agentUid = 61_000
 /** Where programs of ours lie. */
 export const home = '/usr/lib/pilotage'
-const nodeLeast = 20
+const minNodeMajor = 20
 
 /** As `uname -m` calls what our names for platforms mean. */
 const machineNames: Readonly<Record<NodeProgram['platform'], string>> = {
@@ -51,12 +51,12 @@ const consoleLines = [
 const lentConsoleLines = ['say() { echo "pilotage: $*"; }', 'fail() { say "boot failed: $*"; exit 1; }']
 
 /** `get URL PROXY FILE`, by whatever the image has for it. */
-export function getLines(mostSeconds: number): readonly string[] {
-  const eachSeconds = Math.min(60, mostSeconds)
+export function getLines(maxSeconds: number): readonly string[] {
+  const eachSeconds = Math.min(60, maxSeconds)
   return [
     '# get URL PROXY FILE',
     'get() {',
-    `  if command -v curl >/dev/null; then curl -sSf --connect-timeout 10 --max-time ${mostSeconds} --proxy "$2" -o "$3" "$1"`,
+    `  if command -v curl >/dev/null; then curl -sSf --connect-timeout 10 --max-time ${maxSeconds} --proxy "$2" -o "$3" "$1"`,
     `  elif command -v wget >/dev/null; then http_proxy="$2" wget -q -T ${eachSeconds} -t 1 -O "$3" "$1"`,
     `  else python3 -c 'import sys, urllib.request as u; p = sys.argv[2]`,
     `open_ = u.build_opener(u.ProxyHandler({"http": p, "https": p} if p else {})).open`,
@@ -108,12 +108,12 @@ export function commandLines(commands: readonly string[]): readonly string[] {
 
 /** The image's own where it is new enough, else the one of those that the service has that fits the machine. */
 export function nodeLines(nodes: readonly NodeProgram[]): readonly string[] {
-  const isNew = `"$(command -v node)" -e 'process.exit(+process.versions.node.split(".")[0] >= ${nodeLeast} ? 0 : 1)'`
+  const isNew = `"$(command -v node)" -e 'process.exit(+process.versions.node.split(".")[0] >= ${minNodeMajor} ? 0 : 1)'`
   const names = nodes.map(({ platform }) => platform).join(', ')
   const none =
     nodes.length === 0
-      ? `fail "this image has no Node ${nodeLeast}"`
-      : `fail "this image has no Node ${nodeLeast}, and none that is served (${names}) fits $(uname -m)"`
+      ? `fail "this image has no Node ${minNodeMajor}"`
+      : `fail "this image has no Node ${minNodeMajor}, and none that is served (${names}) fits $(uname -m)"`
   return [
     `if command -v node >/dev/null && ${isNew}; then ln -sf "$(command -v node)" ${home}/node`,
     'else',

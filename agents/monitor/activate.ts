@@ -32,7 +32,7 @@ export type ActivateOptions = {
 /** 160 random bits. */
 const nonceLength = 32
 const firstRetryMs = 200
-const mostRetryMs = 10_000
+const maxRetryMs = 10_000
 
 /** The credential, or nothing where the time passed. Repeating it is harmless. */
 export async function activate(options: ActivateOptions): Promise<string | undefined> {
@@ -44,7 +44,7 @@ export async function activate(options: ActivateOptions): Promise<string | undef
     nonce = random.letters(nonceLength)
     writeWhole(paths.nonce, nonce)
   }
-  const delays = backoff(random, firstRetryMs, mostRetryMs)
+  const delays = backoff(random, firstRetryMs, maxRetryMs)
   const giveUpMs = clock.monotonicMs() + withinMs
   const outage = sayOnce(say)
   while (clock.monotonicMs() < giveUpMs) {

@@ -33,12 +33,12 @@ export type WatchOptions = {
 
 const lookEveryMs = 250
 const firstRetryMs = 500
-const mostRetryMs = 5000
+const maxRetryMs = 5000
 
 /** Resolves with the reason why the VM must be switched off now. */
 export async function watchOver({ config, paths, clock, random, say, turns, open }: WatchOptions): Promise<string> {
   const fromMs = clock.monotonicMs()
-  const delays = backoff(random, firstRetryMs, mostRetryMs)
+  const delays = backoff(random, firstRetryMs, maxRetryMs)
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heartbeatIntervalMs, heardMs: fromMs }
   let lastNote = ''
   const outage = sayOnce(say)

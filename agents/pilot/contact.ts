@@ -45,12 +45,12 @@ const noCredential: Ended = { error: new PilotageError('unauthenticated', 'there
 
 const welcomeMs = 10_000
 const firstRetryMs = 200
-const mostRetryMs = 5000
+const maxRetryMs = 5000
 
 export function keepContact(options: ContactOptions): Contact {
   const { config, paths, clock, random, say } = options
   const closing = new AbortController()
-  const delays = backoff(random, firstRetryMs, mostRetryMs)
+  const delays = backoff(random, firstRetryMs, maxRetryMs)
   const turns = takeTurns(parseEndpoints(config.endpoint) ?? [config.endpoint], random)
   let uplink: Uplink | undefined
   let session: Session | undefined

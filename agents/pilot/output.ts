@@ -31,12 +31,12 @@ export type KeepOptions = {
 /** Repeating these cannot help. */
 const final: readonly ErrorCode[] = ['invalid-argument', 'not-found', 'conflict', 'forbidden', 'too-large']
 const retryMs = 100
-const mostRetryMs = 2000
+const maxRetryMs = 2000
 
 export async function keepOutputs({ dir, ref, uplink, clock, random, say, signal }: KeepOptions): Promise<void> {
   for (const name of ['stdout', 'stderr'] as const) {
     const data = await head(join(dir, name))
-    const delays = backoff(random, retryMs, mostRetryMs)
+    const delays = backoff(random, retryMs, maxRetryMs)
     while (data.length > 0 && !signal.aborted) {
       const now = uplink()
       const outcome = now ? await put(now, ref, name, data) : 'again'

@@ -8,12 +8,12 @@ export type Backoff = {
   reset(): void
 }
 
-export function backoff(random: Random, firstMs: number, mostMs: number): Backoff {
+export function backoff(random: Random, firstMs: number, maxMs: number): Backoff {
   let boundMs = firstMs
   return {
     next() {
       const delayMs = random.next() * boundMs
-      boundMs = Math.min(boundMs * 2, mostMs)
+      boundMs = Math.min(boundMs * 2, maxMs)
       return delayMs
     },
     reset() {

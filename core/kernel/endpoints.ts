@@ -9,13 +9,13 @@ import { assert } from './assert.ts'
 import type { Random } from './random.ts'
 
 /** More are a mistake, or want a name with many addresses behind it. */
-export const endpointsMost = 32
-export const endpointsForm = `host:port, or up to ${endpointsMost} of them with commas between`
+export const maxEndpoints = 32
+export const endpointsForm = `host:port, or up to ${maxEndpoints} of them with commas between`
 
 /** `host:port`, several with commas between; undefined where any of it is something else. */
 export function parseEndpoints(text: string): readonly string[] | undefined {
   const endpoints = text.split(',').map((one) => one.trim())
-  return endpoints.length <= endpointsMost && endpoints.every(isEndpoint) ? endpoints : undefined
+  return endpoints.length <= maxEndpoints && endpoints.every(isEndpoint) ? endpoints : undefined
 }
 
 /** A name, an IPv4 address or an IPv6 address in brackets, with a port from 1. */

@@ -81,7 +81,7 @@ export const requirementFields: { readonly [Key in keyof Requirements]: Requirem
   memoryBytes: {
     name: 'memory',
     type: amount('bytes', {
-      min: jobLimits.leastMemoryBytes,
+      min: jobLimits.minMemoryBytes,
       max: jobLimits.memoryBytes,
       fallback: jobDefaults.memoryBytes,
     }),
@@ -95,7 +95,7 @@ export const requirementFields: { readonly [Key in keyof Requirements]: Requirem
   },
   wallMs: {
     name: 'wallTime',
-    type: amount('duration', { min: jobLimits.leastWallMs, max: jobLimits.wallMs, fallback: jobDefaults.wallMs }),
+    type: amount('duration', { min: jobLimits.minWallMs, max: jobLimits.wallMs, fallback: jobDefaults.wallMs }),
     dirac: 'CPUTime, in normalised seconds of CPU',
     doc: "from its start; it must also fit into the rest of the VM's life",
   },

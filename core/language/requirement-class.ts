@@ -56,7 +56,7 @@ export function exactly(requirements: Requirements, needs: Needs | undefined): R
 }
 
 /** Less than any job of the class asks for: a room that is too small for this has room for none of them. */
-export function leastOf(requirements: Requirements): Requirements {
+export function minOf(requirements: Requirements): Requirements {
   const down = (field: keyof Needs): number => stepBelow(requirements[field], ladders[field])
   return { ...requirements, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs: down('wallMs') }
 }

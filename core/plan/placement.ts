@@ -73,7 +73,7 @@ type Group = {
 }
 
 /** Remembered refusals; none of them asks for as much as another. */
-const refusedMost = 16
+const maxRefused = 16
 
 /**
  * A VM that was silent for this part of `heartbeatTimeoutMs` does not count: the leases of its jobs end before it counts as
@@ -131,7 +131,7 @@ function place(open: OpenQueue, group: Group, kind: Kind): void {
     }
   }
   if (open.left === 0) return
-  group.refused[kind] = [...refused.filter((one) => !asksAsMuch(one, asked)).slice(1 - refusedMost), asked]
+  group.refused[kind] = [...refused.filter((one) => !asksAsMuch(one, asked)).slice(1 - maxRefused), asked]
 }
 
 function asksAsMuch(asked: Requirements, as: Requirements): boolean {

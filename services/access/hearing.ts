@@ -12,7 +12,7 @@ import { concerns, type Vm } from '../../core/model/vm.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
 
 /** Jobs whose VO is remembered: some hours of a busy service, at less than a hundred bytes each. */
-const rememberedMost = 20_000
+const maxRemembered = 20_000
 
 /** Sorts out facts that a viewer may hear. What belongs to a job is as visible as the job; an unknown kind is not. */
 export type Hearing = { readonly heard: (viewer: Caller, facts: readonly Fact[]) => Promise<readonly Fact[]> }
@@ -32,7 +32,7 @@ export function hearing(store: Pick<JobStore, 'jobs'> & Pick<VmStore, 'vm'>): He
     if (unknown.size === 0) return
     for (const { id, vo } of await store.jobs([...unknown])) vos.set(id, vo)
     for (const id of vos.keys()) {
-      if (vos.size <= rememberedMost) break
+      if (vos.size <= maxRemembered) break
       vos.delete(id)
     }
   }
@@ -41,7 +41,7 @@ export function hearing(store: Pick<JobStore, 'jobs'> & Pick<VmStore, 'vm'>): He
     const unknown = new Set(facts.flatMap(({ subject }) => vmIdOf(subject) ?? []).filter((id) => !vms.has(id)))
     await Promise.all([...unknown].map(async (id) => vms.set(id, (await store.vm(id))?.vm)))
     for (const id of vms.keys()) {
-      if (vms.size <= rememberedMost) break
+      if (vms.size <= maxRemembered) break
       vms.delete(id)
     }
   }

@@ -36,7 +36,7 @@ export type ExportOptions = {
 }
 
 /** Some megabytes of jobs. */
-const recordsMost = 2048
+const maxRecords = 2048
 
 /** Through the streams in their order; the last one is where it goes. Throws what the store and the streams throw. */
 export async function exportArchive(options: ExportOptions, through: readonly Writable[]): Promise<ArchiveSummary> {
@@ -71,7 +71,7 @@ export async function exportArchive(options: ExportOptions, through: readonly Wr
 async function* batchesOf(archive: Archive, section: ArchiveSection): AsyncGenerator<ArchiveBatch> {
   let after: ArchiveKey | undefined
   for (;;) {
-    const records = await archive.read(section, after, recordsMost)
+    const records = await archive.read(section, after, maxRecords)
     if (records.length === 0) return
     const batch = { section, records } as unknown as ArchiveBatch
     after = archiveKeys(batch).at(-1)

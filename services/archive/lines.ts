@@ -9,7 +9,7 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 export type Line = { readonly bytes: Buffer; readonly text: string }
 
 /** A record is some kilobytes; a description has 64 KiB at most, a note of a large plan some megabytes. */
-const lineBytesMost = 64 * 1024 * 1024
+const maxLineBytes = 64 * 1024 * 1024
 const newline = 0x0a
 
 /** Bytes are with their line end, texts without. */
@@ -30,8 +30,8 @@ export async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<re
       begun.push(piece.subarray(from))
       begunBytes += piece.length - from
     }
-    if (begunBytes > lineBytesMost) {
-      throw new PilotageError('invalid-argument', `this is no archive: a line has more than ${lineBytesMost} bytes`)
+    if (begunBytes > maxLineBytes) {
+      throw new PilotageError('invalid-argument', `this is no archive: a line has more than ${maxLineBytes} bytes`)
     }
     if (lines.length > 0) yield lines
   }

@@ -37,8 +37,8 @@ export type ArchiveReader = {
 
 export type ArchiveSummary = { readonly header: ArchiveHeader; readonly counts: ArchiveCounts; readonly sha256: string }
 
-const recordsMost = 4096
-const bytesMost = 4 * 1024 * 1024
+const maxRecords = 4096
+const maxBytes = 4 * 1024 * 1024
 
 /** Throws `invalid-argument` where the archive is damaged or not whole, `store-newer`, and what the reader throws. */
 export async function readArchive(pieces: AsyncIterable<Buffer>, reader: ArchiveReader): Promise<ArchiveSummary> {
@@ -96,7 +96,7 @@ export async function readArchive(pieces: AsyncIterable<Buffer>, reader: Archive
 type Gathered = { readonly section: ArchiveSection; records: object[]; bytes: number; lastKey: ArchiveKey | undefined }
 
 function isFull({ records, bytes }: Gathered): boolean {
-  return records.length >= recordsMost || bytes >= bytesMost
+  return records.length >= maxRecords || bytes >= maxBytes
 }
 
 /** The section that is being gathered, or the next. */

@@ -39,7 +39,7 @@ export type ConfiguredDriver = {
 }
 
 /** Folders and files of the operator that payloads see. */
-const bindsMost = 100
+const maxBinds = 100
 /** Each payload has its own there, or what is there is not for payloads. */
 const unboundFolders = ['/', '/tmp', '/var/tmp', '/proc', '/dev', '/run']
 
@@ -65,7 +65,7 @@ const common = {
   bootTimeout: absent(duration(1 * seconds, 24 * 3600 * seconds)),
   vos: optional(list(name, limits.jobLimits.names), []),
   isolation: optional(choice(...isolationChoices), 'auto' as IsolationChoice),
-  binds: optional(list(bindPath, bindsMost), []),
+  binds: optional(list(bindPath, maxBinds), []),
   limits: optional(cloudLimits, defaultLimits),
   flavors: absent(list(flavor, 100)),
   images: absent(list(image, 100)),

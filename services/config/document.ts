@@ -124,7 +124,7 @@ export type Config = NetworkConfig & {
 const schemaDialect = 'https://json-schema.org/draft/2020-12/schema'
 
 /** A configuration is some kilobytes; more is a mistake. */
-const fileBytesMost = mib
+const maxFileBytes = mib
 
 export type ConfigReader = {
   /** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
@@ -155,7 +155,7 @@ export function configReader(drivers: readonly ConfiguredDriver[]): ConfigReader
 
 function parsedFile(path: string): unknown {
   const { size } = statSync(path)
-  if (size > fileBytesMost) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${fileBytesMost}`)
+  if (size > maxFileBytes) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${maxFileBytes}`)
   try {
     return parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
   } catch (cause) {

@@ -6,7 +6,7 @@
  */
 
 import Type from 'typebox'
-import { endpointsMost, isLoopback } from '../../core/kernel/endpoints.ts'
+import { maxEndpoints, isLoopback } from '../../core/kernel/endpoints.ts'
 import type { TlsFiles } from '../../core/ports/served-tls.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
 import {
@@ -65,7 +65,7 @@ const facts = mapping({
 export const network = {
   grpc: mapping({
     ...edgeFields(7400),
-    advertise: optional(list(endpoint, endpointsMost), []),
+    advertise: optional(list(endpoint, maxEndpoints), []),
     caFile: absent(text),
     limits: optional(grpcLimits, defaultGrpcLimits),
   }),
@@ -79,7 +79,7 @@ export const network = {
     database: optional(name, 'pilotage'),
   }),
   nats: mapping({
-    servers: needed(list(text, endpointsMost)),
+    servers: needed(list(text, maxEndpoints)),
     plaintext: optional(flag, false),
     caFile: absent(text),
     credsFile: absent(text),

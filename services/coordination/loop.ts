@@ -18,14 +18,14 @@ export type LoopOptions = {
   readonly clock: Clock
   readonly periodMs: number
   /** The least time between two steps, so that a storm of hints cannot turn the loop into a spin. */
-  readonly leastMs?: number
+  readonly minMs?: number
   /** The period counts from the beginning of a step and not from its end: for what must happen so often, however slow it is. */
   readonly isSteady?: boolean
   readonly step: () => Promise<void>
   readonly onError: (error: unknown) => void
 }
 
-export function startLoop({ clock, periodMs, leastMs = 0, isSteady = false, step, onError }: LoopOptions): Loop {
+export function startLoop({ clock, periodMs, minMs = 0, isSteady = false, step, onError }: LoopOptions): Loop {
   let running: Promise<void> | undefined
   let again = false
   let stopped = false
@@ -45,7 +45,7 @@ export function startLoop({ clock, periodMs, leastMs = 0, isSteady = false, step
       .then(() => {
         running = undefined
         const spentMs = isSteady ? clock.monotonicMs() - beganMs : 0
-        if (!stopped) schedule(again ? leastMs : Math.max(leastMs, periodMs - spentMs))
+        if (!stopped) schedule(again ? minMs : Math.max(minMs, periodMs - spentMs))
       })
   }
 
@@ -54,7 +54,7 @@ export function startLoop({ clock, periodMs, leastMs = 0, isSteady = false, step
     wake() {
       if (stopped || again) return
       again = true
-      if (!running) schedule(leastMs)
+      if (!running) schedule(minMs)
     },
     async stop() {
       stopped = true

@@ -29,7 +29,7 @@ export type Door = {
 }
 
 /** Tokens that were good: more scripts than one process serves, 32 bytes each. */
-const rememberedMost = 4096
+const maxRemembered = 4096
 
 /** `isSecure`: requests come by TLS, and the session's cookie goes no other way and to no other host. */
 export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boolean): Door {
@@ -55,7 +55,7 @@ export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boo
     good.delete(digest)
     good.add(digest)
     const [oldest] = good
-    if (good.size > rememberedMost && oldest !== undefined) good.delete(oldest)
+    if (good.size > maxRemembered && oldest !== undefined) good.delete(oldest)
     return viewer
   }
 

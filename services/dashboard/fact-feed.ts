@@ -14,9 +14,9 @@ import type { FactStore } from '../../core/ports/store.ts'
 
 const feedEveryMs = 2000
 /** How long facts gather: a person can follow five updates per second, and no more. */
-const feedLeastMs = 200
+const minFeedMs = 200
 /** What one step reads at most, a few hundred KiB: no person reads more in a fifth of a second. */
-export const batchMost = 500
+export const maxBatch = 500
 
 const hintKinds: readonly HintKind[] = ['waiting', 'jobs', 'vms', 'clouds', 'images']
 
@@ -71,7 +71,7 @@ export function factFeed({ store, bus, clock, log }: FeedOptions): FactFeed {
   const loop: Loop = startLoop({
     clock,
     periodMs: feedEveryMs,
-    leastMs: feedLeastMs,
+    minMs: minFeedMs,
     step,
     onError: (err) => log.warn({ err }, 'the recent facts could not be read'),
   })
@@ -92,9 +92,9 @@ async function lastOf(store: FeedOptions['store']): Promise<number> {
 }
 
 async function readAfter(store: FeedOptions['store'], after: number): Promise<Batch> {
-  const facts = await store.facts(after, batchMost)
-  if (facts.length < batchMost) return { facts, lastSeq: facts.at(-1)?.seq ?? after, skipped: false }
-  const latest = await store.facts(-1, batchMost)
+  const facts = await store.facts(after, maxBatch)
+  if (facts.length < maxBatch) return { facts, lastSeq: facts.at(-1)?.seq ?? after, skipped: false }
+  const latest = await store.facts(-1, maxBatch)
   const skipped = (latest[0]?.seq ?? 0) > (facts.at(-1)?.seq ?? 0)
   if (!skipped) return { facts, lastSeq: facts.at(-1)?.seq ?? after, skipped }
   return { facts: latest, lastSeq: latest.at(-1)?.seq ?? after, skipped }

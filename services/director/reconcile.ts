@@ -26,7 +26,7 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
 }
 
 /** A list that lacks more than half of at least this number of machines is doubted, until it was repeated on the next two cycles. */
-const leastKnown = 4
+const minKnown = 4
 const doubtfulLists = lackingLists - 1
 
 type Verdict =
@@ -63,7 +63,7 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
       if (said.lists >= lackingLists) absents.push({ vm, why: 'no longer in the list of its cloud' })
     }
   }
-  const doubtful = known >= leastKnown && lacking * 2 > known
+  const doubtful = known >= minKnown && lacking * 2 > known
   const implausible = doubtful ? memory.implausible + 1 : 0
   const doubt = doubtful && implausible <= doubtfulLists ? `its list lacks ${lacking} of ${known} known VMs` : ''
   const { orphans, strangers, strayMachines, strays } = findOrphans(comparison, listed)

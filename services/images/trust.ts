@@ -25,7 +25,7 @@ export function openTrust(keys: ReadonlyMap<string, string> = new Map()): Trust 
     const text = signedText(entry)
     if (held.get(signature) === text) return true
     if (!isSignature(signature) || !verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64'))) return false
-    if (held.size >= rememberedMost) held.clear()
+    if (held.size >= maxRemembered) held.clear()
     held.set(signature, text)
     return true
   }
@@ -41,7 +41,7 @@ export function openTrust(keys: ReadonlyMap<string, string> = new Map()): Trust 
 }
 
 /** A catalogue is smaller. */
-const rememberedMost = 4096
+const maxRemembered = 4096
 
 /** 64 bytes. */
 function isSignature(text: string): boolean {

@@ -24,7 +24,7 @@ export type Explanation = {
 
 export type Explained = { readonly summary: string; readonly places: readonly Explanation[] }
 
-const placesMost = 50
+const maxPlaces = 50
 
 export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
   const spec = (await ports.store.specs([job.id])).get(job.id)
@@ -51,7 +51,7 @@ export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
   const summary = await summaryOf(ports, job, demand, vms, places)
   const isPlanned = job.phase.state === 'Waiting' && blocked.length > 0
   const parts = [summary, ...classText(ports, spec), ...(isPlanned ? [blockedSummary(blocked)] : [])]
-  return { summary: parts.join('; '), places: places.slice(0, placesMost) }
+  return { summary: parts.join('; '), places: places.slice(0, maxPlaces) }
 }
 
 /** The rules of each place use the job's own requirements. If its class asks for more, the summary says so. */
@@ -121,8 +121,8 @@ async function summaryOf(
 ): Promise<string> {
   const { phase } = job
   if (phase.state === 'Held') return `job ${job.id} is Held: ${phase.why}`
-  const ahead = (await ports.store.next(job.classId, placesMost)).findIndex(({ id }) => id === job.id)
-  const turn = ahead < 0 ? `more than ${placesMost} jobs` : ahead === 0 ? 'no job' : `${ahead} jobs`
+  const ahead = (await ports.store.next(job.classId, maxPlaces)).findIndex(({ id }) => id === job.id)
+  const turn = ahead < 0 ? `more than ${maxPlaces} jobs` : ahead === 0 ? 'no job' : `${ahead} jobs`
   const before = `${turn} of its task queue before it`
   if (places.length === 0) return `job ${job.id} waits: no cloud is configured and no VM is there; ${before}`
   if (!places.some(({ fits, note }) => fits || note !== '')) {

@@ -17,7 +17,7 @@ import { apiSeats } from '../../core/model/roles.ts'
 const most = 1000
 const forgetEveryMs = 60_000
 /** Rounds follow each other for this time, so that what is kept does not grow for ever; the next step is not late for it. */
-const forgetMostMs = 2000
+const maxForgetMs = 2000
 
 export type Sweep = {
   /** Does nothing without the role. A second sweeper would do no harm, since every change is decided by the store. */
@@ -44,7 +44,7 @@ export function sweep(ports: JobPorts): Sweep {
   }
 
   async function forget(): Promise<void> {
-    const endMs = clock.monotonicMs() + forgetMostMs
+    const endMs = clock.monotonicMs() + maxForgetMs
     while (clock.monotonicMs() < endMs) {
       const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
       if (forgotten.length === 0) return

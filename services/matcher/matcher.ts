@@ -12,7 +12,7 @@ import type { JobEvent, JobSpec } from '../../core/model/job.ts'
 import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
-import { exactly, leastOf } from '../../core/language/requirement-class.ts'
+import { exactly, minOf } from '../../core/language/requirement-class.ts'
 import { takenFrom } from '../../core/language/packing.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Resources, Room } from '../../core/model/resources.ts'
@@ -158,7 +158,7 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
 
 /** Whether it has room for any job of the queue: for a job that needs less than its class asks for as well. */
 function mayTake(pilot: OpenPilot, { vo, requirements }: TaskQueue): boolean {
-  return hasRoom({ vo, requirements: leastOf(requirements) }, pilot.room()) && suits({ vo, requirements }, pilot.place)
+  return hasRoom({ vo, requirements: minOf(requirements) }, pilot.room()) && suits({ vo, requirements }, pilot.place)
 }
 
 function notGranted(outcome: JobOutcome): NotGranted {

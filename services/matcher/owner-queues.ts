@@ -36,8 +36,8 @@ export type OwnerQueues<Entry extends Ordered> = {
 type Vain = { readonly room: Room; readonly upTo: WaitingJob | undefined }
 
 /** Kinds of places are as many as offerings; of each some rooms, none of which covers another. */
-const placesMost = 64
-const roomsMost = 8
+const maxPlaces = 64
+const maxRooms = 8
 
 export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   const list: Entry[] = []
@@ -103,9 +103,9 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
     searched(placeKey, room, upTo, part) {
       const left = (vain.get(placeKey) ?? []).filter((known) => !saysMore({ room, upTo }, known, part))
       vain.delete(placeKey)
-      vain.set(placeKey, [...left.slice(1 - roomsMost), { room, upTo }])
+      vain.set(placeKey, [...left.slice(1 - maxRooms), { room, upTo }])
       const [oldest] = vain.keys()
-      if (vain.size > placesMost && oldest !== undefined) vain.delete(oldest)
+      if (vain.size > maxPlaces && oldest !== undefined) vain.delete(oldest)
     },
   }
 }

@@ -9,13 +9,13 @@
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
-import { exactly, leastOf } from '../../core/language/requirement-class.ts'
+import { exactly, minOf } from '../../core/language/requirement-class.ts'
 import type { Demand } from '../../core/model/requirements.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
 import { type OrderedOwner, ownerOrder } from './owner-order.ts'
-import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, windowMost, awaitsOwn } from './window.ts'
+import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, maxWindow, awaitsOwn } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 
@@ -100,7 +100,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     entry.came = []
     entry.taken = new Set()
     const { window } = entry
-    const most = windowMost(part)
+    const most = maxWindow(part)
     // Not before this turn's picks are on their way to the store as claims: else it would show them once more.
     Promise.resolve()
       .then(() => readNext(entry.queue.id, most))
@@ -181,7 +181,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
 
 function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
   const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
-  const least = { vo: queue.vo, requirements: leastOf(queue.requirements) }
+  const least = { vo: queue.vo, requirements: minOf(queue.requirements) }
   return { queue, least, owner, window: newWindow(), ...nothing, suits: new Map() }
 }
 

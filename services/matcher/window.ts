@@ -15,7 +15,7 @@ export type Part = { readonly rank: number; readonly of: number }
 /** Where the store names no parts: ids that belong together, as a submission's jobs start near each other. */
 const blockJobs = 64
 /** What a queue may take of the memory, and one reading of the store, however many processes there are. */
-const windowMostJobs = 4096
+const maxWindowJobs = 4096
 
 /** A window with fewer jobs is short: from this number on there is time to read the next ones before these are gone. */
 const few = windowJobs / 4
@@ -25,29 +25,29 @@ export type Window = {
   jobs: WaitingJob[]
   /** How many of them are of our own part; and the most since it was read last. */
   own: number
-  ownMost: number
+  maxOwn: number
   /** Whether it holds all that wait, as far as we know. */
   complete: boolean
 }
 
 export function newWindow(): Window {
-  return { jobs: [], own: 0, ownMost: 0, complete: true }
+  return { jobs: [], own: 0, maxOwn: 0, complete: true }
 }
 
 /** How many jobs it may hold, and how many are read at once: enough of every part. */
-export function windowMost({ of }: Part): number {
-  return Math.min(windowMostJobs, windowJobs * of)
+export function maxWindow({ of }: Part): number {
+  return Math.min(maxWindowJobs, windowJobs * of)
 }
 
 /** Whether the window, or our own part of it, has become short, so that the next jobs must be read. */
-export function isShort({ jobs, own, ownMost, complete }: Window): boolean {
+export function isShort({ jobs, own, maxOwn, complete }: Window): boolean {
   // Where the store had few of our own the rest is as good: else every pick would be a reading.
-  return !complete && (jobs.length < few || (own < few && ownMost >= few))
+  return !complete && (jobs.length < few || (own < few && maxOwn >= few))
 }
 
 /** There is more of our own, and it is being read: better to wait for it than to ask for what another process is about to take. */
-export function awaitsOwn({ own, ownMost }: Window): boolean {
-  return own === 0 && ownMost >= few
+export function awaitsOwn({ own, maxOwn }: Window): boolean {
+  return own === 0 && maxOwn >= few
 }
 
 /** By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others. */
@@ -60,7 +60,7 @@ export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, p
 
 export function insert(window: Window, job: WaitingJob, part: Part): void {
   const { jobs } = window
-  const most = windowMost(part)
+  const most = maxWindow(part)
   const at = placeOf(jobs, job, part)
   if (jobs[at]?.id === job.id) return
   // Beyond the window's end stand jobs that only the store knows: this one is read with them when its turn comes.
@@ -75,7 +75,7 @@ export function insert(window: Window, job: WaitingJob, part: Part): void {
     if (last && isOwn(last, part)) window.own -= 1
     window.complete = false
   }
-  window.ownMost = Math.max(window.ownMost, window.own)
+  window.maxOwn = Math.max(window.maxOwn, window.own)
 }
 
 /** The first that fits, where that is asked; else the first; at the end of a queue, where all processes are left with the same few jobs of others, the first of our stretch of them. */
@@ -98,7 +98,7 @@ function takeAt(window: Window, part: Part, at: number): WaitingJob | undefined 
 export function order(window: Window, jobs: readonly WaitingJob[], part: Part): void {
   window.jobs = jobs.toSorted((a, b) => (isBefore(a, b, part) ? -1 : 1))
   window.own = window.jobs.reduce((count, job) => count + (isOwn(job, part) ? 1 : 0), 0)
-  window.ownMost = window.own
+  window.maxOwn = window.own
 }
 
 function isOwn(job: WaitingJob, part: Part): boolean {

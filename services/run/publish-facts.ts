@@ -19,7 +19,7 @@ export type PublishPorts = {
 const cursorNote = 'facts:published'
 
 /** Facts are small: half a MiB or so. */
-const batchMost = 1000
+const maxBatch = 1000
 
 /**
  * One step: resolves when nothing is left, or at the end of a batch after the signal was aborted, with how many it published.
@@ -29,7 +29,7 @@ export async function publishFacts({ store, stream }: PublishPorts, signal?: Abo
   let cursor = readCursor(await store.note(cursorNote))
   let published = 0
   while (!signal?.aborted) {
-    const facts = await store.facts(cursor, batchMost)
+    const facts = await store.facts(cursor, maxBatch)
     const last = facts.at(-1)
     if (!last) break
     assert(last.seq > cursor, 'facts come after the one that was asked for')

@@ -28,7 +28,7 @@ export type PublisherOptions = {
 
 const everyMs = 1000
 /** However many jobs change: facts go in batches. */
-const leastMs = 100
+const minMs = 100
 
 export function startPublisher({ store, stream, bus, clock, log, holder }: PublisherOptions): { stop(): Promise<void> } {
   let working = new AbortController()
@@ -51,7 +51,7 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
   const loop = startLoop({
     clock,
     periodMs: everyMs,
-    leastMs,
+    minMs,
     async step() {
       if (!holding.now()) return
       await publishFacts({ store, stream }, working.signal)

@@ -144,8 +144,8 @@ function partOf(holdings: Holdings): () => Part {
 }
 
 /** However many hints come, two steps have so much time between them: a step of the director reads every cloud. */
-const directorLeastMs = 1000
-const learnLeastMs = 200
+const minDirectorMs = 1000
+const minLearnMs = 200
 
 type Stoppable = { stop(): Promise<void> | void }
 
@@ -180,7 +180,7 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
   const { matching, holdings } = runtime
   if (!matching) return []
   const { bus, learn: learning } = matching
-  const loop = loopOf(runtime, 'learning', learnEveryMs, learnLeastMs, () => learning.step())
+  const loop = loopOf(runtime, 'learning', learnEveryMs, minLearnMs, () => learning.step())
   // Other processes change jobs too: what they made wait is learned at once, and by itself if the hint is lost.
   const deafen = bus.listen('waiting', (ids) => {
     learning.hint(ids)
@@ -222,8 +222,8 @@ function seatIn(runtime: Runtime, { prefix, max }: Seats, onTurn?: () => void): 
 function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[] {
   const { store, clock, bus, log } = runtime.jobs
   const { holder, holdings, clouds, director: directing } = runtime
-  const leastMs = Math.min(directorLeastMs, everyMs / 2)
-  const loop = loopOf(runtime, 'director', everyMs, leastMs, async () => {
+  const minMs = Math.min(minDirectorMs, everyMs / 2)
+  const loop = loopOf(runtime, 'director', everyMs, minMs, async () => {
     // The first step has its clouds.
     await held.tried
     await directing.step()
@@ -241,9 +241,9 @@ function startSweeping(runtime: Runtime): readonly Stoppable[] {
   return [loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())), held]
 }
 
-function loopOf({ jobs }: Runtime, name: string, periodMs: number, leastMs: number, step: () => Promise<void>): Loop {
+function loopOf({ jobs }: Runtime, name: string, periodMs: number, minMs: number, step: () => Promise<void>): Loop {
   const onError = (error: unknown): void => jobs.log.error({ err: error }, `a step of the ${name} failed`)
-  return startLoop({ clock: jobs.clock, periodMs, leastMs, step, onError })
+  return startLoop({ clock: jobs.clock, periodMs, minMs, step, onError })
 }
 
 function roleError({ jobs }: Runtime): (error: unknown) => void {

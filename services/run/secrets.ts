@@ -33,7 +33,7 @@ export type LineShape = { readonly rule?: string; readonly accepted: string; hol
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A chain of certificates is some kilobytes. */
-const fileBytesMost = 256 * 1024
+const maxFileBytes = 256 * 1024
 
 export function readSecrets(env: Environment = {}): SecretReader {
   const violations = gatherViolations()
@@ -112,7 +112,7 @@ function readText(path: string, file: string, violations: Violations): string {
   try {
     const text = readFileSync(file, 'utf8')
     if (text.trim() === '') violations.add(path, file, 'is empty', 'a file with something in it')
-    else if (text.length > fileBytesMost) violations.add(path, file, 'too large', 'at most 256 KiB')
+    else if (text.length > maxFileBytes) violations.add(path, file, 'too large', 'at most 256 KiB')
     else return text
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException

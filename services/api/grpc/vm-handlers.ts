@@ -23,8 +23,8 @@ import type { Load } from './load.ts'
 import { goneSignal, received } from './stream.ts'
 
 /** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
-const unreadMost = 1000
-const underWayMost = 100
+const maxUnread = 1000
+const maxUnderWay = 100
 
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
@@ -81,7 +81,7 @@ async function converse(matching: Matching, vmId: VmId, load: Load, call: Duplex
   const stream: PilotStream = await openPilotStream(matching, vmId, {
     send(message) {
       if (call.destroyed || call.cancelled) return
-      if (call.writableLength > unreadMost) ending.reject(new PilotageError('overloaded', 'the pilot does not read'))
+      if (call.writableLength > maxUnread) ending.reject(new PilotageError('overloaded', 'the pilot does not read'))
       else call.write(serviceMessageToWire(message))
     },
     end: over,
@@ -103,7 +103,7 @@ function takeIn(clock: Clock, stream: PilotStream, load: Load, call: Duplex, fai
   let underWay = 0
   let slowed = false
   const goOn = (): void => {
-    if (!slowed && underWay < underWayMost) call.resume()
+    if (!slowed && underWay < maxUnderWay) call.resume()
   }
   const slowDown = (waitMs: number): void => {
     slowed = true
@@ -115,7 +115,7 @@ function takeIn(clock: Clock, stream: PilotStream, load: Load, call: Duplex, fai
   }
   call.on('data', (message: wire.PilotMessage) => {
     underWay += 1
-    if (underWay >= underWayMost) call.pause()
+    if (underWay >= maxUnderWay) call.pause()
     load.charge(loadLimits.pilotEventCost * (1 + message.reports.length + message.renew.length))
     const debtMs = load.debtMs()
     if (debtMs > 0) slowDown(debtMs)

@@ -22,7 +22,7 @@ export type ServedFile = { readonly path: string; readonly sha256: string }
 
 export type BundleServer = { readonly port: number; stop(): Promise<void> }
 
-const connectionsMost = 500
+const maxConnections = 500
 
 export type Served = {
   readonly files: readonly ServedFile[]
@@ -35,7 +35,7 @@ export async function startBundleServer(host: string, port: number, { files, pro
   demandPublic('GET /agents/:digest', 'GET /sites/:name/proxies')
   const paths = new Map(files.map(({ path, sha256 }) => [sha256, path]))
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 })
-  server.maxConnections = connectionsMost
+  server.maxConnections = maxConnections
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const site = siteIn(request.url ?? '')
     if (site === undefined) answer(paths, request, response)

@@ -24,7 +24,7 @@ export type JobData = {
 }
 
 /** Best first; the rest is for the JSON route. */
-const placesMost = 15
+const maxPlaces = 15
 
 export function jobPage({ job, requirements, facts, explained }: JobData): Page {
   const main = html`<h1>Job ${job.id} <small>${clipped(job.name, 128)}</small></h1>
@@ -75,7 +75,7 @@ function resultRecord(result: Result): Html {
 function ruleTable(places: readonly Explanation[]): Html {
   const rules = places[0]?.rules
   if (!rules) return empty('There is no place to look at.')
-  const shown = places.slice(0, placesMost)
+  const shown = places.slice(0, maxPlaces)
   const hasNotes = shown.some(({ note }) => note !== '')
   return html`<div class="scroll"><table class="rules"><thead><tr><th scope="col">Place</th><th scope="col">Fits</th>${rules.map(
     ({ rule }) => html`<th scope="col">${rule}</th>`,

@@ -86,10 +86,10 @@ export function record(pairs: readonly (readonly [string, Part])[]): Html {
 /** What happened to one thing, oldest first. */
 export function timeline(facts: readonly FactView[], whole: string): Html {
   if (facts.length === 0) return empty('No facts yet.')
-  const shownMost = 80
-  const left = facts.length - shownMost
-  const note = left > 0 && html`<p class="dim">The last ${shownMost}; <a href="${whole}">all as JSON</a>.</p>`
-  const rows = facts.slice(-shownMost).map(
+  const maxShown = 80
+  const left = facts.length - maxShown
+  const note = left > 0 && html`<p class="dim">The last ${maxShown}; <a href="${whole}">all as JSON</a>.</p>`
+  const rows = facts.slice(-maxShown).map(
     ({ atMs, kind, text }) =>
       html`<li>${momentMark(atMs)} ${stateMark(kind)} ${factText(kind, text, 240)}</li>
 `,

@@ -17,7 +17,7 @@ export type OverviewData = Status & {
 }
 
 /** More rows than this are for the JSON route. */
-const rowsMost = 60
+const maxRows = 60
 
 export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page {
   const main = html`<h1>Overview</h1>
@@ -63,9 +63,9 @@ function table<Row extends Count>(
   return html`<div class="scroll"><table><thead><tr><th scope="col">${head}</th>${shown.map(
     (state) => html`<th scope="col" class="n">${stateMark(state)}</th>`,
   )}<th scope="col" class="n">All</th></tr></thead><tbody>
-${rows.slice(0, rowsMost).map(([name, some]) => html`<tr><th scope="row">${clipped(name, 60)}</th>${cells(some)}</tr>\n`)}</tbody>${
+${rows.slice(0, maxRows).map(([name, some]) => html`<tr><th scope="row">${clipped(name, 60)}</th>${cells(some)}</tr>\n`)}</tbody>${
     rows.length > 1 &&
-    html`<tfoot><tr><th scope="row">All${rows.length > rowsMost && ` ${rows.length}`}</th>${cells(counts)}</tr></tfoot>`
+    html`<tfoot><tr><th scope="row">All${rows.length > maxRows && ` ${rows.length}`}</th>${cells(counts)}</tr></tfoot>`
   }</table></div>`
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { endpointsMost, isLoopback, parseEndpoints, takeTurns, type Turns } from '../../../core/kernel/endpoints.ts'
+import { maxEndpoints, isLoopback, parseEndpoints, takeTurns, type Turns } from '../../../core/kernel/endpoints.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 
 describe('endpoints', () => {
@@ -16,7 +16,7 @@ describe('endpoints', () => {
     ['a b:1', undefined],
     ['http://a:1', undefined],
     ['2001:db8::1:7400', undefined],
-    [Array.from({ length: endpointsMost + 1 }, () => 'a:1').join(), undefined],
+    [Array.from({ length: maxEndpoints + 1 }, () => 'a:1').join(), undefined],
   ])('%j are %j', (text, expected) => {
     expect(parseEndpoints(text)).toEqual(expected)
   })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../core/kernel/random.ts'
-import { exactly, leastOf, needsOf, noSizes, requirementClass } from '../../../core/language/requirement-class.ts'
+import { exactly, minOf, needsOf, noSizes, requirementClass } from '../../../core/language/requirement-class.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
 
 const mib = 1024 * 1024
@@ -37,7 +37,7 @@ describe('the steps of a class', () => {
         wallMs: Math.floor(1000 * 2 ** (random.next() * 21)),
       })
       const of = requirementClass(exact, noSizes)
-      const least = leastOf(of)
+      const least = minOf(of)
       for (const field of ['memoryBytes', 'diskBytes', 'wallMs'] as const) {
         expect(of[field]).toBeGreaterThanOrEqual(exact[field])
         expect(least[field]).toBeLessThan(exact[field])

@@ -8,7 +8,7 @@ import type { Owner } from '../../../core/model/owner.ts'
 import { silentLog } from '../../../core/ports/log.ts'
 import { type Dashboard, startDashboard } from '../../../services/dashboard/server.ts'
 import { eventStream, heartbeatMs } from '../../../services/dashboard/event-stream.ts'
-import { type Batch, batchMost, factFeed, type Listener } from '../../../services/dashboard/fact-feed.ts'
+import { type Batch, maxBatch, factFeed, type Listener } from '../../../services/dashboard/fact-feed.ts'
 import { streamLimits } from '../../../services/dashboard/limits.ts'
 import { alice, bob, sampleSpec } from '../../../sim/samples.ts'
 import { type Desk, openDesk, run } from './desk.ts'
@@ -139,11 +139,11 @@ it('shows users nothing of other VOs', async () => {
 })
 
 it('moves a reader that is too far behind forward, and says so', async () => {
-  await emit(...Array.from({ length: batchMost * 2 + 10 }, (_, at) => about(`number ${at}.`)))
+  await emit(...Array.from({ length: maxBatch * 2 + 10 }, (_, at) => about(`number ${at}.`)))
   const reader = await listen('?after=0')
-  await hear(reader, `number ${batchMost * 2 + 9}.`)
+  await hear(reader, `number ${maxBatch * 2 + 9}.`)
   expect(reader.text).toContain('event: skipped')
-  expect(idsIn(reader)).toHaveLength(batchMost)
+  expect(idsIn(reader)).toHaveLength(maxBatch)
 })
 
 it('sends heartbeats, and ends with the token', async () => {
