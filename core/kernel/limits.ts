@@ -252,6 +252,8 @@ export const loadLimits = {
  */
 export const feedLimits = {
   batch: 250,
+  /** Jobs of a watch that ended that are dropped at one time: a millisecond. */
+  dropped: 1000,
   pauseTimes: 2,
   gatherMs: 50,
   allEveryMs: 5 * seconds,

@@ -26,6 +26,8 @@ export type Follower = {
 }
 
 export type Following = {
+  /** How many jobs are still followed: neither gone nor dropped. */
+  left(): number
   /** The follower has room again. */
   more(): void
   drop(id: JobId): void
@@ -34,7 +36,11 @@ export type Following = {
 
 export type JobFeed = { follow(ids: readonly JobId[], follower: Follower): Following; watched(): number }
 
-type Watch = { readonly ids: readonly JobId[]; readonly follower: Follower; at: number; open: boolean }
+/**
+ * `at`: those of its ids before it have been looked at and have an entry; a watch of 10 000 jobs is begun and ended piece by
+ * piece. `left`: how many are still followed.
+ */
+type Watch = { readonly ids: readonly JobId[]; readonly follower: Follower; at: number; left: number; open: boolean }
 /** `seen`: the state that was read last. */
 type Entry = { seen: string; readonly watches: Set<Watch> }
 
@@ -44,6 +50,8 @@ type Feed = {
   readonly hinted: Set<JobId>
   /** Those whose first look is not over; the first is next. */
   readonly looking: Watch[]
+  /** Those that ended and still have entries. */
+  readonly leaving: Watch[]
   /** Where reading all in turn goes on. */
   turn: Iterator<JobId>
   hintedDueMs: number
@@ -59,6 +67,7 @@ export function openJobFeed(queue: JobPorts): JobFeed {
     entries: new Map(),
     hinted: new Set(),
     looking: [],
+    leaving: [],
     turn: [][Symbol.iterator](),
     hintedDueMs: 0,
     turnDueMs: 0,
@@ -69,30 +78,53 @@ export function openJobFeed(queue: JobPorts): JobFeed {
 }
 
 function follow(feed: Feed, ids: readonly JobId[], follower: Follower): Following {
-  const watch: Watch = { ids: [...new Set(ids)], follower, at: 0, open: true }
-  for (const id of watch.ids) {
-    const entry = feed.entries.get(id)
-    if (entry) entry.watches.add(watch)
-    else feed.entries.set(id, { seen: '', watches: new Set([watch]) })
-  }
+  const own = [...new Set(ids)]
+  const watch: Watch = { ids: own, follower, at: 0, left: own.length, open: true }
   feed.looking.push(watch)
   start(feed)
   return {
+    left: () => watch.left,
     more: () => feed.wake.abort(),
     drop: (id) => drop(feed, watch, id),
     end() {
+      if (!watch.open) return
       watch.open = false
-      for (const id of watch.ids) drop(feed, watch, id)
+      feed.leaving.push(watch)
       feed.wake.abort()
     },
   }
 }
 
+function enter({ entries }: Feed, watch: Watch, ids: readonly JobId[]): void {
+  for (const id of ids) {
+    const entry = entries.get(id)
+    if (entry) entry.watches.add(watch)
+    else entries.set(id, { seen: '', watches: new Set([watch]) })
+  }
+}
+
 function drop({ entries, hinted }: Feed, watch: Watch, id: JobId): void {
   const entry = entries.get(id)
-  if (!entry?.watches.delete(watch) || entry.watches.size > 0) return
+  if (!entry?.watches.delete(watch)) return
+  watch.left -= 1
+  if (entry.watches.size > 0) return
   entries.delete(id)
   hinted.delete(id)
+}
+
+/** Drops some ids of a watch that ended. False: none has. */
+function dropSome(feed: Feed): boolean {
+  const watch = feed.leaving[0]
+  if (!watch) return false
+  const from = Math.max(0, watch.at - feedLimits.dropped)
+  for (const id of watch.ids.slice(from, watch.at)) drop(feed, watch, id)
+  watch.at = from
+  if (from === 0) feed.leaving.shift()
+  return true
+}
+
+function isInUse({ entries, looking, leaving }: Feed): boolean {
+  return entries.size > 0 || looking.length > 0 || leaving.length > 0
 }
 
 function start(feed: Feed): void {
@@ -111,35 +143,43 @@ function start(feed: Feed): void {
       feed.deafen?.()
       feed.running = false
       // A new watch arrived while the reader ended.
-      if (feed.entries.size > 0) start(feed)
+      if (isInUse(feed)) start(feed)
     })
 }
 
 async function run(feed: Feed): Promise<void> {
-  const { clock, log } = feed.queue
-  while (feed.entries.size > 0) {
+  const { clock } = feed.queue
+  while (isInUse(feed)) {
     feed.wake = new AbortController()
     const beginMs = clock.monotonicMs()
+    const hasDropped = dropSome(feed)
     const batch = nextBatch(feed, beginMs)
-    if (!batch) {
+    if (!batch && !hasDropped) {
       const dueMs = Math.min(feed.turnDueMs, feed.hinted.size > 0 ? feed.hintedDueMs : Number.POSITIVE_INFINITY)
       await sleep(clock, Math.max(1, dueMs - beginMs), feed.wake.signal)
       continue
     }
-    try {
-      await look(feed, batch)
-    } catch (error) {
-      if (batch.watch) batch.watch.follower.failed(error)
-      else {
-        log.warn({ err: error }, 'watched jobs cannot be read now')
-        for (const id of batch.ids) if (feed.entries.has(id)) feed.hinted.add(id)
-        feed.hintedDueMs = clock.monotonicMs() + feedLimits.retryMs
-      }
-    }
+    if (batch) await looked(feed, batch)
     // What those who got something do with it counts as well.
     await new Promise<void>((resolve) => clock.soon(resolve))
     const tookMs = clock.monotonicMs() - beginMs
     await sleep(clock, Math.min(feedLimits.pauseTimes * tookMs, feedLimits.longestPauseMs))
+  }
+}
+
+/** A first look that fails ends its watch; other jobs are read again later. */
+async function looked(feed: Feed, batch: Batch): Promise<void> {
+  const { clock, log } = feed.queue
+  try {
+    await look(feed, batch)
+  } catch (error) {
+    if (batch.watch) {
+      batch.watch.follower.failed(error)
+      return
+    }
+    log.warn({ err: error }, 'watched jobs cannot be read now')
+    for (const id of batch.ids) if (feed.entries.has(id)) feed.hinted.add(id)
+    feed.hintedDueMs = clock.monotonicMs() + feedLimits.retryMs
   }
 }
 
@@ -157,7 +197,8 @@ function nextBatch(feed: Feed, nowMs: number): Batch | undefined {
 }
 
 /** Watches take turns; one that reads slowly is passed over. */
-function firstLook({ looking }: Feed): Batch | undefined {
+function firstLook(feed: Feed): Batch | undefined {
+  const { looking } = feed
   for (let tries = looking.length; tries > 0; tries -= 1) {
     const watch = looking.shift()
     if (!watch?.open) continue
@@ -167,6 +208,7 @@ function firstLook({ looking }: Feed): Batch | undefined {
     }
     const ids = watch.ids.slice(watch.at, watch.at + feedLimits.batch)
     watch.at += ids.length
+    enter(feed, watch, ids)
     if (watch.at < watch.ids.length) looking.push(watch)
     return { ids, watch }
   }
@@ -182,7 +224,7 @@ function allInTurn(feed: Feed, nowMs: number): Batch | undefined {
     ids.push(next.value)
   }
   if (ids.length < feedLimits.batch) feed.turn = feed.entries.keys()
-  const turns = Math.ceil(feed.entries.size / feedLimits.batch)
+  const turns = Math.max(1, Math.ceil(feed.entries.size / feedLimits.batch))
   feed.turnDueMs = nowMs + Math.max(feedLimits.turnEveryMs, feedLimits.allEveryMs / turns)
   return ids.length > 0 ? { ids } : undefined
 }

@@ -30,7 +30,6 @@ export async function watchJobs(
   // One that is refused has cost no more than its ids.
   caller.load.charge(ids.length / loadLimits.jobsPerUnit)
   const gone = goneSignal(call)
-  const open = new Set<number>(ids)
   const unsent = new Map<number, { readonly job: wire.Job; readonly last: boolean }>()
   let failure: unknown
   let wake = Promise.withResolvers<void>()
@@ -43,17 +42,14 @@ export async function watchJobs(
       unsent.set(job.jobId, { job, last })
       wakeUp()
     },
-    gone(id) {
-      open.delete(id)
-      wakeUp()
-    },
+    gone: wakeUp,
     failed(error) {
       failure = error
       wakeUp()
     },
   })
   try {
-    while (!gone.aborted && failure === undefined && (open.size > 0 || unsent.size > 0)) {
+    while (!gone.aborted && failure === undefined && (following.left() > 0 || unsent.size > 0)) {
       wake = Promise.withResolvers()
       if (unsent.size === 0) {
         await wake.promise
@@ -62,9 +58,7 @@ export async function watchJobs(
       const now = [...unsent.values()].slice(0, feedLimits.batch)
       for (const { job, last } of now) {
         unsent.delete(job.jobId)
-        if (!last) continue
-        open.delete(job.jobId)
-        following.drop(job.jobId as JobId)
+        if (last) following.drop(job.jobId as JobId)
       }
       if (!(await written(queue.clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
       following.more()

@@ -185,6 +185,24 @@ describe('watched jobs', () => {
     expect([again.came.length, state.reads - before]).toEqual([1, 1])
   })
 
+  it('of a large watch are taken up and let go piece by piece', async () => {
+    const count = 20 * feedLimits.batch
+    const { clock, feed, pass } = world(count)
+    const { one, came } = follower()
+    const following = feed.follow(range(count), one)
+    expect([feed.watched(), following.left()]).toEqual([feedLimits.batch, count])
+    while (came.length === 0) await clock.advance(1)
+    expect(feed.watched()).toBeLessThanOrEqual(2 * feedLimits.batch)
+    await pass(60_000)
+    expect([feed.watched(), following.left()]).toEqual([count, count])
+    following.drop(ids(1)[0] as JobId)
+    expect(following.left()).toBe(count - 1)
+    following.end()
+    expect(feed.watched()).toBe(count - 1)
+    await pass(60_000)
+    expect([feed.watched(), clock.nextMs()]).toEqual([0, Number.POSITIVE_INFINITY])
+  })
+
   it('that cannot be read fail at the first look, and are read again later', async () => {
     const { pass, bus, feed, state, change } = world(5)
     const first = follower()
