@@ -32,8 +32,8 @@ export function cvmfsFiles({ cvmfs, discoverFrom = [], ...order }: MachineOrder)
 }
 
 /**
- * As CVMFS reads it. Within a group the client takes any, and another when it fails; the next group is for when the whole one is
- * away. Empty: there is nothing to go by.
+ * As CVMFS reads it. Within a group the client takes any proxy, and another one if that fails. If the whole group is
+ * unreachable, it goes to the next group. Empty: no proxies are known.
  */
 export function proxyText(
   proxies: readonly string[],

@@ -3,7 +3,7 @@
  *
  * Decides only when and where to try. A stream that does not bring a Welcome in time counts as lost. Of several endpoints one
  * that fails is followed by the next at once; a pause comes when all have failed. A service that comes back after a short
- * absence sees its pilots within about two seconds, one that was long away within five.
+ * outage sees its pilots within about two seconds, after a long outage within five.
  */
 
 import { type Clock, sleep, type Timer } from '../../core/kernel/clock.ts'
@@ -100,7 +100,7 @@ export function keepContact(options: ContactOptions): Contact {
       outage.say(`out of contact: ${error.message}`)
       const isNextFresh = credential !== '' && turns.failed(turns.current())
       // All pilots of a service that dies lose it at one instant: a random wait spreads their connections to the others.
-      if (!isNextFresh || came || !isAway(error)) await sleep(clock, delays.next(), closing.signal)
+      if (!isNextFresh || came || !isUnreachable(error)) await sleep(clock, delays.next(), closing.signal)
     }
   }
 
@@ -118,7 +118,7 @@ export function keepContact(options: ContactOptions): Contact {
   }
 }
 
-/** Not there, or without a word in time: another endpoint may do better. What refuses us here would do so there. */
-function isAway({ code }: PilotageError): boolean {
+/** Unreachable, or no answer in time: another endpoint may answer. A refusal would be the same at every endpoint. */
+function isUnreachable({ code }: PilotageError): boolean {
   return code === 'unavailable' || code === 'cancelled'
 }

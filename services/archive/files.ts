@@ -64,7 +64,7 @@ function opened(path: string): number {
 export function asDiskError(error: unknown, doing: string): unknown {
   const { code, syscall } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
   if (code === undefined || syscall === undefined) return error
-  if (code === 'EPIPE') return new PilotageError('cancelled', `${doing}: who was to have it went away`, { cause: error })
+  if (code === 'EPIPE') return new PilotageError('cancelled', `${doing}: the reader closed its end`, { cause: error })
   return new PilotageError('unavailable', `${doing}: the disk says ${code}`, { cause: error })
 }
 

@@ -1,6 +1,6 @@
 /**
- * An archive's store that is away for a while: what is asked of it is asked again until it answers, or for too long. Each
- * question of the port may be asked any number of times.
+ * An archive whose store is unreachable for a while: each call is repeated until the store answers, or the patience is over.
+ * Every call of the port may be made any number of times.
  */
 
 import { type Clock, sleep } from '../../core/kernel/clock.ts'
@@ -11,17 +11,17 @@ import type { Archive } from '../../core/ports/archive.ts'
 const patienceMs = 120_000
 const againMs = 1000
 
-/** `onAway` is called once each time that it stops answering. */
-export function patient(archive: Archive, clock: Clock, onAway: (error: PilotageError) => void): Archive {
+/** `onUnreachable` is called once each time that it stops answering. */
+export function patient(archive: Archive, clock: Clock, onUnreachable: (error: PilotageError) => void): Archive {
   async function asked<T>(ask: () => Promise<T>): Promise<T> {
     const endMs = clock.monotonicMs() + patienceMs
     for (let tries = 1; ; tries += 1) {
       try {
         return await ask()
       } catch (error) {
-        const isAway = error instanceof PilotageError && error.code === 'unavailable'
-        if (!isAway || clock.monotonicMs() > endMs) throw error
-        if (tries === 1) onAway(error)
+        const isUnreachable = error instanceof PilotageError && error.code === 'unavailable'
+        if (!isUnreachable || clock.monotonicMs() > endMs) throw error
+        if (tries === 1) onUnreachable(error)
         await sleep(clock, error.retryAfterMs || againMs)
       }
     }

@@ -89,7 +89,7 @@ export type ContextConfig = {
 
 export type SiteConfig = {
   readonly proxies: readonly string[]
-  /** For when all of them are away. */
+  /** For when all of them are unreachable. */
   readonly fallbackProxies: readonly string[]
   /** Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: the configuration names them. */
   readonly discoverFrom: readonly string[]

@@ -151,7 +151,7 @@ export async function start(options: Start): Promise<Service> {
   }
 }
 
-/** A shared store may be away while we start, for an election or a restart: the same failure that a running process outlasts. */
+/** A shared store may be unreachable at the start, because of an election or a restart: a running process retries too. */
 const reachWithinMs = 30_000
 const reachEveryMs = 1000
 
@@ -172,7 +172,7 @@ async function reachStore(ports: PortOptions, onFailed: Start['onFailed']): Retu
     } catch (thrown) {
       const error = asPilotageError(thrown, 'opening the store')
       if (error.code !== 'unavailable' || clock.monotonicMs() > endMs) throw thrown
-      log.warn({ message: error.message }, 'the store is away: trying again')
+      log.warn({ message: error.message }, 'store unreachable, retrying')
       await sleep(clock, reachEveryMs)
     }
   }

@@ -88,8 +88,8 @@ async function withArchive<Answer>(
   const { configFile, clock, onProgress } = options
   const { store } = configFile === undefined ? compileConfig({}) : readConfigFile(configFile)
   const opened = await openArchive(store, options, doing)
-  const onAway = (error: PilotageError): void => onProgress(`${doing}: ${error.message}; retrying`, true)
-  return work(patient(opened.archive, clock, onAway)).finally(() => opened.close())
+  const onUnreachable = (error: PilotageError): void => onProgress(`${doing}: ${error.message}; retrying`, true)
+  return work(patient(opened.archive, clock, onUnreachable)).finally(() => opened.close())
 }
 
 /** Each kind of store loads its driver here, and only its own. */

@@ -1,6 +1,6 @@
 /**
  * Moves facts from the store to the stream, in order and at least once. Whatever was not published yet is still in the store,
- * so that a stream that was away misses nothing, as long as it comes back before the facts are forgotten with age.
+ * so that a stream that was unreachable misses nothing, if it comes back before the facts are forgotten with age.
  *
  * The cursor is a note of the installation and follows the stream: it is kept after the stream has the facts. A process that is cut
  * short, or works beside another for a while, publishes some of them again, and the stream knows them by their `seq`.

@@ -2,7 +2,7 @@
  * The publisher of facts: moves what the store has on to the stream, for as long as this process holds the role `facts`.
  *
  * The role keeps two processes from doing the work twice, not from doing harm: a fact that is published twice is known by its
- * `seq`. NATS away is no fault of a service: it is said once, and everything else goes on.
+ * `seq`. An unreachable NATS is no fault of a service: it is logged once, and everything else goes on.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
@@ -32,7 +32,7 @@ const minMs = 100
 
 export function startPublisher({ store, stream, bus, clock, log, holder }: PublisherOptions): { stop(): Promise<void> } {
   let working = new AbortController()
-  let isAway = false
+  let isUnreachable = false
   const holding = holdRole({
     role: factsRole,
     store,
@@ -55,14 +55,14 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
     async step() {
       if (!holding.now()) return
       await publishFacts({ store, stream }, working.signal)
-      if (isAway) log.info({}, 'facts are published again')
-      isAway = false
+      if (isUnreachable) log.info({}, 'facts are published again')
+      isUnreachable = false
     },
     onError(thrown) {
       const error = asPilotageError(thrown, 'publishing facts')
       if (error.code !== 'unavailable') log.error({ err: error }, 'facts are not published')
-      else if (!isAway) log.warn({ err: error }, 'facts wait in the store')
-      isAway = error.code === 'unavailable'
+      else if (!isUnreachable) log.warn({ err: error }, 'facts wait in the store')
+      isUnreachable = error.code === 'unavailable'
     },
   })
   const stopListening = (['jobs', 'vms', 'clouds', 'images'] as const).map((kind) => bus.listen(kind, () => loop.wake()))

@@ -1,7 +1,7 @@
 /**
  * Whether this process can do its work: whether its store answers. One question every few seconds, for all callers.
  *
- * Says nothing of whether the process should be ended: a store that is away comes back, and a restart would not bring it.
+ * Does not say whether to end the process: an unreachable store comes back by itself, and a restart would not help.
  */
 
 import { type Clock, sleep } from '../../core/kernel/clock.ts'

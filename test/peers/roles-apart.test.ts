@@ -203,13 +203,13 @@ describe('roles in processes of their own', () => {
     expect(await until(clock, isAll(200), { withinMs: 40_000 })).toBe(true)
   })
 
-  it('begin while the store is away, and serve when it comes', async (context) => {
+  it('begin while the store is unreachable, and serve when it comes', async (context) => {
     const reason = whyNotOurs('mongod')
     if (reason !== undefined) return context.skip(reason)
     const [member] = mongo.members
     await member?.kill()
     const early = start('api-0', 'api', apiPorts[0])
-    expect(await until(clock, () => early.log().includes('the store is away'), { withinMs: 30_000 })).toBe(true)
+    expect(await until(clock, () => early.log().includes('store unreachable, retrying'), { withinMs: 30_000 })).toBe(true)
     await member?.start()
     expect(await early.serving(60_000)).toBe(`127.0.0.1:${apiPorts[0]}`)
   })

@@ -86,7 +86,7 @@ async function inTurn<Ask, Answer>(call: Asked<Ask>, { load }: Caller, handle: (
   const decode = decoderOf(call.request)
   if (!decode) return handle()
   const { answer } = await load.read(async () => {
-    if (call.cancelled) throw new PilotageError('cancelled', 'the caller went away')
+    if (call.cancelled) throw new PilotageError('cancelled', 'the caller disconnected')
     call.request = decode() as Ask
     return { answer: handle() }
   })

@@ -127,7 +127,7 @@ async function turn({ clock, buckets, callsPerSecond }: Books, caller: Caller, g
     caller.waiting += 1
     const how = await sleep(clock, waitMs, gone)
     caller.waiting -= 1
-    if (how === 'aborted') throw new PilotageError('cancelled', 'the caller went away')
+    if (how === 'aborted') throw new PilotageError('cancelled', 'the caller disconnected')
   }
 }
 

@@ -2,7 +2,7 @@
  * Every wait of a streaming method, in one place: on a reader that is slow, on a sender that is silent, on a caller as a whole.
  *
  * What stays true: each of them ends when the caller cancels, when the connection closes, on an error, and after a time limit.
- * So what a method opened for a caller (a file, a listener, a session) is closed again, however the caller went away.
+ * So what a method opened for a caller (a file, a listener, a session) is closed again, however the caller disconnected.
  */
 
 import type { Clock } from '../../../core/kernel/clock.ts'
@@ -59,7 +59,7 @@ export async function written<Message>(
 }
 
 /**
- * The caller's messages, to the end of its stream. Throws `cancelled` for a caller that went away before that end, and
+ * The caller's messages, to the end of its stream. Throws `cancelled` for a caller that disconnected before that end, and
  * `unavailable` for one that sends nothing for `streamLimits.stallMs`.
  */
 export async function* received<Message>(
@@ -82,7 +82,7 @@ export async function* received<Message>(
 
 function within<Value>(clock: Clock, gone: AbortSignal, value: Promise<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const left = (): void => end(() => reject(new PilotageError('cancelled', 'the caller went away')))
+    const left = (): void => end(() => reject(new PilotageError('cancelled', 'the caller disconnected')))
     const stalled = (): void =>
       end(() => reject(new PilotageError('unavailable', `the caller sent nothing for ${streamLimits.stallMs} ms`)))
     const timer = clock.after(streamLimits.stallMs, stalled)
@@ -94,7 +94,8 @@ function within<Value>(clock: Clock, gone: AbortSignal, value: Promise<Value>): 
     gone.addEventListener('abort', left)
     value.then(
       (got) => end(() => resolve(got)),
-      (error: unknown) => end(() => reject(gone.aborted ? new PilotageError('cancelled', 'the caller went away') : error)),
+      (error: unknown) =>
+        end(() => reject(gone.aborted ? new PilotageError('cancelled', 'the caller disconnected') : error)),
     )
     if (gone.aborted) left()
   })

@@ -37,7 +37,7 @@ function world(count: number) {
     async jobs(asked: readonly JobId[]) {
       state.reads += 1
       state.ids += asked.length
-      if (state.fails) throw new Error('the store is away')
+      if (state.fails) throw new Error('the store is unreachable')
       return asked.filter((id) => changedMs.has(id)).map(jobOf)
     },
     vm: async () => undefined,

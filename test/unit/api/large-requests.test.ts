@@ -65,7 +65,7 @@ it('keep neither other callers nor small requests waiting', async () => {
   expect(begun.toSorted()).toEqual(['first', 'other', 'small'])
 })
 
-it('of a caller who went away are not decoded', async () => {
+it('of a caller that disconnected are not decoded', async () => {
   const { clock, begun, ask } = world()
   await ask('first', user(alice), large).answer
   const gone = ask('gone', user(alice), large)

@@ -41,7 +41,7 @@ describe('calls', () => {
     await expect(load.enter(1)).rejects.toMatchObject({ retryAfterMs: expect.any(Number) })
   })
 
-  it('of a caller who went away do not wait', async () => {
+  it('of a caller that disconnected do not wait', async () => {
     const { alice: load } = loads()
     load.charge(rate * loadLimits.burstSeconds + 5)
     const gone = new AbortController()

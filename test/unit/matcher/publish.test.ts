@@ -76,7 +76,7 @@ describe('publishing facts', () => {
   it('publishes a batch again whose place could not be kept', async () => {
     const ports = openPorts(range(1, 10))
     const { keepNote } = ports.store
-    ports.store.keepNote = () => Promise.reject(new PilotageError('unavailable', 'the store is away'))
+    ports.store.keepNote = () => Promise.reject(new PilotageError('unavailable', 'the store is unreachable'))
     await expect(publishFacts(ports)).rejects.toMatchObject({ code: 'unavailable' })
     ports.store.keepNote = keepNote
     await publishFacts(ports)

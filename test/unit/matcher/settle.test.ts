@@ -82,7 +82,7 @@ it.each([true, false])('a claim whose answer was lost is sent, or asked for anew
   expect(held.map(({ id, attempt }) => `${id}.${attempt}`).sort()).toEqual(['1.1', '2.1'])
 })
 
-it('nothing more is claimed until it is known what was, however long the store is away', async () => {
+it('nothing more is claimed until it is known what was, however long the store is unreachable', async () => {
   const { store, faults } = losing()
   const test = await openQueue(store)
   const pilot = await openPilot(test, 'one')
