@@ -1,9 +1,9 @@
 /**
  * The VO user's way to Pilotage: a small promise API over the gRPC services.
  *
- * Reads and submissions are repeated while the service is unreachable, within the caller's patience; calls that steer a job or
- * a VM are made once. Streams of the service are async iterables; `watch` and `output` go on where they were after a loss of
- * the service. Of several endpoints any serves: the client leaves an unreachable one for the next. Every failure is a
+ * Reads and submissions are repeated while the service is unreachable, within the caller's patience; calls that steer a job
+ * or a VM are made once. Streams of the service are async iterables; `watch` and `output` go on where they were after a loss
+ * of the service. Of several endpoints any serves: the client leaves an unreachable one for the next. Every failure is a
  * PilotageError with the service's own code and violations.
  */
 

@@ -1,11 +1,12 @@
 /**
- * Holding a role: what only one process may do is done by the one that holds it, and only while that is sure.
+ * The lease of a role: only the process that has it may do the work of the role, and only while the lease is certain.
  *
- * The store decides who holds a role and until when. What is decided here is how long a holder may believe it: counted by its
- * own clocks from before the request was sent, less a margin, so that it stops before the store lets anybody else in, however
- * slow or silent the store is. By two clocks: the wall clock may be set back, the monotonic one stands still while a machine
- * sleeps, and whichever says that the time is over is believed. Refuses to know what a role is for. Code that acts under a role asks `now` right before
- * each deed; what stays true is that two processes never both get an answer for one role at one time.
+ * The store decides which process holds a role and until when. This file decides how long the holder may rely on it: counted
+ * by the holder's own clocks from before the request was sent, less a margin. So the holder stops before the store gives the
+ * role to another process, however slow or silent the store is. Two clocks count: the wall clock may be set back, and the
+ * monotonic clock stands still while a machine sleeps; the lease ends as soon as one of them says so. Does not know what a
+ * role is for. Code that acts under a role asks `now` right before each action. What stays true: two processes never both
+ * get an answer for one role at one time.
  */
 
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
@@ -14,12 +15,12 @@ import { type Loop, startLoop } from './loop.ts'
 import type { Fence, RoleStore } from '../../core/ports/store.ts'
 
 /**
- * taken: ours, with a fence that we did not have before. unsure: it may still be ours, and nothing may be done under it.
- * sure: after `unsure`, the same fence again. lost: not ours any more, as far as we know.
+ * taken: this process has it, under a new fence. unsure: this process may still have it, and must do nothing under it.
+ * sure: after `unsure`, the same fence again. lost: this process does not have it any more, as far as it knows.
  */
 export type RoleTurn = 'taken' | 'unsure' | 'sure' | 'lost'
 
-export type HoldingOptions = {
+export type RoleLeaseOptions = {
   readonly store: RoleStore
   readonly clock: Clock
   readonly holder: string
@@ -28,12 +29,12 @@ export type HoldingOptions = {
   readonly onError: (error: unknown) => void
 }
 
-export type Holding<Held> = {
-  /** What is held at this moment, for sure. */
+export type RoleLease<Held> = {
+  /** The fence, or what goes with it, while the lease is certain; else undefined. */
   now(): Held | undefined
-  /** Resolves when the first try to get it has ended, whatever came of it. */
+  /** Resolves when the first attempt to get the lease has ended, with or without success. */
   readonly tried: Promise<void>
-  /** Lets it go at once, so that the next holder need not wait. End what is done under it before. */
+  /** Gives the lease back at once, so that the next holder need not wait. End the work under it before. */
   stop(): Promise<void>
 }
 
@@ -46,7 +47,10 @@ export type Term = {
   letGo(): Promise<void>
 }
 
-export function openTerm(role: string, { store, clock, holder, onTurn = () => {} }: Omit<HoldingOptions, 'onError'>): Term {
+export function openTerm(
+  role: string,
+  { store, clock, holder, onTurn = () => {} }: Omit<RoleLeaseOptions, 'onError'>,
+): Term {
   let held: Fence | undefined
   let isSure = false
   /** By the monotonic clock, and by the wall clock. */
@@ -104,7 +108,7 @@ export function openTerm(role: string, { store, clock, holder, onTurn = () => {}
   }
 }
 
-export function holdRole({ role, ...options }: HoldingOptions & { readonly role: string }): Holding<Fence> {
+export function holdRole({ role, ...options }: RoleLeaseOptions & { readonly role: string }): RoleLease<Fence> {
   const term = openTerm(role, options)
   const { tried, stop } = keepTrying(options, async () => void (await term.renew()))
   return {
@@ -119,7 +123,7 @@ export function holdRole({ role, ...options }: HoldingOptions & { readonly role:
 
 /** A loop that tries so often that what is held stays held. */
 export function keepTrying(
-  { clock, onError }: Pick<HoldingOptions, 'clock' | 'onError'>,
+  { clock, onError }: Pick<RoleLeaseOptions, 'clock' | 'onError'>,
   attempt: () => Promise<void>,
 ): { readonly tried: Promise<void>; stop(): Promise<void> } {
   const first = Promise.withResolvers<void>()

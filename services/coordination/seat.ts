@@ -6,13 +6,13 @@
  * being wrong costs a try, and never for deciding who may.
  */
 
-import { type Holding, type HoldingOptions, keepTrying, openTerm, type Term } from './role-lease.ts'
+import { type RoleLease, type RoleLeaseOptions, keepTrying, openTerm, type Term } from './role-lease.ts'
 import type { Fence } from '../../core/ports/store.ts'
 
 /** The seat's role and fence; its place among the live ones, counted from 0; and how many those are. */
 export type ProcessSeat = Fence & { readonly rank: number; readonly of: number }
 
-export type SeatOptions = HoldingOptions & {
+export type SeatOptions = RoleLeaseOptions & {
   /** `api:` gives api:00, api:01, ... */
   readonly prefix: string
   readonly max: number
@@ -27,7 +27,7 @@ export type SeatTerm = {
   letGo(): Promise<void>
 }
 
-export function holdSeat(options: SeatOptions): Holding<ProcessSeat> {
+export function holdSeat(options: SeatOptions): RoleLease<ProcessSeat> {
   const seat = openSeat(options)
   const { tried, stop } = keepTrying(options, () => seat.renew())
   return {

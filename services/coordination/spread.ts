@@ -7,11 +7,11 @@
  * term.
  */
 
-import { type HoldingOptions, keepTrying, openTerm, type RoleTurn, type Term } from './role-lease.ts'
+import { type RoleLeaseOptions, keepTrying, openTerm, type RoleTurn, type Term } from './role-lease.ts'
 import type { Fence } from '../../core/ports/store.ts'
 import { openSeat } from './seat.ts'
 
-export type SpreadOptions = Omit<HoldingOptions, 'onTurn'> & {
+export type SpreadOptions = Omit<RoleLeaseOptions, 'onTurn'> & {
   readonly roles: readonly string[]
   /** What the roles have in common: `cloud:`. */
   readonly prefix: string

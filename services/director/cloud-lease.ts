@@ -63,7 +63,7 @@ export async function openCloudLease(
     breakers: openBreakers(name, directed.breaker, noted?.breakers ?? []),
     watchedSinceMs,
     noted,
-    isHeld: () => options.holds(name)?.fence === fence.fence,
+    isHeld: () => options.fenceOf(name)?.fence === fence.fence,
   }
 }
 

@@ -32,7 +32,7 @@ export function openCloudLeases(options: DirectorOptions): CloudLeases {
     async current() {
       return await Promise.all(
         options.clouds.flatMap((directed) => {
-          const fence = options.holds(directed.cloud.name)
+          const fence = options.fenceOf(directed.cloud.name)
           return fence ? [leaseUnder(fence, directed)] : []
         }),
       )

@@ -1,9 +1,9 @@
 /**
  * Destroy: asks the cloud for the end of a machine, again in every step until it says that there is none.
  *
- * The record does not end here but by the next list that does not show the machine. A machine that never came up leaves its
- * last words first: they are the only hint at what is wrong with its image. A call that outlives our holding of the cloud does
- * no harm: what was to be destroyed is still to be.
+ * The record does not end here but by the next list that does not show the machine. The console of a machine that never came
+ * up is kept first: it is the only hint at what is wrong with its image. A call that outlives the role lease of the cloud
+ * does no harm: the machine must still be destroyed.
  */
 
 import { asPilotageError } from '../../core/kernel/errors.ts'

@@ -72,7 +72,7 @@ export type DirectorOptions = {
   /** What sites shall have beside workers. */
   readonly services: readonly ServiceWish[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
-  readonly holds: (cloud: string) => Fence | undefined
+  readonly fenceOf: (cloud: string) => Fence | undefined
   /** The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where there can be none. */
   readonly render: (vm: VmIdentity, offering: Offering, squids: readonly string[]) => string
   readonly policy: DirectorPolicy

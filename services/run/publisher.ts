@@ -33,7 +33,7 @@ const minMs = 100
 export function startPublisher({ store, stream, bus, clock, log, holder }: PublisherOptions): { stop(): Promise<void> } {
   let working = new AbortController()
   let isUnreachable = false
-  const holding = holdRole({
+  const roleLease = holdRole({
     role: factsRole,
     store,
     clock,
@@ -53,7 +53,7 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
     periodMs: everyMs,
     minMs,
     async step() {
-      if (!holding.now()) return
+      if (!roleLease.now()) return
       await publishFacts({ store, stream }, working.signal)
       if (isUnreachable) log.info({}, 'facts are published again')
       isUnreachable = false
@@ -71,7 +71,7 @@ export function startPublisher({ store, stream, bus, clock, log, holder }: Publi
       for (const stop of stopListening) stop()
       working.abort()
       await loop.stop()
-      await holding.stop()
+      await roleLease.stop()
     },
   }
 }

@@ -17,7 +17,7 @@ import { openLedger, type UsageLedger } from '../../core/share/ledger.ts'
 import { chargeUsage } from '../accounting/charge-usage.ts'
 import { exchangeUsage, readUsage } from '../accounting/exchange-usage.ts'
 import { type Loop, startLoop } from '../coordination/loop.ts'
-import { type Holding, holdRole } from '../coordination/role-lease.ts'
+import { type RoleLease, holdRole } from '../coordination/role-lease.ts'
 import { holdSeat, type ProcessSeat } from '../coordination/seat.ts'
 import type { Spread } from '../coordination/spread.ts'
 import { type Director, director } from '../director/director.ts'
@@ -47,7 +47,7 @@ export type RuntimeOptions = {
   readonly log: Log
   readonly sandbox: Sandbox
   readonly policy: JobPolicy & MatchingPolicy
-  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'holds' | 'images'>
+  readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'fenceOf' | 'images'>
   /** Whom to believe about images; absent: no endorser. */
   readonly trust?: Trust
 }
@@ -63,22 +63,22 @@ export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly sweep: Sweep
   readonly ledger: UsageLedger
   /** Empty before the loops are started. */
-  readonly holdings: Holdings
+  readonly roleLeases: RoleLeases
 }
 
 type Serving = Matching & { readonly learn: Learn }
 
 /** What this process holds of what only one may do. */
-type Holdings = { seat?: Holding<ProcessSeat>; clouds?: Spread }
+type RoleLeases = { seat?: RoleLease<ProcessSeat>; clouds?: Spread }
 
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { roles, holder, store, bus, clock, log, sandbox, policy } = options
-  const holdings: Holdings = {}
+  const roleLeases: RoleLeases = {}
   const ledger = openLedger(clock.nowMs())
   ledger.hear(await readUsage(store, clock.nowMs()), clock.nowMs())
   const outcomes = openOutcomes()
   const matching = roles.includes('api')
-    ? await serving({ ...options, outcomes, ledger, part: partOf(holdings) })
+    ? await serving({ ...options, outcomes, ledger, part: partOf(roleLeases) })
     : undefined
   outcomes.react(chargeUsage(ledger, clock))
   outcomes.react(hintsTo(bus))
@@ -98,7 +98,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   return {
     roles,
     holder,
-    holdings,
+    roleLeases,
     ledger,
     jobs,
     matching,
@@ -111,7 +111,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
       clock,
       log,
       outcomes,
-      holds: (cloud) => holdings.clouds?.now(cloudRole(cloud)),
+      fenceOf: (cloud) => roleLeases.clouds?.now(cloudRole(cloud)),
       images: (names) => checkedImages(catalogue, names),
     }),
     sweep: sweep(jobs),
@@ -135,10 +135,10 @@ function catalogueOf({ store, bus, clock, trust = openTrust(), director: { cloud
 }
 
 /** Where it is not known for sure, what was known last is as good: only a preference hangs on it. */
-function partOf(holdings: Holdings): () => Part {
+function partOf(roleLeases: RoleLeases): () => Part {
   let part: Part = { rank: 0, of: 1 }
   return () => {
-    part = holdings.seat?.now() ?? part
+    part = roleLeases.seat?.now() ?? part
     return part
   }
 }
@@ -150,8 +150,8 @@ const minLearnMs = 200
 type Stoppable = { stop(): Promise<void> | void }
 
 /**
- * The loops of a process that has these roles, and the holding of what only one process may do at a time. Stopping them
- * lets all of it go, when nothing is done under it any more.
+ * The loops of a process that has these roles, and the leases of roles that one process at a time may have. A stop ends the
+ * work first and then gives the leases back.
  */
 export function startLoops(runtime: Runtime, directorEveryMs: number): { stop(): Promise<void> } {
   const starts: Readonly<Record<ProcessRole, () => readonly Stoppable[]>> = {
@@ -177,7 +177,7 @@ export function startLoops(runtime: Runtime, directorEveryMs: number): { stop():
 
 /** Each answers what is to be stopped, in this order. */
 function startServing(runtime: Runtime): readonly Stoppable[] {
-  const { matching, holdings } = runtime
+  const { matching, roleLeases } = runtime
   if (!matching) return []
   const { bus, learn: learning } = matching
   const loop = loopOf(runtime, 'learning', learnEveryMs, minLearnMs, () => learning.step())
@@ -186,14 +186,14 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
     learning.hint(ids)
     loop.wake()
   })
-  holdings.seat = seatIn(runtime, apiSeats, () => loop.wake())
-  return [{ stop: deafen }, loop, ...startCharging(runtime, holdings.seat), holdings.seat]
+  roleLeases.seat = seatIn(runtime, apiSeats, () => loop.wake())
+  return [{ stop: deafen }, loop, ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
 }
 
 const exchangeEveryMs = 30_000
 
 /** What this process charges is handed on under its seat: at once under a new one. */
-function startCharging(runtime: Runtime, seat: Holding<ProcessSeat>): readonly Stoppable[] {
+function startCharging(runtime: Runtime, seat: RoleLease<ProcessSeat>): readonly Stoppable[] {
   const { jobs, ledger } = runtime
   const { store, clock } = jobs
   const usage = exchangeUsage(store, ledger)
@@ -214,14 +214,14 @@ function startChargingAlone(runtime: Runtime): readonly Stoppable[] {
   return [...startCharging(runtime, seat), seat]
 }
 
-function seatIn(runtime: Runtime, { prefix, max }: Seats, onTurn?: () => void): Holding<ProcessSeat> {
+function seatIn(runtime: Runtime, { prefix, max }: Seats, onTurn?: () => void): RoleLease<ProcessSeat> {
   const { store, clock } = runtime.jobs
   return holdSeat({ store, clock, holder: runtime.holder, prefix, max, onTurn, onError: roleError(runtime) })
 }
 
 function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[] {
   const { store, clock, bus, log } = runtime.jobs
-  const { holder, holdings, clouds, director: directing } = runtime
+  const { holder, roleLeases, clouds, director: directing } = runtime
   const minMs = Math.min(minDirectorMs, everyMs / 2)
   const loop = loopOf(runtime, 'director', everyMs, minMs, async () => {
     // The first step has its clouds.
@@ -229,7 +229,7 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
     await directing.step()
   })
   const held = holdClouds({ store, bus, clock, log, holder, clouds, onTaken: () => loop.wake() })
-  holdings.clouds = held
+  roleLeases.clouds = held
   const deafen = (['waiting', 'vms', 'images'] as const).map((kind) => ({ stop: bus.listen(kind, () => loop.wake()) }))
   return [...deafen, loop, { stop: () => directing.settled() }, held]
 }

@@ -55,7 +55,9 @@ async function join(world: World, bus: Bus, name: string): Promise<Member> {
     path,
     calls,
     holds: () =>
-      path.isFrozen() ? [] : runtime.clouds.filter((cloud) => runtime.holdings.clouds?.now(cloudRole(cloud)) !== undefined),
+      path.isFrozen()
+        ? []
+        : runtime.clouds.filter((cloud) => runtime.roleLeases.clouds?.now(cloudRole(cloud)) !== undefined),
     stop: () => loops.stop(),
   }
 }

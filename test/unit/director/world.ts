@@ -37,7 +37,7 @@ const foreverMs = 10 ** 12
 function everyCloud(store: Store, clock: Clock, clouds: readonly FakeCloud[]) {
   const fences = new Map<string, Fence>()
   return {
-    holds: (cloud: string) => fences.get(cloud),
+    fenceOf: (cloud: string) => fences.get(cloud),
     async hold() {
       for (const { name } of clouds) {
         const lease = await store.hold(cloudRole(name), 'test', foreverMs, clock.nowMs())
@@ -114,7 +114,7 @@ export function openWorld(given: WorldOptions = {}): World {
   const hints: Hint[] = []
   const bus: Bus = { hint: (hint) => hints.push(hint), listen: () => () => {} }
   const fakes = clouds.map((options) => fakeCloud({ name: 'here', clock, random, ...options }))
-  const { holds, hold } = everyCloud(store, clock, fakes)
+  const { fenceOf, hold } = everyCloud(store, clock, fakes)
   const options: DirectorOptions = {
     store,
     bus,
@@ -126,7 +126,7 @@ export function openWorld(given: WorldOptions = {}): World {
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),
     services: [],
     render: (config) => JSON.stringify(config),
-    holds,
+    fenceOf,
     policy: directorDefaults,
     ...changes,
   }

@@ -141,7 +141,7 @@ async function eager({ runtime: { matching } }: Running, name: string, cores: nu
 it('two that serve share a queue: nothing is leased twice, and each takes from its own part', async () => {
   const [one, two] = [await start(['api'], 'one'), await start(['api'], 'two')]
   await world.clock.advance(10_000)
-  expect([one, two].map(({ runtime }) => runtime.holdings.seat?.now()?.of)).toEqual([2, 2])
+  expect([one, two].map(({ runtime }) => runtime.roleLeases.seat?.now()?.of)).toEqual([2, 2])
   const pilots = [await eager(one, 'a', 100), await eager(two, 'b', 100)]
   const jobs = Array.from({ length: 1000 }, () => sampleSpec())
   await submit(one.runtime.jobs, { owner: alice, jobs, idempotencyKey: '' })

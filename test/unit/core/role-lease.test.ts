@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Holding, holdRole, type RoleTurn } from '../../../services/coordination/role-lease.ts'
+import { type RoleLease, holdRole, type RoleTurn } from '../../../services/coordination/role-lease.ts'
 import { roleHoldMs, roleMarginMs, roleRenewEveryMs, takeOverMs } from '../../../core/kernel/limits.ts'
 import type { Fence, RoleStore } from '../../../core/ports/store.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
@@ -17,7 +17,7 @@ beforeEach(() => {
   paths = []
 })
 
-type Process = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: Holding<Fence> }
+type Process = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: RoleLease<Fence> }
 
 function process(holder: string): Process {
   const path = troubledPath(clock)
@@ -76,7 +76,7 @@ describe('one process', () => {
     expect(turns).toEqual([expect.stringMatching(/^taken/)])
   })
 
-  it('does not believe a holding over which the machine slept, whichever clock saw it', async () => {
+  it('does not rely on a lease after the machine slept, whichever clock shows it', async () => {
     for (const sleeps of ['wall', 'monotonic'] as const) {
       const { role, path } = process(`sleeper by the ${sleeps} clock`)
       await clock.advance(100)
