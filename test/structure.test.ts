@@ -256,7 +256,7 @@ describe('names and headers', () => {
 })
 
 /** The count may only fall: it was 1867 when the list was made. */
-const maxDiscouraged = 622
+const maxDiscouraged = 9
 
 describe('words', () => {
   test('are those that a reader need not guess', () => {

@@ -23,6 +23,11 @@ export type Seen = {
 const everyMs = 25
 const warmEveryMs = 2000
 const warmAtMostMs = 40_000
+/**
+ * Calls at one time while the service warms up: as many reads as most floods have calls under way (activation-guesses.ts), and
+ * fewer submissions, because what is submitted stays.
+ */
+const warmCallers = { reads: 64, submits: 24 }
 /** A service that does not answer at all must not fill our own memory. */
 const maxUnderWay = 1000
 
@@ -67,11 +72,11 @@ export async function warmUp(clock: Clock, user: PilotageClient, pid: number, fo
   const over = new AbortController()
   const one = async (at: number): Promise<void> => {
     while (!over.signal.aborted) {
-      await user.submit(Array.from({ length: 10 }, () => waiting))
+      if (at < warmCallers.submits) await user.submit(Array.from({ length: 10 }, () => waiting))
       for await (const _ of user.list({ limit: at % 4 === 0 ? 1000 : 100 }));
     }
   }
-  const all = Promise.all(Array.from({ length: 24 }, (_, at) => one(at)))
+  const all = Promise.all(Array.from({ length: warmCallers.reads }, (_, at) => one(at)))
   const seen: number[] = []
   const stands = (): boolean => {
     seen.push(residentMib(pid))
