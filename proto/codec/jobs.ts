@@ -1,39 +1,46 @@
 /** Jobs on the wire: what the service answers about them, and the same as a client reads it. */
 
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
-import { isEnded, type Job, leaseOf } from '../../core/model/job.ts'
+import type { Job, JobStateName } from '../../core/model/job.ts'
 import type { Result } from '../../core/model/attempt.ts'
 import * as wire from '../gen/pilotage/v1/job.ts'
 import { jobStateEnum, numberOf, payloadEndEnum, steerRefusalEnum, warningEnum } from './enums.ts'
 import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
 
-/** The job as it is; `place`: where its VM is. */
-export function jobToWire(from: Job, place: { readonly site: string; readonly cloud: string } | undefined): wire.Job {
-  const { phase } = from
-  const lease = 'lease' in phase ? phase.lease : undefined
-  const result = 'result' in phase ? phase.result : undefined
-  const stop = leaseOf(phase)?.stop
+type JobView = Omit<Job, 'phase'> & {
+  readonly state: JobStateName
+  readonly reason: string
+  readonly vmId: string
+  readonly site?: string
+  readonly cloud?: string
+  readonly cores: number
+  readonly startedMs?: number
+  readonly endedMs?: number
+  readonly result?: Result
+}
+
+export function jobToWire(job: JobView): wire.Job {
   return {
-    jobId: from.id,
-    state: jobStateEnum.number(phase.state),
-    name: from.name,
-    vo: from.vo,
-    group: from.group,
-    owner: from.owner,
-    priority: from.priority,
-    attempt: from.attempt,
-    maxAttempts: from.maxAttempts,
-    submitTime: timeOf(from.submittedMs),
-    changeTime: timeOf(from.changedMs),
-    taskQueue: from.classId,
-    reason: stop ? `${stop.kind} asked by ${stop.by}` : 'why' in phase ? phase.why : '',
-    vmId: lease?.vmId ?? '',
-    site: place?.site ?? '',
-    cloud: place?.cloud ?? '',
-    cores: lease?.cores ?? 0,
-    startTime: timeOf('startedMs' in phase ? phase.startedMs : result?.startedMs),
-    endTime: isEnded(phase) ? timeOf(from.changedMs) : undefined,
-    result: result && resultToWire(result),
+    jobId: job.id,
+    state: jobStateEnum.number(job.state),
+    name: job.name,
+    vo: job.vo,
+    group: job.group,
+    owner: job.owner,
+    priority: job.priority,
+    attempt: job.attempt,
+    maxAttempts: job.maxAttempts,
+    submitTime: timeOf(job.submittedMs),
+    changeTime: timeOf(job.changedMs),
+    taskQueue: job.classId,
+    reason: job.reason,
+    vmId: job.vmId,
+    site: job.site ?? '',
+    cloud: job.cloud ?? '',
+    cores: job.cores,
+    startTime: timeOf(job.startedMs),
+    endTime: timeOf(job.endedMs),
+    result: job.result && resultToWire(job.result),
   }
 }
 
@@ -106,7 +113,7 @@ export function warningOfWire({ code, ...warning }: wire.Warning) {
 type Steered = {
   readonly jobId: number
   readonly changed: boolean
-  readonly state: Job['phase']['state']
+  readonly state: JobStateName
   /** Empty: none. */
   readonly refusal: string
   readonly newJobId?: number

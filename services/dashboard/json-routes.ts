@@ -113,7 +113,7 @@ function vmRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
     { schema: { params: parameters.vmIdParams } },
     async (request) => {
       const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
-      return { vm: vmView(kept.vm, kept), history: facts.map(factView), jobs: jobs.map(jobView), hiddenJobs }
+      return { vm: vmView(kept.vm, kept), history: facts.map(factView), jobs: jobs.map((job) => jobView(job)), hiddenJobs }
     },
   )
 }
@@ -133,7 +133,7 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
         limit,
       }
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)
-      return { jobs: jobs.map(jobView), nextBefore: more ?? null }
+      return { jobs: jobs.map((job) => jobView(job)), nextBefore: more ?? null }
     },
   )
   addRoute<{ Params: parameters.JobIdParams }>(

@@ -132,7 +132,12 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
     { schema: { params: parameters.vmIdParams } },
     async (request, reply) => {
       const { kept, facts, jobs, hiddenJobs } = await readings.vm(viewerOn(request), request.params.id)
-      const data = { vm: vmView(kept.vm, kept), facts: facts.map(factView), jobs: jobs.map(jobView), hiddenJobs }
+      const data = {
+        vm: vmView(kept.vm, kept),
+        facts: facts.map(factView),
+        jobs: jobs.map((job) => jobView(job)),
+        hiddenJobs,
+      }
       return show(reply, vmPage(data, clock.nowMs()), viewerOn(request))
     },
   )
@@ -160,7 +165,7 @@ function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)
       return show(
         reply,
-        jobsPage({ jobs: jobs.map(jobView), more, filter: { state, vo, owner, before } }, clock.nowMs()),
+        jobsPage({ jobs: jobs.map((job) => jobView(job)), more, filter: { state, vo, owner, before } }, clock.nowMs()),
         viewerOn(request),
       )
     },

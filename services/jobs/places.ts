@@ -6,12 +6,11 @@ import type { Vm } from '../../core/model/vm.ts'
 import type { VmStore } from '../../core/ports/store.ts'
 
 export type Place = Pick<Vm, 'site' | 'cloud'>
+/** By VM. */
+export type Places = ReadonlyMap<VmId, Place>
 
-/** By VM. A VM whose record is forgotten is left out. */
-export async function placesOf(
-  { store }: { readonly store: Pick<VmStore, 'vm'> },
-  jobs: readonly Job[],
-): Promise<ReadonlyMap<VmId, Place>> {
+/** A VM whose record is forgotten is left out. */
+export async function placesOf({ store }: { readonly store: Pick<VmStore, 'vm'> }, jobs: readonly Job[]): Promise<Places> {
   const vmIds = [...new Set(jobs.flatMap(({ phase }) => ('lease' in phase && phase.lease ? phase.lease.vmId : [])))]
   const kept = await Promise.all(vmIds.map((id) => store.vm(id)))
   return new Map(kept.flatMap((one) => (one ? [[one.vm.id, one.vm] as const] : [])))

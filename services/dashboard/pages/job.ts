@@ -11,7 +11,7 @@ import type { RuleOutcome } from '../../../core/language/rules.ts'
 import type { Explained, Explanation } from '../../jobs/explain.ts'
 import { html, type Html } from '../html.ts'
 import type { FactView } from '../../views/fact.ts'
-import { type JobView, reasonText } from '../../views/job.ts'
+import type { JobView } from '../../views/job.ts'
 import { wantedText } from '../../views/task-queue.ts'
 import type { Page } from './frame.ts'
 import { clipped, empty, momentMark, pathWith, record, stateMark, timeline, vmLink } from './marks.ts'
@@ -29,7 +29,7 @@ const maxPlaces = 15
 export function jobPage({ job, requirements, facts, explained }: JobData): Page {
   const main = html`<h1>Job ${job.id} <small>${clipped(job.name, 128)}</small></h1>
 <section id="job" data-live>
-<p class="lead">${stateMark(job.state)} ${reasonText(job)}</p>
+<p class="lead">${stateMark(job.state)} ${job.reason}</p>
 ${record([
   ['VO', html`<a href="${pathWith('/jobs', { vo: job.vo })}">${job.vo}</a>`],
   ['Group', job.group],

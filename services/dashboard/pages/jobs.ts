@@ -2,7 +2,7 @@
 
 import { jobStates } from '../../../core/model/job.ts'
 import { html, type Html } from '../html.ts'
-import { type JobView, reasonText } from '../../views/job.ts'
+import type { JobView } from '../../views/job.ts'
 import type { Page } from './frame.ts'
 import { agoMark, clipped, empty, jobLink, pathWith, stateMark, vmLink } from './marks.ts'
 
@@ -49,7 +49,7 @@ function table(jobs: readonly JobView[], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col" class="n">Job</th><th scope="col">State</th><th scope="col">Name</th><th scope="col">VO</th><th scope="col">Owner</th><th scope="col" class="n wide">Attempt</th><th scope="col" class="n">Submitted</th><th scope="col" class="n">Changed</th><th scope="col">VM</th><th scope="col">Why</th></tr></thead><tbody>
 ${jobs.map(
   (job) =>
-    html`<tr><td class="n">${jobLink(job.id)}</td><td>${stateMark(job.state)}</td><td>${clipped(job.name, 40)}</td><td>${job.vo}</td><td>${clipped(job.owner, 40)}</td><td class="n wide">${job.attempt} / ${job.maxAttempts}</td><td class="n">${agoMark(job.submittedMs, nowMs)}</td><td class="n">${agoMark(job.changedMs, nowMs)}</td><td>${vmLink(job.vmId)}</td><td>${clipped(reasonText(job), 100)}</td></tr>
+    html`<tr><td class="n">${jobLink(job.id)}</td><td>${stateMark(job.state)}</td><td>${clipped(job.name, 40)}</td><td>${job.vo}</td><td>${clipped(job.owner, 40)}</td><td class="n wide">${job.attempt} / ${job.maxAttempts}</td><td class="n">${agoMark(job.submittedMs, nowMs)}</td><td class="n">${agoMark(job.changedMs, nowMs)}</td><td>${vmLink(job.vmId)}</td><td>${clipped(job.reason, 100)}</td></tr>
 `,
 )}</tbody></table></div>`
 }

@@ -1,0 +1,69 @@
+/** One view of a job for every edge: what the gRPC messages and the dashboard show of it is made here. */
+
+import { describe, expect, it } from 'vitest'
+import type { ClassId, JobId, VmId } from '../../../core/kernel/ids.ts'
+import type { Job, Phase } from '../../../core/model/job.ts'
+import { jobOfWire, jobToWire } from '../../../proto/codec/jobs.ts'
+import { jobView } from '../../../services/views/job.ts'
+import { alice, sampleResult } from '../../../sim/samples.ts'
+
+const vmId = 'vm-aaaaaaaaaa' as VmId
+const lease = { vmId, cores: 2, claimedMs: 10, untilMs: 9000 }
+const asked = { ...lease, stop: { kind: 'kill', by: 'ada', atMs: 30 } } as const
+const result = sampleResult({ startedMs: 15 })
+const places = new Map([[vmId, { site: 'home', cloud: 'here' }]])
+
+function jobIn(phase: Phase): Job {
+  return {
+    ...alice,
+    id: 7 as JobId,
+    classId: '0123456789abcdef' as ClassId,
+    needs: { memoryBytes: 1, diskBytes: 2, wallMs: 3 },
+    name: 'sample',
+    priority: 1,
+    maxAttempts: 3,
+    submittedMs: 5,
+    changedMs: 20,
+    attempt: 1,
+    phase,
+  }
+}
+
+const nowhere = { vmId: '', site: '', cloud: '', cores: 0, startedMs: 0, endedMs: 0, result: undefined }
+const onVm = { ...nowhere, vmId, site: 'home', cloud: 'here', cores: 2 }
+const ended = { ...onVm, startedMs: 15, endedMs: 20, result: expect.objectContaining({ startedMs: 15 }) }
+
+const cases: readonly (readonly [name: string, phase: Phase, seen: object])[] = [
+  ['Waiting', { state: 'Waiting' }, { ...nowhere, reason: '' }],
+  ['Held', { state: 'Held', why: 'held by ada' }, { ...nowhere, reason: 'held by ada' }],
+  ['Matched', { state: 'Matched', lease }, { ...onVm, reason: '' }],
+  ['Matched, asked', { state: 'Matched', lease: asked }, { ...onVm, reason: 'kill asked by ada' }],
+  ['Running', { state: 'Running', lease, startedMs: 12 }, { ...onVm, startedMs: 12, reason: '' }],
+  [
+    'Running, asked',
+    { state: 'Running', lease: asked, startedMs: 12 },
+    { ...onVm, startedMs: 12, reason: 'kill asked by ada' },
+  ],
+  ['Done, asked too late', { state: 'Done', lease: asked, result }, { ...ended, reason: '' }],
+  ['Failed', { state: 'Failed', why: 'exit code 1', lease, result }, { ...ended, reason: 'exit code 1' }],
+  ['Killed', { state: 'Killed', why: 'killed by ada', lease: asked, result }, { ...ended, reason: 'killed by ada' }],
+  ['Killed, never started', { state: 'Killed', why: 'killed by ada' }, { ...nowhere, endedMs: 20, reason: 'killed by ada' }],
+]
+
+describe('a job as every edge shows it', () => {
+  it.each(cases)('%s', (_, phase, seen) => {
+    const message = jobOfWire(jobToWire(jobView(jobIn(phase), places)))
+    expect(message).toMatchObject({ jobId: 7, state: phase.state, submittedMs: 5, changedMs: 20, ...seen })
+  })
+
+  it.each(cases)('has each field of the record but its phase: %s', (_, phase) => {
+    const job = jobIn(phase)
+    const { phase: _phase, ...fields } = job
+    expect(jobView(job)).toMatchObject({ ...fields, state: phase.state })
+  })
+
+  it('says nothing of a place that was not read', () => {
+    const { site, cloud } = jobView(jobIn({ state: 'Matched', lease }))
+    expect([site, cloud]).toEqual([undefined, undefined])
+  })
+})
