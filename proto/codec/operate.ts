@@ -1,6 +1,6 @@
 /** VMs, clouds, task queues, images and counts on the wire, and as a client reads them. */
 
-import type { CheckedImage, Image } from '../../core/model/image.ts'
+import type { Image, ImageApproval } from '../../core/model/image.ts'
 import type { ImageEntry } from '../../core/model/image-entry.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
@@ -221,29 +221,39 @@ export function tokenOfWire({ token, expireTime }: wire.CreateTokenResponse) {
   return { token, expiresMs: timeMs(expireTime) }
 }
 
-type ListedImage = {
+type ImageView = {
   readonly name: string
-  readonly image?: CheckedImage
+  readonly distrust: string
+  readonly approvals: readonly ImageApproval[]
   readonly uses: readonly { readonly cloud: string; readonly site: string; readonly why: string }[]
-}
+} & (
+  | { readonly state: 'Unknown' }
+  | (ImageEntry & {
+      readonly state: 'Listed' | 'Approved' | 'Revoked'
+      readonly signature: string
+      readonly addedBy: string
+      readonly addedMs: number
+      readonly revokedBy?: string
+      readonly revokedWhy?: string
+      readonly revokedMs?: number
+    })
+)
 
-export function imageToWire({ name, image, uses }: ListedImage): wire.Image {
-  const phase = image?.phase
-  const revocation = phase?.state === 'Revoked' ? phase : undefined
-  const approvals = phase?.state === 'Approved' ? phase.approvals : []
+export function imageToWire(image: ImageView): wire.Image {
+  const known = image.state === 'Unknown' ? undefined : image
   return {
-    name,
-    state: imageStateEnum.number(phase?.state ?? 'Unknown'),
-    entry: image && entryToWire(image.entry),
-    signature: image?.signature ?? '',
-    distrust: image?.distrust ?? '',
-    approvals: approvals.map(({ site, by, atMs }) => ({ site, by, time: timeOf(atMs) })),
-    uses: uses.map(({ cloud, site, why }) => ({ cloud, site, barred: why })),
-    addedBy: image?.addedBy ?? '',
-    addTime: timeOf(image?.addedMs),
-    revokedBy: revocation?.by ?? '',
-    revokedWhy: revocation?.why ?? '',
-    revokeTime: timeOf(revocation?.atMs),
+    name: image.name,
+    state: imageStateEnum.number(image.state),
+    entry: known && entryToWire(known),
+    signature: known?.signature ?? '',
+    distrust: image.distrust,
+    approvals: image.approvals.map(({ site, by, atMs }) => ({ site, by, time: timeOf(atMs) })),
+    uses: image.uses.map(({ cloud, site, why }) => ({ cloud, site, barred: why })),
+    addedBy: known?.addedBy ?? '',
+    addTime: timeOf(known?.addedMs),
+    revokedBy: known?.revokedBy ?? '',
+    revokedWhy: known?.revokedWhy ?? '',
+    revokeTime: timeOf(known?.revokedMs),
   }
 }
 
@@ -259,8 +269,9 @@ export function imageOfWire({ state, entry, approvals, addTime, revokeTime, ...i
 }
 
 /** The signed text has the time in milliseconds: a Timestamp carries them whole. */
-export function entryToWire({ validUntilMs, references, ...entry }: ImageEntry): wire.ImageEntry {
-  return { ...entry, references: { ...references }, expireTime: timeOf(validUntilMs) }
+export function entryToWire(entry: ImageEntry): wire.ImageEntry {
+  const { name, os, architecture, digest, references, validUntilMs, endorsedBy } = entry
+  return { name, os, architecture, digest, references: { ...references }, expireTime: timeOf(validUntilMs), endorsedBy }
 }
 
 export function entryOfWire({ expireTime, ...entry }: wire.ImageEntry): ImageEntry {

@@ -9,6 +9,7 @@ import { addImage } from '../../images/add-image.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
 import { approveImage, disapproveImage, revokeImage } from '../../images/decide.ts'
 import { listImages } from '../../images/list-images.ts'
+import { imageView } from '../../views/image.ts'
 import type { Caller } from './admission.ts'
 import { type Edge, userOf } from './edge.ts'
 import { reasonOf } from './job-handlers.ts'
@@ -25,7 +26,7 @@ export function imageHandlers(catalogue: Catalogue, edge: Edge): ImageMethods {
   return {
     listImages: edge.unary('listImages', async (request: wire.ListImagesRequest) => {
       const { items, nextPageToken } = pageOf('images', await listImages(catalogue), request)
-      return { images: items.map(imageToWire), nextPageToken }
+      return { images: items.map((image) => imageToWire(imageView(image))), nextPageToken }
     }),
     addImage: edge.unary('addImage', async ({ entry, signature }: wire.AddImageRequest, caller) =>
       changedImageToWire(await addImage(catalogue, { entry: entry && entryOfWire(entry), signature, by: byOf(caller) })),
