@@ -57,6 +57,8 @@ export type Vm = {
   readonly addresses: readonly string[]
   /** Of payloads, as its pilot reports it. */
   readonly isolation: string
+  /** Of its agents, as its monitor reports it; empty: not known. */
+  readonly agentVersion: string
 }
 
 export type Clouds = {

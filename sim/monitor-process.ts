@@ -7,12 +7,11 @@
 import type { PilotStatus } from '../core/model/agent-config.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { heartbeatIntervalMs } from '../core/kernel/limits.ts'
-import type { Heartbeat } from '../core/model/vm.ts'
+import type { HeartbeatRequest } from '../core/model/monitor.ts'
 import { backoff } from '../core/kernel/backoff.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
-import { recordHeartbeat, type HeartbeatAnswer } from '../services/vms/heartbeat.ts'
-import type { JobPorts } from '../services/jobs/ports.ts'
+import { recordHeartbeat } from '../services/vms/heartbeat.ts'
 import type { Host } from './host-state.ts'
 import type { SimProcess } from './process.ts'
 
@@ -83,7 +82,10 @@ function watchOver(host: Host, process: SimProcess): void {
     switchboard.call(
       process,
       link,
-      (queue) => answerHeartbeat(queue, host, request),
+      (queue) => {
+        if (host.disk.credential !== vmId) throw new PilotageError('unauthenticated', 'no credential')
+        return recordHeartbeat(queue, vmId, request)
+      },
       (answer) => {
         const last = { atMs: sentMs, wish, unhealthy }
         if (answer.ok) {
@@ -126,26 +128,10 @@ function pilotView({ state, payloads, idleSinceMs, atMs }: PilotStatus, alive: b
   return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), statusAgeMs: Math.max(0, nowMs - atMs), alive }
 }
 
-type HeartbeatSaid = { readonly heartbeat: Omit<Heartbeat, 'atMs'>; readonly wish: '' | 'stop'; readonly wishReason: string }
-
-function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatSaid {
+function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatRequest {
   const { pilot } = view
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes }
   const pilotState = isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting')
   const said = { ...load, pilotState, payloads: pilot?.payloads ?? 0, idleMs: Math.round(pilot?.idleMs ?? 0), unhealthy }
   return { heartbeat: said, wish: wish === '' ? '' : 'stop', wishReason: wish }
-}
-
-/** As the service's edge has it: the time of a heartbeat is the service's. */
-async function answerHeartbeat(
-  queue: JobPorts,
-  { vmId, disk }: Host,
-  { heartbeat, wish, wishReason }: HeartbeatSaid,
-): Promise<HeartbeatAnswer & { readonly serviceTimeMs: number }> {
-  if (disk.credential !== vmId) throw new PilotageError('unauthenticated', 'no credential')
-  const nowMs = queue.clock.nowMs()
-  return {
-    ...(await recordHeartbeat(queue, vmId, { heartbeat: { ...heartbeat, atMs: nowMs }, wish, wishReason })),
-    serviceTimeMs: nowMs,
-  }
 }

@@ -10,17 +10,12 @@ import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/g
 import type { Clock } from '../../core/kernel/clock.ts'
 import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
+import type { Activation, HeartbeatRequest, HeartbeatTerms, VmCredential } from '../../core/model/monitor.ts'
 import type { PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
+import { heartbeatRequestToWire, heartbeatTermsOf } from '../../proto/codec/monitor.ts'
 import { pilotMessageToWire, serviceMessageOf } from '../../proto/codec/pilot.ts'
 import { outputChunkBytes } from '../../core/kernel/limits.ts'
-import {
-  type ActivateRequest,
-  type ActivateResponse,
-  type BeatRequest,
-  type BeatResponse,
-  type ServiceMessage as WireMessage,
-  VmServiceClient,
-} from '../../proto/gen/pilotage/v1/vm.ts'
+import { type BeatResponse, type ServiceMessage as WireMessage, VmServiceClient } from '../../proto/gen/pilotage/v1/vm.ts'
 
 export const agentVersion = '0.1.0'
 
@@ -43,8 +38,8 @@ export type SessionHandlers = {
 export type Session = { send(message: PilotMessage): void; close(): void }
 
 export type Uplink = {
-  activate(request: ActivateRequest): Promise<ActivateResponse>
-  heartbeat(request: BeatRequest): Promise<BeatResponse>
+  activate(activation: Activation): Promise<VmCredential>
+  heartbeat(request: HeartbeatRequest): Promise<HeartbeatTerms>
   /** Resolves when the service keeps all of it. Repeating it replaces it. */
   putOutput(attempt: AttemptRef, name: 'stdout' | 'stderr', data: Uint8Array): Promise<void>
   session(handlers: SessionHandlers): Session
@@ -77,7 +72,11 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
 
   return {
     activate: (request) => answered('activating', (done) => client.activate(request, metadata, within(callMs), done)),
-    heartbeat: (request) => answered('sending a heartbeat', (done) => client.beat(request, metadata, within(callMs), done)),
+    async heartbeat(request) {
+      const said = heartbeatRequestToWire(request)
+      const send = (done: Done<BeatResponse>): void => void client.beat(said, metadata, within(callMs), done)
+      return heartbeatTermsOf(await answered('sending a heartbeat', send))
+    },
     async putOutput(attempt, name, data) {
       await answered('keeping output', (done) => {
         const stream = client.putOutput(metadata, within(outputMs), done)
@@ -117,10 +116,9 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
   }
 }
 
-function answered<Answer>(
-  doing: string,
-  call: (done: (error: ServiceError | null, answer: Answer) => void) => void,
-): Promise<Answer> {
+type Done<Answer> = (error: ServiceError | null, answer: Answer) => void
+
+function answered<Answer>(doing: string, call: (done: Done<Answer>) => void): Promise<Answer> {
   return new Promise((resolve, reject) => {
     call((error, answer) => (error ? reject(asUplinkError(error, doing)) : resolve(answer)))
   })

@@ -17,7 +17,7 @@ import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { watchInterruption } from './interruption.ts'
-import { decide, isPilotGone, type MonitorStep, type MonitorView, type Order, spotInterruption } from './policy.ts'
+import { decide, isPilotGone, type MonitorStep, type MonitorView, spotInterruption } from './policy.ts'
 import { watchService } from './service.ts'
 
 export type WatchOptions = {
@@ -117,27 +117,24 @@ async function sendHeartbeat(
 ): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIntervalMs'>> {
   const { pilot, service } = view
   const sentMs = clock.monotonicMs()
-  const answer = await uplink.heartbeat({
-    monitorVersion: agentVersion,
-    ...readMachine(paths.work),
-    pilotState: service ? '' : isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
-    payloads: pilot?.payloads ?? 0,
-    idleMs: Math.round(pilot?.idleMs ?? 0),
-    unhealthy,
+  const terms = await uplink.heartbeat({
+    heartbeat: {
+      ...readMachine(paths.work),
+      pilotState: service ? '' : isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting'),
+      payloads: pilot?.payloads ?? 0,
+      idleMs: Math.round(pilot?.idleMs ?? 0),
+      unhealthy,
+      isolation: pilot?.isolation,
+      version: agentVersion,
+    },
     wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,
-    isolation: pilot?.isolation ?? '',
   })
   // The service's time was true about half a round trip ago.
   const halfMs = (clock.monotonicMs() - sentMs) / 2
-  const skewMs = answer.serviceTimeMs === 0 ? 0 : clock.nowMs() - (answer.serviceTimeMs + halfMs)
-  const every = answer.beatEveryMs > 0 ? answer.beatEveryMs : heartbeatIntervalMs
-  return { order: orderOf(answer.order), orderReason: answer.reason, skewMs, heartbeatIntervalMs: every }
-}
-
-/** An unknown order is not a reason to stop. */
-function orderOf(text: string): Order {
-  return text === 'stop' || text === 'drain' ? text : 'go-on'
+  const { order, reason, serviceTimeMs, heartbeatIntervalMs: every = heartbeatIntervalMs } = terms
+  const skewMs = serviceTimeMs === 0 ? 0 : clock.nowMs() - (serviceTimeMs + halfMs)
+  return { order, orderReason: reason, skewMs, heartbeatIntervalMs: every }
 }
 
 function noteOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>): string {

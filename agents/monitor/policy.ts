@@ -22,10 +22,9 @@
 import { type PilotStatus, pilotStatusEveryMs, type AgentConfig } from '../../core/model/agent-config.ts'
 import { clockSkewMs } from '../../core/kernel/limits.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
+import type { Order } from '../../core/model/monitor.ts'
 
 export type MonitorPolicy = AgentConfig['policy']
-
-export type Order = 'go-on' | 'drain' | 'stop'
 
 export type PilotView = {
   readonly state: PilotStatus['state']

@@ -149,8 +149,10 @@ export const outputChunkBytes = 64 * kib
 export const stopGraceMs = 10 * seconds
 /** Files and folders of one payload. A large software tree has 300 000; a file system of 100 GiB has 6 million in all. */
 export const payloadEntries = 500_000
-/** What a pilot says of its isolation: a kind, a tool with its version, a count. */
-export const isolationLength = 100
+/**
+ * Texts of agents, in characters: what lies beyond is cut off. `isolation`: a kind, a tool with its version, a count.
+ */
+export const agentTextLimits = { state: 20, reason: 200, isolation: 100, version: 40 } as const
 /** Processes and threads of one payload, where a cgroup counts them. systemd gives a service 15 % of 32 768, some 4 900. */
 export const payloadProcesses = 4096
 

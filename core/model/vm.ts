@@ -58,6 +58,8 @@ export type Heartbeat = {
   readonly unhealthy: string
   /** Of payloads, as the pilot says it; absent: not known. */
   readonly isolation?: string
+  /** Of the agents; absent: not known. */
+  readonly version?: string
 }
 
 /** What it is: an offering's promise, fixed when it was wanted. */

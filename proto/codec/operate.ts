@@ -118,6 +118,7 @@ export function vmToWire(vm: VmView): wire.Vm {
     service: vm.service ?? '',
     addresses: [...(vm.addresses ?? [])],
     isolation: vm.beat?.isolation ?? '',
+    agentVersion: vm.beat?.version ?? '',
   }
 }
 

@@ -7,7 +7,7 @@ import { resourcesOf } from '../../core/model/resources.ts'
 import { type End, ends, type Result } from '../../core/model/attempt.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
-import { isolationLength } from '../../core/kernel/limits.ts'
+import { agentTextLimits } from '../../core/kernel/limits.ts'
 import type { Assignment, Command, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type * as vm from '../gen/pilotage/v1/vm.ts'
 import { jobIdOf, specOfWire, specToWire } from './specs.ts'
@@ -28,9 +28,9 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
   bounded('hello.held', wire.hello?.held.length ?? 0, attemptsMost)
   return {
     hello: wire.hello && {
-      version: wire.hello.pilotVersion,
+      version: wire.hello.pilotVersion.slice(0, agentTextLimits.version),
       held: wire.hello.held.map(attemptOf),
-      isolation: wire.hello.isolation.slice(0, isolationLength),
+      isolation: wire.hello.isolation.slice(0, agentTextLimits.isolation),
     },
     reports: wire.reports.map(reportOf),
     offer: wire.offer && offerOf(wire.offer),

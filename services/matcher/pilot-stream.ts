@@ -228,7 +228,9 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
   }
   if (renew.length > 0) answerRenewals(stream, renew, outcomes.slice(reports.length))
   if (hello) {
-    stream.place = foundPlace(stream.place, hello.isolation ?? '')
+    const { version, isolation = '' } = hello
+    matching.log.info({ vmId: stream.pilot.vmId, version, isolation }, 'pilot connected')
+    stream.place = foundPlace(stream.place, isolation)
     for (const held of hello.held) stream.sent.add(attemptText(held))
     await settle(stream)
   }

@@ -8,16 +8,14 @@
 import { createHash } from 'node:crypto'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { newFact } from '../../core/model/fact-shapes.ts'
-import type { VmId } from '../../core/kernel/ids.ts'
+import type { Activation } from '../../core/model/monitor.ts'
 import type { VmPorts } from './ports.ts'
-
-export type ActivateRequest = { readonly vmId: VmId; readonly activationKey: string; readonly nonce: string }
 
 /** How long the credential is good: to the end of the VM's life and a while after, for its last reports. */
 const afterLifeMs = 60 * 60 * 1000
 
 /** Answers when the credential expires. Throws `unauthenticated`, the same for a wrong key, a used one and an unknown VM. */
-export async function activate(ports: VmPorts, { vmId, activationKey, nonce }: ActivateRequest): Promise<number> {
+export async function activate(ports: VmPorts, { vmId, activationKey, nonce }: Activation): Promise<number> {
   if (nonce.length < 16 || nonce.length > 128)
     throw new PilotageError('invalid-argument', 'the nonce has 16 to 128 characters')
   const nowMs = ports.clock.nowMs()

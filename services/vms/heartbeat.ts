@@ -6,31 +6,26 @@
  * back, is granted whatever it holds.
  */
 
-import type { Heartbeat, VmEvent } from '../../core/model/vm.ts'
+import type { HeartbeatAnswer, HeartbeatRequest } from '../../core/model/monitor.ts'
+import type { VmEvent } from '../../core/model/vm.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
 import type { VmPorts } from './ports.ts'
 
-export type HeartbeatRequest = {
-  readonly heartbeat: Heartbeat
-  readonly wish: '' | 'stop' | 'drain'
-  readonly wishReason: string
-}
-export type HeartbeatAnswer = { readonly order: 'go-on' | 'drain' | 'stop'; readonly reason: string }
-
 /** Throws `not-found` for a VM that the store does not know. */
 export async function recordHeartbeat(ports: VmPorts, vmId: VmId, request: HeartbeatRequest): Promise<HeartbeatAnswer> {
   const { heartbeat, wish, wishReason } = request
-  const events: VmEvent[] = [{ kind: 'heartbeat', vmId, heartbeat }]
+  const nowMs = ports.clock.nowMs()
+  const events: VmEvent[] = [{ kind: 'heartbeat', vmId, heartbeat: { ...heartbeat, atMs: nowMs } }]
   if (wish !== '') events.push({ kind: wish === 'stop' ? 'retire' : 'drain', vmId, why: wishReason })
-  const outcomes = await ports.store.changeVms(events, ports.clock.nowMs())
+  const outcomes = await ports.store.changeVms(events, nowMs)
   const granted = outcomes[1]
   if (granted?.ok && granted.was !== granted.vm.phase.state) ports.bus.hint({ kind: 'vms', ids: [vmId] })
-  return answerOf(vmId, granted?.ok ? granted : outcomes[0])
+  return { ...answerOf(vmId, granted?.ok ? granted : outcomes[0]), serviceTimeMs: nowMs }
 }
 
-function answerOf(vmId: VmId, outcome: VmOutcome | undefined): HeartbeatAnswer {
+function answerOf(vmId: VmId, outcome: VmOutcome | undefined): Omit<HeartbeatAnswer, 'serviceTimeMs'> {
   if (!outcome?.ok) {
     if (outcome?.why === 'not-found') throw new PilotageError('not-found', `no VM ${vmId}`)
     // Its record has ended, or it was never activated: a process that still runs there has nothing to do.

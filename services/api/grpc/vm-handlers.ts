@@ -1,14 +1,14 @@
 /** The methods of VmService: a VM's way to the centre. Every one but activation is bound to the VM that the credential names. */
 
 import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
-import { PilotageError, shown } from '../../../core/kernel/errors.ts'
+import { PilotageError } from '../../../core/kernel/errors.ts'
 import { attemptText } from '../../../core/model/facts.ts'
-import { isVmId, type VmId } from '../../../core/kernel/ids.ts'
+import type { VmId } from '../../../core/kernel/ids.ts'
 import { leaseOf } from '../../../core/model/job.ts'
-import { isolationLength, loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
+import { loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
-import type { Heartbeat } from '../../../core/model/vm.ts'
+import { activationOf, heartbeatRequestOf, heartbeatTermsToWire } from '../../../proto/codec/monitor.ts'
 import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
@@ -44,10 +44,11 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
   /** Outputs that are on their way at this moment, by attempt and name. */
   const arriving = new Set<string>()
   return {
-    activate: edge.unary('activate', async ({ vmId, activationKey, nonce }: wire.ActivateRequest, caller) => {
-      if (!isVmId(vmId)) throw new PilotageError('invalid-argument', `no VM id: ${shown(vmId)}`)
+    activate: edge.unary('activate', async (request: wire.ActivateRequest, caller) => {
+      const activation = activationOf(request)
+      const { vmId, activationKey } = activation
       await guesses.check(vmId, activationKey, caller)
-      const expiresMs = await activate(queue, { vmId, activationKey, nonce })
+      const expiresMs = await activate(queue, activation)
       log.info({ vmId }, 'VM activated')
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
     }),
@@ -61,14 +62,8 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
     ),
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
-      const nowMs = queue.clock.nowMs()
-      const wish = request.wish === 'stop' || request.wish === 'drain' ? request.wish : ''
-      const answer = await recordHeartbeat(queue, vmOf(caller), {
-        heartbeat: heartbeatOf(request, nowMs),
-        wish,
-        wishReason: request.wishReason.slice(0, 200),
-      })
-      return { ...answer, beatEveryMs: heartbeatIntervalMs, serviceTimeMs: nowMs }
+      const answer = await recordHeartbeat(queue, vmOf(caller), heartbeatRequestOf(request))
+      return heartbeatTermsToWire({ ...answer, heartbeatIntervalMs })
     }),
   }
 }
@@ -192,26 +187,5 @@ async function* piecesOf(
   }
   if (bytes !== first.totalBytes) {
     throw new PilotageError('invalid-argument', `an output of ${bytes} bytes where ${first.totalBytes} were announced`)
-  }
-}
-
-function heartbeatOf(request: wire.BeatRequest, nowMs: number): Heartbeat {
-  const { load1, memoryUsedBytes, memoryTotalBytes, diskFreeBytes, pilotState, payloads, idleMs, unhealthy } = request
-  if (!Number.isFinite(load1)) {
-    throw new PilotageError('invalid-argument', 'a heartbeat whose load is no number', {
-      violations: [{ path: 'load1', value: shown(String(load1)), rule: 'not a number', accepted: 'a finite number' }],
-    })
-  }
-  return {
-    atMs: nowMs,
-    load1,
-    memoryUsedBytes,
-    memoryTotalBytes,
-    diskFreeBytes,
-    pilotState: pilotState.slice(0, 20),
-    payloads,
-    idleMs,
-    unhealthy: unhealthy.slice(0, 200),
-    ...(request.isolation === '' ? {} : { isolation: request.isolation.slice(0, isolationLength) }),
   }
 }

@@ -130,6 +130,7 @@ function heartbeatRecord({ beat }: VmView, nowMs: number): Html {
     ['Disk', `${bytesText(beat.diskFreeBytes)} free`],
     ['Idle', durationText(beat.idleMs)],
     ['Isolation of payloads', isolationMark(beat.isolation)],
+    ['Agents', beat.version ?? 'not known'],
     ['Unhealthy', beat.unhealthy === '' ? 'no' : html`<span class="bad">${beat.unhealthy}</span>`],
   ])
 }

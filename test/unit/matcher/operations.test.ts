@@ -150,16 +150,27 @@ describe('activate', () => {
 })
 
 describe('a heartbeat', () => {
+  it('is recorded with the time of the service, whatever the monitor says', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    await test.clock.advance(1234)
+    const nowMs = test.clock.nowMs()
+    const heartbeat = { ...heartbeatOf(1), version: '1.2.3' }
+    const answer = await recordHeartbeat(test.queue, pilot.vmId, { heartbeat, wish: '', wishReason: '' })
+    expect(answer.serviceTimeMs).toBe(nowMs)
+    expect((await test.store.vm(pilot.vmId))?.vm.beat).toMatchObject({ atMs: nowMs, version: '1.2.3' })
+  })
+
   it('lets an idle VM stop, and keeps a busy one', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     const [id] = (await submitSome(test, 1)) as [JobId]
     await pilot.offer(1)
     const wish = { heartbeat: heartbeatOf(1), wish: 'stop', wishReason: 'idle for 1 s' } as const
-    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'go-on', reason: '' })
+    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toMatchObject({ order: 'go-on', reason: '' })
     const result = sampleResult()
     await pilot.say({ reports: [{ jobId: id, attempt: 1, reportId: 1, startedMs: 1, phase: 'ended', result }] })
-    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'stop', reason: 'idle for 1 s' })
+    expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toMatchObject({ order: 'stop', reason: 'idle for 1 s' })
     await submitSome(test, 1)
     await pilot.offer(1)
     expect(pilot.assigned()).toHaveLength(1)
@@ -172,7 +183,10 @@ describe('a heartbeat', () => {
     await pilot.offer(1)
     const wish = { heartbeat: heartbeatOf(1), wish: 'drain', wishReason: 'spot-interruption' } as const
     for (let times = 0; times < 2; times += 1) {
-      expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toEqual({ order: 'drain', reason: 'spot-interruption' })
+      expect(await recordHeartbeat(test.queue, pilot.vmId, wish)).toMatchObject({
+        order: 'drain',
+        reason: 'spot-interruption',
+      })
     }
     expect((await test.store.vm(pilot.vmId))?.vm.phase).toMatchObject({ state: 'Draining', why: 'spot-interruption' })
     await pilot.offer(1)
@@ -185,7 +199,7 @@ describe('a heartbeat', () => {
     const say = () => recordHeartbeat(test.queue, pilot.vmId, { heartbeat: heartbeatOf(1), wish: '', wishReason: '' })
     expect(await say()).toMatchObject({ order: 'go-on' })
     await test.store.changeVms([{ kind: 'drain', vmId: pilot.vmId, why: 'by hand' }], 1)
-    expect(await say()).toEqual({ order: 'drain', reason: 'by hand' })
+    expect(await say()).toMatchObject({ order: 'drain', reason: 'by hand' })
     await test.store.changeVms([{ kind: 'absent', vmId: pilot.vmId, why: 'vanished' }], 1)
     expect(await say()).toMatchObject({ order: 'stop' })
   })

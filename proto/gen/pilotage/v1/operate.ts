@@ -299,6 +299,8 @@ export interface Vm {
   addresses: string[];
   /** of payloads, as its pilot says it; empty: not known */
   isolation: string;
+  /** of its agents, as its monitor says it; empty: not known */
+  agentVersion: string;
 }
 
 /** Whose history to read. */
@@ -1302,6 +1304,7 @@ function createBaseVm(): Vm {
     service: "",
     addresses: [],
     isolation: "",
+    agentVersion: "",
   };
 }
 
@@ -1363,6 +1366,9 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.isolation !== "") {
       writer.uint32(154).string(message.isolation);
+    }
+    if (message.agentVersion !== "") {
+      writer.uint32(162).string(message.agentVersion);
     }
     return writer;
   },
@@ -1532,6 +1538,14 @@ export const Vm: MessageFns<Vm> = {
             message.isolation = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.agentVersion = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1568,6 +1582,7 @@ export const Vm: MessageFns<Vm> = {
     message.service = object.service ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
     message.isolation = object.isolation ?? "";
+    message.agentVersion = object.agentVersion ?? "";
     return message;
   },
 };
