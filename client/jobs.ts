@@ -79,16 +79,63 @@ export type Warning = {
 
 export type JobExplanation = {
   readonly summary: string
+  readonly finding: Finding
+  /** Where its task queue asks for more than the job itself. */
+  readonly classDifferences: readonly ClassDifference[]
+  /** Why the last plans make no VM for it. */
+  readonly blocked: readonly BlockedCloud[]
   /** Offerings and live VMs, the closest first. */
   readonly places: readonly PlaceExplanation[]
+}
+
+/** A field that does not belong to the kind is 0 or empty. */
+export type Finding = {
+  /** forgotten, never-started, runs, ran, held, no-place, no-fit, waits-for-turn, waits-for-room; empty: not known here */
+  readonly kind: string
+  /** Of runs and ran, with the VM and the cores. */
+  readonly attempt: number
+  readonly vmId: string
+  readonly cores: number
+  /** Of held. */
+  readonly why: string
+  /** Of waits-for-turn. */
+  readonly vmsWithRoom: number
+  /** Of waits-for-room: VMs that are up, and VMs on their way. */
+  readonly busyVms: number
+  readonly comingVms: number
+  /** Jobs before it in its task queue, or more. */
+  readonly jobsAhead: number
+  readonly hasMoreAhead: boolean
+}
+
+/** A requirement that is larger in the task queue than in the job: in bytes, or in milliseconds for the wall time. */
+export type ClassDifference = {
+  /** memory, disk, wall time: as in the rules */
+  readonly rule: string
+  readonly own: number
+  readonly ofClass: number
+}
+
+export type BlockedCloud = {
+  readonly cloud: string
+  /** image, limit, quota, ramp, breaker, unread */
+  readonly cause: string
+  readonly reason: string
 }
 
 export type PlaceExplanation = {
   readonly place: string
   readonly fits: boolean
   readonly rules: readonly RuleOutcome[]
-  /** What else prevents it: no free cores, an open breaker, a limit. */
+  /** What else is to be known about it; empty: nothing. */
   readonly note: string
+  /** busy, blocked, whole-vm */
+  readonly noteKind: string
+  /** Empty: an offering. */
+  readonly vmId: string
+  readonly cloud: string
+  readonly flavor: string
+  readonly image: string
 }
 
 export type RuleOutcome = {

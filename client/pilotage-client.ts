@@ -11,6 +11,7 @@ import { type Clock, systemClock } from '../core/kernel/clock.ts'
 import { page } from '../core/kernel/limits.ts'
 import { type Random, systemRandom } from '../core/kernel/random.ts'
 import { outputNameEnum } from '../proto/codec/enums.ts'
+import { explanationOfWire } from '../proto/codec/explanations.ts'
 import { factOfWire } from '../proto/codec/facts.ts'
 import { jobOfWire, jobStateNumbers, steeredOfWire } from '../proto/codec/jobs.ts'
 import {
@@ -182,7 +183,8 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     reschedule: steer('rescheduling jobs', (to) => to.jobs.rescheduleJobs.bind(to.jobs)),
     history: async (jobId) =>
       (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts.map(factOfWire),
-    explain: (jobId) => read('explaining the job', (to) => to.jobs.explainJob.bind(to.jobs), { jobId }),
+    explain: async (jobId) =>
+      explanationOfWire(await read('explaining the job', (to) => to.jobs.explainJob.bind(to.jobs), { jobId })),
     output: (jobId, { name = 'stdout', attempt = 0 } = {}) =>
       outputPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name) }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),

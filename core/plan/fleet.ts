@@ -65,6 +65,9 @@ export type FleetPolicy = {
 
 export type BlockedReason = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
 
+/** Those that keep VMs from being made. A reason why none is needed, or none is ended, blocks no job. */
+export type BlockingReason = Exclude<BlockedReason, 'covered' | 'no-fit' | 'frozen'>
+
 export type JobsByVo = Readonly<Record<string, number>>
 
 export type PlanLine =

@@ -9,6 +9,7 @@ import type { End } from '../../core/model/attempt.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { UserRole } from '../../core/model/owner.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
+import type { BlockingReason } from '../../core/plan/fleet.ts'
 import * as job from '../gen/pilotage/v1/job.ts'
 import * as operate from '../gen/pilotage/v1/operate.ts'
 
@@ -58,6 +59,33 @@ export const steerRefusalEnum = wireEnum({
 })
 
 export const outputNameEnum = wireEnum({ stdout: job.OutputName.STDOUT, stderr: job.OutputName.STDERR })
+
+export const findingEnum = wireEnum({
+  forgotten: job.FindingKind.FORGOTTEN,
+  'never-started': job.FindingKind.NEVER_STARTED,
+  runs: job.FindingKind.RUNS,
+  ran: job.FindingKind.RAN,
+  held: job.FindingKind.HELD,
+  'no-place': job.FindingKind.NO_PLACE,
+  'no-fit': job.FindingKind.NO_FIT,
+  'waits-for-turn': job.FindingKind.WAITS_FOR_TURN,
+  'waits-for-room': job.FindingKind.WAITS_FOR_ROOM,
+})
+
+export const blockedCauseEnum = wireEnum<BlockingReason, job.BlockedCause>({
+  image: job.BlockedCause.IMAGE,
+  limit: job.BlockedCause.LIMIT,
+  quota: job.BlockedCause.QUOTA,
+  ramp: job.BlockedCause.RAMP,
+  breaker: job.BlockedCause.BREAKER,
+  unread: job.BlockedCause.UNREAD,
+})
+
+export const placeNoteEnum = wireEnum({
+  busy: job.PlaceNote.BUSY,
+  blocked: job.PlaceNote.BLOCKED,
+  'whole-vm': job.PlaceNote.WHOLE_VM,
+})
 
 export const warningEnum = wireEnum({ 'no-offering': job.WarningCode.NO_OFFERING })
 

@@ -21,6 +21,7 @@ import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
 import { viewerKey } from './viewer.ts'
+import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
 import { vmView } from '../views/vm.ts'
@@ -143,7 +144,7 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
     async (request) => {
       const { job, spec, facts, explained } = await readings.job(viewerOn(request), request.params.id)
       const history = [submittedView(job), ...facts.map(factView)]
-      return { job: jobView(job), requirements: spec?.requirements ?? null, history, explain: explained }
+      return { job: jobView(job), requirements: spec?.requirements ?? null, history, explain: explanationView(explained) }
     },
   )
 }

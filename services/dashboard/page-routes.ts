@@ -23,6 +23,7 @@ import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRecord, asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
+import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
 import { vmView } from '../views/vm.ts'
@@ -179,7 +180,12 @@ function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show
       const story = [submittedView(job), ...facts.map(factView)]
       return show(
         reply,
-        jobPage({ job: jobView(job), requirements: spec?.requirements, facts: story, explained }),
+        jobPage({
+          job: jobView(job),
+          requirements: spec?.requirements,
+          facts: story,
+          explanation: explanationView(explained),
+        }),
         viewerOn(request),
       )
     },

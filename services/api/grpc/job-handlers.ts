@@ -10,6 +10,7 @@ import type { OutputName } from '../../../core/ports/sandbox.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
 import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { jobStateEnum, outputNameEnum } from '../../../proto/codec/enums.ts'
+import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
 import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
@@ -22,6 +23,7 @@ import { jobHistory } from '../../jobs/read-job.ts'
 import { readOutput } from '../../jobs/read-output.ts'
 import { steer, type SteerKind } from '../../jobs/steer.ts'
 import { submit } from '../../jobs/submit.ts'
+import { explanationView } from '../../views/explanation.ts'
 import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
@@ -80,8 +82,8 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
       return { facts: [submittedFact(job), ...facts].map(factToWire) }
     }),
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
-      const { summary, places } = await explain(queue, await jobById(queue, asUser(caller), oneJobId(jobId, caller)))
-      return { summary, places: places.map((place) => ({ ...place, rules: [...place.rules] })) }
+      const explained = await explain(queue, await jobById(queue, asUser(caller), oneJobId(jobId, caller)))
+      return explanationToWire(explanationView(explained))
     }),
     getOutput: edge.serverStream(
       'getOutput',

@@ -8,8 +8,8 @@ import type { Result } from '../../../core/model/attempt.ts'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
 import type { RuleOutcome } from '../../../core/language/rules.ts'
-import type { Explained, Explanation } from '../../jobs/explain.ts'
 import { html, type Html } from '../html.ts'
+import type { ExplanationView, PlaceView } from '../../views/explanation.ts'
 import type { FactView } from '../../views/fact.ts'
 import type { JobView } from '../../views/job.ts'
 import { wantedText } from '../../views/task-queue.ts'
@@ -20,13 +20,13 @@ export type JobData = {
   readonly job: JobView
   readonly requirements: Requirements | undefined
   readonly facts: readonly FactView[]
-  readonly explained: Explained
+  readonly explanation: ExplanationView
 }
 
 /** Best first; the rest is for the JSON route. */
 const maxPlaces = 15
 
-export function jobPage({ job, requirements, facts, explained }: JobData): Page {
+export function jobPage({ job, requirements, facts, explanation }: JobData): Page {
   const main = html`<h1>Job ${job.id} <small>${clipped(job.name, 128)}</small></h1>
 <section id="job" data-live>
 <p class="lead">${stateMark(job.state)} ${job.reason}</p>
@@ -47,8 +47,8 @@ ${record([
 ])}
 </section>
 <section id="job-explain" data-live><h2>Why</h2>
-<p class="lead">${clipped(explained.summary, 1000)}</p>
-${ruleTable(explained.places)}
+<p class="lead">${clipped(explanation.summary, 1000)}</p>
+${ruleTable(explanation.places)}
 </section>
 ${job.result && html`<section><h2>Result</h2>${resultRecord(job.result)}</section>`}
 <section id="job-story" data-live><h2>What happened</h2>${timeline(facts, `/api/jobs/${job.id}`)}</section>`
@@ -72,7 +72,7 @@ function resultRecord(result: Result): Html {
 }
 
 /** A column a rule, a row a place: what the job wants above, what each place offers below, and which of it is not enough. */
-function ruleTable(places: readonly Explanation[]): Html {
+function ruleTable(places: readonly PlaceView[]): Html {
   const rules = places[0]?.rules
   if (!rules) return empty('There is no place to look at.')
   const shown = places.slice(0, maxPlaces)
@@ -85,7 +85,7 @@ ${shown.map(
   ({ place, fits, rules: outcomes, note }) =>
     html`<tr><th scope="row" class="place">${clipped(place, 90)}</th><td class="fits">${stateMark(fits ? 'Yes' : 'No')}${!fits && html` for ${failing(outcomes)}`}</td>${outcomes.map(ruleCell)}${hasNotes && html`<td class="note">${note}</td>`}</tr>
 `,
-)}</tbody></table></div>${places.length > shown.length && html`<p class="dim">The ${shown.length} nearest of ${places.length} places.</p>`}`
+)}</tbody></table></div>${places.length > shown.length && html`<p class="dim">The ${shown.length} closest of ${places.length} places.</p>`}`
 }
 
 function failing(rules: readonly RuleOutcome[]): string {

@@ -17,7 +17,7 @@ import {
 } from '@grpc/grpc-js'
 import { type RefusalDetail, refusalBytes, refusalKey } from '../../../proto/codec/refusals.ts'
 import {
-  Explanation,
+  ExplainJobResponse,
   Fact,
   Job,
   JobServiceService,
@@ -65,12 +65,10 @@ const endedVm = Vm.fromPartial({
   endTime: new Date(1_010_000),
 })
 
-const explanation = {
-  summary: 'waits: nothing fits',
-  places: [
-    Explanation.fromPartial({ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }),
-  ],
-}
+const explanation = ExplainJobResponse.fromPartial({
+  summary: 'cannot run: no place',
+  places: [{ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }],
+})
 
 type Handler = (request: never, token: string) => object
 

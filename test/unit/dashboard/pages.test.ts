@@ -85,7 +85,7 @@ describe('with data', () => {
     const jobs = await text('/jobs')
     expect(jobs.indexOf('second')).toBeLessThan(jobs.indexOf('first'))
     expect(await text(`/jobs?state=Waiting&vo=lhcb`)).not.toContain(`href="/jobs/${first}"`)
-    expect(await text(`/jobs/${first}`)).toContain(`attempt 1 runs on ${vm.id} with one core`)
+    expect(await text(`/jobs/${first}`)).toContain(`attempt 1 runs on ${vm.id} with 1 core`)
     expect(await text(`/jobs/${second}`)).toContain('waits for its turn')
   })
 
@@ -102,7 +102,7 @@ describe('with data', () => {
     expect(text).toContain('1 min 30 s')
     expect(text).toMatch(/Submitted[\s\S]*Matched[\s\S]*Running[\s\S]*Failed/)
     const why = (await desk.page(`/jobs/${never}`, cookie)).text
-    expect(why).toContain('can never start as things are')
+    expect(why).toContain(`cannot run: no VM or offering satisfies its requirements; closest: vm ${vm.id}`)
     expect(why).toContain('<td class="no">✗ 8</td>')
   })
 

@@ -94,8 +94,8 @@ describe('jobs whose numbers differ by bytes', () => {
     const [id] = (await submitSome(test, 1, withMemory(7.7))) as [JobId]
     const [job] = await test.store.jobs([id])
     if (!job) throw new Error('no job')
-    const { summary, places } = await explain(test.queue, job)
-    expect(summary).toContain('memory 7.7 GiB as 8 GiB')
+    const { classDifferences, places } = await explain(test.queue, job)
+    expect(classDifferences).toContainEqual({ rule: 'memory', own: Math.round(7.7 * gib), ofClass: 8 * gib })
     expect(places[0]).toMatchObject({ fits: true })
     expect(places[0]?.rules.find(({ rule }) => rule === 'memory')?.wanted).toBe('7.7 GiB')
   })

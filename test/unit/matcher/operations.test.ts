@@ -206,18 +206,23 @@ describe('a heartbeat', () => {
 })
 
 describe('explain', () => {
-  it('says what the last plan holds a waiting job up for, and where', async () => {
+  it('says why the last plan makes no VM for a waiting job, and where', async () => {
     const test = await openQueue()
     const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
     const [job] = await test.queue.store.jobs(jobIds)
     if (!job) throw new Error('the job is there')
-    const held = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' }
+    const north = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' } as const
     const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
-    const { summary, places } = await explain({ ...test.queue, offerings, blocked: async () => [held] }, job)
-    expect(summary).toMatch(/the last plan makes no VM for it on north \(image: image el9 is not approved by site NORTH\)$/)
-    expect(places.map(({ note }) => note).sort()).toEqual([
-      '',
-      'blocked by the plan: image: image el9 is not approved by site NORTH',
+    const explained = await explain({ ...test.queue, offerings, blocked: async () => [north] }, job)
+    expect(explained).toMatchObject({
+      jobId: job.id,
+      state: 'Waiting',
+      finding: { kind: 'waits-for-room', busyVms: 0, comingVms: 0, jobsAhead: 0, hasMoreAhead: false },
+      blocked: [north],
+    })
+    expect(explained.places).toMatchObject([
+      { place: { kind: 'offering', cloud: 'north' }, fits: true, note: { kind: 'blocked', by: [north] } },
+      { place: { kind: 'offering', cloud: 'south' }, fits: true, note: undefined },
     ])
   })
   it('says which rule keeps a job, and where it runs when it does', async () => {
@@ -231,15 +236,14 @@ describe('explain', () => {
       if (!job) throw new Error('the job is there')
       return explain(test.queue, job)
     }
-    expect((await why(waits)).summary).toMatch('no cloud is configured and no VM is there')
+    expect((await why(waits)).finding).toEqual({ kind: 'no-place', jobsAhead: 0, hasMoreAhead: false })
     const pilot = await openPilot(test, 'one')
     await pilot.offer(8)
-    const { summary, places } = await why(waits)
-    expect(summary).toMatch('can never start as things are')
-    expect(places[0]?.rules.filter(({ holds }) => !holds)).toEqual([
-      { rule: 'cores', holds: false, wanted: '64', offered: '7' },
-    ])
-    expect((await why(runs)).summary).toMatch(`attempt 1 runs on ${pilot.vmId} with one core`)
+    const { finding, places } = await why(waits)
+    const broken = [{ rule: 'cores', holds: false, wanted: '64', offered: '7' }]
+    expect(finding).toMatchObject({ kind: 'no-fit', closest: { kind: 'vm', vmId: pilot.vmId }, broken })
+    expect(places[0]?.rules.filter(({ holds }) => !holds)).toEqual(broken)
+    expect((await why(runs)).finding).toEqual({ kind: 'runs', attempt: 1, vmId: pilot.vmId, cores: 1 })
     expect((await listTaskQueues(test.queue, { owner: alice, reach: 'any' }, 1)).queues[0]).toMatchObject({
       waiting: 1,
       waitsFor: { kind: 'cloud' },

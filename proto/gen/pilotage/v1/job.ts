@@ -140,6 +140,92 @@ export namespace SteerRefusal {
   export type UNRECOGNIZED = typeof SteerRefusal.UNRECOGNIZED;
 }
 
+/** Why a job waits, or what became of it. */
+export const FindingKind = {
+  UNSPECIFIED: 0,
+  /** FORGOTTEN - its specification is not stored any more */
+  FORGOTTEN: 1,
+  /** NEVER_STARTED - it ended before any VM took it */
+  NEVER_STARTED: 2,
+  RUNS: 3,
+  RAN: 4,
+  HELD: 5,
+  /** NO_PLACE - no cloud is configured, and no VM exists */
+  NO_PLACE: 6,
+  /** NO_FIT - no VM and no offering satisfies its requirements; the first of the places is the closest */
+  NO_FIT: 7,
+  WAITS_FOR_TURN: 8,
+  WAITS_FOR_ROOM: 9,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type FindingKind = typeof FindingKind[keyof typeof FindingKind];
+
+export namespace FindingKind {
+  export type UNSPECIFIED = typeof FindingKind.UNSPECIFIED;
+  export type FORGOTTEN = typeof FindingKind.FORGOTTEN;
+  export type NEVER_STARTED = typeof FindingKind.NEVER_STARTED;
+  export type RUNS = typeof FindingKind.RUNS;
+  export type RAN = typeof FindingKind.RAN;
+  export type HELD = typeof FindingKind.HELD;
+  export type NO_PLACE = typeof FindingKind.NO_PLACE;
+  export type NO_FIT = typeof FindingKind.NO_FIT;
+  export type WAITS_FOR_TURN = typeof FindingKind.WAITS_FOR_TURN;
+  export type WAITS_FOR_ROOM = typeof FindingKind.WAITS_FOR_ROOM;
+  export type UNRECOGNIZED = typeof FindingKind.UNRECOGNIZED;
+}
+
+/** What keeps VMs from being created. */
+export const BlockedCause = {
+  UNSPECIFIED: 0,
+  IMAGE: 1,
+  /** LIMIT - configured for the cloud */
+  LIMIT: 2,
+  /** QUOTA - the cloud's own */
+  QUOTA: 3,
+  /** RAMP - enough create calls in one step */
+  RAMP: 4,
+  BREAKER: 5,
+  /** UNREAD - the cloud's list is missing or too old */
+  UNREAD: 6,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type BlockedCause = typeof BlockedCause[keyof typeof BlockedCause];
+
+export namespace BlockedCause {
+  export type UNSPECIFIED = typeof BlockedCause.UNSPECIFIED;
+  export type IMAGE = typeof BlockedCause.IMAGE;
+  export type LIMIT = typeof BlockedCause.LIMIT;
+  export type QUOTA = typeof BlockedCause.QUOTA;
+  export type RAMP = typeof BlockedCause.RAMP;
+  export type BREAKER = typeof BlockedCause.BREAKER;
+  export type UNREAD = typeof BlockedCause.UNREAD;
+  export type UNRECOGNIZED = typeof BlockedCause.UNRECOGNIZED;
+}
+
+/** What else is to be known about a place. */
+export const PlaceNote = {
+  UNSPECIFIED: 0,
+  /** BUSY - it fits when running jobs have ended */
+  BUSY: 1,
+  /** BLOCKED - it fits, and the last plan makes none of it */
+  BLOCKED: 2,
+  /** WHOLE_VM - the rules are those of the whole VM, as it was when the job was matched */
+  WHOLE_VM: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PlaceNote = typeof PlaceNote[keyof typeof PlaceNote];
+
+export namespace PlaceNote {
+  export type UNSPECIFIED = typeof PlaceNote.UNSPECIFIED;
+  export type BUSY = typeof PlaceNote.BUSY;
+  export type BLOCKED = typeof PlaceNote.BLOCKED;
+  export type WHOLE_VM = typeof PlaceNote.WHOLE_VM;
+  export type UNRECOGNIZED = typeof PlaceNote.UNRECOGNIZED;
+}
+
 /** An output of a payload. */
 export const OutputName = { UNSPECIFIED: 0, STDOUT: 1, STDERR: 2, UNRECOGNIZED: -1 } as const;
 
@@ -506,9 +592,57 @@ export interface ExplainJobRequest {
 
 /** Why a job waits, or why it runs where it does. */
 export interface ExplainJobResponse {
+  /** one readable line, made of the fields below */
   summary: string;
   /** the offerings and live VMs looked at, best first, at most 50 */
   places: Explanation[];
+  finding:
+    | Finding
+    | undefined;
+  /** where its task queue asks for more than the job itself */
+  classDifferences: ClassDifference[];
+  /** why the last plans make no VM for it */
+  blocked: BlockedCloud[];
+}
+
+/** What was found. A field that does not belong to the kind is zero or empty. */
+export interface Finding {
+  kind: FindingKind;
+  /** RUNS, RAN */
+  attempt: number;
+  /** RUNS, RAN */
+  vmId: string;
+  /** RUNS, RAN */
+  cores: number;
+  /** HELD */
+  why: string;
+  /** WAITS_FOR_TURN */
+  vmsWithRoom: number;
+  /** WAITS_FOR_ROOM: VMs that are up */
+  busyVms: number;
+  /** WAITS_FOR_ROOM: VMs that are on their way */
+  comingVms: number;
+  /** NO_PLACE, WAITS_FOR_TURN, WAITS_FOR_ROOM: jobs before it in its task queue */
+  jobsAhead: number;
+  /** there are more than jobs_ahead */
+  hasMoreAhead: boolean;
+}
+
+/** A requirement that is larger in the task queue than in the job. */
+export interface ClassDifference {
+  /** memory, disk or wall time, as in the rules */
+  rule: string;
+  /** bytes, or milliseconds for the wall time */
+  own: number;
+  ofClass: number;
+}
+
+/** Why the last plan of a cloud makes no VM for a job. */
+export interface BlockedCloud {
+  cloud: string;
+  cause: BlockedCause;
+  /** one readable line */
+  reason: string;
 }
 
 /** How a job and one place fit. */
@@ -517,8 +651,15 @@ export interface Explanation {
   place: string;
   fits: boolean;
   rules: RuleOutcome[];
-  /** what else keeps it: no free cores, cloud breaker open, limit reached */
+  /** what else is to be known: busy, blocked by the plan, the whole VM */
   note: string;
+  /** unspecified: there is no note */
+  noteKind: PlaceNote;
+  /** empty: an offering */
+  vmId: string;
+  cloud: string;
+  flavor: string;
+  image: string;
 }
 
 /** One rule of a match. */
@@ -4208,7 +4349,7 @@ export const ExplainJobRequest: MessageFns<ExplainJobRequest> = {
 };
 
 function createBaseExplainJobResponse(): ExplainJobResponse {
-  return { summary: "", places: [] };
+  return { summary: "", places: [], finding: undefined, classDifferences: [], blocked: [] };
 }
 
 export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
@@ -4218,6 +4359,15 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
     }
     for (const v of message.places) {
       Explanation.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.finding !== undefined) {
+      Finding.encode(message.finding, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.classDifferences) {
+      ClassDifference.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.blocked) {
+      BlockedCloud.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -4251,6 +4401,30 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
             message.places.push(Explanation.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.finding = Finding.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.classDifferences.push(ClassDifference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.blocked.push(BlockedCloud.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4270,12 +4444,349 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
     const message = createBaseExplainJobResponse();
     message.summary = object.summary ?? "";
     message.places = object.places?.map((e) => Explanation.fromPartial(e)) || [];
+    message.finding = (object.finding !== undefined && object.finding !== null)
+      ? Finding.fromPartial(object.finding)
+      : undefined;
+    message.classDifferences = object.classDifferences?.map((e) => ClassDifference.fromPartial(e)) || [];
+    message.blocked = object.blocked?.map((e) => BlockedCloud.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFinding(): Finding {
+  return {
+    kind: 0,
+    attempt: 0,
+    vmId: "",
+    cores: 0,
+    why: "",
+    vmsWithRoom: 0,
+    busyVms: 0,
+    comingVms: 0,
+    jobsAhead: 0,
+    hasMoreAhead: false,
+  };
+}
+
+export const Finding: MessageFns<Finding> = {
+  encode(message: Finding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.vmId !== "") {
+      writer.uint32(26).string(message.vmId);
+    }
+    if (message.cores !== 0) {
+      writer.uint32(32).uint32(message.cores);
+    }
+    if (message.why !== "") {
+      writer.uint32(42).string(message.why);
+    }
+    if (message.vmsWithRoom !== 0) {
+      writer.uint32(48).uint32(message.vmsWithRoom);
+    }
+    if (message.busyVms !== 0) {
+      writer.uint32(56).uint32(message.busyVms);
+    }
+    if (message.comingVms !== 0) {
+      writer.uint32(64).uint32(message.comingVms);
+    }
+    if (message.jobsAhead !== 0) {
+      writer.uint32(72).uint32(message.jobsAhead);
+    }
+    if (message.hasMoreAhead !== false) {
+      writer.uint32(80).bool(message.hasMoreAhead);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Finding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.vmId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cores = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.vmsWithRoom = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.busyVms = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.comingVms = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.jobsAhead = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.hasMoreAhead = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Finding>, I>>(base?: I): Finding {
+    return Finding.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Finding>, I>>(object: I): Finding {
+    const message = createBaseFinding();
+    message.kind = object.kind ?? 0;
+    message.attempt = object.attempt ?? 0;
+    message.vmId = object.vmId ?? "";
+    message.cores = object.cores ?? 0;
+    message.why = object.why ?? "";
+    message.vmsWithRoom = object.vmsWithRoom ?? 0;
+    message.busyVms = object.busyVms ?? 0;
+    message.comingVms = object.comingVms ?? 0;
+    message.jobsAhead = object.jobsAhead ?? 0;
+    message.hasMoreAhead = object.hasMoreAhead ?? false;
+    return message;
+  },
+};
+
+function createBaseClassDifference(): ClassDifference {
+  return { rule: "", own: 0, ofClass: 0 };
+}
+
+export const ClassDifference: MessageFns<ClassDifference> = {
+  encode(message: ClassDifference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rule !== "") {
+      writer.uint32(10).string(message.rule);
+    }
+    if (message.own !== 0) {
+      writer.uint32(16).uint64(message.own);
+    }
+    if (message.ofClass !== 0) {
+      writer.uint32(24).uint64(message.ofClass);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClassDifference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClassDifference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rule = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.own = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ofClass = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ClassDifference>, I>>(base?: I): ClassDifference {
+    return ClassDifference.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ClassDifference>, I>>(object: I): ClassDifference {
+    const message = createBaseClassDifference();
+    message.rule = object.rule ?? "";
+    message.own = object.own ?? 0;
+    message.ofClass = object.ofClass ?? 0;
+    return message;
+  },
+};
+
+function createBaseBlockedCloud(): BlockedCloud {
+  return { cloud: "", cause: 0, reason: "" };
+}
+
+export const BlockedCloud: MessageFns<BlockedCloud> = {
+  encode(message: BlockedCloud, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cloud !== "") {
+      writer.uint32(10).string(message.cloud);
+    }
+    if (message.cause !== 0) {
+      writer.uint32(16).int32(message.cause);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BlockedCloud {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBlockedCloud();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cause = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BlockedCloud>, I>>(base?: I): BlockedCloud {
+    return BlockedCloud.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BlockedCloud>, I>>(object: I): BlockedCloud {
+    const message = createBaseBlockedCloud();
+    message.cloud = object.cloud ?? "";
+    message.cause = object.cause ?? 0;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
 
 function createBaseExplanation(): Explanation {
-  return { place: "", fits: false, rules: [], note: "" };
+  return { place: "", fits: false, rules: [], note: "", noteKind: 0, vmId: "", cloud: "", flavor: "", image: "" };
 }
 
 export const Explanation: MessageFns<Explanation> = {
@@ -4291,6 +4802,21 @@ export const Explanation: MessageFns<Explanation> = {
     }
     if (message.note !== "") {
       writer.uint32(34).string(message.note);
+    }
+    if (message.noteKind !== 0) {
+      writer.uint32(40).int32(message.noteKind);
+    }
+    if (message.vmId !== "") {
+      writer.uint32(50).string(message.vmId);
+    }
+    if (message.cloud !== "") {
+      writer.uint32(58).string(message.cloud);
+    }
+    if (message.flavor !== "") {
+      writer.uint32(66).string(message.flavor);
+    }
+    if (message.image !== "") {
+      writer.uint32(74).string(message.image);
     }
     return writer;
   },
@@ -4340,6 +4866,46 @@ export const Explanation: MessageFns<Explanation> = {
             message.note = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.noteKind = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.vmId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.flavor = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.image = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4361,6 +4927,11 @@ export const Explanation: MessageFns<Explanation> = {
     message.fits = object.fits ?? false;
     message.rules = object.rules?.map((e) => RuleOutcome.fromPartial(e)) || [];
     message.note = object.note ?? "";
+    message.noteKind = object.noteKind ?? 0;
+    message.vmId = object.vmId ?? "";
+    message.cloud = object.cloud ?? "";
+    message.flavor = object.flavor ?? "";
+    message.image = object.image ?? "";
     return message;
   },
 };

@@ -1,0 +1,44 @@
+/** Explanations of jobs on the wire, and as a client reads them: data beside the texts that are made of it. */
+
+import type { RuleOutcome } from '../../core/language/rules.ts'
+import type { BlockingReason } from '../../core/plan/fleet.ts'
+import * as wire from '../gen/pilotage/v1/job.ts'
+import { blockedCauseEnum, findingEnum, placeNoteEnum } from './enums.ts'
+
+type Explanation = {
+  readonly summary: string
+  readonly finding: Partial<Omit<wire.Finding, 'kind'>> & { readonly kind: (typeof findingEnum.words)[number] }
+  readonly classDifferences: readonly wire.ClassDifference[]
+  readonly blocked: readonly { readonly cloud: string; readonly why: BlockingReason; readonly reason: string }[]
+  readonly places: readonly (Pick<wire.Explanation, 'place' | 'fits' | 'note' | 'cloud' | 'flavor' | 'image'> & {
+    readonly rules: readonly RuleOutcome[]
+    readonly noteKind?: (typeof placeNoteEnum.words)[number]
+    readonly vmId?: string
+  })[]
+}
+
+export function explanationToWire(from: Explanation): wire.ExplainJobResponse {
+  const { summary, finding, classDifferences, blocked, places } = from
+  return {
+    summary,
+    finding: wire.Finding.fromPartial({ ...finding, kind: findingEnum.number(finding.kind) }),
+    classDifferences: [...classDifferences],
+    blocked: blocked.map(({ cloud, why, reason }) => ({ cloud, cause: blockedCauseEnum.number(why), reason })),
+    places: places.map(({ rules, noteKind, vmId = '', ...place }) => {
+      const note = noteKind === undefined ? wire.PlaceNote.UNSPECIFIED : placeNoteEnum.number(noteKind)
+      return { ...place, rules: [...rules], noteKind: note, vmId }
+    }),
+  }
+}
+
+const emptyFinding = wire.Finding.fromPartial({})
+
+/** Empty words for what this version does not know, and for what an older service does not say. */
+export function explanationOfWire({ finding = emptyFinding, blocked, places, ...rest }: wire.ExplainJobResponse) {
+  return {
+    ...rest,
+    finding: { ...finding, kind: findingEnum.word(finding.kind) ?? '' },
+    blocked: blocked.map(({ cause, ...one }) => ({ ...one, cause: blockedCauseEnum.word(cause) ?? '' })),
+    places: places.map(({ noteKind, ...place }) => ({ ...place, noteKind: placeNoteEnum.word(noteKind) ?? '' })),
+  }
+}

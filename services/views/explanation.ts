@@ -1,0 +1,132 @@
+/** An explanation of a job for every edge: its data, flat for each place, with the texts that are made of them. */
+
+import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import type { RuleOutcome } from '../../core/language/rules.ts'
+import type { ClassDifference, Explained, Finding, Place, PlaceExplanation, PlaceNote } from '../jobs/explanation.ts'
+import type { Blocked } from '../jobs/ports.ts'
+
+export type ExplanationView = Pick<Explained, 'finding' | 'classDifferences' | 'blocked'> & {
+  /** One readable line. */
+  readonly summary: string
+  readonly places: readonly PlaceView[]
+}
+
+export type PlaceView = Pick<PlaceExplanation, 'fits' | 'rules'> & {
+  /** vm vm-... (Active, CLOUD/FLAVOR, REF), or offering CLOUD/FLAVOR/IMAGE. */
+  readonly place: string
+  /** What else is to be known about it; empty: nothing. */
+  readonly note: string
+  readonly noteKind?: PlaceNote['kind']
+  /** Absent for an offering. */
+  readonly vmId?: string
+  readonly cloud: string
+  readonly flavor: string
+  readonly image: string
+}
+
+export function explanationView(explained: Explained): ExplanationView {
+  const { finding, classDifferences, blocked, places } = explained
+  return { summary: summaryText(explained), finding, classDifferences, blocked, places: places.map(placeView) }
+}
+
+function placeView({ place, fits, rules, note }: PlaceExplanation): PlaceView {
+  const { cloud, flavor, image } = place
+  const vmId = place.kind === 'vm' ? place.vmId : undefined
+  return { place: placeText(place), fits, rules, note: noteText(note), noteKind: note?.kind, vmId, cloud, flavor, image }
+}
+
+export function summaryText({ jobId, state, finding, classDifferences, blocked }: Omit<Explained, 'places'>): string {
+  const first = `job ${jobId} ${findingText(finding, state)}`
+  return [first, classText(classDifferences), blockedClouds(blocked)].filter((text) => text !== '').join('; ')
+}
+
+function findingText(finding: Finding, state: Explained['state']): string {
+  switch (finding.kind) {
+    case 'forgotten':
+      return `is ${state}: its specification is not stored any more`
+    case 'never-started':
+      return `is ${state}: it never started`
+    case 'runs':
+      return `is ${state}: attempt ${finding.attempt} runs on ${finding.vmId} with ${counted(finding.cores, 'core')}`
+    case 'ran':
+      return `is ${state}: attempt ${finding.attempt} ran last on ${finding.vmId} with ${counted(finding.cores, 'core')}`
+    case 'held':
+      return `is Held: ${finding.why}`
+    case 'no-place':
+      return `waits: no cloud is configured and no VM exists; ${aheadText(finding)}`
+    case 'no-fit': {
+      const closest = `${placeText(finding.closest)} (${finding.broken.map(ruleText).join('; ')})`
+      return `cannot run: no VM or offering satisfies its requirements; closest: ${closest}`
+    }
+    case 'waits-for-turn': {
+      const { vmsWithRoom } = finding
+      const have = vmsWithRoom === 1 ? 'has' : 'have'
+      return `waits for its turn: ${counted(vmsWithRoom, 'VM')} ${have} room for it; ${aheadText(finding)}`
+    }
+    case 'waits-for-room': {
+      const { busyVms, comingVms } = finding
+      return `waits for room: VMs that are up and busy: ${busyVms}, coming: ${comingVms}; ${aheadText(finding)}`
+    }
+  }
+}
+
+function aheadText({ jobsAhead, hasMoreAhead }: Extract<Finding, { jobsAhead: number }>): string {
+  const jobs = jobsAhead === 0 ? 'no job' : counted(jobsAhead, 'job')
+  return `${hasMoreAhead ? `more than ${jobs}` : jobs} before it in its task queue`
+}
+
+/** Differences that look the same in print are left out. */
+function classText(differences: readonly ClassDifference[]): string {
+  const texts = differences.flatMap(({ rule, own, ofClass }) => {
+    const text = rule === 'wall time' ? durationText : bytesText
+    return text(own) === text(ofClass) ? [] : [`${rule} ${text(own)} as ${text(ofClass)}`]
+  })
+  return texts.length === 0 ? '' : `it queues with similar jobs: ${texts.join(', ')}`
+}
+
+/** How many clouds the summary names. */
+const maxBlockedClouds = 5
+
+function blockedClouds(blocked: readonly Blocked[]): string {
+  if (blocked.length === 0) return ''
+  const clouds = blocked.slice(0, maxBlockedClouds).map((one) => `${one.cloud} (${blockedText(one)})`)
+  const more = blocked.length > maxBlockedClouds ? ` and ${blocked.length - maxBlockedClouds} more` : ''
+  return `the last plan makes no VM for it on ${clouds.join(', ')}${more}`
+}
+
+function blockedText({ why, reason }: Blocked): string {
+  return `${why}: ${reason}`
+}
+
+export function placeText(place: Place): string {
+  const { cloud, flavor } = place
+  switch (place.kind) {
+    case 'vm': {
+      const { vmId, state, ref } = place
+      return `vm ${vmId} (${state}, ${cloud}/${flavor}${ref === '' ? '' : `, ${ref}`})`
+    }
+    case 'offering':
+      return `offering ${cloud}/${flavor}/${place.image}`
+  }
+}
+
+export function noteText(note: PlaceNote | undefined): string {
+  switch (note?.kind) {
+    case undefined:
+      return ''
+    case 'busy':
+      return 'busy: it fits when running jobs have ended'
+    case 'blocked':
+      return `blocked by the plan: ${note.by.map(blockedText).join('; ')}`
+    case 'whole-vm':
+      return 'the whole VM, as it was when the job was matched'
+  }
+}
+
+export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
+  return `${rule}: wanted ${wanted}, offered ${offered}`
+}
+
+function counted(number: number, noun: string): string {
+  return `${number} ${number === 1 ? noun : `${noun}s`}`
+}
