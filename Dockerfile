@@ -31,7 +31,7 @@ COPY services ./services
 USER 1000:1000
 # gRPC, the page. The health port is for this container alone.
 EXPOSE 7400 7401
-ENTRYPOINT ["node", "bin/pilotage.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "bin/pilotage.ts"]
 CMD ["serve", "--config", "/etc/pilotage/pilotage.yaml", "--data", "/data"]
 # The configuration has to say `health: { port: 7402 }`.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

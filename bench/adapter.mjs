@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { credentials, Metadata } from '@grpc/grpc-js'
 import { systemClock, until } from '../core/kernel/clock.ts'
 import { silentLog } from '../core/ports/log.ts'
+import { programLine } from '../test/support/program.ts'
 import { JobServiceClient, SubmitJobsRequest } from '../proto/gen/pilotage/v1/job.ts'
 import { ActivateRequest, PilotMessage, VmServiceClient } from '../proto/gen/pilotage/v1/vm.ts'
 
@@ -98,8 +99,7 @@ async function serve(dir, dataDir, at, settings, roles) {
   const own = { grpc: { port }, dashboard: { port: port + 1 }, clouds: [] }
   writeFileSync(config, JSON.stringify({ ...own, ...settings }))
   const log = openSync(join(dir, `service-${at}.log`), 'a')
-  const bin = join(import.meta.dirname, '../bin/pilotage.ts')
-  const words = [bin, 'serve', '--data', dataDir, '--config', config, ...(roles ? ['--role', roles] : [])]
+  const words = programLine('serve', '--data', dataDir, '--config', config, ...(roles ? ['--role', roles] : []))
   const child = spawn(process.execPath, words, { stdio: ['ignore', log, log] })
   const gone = new Promise((resolve) => child.on('exit', resolve))
   const server = `127.0.0.1:${port}`

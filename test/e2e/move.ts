@@ -16,13 +16,13 @@ import { sleep } from '../../core/kernel/clock.ts'
 import { openSqliteStore } from '../../services/adapters/store/sqlite/sqlite-store.ts'
 import { neededPeer } from '../peers/find-peers.ts'
 import { openMongo } from '../peers/mongo-servers.ts'
+import { programLine } from '../support/program.ts'
 import { connectAdmin, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { countOf, makePast } from './move-past.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 
 const jobs = 100_000
-const program = join(import.meta.dirname, '../../bin/pilotage.ts')
 
 /** When the first import is killed, after it has begun to write. */
 const cutAfterMs = 1500
@@ -122,7 +122,7 @@ async function countServed({ clock }: Stage, files: ReturnType<typeof serviceFil
 }
 
 function command(words: readonly string[]) {
-  const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, programLine(...words), { stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   const said = Promise.withResolvers<void>()
   let awaited: RegExp | undefined

@@ -8,13 +8,13 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { programLine } from '../support/program.ts'
 import { type ServiceFiles, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import type { Case, Refusal } from '../support/wrong-input/case.ts'
 import { type Tried, tryCase, wrongInputCases } from '../support/wrong-input/trial.ts'
 import { makeWorld, pictureOf, unmakeWorld, type World, worldConfig } from '../support/wrong-input/world.ts'
 import { promised, type Scenario, type Stage } from './scenario.ts'
 
-const program = join(import.meta.dirname, '../../bin/pilotage.ts')
 const longMs = 1000
 
 export const wrongInput: Scenario = {
@@ -79,7 +79,7 @@ function commandCases(dir: string, { dataDir }: ServiceFiles): readonly Case[] {
 function submitted(dir: string, text: string | Buffer, environment: Record<string, string>): Promise<Refusal> {
   const file = join(dir, 'jobs.yaml')
   writeFileSync(file, text)
-  const child = spawn(process.execPath, [program, 'submit', file], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, programLine('submit', file), { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (piece) => {

@@ -10,13 +10,13 @@ import type { Fact } from '../../core/model/fact-shapes.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { systemRandom } from '../../core/kernel/random.ts'
 import { type FactStreamOptions, natsFactStream } from '../../services/adapters/bus/nats/fact-stream.ts'
+import { programLine } from '../support/program.ts'
 import type { NatsServer } from './nats-servers.ts'
 import { startNats, whyNotOurs } from './servers.ts'
 
 const clock = systemClock()
 const within = { withinMs: 60_000 }
 const limits = { maxAgeMs: 3_600_000, maxBytes: 64 * 1024 * 1024, duplicateMs: 120_000, replicas: 1 }
-const program = join(import.meta.dirname, '../../bin/pilotage.ts')
 
 let server: NatsServer
 const children: ChildProcess[] = []
@@ -54,7 +54,7 @@ type Run = {
 }
 
 function facts(...more: string[]): Run {
-  const child = spawn(process.execPath, [program, 'facts', ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, programLine('facts', ...more), { stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
   let out = ''
   let errors = ''

@@ -8,6 +8,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, until } from '../../core/kernel/clock.ts'
 import { connectPilotage, type PilotageClient } from '../../client/pilotage-client.ts'
+import { programLine } from './program.ts'
 
 export type ServiceFiles = {
   readonly dataDir: string
@@ -31,8 +32,6 @@ export type ServiceProcess = {
 
 export type Places = { readonly grpc?: string; readonly dashboard?: string; readonly health?: string }
 
-const program = join(import.meta.dirname, '../../bin/pilotage.ts')
-
 /** Files of a service in `dir`, its configuration written as JSON, which is YAML. */
 export function serviceFiles(dir: string, config: object): ServiceFiles {
   const configPath = join(dir, 'pilotage.yaml')
@@ -46,7 +45,7 @@ export function startServiceProcess(
   { dataDir, configPath, logPath }: ServiceFiles,
   words: readonly string[] = [],
 ): ServiceProcess {
-  const line = [program, 'serve', '--data', dataDir, '--config', configPath, ...words]
+  const line = programLine('serve', '--data', dataDir, '--config', configPath, ...words)
   const child: ChildProcess = spawn(process.execPath, line, { stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   const keep = (piece: Buffer): void => {

@@ -1,7 +1,7 @@
 /** The `pilotage` program as a whole: its commands, their help, options anywhere on the line, and how the process ends. */
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -9,6 +9,7 @@ import { runCommand } from '../../../cli/program.ts'
 import { systemClock, until } from '../../../core/kernel/clock.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { discouragedIn } from '../../structure/words.ts'
+import { programLine, programOptions } from '../../support/program.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-program-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -147,10 +148,8 @@ describe('a configuration', () => {
 })
 
 describe('the process', () => {
-  const program = join(import.meta.dirname, '../../../bin/pilotage.ts')
-
   function start(...argv: string[]) {
-    const child = spawn(process.execPath, [program, ...argv], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, programLine(...argv), { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
     let said = ''
     child.stderr.on('data', (piece) => {
       said += piece
@@ -158,6 +157,15 @@ describe('the process', () => {
     const over = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)))
     return { child, over, said: () => said }
   }
+
+  it('is started with the same options of Node everywhere', () => {
+    const root = join(import.meta.dirname, '../../..')
+    const entry = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8'))?.[1] ?? '[]')
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(programOptions).toEqual([expect.stringMatching(/^--max-semi-space-size=\d+$/)])
+    expect(entry).toEqual(['node', ...programOptions, 'bin/pilotage.ts'])
+    expect(scripts.demo).toBe(['node', ...programOptions, 'bin/pilotage.ts demo'].join(' '))
+  })
 
   it('ends with the code of what happened', async () => {
     expect(await start('--version').over).toBe(0)
