@@ -1,5 +1,6 @@
 /** Add: an endorsed entry comes into the catalogue, if an endorser whom this installation trusts has signed it. No VM follows from it. */
 
+import type { Caller } from '../../core/access/caller.ts'
 import { type ImageEntry, checkImageEntry } from '../../core/model/image-entry.ts'
 import { gatherViolations } from '../../core/kernel/violations.ts'
 import { type Catalogue, changeCatalogue, type ChangedImage } from './catalogue.ts'
@@ -8,17 +9,16 @@ export type Adding = {
   /** As it came: of any shape. */
   readonly entry: unknown
   readonly signature: string
-  readonly by: string
 }
 
 /** Idempotent by content. Throws `invalid-argument` with all that is wrong, `conflict`, `too-large`. */
-export function addImage(catalogue: Catalogue, { entry, signature, by }: Adding): Promise<ChangedImage> {
+export function addImage(catalogue: Catalogue, { owner }: Caller, { entry, signature }: Adding): Promise<ChangedImage> {
   const violations = gatherViolations()
   const checked = checkImageEntry(entry, violations)
   if (checked) checkEndorsement(catalogue, checked, signature, violations)
   violations.settle('adding an image')
   if (!checked) throw new Error('assertion failed: an entry without violations is one')
-  return changeCatalogue(catalogue, { kind: 'add', entry: checked, signature, by })
+  return changeCatalogue(catalogue, { kind: 'add', entry: checked, signature, by: owner.owner })
 }
 
 function checkEndorsement(

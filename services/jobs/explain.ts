@@ -4,6 +4,8 @@
  * Looks at what is there now: live VMs first, then what could be started. Bounded, best first, and decides nothing.
  */
 
+import type { Caller } from '../../core/access/caller.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
@@ -13,6 +15,7 @@ import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from
 import type { Offering } from '../../core/model/cloud.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation } from './explanation.ts'
+import { jobById } from './list-jobs.ts'
 import type { Blocked, JobPorts } from './ports.ts'
 import { sizesOf } from './submit.ts'
 
@@ -21,7 +24,13 @@ const maxPlaces = 50
 /** The jobs before it are counted up to this number. */
 const maxAhead = 50
 
-export async function explain(ports: JobPorts, job: Job): Promise<Explained> {
+/** Throws `not-found`, also for a job that the caller does not see. */
+export async function explain(ports: JobPorts, caller: Caller, id: JobId): Promise<Explained> {
+  return explainJob(ports, await jobById(ports, caller, id))
+}
+
+/** For use cases that have read the job for their caller. */
+export async function explainJob(ports: JobPorts, job: Job): Promise<Explained> {
   const { phase } = job
   const none = { jobId: job.id, state: phase.state, classDifferences: [], blocked: [], places: [] }
   const spec = (await ports.store.specs([job.id])).get(job.id)

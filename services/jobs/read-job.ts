@@ -5,7 +5,7 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import type { Fact } from '../../core/model/fact-shapes.ts'
 import type { Job, JobSpec } from '../../core/model/job.ts'
 import type { FactStore, JobStore } from '../../core/ports/store.ts'
-import { explain } from './explain.ts'
+import { explainJob } from './explain.ts'
 import type { Explained } from './explanation.ts'
 import { jobById } from './list-jobs.ts'
 import type { JobPorts } from './ports.ts'
@@ -25,7 +25,7 @@ export async function readJob(ports: JobPorts, caller: Caller, id: JobId): Promi
   const [specs, facts, explained] = await Promise.all([
     ports.store.specs([job.id]),
     ports.store.history(`job:${job.id}`, maxHistory),
-    explain(ports, job),
+    explainJob(ports, job),
   ])
   return { job, spec: specs.get(job.id), facts, explained }
 }

@@ -1,15 +1,17 @@
 /**
- * Steer: kill, hold, release and reschedule jobs that exist.
+ * Steer: kill, hold, release and reschedule the jobs that the caller reaches. Another job is as unknown as one that does not exist.
  *
  * A live attempt is only asked to stop: its pilot gets the command at once, and the job changes when the pilot says so or the lease is
  * lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that asking twice
  * gives the same new job.
  */
 
+import type { Caller } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
+import { jobsById } from './list-jobs.ts'
 import type { JobPorts } from './ports.ts'
 import { submit } from './submit.ts'
 
@@ -23,14 +25,18 @@ export type Steered = {
   readonly newJobId?: JobId
 }
 
-/** The jobs are those that the caller may steer. One answer each, in order. */
+/** `why`: one line; empty: none. It stays in each job's history, with the caller's name. */
+export type Steering = { readonly kind: SteerKind; readonly why: string }
+
+/** One answer for each of the jobs that exists and that the caller reaches, in the order that was given. */
 export async function steer(
   ports: JobPorts,
-  kind: SteerKind,
-  jobs: readonly Job[],
-  by: string,
-  why: string,
+  caller: Caller,
+  ids: readonly JobId[],
+  { kind, why }: Steering,
 ): Promise<readonly Steered[]> {
+  const jobs = await jobsById(ports, caller, ids)
+  const by = caller.owner.owner
   const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
   const outcomes = await ports.store.change(events, ports.clock.nowMs())
   notifyPilots(ports, outcomes)

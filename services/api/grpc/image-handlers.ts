@@ -10,8 +10,7 @@ import type { Catalogue } from '../../images/catalogue.ts'
 import { approveImage, disapproveImage, revokeImage } from '../../images/decide.ts'
 import { listImages } from '../../images/list-images.ts'
 import { imageView } from '../../views/image.ts'
-import type { Caller } from './admission.ts'
-import { type Edge, userOf } from './edge.ts'
+import { asUser, type Edge } from './edge.ts'
 import { reasonOf } from './job-handlers.ts'
 
 type ImageMethods = Pick<
@@ -20,33 +19,25 @@ type ImageMethods = Pick<
 >
 
 export function imageHandlers(catalogue: Catalogue, edge: Edge): ImageMethods {
-  const decision = ({ name, site }: wire.DecideImageRequest, caller: Caller) => {
-    return { name: named('name', name), site: named('site', site), by: byOf(caller) }
-  }
+  const decision = ({ name, site }: wire.DecideImageRequest) => ({ name: named('name', name), site: named('site', site) })
   return {
     listImages: edge.unary('listImages', async (request: wire.ListImagesRequest) => {
       const { items, nextPageToken } = pageOf('images', await listImages(catalogue), request)
       return { images: items.map((image) => imageToWire(imageView(image))), nextPageToken }
     }),
     addImage: edge.unary('addImage', async ({ entry, signature }: wire.AddImageRequest, caller) =>
-      changedImageToWire(await addImage(catalogue, { entry: entry && entryOfWire(entry), signature, by: byOf(caller) })),
+      changedImageToWire(await addImage(catalogue, asUser(caller), { entry: entry && entryOfWire(entry), signature })),
     ),
     approveImage: edge.unary('approveImage', async (request: wire.DecideImageRequest, caller) =>
-      changedImageToWire(await approveImage(catalogue, decision(request, caller))),
+      changedImageToWire(await approveImage(catalogue, asUser(caller), decision(request))),
     ),
     disapproveImage: edge.unary('disapproveImage', async (request: wire.DecideImageRequest, caller) =>
-      changedImageToWire(await disapproveImage(catalogue, decision(request, caller))),
+      changedImageToWire(await disapproveImage(catalogue, asUser(caller), decision(request))),
     ),
     revokeImage: edge.unary('revokeImage', async ({ name, reason }: wire.RevokeImageRequest, caller) =>
-      changedImageToWire(
-        await revokeImage(catalogue, { name: named('name', name), by: byOf(caller), why: reasonOf(reason) }),
-      ),
+      changedImageToWire(await revokeImage(catalogue, asUser(caller), { name: named('name', name), why: reasonOf(reason) })),
     ),
   }
-}
-
-function byOf(caller: Caller): string {
-  return userOf(caller).owner.owner
 }
 
 function named(path: 'name' | 'site', value: string): string {

@@ -1,10 +1,10 @@
-/** The methods of JobService: decode, find out what the caller may touch, call one operation, encode. */
+/** The methods of JobService: decode, call one use case for the caller, encode. */
 
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { sees } from '../../../core/access/caller.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import type { Job, JobStateName } from '../../../core/model/job.ts'
+import type { JobStateName } from '../../../core/model/job.ts'
 import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
@@ -17,7 +17,7 @@ import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens
 import { jobIdOf, rawSpecOf } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain } from '../../jobs/explain.ts'
-import { jobById, jobsById, listJobs } from '../../jobs/list-jobs.ts'
+import { jobsById, listJobs } from '../../jobs/list-jobs.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
 import { readOutput } from '../../jobs/read-output.ts'
@@ -82,7 +82,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
       return { facts: [submittedFact(job), ...facts].map(factToWire) }
     }),
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
-      const explained = await explain(queue, await jobById(queue, asUser(caller), oneJobId(jobId, caller)))
+      const explained = await explain(queue, asUser(caller), oneJobId(jobId, caller))
       return explanationToWire(explanationView(explained))
     }),
     getOutput: edge.serverStream(
@@ -100,10 +100,10 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
   }
 }
 
-async function theJobs(queue: JobPorts, ids: readonly number[], caller: Caller): Promise<readonly Job[]> {
+function someJobIds(ids: readonly number[], { load }: Caller): readonly JobId[] {
   const wanted = jobIdsOf(ids)
-  caller.load.charge(wanted.length / loadLimits.jobsPerUnit)
-  return jobsById(queue, asUser(caller), wanted)
+  load.charge(wanted.length / loadLimits.jobsPerUnit)
+  return wanted
 }
 
 function jobIdsOf(ids: readonly number[]): readonly JobId[] {
@@ -126,7 +126,8 @@ function bounded(ids: readonly number[]): void {
 
 async function readPage(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
   if (request.jobIds.length > 0) {
-    return { jobs: await jobsToWire(queue, await theJobs(queue, request.jobIds, caller)), nextPageToken: '' }
+    const jobs = await jobsById(queue, asUser(caller), someJobIds(request.jobIds, caller))
+    return { jobs: await jobsToWire(queue, jobs), nextPageToken: '' }
   }
   const limit = pageSize(request.pageSize)
   const from = pageStart('jobs', request.pageToken)
@@ -156,9 +157,8 @@ async function steerJobs(
   request: wire.SteerJobsRequest,
   caller: Caller,
 ): Promise<wire.SteerJobsResponse> {
-  const jobs = await theJobs(queue, request.jobIds, caller)
-  const by = userOf(caller).owner.owner
-  const steered = await steer(queue, kind, jobs, by, reasonOf(request.reason))
+  const ids = someJobIds(request.jobIds, caller)
+  const steered = await steer(queue, asUser(caller), ids, { kind, why: reasonOf(request.reason) })
   const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
   return {
     jobs: request.jobIds.map((id) => steeredToWire(id, answers.get(id as JobId))),

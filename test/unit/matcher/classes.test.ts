@@ -13,7 +13,7 @@ import { explain } from '../../../services/jobs/explain.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
 import { activeVm, alice, sampleQueue, sampleRequirements, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
-import { offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
+import { asAlice, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 const gib = 1024 ** 3
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: [], vos: [] }
@@ -92,9 +92,7 @@ describe('jobs whose numbers differ by bytes', () => {
     const test = await openQueue()
     await test.store.intend(activeVm('one', { endByMs: 10 ** 12 }), 1)
     const [id] = (await submitSome(test, 1, withMemory(7.7))) as [JobId]
-    const [job] = await test.store.jobs([id])
-    if (!job) throw new Error('no job')
-    const { classDifferences, places } = await explain(test.queue, job)
+    const { classDifferences, places } = await explain(test.queue, asAlice, id)
     expect(classDifferences).toContainEqual({ rule: 'memory', own: Math.round(7.7 * gib), ofClass: 8 * gib })
     expect(places[0]).toMatchObject({ fits: true })
     expect(places[0]?.rules.find(({ rule }) => rule === 'memory')?.wanted).toBe('7.7 GiB')

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
 import { steer } from '../../../services/jobs/steer.ts'
-import { openQueue, submitSome } from './open-queue.ts'
+import { asAlice, openQueue, submitSome } from './open-queue.ts'
 
 it('forgets as fast as jobs can come, not a thousand a minute', async () => {
   const test = await openQueue()
   const ids = await submitSome(test, 5000)
-  await steer(test.queue, 'kill', await test.store.jobs(ids), 'alice', '')
+  await steer(test.queue, asAlice, ids, { kind: 'kill', why: '' })
   await test.clock.advance(test.queue.policy.keepEndedMs + 60_000)
   await test.sweep.step()
   expect(await test.store.counts()).toEqual([])
@@ -19,7 +19,7 @@ it('informs the sandbox of everything that is forgotten', async () => {
   }
   Object.assign(test.queue.sandbox, { forget })
   const ids = await submitSome(test, 2500)
-  await steer(test.queue, 'kill', await test.store.jobs(ids), 'alice', '')
+  await steer(test.queue, asAlice, ids, { kind: 'kill', why: '' })
   await test.clock.advance(test.queue.policy.keepEndedMs + 60_000)
   await test.sweep.step()
   expect(dropped).toEqual(ids)

@@ -1,5 +1,6 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
+import type { Caller } from '../../../core/access/caller.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Owner } from '../../../core/model/owner.ts'
@@ -22,6 +23,10 @@ import { activeVm, alice, sampleSpec } from '../../../sim/samples.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
 export const leaseMs = 30_000
+
+/** A user as the edges hand her to steer, and an operator. */
+export const asAlice: Caller = { owner: alice, reach: 'own' }
+export const asOperator: Caller = { owner: { vo: 'ops', group: 'ops', owner: 'operator' }, reach: 'any' }
 
 export type TestQueue = Omit<Runtime, 'sweep' | 'matching'> & {
   readonly store: Store

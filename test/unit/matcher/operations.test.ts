@@ -6,8 +6,8 @@ import { explain } from '../../../services/jobs/explain.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { listTaskQueues } from '../../../services/jobs/task-queues.ts'
-import { alice, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
-import { openPilot, openQueue, submitSome } from './open-queue.ts'
+import { alice, bob, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
+import { asAlice, asOperator, openPilot, openQueue, submitSome } from './open-queue.ts'
 
 const heartbeatOf = (atMs: number) => ({
   atMs,
@@ -62,8 +62,7 @@ describe('steer', () => {
   it('holds, releases and kills what waits', async () => {
     const test = await openQueue()
     const [id] = (await submitSome(test, 1)) as [JobId]
-    const act = async (kind: 'hold' | 'release' | 'kill') =>
-      (await steer(test.queue, kind, await test.store.jobs([id]), 'alice', ''))[0]
+    const act = async (kind: 'hold' | 'release' | 'kill') => (await steer(test.queue, asAlice, [id], { kind, why: '' }))[0]
     expect(await act('release')).toMatchObject({ changed: false, state: 'Waiting', refusal: 'not-held' })
     expect(await act('hold')).toMatchObject({ changed: true, state: 'Held' })
     const pilot = await openPilot(test, 'one')
@@ -74,11 +73,26 @@ describe('steer', () => {
     expect(pilot.assigned()).toEqual([`${id}.1`])
   })
 
+  it('answers and changes nothing of jobs that the caller does not reach', async () => {
+    const test = await openQueue()
+    const [own] = (await submitSome(test, 1)) as [JobId]
+    const theirs = await submit(test.queue, { owner: bob, jobs: [sampleSpec(), sampleSpec()], idempotencyKey: '' })
+    const [first, second] = theirs.jobIds as [JobId, JobId]
+    const ids = [first, own, 77 as JobId, second]
+    const kill = { kind: 'kill', why: '' } as const
+    const killed = (jobId: JobId) => ({ jobId, changed: true, state: 'Killed', refusal: '' })
+    expect(await steer(test.queue, asAlice, ids, kill)).toEqual([killed(own)])
+    expect((await test.store.jobs([first]))[0]?.phase.state).toBe('Waiting')
+    expect((await test.store.history(`job:${own}`, 9)).map(({ data }) => data.why)).toEqual(['killed by alice'])
+    const over = { jobId: own, changed: false, state: 'Killed', refusal: 'ended' }
+    expect(await steer(test.queue, asOperator, ids, kill)).toEqual([killed(first), over, killed(second)])
+  })
+
   it('reschedules an ended job as a new one, once', async () => {
     const test = await openQueue()
     const [id] = (await submitSome(test, 1)) as [JobId]
-    await steer(test.queue, 'kill', await test.store.jobs([id]), 'alice', '')
-    const again = async () => (await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'alice', ''))[0]
+    await steer(test.queue, asAlice, [id], { kind: 'kill', why: '' })
+    const again = async () => (await steer(test.queue, asAlice, [id], { kind: 'reschedule', why: '' }))[0]
     const first = await again()
     expect(first).toMatchObject({ changed: true, state: 'Killed', refusal: '', newJobId: id + 1 })
     expect(await again()).toMatchObject({ changed: false, newJobId: id + 1 })
@@ -91,8 +105,8 @@ describe('steer', () => {
     for (const idempotencyKey of [`reschedule of job ${id}`, `job ${id}`, `reschedule","job ${id}`]) {
       await submit(test.queue, { owner: alice, jobs: [sampleSpec({ name: 'in the way' })], idempotencyKey })
     }
-    await steer(test.queue, 'kill', await test.store.jobs([id]), 'alice', '')
-    const [again] = await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'operator', '')
+    await steer(test.queue, asAlice, [id], { kind: 'kill', why: '' })
+    const [again] = await steer(test.queue, asOperator, [id], { kind: 'reschedule', why: '' })
     expect(again).toMatchObject({ changed: true, newJobId: id + 4 })
   })
 
@@ -101,7 +115,7 @@ describe('steer', () => {
     const pilot = await openPilot(test, 'one')
     const [id] = (await submitSome(test, 1)) as [JobId]
     await pilot.offer(1)
-    await steer(test.queue, 'reschedule', await test.store.jobs([id]), 'alice', '')
+    await steer(test.queue, asAlice, [id], { kind: 'reschedule', why: '' })
     const result = sampleResult({ end: 'stopped' })
     await pilot.say({ reports: [{ jobId: id, attempt: 1, reportId: 1, startedMs: 1, phase: 'ended', result }] })
     await pilot.offer(1)
@@ -206,16 +220,23 @@ describe('a heartbeat', () => {
 })
 
 describe('explain', () => {
+  it('knows no job that the caller does not see', async () => {
+    const test = await openQueue()
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    const asBob = { owner: bob, reach: 'vo' } as const
+    await expect(explain(test.queue, asBob, id)).rejects.toMatchObject({ code: 'not-found', message: `no job ${id}` })
+    expect(await explain(test.queue, asOperator, id)).toMatchObject({ jobId: id })
+  })
+
   it('says why the last plan makes no VM for a waiting job, and where', async () => {
     const test = await openQueue()
     const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
-    const [job] = await test.queue.store.jobs(jobIds)
-    if (!job) throw new Error('the job is there')
+    const [id] = jobIds as [JobId]
     const north = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' } as const
     const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
-    const explained = await explain({ ...test.queue, offerings, blocked: async () => [north] }, job)
+    const explained = await explain({ ...test.queue, offerings, blocked: async () => [north] }, asAlice, id)
     expect(explained).toMatchObject({
-      jobId: job.id,
+      jobId: id,
       state: 'Waiting',
       finding: { kind: 'waits-for-room', busyVms: 0, comingVms: 0, jobsAhead: 0, hasMoreAhead: false },
       blocked: [north],
@@ -231,11 +252,7 @@ describe('explain', () => {
       JobId,
     ]
     const [runs] = (await submitSome(test, 1)) as [JobId]
-    const why = async (id: JobId) => {
-      const [job] = await test.store.jobs([id])
-      if (!job) throw new Error('the job is there')
-      return explain(test.queue, job)
-    }
+    const why = (id: JobId) => explain(test.queue, asAlice, id)
     expect((await why(waits)).finding).toEqual({ kind: 'no-place', jobsAhead: 0, hasMoreAhead: false })
     const pilot = await openPilot(test, 'one')
     await pilot.offer(8)

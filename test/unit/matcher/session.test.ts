@@ -4,7 +4,7 @@ import type { Report } from '../../../core/model/pilot.ts'
 import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { activeVm, sampleRequirements, sampleResult, sampleVm } from '../../../sim/samples.ts'
-import { leaseMs, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
+import { asAlice, leaseMs, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
 const ended = (jobId: JobId, attempt = 1, reportId = 1): Report => ({
   jobId,
@@ -193,8 +193,8 @@ describe('a kill', () => {
     const pilot = await openPilot(test, 'one')
     const [id] = (await submitSome(test, 1)) as [JobId]
     await pilot.offer(1)
-    const jobs = await test.store.jobs([id])
-    expect(await steer(test.queue, 'kill', jobs, 'alice', '')).toMatchObject([{ changed: true, state: 'Matched' }])
+    const killed = await steer(test.queue, asAlice, [id], { kind: 'kill', why: '' })
+    expect(killed).toMatchObject([{ changed: true, state: 'Matched' }])
     await test.clock.settle()
     await test.clock.settle()
     expect(pilot.heard.at(-1)?.commands).toMatchObject([{ kind: 'stop', jobId: id, attempt: 1, reason: 'kill by alice' }])
