@@ -98,6 +98,16 @@ describe('a schedule', () => {
     expect(ended.lines[0]).toMatch(/exit code 124: no end within 1 s$/)
   })
 
+  it('runs a lane with its niceness, and only that lane', () => {
+    const ended = play(`phases=('gentle plain')
+      niceness=([gentle]=3)
+      lane_gentle() { step gentle 10 '' bash -c 'echo "gentle: niceness=$(nice)"'; }
+      lane_plain() { step plain 10 '' bash -c 'echo "plain: niceness=$(nice)"'; }`)
+    const own = Number(bash(['-c', 'nice']).lines[0])
+    const said = ended.lines.flatMap((line) => /(\w+): niceness=(\d+)/.exec(line)?.slice(1, 3).join(' ') ?? [])
+    expect(said.toSorted()).toEqual([`gentle ${Math.min(19, own + 3)}`, `plain ${own}`])
+  })
+
   it('names a process that a step leaves, ends it, and fails that step alone', () => {
     const left = `sh -c 'cd "$TMPDIR" && sleep 61.5 >/dev/null 2>&1 &'`
     const ended = play(`phases=('first second')
