@@ -1,6 +1,6 @@
 /**
- * What the pages and the JSON routes show, read for one viewer: the same answer for both. Reads through the queue's
- * operations and the store, keeps to what the viewer sees, and changes nothing.
+ * What the pages and the JSON routes show, read for one viewer: the same answer for both. Calls the
+ * reading use cases, keeps to what the viewer sees, and changes nothing.
  *
  * What is dear (counts, queues, live VMs, clouds) is read at most once a second, however many look.
  */
@@ -8,21 +8,26 @@
 import { type Caller, seesVm } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { KeptVm, Vm } from '../../core/model/vm.ts'
+import type { FactStore, JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { type JobFilter, type JobPage, listJobs } from '../jobs/list-jobs.ts'
-import type { JobPorts } from '../jobs/ports.ts'
-import { type JobReading, readJob } from '../jobs/read-job.ts'
-import { type Status, status, statusFor } from '../jobs/status.ts'
-import { listTaskQueues, type WaitingQueues } from '../jobs/task-queues.ts'
+import { type JobReading, type JobReadPorts, readJob } from '../jobs/read-job.ts'
+import { type Status, status, statusFor, type StatusPorts } from '../jobs/status.ts'
+import { listTaskQueues, type TaskQueuePorts, type WaitingQueues } from '../jobs/task-queues.ts'
 import { type CloudStatus, cloudsFor } from '../vms/list-clouds.ts'
 import { endedVms } from '../vms/list-vms.ts'
-import { readVm, type VmReading } from '../vms/read-vm.ts'
+import { readVm, type VmReading, type VmReadPorts } from '../vms/read-vm.ts'
 import { recentReading } from './recent-reading.ts'
 import type { Hearing } from '../access/hearing.ts'
 import { type FactPage, readFacts } from '../access/read-facts.ts'
 
 /** Half of how often a page refreshes itself. */
 const keepMs = 1000
+
+export type ReadingPorts = StatusPorts &
+  TaskQueuePorts &
+  JobReadPorts &
+  VmReadPorts & { readonly store: Pick<JobStore, 'list'> & Pick<VmStore, 'endedVms'> & Pick<FactStore, 'facts'> }
 
 export type Readings = {
   status(viewer: Caller): Promise<Status>
@@ -42,15 +47,15 @@ export type Readings = {
   job(viewer: Caller, id: number): Promise<JobReading>
 }
 
-/** Readings that do not come from the queue. */
+/** Readings of other use cases, with ports of their own. */
 export type Sources = {
   readonly cloudStatus: () => Promise<CloudStatus>
   readonly images: () => Promise<readonly ListedImage[]>
 }
 
-export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
-  const { store, clock } = queue
-  const everyStatus = recentReading(clock, keepMs, () => status(queue))
+export function readings(ports: ReadingPorts, { cloudStatus, images }: Sources, hearing: Hearing): Readings {
+  const { store, clock } = ports
+  const everyStatus = recentReading(clock, keepMs, () => status(ports))
   const everyCloud = recentReading(clock, keepMs, cloudStatus)
   const everyVm = recentReading(clock, keepMs, async () =>
     [...(await store.liveVms())].sort((a, b) => b.vm.intendedMs - a.vm.intendedMs),
@@ -58,14 +63,14 @@ export function readings(queue: JobPorts, { cloudStatus, images }: Sources, hear
 
   return {
     status: async (viewer) => statusFor(viewer, await everyStatus()),
-    queues: (viewer, limit) => listTaskQueues(queue, viewer, limit),
+    queues: (viewer, limit) => listTaskQueues(ports, viewer, limit),
     liveVms: async (viewer) => (await everyVm()).filter(({ vm }) => seesVm(viewer, vm)),
-    endedVms: (viewer, limit) => endedVms(queue, viewer, limit),
-    vm: (viewer, id) => readVm(queue, viewer, id),
+    endedVms: (viewer, limit) => endedVms(ports, viewer, limit),
+    vm: (viewer, id) => readVm(ports, viewer, id),
     clouds: async (viewer) => cloudsFor(viewer, await everyCloud()),
     images: recentReading(clock, keepMs, images),
     facts: (viewer, after, limit) => readFacts({ store, hearing }, viewer, after, limit),
-    jobs: (viewer, filter) => listJobs(queue, viewer, filter),
-    job: (viewer, id) => readJob(queue, viewer, id as JobId),
+    jobs: (viewer, filter) => listJobs(ports, viewer, filter),
+    job: (viewer, id) => readJob(ports, viewer, id as JobId),
   }
 }

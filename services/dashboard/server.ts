@@ -1,6 +1,6 @@
 /**
- * The dashboard: the operator's pages and their JSON over HTTP, read-only. Builds the server from the queue's operations and
- * stops it within a bounded time, open event streams included.
+ * The dashboard: the operator's pages and their JSON over HTTP, read-only. Builds the server over the use cases and stops it
+ * within a bounded time, open event streams included.
  *
  * Nothing that a page needs comes from anywhere else, and the headers here forbid a browser to fetch, run or frame anything
  * that does. Refuses to know how jobs are matched and VMs are made.
@@ -33,7 +33,7 @@ import { readings } from './readings.ts'
 import { addRoute, demandActions } from './routes.ts'
 
 export type DashboardOptions = {
-  readonly queue: JobPorts
+  readonly ports: JobPorts
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly cloudStatus: () => Promise<CloudStatus>
@@ -114,8 +114,8 @@ function newApp(tls: DashboardOptions['tls'], clock: Clock): App {
 
 /** The server before it listens: what tests inject requests into. */
 export async function buildDashboard(options: DashboardOptions): Promise<{ app: FastifyInstance; stop(): Promise<void> }> {
-  const { queue, images, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
-  const { clock, store, bus } = queue
+  const { ports, images, tokens, cloudStatus, version, tls, isReady, random = systemRandom() } = options
+  const { clock, store, bus } = ports
   const log = options.log.with({ part: 'dashboard' })
   const { app, connections, stopHearing } = newApp(tls, clock)
   app.removeAllContentTypeParsers()
@@ -130,7 +130,7 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
   const heard = hearing(store)
   const shared = {
     door: ownDoor,
-    readings: readings(queue, { cloudStatus, images: () => listImages(images) }, heard),
+    readings: readings(ports, { cloudStatus, images: () => listImages(images) }, heard),
     clock,
     log,
     version,

@@ -14,10 +14,15 @@ import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { Offering } from '../../core/model/cloud.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
+import type { JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation } from './explanation.ts'
 import { jobById } from './list-jobs.ts'
 import type { Blocked, JobPorts } from './ports.ts'
 import { sizesOf } from './submit.ts'
+
+export type ExplainPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'blocked'> & {
+  readonly store: Pick<JobStore, 'jobs' | 'specs' | 'next'> & Pick<VmStore, 'vm' | 'liveVms'>
+}
 
 const maxPlaces = 50
 
@@ -25,12 +30,12 @@ const maxPlaces = 50
 const maxAhead = 50
 
 /** Throws `not-found`, also for a job that the caller does not see. */
-export async function explain(ports: JobPorts, caller: Caller, id: JobId): Promise<Explained> {
+export async function explain(ports: ExplainPorts, caller: Caller, id: JobId): Promise<Explained> {
   return explainJob(ports, await jobById(ports, caller, id))
 }
 
 /** For use cases that have read the job for their caller. */
-export async function explainJob(ports: JobPorts, job: Job): Promise<Explained> {
+export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explained> {
   const { phase } = job
   const none = { jobId: job.id, state: phase.state, classDifferences: [], blocked: [], places: [] }
   const spec = (await ports.store.specs([job.id])).get(job.id)
@@ -56,7 +61,7 @@ export async function explainJob(ports: JobPorts, job: Job): Promise<Explained> 
 }
 
 /** The rules of each place use the job's own requirements, and not those of its class. */
-function classDifferences(ports: JobPorts, { requirements }: JobSpec): readonly ClassDifference[] {
+function classDifferences(ports: ExplainPorts, { requirements }: JobSpec): readonly ClassDifference[] {
   const { memoryBytes, diskBytes, wallMs } = requirementClass(requirements, sizesOf(ports))
   const all: readonly ClassDifference[] = [
     { rule: 'memory', own: requirements.memoryBytes, ofClass: memoryBytes },
@@ -67,7 +72,7 @@ function classDifferences(ports: JobPorts, { requirements }: JobSpec): readonly 
 }
 
 async function whereItRan(
-  ports: JobPorts,
+  ports: ExplainPorts,
   { phase, attempt }: Job,
   demand: TaskQueue,
 ): Promise<Pick<Explained, 'finding' | 'places'>> {
@@ -110,7 +115,7 @@ function broken({ rules }: PlaceExplanation): PlaceExplanation['rules'] {
 }
 
 async function findingOf(
-  ports: JobPorts,
+  ports: ExplainPorts,
   job: Job,
   demand: TaskQueue,
   vms: readonly KeptVm[],

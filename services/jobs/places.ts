@@ -9,8 +9,10 @@ export type Place = Pick<Vm, 'site' | 'cloud'>
 /** By VM. */
 export type Places = ReadonlyMap<VmId, Place>
 
+export type PlacePorts = { readonly store: Pick<VmStore, 'vm'> }
+
 /** A VM whose record is forgotten is left out. */
-export async function placesOf({ store }: { readonly store: Pick<VmStore, 'vm'> }, jobs: readonly Job[]): Promise<Places> {
+export async function placesOf({ store }: PlacePorts, jobs: readonly Job[]): Promise<Places> {
   const vmIds = [...new Set(jobs.flatMap(({ phase }) => ('lease' in phase && phase.lease ? phase.lease.vmId : [])))]
   const kept = await Promise.all(vmIds.map((id) => store.vm(id)))
   return new Map(kept.flatMap((one) => (one ? [[one.vm.id, one.vm] as const] : [])))

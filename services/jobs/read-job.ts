@@ -5,10 +5,11 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import type { Fact } from '../../core/model/fact-shapes.ts'
 import type { Job, JobSpec } from '../../core/model/job.ts'
 import type { FactStore, JobStore } from '../../core/ports/store.ts'
-import { explainJob } from './explain.ts'
+import { explainJob, type ExplainPorts } from './explain.ts'
 import type { Explained } from './explanation.ts'
 import { jobById } from './list-jobs.ts'
-import type { JobPorts } from './ports.ts'
+
+export type JobReadPorts = ExplainPorts & { readonly store: Pick<FactStore, 'history'> }
 
 const maxHistory = 1000
 
@@ -20,7 +21,7 @@ export type JobReading = {
 }
 
 /** Throws `not-found`. */
-export async function readJob(ports: JobPorts, caller: Caller, id: JobId): Promise<JobReading> {
+export async function readJob(ports: JobReadPorts, caller: Caller, id: JobId): Promise<JobReading> {
   const job = await jobById(ports, caller, id)
   const [specs, facts, explained] = await Promise.all([
     ports.store.specs([job.id]),

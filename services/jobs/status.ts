@@ -2,8 +2,9 @@
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
-import type { JobCount } from '../../core/ports/store.ts'
-import type { JobPorts } from './ports.ts'
+import type { JobCount, JobStore, VmStore } from '../../core/ports/store.ts'
+
+export type StatusPorts = { readonly store: Pick<JobStore, 'counts'> & Pick<VmStore, 'liveVms'> }
 
 export type VmCount = {
   readonly state: VmStateName
@@ -19,7 +20,7 @@ export type Status = {
 }
 
 /** Of every VO: what a caller sees of it is `statusFor`. */
-export async function status({ store }: Pick<JobPorts, 'store'>): Promise<Status> {
+export async function status({ store }: StatusPorts): Promise<Status> {
   const [jobs, live] = await Promise.all([store.counts(), store.liveVms()])
   const vms = new Map<string, VmCount>()
   for (const { vm } of live) {

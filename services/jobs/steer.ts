@@ -10,10 +10,17 @@ import type { Caller } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
-import type { JobOutcome } from '../../core/ports/store.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
 import { jobsById } from './list-jobs.ts'
-import type { JobPorts } from './ports.ts'
-import { submit } from './submit.ts'
+import type { Outcomes } from '../outcomes/outcomes.ts'
+import { submit, type SubmitPorts } from './submit.ts'
+
+export type SteerPorts = SubmitPorts & {
+  readonly store: Pick<JobStore, 'jobs' | 'specs' | 'change'>
+  readonly bus: Pick<Bus, 'hint'>
+  readonly outcomes: Pick<Outcomes, 'changed'>
+}
 
 export type SteerKind = Extract<JobEvent, { by: string }>['kind']
 
@@ -30,7 +37,7 @@ export type Steering = { readonly kind: SteerKind; readonly why: string }
 
 /** One answer for each of the jobs that exists and that the caller reaches, in the order that was given. */
 export async function steer(
-  ports: JobPorts,
+  ports: SteerPorts,
   caller: Caller,
   ids: readonly JobId[],
   { kind, why }: Steering,
@@ -51,12 +58,12 @@ export async function steer(
 }
 
 /** The sessions of these pilots read the jobs at once. If the hint is lost, the next lease renewal brings the order. */
-function notifyPilots(ports: JobPorts, outcomes: readonly JobOutcome[]): void {
+function notifyPilots({ bus }: Pick<SteerPorts, 'bus'>, outcomes: readonly JobOutcome[]): void {
   const vmIds = outcomes.flatMap((outcome) => (outcome.ok ? (leaseOf(outcome.job.phase)?.vmId ?? []) : []))
-  if (vmIds.length > 0) ports.bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
+  if (vmIds.length > 0) bus.hint({ kind: 'vms', ids: [...new Set(vmIds)] })
 }
 
-async function refused(ports: JobPorts, kind: SteerKind, job: Job, refusal: string): Promise<Steered> {
+async function refused(ports: SteerPorts, kind: SteerKind, job: Job, refusal: string): Promise<Steered> {
   const { id: jobId } = job
   const [now] = await ports.store.jobs([jobId])
   const state = now?.phase.state ?? job.phase.state

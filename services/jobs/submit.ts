@@ -17,7 +17,7 @@ import type { JobSpec } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import { checkSpec, type RawSpec } from '../../core/language/check.ts'
 import { idempotencyKeyLength, jobsPerCall, jobsPerTurn } from '../../core/kernel/limits.ts'
-import type { SubmitOutcome } from '../../core/ports/store.ts'
+import type { JobStore, SubmitOutcome } from '../../core/ports/store.ts'
 import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../core/model/quota.ts'
 import { needsOf, requirementClass, type Sizes } from '../../core/language/requirement-class.ts'
@@ -25,7 +25,13 @@ import { hasRoom, normalised, requirementsKey, suits } from '../../core/language
 import type { KeySpace } from '../../core/model/submission-key.ts'
 import { isPlainText, plainTextForm } from '../../core/kernel/text.ts'
 import { placeOf, roomOf } from '../../core/model/vm.ts'
+import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { JobPorts } from './ports.ts'
+
+export type SubmitPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings'> & {
+  readonly store: Pick<JobStore, 'submit'>
+  readonly outcomes: Pick<Outcomes, 'arrived' | 'submitted'>
+}
 
 export type SubmitRequest = {
   readonly owner: Owner
@@ -45,7 +51,7 @@ export type SubmitAnswer = {
 
 /** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
 export async function submit(
-  ports: JobPorts,
+  ports: SubmitPorts,
   { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,
 ): Promise<SubmitAnswer> {
   const specs = await checked(ports.clock, jobs, idempotencyKey)
@@ -121,7 +127,7 @@ async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: s
 }
 
 async function nowWaiting(
-  ports: JobPorts,
+  ports: SubmitPorts,
   specs: readonly JobSpec[],
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
@@ -147,7 +153,7 @@ async function nowWaiting(
 }
 
 function warningsFor(
-  ports: JobPorts,
+  ports: SubmitPorts,
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
 ): readonly Warning[] {
@@ -158,20 +164,20 @@ function warningsFor(
   return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
 }
 
-function couldRun(ports: JobPorts, demand: TaskQueue): boolean {
+function couldRun(ports: SubmitPorts, demand: TaskQueue): boolean {
   return ports.offerings.some(
     (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, ports.policy.vmLifeMs)),
   )
 }
 
 /** What offerings have: a class asks for no more than the smallest that fits the job. */
-export function sizesOf({ offerings, policy }: JobPorts): Sizes {
+export function sizesOf({ offerings, policy }: Pick<JobPorts, 'offerings' | 'policy'>): Sizes {
   const sizes = (field: 'memoryBytes' | 'diskBytes') => [...new Set(offerings.map((offering) => offering[field]))]
   return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: [policy.vmLifeMs] }
 }
 
 /** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */
-async function taskQueuesOf(ports: JobPorts, owner: Owner, specs: readonly JobSpec[]) {
+async function taskQueuesOf(ports: SubmitPorts, owner: Owner, specs: readonly JobSpec[]) {
   const sizes = sizesOf(ports)
   const byKey = new Map<string, TaskQueue>()
   const taskQueues: TaskQueue[] = []

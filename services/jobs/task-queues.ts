@@ -5,7 +5,12 @@ import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
+import type { JobStore, VmStore } from '../../core/ports/store.ts'
 import type { JobPorts } from './ports.ts'
+
+export type TaskQueuePorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings'> & {
+  readonly store: Pick<JobStore, 'queues'> & Pick<VmStore, 'liveVms'>
+}
 
 /** room: on VMs that are there or coming. vm: one that could be made. cloud: none is configured. nothing: the rules that fail. */
 export type WaitsFor =
@@ -25,7 +30,7 @@ export type WaitingQueues = {
 }
 
 /** Those that the caller sees, from the one at `from` until that at `end`. What they wait for is found for those alone. */
-export async function listTaskQueues(ports: JobPorts, caller: Caller, end: number, from = 0): Promise<WaitingQueues> {
+export async function listTaskQueues(ports: TaskQueuePorts, caller: Caller, end: number, from = 0): Promise<WaitingQueues> {
   const vo = visibleVo(caller)
   const [counts, vms] = await Promise.all([countsOf(ports), ports.store.liveVms()])
   const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
@@ -40,9 +45,9 @@ export async function listTaskQueues(ports: JobPorts, caller: Caller, end: numbe
 /** Reading a thousand takes the store some milliseconds: as many and more are read once a second, however many callers ask. */
 const sharedFrom = 1000
 const sharedMs = 1000
-const shared = new WeakMap<JobPorts, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()
+const shared = new WeakMap<TaskQueuePorts, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()
 
-async function countsOf(ports: JobPorts): Promise<readonly QueueCount[]> {
+async function countsOf(ports: TaskQueuePorts): Promise<readonly QueueCount[]> {
   const known = shared.get(ports)
   if (known && ports.clock.monotonicMs() < known.untilMs) return known.counts
   const counts = await ports.store.queues()
@@ -50,7 +55,7 @@ async function countsOf(ports: JobPorts): Promise<readonly QueueCount[]> {
   return counts
 }
 
-function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): WaitsFor {
+function waitsFor(ports: TaskQueuePorts, demand: TaskQueue, vms: readonly KeptVm[]): WaitsFor {
   const nowMs = ports.clock.nowMs()
   const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
   const up = fitting.filter(({ vm }) => mayTakeJobs(vm.phase.state)).length
@@ -65,7 +70,7 @@ function waitsFor(ports: JobPorts, demand: TaskQueue, vms: readonly KeptVm[]): W
   return hopeless(ports, demand)
 }
 
-function hopeless(ports: JobPorts, demand: TaskQueue): WaitsFor {
+function hopeless(ports: TaskQueuePorts, demand: TaskQueue): WaitsFor {
   const failing = ports.offerings
     .map((offering) =>
       ruleOutcomes(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),

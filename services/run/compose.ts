@@ -231,13 +231,13 @@ type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly h
 
 async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
   const { config, secrets, clock, log } = ports
-  const { jobs: queue, matching } = runtime
+  const { jobs, matching } = runtime
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // A caller that learns that we serve finds us ready, unless the store is not.
   await readiness.asked
-  const status = () => cloudStatus(queue.store, configured, clock.nowMs())
+  const status = () => cloudStatus(jobs.store, configured, clock.nowMs())
   const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
-  const shared = { queue, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
+  const shared = { ports: jobs, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (matching) {
     const { heartbeatIntervalMs } = config.vm

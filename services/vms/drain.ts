@@ -7,7 +7,15 @@
 import type { Caller } from '../../core/access/caller.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
-import type { VmPorts } from './ports.ts'
+import type { Clock } from '../../core/kernel/clock.ts'
+import type { Bus } from '../../core/ports/bus.ts'
+import type { VmStore } from '../../core/ports/store.ts'
+
+export type DrainPorts = {
+  readonly store: Pick<VmStore, 'changeVms'>
+  readonly bus: Pick<Bus, 'hint'>
+  readonly clock: Clock
+}
 
 export type Drained =
   | { readonly ok: true; readonly changed: boolean; readonly state: VmStateName }
@@ -15,7 +23,7 @@ export type Drained =
 
 /** `reason`: one line; empty: none. */
 export async function drainVm(
-  { store, bus, clock }: Pick<VmPorts, 'store' | 'bus' | 'clock'>,
+  { store, bus, clock }: DrainPorts,
   { owner }: Caller,
   { vmId, reason }: { readonly vmId: VmId; readonly reason: string },
 ): Promise<Drained> {

@@ -82,7 +82,7 @@ export async function startApiInParts({
   const images = { ...catalogue, ...given }
   assert(matching !== undefined, 'it serves pilots')
   const api = await startApi({
-    queue,
+    ports: queue,
     matching,
     heartbeatIntervalMs: hour,
     images,

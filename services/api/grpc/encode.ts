@@ -3,11 +3,10 @@
 import type { Job } from '../../../core/model/job.ts'
 import { jobToWire } from '../../../proto/codec/jobs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
-import { placesOf } from '../../jobs/places.ts'
+import { placesOf, type PlacePorts } from '../../jobs/places.ts'
 import { jobView } from '../../views/job.ts'
 
-export async function jobsToWire(ports: Pick<JobPorts, 'store'>, jobs: readonly Job[]): Promise<wire.Job[]> {
+export async function jobsToWire(ports: PlacePorts, jobs: readonly Job[]): Promise<wire.Job[]> {
   const places = await placesOf(ports, jobs)
   return jobs.map((job) => jobToWire(jobView(job, places)))
 }

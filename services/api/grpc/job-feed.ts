@@ -6,13 +6,23 @@
  * batch took: watches use a third of the service's thread at most, however many there are.
  */
 
-import { sleep } from '../../../core/kernel/clock.ts'
+import { type Clock, sleep } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { isEnded, type Job } from '../../../core/model/job.ts'
 import { feedLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
+import type { Bus } from '../../../core/ports/bus.ts'
+import type { Log } from '../../../core/ports/log.ts'
+import type { JobStore } from '../../../core/ports/store.ts'
+import type { PlacePorts } from '../../jobs/places.ts'
 import { jobsToWire } from './encode.ts'
+
+export type FeedPorts = PlacePorts & {
+  readonly store: Pick<JobStore, 'jobs'>
+  readonly bus: Pick<Bus, 'listen'>
+  readonly clock: Clock
+  readonly log: Log
+}
 
 export type Follower = {
   /** Asked once per job; one that is not to be seen counts as one that is not there. */
@@ -45,7 +55,7 @@ type Watch = { readonly ids: readonly JobId[]; readonly follower: Follower; at: 
 type Entry = { seen: string; readonly watches: Set<Watch> }
 
 type Feed = {
-  readonly queue: JobPorts
+  readonly ports: FeedPorts
   readonly entries: Map<JobId, Entry>
   readonly hinted: Set<JobId>
   /** Those whose first look is not over; the first is next. */
@@ -61,9 +71,9 @@ type Feed = {
   deafen?: () => void
 }
 
-export function openJobFeed(queue: JobPorts): JobFeed {
+export function openJobFeed(ports: FeedPorts): JobFeed {
   const feed: Feed = {
-    queue,
+    ports,
     entries: new Map(),
     hinted: new Set(),
     looking: [],
@@ -130,7 +140,7 @@ function isInUse({ entries, looking, leaving }: Feed): boolean {
 function start(feed: Feed): void {
   feed.wake.abort()
   if (feed.running) return
-  const { bus, clock, log } = feed.queue
+  const { bus, clock, log } = feed.ports
   feed.running = true
   feed.turnDueMs = clock.monotonicMs() + feedLimits.allEveryMs
   feed.deafen = bus.listen('jobs', (ids) => {
@@ -148,7 +158,7 @@ function start(feed: Feed): void {
 }
 
 async function run(feed: Feed): Promise<void> {
-  const { clock } = feed.queue
+  const { clock } = feed.ports
   while (isInUse(feed)) {
     feed.wake = new AbortController()
     const beginMs = clock.monotonicMs()
@@ -169,7 +179,7 @@ async function run(feed: Feed): Promise<void> {
 
 /** A first look that fails ends its watch; other jobs are read again later. */
 async function looked(feed: Feed, batch: Batch): Promise<void> {
-  const { clock, log } = feed.queue
+  const { clock, log } = feed.ports
   try {
     await look(feed, batch)
   } catch (error) {
@@ -230,13 +240,13 @@ function allInTurn(feed: Feed, nowMs: number): Batch | undefined {
 }
 
 async function look(feed: Feed, { ids, watch }: Batch): Promise<void> {
-  const jobs = await feed.queue.store.jobs(ids)
+  const jobs = await feed.ports.store.jobs(ids)
   const news = jobs.flatMap((job) => {
     const targets = targetsOf(feed, job, watch)
     return targets.length > 0 ? [{ job, targets }] : []
   })
   const shown = await jobsToWire(
-    feed.queue,
+    feed.ports,
     news.map(({ job }) => job),
   )
   for (const [at, { job, targets }] of news.entries()) {

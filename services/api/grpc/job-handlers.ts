@@ -3,10 +3,12 @@
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { sees } from '../../../core/access/caller.ts'
+import type { Clock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { JobStateName } from '../../../core/model/job.ts'
 import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
+import type { FactStore, JobStore } from '../../../core/ports/store.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
 import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { jobStateEnum, outputNameEnum } from '../../../proto/codec/enums.ts'
@@ -16,23 +18,28 @@ import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
 import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
 import { jobIdOf, rawSpecOf } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import { explain } from '../../jobs/explain.ts'
+import { explain, type ExplainPorts } from '../../jobs/explain.ts'
 import { jobsById, listJobs } from '../../jobs/list-jobs.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
+import type { PlacePorts } from '../../jobs/places.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
-import { readOutput } from '../../jobs/read-output.ts'
-import { steer, type SteerKind } from '../../jobs/steer.ts'
-import { submit } from '../../jobs/submit.ts'
+import { type OutputPorts, readOutput } from '../../jobs/read-output.ts'
+import { steer, type SteerKind, type SteerPorts } from '../../jobs/steer.ts'
+import { submit, type SubmitPorts } from '../../jobs/submit.ts'
 import { explanationView } from '../../views/explanation.ts'
 import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
-import { openJobFeed } from './job-feed.ts'
+import { type FeedPorts, openJobFeed } from './job-feed.ts'
 import { jobsToWire } from './encode.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
 const reasonLength = 500
+
+export type JobHandlerPorts = SubmitPorts & SteerPorts & ExplainPorts & OutputPorts & ListPorts & FeedPorts & HistoryPorts
+
+type ListPorts = PlacePorts & { readonly store: Pick<JobStore, 'jobs' | 'list'> }
+type HistoryPorts = { readonly store: Pick<FactStore, 'history'> }
 
 /** Of the contract, with submissions still encoded (readable.ts). */
 type JobHandlers = Omit<wire.JobServiceServer, 'submitJobs' | 'submitJobStream'> & {
@@ -40,18 +47,18 @@ type JobHandlers = Omit<wire.JobServiceServer, 'submitJobs' | 'submitJobStream'>
   readonly submitJobStream: handleClientStreamingCall<EncodedSubmission, wire.SubmitJobStreamResponse>
 }
 
-export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
-  const feed = openJobFeed(queue)
+export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
+  const feed = openJobFeed(ports)
 
   async function take(encoded: EncodedSubmission, caller: Caller): Promise<wire.SubmitJobsResponse> {
     const { owner } = userOf(caller)
-    const { jobs, idempotencyKey } = await decodeSubmission(queue.clock, encoded)
+    const { jobs, idempotencyKey } = await decodeSubmission(ports.clock, encoded)
     caller.load.charge(jobs.length / loadLimits.submittedJobsPerUnit)
-    return submittedToWire(await submit(queue, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey }))
+    return submittedToWire(await submit(ports, { owner, jobs: jobs.map(rawSpecOf), idempotencyKey }))
   }
 
   const steering = (kind: SteerKind, method: 'killJobs' | 'holdJobs' | 'releaseJobs' | 'rescheduleJobs') =>
-    edge.unary(method, (request: wire.SteerJobsRequest, caller) => steerJobs(queue, kind, request, caller))
+    edge.unary(method, (request: wire.SteerJobsRequest, caller) => steerJobs(ports, kind, request, caller))
 
   return {
     submitJobs: edge.unary('submitJobs', take),
@@ -60,7 +67,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
       async (requests: ServerReadableStream<EncodedSubmission, wire.SubmitJobStreamResponse>, caller) => {
         const answers: wire.SubmitJobsResponse[] = []
         const gone = goneSignal(requests)
-        for await (const request of received<EncodedSubmission>(queue.clock, requests, gone)) {
+        for await (const request of received<EncodedSubmission>(ports.clock, requests, gone)) {
           answers.push(await take(request, caller))
           // A stream is one call, however many messages it has: who sends too much of them is read later.
           await caller.load.pace(gone)
@@ -70,7 +77,7 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     ),
     listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => {
       const isLarge = Math.max(request.pageSize, request.jobIds.length) > loadLimits.smallPage
-      const read = () => readPage(queue, request, caller)
+      const read = () => readPage(ports, request, caller)
       return isLarge ? caller.load.read(read) : read()
     }),
     killJobs: steering('kill', 'killJobs'),
@@ -78,23 +85,23 @@ export function jobHandlers(queue: JobPorts, edge: Edge): JobHandlers {
     releaseJobs: steering('release', 'releaseJobs'),
     rescheduleJobs: steering('reschedule', 'rescheduleJobs'),
     getJobHistory: edge.unary('getJobHistory', async ({ jobId }: wire.GetJobHistoryRequest, caller) => {
-      const { job, facts } = await jobHistory(queue, asUser(caller), oneJobId(jobId, caller))
+      const { job, facts } = await jobHistory(ports, asUser(caller), oneJobId(jobId, caller))
       return { facts: [submittedFact(job), ...facts].map(factToWire) }
     }),
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
-      const explained = await explain(queue, asUser(caller), oneJobId(jobId, caller))
+      const explained = await explain(ports, asUser(caller), oneJobId(jobId, caller))
       return explanationToWire(explanationView(explained))
     }),
     getOutput: edge.serverStream(
       'getOutput',
-      (call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>, caller) => getOutput(queue, call, caller),
+      (call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>, caller) => getOutput(ports, call, caller),
     ),
     watchJobs: edge.serverStream(
       'watchJobs',
       (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
         const ids = jobIdsOf(call.request.jobIds)
         caller.load.charge(ids.length / loadLimits.idsPerUnit)
-        return watchJobs({ queue, feed, ids, caller, isVisible: (job) => sees(asUser(caller), job) }, call)
+        return watchJobs({ clock: ports.clock, feed, ids, caller, isVisible: (job) => sees(asUser(caller), job) }, call)
       },
     ),
   }
@@ -124,22 +131,22 @@ function bounded(ids: readonly number[]): void {
   }
 }
 
-async function readPage(queue: JobPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
+async function readPage(ports: ListPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
   if (request.jobIds.length > 0) {
-    const jobs = await jobsById(queue, asUser(caller), someJobIds(request.jobIds, caller))
-    return { jobs: await jobsToWire(queue, jobs), nextPageToken: '' }
+    const jobs = await jobsById(ports, asUser(caller), someJobIds(request.jobIds, caller))
+    return { jobs: await jobsToWire(ports, jobs), nextPageToken: '' }
   }
   const limit = pageSize(request.pageSize)
   const from = pageStart('jobs', request.pageToken)
   caller.load.charge(limit / loadLimits.jobsPerUnit)
-  const { jobs, more } = await listJobs(queue, asUser(caller), {
+  const { jobs, more } = await listJobs(ports, asUser(caller), {
     vo: request.vo === '' ? undefined : request.vo,
     owner: request.owner === '' ? undefined : request.owner,
     states: request.states.length === 0 ? undefined : request.states.map(stateOf),
     beforeId: from === 0 ? undefined : jobIdOf(from, 'pageToken'),
     limit,
   })
-  return { jobs: await jobsToWire(queue, jobs), nextPageToken: pageToken('jobs', more) }
+  return { jobs: await jobsToWire(ports, jobs), nextPageToken: pageToken('jobs', more) }
 }
 
 function stateOf(value: wire.JobState, at: number): JobStateName {
@@ -152,13 +159,13 @@ function stateOf(value: wire.JobState, at: number): JobStateName {
 }
 
 async function steerJobs(
-  queue: JobPorts,
+  ports: SteerPorts,
   kind: SteerKind,
   request: wire.SteerJobsRequest,
   caller: Caller,
 ): Promise<wire.SteerJobsResponse> {
   const ids = someJobIds(request.jobIds, caller)
-  const steered = await steer(queue, asUser(caller), ids, { kind, why: reasonOf(request.reason) })
+  const steered = await steer(ports, asUser(caller), ids, { kind, why: reasonOf(request.reason) })
   const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
   return {
     jobs: request.jobIds.map((id) => steeredToWire(id, answers.get(id as JobId))),
@@ -176,12 +183,12 @@ export function reasonOf(reason: string): string {
 }
 
 async function getOutput(
-  queue: JobPorts,
+  ports: OutputPorts & { readonly clock: Clock },
   call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>,
   caller: Caller,
 ): Promise<void> {
   const { jobId, attempt, name } = call.request
-  const pieces = await readOutput(queue, asUser(caller), {
+  const pieces = await readOutput(ports, asUser(caller), {
     jobId: oneJobId(jobId, caller),
     attempt: attempt === 0 ? undefined : attempt,
     name: outputName(name),
@@ -189,7 +196,7 @@ async function getOutput(
   if (!pieces) return
   const gone = goneSignal(call)
   // Left early, the loop closes the file.
-  for await (const data of pieces) if (!(await written(queue.clock, call, gone, { data: Buffer.from(data) }))) return
+  for await (const data of pieces) if (!(await written(ports.clock, call, gone, { data: Buffer.from(data) }))) return
 }
 
 function outputName(name: wire.OutputName): OutputName {

@@ -2,6 +2,7 @@
 
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { isVmId, type VmId } from '../../../core/kernel/ids.ts'
+import type { FactStore, VmStore } from '../../../core/ports/store.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import {
@@ -18,12 +19,11 @@ import { pageOf, pageSize, pageStart, pageToken } from '../../../proto/codec/pag
 import type * as wire from '../../../proto/gen/pilotage/v1/operate.ts'
 import { createToken } from '../../access/create-token.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
-import { status, statusFor } from '../../jobs/status.ts'
-import { listTaskQueues } from '../../jobs/task-queues.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
+import { status, statusFor, type StatusPorts } from '../../jobs/status.ts'
+import { listTaskQueues, type TaskQueuePorts } from '../../jobs/task-queues.ts'
 import { waitsForText } from '../../views/task-queue.ts'
 import { vmView } from '../../views/vm.ts'
-import { drainVm } from '../../vms/drain.ts'
+import { type DrainPorts, drainVm } from '../../vms/drain.ts'
 import { type CloudStatus, cloudsFor } from '../../vms/list-clouds.ts'
 import { endedVms, liveVms } from '../../vms/list-vms.ts'
 import { vmHistory } from '../../vms/read-vm.ts'
@@ -31,8 +31,12 @@ import { asUser, type Edge } from './edge.ts'
 import { imageHandlers } from './image-handlers.ts'
 import { reasonOf } from './job-handlers.ts'
 
+type VmOperatePorts = DrainPorts & {
+  readonly store: Pick<VmStore, 'vm' | 'liveVms' | 'endedVms'> & Pick<FactStore, 'history'>
+}
+
 export type OperateOptions = {
-  readonly queue: JobPorts
+  readonly ports: StatusPorts & TaskQueuePorts & VmOperatePorts
   readonly images: Catalogue
   readonly tokens: Tokens
   readonly edge: Edge
@@ -43,7 +47,7 @@ export type OperateOptions = {
 }
 
 export function operateHandlers({
-  queue,
+  ports,
   images,
   tokens,
   edge,
@@ -53,27 +57,27 @@ export function operateHandlers({
 }: OperateOptions): wire.OperateServiceServer {
   return {
     getStatus: edge.unary('getStatus', async (_: wire.GetStatusRequest, caller) => {
-      const { jobs, vms } = statusFor(asUser(caller), await status(queue))
-      return statusToWire({ jobs, vms, serviceTimeMs: queue.clock.nowMs(), version, startedMs })
+      const { jobs, vms } = statusFor(asUser(caller), await status(ports))
+      return statusToWire({ jobs, vms, serviceTimeMs: ports.clock.nowMs(), version, startedMs })
     }),
     listTaskQueues: edge.unary('listTaskQueues', async (request: wire.ListTaskQueuesRequest, caller) => {
       const from = pageStart('queues', request.pageToken)
       const end = from + pageSize(request.pageSize)
-      const { total, queues } = await listTaskQueues(queue, asUser(caller), end, from)
+      const { total, queues } = await listTaskQueues(ports, asUser(caller), end, from)
       const nextPageToken = pageToken('queues', end < total ? end : undefined)
       const rows = queues.map(({ waitsFor, ...one }) => queueToWire({ ...one, waitsFor: waitsForText(waitsFor) }))
       return { total, queues: rows, nextPageToken }
     }),
     listVms: edge.unary('listVms', async (request: wire.ListVmsRequest, caller) => {
       const most = pageStart('vms', request.pageToken) + pageSize(request.pageSize) + 1
-      const live = (await liveVms(queue, asUser(caller))).map((kept) => vmView(kept.vm, kept))
-      const ended = request.ended ? await endedVms(queue, asUser(caller), most) : []
+      const live = (await liveVms(ports, asUser(caller))).map((kept) => vmView(kept.vm, kept))
+      const ended = request.ended ? await endedVms(ports, asUser(caller), most) : []
       const all = [...live, ...ended.map((vm) => vmView(vm))].sort((a, b) => b.intendedMs - a.intendedMs)
       const { items, nextPageToken } = pageOf('vms', all, request)
       return { vms: items.map(vmToWire), nextPageToken }
     }),
     getVmHistory: edge.unary('getVmHistory', async ({ vmId }: wire.GetVmHistoryRequest, caller) => {
-      return { facts: (await vmHistory(queue, asUser(caller), vmIdOf(vmId))).map(factToWire) }
+      return { facts: (await vmHistory(ports, asUser(caller), vmIdOf(vmId))).map(factToWire) }
     }),
     listClouds: edge.unary('listClouds', async (request: wire.ListCloudsRequest, caller) => {
       const { clouds, plan } = cloudsFor(asUser(caller), await cloudStatus())
@@ -81,10 +85,10 @@ export function operateHandlers({
       return { clouds: items.map(cloudToWire), plan: isFirst ? plan.map(planLineToWire) : [], nextPageToken }
     }),
     drainVm: edge.unary('drainVm', async ({ vmId, reason }: wire.DrainVmRequest, caller) =>
-      drainedToWire(await drainVm(queue, asUser(caller), { vmId: vmIdOf(vmId), reason: reasonOf(reason) })),
+      drainedToWire(await drainVm(ports, asUser(caller), { vmId: vmIdOf(vmId), reason: reasonOf(reason) })),
     ),
     createToken: edge.unary('createToken', async (request: wire.CreateTokenRequest) =>
-      tokenToWire(await createToken({ tokens, clock: queue.clock }, tokenRequestOfWire(request))),
+      tokenToWire(await createToken({ tokens, clock: ports.clock }, tokenRequestOfWire(request))),
     ),
     ...imageHandlers(images, edge),
   }

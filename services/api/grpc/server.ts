@@ -33,7 +33,7 @@ import { readable } from './readable.ts'
 import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
-  readonly queue: JobPorts
+  readonly ports: JobPorts
   readonly matching: Matching
   /** Between two heartbeats of a monitor. */
   readonly heartbeatIntervalMs: number
@@ -68,8 +68,8 @@ const stopGraceMs = 500
 const protoDir = join(import.meta.dirname, '../../../proto')
 
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { queue, log, host, port, tls, watchReady } = options
-  const { clock } = queue
+  const { ports, log, host, port, tls, watchReady } = options
+  const { clock } = ports
   const bounds: ApiBounds = { ...defaultBounds, ...options.bounds }
   // grpc-js prints a stranger's metadata where they have a character that it does not like, a credential among them.
   setLogVerbosity(logVerbosity.NONE)
@@ -141,17 +141,17 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
 }
 
 function addServices(server: Server, admission: Admission, options: ApiOptions): void {
-  const { queue, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
+  const { ports, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
   const door = edge(admission, log)
-  const keys = activationKeys(queue)
-  server.addService(readable(JobServiceService), jobHandlers(queue, door))
+  const keys = activationKeys(ports)
+  server.addService(readable(JobServiceService), jobHandlers(ports, door))
   server.addService(
     readable(VmServiceService),
-    vmHandlers({ queue, matching, heartbeatIntervalMs, tokens, keys, edge: door, log }),
+    vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: door, log }),
   )
   server.addService(
     readable(OperateServiceService),
-    operateHandlers({ queue, images, tokens, edge: door, version, startedMs, cloudStatus }),
+    operateHandlers({ ports, images, tokens, edge: door, version, startedMs, cloudStatus }),
   )
 }
 

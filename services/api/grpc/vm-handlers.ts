@@ -7,15 +7,17 @@ import type { VmId } from '../../../core/kernel/ids.ts'
 import { leaseOf } from '../../../core/model/job.ts'
 import { loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
+import type { Sandbox } from '../../../core/ports/sandbox.ts'
+import type { JobStore } from '../../../core/ports/store.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { activationOf, heartbeatRequestOf, heartbeatTermsToWire } from '../../../proto/codec/monitor.ts'
 import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
 import { activate } from '../../vms/activate.ts'
 import { recordHeartbeat } from '../../vms/heartbeat.ts'
+import type { VmPorts } from '../../vms/ports.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { Matching } from '../../matcher/matching.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
 import { openPilotStream, type PilotStream } from '../../matcher/pilot-stream.ts'
 import { type ActivationKeys, guessesPerAddress } from './activation-keys.ts'
 import { type Edge, vmOf } from './edge.ts'
@@ -28,8 +30,10 @@ const maxUnderWay = 100
 
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
+type KeepPorts = { readonly store: Pick<JobStore, 'jobs'>; readonly sandbox: Pick<Sandbox, 'keep'>; readonly clock: Clock }
+
 export type VmHandlerOptions = {
-  readonly queue: JobPorts
+  readonly ports: VmPorts & KeepPorts
   readonly matching: Matching
   readonly heartbeatIntervalMs: number
   readonly tokens: Tokens
@@ -39,8 +43,8 @@ export type VmHandlerOptions = {
 }
 
 export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
-  const { queue, matching, heartbeatIntervalMs, tokens, keys, edge, log } = options
-  const guesses = guessesPerAddress(queue.clock, keys, log)
+  const { ports, matching, heartbeatIntervalMs, tokens, keys, edge, log } = options
+  const guesses = guessesPerAddress(ports.clock, keys, log)
   /** Outputs that are on their way at this moment, by attempt and name. */
   const arriving = new Set<string>()
   return {
@@ -48,7 +52,7 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
       const activation = activationOf(request)
       const { vmId, activationKey } = activation
       await guesses.check(vmId, activationKey, caller)
-      const expiresMs = await activate(queue, activation)
+      const expiresMs = await activate(ports, activation)
       log.info({ vmId }, 'VM activated')
       return { credential: await tokens.issue({ kind: 'vm', vmId }, expiresMs), expiresMs }
     }),
@@ -58,11 +62,11 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
     putOutput: edge.clientStream(
       'putOutput',
       (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
-        putOutput(queue, arriving, vmOf(caller), pieces),
+        putOutput(ports, arriving, vmOf(caller), pieces),
     ),
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
-      const answer = await recordHeartbeat(queue, vmOf(caller), heartbeatRequestOf(request))
+      const answer = await recordHeartbeat(ports, vmOf(caller), heartbeatRequestOf(request))
       return heartbeatTermsToWire({ ...answer, heartbeatIntervalMs })
     }),
   }
@@ -127,21 +131,21 @@ function takeIn(clock: Clock, stream: PilotStream, load: Load, call: Duplex, fai
 }
 
 async function putOutput(
-  queue: JobPorts,
+  ports: KeepPorts,
   arriving: Set<string>,
   vmId: VmId,
   requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
 ): Promise<wire.PutOutputResponse> {
-  const stream = received<wire.PutOutputRequest>(queue.clock, requests, goneSignal(requests))
+  const stream = received<wire.PutOutputRequest>(ports.clock, requests, goneSignal(requests))
   try {
-    return await keepPieces(queue, arriving, vmId, stream)
+    return await keepPieces(ports, arriving, vmId, stream)
   } finally {
     await stream.return()
   }
 }
 
 async function keepPieces(
-  queue: JobPorts,
+  ports: KeepPorts,
   arriving: Set<string>,
   vmId: VmId,
   stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,
@@ -151,7 +155,7 @@ async function keepPieces(
     throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
   }
   const attempt = attemptOf(first.value.attempt)
-  const [job] = await queue.store.jobs([attempt.jobId])
+  const [job] = await ports.store.jobs([attempt.jobId])
   if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
     throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
   }
@@ -162,7 +166,7 @@ async function keepPieces(
     throw new PilotageError('overloaded', `${name} of ${attemptText(attempt)} is arriving on another stream`)
   arriving.add(key)
   try {
-    return { bytes: await queue.sandbox.keep(attempt, name, piecesOf(first.value, stream)) }
+    return { bytes: await ports.sandbox.keep(attempt, name, piecesOf(first.value, stream)) }
   } finally {
     arriving.delete(key)
   }

@@ -4,17 +4,17 @@
  */
 
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import type { Clock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import { feedLimits, loadLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
-import type { JobPorts } from '../../jobs/ports.ts'
 import type { Caller } from './admission.ts'
 import type { JobFeed } from './job-feed.ts'
 import { goneSignal, written } from './stream.ts'
 
 export type WatchOptions = {
-  readonly queue: JobPorts
+  readonly clock: Clock
   readonly feed: JobFeed
   readonly ids: readonly JobId[]
   readonly caller: Caller
@@ -23,7 +23,7 @@ export type WatchOptions = {
 
 /** Throws `overloaded` where the caller watches too much. */
 export async function watchJobs(
-  { queue, feed, ids, caller, isVisible }: WatchOptions,
+  { clock, feed, ids, caller, isVisible }: WatchOptions,
   call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
 ): Promise<void> {
   const end = caller.load.watch(ids.length)
@@ -60,7 +60,7 @@ export async function watchJobs(
         unsent.delete(job.jobId)
         if (last) following.drop(job.jobId as JobId)
       }
-      if (!(await written(queue.clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
+      if (!(await written(clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
       following.more()
     }
     if (failure !== undefined) throw failure

@@ -1,6 +1,5 @@
 /** The reader of watched jobs: each change is read once and reaches every reader, and no reader sees a job grow younger. */
 
-import type { JobPorts } from '../../../services/jobs/ports.ts'
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
@@ -42,7 +41,7 @@ function world(count: number) {
     },
     vm: async () => undefined,
   }
-  const feed = openJobFeed({ store, bus, clock, log: silentLog() } as unknown as JobPorts)
+  const feed = openJobFeed({ store, bus, clock, log: silentLog() })
   const change = (...changed: number[]): void => {
     for (const id of changed) changedMs.set(id, (changedMs.get(id) ?? 0) + 1)
   }

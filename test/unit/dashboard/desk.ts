@@ -55,9 +55,9 @@ export async function openDesk(
   const store = memoryStore()
   const bus = localBus(clock)
   const tokens = plainTokens(clock)
-  const queue = queueOver(store, bus, clock)
+  const ports = queueOver(store, bus, clock)
   const options: DashboardOptions = {
-    queue,
+    ports,
     images: { store, bus, clock, trust: openTrust(), uses: [], sites: [], ...catalogue },
     tokens,
     cloudStatus,
