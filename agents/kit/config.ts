@@ -9,6 +9,8 @@ import { agentPaths, type AgentConfig, isolationChoices } from '../../core/model
 import { endpointsForm, isLoopback, parseEndpoints } from '../../core/kernel/endpoints.ts'
 import { PilotageError, type Violation } from '../../core/kernel/errors.ts'
 import { isVmId } from '../../core/kernel/ids.ts'
+import { requirementFields } from '../../core/language/fields.ts'
+import { amounts } from '../../core/model/resources.ts'
 
 /** Where the agents of one VM find each other. `root` is empty on a real machine. */
 export type AgentPaths = { readonly [name in keyof typeof agentPaths]: string } & { readonly nonce: string }
@@ -50,7 +52,11 @@ export function checkConfig(raw: unknown): AgentConfig {
   check('endpoint', (value) => isText(value) && parseEndpoints(value) !== undefined, endpointsForm)
   check('activationKey', isText, 'a text')
   for (const name of ['cloud', 'site', 'platform']) check(name, (value) => typeof value === 'string', 'a text')
-  for (const name of ['cores', 'memoryBytes', 'diskBytes']) check(`size.${name}`, isPositive, 'a positive number')
+  check('size.cores', isPositive, 'a positive number')
+  for (const name of amounts) {
+    if (requirementFields[name].offered.min > 0) check(`size.${name}`, isPositive, 'a positive number')
+    else check(`size.${name}`, isCount, 'a number from 0')
+  }
   check('sizeFrom', (value) => value === 'machine' || value === 'context', 'machine or context')
   for (const name of ['idleMs', 'leastLifeMs', 'endByMs', 'deadManMs', 'leastDiskFreeBytes']) {
     check(`policy.${name}`, isCount, 'a number from 0')

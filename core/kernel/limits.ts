@@ -48,6 +48,7 @@ export const jobLimits = {
   cores: 1024,
   memoryBytes: 16 * 1024 * gib,
   minMemoryBytes: 16 * mib,
+  minFlavorMemoryBytes: 64 * mib,
   diskBytes: 1024 * 1024 * gib,
   minWallMs: 1 * seconds,
   wallMs: 30 * days,
@@ -60,6 +61,7 @@ export const jobDefaults = {
   /** What a WLCG core has: 2 GB. */
   memoryBytes: 2 * gib,
   diskBytes: 2 * gib,
+  flavorDiskBytes: 8 * gib,
   /** DIRAC's default of a day. */
   wallMs: 24 * hours,
   attempts: 3,

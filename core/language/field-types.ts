@@ -100,13 +100,15 @@ export function variables(max: number, maxLength: number): FieldType<Variables> 
 type Bounds = { readonly min: number; readonly max: number; readonly fallback: number }
 
 /** A whole number without a unit. */
-export function count({ min, max, fallback }: Bounds): FieldType<number> {
+export function count({ min, max, fallback }: Bounds): AmountType {
   return {
     read(value, path, refuse) {
       if (typeof value === 'number' && Number.isInteger(value) && (value !== 0 || min === 0)) return value
       return wrongShape(value, path, refuse, 'not a whole number', `a whole number from ${min} to ${max}`)
     },
     check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show: String }),
+    unit: 'pieces',
+    show: String,
     empty: 0,
     documented: { fallback: String(fallback), min: String(min), max: String(max) },
   }
@@ -149,7 +151,9 @@ const quantities = {
 } satisfies Readonly<Record<string, Quantity>>
 
 /** A number with a unit, and how it is shown. */
-export type AmountType = FieldType<number> & { readonly show: (value: number) => string }
+export type AmountType = FieldType<number> & { readonly unit: Unit; readonly show: (value: number) => string }
+
+export type Unit = 'pieces' | keyof typeof quantities
 
 /** Bytes or milliseconds; a document writes them with a unit. */
 export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bounds): AmountType {
@@ -161,6 +165,7 @@ export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bo
       return wrongShape(value, path, refuse, rule, `${forms}; ${show(min)} to ${show(max)}`)
     },
     check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show }),
+    unit,
     show,
     empty: 0,
     documented: { fallback: show(fallback), min: show(min), max: show(max) },

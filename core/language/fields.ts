@@ -33,11 +33,15 @@ type SpecKey = Exclude<keyof JobSpec, 'requirements'>
 
 export type SpecField<Key extends SpecKey = SpecKey> = Described & { readonly type: FieldType<JobSpec[Key]> }
 
-/** `key`: of the requirements. `name`: in documents, and what explanations call it. */
+/** `key`: of the requirements. `name`: in documents and configurations, and what explanations call it. */
 export type RequirementField<Key extends keyof Requirements = keyof Requirements> = Described & {
   readonly name: string
-  readonly type: Key extends Amount | 'wallMs' ? AmountType : FieldType<Requirements[Key]>
-}
+} & (Key extends Amount
+    ? { readonly type: AmountType; readonly offered: Offered }
+    : { readonly type: Key extends 'wallMs' ? AmountType : FieldType<Requirements[Key]> })
+
+/** How much of it a flavor may have. `fallback`: where its configuration does not say; absent: it must. */
+export type Offered = { readonly min: number; readonly max: number; readonly fallback?: number }
 
 export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
   name: {
@@ -85,12 +89,14 @@ export const requirementFields: { readonly [Key in keyof Requirements]: Requirem
       max: jobLimits.memoryBytes,
       fallback: jobDefaults.memoryBytes,
     }),
+    offered: { min: jobLimits.minFlavorMemoryBytes, max: jobLimits.memoryBytes },
     dirac: 'MaxRAM',
     doc: 'of all its processes together',
   },
   diskBytes: {
     name: 'disk',
     type: amount('bytes', { min: 1, max: jobLimits.diskBytes, fallback: jobDefaults.diskBytes }),
+    offered: { min: 1, max: jobLimits.diskBytes, fallback: jobDefaults.flavorDiskBytes },
     doc: 'of its own directory',
   },
   wallMs: {

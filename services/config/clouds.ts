@@ -9,25 +9,23 @@ import { type IsolationChoice, isolationChoices, type IsolationConfig } from '..
 import * as limits from '../../core/kernel/limits.ts'
 import { parseReference, type Reference, referenceForm } from '../../core/model/reference.ts'
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
+import { resourcesOf } from '../../core/model/resources.ts'
 import {
   absent,
   choice,
-  type DriverSchema,
   duration,
   list,
   mapping,
   name,
   needed,
   optional,
-  flavor,
-  image,
-  type RawFlavor,
-  type RawImage,
   type Shape,
   type Reader,
   reading,
   whole,
 } from './fields.ts'
+import type { DriverSchema } from './driver-schema.ts'
+import { flavor, image, type RawFlavor, type RawImage } from './flavors.ts'
 
 const seconds = 1000
 
@@ -186,9 +184,7 @@ function offeringsOf(
       platform: i.platform,
       tags: [...f.tags, ...i.tags],
       vos,
-      cores: f.cores,
-      memoryBytes: f.memory,
-      diskBytes: f.disk,
+      ...resourcesOf(f),
       pricePerHour: f.pricePerHour,
     })),
   )

@@ -15,7 +15,6 @@ import {
   parseDuration,
 } from '../../core/kernel/quantities.ts'
 import { isEndpoint } from '../../core/kernel/endpoints.ts'
-import { jobLimits } from '../../core/kernel/limits.ts'
 import { isName } from '../../core/kernel/text.ts'
 import { nearest, type Violations } from '../../core/kernel/violations.ts'
 import { renamed } from './renamed-keys.ts'
@@ -224,38 +223,3 @@ function quantity(
 function join(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`
 }
-
-const mib = 1024 * 1024
-const tags = optional(list(name, jobLimits.names), [])
-
-/** A flavor as a cloud's configuration names it. */
-export const flavor = mapping({
-  name: needed(name),
-  ref: absent(text),
-  cores: needed(whole(1, jobLimits.cores)),
-  memory: needed(bytes(64 * mib, jobLimits.memoryBytes)),
-  disk: optional(bytes(1, jobLimits.diskBytes), 8 * 1024 * mib),
-  pricePerHour: optional(price, 1),
-  tags,
-})
-
-export const image = mapping({ name: needed(name), ref: absent(text), platform: optional(name, 'linux'), tags })
-
-export type RawFlavor = Readonly<Read<typeof flavor>>
-export type RawImage = Readonly<Read<typeof image>>
-
-/** What a driver of a cloud adds to the configuration: the keys under the name of its kind, and the rules that hold for its clouds. */
-export type DriverSchema<Raw extends object = object, Options extends object = object> = {
-  readonly keys: Reader<Raw>
-  /** Flavors of a cloud that names none; absent: a cloud must name some. */
-  readonly flavors?: readonly RawFlavor[]
-  /** Images of a cloud that names none; absent: a cloud must name some. */
-  readonly images?: readonly RawImage[]
-  /** What one key alone cannot say. `path`: of the cloud. */
-  check(raw: Raw, cloud: NamedByCloud, path: string, violations: Violations): void
-  /** `placed`: where a file lies that is named. */
-  compile(raw: Raw, placed: (file: string) => string): Options
-}
-
-/** The flavors and images that the configuration of a cloud names. */
-export type NamedByCloud = { readonly flavors: readonly RawFlavor[]; readonly images: readonly RawImage[] }

@@ -1,16 +1,18 @@
 /** A task queue as texts for people: what its jobs ask for, and what they wait for. */
 
-import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
+import { requirementFields } from '../../core/language/fields.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
+import { type Amount, amounts } from '../../core/model/resources.ts'
 import type { WaitsFor } from '../jobs/task-queues.ts'
 
 /** In one line, without what is not asked for. */
-export function wantedText({ cores, memoryBytes, diskBytes, wallMs, platforms, sites, clouds, tags }: Requirements): string {
-  const { min, max } = cores
+export function wantedText(requirements: Requirements): string {
+  const { wallMs, platforms, sites, clouds, tags } = requirements
+  const { min, max } = requirements.cores
   return [
     min === max ? `${min} ${min === 1 ? 'core' : 'cores'}` : `${min} to ${max} cores`,
-    `${bytesText(memoryBytes)} memory`,
-    `${bytesText(diskBytes)} disk`,
+    ...amounts.map((key) => requirements[key] > 0 && amountText(key, requirements[key])),
     `${durationText(wallMs)} wall time`,
     platforms.length > 0 && `platform ${platforms.join(' or ')}`,
     sites.allowed.length > 0 && `at ${sites.allowed.join(' or ')}`,
@@ -21,6 +23,11 @@ export function wantedText({ cores, memoryBytes, diskBytes, wallMs, platforms, s
   ]
     .filter(Boolean)
     .join(', ')
+}
+
+function amountText(key: Amount, value: number): string {
+  const { name, type } = requirementFields[key]
+  return `${type.show(value)} ${name}`
 }
 
 export function waitsForText(waitsFor: WaitsFor): string {

@@ -27,6 +27,9 @@ const useCases = [
   'services/coordination/',
 ]
 
+/** With which a driver describes its keys. */
+const configOfDrivers = ['services/config/fields.ts', 'services/config/flavors.ts', 'services/config/driver-schema.ts']
+
 export const importRules: readonly Rule[] = [
   { name: 'kernel', place: /^core\/kernel\//, ours: ['core/kernel/'], node: 'none' },
   { name: 'model', place: /^core\/model\//, ours: ['core/kernel/', 'core/model/'], node: 'none' },
@@ -95,7 +98,7 @@ export const importRules: readonly Rule[] = [
   {
     name: 'cloud driver',
     place: /^(services\/adapters\/cloud\/[^/]+\/)/,
-    ours: ['core/', 'services/config/fields.ts', 'services/adapters/cloud/kit/', '$1'],
+    ours: ['core/', ...configOfDrivers, 'services/adapters/cloud/kit/', '$1'],
     node: 'any',
   },
   { name: 'adapter', place: /^(services\/adapters\/[^/]+\/[^/]+\/)/, ours: ['core/', '$1'], node: 'any' },

@@ -6,7 +6,6 @@
 import { seededRandom } from '../../core/kernel/random.ts'
 import type { Driver, OpenOptions } from '../../services/adapters/cloud/kit/driver.ts'
 import {
-  type DriverSchema,
   mapping,
   needed,
   optional,
@@ -16,6 +15,7 @@ import {
   secretSource,
   whole,
 } from '../../services/config/fields.ts'
+import type { DriverSchema } from '../../services/config/driver-schema.ts'
 import { fakeCloud } from '../../sim/fake-cloud.ts'
 
 const keys = mapping({ rows: optional(whole(1, 10), 2), password: needed(secretSource) })

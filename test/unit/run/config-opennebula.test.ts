@@ -5,7 +5,7 @@ import { afterAll, expect, it } from 'vitest'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
 import { gatherViolations } from '../../../core/kernel/violations.ts'
 import { schema } from '../../../services/adapters/cloud/opennebula/config.ts'
-import type { RawFlavor } from '../../../services/config/fields.ts'
+import type { RawFlavor } from '../../../services/config/flavors.ts'
 import { readSecrets } from '../../../services/run/secrets.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
@@ -91,7 +91,7 @@ it('takes plain HTTP on this machine, and elsewhere where the configuration says
 })
 
 it('takes no reference to a flavor, which would mean nothing', () => {
-  const size = { cores: 1, memory: 1, disk: 1, pricePerHour: 1, tags: [] }
+  const size = { cores: 1, memoryBytes: 1, diskBytes: 1, pricePerHour: 1, tags: [] }
   const flavors = [
     { name: 'a', ref: undefined, ...size },
     { name: 'b', ref: 'name:m1.large', ...size },

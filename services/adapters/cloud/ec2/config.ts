@@ -11,12 +11,10 @@ import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
-  type DriverSchema,
   flag,
   list,
   mapping,
   name,
-  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -26,6 +24,8 @@ import {
   text,
   value,
 } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
+import type { NamedByCloud } from '../../../config/flavors.ts'
 
 const tagWording = { rule: 'not a tag', accepted: 'KEY=VALUE; not Name, aws:... or pilotage-..., which others set' }
 

@@ -11,7 +11,8 @@ import type { CloudTraits, Offering, UserDataLimit } from '../../../../core/mode
 import type { Reference } from '../../../../core/model/reference.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
 import type { Log } from '../../../../core/ports/log.ts'
-import type { DriverSchema, SecretSource } from '../../../config/fields.ts'
+import type { SecretSource } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
 
 /** `Raw`: the keys under the name of the kind. `Options`: what they compile to. Both are known to the driver alone. */
 export type Driver<Raw extends object = object, Options extends object = object> = {

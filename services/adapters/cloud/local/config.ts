@@ -1,6 +1,8 @@
 /** The keys of a cloud of kind local, under `local`, and what a local cloud has where its configuration names nothing. */
 
-import { type DriverSchema, duration, mapping, optional, type RawFlavor, type Read } from '../../../config/fields.ts'
+import { duration, mapping, optional, type Read } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
+import type { RawFlavor } from '../../../config/flavors.ts'
 
 const gib = 1024 ** 3
 const maxBootDelayMs = 10 * 60_000
@@ -11,8 +13,8 @@ const flavors: readonly RawFlavor[] = [1, 2, 4].map((cores) => ({
   name: `${cores}-core`,
   ref: undefined,
   cores,
-  memory: cores * 2 * gib,
-  disk: cores * 4 * gib,
+  memoryBytes: cores * 2 * gib,
+  diskBytes: cores * 4 * gib,
   pricePerHour: cores * 0.01,
   tags: [],
 }))

@@ -10,12 +10,10 @@ import {
   absent,
   choice,
   decimal,
-  type DriverSchema,
   duration,
   flag,
   list,
   mapping,
-  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -25,6 +23,8 @@ import {
   text,
   whole,
 } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
+import type { NamedByCloud } from '../../../config/flavors.ts'
 
 /** Of what others may own: by its id, or by name and owner. */
 const named = mapping({ id: absent(whole(0, 2 ** 31 - 1)), name: absent(text), owner: absent(text) })

@@ -9,11 +9,9 @@ import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   choice,
-  type DriverSchema,
   flag,
   list,
   mapping,
-  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -22,6 +20,8 @@ import {
   secretSource,
   text,
 } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
+import type { NamedByCloud } from '../../../config/flavors.ts'
 
 const keys = mapping({
   authUrl: needed(text),

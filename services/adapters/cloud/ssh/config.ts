@@ -8,12 +8,10 @@ import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
   absent,
   account,
-  type DriverSchema,
   flag,
   list,
   mapping,
   name,
-  type NamedByCloud,
   needed,
   optional,
   placedBy,
@@ -23,6 +21,8 @@ import {
   text,
   whole,
 } from '../../../config/fields.ts'
+import type { DriverSchema } from '../../../config/driver-schema.ts'
+import type { NamedByCloud } from '../../../config/flavors.ts'
 
 const port = optional(whole(1, 65_535), 22)
 const login = { user: optional(account, 'root'), privateKey: needed(secretSource), sudo: optional(flag, false) }
