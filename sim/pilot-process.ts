@@ -10,7 +10,6 @@ import { never } from '../core/kernel/assert.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { attemptText } from '../core/model/facts.ts'
 import type { AttemptRef } from '../core/kernel/ids.ts'
-import { leaseOf } from '../core/model/job.ts'
 import { jobsPerOffer, leaseMarginMs, leaseMs } from '../core/kernel/limits.ts'
 import { type Backoff, backoff } from '../core/kernel/backoff.ts'
 import { isLive, type Task } from '../agents/pilot/held.ts'
@@ -20,6 +19,7 @@ import type { PilotEffect, PilotState } from '../agents/pilot/state.ts'
 import { type PilotEvent, startPilot, statusOf, type Step, step } from '../agents/pilot/pilot.ts'
 import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
 import { pilotMessageToWire, serviceMessageOf } from '../proto/codec/pilot.ts'
+import { outputKeeper } from '../services/jobs/keep-output.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 import type { Host, Pilot } from './host-state.ts'
 import type { SimProcess } from './process.ts'
@@ -224,13 +224,12 @@ function auditLeases({ ground, vmId }: Host, state: PilotState, nowMs: number, w
   }
 }
 
-/** As the service's edge has it: only who holds the attempt may bring its output. */
-async function putOutput(queue: JobPorts, { vmId }: Host, { jobId, attempt }: AttemptRef): Promise<void> {
-  const [job] = await queue.store.jobs([jobId])
-  if (!job || job.attempt !== attempt || leaseOf(job.phase)?.vmId !== vmId) {
-    throw new PilotageError('forbidden', `attempt ${jobId}.${attempt} is not held by ${vmId}`)
-  }
+/** The real use case: only who has the lease of the attempt may bring its output. Payloads of a run print nothing. */
+async function putOutput(queue: JobPorts, { vmId }: Host, attempt: AttemptRef): Promise<void> {
+  await outputKeeper(queue).keep(vmId, { attempt, name: 'stdout', pieces: nothing() })
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function refOf({ jobId, attempt }: AttemptRef): AttemptRef {
   return { jobId, attempt }

@@ -2,17 +2,14 @@
 
 import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import { attemptText } from '../../../core/model/facts.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
-import { leaseOf } from '../../../core/model/job.ts'
 import { loadLimits, outputBytes, outputChunkBytes } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
-import type { Sandbox } from '../../../core/ports/sandbox.ts'
-import type { JobStore } from '../../../core/ports/store.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { activationOf, heartbeatRequestOf, heartbeatTermsToWire } from '../../../proto/codec/monitor.ts'
 import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
+import { type KeepPorts, type OutputKeeper, outputKeeper } from '../../jobs/keep-output.ts'
 import { activate } from '../../vms/activate.ts'
 import { recordHeartbeat } from '../../vms/heartbeat.ts'
 import type { VmPorts } from '../../vms/ports.ts'
@@ -30,8 +27,6 @@ const maxUnderWay = 100
 
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
-type KeepPorts = { readonly store: Pick<JobStore, 'jobs'>; readonly sandbox: Pick<Sandbox, 'keep'>; readonly clock: Clock }
-
 export type VmHandlerOptions = {
   readonly ports: VmPorts & KeepPorts
   readonly matching: Matching
@@ -45,8 +40,7 @@ export type VmHandlerOptions = {
 export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
   const { ports, matching, heartbeatIntervalMs, tokens, keys, edge, log } = options
   const guesses = guessesPerAddress(ports.clock, keys, log)
-  /** Outputs that are on their way at this moment, by attempt and name. */
-  const arriving = new Set<string>()
+  const keeper = outputKeeper(ports)
   return {
     activate: edge.unary('activate', async (request: wire.ActivateRequest, caller) => {
       const activation = activationOf(request)
@@ -62,7 +56,7 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
     putOutput: edge.clientStream(
       'putOutput',
       (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
-        putOutput(ports, arriving, vmOf(caller), pieces),
+        putOutput(keeper, ports.clock, vmOf(caller), pieces),
     ),
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
@@ -131,44 +125,22 @@ function takeIn(clock: Clock, stream: PilotStream, load: Load, call: Duplex, fai
 }
 
 async function putOutput(
-  ports: KeepPorts,
-  arriving: Set<string>,
+  keeper: OutputKeeper,
+  clock: Clock,
   vmId: VmId,
   requests: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>,
 ): Promise<wire.PutOutputResponse> {
-  const stream = received<wire.PutOutputRequest>(ports.clock, requests, goneSignal(requests))
+  const stream = received<wire.PutOutputRequest>(clock, requests, goneSignal(requests))
   try {
-    return await keepPieces(ports, arriving, vmId, stream)
+    const first = await stream.next()
+    if (first.done || !first.value.attempt) {
+      throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
+    }
+    const { attempt, name } = first.value
+    const upload = { attempt: attemptOf(attempt), name: outputNameOf(name), pieces: piecesOf(first.value, stream) }
+    return { bytes: await keeper.keep(vmId, upload) }
   } finally {
     await stream.return()
-  }
-}
-
-async function keepPieces(
-  ports: KeepPorts,
-  arriving: Set<string>,
-  vmId: VmId,
-  stream: AsyncGenerator<wire.PutOutputRequest, void, undefined>,
-): Promise<wire.PutOutputResponse> {
-  const first = await stream.next()
-  if (first.done || !first.value.attempt) {
-    throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
-  }
-  const attempt = attemptOf(first.value.attempt)
-  const [job] = await ports.store.jobs([attempt.jobId])
-  if (!job || job.attempt !== attempt.attempt || leaseOf(job.phase)?.vmId !== vmId) {
-    throw new PilotageError('forbidden', `attempt ${attempt.jobId}.${attempt.attempt} is not held by ${vmId}`)
-  }
-  const name = outputNameOf(first.value.name)
-  const key = `${attemptText(attempt)} ${name}`
-  // A second upload of the same output would only fill memory and disk. The first stream ends, or times out.
-  if (arriving.has(key))
-    throw new PilotageError('overloaded', `${name} of ${attemptText(attempt)} is arriving on another stream`)
-  arriving.add(key)
-  try {
-    return { bytes: await ports.sandbox.keep(attempt, name, piecesOf(first.value, stream)) }
-  } finally {
-    arriving.delete(key)
   }
 }
 
