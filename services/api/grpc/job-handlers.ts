@@ -2,7 +2,6 @@
 
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
-import { sees } from '../../../core/access/caller.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { JobStateName } from '../../../core/model/job.ts'
@@ -101,7 +100,7 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
       (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
         const ids = jobIdsOf(call.request.jobIds)
         caller.load.charge(ids.length / loadLimits.idsPerUnit)
-        return watchJobs({ clock: ports.clock, feed, ids, caller, isVisible: (job) => sees(asUser(caller), job) }, call)
+        return watchJobs({ clock: ports.clock, feed, ids, caller }, call)
       },
     ),
   }

@@ -4,12 +4,13 @@
  */
 
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import { sees } from '../../../core/access/caller.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import type { Job } from '../../../core/model/job.ts'
 import { feedLimits, loadLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import type { Caller } from './admission.ts'
+import { asUser } from './edge.ts'
 import type { JobFeed } from './job-feed.ts'
 import { goneSignal, written } from './stream.ts'
 
@@ -18,14 +19,14 @@ export type WatchOptions = {
   readonly feed: JobFeed
   readonly ids: readonly JobId[]
   readonly caller: Caller
-  isVisible(job: Job): boolean
 }
 
 /** Throws `overloaded` where the caller watches too much. */
 export async function watchJobs(
-  { clock, feed, ids, caller, isVisible }: WatchOptions,
+  { clock, feed, ids, caller }: WatchOptions,
   call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
 ): Promise<void> {
+  const viewer = asUser(caller)
   const end = caller.load.watch(ids.length)
   // One that is refused has cost no more than its ids.
   caller.load.charge(ids.length / loadLimits.jobsPerUnit)
@@ -36,7 +37,7 @@ export async function watchJobs(
   const wakeUp = (): void => wake.resolve()
   gone.addEventListener('abort', wakeUp)
   const following = feed.follow(ids, {
-    isVisible,
+    isVisible: (job) => sees(viewer, job),
     hasRoom: () => unsent.size < feedLimits.batch,
     job(job, last) {
       unsent.set(job.jobId, { job, last })
