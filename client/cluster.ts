@@ -3,6 +3,8 @@
  * milliseconds since 1970 (0: not yet), empty texts stand for what does not apply. Types only.
  */
 
+import type { Limit } from './jobs.ts'
+
 export type ClusterStatus = {
   readonly jobs: readonly JobCount[]
   readonly vms: readonly VmCount[]
@@ -97,6 +99,8 @@ export type PlanLine = {
   readonly action: string
   /** Of a hold: what prevents it. */
   readonly cause: string
+  /** Of limit, configured for the cloud, and of quota, the cloud's own. */
+  readonly limit: Limit | undefined
   readonly subject: string
   readonly count: number
   readonly reason: string

@@ -121,6 +121,16 @@ export type BlockedCloud = {
   /** image, limit, quota, ramp, breaker, unread */
   readonly cause: string
   readonly reason: string
+  /** Of limit and quota. */
+  readonly limit: Limit | undefined
+}
+
+/** What is used of a limit; bytes for memory. */
+export type Limit = {
+  /** vms, cores, memory */
+  readonly name: string
+  readonly used: number
+  readonly max: number
 }
 
 export type PlaceExplanation = {

@@ -5,6 +5,7 @@
 import type { Command } from 'commander'
 import type { Fact, JobExplanation } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { ruleText } from '../../core/language/rules.ts'
 import { outputForTerminal, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobArgument, numberBetween } from '../arguments.ts'
@@ -66,9 +67,7 @@ export function explainText({ summary, places }: JobExplanation): string {
   const text = [visibleText(summary)]
   for (const { place, fits, rules, note } of places) {
     text.push(`  ${visibleText(place)}: ${fits ? 'fits' : 'does not fit'}${note === '' ? '' : ` (${visibleText(note)})`}`)
-    for (const { rule, holds, wanted, offered } of rules) {
-      text.push(visibleText(`    ${holds ? 'yes' : 'NO '}  ${rule}: wanted ${wanted}, offered ${offered}`))
-    }
+    for (const rule of rules) text.push(visibleText(`    ${rule.holds ? 'yes' : 'NO '}  ${ruleText(rule)}`))
   }
   return `${text.join('\n')}\n`
 }

@@ -19,6 +19,10 @@ export type RuleOutcome = {
   readonly offered: string
 }
 
+export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
+  return `${rule}: wanted ${wanted}, offered ${offered}`
+}
+
 type Rule<Offered> = {
   readonly name: string
   holds(demand: Demand, offered: Offered): boolean

@@ -5,21 +5,21 @@
  * either in a line that makes VMs for it or in one of these.
  */
 
-import type { Block } from './headroom.ts'
+import type { Cause, ClosestOffering } from './cause.ts'
 import type { Growth } from './growth.ts'
-import type { CloudView, FleetView, BlockedLine, BlockedReason } from './fleet.ts'
+import type { Block } from './headroom.ts'
+import type { CloudView, FleetView, BlockedLine } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
-import { ruleOutcomes, type RuleOutcome } from '../language/rules.ts'
+import { ruleOutcomes } from '../language/rules.ts'
 import { placeOf, roomOf } from '../model/vm.ts'
 
 /** The closest offering is named for this number of queues; listing outcomes is slow beside applying the rules. */
 const maxNamed = 20
 
 type Draft = {
-  why: BlockedReason
   cloud?: string
-  reason: string
+  cause: Cause
   queues: ClassId[]
   jobs: number
   byVo: Record<string, number>
@@ -27,9 +27,9 @@ type Draft = {
 
 export function blockedLines(queues: readonly OpenQueue[], { blocked }: Growth, view: FleetView): readonly BlockedLine[] {
   const drafts = new Map<string, Draft>()
-  const add = ({ why, cloud, reason }: Omit<Block, 'cloud'> & { cloud?: string }, open: OpenQueue, jobs: number): void => {
-    const key = JSON.stringify([why, cloud, reason])
-    const draft = drafts.get(key) ?? { why, cloud, reason, queues: [], jobs: 0, byVo: {} }
+  const add = (cause: Cause, open: OpenQueue, jobs: number, cloud?: string): void => {
+    const key = JSON.stringify([cloud, cause])
+    const draft = drafts.get(key) ?? { cloud, cause, queues: [], jobs: 0, byVo: {} }
     drafts.set(key, draft)
     draft.queues.push(open.queue.id)
     draft.jobs += jobs
@@ -37,35 +37,32 @@ export function blockedLines(queues: readonly OpenQueue[], { blocked }: Growth, 
   }
   let named = 0
   for (const open of queues) {
-    if (open.free > 0) add({ why: 'covered', reason: 'free room on active VMs' }, open, open.free)
-    if (open.coming > 0) add({ why: 'covered', reason: 'VMs on their way' }, open, open.coming)
-    if (open.soon > 0) add({ why: 'covered', reason: 'running jobs that may end soon' }, open, open.soon)
+    if (open.free > 0) add({ why: 'covered', by: 'free' }, open, open.free)
+    if (open.coming > 0) add({ why: 'covered', by: 'coming' }, open, open.coming)
+    if (open.soon > 0) add({ why: 'covered', by: 'soon' }, open, open.soon)
     if (open.left === 0) continue
     const blocks = blocked.get(open) ?? []
-    for (const block of distinct(blocks)) add(block, open, open.left)
+    for (const { cause, cloud } of distinct(blocks)) add(cause, open, open.left, cloud)
     if (blocks.length > 0) continue
-    const nearest = named < maxNamed ? nearestText(open, view.clouds) : ''
+    const closest = named < maxNamed ? closestOffering(open, view.clouds) : undefined
     named += 1
-    add({ why: 'no-fit', reason: nearest === '' ? 'no offering fits' : `no offering fits; ${nearest}` }, open, open.left)
+    add({ why: 'no-fit', closest }, open, open.left)
   }
   return [...drafts.values()].map((draft) => ({ kind: 'hold', ...draft }))
 }
 
 function distinct(blocks: readonly Block[]): readonly Block[] {
-  return [...new Map(blocks.map((block) => [JSON.stringify([block.cloud, block.why, block.reason]), block])).values()]
+  return [...new Map(blocks.map((block) => [JSON.stringify([block.cloud, block.cause]), block])).values()]
 }
 
-/** The offering that breaks the fewest rules, and which. */
-function nearestText({ queue }: OpenQueue, clouds: readonly CloudView[]): string {
-  let nearest: { readonly name: string; readonly broken: readonly RuleOutcome[] } | undefined
+function closestOffering({ queue }: OpenQueue, clouds: readonly CloudView[]): ClosestOffering | undefined {
+  let closest: ClosestOffering | undefined
   for (const { name, offerings, lifeMs, bootMs } of clouds) {
     for (const offering of offerings) {
       const rules = ruleOutcomes(queue, placeOf(offering), roomOf(offering, lifeMs - bootMs))
       const broken = rules.filter(({ holds }) => !holds)
-      if (!nearest || broken.length < nearest.broken.length) nearest = { name: `${name}/${offering.flavor}`, broken }
+      if (!closest || broken.length < closest.broken.length) closest = { cloud: name, flavor: offering.flavor, broken }
     }
   }
-  if (!nearest) return 'there are no offerings'
-  const texts = nearest.broken.map(({ rule, wanted, offered }) => `${rule} wanted ${wanted}, offered ${offered}`)
-  return `nearest is ${nearest.name}: ${texts.join('; ')}`
+  return closest
 }

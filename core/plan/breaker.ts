@@ -93,5 +93,25 @@ export function probing(breaker: Breaker): Breaker {
   return breaker.state === 'half-open' ? { ...breaker, probing: true } : breaker
 }
 
+/** What failures keep from being asked: a cloud, a flavor or an image. half-open: one probe goes through. */
+export type BlockedScope = { readonly kind: string; readonly name: string; readonly why: string } & (
+  | { readonly state: 'open'; readonly untilMs: number }
+  | { readonly state: 'half-open' }
+)
+
+/** Undefined: it is closed. */
+export function blockedScope(scope: BreakerScope, breaker: Breaker): BlockedScope | undefined {
+  const at = scope.indexOf(':')
+  const [kind, name] = [scope.slice(0, at), scope.slice(at + 1)]
+  switch (breaker.state) {
+    case 'closed':
+      return undefined
+    case 'open':
+      return { kind, name, state: breaker.state, untilMs: breaker.untilMs, why: breaker.why }
+    case 'half-open':
+      return { kind, name, state: breaker.state, why: breaker.why }
+  }
+}
+
 /** As a cloud's holder keeps it. */
 export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }

@@ -6,7 +6,9 @@
  * A note never holds a secret.
  */
 
-import type { CloudReading, CloudView, FleetPlan } from './fleet.ts'
+import { blockedReasons, type BlockedReason, type Cause } from './cause.ts'
+import { blockedText } from './cause-text.ts'
+import type { BlockedLine, CloudReading, CloudView, FleetPlan, PlanLine } from './fleet.ts'
 import type { CloudQuota } from '../model/cloud.ts'
 import type { KeptBreaker } from './breaker.ts'
 
@@ -40,10 +42,37 @@ export function planNote(cloud: string): string {
   return `plan:${cloud}`
 }
 
-export function planText(plan: FleetPlan): string {
-  return JSON.stringify(plan)
+/** As a note has it: with its reason as a text, for a reader of another version. */
+type NotedHold = Omit<BlockedLine, 'cause'> & {
+  readonly why: BlockedReason
+  readonly reason: string
+  /** Absent: an older director wrote it. */
+  readonly cause?: Cause
 }
 
+type NotedLine = Exclude<PlanLine, BlockedLine> | NotedHold
+
+export function planText({ atMs, lines }: FleetPlan): string {
+  const noted = lines.map((line): NotedLine => {
+    return line.kind === 'hold' ? { ...line, why: line.cause.why, reason: blockedText(line) } : line
+  })
+  return JSON.stringify({ atMs, lines: noted })
+}
+
+/** If the cause is absent, or unknown here because a newer director wrote it, the line keeps the director's own text. */
 export function planOf(text: string | undefined): FleetPlan | undefined {
-  return text === undefined ? undefined : (JSON.parse(text) as FleetPlan)
+  if (text === undefined) return undefined
+  const { atMs, lines } = JSON.parse(text) as { readonly atMs: number; readonly lines: readonly NotedLine[] }
+  return { atMs, lines: lines.map((line) => (line.kind === 'hold' ? readLine(line) : line)) }
+}
+
+function readLine({ why, reason, cause, shortage, ...line }: NotedHold): BlockedLine {
+  if (cause && isKnown(cause)) return { ...line, cause, shortage }
+  return { ...line, cause: { why, words: reason } }
+}
+
+const known: ReadonlySet<string> = new Set(blockedReasons)
+
+function isKnown({ why }: Cause): boolean {
+  return known.has(why)
 }

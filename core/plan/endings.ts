@@ -7,6 +7,7 @@
  * After a start of the service no VM counts as silent before it had the time to send a heartbeat again.
  */
 
+import type { Doubted, Unread } from './cause.ts'
 import type { CloudView, EndingLine, FleetPolicy, FleetView, BlockedLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { CloudVm } from '../model/cloud.ts'
@@ -25,24 +26,15 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
   const frozen: BlockedLine[] = []
   const unusable = new Set<VmId>()
   for (const cloud of view.clouds) {
-    const why = frozenWhy(cloud, policy, nowMs)
+    const reading = doubtOf(cloud, policy, nowMs)
     for (const kept of view.vms) {
       if (kept.vm.cloud !== cloud.name) continue
       const line = ending(kept, cloud, policy, nowMs)
       if (!line) continue
       unusable.add(line.vmId)
-      if (why === '' || line.reason === cloud.revoked.get(kept.vm.image)) lines.push(line)
+      if (!reading || line.reason === cloud.revoked.get(kept.vm.image)) lines.push(line)
     }
-    if (why !== '') {
-      frozen.push({
-        kind: 'hold',
-        why: 'frozen',
-        cloud: cloud.name,
-        queues: [],
-        jobs: 0,
-        reason: `nothing is ended: ${why}`,
-      })
-    }
+    if (reading) frozen.push(frozenLine(cloud.name, reading))
   }
   frozen.push(...unsteered(view))
   return { lines, frozen, unusable }
@@ -53,23 +45,26 @@ function unsteered({ clouds, vms }: FleetView): readonly BlockedLine[] {
   const steered = new Set(clouds.map(({ name }) => name))
   const counts = new Map<string, number>()
   for (const { vm } of vms) if (!steered.has(vm.cloud)) counts.set(vm.cloud, (counts.get(vm.cloud) ?? 0) + 1)
-  return [...counts].map(([cloud, count]) => {
-    const reason = `nothing is ended: the cloud is not configured and ${count} of our VMs may be there`
-    return { kind: 'hold', why: 'frozen', cloud, queues: [], jobs: 0, reason }
-  })
+  return [...counts].map(([cloud, count]) => frozenLine(cloud, { kind: 'not-configured', vms: count }))
 }
 
-/** Why nothing may be ended there; empty: it may. */
-function frozenWhy({ reading }: CloudView, policy: FleetPolicy, nowMs: number): string {
-  return unreadWhy(reading, policy, nowMs) || reading.implausible
+function frozenLine(cloud: string, reading: Unread | Doubted): BlockedLine {
+  return { kind: 'hold', cloud, queues: [], jobs: 0, cause: { why: 'frozen', reading } }
 }
 
-/** Why the cloud is not known well enough to make anything there; empty: it is. */
-export function unreadWhy(reading: CloudView['reading'], policy: FleetPolicy, nowMs: number): string {
-  if (reading.failure !== '') return `it could not be read: ${reading.failure}`
-  if (reading.listBeganMs === undefined) return 'it has not been read yet'
-  const ageMs = nowMs - reading.listBeganMs
-  return ageMs > policy.listStaleMs ? `its list is ${durationText(ageMs)} old` : ''
+/** Why nothing may be ended there; undefined: it may. */
+function doubtOf({ reading }: CloudView, policy: FleetPolicy, nowMs: number): Unread | Doubted | undefined {
+  const unread = unreadOf(reading, policy, nowMs)
+  if (unread || reading.implausible === '') return unread
+  return { kind: 'implausible', words: reading.implausible }
+}
+
+/** Why the cloud is not known well enough to make anything there; undefined: it is. */
+export function unreadOf(reading: CloudView['reading'], policy: FleetPolicy, nowMs: number): Unread | undefined {
+  const { failure, listBeganMs } = reading
+  if (failure !== '') return { kind: 'failed', failure }
+  if (listBeganMs === undefined) return { kind: 'never' }
+  return nowMs - listBeganMs > policy.listStaleMs ? { kind: 'stale', listBeganMs } : undefined
 }
 
 function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: number): EndingLine | undefined {

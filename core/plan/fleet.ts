@@ -1,6 +1,7 @@
 /** The view that a plan is made from, and the plan: lines that each say what is done or not done, and why. */
 
 import type { BreakerScope, Breaker } from './breaker.ts'
+import type { Blocked } from './cause.ts'
 import type { KeptVm, SiteService } from '../model/vm.ts'
 import type { QueueCount } from '../model/task-queue.ts'
 import type { VmId, ClassId } from '../kernel/ids.ts'
@@ -63,11 +64,6 @@ export type FleetPolicy = {
   readonly softWaitMs: number
 }
 
-export type BlockedReason = 'covered' | 'no-fit' | 'image' | 'limit' | 'quota' | 'ramp' | 'breaker' | 'unread' | 'frozen'
-
-/** Those that keep VMs from being made. A reason why none is needed, or none is ended, blocks no job. */
-export type BlockingReason = Exclude<BlockedReason, 'covered' | 'no-fit' | 'frozen'>
-
 export type JobsByVo = Readonly<Record<string, number>>
 
 export type PlanLine =
@@ -83,15 +79,13 @@ export type PlanLine =
       readonly reason: string
     }
   /** Nothing is made for these queues, or nothing is ended on this cloud. A queue may stand in several. */
-  | {
+  | (Blocked & {
       readonly kind: 'hold'
-      readonly why: BlockedReason
       readonly cloud?: string
       readonly queues: readonly ClassId[]
       readonly jobs: number
       readonly byVo?: JobsByVo
-      readonly reason: string
-    }
+    })
   /** drain: it takes no more. retire: only if it holds no lease. stop: whatever it holds. */
   | {
       readonly kind: 'drain' | 'retire' | 'stop'

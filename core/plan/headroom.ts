@@ -6,14 +6,14 @@
  * limit, not even for a moment.
  */
 
-import { allowance, atTime, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
-import type { Offering } from '../model/cloud.ts'
-import { unreadWhy } from './endings.ts'
-import type { CloudView, FleetPolicy, FleetView, BlockedReason } from './fleet.ts'
+import { allowance, atTime, blockedScope, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
+import type { Cause, Limit } from './cause.ts'
+import type { CloudQuota, Offering } from '../model/cloud.ts'
+import { unreadOf } from './endings.ts'
+import type { CloudView, FleetPolicy, FleetView } from './fleet.ts'
 import { type KeptVm, isComing, isOver } from '../model/vm.ts'
-import { bytesText, durationText } from '../kernel/quantities.ts'
 
-export type Block = { readonly cloud: string; readonly why: BlockedReason; readonly reason: string }
+export type Block = { readonly cloud: string; readonly cause: Cause }
 
 export type Headroom = {
   /** What hinders this offering now; nothing: one may be taken. */
@@ -45,32 +45,32 @@ function headroom(
   nowMs: number,
 ): Headroom {
   const { name, limits, quota } = cloud
-  const unread = unreadWhy(cloud.reading, policy, nowMs)
+  const unread = unreadOf(cloud.reading, policy, nowMs)
   let taken = 0
   const probes = new Map<BreakerScope, number>()
-  const block = (why: BlockedReason, reason: string): Block => ({ cloud: name, why, reason })
+  const causeOf = (offering: Offering): Cause | undefined => {
+    // What an operator has to decide first is said whatever the cloud does.
+    const barred = cloud.barred.get(offering.image)
+    if (barred !== undefined) return { why: 'image', words: barred }
+    if (unread) return { why: 'unread', reading: unread }
+    if (cloud.blocked !== '') return { why: 'unread', words: cloud.blocked }
+    for (const scope of scopesOf(offering)) {
+      const breaker = breakers.get(scope)
+      if (!breaker || allowance(breaker) > (probes.get(scope) ?? 0)) continue
+      const blocked = blockedScope(scope, breaker)
+      if (blocked) return { why: 'breaker', breaker: blocked }
+    }
+    const limit = exceeded(used, offering, { vms: limits.maxVms, cores: limits.maxCores, memoryBytes: Infinity })
+    if (limit) return { why: 'limit', limit }
+    const quotaLimit = exceeded(used, offering, quota)
+    if (quotaLimit) return { why: 'quota', limit: quotaLimit }
+    const { maxCreatesPerStep } = limits
+    return taken < maxCreatesPerStep ? undefined : { why: 'ramp', maxCreates: maxCreatesPerStep }
+  }
   return {
     blockOf(offering) {
-      // What an operator has to decide first is said whatever the cloud does.
-      const barred = cloud.barred.get(offering.image)
-      if (barred !== undefined) return block('image', barred)
-      if (unread !== '') return block('unread', unread)
-      if (cloud.blocked !== '') return block('unread', cloud.blocked)
-      for (const scope of scopesOf(offering)) {
-        const breaker = breakers.get(scope)
-        if (breaker && allowance(breaker) <= (probes.get(scope) ?? 0))
-          return block('breaker', breakerText(scope, breaker, nowMs))
-      }
-      const { vms, cores, memoryBytes } = used
-      if (vms + 1 > limits.maxVms) return block('limit', `${vms} of ${limits.maxVms} VMs`)
-      if (cores + offering.cores > limits.maxCores) return block('limit', `${cores} of ${limits.maxCores} cores`)
-      if (vms + 1 > quota.vms) return block('quota', `${vms} of ${quota.vms} VMs`)
-      if (cores + offering.cores > quota.cores) return block('quota', `${cores} of ${quota.cores} cores`)
-      if (memoryBytes + offering.memoryBytes > quota.memoryBytes) {
-        return block('quota', `${bytesText(memoryBytes)} of ${bytesText(quota.memoryBytes)} memory`)
-      }
-      if (taken >= limits.maxCreatesPerStep) return block('ramp', `${limits.maxCreatesPerStep} creates a step`)
-      return undefined
+      const cause = causeOf(offering)
+      return cause && { cloud: name, cause }
     },
     take(offering) {
       taken += 1
@@ -105,15 +105,14 @@ export function breakersNow(
   )
 }
 
-function breakerText(scope: BreakerScope, breaker: Breaker, nowMs: number): string {
-  switch (breaker.state) {
-    case 'closed':
-      return `${scope} is closed`
-    case 'open':
-      return `breaker ${scope} is open for ${durationText(Math.max(0, breaker.untilMs - nowMs))}: ${breaker.why}`
-    case 'half-open':
-      return `breaker ${scope} waits for its probe: ${breaker.why}`
+/** The first that one more VM would exceed. */
+function exceeded(used: Used, { cores, memoryBytes }: Offering, max: CloudQuota): Limit | undefined {
+  if (used.vms + 1 > max.vms) return { name: 'vms', used: used.vms, max: max.vms }
+  if (used.cores + cores > max.cores) return { name: 'cores', used: used.cores, max: max.cores }
+  if (used.memoryBytes + memoryBytes > max.memoryBytes) {
+    return { name: 'memory', used: used.memoryBytes, max: max.memoryBytes }
   }
+  return undefined
 }
 
 function add(sum: Used, { cores, memoryBytes }: { readonly cores: number; readonly memoryBytes: number }): void {

@@ -8,8 +8,10 @@
 
 import type { Offering } from '../model/cloud.ts'
 import { hostPort } from '../kernel/endpoints.ts'
+import type { Cause, Shortage } from './cause.ts'
+import { shortageText } from './cause-text.ts'
 import type { Endings } from './endings.ts'
-import type { Block, Headroom } from './headroom.ts'
+import type { Headroom } from './headroom.ts'
 import type { CloudView, CreateLine, EndingLine, FleetView, BlockedLine, ServiceWish } from './fleet.ts'
 import { squidPort } from '../kernel/limits.ts'
 import { type KeptVm, isComing, type Vm } from '../model/vm.ts'
@@ -44,7 +46,7 @@ export function planServices(
     }
     const missing = wish.count - lasting.length
     for (let made = 0; made < missing; made += 1) {
-      const answer = makeOne(wish, clouds, headrooms, `${lasting.length + made} of ${wish.count}`)
+      const answer = makeOne(wish, clouds, headrooms, lasting.length + made)
       if (answer.create) creates.push(answer.create)
       blocked.push(...answer.blocked)
       if (!answer.create) break
@@ -93,11 +95,11 @@ function makeOne(
   wish: ServiceWish,
   clouds: readonly CloudView[],
   headrooms: ReadonlyMap<string, Headroom>,
-  there: string,
+  present: number,
 ): { readonly create?: CreateLine; readonly blocked: readonly BlockedLine[] } {
-  const { service, site } = wish
-  const why = `site ${site} has ${there} wanted ${service} VMs`
-  const blocks: Block[] = []
+  const { service, site, count: wanted } = wish
+  const shortage: Shortage = { service, site, present, wanted }
+  const blocks: { readonly cloud?: string; readonly cause: Cause }[] = []
   for (const offering of offeringsFor(wish, clouds)) {
     const headroom = headrooms.get(offering.cloud)
     const block = headroom?.blockOf(offering)
@@ -105,12 +107,10 @@ function makeOne(
     if (!headroom || block) continue
     headroom.take(offering)
     const line = { kind: 'create', cloud: offering.cloud, offering, count: 1, queues: [], jobs: 0 } as const
-    return { create: { ...line, reason: why }, blocked: [] }
+    return { create: { ...line, reason: shortageText(shortage) }, blocked: [] }
   }
-  const none: Omit<Block, 'cloud'> = { why: 'no-fit', reason: 'no offering there is as it shall be' }
-  const blocked = (blocks.length === 0 ? [none] : blocks).map(
-    (block): BlockedLine => ({ kind: 'hold', queues: [], jobs: 0, ...block, reason: `${why}: ${block.reason}` }),
-  )
+  if (blocks.length === 0) blocks.push({ cause: { why: 'no-fit' } })
+  const blocked = blocks.map((block): BlockedLine => ({ kind: 'hold', queues: [], jobs: 0, ...block, shortage }))
   return { blocked }
 }
 

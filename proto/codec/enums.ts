@@ -9,7 +9,7 @@ import type { End } from '../../core/model/attempt.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { UserRole } from '../../core/model/owner.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
-import type { BlockingReason } from '../../core/plan/fleet.ts'
+import type { BlockedReason, BlockingReason, Limit } from '../../core/plan/cause.ts'
 import * as job from '../gen/pilotage/v1/job.ts'
 import * as operate from '../gen/pilotage/v1/operate.ts'
 
@@ -81,6 +81,12 @@ export const blockedCauseEnum = wireEnum<BlockingReason, job.BlockedCause>({
   unread: job.BlockedCause.UNREAD,
 })
 
+export const limitNameEnum = wireEnum<Limit['name'], job.LimitName>({
+  vms: job.LimitName.VMS,
+  cores: job.LimitName.CORES,
+  memory: job.LimitName.MEMORY,
+})
+
 export const placeNoteEnum = wireEnum({
   busy: job.PlaceNote.BUSY,
   blocked: job.PlaceNote.BLOCKED,
@@ -130,7 +136,7 @@ export const planActionEnum = wireEnum({
   stop: operate.PlanAction.STOP,
 })
 
-export const holdCauseEnum = wireEnum({
+export const holdCauseEnum = wireEnum<BlockedReason, operate.HoldCause>({
   covered: operate.HoldCause.COVERED,
   'no-fit': operate.HoldCause.NO_FIT,
   image: operate.HoldCause.IMAGE,

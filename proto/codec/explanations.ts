@@ -1,20 +1,27 @@
 /** Explanations of jobs on the wire, and as a client reads them: data beside the texts that are made of it. */
 
 import type { RuleOutcome } from '../../core/language/rules.ts'
-import type { BlockingReason } from '../../core/plan/fleet.ts'
+import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import * as wire from '../gen/pilotage/v1/job.ts'
 import { blockedCauseEnum, findingEnum, placeNoteEnum } from './enums.ts'
+import { limitOfWire, limitToWire } from './limits.ts'
 
 type Explanation = {
   readonly summary: string
   readonly finding: Partial<Omit<wire.Finding, 'kind'>> & { readonly kind: (typeof findingEnum.words)[number] }
   readonly classDifferences: readonly wire.ClassDifference[]
-  readonly blocked: readonly { readonly cloud: string; readonly why: BlockingReason; readonly reason: string }[]
+  readonly blocked: readonly BlockedCloud[]
   readonly places: readonly (Pick<wire.Explanation, 'place' | 'fits' | 'note' | 'cloud' | 'flavor' | 'image'> & {
     readonly rules: readonly RuleOutcome[]
     readonly noteKind?: (typeof placeNoteEnum.words)[number]
     readonly vmId?: string
   })[]
+}
+
+type BlockedCloud = {
+  readonly cloud: string
+  readonly cause: Cause & { readonly why: BlockingReason }
+  readonly reason: string
 }
 
 export function explanationToWire(from: Explanation): wire.ExplainJobResponse {
@@ -23,7 +30,9 @@ export function explanationToWire(from: Explanation): wire.ExplainJobResponse {
     summary,
     finding: wire.Finding.fromPartial({ ...finding, kind: findingEnum.number(finding.kind) }),
     classDifferences: [...classDifferences],
-    blocked: blocked.map(({ cloud, why, reason }) => ({ cloud, cause: blockedCauseEnum.number(why), reason })),
+    blocked: blocked.map(({ cloud, cause, reason }) => {
+      return { cloud, cause: blockedCauseEnum.number(cause.why), reason, limit: limitToWire(cause) }
+    }),
     places: places.map(({ rules, noteKind, vmId = '', ...place }) => {
       const note = noteKind === undefined ? wire.PlaceNote.UNSPECIFIED : placeNoteEnum.number(noteKind)
       return { ...place, rules: [...rules], noteKind: note, vmId }
@@ -38,7 +47,9 @@ export function explanationOfWire({ finding = emptyFinding, blocked, places, ...
   return {
     ...rest,
     finding: { ...finding, kind: findingEnum.word(finding.kind) ?? '' },
-    blocked: blocked.map(({ cause, ...one }) => ({ ...one, cause: blockedCauseEnum.word(cause) ?? '' })),
+    blocked: blocked.map(({ cause, limit, ...one }) => {
+      return { ...one, cause: blockedCauseEnum.word(cause) ?? '', limit: limitOfWire(limit) }
+    }),
     places: places.map(({ noteKind, ...place }) => ({ ...place, noteKind: placeNoteEnum.word(noteKind) ?? '' })),
   }
 }

@@ -6,6 +6,7 @@ import type { JobStateName } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import type { Vm, VmStateName } from '../../core/model/vm.ts'
+import type { Cause } from '../../core/plan/cause.ts'
 import * as wire from '../gen/pilotage/v1/operate.ts'
 import {
   breakerStateEnum,
@@ -18,6 +19,7 @@ import {
   vmRefusalEnum,
   vmStateEnum,
 } from './enums.ts'
+import { limitOfWire, limitToWire } from './limits.ts'
 import { requirementsToWire } from './specs.ts'
 import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
 
@@ -180,20 +182,29 @@ export function cloudOfWire({ breakers, listTime, ...cloud }: wire.Cloud) {
 type PlanRow = Pick<wire.PlanLine, 'subject' | 'count' | 'reason'> & {
   readonly atMs: number
   readonly action: (typeof planActionEnum.words)[number]
-  readonly why?: (typeof holdCauseEnum.words)[number]
+  /** Of `hold`. */
+  readonly cause?: Cause
 }
 
-export function planLineToWire({ atMs, action, why, subject, count, reason }: PlanRow): wire.PlanLine {
-  const cause = why === undefined ? wire.HoldCause.UNSPECIFIED : holdCauseEnum.number(why)
-  return { time: timeOf(atMs), action: planActionEnum.number(action), subject, count, reason, cause }
+export function planLineToWire({ atMs, action, cause, subject, count, reason }: PlanRow): wire.PlanLine {
+  return {
+    time: timeOf(atMs),
+    action: planActionEnum.number(action),
+    subject,
+    count,
+    reason,
+    cause: cause ? holdCauseEnum.number(cause.why) : wire.HoldCause.UNSPECIFIED,
+    limit: limitToWire(cause),
+  }
 }
 
-export function planLineOfWire({ time, action, cause, ...line }: wire.PlanLine) {
+export function planLineOfWire({ time, action, cause, limit, ...line }: wire.PlanLine) {
   return {
     ...line,
     atMs: timeMs(time),
     action: planActionEnum.word(action) ?? '',
     cause: holdCauseEnum.word(cause) ?? '',
+    limit: limitOfWire(limit),
   }
 }
 

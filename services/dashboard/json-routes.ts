@@ -21,6 +21,7 @@ import type { Readings } from './readings.ts'
 import { asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
 import { viewerKey } from './viewer.ts'
+import { cloudsView } from '../views/cloud.ts'
 import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
@@ -71,7 +72,9 @@ export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
       return { total, queues }
     },
   )
-  addRoute(scope, 'GET /api/clouds', { schema: { querystring: none } }, (request) => readings.clouds(viewerOn(request)))
+  addRoute(scope, 'GET /api/clouds', { schema: { querystring: none } }, async (request) =>
+    cloudsView(await readings.clouds(viewerOn(request))),
+  )
   addRoute(scope, 'GET /api/images', { schema: { querystring: none } }, async () => ({
     images: (await readings.images()).map(imageView),
   }))

@@ -23,6 +23,7 @@ import * as parameters from './parameters.ts'
 import type { Readings } from './readings.ts'
 import { asRecord, asRefused, refusalOf } from './refusals.ts'
 import { addRoute, viewerOn } from './routes.ts'
+import { cloudsView } from '../views/cloud.ts'
 import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
@@ -144,7 +145,7 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
   )
   addRoute(scope, 'GET /clouds', {}, async (request, reply) => {
     const viewer = viewerOn(request)
-    return show(reply, cloudsPage(await readings.clouds(viewer), await readings.images(), clock.nowMs()), viewer)
+    return show(reply, cloudsPage(cloudsView(await readings.clouds(viewer)), await readings.images(), clock.nowMs()), viewer)
   })
   jobPages(scope, readings, clock, show)
 }

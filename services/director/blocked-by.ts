@@ -1,11 +1,13 @@
 /** Why the last plans make no VM for a task queue, per cloud: from the plan notes of the directors. */
 
+import type { BlockedReason, BlockingReason, Cause } from '../../core/plan/cause.ts'
 import { planNote, planOf } from '../../core/plan/cloud-note.ts'
-import type { BlockedReason, BlockingReason } from '../../core/plan/fleet.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 
-export type BlockedBy = { readonly cloud: string; readonly why: BlockingReason; readonly reason: string }
+export type BlockedBy = { readonly cloud: string; readonly cause: BlockingCause }
+
+type BlockingCause = Cause & { readonly why: BlockingReason }
 
 const blocking: ReadonlySet<BlockedReason> = new Set<BlockingReason>([
   'image',
@@ -16,8 +18,8 @@ const blocking: ReadonlySet<BlockedReason> = new Set<BlockingReason>([
   'unread',
 ])
 
-function isBlocking(why: BlockedReason): why is BlockingReason {
-  return blocking.has(why)
+function isBlocking(cause: Cause): cause is BlockingCause {
+  return blocking.has(cause.why)
 }
 
 export async function blockedBy(
@@ -29,8 +31,8 @@ export async function blockedBy(
   return clouds.flatMap((name, at) => {
     const lines = planOf(notes[at])?.lines ?? []
     return lines.flatMap((line): readonly BlockedBy[] => {
-      if (line.kind !== 'hold' || line.cloud !== name || !isBlocking(line.why)) return []
-      return line.queues.includes(classId) ? [{ cloud: name, why: line.why, reason: line.reason }] : []
+      if (line.kind !== 'hold' || line.cloud !== name || !isBlocking(line.cause)) return []
+      return line.queues.includes(classId) ? [{ cloud: name, cause: line.cause }] : []
     })
   })
 }

@@ -5,7 +5,7 @@
  * become better than the others know gets nothing more in this step: they may be giving its work elsewhere at this moment.
  */
 
-import { unreadWhy } from '../../core/plan/endings.ts'
+import { unreadOf } from '../../core/plan/endings.ts'
 import type { CloudView } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota } from '../../core/model/cloud.ts'
@@ -90,7 +90,7 @@ function viewOf(
   reconciled?: Reconciled,
 ): CloudView {
   const { directed, memory, watchedSinceMs, noted } = cloudLease
-  const isKnown = noted !== undefined && unreadWhy(noted.reading, options.policy, options.clock.nowMs()) === ''
+  const isKnown = noted !== undefined && unreadOf(noted.reading, options.policy, options.clock.nowMs()) === undefined
   return {
     ...wanted(directed),
     ...gateOf(directed, images, options.clock.nowMs()),

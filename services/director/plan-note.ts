@@ -7,6 +7,7 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import { type DataOf, newFact, type NewFact } from '../../core/model/fact-shapes.ts'
+import { blockedText } from '../../core/plan/cause-text.ts'
 import { planNote, planText } from '../../core/plan/cloud-note.ts'
 import type { FleetPlan, PlanLine } from '../../core/plan/fleet.ts'
 import type { Bus } from '../../core/ports/bus.ts'
@@ -78,7 +79,7 @@ function kindsOf(lines: readonly PlanLine[]): ReadonlyMap<string, string> {
   for (const line of lines) {
     if (line.cloud === undefined) continue
     const set = kinds.get(line.cloud) ?? new Set()
-    kinds.set(line.cloud, set.add(line.kind === 'hold' ? `hold ${line.why}` : line.kind))
+    kinds.set(line.cloud, set.add(line.kind === 'hold' ? `hold ${line.cause.why}` : line.kind))
   }
   return new Map([...kinds].map(([cloud, set]) => [cloud, [...set].sort().join()]))
 }
@@ -87,7 +88,7 @@ function planFact(cloud: string, lines: readonly PlanLine[]): NewFact {
   const own = lines.filter((line) => line.cloud === cloud)
   const data: { -readonly [Key in keyof DataOf<'plan'>]: DataOf<'plan'>[Key] } = {}
   for (const line of own) {
-    if (line.kind === 'hold') data[`hold ${line.why}`] = line.reason.slice(0, reasonLength)
+    if (line.kind === 'hold') data[`hold ${line.cause.why}`] = blockedText(line).slice(0, reasonLength)
     else data[line.kind] = (data[line.kind] ?? 0) + (line.kind === 'create' ? line.count : 1)
   }
   return newFact('plan', `cloud:${cloud}`, own.length === 0 ? 'plan: nothing to do' : 'plan', data)

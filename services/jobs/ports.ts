@@ -7,7 +7,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
 import type { Offering } from '../../core/model/cloud.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
-import type { BlockingReason } from '../../core/plan/fleet.ts'
+import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
@@ -24,7 +24,7 @@ export type JobPolicy = {
 }
 
 /** Why the last plan of a cloud makes no VM for a task queue. */
-export type Blocked = { readonly cloud: string; readonly why: BlockingReason; readonly reason: string }
+export type Blocked = { readonly cloud: string; readonly cause: Cause & { readonly why: BlockingReason } }
 
 export type JobPorts = {
   readonly store: Store

@@ -1,25 +1,38 @@
 /**
- * A cloud and the lines of the last plan as texts for people: what the breakers say, and what a line of the plan does. The data
- * themselves are those of the listing (services/vms/list-clouds.ts).
+ * Clouds and the lines of the last plan for every edge: the data of the listing (services/vms/list-clouds.ts) with the texts that
+ * are made of them.
  */
 
-import type { BlockedScope, CloudRow, PlanRow } from '../vms/list-clouds.ts'
+import type { Cause } from '../../core/plan/cause.ts'
+import { blockedText, scopeText } from '../../core/plan/cause-text.ts'
+import type { CloudRow, CloudStatus, PlanRow } from '../vms/list-clouds.ts'
+
+export type CloudsView = Pick<CloudStatus, 'clouds'> & { readonly plan: readonly PlanRowView[] }
+
+export type PlanRowView = Pick<PlanRow, 'atMs' | 'action' | 'subject' | 'count'> & {
+  /** Of `hold`: what keeps VMs from being made or ended, with `cause` as data. */
+  readonly why?: Cause['why']
+  readonly cause?: Cause
+  /** One readable line. */
+  readonly reason: string
+}
+
+export function cloudsView({ clouds, plan }: CloudStatus): CloudsView {
+  return { clouds, plan: plan.map(planRowView) }
+}
+
+function planRowView(row: PlanRow): PlanRowView {
+  const { atMs, action, subject, count } = row
+  if (row.action !== 'hold') return { atMs, action, subject, count, reason: row.reason }
+  const { cause } = row
+  return { atMs, action, subject, count, why: cause.why, cause, reason: blockedText(row) }
+}
 
 /** closed, or each scope that is not: what, until when and why. */
 export function breakersText({ breakers }: Pick<CloudRow, 'breakers'>): string {
   return breakers.length === 0 ? 'closed' : breakers.map(scopeText).join('; ')
 }
 
-function scopeText(blocked: BlockedScope): string {
-  const { kind, name, why } = blocked
-  switch (blocked.state) {
-    case 'open':
-      return `${kind} ${name}: open until ${new Date(blocked.untilMs).toISOString()} (${why})`
-    case 'half-open':
-      return `${kind} ${name}: half-open, one probe (${why})`
-  }
-}
-
-export function actionText({ action, why }: Pick<PlanRow, 'action' | 'why'>): string {
+export function actionText({ action, why }: Pick<PlanRowView, 'action' | 'why'>): string {
   return why === undefined ? action : `${action}: ${why}`
 }

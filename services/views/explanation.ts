@@ -1,13 +1,16 @@
 /** An explanation of a job for every edge: its data, flat for each place, with the texts that are made of them. */
 
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
-import type { RuleOutcome } from '../../core/language/rules.ts'
+import { ruleText } from '../../core/language/rules.ts'
+import { causeText } from '../../core/plan/cause-text.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation, PlaceNote } from '../jobs/explanation.ts'
 import type { Blocked } from '../jobs/ports.ts'
 
-export type ExplanationView = Pick<Explained, 'finding' | 'classDifferences' | 'blocked'> & {
+export type ExplanationView = Pick<Explained, 'finding' | 'classDifferences'> & {
   /** One readable line. */
   readonly summary: string
+  /** `reason`: one readable line. */
+  readonly blocked: readonly (Blocked & { readonly reason: string })[]
   readonly places: readonly PlaceView[]
 }
 
@@ -26,7 +29,13 @@ export type PlaceView = Pick<PlaceExplanation, 'fits' | 'rules'> & {
 
 export function explanationView(explained: Explained): ExplanationView {
   const { finding, classDifferences, blocked, places } = explained
-  return { summary: summaryText(explained), finding, classDifferences, blocked, places: places.map(placeView) }
+  return {
+    summary: summaryText(explained),
+    finding,
+    classDifferences,
+    blocked: blocked.map((one) => ({ ...one, reason: causeText(one.cause) })),
+    places: places.map(placeView),
+  }
 }
 
 function placeView({ place, fits, rules, note }: PlaceExplanation): PlaceView {
@@ -94,8 +103,8 @@ function blockedClouds(blocked: readonly Blocked[]): string {
   return `the last plan makes no VM for it on ${clouds.join(', ')}${more}`
 }
 
-function blockedText({ why, reason }: Blocked): string {
-  return `${why}: ${reason}`
+function blockedText({ cause }: Blocked): string {
+  return `${cause.why}: ${causeText(cause)}`
 }
 
 export function placeText(place: Place): string {
@@ -121,10 +130,6 @@ export function noteText(note: PlaceNote | undefined): string {
     case 'whole-vm':
       return 'the whole VM, as it was when the job was matched'
   }
-}
-
-export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
-  return `${rule}: wanted ${wanted}, offered ${offered}`
 }
 
 function counted(number: number, noun: string): string {

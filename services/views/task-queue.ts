@@ -2,6 +2,7 @@
 
 import { durationText } from '../../core/kernel/quantities.ts'
 import { requirementFields } from '../../core/language/fields.ts'
+import { ruleText } from '../../core/language/rules.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import { type Amount, amounts } from '../../core/model/resources.ts'
 import type { WaitsFor } from '../jobs/task-queues.ts'
@@ -38,9 +39,7 @@ export function waitsForText(waitsFor: WaitsFor): string {
       return `a VM: ${waitsFor.cloud}/${waitsFor.flavor}/${waitsFor.image} fits`
     case 'cloud':
       return 'a cloud: none is configured'
-    case 'nothing': {
-      const failing = waitsFor.closest.map(({ rule, wanted, offered }) => `${rule} ${wanted}, offered ${offered}`)
-      return `nothing that is configured: ${failing.join('; ')}`
-    }
+    case 'nothing':
+      return `an offering: none fits; closest (${waitsFor.closest.map(ruleText).join('; ')})`
   }
 }

@@ -4,10 +4,11 @@
  */
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
-import { atTime, type Breaker, type BreakerScope, type KeptBreaker } from '../../core/plan/breaker.ts'
+import { atTime, type BlockedScope, blockedScope, type KeptBreaker } from '../../core/plan/breaker.ts'
+import type { Blocked } from '../../core/plan/cause.ts'
 import { type CloudNote, cloudNote, noteOf, planNote, planOf } from '../../core/plan/cloud-note.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
-import type { CreateLine, FleetPlan, BlockedLine, BlockedReason, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
+import type { CreateLine, EndingLine, FleetPlan, BlockedLine, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import { type KeptVm, concerns } from '../../core/model/vm.ts'
 import type { FactStore, VmStore } from '../../core/ports/store.ts'
@@ -18,12 +19,6 @@ export type ConfiguredCloud = {
   readonly site: string
   readonly limits: CloudLimits
 }
-
-/** What failures keep from being asked: a cloud, a flavor or an image. half-open: one probe goes through. */
-export type BlockedScope = { readonly kind: string; readonly name: string; readonly why: string } & (
-  | { readonly state: 'open'; readonly untilMs: number }
-  | { readonly state: 'half-open' }
-)
 
 export type CloudRow = {
   readonly name: string
@@ -39,19 +34,19 @@ export type CloudRow = {
   readonly listedMs: number
 }
 
-export type PlanRow = {
+export type PlanRow = RowSubject & (Made | ({ readonly action: 'hold' } & Blocked))
+
+type Made = { readonly action: (CreateLine | EndingLine)['kind']; readonly reason: string }
+
+type RowSubject = {
   /** Whose demand it is about, in jobs; absent: it is about none. */
   readonly byVo?: JobsByVo
   /** The VOs of the VM that it is about; empty: every VO. */
   readonly vos?: readonly string[]
   readonly atMs: number
-  readonly action: PlanLine['kind']
-  /** Of `hold`: what keeps VMs from being made or ended. */
-  readonly why?: BlockedReason
   /** CLOUD/FLAVOR/IMAGE for create, a VM for what ends one, else a cloud or all of them. */
   readonly subject: string
   readonly count: number
-  readonly reason: string
 }
 
 export type CloudStatus = { readonly clouds: readonly CloudRow[]; readonly plan: readonly PlanRow[] }
@@ -128,19 +123,6 @@ function blockedScopes(breakers: readonly KeptBreaker[], nowMs: number): readonl
   return breakers.flatMap(({ scope, breaker }) => blockedScope(scope, atTime(breaker, nowMs)) ?? [])
 }
 
-function blockedScope(scope: BreakerScope, breaker: Breaker): BlockedScope | undefined {
-  const at = scope.indexOf(':')
-  const [kind, name] = [scope.slice(0, at), scope.slice(at + 1)]
-  switch (breaker.state) {
-    case 'closed':
-      return undefined
-    case 'open':
-      return { kind, name, state: breaker.state, untilMs: breaker.untilMs, why: breaker.why }
-    case 'half-open':
-      return { kind, name, state: breaker.state, why: breaker.why }
-  }
-}
-
 function rowOf(line: PlanLine, atMs: number, vosOf: ReadonlyMap<VmId, readonly string[]>): PlanRow {
   switch (line.kind) {
     case 'create': {
@@ -152,10 +134,10 @@ function rowOf(line: PlanLine, atMs: number, vosOf: ReadonlyMap<VmId, readonly s
       return {
         atMs,
         action: line.kind,
-        why: line.why,
         subject: line.cloud ?? 'all clouds',
         count: line.jobs,
-        reason: line.reason,
+        cause: line.cause,
+        shortage: line.shortage,
         byVo: demandOf(line),
       }
     case 'drain':

@@ -125,7 +125,9 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
       const step = async () => {
         const beganMs = clock.nowMs()
         const plan = await built.director.step()
-        const isWhole = plan.lines.every((line) => line.kind !== 'hold' || (line.why !== 'frozen' && line.why !== 'unread'))
+        const isWhole = plan.lines.every(
+          (line) => line.kind !== 'hold' || (line.cause.why !== 'frozen' && line.cause.why !== 'unread'),
+        )
         if (plan.atMs > beganMs && isWhole) onCycle(beganMs)
         return plan
       }

@@ -21,6 +21,7 @@ import { createToken } from '../../access/create-token.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
 import { status, statusFor, type StatusPorts } from '../../jobs/status.ts'
 import { listTaskQueues, type TaskQueuePorts } from '../../jobs/task-queues.ts'
+import { cloudsView } from '../../views/cloud.ts'
 import { waitsForText } from '../../views/task-queue.ts'
 import { vmView } from '../../views/vm.ts'
 import { type DrainPorts, drainVm } from '../../vms/drain.ts'
@@ -80,7 +81,7 @@ export function operateHandlers({
       return { facts: (await vmHistory(ports, asUser(caller), vmIdOf(vmId))).map(factToWire) }
     }),
     listClouds: edge.unary('listClouds', async (request: wire.ListCloudsRequest, caller) => {
-      const { clouds, plan } = cloudsFor(asUser(caller), await cloudStatus())
+      const { clouds, plan } = cloudsView(cloudsFor(asUser(caller), await cloudStatus()))
       const { items, isFirst, nextPageToken } = pageOf('clouds', clouds, request)
       return { clouds: items.map(cloudToWire), plan: isFirst ? plan.map(planLineToWire) : [], nextPageToken }
     }),

@@ -3,9 +3,8 @@
  * last plan decided and why.
  */
 
-import type { CloudStatus } from '../../vms/list-clouds.ts'
 import type { ListedImage } from '../../images/list-images.ts'
-import { actionText, breakersText } from '../../views/cloud.ts'
+import { actionText, breakersText, type CloudsView } from '../../views/cloud.ts'
 import { html, type Html } from '../html.ts'
 import { type ImageView, imageView } from '../../views/image.ts'
 import type { Page } from './frame.ts'
@@ -16,7 +15,7 @@ const cloudRows = 30
 const planRows = 50
 const imageRows = 50
 
-export function cloudsPage({ clouds, plan }: CloudStatus, images: readonly ListedImage[], nowMs: number): Page {
+export function cloudsPage({ clouds, plan }: CloudsView, images: readonly ListedImage[], nowMs: number): Page {
   const main = html`<h1>Clouds</h1>
 <section id="clouds" data-live>
 ${clouds.length === 0 ? empty('No cloud is configured.') : cloudTable(clouds, nowMs)}
@@ -45,7 +44,7 @@ function usesText({ uses, revokedBy, revokedWhy }: ImageView): string {
   return revokedBy === undefined ? 'no cloud is configured with it' : `revoked by ${revokedBy}: ${revokedWhy}`
 }
 
-function cloudTable(clouds: CloudStatus['clouds'], nowMs: number): Html {
+function cloudTable(clouds: CloudsView['clouds'], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col">Cloud</th><th scope="col">Kind</th><th scope="col">Site</th><th scope="col">VMs</th><th scope="col">Cores</th><th scope="col" class="n">Read ago</th><th scope="col">Breaker</th></tr></thead><tbody>
 ${clouds.slice(0, cloudRows).map(
   (cloud) =>
@@ -54,13 +53,13 @@ ${clouds.slice(0, cloudRows).map(
 )}</tbody></table></div>${clouds.length > cloudRows && html`<p class="dim">The first ${cloudRows} of ${clouds.length}; <a href="/api/clouds">all as JSON</a>.</p>`}`
 }
 
-function breakerMark(cloud: CloudStatus['clouds'][number]): Html {
+function breakerMark(cloud: CloudsView['clouds'][number]): Html {
   if (cloud.breakers.length === 0) return stateMark('Closed')
   const isOpen = cloud.breakers.some(({ state }) => state === 'open')
   return html`${stateMark(isOpen ? 'Open' : 'Half-open')} ${clipped(breakersText(cloud), 300)}`
 }
 
-function planTable(plan: CloudStatus['plan'], nowMs: number): Html {
+function planTable(plan: CloudsView['plan'], nowMs: number): Html {
   const atMs = plan[0]?.atMs ?? 0
   const more =
     plan.length > planRows &&

@@ -173,7 +173,7 @@ const tokens = new Map<Caller, string>()
 
 beforeAll(async () => {
   const row = (vo: string, jobs: number) => {
-    const common = { atMs: 1, action: 'hold', why: 'limit', reason: 'full' } as const
+    const common = { atMs: 1, action: 'hold', cause: { why: 'limit', words: 'full' } } as const
     return { ...common, subject: `demand of ${vo}`, count: jobs, byVo: { [vo]: jobs } }
   }
   const plan = [row('lhcb', 2), row('belle', 3)]
@@ -262,11 +262,12 @@ describe('authorization', () => {
     const vmId = 'vm-sharedaaaa'
     const history = await api.raw.call(OperateServiceService.getVmHistory, [{ vmId }], { token: tokens.get('user') })
     expect(classOf(history)).toBe('allowed')
+    const cause = { why: 'limit', limit: { name: 'vms', used: 4, max: 4 } } as const
     const rows = planFor(
-      [{ atMs: 1, action: 'hold', why: 'limit', subject: 'here', count: 9, reason: '', byVo: { lhcb: 2, belle: 7 } }],
+      [{ atMs: 1, action: 'hold', cause, subject: 'here', count: 9, byVo: { lhcb: 2, belle: 7 } }],
       'lhcb',
     )
-    expect(rows).toEqual([{ atMs: 1, action: 'hold', why: 'limit', subject: 'here', count: 2, reason: '' }])
+    expect(rows).toEqual([{ atMs: 1, action: 'hold', cause, subject: 'here', count: 2 }])
   })
 
   it('does not list a VO by its name to others', async () => {

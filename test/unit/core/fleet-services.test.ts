@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Breaker, BreakerScope } from '../../../core/plan/breaker.ts'
 import type { Offering } from '../../../core/model/cloud.ts'
+import { blockedText } from '../../../core/plan/cause-text.ts'
 import type { CloudView, FleetPolicy, FleetView, PlanLine, ServiceWish } from '../../../core/plan/fleet.ts'
 import { planFleet } from '../../../core/plan/plan-fleet.ts'
 import { squidsAt } from '../../../core/plan/services.ts'
@@ -59,7 +60,9 @@ const plan = (view: Partial<FleetView>): readonly PlanLine[] => {
 const textsOf = (lines: readonly PlanLine[]): readonly string[] =>
   lines.map((line) => {
     if (line.kind === 'create') return `create ${line.offering.flavor} ${line.offering.service ?? 'worker'} x${line.count}`
-    return line.kind === 'hold' ? `hold ${line.why}: ${line.reason}` : `${line.kind} ${line.vmId}: ${line.reason}`
+    return line.kind === 'hold'
+      ? `hold ${line.cause.why}: ${blockedText(line)}`
+      : `${line.kind} ${line.vmId}: ${line.reason}`
   })
 
 describe('squids of a site', () => {
@@ -72,12 +75,12 @@ describe('squids of a site', () => {
     [
       'not of a cloud elsewhere',
       { site: 'away', count: 1 },
-      ['hold no-fit: site away has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
+      ['hold no-fit: site away has 0 of 1 wanted squid VMs: no offering fits'],
     ],
     [
       'not of a flavor that no cloud has',
       { flavor: 'none', count: 1 },
-      ['hold no-fit: site home has 0 of 1 wanted squid VMs: no offering there is as it shall be'],
+      ['hold no-fit: site home has 0 of 1 wanted squid VMs: no offering fits'],
     ],
   ])('%s', (_, changes, lines) => {
     expect(textsOf(plan({ services: [wish(changes)] }))).toEqual(lines)
@@ -121,7 +124,7 @@ describe('squids of a site', () => {
     ])
     const frozen = cloudView({ reading: { failure: 'away', implausible: '' } })
     expect(textsOf(plan({ vms: [kept(squid('a'))], services: [], clouds: [frozen] }))).toEqual([
-      'hold frozen: nothing is ended: it could not be read: away',
+      'hold frozen: nothing is ended: the cloud could not be read: away',
     ])
   })
 
@@ -141,7 +144,7 @@ describe('squids of a site', () => {
     ])
     const lines = plan({ services: [wish({ count: 1, flavor: 'cheap' })], breakers: new Map([[scope, open]]) })
     expect(textsOf(lines)).toEqual([
-      'hold breaker: site home has 0 of 1 wanted squid VMs: breaker image:here/cheap/plain/squid is open for 1 min: no',
+      'hold breaker: site home has 0 of 1 wanted squid VMs: image here/cheap/plain/squid: open until 1970-01-01T00:17:40.000Z (no)',
     ])
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import { type Breaker, type BreakerScope, scopesOf } from '../../../core/plan/breaker.ts'
 import type { Offering, CloudVm } from '../../../core/model/cloud.ts'
+import { blockedText } from '../../../core/plan/cause-text.ts'
 import type { CloudView, FleetPolicy, FleetView, PlanLine } from '../../../core/plan/fleet.ts'
 import { planFleet } from '../../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../../core/plan/headroom.ts'
@@ -66,7 +67,7 @@ const creates = (lines: readonly PlanLine[]): Record<string, number> =>
     ),
   )
 const holds = (lines: readonly PlanLine[]): readonly string[] =>
-  lines.flatMap((l) => (l.kind === 'hold' ? [`${l.why}: ${l.reason} (${l.jobs})`] : []))
+  lines.flatMap((l) => (l.kind === 'hold' ? [`${l.cause.why}: ${blockedText(l)} (${l.jobs})`] : []))
 const endings = (lines: readonly PlanLine[]): readonly string[] =>
   lines.flatMap((l) => (l.kind === 'create' || l.kind === 'hold' ? [] : [`${l.kind}: ${l.reason}`]))
 
@@ -112,7 +113,7 @@ describe('what is made', () => {
   it('makes nothing for a job that is longer than any VM has left when it comes up', () => {
     const lines = plan({ queues: [waiting(1, { wallMs: 3_600_000 - 59_999 })] })
     expect(creates(lines)).toEqual({})
-    expect(holds(lines)[0]).toMatch(/^no-fit: no offering fits; nearest is here\/small: wall time wanted/)
+    expect(holds(lines)[0]).toMatch(/^no-fit: no offering fits; closest: here\/small \(wall time: wanted /)
   })
 })
 
@@ -198,19 +199,31 @@ describe('what holds it', () => {
   it.each<[string, Partial<CloudView>, [BreakerScope, Breaker][], number, RegExp]>([
     ['limit of VMs', limited({ maxVms: 3 }), [], 3, /^limit: 3 of 3 VMs \(97\)/],
     ['limit of cores', limited({ maxCores: 31 }), [], 3, /^limit: 24 of 31 cores/],
-    ['ramp', limited({ maxCreatesPerStep: 5 }), [], 5, /^ramp: 5 creates a step/],
+    ['ramp', limited({ maxCreatesPerStep: 5 }), [], 5, /^ramp: maximum of 5 creates per step/],
     ['quota of VMs', { quota: { ...unlimited, vms: 2 } }, [], 2, /^quota: 2 of 2 VMs/],
     ['quota of cores', { quota: { ...unlimited, cores: 17 } }, [], 2, /^quota: 16 of 17 cores/],
     ['quota of memory', { quota: { ...unlimited, memoryBytes: 17 * gib } }, [], 1, /^quota: 16 GiB of 17 GiB memory/],
     ['strays', { ...limited({ maxVms: 3 }), strays: { vms: 2, cores: 2, memoryBytes: 0 } }, [], 1, /^limit: 3 of 3 VMs/],
-    ['a breaker of the cloud', {}, [['cloud:here', open]], 0, /^breaker: breaker cloud:here is open for 5 s: no credit/],
-    ['a breaker of the flavor', {}, [['flavor:here/large', open]], 0, /^breaker: .*flavor:here\/large/],
-    ['a breaker of the image', {}, [['image:here/large/plain', open]], 0, /^breaker: .*image:here\/large\/plain/],
-    ['one probe', {}, [['image:here/large/plain', half]], 1, /^breaker: .*waits for its probe/],
-    ['a probe on its way', {}, [['cloud:here', { ...half, probing: true }]], 0, /^breaker: .*waits for its probe/],
-    ['never read', { reading: { failure: '', implausible: '' } }, [], 0, /^unread: it has not been read yet/],
+    [
+      'a breaker of the cloud',
+      {},
+      [['cloud:here', open]],
+      0,
+      /^breaker: cloud here: open until 1970-01-01T00:01:45.000Z \(no credit\)/,
+    ],
+    ['a breaker of the flavor', {}, [['flavor:here/large', open]], 0, /^breaker: flavor here\/large: open/],
+    ['a breaker of the image', {}, [['image:here/large/plain', open]], 0, /^breaker: image here\/large\/plain: open/],
+    ['one probe', {}, [['image:here/large/plain', half]], 1, /^breaker: .*: half-open, one probe/],
+    ['a probe on its way', {}, [['cloud:here', { ...half, probing: true }]], 0, /^breaker: .*: half-open, one probe/],
+    ['never read', { reading: { failure: '', implausible: '' } }, [], 0, /^unread: the cloud has not been read yet/],
     ['not read now', { reading: { listBeganMs: nowMs, failure: 'down', implausible: '' } }, [], 0, /^unread: .*down/],
-    ['an old list', { reading: { listBeganMs: 1, failure: '', implausible: '' } }, [], 0, /^unread: its list is/],
+    [
+      'an old list',
+      { reading: { listBeganMs: 1, failure: '', implausible: '' } },
+      [],
+      0,
+      /^unread: the cloud's last list is of 1970/,
+    ],
   ])('%s', (_, changes, breakers, made, reason) => {
     const lines = plan({ queues, clouds: [cloudView(changes)], breakers: new Map(breakers) })
     expect(creates(lines).large ?? 0).toBe(made)

@@ -87,7 +87,7 @@ const cookies = new Map<Caller, string>()
 
 beforeAll(async () => {
   const row = (vo: string) => {
-    const common = { atMs: 1, action: 'hold', why: 'limit', reason: 'full', count: 1 } as const
+    const common = { atMs: 1, action: 'hold', cause: { why: 'limit', words: 'full' }, count: 1 } as const
     return { ...common, subject: `demand of ${vo}`, byVo: { [vo]: 1 } }
   }
   desk = await openDesk(async () => ({ clouds: [], plan: [row('lhcb'), row('belle')] }))

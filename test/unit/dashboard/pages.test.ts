@@ -71,7 +71,7 @@ describe('with data', () => {
     expect(overview).toContain('>belle<')
     expect(overview).toContain(`href="/jobs/${first}"`)
     expect(await text('/queues')).toContain('64 cores')
-    expect(await text('/queues')).toContain('nothing that is configured: cores 64, offered 8')
+    expect(await text('/queues')).toContain('an offering: none fits; closest (cores: wanted 64, offered 8)')
     expect(await text('/vms')).toContain(`href="/vms/${vm.id}"`)
     expect(await text('/vms')).not.toContain(lost.id)
     expect(await text('/vms?ended=1')).toContain(`href="/vms/${lost.id}"`)
@@ -171,7 +171,7 @@ it('keeps every page below 50 KB, however much there is', async () => {
     Array.from({ length: 200 }, () => fact),
     desk.clock.nowMs(),
   )
-  const line = { atMs: 1, action: 'hold', why: 'covered', subject: name, count: 1, reason: long } as const
+  const line = { atMs: 1, action: 'hold', cause: { why: 'covered', words: long }, subject: name, count: 1 } as const
   clouds = {
     clouds: Array.from({ length: 30 }, (_, at) => cloud(`${name}${at}`)),
     plan: Array.from({ length: 500 }, () => line),
@@ -222,14 +222,16 @@ it('says what is wrong with an address', async () => {
 })
 
 it('shows users of a plan their own demand, and the VMs that concern them', async () => {
-  const line = { atMs: 1, reason: 'full', count: 9 }
+  const line = { atMs: 1, count: 9 }
+  const limit = { why: 'limit', limit: { name: 'vms', used: 4, max: 4 } } as const
+  const unread = { why: 'frozen', reading: { kind: 'never' } } as const
   clouds = {
     clouds: [cloud('here')],
     plan: [
-      { ...line, action: 'hold', why: 'limit', subject: 'both', byVo: { lhcb: 4, belle: 5 } },
-      { ...line, action: 'create', subject: 'theirs/small/plain', byVo: { belle: 9 } },
-      { ...line, action: 'hold', why: 'frozen', subject: 'everyone' },
-      { ...line, action: 'stop', subject: 'vm-theirsaaaa', vos: ['belle'] },
+      { ...line, action: 'hold', cause: limit, subject: 'both', byVo: { lhcb: 4, belle: 5 } },
+      { ...line, action: 'create', reason: 'full', subject: 'theirs/small/plain', byVo: { belle: 9 } },
+      { ...line, action: 'hold', cause: unread, subject: 'everyone' },
+      { ...line, action: 'stop', reason: 'full', subject: 'vm-theirsaaaa', vos: ['belle'] },
     ],
   }
   const own = (await desk.page('/clouds', await signedIn('user'))).text
@@ -238,8 +240,15 @@ it('shows users of a plan their own demand, and the VMs that concern them', asyn
   expect(own).not.toMatch(/theirs/)
   const json = await desk.app.inject({ url: '/api/clouds', headers: { authorization: `Bearer ${await desk.token(alice)}` } })
   expect(json.json<{ plan: unknown[] }>().plan).toEqual([
-    { ...line, action: 'hold', why: 'limit', subject: 'both', count: 4 },
-    { ...line, action: 'hold', why: 'frozen', subject: 'everyone' },
+    { ...line, action: 'hold', why: 'limit', cause: limit, reason: '4 of 4 VMs', subject: 'both', count: 4 },
+    {
+      ...line,
+      action: 'hold',
+      why: 'frozen',
+      cause: unread,
+      reason: expect.stringContaining('not been read'),
+      subject: 'everyone',
+    },
   ])
   expect((await desk.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
 })

@@ -77,7 +77,10 @@ describe('from waiting work to machines', () => {
     await world.step()
     expect(await world.vms()).toEqual([])
     const [hold] = (await world.next()).lines
-    expect(hold).toMatchObject({ kind: 'hold', why: 'breaker', reason: expect.stringContaining('no template') })
+    expect(hold).toMatchObject({
+      kind: 'hold',
+      cause: { why: 'breaker', breaker: { why: expect.stringContaining('no template') } },
+    })
   })
 })
 
@@ -160,7 +163,7 @@ describe('failures and breakers', () => {
       await world.step()
       expect(await ended(world)).toHaveLength(3)
       const held = await world.next()
-      expect(held.lines).toEqual([expect.objectContaining({ kind: 'hold', why: 'breaker', jobs: 3 })])
+      expect(held.lines).toMatchObject([{ kind: 'hold', cause: { why: 'breaker' }, jobs: 3 }])
       await world.next(50_000)
       expect(world.cloud.machines).toHaveLength(1)
       await world.next()
@@ -199,7 +202,7 @@ describe('failures and breakers', () => {
     expect(await ended(world)).toEqual(Array(3).fill('Failed: boot deadline: not active 3 min after it was wanted'))
     expect(world.cloud.present()).toEqual([])
     expect((await world.facts(`vm:${id}`)).find(({ kind }) => kind === 'console')?.data.text).toMatch(/^console of here-/)
-    expect((await world.next()).lines).toEqual([expect.objectContaining({ kind: 'hold', why: 'breaker' })])
+    expect((await world.next()).lines).toMatchObject([{ kind: 'hold', cause: { why: 'breaker' } }])
   })
 
   it('goes elsewhere with work that a broken cloud holds', async () => {
@@ -332,8 +335,8 @@ describe('readings that are not to be trusted', () => {
     for (const id of ids.slice(1)) world.cloud.vanish(id)
     for (let cycle = 0; cycle < 2; cycle += 1) {
       const { lines } = await world.next()
-      const reason = 'nothing is ended: its list lacks 3 of 4 known VMs'
-      expect(lines).toContainEqual(expect.objectContaining({ why: 'frozen', reason }))
+      const reading = { kind: 'implausible', words: 'its list lacks 3 of 4 known VMs' }
+      expect(lines).toContainEqual(expect.objectContaining({ cause: { why: 'frozen', reading } }))
       expect(await world.states()).toEqual(['Active', 'Active', 'Active', 'Active'])
     }
     await world.next()
@@ -346,7 +349,7 @@ describe('readings that are not to be trusted', () => {
     world.cloud.powerOff(ids[0] as VmId)
     world.cloud.script('list', { code: 'cloud-transient' })
     const { lines } = await world.next()
-    expect(lines.map((line) => (line.kind === 'hold' ? line.why : line.kind))).toEqual(['frozen', 'covered', 'unread'])
+    expect(lines.map((line) => (line.kind === 'hold' ? line.cause.why : line.kind))).toEqual(['frozen', 'covered', 'unread'])
     expect(await world.states()).toEqual(['Active'])
     await world.next()
     expect(await world.states()).toContain('Stopping')

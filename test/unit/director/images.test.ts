@@ -29,18 +29,21 @@ function added(changes: Partial<ImageEntry> = {}, signature?: string): ImageEven
 
 const at = (kind: 'approve' | 'disapprove'): ImageEvent => ({ kind, name: 'plain', site: 'home', by: 'ben' })
 
-const holds = ({ lines }: FleetPlan) => lines.flatMap((line) => (line.kind === 'hold' && line.why === 'image' ? [line] : []))
+const holds = ({ lines }: FleetPlan) =>
+  lines.flatMap((line) => (line.kind === 'hold' && line.cause.why === 'image' ? [line] : []))
+
+const notApproved = { why: 'image', words: 'image plain is not approved by site home' } as const
 
 describe('a VM is made', () => {
   it('only when its image is in the catalogue and approved, and the plan says what is missing', async () => {
     const world = openWorld(gated)
     await world.submit(1)
     const [unknown] = holds(await world.next())
-    expect(unknown).toMatchObject({ cloud: 'here', jobs: 1, reason: 'image plain is not in the catalogue' })
+    expect(unknown).toMatchObject({ cloud: 'here', jobs: 1, cause: { words: 'image plain is not in the catalogue' } })
     await decide(world, added())
-    expect(holds(await world.next())[0]?.reason).toBe('image plain is not approved by site home')
+    expect(holds(await world.next())[0]).toMatchObject({ cause: notApproved })
     const blocking = await blockedBy(world.store, ['here'], sampleQueue().id)
-    expect(blocking).toEqual([{ cloud: 'here', why: 'image', reason: 'image plain is not approved by site home' }])
+    expect(blocking).toEqual([{ cloud: 'here', cause: notApproved }])
     expect(await blockedBy(world.store, ['here', 'there'], 'another' as ClassId)).toEqual([])
     expect(world.cloud.calls.create).toBe(0)
     await decide(world, at('approve'))
@@ -58,7 +61,7 @@ describe('a VM is made', () => {
     await world.submit(1)
     // As if it had come into the store by another way than the one that looks.
     await decide(world, add, at('approve'))
-    expect(holds(await world.next())[0]?.reason).toMatch(reason)
+    expect(holds(await world.next())[0]).toMatchObject({ cause: { words: expect.stringMatching(reason) } })
     expect(world.cloud.calls.create).toBe(0)
   })
 
@@ -139,7 +142,7 @@ describe('what runs', () => {
     expect(plan.lines.filter(({ kind }) => kind === 'drain')).toMatchObject([
       { vmId: vm.vm.id, reason: 'image revoked: a hole (by eve)' },
     ])
-    expect(holds(plan)[0]?.reason).toBe('image plain was revoked by eve: a hole')
+    expect(holds(plan)[0]).toMatchObject({ cause: { words: 'image plain was revoked by eve: a hole' } })
     expect(await world.states()).toEqual(['Draining'])
     expect((await world.facts(`vm:${vm.vm.id}`)).at(-1)).toMatchObject({
       kind: 'Draining',

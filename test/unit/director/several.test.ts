@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { roleHoldMs, takeOverMs } from '../../../core/kernel/limits.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { isOver } from '../../../core/model/vm.ts'
+import { cloudsView } from '../../../services/views/cloud.ts'
 import { cloudStatus } from '../../../services/vms/list-clouds.ts'
 import { type Member, several } from './several.ts'
 import { openWorld, periodMs, sampleOffering, type World, type WorldOptions } from './world.ts'
@@ -98,7 +99,7 @@ describe('two directors', () => {
     await hint()
     await world.clock.advance(periodMs)
     const configured = world.options.clouds.map(({ cloud: { name }, limits }) => ({ name, kind: 'fake', site: '', limits }))
-    const { clouds, plan } = await cloudStatus(world.store, configured, world.clock.nowMs())
+    const { clouds, plan } = cloudsView(await cloudStatus(world.store, configured, world.clock.nowMs()))
     expect(clouds.map(({ breakers }) => breakers.map(({ kind }) => kind))).toEqual([['cloud'], []])
     expect(clouds.every(({ listedMs }) => world.clock.nowMs() - listedMs <= 2 * periodMs)).toBe(true)
     const shown = plan.map(({ action, why, subject }) => `${action}: ${why} ${subject}`)

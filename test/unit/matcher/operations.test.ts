@@ -232,7 +232,7 @@ describe('explain', () => {
     const test = await openQueue()
     const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
     const [id] = jobIds as [JobId]
-    const north = { cloud: 'north', why: 'image', reason: 'image el9 is not approved by site NORTH' } as const
+    const north = { cloud: 'north', cause: { why: 'image', words: 'image el9 is not approved by site NORTH' } } as const
     const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
     const explained = await explain({ ...test.queue, offerings, blocked: async () => [north] }, asAlice, id)
     expect(explained).toMatchObject({

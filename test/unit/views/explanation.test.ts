@@ -16,7 +16,9 @@ const broken: readonly RuleOutcome[] = [
   { rule: 'cores', holds: false, wanted: '64', offered: '4' },
   { rule: 'memory', holds: false, wanted: '8 GiB', offered: '2 GiB' },
 ]
-const full: Blocked = { cloud: 'north', why: 'limit', reason: '4 of 4 VMs' }
+const limit = { name: 'vms', used: 4, max: 4 } as const
+const full: Blocked = { cloud: 'north', cause: { why: 'limit', limit } }
+const ramp: Blocked = { ...full, cause: { why: 'ramp', words: 'enough' } }
 const none = { jobsAhead: 0, hasMoreAhead: false }
 
 function explained(finding: Finding, more: Partial<Explained> = {}): Explained {
@@ -88,10 +90,7 @@ it.each<[Place, string]>([
 it.each<[PlaceNote | undefined, string]>([
   [undefined, ''],
   [{ kind: 'busy' }, 'busy: it fits when running jobs have ended'],
-  [
-    { kind: 'blocked', by: [full, { ...full, why: 'ramp', reason: 'enough' }] },
-    'blocked by the plan: limit: 4 of 4 VMs; ramp: enough',
-  ],
+  [{ kind: 'blocked', by: [full, ramp] }, 'blocked by the plan: limit: 4 of 4 VMs; ramp: enough'],
   [{ kind: 'whole-vm' }, 'the whole VM, as it was when the job was matched'],
 ])('says what else is to be known about a place: %o', (note, text) => {
   expect(noteText(note)).toBe(text)
@@ -121,7 +120,7 @@ it('travels with its places, the plan and the task queue', () => {
   const { kind: _, ...offered } = offering
   expect(answer).toMatchObject({
     classDifferences: [difference],
-    blocked: [{ cloud: 'north', cause: 'limit', reason: '4 of 4 VMs' }],
+    blocked: [{ cloud: 'north', cause: 'limit', reason: '4 of 4 VMs', limit }],
     places: [
       {
         ...offered,

@@ -23,5 +23,7 @@ it('says what a task queue waits for', () => {
   expect(waitsForText({ kind: 'vm', cloud: 'here', flavor: 'small', image: 'plain' })).toBe('a VM: here/small/plain fits')
   expect(waitsForText({ kind: 'cloud' })).toBe('a cloud: none is configured')
   const rule = { rule: 'cores', holds: false, wanted: '64', offered: '8' } as const
-  expect(waitsForText({ kind: 'nothing', closest: [rule] })).toBe('nothing that is configured: cores 64, offered 8')
+  expect(waitsForText({ kind: 'nothing', closest: [rule] })).toBe(
+    'an offering: none fits; closest (cores: wanted 64, offered 8)',
+  )
 })

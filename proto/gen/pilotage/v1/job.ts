@@ -175,6 +175,19 @@ export namespace FindingKind {
   export type UNRECOGNIZED = typeof FindingKind.UNRECOGNIZED;
 }
 
+/** What a cloud has a limit of. */
+export const LimitName = { UNSPECIFIED: 0, VMS: 1, CORES: 2, MEMORY: 3, UNRECOGNIZED: -1 } as const;
+
+export type LimitName = typeof LimitName[keyof typeof LimitName];
+
+export namespace LimitName {
+  export type UNSPECIFIED = typeof LimitName.UNSPECIFIED;
+  export type VMS = typeof LimitName.VMS;
+  export type CORES = typeof LimitName.CORES;
+  export type MEMORY = typeof LimitName.MEMORY;
+  export type UNRECOGNIZED = typeof LimitName.UNRECOGNIZED;
+}
+
 /** What keeps VMs from being created. */
 export const BlockedCause = {
   UNSPECIFIED: 0,
@@ -643,6 +656,16 @@ export interface BlockedCloud {
   cause: BlockedCause;
   /** one readable line */
   reason: string;
+  /** of LIMIT and QUOTA; absent: another cause, or an older director */
+  limit: Limit | undefined;
+}
+
+/** What is used of a limit. */
+export interface Limit {
+  name: LimitName;
+  /** bytes for memory */
+  used: number;
+  max: number;
 }
 
 /** How a job and one place fit. */
@@ -4707,7 +4730,7 @@ export const ClassDifference: MessageFns<ClassDifference> = {
 };
 
 function createBaseBlockedCloud(): BlockedCloud {
-  return { cloud: "", cause: 0, reason: "" };
+  return { cloud: "", cause: 0, reason: "", limit: undefined };
 }
 
 export const BlockedCloud: MessageFns<BlockedCloud> = {
@@ -4720,6 +4743,9 @@ export const BlockedCloud: MessageFns<BlockedCloud> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.limit !== undefined) {
+      Limit.encode(message.limit, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -4761,6 +4787,14 @@ export const BlockedCloud: MessageFns<BlockedCloud> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.limit = Limit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4781,6 +4815,86 @@ export const BlockedCloud: MessageFns<BlockedCloud> = {
     message.cloud = object.cloud ?? "";
     message.cause = object.cause ?? 0;
     message.reason = object.reason ?? "";
+    message.limit = (object.limit !== undefined && object.limit !== null) ? Limit.fromPartial(object.limit) : undefined;
+    return message;
+  },
+};
+
+function createBaseLimit(): Limit {
+  return { name: 0, used: 0, max: 0 };
+}
+
+export const Limit: MessageFns<Limit> = {
+  encode(message: Limit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== 0) {
+      writer.uint32(8).int32(message.name);
+    }
+    if (message.used !== 0) {
+      writer.uint32(16).uint64(message.used);
+    }
+    if (message.max !== 0) {
+      writer.uint32(24).uint64(message.max);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Limit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.name = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.used = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.max = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Limit>, I>>(base?: I): Limit {
+    return Limit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Limit>, I>>(object: I): Limit {
+    const message = createBaseLimit();
+    message.name = object.name ?? 0;
+    message.used = object.used ?? 0;
+    message.max = object.max ?? 0;
     return message;
   },
 };

@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Fact, JobState, Requirements } from "./job.ts";
+import { Fact, JobState, Limit, Requirements } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -353,6 +353,8 @@ export interface PlanLine {
   reason: string;
   /** of a hold */
   cause: HoldCause;
+  /** of LIMIT, configured for the cloud, and QUOTA, the cloud's own; absent: another cause, or an older director */
+  limit: Limit | undefined;
 }
 
 /** What a breaker keeps from being asked. */
@@ -1995,7 +1997,7 @@ export const Cloud: MessageFns<Cloud> = {
 };
 
 function createBasePlanLine(): PlanLine {
-  return { time: undefined, action: 0, subject: "", count: 0, reason: "", cause: 0 };
+  return { time: undefined, action: 0, subject: "", count: 0, reason: "", cause: 0, limit: undefined };
 }
 
 export const PlanLine: MessageFns<PlanLine> = {
@@ -2017,6 +2019,9 @@ export const PlanLine: MessageFns<PlanLine> = {
     }
     if (message.cause !== 0) {
       writer.uint32(48).int32(message.cause);
+    }
+    if (message.limit !== undefined) {
+      Limit.encode(message.limit, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -2082,6 +2087,14 @@ export const PlanLine: MessageFns<PlanLine> = {
             message.cause = reader.int32() as any;
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.limit = Limit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2105,6 +2118,7 @@ export const PlanLine: MessageFns<PlanLine> = {
     message.count = object.count ?? 0;
     message.reason = object.reason ?? "";
     message.cause = object.cause ?? 0;
+    message.limit = (object.limit !== undefined && object.limit !== null) ? Limit.fromPartial(object.limit) : undefined;
     return message;
   },
 };
