@@ -37,6 +37,9 @@ export const ladders: Readonly<Record<keyof Needs, Ladder>> = {
   wallMs: { base: 24 * hour, stepsPerDoubling: 12, unit: (24 * hour) / 1024 },
 }
 
+/** The requirements that a class rounds up. */
+export const classed = Object.keys(ladders) as readonly (keyof Needs)[]
+
 export function requirementClass(exact: Requirements, sizes: Sizes): Requirements {
   const up = (field: keyof Needs): number => {
     const step = stepUp(exact[field], ladders[field])

@@ -9,7 +9,7 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
-import { requirementClass } from '../../core/language/requirement-class.ts'
+import { classed, requirementClass } from '../../core/language/requirement-class.ts'
 import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import type { Offering } from '../../core/model/cloud.ts'
@@ -62,12 +62,8 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
 
 /** The rules of each place use the job's own requirements, and not those of its class. */
 function classDifferences(ports: ExplainPorts, { requirements }: JobSpec): readonly ClassDifference[] {
-  const { memoryBytes, diskBytes, wallMs } = requirementClass(requirements, sizesOf(ports))
-  const all: readonly ClassDifference[] = [
-    { rule: 'memory', own: requirements.memoryBytes, ofClass: memoryBytes },
-    { rule: 'disk', own: requirements.diskBytes, ofClass: diskBytes },
-    { rule: 'wall time', own: requirements.wallMs, ofClass: wallMs },
-  ]
+  const asked = requirementClass(requirements, sizesOf(ports))
+  const all = classed.map((key): ClassDifference => ({ requirement: key, own: requirements[key], ofClass: asked[key] }))
   return all.filter(({ own, ofClass }) => own !== ofClass)
 }
 

@@ -7,6 +7,7 @@
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
 import type { RuleOutcome } from '../../core/language/rules.ts'
 import type { JobStateName } from '../../core/model/job.ts'
+import type { Needs } from '../../core/model/requirements.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
 import type { Blocked } from './ports.ts'
 
@@ -39,12 +40,7 @@ export type Finding =
   | ({ readonly kind: 'waits-for-turn'; readonly vmsWithRoom: number } & Ahead)
   | ({ readonly kind: 'waits-for-room'; readonly busyVms: number; readonly comingVms: number } & Ahead)
 
-/** `rule` as in the outcomes. Bytes, or milliseconds for the wall time. */
-export type ClassDifference = {
-  readonly rule: 'memory' | 'disk' | 'wall time'
-  readonly own: number
-  readonly ofClass: number
-}
+export type ClassDifference = { readonly requirement: keyof Needs; readonly own: number; readonly ofClass: number }
 
 export type Place =
   | {

@@ -1,14 +1,16 @@
 /** An explanation of a job for every edge: its data, flat for each place, with the texts that are made of them. */
 
-import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import { requirementFields } from '../../core/language/fields.ts'
 import { ruleText } from '../../core/language/rules.ts'
 import { causeText } from '../../core/plan/cause-text.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation, PlaceNote } from '../jobs/explanation.ts'
 import type { Blocked } from '../jobs/ports.ts'
 
-export type ExplanationView = Pick<Explained, 'finding' | 'classDifferences'> & {
+export type ExplanationView = Pick<Explained, 'finding'> & {
   /** One readable line. */
   readonly summary: string
+  /** `rule`: as in the rules of the places. */
+  readonly classDifferences: readonly { readonly rule: string; readonly own: number; readonly ofClass: number }[]
   /** `reason`: one readable line. */
   readonly blocked: readonly (Blocked & { readonly reason: string })[]
   readonly places: readonly PlaceView[]
@@ -32,7 +34,7 @@ export function explanationView(explained: Explained): ExplanationView {
   return {
     summary: summaryText(explained),
     finding,
-    classDifferences,
+    classDifferences: classDifferences.map(({ requirement, ...sizes }) => ({ rule: ruleOf(requirement), ...sizes })),
     blocked: blocked.map((one) => ({ ...one, reason: causeText(one.cause) })),
     places: places.map(placeView),
   }
@@ -86,11 +88,15 @@ function aheadText({ jobsAhead, hasMoreAhead }: Extract<Finding, { jobsAhead: nu
 
 /** Differences that look the same in print are left out. */
 function classText(differences: readonly ClassDifference[]): string {
-  const texts = differences.flatMap(({ rule, own, ofClass }) => {
-    const text = rule === 'wall time' ? durationText : bytesText
-    return text(own) === text(ofClass) ? [] : [`${rule} ${text(own)} as ${text(ofClass)}`]
+  const texts = differences.flatMap(({ requirement, own, ofClass }) => {
+    const { show } = requirementFields[requirement].type
+    return show(own) === show(ofClass) ? [] : [`${ruleOf(requirement)} ${show(own)} as ${show(ofClass)}`]
   })
   return texts.length === 0 ? '' : `it queues with similar jobs: ${texts.join(', ')}`
+}
+
+function ruleOf(requirement: ClassDifference['requirement']): string {
+  return requirement === 'wallMs' ? 'wall time' : requirementFields[requirement].name
 }
 
 /** How many clouds the summary names. */

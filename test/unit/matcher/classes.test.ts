@@ -93,7 +93,7 @@ describe('jobs whose numbers differ by bytes', () => {
     await test.store.intend(activeVm('one', { endByMs: 10 ** 12 }), 1)
     const [id] = (await submitSome(test, 1, withMemory(7.7))) as [JobId]
     const { classDifferences, places } = await explain(test.queue, asAlice, id)
-    expect(classDifferences).toContainEqual({ rule: 'memory', own: Math.round(7.7 * gib), ofClass: 8 * gib })
+    expect(classDifferences).toContainEqual({ requirement: 'memoryBytes', own: Math.round(7.7 * gib), ofClass: 8 * gib })
     expect(places[0]).toMatchObject({ fits: true })
     expect(places[0]?.rules.find(({ rule }) => rule === 'memory')?.wanted).toBe('7.7 GiB')
   })

@@ -65,9 +65,9 @@ it.each(findings)('says what was found: %o', (finding, state, text) => {
 it('names where the task queue asks for more, if that is seen in print', () => {
   const gib = 1024 ** 3
   const classDifferences: readonly ClassDifference[] = [
-    { rule: 'memory', own: Math.round(7.7 * gib), ofClass: 8 * gib },
-    { rule: 'disk', own: 8_000_000_000, ofClass: 8_000_000_001 },
-    { rule: 'wall time', own: 3_500_000, ofClass: 3_600_000 },
+    { requirement: 'memoryBytes', own: Math.round(7.7 * gib), ofClass: 8 * gib },
+    { requirement: 'diskBytes', own: 8_000_000_000, ofClass: 8_000_000_001 },
+    { requirement: 'wallMs', own: 3_500_000, ofClass: 3_600_000 },
   ]
   const text = summaryText(explained({ kind: 'forgotten' }, { classDifferences }))
   expect(text).toMatch(/; it queues with similar jobs: memory 7.7 GiB as 8 GiB, wall time 58 min 20 s as 1 h$/)
@@ -115,11 +115,11 @@ it('travels with its places, the plan and the task queue', () => {
     { place: offering, fits: true, rules: [], note: { kind: 'blocked', by: [full] } as const },
     { place: offering, fits: true, rules: [] },
   ]
-  const difference: ClassDifference = { rule: 'disk', own: 1, ofClass: 2 }
+  const difference: ClassDifference = { requirement: 'diskBytes', own: 1, ofClass: 2 }
   const answer = sent(explained({ kind: 'forgotten' }, { places, blocked: [full], classDifferences: [difference] }))
   const { kind: _, ...offered } = offering
   expect(answer).toMatchObject({
-    classDifferences: [difference],
+    classDifferences: [{ rule: 'disk', own: 1, ofClass: 2 }],
     blocked: [{ cloud: 'north', cause: 'limit', reason: '4 of 4 VMs', limit }],
     places: [
       {
