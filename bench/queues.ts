@@ -16,7 +16,7 @@ import type { QueueCount, TaskQueue } from '../core/model/task-queue.ts'
 import { seededRandom } from '../core/kernel/random.ts'
 import { requirementClass, noSizes } from '../core/language/requirement-class.ts'
 import type { Requirements } from '../core/model/requirements.ts'
-import type { Room } from '../core/model/resources.ts'
+import { noAmounts, type Room } from '../core/model/resources.ts'
 import { placeOf } from '../core/model/vm.ts'
 import { directorDefaults } from '../services/director/options.ts'
 import { type Search, waitingIndex, type WaitingIndex } from '../services/matcher/waiting-index.ts'
@@ -36,6 +36,7 @@ function different(count: number, kind: Kind): readonly Requirements[] {
     const isFit = kind === 'all fit' || kind === 'one queue' || (kind === 'one of the last fits' && at === count - 10)
     const exact = sampleRequirements({
       cores: isFit ? { min: 1, max: 1 } : { min: 16, max: 16 },
+      ...noAmounts,
       memoryBytes: (1 + (at % 50) / 25) * gib,
       diskBytes: 64 * 1024 * 1024 * (1 + (Math.floor(at / 50) % 8)),
       sites: { allowed: [], banned: [`site-${Math.floor(at / 100)}`] },
@@ -72,7 +73,13 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
   for (let offer = 0; offer < offers; offer += 1) {
     const cores = 1 + Math.floor(random.next() * 8)
     const search: Search = new Map()
-    let room: Room = { cores, memoryBytes: cores * 4 * gib, diskBytes: 100 * gib, remainingMs: 1e9 * random.next() + 1e7 }
+    let room: Room = {
+      cores,
+      ...noAmounts,
+      memoryBytes: cores * 4 * gib,
+      diskBytes: 100 * gib,
+      remainingMs: 1e9 * random.next() + 1e7,
+    }
     // From the offer, or from the last job of another owner, to the next: with what the owner's own picks take in between.
     let beganMs = clock.monotonicMs()
     while (room.cores > 0) {
@@ -84,6 +91,7 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
       room = {
         ...room,
         cores: room.cores - own.min,
+        ...noAmounts,
         memoryBytes: room.memoryBytes - memoryBytes,
         diskBytes: room.diskBytes - diskBytes,
       }
@@ -101,7 +109,14 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
 }
 
-const offering: Offering = { ...activeVm('offering'), cloud: 'here', cores: 8, memoryBytes: 32 * gib, diskBytes: 500 * gib }
+const offering: Offering = {
+  ...activeVm('offering'),
+  cloud: 'here',
+  cores: 8,
+  ...noAmounts,
+  memoryBytes: 32 * gib,
+  diskBytes: 500 * gib,
+}
 
 function plan(queues: readonly TaskQueue[], vms: number): { readonly ms: number; readonly lines: number } {
   const counts = queues.map((queue, at): QueueCount => ({ queue, waiting: 5, topPriority: 0, oldestMs: at }))
@@ -110,7 +125,7 @@ function plan(queues: readonly TaskQueue[], vms: number): { readonly ms: number;
     queues: counts,
     vms: Array.from({ length: vms }, (_, at) => {
       const vm = activeVm(`v${at}`, { endByMs: 1e12, beat: { atMs: 1e6 } as never, cores: 8, memoryBytes: 32 * gib })
-      return { vm, leases: 7, used: { cores: 7, memoryBytes: 14 * gib, diskBytes: gib } }
+      return { vm, leases: 7, used: { cores: 7, ...noAmounts, memoryBytes: 14 * gib, diskBytes: gib } }
     }),
     services: [],
     clouds: [

@@ -17,6 +17,7 @@ import type { Dice } from './dice.ts'
 import { type Ground, nowAndThen } from './ground.ts'
 import type { SimProcess } from './process.ts'
 import type { Weather } from './weather.ts'
+import { noAmounts } from '../core/model/resources.ts'
 
 export type SimCloud = { readonly fake: FakeCloud; readonly directed: DirectedCloud }
 
@@ -50,6 +51,7 @@ export function makeClouds(dice: Dice, clock: Clock): readonly SimCloud[] {
 
 function directedCloud(name: string, cloud: Cloud, limits: DirectedCloud['limits']): DirectedCloud {
   const offerings: readonly Offering[] = flavors.map((flavor) => ({
+    ...noAmounts,
     ...flavor,
     cloud: name,
     site: `site-${name}`,

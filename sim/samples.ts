@@ -10,6 +10,7 @@ import type { TaskQueue } from '../core/model/task-queue.ts'
 import type { Requirements } from '../core/model/requirements.ts'
 import { requirementsKey } from '../core/language/rules.ts'
 import type { Vm } from '../core/model/vm.ts'
+import { noAmounts } from '../core/model/resources.ts'
 
 const mib = 1024 * 1024
 
@@ -19,6 +20,7 @@ export const bob: Owner = { vo: 'belle', group: 'user', owner: 'bob' }
 export function sampleRequirements(changes: Partial<Requirements> = {}): Requirements {
   return {
     cores: { min: 1, max: 1 },
+    ...noAmounts,
     memoryBytes: 64 * mib,
     diskBytes: 64 * mib,
     wallMs: 60_000,
@@ -69,6 +71,7 @@ export function sampleVm(id: string, changes: Partial<Vm> = {}): Vm {
     tags: [],
     vos: [],
     cores: 8,
+    ...noAmounts,
     memoryBytes: 8 * 1024 * mib,
     diskBytes: 8 * 1024 * mib,
     pricePerHour: 1,

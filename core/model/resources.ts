@@ -26,7 +26,10 @@ export type Place = {
   readonly vos: readonly string[]
 }
 
-export const noResources: Resources = { cores: 0, memoryBytes: 0, diskBytes: 0 }
+/** What a thing has of the resources that it does not name. */
+export const noAmounts: Pick<Resources, Amount> = { memoryBytes: 0, diskBytes: 0 }
+
+export const noResources: Resources = { cores: 0, ...noAmounts }
 
 export const noRoom: Room = { ...noResources, remainingMs: 0 }
 

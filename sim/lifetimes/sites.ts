@@ -13,6 +13,7 @@ import { type FakeCloud, fakeCloud, type FakeMachine } from '../fake-cloud.ts'
 import { type FaultyCloud, faultsAt, faultyCloud } from '../faulty-cloud.ts'
 import { imageOf, lateMs, siteOf } from './catalogue.ts'
 import { nowAndThen, type World } from './world.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 export type Site = {
   readonly fake: FakeCloud
@@ -75,6 +76,7 @@ export function makeSites(world: World): readonly Site[] {
 function directedCloud({ dice }: World, cloud: FaultyCloud, offered: readonly (typeof flavors)[number][]): DirectedCloud {
   const offerings = offered.map(
     (flavor): Offering => ({
+      ...noAmounts,
       ...flavor,
       cloud: cloud.name,
       site: siteOf(cloud.name),

@@ -17,6 +17,7 @@ import type { Random } from '../../core/kernel/random.ts'
 import { type FakeService, startFakeService } from '../unit/agents/fake-service.ts'
 import { newCanary } from './canaries.ts'
 import { type Kind, type Uids, uidsOf, vmPowers } from './kinds.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 const mib = 1024 ** 2
 const dayMs = 24 * 60 * 60 * 1000
@@ -172,7 +173,7 @@ function configOf({ kind, accounts, clock, dir }: VmPlan, uids: Uids, port: numb
     cloud: 'local',
     site: 'here',
     platform: 'linux',
-    size: { cores: 200, memoryBytes: 200 * 1024 * mib, diskBytes: 200 * 1024 * mib },
+    size: { cores: 200, ...noAmounts, memoryBytes: 200 * 1024 * mib, diskBytes: 200 * 1024 * mib },
     sizeFrom: 'context',
     policy: { idleMs: dayMs, leastLifeMs: 0, endByMs: clock.nowMs() + dayMs, deadManMs: dayMs, leastDiskFreeBytes: 0 },
     powerOff: [],

@@ -18,6 +18,7 @@ import { listed, refusal } from '../support/ec2-server.ts'
 import { type Ec2Front, openEc2Front } from './ec2-front.ts'
 import type { MotoServer } from './moto-server.ts'
 import { startMoto } from './servers.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 const region = 'eu-west-1'
 const gib = 1024 ** 3
@@ -72,6 +73,7 @@ const smallest: VmOrder['shape'] = {
   tags: [],
   vos: [],
   cores: 2,
+  ...noAmounts,
   memoryBytes: 8 * gib,
   diskBytes: 20 * gib,
   pricePerHour: 0.1,

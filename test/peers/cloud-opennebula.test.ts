@@ -12,6 +12,7 @@ import type { OpenNebulaOptions } from '../../services/adapters/cloud/opennebula
 import { type CloudHarness, cloudContract } from '../contract/cloud.ts'
 import type { OpenNebulaServer } from './opennebula-server.ts'
 import { startOpenNebula } from './servers.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 const clock = systemClock()
 const random = systemRandom()
@@ -27,6 +28,7 @@ const shape = {
   tags: [],
   vos: [],
   cores: 1,
+  ...noAmounts,
   memoryBytes: gib / 2,
   diskBytes: 8 * gib,
   pricePerHour: 1,

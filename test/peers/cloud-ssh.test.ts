@@ -19,6 +19,7 @@ import { cloudContract, type MachineLife } from '../contract/cloud.ts'
 import { memoryKeep, type MemoryKeep } from '../support/memory-keep.ts'
 import { startSshHosts } from './servers.ts'
 import type { OneHost, SshHosts } from './sshd-peer.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 const clock = systemClock()
 const gib = 1024 ** 3
@@ -75,7 +76,7 @@ function scriptOf({ ends = false, words }: MachineLife, more = ''): string {
 
 function order(life: MachineLife = {}, more = '', flavor = 'desk'): VmOrder {
   const usual = { cloud: 'hosts', site: 's', flavor, image: 'plain', platform: 'linux', tags: [], vos: [] }
-  const size = { cores: 4, memoryBytes: 8 * gib, diskBytes: 10 * gib, pricePerHour: 0 }
+  const size = { cores: 4, ...noAmounts, memoryBytes: 8 * gib, diskBytes: 10 * gib, pricePerHour: 0 }
   return { vmId: newVmId(systemRandom()), shape: { ...usual, ...size }, userData: scriptOf(life, more) }
 }
 

@@ -17,6 +17,7 @@ import type { Reference } from '../../core/model/reference.ts'
 import type { Access, Login, Machines, OpenStackOptions } from '../../services/adapters/cloud/openstack/options.ts'
 import type { OpenStackFacts } from './openstack-peer.ts'
 import { leftOf, openRaw, ourServers, type Raw } from './openstack-raw.ts'
+import { noAmounts } from '../../core/model/resources.ts'
 
 export const clock = systemClock()
 /** On a busy machine a boot takes a quarter of a minute. */
@@ -132,6 +133,7 @@ const smallest: VmOrder['shape'] = {
   tags: [],
   vos: [],
   cores: 1,
+  ...noAmounts,
   memoryBytes: 2 ** 30,
   diskBytes: 2 ** 30,
   pricePerHour: 0,

@@ -11,6 +11,7 @@ import { codeOf } from '../../../services/adapters/cloud/ec2/errors.ts'
 import type { Ec2Options } from '../../../services/adapters/cloud/ec2/options.ts'
 import { newAuthority } from '../../support/certificates.ts'
 import { document, type Ec2Answer, type Ec2Server, openEc2Server, refusal } from '../../support/ec2-server.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const secret = 'the-secret-key-of-this-test'
 const session = 'the-session-token-of-this-test'
@@ -59,6 +60,7 @@ const order: VmOrder = {
     tags: [],
     vos: [],
     cores: 1,
+    ...noAmounts,
     memoryBytes: 2 ** 30,
     diskBytes: 2 ** 30,
     pricePerHour: 1,

@@ -11,6 +11,7 @@ import { openEc2Cloud } from '../../../services/adapters/cloud/ec2/cloud.ts'
 import type { Ec2Options } from '../../../services/adapters/cloud/ec2/options.ts'
 import { clientToken, subnetsFor } from '../../../services/adapters/cloud/ec2/order.ts'
 import { document, type Ec2Answer, type Ec2Call, listed, openEc2Server, refusal } from '../../support/ec2-server.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const gib = 1024 ** 3
 const owner = { installation: 'test', name: 'far' }
@@ -60,7 +61,7 @@ async function set(script: Script = {}, changes: Partial<Ec2Options> = {}) {
 
 function order(userData = '#cloud-config\n{ key: the-activation-key }\n', shape: Partial<VmOrder['shape']> = {}): VmOrder {
   const where = { cloud: 'far', site: 'there', flavor: 'small', image: 'plain', platform: 'linux', tags: [], vos: [] }
-  const size = { cores: 2, memoryBytes: 8 * gib, diskBytes: 20 * gib, pricePerHour: 0.1 }
+  const size = { cores: 2, ...noAmounts, memoryBytes: 8 * gib, diskBytes: 20 * gib, pricePerHour: 0.1 }
   const imageRef = { by: 'name', name: 'debian-*' } as const
   return { vmId: newVmId(systemRandom()), shape: { ...where, ...size, ...shape }, imageRef, userData }
 }

@@ -15,6 +15,7 @@ import { systemRandom } from '../../../core/kernel/random.ts'
 import type { LocalCloudOptions } from '../../../services/adapters/cloud/local/cloud.ts'
 import { cloudContract, type MachineLife } from '../../contract/cloud.ts'
 import { testedLocalCloud, type TestedLocalCloud } from '../../support/local-machines.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const clock = systemClock()
 const soon = { withinMs: 5000, everyMs: 20 }
@@ -72,6 +73,7 @@ const smallest: VmOrder['shape'] = {
   tags: [],
   vos: [],
   cores: 1,
+  ...noAmounts,
   memoryBytes: 2 ** 30,
   diskBytes: 2 ** 30,
   pricePerHour: 0,

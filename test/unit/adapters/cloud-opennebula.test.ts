@@ -12,6 +12,7 @@ import { openNebulaCloud } from '../../../services/adapters/cloud/opennebula/clo
 import type { OpenNebulaOptions } from '../../../services/adapters/cloud/opennebula/options.ts'
 import { stateOf } from '../../../services/adapters/cloud/opennebula/states.ts'
 import { parseXml, splitXml, textOf, textsOf } from '../../../services/adapters/cloud/opennebula/xml.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const gib = 1024 ** 3
 const vmId = 'vm-abcdefghjk' as VmId
@@ -26,6 +27,7 @@ const order: VmOrder = {
     tags: [],
     vos: [],
     cores: 2,
+    ...noAmounts,
     memoryBytes: 2 * gib,
     diskBytes: 20 * gib,
     pricePerHour: 1,

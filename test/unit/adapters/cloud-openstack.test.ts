@@ -11,6 +11,7 @@ import type { Reference } from '../../../core/model/reference.ts'
 import { openStackCloud, type OpenStackCloud } from '../../../services/adapters/cloud/openstack/cloud.ts'
 import type { Login, Machines, OpenStackOptions } from '../../../services/adapters/cloud/openstack/options.ts'
 import { type Answer, scriptedOpenStack, type ScriptedOpenStack } from './scripted-openstack.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const clock = systemClock()
 const password = 'a-very-secret-word'
@@ -64,7 +65,7 @@ function open(machines: Partial<Machines> = {}, more: Partial<OpenStackOptions> 
 
 function order(shape: Partial<VmOrder['shape']> = {}, userData = '#cloud-config\n'): VmOrder {
   const usual = { cloud: 'there', site: 's', flavor: 'one', image: 'el9', platform: 'p', tags: [], vos: [] }
-  const size = { cores: 1, memoryBytes: 2 ** 31, diskBytes: 10 * 2 ** 30, pricePerHour: 0 }
+  const size = { cores: 1, ...noAmounts, memoryBytes: 2 ** 31, diskBytes: 10 * 2 ** 30, pricePerHour: 0 }
   const imageRef = { by: 'name', name: 'el9' } as const
   return { vmId: newVmId(systemRandom()), shape: { ...usual, ...size, ...shape }, imageRef, userData }
 }

@@ -13,6 +13,7 @@ import { deliveringCloud } from '../../../services/adapters/cloud/ssh/deliver.ts
 import type { SshCloudOptions, SshHost } from '../../../services/adapters/cloud/ssh/options.ts'
 import { memoryKeep } from '../../support/memory-keep.ts'
 import { newKey, type PlayedHost, playHost } from '../../support/ssh-server.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const clock = systemClock()
 const gib = 1024 ** 3
@@ -61,7 +62,7 @@ function open(hosts: readonly SshHost[], more: Partial<SshCloudOptions> = {}): C
 
 function order(image = 'plain'): VmOrder {
   const usual = { cloud: 'rack', site: 's', flavor: 'desk', image, platform: 'linux', tags: [], vos: [] }
-  const size = { cores: 4, memoryBytes: 8 * gib, diskBytes: gib, pricePerHour: 0 }
+  const size = { cores: 4, ...noAmounts, memoryBytes: 8 * gib, diskBytes: gib, pricePerHour: 0 }
   return { vmId: newVmId(systemRandom()), shape: { ...usual, ...size }, userData: `#!/bin/sh\n# ${secret}\n` }
 }
 

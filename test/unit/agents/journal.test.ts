@@ -6,8 +6,9 @@ import { firstReportIdOf, openJournal, replay } from '../../../agents/pilot/jour
 import { recover } from '../../../agents/pilot/leftovers.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { exited } from './tasks.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
-const size = { cores: 1, memoryBytes: 2, diskBytes: 3 }
+const size = { cores: 1, ...noAmounts, memoryBytes: 2, diskBytes: 3 }
 const one = { jobId: 1 as JobId, attempt: 1 }
 const two = { jobId: 2 as JobId, attempt: 1 }
 const three = { jobId: 3 as JobId, attempt: 2 }

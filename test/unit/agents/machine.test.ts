@@ -17,6 +17,7 @@ import { PilotageError } from '../../../core/kernel/errors.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import { mib, shell } from './tasks.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const vmId = 'vm-machines00' as VmId
 
@@ -36,9 +37,14 @@ describe('what the machine has', () => {
   })
 
   it('narrows the promise only where it is to be believed', () => {
-    const promised = { cores: 4, memoryBytes: 100, diskBytes: 100 }
-    const real = { cores: 2, memoryBytes: 200, diskBytes: 50 }
-    expect(sizeOf({ size: promised, sizeFrom: 'machine' }, real)).toEqual({ cores: 2, memoryBytes: 100, diskBytes: 50 })
+    const promised = { cores: 4, ...noAmounts, memoryBytes: 100, diskBytes: 100 }
+    const real = { cores: 2, ...noAmounts, memoryBytes: 200, diskBytes: 50 }
+    expect(sizeOf({ size: promised, sizeFrom: 'machine' }, real)).toEqual({
+      cores: 2,
+      ...noAmounts,
+      memoryBytes: 100,
+      diskBytes: 50,
+    })
     expect(sizeOf({ size: promised, sizeFrom: 'context' }, real)).toEqual(promised)
   })
 
@@ -125,7 +131,7 @@ describe('the context', () => {
     cloud: 'local',
     site: 'here',
     platform: 'linux',
-    size: { cores: 1, memoryBytes: 1, diskBytes: 1 },
+    size: { cores: 1, ...noAmounts, memoryBytes: 1, diskBytes: 1 },
     sizeFrom: 'context',
     policy: { idleMs: 0, leastLifeMs: 0, endByMs: 1, deadManMs: 1, leastDiskFreeBytes: 0 },
     powerOff: [],
@@ -143,7 +149,7 @@ describe('the context', () => {
     [{ endpoint: '127.0.0.1' }, 'endpoint caPem'],
     [{ vmId: 'x' }, 'vmId'],
     [{ activationKey: '' }, 'activationKey'],
-    [{ size: { cores: 0, memoryBytes: 1, diskBytes: 1 } }, 'size.cores'],
+    [{ size: { cores: 0, ...noAmounts, memoryBytes: 1, diskBytes: 1 } }, 'size.cores'],
     [{ size: null }, 'size.cores size.memoryBytes size.diskBytes'],
     [{ sizeFrom: 'guess' }, 'sizeFrom'],
     [{ policy: { ...config.policy, deadManMs: -1 } }, 'policy.deadManMs'],

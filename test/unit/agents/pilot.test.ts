@@ -5,8 +5,9 @@ import { type PilotEvent, startPilot, statusOf, step } from '../../../agents/pil
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { leaseMarginMs, leaseMs, renewEveryMs } from '../../../core/kernel/limits.ts'
 import { exited, mib, task } from './tasks.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
-const size = { cores: 4, memoryBytes: 1024 * mib, diskBytes: 1024 * mib }
+const size = { cores: 4, ...noAmounts, memoryBytes: 1024 * mib, diskBytes: 1024 * mib }
 const start = { size, leaseMarginMs, maxJobs: 256, firstReportId: 1, recovered: [] }
 const one = { jobId: 1 as JobId, attempt: 1 }
 const two = { jobId: 2 as JobId, attempt: 1 }
@@ -156,7 +157,7 @@ it('sends a short payload, its end and the freed room as one message', () => {
 it('offers what is free: everything held and not yet reported as ended is taken off', () => {
   const { state } = run([...linked, flush])
   const busy = run([assigned, flush, started, flush, endedLoud, flush], state)
-  const less = { cores: 3, memoryBytes: size.memoryBytes - 64 * mib, diskBytes: size.diskBytes - 64 * mib }
+  const less = { cores: 3, ...noAmounts, memoryBytes: size.memoryBytes - 64 * mib, diskBytes: size.diskBytes - 64 * mib }
   expect(offers(busy.effects)).toEqual([{ ...less, maxJobs: 256, received: 1 }])
   expect(offers(run([kept, flush], busy.state).effects)).toEqual([{ ...size, maxJobs: 256, received: 1 }])
 })

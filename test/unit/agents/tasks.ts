@@ -4,6 +4,7 @@ import type { Task } from '../../../agents/pilot/held.ts'
 import type { Result } from '../../../core/model/attempt.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../core/model/job.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 export const mib = 1024 * 1024
 
@@ -29,6 +30,7 @@ export function task(wish: TaskWish = {}): Task {
     environment: wish.environment ?? {},
     requirements: {
       cores: { min: cores, max: cores },
+      ...noAmounts,
       memoryBytes: wish.memoryBytes ?? 64 * mib,
       diskBytes: wish.diskBytes ?? 64 * mib,
       wallMs: wish.wallMs ?? 10_000,

@@ -11,6 +11,7 @@ import type { VmId } from '../../../core/kernel/ids.ts'
 import { key } from './fake-service.ts'
 import { mib } from './tasks.ts'
 import { isolationHere } from '../../support/isolation-here.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 export const clock = systemClock()
 const day = 24 * 60 * 60 * 1000
@@ -46,7 +47,7 @@ export function testVm(
     cloud: 'local',
     site: 'here',
     platform: 'linux',
-    size: { cores: 4, memoryBytes: 1024 * mib, diskBytes: 1024 * mib },
+    size: { cores: 4, ...noAmounts, memoryBytes: 1024 * mib, diskBytes: 1024 * mib },
     sizeFrom: 'context',
     policy: { ...calm, ...change.policy },
     powerOff: [],

@@ -7,6 +7,7 @@ import { activationKeys, guessesPerAddress } from '../../../services/api/grpc/ac
 import { hashed } from '../../../services/vms/activate.ts'
 import { sampleVm } from '../../../sim/samples.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
+import { noResources } from '../../../core/model/resources.ts'
 
 const vmId = (name: string): VmId => sampleVm(name).id
 
@@ -17,7 +18,7 @@ function world() {
   const store = {
     async liveVms() {
       counts.reads += 1
-      return vms.map((vm) => ({ vm, leases: 0, used: { cores: 0, memoryBytes: 0, diskBytes: 0 } }))
+      return vms.map((vm) => ({ vm, leases: 0, used: noResources }))
     },
   }
   const log = {

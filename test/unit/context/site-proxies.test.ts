@@ -3,11 +3,12 @@ import type { KeptVm } from '../../../core/model/vm.ts'
 import { siteProxies } from '../../../services/context/site-proxies.ts'
 import { activeVm } from '../../../sim/samples.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
+import { noResources } from '../../../core/model/resources.ts'
 
 const squid = (id: string, address: string): KeptVm => ({
   vm: activeVm(id, { service: 'squid', addresses: [address], endByMs: 10 ** 15 }),
   leases: 0,
-  used: { cores: 0, memoryBytes: 0, diskBytes: 0 },
+  used: noResources,
 })
 
 const open = (read: () => Promise<readonly KeptVm[]>) => {

@@ -12,12 +12,13 @@ import { agentPaths, type AgentConfig } from '../../../core/model/agent-config.t
 import { newVmId } from '../../../core/kernel/ids.ts'
 import { systemRandom } from '../../../core/kernel/random.ts'
 import { testedLocalCloud, type TestedLocalCloud } from '../../support/local-machines.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const clock = systemClock()
 const soon = { withinMs: 8000, everyMs: 20 }
 const vmId = newVmId(systemRandom())
 const place = { cloud: 'here', site: 'home', platform: 'x86_64' }
-const size = { cores: 1, memoryBytes: 2 ** 30, diskBytes: 2 ** 30 }
+const size = { cores: 1, ...noAmounts, memoryBytes: 2 ** 30, diskBytes: 2 ** 30 }
 
 const config: AgentConfig = {
   vmId,

@@ -6,6 +6,7 @@ import type { AgentConfig } from '../../../core/model/agent-config.ts'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
 import { userDataBytes } from '../../../core/kernel/limits.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const config: AgentConfig = {
   vmId: 'vm-abcdefgh23' as VmId,
@@ -14,7 +15,7 @@ const config: AgentConfig = {
   cloud: 'here',
   site: 'home',
   platform: 'x86_64',
-  size: { cores: 2, memoryBytes: 4_294_967_296, diskBytes: 10_737_418_240 },
+  size: { cores: 2, ...noAmounts, memoryBytes: 4_294_967_296, diskBytes: 10_737_418_240 },
   sizeFrom: 'context',
   policy: {
     idleMs: 300_000,

@@ -4,6 +4,7 @@ import { accountsFor } from '../../../contextualization/bootstrap.ts'
 import type { MachineOrder, SquidOrder } from '../../../contextualization/order.ts'
 import type { AgentConfig } from '../../../core/model/agent-config.ts'
 import type { VmId } from '../../../core/kernel/ids.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 export const config: AgentConfig = {
   vmId: 'vm-abcdefgh23' as VmId,
@@ -13,7 +14,7 @@ export const config: AgentConfig = {
   cloud: 'here',
   site: 'home',
   platform: 'linux',
-  size: { cores: 2, memoryBytes: 4_294_967_296, diskBytes: 10_737_418_240 },
+  size: { cores: 2, ...noAmounts, memoryBytes: 4_294_967_296, diskBytes: 10_737_418_240 },
   sizeFrom: 'machine',
   policy: { idleMs: 1, leastLifeMs: 0, endByMs: 2, deadManMs: 3, leastDiskFreeBytes: 4 },
   payloadAccounts: accountsFor(2),

@@ -8,6 +8,7 @@ import { expect, it } from 'vitest'
 import { cloudConfig, plainScript } from '../../../contextualization/machine.ts'
 import { sizeLines, squidContext } from '../../../contextualization/squid.ts'
 import { squidOrder } from './samples.ts'
+import { noResources } from '../../../core/model/resources.ts'
 
 const gib = 1024 ** 3
 
@@ -80,7 +81,7 @@ it('takes no more than what is there, whatever was promised', () => {
 function sized(size: { memoryBytes: number; diskBytes: number }) {
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-squid-'))
   mkdirSync(join(dir, 'etc/squid'), { recursive: true })
-  const lines = sizeLines({ cores: 1, ...size }).map((line) =>
+  const lines = sizeLines({ ...noResources, cores: 1, ...size }).map((line) =>
     line.replaceAll('/var/spool/squid', join(dir, 'cache')).replaceAll('/etc/squid', join(dir, 'etc/squid')),
   )
   writeFileSync(join(dir, 'script'), ['fail() { echo "$*"; exit 1; }', 'chown() { :; }', ...lines].join('\n'))

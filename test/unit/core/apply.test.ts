@@ -2,12 +2,12 @@ import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { applyToImage, applyToJob, applyToVm, heldBeside, judgeClaims, mayTakeJobs } from '../../../core/model/apply.ts'
 import type { Job, JobEvent } from '../../../core/model/job.ts'
-import type { Resources } from '../../../core/model/resources.ts'
+import { noAmounts, type Resources } from '../../../core/model/resources.ts'
 import { type Vm, vmStates } from '../../../core/model/vm.ts'
 
 const nowMs = 1000
 const vmId = 'vm-1' as VmId
-const size = (cores: number): Resources => ({ cores, memoryBytes: cores * 10, diskBytes: cores * 100 })
+const size = (cores: number): Resources => ({ cores, ...noAmounts, memoryBytes: cores * 10, diskBytes: cores * 100 })
 const vm = { id: vmId, ...size(4), phase: { state: 'Active', ref: 'r', activeMs: 1 }, reason: 'wanted' } as unknown as Vm
 const waiting = { id: 7 as JobId, attempt: 0, maxAttempts: 3, phase: { state: 'Waiting' } } as unknown as Job
 const claim = { kind: 'claim', jobId: waiting.id, vmId, cores: 2, untilMs: 5000 } as JobEvent

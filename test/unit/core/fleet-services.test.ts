@@ -7,6 +7,7 @@ import { planFleet } from '../../../core/plan/plan-fleet.ts'
 import { squidsAt } from '../../../core/plan/services.ts'
 import type { KeptVm, Vm } from '../../../core/model/vm.ts'
 import { activeVm, alice, sampleQueue, sampleVm } from '../../../sim/samples.ts'
+import { noResources } from '../../../core/model/resources.ts'
 
 const nowMs = 1_000_000
 const bootMs = 60_000
@@ -37,7 +38,7 @@ const cloudView = (changes: Partial<CloudView> = {}): CloudView => ({
 })
 
 const wish = (changes: Partial<ServiceWish> = {}): ServiceWish => ({ service: 'squid', site: 'home', count: 2, ...changes })
-const kept = (vm: Vm): KeptVm => ({ vm, leases: 0, used: { cores: 0, memoryBytes: 0, diskBytes: 0 } })
+const kept = (vm: Vm): KeptVm => ({ vm, leases: 0, used: noResources })
 const squid = (id: string, changes: Partial<Vm> = {}): Vm =>
   activeVm(id, { service: 'squid', endByMs: nowMs + 3_600_000, addresses: [`10.0.0.${id.length}`], ...changes })
 

@@ -12,6 +12,7 @@ import type { KeptVm, Vm } from '../../../core/model/vm.ts'
 import type { QueueCount } from '../../../core/model/task-queue.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
 import { activeVm, alice, bob, sampleQueue, sampleRequirements, sampleVm } from '../../../sim/samples.ts'
+import { noAmounts, noResources } from '../../../core/model/resources.ts'
 
 const nowMs = 100_000
 const gib = 1024 ** 3
@@ -20,7 +21,16 @@ const unlimited = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
 
 const offering = (flavor: string, cores: number, pricePerHour: number, changes: Partial<Offering> = {}): Offering => {
   const { id, phase, reason, intendedMs, changedMs, endByMs, activation, ...shape } = sampleVm('a')
-  return { ...shape, flavor, cores, memoryBytes: 2 * gib * cores, diskBytes: 10 * gib * cores, pricePerHour, ...changes }
+  return {
+    ...shape,
+    flavor,
+    cores,
+    ...noAmounts,
+    memoryBytes: 2 * gib * cores,
+    diskBytes: 10 * gib * cores,
+    pricePerHour,
+    ...changes,
+  }
 }
 const small = offering('small', 1, 1)
 const large = offering('large', 8, 6)
@@ -49,11 +59,14 @@ const waiting = (count: number, changes: Partial<Requirements> = {}, owner: Owne
   oldestMs: nowMs - 10_000,
 })
 
-const noLoad = { cores: 0, memoryBytes: 0, diskBytes: 0 }
+const noLoad = noResources
 const kept = (vm: Vm, usedCores = 0): KeptVm => ({
   vm,
   leases: usedCores,
-  used: usedCores === 0 ? noLoad : { cores: usedCores, memoryBytes: usedCores * 64 * 1024 ** 2, diskBytes: usedCores * gib },
+  used:
+    usedCores === 0
+      ? noLoad
+      : { cores: usedCores, ...noAmounts, memoryBytes: usedCores * 64 * 1024 ** 2, diskBytes: usedCores * gib },
 })
 
 const plan = (view: Partial<FleetView>, changes: Partial<FleetPolicy> = {}): readonly PlanLine[] => {
@@ -124,7 +137,14 @@ describe('what there is already', () => {
     ['disk', { diskBytes: 40 * gib }],
     ['wall time', { wallMs: 1_800_000 }],
   ])('takes the job that asks for less %s than one that no room took', (_, more) => {
-    const room = { cores: 1, memoryBytes: gib, diskBytes: gib, endByMs: nowMs + 600_000, beat: heartbeatAt(nowMs) }
+    const room = {
+      cores: 1,
+      ...noAmounts,
+      memoryBytes: gib,
+      diskBytes: gib,
+      endByMs: nowMs + 600_000,
+      beat: heartbeatAt(nowMs),
+    }
     const big = { ...waiting(1, more), topPriority: 5 }
     const lines = plan({ queues: [big, waiting(1)], vms: [kept(activeVm('a', room))] })
     expect(holds(lines)).toEqual(['covered: free room on active VMs (1)'])

@@ -4,12 +4,12 @@ import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Demand, Requirements } from '../../../core/model/requirements.ts'
 import { hasRoom, normalised, requirementsKey, suits, ruleOutcomes } from '../../../core/language/rules.ts'
 import { packed, takenFrom } from '../../../core/language/packing.ts'
-import type { Place, Room } from '../../../core/model/resources.ts'
+import { type Amount, amounts, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
 
 const mib = 1024 * 1024
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: ['gpu', 'ssd'], vos: ['lhcb'] }
-const room: Room = { cores: 4, memoryBytes: 64 * mib, diskBytes: 64 * mib, remainingMs: 60_000 }
+const room: Room = { ...noRoom, cores: 4, memoryBytes: 64 * mib, diskBytes: 64 * mib, remainingMs: 60_000 }
 const demand = (changes: Partial<Requirements> = {}, vo = 'lhcb'): Demand => ({
   vo,
   requirements: sampleRequirements(changes),
@@ -62,10 +62,15 @@ describe('room', () => {
 const name = fc.constantFrom('home', 'away', 'gpu', 'ssd', 'linux', 'here')
 const names = fc.array(name, { maxLength: 4 })
 const allowed = fc.record({ allowed: names, banned: names })
+/** Above what the room has as well as below. */
+function amountsUpTo(max: number): { readonly [Name in Amount]: fc.Arbitrary<number> } {
+  const each = amounts.map((name) => [name, fc.integer({ min: 1, max })])
+  return Object.fromEntries(each) as { readonly [Name in Amount]: fc.Arbitrary<number> }
+}
+
 const requirements: fc.Arbitrary<Requirements> = fc.record({
+  ...amountsUpTo(128 * mib),
   cores: fc.integer({ min: 1, max: 6 }).map((min) => ({ min, max: min + 1 })),
-  memoryBytes: fc.integer({ min: 1, max: 128 * mib }),
-  diskBytes: fc.integer({ min: 1, max: 128 * mib }),
   wallMs: fc.integer({ min: 1, max: 120_000 }),
   platforms: names,
   sites: allowed,

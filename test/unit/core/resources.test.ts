@@ -2,11 +2,9 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import * as of from '../../../core/model/resources.ts'
 
-const resources: fc.Arbitrary<of.Resources> = fc.record({
-  cores: fc.nat(1000),
-  memoryBytes: fc.nat(2 ** 30),
-  diskBytes: fc.nat(2 ** 30),
-})
+const resources: fc.Arbitrary<of.Resources> = fc
+  .array(fc.nat(2 ** 30), { minLength: of.listOf(of.noResources).length, maxLength: of.listOf(of.noResources).length })
+  .map(of.fromList)
 
 it('takes off what was added', () => {
   fc.assert(
@@ -45,8 +43,9 @@ it('counts each of many once, and none as nothing', () => {
 })
 
 it('keeps the end of a room', () => {
-  const room = { cores: 4, memoryBytes: 10, diskBytes: 10, remainingMs: 5 }
-  expect(of.roomLess(room, { cores: 1, memoryBytes: 2, diskBytes: 3 })).toEqual({
+  const room = { ...of.noRoom, cores: 4, memoryBytes: 10, diskBytes: 10, remainingMs: 5 }
+  expect(of.roomLess(room, { ...of.noResources, cores: 1, memoryBytes: 2, diskBytes: 3 })).toEqual({
+    ...of.noResources,
     cores: 3,
     memoryBytes: 8,
     diskBytes: 7,

@@ -7,12 +7,13 @@ import { directorDefaults } from '../../../services/director/options.ts'
 import type { Comparison } from '../../../services/director/comparison.ts'
 import { reconcile, type Reconciled } from '../../../services/director/reconcile.ts'
 import { sampleVm } from '../../../sim/samples.ts'
+import { noResources } from '../../../core/model/resources.ts'
 
 const listBeganMs = 1_000_000
 const { settleMs, strangerMs } = directorDefaults
 const id = sampleVm('a').id
 const ref = 'r'
-const noLoad = { cores: 0, memoryBytes: 0, diskBytes: 0 }
+const noLoad = noResources
 
 const vmIn = (phase: VmPhase, changes: Partial<Vm> = {}): Vm =>
   sampleVm('a', { phase, intendedMs: 0, changedMs: 0, ...changes })

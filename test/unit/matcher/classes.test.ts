@@ -7,7 +7,7 @@ import type { JobId } from '../../../core/kernel/ids.ts'
 import type { WaitingJob } from '../../../core/model/task-queue.ts'
 import { exactly, needsOf, noSizes, requirementClass } from '../../../core/language/requirement-class.ts'
 import { hasRoom } from '../../../core/language/rules.ts'
-import type { Place, Room } from '../../../core/model/resources.ts'
+import { noAmounts, type Place, type Room } from '../../../core/model/resources.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
 import { explain } from '../../../services/jobs/explain.ts'
 import { submit } from '../../../services/jobs/submit.ts'
@@ -191,7 +191,7 @@ it('an index over many task queues picks what a look at every job would pick', (
         continue
       }
       const { cores, memory } = one as { cores: number; memory: number }
-      let room: Room = { cores, memoryBytes: memory * 100_000_000, diskBytes: 2 ** 40, remainingMs: 2 ** 40 }
+      let room: Room = { cores, ...noAmounts, memoryBytes: memory * 100_000_000, diskBytes: 2 ** 40, remainingMs: 2 ** 40 }
       const search = new Map()
       for (;;) {
         const fits = waiting.filter(({ exact }) => hasRoom({ vo: alice.vo, requirements: exact }, room))

@@ -21,6 +21,7 @@ import { processRoles } from '../../../core/model/process-role.ts'
 import { buildRuntime, type Runtime } from '../../../services/run/runtime.ts'
 import { activeVm, alice, sampleSpec } from '../../../sim/samples.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 export const leaseMs = 30_000
 
@@ -106,7 +107,7 @@ export async function openPilot(
 }
 
 export function offerOf(cores: number, received: number): Offer {
-  const room = { cores, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
+  const room = { cores, ...noAmounts, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
   return { ...room, maxJobs: cores, received }
 }
 

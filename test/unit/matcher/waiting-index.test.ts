@@ -5,12 +5,12 @@ import { systemClock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { windowJobs } from '../../../core/kernel/limits.ts'
 import type { TaskQueue, WaitingJob } from '../../../core/model/task-queue.ts'
-import type { Place, Room } from '../../../core/model/resources.ts'
+import { noAmounts, type Place, type Room } from '../../../core/model/resources.ts'
 import { waitingIndex, type WaitingIndex } from '../../../services/matcher/waiting-index.ts'
 import { alice, bob, sampleQueue, sampleRequirements } from '../../../sim/samples.ts'
 
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: [], vos: [] }
-const room: Room = { cores: 8, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
+const room: Room = { cores: 8, ...noAmounts, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, remainingMs: Infinity }
 const waits = (id: number, priority = 0): WaitingJob => ({ id: id as JobId, priority, submittedMs: id })
 
 /** What the store has waiting in each queue; tests change it as claims would. */

@@ -7,6 +7,7 @@ import { gatherViolations } from '../../../core/kernel/violations.ts'
 import { schema } from '../../../services/adapters/cloud/opennebula/config.ts'
 import type { RawFlavor } from '../../../services/config/flavors.ts'
 import { readSecrets } from '../../../services/run/secrets.ts'
+import { noAmounts } from '../../../core/model/resources.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -91,7 +92,7 @@ it('takes plain HTTP on this machine, and elsewhere where the configuration says
 })
 
 it('takes no reference to a flavor, which would mean nothing', () => {
-  const size = { cores: 1, memoryBytes: 1, diskBytes: 1, pricePerHour: 1, tags: [] }
+  const size = { cores: 1, ...noAmounts, memoryBytes: 1, diskBytes: 1, pricePerHour: 1, tags: [] }
   const flavors = [
     { name: 'a', ref: undefined, ...size },
     { name: 'b', ref: 'name:m1.large', ...size },

@@ -3,6 +3,7 @@
 import { duration, mapping, optional, type Read } from '../../../config/fields.ts'
 import type { DriverSchema } from '../../../config/driver-schema.ts'
 import type { RawFlavor } from '../../../config/flavors.ts'
+import { noAmounts } from '../../../../core/model/resources.ts'
 
 const gib = 1024 ** 3
 const maxBootDelayMs = 10 * 60_000
@@ -13,6 +14,7 @@ const flavors: readonly RawFlavor[] = [1, 2, 4].map((cores) => ({
   name: `${cores}-core`,
   ref: undefined,
   cores,
+  ...noAmounts,
   memoryBytes: cores * 2 * gib,
   diskBytes: cores * 4 * gib,
   pricePerHour: cores * 0.01,
