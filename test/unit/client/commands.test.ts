@@ -108,6 +108,7 @@ it.each([
   [['reschedule', '1', '--json'], 0, /"newJobId":0/],
   [['history', '1'], 0, /1970-01-01 00:00:01 {2}Waiting\\u001b\[2J\n$/],
   [['explain', '1'], 0, /cannot run: no place\n {2}vm vm-a: does not fit\n {4}NO {3}cores: wanted 4, offered 2/],
+  [['explain', '1', '--json'], 0, /"finding":\{"kind":"no-fit",.*"rules":\[\{"rule":"cores"/],
   [['output', '1'], 0, /^hello stdout$/],
   [['output', '1', '--stderr', '--attempt', '2'], 0, /^hello stderr$/],
   [['watch', '1'], 0, /job 1 {2}Waiting\n.*job 1 {2}Done\n/],

@@ -19,6 +19,7 @@ import { type RefusalDetail, refusalBytes, refusalKey } from '../../../proto/cod
 import {
   ExplainJobResponse,
   Fact,
+  FindingKind,
   Job,
   JobServiceService,
   JobState,
@@ -67,6 +68,7 @@ const endedVm = Vm.fromPartial({
 
 const explanation = ExplainJobResponse.fromPartial({
   summary: 'cannot run: no place',
+  finding: { kind: FindingKind.NO_FIT },
   places: [{ place: 'vm vm-a', rules: [{ rule: 'cores', holds: false, wanted: '4', offered: '2' }] }],
 })
 
