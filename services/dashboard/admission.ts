@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { addressOf } from '../../core/kernel/caller-address.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { Connections } from './connections.ts'
-import type { Door } from './door.ts'
+import type { Authenticator } from './authenticator.ts'
 import { strangerLimits } from './limits.ts'
 import { assertSameOrigin } from './same-origin.ts'
 import { openTurns } from './turns.ts'
@@ -15,20 +15,20 @@ import { viewerKey } from './viewer.ts'
 import { viewerLoad } from './viewer-load.ts'
 
 export type AdmissionOptions = {
-  readonly door: Door
+  readonly authenticator: Authenticator
   readonly connections: Connections
   readonly clock: Clock
 }
 
 /** Answers how to end what waits. */
-export function admit(app: FastifyInstance, { door, connections, clock }: AdmissionOptions): { stop(): void } {
+export function admit(app: FastifyInstance, { authenticator, connections, clock }: AdmissionOptions): { stop(): void } {
   const turns = openTurns(clock, strangerLimits)
   const load = viewerLoad(clock)
   app.addHook('onRequest', async (request, reply) => {
     assertSameOrigin(request.method, request.headers)
     // Asked by what looks after processes, also while strangers crowd in: it costs nothing.
     if (pathOf(request) === '/health') return
-    const viewer = await door.recognised(request)
+    const viewer = await authenticator.recognised(request)
     const { socket } = request.raw
     if (!viewer) return turns.turn(addressOf(request.ip), () => socket.destroyed)
     connections.known(socket)

@@ -9,7 +9,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import { jsonText } from '../../core/kernel/text.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
-import type { Door } from './door.ts'
+import type { Authenticator } from './authenticator.ts'
 import { eventStream, type EventStream } from './event-stream.ts'
 import type { FactFeed } from './fact-feed.ts'
 import type { FairPlaces } from './fair-places.ts'
@@ -28,7 +28,7 @@ import { jobView } from '../views/job.ts'
 import { vmView } from '../views/vm.ts'
 
 export type JsonOptions = {
-  readonly door: Door
+  readonly authenticator: Authenticator
   readonly readings: Readings
   readonly feed: FactFeed
   readonly hearing: Hearing
@@ -44,9 +44,9 @@ export type JsonOptions = {
 export type StreamPlace = { end(): void }
 
 export function jsonRoutes(scope: FastifyInstance, options: JsonOptions): void {
-  const { door, readings, log, clock, version, startedMs } = options
+  const { authenticator, readings, log, clock, version, startedMs } = options
   scope.addHook('onRequest', async (request) => {
-    request.setDecorator('user', await door.byHeaderOrSession(request))
+    request.setDecorator('user', await authenticator.byHeaderOrSession(request))
   })
   // A script may print what it gets to a terminal.
   scope.setReplySerializer((payload) => jsonText(payload))
@@ -155,7 +155,7 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
 function openStream(
   request: FastifyRequest<{ Querystring: parameters.EventsQuery }>,
   reply: FastifyReply,
-  { door, feed, hearing, clock, streams }: JsonOptions,
+  { authenticator, feed, hearing, clock, streams }: JsonOptions,
 ): void {
   const viewer = viewerOn(request)
   const owner = viewerKey(viewer)
@@ -181,7 +181,7 @@ function openStream(
     viewer,
     after: seen ?? request.query.after,
     stillSignedIn: () =>
-      door.byHeaderOrSession(request).then(
+      authenticator.byHeaderOrSession(request).then(
         () => true,
         () => false,
       ),

@@ -10,7 +10,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Assets } from './assets.ts'
-import type { Door } from './door.ts'
+import type { Authenticator } from './authenticator.ts'
 import { cloudsPage } from './pages/clouds.ts'
 import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
@@ -30,7 +30,7 @@ import { jobView } from '../views/job.ts'
 import { vmView } from '../views/vm.ts'
 
 export type PageOptions = {
-  readonly door: Door
+  readonly authenticator: Authenticator
   readonly readings: Readings
   readonly assets: Assets
   readonly clock: Clock
@@ -44,7 +44,7 @@ const recentFacts = 30
 const ownPath = /^\/(?:queues|vms|clouds|jobs)?(?:(?<=.)\/[a-z0-9-]{1,20})?$/
 
 export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
-  const { door, log } = options
+  const { authenticator, log } = options
   const show = (reply: FastifyReply, page: Page, viewer: Caller | undefined): FastifyReply =>
     send(reply, page, viewer, options)
   const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -65,7 +65,7 @@ export function pageRoutes(scope: FastifyInstance, options: PageOptions): void {
   signInRoutes(scope, options, show)
   scope.register(async (inner) => {
     inner.addHook('onRequest', async (request, reply) => {
-      const viewer = await door.bySession(request)
+      const viewer = await authenticator.bySession(request)
       if (viewer) return request.setDecorator('user', viewer)
       const path = request.url.split('?')[0] ?? '/'
       return reply.redirect(ownPath.test(path) && path !== '/' ? `/sign-in?to=${encodeURIComponent(path)}` : '/sign-in', 303)
@@ -84,7 +84,7 @@ function assetRoutes(scope: FastifyInstance, { files }: Assets): void {
   }
 }
 
-function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show): void {
+function signInRoutes(scope: FastifyInstance, { authenticator }: PageOptions, show: Show): void {
   addRoute(scope, 'GET /sign-in', {}, (request, reply) =>
     show(reply, signInPage(goOnTo(asRecord(request.query).to), ''), undefined),
   )
@@ -92,7 +92,7 @@ function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show)
     const { token, to } = asRecord(request.body)
     const path = goOnTo(to)
     try {
-      const cookie = await door.signIn(typeof token === 'string' ? token.trim() : '')
+      const cookie = await authenticator.signIn(typeof token === 'string' ? token.trim() : '')
       return reply.header('set-cookie', cookie).redirect(path, 303)
     } catch (thrown) {
       const error = asPilotageError(thrown, 'signing in')
@@ -101,7 +101,7 @@ function signInRoutes(scope: FastifyInstance, { door }: PageOptions, show: Show)
     }
   })
   addRoute(scope, 'POST /sign-out', {}, async (request, reply) =>
-    reply.header('set-cookie', door.signOut(request)).redirect('/sign-in', 303),
+    reply.header('set-cookie', authenticator.signOut(request)).redirect('/sign-in', 303),
   )
 }
 

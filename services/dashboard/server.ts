@@ -21,7 +21,7 @@ import type { JobPorts } from '../jobs/ports.ts'
 import type { ServedTls } from '../../core/ports/served-tls.ts'
 import { admit } from './admission.ts'
 import { readAssets } from './assets.ts'
-import { door } from './door.ts'
+import { openAuthenticator } from './authenticator.ts'
 import { factFeed } from './fact-feed.ts'
 import { fairPlaces } from './fair-places.ts'
 import { hearing } from '../access/hearing.ts'
@@ -124,12 +124,12 @@ export async function buildDashboard(options: DashboardOptions): Promise<{ app: 
     reply.headers(headers)
     if (tls && !isLoopback(hostPort(request.hostname, 1))) reply.headers(secureHeader)
   })
-  const ownDoor = door(tokens, clock, random, tls !== undefined)
-  const admission = admit(app, { door: ownDoor, connections, clock })
+  const authenticator = openAuthenticator(tokens, clock, random, tls !== undefined)
+  const admission = admit(app, { authenticator, connections, clock })
   const streams = fairPlaces<StreamPlace>({ ...streamLimits, ownFull: 'refuse', gives: 'newest' })
   const heard = hearing(store)
   const shared = {
-    door: ownDoor,
+    authenticator,
     readings: readings(ports, { cloudStatus, images: () => listImages(images) }, heard),
     clock,
     log,

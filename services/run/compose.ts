@@ -102,8 +102,8 @@ export async function start(options: Start): Promise<Service> {
   const clock = systemClock()
   const isAlone = given.store.kind === 'sqlite'
   const installation = await openInstallation(dataDir, { makeKey: newSigningKey, alone: isAlone })
-  const downs = openDisposables(log)
-  downs.add(() => installation.unlock())
+  const disposables = openDisposables(log)
+  disposables.add(() => installation.unlock())
   // The lock keeps every other process out: what the last start held is ours at once.
   const holder = isAlone ? installation.name : `${hostname()}:${process.pid}:${systemRandom().letters(6)}`
   try {
@@ -113,11 +113,11 @@ export async function start(options: Start): Promise<Service> {
     const ports: PortOptions = { config, secrets, installation, holder, clock, log }
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
     const { store, sandbox } = await reachStore(ports, onFailed)
-    downs.add(() => store.close())
+    disposables.add(() => store.close())
     const readiness = startReadiness(store, clock)
-    downs.add(() => readiness.stop())
+    disposables.add(() => readiness.stop())
     const { bus, close } = openBus(ports)
-    downs.add(close)
+    disposables.add(close)
     const at: Place = { endpoint: config.grpc.advertise.join(), agents: config.context.agents.advertise }
     const agents = await agentFiles(ports, roles)
     const runtime = await buildRuntime({
@@ -132,21 +132,21 @@ export async function start(options: Start): Promise<Service> {
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })
-    const serving = await startEdges({ ports, roles, runtime, tokens, readiness, downs })
+    const serving = await startEdges({ ports, roles, runtime, tokens, readiness, disposables })
     // If the configuration does not say otherwise, VMs go where we listen.
     if (at.endpoint === '') at.endpoint = serving.grpc ?? ''
     const bundles = await serveBundles(ports, roles, agents, store)
-    if (bundles) downs.add(() => bundles.stop())
+    if (bundles) disposables.add(() => bundles.stop())
     if (at.agents.length === 0 && bundles) at.agents = [`http://${hostPort(config.context.agents.host, bundles.port)}`]
     const adminToken = await issueAdminToken(installation, tokens, clock)
     const loops = startLoops(runtime, config.director.intervalMs)
-    downs.add(() => loops.stop())
-    if (roles.includes('sweeper')) publish(ports, runtime, downs)
+    disposables.add(() => loops.stop())
+    if (roles.includes('sweeper')) publish(ports, runtime, disposables)
     log.info({ version, roles, holder, dataDir, ...serving }, 'serving')
     const { grpc = '', dashboard = '' } = serving
-    return { server: grpc, adminToken, dashboardUrl: dashboard, dataDir, isolation, stop: downs.all }
+    return { server: grpc, adminToken, dashboardUrl: dashboard, dataDir, isolation, stop: disposables.all }
   } catch (error) {
-    await downs.all()
+    await disposables.all()
     throw error
   }
 }
@@ -223,20 +223,20 @@ type Edges = {
   readonly runtime: Runtime
   readonly tokens: Tokens
   readonly readiness: Readiness
-  readonly downs: Disposables
+  readonly disposables: Disposables
 }
 
 /** Where each listens; absent: it does not. */
 type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly health?: string }
 
-async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: Edges): Promise<Serving> {
+async function startEdges({ ports, roles, runtime, tokens, readiness, disposables }: Edges): Promise<Serving> {
   const { config, secrets, clock, log } = ports
   const { jobs, matching } = runtime
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // A caller that learns that we serve finds us ready, unless the store is not.
   await readiness.asked
   const status = () => cloudStatus(jobs.store, configured, clock.nowMs())
-  const served = servedTls({ read: readTlsPair, clock, log }, downs.add)
+  const served = servedTls({ read: readTlsPair, clock, log }, disposables.add)
   const shared = { ports: jobs, images: runtime.catalogue, tokens, log, version, cloudStatus: status }
   let serving: Serving = {}
   if (matching) {
@@ -256,7 +256,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
       watchReady,
       startedMs,
     })
-    downs.add(() => api.stop())
+    disposables.add(() => api.stop())
     serving = { ...serving, grpc: hostPort(host, api.port) }
   }
   if (roles.includes('dashboard')) {
@@ -264,25 +264,25 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, downs }: E
     const { isReady } = readiness
     const tls = served('dashboard.tls', config.dashboard.tls, secrets.dashboardTls)
     const dashboard = await startDashboard({ ...shared, host, port, tls, isReady })
-    downs.add(() => dashboard.stop())
+    disposables.add(() => dashboard.stop())
     serving = { ...serving, dashboard: dashboard.url }
   }
   if (config.health) {
     const { host, port } = config.health
     const health = await startHealth(host, port, readiness.isReady)
-    downs.add(health.stop)
+    disposables.add(health.stop)
     serving = { ...serving, health: hostPort(host, health.port) }
   }
   return serving
 }
 
 /** Facts go to a stream that readers outside can follow, if one is configured. */
-function publish(ports: PortOptions, { jobs }: Runtime, downs: Disposables): void {
+function publish(ports: PortOptions, { jobs }: Runtime, disposables: Disposables): void {
   const stream = openFactStream(ports)
   if (!stream) return
-  downs.add(() => stream.close())
+  disposables.add(() => stream.close())
   const publisher = startPublisher({ ...jobs, stream, holder: ports.holder })
-  downs.add(() => publisher.stop())
+  disposables.add(() => publisher.stop())
 }
 
 /** Anew at each start, in a file that only the owner reads: a reader of it could read the signing key beside it. */

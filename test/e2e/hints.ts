@@ -58,8 +58,8 @@ type Times = { readonly goneMs: number; readonly backMs: number; readonly endMs:
 
 async function play(stage: Stage, plant: Plant): Promise<Outcome> {
   const { clock } = stage
-  const [door = ''] = plant.server.split(',')
-  const admin = connectAdmin(clock, plant, door, patienceMs)
+  const [server = ''] = plant.server.split(',')
+  const admin = connectAdmin(clock, plant, server, patienceMs)
   const user = await connectUser(admin, 'biomed', 'ada')
   try {
     const warm = await user.submit([spec()], { key: 'warm' })

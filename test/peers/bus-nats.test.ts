@@ -193,7 +193,7 @@ describe('a server that goes and comes back', () => {
 })
 
 describe('credentials', () => {
-  it('open the door, and stand in no line', async (context) => {
+  it('are accepted by the server, and written in no log line', async (context) => {
     context.skip(whyNotOurs('nats-server') !== undefined, whyNotOurs('nats-server'))
     const guarded = await startNats({ arguments: ['--user', 'pilotage', '--pass', 'very-secret'] })
     try {

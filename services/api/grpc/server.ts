@@ -142,16 +142,16 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
 
 function addServices(server: Server, admission: Admission, options: ApiOptions): void {
   const { ports, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
-  const door = edge(admission, log)
+  const edges = edge(admission, log)
   const keys = activationKeys(ports)
-  server.addService(readable(JobServiceService), jobHandlers(ports, door))
+  server.addService(readable(JobServiceService), jobHandlers(ports, edges))
   server.addService(
     readable(VmServiceService),
-    vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: door, log }),
+    vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: edges, log }),
   )
   server.addService(
     readable(OperateServiceService),
-    operateHandlers({ ports, images, tokens, edge: door, version, startedMs, cloudStatus }),
+    operateHandlers({ ports, images, tokens, edge: edges, version, startedMs, cloudStatus }),
   )
 }
 

@@ -22,7 +22,7 @@ type Metadata = {
 
 let server: Server
 let metadata: Metadata
-const downs: (() => Promise<void> | void)[] = []
+const disposables: (() => Promise<void> | void)[] = []
 
 beforeEach(async () => {
   server = createServer((request, response) => {
@@ -44,7 +44,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  for (const down of downs.splice(0).reverse()) await down()
+  for (const dispose of disposables.splice(0).reverse()) await dispose()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
 })
@@ -55,7 +55,7 @@ function watching() {
   const said: string[] = []
   const clock = virtualClock()
   const watch = watchInterruption({ kind: 'ec2', metadataUrl: metadata.url }, clock, (line) => said.push(line))
-  downs.push(() => watch.stop())
+  disposables.push(() => watch.stop())
   return { said, clock, watch }
 }
 
@@ -95,16 +95,16 @@ it('says once that the service is unreachable, in bounded time, and still gets a
 
 it('asks for a drain at once, whatever runs, until the order comes', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
-  downs.push(() => rmSync(outDir, { recursive: true, force: true }))
+  disposables.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)
   const center = await startFakeService()
-  downs.push(() => center.stop())
+  disposables.push(() => center.stop())
   let order = 'go-on'
   center.answer = () => ({ order, reason: 'spot-interruption', beatEveryMs: 100 })
   metadata.notice = action
   const interruption = { kind: 'ec2', metadataUrl: metadata.url } as const
   const vm = testVm(center.port, { interruption })
-  downs.push(() => vm.remove())
+  disposables.push(() => vm.remove())
   vm.run(monitor.path)
   const wishes = () => center.heartbeats.map(({ wish, wishReason }) => `${wish}: ${wishReason}`)
   await soon(() => wishes().filter((wish) => wish === 'drain: spot-interruption').length >= 2, 'a wish')

@@ -14,10 +14,10 @@ import { virtualClock } from '../../support/virtual-clock.ts'
 import { startFakeService } from './fake-service.ts'
 import { clock, soon, testVm } from './vm.ts'
 
-const downs: (() => Promise<void> | void)[] = []
+const disposables: (() => Promise<void> | void)[] = []
 
 afterEach(async () => {
-  for (const down of downs.splice(0).reverse()) await down()
+  for (const dispose of disposables.splice(0).reverse()) await dispose()
 })
 
 type Fake = { readonly port: number; readonly asked: string[]; stop(): Promise<void> }
@@ -39,7 +39,7 @@ async function answering(text: string): Promise<Fake> {
     for (const socket of sockets) socket.destroy()
     await new Promise((resolve) => server.close(resolve))
   }
-  downs.push(stop)
+  disposables.push(stop)
   return { port: (server.address() as AddressInfo).port, asked, stop }
 }
 
@@ -70,7 +70,7 @@ it('failures are counted in a row, and forgotten with the next answer', async ()
   const fake = await answering('HTTP/1.1 403 Forbidden\r\n')
   const time = virtualClock()
   const watch = watchService({ kind: 'squid', port: fake.port }, time)
-  downs.push(() => watch.stop())
+  disposables.push(() => watch.stop())
   await soon(() => watch.view().hasAnswered, 'an answer')
   await fake.stop()
   for (const failures of [1, 2, 3]) {
@@ -82,15 +82,15 @@ it('failures are counted in a row, and forgotten with the next answer', async ()
 
 it('a monitor without a pilot sends heartbeats, is never idle, and powers off when it is ordered', async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
-  downs.push(() => rmSync(outDir, { recursive: true, force: true }))
+  disposables.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)
   const center = await startFakeService()
-  downs.push(() => center.stop())
+  disposables.push(() => center.stop())
   const squid = await answering('HTTP/1.1 403 Forbidden\r\n')
   let order = 'go-on'
   center.answer = () => ({ order, reason: 'the site has others', beatEveryMs: 50 })
   const vm = testVm(center.port, { policy: { idleMs: 0 }, service: { kind: 'squid', port: squid.port } })
-  downs.push(() => vm.remove())
+  disposables.push(() => vm.remove())
   const agent = vm.run(monitor.path)
   await soon(() => center.heartbeats.length >= 5, 'heartbeats')
   expect(center.heartbeats.every(({ wish, pilotState, unhealthy }) => `${wish}${pilotState}${unhealthy}` === '')).toBe(true)

@@ -26,13 +26,13 @@ function world() {
   const clock = { ...time, monotonicMs: () => time.monotonicMs() + computedMs }
   const loads = newLoads(clock)
   const begun: string[] = []
-  const door = edge({ callerOf: (metadata) => metadata as unknown as Caller }, silentLog())
+  const edges = edge({ callerOf: (metadata) => metadata as unknown as Caller }, silentLog())
   const ask = (name: string, owner: Identity & { kind: 'user' }, bytes: Buffer) => {
     const caller = { identity: owner, load: loads.of(owner, '127.0.0.1') } as Caller
     const request = requestDeserialize(bytes) as WatchJobsRequest
     const call = { metadata: caller as unknown as Metadata, request, cancelled: false }
     const answer = Promise.withResolvers<number>()
-    const handler = door.unary('watchJobs', async ({ jobIds }: WatchJobsRequest) => {
+    const handler = edges.unary('watchJobs', async ({ jobIds }: WatchJobsRequest) => {
       begun.push(name)
       computedMs += 30
       return jobIds.length

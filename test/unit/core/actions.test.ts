@@ -51,8 +51,8 @@ it('lets each kind of caller reach as far as is written here', () => {
 
 it('has no action that no method, route or page names', () => {
   const named = [...Object.values(methodActions), ...Object.values(routeActions).flat(), ...Object.values(publicActions)]
-  const byTheDoor = ['dashboard.use']
-  expect([...new Set<string>([...named, ...byTheDoor])].sort()).toEqual(Object.keys(actions).sort())
+  const bySignIn = ['dashboard.use']
+  expect([...new Set<string>([...named, ...bySignIn])].sort()).toEqual(Object.keys(actions).sort())
 })
 
 it('gives a caller with several roles the farthest reach, and one with none nothing', () => {

@@ -124,8 +124,8 @@ async function outcome(route: Route, caller: Caller, target: Target): Promise<Cl
       ...(cookie === '' || method === 'POST' ? {} : { cookie }),
     },
   })
-  const isRefusedAtTheDoor = method === 'GET' && answer.statusCode === 303
-  if (answer.statusCode === 401 || isRefusedAtTheDoor) return 'unauthenticated'
+  const isSentToSignIn = method === 'GET' && answer.statusCode === 303
+  if (answer.statusCode === 401 || isSentToSignIn) return 'unauthenticated'
   if (answer.statusCode === 403) return 'forbidden'
   if (answer.statusCode === 404) return 'not-found'
   // The parameters are looked at after the caller.

@@ -1,5 +1,5 @@
 /**
- * The door: who a request comes from. A session's cookie for pages and JSON, a bearer's token for JSON alone.
+ * Who a request comes from. A session's cookie for pages and JSON, a bearer's token for JSON alone.
  *
  * Every refusal of a token has one text. How often a stranger may try is not decided here: strangers wait their turn before
  * their token is checked (turns.ts), so a valid token is never refused for what others bring. Knows nothing of the pages.
@@ -15,7 +15,7 @@ import type { Random } from '../../core/kernel/random.ts'
 import { sessionMs, sessions } from './sessions.ts'
 import { viewerOf } from './viewer.ts'
 
-export type Door = {
+export type Authenticator = {
   /** The Set-Cookie of a new session. Throws `unauthenticated` or `overloaded`. */
   signIn(token: string): Promise<string>
   /** Ends the session; answers the Set-Cookie that clears its cookie. */
@@ -24,7 +24,7 @@ export type Door = {
   bySession(request: FastifyRequest): Promise<User | undefined>
   /** By the Authorization header where there is one, else by the cookie. Throws `unauthenticated`. */
   byHeaderOrSession(request: FastifyRequest): Promise<User>
-  /** Who is known already, without work that a stranger could cause: by a session, or by a token that was good before. */
+  /** The user if already known, without work that a stranger could cause: by a session, or by a token that was valid before. */
   recognised(request: FastifyRequest): Promise<User | undefined>
 }
 
@@ -32,7 +32,7 @@ export type Door = {
 const maxRemembered = 4096
 
 /** `isSecure`: requests come by TLS, and the session's cookie goes no other way and to no other host. */
-export function door(tokens: Tokens, clock: Clock, random: Random, isSecure: boolean): Door {
+export function openAuthenticator(tokens: Tokens, clock: Clock, random: Random, isSecure: boolean): Authenticator {
   const open = sessions(tokens, clock, random)
   const good = new Set<string>()
   // A browser takes a name with this beginning only over TLS, for this host alone and for all of its paths.
