@@ -13,7 +13,7 @@ import type { Identity, Owner } from '../../../core/model/owner.ts'
 import { readAssets } from '../../../services/dashboard/assets.ts'
 import { type Route, routeActions } from '../../../services/dashboard/routes.ts'
 import { alice, sampleSpec } from '../../../sim/samples.ts'
-import { type Desk, form, openDesk } from './desk.ts'
+import { type TestDashboard, form, openTestDashboard } from './test-dashboard.ts'
 
 /** `roleless`: a valid token of the VO that gives no role. */
 const callers = ['anonymous', 'roleless', 'vm', 'user', 'operator', 'admin'] as const
@@ -79,7 +79,7 @@ const trials: Readonly<Record<Route, Trial>> = {
   'GET /api/events': { url: () => '/api/events?after=x' },
 }
 
-let desk: Desk
+let dashboard: TestDashboard
 let assetPath: string
 const given = new Map<Target, Given>()
 const tokens = new Map<Caller, string>()
@@ -90,22 +90,22 @@ beforeAll(async () => {
     const common = { atMs: 1, action: 'hold', cause: { why: 'limit', words: 'full' }, count: 1 } as const
     return { ...common, subject: `demand of ${vo}`, byVo: { [vo]: 1 } }
   }
-  desk = await openDesk(async () => ({ clouds: [], plan: [row('lhcb'), row('belle')] }))
+  dashboard = await openTestDashboard(async () => ({ clouds: [], plan: [row('lhcb'), row('belle')] }))
   assetPath = (await readAssets()).paths['icon.svg']
   for (const target of targets) {
-    const [jobId = 0] = await desk.submit([sampleSpec()], ownerOf[target])
-    const { id } = await desk.addVm(target, { vos: [ownerOf[target].vo] })
-    await desk.store.emit([{ subject: `job:${jobId}` as never, kind: 'console', data: {} }], 1)
+    const [jobId = 0] = await dashboard.submit([sampleSpec()], ownerOf[target])
+    const { id } = await dashboard.addVm(target, { vos: [ownerOf[target].vo] })
+    await dashboard.store.emit([{ subject: `job:${jobId}` as never, kind: 'console', data: {} }], 1)
     given.set(target, { target, jobId, vmId: id })
   }
-  const untilMs = desk.clock.nowMs() + 3_600_000
+  const untilMs = dashboard.clock.nowMs() + 3_600_000
   for (const [caller, identity] of Object.entries(identities) as [Caller, Identity][]) {
-    const token = await desk.tokens.issue(identity, untilMs)
+    const token = await dashboard.tokens.issue(identity, untilMs)
     tokens.set(caller, token)
-    cookies.set(caller, await desk.signIn(token))
+    cookies.set(caller, await dashboard.signIn(token))
   }
 })
-afterAll(() => desk.stop())
+afterAll(() => dashboard.stop())
 
 async function outcome(route: Route, caller: Caller, target: Target): Promise<Class | string> {
   const [method = '', path = ''] = route.split(' ')
@@ -113,8 +113,8 @@ async function outcome(route: Route, caller: Caller, target: Target): Promise<Cl
   const what = given.get(target) as Given
   const token = path.startsWith('/api') ? tokens.get(caller) : undefined
   const cookie = cookies.get(caller) ?? ''
-  const answer = await desk.app.inject({
-    ...(method === 'POST' ? form({ token: await desk.token(alice) }) : {}),
+  const answer = await dashboard.app.inject({
+    ...(method === 'POST' ? form({ token: await dashboard.token(alice) }) : {}),
     method: method as 'GET' | 'POST',
     url: url?.(what) ?? path,
     headers: {
@@ -154,7 +154,7 @@ function expected(route: Route, caller: Caller, target: Target): Class {
 describe('access over HTTP', () => {
   it.each(Object.keys(routeActions) as Route[])('%s lets in each caller as far as its actions reach', async (route) => {
     // Strangers of one address wait for their turn.
-    await desk.clock.advance(1000)
+    await dashboard.clock.advance(1000)
     const found: Record<string, readonly string[]> = {}
     const wanted: Record<string, readonly string[]> = {}
     for (const caller of callers) {

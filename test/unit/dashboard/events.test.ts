@@ -11,22 +11,22 @@ import { eventStream, heartbeatMs } from '../../../services/dashboard/event-stre
 import { type Batch, maxBatch, factFeed, type Listener } from '../../../services/dashboard/fact-feed.ts'
 import { streamLimits } from '../../../services/dashboard/limits.ts'
 import { alice, bob, sampleSpec } from '../../../sim/samples.ts'
-import { type Desk, openDesk, run } from './desk.ts'
+import { openTestDashboard, type TestDashboard, run } from './test-dashboard.ts'
 
-let desk: Desk
-let dashboard: Dashboard
+let dashboard: TestDashboard
+let listening: Dashboard
 const readers: Reader[] = []
 
 beforeEach(async () => {
-  desk = await openDesk()
-  dashboard = await startDashboard(desk.options)
+  dashboard = await openTestDashboard()
+  listening = await startDashboard(dashboard.options)
 })
 afterEach(async () => {
   for (const reader of readers.splice(0)) reader.hangUp()
-  const stopping = dashboard.stop()
-  await desk.clock.advance(2500)
+  const stopping = listening.stop()
+  await dashboard.clock.advance(2500)
   await stopping
-  await desk.stop()
+  await dashboard.stop()
 })
 
 type Reader = { text: string; readonly status: number; isOver: boolean; hangUp(): void }
@@ -37,16 +37,16 @@ async function listen(
   headers = {},
   lifeMs = 86_400_000,
 ): Promise<Reader> {
-  return open(`Bearer ${await desk.token(alice, role, lifeMs)}`, query, headers)
+  return open(`Bearer ${await dashboard.token(alice, role, lifeMs)}`, query, headers)
 }
 
 async function listenAs(owner: Owner): Promise<Reader> {
-  return open(`Bearer ${await desk.token(owner)}`)
+  return open(`Bearer ${await dashboard.token(owner)}`)
 }
 
 async function open(authorization: string, query = '', headers = {}): Promise<Reader> {
   const abort = new AbortController()
-  const answer = await fetch(`${dashboard.url}/api/events${query}`, {
+  const answer = await fetch(`${listening.url}/api/events${query}`, {
     headers: { authorization, ...headers },
     signal: abort.signal,
   })
@@ -71,7 +71,7 @@ async function hear(reader: Reader, what: string | RegExp, everyMs = 250): Promi
   const found = await until(
     real,
     async () => {
-      await desk.clock.advance(everyMs)
+      await dashboard.clock.advance(everyMs)
       return typeof what === 'string' ? reader.text.includes(what) : what.test(reader.text)
     },
     { withinMs: 5000, everyMs: 5 },
@@ -84,7 +84,7 @@ const about = (why: string, subject: NewFact['subject'] = 'cloud:here'): NewFact
   kind: 'recording',
   data: { why },
 })
-const emit = (...facts: readonly NewFact[]): Promise<void> => desk.store.emit(facts, desk.clock.nowMs())
+const emit = (...facts: readonly NewFact[]): Promise<void> => dashboard.store.emit(facts, dashboard.clock.nowMs())
 const idsIn = (reader: Reader): number[] =>
   [...reader.text.matchAll(/^id: (\d+)\nevent: fact/gm)].map(([, id]) => Number(id))
 
@@ -93,10 +93,10 @@ it('sends a fact that comes, with and without a hint', async () => {
   const reader = await listen()
   expect(reader.status).toBe(200)
   await hear(reader, 'retry: 2000')
-  await desk.clock.advance(500)
+  await dashboard.clock.advance(500)
   await emit(about('with a hint'))
-  desk.bus.hint({ kind: 'clouds', ids: ['here'] })
-  await desk.clock.advance(400)
+  dashboard.bus.hint({ kind: 'clouds', ids: ['here'] })
+  await dashboard.clock.advance(400)
   await hear(reader, 'recording: why with a hint', 1)
   await emit(about('without'))
   await hear(reader, 'recording: why without')
@@ -105,7 +105,7 @@ it('sends a fact that comes, with and without a hint', async () => {
 
 it('goes on where a reader was, by parameter and by Last-Event-ID', async () => {
   await emit(about('one'), about('two'), about('three'))
-  const [first] = await desk.store.facts(0, 1)
+  const [first] = await dashboard.store.facts(0, 1)
   const byParameter = await listen(`?after=${first?.seq}`)
   await hear(byParameter, 'three')
   expect(byParameter.text).not.toContain('why one')
@@ -120,18 +120,18 @@ it('goes on where a reader was, by parameter and by Last-Event-ID', async () => 
   expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
   const lost = await listen('?after=999999')
   await hear(lost, 'retry')
-  await desk.clock.advance(2500)
+  await dashboard.clock.advance(2500)
   await emit(about('five'))
   await hear(lost, 'five')
 })
 
 it('shows users nothing of other VOs', async () => {
   const reader = await listen('?after=0', 'user')
-  const [own] = await desk.submit([sampleSpec()])
-  const [foreign] = await desk.submit([sampleSpec()], bob)
-  const vm = await desk.addVm('one')
-  await run(desk, foreign as JobId, vm.id)
-  await run(desk, own as JobId, vm.id)
+  const [own] = await dashboard.submit([sampleSpec()])
+  const [foreign] = await dashboard.submit([sampleSpec()], bob)
+  const vm = await dashboard.addVm('one')
+  await run(dashboard, foreign as JobId, vm.id)
+  await run(dashboard, own as JobId, vm.id)
   await hear(reader, /job:1".*Running/)
   expect(reader.text).toContain('submission:1')
   expect(reader.text).toContain(`vm:${vm.id}`)
@@ -150,7 +150,7 @@ it('sends heartbeats, and ends with the token', async () => {
   const reader = await listen('?after=0', 'operator', {}, 40_000)
   await hear(reader, ': still here', 1000)
   expect(reader.isOver).toBe(false)
-  await desk.clock.advance(45_000)
+  await dashboard.clock.advance(45_000)
   expect(await until(real, () => reader.isOver, { withinMs: 2000 })).toBe(true)
 })
 
@@ -166,15 +166,15 @@ it("bounds a viewer's open streams, leaves others theirs, and frees the place of
 it('stops at once though streams are open', async () => {
   const reader = await listen()
   const beganMs = real.monotonicMs()
-  await dashboard.stop()
+  await listening.stop()
   expect(await until(real, () => reader.isOver, { withinMs: 1000 })).toBe(true)
   expect(real.monotonicMs() - beganMs).toBeLessThan(1500)
-  await expect(fetch(dashboard.url)).rejects.toThrow()
+  await expect(fetch(listening.url)).rejects.toThrow()
 })
 
 it('stops within its time though a request never ends', async () => {
   let asked = false
-  const hanging = await openDesk(() => {
+  const hanging = await openTestDashboard(() => {
     asked = true
     return new Promise(() => {})
   })
@@ -198,7 +198,7 @@ it('drops a reader that takes nothing for long', async () => {
   })
   const stream = eventStream({
     response: response as unknown as ServerResponse,
-    clock: desk.clock,
+    clock: dashboard.clock,
     hearing: { heard: async (_, facts) => facts },
     viewer: { owner: alice, reach: 'any' },
     after: 0,
@@ -208,14 +208,14 @@ it('drops a reader that takes nothing for long', async () => {
   expect(stream.isReady()).toBe(false)
   response.emit('drain')
   expect(stream.isReady()).toBe(true)
-  await desk.clock.advance(heartbeatMs)
+  await dashboard.clock.advance(heartbeatMs)
   expect(stream.isReady()).toBe(false)
-  await desk.clock.advance(2 * heartbeatMs)
+  await dashboard.clock.advance(2 * heartbeatMs)
   expect(calls).toEqual(['retry:', ': stil', 'over', 'destroy'])
 })
 
 it('passes over a listener that has not taken its last batch, and catches it up', async () => {
-  const feed = factFeed({ store: desk.store, bus: desk.bus, clock: desk.clock, log: silentLog() })
+  const feed = factFeed({ store: dashboard.store, bus: dashboard.bus, clock: dashboard.clock, log: silentLog() })
   const recording = (isReady: () => boolean): Listener & { seqs: number[] } => {
     const listener: Listener & { seqs: number[] } = {
       after: 0,
@@ -233,13 +233,13 @@ it('passes over a listener that has not taken its last batch, and catches it up'
   const slow = recording(() => slowIsReady)
   feed.listeners.add(quick).add(slow)
   await emit(about('one'))
-  await desk.clock.advance(2000)
+  await dashboard.clock.advance(2000)
   await emit(about('two'))
-  await desk.clock.advance(2000)
+  await dashboard.clock.advance(2000)
   expect([quick.seqs.length, slow.seqs.length]).toEqual([2, 0])
   slowIsReady = true
   await emit(about('three'))
-  await desk.clock.advance(2000)
+  await dashboard.clock.advance(2000)
   expect(quick.seqs).toHaveLength(3)
   expect(slow.seqs).toEqual(quick.seqs)
   await feed.stop()

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { alice, bob, sampleSpec } from '../../../sim/samples.ts'
-import { type Desk, openDesk, run } from './desk.ts'
+import { openTestDashboard, type TestDashboard, run } from './test-dashboard.ts'
 
-let desk: Desk
+let dashboard: TestDashboard
 
 beforeEach(async () => {
-  desk = await openDesk()
+  dashboard = await openTestDashboard()
 })
-afterEach(() => desk.stop())
+afterEach(() => dashboard.stop())
 
 type Body = {
   readonly code?: string
@@ -21,20 +21,20 @@ type Body = {
 }
 
 async function get(url: string, role: 'user' | 'operator' = 'operator', owner = alice) {
-  const authorization = `Bearer ${await desk.token(owner, role)}`
-  const answer = await desk.app.inject({ url: `/api${url}`, headers: { authorization } })
+  const authorization = `Bearer ${await dashboard.token(owner, role)}`
+  const answer = await dashboard.app.inject({ url: `/api${url}`, headers: { authorization } })
   return { status: answer.statusCode, body: answer.json<Body>(), text: answer.body }
 }
 
 const routes = ['/status', '/queues', '/vms', '/vms?ended=true', '/clouds', '/facts', '/jobs', '/jobs/1'] as const
 
 it('answers every route to a bearer and to a session, and to no other caller', async () => {
-  await desk.submit([sampleSpec()])
-  const cookie = await desk.signIn(await desk.token(alice))
+  await dashboard.submit([sampleSpec()])
+  const cookie = await dashboard.signIn(await dashboard.token(alice))
   for (const route of routes) {
     expect([route, (await get(route)).status]).toEqual([route, 200])
-    expect((await desk.app.inject({ url: `/api${route}`, headers: { cookie } })).statusCode).toBe(200)
-    const anonymous = await desk.app.inject({ url: `/api${route}` })
+    expect((await dashboard.app.inject({ url: `/api${route}`, headers: { cookie } })).statusCode).toBe(200)
+    const anonymous = await dashboard.app.inject({ url: `/api${route}` })
     expect(anonymous.statusCode).toBe(401)
     expect(anonymous.json()).toEqual({
       code: 'unauthenticated',
@@ -42,7 +42,7 @@ it('answers every route to a bearer and to a session, and to no other caller', a
       violations: [],
     })
   }
-  const bad = await desk.app.inject({ url: '/api/status', headers: { authorization: 'Basic x', cookie } })
+  const bad = await dashboard.app.inject({ url: '/api/status', headers: { authorization: 'Basic x', cookie } })
   expect(bad.statusCode).toBe(401)
 })
 
@@ -67,22 +67,22 @@ it('lists every wrong parameter with its path, value and rule', async () => {
 
 it('shows no activation key, no argument and no environment', async () => {
   const secret = 'hidden-word'
-  const [id] = await desk.submit([sampleSpec({ arguments: [secret], environment: { WORD: secret } })])
-  const activation = { keyHash: secret, untilMs: desk.clock.nowMs() + 1000, nonceHash: secret }
-  const vm = await desk.addVm('one', { activation })
-  await desk.addEndedVm('two', 'it broke', { activation })
-  await run(desk, id as JobId, vm.id)
-  const cookie = await desk.signIn(await desk.token(alice, 'operator'))
+  const [id] = await dashboard.submit([sampleSpec({ arguments: [secret], environment: { WORD: secret } })])
+  const activation = { keyHash: secret, untilMs: dashboard.clock.nowMs() + 1000, nonceHash: secret }
+  const vm = await dashboard.addVm('one', { activation })
+  await dashboard.addEndedVm('two', 'it broke', { activation })
+  await run(dashboard, id as JobId, vm.id)
+  const cookie = await dashboard.signIn(await dashboard.token(alice, 'operator'))
   for (const route of [...routes, `/jobs/${id}`, `/vms/${vm.id}`]) expect((await get(route)).text).not.toContain(secret)
   for (const page of ['/', '/vms', `/vms/${vm.id}`, `/jobs/${id}`])
-    expect((await desk.page(page, cookie)).text).not.toContain(secret)
+    expect((await dashboard.page(page, cookie)).text).not.toContain(secret)
 })
 
 it('shows users their own VO and operators all', async () => {
-  await desk.submit([sampleSpec(), sampleSpec()])
-  const [foreign] = await desk.submit([sampleSpec()], bob)
-  const vm = await desk.addVm('one')
-  await run(desk, foreign as JobId, vm.id)
+  await dashboard.submit([sampleSpec(), sampleSpec()])
+  const [foreign] = await dashboard.submit([sampleSpec()], bob)
+  const vm = await dashboard.addVm('one')
+  await run(dashboard, foreign as JobId, vm.id)
   const vos = async (role: 'user' | 'operator') => {
     const { body } = await get('/jobs', role)
     return [...new Set(body.jobs.map(({ vo }) => vo))].sort()
@@ -99,12 +99,12 @@ it('shows users their own VO and operators all', async () => {
 })
 
 it('shows users the VMs of their own VO and those of every VO, and no other', async () => {
-  const plain = await desk.addVm('plain')
-  const own = await desk.addVm('own', { vos: ['lhcb'] })
-  const foreign = await desk.addVm('foreign', { vos: ['belle'] })
-  const gone = await desk.addEndedVm('gone', 'it broke', { vos: ['belle'] })
+  const plain = await dashboard.addVm('plain')
+  const own = await dashboard.addVm('own', { vos: ['lhcb'] })
+  const foreign = await dashboard.addVm('foreign', { vos: ['belle'] })
+  const gone = await dashboard.addEndedVm('gone', 'it broke', { vos: ['belle'] })
   const consoleFact = { kind: 'console', data: { text: 'secret' } }
-  await desk.store.emit(
+  await dashboard.store.emit(
     [
       { ...consoleFact, subject: `vm:${foreign.id}` },
       { kind: 'plan', subject: 'cloud:here', data: { why: 'secret' } },
@@ -127,7 +127,7 @@ it('shows users the VMs of their own VO and those of every VO, and no other', as
 })
 
 it('answers a job whole, and jobs and facts page by page', async () => {
-  const ids = await desk.submit(Array.from({ length: 25 }, () => sampleSpec()))
+  const ids = await dashboard.submit(Array.from({ length: 25 }, () => sampleSpec()))
   const seen: number[] = []
   let before: number | null = null
   do {
@@ -143,7 +143,7 @@ it('answers a job whole, and jobs and facts page by page', async () => {
     explain: { summary: expect.stringContaining('waits'), places: [{ fits: true }] },
   })
   const fact = { subject: 'cloud:here' as const, kind: 'plan', data: {} }
-  await desk.store.emit([fact, fact, fact], 1)
+  await dashboard.store.emit([fact, fact, fact], 1)
   const first = (await get('/facts?after=0&limit=2')).body
   const rest = (await get(`/facts?after=${first.lastSeq}`)).body
   const seqs = [...first.facts, ...rest.facts].map(({ seq }) => seq)
@@ -152,29 +152,29 @@ it('answers a job whole, and jobs and facts page by page', async () => {
 })
 
 it('keeps the reason of an internal error inside', async () => {
-  await desk.stop()
-  desk = await openDesk(async () => {
+  await dashboard.stop()
+  dashboard = await openTestDashboard(async () => {
     throw new Error('the password is hidden-word')
   })
   const { status, body, text } = await get('/clouds')
   expect([status, body.code]).toEqual([500, 'internal'])
   expect(text).not.toContain('hidden-word')
-  const cookie = await desk.signIn(await desk.token(alice))
-  const page = await desk.page('/clouds', cookie)
+  const cookie = await dashboard.signIn(await dashboard.token(alice))
+  const page = await dashboard.page('/clouds', cookie)
   expect(page.status).toBe(500)
   expect(page.text).not.toContain('hidden-word')
 })
 
 it('reads what is dear once a second, however many ask', async () => {
   let reads = 0
-  await desk.stop()
-  desk = await openDesk(async () => {
+  await dashboard.stop()
+  dashboard = await openTestDashboard(async () => {
     reads += 1
     return { clouds: [], plan: [] }
   })
   await Promise.all(Array.from({ length: 10 }, () => get('/clouds')))
   expect(reads).toBe(1)
-  await desk.clock.advance(1001)
+  await dashboard.clock.advance(1001)
   await get('/clouds')
   expect(reads).toBe(2)
 })

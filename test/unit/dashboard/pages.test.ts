@@ -3,16 +3,16 @@ import { vmSubject } from '../../../core/model/facts.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { CloudStatus } from '../../../services/vms/list-clouds.ts'
 import { alice, bob, sampleRequirements, sampleResult, sampleSpec } from '../../../sim/samples.ts'
-import { type Desk, nobodys, openDesk, run } from './desk.ts'
+import { type TestDashboard, nobodys, openTestDashboard, run } from './test-dashboard.ts'
 
-let desk: Desk
+let dashboard: TestDashboard
 let clouds: CloudStatus
 
 beforeEach(async () => {
   clouds = nobodys
-  desk = await openDesk(async () => clouds)
+  dashboard = await openTestDashboard(async () => clouds)
 })
-afterEach(() => desk.stop())
+afterEach(() => dashboard.stop())
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>&amp;`
 const pages = ['/', '/queues', '/vms', '/vms?ended=1', '/clouds', '/jobs'] as const
@@ -26,11 +26,11 @@ const cloud = (name: string): CloudStatus['clouds'][number] => ({
   cores: 16,
   maxCores: 32,
   breakers: [],
-  listedMs: desk.clock.nowMs() - 3000,
+  listedMs: dashboard.clock.nowMs() - 3000,
 })
 
 async function signedIn(role: 'user' | 'operator' = 'operator', owner = alice): Promise<string> {
-  return desk.signIn(await desk.token(owner, role))
+  return dashboard.signIn(await dashboard.token(owner, role))
 }
 
 describe('empty', () => {
@@ -44,7 +44,7 @@ describe('empty', () => {
     ['/jobs', 'No job was submitted yet.'],
     ['/jobs?state=Done', 'No job is like that.'],
   ])('%s says: %s', async (path, text) => {
-    const { status, text: page } = await desk.page(path, await signedIn())
+    const { status, text: page } = await dashboard.page(path, await signedIn())
     expect(status).toBe(200)
     expect(page).toContain(text)
   })
@@ -53,16 +53,16 @@ describe('empty', () => {
 describe('with data', () => {
   it('shows counts, queues, VMs, clouds and jobs', async () => {
     const cookie = await signedIn()
-    const [first, second] = await desk.submit([sampleSpec({ name: 'first' }), sampleSpec({ name: 'second' })])
-    await desk.submit([sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })], bob)
-    const vm = await desk.addVm('one')
-    const lost = await desk.addEndedVm('two', 'the cloud no longer lists it')
-    await run(desk, first as JobId, vm.id)
+    const [first, second] = await dashboard.submit([sampleSpec({ name: 'first' }), sampleSpec({ name: 'second' })])
+    await dashboard.submit([sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })], bob)
+    const vm = await dashboard.addVm('one')
+    const lost = await dashboard.addEndedVm('two', 'the cloud no longer lists it')
+    await run(dashboard, first as JobId, vm.id)
     const made = { action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' } as const
-    const plan = { atMs: desk.clock.nowMs(), ...made }
+    const plan = { atMs: dashboard.clock.nowMs(), ...made }
     const blocked = { kind: 'image', name: 'here/small/plain', state: 'open', untilMs: 0, why: 'refused' } as const
     clouds = { clouds: [{ ...cloud('here'), breakers: [blocked] }], plan: [plan] }
-    const text = async (path: string): Promise<string> => (await desk.page(path, cookie)).text
+    const text = async (path: string): Promise<string> => (await dashboard.page(path, cookie)).text
 
     const overview = await text('/')
     expect(overview).toMatch(/<b>2<\/b>\s*<span>Waiting<\/span>/)
@@ -92,54 +92,66 @@ describe('with data', () => {
   it('shows how a job ended and why nothing fits', async () => {
     const cookie = await signedIn()
     const big = sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })
-    const [failed, never] = await desk.submit([sampleSpec(), big])
-    const vm = await desk.addVm('one')
-    await run(desk, failed as JobId, vm.id)
+    const [failed, never] = await dashboard.submit([sampleSpec(), big])
+    const vm = await dashboard.addVm('one')
+    await run(dashboard, failed as JobId, vm.id)
     const result = sampleResult({ exitCode: 3, wallMs: 90_000 })
-    await desk.store.change([{ kind: 'ended', jobId: failed as JobId, attempt: 1, vmId: vm.id, result }], desk.clock.nowMs())
-    const { text } = await desk.page(`/jobs/${failed}`, cookie)
+    await dashboard.store.change(
+      [{ kind: 'ended', jobId: failed as JobId, attempt: 1, vmId: vm.id, result }],
+      dashboard.clock.nowMs(),
+    )
+    const { text } = await dashboard.page(`/jobs/${failed}`, cookie)
     expect(text).toContain('exit code 3')
     expect(text).toContain('1 min 30 s')
     expect(text).toMatch(/Submitted[\s\S]*Matched[\s\S]*Running[\s\S]*Failed/)
-    const why = (await desk.page(`/jobs/${never}`, cookie)).text
+    const why = (await dashboard.page(`/jobs/${never}`, cookie)).text
     expect(why).toContain(`cannot run: no VM or offering satisfies its requirements; closest: vm ${vm.id}`)
     expect(why).toContain('<td class="no">✗ 8</td>')
   })
 
   it('pages through jobs and VMs', async () => {
     const cookie = await signedIn()
-    const ids = await desk.submit(Array.from({ length: 130 }, () => sampleSpec()))
+    const ids = await dashboard.submit(Array.from({ length: 130 }, () => sampleSpec()))
     let path: string | undefined = '/jobs?vo=lhcb'
     const seen: number[] = []
     while (path) {
-      const { text } = await desk.page(path, cookie)
+      const { text } = await dashboard.page(path, cookie)
       seen.push(...[...text.matchAll(/href="\/jobs\/(\d+)"/g)].map(([, id]) => Number(id)))
       path = /rel="next" href="([^"]+)"/.exec(text)?.[1]?.replaceAll('&amp;', '&')
     }
     expect(seen).toEqual([...ids].reverse())
-    for (let vm = 0; vm < 70; vm += 1) await desk.addVm(`n${vm}x`)
-    const first = (await desk.page('/vms', cookie)).text
+    for (let vm = 0; vm < 70; vm += 1) await dashboard.addVm(`n${vm}x`)
+    const first = (await dashboard.page('/vms', cookie)).text
     expect(first).toContain('70 live VMs')
     expect(first).toContain('href="/vms?skip=60"')
-    expect((await desk.page('/vms?skip=60', cookie)).text.match(/href="\/vms\/vm-/g)).toHaveLength(10)
+    expect((await dashboard.page('/vms?skip=60', cookie)).text.match(/href="\/vms\/vm-/g)).toHaveLength(10)
   })
 })
 
 it('shows hostile names as text, on every page', async () => {
   const cookie = await signedIn()
   const owner = { vo: hostile, group: hostile, owner: hostile }
-  const [id] = await desk.submit([sampleSpec({ name: hostile })], owner)
-  await desk.addEndedVm('two', hostile, { cloud: hostile, flavor: hostile, reason: hostile })
-  const vm = await desk.addVm('one', { cloud: hostile, site: hostile, flavor: hostile, reason: hostile, tags: [hostile] })
-  await run(desk, id as JobId, vm.id)
-  await desk.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
-  await desk.store.emit([{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }], desk.clock.nowMs())
+  const [id] = await dashboard.submit([sampleSpec({ name: hostile })], owner)
+  await dashboard.addEndedVm('two', hostile, { cloud: hostile, flavor: hostile, reason: hostile })
+  const vm = await dashboard.addVm('one', {
+    cloud: hostile,
+    site: hostile,
+    flavor: hostile,
+    reason: hostile,
+    tags: [hostile],
+  })
+  await run(dashboard, id as JobId, vm.id)
+  await dashboard.submit([sampleSpec({ requirements: sampleRequirements({ tags: [hostile] }) })], owner)
+  await dashboard.store.emit(
+    [{ subject: `cloud:${hostile}`, kind: hostile, data: { why: hostile } }],
+    dashboard.clock.nowMs(),
+  )
   const line = { atMs: 1, action: 'create', subject: hostile, count: 1, reason: hostile } as const
   const blocked = { kind: hostile, name: hostile, state: 'half-open', why: hostile } as const
   clouds = { clouds: [{ ...cloud(hostile), breakers: [blocked] }], plan: [line] }
   const query = `/jobs?owner=${encodeURIComponent(hostile.slice(0, 64))}`
   for (const path of [...pages, `/jobs/${id}`, `/vms/${vm.id}`, query, `/sign-in?to=${encodeURIComponent(hostile)}`]) {
-    const { status, text } = await desk.page(path, cookie)
+    const { status, text } = await dashboard.page(path, cookie)
     expect(status).toBe(200)
     expect(text).not.toMatch(/<script>|<img|"'>/)
     expect(text.match(/<script /g)).toHaveLength(1)
@@ -158,50 +170,51 @@ it('keeps every page below 50 KB, however much there is', async () => {
       requirements: sampleRequirements({ memoryBytes: (at + 100) * 1024 * 1024, tags: [name] }),
     }),
   )
-  const ids = await desk.submit(specs, owner)
+  const ids = await dashboard.submit(specs, owner)
   for (let at = 0; at < 100; at += 1)
-    await desk.addVm(`n${at}x`, { reason: long, cloud: name, flavor: name, site: `${at}${name}`, tags: [name] })
-  for (let at = 0; at < 100; at += 1) await desk.addEndedVm(`e${at}x`, long, { reason: long, cloud: name, flavor: name })
-  const [vm] = await desk.store.liveVms()
+    await dashboard.addVm(`n${at}x`, { reason: long, cloud: name, flavor: name, site: `${at}${name}`, tags: [name] })
+  for (let at = 0; at < 100; at += 1)
+    await dashboard.addEndedVm(`e${at}x`, long, { reason: long, cloud: name, flavor: name })
+  const [vm] = await dashboard.store.liveVms()
   if (!vm) throw new Error('there are VMs')
-  for (const id of ids) await run(desk, id, vm.vm.id).catch(() => {})
-  await desk.submit(specs, owner)
+  for (const id of ids) await run(dashboard, id, vm.vm.id).catch(() => {})
+  await dashboard.submit(specs, owner)
   const fact = { subject: vmSubject(vm.vm.id), kind: 'Active', data: { why: long } }
-  await desk.store.emit(
+  await dashboard.store.emit(
     Array.from({ length: 200 }, () => fact),
-    desk.clock.nowMs(),
+    dashboard.clock.nowMs(),
   )
   const line = { atMs: 1, action: 'hold', cause: { why: 'covered', words: long }, subject: name, count: 1 } as const
   clouds = {
     clouds: Array.from({ length: 30 }, (_, at) => cloud(`${name}${at}`)),
     plan: Array.from({ length: 500 }, () => line),
   }
-  await desk.clock.advance(1500)
+  await dashboard.clock.advance(1500)
   for (const path of [...pages, `/jobs/${ids[0]}`, `/jobs/${(ids[199] ?? 0) + 5}`, `/vms/${vm.vm.id}`]) {
-    const { status, text } = await desk.page(path, cookie)
+    const { status, text } = await dashboard.page(path, cookie)
     expect(status).toBe(200)
     expect([path, Buffer.byteLength(text) < 50_000, Buffer.byteLength(text)]).toEqual([path, true, expect.anything()])
   }
 })
 
 it('hides the jobs, queues and facts of other VOs from users', async () => {
-  const [own] = await desk.submit([sampleSpec({ name: 'mine' })])
-  const [foreign] = await desk.submit([sampleSpec({ name: 'theirs' })], bob)
-  const vm = await desk.addVm('one')
-  await run(desk, own as JobId, vm.id)
-  await run(desk, foreign as JobId, vm.id)
+  const [own] = await dashboard.submit([sampleSpec({ name: 'mine' })])
+  const [foreign] = await dashboard.submit([sampleSpec({ name: 'theirs' })], bob)
+  const vm = await dashboard.addVm('one')
+  await run(dashboard, own as JobId, vm.id)
+  await run(dashboard, foreign as JobId, vm.id)
   const cookie = await signedIn('user')
   for (const path of ['/', '/queues', '/jobs', `/vms/${vm.id}`]) {
-    const { text } = await desk.page(path, cookie)
+    const { text } = await dashboard.page(path, cookie)
     expect(text).not.toMatch(/belle|theirs|bob/)
     expect(text).not.toContain(`href="/jobs/${foreign}"`)
   }
-  expect((await desk.page(`/vms/${vm.id}`, cookie)).text).toContain('And 1 of other VOs.')
-  expect((await desk.page(`/jobs/${foreign}`, cookie)).status).toBe(404)
-  expect((await desk.page('/jobs/999', cookie)).text.replaceAll('999', String(foreign))).toContain(`no job ${foreign}`)
-  expect((await desk.page('/jobs?vo=belle', cookie)).status).toBe(403)
-  expect((await desk.page(`/jobs/${own}`, cookie)).status).toBe(200)
-  expect((await desk.page(`/jobs/${foreign}`, await signedIn('operator'))).status).toBe(200)
+  expect((await dashboard.page(`/vms/${vm.id}`, cookie)).text).toContain('And 1 of other VOs.')
+  expect((await dashboard.page(`/jobs/${foreign}`, cookie)).status).toBe(404)
+  expect((await dashboard.page('/jobs/999', cookie)).text.replaceAll('999', String(foreign))).toContain(`no job ${foreign}`)
+  expect((await dashboard.page('/jobs?vo=belle', cookie)).status).toBe(403)
+  expect((await dashboard.page(`/jobs/${own}`, cookie)).status).toBe(200)
+  expect((await dashboard.page(`/jobs/${foreign}`, await signedIn('operator'))).status).toBe(200)
 })
 
 it('says what is wrong with an address', async () => {
@@ -215,7 +228,7 @@ it('says what is wrong with an address', async () => {
     ['/jobs?state=Sleeping', 400],
     ['/jobs?colour=red', 400],
   ] as const) {
-    const page = await desk.page(path, cookie)
+    const page = await dashboard.page(path, cookie)
     expect([path, page.status]).toEqual([path, status])
     expect(page.text).toContain('role="alert"')
   }
@@ -234,11 +247,14 @@ it('shows users of a plan their own demand, and the VMs that concern them', asyn
       { ...line, action: 'stop', reason: 'full', subject: 'vm-theirsaaaa', vos: ['belle'] },
     ],
   }
-  const own = (await desk.page('/clouds', await signedIn('user'))).text
+  const own = (await dashboard.page('/clouds', await signedIn('user'))).text
   expect(own).toMatch(/both/)
   expect(own).toContain('everyone')
   expect(own).not.toMatch(/theirs/)
-  const json = await desk.app.inject({ url: '/api/clouds', headers: { authorization: `Bearer ${await desk.token(alice)}` } })
+  const json = await dashboard.app.inject({
+    url: '/api/clouds',
+    headers: { authorization: `Bearer ${await dashboard.token(alice)}` },
+  })
   expect(json.json<{ plan: unknown[] }>().plan).toEqual([
     { ...line, action: 'hold', why: 'limit', cause: limit, reason: '4 of 4 VMs', subject: 'both', count: 4 },
     {
@@ -250,5 +266,5 @@ it('shows users of a plan their own demand, and the VMs that concern them', asyn
       subject: 'everyone',
     },
   ])
-  expect((await desk.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
+  expect((await dashboard.page('/clouds', await signedIn('operator'))).text).toMatch(/theirs/)
 })

@@ -27,7 +27,7 @@ import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
 
 export const nobodys: CloudStatus = { clouds: [], plan: [] }
 
-export type Desk = {
+export type TestDashboard = {
   readonly app: FastifyInstance
   readonly store: Store
   readonly clock: VirtualClock
@@ -47,10 +47,10 @@ export type Desk = {
   stop(): Promise<void>
 }
 
-export async function openDesk(
+export async function openTestDashboard(
   cloudStatus: () => Promise<CloudStatus> = async () => nobodys,
   catalogue: Partial<Pick<Catalogue, 'trust' | 'uses'>> = {},
-): Promise<Desk> {
+): Promise<TestDashboard> {
   const clock = virtualClock()
   const store = memoryStore()
   const bus = localBus(clock)
@@ -121,7 +121,7 @@ export function form(fields: Readonly<Record<string, string>>) {
 }
 
 /** Puts a job on a VM and lets it run. */
-export async function run({ store, clock }: Desk, jobId: JobId, vmId: VmId): Promise<void> {
+export async function run({ store, clock }: TestDashboard, jobId: JobId, vmId: VmId): Promise<void> {
   const nowMs = clock.nowMs()
   const [claimed] = await store.change([{ kind: 'claim', jobId, vmId, cores: 1, untilMs: nowMs + leaseMs }], nowMs)
   if (!claimed?.ok) throw new Error(claimed?.why)
