@@ -4,7 +4,7 @@
  *
  * Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 128 and the signal's number where a signal ended it. The first
  * signal ends the command in good order: calls are cancelled, a service that it runs is stopped. The second one ends it at
- * once.
+ * once. SIGHUP reloads a command that can reload.
  */
 
 import { isatty } from 'node:tty'
@@ -21,8 +21,13 @@ export async function runProcess(): Promise<void> {
   const leaving = new AbortController()
   let signalCode: number = 1
   let isStdinOpen = false
+  let reload: (() => void) | undefined
   for (const [signal, code] of Object.entries(signalCodes)) {
     process.on(signal, () => {
+      if (signal === 'SIGHUP' && reload) {
+        reload()
+        return
+      }
       if (leaving.signal.aborted) process.exit(code)
       signalCode = code
       leaving.abort(signal)
@@ -43,6 +48,9 @@ export async function runProcess(): Promise<void> {
     })(),
     isStdinTerminal: isatty(0),
     signal: leaving.signal,
+    onReload(given) {
+      reload = given
+    },
     async startService(options) {
       const { startService } = await import('../services/run/compose.ts')
       return startService({ ...options, environment: process.env })

@@ -37,6 +37,8 @@ export type Setting = {
   readonly isStdinTerminal: boolean
   /** Aborted when the user wants to leave, or the reader of standard output is gone. */
   readonly signal: AbortSignal
+  /** Is given what SIGHUP does instead of ending the command. */
+  readonly onReload: (reload: () => void) => void
   readonly startService: StartService
 }
 

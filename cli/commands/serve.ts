@@ -13,7 +13,7 @@ type ServeOptions = { readonly config?: string; readonly data: string; readonly 
 export function addServeCommand(program: Command, choose: Choose): void {
   program
     .command('serve')
-    .description('run the service until SIGTERM or SIGINT stops it')
+    .description('run the service until SIGTERM or SIGINT stops it; SIGHUP reads the configuration again')
     .option('--config <file>', 'configuration (default: one local cloud)')
     .option('--data <directory>', 'data directory', defaultDataDir)
     .option(
@@ -25,8 +25,10 @@ export function addServeCommand(program: Command, choose: Choose): void {
     .action(withoutService(choose, runService))
 }
 
-async function runService({ environment, signal }: Setting, options: ServeOptions): Promise<ExitCode> {
+async function runService({ environment, signal, onReload }: Setting, options: ServeOptions): Promise<ExitCode> {
+  // A hang-up never ends a service, not even one that is still starting.
+  onReload(() => {})
   const { serve } = await import('../../services/run/serve.ts')
   const { config: configFile, data: dataDir, role: roles = [] } = options
-  return (await serve({ configFile, dataDir, roles, environment, signal })) ? 0 : 1
+  return (await serve({ configFile, dataDir, roles, environment, signal, onReload })) ? 0 : 1
 }

@@ -2,6 +2,10 @@
 
 export type LogFields = Readonly<Record<string, unknown>>
 
+/** From all lines to the fewest. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
+
 export interface Log {
   debug(fields: LogFields, message: string): void
   info(fields: LogFields, message: string): void

@@ -6,6 +6,7 @@
  * its path, and a service with a wrong configuration does not start.
  */
 
+import { type LogLevel, logLevels } from '../../core/ports/log.ts'
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
@@ -72,7 +73,7 @@ const breaker = mapping({
   maxBackoff: optional(duration(1 * seconds, days), 30 * 60 * seconds),
 })
 
-const logging = mapping({ level: optional(choice('debug', 'info', 'warn', 'error'), 'info') })
+const logging = mapping({ level: optional(choice(...logLevels), 'info') })
 
 const sections = {
   grpc: optional(network.grpc, whollyDefault(network.grpc)),
@@ -98,7 +99,7 @@ function documentReader(drivers: readonly ConfiguredDriver[]) {
 }
 
 export type Config = NetworkConfig & {
-  readonly logLevel: string
+  readonly logLevel: LogLevel
   readonly queue: {
     readonly leaseMs: number
     readonly renewEveryMs: number

@@ -70,6 +70,7 @@ async function run(
     stdin: (async function* () {})(),
     isStdinTerminal: false,
     signal: new AbortController().signal,
+    onReload: () => {},
     startService: () => Promise.reject(new Error('no service of its own here')),
   })
   return { code, out: said.out.join(''), err: said.err.join('\n') }

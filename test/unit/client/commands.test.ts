@@ -57,6 +57,7 @@ async function run(argv: readonly string[], change: Partial<Setting> = {}): Prom
     stdin: (async function* () {})(),
     isStdinTerminal: false,
     signal: new AbortController().signal,
+    onReload: () => {},
     startService: () => Promise.reject(new Error('no service of its own here')),
     ...change,
   })

@@ -30,6 +30,7 @@ async function run(...argv: string[]): Promise<{ readonly code: unknown; readonl
     stdin: (async function* () {})(),
     isStdinTerminal: true,
     signal: new AbortController().signal,
+    onReload: () => {},
     startService: () => Promise.reject(new Error('no service of its own here')),
   })
   return { code, out: said.out.join(''), err: said.err.join('\n') }
@@ -151,11 +152,15 @@ describe('the process', () => {
   function start(...argv: string[]) {
     const child = spawn(process.execPath, programLine(...argv), { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
     let said = ''
+    let out = ''
     child.stderr.on('data', (piece) => {
       said += piece
     })
+    child.stdout.on('data', (piece) => {
+      out += piece
+    })
     const over = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)))
-    return { child, over, said: () => said }
+    return { child, over, said: () => said, out: () => out }
   }
 
   it('is started with the same options of Node everywhere', () => {
@@ -165,6 +170,38 @@ describe('the process', () => {
     expect(programOptions).toEqual([expect.stringMatching(/^--max-semi-space-size=\d+$/)])
     expect(entry).toEqual(['node', ...programOptions, 'bin/pilotage.ts'])
     expect(scripts.demo).toBe(['node', ...programOptions, 'bin/pilotage.ts demo'].join(' '))
+  })
+
+  it('reads the configuration of a service again at SIGHUP, and serves on', async () => {
+    const config = join(dir, 'reloaded.yaml')
+    const write = (level: string, more = ''): void =>
+      writeFileSync(config, `log: { level: ${level} }\ngrpc: { port: 0 }\ndashboard: { port: 0 }\n${more}`)
+    const lines = (): Record<string, unknown>[] =>
+      served
+        .out()
+        .split('\n')
+        .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+    const reloads = (): unknown[] =>
+      lines().flatMap(({ msg, logLevel, atNextStart }) => {
+        return msg === 'configuration reloaded' ? [[logLevel, atNextStart]] : []
+      })
+    const said = (text: string) => until(systemClock(), () => served.out().includes(text), { withinMs: 20_000 })
+    write('info')
+    const served = start('serve', '--data', join(dir, 'reloaded'), '--config', config)
+    expect(await said('"msg":"serving"')).toBe(true)
+    write('debug', 'vm: { idleTimeout: 7m }\n')
+    served.child.kill('SIGHUP')
+    expect(await until(systemClock(), () => reloads().length === 1, { withinMs: 10_000 })).toBe(true)
+    expect(reloads()).toEqual([['debug', ['vm']]])
+    write('nonsense')
+    served.child.kill('SIGHUP')
+    expect(await said('the running configuration stays')).toBe(true)
+    // No line below the level, whichever part of the service writes it.
+    write('error')
+    served.child.kill('SIGHUP')
+    served.child.kill('SIGTERM')
+    expect(await served.over).toBe(0)
+    expect(served.out()).not.toContain('"msg":"stopped"')
   })
 
   it('ends with the code of what happened', async () => {

@@ -40,6 +40,7 @@ async function run(argv: readonly string[], isTerminal: boolean): Promise<Buffer
     stdin: (async function* () {})(),
     isStdinTerminal: false,
     signal: new AbortController().signal,
+    onReload: () => {},
     startService: () => Promise.reject(new Error('no service of its own here')),
   })
   return Buffer.concat(out)
