@@ -42,8 +42,8 @@ export function refuseTooLarge(bytes: number): void {
   refuseOver(bytes, requestBytes, 'a document fits in one request', `at most ${bytesText(requestBytes)}`)
 }
 
-function refuseOver(bytes: number, most: number, rule: string, accepted: string): void {
-  if (bytes <= most) return
+function refuseOver(bytes: number, maxBytes: number, rule: string, accepted: string): void {
+  if (bytes <= maxBytes) return
   const violations = [{ path: 'the document', value: bytesText(bytes), rule, accepted }]
   throw new PilotageError('too-large', 'the job document is too large; longer ones go with --stream', { violations })
 }

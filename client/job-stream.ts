@@ -26,13 +26,16 @@ export async function* readJobStream(pieces: AsyncIterable<Uint8Array>): AsyncGe
 }
 
 /** Lines without their ends. Throws `too-large` for a line beyond the bound. */
-export async function* linesOf(pieces: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<string, void, undefined> {
+export async function* linesOf(
+  pieces: AsyncIterable<Uint8Array>,
+  maxLength: number,
+): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let rest = ''
   for await (const piece of pieces) {
     const lines = `${rest}${decode(decoder, piece)}`.split('\n')
     rest = lines.pop() ?? ''
-    if (rest.length > most) throw tooLarge(most)
+    if (rest.length > maxLength) throw tooLarge(maxLength)
     for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
   }
   rest += decode(decoder)
@@ -74,9 +77,14 @@ function decode(decoder: TextDecoder, piece?: Uint8Array): string {
   }
 }
 
-function tooLarge(most: number): PilotageError {
+function tooLarge(maxLength: number): PilotageError {
   const violations = [
-    { path: 'the stream', value: 'a document', rule: 'each document is bounded', accepted: `at most ${most} characters` },
+    {
+      path: 'the stream',
+      value: 'a document',
+      rule: 'each document is bounded',
+      accepted: `at most ${maxLength} characters`,
+    },
   ]
   return new PilotageError('too-large', 'a document of the stream is too large', { violations })
 }

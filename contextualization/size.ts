@@ -7,23 +7,23 @@ import { gzipSync } from 'node:zlib'
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { UserDataLimit } from '../core/model/cloud.ts'
 
-/** `bytes` of `most`, in the form in which they are sent. */
-export type ContextSize = { readonly bytes: number; readonly most: number; readonly form: string }
+/** `bytes` of `maxBytes`, in the form in which they are sent. */
+export type ContextSize = { readonly bytes: number; readonly maxBytes: number; readonly form: string }
 
-export function sizeAt({ maxBytes: most, counted }: UserDataLimit, text: string): ContextSize {
+export function sizeAt({ maxBytes, counted }: UserDataLimit, text: string): ContextSize {
   const plainBytes = Buffer.byteLength(text)
-  if (counted === 'base64') return { bytes: Math.ceil(plainBytes / 3) * 4, most, form: 'in base64' }
-  if (counted === 'plain' || plainBytes <= most) return { bytes: plainBytes, most, form: 'as it is' }
-  return { bytes: gzipSync(text, { level: 9 }).length, most, form: 'compressed' }
+  if (counted === 'base64') return { bytes: Math.ceil(plainBytes / 3) * 4, maxBytes, form: 'in base64' }
+  if (counted === 'plain' || plainBytes <= maxBytes) return { bytes: plainBytes, maxBytes, form: 'as it is' }
+  return { bytes: gzipSync(text, { level: 9 }).length, maxBytes, form: 'compressed' }
 }
 
-export function sizeText({ bytes, most, form }: ContextSize): string {
-  return `${bytes} bytes ${form}, of ${most} that it takes`
+export function sizeText({ bytes, maxBytes, form }: ContextSize): string {
+  return `${bytes} bytes ${form}, of ${maxBytes} that it takes`
 }
 
 /** The text itself. `carrier`: what takes it, for the error. Throws `invalid-argument`. */
 export function fitting(carrier: string, limit: UserDataLimit, text: string): string {
   const size = sizeAt(limit, text)
-  if (size.bytes <= size.most) return text
+  if (size.bytes <= size.maxBytes) return text
   throw new PilotageError('invalid-argument', `rendering a context: too large for ${carrier}: ${sizeText(size)}`)
 }

@@ -122,11 +122,11 @@ export function watchClouds(
     const { maxVms, maxCores } = directed.limits
     trace.note({ vmId }, `machine ${ref} is made`)
     violations.check(vms.state(vmId) !== undefined, 'vmRecord', { vmId }, () => `${ref} is made and no record intends it`)
-    const { vms: most, cores } = fake.peak
-    const isWithin = most <= maxVms && cores <= maxCores
+    const { vms: peakVms, cores } = fake.peak
+    const isWithin = peakVms <= maxVms && cores <= maxCores
     const what = (): string => {
       const there = fake.present().map((one) => `${one.ref} (${one.order.vmId}, ${vms.state(one.order.vmId)})`)
-      return `${fake.name} has ${most} of ${maxVms} VMs and ${cores} of ${maxCores} cores: ${there.join(', ')}`
+      return `${fake.name} has ${peakVms} of ${maxVms} VMs and ${cores} of ${maxCores} cores: ${there.join(', ')}`
     }
     violations.check(isWithin, 'limits', { vmId }, what)
   }

@@ -47,7 +47,7 @@ const minutes = 60_000
 
 export function drawWeather({ between, anyScale, chance }: Dice): Weather {
   const isStoreSure = chance(0.5)
-  const every = (least: number, most: number): number => (chance(0.15) ? Infinity : anyScale(least, most))
+  const every = (min: number, max: number): number => (chance(0.15) ? Infinity : anyScale(min, max))
   return {
     dropRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),
     doubleRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),

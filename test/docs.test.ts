@@ -79,8 +79,8 @@ function grpcStatusOf(code: PilotageError['code']): Promise<status> {
 describe('docs/jobs.md', () => {
   const table = rows(read('docs/jobs.md')).filter(([, ...rest]) => rest.length === 4)
   const defaults = column(table, 1)
-  const least = column(table, 2)
-  const most = column(table, 3)
+  const minimums = column(table, 2)
+  const maximums = column(table, 3)
   const meaning = column(table, 4)
 
   it('has a line for every field', () => {
@@ -112,7 +112,7 @@ describe('docs/jobs.md', () => {
     ]
     for (const [name, { type, doc }] of fields) {
       const { min, max, fallback } = type.documented
-      const line = [defaults, least, most, meaning].map((stated) => stated.get(name) ?? '')
+      const line = [defaults, minimums, maximums, meaning].map((stated) => stated.get(name) ?? '')
       expect([name, ...line.slice(0, 3).map(close), line[3]]).toEqual([name, ...[fallback, min, max].map(close), doc])
     }
   })

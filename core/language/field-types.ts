@@ -128,10 +128,10 @@ export function range({ min, max, fallback }: Bounds): FieldType<Range> {
       return readKeys(value, path, refuse, { min: one.read, max: one.read }, { min: 0, max: 0 })
     },
     check(raw, path, refuse) {
-      const least = one.check(raw.min, `${path}.min`, refuse)
-      const most = within(raw.max || least, `${path}.max`, refuse, { min, max, show: String })
-      if (most < least) refuse(`${path}.max`, most, 'below cores.min', `a whole number from ${least} to ${max}`)
-      return { min: least, max: most }
+      const lower = one.check(raw.min, `${path}.min`, refuse)
+      const upper = within(raw.max || lower, `${path}.max`, refuse, { min, max, show: String })
+      if (upper < lower) refuse(`${path}.max`, upper, 'below cores.min', `a whole number from ${lower} to ${max}`)
+      return { min: lower, max: upper }
     },
     empty: { min: 0, max: 0 },
     documented: { fallback: String(fallback), min: String(min), max: String(max) },

@@ -43,7 +43,7 @@ export const classed = Object.keys(ladders) as readonly (keyof Needs)[]
 export function requirementClass(exact: Requirements, sizes: Sizes): Requirements {
   const up = (field: keyof Needs): number => {
     const step = stepUp(exact[field], ladders[field])
-    return sizes[field].reduce((least, size) => (size >= exact[field] && size < least ? size : least), step)
+    return sizes[field].reduce((smallest, size) => (size >= exact[field] && size < smallest ? size : smallest), step)
   }
   return { ...exact, memoryBytes: up('memoryBytes'), diskBytes: up('diskBytes'), wallMs: up('wallMs') }
 }

@@ -17,15 +17,15 @@ export function attemptOf(ref: vm.AttemptRef): AttemptRef {
 }
 
 /** More than a pilot ever holds at once: what is beyond is not said honestly. */
-const attemptsMost = 10_000
+const maxAttemptsPerMessage = 10_000
 /** A pilot's own words about an end, the path of an executable included. */
 const detailLength = 8192
 const signalLength = 64
 
 export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
-  bounded('reports', wire.reports.length, attemptsMost)
-  bounded('renew', wire.renew.length, attemptsMost)
-  bounded('hello.held', wire.hello?.held.length ?? 0, attemptsMost)
+  bounded('reports', wire.reports.length, maxAttemptsPerMessage)
+  bounded('renew', wire.renew.length, maxAttemptsPerMessage)
+  bounded('hello.held', wire.hello?.held.length ?? 0, maxAttemptsPerMessage)
   return {
     hello: wire.hello && {
       version: wire.hello.pilotVersion.slice(0, agentTextLimits.version),
@@ -59,10 +59,10 @@ function resultOf(wire: vm.Result): Result {
   return { ...wire, end: wire.end as End }
 }
 
-function bounded(path: string, length: number, most: number): void {
-  if (length <= most) return
-  throw new PilotageError('invalid-argument', `${path} has a length of ${length}: at most ${most}`, {
-    violations: [{ path, value: String(length), rule: 'too long', accepted: `a length of at most ${most}` }],
+function bounded(path: string, length: number, max: number): void {
+  if (length <= max) return
+  throw new PilotageError('invalid-argument', `${path} has a length of ${length}: at most ${max}`, {
+    violations: [{ path, value: String(length), rule: 'too long', accepted: `a length of at most ${max}` }],
   })
 }
 

@@ -42,9 +42,9 @@ export function checkSizes(offerings: readonly Offering[], given: ContextSources
       const { text, limit } = vmContext({ vm: exampleVm(exampleEndMs), offering: wanted, squids }, sources)
       // What differs from VM to VM does not compress equally.
       const size = sizeAt(limit, `${text}${exampleKey}`)
-      if (size.bytes <= size.most) continue
+      if (size.bytes <= size.maxBytes) continue
       const path = `the context of ${wanted.cloud} with ${wanted.image}${wanted.service === undefined ? '' : ` for ${wanted.service}`}`
-      violations.add(path, `${size.bytes} bytes ${size.form}`, 'too large', `at most ${size.most}`)
+      violations.add(path, `${size.bytes} bytes ${size.form}`, 'too large', `at most ${size.maxBytes}`)
     }
   }
   violations.settle('measuring contexts')

@@ -14,7 +14,7 @@ import type { JobPorts } from './ports.ts'
 import { apiSeats } from '../../core/model/roles.ts'
 
 /** Leases given up in one step, and jobs forgotten in one round. */
-const most = 1000
+const maxJobs = 1000
 const forgetEveryMs = 60_000
 /** Rounds follow each other for this time, so that what is kept does not grow for ever; the next step is not late for it. */
 const maxForgetMs = 2000
@@ -33,7 +33,7 @@ export function sweep(ports: JobPorts): Sweep {
 
   async function loseExpired(): Promise<void> {
     const nowMs = clock.nowMs()
-    const expired = await store.expired(nowMs, most)
+    const expired = await store.expired(nowMs, maxJobs)
     if (expired.length === 0) return
     const why = 'the lease ended without a renewal'
     const outcomes = await store.change(
@@ -46,7 +46,7 @@ export function sweep(ports: JobPorts): Sweep {
   async function forget(): Promise<void> {
     const endMs = clock.monotonicMs() + maxForgetMs
     while (clock.monotonicMs() < endMs) {
-      const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, most)
+      const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, maxJobs)
       if (forgotten.length === 0) return
       await ports.sandbox.forget(forgotten)
     }

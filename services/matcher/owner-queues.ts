@@ -16,7 +16,7 @@ import { isBefore, type Part } from './window.ts'
 export type Ordered = {
   readonly window: { readonly jobs: readonly WaitingJob[] }
   /** Less than any of its jobs asks for. */
-  readonly least: { readonly vo: string; readonly requirements: Requirements }
+  readonly minDemand: { readonly vo: string; readonly requirements: Requirements }
   placed?: WaitingJob
 }
 
@@ -60,10 +60,10 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   }
 
   /** What came may fit: searches go no further than to it. */
-  function hope({ least }: Entry, head: WaitingJob, part: Part): void {
+  function hope({ minDemand }: Entry, head: WaitingJob, part: Part): void {
     for (const [placeKey, known] of vain) {
       const next = known.map((one) => {
-        const isNews = hasRoom(least, one.room) && (!one.upTo || isBefore(head, one.upTo, part))
+        const isNews = hasRoom(minDemand, one.room) && (!one.upTo || isBefore(head, one.upTo, part))
         return isNews ? { room: one.room, upTo: head } : one
       })
       vain.set(placeKey, next)

@@ -189,7 +189,7 @@ function answered(stream: Stream): void {
   if (!stream.settled && stream.inTransit.claims() === 0) settleAgain(stream, settleAgainMs.first)
 }
 
-const settleAgainMs = { first: 500, most: 15_000 } as const
+const settleAgainMs = { first: 500, max: 15_000 } as const
 
 /** Until the store answers. Until then nothing is claimed for the VM. */
 function settleAgain(stream: Stream, againMs: number): void {
@@ -197,7 +197,7 @@ function settleAgain(stream: Stream, againMs: number): void {
   if (!stream.open || stream.settled) return
   settle(stream).catch((error: unknown) => {
     matching.log.warn({ err: error, vmId }, 'what a VM holds is not known')
-    matching.clock.after(againMs, () => settleAgain(stream, Math.min(2 * againMs, settleAgainMs.most)))
+    matching.clock.after(againMs, () => settleAgain(stream, Math.min(2 * againMs, settleAgainMs.max)))
   })
 }
 

@@ -41,7 +41,7 @@ export type Search = Map<OrderedOwner<Entry>, { at: number; isPassedOver: boolea
 type Entry = {
   readonly queue: TaskQueue
   /** Where the class asks for more than there is, its jobs may still fit: each job's own needs decide. */
-  readonly least: Demand
+  readonly minDemand: Demand
   placed?: WaitingJob
   readonly owner: OrderedOwner<Entry>
   readonly window: Window
@@ -100,10 +100,10 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     entry.came = []
     entry.taken = new Set()
     const { window } = entry
-    const most = maxWindow(part)
+    const max = maxWindow(part)
     // Not before this turn's picks are on their way to the store as claims: else it would show them once more.
     Promise.resolve()
-      .then(() => readNext(entry.queue.id, most))
+      .then(() => readNext(entry.queue.id, max))
       .then((jobs) => {
         entry.reading = false
         entry.isStale = false
@@ -113,7 +113,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
           jobs.filter(({ id }) => !entry.taken.has(id)),
           part,
         )
-        window.complete = jobs.length < most
+        window.complete = jobs.length < max
         for (const job of entry.came) insert(window, job, part)
         settle(entry, true)
         if (window.jobs.length > 0) for (const listener of listeners) listener()
@@ -181,8 +181,8 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
 
 function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
   const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
-  const least = { vo: queue.vo, requirements: minOf(queue.requirements) }
-  return { queue, least, owner, window: newWindow(), ...nothing, suits: new Map() }
+  const minDemand = { vo: queue.vo, requirements: minOf(queue.requirements) }
+  return { queue, minDemand, owner, window: newWindow(), ...nothing, suits: new Map() }
 }
 
 type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
@@ -216,9 +216,9 @@ function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): { ent
   return undefined
 }
 
-function takeFitting({ queue, least, window }: Entry, { room, part }: Offer): WaitingJob | undefined {
+function takeFitting({ queue, minDemand, window }: Entry, { room, part }: Offer): WaitingJob | undefined {
   if (hasRoom(queue, room)) return takeFirst(window, part)
-  if (!hasRoom(least, room)) return undefined
+  if (!hasRoom(minDemand, room)) return undefined
   const { vo, requirements } = queue
   return takeFirst(window, part, ({ needs }) => hasRoom({ vo, requirements: exactly(requirements, needs) }, room))
 }

@@ -60,17 +60,17 @@ export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, p
 
 export function insert(window: Window, job: WaitingJob, part: Part): void {
   const { jobs } = window
-  const most = maxWindow(part)
+  const max = maxWindow(part)
   const at = placeOf(jobs, job, part)
   if (jobs[at]?.id === job.id) return
   // Beyond the window's end stand jobs that only the store knows: this one is read with them when its turn comes.
-  if (at === jobs.length && (!window.complete || jobs.length >= most)) {
+  if (at === jobs.length && (!window.complete || jobs.length >= max)) {
     window.complete = false
     return
   }
   jobs.splice(at, 0, job)
   if (isOwn(job, part)) window.own += 1
-  if (jobs.length > most) {
+  if (jobs.length > max) {
     const last = jobs.pop()
     if (last && isOwn(last, part)) window.own -= 1
     window.complete = false

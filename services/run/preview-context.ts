@@ -59,7 +59,7 @@ export async function previewContext(options: PreviewOptions): Promise<Preview> 
     const size = sizeAt(limit, text)
     return {
       text: text.replace(exampleKey, 'LEFT-OUT'),
-      size: { text: `for ${carrier}: ${sizeText(size)}`, isTooLarge: size.bytes > size.most },
+      size: { text: `for ${carrier}: ${sizeText(size)}`, isTooLarge: size.bytes > size.maxBytes },
     }
   } finally {
     rmSync(dir, { recursive: true, force: true })

@@ -179,9 +179,9 @@ function judge(
   violations.check(!twin, 'doubled', { vmId }, () => `${ref} is made while ${twin?.ref} is there`)
   const vmsThere = own.length
   const cores = own.reduce((sum, one) => sum + one.order.shape.cores, 0)
-  const excess = (most: { vms: number; cores: number }) => (): string => {
+  const excess = (max: { vms: number; cores: number }) => (): string => {
     const there = own.map((one) => `${one.ref} (${one.order.vmId} ${vms.get(one.order.vmId)?.phase.state})`)
-    return `${fake.name} has ${vmsThere} of ${most.vms} VMs and ${cores} of ${most.cores} cores: ${there.join(', ')}`
+    return `${fake.name} has ${vmsThere} of ${max.vms} VMs and ${cores} of ${max.cores} cores: ${there.join(', ')}`
   }
   const limits = { vms: directed.limits.maxVms, cores: directed.limits.maxCores }
   violations.check(vmsThere <= limits.vms && cores <= limits.cores, 'limits', { vmId }, excess(limits))

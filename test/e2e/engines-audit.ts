@@ -16,7 +16,7 @@ import { type Outcome, promised } from './scenario.ts'
 export type Submitted = { readonly jobIds: readonly number[]; readonly book: string }
 
 const endStates = new Set(['Done', 'Failed', 'Killed'])
-const shownMost = 5
+const maxShown = 5
 
 export async function readFactsOf(store: Store): Promise<readonly Fact[]> {
   const facts: Fact[] = []
@@ -87,7 +87,7 @@ function startedTwice(runs: readonly Run[]): boolean {
 }
 
 function some(ids: readonly number[], stories: ReadonlyMap<number, readonly Fact[]>): string {
-  const shown = ids.slice(0, shownMost).map((id) => `${id} (${(stories.get(id) ?? []).map(({ kind }) => kind).join(' ')})`)
+  const shown = ids.slice(0, maxShown).map((id) => `${id} (${(stories.get(id) ?? []).map(({ kind }) => kind).join(' ')})`)
   return `${ids.length}: ${shown.join('; ')}`
 }
 
@@ -107,7 +107,7 @@ export function auditHolders(lives: readonly Life[], facts: readonly Fact[]): Ou
   return {
     figures: { takeovers: fences.length },
     shortfalls: [
-      ...promised(meeting.length === 0, `a cloud was held by two at once: ${meeting.slice(0, shownMost).join('; ')}`),
+      ...promised(meeting.length === 0, `a cloud was held by two at once: ${meeting.slice(0, maxShown).join('; ')}`),
       ...promised(isRising, `the fences of a cloud do not rise: ${fences.join(' ')}`),
       ...promised(fences.length > 0, 'no process ever held the cloud'),
     ],
@@ -141,7 +141,7 @@ export function auditStream(facts: readonly Fact[], streamed: ReadonlySet<number
     shortfalls: promised(
       missing.length === 0,
       `facts that are not on the stream: ${missing
-        .slice(0, shownMost)
+        .slice(0, maxShown)
         .map(({ seq }) => seq)
         .join(' ')}`,
     ),

@@ -21,7 +21,7 @@ import { bookOf, readBook, submitOne, type Submitted } from './kill-work.ts'
 import { type Outcome, promised, type Stage } from './scenario.ts'
 
 const leftoversMs = 10_000
-const shownMost = 5
+const maxShown = 5
 const endStates = ['Done', 'Failed', 'Killed']
 
 /** Every twentieth key once more: the first answer must come again. */
@@ -65,8 +65,8 @@ export async function auditJobs(admin: PilotageClient, submitted: readonly Submi
       ...promised(lost.length === 0, `acknowledged and not Done: ${keys(lost)}`),
       ...promised(neverRan.length === 0, `Done without having run to an end: ${keys(neverRan.map(({ one }) => one))}`),
       ...promised(twins === 0, `${twins} keys share a job with another key`),
-      ...promised(extra.length === 0, `jobs that no submission got: ${extra.slice(0, shownMost).join(', ')}`),
-      ...promised(endedTwice.length === 0, `jobs with two ends in their history: ${endedTwice.slice(0, shownMost)}`),
+      ...promised(extra.length === 0, `jobs that no submission got: ${extra.slice(0, maxShown).join(', ')}`),
+      ...promised(endedTwice.length === 0, `jobs with two ends in their history: ${endedTwice.slice(0, maxShown)}`),
       ...promised(strangers.length === 0, `keys that were run by another job: ${keys(strangers.map(({ one }) => one))}`),
       ...promised(lostVms.length > 0 || reruns === 0, `${reruns} payloads were started again though no VM was lost`),
     ],
@@ -104,6 +104,6 @@ async function withTwoEnds(admin: PilotageClient, jobIds: readonly number[]): Pr
 }
 
 function keys(some: readonly Submitted[]): string {
-  const shown = some.slice(0, shownMost).map(({ key, jobId }) => `${key} (job ${jobId})`)
-  return `${some.length}: ${shown.join(', ')}${some.length > shownMost ? ', ...' : ''}`
+  const shown = some.slice(0, maxShown).map(({ key, jobId }) => `${key} (job ${jobId})`)
+  return `${some.length}: ${shown.join(', ')}${some.length > maxShown ? ', ...' : ''}`
 }

@@ -24,8 +24,8 @@ import { submitSteadily } from './kill-work.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 
 const kills = 20
-const leastMs = 1500
-const mostMs = 4000
+const minMs = 1500
+const maxMs = 4000
 const perSecond = 50
 const patienceMs = 120_000
 const drainMs = 90_000
@@ -120,7 +120,7 @@ async function killOften({ clock, random, say, signal }: Stage, files: ServiceFi
   let killed = 0
   let hadServed = true
   while (killed < kills && !signal.aborted) {
-    await sleep(clock, leastMs + random.next() * (mostMs - leastMs), signal)
+    await sleep(clock, minMs + random.next() * (maxMs - minMs), signal)
     if (!hadServed) await service.serving().catch(() => say('the service does not serve'))
     hadServed = service.isServing()
     if (service.hasEnded()) {

@@ -36,8 +36,8 @@ export type Server = {
 export type Guests = {
   /** Every server that was ever seen, by its id. */
   readonly seen: ReadonlyMap<string, Server>
-  /** How many there were when they were looked at last, and the most since this was asked last. */
-  counts(): { readonly now: number; readonly most: number }
+  /** How many there were when they were looked at last, and the peak since this was asked last. */
+  counts(): { readonly now: number; readonly peak: number }
   /** What went wrong here, and not in what is tested. */
   readonly troubles: readonly string[]
   stop(): Promise<void>
@@ -65,7 +65,7 @@ export function playGuests({ clock, dir, raw, projectId, deadImage }: GuestsOpti
   // One look at the machine's processes serves all pilots: fifty of them would do nothing else.
   const watch = startWatch(clock, process.pid)
   const trouble = (error: unknown): void => void troubles.push(error instanceof Error ? error.message : String(error))
-  let [now, most] = [0, 0]
+  let [now, peak] = [0, 0]
 
   async function play(id: string): Promise<void> {
     const { body } = await raw('compute', 'GET', `/servers/${id}`, undefined, shown)
@@ -81,7 +81,7 @@ export function playGuests({ clock, dir, raw, projectId, deadImage }: GuestsOpti
       const { body } = await raw('compute', 'GET', `/servers/detail?all_tenants=1&project_id=${projectId}`)
       const servers = body.servers as readonly Server[]
       now = servers.length
-      most = Math.max(most, now)
+      peak = Math.max(peak, now)
       for (const server of servers) {
         seen.set(server.id, server)
         const isBootable = server.status === 'ACTIVE' && server.image.id !== deadImage
@@ -95,8 +95,8 @@ export function playGuests({ clock, dir, raw, projectId, deadImage }: GuestsOpti
     seen,
     troubles,
     counts() {
-      const counts = { now, most }
-      most = now
+      const counts = { now, peak }
+      peak = now
       return counts
     },
     async stop() {

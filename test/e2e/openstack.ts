@@ -151,7 +151,7 @@ async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Pr
   await until(clock, isExplained, { withinMs: 60_000, everyMs: 1000 })
   say(`${await running()} run after ${full_s} s; the others: ${why}`)
   await restart()
-  const { most } = guests.counts()
+  const { peak } = guests.counts()
   await setQuota(raw, facts, wanted)
   const isWhole = await until(clock, async () => (await running()) === wanted, { withinMs: upMs, everyMs: 2000 })
   const up_s = since()
@@ -163,9 +163,9 @@ async function playFleet(site: Site, raw: Raw, restart: () => Promise<void>): Pr
   const down_s = since()
   say(`the cloud is ${isEmpty ? 'empty' : 'not empty'} after ${down_s} s`)
   return {
-    figures: { vms: made, quota, most_before: most, full_s, up_s, down_s },
+    figures: { vms: made, quota, most_before: peak, full_s, up_s, down_s },
     shortfalls: [
-      ...promised(isFull && most === quota, `${most} servers were there under a quota of ${quota}`),
+      ...promised(isFull && peak === quota, `${peak} servers were there under a quota of ${quota}`),
       ...promised(/quota/.test(why) && why.includes(`${quota} of ${quota}`), `explain says "${why}"`),
       ...promised(isWhole, `never ran ${wanted} jobs at a time`),
       ...promised(made === wanted, `${made} servers were made for ${wanted} jobs`),

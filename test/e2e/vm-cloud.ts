@@ -40,7 +40,7 @@ export type VmCloudOptions = {
   readonly cores: number
 }
 
-const bodyBytesMost = 256 * 1024
+const maxBodyBytes = 256 * 1024
 
 export async function openVmCloud(options: VmCloudOptions): Promise<VmCloud> {
   const machines = new Map<string, Machine>()
@@ -49,7 +49,7 @@ export async function openVmCloud(options: VmCloudOptions): Promise<VmCloud> {
     let body = ''
     request.on('data', (piece: Buffer) => {
       body += piece
-      if (body.length > bodyBytesMost) request.destroy()
+      if (body.length > maxBodyBytes) request.destroy()
     })
     request.on('end', () => {
       const { status, text } = answer(options, machines, userData, new URLSearchParams(body))

@@ -205,7 +205,7 @@ describe('OpenStack', () => {
   })
 
   it('works with a Nova of the first microversion', { timeout: longMs }, async () => {
-    const cloud = world.cloud({}, { microversionMost: '2.1' })
+    const cloud = world.cloud({}, { maxMicroversion: '2.1' })
     const order = world.order()
     const { ref } = await created(cloud, order)
     expect(await created(cloud, order)).toEqual({ ref })

@@ -26,9 +26,9 @@ export type Ec2Front = {
 
 type Disturbance = Parameters<Ec2Front['disturb']>[0]
 
-const userDataMost = 16 * 1024
+const maxUserDataBytes = 16 * 1024
 /** Two machines a page: three are two pages. */
-const pageMost = 2
+const maxPageSize = 2
 
 export async function openEc2Front(moto: string): Promise<Ec2Front> {
   const ending = new Set<string>()
@@ -64,7 +64,8 @@ export async function openEc2Front(moto: string): Promise<Ec2Front> {
     // moto lists an image that was deregistered, and starts it.
     if (!textOf(image).includes('<imageState>available<')) return refusal(400, 'InvalidAMIID.Unavailable')
     const userData = Buffer.from(parameters.get('UserData') ?? '', 'base64')
-    if (userData.length > userDataMost) return refusal(400, 'InvalidParameterValue', 'User data is limited to 16384 bytes')
+    if (userData.length > maxUserDataBytes)
+      return refusal(400, 'InvalidParameterValue', 'User data is limited to 16384 bytes')
     const made = await pass(call)
     if (ending.has(vmOf(call))) await pass(call, { Action: 'TerminateInstances', 'InstanceId.1': instanceOf(made) })
     const text = consoles.get(vmOf(call))
@@ -74,7 +75,7 @@ export async function openEc2Front(moto: string): Promise<Ec2Front> {
 
   async function page(call: Ec2Call): Promise<Ec2Answer> {
     const { parameters } = call
-    const size = Number(parameters.get('MaxResults') ?? pageMost)
+    const size = Number(parameters.get('MaxResults') ?? maxPageSize)
     if (!(size >= 5 && size <= 1000) && parameters.has('MaxResults')) return refusal(400, 'InvalidParameterValue')
     if (parameters.has('InstanceId.1')) {
       return parameters.has('MaxResults') ? refusal(400, 'InvalidParameterCombination') : pass(call)
@@ -150,11 +151,11 @@ function pageOf(body: string, from: number): Ec2Answer {
     /^([\s\S]*<reservationSet>)([\s\S]*)(<\/reservationSet>[\s\S]*)$/.exec(body) ?? []
   if (head === '') return { status: 200, body }
   const items = itemsOf(list)
-  const next = from + pageMost < items.length ? `<nextToken>page-${from + pageMost}</nextToken>` : ''
+  const next = from + maxPageSize < items.length ? `<nextToken>page-${from + maxPageSize}</nextToken>` : ''
   const end = tail
     .replace(/<nextToken>[\s\S]*?<\/nextToken>|<nextToken\/>/, '')
     .replace('</reservationSet>', `</reservationSet>${next}`)
-  return { status: 200, body: `${head}${items.slice(from, from + pageMost).join('')}${end}` }
+  return { status: 200, body: `${head}${items.slice(from, from + maxPageSize).join('')}${end}` }
 }
 
 /** The outermost items of a list. */

@@ -65,12 +65,12 @@ function reading(installation: string, more: Partial<FactReaderOptions> = {}): A
 }
 
 /** All of them, or the first `most`; acknowledged. */
-async function read(facts: AsyncGenerator<GivenFact, void>, most = Infinity): Promise<readonly Fact[]> {
+async function read(facts: AsyncGenerator<GivenFact, void>, max = Infinity): Promise<readonly Fact[]> {
   const got: Fact[] = []
   for await (const { fact, acknowledge } of facts) {
     got.push(fact)
     acknowledge()
-    if (got.length >= most) break
+    if (got.length >= max) break
   }
   return got
 }

@@ -46,7 +46,7 @@ const electionMs = 2000
 const settledWithinMs = 90_000
 /** For a set of one: no other member can take over, so it comes back by itself after this. */
 const awaySeconds = 2
-const startsMost = 3
+const maxStarts = 3
 
 export async function openMongo(order: MongoOrder): Promise<MongoServers> {
   const { place } = order
@@ -62,7 +62,7 @@ export async function openMongo(order: MongoOrder): Promise<MongoServers> {
     } catch (error) {
       // Another process may have taken a port since we looked.
       await remove(home, members)
-      if (starts === startsMost) throw error
+      if (starts === maxStarts) throw error
     }
   }
 }

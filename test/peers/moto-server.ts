@@ -26,7 +26,7 @@ export type MotoOrder = {
   readonly dir: string
 }
 
-const startsMost = 3
+const maxStarts = 3
 
 export async function openMoto({ clock, place, dir }: MotoOrder): Promise<MotoServer> {
   if (place.kind === 'url') return { url: place.url, stop: async () => {} }
@@ -48,7 +48,7 @@ export async function openMoto({ clock, place, dir }: MotoOrder): Promise<MotoSe
     } catch (error) {
       // Another process may have taken the port since we looked.
       await remove(home, server)
-      if (starts === startsMost) throw error
+      if (starts === maxStarts) throw error
     }
   }
 }

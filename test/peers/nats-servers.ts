@@ -42,7 +42,7 @@ export type NatsOrder = {
   readonly arguments?: readonly string[]
 }
 
-const startsMost = 3
+const maxStarts = 3
 
 export async function openNats({ clock, place, dir, arguments: more = [] }: NatsOrder): Promise<NatsServer> {
   if (place.kind === 'url') return foreign(place.url)
@@ -64,7 +64,7 @@ export async function openNats({ clock, place, dir, arguments: more = [] }: Nats
     } catch (error) {
       // Another process may have taken the port since we looked.
       await remove(home, server)
-      if (starts === startsMost) throw error
+      if (starts === maxStarts) throw error
     }
   }
 }

@@ -201,8 +201,8 @@ function callRefusal(recordings: Recordings, { method, parameters }: Call): stri
   const like = recordings.callsOf(method)
   const [first] = like
   if (!first) throw strangeness(`${method}`)
-  const least = Math.min(...like.map((call) => call.parameters.length))
-  if (parameters.length < least) return recordings.answer('006')
+  const minLength = Math.min(...like.map((call) => call.parameters.length))
+  if (parameters.length < minLength) return recordings.answer('006')
   const isInteger = (at: number): boolean => like.every((call) => call.parameters[at]?.kind === 'int')
   const wrong = parameters.findIndex(({ kind, text }, at) => isInteger(at) && (kind !== 'int' || !/^-?\d{1,10}$/.test(text)))
   return wrong < 0 ? undefined : recordings.answer('007')

@@ -28,7 +28,7 @@ export type Project = 'peer' | 'peer-small'
 export type Changes = {
   readonly access?: Partial<Access>
   readonly project?: Project
-} & Pick<Partial<OpenStackOptions>, 'microversionMost' | 'pageSize'>
+} & Pick<Partial<OpenStackOptions>, 'maxMicroversion' | 'pageSize'>
 
 export type World = {
   readonly installation: string

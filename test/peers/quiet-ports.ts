@@ -13,13 +13,13 @@ import { systemRandom } from '../../core/kernel/random.ts'
 const lowest = 15_000
 /** Linux gives outgoing connections ports from 32768 on. */
 const above = 32_000
-const triesMost = 200
+const maxTries = 200
 
 export async function quietPorts(count: number): Promise<readonly number[]> {
   const random = systemRandom()
   const ports = new Set<number>()
   for (let tries = 0; ports.size < count; tries += 1) {
-    if (tries === triesMost) throw new Error(`no ${count} free ports from ${lowest} to ${above}`)
+    if (tries === maxTries) throw new Error(`no ${count} free ports from ${lowest} to ${above}`)
     const port = lowest + Math.floor(random.next() * (above - lowest))
     if (!ports.has(port) && (await isFree(port))) ports.add(port)
   }
@@ -28,7 +28,7 @@ export async function quietPorts(count: number): Promise<readonly number[]> {
 
 /** The first of `count` in a row. */
 export async function quietRow(length: number): Promise<number> {
-  for (let tries = 0; tries < triesMost; tries += 1) {
+  for (let tries = 0; tries < maxTries; tries += 1) {
     const [first = 0] = await quietPorts(1)
     const all = await Promise.all(Array.from({ length }, (_, at) => isFree(first + at)))
     if (all.every(Boolean)) return first

@@ -81,7 +81,7 @@ function makeKey(file: string): void {
   if (status !== 0) throw new Error(`ssh-keygen: ${stderr}`)
 }
 
-const startsMost = 3
+const maxStarts = 3
 
 async function openHost(clock: Clock, program: string, home: string, at: number): Promise<OneHost> {
   const own = join(home, `host-${at}`)
@@ -111,7 +111,7 @@ async function openHost(clock: Clock, program: string, home: string, at: number)
       return hostOf(server, own)
     } catch (error) {
       // Another process may have taken the port since we looked.
-      if (starts === startsMost) throw error
+      if (starts === maxStarts) throw error
     }
   }
 }

@@ -183,8 +183,8 @@ function meterOf(books: Books, caller: Caller): Meter {
   }
   return {
     take(bytes) {
-      const { perCaller, inAll: most } = unfinishedBytes
-      if (caller.heldBytes + bytes > perCaller || inAll.heldBytes + bytes > most) return false
+      const { perCaller, inAll: maxBytes } = unfinishedBytes
+      if (caller.heldBytes + bytes > perCaller || inAll.heldBytes + bytes > maxBytes) return false
       add(bytes)
       return true
     },

@@ -70,9 +70,9 @@ export function operateHandlers({
       return { total, queues: rows, nextPageToken }
     }),
     listVms: edge.unary('listVms', async (request: wire.ListVmsRequest, caller) => {
-      const most = pageStart('vms', request.pageToken) + pageSize(request.pageSize) + 1
+      const maxVms = pageStart('vms', request.pageToken) + pageSize(request.pageSize) + 1
       const live = (await liveVms(ports, asUser(caller))).map((kept) => vmView(kept.vm, kept))
-      const ended = request.ended ? await endedVms(ports, asUser(caller), most) : []
+      const ended = request.ended ? await endedVms(ports, asUser(caller), maxVms) : []
       const all = [...live, ...ended.map((vm) => vmView(vm))].sort((a, b) => b.intendedMs - a.intendedMs)
       const { items, nextPageToken } = pageOf('vms', all, request)
       return { vms: items.map(vmToWire), nextPageToken }

@@ -78,11 +78,11 @@ export const dashboard: Flood<Given> = {
  */
 function beyondLimits(figures: Readonly<Record<string, number | string>>): readonly string[] {
   const seconds = (Number(figures.toMs) - Number(figures.fromMs)) / 1000
-  const most = ({ burst, perSecond }: { burst: number; perSecond: number }): number => burst + 1.1 * perSecond * seconds
+  const maxOf = ({ burst, perSecond }: { burst: number; perSecond: number }): number => burst + 1.1 * perSecond * seconds
   return [
-    ...promised(Number(figures.badSignIns) <= most(strangerLimits), `${figures.badSignIns} bad sign-ins were answered`),
-    ...promised(Number(figures.sessions) <= most(strangerLimits), `one user signed in ${figures.sessions} times`),
-    ...promised(Number(figures.pages) <= most(viewerLimits), `one user got ${figures.pages} pages`),
+    ...promised(Number(figures.badSignIns) <= maxOf(strangerLimits), `${figures.badSignIns} bad sign-ins were answered`),
+    ...promised(Number(figures.sessions) <= maxOf(strangerLimits), `one user signed in ${figures.sessions} times`),
+    ...promised(Number(figures.pages) <= maxOf(viewerLimits), `one user got ${figures.pages} pages`),
   ]
 }
 

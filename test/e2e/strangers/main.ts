@@ -154,7 +154,7 @@ async function tryFlood(stage: Stage, flood: Flood, quiet: Quiet): Promise<{ wor
     const given = await flood.prepare?.(ground)
     await warmUp(stage.clock, here, service.pid, times.warmMs)
     const before = await measured(ground, honest)
-    const during = await floodedTwiceAtMost(ground, flood, given, honest)
+    const during = await floodedUpToTwice(ground, flood, given, honest)
     const left = await settled(ground, before, flood)
     if (flood.isRestarted) {
       await service.ended('SIGTERM')
@@ -205,7 +205,7 @@ async function flooded(ground: Ground, flood: Flood, given: unknown, honest: Hon
 }
 
 /** Whatever else this machine does for a moment only adds to a p99: one above the limit is measured once more. */
-async function floodedTwiceAtMost(ground: Ground, flood: Flood, given: unknown, honest: Honest): Promise<Flooded> {
+async function floodedUpToTwice(ground: Ground, flood: Flood, given: unknown, honest: Honest): Promise<Flooded> {
   const first = await flooded(ground, flood, given, honest)
   if (ratioOf(first) <= limits.p99Ratio) return first
   ground.stage.say(`${flood.name}: ${textOf(first)}: once more`)
@@ -277,10 +277,10 @@ function worstOf({ before, during, after, termMs }: Figures): Worst {
 }
 
 function shortfallsOf({ before, during, after, termMs }: Figures, flood: Flood): readonly string[] {
-  const mostMib = growthOf(flood)
+  const maxMib = growthOf(flood)
   const growthMib = Math.max(during.peakMib, after.mib) - before.mib
   const lines = [
-    ...promised(growthMib <= mostMib, `memory grew by ${growthMib} MiB, more than ${mostMib}`),
+    ...promised(growthMib <= maxMib, `memory grew by ${growthMib} MiB, more than ${maxMib}`),
     ...promised(termMs <= limits.termMs, `SIGTERM was not obeyed within ${limits.termMs} ms (${termMs} ms)`),
   ]
   for (const [when, seen] of Object.entries({ 'during the flood': during, 'after it': after })) {

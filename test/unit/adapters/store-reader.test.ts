@@ -105,14 +105,14 @@ it('keeps the log within its bound while listings follow one another, and leaves
   )
   // Several times the bound in all.
   const text = 'x'.repeat(4 * 1024 * 1024)
-  let most = 0
+  let maxSize = 0
   for (let round = 0; round < 40; round += 1) {
     await store.keepNote(`note-${round % 4}`, text)
-    most = Math.max(most, statSync(`${path}-wal`).size)
+    maxSize = Math.max(maxSize, statSync(`${path}-wal`).size)
   }
   isListing = false
   await listings
-  expect(most).toBeLessThan(2 * maxLogBytes)
+  expect(maxSize).toBeLessThan(2 * maxLogBytes)
   await store.close()
   stores = []
   expect(existsSync(`${path}-wal`)).toBe(false)

@@ -69,13 +69,13 @@ async function dialledMany(here: World, count: number) {
 describe('strangers', () => {
   it('are few per address: the oldest makes room for the next, who may be a user', async () => {
     const here = await world()
-    const most = connectionLimits.strangersPerAddress
-    const all = await dialledMany(here, most)
+    const max = connectionLimits.strangersPerAddress
+    const all = await dialledMany(here, max)
     expect(here.connections.known(all[0]?.peer ?? '', 'user a', 10)).toBe(true)
     const next = await dialledMany(here, 3)
     expect(await until(real, () => !all[1]?.isOpen() && !all[2]?.isOpen(), bounds)).toBe(true)
     expect([all[0], all[3], ...next].map((one) => one?.isOpen())).toEqual([true, true, true, true, true])
-    expect(here.connections.counts()).toEqual({ open: most + 1, strangers: most })
+    expect(here.connections.counts()).toEqual({ open: max + 1, strangers: max })
   })
 
   it('are cut when they do not become known in time', async () => {

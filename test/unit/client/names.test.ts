@@ -46,7 +46,7 @@ it('for names, programs, arguments and variables', () => {
 })
 
 const names = fc.array(fc.oneof(fc.constantFrom('cern', 'ral', 'a b', ''), fc.string({ maxLength: 70 })), { maxLength: 3 })
-const amount = (most: number) => fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: most }))
+const amount = (max: number) => fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max }))
 const wishes = fc.record(
   {
     cores: fc.record({ min: amount(2000), max: amount(2000) }),

@@ -12,13 +12,13 @@ const collect = async (sizes: readonly number[], limits: { jobs: number; bytes: 
 
 it('keeps every job once and in order, and every part within its limits', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 60 })), fc.integer({ min: 1, max: 7 }), async (sizes, most) => {
-      const limits = { jobs: most, bytes: 100 }
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 60 })), fc.integer({ min: 1, max: 7 }), async (sizes, maxJobs) => {
+      const limits = { jobs: maxJobs, bytes: 100 }
       const made = await collect(sizes, limits)
       expect(made.flatMap(({ jobs }) => jobs.map(({ name }) => Number(name)))).toEqual(sizes.map((_, index) => index))
       for (const { jobs } of made) {
         expect(jobs.length).toBeGreaterThan(0)
-        expect(jobs.length).toBeLessThanOrEqual(most)
+        expect(jobs.length).toBeLessThanOrEqual(maxJobs)
         expect(jobs.reduce((sum, job) => sum + JobSpec.encode(job).finish().length + 6, 0)).toBeLessThanOrEqual(limits.bytes)
       }
       expect(new Set(made.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(made.length)

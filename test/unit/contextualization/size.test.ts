@@ -35,8 +35,8 @@ it.each([
   ['ssh', 1024 ** 2, true],
 ] as [string, number, boolean][])('a cloud of kind %s takes %d bytes: %s', (kind, bytes, expected) => {
   const text = noise(bytes)
-  const { bytes: counted, most } = sizeAt(limitOf(kind), text)
-  expect(counted <= most).toBe(expected)
+  const { bytes: counted, maxBytes } = sizeAt(limitOf(kind), text)
+  expect(counted <= maxBytes).toBe(expected)
   if (expected) expect(fitting(kind, limitOf(kind), text)).toBe(text)
   else expect(() => fitting(kind, limitOf(kind), text)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))
 })

@@ -16,7 +16,7 @@ import { openQueue } from './open-queue.ts'
 /** Counts what is done between two turns of the event loop. */
 function counted(clock: Clock) {
   let done = new Set<unknown>()
-  let most = 0
+  let peak = 0
   return {
     clock: {
       ...clock,
@@ -29,9 +29,9 @@ function counted(clock: Clock) {
     },
     note(what: unknown) {
       done.add(what)
-      most = Math.max(most, done.size)
+      peak = Math.max(peak, done.size)
     },
-    most: () => most,
+    peak: () => peak,
   }
 }
 
@@ -67,8 +67,8 @@ describe('a submission of thousands of jobs', () => {
       { owner: alice, jobs, idempotencyKey: 'k' },
     )
     expect(answer.jobIds).toHaveLength(3000)
-    expect(turns.most()).toBeGreaterThan(0)
-    expect(turns.most()).toBeLessThanOrEqual(jobsPerTurn)
+    expect(turns.peak()).toBeGreaterThan(0)
+    expect(turns.peak()).toBeLessThanOrEqual(jobsPerTurn)
     expect(arrived).toBe(3000)
     expect(arrivedAtOnce).toBeLessThanOrEqual(jobsPerTurn)
     // In slices or whole, it is the same content.

@@ -12,7 +12,7 @@ import { noAmounts } from '../../../core/model/resources.ts'
 const directory = mkdtempSync(join(tmpdir(), 'pilotage-config-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-const least = { endpoint: 'https://one.example.org/RPC2', user: 'grid', password: { file: 'grid.password' } }
+const minimal = { endpoint: 'https://one.example.org/RPC2', user: 'grid', password: { file: 'grid.password' } }
 const placed = (file: string): string => join(directory, file)
 
 function wrong(raw: object, flavors: readonly RawFlavor[] = []): readonly string[] {
@@ -41,8 +41,8 @@ it('needs an address, a user and where the password is', () => {
     'opennebula.user: missing (nothing)',
     'opennebula.password: missing (nothing)',
   ])
-  expect(wrong(least)).toEqual([])
-  expect(compiled(least)).toEqual({
+  expect(wrong(minimal)).toEqual([])
+  expect(compiled(minimal)).toEqual({
     endpoint: 'https://one.example.org/RPC2',
     user: 'grid',
     password: { file: join(directory, 'grid.password') },
@@ -56,7 +56,7 @@ it('needs an address, a user and where the password is', () => {
 
 it('names templates and networks as OpenNebula does', () => {
   const { template, networks, sshKeys } = compiled({
-    ...least,
+    ...minimal,
     template: { name: 'worker', owner: 'oneadmin' },
     networks: [{ id: 3 }, { name: 'private', owner: 'oneadmin' }],
     sshKeys: ['ssh-rsa AAAA a', 'ssh-rsa BBBB b'],
@@ -67,7 +67,7 @@ it('names templates and networks as OpenNebula does', () => {
     { NETWORK: 'private', NETWORK_UNAME: 'oneadmin' },
   ])
   expect(sshKeys).toBe('ssh-rsa AAAA a\nssh-rsa BBBB b')
-  expect(compiled({ ...least, template: { id: 0 } }).template).toEqual({ by: 'id', id: '0' })
+  expect(compiled({ ...minimal, template: { id: 0 } }).template).toEqual({ by: 'id', id: '0' })
 })
 
 it.each([
@@ -82,13 +82,13 @@ it.each([
   [{ cpuPerCore: 0 }, 'opennebula.cpuPerCore: out of range'],
   [{ sshKeys: ['-----BEGIN'] }, 'opennebula.sshKeys[0]: not a public key'],
 ])('refuses %o', (more, expected) => {
-  expect(wrong({ ...least, ...more }).join('\n')).toContain(expected.replace(' (not shown)', ''))
-  expect(wrong({ ...least, ...more }).join('\n')).not.toMatch(/a:secret/)
+  expect(wrong({ ...minimal, ...more }).join('\n')).toContain(expected.replace(' (not shown)', ''))
+  expect(wrong({ ...minimal, ...more }).join('\n')).not.toMatch(/a:secret/)
 })
 
 it('takes plain HTTP on this machine, and elsewhere where the configuration says so', () => {
-  expect(wrong({ ...least, endpoint: 'http://127.0.0.1:2633/RPC2' })).toEqual([])
-  expect(wrong({ ...least, endpoint: 'http://one.example.org:2633/RPC2', plaintext: true })).toEqual([])
+  expect(wrong({ ...minimal, endpoint: 'http://127.0.0.1:2633/RPC2' })).toEqual([])
+  expect(wrong({ ...minimal, endpoint: 'http://one.example.org:2633/RPC2', plaintext: true })).toEqual([])
 })
 
 it('takes no reference to a flavor, which would mean nothing', () => {
@@ -97,12 +97,12 @@ it('takes no reference to a flavor, which would mean nothing', () => {
     { name: 'a', ref: undefined, ...size },
     { name: 'b', ref: 'name:m1.large', ...size },
   ]
-  expect(wrong(least, flavors)).toEqual(['flavors[1].ref: has no effect (name:m1.large)'])
+  expect(wrong(minimal, flavors)).toEqual(['flavors[1].ref: has no effect (name:m1.large)'])
 })
 
 it('reads the password out of the file, one line', () => {
   writeFileSync(placed('grid.password'), 'sesame\n')
   const reader = readSecrets({})
-  expect(reader.secret('opennebula.password', compiled(least).password)).toBe('sesame')
+  expect(reader.secret('opennebula.password', compiled(minimal).password)).toBe('sesame')
   reader.settle()
 })

@@ -77,7 +77,7 @@ it('gets contexts within the size that its traits state', () => {
   if (!offering) throw new Error('no offering')
   const { text, limit } = vmContext({ vm: exampleVm(2e12), offering, squids: [] }, sources)
   expect(text).toMatch(/^#cloud-config\n/)
-  expect(sizeAt(limit, text)).toMatchObject({ most: 20_000, form: 'in base64' })
+  expect(sizeAt(limit, text)).toMatchObject({ maxBytes: 20_000, form: 'in base64' })
   const small = { ...driver, traits: { ...driver.traits, userData: { maxBytes: 100, counted: 'plain' as const } } }
   const tight = { ...sources, clouds: new Map(config.clouds.map((one) => [one.name, { ...one, traits: small.traits }])) }
   expect(() => checkSizes([offering], tight)).toThrow(expect.objectContaining({ code: 'invalid-argument' }))

@@ -12,7 +12,7 @@ export type BoundedWay = {
 }
 
 /** A server takes that much in milliseconds. */
-const unconfirmedMost = 1024 * 1024
+const maxUnconfirmedBytes = 1024 * 1024
 const confirmAbove = 64 * 1024
 
 export function boundedWay(connection: NatsConnection): BoundedWay {
@@ -30,7 +30,7 @@ export function boundedWay(connection: NatsConnection): BoundedWay {
 
   return {
     send(subject, message) {
-      if (unconfirmedBytes > unconfirmedMost) return false
+      if (unconfirmedBytes > maxUnconfirmedBytes) return false
       try {
         connection.publish(subject, message)
       } catch {

@@ -113,9 +113,9 @@ async function* readOn(
       if (!follow && left <= 0) return 'end'
       const leftBefore = left
       // No more than there is: a request that can be met at once has an end at once, and nothing stays under way behind it.
-      const most = Math.max(1, Math.min(pending, prefetch))
+      const maxMessages = Math.max(1, Math.min(pending, prefetch))
       pending = 0
-      for await (const message of pulled(consumer, most, options)) {
+      for await (const message of pulled(consumer, maxMessages, options)) {
         left -= 1
         pending = message.info.pending
         place.nextSeq = message.seq + 1
@@ -141,14 +141,14 @@ async function* readOn(
  */
 async function* pulled(
   consumer: Consumer,
-  most: number,
+  maxMessages: number,
   { clock, signal, follow, durable }: FactReaderOptions,
 ): AsyncGenerator<JsMsg, void> {
-  const batch = await consumer.fetch({ max_messages: most, expires: follow ? pullMs : lastPullMs })
+  const batch = await consumer.fetch({ max_messages: maxMessages, expires: follow ? pullMs : lastPullMs })
   const messages = batch[Symbol.asyncIterator]()
   let timer: Timer | undefined
   const end = (): void => {
-    const waitMs = durable !== undefined && most > 1 ? settleMs : 0
+    const waitMs = durable !== undefined && maxMessages > 1 ? settleMs : 0
     timer ??= clock.after(waitMs, () => void batch.close())
   }
   const giveBack: Take = durable === undefined ? () => {} : (message) => message.nak()

@@ -49,7 +49,7 @@ const connectMs = 5000
 const pingEveryMs = 5000
 const firstDelayMs = 100
 /** With its jitter 3 s at most: latency is back within 5 s of the server. */
-const mostDelayMs = 2000
+const maxDelayMs = 2000
 /** A connection that lived for this time was a good one: the next loss begins with the first delay again. */
 const steadyMs = 10_000
 const drainMs = 2000
@@ -102,7 +102,7 @@ export function openNatsLink(options: NatsOptions, onUp: (connection: NatsConnec
         log.warn({ servers, reason }, 'NATS is away')
       }
       await sleep(clock, jitter(delayMs, random), closing.signal)
-      delayMs = Math.min(delayMs * 2, mostDelayMs)
+      delayMs = Math.min(delayMs * 2, maxDelayMs)
     }
   }
 
@@ -113,7 +113,7 @@ export function openNatsLink(options: NatsOptions, onUp: (connection: NatsConnec
       if (!connection && !closing.signal.aborted) await arrivals.next(withinMs, signal)
       if (connection) return connection
       throw new PilotageError('unavailable', `NATS cannot be reached at ${servers.join(', ')}`, {
-        retryAfterMs: mostDelayMs,
+        retryAfterMs: maxDelayMs,
       })
     },
     close() {

@@ -78,12 +78,12 @@ async function runSomewhere(creation: Creation, run: Omit<RunOrder, 'subnet'>, d
 }
 
 /** Orders that are never repeated: above this number, the oldest is forgotten. */
-const openMost = 10_000
+const maxOpen = 10_000
 
 function remember(open: Map<VmId, string>, vmId: VmId, subnet: string): void {
   open.set(vmId, subnet)
   const [eldest] = open.keys()
-  if (open.size > openMost && eldest !== undefined) open.delete(eldest)
+  if (open.size > maxOpen && eldest !== undefined) open.delete(eldest)
 }
 
 async function runIn({ session, options, askSignal }: Creation, run: RunOrder, doing: string): Promise<string> {

@@ -179,11 +179,11 @@ function isAnswer(thrown: Error): boolean {
   return '$fault' in thrown && '$metadata' in thrown && /^[A-Z][\w.]+$/.test(thrown.name)
 }
 
-const wordsMost = 400
+const maxTextLength = 400
 /** Encoded refusals, user data, tokens. No word and no id of EC2 has 60 characters. */
 const opaque = /[A-Za-z0-9+/=_-]{60,}/g
 
 function worded(message: string): string {
   const text = message.replaceAll(opaque, '(...)').replaceAll(/\s+/g, ' ').trim()
-  return text.length <= wordsMost ? text : `${text.slice(0, wordsMost)}...`
+  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength)}...`
 }

@@ -18,8 +18,8 @@ import type { Ec2Options } from './options.ts'
 import type { Session } from './session.ts'
 
 export type FoundImage = { readonly id: string; readonly root?: RootDevice }
-/** `leastGib`: what it was made with; a machine's disk can only be larger. */
-export type RootDevice = { readonly device: string; readonly leastGib: number }
+/** `minGib`: what it was made with; a machine's disk can only be larger. */
+export type RootDevice = { readonly device: string; readonly minGib: number }
 
 /** An image by our name, and how this cloud calls it. */
 export type WantedImage = Pick<VmOrder, 'imageRef'> & { readonly shape: Pick<VmOrder['shape'], 'image'> }
@@ -85,5 +85,5 @@ function imageOf(images: readonly Image[], what: string): FoundImage {
   if (id === undefined) throw new PilotageError('cloud-transient', `${what}: the answer has no id`)
   if (device === undefined || RootDeviceType === 'instance-store') return { id }
   const mapping = BlockDeviceMappings.find(({ DeviceName }) => DeviceName === device)
-  return { id, root: { device, leastGib: mapping?.Ebs?.VolumeSize ?? 1 } }
+  return { id, root: { device, minGib: mapping?.Ebs?.VolumeSize ?? 1 } }
 }

@@ -123,7 +123,7 @@ function volumesOf(
 ): BlockDeviceMapping[] | undefined {
   if (!rootVolume || !root) return undefined
   const { size, type, encrypted } = rootVolume
-  const sizeGib = Math.max(root.leastGib, Math.ceil(shape.diskBytes / gib))
+  const sizeGib = Math.max(root.minGib, Math.ceil(shape.diskBytes / gib))
   return [
     {
       DeviceName: root.device,

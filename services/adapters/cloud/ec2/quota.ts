@@ -28,12 +28,12 @@ export async function quotaOf(
   )
   if (!AccountAttributes) throw new PilotageError('cloud-transient', `${doing}: the answer has no attributes`)
   const limit = AccountAttributes.find(({ AttributeName }) => AttributeName === attribute)?.AttributeValues?.[0]
-  const most = Number.parseInt(limit?.AttributeValue ?? '', 10)
-  if (!(most >= 0)) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
+  const maxVms = Number.parseInt(limit?.AttributeValue ?? '', 10)
+  if (!(maxVms >= 0)) return { vms: Infinity, cores: Infinity, memoryBytes: Infinity }
   let others = 0
   const live = [{ Name: 'instance-state-name', Values: liveStates }]
   for await (const { Tags, State } of instancesOf(session, { Filters: live }, doing, signal)) {
     if (State?.Name !== 'terminated' && ours(options, Tags) === undefined) others += 1
   }
-  return { vms: Math.max(0, most - others), cores: Infinity, memoryBytes: Infinity }
+  return { vms: Math.max(0, maxVms - others), cores: Infinity, memoryBytes: Infinity }
 }

@@ -28,14 +28,14 @@ export type Http = {
 export type HttpOptions = {
   /** The authority of the cloud's certificates; absent: the system's. */
   readonly caPem?: string
-  readonly answerBytesMost?: number
+  readonly maxAnswerBytes?: number
 }
 
 /** A page of a thousand servers is some megabytes. */
 const answerBytes = 64 * 1024 * 1024
 const connections = 16
 
-export function openHttp({ caPem, answerBytesMost = answerBytes }: HttpOptions): Http {
+export function openHttp({ caPem, maxAnswerBytes = answerBytes }: HttpOptions): Http {
   const agent = new Agent({ connections, connect: caPem === undefined ? {} : { ca: caPem } })
   return {
     async send({ method, url, headers = {}, body }, doing, withinMs = cloudCallMs) {
@@ -43,7 +43,7 @@ export function openHttp({ caPem, answerBytesMost = answerBytes }: HttpOptions):
         const signal = AbortSignal.timeout(withinMs)
         // A cloud that sends us elsewhere would get our credential there.
         const answer = await fetch(url, { method, headers, body, signal, dispatcher: agent, redirect: 'manual' })
-        const text = await wholeText(answer.body, answerBytesMost)
+        const text = await wholeText(answer.body, maxAnswerBytes)
         return { status: answer.status, headers: answer.headers as unknown as Headers, text }
       } catch (thrown) {
         if (thrown instanceof PilotageError) throw new PilotageError(thrown.code, `${doing}: ${thrown.message}`)
@@ -54,12 +54,12 @@ export function openHttp({ caPem, answerBytesMost = answerBytes }: HttpOptions):
   }
 }
 
-async function wholeText(body: AsyncIterable<Uint8Array> | null, most: number): Promise<string> {
+async function wholeText(body: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = []
   let size = 0
   for await (const piece of body ?? []) {
     size += piece.length
-    if (size > most) throw new PilotageError('cloud-transient', `the answer has more than ${most} bytes`)
+    if (size > maxBytes) throw new PilotageError('cloud-transient', `the answer has more than ${maxBytes} bytes`)
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString()

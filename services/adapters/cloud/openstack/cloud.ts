@@ -36,7 +36,7 @@ export function openStackCloud(options: OpenStackOptions): OpenStackCloud {
   const http = openHttp({ caPem: access.caPem })
   const session = openSession(http, access, clock)
   const known = lookUpCache(clock)
-  const compute = computeApi(session, known, options.microversionMost, options.pageSize ?? pageSizeUsual)
+  const compute = computeApi(session, known, options.maxMicroversion, options.pageSize ?? pageSizeUsual)
   const find = finder({ session, compute, memory: known, references })
   const children = networkChildren(session, installation)
   const parts = { options, compute, children, find, faults: faultMemory(compute) }

@@ -63,19 +63,19 @@ export const tagsSince: Microversion = 52
 const partsSince: Microversion = 69
 /** The newest that this driver was written for. */
 const newest: Microversion = 79
-const pagesMost = 1000
+const maxPages = 1000
 
 export function computeApi(
   session: Session,
   memory: LookUpCache,
-  versionMost: string | undefined,
+  maxVersion: string | undefined,
   pageSize: number,
 ): Compute {
   async function version(until: Deadline): Promise<Microversion> {
     return memory.get('microversion', async () => {
       const doing = 'asking Nova for its version'
       const answer = await session.send({ service: 'compute', method: 'GET', path: '/', doing }, until)
-      return chosen(objectIn(answer, 'version', doing), versionMost)
+      return chosen(objectIn(answer, 'version', doing), maxVersion)
     })
   }
 
@@ -180,7 +180,7 @@ async function* paged<T extends { readonly id: string }>(
 ): AsyncIterable<T> {
   const doing = `listing ${key}`
   let marker = ''
-  for (let pages = 0; pages < pagesMost; pages += 1) {
+  for (let pages = 0; pages < maxPages; pages += 1) {
     const request = { method: 'GET', path: `${path}${marker}`, answers: marker === '' ? [] : [400], doing } as const
     const answer = await call(request, until)
     // The last server of the page before is gone since.
@@ -197,7 +197,7 @@ async function* paged<T extends { readonly id: string }>(
     if (key === 'flavors' && !hasNext) return
     marker = `&marker=${encodeURIComponent(last.id)}`
   }
-  throw oddAnswer(doing, `more than ${pagesMost} pages`)
+  throw oddAnswer(doing, `more than ${maxPages} pages`)
 }
 
 function serverPath(id: string): string {
@@ -217,13 +217,13 @@ export function isUuid(text: string): boolean {
 type VersionRange = { readonly version?: string; readonly min_version?: string }
 
 /** The newest that both have. A Nova that reports no versions has none but 2.1. */
-function chosen({ version, min_version }: VersionRange, versionMost: string | undefined): Microversion {
+function chosen({ version, min_version }: VersionRange, maxVersion: string | undefined): Microversion {
   const theirs = minorOf(version || '2.1')
-  const least = minorOf(min_version || '2.1')
-  const ours = Math.min(newest, versionMost === undefined ? newest : minorOf(versionMost))
+  const oldest = minorOf(min_version || '2.1')
+  const ours = Math.min(newest, maxVersion === undefined ? newest : minorOf(maxVersion))
   const both = Math.min(theirs, ours)
-  if (both >= least) return both
-  throw new PilotageError('cloud-refused', `Nova speaks 2.${least} to 2.${theirs}, and we up to 2.${ours}`)
+  if (both >= oldest) return both
+  throw new PilotageError('cloud-refused', `Nova speaks 2.${oldest} to 2.${theirs}, and we up to 2.${ours}`)
 }
 
 function minorOf(version: string): Microversion {

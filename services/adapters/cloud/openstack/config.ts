@@ -77,7 +77,7 @@ export type OpenStackConfig = {
   readonly login: OpenStackLogin
   /** The key that names it, and where it lies. */
   readonly secret: { readonly key: string; readonly source: SecretSource }
-  readonly microversionMost?: string
+  readonly maxMicroversion?: string
   readonly machines: {
     readonly networks: readonly string[]
     readonly ownPorts: boolean
@@ -168,7 +168,7 @@ function compile(raw: RawOpenStack, placed: (file: string) => string): OpenStack
     interface: raw.interface,
     login: loginOf(raw),
     secret: { key, source: placedBy(raw[key] ?? { file: '' }, placed) },
-    microversionMost: microversion,
+    maxMicroversion: microversion,
     machines: {
       networks: raw.networks,
       ownPorts: raw.ownPorts,

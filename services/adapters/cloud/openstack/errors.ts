@@ -14,7 +14,7 @@ export type Answered = {
   readonly headers: { get(name: string): string | null }
 }
 
-const wordsMost = 300
+const maxTextLength = 300
 
 const quotaWords = /quota|overlimit|limit (?:is )?exceeded|maximum number of ports/i
 const capacityWords = /no valid host|no more (?:fixed )?ip|no more ip addresses|insufficient|not enough (?:hosts|resources)/i
@@ -75,7 +75,7 @@ export function wordsOf(text: string, secrets: readonly string[]): string {
 /** One line of at most some hundred letters. */
 export function bounded(words: string): string {
   const line = [...words.replaceAll(/\s+/g, ' ').trim()]
-  return line.length <= wordsMost ? line.join('') : `${line.slice(0, wordsMost - 3).join('')}...`
+  return line.length <= maxTextLength ? line.join('') : `${line.slice(0, maxTextLength - 3).join('')}...`
 }
 
 /** Nova: {"badRequest": {"message"}}, Neutron: {"NeutronError": {"message"}}, Keystone: {"error": {"message"}}, others flat. */

@@ -13,7 +13,7 @@ export type Faults = {
 }
 
 /** The others are asked for with the next list. */
-const atOnceMost = 10
+const maxAtOnce = 10
 
 export function faultMemory(compute: Compute): Faults {
   const known = new Map<string, string>()
@@ -22,7 +22,7 @@ export function faultMemory(compute: Compute): Faults {
       const mute = listed.filter(({ status, fault }) => status === 'ERROR' && fault?.message === undefined)
       const ids = new Set(mute.map(({ id }) => id))
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
-      const asked = [...ids].filter((id) => !known.has(id)).slice(0, atOnceMost)
+      const asked = [...ids].filter((id) => !known.has(id)).slice(0, maxAtOnce)
       const found = await Promise.all(asked.map((id) => compute.server(id, until).catch(() => undefined)))
       for (const server of found) if (server?.fault?.message) known.set(server.id, server.fault.message)
       return new Map(known)

@@ -10,7 +10,7 @@ export type OpenStackOptions = DriverOptions & {
   readonly access: Access
   readonly machines: Machines
   /** The highest microversion of Nova that is asked for; for a cloud that misbehaves in newer ones. */
-  readonly microversionMost?: string
+  readonly maxMicroversion?: string
   /** Servers to a page of a list. */
   readonly pageSize?: number
 }

@@ -16,8 +16,8 @@ export function quotaOf(
       ? flavors.find(({ id }) => id === flavor?.id)
       : { vcpus: flavor.vcpus, ram: flavor.ram ?? 0 },
   )
-  const left = (most: string, used: string, own: number): number => {
-    const limit = absolute[most]
+  const left = (max: string, used: string, own: number): number => {
+    const limit = absolute[max]
     // -1 is no limit; a cloud that does not say has none that we could know of.
     if (limit === undefined || limit < 0) return Infinity
     // Figures of two moments: others cannot use less than nothing.

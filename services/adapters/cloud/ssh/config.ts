@@ -26,11 +26,11 @@ import type { NamedByCloud } from '../../../config/flavors.ts'
 
 const port = optional(whole(1, 65_535), 22)
 const login = { user: optional(account, 'root'), privateKey: needed(secretSource), sudo: optional(flag, false) }
-const hostsMost = 1000
+const maxHosts = 1000
 
 const keys = mapping({
   ...login,
-  hosts: needed(list(mapping({ address: needed(text), port, flavor: needed(name), hostKey: absent(text) }), hostsMost)),
+  hosts: needed(list(mapping({ address: needed(text), port, flavor: needed(name), hostKey: absent(text) }), maxHosts)),
 })
 
 export type RawSsh = Read<typeof keys>

@@ -40,7 +40,7 @@ export type OpenSession = Session & {
 
 export type Ran = { readonly code: number; readonly output: string; readonly errors: string }
 
-const outputMost = 2 * consoleBytes
+const maxOutputBytes = 2 * consoleBytes
 const errorLength = 300
 
 /** For one use. Throws `cloud-auth` for a wrong key on either side, `cloud-transient` for whatever else. */
@@ -132,7 +132,7 @@ async function runOn(
   let size = 0
   const count = (piece: Buffer): void => {
     size += piece.length
-    if (size > outputMost) abort(`it says more than ${outputMost} bytes`)
+    if (size > maxOutputBytes) abort(`it says more than ${maxOutputBytes} bytes`)
   }
   const ran = await ssh
     .execCommand(login.sudo ? `sudo -n ${command}` : command, {

@@ -43,9 +43,9 @@ import {
 type Within = { readonly database: Database; readonly queues: KnownQueues }
 
 /** Of one kind in one message to the server. */
-const documentsMost = 500
+const maxDocuments = 500
 const factsInDocument = 500
-const rangesMost = 200
+const maxRanges = 200
 
 export async function writeBatch(within: Within, batch: ArchiveBatch): Promise<void> {
   const { database, queues } = within
@@ -91,8 +91,8 @@ async function put(database: Database, name: Named, documents: readonly { readon
 
 async function write(database: Database, name: string, statements: readonly object[]): Promise<void> {
   const collection = database.db.collection<Document & { _id: string | number }>(name)
-  for (let at = 0; at < statements.length; at += documentsMost) {
-    const slice = statements.slice(at, at + documentsMost) as AnyBulkWriteOperation<Document & { _id: string | number }>[]
+  for (let at = 0; at < statements.length; at += maxDocuments) {
+    const slice = statements.slice(at, at + maxDocuments) as AnyBulkWriteOperation<Document & { _id: string | number }>[]
     await guarded('writing an archive', () => collection.bulkWrite(slice, { ordered: false }))
   }
 }
@@ -248,8 +248,8 @@ function storyWith(story: readonly StoryEntry[], facts: readonly Fact[]): readon
 async function extendJobStories(database: Database, facts: readonly Fact[]): Promise<void> {
   const byJob = Map.groupBy(facts, ({ subject }) => Number(subject.slice('job:'.length)) as JobId)
   const ranges = rangesOf([...byJob.keys()])
-  for (let at = 0; at < ranges.length; at += rangesMost) {
-    const $or = ranges.slice(at, at + rangesMost)
+  for (let at = 0; at < ranges.length; at += maxRanges) {
+    const $or = ranges.slice(at, at + maxRanges)
     const found = await guarded('reading jobs', () => database.pages.find({ $or }, { projection: pageFields }).toArray())
     const statements = found.flatMap((document) => {
       const page = pageOf(document)

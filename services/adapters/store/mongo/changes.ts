@@ -48,7 +48,7 @@ type Call = { readonly events: readonly JobEvent[]; readonly nowMs: number }
 type GrantedClaim = Claim & { readonly item: Item; readonly attempt: number }
 
 /** Events in one group: bounds how long an answer waits for its neighbours. */
-const eventsMost = 4000
+const maxEvents = 4000
 /** A group that was not settled by then is given up: the caller may ask again. */
 const settleWithinMs = 20_000
 
@@ -94,7 +94,7 @@ export function openChanges(options: ChangesOptions): Changes {
         return ofCall.map(({ outcome }) => outcome ?? { ok: false, why: 'not-found' })
       })
     },
-    { most: eventsMost, weigh: ({ events }) => events.length, soon: (run) => clock.soon(run) },
+    { maxWeight: maxEvents, weigh: ({ events }) => events.length, soon: (run) => clock.soon(run) },
   )
 
   const claiming = new Set<JobId>()

@@ -22,7 +22,7 @@ export type ClaimGate = {
   siteOf(id: VmId): string
 }
 
-const knownMost = 20_000
+const maxKnown = 20_000
 const closedMostMs = 5000
 const lookEveryMs = 20
 
@@ -39,7 +39,7 @@ export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
     for (const { _id, st, site, closing } of found) {
       known.delete(_id)
       known.set(_id, { isTaking: !closing && mayTakeJobs(st), site })
-      if (known.size > knownMost) known.delete(known.keys().next().value as string)
+      if (known.size > maxKnown) known.delete(known.keys().next().value as string)
     }
     return found.filter(({ closing }) => closing)
   }

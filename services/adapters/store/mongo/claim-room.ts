@@ -27,7 +27,7 @@ export type ClaimRoom = {
 }
 
 /** Some hundred bytes each. A VM's size never changes. */
-const sizesMost = 20_000
+const maxSizes = 20_000
 
 export function openClaimRoom(database: Database, random: Random): ClaimRoom {
   const sizes = new Map<string, Resources>()
@@ -41,7 +41,7 @@ export function openClaimRoom(database: Database, random: Random): ClaimRoom {
     )
     for (const { _id, doc } of found) {
       sizes.set(_id, resourcesOf(JSON.parse(doc) as Vm))
-      if (sizes.size > sizesMost) sizes.delete(sizes.keys().next().value as string)
+      if (sizes.size > maxSizes) sizes.delete(sizes.keys().next().value as string)
     }
   }
 

@@ -31,7 +31,7 @@ type Moved = [vo: string, ...Move]
 type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
 
 /** Changes in one document: some hundred kilobytes. */
-const changesMost = 500
+const maxChanges = 500
 const awaitMs = 250
 /** What comes within this time goes into one document: few of them, and a small lag. */
 const gatherMs = 100
@@ -66,7 +66,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 } }))
     // Facts that an import brought have no place in this server's log: theirs is where the import ended.
     const place = last?.token ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
-    const stream = database.db.watch(pipeline, { ...place, maxAwaitTimeMS: awaitMs, batchSize: changesMost })
+    const stream = database.db.watch(pipeline, { ...place, maxAwaitTimeMS: awaitMs, batchSize: maxChanges })
     let next = last?.next ?? 1
     let talliedMs = clock.monotonicMs()
     try {
@@ -136,7 +136,7 @@ async function gather(stream: ChangeStream, clock: Clock): Promise<readonly Chan
   if (!first) return []
   await sleep(clock, gatherMs)
   const changes = [first]
-  while (changes.length < changesMost) {
+  while (changes.length < maxChanges) {
     const more = await guarded('reading changes', () => stream.tryNext())
     if (!more) break
     changes.push(more)

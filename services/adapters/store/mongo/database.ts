@@ -126,7 +126,7 @@ export type Database = {
 const answerWithinMs = 10_000
 const writtenWithinMs = 10_000
 /** Batches are large and few; more connections only queue at the server. */
-const connectionsMost = 20
+const maxConnections = 20
 
 /** `mayLeave`: also servers beyond this machine, since the connection is encrypted or the operator says so. */
 export function openDatabase(url: string, name: string, mayLeave = false): Database {
@@ -140,7 +140,7 @@ export function openDatabase(url: string, name: string, mayLeave = false): Datab
     serverSelectionTimeoutMS: answerWithinMs,
     connectTimeoutMS: answerWithinMs,
     socketTimeoutMS: 3 * answerWithinMs,
-    maxPoolSize: connectionsMost,
+    maxPoolSize: maxConnections,
     monitorCommands: true,
   })
   const db = client.db(name)

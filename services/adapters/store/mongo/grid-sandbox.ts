@@ -29,7 +29,7 @@ type Span = { readonly $gte: FileId; readonly $lt: FileId }
 const chunkBytes = 255 * 1024
 const writtenWithinMs = 10_000
 /** Spans of jobs in one statement. */
-const spansMost = 200
+const maxSpans = 200
 const retryAfterMs = 2000
 /** A primary that was just elected may show a majority's view of before; what it has itself lacks nothing that was kept. */
 const asItIs = { readConcern: { level: 'local' } } as const
@@ -79,8 +79,8 @@ export function gridSandbox(shared: Db): Sandbox {
       await guarded('forgetting outputs', async () => {
         await indexed()
         const spans = spansOfJobs(jobIds)
-        for (let at = 0; at < spans.length; at += spansMost) {
-          const some = spans.slice(at, at + spansMost)
+        for (let at = 0; at < spans.length; at += maxSpans) {
+          const some = spans.slice(at, at + maxSpans)
           // The driver repeats no statement that removes many: here it is safe.
           await remove(grid, some).catch((error: unknown) => {
             onlyMongo(error)

@@ -11,14 +11,14 @@ export type Group<Ask, Answer> = {
 
 type Waiting<Ask, Answer> = PromiseWithResolvers<Answer> & { readonly asked: Ask }
 
-/** `run` answers in the order of what was asked. `weigh` says how much of `most` an ask takes. */
+/** `run` answers in the order of what was asked. `weigh` says how much of `maxWeight` an ask takes. */
 export function inGroups<Ask, Answer>(
   run: (asked: readonly Ask[]) => Promise<readonly (Answer | Promise<Answer>)[]>,
   {
-    most,
+    maxWeight,
     weigh,
     soon,
-  }: { readonly most: number; readonly weigh: (asked: Ask) => number; readonly soon: (run: () => void) => void },
+  }: { readonly maxWeight: number; readonly weigh: (asked: Ask) => number; readonly soon: (run: () => void) => void },
 ): Group<Ask, Answer> {
   const waiting: Waiting<Ask, Answer>[] = []
   let running: Promise<void> | undefined
@@ -29,7 +29,7 @@ export function inGroups<Ask, Answer>(
       const next = waiting[count]
       if (!next) break
       weight += weigh(next.asked)
-      if (count > 0 && weight > most) break
+      if (count > 0 && weight > maxWeight) break
       count += 1
     }
     return waiting.splice(0, count)

@@ -26,7 +26,7 @@ type Known = { readonly queue: TaskQueue; namedMs: number; usedMs: number }
 const namedEveryMs = 60 * 60_000
 const forgottenAfterMs = 24 * 60 * 60_000
 /** Some kilobyte each. One that is in use may stay beyond it: a change of jobs takes half a minute at most. */
-const knownMost = 20_000
+const maxKnown = 20_000
 const inUseMs = 60_000
 
 export function knownQueues({ queues, pages }: Pick<Database, 'queues' | 'pages'>, clock: Clock): KnownQueues {
@@ -37,7 +37,7 @@ export function knownQueues({ queues, pages }: Pick<Database, 'queues' | 'pages'
     known.delete(queue.id)
     known.set(queue.id, { queue, namedMs, usedMs })
     for (const [id, one] of known) {
-      if (known.size <= knownMost || usedMs - one.usedMs < inUseMs) return
+      if (known.size <= maxKnown || usedMs - one.usedMs < inUseMs) return
       known.delete(id)
     }
   }

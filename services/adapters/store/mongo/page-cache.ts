@@ -24,9 +24,9 @@ export type PageCache = {
 }
 
 /** Some 30 KB each. */
-const pagesMost = 4096
+const maxPages = 4096
 /** Ranges in one query. */
-const rangesMost = 200
+const maxRanges = 200
 
 export function openPageCache({ pages }: Database, queues: KnownQueues): PageCache {
   const cache = new Map<JobId, Page>()
@@ -42,7 +42,7 @@ export function openPageCache({ pages }: Database, queues: KnownQueues): PageCac
     drop(page.first)
     cache.set(page.first, page)
     for (const id of page.jobs.keys()) firstOf.set(id, page.first)
-    if (cache.size > pagesMost) drop(cache.keys().next().value as JobId)
+    if (cache.size > maxPages) drop(cache.keys().next().value as JobId)
     return page
   }
 
@@ -70,8 +70,8 @@ export function openPageCache({ pages }: Database, queues: KnownQueues): PageCac
         else missing.push(id)
       }
       const ranges = rangesOf(missing)
-      for (let at = 0; at < ranges.length; at += rangesMost) {
-        const read = await find({ $or: ranges.slice(at, at + rangesMost) })
+      for (let at = 0; at < ranges.length; at += maxRanges) {
+        const read = await find({ $or: ranges.slice(at, at + maxRanges) })
         for (const page of read) for (const id of page.jobs.keys()) found.set(id, page)
       }
       return found

@@ -22,7 +22,7 @@ export const pageJobs = 128
 export type StoryEntry = readonly [version: number, atMs: number, kind: string, data: FactData]
 
 /** The last of them are kept: a job can be held and released for ever. */
-const storyMost = 100
+const maxStoryEntries = 100
 
 export type KeptJob = {
   readonly job: Job
@@ -135,7 +135,7 @@ export function unpacked({ buffer }: Binary): unknown {
 
 export function withFact(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
   const entry: StoryEntry = [version, atMs, kind, data]
-  return story.length < storyMost ? [...story, entry] : [...story.slice(1 - storyMost), entry]
+  return story.length < maxStoryEntries ? [...story, entry] : [...story.slice(1 - maxStoryEntries), entry]
 }
 
 export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en'>

@@ -26,7 +26,7 @@ export type Quotas = {
 }
 
 const pendingMs = 60_000
-const triesMost = 50
+const maxTries = 50
 
 type Place = { readonly of: keyof WaitingQuota; readonly id: string; readonly filter: object; readonly limit: WaitingUse }
 
@@ -89,7 +89,7 @@ async function reserveAt(
   // Each of its task queues counts as a new one until the truth is known.
   let more: WaitingUse = { jobs: jobs.length, taskQueues: queues.length }
   let known: { readonly v: number } | undefined
-  for (let tries = 0; tries < triesMost; tries += 1) {
+  for (let tries = 0; tries < maxTries; tries += 1) {
     if (await raise(within, { id, place, more }, known)) return { id, place, more }
     const truth = await recounted(within, place)
     if (!truth) continue

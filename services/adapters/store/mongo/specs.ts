@@ -15,8 +15,8 @@ export type SpecCache = {
   forget(first: JobId): void
 }
 
-const pagesMost = 4096
-const rangesMost = 200
+const maxPages = 4096
+const maxRanges = 200
 
 export function openSpecs({ specs }: Database): SpecCache {
   const cache = new Map<number, readonly string[]>()
@@ -26,7 +26,7 @@ export function openSpecs({ specs }: Database): SpecCache {
   function put(first: number, texts: readonly string[]): void {
     cache.delete(first)
     cache.set(first, texts)
-    if (cache.size > pagesMost) cache.delete(cache.keys().next().value as number)
+    if (cache.size > maxPages) cache.delete(cache.keys().next().value as number)
   }
 
   /** A page begins with one of its jobs, and its texts stand in the order of their ids. */
@@ -40,8 +40,8 @@ export function openSpecs({ specs }: Database): SpecCache {
 
   async function read(ids: readonly JobId[]): Promise<void> {
     const ranges = rangesOf(ids)
-    for (let at = 0; at < ranges.length; at += rangesMost) {
-      const $or = ranges.slice(at, at + rangesMost)
+    for (let at = 0; at < ranges.length; at += maxRanges) {
+      const $or = ranges.slice(at, at + maxRanges)
       const found = await guarded('reading descriptions', () => specs.find({ $or }).toArray())
       for (const { _id, s } of found) put(_id, s)
     }

@@ -36,9 +36,9 @@ export type SubmitOptions = {
 type Call = { readonly submission: Submission; readonly nowMs: number }
 type Prepared = { readonly document: SubmissionDocument; readonly texts: readonly string[]; readonly call: Call }
 
-const jobsMost = 20_000
+const maxJobs = 20_000
 /** Of one turn of a kind of documents: bounds what one message to the server holds. */
-const documentsMost = 500
+const maxDocuments = 500
 
 export function openSubmit(options: SubmitOptions): (submission: Submission, nowMs: number) => Promise<SubmitOutcome> {
   const { database, clock } = options
@@ -68,7 +68,7 @@ export function openSubmit(options: SubmitOptions): (submission: Submission, now
   }
 
   const group = inGroups<Call, SubmitOutcome>(run, {
-    most: jobsMost,
+    maxWeight: maxJobs,
     weigh: ({ submission }) => submission.jobs.length,
     soon: (then) => clock.soon(then),
   })
@@ -178,7 +178,7 @@ function specDocuments({ document, texts }: Prepared) {
 }
 
 async function inSlices<T>(all: readonly T[], put: (slice: T[]) => Promise<unknown>): Promise<void> {
-  for (let at = 0; at < all.length; at += documentsMost) await put(all.slice(at, at + documentsMost))
+  for (let at = 0; at < all.length; at += maxDocuments) await put(all.slice(at, at + maxDocuments))
 }
 
 /** Those that were known before. */

@@ -23,9 +23,9 @@ type VmsOptions = { readonly database: Database; readonly cache: PageCache; read
 type Call = { readonly events: readonly VmEvent[]; readonly nowMs: number }
 type Item = { readonly event: VmEvent; readonly nowMs: number; outcome?: VmOutcome }
 
-const eventsMost = 1000
+const maxEvents = 1000
 const settleWithinMs = 20_000
-const storyMost = 100
+const maxStoryEntries = 100
 const writesKept = 8
 const againMs = 10
 /** A gate that is closed for longer was left by a process that died; a slow one's last write fails on the version. */
@@ -40,7 +40,7 @@ export function openVms(options: VmsOptions): VmStore {
       await settle(options, items.flat())
       return items.map((ofCall) => ofCall.map(({ outcome }) => outcome ?? { ok: false, why: 'not-found' }))
     },
-    { most: eventsMost, weigh: ({ events }) => events.length, soon: (run) => options.clock.soon(run) },
+    { maxWeight: maxEvents, weigh: ({ events }) => events.length, soon: (run) => options.clock.soon(run) },
   )
 
   async function isStale(under: Fence): Promise<boolean> {
@@ -236,7 +236,7 @@ function decide(found: VmDocument, leases: number, items: readonly Item[], name:
     st: vm.phase.state,
     over: isOver(vm.phase),
     doc: JSON.stringify(vm),
-    ...(isTelling ? { story: story.slice(-storyMost), mv: version } : {}),
+    ...(isTelling ? { story: story.slice(-maxStoryEntries), mv: version } : {}),
   }
   // Only who closed the gate opens it; what others write leaves it as it is.
   return { ...common, update: { $set: set, $unset: found.closing?.by === name ? { closing: '' } : {} } }

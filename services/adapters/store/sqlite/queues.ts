@@ -27,7 +27,7 @@ export type QueueTable = {
 }
 
 /** Some 700 bytes each: as many as an owner may have at a time, twice. */
-const heldMost = 20_000
+const maxHeld = 20_000
 
 /** Those that were asked for, by number and by id. */
 function heldQueues() {
@@ -45,7 +45,7 @@ function heldQueues() {
       byRef.set(refs.ref, refs)
       byId.set(refs.queue.id, refs)
       const [oldest] = byRef.values()
-      if (byRef.size > heldMost && oldest) drop(oldest)
+      if (byRef.size > maxHeld && oldest) drop(oldest)
       return refs
     },
   }

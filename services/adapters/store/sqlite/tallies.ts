@@ -36,7 +36,7 @@ export type Tallies = {
 }
 
 /** Waiting jobs held in memory, at some 300 bytes each. The others are read when their turn comes. */
-const recentMost = 100_000
+const maxRecent = 100_000
 
 const noLoad = (): Load => ({ jobs: new Set(), used: noResources })
 
@@ -58,7 +58,7 @@ export function tallies(): Tallies {
     if (phase.state === 'Waiting') {
       bump(waiting, job.classId, by)
       if (by === -1) recent.delete(job.id)
-      else if (recent.size < recentMost) recent.set(job.id, job)
+      else if (recent.size < maxRecent) recent.set(job.id, job)
     }
     const lease = leaseOf(phase)
     if (!lease) return
@@ -122,7 +122,7 @@ function came({ counts, waiting, recent, open }: Waiting, jobs: readonly Job[]):
     open.moved(first, classId, of.length)
     bump(waiting, classId, of.length)
   }
-  for (const job of jobs.slice(0, Math.max(0, recentMost - recent.size))) recent.set(job.id, job)
+  for (const job of jobs.slice(0, Math.max(0, maxRecent - recent.size))) recent.set(job.id, job)
 }
 
 function expiredOf(live: Iterable<Job>, nowMs: number, limit: number): readonly AttemptRef[] {

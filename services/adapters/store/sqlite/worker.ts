@@ -25,7 +25,7 @@ export type ToWorker = readonly Request[] | 'close'
 export type FromWorker = readonly Answer[] | 'open' | 'closed' | { readonly failed: { code: string; message: string } }
 
 /** Requests in one transaction: bounds how long an answer waits for its neighbours. */
-const groupMost = 2000
+const maxGroupSize = 2000
 
 /** The size of the log is looked at once in this number of commits: a look costs a commit of one job some percent. */
 const commitsPerLook = 64
@@ -56,7 +56,7 @@ try {
     let message: ToWorker | undefined = first
     while (message !== undefined && message !== 'close') {
       group.push(...message)
-      message = group.length < groupMost ? (receiveMessageOnPort(port)?.message as ToWorker | undefined) : undefined
+      message = group.length < maxGroupSize ? (receiveMessageOnPort(port)?.message as ToWorker | undefined) : undefined
     }
     if (group.length > 0) {
       const outcomes = engine.commit(group.map(({ call }) => call))

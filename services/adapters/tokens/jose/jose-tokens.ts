@@ -17,9 +17,9 @@ import { isPlainText } from '../../../../core/kernel/text.ts'
 const algorithm = 'EdDSA'
 const audience = 'pilotage'
 /** Remembered tokens: more callers than one process serves, at a few hundred bytes each. */
-const rememberedMost = 10_000
+const maxRemembered = 10_000
 /** A token of ours has some 400 characters; more is not looked at. */
-const lengthMost = 4096
+const maxLength = 4096
 
 /** A new private key, as text for a file with mode 0600. */
 export async function newSigningKey(): Promise<string> {
@@ -35,7 +35,7 @@ export async function joseTokens(signingKey: string, installation: string, clock
 
   function remember(token: string, identity: Identity, expiresMs: number): void {
     const oldest = verified.keys().next()
-    if (verified.size >= rememberedMost && !oldest.done) verified.delete(oldest.value)
+    if (verified.size >= maxRemembered && !oldest.done) verified.delete(oldest.value)
     verified.set(token, { identity, expiresMs })
   }
 
@@ -76,7 +76,7 @@ export async function joseTokens(signingKey: string, installation: string, clock
       const known = remembered(token)
       if (known) return known
       try {
-        if (token.length > lengthMost) throw new Error('too long')
+        if (token.length > maxLength) throw new Error('too long')
         return await check(token)
       } catch (error) {
         if (error instanceof errors.JWTExpired) throw new PilotageError('unauthenticated', 'the token has expired')
