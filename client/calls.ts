@@ -117,8 +117,10 @@ export function newPauses({ clock, random, turns, patienceMs, signal }: Caller, 
         return
       }
       atOnce = 0
-      const delayMs = Math.max(error.retryAfterMs, jitter(pauseMs, random))
-      if (clock.monotonicMs() + delayMs > sinceMs + patienceMs) throw error
+      const leftMs = sinceMs + patienceMs - clock.monotonicMs()
+      if (leftMs <= 0 || error.retryAfterMs > leftMs) throw error
+      // The last try is made when patience ends, not before.
+      const delayMs = Math.min(leftMs, Math.max(error.retryAfterMs, jitter(pauseMs, random)))
       if ((await sleep(clock, delayMs, signal)) === 'aborted') throw new PilotageError('cancelled', `${doing}: stopped`)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     },
