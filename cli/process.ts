@@ -14,12 +14,14 @@ import { streamTerminal } from './output/terminal.ts'
 import { runCommand } from './program.ts'
 
 const signalCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+/** As programs end that the kernel stops with SIGPIPE. */
+const pipeClosedCode = 141
 
 /** Runs the command of this process's command line, and ends the process. */
 export async function runProcess(): Promise<void> {
   const clock = systemClock()
   const leaving = new AbortController()
-  let signalCode: number = 1
+  let signalCode = 1
   let isStdinOpen = false
   let reload: (() => void) | undefined
   for (const [signal, code] of Object.entries(signalCodes)) {
@@ -35,7 +37,10 @@ export async function runProcess(): Promise<void> {
     })
   }
   // The reader (head, less) closed the pipe and wants no more.
-  process.stdout.on('error', () => leaving.abort('stdout-closed'))
+  process.stdout.on('error', () => {
+    signalCode = pipeClosedCode
+    leaving.abort('stdout-closed')
+  })
   const ended = await runCommand(process.argv.slice(2), {
     terminal: streamTerminal(process.stdout, process.stderr, clock),
     environment: process.env,

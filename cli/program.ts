@@ -50,6 +50,8 @@ export async function runCommand(argv: readonly string[], given: Setting): Promi
       return thrown.exitCode === 0 ? 0 : wrongUsage
     }
     const error = asPilotageError(thrown, 'running the command')
+    // The user ended the command, or closed the pipe that it writes to: no message.
+    if (given.signal.aborted && error.code === 'cancelled') return 'signal'
     terminal.say(argv.includes('--json') ? refusalJson(error) : refusalText(error))
     return 1
   }

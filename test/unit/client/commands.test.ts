@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { runCommand } from '../../../cli/program.ts'
 import type { ExitCode, Setting } from '../../../cli/setting.ts'
 import { idsText, table } from '../../../cli/output/table.ts'
 import { type Clock, systemClock } from '../../../core/kernel/clock.ts'
+import { programLine } from '../../support/program.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 
@@ -218,4 +220,20 @@ it('shows what others wrote without obeying it', () => {
     ),
   ).toBe('   N  T\n   7  x\\u000ay\n1234  x\\u000ay\n')
   expect([idsText([]), idsText([3]), idsText([3, 4, 5]), idsText([3, 5])]).toEqual(['none', '3', '3 to 5', '3, 5'])
+})
+
+it.each([
+  ['output', '1'],
+  ['cluster', 'vms'],
+  ['explain', '1'],
+])('%s %s is quiet when the reader of its output has gone', async (...words) => {
+  const line = programLine('--server', fake.server, '--token-file', join(dir, 'token'), ...words)
+  const child = spawn(process.execPath, line, { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  let errors = ''
+  child.stderr.on('data', (piece) => {
+    errors += piece
+  })
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  expect([errors, code]).toEqual(['', expect.toBeOneOf([0, 141])])
 })
