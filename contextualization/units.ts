@@ -6,7 +6,8 @@
  *
  * Least authority: both run under one account that is not root; the pilot may also become the payloads' accounts, signal their
  * processes, and give folders away. Neither, and no payload, reaches the cloud's metadata address: what lies there has
- * been read. Only the monitor of a machine that its cloud may take back does, by its unit and not by its account. A payload lives in the pilot's control group, so that nothing of it outlives the pilot.
+ * been read. Only the monitor of a spot machine does, by its unit and not by its account. A payload lives in the pilot's
+ * control group, so that nothing of it outlives the pilot.
  */
 
 import type { ExtraFile } from './order.ts'

@@ -4,7 +4,7 @@ import type { Matching } from '../services/matcher/matching.ts'
 import type { SimProcess } from './process.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 
-export type Centre = {
+export type SimService = {
   /** Runs in the service; refused while it is down. Never answers when the service dies before. */
   ask<Value>(act: (jobs: JobPorts) => Promise<Value>, done: (answer: Answer<Value>) => void): void
   /** The life that is up and ready. */

@@ -18,7 +18,7 @@ import type { SimProcess } from './process.ts'
 export type Monitor = { readonly process: SimProcess }
 
 type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs'> & {
-  readonly heardMs: number
+  readonly answeredMs: number
   readonly lastHeartbeat?: Omit<NonNullable<MonitorView['lastHeartbeat']>, 'agoMs'> & { readonly atMs: number }
 }
 
@@ -66,7 +66,7 @@ function watchOver(host: Host, process: SimProcess): void {
   const { clock } = process
   const fromMs = clock.monotonicMs()
   const delays = backoff(ground.dice.random, 500, 5000)
-  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heardMs: fromMs }
+  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, answeredMs: fromMs }
 
   function look(): void {
     const view = viewOf(known, host, fromMs, process)
@@ -93,7 +93,7 @@ function watchOver(host: Host, process: SimProcess): void {
           const { order, reason, serviceTimeMs } = answer.value
           const skewMs = clock.nowMs() - (serviceTimeMs + (clock.monotonicMs() - sentMs) / 2)
           const lastHeartbeat = { ...last, answered: true, retryMs: 0 }
-          known = { order, orderReason: reason, skewMs, heardMs: clock.monotonicMs(), lastHeartbeat }
+          known = { order, orderReason: reason, skewMs, answeredMs: clock.monotonicMs(), lastHeartbeat }
           if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is ordered to ${order}: ${reason}`)
         } else {
           known = { ...known, lastHeartbeat: { ...last, answered: false, retryMs: delays.next() } }
@@ -107,7 +107,7 @@ function watchOver(host: Host, process: SimProcess): void {
 }
 
 function viewOf(
-  { heardMs, lastHeartbeat, ...answer }: Known,
+  { answeredMs, lastHeartbeat, ...answer }: Known,
   host: Host,
   fromMs: number,
   { clock }: SimProcess,
@@ -119,7 +119,7 @@ function viewOf(
     upMs: atMs - fromMs,
     pilot: host.disk.pilotStatus && pilotView(host.disk.pilotStatus, host.pilot() !== undefined, clock.nowMs()),
     diskFreeBytes,
-    silentMs: atMs - heardMs,
+    silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }

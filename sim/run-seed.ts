@@ -6,8 +6,8 @@
 
 import { leaseMs } from '../core/kernel/limits.ts'
 import type { Store } from '../core/ports/store.ts'
-import type { Centre } from './life.ts'
-import { startCentre } from './centre.ts'
+import type { SimService } from './life.ts'
+import { startSimService } from './service.ts'
 import { type CloudWatch, makeClouds, setRates, type SimCloud, troubleClouds, watchClouds } from './clouds.ts'
 import { type ChargeBooks, openCharges } from './charges.ts'
 import { dice } from './dice.ts'
@@ -52,7 +52,7 @@ type World = {
   readonly truth: Store
   readonly clouds: readonly SimCloud[]
   readonly watch: CloudWatch
-  readonly centre: Centre
+  readonly service: SimService
   readonly charges: ChargeBooks
   readonly users: Users
   readonly hosts: () => readonly Host[]
@@ -131,14 +131,14 @@ function makeWorld({ seed, jobs, without }: SeedOptions): World {
     running = running.filter((host) => host.isRunning())
     return running
   }
-  const centre = startCentre({ ground, truth, clouds, switchboard, charges, without })
-  switchboard.join(centre)
+  const service = startSimService({ ground, truth, clouds, switchboard, charges, without })
+  switchboard.join(service)
   const users = gatherUsers(ground, switchboard, jobs)
   troubleClouds(clouds, ground)
-  troubleService(ground, centre, switchboard)
+  troubleService(ground, service, switchboard)
   troubleHosts(ground, hosts)
   const { rest } = operators(ground, switchboard)
-  return { ground, truth, clouds, watch, centre, charges, users, hosts, rest }
+  return { ground, truth, clouds, watch, service, charges, users, hosts, rest }
 }
 
 function isTimeToHeal({ ground, users }: World, jobs: number): boolean {

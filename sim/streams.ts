@@ -1,5 +1,5 @@
 /**
- * The long streams between pilots and the centre: ordered, and broken as a whole. What was under way when one breaks is lost,
+ * The long streams between pilots and the service: ordered, and broken as a whole. What was under way when one breaks is lost,
  * and each side learns of it in its own time.
  *
  * The server's side is the real session with the real codec, as services/api/grpc/vm-handlers.ts has them around it.
@@ -9,7 +9,7 @@ import type { VmId } from '../core/kernel/ids.ts'
 import { pilotMessageOf, serviceMessageToWire } from '../proto/codec/pilot.ts'
 import type { PilotMessage, ServiceMessage } from '../proto/gen/pilotage/v1/vm.ts'
 import { openPilotStream, type PilotStream } from '../services/matcher/pilot-stream.ts'
-import type { Centre, Life } from './life.ts'
+import type { SimService, Life } from './life.ts'
 import type { Ground } from './ground.ts'
 import type { SimProcess } from './process.ts'
 import { isCut, type Link, noticeMs, wayMs } from './ways.ts'
@@ -23,7 +23,7 @@ export type Stream = {
   abandon(): void
 }
 
-export type Streams = { readonly ground: Ground; centre: Centre | undefined; readonly open: Map<VmId, Connection> }
+export type Streams = { readonly ground: Ground; service: SimService | undefined; readonly open: Map<VmId, Connection> }
 
 export type Connection = {
   readonly streams: Streams
@@ -118,7 +118,7 @@ function sendDown(connection: Connection, message: ServiceMessage): void {
 
 function accept(connection: Connection): void {
   const { streams, vmId } = connection
-  const life = streams.centre?.life()
+  const life = streams.service?.life()
   connection.life = life
   if (!life?.process.isAlive()) {
     shut(connection, wayMs(streams.ground), Infinity)

@@ -7,14 +7,14 @@
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { VmId } from '../core/kernel/ids.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import type { Answer, Centre } from './life.ts'
+import type { Answer, SimService } from './life.ts'
 import type { Ground } from './ground.ts'
 import type { SimProcess } from './process.ts'
 import { openStream, shut, type Stream, type Streams, type StreamHandlers } from './streams.ts'
 import { isCut, type Link, noticeMs, wayMs } from './ways.ts'
 
 export type Switchboard = {
-  join(centre: Centre): void
+  join(service: SimService): void
   call<Value>(
     client: SimProcess,
     link: Link,
@@ -35,7 +35,7 @@ const callMs = 10_000
 
 export function openSwitchboard(ground: Ground): Switchboard {
   const { timeline, dice, weather } = ground
-  const streams: Streams = { ground, centre: undefined, open: new Map() }
+  const streams: Streams = { ground, service: undefined, open: new Map() }
   const isLost = (link: Link): boolean => isCut(ground, link) || dice.chance(weather.dropRate)
 
   function call<Value>(
@@ -57,7 +57,7 @@ export function openSwitchboard(ground: Ground): Switchboard {
     const request = (): void => {
       if (isLost(link)) return
       timeline.after(wayMs(ground), () => {
-        streams.centre?.ask(act, (answer) => {
+        streams.service?.ask(act, (answer) => {
           if (!isLost(link)) client.deliver(wayMs(ground), () => finish(answer))
         })
       })
@@ -71,8 +71,8 @@ export function openSwitchboard(ground: Ground): Switchboard {
     if (open) shut(open, noticeMs(ground), noticeMs(ground))
   }
   return {
-    join(centre) {
-      streams.centre = centre
+    join(service) {
+      streams.service = service
     },
     call,
     openStream: (vmId, client, link, handlers) => openStream(streams, vmId, client, link, handlers),

@@ -1,6 +1,6 @@
 /** What befalls the service, the machines and their agents, and what operators do, at random moments while the weather lasts. */
 
-import type { Centre } from './life.ts'
+import type { SimService } from './life.ts'
 import { type Ground, nowAndThen } from './ground.ts'
 import type { Host } from './host-state.ts'
 import { simProcess } from './process.ts'
@@ -9,24 +9,24 @@ import type { Switchboard } from './switchboard.ts'
 const leaseMs = 90_000
 const drainEveryMs = 4 * 60_000
 
-export function troubleService(ground: Ground, centre: Centre, switchboard: Switchboard): void {
+export function troubleService(ground: Ground, service: SimService, switchboard: Switchboard): void {
   const { dice, weather } = ground
   nowAndThen(
     ground,
     () => weather.serviceKillsEveryMs,
-    () => centre.kill(dice.anyScale(200, 40_000)),
+    () => service.kill(dice.anyScale(200, 40_000)),
   )
   nowAndThen(
     ground,
     () => weather.storeCrawlsEveryMs,
-    () => centre.crawl(dice.anyScale(500, 30_000)),
+    () => service.crawl(dice.anyScale(500, 30_000)),
   )
   nowAndThen(
     ground,
     () => weather.serviceStallsEveryMs,
     () => {
       const ms = dice.anyScale(1000, 2 * leaseMs)
-      centre.stall(ms)
+      service.stall(ms)
       if (ms > 15_000) switchboard.breakAll()
     },
   )

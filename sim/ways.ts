@@ -2,7 +2,7 @@
 
 import type { Ground } from './ground.ts'
 
-/** One VM's or user's way to the centre. */
+/** One VM's or user's way to the service. */
 export type Link = { cutUntilMs: number }
 
 /** Keepalive notices a dead peer by then. */

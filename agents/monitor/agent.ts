@@ -39,7 +39,7 @@ const maxRetryMs = 5000
 export async function watchOver({ config, paths, clock, random, say, turns, open }: WatchOptions): Promise<string> {
   const fromMs = clock.monotonicMs()
   const delays = backoff(random, firstRetryMs, maxRetryMs)
-  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heartbeatIntervalMs, heardMs: fromMs }
+  let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heartbeatIntervalMs, answeredMs: fromMs }
   let lastNote = ''
   const outage = sayOnce(say)
   const service = config.service && watchService(config.service, clock)
@@ -62,7 +62,7 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
         delays.reset()
         turns.worked(turns.current())
         outage.clear()
-        known = { ...known, ...answer, heardMs: clock.monotonicMs() }
+        known = { ...known, ...answer, answeredMs: clock.monotonicMs() }
         known = {
           ...known,
           lastHeartbeat: { atMs: sentMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
@@ -92,18 +92,23 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
 }
 
 type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIntervalMs'> & {
-  readonly heardMs: number
+  readonly answeredMs: number
   readonly lastHeartbeat?: Omit<NonNullable<MonitorView['lastHeartbeat']>, 'agoMs'> & { readonly atMs: number }
 }
 
-function viewOf({ heardMs, lastHeartbeat, ...answer }: Known, paths: AgentPaths, fromMs: number, clock: Clock): MonitorView {
+function viewOf(
+  { answeredMs, lastHeartbeat, ...answer }: Known,
+  paths: AgentPaths,
+  fromMs: number,
+  clock: Clock,
+): MonitorView {
   const atMs = clock.monotonicMs()
   return {
     ...answer,
     upMs: atMs - fromMs,
     pilot: readPilot(paths.pilotStatus, clock.nowMs()),
     diskFreeBytes: readMachine(paths.work).diskFreeBytes,
-    silentMs: atMs - heardMs,
+    silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }

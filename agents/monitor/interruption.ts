@@ -36,10 +36,10 @@ export function watchInterruption(
       outage.clear()
       if (notice !== undefined && !isAnnounced) {
         isAnnounced = true
-        say(`the cloud takes this machine back: ${notice}`)
+        say(`the cloud announces a spot interruption: ${notice}`)
       }
     } catch (error) {
-      outage.say(`whether the cloud takes this machine back is not known: ${error instanceof Error ? error.message : error}`)
+      outage.say(`cannot read whether a spot interruption is announced: ${error instanceof Error ? error.message : error}`)
     }
     if (!isOver && !isAnnounced) timer = clock.after(everyMs, () => void look())
   }

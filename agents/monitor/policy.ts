@@ -47,7 +47,7 @@ export type MonitorView = {
   readonly pilot?: PilotView
   /** Of a VM that has one, and then no pilot. */
   readonly service?: ServiceView
-  /** The cloud has said that it takes the VM back soon. */
+  /** The cloud has announced a spot interruption of this VM. */
   readonly isInterrupted?: boolean
   readonly diskFreeBytes: number
   /** Our clock less the service's, as of the last answer. */
@@ -84,7 +84,7 @@ export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number):
   const { lastHeartbeat } = view
   if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'the service ordered it to stop' }
   if (view.silentMs >= policy.deadManMs) {
-    return { kind: 'power-off', reason: `nothing heard of the service for ${durationText(policy.deadManMs)}` }
+    return { kind: 'power-off', reason: `contact timeout: no answer from the service for ${durationText(policy.deadManMs)}` }
   }
   const wish = wishOf(view, policy, nowMs)
   const unhealthy = unhealthyOf(view, policy)

@@ -83,7 +83,7 @@ export const bootMs = 15 * minutes
 export const vmIdleMs = 5 * minutes
 export const vmLifeMs = 7 * days
 /** A VM without its service for this time stops by itself. */
-export const deadManMs = 30 * minutes
+export const contactTimeoutMs = 30 * minutes
 export const clockSkewMs = 60 * seconds
 
 /** One rendered context of the local cloud: it is written and read by us. */
@@ -281,7 +281,7 @@ assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
 assert(heartbeatIntervalMs * 3 < heartbeatTimeoutMs, 'a VM is not lost for two lost heartbeats')
-assert(deadManMs > 2 * leaseMs, 'a VM outlives its leases when the service is gone')
+assert(contactTimeoutMs > 2 * leaseMs, 'a VM outlives its leases when the service is gone')
 assert(roleHoldMs + roleRenewEveryMs < takeOverMs, 'the next to try finds the role of a crashed process in time')
 assert(roleHoldMs - roleMarginMs > 2 * roleRenewEveryMs, 'a role is not lost for one lost renewal')
 assert(listStaleMs > 3 * directorEveryMs, 'a list is not stale after one failed cycle')

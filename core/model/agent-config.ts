@@ -42,7 +42,7 @@ export type AgentConfig = {
   readonly isolation?: IsolationConfig
   /** What this VM is for, instead of jobs: it has no pilot, its monitor looks after the service and never finds it idle. */
   readonly service?: { readonly kind: 'squid'; readonly port: number }
-  /** Where this VM hears that its cloud takes it back; absent: its cloud does not do such things. */
+  /** Where this VM finds the notice of a spot interruption; absent: its cloud gives no such notice. */
   readonly interruption?: { readonly kind: 'ec2'; readonly metadataUrl: string }
   /** How this VM is switched off; empty: by the end of the monitor's process (the local cloud). */
   readonly powerOff: readonly string[]

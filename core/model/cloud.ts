@@ -47,6 +47,6 @@ export type CloudTraits = {
   /** A VM whose image has no cloud-init can be made without user data and given its context over SSH. */
   readonly takesDelivery: boolean
   readonly userData: UserDataLimit
-  /** Where a VM of this flavor finds the notice that its cloud takes it back; undefined: there are no such notices. */
+  /** Where a VM of this flavor finds the notice of a spot interruption; undefined: there are no such notices. */
   interruption?(flavor: Reference | undefined): AgentConfig['interruption']
 }

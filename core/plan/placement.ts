@@ -87,12 +87,13 @@ export function placeOnFleet(
   vms: readonly KeptVm[],
   { policy, clouds, nowMs }: { policy: FleetPolicy; clouds: readonly CloudView[]; nowMs: number },
 ): void {
-  const heardAfterMs = nowMs - policy.heartbeatTimeoutMs / silentPart
+  const silentBeforeMs = nowMs - policy.heartbeatTimeoutMs / silentPart
   // No VM counts as silent for a time in which no process listened; for a cloud of no plan the listener is not known.
   const since = new Map(clouds.map(({ name, watchedSinceMs }) => [name, watchedSinceMs]))
   const latestMs = Math.max(0, ...since.values())
-  const isHeard = ({ vm }: KeptVm): boolean => Math.max(heardMs(vm), since.get(vm.cloud) ?? latestMs) > heardAfterMs
-  const groups = grouped(vms.filter(isHeard), nowMs)
+  const isResponsive = ({ vm }: KeptVm): boolean =>
+    Math.max(lastHeartbeatMs(vm), since.get(vm.cloud) ?? latestMs) > silentBeforeMs
+  const groups = grouped(vms.filter(isResponsive), nowMs)
   for (const open of queues) {
     const suited = groups.filter(({ shape }) => suits(open.queue, placeOf(shape)))
     for (const kind of ['free', 'coming', 'soon'] as const) {
@@ -103,8 +104,8 @@ export function placeOnFleet(
   }
 }
 
-/** When a VM was heard of last; one on its way is not expected to say anything. */
-function heardMs({ phase, beat }: Vm): number {
+/** When a VM sent its last heartbeat; one on its way is not expected to send any. */
+function lastHeartbeatMs({ phase, beat }: Vm): number {
   if (isComing(phase)) return Infinity
   return Math.max(beat?.atMs ?? 0, 'activeMs' in phase ? (phase.activeMs ?? 0) : 0)
 }

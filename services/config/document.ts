@@ -56,7 +56,7 @@ const vms = mapping({
   minLifetime: optional(duration(0, 7 * days), 0),
   maxLifetime: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
   bootTimeout: optional(duration(1 * seconds, days), limits.bootMs),
-  contactTimeout: optional(duration(5 * seconds, 7 * days), limits.deadManMs),
+  contactTimeout: optional(duration(5 * seconds, 7 * days), limits.contactTimeoutMs),
   heartbeatInterval: optional(duration(200, 10 * 60 * seconds), limits.heartbeatIntervalMs),
   heartbeatTimeout: optional(duration(1 * seconds, days), limits.heartbeatTimeoutMs),
 })

@@ -41,14 +41,14 @@ function drawFate({ isRough, dice }: World): Fate {
   return dice.pick(['crash', 'vanish', 'hang', 'ill'])
 }
 
-type Heard = (is: 'ok' | 'no' | 'lost', state: string) => void
+type Answered = (is: 'ok' | 'no' | 'lost', state: string) => void
 
 /** What the agents stand on: it may end under them at any moment. */
 type Body = {
   readonly isIll: () => boolean
   /** Runs on the machine, if it is still up by then. */
   later(delayMs: number, run: () => void): void
-  ask(event: VmEvent, heard: Heard): void
+  ask(event: VmEvent, answered: Answered): void
   switchOff(): void
 }
 
@@ -73,18 +73,18 @@ function embody(world: World, truth: Store, site: Site, machine: FakeMachine, li
     // Who hangs does nothing any more.
   }
 
-  function ask(event: VmEvent, heard: Heard): void {
+  function ask(event: VmEvent, answered: Answered): void {
     const isLost = world.isRough && dice.chance(lostRate)
     const wayMs = dice.about(50)
     if (isLost && dice.chance(0.5)) {
-      later(askAgainMs, () => heard('lost', ''))
+      later(askAgainMs, () => answered('lost', ''))
       return
     }
     timeline.after(wayMs, () => {
       truth.changeVms([event], clock.nowMs()).then(([outcome]) => {
         const is = outcome?.ok ? 'ok' : 'no'
         const state = outcome?.ok ? outcome.vm.phase.state : ''
-        later(isLost ? askAgainMs : wayMs, () => heard(isLost ? 'lost' : is, state))
+        later(isLost ? askAgainMs : wayMs, () => answered(isLost ? 'lost' : is, state))
       })
     })
   }

@@ -15,13 +15,13 @@ export type OpenBus = {
   close(): Promise<void>
 }
 
-type Heard = Hint['ids'][number][]
+type HintIds = Hint['ids'][number][]
 
 const clock = systemClock()
 const withinMs = 10_000
 
-function listenTo(bus: Bus, kind: HintKind): { readonly ids: Heard; readonly stop: () => void } {
-  const ids: Heard = []
+function listenTo(bus: Bus, kind: HintKind): { readonly ids: HintIds; readonly stop: () => void } {
+  const ids: HintIds = []
   return { ids, stop: bus.listen(kind, (heard) => void ids.push(...heard)) }
 }
 
@@ -39,7 +39,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       return opened
     }
 
-    async function hasHeard({ ids }: { readonly ids: Heard }, last: string): Promise<Heard> {
+    async function idsUpTo({ ids }: { readonly ids: HintIds }, last: string): Promise<HintIds> {
       await until(clock, () => ids.includes(last), { withinMs })
       return ids
     }
@@ -52,8 +52,8 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       here.hint({ kind: 'jobs', ids: [1, 2] })
       here.hint({ kind: 'jobs', ids: ['end'] })
       here.hint({ kind: 'vms', ids: ['vm-1', 'end'] })
-      for (const heard of jobs) expect(await hasHeard(heard, 'end')).toEqual([1, 2, 'end'])
-      for (const heard of vms) expect(await hasHeard(heard, 'end')).toEqual(['vm-1', 'end'])
+      for (const heard of jobs) expect(await idsUpTo(heard, 'end')).toEqual([1, 2, 'end'])
+      for (const heard of vms) expect(await idsUpTo(heard, 'end')).toEqual(['vm-1', 'end'])
     })
 
     it('lets the one who hints go on first', async () => {
@@ -61,7 +61,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       const heard = listenTo(here, 'clouds')
       here.hint({ kind: 'clouds', ids: ['end'] })
       expect(heard.ids).toEqual([])
-      expect(await hasHeard(heard, 'end')).toEqual(['end'])
+      expect(await idsUpTo(heard, 'end')).toEqual(['end'])
     })
 
     it('brings nothing after a listener has stopped, and goes on with the others', async () => {
@@ -72,7 +72,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       for (const { stop } of gone) stop()
       for (const { stop } of gone) stop()
       here.hint({ kind: 'waiting', ids: ['end'] })
-      for (const heard of left) expect(await hasHeard(heard, 'end')).toEqual(['end'])
+      for (const heard of left) expect(await idsUpTo(heard, 'end')).toEqual(['end'])
       for (const { ids } of gone) expect(ids).toEqual([])
     })
 
@@ -83,7 +83,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       here.hint({ kind: 'jobs', ids: [] })
       here.hint({ kind: 'waiting', ids: ['unknown'] })
       here.hint({ kind: 'jobs', ids: ['end'] })
-      for (const one of heard) expect(await hasHeard(one, 'end')).toEqual(['end'])
+      for (const one of heard) expect(await idsUpTo(one, 'end')).toEqual(['end'])
     })
 
     it('brings any number of ids', async () => {
@@ -93,7 +93,7 @@ export function busContract(name: string, open: () => Promise<OpenBus>): void {
       const many = Array.from({ length: 20_000 }, (_, at) => at + 1)
       here.hint({ kind: 'jobs', ids: many })
       here.hint({ kind: 'jobs', ids: ['end'] })
-      for (const one of heard) expect(await hasHeard(one, 'end')).toEqual([...many, 'end'])
+      for (const one of heard) expect(await idsUpTo(one, 'end')).toEqual([...many, 'end'])
     })
 
     it('carries hints of all places at a time', async () => {

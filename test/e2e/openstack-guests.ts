@@ -143,5 +143,5 @@ async function live(clock: Clock, watch: Watch, root: string, config: AgentConfi
 }
 
 const closeMs = 10_000
-/** A dead man's minute, and what a pilot takes to close. */
+/** The contact timeout of one minute, and what a pilot takes to close. */
 const lastMs = 120_000

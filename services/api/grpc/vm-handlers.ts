@@ -1,4 +1,4 @@
-/** The methods of VmService: a VM's way to the centre. Every one but activation is bound to the VM that the credential names. */
+/** The methods of VmService: a VM's way to the service. Every one but activation is bound to the VM that the credential names. */
 
 import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
 import { PilotageError } from '../../../core/kernel/errors.ts'

@@ -53,7 +53,7 @@ ${vms.length === 0 ? empty(none) : ended ? endedTable(vms, nowMs) : liveTable(vm
 }
 
 function liveTable(vms: readonly VmView[], nowMs: number): Html {
-  return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Jobs</th><th scope="col">Cores in use</th><th scope="col" class="n wide">Load</th><th scope="col" class="n">Age</th><th scope="col" class="n">Heard</th><th scope="col">Reason</th></tr></thead><tbody>
+  return html`<div class="scroll"><table><thead><tr><th scope="col">VM</th><th scope="col">State</th><th scope="col">Cloud</th><th scope="col" class="wide">Flavor</th><th scope="col" class="n">Jobs</th><th scope="col">Cores in use</th><th scope="col" class="n wide">Load</th><th scope="col" class="n">Age</th><th scope="col" class="n">Heartbeat</th><th scope="col">Reason</th></tr></thead><tbody>
 ${vms.map(
   (vm) =>
     html`<tr><td>${vmLink(vm.id)}</td><td>${stateMark(vm.state)}</td><td>${clipped(vm.cloud, 40)}</td><td class="wide">${clipped(flavorText(vm), 40)}</td><td class="n">${vm.leases}</td><td>${gauge(vm.used.cores, vm.cores, 'cores in use')}</td><td class="n wide">${vm.beat?.load1.toFixed(1)}</td><td class="n">${agoMark(vm.intendedMs, nowMs)}</td><td class="n">${agoMark(vm.beat?.atMs, nowMs)}</td><td>${clipped(vm.beat?.unhealthy || vm.why || vm.reason, 120)}</td></tr>

@@ -105,7 +105,7 @@ describe('a list', () => {
       instances([], 'three'),
       instances([
         { ref: 'i-2', vmId: vm('b'), state: 'stopped', reason: 'Client.InstanceInitiatedShutdown|Client.Instance...: off' },
-        { ref: 'i-3', vmId: vm('c'), state: 'shutting-down', reason: 'Server.SpotInstanceTermination|taken back' },
+        { ref: 'i-3', vmId: vm('c'), state: 'shutting-down', reason: 'Server.SpotInstanceTermination|interrupted' },
         { ref: 'i-4', vmId: vm('d'), state: 'terminated' },
         { ref: 'i-5', vmId: vm('e'), of: 'another' },
         { ref: 'i-6', vmId: 'not-an-id' },
@@ -120,7 +120,7 @@ describe('a list', () => {
         power: 'stopped',
         detail: expect.stringContaining('InstanceInitiatedShutdown'),
       }),
-      expect.objectContaining({ ref: 'i-3', power: 'ending', detail: 'Server.SpotInstanceTermination: taken back' }),
+      expect.objectContaining({ ref: 'i-3', power: 'ending', detail: 'Server.SpotInstanceTermination: interrupted' }),
       expect.objectContaining({ ref: 'i-7', power: 'error' }),
     ])
     expect(of('DescribeInstances').map(({ parameters }) => parameters.get('NextToken'))).toEqual([undefined, 'two', 'three'])

@@ -248,7 +248,7 @@ it('a monitor that gets no answer for too long stops the VM by itself, activated
   await soon(() => service.heartbeats.length > 0, 'a heartbeat')
   await service.stop()
   expect(await silent.ended()).toBe(0)
-  expect(silent.console()).toMatch(/power-off: nothing heard of the service for 1.5 s\n$/)
+  expect(silent.console()).toMatch(/power-off: contact timeout: no answer from the service for 1.5 s\n$/)
   expect(await refused.ended()).toBe(0)
   expect(refused.console()).toMatch(/not activated: unauthenticated.*power-off: it was never activated\n$/s)
 })

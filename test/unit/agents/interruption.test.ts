@@ -1,4 +1,4 @@
-/** How a monitor hears that EC2 takes its machine back, from an address that answers as EC2's does. */
+/** How a monitor learns of a spot interruption, from an address that answers as EC2's does. */
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -67,7 +67,7 @@ it('asks every few seconds with one token, and believes a notice for good', asyn
   await clock.settle()
   metadata.notice = action
   await soonNext(clock, () => watch.isAnnounced())
-  expect(said).toEqual([`the cloud takes this machine back: ${action}`])
+  expect(said).toEqual([`the cloud announces a spot interruption: ${action}`])
   expect(count('token')).toBe(1)
   const asked = metadata.asked.length
   await clock.advance(60_000)
@@ -87,7 +87,7 @@ it('says once that the service is unreachable, in bounded time, and still gets a
   metadata.isSilent = true
   const { said, clock, watch } = watching()
   await soonNext(clock, () => count('token') >= 3)
-  expect(said).toEqual(['whether the cloud takes this machine back is not known: no answer'])
+  expect(said).toEqual(['cannot read whether a spot interruption is announced: no answer'])
   metadata.isSilent = false
   metadata.notice = action
   await soonNext(clock, () => watch.isAnnounced())
@@ -97,16 +97,16 @@ it('asks for a drain at once, whatever runs, until the order comes', async () =>
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
   disposables.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)
-  const center = await startFakeService()
-  disposables.push(() => center.stop())
+  const service = await startFakeService()
+  disposables.push(() => service.stop())
   let order = 'go-on'
-  center.answer = () => ({ order, reason: 'spot-interruption', beatEveryMs: 100 })
+  service.answer = () => ({ order, reason: 'spot-interruption', beatEveryMs: 100 })
   metadata.notice = action
   const interruption = { kind: 'ec2', metadataUrl: metadata.url } as const
-  const vm = testVm(center.port, { interruption })
+  const vm = testVm(service.port, { interruption })
   disposables.push(() => vm.remove())
   vm.run(monitor.path)
-  const wishes = () => center.heartbeats.map(({ wish, wishReason }) => `${wish}: ${wishReason}`)
+  const wishes = () => service.heartbeats.map(({ wish, wishReason }) => `${wish}: ${wishReason}`)
   await soon(() => wishes().filter((wish) => wish === 'drain: spot-interruption').length >= 2, 'a wish')
   order = 'drain'
   await soon(() => wishes().at(-1) === ': ', 'it wishes nothing more while something may run')

@@ -84,16 +84,18 @@ it('a monitor without a pilot sends heartbeats, is never idle, and powers off wh
   const outDir = mkdtempSync(join(tmpdir(), 'pilotage-bundles-'))
   disposables.push(() => rmSync(outDir, { recursive: true, force: true }))
   const { monitor } = await bundleAgents(outDir)
-  const center = await startFakeService()
-  disposables.push(() => center.stop())
+  const pilotage = await startFakeService()
+  disposables.push(() => pilotage.stop())
   const squid = await answering('HTTP/1.1 403 Forbidden\r\n')
   let order = 'go-on'
-  center.answer = () => ({ order, reason: 'the site has others', beatEveryMs: 50 })
-  const vm = testVm(center.port, { policy: { idleMs: 0 }, service: { kind: 'squid', port: squid.port } })
+  pilotage.answer = () => ({ order, reason: 'the site has others', beatEveryMs: 50 })
+  const vm = testVm(pilotage.port, { policy: { idleMs: 0 }, service: { kind: 'squid', port: squid.port } })
   disposables.push(() => vm.remove())
   const agent = vm.run(monitor.path)
-  await soon(() => center.heartbeats.length >= 5, 'heartbeats')
-  expect(center.heartbeats.every(({ wish, pilotState, unhealthy }) => `${wish}${pilotState}${unhealthy}` === '')).toBe(true)
+  await soon(() => pilotage.heartbeats.length >= 5, 'heartbeats')
+  expect(pilotage.heartbeats.every(({ wish, pilotState, unhealthy }) => `${wish}${pilotState}${unhealthy}` === '')).toBe(
+    true,
+  )
   order = 'stop'
   expect(await agent.ended()).toBe(0)
   expect(agent.console()).toContain('power-off: the site has others')

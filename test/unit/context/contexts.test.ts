@@ -28,7 +28,7 @@ it('takes Node as yes, no, or a file for each platform', () => {
   }
 })
 
-it('lets machines bought on the market hear that they are taken back, and no others', () => {
+it('gives spot machines, and no others, the address of the notice of a spot interruption', () => {
   const config = compileConfig({
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },
     clouds: [

@@ -69,7 +69,7 @@ it('closes the metadata address and runs nothing as root', () => {
   expect(fileIn(documentOf(), '/etc/systemd/system/pilotage-monitor.service')).toContain('\nSuccessAction=poweroff\n')
 })
 
-it('opens the metadata address to the monitor of a machine that its cloud may take back, and to nothing else', () => {
+it('opens the metadata address to the monitor of a spot machine, and to nothing else', () => {
   const interruption = { kind: 'ec2', metadataUrl: 'http://169.254.169.254' } as const
   const document = documentOf({ config: { ...config, interruption } })
   const closed = document.write_files.filter(({ content }) => content.includes('IPAddressDeny=169.254.169.254'))

@@ -190,7 +190,7 @@ describe('a heartbeat', () => {
     expect(pilot.assigned()).toHaveLength(1)
   })
 
-  it('lets a VM drain whose cloud takes it back, whatever it holds, and informs its pilot', async () => {
+  it('lets a VM drain at a spot interruption, whatever leases it holds, and informs its pilot', async () => {
     const test = await openQueue()
     const pilot = await openPilot(test, 'one')
     await submitSome(test, 2)

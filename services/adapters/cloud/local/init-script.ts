@@ -2,7 +2,7 @@
  * The script that is a local VM's first process: it plays the hypervisor's boot and cloud-init, and switches off at the end.
  *
  * It is copied into each VM's directory, because a shell reads its script as it goes and the VM may outlive this version of
- * the service. Switching off works without the service: a VM that lost its centre must still end with all its payloads.
+ * the service. Switching off works without the service: a VM that lost its service must still end with all its payloads.
  */
 
 /** $1: the boot delay in seconds. $2: the VM's directory. Environment: the VM's, with its marker. */

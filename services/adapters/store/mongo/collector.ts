@@ -28,7 +28,7 @@ import { beginAnew, isForgotten } from './forgotten-log.ts'
 import { type LoggedChange, type Move, packed, type StoryEntry, unpacked } from './page.ts'
 
 type Moved = [vo: string, ...Move]
-type Heard = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
+type LoggedFacts = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }
 
 /** Changes in one document: some hundred kilobytes. */
 const maxChanges = 500
@@ -39,19 +39,19 @@ const tallyEveryMs = 2000
 
 export type Collector = {
   /**
-   * Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. `onHeard`: after each look, of how
-   * much.
+   * Reads and writes until `mayGoOn` says no. Throws where the server fails: come again. `onRead`: after each read, with the
+   * number of changes.
    */
-  run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void>
+  run(mayGoOn: () => boolean, onRead?: (changes: number) => void): Promise<void>
   counts(): Promise<readonly JobCount[]>
 }
 
 export function openCollector(database: Database, clock: Clock, log: Log): Collector {
   const { facts, meta } = database
 
-  async function run(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void> {
+  async function run(mayGoOn: () => boolean, onRead?: (changes: number) => void): Promise<void> {
     try {
-      await read(mayGoOn, onHeard)
+      await read(mayGoOn, onRead)
     } catch (error) {
       if (!isForgotten(error)) throw error
       log.error(
@@ -62,7 +62,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
     }
   }
 
-  async function read(mayGoOn: () => boolean, onHeard?: (changes: number) => void): Promise<void> {
+  async function read(mayGoOn: () => boolean, onRead?: (changes: number) => void): Promise<void> {
     const last = await guarded('reading facts', () => facts.findOne({}, { sort: { _id: -1 } }))
     // Facts that an import brought have no place in this server's log: theirs is where the import ended.
     const place = last?.token ? { resumeAfter: last.token } : { startAtOperationTime: await beginning(database) }
@@ -80,7 +80,7 @@ export function openCollector(database: Database, clock: Clock, log: Log): Colle
           }
           next = document.next
         }
-        onHeard?.(changes.length)
+        onRead?.(changes.length)
         if (clock.monotonicMs() - talliedMs < tallyEveryMs) continue
         talliedMs = clock.monotonicMs()
         await tally(database)
@@ -145,12 +145,12 @@ async function gather(stream: ChangeStream, clock: Clock): Promise<readonly Chan
 }
 
 function documentOf(changes: readonly ChangeStreamDocument[], first: number, nowMs: number): FactsDocument {
-  const heard = changes.map(heardIn)
+  const logged = changes.map(loggedFactsIn)
   let seq = first
-  const facts = heard.flatMap((one) => one.facts).map((fact): Fact => ({ seq: seq++, ...fact }))
+  const facts = logged.flatMap((one) => one.facts).map((fact): Fact => ({ seq: seq++, ...fact }))
   const last = changes.at(-1) as ChangeStreamDocument & { readonly clusterTime: Timestamp }
   const moves = new Map<string, Moved>()
-  for (const [vo, state, site, by] of heard.flatMap((one) => one.moves)) {
+  for (const [vo, state, site, by] of logged.flatMap((one) => one.moves)) {
     const key = `${vo} ${state} ${site}`
     moves.set(key, [vo, state, site, (moves.get(key)?.[3] ?? 0) + by])
   }
@@ -186,11 +186,11 @@ function taken(): never {
   throw numberTaken
 }
 
-function heardIn(change: ChangeStreamDocument): Heard {
+function loggedFactsIn(change: ChangeStreamDocument): LoggedFacts {
   if (change.operationType === 'update') {
     const id = (change.documentKey as { _id: unknown })._id
     const fields = (change.updateDescription.updatedFields ?? {}) as Record<string, unknown>
-    return change.ns.coll === 'vms' ? vmHeard(String(id), fields) : pageHeard(fields)
+    return change.ns.coll === 'vms' ? factsOfVm(String(id), fields) : factsOfPage(fields)
   }
   if (change.operationType !== 'insert') return { facts: [], moves: [] }
   const document = change.fullDocument as Record<string, unknown>
@@ -205,22 +205,22 @@ function heardIn(change: ChangeStreamDocument): Heard {
       return { facts: [{ subject, kind, data: JSON.parse(data) as FactData, atMs: at }], moves: [] }
     }
     default:
-      return submissionHeard(document as unknown as SubmissionDocument)
+      return factsOfSubmission(document as unknown as SubmissionDocument)
   }
 }
 
-function submissionHeard(document: SubmissionDocument): Heard {
+function factsOfSubmission(document: SubmissionDocument): LoggedFacts {
   const fact = submissionFact(document)
   return { facts: [fact], moves: [[document.vo, 'Waiting', '', document.n]] }
 }
 
-function pageHeard({ mv }: Record<string, unknown>): Heard {
+function factsOfPage({ mv }: Record<string, unknown>): LoggedFacts {
   const { vo, m, f } = mv as LoggedChange
   const facts = (unpacked(f) as [id: number, entry: StoryEntry][]).map(([id, entry]) => factOf(`job:${id}`, entry))
   return { facts, moves: m.map((move) => [vo, ...move]) }
 }
 
-function vmHeard(id: string, fields: Record<string, unknown>): Heard {
+function factsOfVm(id: string, fields: Record<string, unknown>): LoggedFacts {
   const version = Number(fields.cv)
   const texts = Object.entries(fields).flatMap(([key, value]) =>
     key === 'story' ? (value as string[]) : key.startsWith('story.') ? [String(value)] : [],

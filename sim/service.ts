@@ -6,7 +6,7 @@
  * to answer. Decides nothing that the operations do not decide.
  */
 
-import type { Centre, Life } from './life.ts'
+import type { SimService, Life } from './life.ts'
 import { trusting } from './trusting-cloud.ts'
 import type { Rule } from './switches.ts'
 import type { ChargeBooks } from './charges.ts'
@@ -26,7 +26,7 @@ import { type SimProcess, simProcess } from './process.ts'
 import { type StoreView, storeView } from './store-view.ts'
 import type { Switchboard } from './switchboard.ts'
 
-export type CentreOptions = {
+export type SimServiceOptions = {
   readonly ground: Ground
   readonly truth: Store
   readonly clouds: readonly SimCloud[]
@@ -39,7 +39,7 @@ export type CentreOptions = {
 const directorEveryMs = 10_000
 const vmLifeMs = 40 * 60_000
 
-export function startCentre(options: CentreOptions): Centre {
+export function startSimService(options: SimServiceOptions): SimService {
   const { ground, truth, switchboard, charges } = options
   const { timeline, trace, toll, dice } = ground
   let process: SimProcess | undefined
@@ -109,7 +109,7 @@ export function startCentre(options: CentreOptions): Centre {
   }
 }
 
-function begun({ charges, without }: CentreOptions, process: SimProcess, { jobs, matching, ledger }: Runtime): Life {
+function begun({ charges, without }: SimServiceOptions, process: SimProcess, { jobs, matching, ledger }: Runtime): Life {
   assert(matching !== undefined, 'the simulated service serves pilots')
   charges.audit(jobs.outcomes, ledger, without === 'charge')
   return { process, jobs, matching }
@@ -120,7 +120,7 @@ async function reopen(truth: Store): Promise<void> {
   await truth.note(undefined as unknown as string).catch(() => undefined)
 }
 
-function runtimeOptions({ ground, clouds, without }: CentreOptions, process: SimProcess, store: Store): RuntimeOptions {
+function runtimeOptions({ ground, clouds, without }: SimServiceOptions, process: SimProcess, store: Store): RuntimeOptions {
   const seen = (cloud: SimCloud['directed']['cloud']) => {
     const view = cloudView(cloud, process)
     return without === 'confirm-delete' ? trusting(view) : view
