@@ -56,6 +56,7 @@ export const steerRefusalEnum = wireEnum({
   held: job.SteerRefusal.HELD,
   'quota-exceeded': job.SteerRefusal.QUOTA_EXCEEDED,
   'not-live': job.SteerRefusal.NOT_LIVE,
+  forbidden: job.SteerRefusal.FORBIDDEN,
 })
 
 export const outputNameEnum = wireEnum({ stdout: job.OutputName.STDOUT, stderr: job.OutputName.STDERR })

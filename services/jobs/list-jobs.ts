@@ -1,6 +1,6 @@
 /** The jobs that a caller sees: by their ids, or newest first by VO, owner and state, a page at a time. */
 
-import { type Caller, sees, visibleVo } from '../../core/access/caller.ts'
+import { type Caller, standingOf, visibleVo } from '../../core/access/caller.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { Job, JobStateName } from '../../core/model/job.ts'
@@ -34,21 +34,30 @@ export async function listJobs(
   return { jobs, more: jobs.length < limit ? undefined : jobs.at(-1)?.id }
 }
 
-/** Those of the ids that exist and that the caller sees. */
-export async function jobsById(
-  { store }: { readonly store: Pick<JobStore, 'jobs'> },
-  caller: Caller,
-  ids: readonly JobId[],
-): Promise<readonly Job[]> {
+type Jobs = { readonly store: Pick<JobStore, 'jobs'> }
+
+/** Those of the ids that exist and that the caller reaches. */
+export async function jobsById(ports: Jobs, caller: Caller, ids: readonly JobId[]): Promise<readonly Job[]> {
+  return (await knownJobs(ports, caller, ids)).flatMap(({ job, isReached }) => (isReached ? job : []))
+}
+
+export type KnownJob = { readonly job: Job; readonly isReached: boolean }
+
+/** Those of the ids that exist and that the caller reaches, or may at least read. */
+export async function knownJobs({ store }: Jobs, caller: Caller, ids: readonly JobId[]): Promise<readonly KnownJob[]> {
   const jobs: Job[] = []
   // In parts: other calls come in between.
   for (let at = 0; at < ids.length; at += idsPerRead) jobs.push(...(await store.jobs(ids.slice(at, at + idsPerRead))))
-  return jobs.filter((job) => sees(caller, job))
+  return jobs.flatMap((job): readonly KnownJob[] => {
+    const standing = standingOf(caller, job)
+    return standing === 'unknown' ? [] : [{ job, isReached: standing === 'reached' }]
+  })
 }
 
-/** Throws `not-found`. */
-export async function jobById(ports: { readonly store: Pick<JobStore, 'jobs'> }, caller: Caller, id: JobId): Promise<Job> {
-  const [job] = await jobsById(ports, caller, [id])
-  if (!job) throw new PilotageError('not-found', `no job ${id}`)
-  return job
+/** Throws `not-found`, and `forbidden` for a job that the caller may only read. `doing`: what for. */
+export async function jobById(ports: Jobs, caller: Caller, id: JobId, doing = 'this'): Promise<Job> {
+  const [known] = await knownJobs(ports, caller, [id])
+  if (!known) throw new PilotageError('not-found', `no job ${id}`)
+  if (known.isReached) return known.job
+  throw new PilotageError('forbidden', `job ${id} is of ${shown(known.job.owner)}: ${doing} is not for this caller`)
 }

@@ -1,5 +1,6 @@
 /**
- * Steer: kill, hold, release and reschedule the jobs that the caller reaches. Another job is as unknown as one that does not exist.
+ * Steer: kill, hold, release and reschedule the jobs that the caller reaches. One that the caller may only read is refused as
+ * forbidden; any other job is as unknown as one that does not exist.
  *
  * A live attempt is only asked to stop: its pilot gets the command at once, and the job changes when the pilot says so or the lease is
  * lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that asking twice
@@ -12,7 +13,7 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
-import { jobsById } from './list-jobs.ts'
+import { knownJobs } from './list-jobs.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import { submit, type SubmitPorts } from './submit.ts'
 
@@ -35,23 +36,26 @@ export type Steered = {
 /** `why`: one line; empty: none. It stays in each job's history, with the caller's name. */
 export type Steering = { readonly kind: SteerKind; readonly why: string }
 
-/** One answer for each of the jobs that exists and that the caller reaches, in the order that was given. */
+/** One answer for each of the jobs that exists and that the caller may read, in the order that was given. */
 export async function steer(
   ports: SteerPorts,
   caller: Caller,
   ids: readonly JobId[],
   { kind, why }: Steering,
 ): Promise<readonly Steered[]> {
-  const jobs = await jobsById(ports, caller, ids)
+  const known = await knownJobs(ports, caller, ids)
+  const jobs = known.flatMap(({ job, isReached }) => (isReached ? job : []))
   const by = caller.owner.owner
   const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
   const outcomes = await ports.store.change(events, ports.clock.nowMs())
   notifyPilots(ports, outcomes)
   await ports.outcomes.changed(outcomes)
+  const answers = outcomes.values()
   const steered: Steered[] = []
-  for (const [at, job] of jobs.entries()) {
-    const outcome = outcomes[at]
-    if (outcome?.ok) steered.push({ jobId: job.id, changed: true, state: outcome.job.phase.state, refusal: '' })
+  for (const { job, isReached } of known) {
+    const outcome = isReached ? answers.next().value : undefined
+    if (!isReached) steered.push({ jobId: job.id, changed: false, state: job.phase.state, refusal: 'forbidden' })
+    else if (outcome?.ok) steered.push({ jobId: job.id, changed: true, state: outcome.job.phase.state, refusal: '' })
     else steered.push(await refused(ports, kind, job, outcome?.why ?? 'not-found'))
   }
   return steered

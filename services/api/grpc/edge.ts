@@ -15,6 +15,7 @@ import type {
   ServerReadableStream,
   ServerWritableStream,
 } from '@grpc/grpc-js'
+import { reachOf } from '../../../core/access/actions.ts'
 import type { Caller as UserCaller } from '../../../core/access/caller.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { User } from '../../../core/model/owner.ts'
@@ -101,7 +102,8 @@ export function userOf({ identity }: Caller): User {
 
 /** The caller as use cases know it: a user, and how far the method's action lets it reach. */
 export function asUser(caller: Caller): UserCaller {
-  return { owner: userOf(caller).owner, reach: caller.reach }
+  const user = userOf(caller)
+  return { owner: user.owner, reach: caller.reach, sight: reachOf('job.read', user) }
 }
 
 export function vmOf({ identity }: Caller): VmId {

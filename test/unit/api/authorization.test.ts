@@ -55,13 +55,19 @@ type Trial = {
   readonly isTargetless?: true
   /** The answer where the target is out of reach; absent: not-found. */
   readonly beyond?: Class
+  /** A job that the caller may read and not do this to is refused by name. */
+  readonly isOnJob?: true
   /** What an answer without an error says of the target. */
-  readonly seen?: (responses: readonly unknown[], given: Given) => boolean
+  readonly seen?: (responses: readonly unknown[], given: Given) => boolean | Class
 }
 
 const steering: Trial = {
+  isOnJob: true,
   requests: ({ jobId }) => [{ jobIds: [jobId], reason: '' }],
-  seen: ([answer]) => (answer as SteerJobsResponse).jobs.every(({ refusal }) => refusal !== SteerRefusal.NOT_FOUND),
+  seen([answer]) {
+    const refusals = (answer as SteerJobsResponse).jobs.map(({ refusal }) => refusal)
+    return refusals.includes(SteerRefusal.FORBIDDEN) ? 'forbidden' : !refusals.includes(SteerRefusal.NOT_FOUND)
+  },
 }
 const oneJob: Trial = { requests: ({ jobId }) => [{ jobId }] }
 const submitting: Trial = {
@@ -88,7 +94,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   rescheduleJobs: steering,
   getJobHistory: oneJob,
   explainJob: oneJob,
-  getOutput: { requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0 }] },
+  getOutput: { isOnJob: true, leased: true, requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0 }] },
   watchJobs: {
     requests: ({ jobId }) => [{ jobIds: [jobId] }],
     options: { leaveAfter: 1 },
@@ -158,8 +164,11 @@ const reached: Readonly<Record<Reach, readonly Target[]>> = { none: [], own: ['o
 function expected(method: MethodName, caller: Caller, target: Target): Class {
   const reach = reachOf(methodActions[method], caller === 'anonymous' ? undefined : identities[caller])
   if (reach === 'none') return caller === 'anonymous' ? 'unauthenticated' : 'forbidden'
-  const { isTargetless = false, beyond = 'not-found' } = trials[method]
-  return isTargetless || reached[reach].includes(target) ? 'allowed' : beyond
+  const { isTargetless = false, isOnJob = false, beyond = 'not-found' } = trials[method]
+  if (isTargetless || reached[reach].includes(target)) return 'allowed'
+  const mayRead =
+    isOnJob && reached[reachOf('job.read', identities[caller as Exclude<Caller, 'anonymous'>])].includes(target)
+  return mayRead ? 'forbidden' : beyond
 }
 
 /** VMs that are there to be activated with one key, which is right for the first only, and to be drained. */
@@ -220,6 +229,7 @@ async function outcome(method: MethodName, caller: Caller, target: Target): Prom
   const definition = definitions[method] as unknown as Method<unknown, unknown>
   const answer = await api.raw.call(definition, requests(what), { ...options, token: tokens.get(caller) })
   const found = answer.code === 0 && seen ? seen(answer.responses, what) : true
+  if (typeof found === 'string') return found
   return found ? classOf(answer) : 'not-found'
 }
 

@@ -123,6 +123,8 @@ export const SteerRefusal = {
   HELD: 5,
   QUOTA_EXCEEDED: 6,
   NOT_LIVE: 7,
+  /** FORBIDDEN - the caller may read the job, and may not do this to it */
+  FORBIDDEN: 8,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -137,6 +139,7 @@ export namespace SteerRefusal {
   export type HELD = typeof SteerRefusal.HELD;
   export type QUOTA_EXCEEDED = typeof SteerRefusal.QUOTA_EXCEEDED;
   export type NOT_LIVE = typeof SteerRefusal.NOT_LIVE;
+  export type FORBIDDEN = typeof SteerRefusal.FORBIDDEN;
   export type UNRECOGNIZED = typeof SteerRefusal.UNRECOGNIZED;
 }
 
