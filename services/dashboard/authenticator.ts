@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../core/kernel/clock.ts'
+import { bearerToken } from '../../core/access/bearer.ts'
 import { asPilotageError, PilotageError } from '../../core/kernel/errors.ts'
 import type { User } from '../../core/model/owner.ts'
 import type { Tokens } from '../../core/ports/tokens.ts'
@@ -93,7 +94,7 @@ export function openAuthenticator(tokens: Tokens, clock: Clock, random: Random, 
 /** undefined: there is no such header. Empty: there is one, and it holds no token. */
 function tokenIn({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined) return undefined
-  return authorization.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : ''
+  return bearerToken(authorization) ?? ''
 }
 
 function digestOf(token: string): string {

@@ -14,6 +14,7 @@ import {
   ServerInterceptingCall,
   type ServerInterceptor,
 } from '@grpc/grpc-js'
+import { bearerToken } from '../../../core/access/bearer.ts'
 import { addressOf } from '../../../core/kernel/caller-address.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
@@ -198,7 +199,7 @@ async function identified(
   metadata: Metadata,
   address: string,
 ): Promise<Identity | undefined> {
-  const token = bearerToken(metadata)
+  const token = tokenIn(metadata)
   if (token === undefined) return undefined
   const known = tokens.remembered(token)
   if (known) return known
@@ -240,13 +241,10 @@ function insideOf(call: ServerInterceptingCallInterface): Inside {
   return inside as Inside
 }
 
-/** The scheme's case does not matter, and one space or more may follow it (RFC 9110, 11.4). */
-const bearer = /^bearer +(\S+)$/i
-
-function bearerToken(metadata: Metadata): string | undefined {
+function tokenIn(metadata: Metadata): string | undefined {
   const headers = metadata.get('authorization')
   if (headers.length === 0) return undefined
-  const token = headers.length === 1 ? bearer.exec(String(headers[0]))?.[1] : undefined
+  const token = headers.length === 1 ? bearerToken(String(headers[0])) : undefined
   if (token !== undefined) return token
   throw new PilotageError('unauthenticated', 'the metadata key authorization must be: Bearer TOKEN')
 }

@@ -178,3 +178,16 @@ it('reads what is dear once a second, however many ask', async () => {
   await get('/clouds')
   expect(reads).toBe(2)
 })
+
+it.each([
+  ['Bearer', 200],
+  ['bearer', 200],
+  ['BEARER ', 200],
+  ['Basic', 401],
+  ['Bearerx', 401],
+  ['', 401],
+])('reads the scheme %j of a token as status %i', async (scheme, status) => {
+  const authorization = `${scheme} ${await dashboard.token(alice, 'operator')}`.trim()
+  const answer = await dashboard.app.inject({ url: '/api/status', headers: { authorization } })
+  expect(answer.statusCode).toBe(status)
+})
