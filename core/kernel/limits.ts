@@ -175,6 +175,9 @@ export const messageBytes = {
   submission: requestBytes + 64 * kib,
 } as const
 
+/** A page of jobs. Every gRPC client takes messages of 4 MiB; the rest is for its framing. */
+export const answerBytes = 3.9 * mib
+
 /** What callers may hold in messages that are not complete or not answered: two of the largest each, six in all. */
 export const unfinishedBytes = { perCaller: 2 * messageBytes.submission, inAll: 6 * messageBytes.submission } as const
 /** Messages up to this size are not counted: 100 streams of them are less than one large one. */

@@ -6,7 +6,8 @@
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import { page } from '../../core/kernel/limits.ts'
 
-export type Listing = 'jobs' | 'queues' | 'vms' | 'clouds' | 'images'
+/** `picked`: jobs by their ids. */
+export type Listing = 'jobs' | 'picked' | 'queues' | 'vms' | 'clouds' | 'images'
 
 const maxLength = 64
 const form = /^([a-z]+):([1-9]\d{0,15})$/

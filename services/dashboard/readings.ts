@@ -10,7 +10,7 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import type { KeptVm, Vm } from '../../core/model/vm.ts'
 import type { FactStore, JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ListedImage } from '../images/list-images.ts'
-import { type JobFilter, type JobPage, listJobs } from '../jobs/list-jobs.ts'
+import { type JobListing, type JobPage, listJobs } from '../jobs/list-jobs.ts'
 import { type JobReading, type JobReadPorts, readJob } from '../jobs/read-job.ts'
 import { type Status, status, statusFor, type StatusPorts } from '../jobs/status.ts'
 import { listTaskQueues, type TaskQueuePorts, type WaitingQueues } from '../jobs/task-queues.ts'
@@ -43,7 +43,7 @@ export type Readings = {
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
   facts(viewer: Caller, after: number, limit: number): Promise<FactPage>
   /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
-  jobs(viewer: Caller, filter: JobFilter): Promise<JobPage>
+  jobs(viewer: Caller, filter: JobListing): Promise<JobPage>
   job(viewer: Caller, id: number): Promise<JobReading>
 }
 

@@ -13,9 +13,10 @@ export type JobFilter = {
   readonly vo?: string
   readonly owner?: string
   readonly states?: readonly JobStateName[]
-  readonly beforeId?: JobId
-  readonly limit: number
 }
+
+/** `beforeId`: where the page begins; undefined: with the newest job. */
+export type JobListing = JobFilter & { readonly beforeId?: JobId; readonly limit: number }
 
 /** `more`: the id before which the next page begins; undefined: this is the last. */
 export type JobPage = { readonly jobs: readonly Job[]; readonly more: JobId | undefined }
@@ -24,14 +25,31 @@ export type JobPage = { readonly jobs: readonly Job[]; readonly more: JobId | un
 export async function listJobs(
   { store }: { readonly store: Pick<JobStore, 'list'> },
   caller: Caller,
-  { vo, limit, ...filter }: JobFilter,
+  { vo, limit, ...filter }: JobListing,
 ): Promise<JobPage> {
-  const only = visibleVo(caller)
-  if (only !== undefined && vo !== undefined && vo !== only) {
-    throw new PilotageError('forbidden', `the jobs of VO ${shown(vo)} are not for this caller`)
-  }
-  const jobs = await store.list({ ...filter, vo: vo ?? only, limit })
+  const jobs = await store.list({ ...filter, vo: listedVo(caller, vo), limit })
   return { jobs, more: jobs.length < limit ? undefined : jobs.at(-1)?.id }
+}
+
+function listedVo(caller: Caller, vo: string | undefined): string | undefined {
+  const only = visibleVo(caller)
+  if (only === undefined || vo === undefined || vo === only) return vo ?? only
+  throw new PilotageError('forbidden', `the jobs of VO ${shown(vo)} are not for this caller`)
+}
+
+/** Those of the ids that exist, that the caller reaches and that the filter takes. Throws `forbidden` as `listJobs`. */
+export async function pickJobs(
+  ports: Jobs,
+  caller: Caller,
+  ids: readonly JobId[],
+  { vo: given, owner, states }: JobFilter,
+): Promise<readonly Job[]> {
+  const vo = listedVo(caller, given)
+  const jobs = await jobsById(ports, caller, ids)
+  return jobs.filter((job) => {
+    const isOwned = (vo === undefined || job.vo === vo) && (owner === undefined || job.owner === owner)
+    return isOwned && (states === undefined || states.includes(job.phase.state))
+  })
 }
 
 type Jobs = { readonly store: Pick<JobStore, 'jobs'> }

@@ -18,7 +18,7 @@ import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens
 import { jobIdOf, rawSpecOf } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain, type ExplainPorts } from '../../jobs/explain.ts'
-import { jobsById, listJobs } from '../../jobs/list-jobs.ts'
+import { type JobFilter, listJobs, pickJobs } from '../../jobs/list-jobs.ts'
 import type { PlacePorts } from '../../jobs/places.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
 import { type OutputPorts, readOutput } from '../../jobs/read-output.ts'
@@ -29,7 +29,7 @@ import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { type FeedPorts, openJobFeed } from './job-feed.ts'
-import { jobsToWire } from './encode.ts'
+import { fittingMessage, jobsToWire } from './encode.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
@@ -131,21 +131,37 @@ function bounded(ids: readonly number[]): void {
 }
 
 async function readPage(ports: ListPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
-  if (request.jobIds.length > 0) {
-    const jobs = await jobsById(ports, asUser(caller), someJobIds(request.jobIds, caller))
-    return { jobs: await jobsToWire(ports, jobs), nextPageToken: '' }
-  }
-  const limit = pageSize(request.pageSize)
-  const from = pageStart('jobs', request.pageToken)
-  caller.load.charge(limit / loadLimits.jobsPerUnit)
-  const { jobs, more } = await listJobs(ports, asUser(caller), {
+  const filter: JobFilter = {
     vo: request.vo === '' ? undefined : request.vo,
     owner: request.owner === '' ? undefined : request.owner,
     states: request.states.length === 0 ? undefined : request.states.map(stateOf),
-    beforeId: from === 0 ? undefined : jobIdOf(from, 'pageToken'),
-    limit,
-  })
-  return { jobs: await jobsToWire(ports, jobs), nextPageToken: pageToken('jobs', more) }
+  }
+  const limit = pageSize(request.pageSize)
+  if (request.jobIds.length > 0) return readPicked(ports, { ...request, pageSize: limit }, filter, caller)
+  const from = pageStart('jobs', request.pageToken)
+  caller.load.charge(limit / loadLimits.jobsPerUnit)
+  const beforeId = from === 0 ? undefined : jobIdOf(from, 'pageToken')
+  const { jobs, more } = await listJobs(ports, asUser(caller), { ...filter, beforeId, limit })
+  const { fitting, cutAt } = fittingMessage(await jobsToWire(ports, jobs))
+  return { jobs: fitting, nextPageToken: pageToken('jobs', cutAt === undefined ? more : jobs[cutAt - 1]?.id) }
+}
+
+/** By their ids: a page is of so many ids, and has those of their jobs that the filter takes. */
+async function readPicked(
+  ports: ListPorts,
+  { jobIds, pageSize: limit, pageToken: token }: wire.ListJobsRequest,
+  filter: JobFilter,
+  caller: Caller,
+): Promise<wire.ListJobsResponse> {
+  const ids = [...new Set(jobIdsOf(jobIds))]
+  const from = pageStart('picked', token)
+  const picked = ids.slice(from, from + limit)
+  caller.load.charge(picked.length / loadLimits.jobsPerUnit)
+  const jobs = await pickJobs(ports, asUser(caller), picked, filter)
+  const { fitting, cutAt } = fittingMessage(await jobsToWire(ports, jobs))
+  const cut = cutAt === undefined ? undefined : jobs[cutAt]?.id
+  const next = cut === undefined ? from + picked.length : ids.indexOf(cut, from)
+  return { jobs: fitting, nextPageToken: pageToken('picked', next < ids.length ? next : undefined) }
 }
 
 function stateOf(value: wire.JobState, at: number): JobStateName {

@@ -340,7 +340,10 @@ export interface SubmitJobStreamResponse {
 
 /** Which jobs to list. */
 export interface ListJobsRequest {
-  /** at most 10 000, all in one page; empty: all that the other fields select */
+  /**
+   * At most 10 000. A page is of page_size of these ids, and has the jobs among them that the other fields select; empty: all jobs
+   * that the other fields select.
+   */
   jobIds: number[];
   /** empty: any */
   states: JobState[];
