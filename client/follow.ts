@@ -18,6 +18,7 @@ export function hasEnded({ state }: Pick<Job, 'state'>): boolean {
   return state === 'Done' || state === 'Failed' || state === 'Killed'
 }
 
+/** Throws `not-found` when all else has ended, if one of the jobs is not there. */
 export async function* watchedJobs(
   caller: Caller,
   client: () => JobServiceClient,
@@ -29,26 +30,32 @@ export async function* watchedJobs(
     throw new PilotageError('too-large', 'too many jobs for one watch', { violations })
   }
   const open = new Set(jobIds)
+  const missing: number[] = []
   const pauses = newPauses(caller, 'watching jobs')
   while (open.size > 0) {
     const endpoint = caller.turns.current()
     try {
       const stream = client().watchJobs({ jobIds: [...open] }, credential(caller))
-      for await (const { jobs } of messages(caller, stream)) {
+      for await (const { jobs, notFound = [] } of messages(caller, stream)) {
         pauses.reset(endpoint)
+        for (const id of notFound) if (open.delete(id)) missing.push(id)
         for (const job of jobs.map(jobOfWire)) {
           if (hasEnded(job)) open.delete(job.jobId)
           yield job
         }
-        if (open.size === 0) return
+        if (open.size === 0) break
       }
-      // The service closed the stream by itself: it has no more changes of these jobs.
-      return
+      // Also where the service closed the stream by itself: it has no more changes of these jobs.
+      break
     } catch (thrown) {
       await pauses.after(thrown, endpoint)
     }
   }
+  if (missing.length > 0) throw new PilotageError('not-found', `no job ${missing.slice(0, maxNamed).join(', ')}`)
 }
+
+/** Ids that an error names. */
+const maxNamed = 10
 
 export async function* outputPieces(
   caller: Caller,

@@ -115,7 +115,7 @@ export interface PilotageClient {
   history(jobId: number): Promise<readonly Fact[]>
   explain(jobId: number): Promise<JobExplanation>
   output(jobId: number, selection?: OutputSelection): AsyncGenerator<Uint8Array, void, undefined>
-  /** The jobs as they are, then every change, until all have ended. */
+  /** The jobs as they are, then every change, until all have ended. Throws `not-found` then, if one of them is not there. */
   watch(jobIds: readonly number[]): AsyncGenerator<Job, void, undefined>
 
   status(): Promise<ClusterStatus>

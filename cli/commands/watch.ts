@@ -6,6 +6,7 @@
 import type { Command } from 'commander'
 import type { Job } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { jsonText, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobsArgument } from '../arguments.ts'
@@ -31,7 +32,7 @@ export async function followToEnd(
   const last = new Map<number, string>()
   const written = new Map<number, string>()
   for (let start = 0; start < jobIds.length; start += watchedAtOnce) {
-    for await (const job of client.watch(jobIds.slice(start, start + watchedAtOnce))) {
+    for await (const job of found(client.watch(jobIds.slice(start, start + watchedAtOnce)))) {
       last.set(job.jobId, job.state)
       const line = json ? jsonText(job) : changeText(job)
       if (written.get(job.jobId) === line) continue
@@ -42,6 +43,15 @@ export async function followToEnd(
   const unknown = jobIds.filter((id) => !last.has(id))
   for (const id of unknown) terminal.say(`job ${id}: not found`)
   return unknown.length === 0 && [...last.values()].every((state) => state === 'Done') ? 0 : 1
+}
+
+/** Which jobs were not found is said of each of them afterwards. */
+async function* found(jobs: AsyncIterable<Job>): AsyncGenerator<Job, void, undefined> {
+  try {
+    yield* jobs
+  } catch (error) {
+    if (!(error instanceof PilotageError && error.code === 'not-found')) throw error
+  }
 }
 
 function changeText(job: Job): string {

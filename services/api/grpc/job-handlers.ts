@@ -146,7 +146,7 @@ async function readPage(ports: ListPorts, request: wire.ListJobsRequest, caller:
   return { jobs: fitting, nextPageToken: pageToken('jobs', cutAt === undefined ? more : jobs[cutAt - 1]?.id) }
 }
 
-/** By their ids: a page is of so many ids, and has those of their jobs that the filter takes. */
+/** By their ids: a page covers `pageSize` ids, and has those of their jobs that the filter takes. */
 async function readPicked(
   ports: ListPorts,
   { jobIds, pageSize: limit, pageToken: token }: wire.ListJobsRequest,

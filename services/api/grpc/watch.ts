@@ -6,6 +6,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js'
 import { sees } from '../../../core/access/caller.ts'
 import type { Clock } from '../../../core/kernel/clock.ts'
+import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { feedLimits, loadLimits } from '../../../core/kernel/limits.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
@@ -21,7 +22,10 @@ export type WatchOptions = {
   readonly caller: Caller
 }
 
-/** Throws `overloaded` where the caller watches too much. */
+/** Ids that a refusal names. */
+const maxNamed = 10
+
+/** Throws `overloaded` where the caller watches too much, and `not-found` in the end where none of the jobs is there. */
 export async function watchJobs(
   { clock, feed, ids, caller }: WatchOptions,
   call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>,
@@ -32,6 +36,8 @@ export async function watchJobs(
   caller.load.charge(ids.length / loadLimits.jobsPerUnit)
   const gone = goneSignal(call)
   const unsent = new Map<number, { readonly job: wire.Job; readonly last: boolean }>()
+  let missing: JobId[] = []
+  let hasSentJobs = false
   let failure: unknown
   let wake = Promise.withResolvers<void>()
   const wakeUp = (): void => wake.resolve()
@@ -43,16 +49,19 @@ export async function watchJobs(
       unsent.set(job.jobId, { job, last })
       wakeUp()
     },
-    gone: wakeUp,
+    gone(id) {
+      missing.push(id)
+      wakeUp()
+    },
     failed(error) {
       failure = error
       wakeUp()
     },
   })
   try {
-    while (!gone.aborted && failure === undefined && (following.left() > 0 || unsent.size > 0)) {
+    while (!gone.aborted && failure === undefined && following.left() + unsent.size + missing.length > 0) {
       wake = Promise.withResolvers()
-      if (unsent.size === 0) {
+      if (unsent.size === 0 && missing.length === 0) {
         await wake.promise
         continue
       }
@@ -61,10 +70,14 @@ export async function watchJobs(
         unsent.delete(job.jobId)
         if (last) following.drop(job.jobId as JobId)
       }
-      if (!(await written(clock, call, gone, { jobs: now.map(({ job }) => job) }))) return
+      hasSentJobs ||= now.length > 0
+      const notFound = missing
+      missing = []
+      if (!(await written(clock, call, gone, { jobs: now.map(({ job }) => job), notFound }))) return
       following.more()
     }
     if (failure !== undefined) throw failure
+    if (!gone.aborted && !hasSentJobs) throw new PilotageError('not-found', `no job ${ids.slice(0, maxNamed).join(', ')}`)
   } finally {
     following.end()
     end()

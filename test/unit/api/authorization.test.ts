@@ -11,7 +11,13 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Identity, Owner } from '../../../core/model/owner.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
-import { JobServiceService, JobSpec, SteerRefusal, type SteerJobsResponse } from '../../../proto/gen/pilotage/v1/job.ts'
+import {
+  JobServiceService,
+  JobSpec,
+  SteerRefusal,
+  type SteerJobsResponse,
+  type WatchJobsResponse,
+} from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { reachOf } from '../../../core/access/actions.ts'
@@ -98,7 +104,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   watchJobs: {
     requests: ({ jobId }) => [{ jobIds: [jobId] }],
     options: { leaveAfter: 1 },
-    seen: (responses) => responses.length > 0,
+    seen: ([first]) => (first as WatchJobsResponse).jobs.length > 0,
   },
   // The target is the VM whose key is brought; only the first VM's key is right.
   activate: {

@@ -86,7 +86,7 @@ describe('pages of jobs', () => {
     await expect(pages({ jobIds, vo: 'belle' })).rejects.toMatchObject({ code: 'forbidden' })
   })
 
-  it('are of so many ids', async () => {
+  it('cover as many ids as the page size', async () => {
     const read = await pages({ jobIds: ids.slice(count / 2, count / 2 + 25), pageSize: 10 })
     expect(read.map(({ jobs }) => jobs.length)).toEqual([10, 10, 5])
   })

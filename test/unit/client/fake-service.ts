@@ -202,7 +202,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
   const watchJobs: handleServerStreamingCall<{ jobIds: number[] }, object> = (call) => {
     fake.calls.push('watchJobs')
     const ids = call.request.jobIds
-    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []) })
+    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []), notFound: [] })
     const [first, ...others] = ids
     const end = (id: number): void => {
       const job = jobs.get(id)
@@ -211,12 +211,12 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     if (fake.breakWatchOnce && first !== undefined) {
       fake.breakWatchOnce = false
       end(first)
-      call.write({ jobs: [jobs.get(first)] })
+      call.write({ jobs: [jobs.get(first)], notFound: [] })
       call.emit('error', refused({ code: status.UNAVAILABLE }))
       return
     }
     for (const id of [first ?? 0, ...others]) end(id)
-    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []) })
+    call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []), notFound: [] })
     call.end()
   }
   const getOutput: handleServerStreamingCall<{ name: OutputName }, object> = (call) => {

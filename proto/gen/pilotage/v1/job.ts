@@ -723,6 +723,11 @@ export interface WatchJobsRequest {
 /** Jobs as they are now. */
 export interface WatchJobsResponse {
   jobs: Job[];
+  /**
+   * Of the watched ids: there is no such job (any more) that the caller may see. If that holds of all of them, the call ends with
+   * NOT_FOUND.
+   */
+  notFound: number[];
 }
 
 function createBaseCores(): Cores {
@@ -5351,13 +5356,20 @@ export const WatchJobsRequest: MessageFns<WatchJobsRequest> = {
 };
 
 function createBaseWatchJobsResponse(): WatchJobsResponse {
-  return { jobs: [] };
+  return { jobs: [], notFound: [] };
 }
 
 export const WatchJobsResponse: MessageFns<WatchJobsResponse> = {
   encode(message: WatchJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.jobs) {
       Job.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.notFound.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.notFound) {
+        writer.uint64(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -5383,6 +5395,24 @@ export const WatchJobsResponse: MessageFns<WatchJobsResponse> = {
             message.jobs.push(Job.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag === 16) {
+              message.notFound.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.notFound.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5401,6 +5431,7 @@ export const WatchJobsResponse: MessageFns<WatchJobsResponse> = {
   fromPartial<I extends Exact<DeepPartial<WatchJobsResponse>, I>>(object: I): WatchJobsResponse {
     const message = createBaseWatchJobsResponse();
     message.jobs = object.jobs?.map((e) => Job.fromPartial(e)) || [];
+    message.notFound = object.notFound?.map((e) => e) || [];
     return message;
   },
 };
