@@ -126,8 +126,13 @@ async function findingOf(
   const ahead = { jobsAhead: at < 0 ? maxAhead : at, hasMoreAhead: at < 0 }
   if (!closest) return { kind: 'no-place', ...ahead }
   const nowMs = ports.clock.nowMs()
-  const free = vms.filter((kept) => mayTakeJobs(kept.vm.phase.state) && atVm(demand, kept, nowMs).fits)
-  if (free.length > 0) return { kind: 'waits-for-turn', vmsWithRoom: free.length, ...ahead }
-  const coming = vms.filter(({ vm }) => isComing(vm.phase)).length
-  return { kind: 'waits-for-room', busyVms: vms.length - coming, comingVms: coming, ...ahead }
+  // Of the VMs that suit it: the others are of no use to it, however many there are.
+  const suited = vms.flatMap((kept) => {
+    const { fits, note } = atVm(demand, kept, nowMs)
+    return fits || note?.kind === 'busy' ? [{ fits, isUp: mayTakeJobs(kept.vm.phase.state) }] : []
+  })
+  const up = suited.filter(({ isUp }) => isUp)
+  const free = up.filter(({ fits }) => fits).length
+  if (free > 0) return { kind: 'waits-for-turn', vmsWithRoom: free, ...ahead }
+  return { kind: 'waits-for-room', busyVms: up.length, comingVms: suited.length - up.length, ...ahead }
 }

@@ -37,6 +37,7 @@ export type Finding =
   | ({ readonly kind: 'no-place' } & Ahead)
   /** No VM and no offering satisfies its requirements. `closest` breaks the fewest rules: these. */
   | { readonly kind: 'no-fit'; readonly closest: Place; readonly broken: readonly RuleOutcome[] }
+  /** VMs are counted if they suit it. */
   | ({ readonly kind: 'waits-for-turn'; readonly vmsWithRoom: number } & Ahead)
   | ({ readonly kind: 'waits-for-room'; readonly busyVms: number; readonly comingVms: number } & Ahead)
 

@@ -76,7 +76,7 @@ function findingText(finding: Finding, state: Explained['state']): string {
     }
     case 'waits-for-room': {
       const { busyVms, comingVms } = finding
-      return `waits for room: VMs that are up and busy: ${busyVms}, coming: ${comingVms}; ${aheadText(finding)}`
+      return `waits for room: VMs that suit it: ${busyVms} up and busy, ${comingVms} coming; ${aheadText(finding)}`
     }
   }
 }

@@ -6,7 +6,7 @@ import { explain } from '../../../services/jobs/explain.ts'
 import { steer } from '../../../services/jobs/steer.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { listTaskQueues } from '../../../services/jobs/task-queues.ts'
-import { alice, bob, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
+import { activeVm, alice, bob, sampleRequirements, sampleResult, sampleSpec, sampleVm } from '../../../sim/samples.ts'
 import { asAlice, asOperator, openPilot, openQueue, submitSome } from './open-queue.ts'
 
 const heartbeatOf = (atMs: number) => ({
@@ -246,6 +246,23 @@ describe('explain', () => {
       { place: { kind: 'offering', cloud: 'south' }, fits: true, note: undefined },
     ])
   })
+
+  it('counts the VMs that suit the job, and no others', async () => {
+    const test = await openQueue()
+    const nowMs = test.clock.nowMs()
+    const endByMs = nowMs + 24 * 3_600_000
+    const requirements = sampleRequirements({ sites: { allowed: ['south'], banned: [] } })
+    const [id] = (await submitSome(test, 1, { requirements })) as [JobId]
+    const find = async () => (await explain(test.queue, asAlice, id)).finding
+    await test.store.intend(activeVm('idle-elsewhere', { site: 'north', endByMs }), nowMs)
+    await test.store.intend(sampleVm('coming-elsewhere', { site: 'north', endByMs }), nowMs)
+    expect(await find()).toMatchObject({ kind: 'no-fit' })
+    await test.store.intend(sampleVm('coming', { site: 'south', endByMs }), nowMs)
+    expect(await find()).toMatchObject({ kind: 'waits-for-room', busyVms: 0, comingVms: 1 })
+    await test.store.intend(activeVm('up', { site: 'south', endByMs }), nowMs)
+    expect(await find()).toMatchObject({ kind: 'waits-for-turn', vmsWithRoom: 1 })
+  })
+
   it('says which rule keeps a job, and where it runs when it does', async () => {
     const test = await openQueue()
     const [waits] = (await submitSome(test, 1, { requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })) as [

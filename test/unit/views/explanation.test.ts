@@ -54,7 +54,7 @@ const findings: readonly (readonly [Finding, Explained['state'], string])[] = [
   [
     { kind: 'waits-for-room', busyVms: 3, comingVms: 1, ...none },
     'Waiting',
-    'job 17 waits for room: VMs that are up and busy: 3, coming: 1; no job before it in its task queue',
+    'job 17 waits for room: VMs that suit it: 3 up and busy, 1 coming; no job before it in its task queue',
   ],
 ]
 
