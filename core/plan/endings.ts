@@ -84,8 +84,9 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
     if (revoked !== undefined) return line('drain', revoked)
-    // A service that was down could not activate anything: what was on its way gets the time of a heartbeat once more.
-    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, cloud.watchedSinceMs + policy.heartbeatTimeoutMs)
+    // A service that was down could not activate anything: what was on its way then gets the time of a heartbeat once more.
+    const graceMs = vm.intendedMs < cloud.watchedSinceMs ? cloud.watchedSinceMs + policy.heartbeatTimeoutMs : 0
+    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
     return nowMs < deadlineMs
       ? undefined
       : line('stop', `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`, true)
@@ -99,8 +100,9 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     const why = revoked ?? (unhealthy === '' ? undefined : `unhealthy: ${unhealthy}`)
     return why === undefined ? undefined : line('drain', why)
   }
-  // No pilot is left that could report or take a job; its leases are lost with it.
-  if (unhealthy === 'pilot-gone') return line('stop', `unhealthy: ${unhealthy}`)
+  // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a while.
+  const isCertain = leases === 0 || nowMs - vm.changedMs > policy.heartbeatTimeoutMs
+  if (unhealthy === 'pilot-gone' && isCertain) return line('stop', `unhealthy: ${unhealthy}`)
   if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')
   return undefined
 }

@@ -301,6 +301,13 @@ describe('what is let go', () => {
 
   it.each<[string, KeptVm, Partial<CloudView>, readonly string[]]>([
     ['boot deadline', kept(booting), {}, ['stop: boot deadline: not active 1 min after it was wanted']],
+    ['boot deadline, wanted before the start', kept(booting), { watchedSinceMs: nowMs - 59_999 }, []],
+    [
+      'boot deadline, wanted after the start',
+      kept(booting),
+      { watchedSinceMs: nowMs - 60_001 },
+      ['stop: boot deadline: not active 1 min after it was wanted'],
+    ],
     ['just before it', kept({ ...booting, intendedMs: nowMs - 59_999 }), {}, []],
     ['cloud error', kept({ ...booting, intendedMs: nowMs }), listed('error'), ['stop: cloud error: no host']],
     ['powered off', kept(active, 2), listed('stopped'), ['stop: powered off']],
@@ -312,6 +319,13 @@ describe('what is let go', () => {
     ['unhealthy', kept(unhealthy(active, 'disk-full'), 2), {}, ['drain: unhealthy: disk-full']],
     ['pilot gone while active', kept(unhealthy(active, 'pilot-gone'), 2), {}, ['drain: unhealthy: pilot-gone']],
     ['pilot gone while draining', kept(unhealthy(draining, 'pilot-gone'), 2), {}, ['stop: unhealthy: pilot-gone']],
+    ['pilot gone for a moment', kept(unhealthy({ ...draining, changedMs: nowMs - 60_000 }, 'pilot-gone'), 2), {}, []],
+    [
+      'pilot gone without a job',
+      kept(unhealthy({ ...draining, changedMs: nowMs }, 'pilot-gone')),
+      {},
+      ['stop: unhealthy: pilot-gone'],
+    ],
     ['drained', kept(draining), {}, ['retire: drained']],
     ['draining and busy', kept(draining, 1), {}, []],
     ['just drained', kept({ ...draining, changedMs: nowMs - 20_000 }), {}, []],

@@ -195,11 +195,11 @@ describe('failures and breakers', () => {
     await world.submit(3)
     await world.step()
     const { id } = (await world.vms())[0]?.vm ?? { id: '' as VmId }
-    await world.next(179_000)
+    await world.next(119_000)
     expect(await world.states()).toEqual(['Requested', 'Requested', 'Requested'])
     await world.next(1000)
     await world.next()
-    expect(await ended(world)).toEqual(Array(3).fill('Failed: boot deadline: not active 3 min after it was wanted'))
+    expect(await ended(world)).toEqual(Array(3).fill('Failed: boot deadline: not active 2 min after it was wanted'))
     expect(world.cloud.present()).toEqual([])
     expect((await world.facts(`vm:${id}`)).find(({ kind }) => kind === 'console')?.data.text).toMatch(/^console of here-/)
     expect((await world.next()).lines).toMatchObject([{ kind: 'hold', cause: { why: 'breaker' } }])

@@ -42,7 +42,7 @@ describe('managed squids', () => {
     expect(await squids(world)).toEqual(['Draining', 'Requested'])
     expect(contexts.filter(({ service }) => service === 'worker')).toEqual([{ service: 'worker', squids: [] }])
     await world.pilots()
-    await world.cycles(12)
+    await world.cycles(11)
     await world.pilots()
     await world.step()
     expect(await squids(world)).toEqual(['Active'])
