@@ -9,6 +9,7 @@ import { PilotageError } from '../core/kernel/errors.ts'
 import { heartbeatIntervalMs } from '../core/kernel/limits.ts'
 import type { HeartbeatRequest } from '../core/model/monitor.ts'
 import { backoff } from '../core/kernel/backoff.ts'
+import { pilotSilence } from '../agents/monitor/pilot-silence.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
 import { recordHeartbeat } from '../services/vms/heartbeat.ts'
@@ -68,8 +69,10 @@ function watchOver(host: Host, process: SimProcess): void {
   const delays = backoff(ground.dice.random, 500, 5000)
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, answeredMs: fromMs }
 
+  const silence = pilotSilence()
+
   function look(): void {
-    const view = viewOf(known, host, fromMs, process)
+    const view = viewOf(known, silence, host, fromMs, process)
     const next = decide(view, config.policy, clock.nowMs())
     if (next.kind === 'power-off') host.powerOff(next.reason)
     else if (next.kind === 'heartbeat') say(view, next)
@@ -108,24 +111,33 @@ function watchOver(host: Host, process: SimProcess): void {
 
 function viewOf(
   { answeredMs, lastHeartbeat, ...answer }: Known,
+  silence: ReturnType<typeof pilotSilence>,
   host: Host,
   fromMs: number,
   { clock }: SimProcess,
 ): MonitorView {
   const atMs = clock.monotonicMs()
+  const status = host.disk.pilotStatus
   return {
     ...answer,
     heartbeatIntervalMs,
     upMs: atMs - fromMs,
-    pilot: host.disk.pilotStatus && pilotView(host.disk.pilotStatus, host.pilot() !== undefined, clock.nowMs()),
+    pilot: status && {
+      ...pilotView(status, host.pilot() !== undefined, clock.nowMs()),
+      silentMs: silence(status.atMs, atMs),
+    },
     diskFreeBytes,
     silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }
 
-function pilotView({ state, payloads, idleSinceMs, atMs }: PilotStatus, alive: boolean, nowMs: number): PilotView {
-  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), statusAgeMs: Math.max(0, nowMs - atMs), alive }
+function pilotView(
+  { state, payloads, idleSinceMs }: PilotStatus,
+  alive: boolean,
+  nowMs: number,
+): Omit<PilotView, 'silentMs'> {
+  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), alive }
 }
 
 function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatRequest {

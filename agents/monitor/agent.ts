@@ -17,6 +17,7 @@ import { type Say, sayOnce } from '../kit/console.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { watchInterruption } from './interruption.ts'
+import { pilotSilence } from './pilot-silence.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, spotInterruption } from './policy.ts'
 import { watchService } from './service.ts'
 
@@ -44,10 +45,11 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   const outage = sayOnce(say)
   const service = config.service && watchService(config.service, clock)
   const interruption = config.interruption && watchInterruption(config.interruption, clock, say)
+  const silence = pilotSilence()
   let uplink = open()
   for (;;) {
     const isInterrupted = interruption?.isAnnounced()
-    const view = { ...viewOf(known, paths, fromMs, clock), service: service?.view(), isInterrupted }
+    const view = { ...viewOf(known, silence, paths, fromMs, clock), service: service?.view(), isInterrupted }
     const next = decide(view, config.policy, clock.nowMs())
     if (next.kind === 'power-off') {
       service?.stop()
@@ -98,15 +100,17 @@ type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIn
 
 function viewOf(
   { answeredMs, lastHeartbeat, ...answer }: Known,
+  silence: ReturnType<typeof pilotSilence>,
   paths: AgentPaths,
   fromMs: number,
   clock: Clock,
 ): MonitorView {
   const atMs = clock.monotonicMs()
+  const pilot = readPilot(paths.pilotStatus, clock.nowMs())
   return {
     ...answer,
     upMs: atMs - fromMs,
-    pilot: readPilot(paths.pilotStatus, clock.nowMs()),
+    pilot: pilot && { ...pilot, silentMs: silence(pilot.writtenMs, atMs) },
     diskFreeBytes: readMachine(paths.work).diskFreeBytes,
     silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },

@@ -20,8 +20,11 @@ export function readMachine(workDir: string): MachineView {
   return { load1: loadavg()[0] ?? 0, memoryUsedBytes, memoryTotalBytes, diskFreeBytes: disk.bavail * disk.bsize }
 }
 
+/** What a pilot wrote of itself, and when it says that it did. */
+export type PilotReport = Omit<PilotView, 'silentMs'> & { readonly writtenMs: number }
+
 /** Absent where the pilot has not written yet. A text that is not a status counts as that. */
-export function readPilot(path: string, nowMs: number): PilotView | undefined {
+export function readPilot(path: string, nowMs: number): PilotReport | undefined {
   const text = readIfThere(path)
   if (text === undefined) return undefined
   let status: Partial<PilotStatus>
@@ -32,9 +35,8 @@ export function readPilot(path: string, nowMs: number): PilotView | undefined {
   }
   const { pid, atMs, state, payloads, idleSinceMs, isolation } = status
   if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
-  // Counted from when it was written: how old it is says whether the pilot still lives, not how idle it is.
   const idleMs = Math.max(0, nowMs - idleSinceMs)
-  return { state, payloads: payloads ?? 0, idleMs, statusAgeMs: Math.max(0, nowMs - atMs), alive: isAlive(pid), isolation }
+  return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation }
 }
 
 function isAlive(pid: number): boolean {

@@ -30,7 +30,8 @@ export type PilotView = {
   readonly state: PilotStatus['state']
   readonly payloads: number
   readonly idleMs: number
-  readonly statusAgeMs: number
+  /** Since its status changed last (pilot-silence.ts). */
+  readonly silentMs: number
   /** Its process is there. */
   readonly alive: boolean
   /** Of payloads; absent: it has not said. */
@@ -114,7 +115,7 @@ function isServiceGone({ hasAnswered, failuresInRow }: ServiceView, upMs: number
 export function isPilotGone({ pilot, service, upMs }: MonitorView): boolean {
   if (service) return false
   if (!pilot) return upMs >= pilotStartMs
-  return !pilot.alive || pilot.statusAgeMs > 3 * pilotStatusEveryMs
+  return !pilot.alive || pilot.silentMs > 3 * pilotStatusEveryMs
 }
 
 function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {

@@ -182,7 +182,7 @@ it('a pilot’s status is read with its age, and is absent where it is not one',
   expect(readPilot(path, 0)).toBeUndefined()
   const status = { pid: process.pid, atMs: 1000, state: 'idle', payloads: 0, idleSinceMs: 400 }
   writeFileSync(path, JSON.stringify(status))
-  expect(readPilot(path, 1500)).toEqual({ state: 'idle', payloads: 0, idleMs: 1100, statusAgeMs: 500, alive: true })
+  expect(readPilot(path, 1500)).toEqual({ state: 'idle', payloads: 0, idleMs: 1100, writtenMs: 1000, alive: true })
   writeFileSync(path, JSON.stringify({ ...status, pid: 2 ** 22 + 1 }))
   expect(readPilot(path, 1500)).toMatchObject({ alive: false })
   expect(existsSync(`${path}.new`)).toBe(false)

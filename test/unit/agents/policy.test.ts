@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { decide, endOfLife, type MonitorView, unhealthyOf } from '../../../agents/monitor/policy.ts'
 
 const policy = { idleMs: 60_000, leastLifeMs: 120_000, endByMs: 1e9, deadManMs: 600_000, leastDiskFreeBytes: 1000 }
-const pilot = { state: 'idle', payloads: 0, idleMs: 0, statusAgeMs: 0, alive: true } as const
+const pilot = { state: 'idle', payloads: 0, idleMs: 0, silentMs: 0, alive: true } as const
 const lastHeartbeat = { agoMs: 1000, answered: true, retryMs: 0, wish: '', unhealthy: '' }
 const calm: MonitorView = {
   upMs: 300_000,
@@ -98,8 +98,8 @@ it.each([
   [{ skewMs: -60_001 }, 'clock-off'],
   [{ skewMs: 60_000 }, ''],
   [{ pilot: { ...pilot, alive: false } }, 'pilot-gone'],
-  [{ pilot: { ...pilot, statusAgeMs: 6001 } }, 'pilot-gone'],
-  [{ pilot: { ...pilot, statusAgeMs: 6000 } }, ''],
+  [{ pilot: { ...pilot, silentMs: 6001 } }, 'pilot-gone'],
+  [{ pilot: { ...pilot, silentMs: 6000 } }, ''],
   [{ pilot: undefined, upMs: 59_999 }, ''],
   [{ pilot: undefined, upMs: 60_000 }, 'pilot-gone'],
   [{ diskFreeBytes: 0, pilot: { ...pilot, alive: false } }, 'disk-full,pilot-gone'],
