@@ -37,7 +37,6 @@ export type SimServiceOptions = {
 }
 
 const directorEveryMs = 10_000
-const vmLifeMs = 40 * 60_000
 
 export function startSimService(options: SimServiceOptions): SimService {
   const { ground, truth, switchboard, charges } = options
@@ -134,7 +133,7 @@ function runtimeOptions({ ground, clouds, without }: SimServiceOptions, process:
     sandbox: simSandbox(),
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, vmLifeMs },
+    policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity },
     director: {
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: seen(directed.cloud) })),

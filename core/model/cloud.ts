@@ -3,10 +3,30 @@
 import type { VmId } from '../kernel/ids.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Reference } from './reference.ts'
+import { resourcesOf, type Room } from './resources.ts'
 import type { VmShape } from './vm.ts'
 
 /** What can be started: one flavor of one cloud with one image. */
 export type Offering = VmShape
+
+/**
+ * An offering as jobs see it. `usableMs`: what is left of a VM's life if it comes up at the last moment; a job that needs more
+ * would wait for a VM for ever, or for chance.
+ */
+export type Offered = Offering & { readonly usableMs: number }
+
+/** The one place that says how long a job may run on a new VM: for the plan, for explanations and for the warning at submission. */
+export function offeredBy(
+  offering: Offering,
+  { lifeMs, bootMs }: { readonly lifeMs: number; readonly bootMs: number },
+): Offered {
+  return { ...offering, usableMs: Math.max(0, lifeMs - bootMs) }
+}
+
+/** The whole VM, as a job finds it. */
+export function offeredRoom(offered: Offered): Room {
+  return { ...resourcesOf(offered), remainingMs: offered.usableMs }
+}
 
 export type CloudLimits = {
   readonly maxVms: number

@@ -12,7 +12,8 @@ import type { CloudView, FleetView, BlockedLine } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
 import { ruleOutcomes } from '../language/rules.ts'
-import { placeOf, roomOf } from '../model/vm.ts'
+import { offeredBy, offeredRoom } from '../model/cloud.ts'
+import { placeOf } from '../model/vm.ts'
 
 /** The closest offering is named for this number of queues; listing outcomes is slow beside applying the rules. */
 const maxNamed = 20
@@ -59,7 +60,7 @@ function closestOffering({ queue }: OpenQueue, clouds: readonly CloudView[]): Cl
   let closest: ClosestOffering | undefined
   for (const { name, offerings, lifeMs, bootMs } of clouds) {
     for (const offering of offerings) {
-      const rules = ruleOutcomes(queue, placeOf(offering), roomOf(offering, lifeMs - bootMs))
+      const rules = ruleOutcomes(queue, placeOf(offering), offeredRoom(offeredBy(offering, { lifeMs, bootMs })))
       const broken = rules.filter(({ holds }) => !holds)
       if (!closest || broken.length < closest.broken.length) closest = { cloud: name, flavor: offering.flavor, broken }
     }

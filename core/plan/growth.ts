@@ -12,6 +12,7 @@ import { fill, fits as fitsIn, type OpenQueue } from './placement.ts'
 import type { CloudView, CreateLine } from './fleet.ts'
 import type { Block, Headroom } from './headroom.ts'
 import { suits } from '../language/rules.ts'
+import { offeredBy } from '../model/cloud.ts'
 import { placeOf, roomOf } from '../model/vm.ts'
 
 export type Growth = {
@@ -137,8 +138,7 @@ function candidatesOf(clouds: readonly CloudView[], headrooms: ReadonlyMap<strin
       name: `${name}/${offering.flavor}/${offering.image}`,
       offering,
       headroom,
-      // What is left when it came up at the last moment: else VMs would be made for a job that is too long for all of them.
-      remainingMs: lifeMs - bootMs,
+      remainingMs: offeredBy(offering, { lifeMs, bootMs }).usableMs,
       fits: new Map(),
       queues: new Map(),
       count: 0,

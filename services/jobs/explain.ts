@@ -12,7 +12,7 @@ import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.t
 import { classed, requirementClass } from '../../core/language/requirement-class.ts'
 import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
-import type { Offering } from '../../core/model/cloud.ts'
+import { type Offered, offeredRoom } from '../../core/model/cloud.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation } from './explanation.ts'
@@ -49,7 +49,7 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
   const blocked = await ports.blocked(job.classId)
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
-    ...ports.offerings.map((offering) => ofOffering(demand, offering, ports.policy.vmLifeMs, blocked)),
+    ...ports.offerings.map((offering) => ofOffering(demand, offering, blocked)),
   ].sort((a, b) => broken(a).length - broken(b).length)
   return {
     ...none,
@@ -93,8 +93,8 @@ function atVm(demand: TaskQueue, { vm, used }: KeptVm, nowMs: number): PlaceExpl
   return { place: vmPlace(vm), fits, rules, note: isBusy ? { kind: 'busy' } : undefined }
 }
 
-function ofOffering(demand: TaskQueue, offering: Offering, vmLifeMs: number, blocked: readonly Blocked[]): PlaceExplanation {
-  const rules = ruleOutcomes(demand, placeOf(offering), roomOf(offering, vmLifeMs))
+function ofOffering(demand: TaskQueue, offering: Offered, blocked: readonly Blocked[]): PlaceExplanation {
+  const rules = ruleOutcomes(demand, placeOf(offering), offeredRoom(offering))
   const fits = rules.every(({ holds }) => holds)
   const by = blocked.filter(({ cloud }) => fits && cloud === offering.cloud)
   const { cloud, flavor, image } = offering

@@ -5,7 +5,7 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ClassId } from '../../core/kernel/ids.ts'
-import type { Offering } from '../../core/model/cloud.ts'
+import type { Offered } from '../../core/model/cloud.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import type { Bus } from '../../core/ports/bus.ts'
@@ -17,8 +17,6 @@ import type { Outcomes } from '../outcomes/outcomes.ts'
 export type JobPolicy = {
   readonly leaseMs: number
   readonly keepEndedMs: number
-  /** The longest that a VM of ours lives: a job that wants more can never start. */
-  readonly vmLifeMs: number
   /** What an owner and a VO may have waiting; absent: any number. */
   readonly quota?: WaitingQuota
 }
@@ -35,6 +33,6 @@ export type JobPorts = {
   readonly outcomes: Outcomes
   readonly policy: JobPolicy
   /** Everything that any director of this installation could start. */
-  readonly offerings: readonly Offering[]
+  readonly offerings: readonly Offered[]
   readonly blocked: (classId: ClassId) => Promise<readonly Blocked[]>
 }

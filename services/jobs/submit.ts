@@ -9,6 +9,7 @@
  * offering may come tomorrow, and the one who waits should know today.
  */
 
+import { offeredRoom } from '../../core/model/cloud.ts'
 import { createHash } from 'node:crypto'
 import { type Clock, inTurns } from '../../core/kernel/clock.ts'
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
@@ -24,7 +25,7 @@ import { needsOf, requirementClass, type Sizes } from '../../core/language/requi
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/language/rules.ts'
 import type { KeySpace } from '../../core/model/submission-key.ts'
 import { isPlainText, plainTextForm } from '../../core/kernel/text.ts'
-import { placeOf, roomOf } from '../../core/model/vm.ts'
+import { placeOf } from '../../core/model/vm.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { JobPorts } from './ports.ts'
 
@@ -165,15 +166,13 @@ function warningsFor(
 }
 
 function couldRun(ports: SubmitPorts, demand: TaskQueue): boolean {
-  return ports.offerings.some(
-    (offering) => suits(demand, placeOf(offering)) && hasRoom(demand, roomOf(offering, ports.policy.vmLifeMs)),
-  )
+  return ports.offerings.some((offering) => suits(demand, placeOf(offering)) && hasRoom(demand, offeredRoom(offering)))
 }
 
 /** What offerings have: a class asks for no more than the smallest that fits the job. */
-export function sizesOf({ offerings, policy }: Pick<JobPorts, 'offerings' | 'policy'>): Sizes {
-  const sizes = (field: 'memoryBytes' | 'diskBytes') => [...new Set(offerings.map((offering) => offering[field]))]
-  return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: [policy.vmLifeMs] }
+export function sizesOf({ offerings }: Pick<JobPorts, 'offerings'>): Sizes {
+  const sizes = (field: 'memoryBytes' | 'diskBytes' | 'usableMs') => [...new Set(offerings.map((one) => one[field]))]
+  return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: sizes('usableMs') }
 }
 
 /** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */

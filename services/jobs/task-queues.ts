@@ -1,5 +1,6 @@
 /** Task queues: what waits, for whom, and what it waits for. */
 
+import { offeredRoom } from '../../core/model/cloud.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
@@ -61,8 +62,7 @@ function waitsFor(ports: TaskQueuePorts, demand: TaskQueue, vms: readonly KeptVm
   const up = fitting.filter(({ vm }) => mayTakeJobs(vm.phase.state)).length
   const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
   if (up + coming > 0) return { kind: 'room', up, coming }
-  const lifeMs = ports.policy.vmLifeMs
-  const offering = ports.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, roomOf(one, lifeMs)))
+  const offering = ports.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, offeredRoom(one)))
   if (offering) {
     const { cloud, flavor, image } = offering
     return { kind: 'vm', cloud, flavor, image }
@@ -72,9 +72,7 @@ function waitsFor(ports: TaskQueuePorts, demand: TaskQueue, vms: readonly KeptVm
 
 function hopeless(ports: TaskQueuePorts, demand: TaskQueue): WaitsFor {
   const failing = ports.offerings
-    .map((offering) =>
-      ruleOutcomes(demand, placeOf(offering), roomOf(offering, ports.policy.vmLifeMs)).filter(({ holds }) => !holds),
-    )
+    .map((offering) => ruleOutcomes(demand, placeOf(offering), offeredRoom(offering)).filter(({ holds }) => !holds))
     .sort((a, b) => a.length - b.length)[0]
   return failing ? { kind: 'nothing', closest: failing } : { kind: 'cloud' }
 }

@@ -128,7 +128,7 @@ export async function start(options: Start): Promise<Service> {
       clock,
       log,
       sandbox,
-      policy: { ...config.queue, vmLifeMs: config.vm.maxLifetimeMs },
+      policy: config.queue,
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })

@@ -5,6 +5,7 @@
  * there to be called without the loops.
  */
 
+import { offeredBy } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
 import { sweepEveryMs } from '../../core/kernel/limits.ts'
@@ -92,7 +93,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     sandbox,
     outcomes,
     policy,
-    offerings: options.director.clouds.flatMap((cloud) => cloud.offerings),
+    offerings: options.director.clouds.flatMap((cloud) => cloud.offerings.map((one) => offeredBy(one, cloud))),
     blocked: (classId) => blockedBy(store, clouds, classId),
   }
   return {

@@ -137,8 +137,8 @@ function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): Job
     log: silentLog(),
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
     outcomes: openOutcomes(),
-    policy: { leaseMs, keepEndedMs: 1e9, vmLifeMs },
-    offerings: [sampleVm('offering')],
+    policy: { leaseMs, keepEndedMs: 1e9 },
+    offerings: [{ ...sampleVm('offering'), usableMs: vmLifeMs }],
     blocked: async () => [],
   }
 }

@@ -53,7 +53,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     sandbox: forgetting,
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, vmLifeMs: 10 ** 9 },
+    policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000 },
     director: {
       random: seededRandom(1),
       clouds: [],

@@ -233,7 +233,7 @@ describe('explain', () => {
     const { jobIds } = await submit(test.queue, { owner: alice, jobs: [sampleSpec()], idempotencyKey: '' })
     const [id] = jobIds as [JobId]
     const north = { cloud: 'north', cause: { why: 'image', words: 'image el9 is not approved by site NORTH' } } as const
-    const offerings = ['north', 'south'].map((cloud) => sampleVm('a', { cloud }))
+    const offerings = ['north', 'south'].map((cloud) => ({ ...sampleVm('a', { cloud }), usableMs: 10 ** 9 }))
     const explained = await explain({ ...test.queue, offerings, blocked: async () => [north] }, asAlice, id)
     expect(explained).toMatchObject({
       jobId: id,
