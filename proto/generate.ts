@@ -1,5 +1,6 @@
 /**
- * Generate proto/gen from proto/pilotage, or with --check say whether the committed code is up to date.
+ * Generate proto/gen from the .proto files, or with --check say whether what is committed is up to date: the code, and
+ * contract.binpb, the descriptors of all files that the service hands out by reflection, with their comments.
  *
  * The generator (buf) is a devDependency, so its version and the digests of its programs stand in the lock file.
  */
@@ -25,15 +26,21 @@ const options = [
   'enumsAsLiterals=true',
 ]
 
-export function generate(outDir: string): void {
+/** These are served by packages that bring their own code. The descriptors have them all the same. */
+const withoutCode = ['grpc/health', 'grpc/reflection/v1alpha'].flatMap((path) => ['--exclude-path', join(here, path)])
+
+function generate(outDir: string): void {
   const template = {
     version: 'v2',
     plugins: [{ local: ['node', join(here, '../node_modules/ts-proto/protoc-gen-ts_proto')], out: outDir, opt: options }],
   }
-  execFileSync(buf, ['generate', here, '--template', JSON.stringify(template)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  for (const [name, text] of files(outDir)) writeFileSync(join(outDir, name), withEveryKey(text))
+  runBuf('generate', here, '--template', JSON.stringify(template), ...withoutCode)
+  runBuf('build', here, '--as-file-descriptor-set', '--output', join(outDir, 'contract.binpb'))
+  for (const [name, text] of files(outDir)) if (name.endsWith('.ts')) writeFileSync(join(outDir, name), withEveryKey(text))
+}
+
+function runBuf(...words: readonly string[]): void {
+  execFileSync(buf, words, { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 /**
@@ -50,9 +57,10 @@ function withEveryKey(text: string): string {
     .replace(/\bacc\[key\] = (.+);$/gm, (_, value) => defined('acc', 'key', value))
 }
 
+/** A byte is a character where a file is no text. */
 function files(dir: string): Map<string, string> {
-  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
-  return new Map(names.sort().map((name) => [name, readFileSync(join(dir, name), 'utf8')]))
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(?:ts|binpb)$/.test(name))
+  return new Map(names.sort().map((name) => [name, readFileSync(join(dir, name), name.endsWith('.ts') ? 'utf8' : 'latin1')]))
 }
 
 if (import.meta.main) {

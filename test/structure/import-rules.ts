@@ -175,11 +175,10 @@ export const exceptions: readonly Exception[] = []
 export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   // An optional dependency, loaded where it is used.
   '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
-  '@bufbuild/protobuf': [/^proto\/gen\//],
+  // The generated code, and reflection, which serves the descriptors that the code is generated from.
+  '@bufbuild/protobuf': [/^proto\/gen\//, /^services\/api\/grpc\/descriptors\.ts$/],
   // The wire has two ends: the edge that serves it, and the client and the agents that call it.
   '@grpc/grpc-js': [/^proto\/gen\//, /^services\/api\/grpc\//, /^client\//, /^agents\/kit\//],
-  '@grpc/proto-loader': [/^services\/api\/grpc\//],
-  '@grpc/reflection': [/^services\/api\/grpc\//],
   'grpc-health-check': [/^services\/api\/grpc\//],
   commander: [/^cli\//],
   esbuild: [/^agents\/bundle\.ts$/],
@@ -207,7 +206,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
 }
 
 /** What only tests import. */
-const testPackages = new Set(['vitest', 'fast-check', 'ssh2'])
+const testPackages = new Set(['vitest', 'fast-check', 'ssh2', '@grpc/proto-loader'])
 
 /** What is wrong with an import, or undefined. */
 export function broken(path: string, target: Target): string | undefined {

@@ -3,12 +3,8 @@
  * is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
  */
 
-import { readdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import { logVerbosity, Server, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
-import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 import { connectionLimits, loadLimits, messageBytes } from '../../../core/kernel/limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
@@ -25,11 +21,13 @@ import { serverCredentials } from './credentials.ts'
 import { activationKeys } from './activation-keys.ts'
 import { type Admission, newAdmission } from './admission.ts'
 import { type ConnectionBounds, openConnections } from './connections.ts'
+import { readDescriptors } from './descriptors.ts'
 import { edge } from './edge.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { newLoads } from './load.ts'
 import { operateHandlers } from './operate-handlers.ts'
 import { readable } from './readable.ts'
+import { reflectionHandlers, reflectionServices } from './reflection.ts'
 import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
@@ -65,8 +63,6 @@ export type Api = { readonly port: number; stop(): Promise<void> }
 /** How long calls under way get to end by themselves. Streams of pilots do not end: pilots reconnect to another process. */
 const stopGraceMs = 500
 
-const protoDir = join(import.meta.dirname, '../../../proto')
-
 export async function startApi(options: ApiOptions): Promise<Api> {
   const { ports, log, host, port, tls, watchReady } = options
   const { clock } = ports
@@ -82,8 +78,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     for (const name of serviceNames) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING')
   }
   health.addToServer(server)
-  const files = readdirSync(join(protoDir, 'pilotage/v1')).map((file) => `pilotage/v1/${file}`)
-  new ReflectionService(loadSync(files, { includeDirs: [protoDir] })).addToServer(server)
+  const reflection = reflectionHandlers(readDescriptors(), { clock, log, callerOf: admission.callerOf })
+  for (const service of Object.values(reflectionServices)) server.addService(service, reflection)
 
   const injector = server.createConnectionInjector(serverCredentials(tls))
   const serve = (socket: Socket): void => injector.injectConnection(socket)
