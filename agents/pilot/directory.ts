@@ -7,8 +7,8 @@
  */
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { runScript } from './isolation/as-account.ts'
 
 const ownFolders = ['home', 'tmp']
@@ -35,13 +35,17 @@ export function openTheWay(dir: string): void {
   chmodSync(dir, 0o711)
 }
 
-/** Closed folders are opened by their owner first. GNU, BSD and busybox tools follow no link here. */
+/**
+ * Closed folders are opened by their owner first: those beside each other in one call, then those that lie in each other one by
+ * one. GNU, BSD and busybox tools follow no link here, and no list of names is longer than the kernel takes.
+ */
 const removeScript = [
   'cd "$1" || exit 0; shift',
   'for one in "$@"; do',
   '  [ -d "$one" ] && [ ! -L "$one" ] && chmod u+rwx "$one" && cd "$one" || continue',
+  '  find . -type d ! -perm -700 -execdir chmod u+rwx {} +',
   '  find . -type d ! -perm -700 -execdir chmod u+rwx {} \\;',
-  '  rm -rf -- ./* ./.[!.]* ./..?*',
+  '  find . ! -name . -prune -exec rm -rf -- {} +',
   '  cd ..; rmdir "$one"',
   'done 2>/dev/null',
   'exit 0',
@@ -88,8 +92,8 @@ async function removeTree(dir: string): Promise<void> {
   try {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // A payload may have closed its own folders, or made them deeper than a path may be long.
-    await runScript(undefined, removeScript, [dir, ...(await readdir(dir))], removeMs)
+    // A payload may have closed its own folders, made them deeper than a path may be long, or given them names that are no text.
+    await runScript(undefined, removeScript, [dirname(dir), basename(dir)], removeMs)
     await rm(dir, { recursive: true, force: true })
   }
 }

@@ -42,6 +42,7 @@ const litterScript = [
   'uid=$1; shift',
   'for place in "$@"; do shift; [ ! -d "$place" ] || set -- "$@" "$place"; done',
   'if [ $# -gt 0 ]; then',
+  '  find "$@" -xdev -mindepth 1 -type d -user "$uid" ! -perm -700 -execdir chmod u+rwx {} +',
   '  find "$@" -xdev -mindepth 1 -type d -user "$uid" ! -perm -700 -execdir chmod u+rwx {} \\;',
   '  find "$@" -xdev -depth -mindepth 1 -user "$uid" -delete',
   'fi 2>/dev/null',

@@ -294,6 +294,33 @@ it('keeps of an ended VM its record and console, and no secret', async () => {
   expect(kept).not.toEqual(expect.arrayContaining(['root', 'init', 'runcmd']))
 })
 
+/** 300 folders in each other, closed from the innermost: their path has 6300 characters. */
+const deepAndClosed = `perl -e 'for (1..300) { mkdir "a" x 20; chdir "a" x 20 } open(my $f, ">", "f"); for (1..300) { chdir ".."; chmod 0, "a" x 20 }'`
+
+it('is rid of a VM whose payload has made a path that is longer than the system takes', async () => {
+  const { cloud, directory, order } = set({ quota: { vms: 1, cores: 1, memoryBytes: Infinity } })
+  const { ref } = await cloud.create(order([deepAndClosed, 'echo made', 'exec sleep 600']))
+  expect(await until(clock, async () => (await cloud.consoleLog(ref)).includes('made'), soon)).toBe(true)
+  expect(await cloud.destroy(ref)).toBe('gone')
+  expect(readdirSync(join(directory, 'ended', ref))).not.toContain('root')
+  expect(await codeOf(cloud.create(order()))).toBeUndefined()
+})
+
+it.skipIf(process.getuid?.() !== 0 || spawnSync('chattr', ['-V']).error)(
+  'is rid of a VM whose files cannot be removed at all (not run unless as root, with chattr)',
+  async () => {
+    const { cloud, directory, order } = set({ quota: { vms: 1, cores: 1, memoryBytes: Infinity } })
+    const { ref } = await cloud.create(order())
+    const fixed = join(directory, ref, 'root', 'fixed')
+    writeFileSync(fixed, '')
+    if (spawnSync('chattr', ['+i', fixed]).status !== 0) return
+    expect(await cloud.destroy(ref)).toBe('gone')
+    spawnSync('chattr', ['-i', join(directory, 'ended', ref, 'root', 'fixed')])
+    expect(await cloud.list()).toEqual([])
+    expect(await codeOf(cloud.create(order()))).toBeUndefined()
+  },
+)
+
 it('counts cores and memory against the quota until a VM is gone', async () => {
   const { cloud, order } = set({ quota: { vms: 9, cores: 4, memoryBytes: 4 * 2 ** 30 } })
   const { ref } = await cloud.create(order(['exit 0'], { cores: 3 }))

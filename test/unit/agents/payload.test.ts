@@ -35,6 +35,8 @@ type Ran = Result & {
   readonly confinement: Confinement
 }
 
+const perl = (script: string): string => `perl -e '${script}'`
+
 /** By a fresh eye: the traces of the payload's directory, whatever the runner believes. */
 function processesIn(dir: string): readonly ProcessStat[] {
   const wanted = { leader: -1, dir, pipes: [], seen: new Map<number, number>() }
@@ -211,9 +213,30 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(ran.wallMs).toBeLessThan(5000)
       })
 
-      it('can be removed whatever it did to its directory', async () => {
+      it.each([
+        ['closed its folders', 'mkdir -p a/b; touch a/b/c; ln -s / root; chmod 000 a/b a ../tmp .'],
+        [
+          'kept modules that nothing may change',
+          'mkdir -p go/mod/x; touch go/mod/f; chmod 444 go/mod/f; chmod 555 go/mod/x go/mod go',
+        ],
+        [
+          'made a path longer than the system takes',
+          perl('for (1..300) { mkdir "a" x 20; chdir "a" x 20 } open(my $f, ">", "f")'),
+        ],
+        [
+          'closed each folder of such a path',
+          perl('for (1..300) { mkdir "a" x 20; chdir "a" x 20 } for (1..300) { chdir ".."; chmod 0, "a" x 20 }'),
+        ],
+        ['made more files than a command takes names', perl('open(my $f, ">", "a" x 240 . $_) for (1..9000)')],
+        [
+          'gave names that are not text',
+          perl(
+            'mkdir "\\xff"; mkdir "\\xff/\\xfe"; chmod 0, "\\xff/\\xfe", "\\xff"; mkdir "../\\xff"; mkdir "../\\xff/a"; chmod 0, "../\\xff"',
+          ),
+        ],
+      ])('that %s can be removed', async (_, script) => {
         // `run` looks whether all of it is gone.
-        const ran = await run(shell('mkdir -p a/b; touch a/b/c; ln -s / root; chmod 000 a/b a ../tmp .'))
+        const ran = await run(shell(script, { diskBytes: 1024 * mib, wallMs: 50_000 }))
         expect(ran).toMatchObject({ end: 'exited', exitCode: 0 })
       })
 

@@ -1,21 +1,27 @@
 /**
  * All VMs of one cloud's directory: finding them, signalling everything of one, and burying those that ended.
  *
- * Knows directories and processes, and no orders. What stays true: a VM is buried only after nothing of it
- * was left running, and what remains of it then is its record and its console, for the last fifty.
+ * Knows directories and processes, and no orders. What stays true: a VM is buried as soon as nothing of it is left running, and
+ * what remains of it then is its record and its console, for the last fifty. Files that cannot be removed keep no VM from its
+ * end: they lie among the ended VMs, and the next burial tries again.
  */
 
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
-import { open, readdir, rm } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { until, type Clock } from '../../../../core/kernel/clock.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { consoleBytes } from '../../../../core/kernel/limits.ts'
 import { isRef, readMachine, type Machine } from './machine.ts'
 import { bootId, processesOf, readProcesses, signalAll, type KnownProcess, type Process } from './processes.ts'
+import { removeTree } from './remove-tree.ts'
 
 /** Consoles of ended VMs that are kept. */
 const keptConsoles = 50
+/** Of an ended VM: its files, which hold secrets, and its scripts. */
+const notKept = ['root', 'init', 'runcmd']
+/** After this time the files of an ended VM are left over: its own burial has failed, or its service was killed. */
+const leftoverMs = 60_000
 /** A killed process is gone in milliseconds unless it hangs in the kernel: then it is asked again later. */
 const signalMs = 2000
 
@@ -69,12 +75,15 @@ export function killMachine(machine: Machine, clock: Clock): Promise<boolean> {
 
 /** Harmless to repeat, also at once: the second finds nothing to do. */
 export async function bury(home: string, { ref, directory }: Machine): Promise<void> {
-  for (const part of ['root', 'init', 'runcmd']) {
-    await rm(join(directory, part), { recursive: true, force: true, maxRetries: 3 })
-  }
   // One rename, since a list may run at the same time: it would take a directory moved piece by piece for a half made VM.
   if (isThere(directory)) renameSync(directory, join(endedIn(home), ref))
-  await forgetConsoles(endedIn(home))
+  await removeParts(join(endedIn(home), ref))
+  await clearEnded(endedIn(home))
+}
+
+/** What cannot be removed now stays for a later burial. */
+async function removeParts(directory: string): Promise<void> {
+  for (const part of notKept) await removeTree(join(directory, part)).catch(() => undefined)
 }
 
 /** Of a VM that runs or was buried; empty where there is none. */
@@ -93,13 +102,18 @@ export async function readConsole(home: string, ref: string): Promise<string> {
   }
 }
 
-async function forgetConsoles(directory: string): Promise<void> {
-  const kept = (await readdir(directory)).map((ref) => {
+/** Of the last ended VMs, records and consoles stay; of the others, nothing. */
+async function clearEnded(directory: string): Promise<void> {
+  const ended = (await readdir(directory)).map((ref) => {
     const path = join(directory, ref)
-    return { path, endedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return { path, endedMs: stat?.mtimeMs ?? 0, changedMs: stat?.ctimeMs ?? 0 }
   })
-  const old = kept.sort((a, b) => b.endedMs - a.endedMs).slice(keptConsoles)
-  for (const { path } of old) await rm(path, { recursive: true, force: true })
+  const last = ended.sort((a, b) => b.endedMs - a.endedMs).splice(0, keptConsoles)
+  for (const { path } of ended) await removeTree(path).catch(() => undefined)
+  const newestMs = Math.max(...last.map(({ changedMs }) => changedMs))
+  // Not those that another burial is removing now.
+  for (const { path, changedMs } of last) if (changedMs < newestMs - leftoverMs) await removeParts(path)
 }
 
 function isThere(path: string): boolean {
