@@ -12,11 +12,12 @@ import type { Command } from 'commander'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
 import { type Choose, withoutService } from '../action.ts'
+import { jobLimits } from '../../core/kernel/limits.ts'
 import { numberBetween } from '../arguments.ts'
 import { jsonLine } from '../output/table.ts'
 import { processesIn, untilNoVms, withOwnService } from '../own-service.ts'
 import type { ReplayPlan } from '../replay/plan.ts'
-import { replayConfig, widestCores } from '../replay/service-config.ts'
+import { replayConfig } from '../replay/service-config.ts'
 import type { Trace } from '../replay/swf.ts'
 import { type CommonOptions, type ExitCode, type Setting, withClient } from '../setting.ts'
 
@@ -45,12 +46,12 @@ type ReplayCommandOptions = CommonOptions & {
 const vmsGoneMs = 90_000
 
 async function replay(setting: Setting, options: ReplayCommandOptions, file: string): Promise<ExitCode> {
-  const [{ coresOf, planReplay }, { readTrace }] = await Promise.all([
+  const [{ planReplay }, { readTrace }] = await Promise.all([
     import('../replay/plan.ts'),
     import('../replay/swf.ts'),
   ])
   const own = (options.server ?? setting.environment.PILOTAGE_SERVER) === undefined
-  const trace = await readTrace(file, options.jobs, (job) => !own || coresOf(job) <= widestCores)
+  const trace = await readTrace(file, options.jobs, jobLimits.cores)
   const { minutes, factor, burn = false } = options
   const plan = planReplay(trace.jobs, { minutes, factor, burn, run: `swf-${setting.random.letters(6)}` })
   setting.terminal.say(planText(trace, plan))
@@ -61,9 +62,10 @@ async function replay(setting: Setting, options: ReplayCommandOptions, file: str
   if (!own) return withClient(setting, options, (admin) => replayOn(setting, admin, plan, options))
 
   const { connectPilotage } = await import('../../client/pilotage-client.ts')
+  const config = replayConfig(plan.jobs.reduce((widest, { cores }) => Math.max(widest, cores), 1))
   const dataDir = mkdtempSync(join(tmpdir(), 'pilotage-replay-'))
   try {
-    const { answer, left } = await withOwnService(setting, { dataDir, config: replayConfig }, async (service) => {
+    const { answer, left } = await withOwnService(setting, { dataDir, config }, async (service) => {
       const admin = connectPilotage({ ...setting, server: service.server, token: service.adminToken })
       try {
         return await replayOn(setting, admin, plan, options, async () => {
@@ -102,11 +104,12 @@ async function replayOn(
   return isWhole(figure) ? 0 : 1
 }
 
-function planText({ linesRead, malformed, left }: Trace, plan: ReplayPlan): string {
+function planText({ linesRead, dropped }: Trace, plan: ReplayPlan): string {
   const { jobs, factor, vos, owners, capMs, cut, lastSubmitMs, coreMs } = plan
-  const skipped = `${left} of ${linesRead} lines skipped (no run time, or too many cores), ${malformed} malformed`
+  const leftOut = [...dropped].map(([reason, count]) => `${reason} (${count})`).join(', ') || 'none'
   return [
-    `${jobs.length} jobs of ${vos.length} VOs and ${owners} owners; ${skipped}`,
+    `${jobs.length} jobs of ${vos.length} VOs and ${owners} owners`,
+    `of ${linesRead} lines left out: ${leftOut}`,
     `time divided by ${Math.round(factor)}: submitted within ${durationText(lastSubmitMs)}, ${durationText(coreMs)} of core time`,
     `run times above ${durationText(capMs * factor)} of the trace are cut to ${durationText(capMs)}: ${cut} jobs`,
   ].join('\n')

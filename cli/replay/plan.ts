@@ -3,7 +3,7 @@
  *
  * All times are divided by one factor, submissions and run times alike, so that the shape of the load stays. Run times have
  * a cap, because the longest of them would outlast the replay by hours; the report counts those that were cut. A group
- * becomes a VO, a user becomes an owner, and each line of the trace becomes exactly one job, named after it.
+ * becomes a VO, a user becomes an owner, and each job of the trace becomes exactly one job, named after it.
  */
 
 import { type NewJob, newJob } from '../../client/new-job.ts'
@@ -58,7 +58,7 @@ export function planReplay(trace: readonly TraceJob[], options: ReplayOptions): 
   const factor = options.factor ?? Math.max(1, spanMs / (wholeMs * submittingShare))
   const capMs = Math.round(wholeMs * longestShare)
 
-  const jobs = ordered.map((job) => planned(job, firstSeconds, factor, capMs, options))
+  const jobs = ordered.map((job, at) => planned(job, at, firstSeconds, factor, capMs, options))
   return {
     jobs,
     factor,
@@ -71,13 +71,9 @@ export function planReplay(trace: readonly TraceJob[], options: ReplayOptions): 
   }
 }
 
-/** How many cores a line asks for; what the trace does not know is one. */
-export function coresOf({ cores }: TraceJob): number {
-  return cores > 0 ? Math.round(cores) : 1
-}
-
 function planned(
   job: TraceJob,
+  at: number,
   firstSeconds: number,
   factor: number,
   capMs: number,
@@ -86,8 +82,9 @@ function planned(
   const runMs = Math.round(Math.min(Math.max((job.runSeconds * 1000) / factor, minRunMs), capMs))
   const vo = job.group >= 0 ? `vo${job.group}` : 'vo'
   const owner = job.user >= 0 ? `user${job.user}` : 'user'
-  const name = `${run}-${job.number}`
-  const cores = coresOf(job)
+  // A trace that knows no numbers has -1 for each.
+  const name = job.number >= 0 ? `${run}-${job.number}` : `${run}-at-${at}`
+  const { cores } = job
   const spec = newJob({
     ...(burn ? burning(runMs) : sleeping(runMs)),
     name,

@@ -46,6 +46,12 @@ it.each([
   [line(1, -5, 3), 'malformed'],
   [line(1, 0, 3).replace('1200', 'x'), 'job'],
   [line(1, 0, 3).replace('3', 'x'), 'malformed'],
+  [line(1, 0, 3).replace(' 3 ', ' 0x1E '), 'malformed'],
+  [line(1, 0, 3).replace(' 3 ', ' 0b11 '), 'malformed'],
+  [line(1, 0, 3).replace(' 3 ', ' 1e999 '), 'malformed'],
+  [line(1, 0, 3).replace(' 3 ', ' 1.5e+06 '), 'job'],
+  [line(1, 0, 3).replace(' 3 ', ' Infinity '), 'malformed'],
+  [line(1, 0, 3).replace(' 3 ', ' 3.5 '), 'job'],
 ])('%j is %s', (given, expected) => {
   const parsed = parseLine(given)
   expect(typeof parsed === 'string' ? parsed : 'job').toBe(expected)
@@ -54,17 +60,53 @@ it.each([
 it.each(['t.swf', 't.swf.gz'])('reads %s, takes what ran, and counts the rest', async (name) => {
   const path = join(dir, name)
   writeFileSync(path, name.endsWith('gz') ? gzipSync(text) : text)
-  const trace = await readTrace(path, 10, ({ cores }) => cores <= 16)
+  const trace = await readTrace(path, 10, 16)
   expect(trace.jobs.map(({ number }) => number)).toEqual([1, 4])
-  expect(trace).toMatchObject({ linesRead: 6, malformed: 2, left: 2 })
-  expect((await readTrace(path, 1)).jobs).toHaveLength(1)
+  expect(trace.linesRead).toBe(6)
+  expect(Object.fromEntries(trace.dropped)).toEqual({
+    'not a job': 2,
+    'no run time': 1,
+    'wider than 16 cores': 1,
+  })
+  expect((await readTrace(path, 1, 16)).jobs).toHaveLength(1)
+})
+
+it('takes one job per number of the trace: its first line that ran', async () => {
+  const path = join(dir, 'parts.swf')
+  const lines = [line(1, 0, 60), line(1, 0, 20), line(2, 5, -1), line(2, 5, 30), line(1, 0, 40), line(3, 9, 10)]
+  writeFileSync(path, lines.join('\n'))
+  const trace = await readTrace(path, 10, 16)
+  expect(trace.jobs.map(({ number, runSeconds }) => [number, runSeconds])).toEqual([
+    [1, 60],
+    [2, 30],
+    [3, 10],
+  ])
+  expect(Object.fromEntries(trace.dropped)).toEqual({ 'a further line of a job that is taken': 2, 'no run time': 1 })
+})
+
+it('keeps apart the jobs of a trace that knows no numbers', async () => {
+  const path = join(dir, 'numberless.swf')
+  writeFileSync(path, [line(-1, 0, 60), line(-1, 5, 20)].join('\n'))
+  const trace = await readTrace(path, 10, 16)
+  expect(new Set(planReplay(trace.jobs, options).jobs.map(({ name }) => name)).size).toBe(2)
+})
+
+it.each([
+  [4, 8, 4],
+  [-1, 8, 8],
+  [0, 8, 8],
+  [-1, -1, 1],
+  [-1, 0, 1],
+])('a job with %i allocated and %i requested processors has %i cores', (allocated, requested, cores) => {
+  const parsed = parseLine(`1 0 -1 60 ${allocated} -1 -1 ${requested} 1200 -1 -1 1 1 -1 -1 1 -1 -1`)
+  expect(parsed).toMatchObject({ cores })
 })
 
 it('says what is wrong with a file that is no trace', async () => {
-  await expect(readTrace(join(dir, 'none.swf'), 1)).rejects.toThrow(/none.swf/)
+  await expect(readTrace(join(dir, 'none.swf'), 1, 16)).rejects.toThrow(/none.swf/)
   const broken = join(dir, 'broken.swf.gz')
   writeFileSync(broken, 'this is not gzip')
-  await expect(readTrace(broken, 1)).rejects.toMatchObject({ code: 'invalid-argument' })
+  await expect(readTrace(broken, 1, 16)).rejects.toMatchObject({ code: 'invalid-argument' })
 })
 
 const options = { minutes: 2, burn: false, run: 'r' }
@@ -72,7 +114,7 @@ const traceJob: fc.Arbitrary<TraceJob> = fc.record({
   number: fc.nat(),
   submitSeconds: fc.integer({ min: 0, max: 1_000_000 }),
   runSeconds: fc.integer({ min: 1, max: 200_000 }),
-  cores: fc.integer({ min: -1, max: 16 }),
+  cores: fc.integer({ min: 1, max: 16 }),
   user: fc.integer({ min: -1, max: 9 }),
   group: fc.integer({ min: -1, max: 9 }),
 })
@@ -98,7 +140,7 @@ it('keeps the shape of any trace within the time it was given', () => {
 it('divides all times by the factor, and says what it cut', () => {
   const trace = [
     { number: 1, submitSeconds: 100, runSeconds: 1000, cores: 2, user: 7, group: 3 },
-    { number: 2, submitSeconds: 1100, runSeconds: 1_000_000, cores: -1, user: -1, group: -1 },
+    { number: 2, submitSeconds: 1100, runSeconds: 1_000_000, cores: 1, user: -1, group: -1 },
   ]
   const plan = planReplay(trace, { ...options, factor: 100 })
   expect(plan.jobs.map(({ atMs, runMs, vo, owner, name }) => [atMs, runMs, vo, owner, name])).toEqual([
