@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { PilotageClient } from '../client/pilotage-client.ts'
 import type { Clock } from '../core/kernel/clock.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
+import { utf8Text } from '../core/kernel/file-text.ts'
 import type { Random } from '../core/kernel/random.ts'
 import type { Terminal } from './output/terminal.ts'
 
@@ -117,7 +118,7 @@ export function readSmallFile(path: string, maxBytes: number): string {
     })
   }
   if (length > maxBytes) throw new PilotageError('too-large', `${path} is larger than ${maxBytes} bytes`)
-  return buffer.toString('utf8', 0, length)
+  return utf8Text(buffer.subarray(0, length), path)
 }
 
 /** Refuses a file that exists: its mode and its readers were chosen by its owner. */

@@ -5,8 +5,8 @@
  * form: `{` or `[` means JSON lines. A wrong document ends the stream with its violations; what came before stands.
  */
 
-import { TextDecoder } from 'node:util'
 import { PilotageError } from '../core/kernel/errors.ts'
+import { utf8Reader } from '../core/kernel/file-text.ts'
 import { jobLimits } from '../core/kernel/limits.ts'
 import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { readStreamedDocument } from './job-document.ts'
@@ -25,20 +25,21 @@ export async function* readJobStream(pieces: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
-/** Lines without their ends. Throws `too-large` for a line beyond the bound. */
+/** Lines without their ends. Throws `too-large` for a line beyond the bound, and a refusal that names `what` if it is no UTF-8. */
 export async function* linesOf(
   pieces: AsyncIterable<Uint8Array>,
   maxLength: number,
+  what = 'the stream of jobs',
 ): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const reader = utf8Reader(what)
   let rest = ''
   for await (const piece of pieces) {
-    const lines = `${rest}${decode(decoder, piece)}`.split('\n')
+    const lines = `${rest}${reader.next(piece)}`.split('\n')
     rest = lines.pop() ?? ''
     if (rest.length > maxLength) throw tooLarge(maxLength)
     for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
   }
-  rest += decode(decoder)
+  rest += reader.end()
   if (rest !== '') yield rest
 }
 
@@ -67,14 +68,6 @@ async function* documents(lines: AsyncIterable<string>): AsyncGenerator<string, 
 
 function hasContent(lines: readonly string[]): boolean {
   return lines.some((line) => line.trim() !== '' && !line.trimStart().startsWith('#') && !line.startsWith('%'))
-}
-
-function decode(decoder: TextDecoder, piece?: Uint8Array): string {
-  try {
-    return piece ? decoder.decode(piece, { stream: true }) : decoder.decode()
-  } catch (cause) {
-    throw new PilotageError('invalid-argument', 'the stream of jobs is not UTF-8 text', { cause })
-  }
 }
 
 function tooLarge(maxLength: number): PilotageError {

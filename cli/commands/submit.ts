@@ -10,6 +10,7 @@ import type { Command } from 'commander'
 import type { Warning } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
+import { utf8Text } from '../../core/kernel/file-text.ts'
 import { requestBytes } from '../../core/kernel/limits.ts'
 import { visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
@@ -108,11 +109,7 @@ async function wholeText(pieces: AsyncIterable<Uint8Array>): Promise<string> {
     bytes += piece.length
     if (bytes > requestBytes) (await import('../../client/job-document.ts')).refuseTooLarge(bytes)
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(kept))
-  } catch (cause) {
-    throw new PilotageError('invalid-argument', 'the job document is not UTF-8 text', { cause })
-  }
+  return utf8Text(Buffer.concat(kept), 'the job document')
 }
 
 async function* readPieces(file: string): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,5 +1,5 @@
 /**
- * The Standard Workload Format: a trace of jobs, a line a job, as text or gzipped text.
+ * The Standard Workload Format: a trace of jobs, a line a job, as text or gzipped text, whatever its name.
  *
  * Reads as a stream and only as far as it is asked to. Comment lines are skipped, lines that are not jobs are counted and
  * skipped: real traces have some. A job may have several lines (it was stopped and went on): the first of them that ran stands for
@@ -7,9 +7,10 @@
  */
 
 import { createReadStream } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { PilotageError } from '../../core/kernel/errors.ts'
+import { isGzip } from '../../core/kernel/file-text.ts'
 import { linesOf } from '../../client/job-stream.ts'
 
 /** The columns that we use; the format's -1 ("not known") stays in all but `cores`. */
@@ -39,15 +40,13 @@ const lineCharacters = 64 * 1024
 /** The first `count` jobs that ran (run time above zero) on at most `maxCores`. */
 export async function readTrace(path: string, count: number, maxCores: number): Promise<Trace> {
   const file = createReadStream(path)
-  const text = path.endsWith('.gz') ? unzipped(file) : file
   try {
-    return await takeJobs(linesOf(text as AsyncIterable<Uint8Array>, lineCharacters), count, maxCores)
+    return await takeJobs(linesOf(await textOf(file), lineCharacters, `the trace ${path}`), count, maxCores)
   } catch (cause) {
     if (cause instanceof PilotageError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new PilotageError('invalid-argument', `reading the trace ${path}: ${reason}`, { cause })
   } finally {
-    text.destroy()
     file.destroy()
   }
 }
@@ -101,8 +100,20 @@ function numberOf(text: string): number {
   return /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN
 }
 
-function unzipped(file: Readable): Readable {
-  const unzip = createGunzip()
-  file.on('error', (error) => unzip.destroy(error))
-  return file.pipe(unzip)
+/** What the first bytes say decides, and not the name. */
+async function textOf(file: Readable): Promise<AsyncIterable<Uint8Array>> {
+  const pieces = file[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  const first: Uint8Array[] = []
+  for (let bytes = 0; bytes < 2; bytes += first.at(-1)?.length ?? 0) {
+    const { done, value } = await pieces.next()
+    if (done) break
+    first.push(value)
+  }
+  const head = Buffer.concat(first)
+  const whole = (async function* () {
+    yield head
+    yield* { [Symbol.asyncIterator]: () => pieces }
+  })()
+  // What goes wrong reaches the reader of what was unzipped.
+  return isGzip(head) ? pipeline(Readable.from(whole), createGunzip(), () => {}) : whole
 }

@@ -12,6 +12,7 @@ import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import type { BreakerPolicy } from '../../core/plan/breaker.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
+import { utf8Text } from '../../core/kernel/file-text.ts'
 import * as limits from '../../core/kernel/limits.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
@@ -158,8 +159,9 @@ function parsedFile(path: string): unknown {
   const { size } = statSync(path)
   if (size > maxFileBytes) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${maxFileBytes}`)
   try {
-    return parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 })
+    return parse(utf8Text(readFileSync(path), path), { maxAliasCount: 100 })
   } catch (cause) {
+    if (cause instanceof PilotageError) throw cause
     throw new PilotageError('invalid-argument', `${path} is not YAML: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
     })

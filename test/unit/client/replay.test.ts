@@ -57,9 +57,14 @@ it.each([
   expect(typeof parsed === 'string' ? parsed : 'job').toBe(expected)
 })
 
-it.each(['t.swf', 't.swf.gz'])('reads %s, takes what ran, and counts the rest', async (name) => {
+it.each([
+  ['text', 't.swf', text],
+  ['gzip', 't.swf.gz', gzipSync(text)],
+  ['gzip that is not named so', 'u.swf', gzipSync(text)],
+  ['text that is named gzip', 'u.swf.gz', text],
+])('reads %s, takes what ran, and counts the rest', async (_, name, content) => {
   const path = join(dir, name)
-  writeFileSync(path, name.endsWith('gz') ? gzipSync(text) : text)
+  writeFileSync(path, content)
   const trace = await readTrace(path, 10, 16)
   expect(trace.jobs.map(({ number }) => number)).toEqual([1, 4])
   expect(trace.linesRead).toBe(6)
@@ -104,9 +109,20 @@ it.each([
 
 it('says what is wrong with a file that is no trace', async () => {
   await expect(readTrace(join(dir, 'none.swf'), 1, 16)).rejects.toThrow(/none.swf/)
-  const broken = join(dir, 'broken.swf.gz')
-  writeFileSync(broken, 'this is not gzip')
-  await expect(readTrace(broken, 1, 16)).rejects.toMatchObject({ code: 'invalid-argument' })
+  const cut = join(dir, 'cut.swf.gz')
+  writeFileSync(cut, gzipSync(text).subarray(0, 60))
+  await expect(readTrace(cut, 10, 16)).rejects.toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(/cut.swf.gz: unexpected end/) })
+  const utf16 = join(dir, 'utf16.swf')
+  writeFileSync(utf16, Buffer.from(text, 'utf16le'))
+  await expect(readTrace(utf16, 10, 16)).rejects.toThrow(`the trace ${utf16} is UTF-16 text; accepted: UTF-8 text`)
+})
+
+it('reads a trace of one byte and an empty one as traces without jobs', async () => {
+  for (const content of ['', ';', '\n']) {
+    const path = join(dir, 'small.swf')
+    writeFileSync(path, content)
+    expect(await readTrace(path, 10, 16)).toEqual({ jobs: [], linesRead: 0, dropped: new Map() })
+  }
 })
 
 const options = { minutes: 2, burn: false, run: 'r' }

@@ -110,6 +110,12 @@ describe('refuses', () => {
     ])
   })
 
+  it('a file in another encoding, by its name', () => {
+    const path = join(directory, 'utf16.yaml')
+    writeFileSync(path, Buffer.from('{ log: { level: warn } }\n', 'utf16le'))
+    expect(refused(() => readConfigFile(path)).message).toBe(`${path} is UTF-16 text; accepted: UTF-8 text`)
+  })
+
   it('a file that is not YAML, or far too large', () => {
     const path = join(directory, 'pilotage.yaml')
     writeFileSync(path, 'grpc: [')
