@@ -46,10 +46,7 @@ type ReplayCommandOptions = CommonOptions & {
 const vmsGoneMs = 90_000
 
 async function replay(setting: Setting, options: ReplayCommandOptions, file: string): Promise<ExitCode> {
-  const [{ planReplay }, { readTrace }] = await Promise.all([
-    import('../replay/plan.ts'),
-    import('../replay/swf.ts'),
-  ])
+  const [{ planReplay }, { readTrace }] = await Promise.all([import('../replay/plan.ts'), import('../replay/swf.ts')])
   const own = (options.server ?? setting.environment.PILOTAGE_SERVER) === undefined
   const trace = await readTrace(file, options.jobs, jobLimits.cores)
   const { minutes, factor, burn = false } = options

@@ -71,7 +71,11 @@ async function takeJobs(lines: AsyncIterable<string>, count: number, maxCores: n
   return { jobs, linesRead, dropped }
 }
 
-function reasonToDrop({ number, runSeconds, cores }: TraceJob, taken: ReadonlySet<number>, maxCores: number): string | undefined {
+function reasonToDrop(
+  { number, runSeconds, cores }: TraceJob,
+  taken: ReadonlySet<number>,
+  maxCores: number,
+): string | undefined {
   if (taken.has(number)) return 'a further line of a job that is taken'
   if (runSeconds <= 0) return 'no run time'
   return cores > maxCores ? `wider than ${maxCores} cores` : undefined

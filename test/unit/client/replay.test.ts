@@ -111,7 +111,10 @@ it('says what is wrong with a file that is no trace', async () => {
   await expect(readTrace(join(dir, 'none.swf'), 1, 16)).rejects.toThrow(/none.swf/)
   const cut = join(dir, 'cut.swf.gz')
   writeFileSync(cut, gzipSync(text).subarray(0, 60))
-  await expect(readTrace(cut, 10, 16)).rejects.toMatchObject({ code: 'invalid-argument', message: expect.stringMatching(/cut.swf.gz: unexpected end/) })
+  await expect(readTrace(cut, 10, 16)).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message: expect.stringMatching(/cut.swf.gz: unexpected end/),
+  })
   const utf16 = join(dir, 'utf16.swf')
   writeFileSync(utf16, Buffer.from(text, 'utf16le'))
   await expect(readTrace(utf16, 10, 16)).rejects.toThrow(`the trace ${utf16} is UTF-16 text; accepted: UTF-8 text`)
