@@ -58,12 +58,14 @@ async function clusterStatus(
     table(
       counted<JobCount>('VO', ({ vo }) => vo),
       answer.jobs,
+      terminal.isTerminal,
     ),
   )
   await terminal.write(
     `\nVMs\n${table(
       counted<VmCount>('CLOUD', ({ cloud }) => cloud),
       answer.vms,
+      terminal.isTerminal,
     )}`,
   )
   return 0
@@ -88,7 +90,7 @@ async function queues(
   { json, limit }: CommonOptions & { readonly limit?: number },
 ): Promise<ExitCode> {
   const answer = await client.queues(limit)
-  const text = `${table(queueColumns, answer.queues)}${answer.queues.length} of ${answer.total}\n`
+  const text = `${table(queueColumns, answer.queues, terminal.isTerminal)}${answer.queues.length} of ${answer.total}\n`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
 }
@@ -114,7 +116,7 @@ async function vms(
   { ended, limit, json }: CommonOptions & { readonly ended?: boolean; readonly limit?: number },
 ): Promise<ExitCode> {
   const answer = await client.vms({ ended, limit })
-  await terminal.write(json ? jsonLines(answer) : table(vmColumns, answer))
+  await terminal.write(json ? jsonLines(answer) : table(vmColumns, answer, terminal.isTerminal))
   return 0
 }
 
@@ -138,7 +140,8 @@ const planColumns: readonly Column<PlanLine>[] = [
 
 async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const answer = await client.clouds()
-  const text = `${table(cloudColumns, answer.clouds)}\n${table(planColumns, answer.plan)}`
+  const { isTerminal } = terminal
+  const text = `${table(cloudColumns, answer.clouds, isTerminal)}\n${table(planColumns, answer.plan, isTerminal)}`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
 }

@@ -45,7 +45,7 @@ async function demo(setting: Setting, { data }: { readonly data?: string }): Pro
   terminal.progress('')
   const { outcome, dashboardUrl, isolation } = answer
   const short = [...shortfalls(outcome), ...left.map(({ pid, command }) => `process ${pid} still runs: ${command}`)]
-  await terminal.write(`\n${demoReport(outcome)}\n`)
+  await terminal.write(`\n${demoReport(outcome, terminal.isTerminal)}\n`)
   await terminal.write(`The dashboard was at ${dashboardUrl}; logs, outputs and the store are in ${dataDir}\n`)
   for (const text of short) terminal.say(`not as promised: ${text}`)
   const took = durationText(Math.round((clock.monotonicMs() - beginMs) / 1000) * 1000)

@@ -96,6 +96,6 @@ function usesText({ uses, revokedBy, revokedWhy }: Image): string {
 
 async function listImages({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const images = await client.images()
-  await terminal.write(json ? jsonLines(images) : table(columns, images))
+  await terminal.write(json ? jsonLines(images) : table(columns, images, terminal.isTerminal))
   return 0
 }

@@ -108,7 +108,7 @@ async function list(setting: Setting, client: PilotageClient, options: ListOptio
 }
 
 async function writeJobs({ terminal }: Setting, jobs: readonly Job[], { json }: CommonOptions): Promise<void> {
-  await terminal.write(json ? jsonLines(jobs) : table(jobColumns, jobs))
+  await terminal.write(json ? jsonLines(jobs) : table(jobColumns, jobs, terminal.isTerminal))
 }
 
 const steeredColumns: readonly Column<SteeredJob>[] = [
@@ -130,6 +130,6 @@ async function steer(
   jobIds: readonly number[],
 ): Promise<ExitCode> {
   const steered = await client[steering](jobIds, reason)
-  await terminal.write(json ? jsonLines(steered) : table(steeredColumns, steered))
+  await terminal.write(json ? jsonLines(steered) : table(steeredColumns, steered, terminal.isTerminal))
   return steered.every(({ refusal }) => refusal === '') ? 0 : 1
 }

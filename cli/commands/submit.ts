@@ -1,13 +1,14 @@
 /**
- * `pilotage submit`: a document of jobs, or a stream of them, becomes jobs of the installation.
+ * `pilotage submit`: documents of jobs, or streams of them, become jobs of the installation. Several files are one submission.
  *
- * A document is checked whole before anything is sent. A stream is sent as it is read; after a refusal it says how many jobs
+ * Documents are checked whole, all of them, before anything is sent. A stream is sent as it is read; after a refusal it says how many jobs
  * were accepted, and the same command with the same key continues from there without doubling any.
  */
 
 import { createReadStream } from 'node:fs'
 import type { Command } from 'commander'
 import type { Warning } from '../../client/jobs.ts'
+import type { NewJob } from '../../client/new-job.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { utf8Text } from '../../core/kernel/file-text.ts'
@@ -24,37 +25,64 @@ type SubmitOptions = CommonOptions & {
   readonly wait?: boolean
 }
 
+/** `label`: what stands before its places, where there are several. */
+type Source = { readonly label: string; readonly pieces: AsyncIterable<Uint8Array> }
+/** `first`: the position of the source's first job among all. */
+type Origin = { readonly label: string; readonly first: number }
+
 const keyLength = 24
 const maxShownIndexes = 5
 
 export function addSubmitCommand(program: Command, choose: Choose): void {
   program
-    .command('submit <file>')
-    .description('submit the jobs of a YAML or JSON document (- reads standard input)')
+    .command('submit <files...>')
+    .description('submit the jobs of YAML or JSON documents (- reads standard input)')
     .option('--key <key>', 'idempotency key: the same key with the same jobs adds nothing')
     .option('--stream', 'read any number of jobs: JSON Lines, or YAML documents separated by ---')
     .option('--wait', 'follow the jobs until all have ended; exit code 1 unless all are Done')
     .action(withService(choose, submit))
 }
 
-async function submit(setting: Setting, client: PilotageClient, options: SubmitOptions, file: string): Promise<ExitCode> {
-  const pieces = file === '-' ? setting.stdin : readPieces(file)
+async function submit(
+  setting: Setting,
+  client: PilotageClient,
+  options: SubmitOptions,
+  files: readonly string[],
+): Promise<ExitCode> {
+  if (files.filter((file) => file === '-').length > 1)
+    throw new PilotageError('invalid-argument', 'standard input is named twice; it can be read once')
+  const sources = files.map((file) => ({
+    label: files.length === 1 ? '' : `${file}: `,
+    pieces: file === '-' ? setting.stdin : readPieces(file),
+  }))
   const key = options.key ?? setting.random.letters(keyLength)
   const jobIds = options.stream
-    ? await submitStream(setting, client, pieces, key, options)
-    : await submitDocument(setting, client, pieces, key, options)
+    ? await submitStream(setting, client, sources, key, options)
+    : await submitDocuments(setting, client, sources, key, options)
   return options.wait ? followToEnd(setting, client, options, jobIds) : 0
 }
 
-async function submitDocument(
+async function submitDocuments(
   { terminal }: Setting,
   client: PilotageClient,
-  pieces: AsyncIterable<Uint8Array>,
+  sources: readonly Source[],
   key: string,
   { json }: SubmitOptions,
 ): Promise<readonly number[]> {
   const { readJobDocument } = await import('../../client/job-document.ts')
-  const answer = await client.submit(readJobDocument(await wholeText(pieces)), { key })
+  const specs: NewJob[] = []
+  const origins: Origin[] = []
+  for (const { label, pieces } of sources) {
+    const text = await wholeText(pieces)
+    const own = await relabelled(
+      (path) => `${label}${path}`,
+      () => readJobDocument(text),
+    )
+    origins.push({ label, first: specs.length })
+    specs.push(...own)
+  }
+  const place = placeIn(origins)
+  const answer = await relabelled(placed(place), () => client.submit(specs, { key }))
   const { jobIds, warnings, repeated } = answer
   if (json) {
     await terminal.write(jsonLine(answer))
@@ -63,38 +91,80 @@ async function submitDocument(
   const count = jobIds.length === 1 ? 'one job' : `${jobIds.length} jobs`
   const known = repeated ? ' (submitted before under this key: nothing was added)' : ''
   await terminal.write(`submitted ${count}: ${idsText(jobIds)}${known}\n`)
-  for (const warning of warnings) terminal.say(warningText(warning))
+  for (const warning of warnings) terminal.say(warningText(warning, place))
   return jobIds
 }
 
 async function submitStream(
   { terminal }: Setting,
   client: PilotageClient,
-  pieces: AsyncIterable<Uint8Array>,
+  sources: readonly Source[],
   key: string,
   { json, wait }: SubmitOptions,
 ): Promise<readonly number[]> {
-  const { readJobStream } = await import('../../client/job-stream.ts')
   const waitFor: number[] = []
+  const origins: Origin[] = []
+  const place = placeIn(origins)
   let count = 0
   try {
-    for await (const answer of client.submitStream(readJobStream(pieces), { key })) {
+    for await (const answer of client.submitStream(streamed(sources, origins), { key })) {
       count += answer.jobIds.length
       if (wait) waitFor.push(...answer.jobIds)
       if (json) await terminal.write(jsonLine(answer))
       else await terminal.write(`submitted ${answer.jobIds.length} jobs: ${idsText(answer.jobIds)}\n`)
-      for (const warning of answer.warnings) terminal.say(warningText(warning))
+      for (const warning of answer.warnings) terminal.say(warningText(warning, place))
     }
   } catch (thrown) {
-    terminal.say(`${count} jobs were accepted; submit the same stream with --key ${key} to continue, no job is doubled`)
-    throw thrown
+    terminal.say(`${count} jobs were accepted; submit the same again with --key ${key} to continue, no job is doubled`)
+    await relabelled(placed(place), () => Promise.reject(thrown))
   }
   if (!json) await terminal.write(`submitted ${count} jobs in total, key ${key}\n`)
   return waitFor
 }
 
-function warningText({ code, text, indexes }: Warning): string {
-  const shown = indexes.slice(0, maxShownIndexes).map((index) => `jobs[${index}]`)
+/** Notes in `origins` where each source begins, before its first job is given. */
+async function* streamed(sources: readonly Source[], origins: Origin[]): AsyncGenerator<NewJob, void, undefined> {
+  const { readJobStream } = await import('../../client/job-stream.ts')
+  let count = 0
+  for (const { label, pieces } of sources) {
+    origins.push({ label, first: count })
+    const jobs = readJobStream(pieces)
+    for (;;) {
+      const next = await relabelled(
+        (path) => `${label}${path}`,
+        () => jobs.next(),
+      )
+      if (next.done) break
+      yield next.value
+      count += 1
+    }
+  }
+}
+
+/** The file and the place in it of each job of several documents. */
+function placeIn(origins: readonly Origin[]): (index: number) => string {
+  return (index) => {
+    const { label, first } = origins.findLast((origin) => origin.first <= index) ?? { label: '', first: 0 }
+    return `${label}jobs[${index - first}]`
+  }
+}
+
+function placed(place: (index: number) => string): (path: string) => string {
+  return (path) => path.replace(/^jobs\[(\d+)\]/, (_, index) => place(Number(index)))
+}
+
+async function relabelled<Answer>(rename: (path: string) => string, work: () => Answer | Promise<Answer>): Promise<Answer> {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (!(thrown instanceof PilotageError)) throw thrown
+    const violations = thrown.violations.map((violation) => ({ ...violation, path: rename(violation.path) }))
+    throw Object.assign(thrown, { violations })
+  }
+}
+
+function warningText({ code, text, indexes }: Warning, place: (index: number) => string): string {
+  const shown = indexes.slice(0, maxShownIndexes).map(place)
   if (indexes.length > maxShownIndexes) shown.push('...')
   const where = shown.length === 0 ? '' : ` (${shown.join(', ')})`
   return `warning: ${visibleText(code)}: ${visibleText(text)}${where}`

@@ -15,7 +15,7 @@ import type { DemoOutcome } from './run.ts'
 
 type Row = { readonly vo: string; readonly state: string; readonly jobs: readonly Job[] }
 
-export function demoReport(outcome: DemoOutcome): string {
+export function demoReport(outcome: DemoOutcome, isTerminal: boolean): string {
   const { jobs, failing, killed, killMs, impossible, explanation, primes, vms } = outcome
   return [
     'Jobs\n',
@@ -46,6 +46,7 @@ export function demoReport(outcome: DemoOutcome): string {
     table(
       vmColumns.filter(({ title }) => !['CLOUD', 'SITE', 'LEASES'].includes(title)),
       [...vms].sort((a, b) => a.intendedMs - b.intendedMs),
+      isTerminal,
     ),
   ].join('')
 }

@@ -9,14 +9,18 @@ import { cutText, jsonText, visibleText } from '../../core/kernel/text.ts'
 export type Column<Row> = {
   readonly title: string
   readonly right?: boolean
+  /** On a terminal; default 60. */
   readonly maxWidth?: number
   cell(row: Row): string | number
 }
 
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+/** On a terminal long cells are cut; a file or a pipe gets them whole. */
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], isTerminal = false): string {
+  const shown = (text: string, maxWidth = 60): string =>
+    isTerminal ? cutText(visibleText(text), maxWidth) : visibleText(text)
   const lines = [
     columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ cell, maxWidth = 60 }) => cutText(visibleText(String(cell(row))), maxWidth))),
+    ...rows.map((row) => columns.map(({ cell, maxWidth }) => shown(String(cell(row)), maxWidth))),
   ]
   const widths = columns.map((_, index) => lines.reduce((width, line) => Math.max(width, line[index]?.length ?? 0), 0))
   const pad = (text: string, index: number): string =>

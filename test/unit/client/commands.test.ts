@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { emptyOwnDirectory } from '../../../cli/own-service.ts'
 import { runCommand } from '../../../cli/program.ts'
@@ -97,6 +98,125 @@ it('sends nothing of a document with a wrong field, and says which', async () =>
   expect(JSON.parse(json.err)).toMatchObject({
     error: { code: 'invalid-argument', violations: [{ path: 'cores' }, { path: 'executable' }] },
   })
+})
+
+it('submits several files as one submission', async () => {
+  const [a, b] = [join(dir, 'a.yaml'), join(dir, 'b.yaml')]
+  writeFileSync(a, '- { executable: "true", name: one }\n- { executable: "true" }\n')
+  writeFileSync(b, 'executable: "true"\nname: three\n')
+  expect(await run(['submit', a, b, '--key', 'k'])).toEqual({ code: 0, out: 'submitted 3 jobs: 1 to 3\n', err: '' })
+  expect((await run(['submit', a, b, '--key', 'k'])).out).toContain('submitted before')
+  expect([...fake.jobs.values()].map(({ name }) => name)).toEqual(['one', '', 'three'])
+})
+
+it('submits several streams as one, each in its own form', async () => {
+  const [a, b] = [join(dir, 'a.jsonl'), join(dir, 'b.yaml')]
+  writeFileSync(a, '{"executable":"a"}\n{"executable":"b"}')
+  writeFileSync(b, 'executable: c\n---\nexecutable: d\n')
+  const ran = await run(['submit', '--stream', a, b])
+  expect(ran).toMatchObject({ code: 0, out: expect.stringContaining('submitted 4 jobs in total') })
+})
+
+it('sends nothing of several files if one is wrong, and names the file', async () => {
+  const [a, b] = [join(dir, 'a.yaml'), join(dir, 'b.yaml')]
+  writeFileSync(a, 'executable: x\n')
+  writeFileSync(b, '- executable: x\n- executable: y\n  cores: many\n')
+  const ran = await run(['submit', a, b])
+  expect(ran.code).toBe(1)
+  expect(ran.err).toContain(`${b}: jobs[1].cores: not a whole number`)
+  expect(fake.calls).toEqual([])
+  const missing = await run(['submit', a, join(dir, 'none.yaml')])
+  expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('none.yaml') })
+  expect(fake.calls).toEqual([])
+  expect(await run(['submit', '-', a, '-'], pipe('executable: x'))).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('standard input is named twice'),
+  })
+})
+
+it.each([[[]], [['--stream']]])(
+  'names in a warning and in a refusal of the service the file and the job in it %j',
+  async (options) => {
+    const [a, b] = [join(dir, 'a.json'), join(dir, 'b.json')]
+    const [one, warned] = ['{"executable":"x"}\n', '{"executable":"warned"}\n']
+    const listed = (...jobs: string[]): string => (options.length === 0 ? `[${jobs.join()}]` : jobs.join(''))
+    writeFileSync(a, listed(one, one))
+    writeFileSync(b, listed(one, warned))
+    expect((await run(['submit', a, b, ...options])).err).toContain(`(${b}: jobs[1])`)
+    const wrong = { path: 'jobs[3].executable', value: 'x', rule: 'no such', accepted: 'another' }
+    for (const method of ['submitJobs', 'submitJobStream']) {
+      const detail = { code: 'invalid-argument', violations: [wrong] }
+      fake.failNext(method, 9, { code: status.INVALID_ARGUMENT, detail })
+    }
+    expect((await run(['submit', a, b, ...options])).err).toContain(`${b}: jobs[1].executable: no such`)
+    expect((await run(['submit', a, ...options])).err).toContain(' jobs[3].executable: no such')
+  },
+)
+
+it.each([
+  [
+    ['kill', '2-4'],
+    [2, 3, 4],
+  ],
+  [
+    ['hold', '5', '1-2'],
+    [5, 1, 2],
+  ],
+  [
+    ['release', '3-3', '2-4', '3'],
+    [3, 2, 4],
+  ],
+  [
+    ['reschedule', '1-5'],
+    [1, 2, 3, 4, 5],
+  ],
+  [
+    ['status', '2-3'],
+    [2, 3],
+  ],
+  [
+    ['watch', '4-5'],
+    [4, 5],
+  ],
+] as const)('%j acts on jobs %j', async (argv, jobIds) => {
+  await run(
+    ['submit', '-'],
+    pipe('[{ executable: a }, { executable: a }, { executable: a }, { executable: a }, { executable: a }]'),
+  )
+  const ran = await run(['--json', ...argv])
+  const ids = ran.out
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { jobId: number }).jobId)
+  expect([...new Set(ids)].sort()).toEqual([...jobIds].sort())
+})
+
+it.each(['5-1', '0-3', '1-', '-3', '1-2-3', '1..3', '1-100001', '1-999999999999999'])(
+  'refuses the range %s',
+  async (range) => {
+    const ran = await run(['kill', '--', range])
+    expect(ran.code).toBe(2)
+    expect(fake.calls).toEqual([])
+  },
+)
+
+it.each([
+  [true, 60],
+  [false, 500],
+])('on a terminal (%s) a reason has %i characters', async (isTerminal, length) => {
+  await run(['submit', '-'], pipe('executable: x'))
+  const job = fake.jobs.get(1)
+  if (job) fake.jobs.set(1, { ...job, reason: 'r'.repeat(500), name: 'n'.repeat(100) })
+  const out: string[] = []
+  const terminal = {
+    isTerminal,
+    write: async (text: unknown) => out.push(String(text)) > 0,
+    say: () => {},
+    progress: () => {},
+  }
+  await run(['status', '1'], { terminal })
+  expect(out.join('').match(/r{50,}…?/)?.[0]).toHaveLength(length)
+  expect(out.join('').match(/n{20,}…?/)?.[0]).toHaveLength(isTerminal ? 30 : 100)
 })
 
 it.each([

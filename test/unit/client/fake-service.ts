@@ -30,6 +30,7 @@ import {
   SteerRefusal,
   type SubmitJobsRequest,
   SubmitJobsResponse,
+  WarningCode,
 } from '../../../proto/gen/pilotage/v1/job.ts'
 import {
   CreateTokenResponse,
@@ -113,7 +114,9 @@ export async function startFakeService(port = 0): Promise<FakeService> {
       fake.specs.push(spec)
       return jobId
     })
-    const answer = SubmitJobsResponse.fromPartial({ jobIds, warnings: [], repeatedAnswer: false })
+    const indexes = request.jobs.flatMap(({ executable }, index) => (executable === 'warned' ? [index] : []))
+    const warnings = indexes.length === 0 ? [] : [{ code: WarningCode.NO_OFFERING, text: 'cannot run', indexes }]
+    const answer = SubmitJobsResponse.fromPartial({ jobIds, warnings, repeatedAnswer: false })
     keys.set(`${token} ${request.idempotencyKey}`, answer)
     return answer
   }
