@@ -30,6 +30,7 @@ import {
   SteerRefusal,
   type SubmitJobsRequest,
   SubmitJobsResponse,
+  type Warning,
   WarningCode,
 } from '../../../proto/gen/pilotage/v1/job.ts'
 import {
@@ -114,9 +115,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
       fake.specs.push(spec)
       return jobId
     })
-    const indexes = request.jobs.flatMap(({ executable }, index) => (executable === 'warned' ? [index] : []))
-    const warnings = indexes.length === 0 ? [] : [{ code: WarningCode.NO_OFFERING, text: 'cannot run', indexes }]
-    const answer = SubmitJobsResponse.fromPartial({ jobIds, warnings, repeatedAnswer: false })
+    const answer = SubmitJobsResponse.fromPartial({ jobIds, warnings: warningsOf(request), repeatedAnswer: false })
     keys.set(`${token} ${request.idempotencyKey}`, answer)
     return answer
   }
@@ -249,6 +248,12 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     },
     stop: async () => server.forceShutdown(),
   })
+}
+
+/** Of the jobs whose executable is `warned`. */
+function warningsOf({ jobs }: SubmitJobsRequest): Warning[] {
+  const indexes = jobs.flatMap(({ executable }, index) => (executable === 'warned' ? [index] : []))
+  return indexes.length === 0 ? [] : [{ code: WarningCode.NO_OFFERING, text: 'cannot run', indexes }]
 }
 
 function refused({ code, detail }: Failure): {
