@@ -33,10 +33,10 @@ export function readPilot(path: string, nowMs: number): PilotReport | undefined 
   } catch {
     return undefined
   }
-  const { pid, atMs, state, payloads, idleSinceMs, isolation } = status
+  const { pid, atMs, state, payloads, idleSinceMs, isolation, unhealthy } = status
   if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
   const idleMs = Math.max(0, nowMs - idleSinceMs)
-  return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation }
+  return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation, unhealthy }
 }
 
 function isAlive(pid: number): boolean {

@@ -36,6 +36,8 @@ export type PilotView = {
   readonly alive: boolean
   /** Of payloads; absent: it has not said. */
   readonly isolation?: string
+  /** What the pilot says is wrong; absent: nothing. */
+  readonly unhealthy?: string
 }
 
 /** What a VM does instead of running jobs. */
@@ -101,7 +103,7 @@ export function unhealthyOf(view: MonitorView, policy: MonitorPolicy): string {
   return [
     view.diskFreeBytes < policy.leastDiskFreeBytes ? 'disk-full' : '',
     Math.abs(view.skewMs) > clockSkewMs ? 'clock-off' : '',
-    isPilotGone(view) ? 'pilot-gone' : '',
+    isPilotGone(view) ? 'pilot-gone' : (view.pilot?.unhealthy ?? ''),
     view.service && isServiceGone(view.service, view.upMs) ? `${view.service.kind}-gone` : '',
   ]
     .filter((name) => name !== '')

@@ -263,10 +263,11 @@ export class PilotAgent {
   #writeStatus(): void {
     const { clock, paths, pid, say } = this.#options
     const { state, payloads, idleSinceMs } = statusOf(this.#state)
+    const unhealthy = this.#unhealthy()
     const atMs = clock.nowMs()
     const idleMs = clock.monotonicMs() - idleSinceMs
     const isolation = isolationText(this.#options.isolation)
-    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs), isolation }
+    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs), isolation, unhealthy }
     this.#writtenStatus = this.#statusText()
     try {
       writeWhole(paths.pilotStatus, JSON.stringify(status))
@@ -281,7 +282,13 @@ export class PilotAgent {
 
   #statusText(): string {
     const { state, payloads } = statusOf(this.#state)
-    return `${state} ${payloads}`
+    return `${state} ${payloads} ${this.#unhealthy()}`
+  }
+
+  /** Accounts for payloads are twice the cores: with fewer than cores, free room would be offered that no job can have. */
+  #unhealthy(): string | undefined {
+    const { isolation, size } = this.#options
+    return isolation.places() < size.cores ? 'accounts-retired' : statusOf(this.#state).unhealthy
   }
 
   #remainingMs(): number {

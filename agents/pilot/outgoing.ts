@@ -35,9 +35,9 @@ export function flush(draft: Draft, durableReportId: number): void {
 }
 
 function offerOf(draft: Draft, received: number): Offer {
-  const { size, maxJobs, draining, reports } = draft.state
+  const { size, maxJobs, draining, pausedUntilMs, reports } = draft.state
   const reported = new Set(reports.filter((one) => one.phase === 'ended' && one.sent).map(keyOf))
   const taken = [...draft.held.values()].filter((held) => !reported.has(keyOf(held)))
   const free = greater(minus(size, total(taken.map((held) => held.size))), noResources)
-  return { ...free, maxJobs: draining ? 0 : maxJobs, received }
+  return { ...free, maxJobs: draining || draft.nowMs < pausedUntilMs ? 0 : maxJobs, received }
 }

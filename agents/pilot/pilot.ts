@@ -62,6 +62,11 @@ export type PilotStart = {
 
 /** Duplicates come within a reconnect; a VM ends at most a few hundred attempts in that time. */
 const finishedKept = 512
+/** After each payload that could not be started it offers nothing for this time, doubled with each in a row. */
+const startPauseMs = 5000
+const maxStartPauseMs = 60_000
+/** One may be chance; after this number in a row the VM says that it is of no use, and the director replaces it. */
+const maxFailedStarts = 3
 
 export function startPilot(start: PilotStart, nowMs: number): Step {
   const { size, leaseMarginMs, maxJobs, firstReportId: nextReportId, recovered } = start
@@ -77,6 +82,8 @@ export function startPilot(start: PilotStart, nowMs: number): Step {
     welcomed: false,
     draining: false,
     idleSinceMs: nowMs,
+    failedStarts: 0,
+    pausedUntilMs: nowMs,
   }
   const draft: Draft = { state, held: new Map(), effects: [], nowMs }
   for (const { jobId, attempt, size: taken, reportId, result } of recovered) {
@@ -97,12 +104,15 @@ export function statusOf(state: PilotState): {
   readonly state: 'starting' | 'idle' | 'busy' | 'draining'
   readonly payloads: number
   readonly idleSinceMs: number
+  readonly unhealthy?: string
 } {
   const payloads = state.held.size
   const { idleSinceMs } = state
-  if (state.draining) return { state: 'draining', payloads, idleSinceMs }
-  if (payloads > 0) return { state: 'busy', payloads, idleSinceMs }
-  return { state: state.welcomed ? 'idle' : 'starting', payloads, idleSinceMs }
+  const unhealthy = state.failedStarts < maxFailedStarts ? undefined : 'cannot-start-payloads'
+  const common = { payloads, idleSinceMs, unhealthy }
+  if (state.draining) return { state: 'draining', ...common }
+  if (payloads > 0) return { state: 'busy', ...common }
+  return { state: state.welcomed ? 'idle' : 'starting', ...common }
 }
 
 function apply(draft: Draft, event: PilotEvent): void {
@@ -197,8 +207,17 @@ function started(draft: Draft, event: Extract<PilotEvent, { kind: 'started' }>):
 function ended(draft: Draft, event: Extract<PilotEvent, { kind: 'ended' }>): void {
   const held = draft.held.get(keyOf(event))
   if (held?.state !== 'starting' && held?.state !== 'running') return
+  countStart(draft, event.result)
   if (held.dropped) forget(draft, held)
   else end(draft, held, event.result)
+}
+
+/** A payload that was stopped says nothing: it may not have begun. */
+function countStart(draft: Draft, result: Result): void {
+  if (result.end === 'stopped') return
+  const failedStarts = result.end === 'not-started' ? draft.state.failedStarts + 1 : 0
+  const pauseMs = failedStarts === 0 ? 0 : Math.min(maxStartPauseMs, startPauseMs * 2 ** (failedStarts - 1))
+  set(draft, { failedStarts, pausedUntilMs: draft.nowMs + pauseMs })
 }
 
 /** A payload is over, or will never be. What it wrote is kept before its end is reported. */

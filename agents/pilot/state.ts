@@ -40,6 +40,10 @@ export type PilotState = {
   readonly welcomed: boolean
   readonly draining: boolean
   readonly idleSinceMs: number
+  /** Payloads in a row that could not be started. */
+  readonly failedStarts: number
+  /** Until then it offers nothing: what could not be started here goes to another VM first. */
+  readonly pausedUntilMs: number
 }
 
 export type PilotEffect =

@@ -149,6 +149,11 @@ export const usageAdvanceMs = 1 * minutes
 export const outputBytes = 1 * mib
 export const outputChunkBytes = 64 * kib
 export const stopGraceMs = 10 * seconds
+/**
+ * An attempt that could not be started costs its job no try, up to this number of attempts. Beyond, each counts, so that a job
+ * which no machine can start ends. A VM calls itself unhealthy after three of them in a row: these are ten such VMs.
+ */
+export const freeAttempts = 30
 /** Files and folders of one payload. A large software tree has 300 000; a file system of 100 GiB has 6 million in all. */
 export const payloadEntries = 500_000
 /**

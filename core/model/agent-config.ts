@@ -101,6 +101,8 @@ export type PilotStatus = {
   readonly idleSinceMs: number
   /** How payloads are isolated, as people read it: `namespaces (bubblewrap 0.8.0)`. */
   readonly isolation?: string
+  /** Why this VM is of no use for jobs, as a heartbeat says it; absent: it is of use. */
+  readonly unhealthy?: string
 }
 
 export const pilotStatusEveryMs = 2000

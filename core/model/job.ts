@@ -30,12 +30,14 @@
  *             or the lease is lost.
  * retried     Killed if a kill was asked; else Waiting if an attempt is left or a reschedule was asked; else Failed.
  *             `withdraw` does not count as an attempt, so it never ends in Failed.
- * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
+ * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried. What
+ *             could not be started does not count as an attempt, up to `freeAttempts` of them.
  */
 
 import type { Owner } from './owner.ts'
 import { verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
+import { freeAttempts } from '../kernel/limits.ts'
 import type { Needs, Requirements } from './requirements.ts'
 
 export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
@@ -217,8 +219,10 @@ function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision
         })
       }
       return again(job, lease, result.detail === '' ? 'stopped by the pilot' : result.detail, nowMs)
-    case 'lost':
-      return again(job, lease, said.why, nowMs)
+    case 'lost': {
+      const isFree = result.end === 'not-started' && job.attempt <= freeAttempts
+      return again(isFree ? { ...job, maxAttempts: job.maxAttempts + 1 } : job, lease, said.why, nowMs)
+    }
   }
 }
 

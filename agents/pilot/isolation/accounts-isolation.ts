@@ -35,6 +35,7 @@ export function accountsIsolation(given: PayloadAccounts): Isolation {
     },
     endLeftovers: () => accounts.endAll(),
     removeDirectory: (dir) => removeDirectory(dir, owners),
+    places: () => accounts.left(),
     retired: () => accounts.retired(),
   }
 }

@@ -23,6 +23,8 @@ export type Accounts = {
   release(key: string, kept: string): Promise<void>
   /** Of a former life of this pilot: ends every process of every account. */
   endAll(): Promise<void>
+  /** Those that are not retired, free or taken. */
+  left(): number
   /** A line for each, with the reason. */
   retired(): readonly string[]
 }
@@ -90,6 +92,7 @@ export function openAccounts({ firstUid, count }: PayloadAccounts, places: reado
     async endAll() {
       await Promise.all(free.map(endProcessesOf))
     },
+    left: () => count - retired.length,
     retired: () => retired,
   }
 }

@@ -22,6 +22,8 @@ export type Isolation = {
   /** Of a former life of this pilot: ends processes and removes directories that it left. */
   endLeftovers(): Promise<void>
   removeDirectory(dir: string): Promise<void>
+  /** How many payloads can run at one time; Infinity where that has no bound. */
+  places(): number
   /** Accounts that something was left of, so that no payload gets them again: a line for each, with the reason. */
   retired(): readonly string[]
 }

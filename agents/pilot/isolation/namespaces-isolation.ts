@@ -51,6 +51,7 @@ export function namespacesIsolation(options: NamespacesOptions): Isolation {
     },
     endLeftovers: async () => accounts?.endAll(),
     removeDirectory: (dir) => removeDirectory(dir, owners),
+    places: () => accounts?.left() ?? Infinity,
     retired: () => accounts?.retired() ?? [],
   }
 }

@@ -24,6 +24,7 @@ export function plainIsolation(launcher: readonly string[] | null = findLauncher
     }),
     endLeftovers: async () => {},
     removeDirectory: (dir) => removeDirectory(dir),
+    places: () => Infinity,
     retired: () => [],
   }
 }

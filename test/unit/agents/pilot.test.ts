@@ -134,6 +134,27 @@ it('starts what waited as soon as there is room', () => {
   expect(effects).toMatchObject([{ kind: 'record' }, { kind: 'start', task: one }])
 })
 
+const notStarted: PilotEvent = { kind: 'ended', ...one, result: { ...exited(), end: 'not-started' } }
+
+it('offers nothing for a while after a payload that it could not start, for longer after each in a row', () => {
+  let { state } = run(linked)
+  const maxJobsAt = (atMs: number): number | undefined => {
+    const next = run([atMs, { kind: 'unlinked' }, ...linked, flush], state)
+    return offers(next.effects)[0]?.maxJobs
+  }
+  for (const [attempt, pauseMs] of [5000, 10_000, 20_000, 40_000, 60_000, 60_000].entries()) {
+    const again = { ...notStarted, attempt } as PilotEvent
+    state = run([{ kind: 'assigned', task: task({ attempt }) }, again], state).state
+    expect([attempt, maxJobsAt(pauseMs - 1), maxJobsAt(pauseMs)]).toEqual([attempt, 0, 256])
+    expect(statusOf(state).unhealthy).toBe(attempt < 2 ? undefined : 'cannot-start-payloads')
+  }
+  const stopped = { ...ended, result: exited({ end: 'stopped' }) }
+  state = run([assigned, stopped], state).state
+  expect([maxJobsAt(0), statusOf(state).unhealthy]).toEqual([0, 'cannot-start-payloads'])
+  state = run([{ kind: 'assigned', task: task({ attempt: 9 }) }, { ...ended, attempt: 9 } as PilotEvent], state).state
+  expect([maxJobsAt(0), statusOf(state).unhealthy]).toEqual([256, undefined])
+})
+
 it('refuses what can never fit, and says why', () => {
   const { effects, state } = run([...linked, { kind: 'assigned', task: task({ cores: 5 }) }, flush])
   const result = { end: 'not-started', detail: 'needs 5 cores of 4' }

@@ -58,6 +58,7 @@ it.each([
   ['spot interruption, drain ordered, none left', { isInterrupted: true, order: 'drain' }, 'heartbeat', 'drained'],
   ['spot interruption, its pilot gone', { isInterrupted: true, pilot: undefined }, 'heartbeat', 'spot-interruption'],
   ['drained, and young', { order: 'drain', upMs: 1 }, 'heartbeat', 'drained'],
+  ['its pilot says that it is of no use', { pilot: { ...pilot, unhealthy: 'accounts-retired' } }, 'heartbeat', ''],
   ['health has changed', { diskFreeBytes: 1 }, 'heartbeat', ''],
   [
     'health as it was reported',
@@ -100,6 +101,8 @@ it.each([
   [{ pilot: { ...pilot, alive: false } }, 'pilot-gone'],
   [{ pilot: { ...pilot, silentMs: 6001 } }, 'pilot-gone'],
   [{ pilot: { ...pilot, silentMs: 6000 } }, ''],
+  [{ pilot: { ...pilot, unhealthy: 'accounts-retired' } }, 'accounts-retired'],
+  [{ pilot: { ...pilot, unhealthy: 'accounts-retired', alive: false } }, 'pilot-gone'],
   [{ pilot: undefined, upMs: 59_999 }, ''],
   [{ pilot: undefined, upMs: 60_000 }, 'pilot-gone'],
   [{ diskFreeBytes: 0, pilot: { ...pilot, alive: false } }, 'disk-full,pilot-gone'],

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import { freeAttempts } from '../../../core/kernel/limits.ts'
 import {
   changeJob,
   isEnded,
@@ -153,6 +154,16 @@ describe('an attempt', () => {
     expect(back.ok && back.next).toMatchObject({ attempt: 1, maxAttempts: 2, phase: { state: 'Waiting' } })
     const asked = changeJob(last, events.kill, 40)
     expect(asked.ok && outcome(changeJob(asked.next, events.withdraw, 50))).toBe('Killed')
+  })
+
+  it('that could not be started costs no try, until there were too many of them', () => {
+    const result = sampleResult({ end: 'not-started', detail: 'no account was free for it' })
+    const last = changeJob(job({ state: 'Matched', lease }, 1, 1), { ...events.ended, result }, 50)
+    expect(last.ok && last.next).toMatchObject({ attempt: 1, maxAttempts: 2, phase: { state: 'Waiting' } })
+    const at = (attempt: number) =>
+      changeJob(job({ state: 'Matched', lease }, attempt, attempt), { ...events.ended, attempt, result }, 50)
+    expect(outcome(at(freeAttempts))).toBe('Waiting')
+    expect(outcome(at(freeAttempts + 1))).toBe('Failed')
   })
 
   it('is not lost if it was renewed in between', () => {
