@@ -69,6 +69,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     queues: (...args) => ask(() => truth.queues(...args)),
     next: (...args) => ask(() => truth.next(...args)),
     expired: (...args) => ask(() => truth.expired(...args)),
+    leasesBeyond: (...args) => ask(() => truth.leasesBeyond(...args)),
     counts: () => ask(() => truth.counts()),
     forget: (...args) => ask(() => truth.forget(...args)),
     intend: (...args) => ask(() => truth.intend(...args)),

@@ -85,6 +85,11 @@ export const vmLifeMs = 7 * days
 /** A VM without its service for this time stops by itself. */
 export const contactTimeoutMs = 30 * minutes
 export const clockSkewMs = 60 * seconds
+/**
+ * Clocks of the service's processes differ by less. A stored time that lies further ahead than the policy and this allow was
+ * written before a clock was put back, and is cut.
+ */
+export const processSkewMs = 5 * seconds
 
 /** One rendered context of the local cloud: it is written and read by us. */
 export const userDataBytes = 16 * kib

@@ -30,6 +30,7 @@
  *             or the lease is lost.
  * retried     Killed if a kill was asked; else Waiting if an attempt is left or a reschedule was asked; else Failed.
  *             `withdraw` does not count as an attempt, so it never ends in Failed.
+ * `cut` makes a live lease shorter and changes no state.
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried. What
  *             could not be started does not count as an attempt, up to `freeAttempts` of them.
  */
@@ -98,6 +99,8 @@ export type JobEvent =
   | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
   | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
   | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
+  /** The lease ends by then: it was written with a clock that was ahead. */
+  | { readonly kind: 'cut'; readonly jobId: JobId; readonly attempt: number; readonly untilMs: number }
   /** The pilot never received it: the claim is taken back, and costs the job no try. */
   | (FromAttempt & { readonly kind: 'withdraw'; readonly why: string })
   /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
@@ -145,6 +148,8 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
       return fromAttempt(job, event, nowMs)
     case 'lost':
       return lose(job, event, nowMs)
+    case 'cut':
+      return cut(job, event)
     case 'kill':
     case 'hold':
     case 'release':
@@ -231,6 +236,12 @@ function lose(job: Job, event: Extract<JobEvent, { kind: 'lost' }>, nowMs: numbe
   if (!lease || event.attempt !== job.attempt) return refuse('stale')
   if (event.ifBeforeMs !== undefined && lease.untilMs > event.ifBeforeMs) return refuse('renewed')
   return again(job, lease, event.why, nowMs)
+}
+
+function cut(job: Job, { attempt, untilMs }: Extract<JobEvent, { kind: 'cut' }>): JobDecision {
+  const lease = leaseOf(job.phase)
+  if (!lease || attempt !== job.attempt) return refuse('stale')
+  return accept(lease.untilMs <= untilMs ? job : withLease(job, { ...lease, untilMs }), false)
 }
 
 /** An attempt is over without a verdict on the job: killed if that was asked, else another try while there is one left. */

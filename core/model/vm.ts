@@ -15,7 +15,7 @@
  *   Stopping   same       Gone     same       not-up     same       same      same           same      Gone Failed
  *   Gone, Failed, Lost: everything is refused as `ended`
  *
- * `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
+ * `cut` changes no state. `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
  */
 
 import { never } from '../kernel/assert.ts'
@@ -113,6 +113,8 @@ export type VmEvent =
   /** Whatever it holds. */
   | { readonly kind: 'stop'; readonly vmId: VmId; readonly why: string }
   | { readonly kind: 'absent'; readonly vmId: VmId; readonly why: string }
+  /** No time that it has passed lies after now, and its deadlines come nearer with them: the clock was put back. */
+  | { readonly kind: 'cut'; readonly vmId: VmId }
 
 export type VmRefusal = 'not-found' | 'ended' | 'stale' | 'not-up' | 'busy' | 'key-wrong' | 'key-used' | 'key-expired'
 
@@ -152,6 +154,8 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
       return phase.state === 'Stopping' ? accept(vm, false) : to(stopping(phase, event.why))
     case 'absent':
       return to(over(phase, event.why))
+    case 'cut':
+      return accept(cut(vm, phase, nowMs), false)
     default:
       return never(event)
   }
@@ -205,6 +209,27 @@ export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
 /** What the whole VM has, as promised. */
 export function roomOf(vm: VmShape, remainingMs: number): Room {
   return { ...resourcesOf(vm), remainingMs }
+}
+
+/** The latest time in the record that has passed, by the clock that wrote it. */
+export function latestMs({ intendedMs, changedMs, phase, beat }: Vm): number {
+  return Math.max(intendedMs, changedMs, activeMsOf(phase) ?? 0, beat?.atMs ?? 0)
+}
+
+function cut(vm: Vm, phase: Live, nowMs: number): Vm {
+  const { intendedMs, endByMs, activation, beat } = vm
+  if (latestMs(vm) <= nowMs) return vm
+  const aheadMs = Math.max(0, intendedMs - nowMs)
+  const activeMs = activeMsOf(phase)
+  return {
+    ...vm,
+    phase: 'activeMs' in phase && activeMs !== undefined ? { ...phase, activeMs: Math.min(activeMs, nowMs) } : phase,
+    intendedMs: intendedMs - aheadMs,
+    endByMs: endByMs - aheadMs,
+    activation: { ...activation, untilMs: activation.untilMs - aheadMs },
+    changedMs: Math.min(vm.changedMs, nowMs),
+    ...(beat ? { beat: { ...beat, atMs: Math.min(beat.atMs, nowMs) } } : {}),
+  }
 }
 
 function seen(before: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {

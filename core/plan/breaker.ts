@@ -76,6 +76,12 @@ export function atTime(breaker: Breaker, nowMs: number): Breaker {
   return { state: 'half-open', backoffMs: breaker.backoffMs, why: breaker.why, probing: false }
 }
 
+/** A back-off ends at most its own length after now. */
+export function cutBackoff(breaker: Breaker, nowMs: number): Breaker {
+  if (breaker.state !== 'open' || breaker.untilMs <= nowMs + breaker.backoffMs) return breaker
+  return { ...breaker, untilMs: nowMs + breaker.backoffMs }
+}
+
 /** How many creates it lets through now: any number, one probe, or none. */
 export function allowance(breaker: Breaker): number {
   switch (breaker.state) {

@@ -90,6 +90,9 @@ export interface JobStore {
   /** Leases that ended before `nowMs`, oldest first. */
   expired(nowMs: number, limit: number): Promise<readonly AttemptRef[]>
 
+  /** Leases that end after `untilMs`, in any order. Reads every lease: not for every step. */
+  leasesBeyond(untilMs: number, limit: number): Promise<readonly AttemptRef[]>
+
   counts(): Promise<readonly JobCount[]>
 
   /** Removes jobs that ended before, with their specs, facts and keys; at most `limit`. Answers the ids. */

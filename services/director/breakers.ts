@@ -11,6 +11,7 @@ import {
   type BreakerPolicy,
   type BreakerScope,
   closedBreaker,
+  cutBackoff,
   failed,
   type KeptBreaker,
   scopeOf,
@@ -29,6 +30,8 @@ export type Breakers = {
   bootFailed(offering: Offering, why: string, nowMs: number): void
   /** Learns from the VMs that came up since the image failed last. */
   learn(vms: readonly KeptVm[]): void
+  /** No back-off lasts longer than from now on: the clock was put back. */
+  cut(nowMs: number): void
   /** What opened or closed since this was asked last. */
   news(): readonly NewFact[]
 }
@@ -62,6 +65,10 @@ export function openBreakers(cloud: string, policy: BreakerPolicy, kept: readonl
         const entry = book.entries.get(scopeOf('refused', vm))
         if (entry && vm.phase.activeMs > entry.changedMs) succeed(book, entry.scope)
       }
+    },
+    cut(nowMs) {
+      for (const { scope, breaker, changedMs } of book.entries.values())
+        book.entries.set(scope, { scope, breaker: cutBackoff(breaker, nowMs), changedMs: Math.min(changedMs, nowMs) })
     },
     news() {
       const { facts } = book

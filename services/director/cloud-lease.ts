@@ -26,7 +26,7 @@ export type CloudLease = {
   readonly memory: CloudMemory
   readonly breakers: Breakers
   /** Since when the VMs of the cloud report to this lease. */
-  readonly watchedSinceMs: number
+  watchedSinceMs: number
   /** The note about the cloud that the other directors read. */
   noted: CloudNote | undefined
   /** Whether this process has the role at this moment, under the same fence. Asked right before each action. */

@@ -13,6 +13,7 @@ import type { FleetPlan } from '../../core/plan/fleet.ts'
 import { planFleet } from '../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
+import { cutTimes } from './cut-times.ts'
 import { compare, type Compared, viewOfOthers } from './compare.ts'
 import { type CloudLease, type Fleet, keepNote, type StepContext } from './cloud-lease.ts'
 import { openCloudLeases, type OthersNotes, readNotes } from './cloud-leases.ts'
@@ -47,6 +48,7 @@ export function director(options: DirectorOptions): Director {
     const [live, queues, images] = await Promise.all([store.liveVms(), readQueues(store), readImages(options)])
     const fleet: Fleet = new Map(live.map((kept) => [kept.vm.id, kept]))
     const context: StepContext = { options, fleet, images, isAlone: leases.length === options.clouds.length }
+    await cutTimes(context, leases)
     const compared: Compared[] = []
     for (const [at, cloudLease] of leases.entries()) {
       cloudLease.breakers.learn(live)

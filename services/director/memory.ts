@@ -56,6 +56,15 @@ export function newMemory(): CloudMemory {
   }
 }
 
+/** No time of it lies after now: the clock was put back. */
+export function cutMemory(memory: CloudMemory, nowMs: number): void {
+  if (memory.listBeganMs !== undefined) memory.listBeganMs = Math.min(memory.listBeganMs, nowMs)
+  for (const [id, atMs] of memory.asked) memory.asked.set(id, Math.min(atMs, nowMs))
+  memory.missing = new Map(
+    [...memory.missing].map(([id, { lists, sinceMs }]) => [id, { lists, sinceMs: Math.min(sinceMs, nowMs) }]),
+  )
+}
+
 /** Forgets what belongs to VMs that have ended, the orders of those that are there, and orphans that are gone. */
 export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list: readonly CloudVm[]): void {
   for (const kept of [memory.asked, memory.gone, memory.consoles]) {

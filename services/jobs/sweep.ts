@@ -4,11 +4,12 @@
  *
  * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and after
  * a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
- * before the first one is given up.
+ * before the first one is given up. A lease that was written with a clock that was ahead is cut to the time that a lease
+ * has: soon if our own clock was put back, else once per lease time.
  */
 
 import type { JobId } from '../../core/kernel/ids.ts'
-import { sweepEveryMs } from '../../core/kernel/limits.ts'
+import { processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { Fence } from '../../core/ports/store.ts'
 import type { JobPorts } from './ports.ts'
 import { apiSeats } from '../../core/model/roles.ts'
@@ -18,6 +19,8 @@ const maxJobs = 1000
 const forgetEveryMs = 60_000
 /** Rounds follow each other for this time, so that what is kept does not grow for ever; the next step is not late for it. */
 const maxForgetMs = 2000
+/** Rounds of cutting leases; what is left is cut one lease time later. */
+const maxCutMs = 10_000
 
 export type Sweep = {
   /** Does nothing without the role. A second sweeper would do no harm, since every change is decided by the store. */
@@ -30,6 +33,9 @@ export function sweep(ports: JobPorts): Sweep {
   let graceUntilMs = Infinity
   let lastMs = -Infinity
   let forgotMs = clock.monotonicMs()
+  let cutMs = -Infinity
+  /** Of the two clocks: smaller after the wall clock was put back. */
+  let apartMs = -Infinity
 
   async function loseExpired(): Promise<void> {
     const nowMs = clock.nowMs()
@@ -41,6 +47,21 @@ export function sweep(ports: JobPorts): Sweep {
       nowMs,
     )
     await ports.outcomes.changed(outcomes)
+  }
+
+  async function cutLeases(): Promise<void> {
+    const endMs = clock.monotonicMs() + maxCutMs
+    while (clock.monotonicMs() < endMs) {
+      const nowMs = clock.nowMs()
+      const untilMs = nowMs + policy.leaseMs
+      const beyond = await store.leasesBeyond(untilMs + processSkewMs, maxJobs)
+      if (beyond.length === 0) return
+      await store.change(
+        beyond.map((ref) => ({ kind: 'cut', ...ref, untilMs })),
+        nowMs,
+      )
+      if (beyond.length < maxJobs) return
+    }
   }
 
   async function forget(): Promise<void> {
@@ -57,11 +78,17 @@ export function sweep(ports: JobPorts): Sweep {
       if (!under) return
       const isServed = (await store.roles(apiSeats.prefix, clock.nowMs())).length > 0
       const nowMs = clock.monotonicMs()
+      const wasPutBack = clock.nowMs() - nowMs < apartMs - processSkewMs
+      apartMs = clock.nowMs() - nowMs
       // No process was there for a while: pilots may have tried to renew in vain.
       const isFresh = under.fence !== fence || nowMs - lastMs > 5 * sweepEveryMs
       if (isFresh || !isServed) graceUntilMs = nowMs + policy.leaseMs
       fence = under.fence
       lastMs = nowMs
+      if (isFresh || wasPutBack || nowMs - cutMs >= policy.leaseMs) {
+        cutMs = nowMs
+        await cutLeases()
+      }
       if (nowMs >= graceUntilMs) await loseExpired()
       if (nowMs - forgotMs < forgetEveryMs) return
       forgotMs = nowMs

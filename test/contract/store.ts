@@ -185,6 +185,25 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         const lost = { kind: 'lost', jobId: second, attempt: 1, why: 'lease', ifBeforeMs: 6000 } as const
         expect(await store.change([lost], 6000)).toEqual([{ ok: false, why: 'renewed' }])
       })
+
+      it('finds leases that end too late, among others, and cuts them', async () => {
+        const { store } = await fresh()
+        const ids = await submitted(store, [sampleSpec(), sampleSpec(), sampleSpec()])
+        const vmId = await withVm(store)
+        await store.change(
+          ids.map((id, at) => claim(id, vmId, at === 0 ? 5000 : 90_000)),
+          2000,
+        )
+        const late = ids.slice(1).map((jobId) => ({ jobId, attempt: 1 }))
+        expect((await store.leasesBeyond(80_000, n)).toSorted((a, b) => a.jobId - b.jobId)).toEqual(late)
+        expect(await store.leasesBeyond(80_000, 1)).toHaveLength(1)
+        await store.change(
+          late.map((ref) => ({ kind: 'cut', ...ref, untilMs: 6000 })),
+          2500,
+        )
+        expect(await store.leasesBeyond(6000, n)).toEqual([])
+        expect(await store.expired(6001, n)).toHaveLength(3)
+      })
     })
 
     describe('claims beyond the record of a VM', () => {
@@ -408,6 +427,14 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         })
         expect(next).toHaveLength(1)
         expect(next[0]?.fence).toBeGreaterThan(first?.fence ?? 0)
+      })
+
+      it('passes on in time what was written with a clock that was ahead', async () => {
+        const { store } = await fresh()
+        const first = await store.hold('cloud:here', 'one', 3_600_000, clock.nowMs())
+        expect(await hold(store, 'two')).toBeUndefined()
+        const [next] = await until(async () => [await hold(store, 'two')].filter((lease) => lease !== undefined))
+        expect(next?.fence).toBeGreaterThan(first?.fence ?? 0)
       })
 
       it('takes no intent under a role that has passed to another', async () => {

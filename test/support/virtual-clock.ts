@@ -10,6 +10,8 @@ export type VirtualClock = Clock & {
   advance(ms: number): Promise<void>
   /** Lets everything run that waits for no timer. */
   settle(): Promise<void>
+  /** The wall clock goes back by so much; the monotonic one and the timers do not. */
+  putBack(ms: number): void
   /** When the next timer is due; Infinity where there is none. */
   nextMs(): number
 }
@@ -21,6 +23,7 @@ export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
   const { soon } = systemClock()
   let nowMs = startMs
   let order = 0
+  let backMs = 0
   const timers = new Set<Waiting>()
 
   const next = (): Waiting | undefined => {
@@ -34,7 +37,7 @@ export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
   const settle = (): Promise<void> => new Promise((resolve) => soon(resolve))
 
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs - backMs,
     monotonicMs: () => nowMs - startMs,
     after(delayMs, run) {
       const timer: Waiting = { atMs: nowMs + Math.max(0, delayMs), order, run }
@@ -60,6 +63,9 @@ export function virtualClock(startMs = 1_700_000_000_000): VirtualClock {
       await settle()
     },
     settle,
+    putBack(ms) {
+      backMs += ms
+    },
     nextMs: () => next()?.atMs ?? Infinity,
   }
 }

@@ -128,6 +128,23 @@ describe('every cell of the table', () => {
   })
 })
 
+describe('a lease that was written with a clock that was ahead', () => {
+  const cutTo = (state: keyof typeof jobs, untilMs: number, attempt = 1): unknown => {
+    const decision = changeJob(jobs[state], { kind: 'cut', jobId: id, attempt, untilMs }, 50)
+    return decision.ok ? [leaseOf(decision.next.phase)?.untilMs, decision.next.phase.state, decision.emits] : decision.why
+  }
+
+  it.each(['Matched', 'Running', 'Completing'] as const)('is cut of a job that is %s, and never made longer', (state) => {
+    expect(cutTo(state, 60)).toEqual([60, state, false])
+    expect(cutTo(state, 200)).toEqual([100, state, false])
+    expect(cutTo(state, 60, 2)).toBe('stale')
+  })
+
+  it.each(['Waiting', 'Done', 'Failed', 'Killed'] as const)('is none of a job that is %s', (state) => {
+    expect(cutTo(state, 60)).toBe('stale')
+  })
+})
+
 describe('an attempt', () => {
   it.each(['running', 'completing', 'ended', 'renew', 'withdraw', 'lost'] as const)(
     'is not touched by %s of another attempt',

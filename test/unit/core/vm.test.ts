@@ -168,6 +168,28 @@ describe('what a cell cannot say', () => {
   })
 })
 
+describe('a record that was written with a clock that was ahead', () => {
+  const cutAt = (vm: Vm, ms: number): Vm => {
+    const decision = changeVm(vm, { kind: 'cut', vmId: id }, 0, ms)
+    if (!decision.ok || decision.emits) throw new Error('a cut is taken without a fact')
+    return decision.next
+  }
+
+  it('has after a cut no time after now, and deadlines that are as far ahead as they were', () => {
+    const vm = { ...vmIn(phases.Active), intendedMs: 1500, changedMs: 2100, endByMs: 9500, beat: heartbeat }
+    expect(cutAt(vm, 4000)).toBe(vm)
+    expect(cutAt(vm, 3000)).toEqual({ ...vm, beat: { ...heartbeat, atMs: 3000 } })
+    const cut = cutAt(vm, 1000)
+    expect(cut).toMatchObject({ intendedMs: 1000, changedMs: 1000, endByMs: 9000, activation: { untilMs: 999_500 } })
+    expect([cut.phase, cut.beat?.atMs]).toEqual([{ ...phases.Active, activeMs: 1000 }, 1000])
+  })
+
+  it.each(Object.entries(phases))('keeps the state of a VM that is %s', (_, phase) => {
+    const decision = changeVm({ ...vmIn(phase), intendedMs: 3000 }, { kind: 'cut', vmId: id }, 0, 2500)
+    expect(decision.ok ? decision.next.phase : decision.why).toEqual(isOver(phase) ? 'ended' : phase)
+  })
+})
+
 describe('activation', () => {
   const at = (
     changes: Partial<Extract<VmEvent, { kind: 'activated' }>>,

@@ -370,3 +370,55 @@ describe('readings that are not to be trusted', () => {
     expect(emitted.map(({ data }) => data.why)).toEqual(['no record knows it'])
   })
 })
+
+describe('after the clock was put back', () => {
+  const backMs = 600_000
+
+  it('waits for no boot deadline longer than it lasts', async () => {
+    const world = openWorld()
+    world.cloud.rates.neverBoots = 1
+    await world.submit(1)
+    await world.step()
+    world.clock.putBack(backMs)
+    await world.next()
+    await world.next(120_000)
+    expect(await world.states()).toContain('Stopping')
+  })
+
+  it('asks a cloud again when the back-off is over', async () => {
+    const world = openWorld()
+    await world.submit(1)
+    world.cloud.script('create', { code: 'cloud-auth' })
+    await world.step()
+    world.clock.putBack(backMs)
+    await world.next()
+    await world.next(60_000)
+    expect(world.cloud.machines).toHaveLength(1)
+  })
+
+  it('notices a silent VM, and gives the others their time', async () => {
+    const world = openWorld()
+    await world.submit(2)
+    await world.step()
+    await world.next()
+    await world.pilots()
+    await world.next()
+    expect(await world.states()).toEqual(['Active', 'Active'])
+    world.clock.putBack(backMs)
+    const ids = (await world.vms()).map(({ vm }) => vm.id)
+    const states = async (): Promise<unknown> => {
+      const vms = await world.vms()
+      return ids.map((id) => vms.find(({ vm }) => vm.id === id)?.vm.phase.state)
+    }
+    const cycles = async (count: number): Promise<void> => {
+      for (let at = 0; at < count; at += 1) {
+        await world.pilots({ silent: ids.slice(1) })
+        await world.next()
+      }
+    }
+    await cycles(17)
+    expect(await states()).toEqual(['Active', 'Active'])
+    await cycles(4)
+    expect(await states()).toEqual(['Active', undefined])
+  })
+})

@@ -109,11 +109,14 @@ function hinting(bus: Bus): Outcomes {
 export function openWorld(given: WorldOptions = {}): World {
   const { seed = 1, clouds = [{}], directed = {}, director: changes = {}, trust = openTrust() } = given
   const clock = virtualClock()
+  // A cloud has a clock of its own, which is never put back.
+  const startMs = clock.nowMs()
+  const cloudClock: Clock = { ...clock, nowMs: () => startMs + clock.monotonicMs() }
   const random = seededRandom(seed)
   const store = memoryStore()
   const hints: Hint[] = []
   const bus: Bus = { hint: (hint) => hints.push(hint), listen: () => () => {} }
-  const fakes = clouds.map((options) => fakeCloud({ name: 'here', clock, random, ...options }))
+  const fakes = clouds.map((options) => fakeCloud({ name: 'here', clock: cloudClock, random, ...options }))
   const { fenceOf, hold } = everyCloud(store, clock, fakes)
   const options: DirectorOptions = {
     store,

@@ -1,6 +1,7 @@
 import { sweeperRole } from '../../../core/model/roles.ts'
 import { expect, it } from 'vitest'
-import type { JobId } from '../../../core/kernel/ids.ts'
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import { leaseOf } from '../../../core/model/job.ts'
 import { sweep } from '../../../services/jobs/sweep.ts'
 import { leaseMs, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
 
@@ -56,5 +57,39 @@ it('ends no lease while no process serves pilots, nor soon after', async () => {
   expect(await stateOf(test, id)).toBe('Matched')
   await test.clock.advance(leaseMs / 10)
   await sweeper.step(under(1))
+  expect(await stateOf(test, id)).toBe('Waiting')
+})
+
+it('notices a dead VM in time after the clock was put back', async () => {
+  const test = await openQueue()
+  const pilot = await openPilot(test, 'one')
+  const sweeper = sweep(test.queue)
+  const steps = async (ms: number): Promise<void> => {
+    for (let passedMs = 0; passedMs < ms; passedMs += 2000) {
+      await test.clock.advance(2000)
+      await sweeper.step(under(1))
+    }
+  }
+  await steps(2 * leaseMs)
+  const [id] = (await submitSome(test, 1)) as [JobId]
+  await pilot.offer(1)
+  await sweeper.step(under(1))
+  test.clock.putBack(180_000)
+  await steps(leaseMs)
+  expect(await stateOf(test, id)).toBe('Matched')
+  await steps(6000)
+  expect(await stateOf(test, id)).toBe('Waiting')
+})
+
+it('cuts a lease that another process wrote with a clock that was ahead', async () => {
+  const { test, id, sweeper } = await overdue()
+  const untilMs = test.clock.nowMs() + 10 * leaseMs
+  const vmId = leaseOf((await test.store.jobs([id]))[0]?.phase ?? { state: 'Waiting' })?.vmId as VmId
+  await sweeper.step(under(1))
+  await test.store.change([{ kind: 'renew', jobId: id, attempt: 1, vmId, untilMs }], test.clock.nowMs())
+  for (let at = 0; at < 21; at += 1) {
+    await test.clock.advance(leaseMs / 10)
+    await sweeper.step(under(1))
+  }
   expect(await stateOf(test, id)).toBe('Waiting')
 })

@@ -12,7 +12,7 @@ import { type Page, pageFields } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 import type { SpecCache } from './specs.ts'
 
-type Reading = Pick<JobStore, 'jobs' | 'specs' | 'list' | 'queues' | 'next' | 'expired'>
+type Reading = Pick<JobStore, 'jobs' | 'specs' | 'list' | 'queues' | 'next' | 'expired' | 'leasesBeyond'>
 
 export type ReadingOptions = {
   readonly database: Database
@@ -48,6 +48,18 @@ export function openReading(options: ReadingOptions): Reading {
       const ours = new Set(claiming)
       await walk(options, { q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, (page) => {
         found.push(...waitingIn(page).filter(({ id }) => !ours.has(id) && !claiming.has(id)))
+        return found.length < limit
+      })
+      return found.slice(0, limit)
+    },
+    async leasesBeyond(untilMs, limit) {
+      const found: AttemptRef[] = []
+      // A page knows the first end of its leases, and not the last.
+      await walk(options, { un: { $gt: 0 } }, { un: 1 }, (page) => {
+        for (const { job } of page.jobs.values()) {
+          const isBeyond = (leaseOf(job.phase)?.untilMs ?? 0) > untilMs
+          if (isBeyond) found.push({ jobId: job.id, attempt: job.attempt })
+        }
         return found.length < limit
       })
       return found.slice(0, limit)

@@ -22,7 +22,12 @@ export function openRoles({ roles }: Pick<Database, 'roles'>): RoleStore {
           })
           .catch((error: unknown) => (isDuplicate(error) ? null : Promise.reject(error)))
       })
-      return lease ? leaseOf(lease) : undefined
+      if (lease) return leaseOf(lease)
+      // Written before the server's clock was put back: its time ends as if it had been renewed now.
+      const latest = { $add: ['$$NOW', forMs] }
+      const isAhead = { _id: role, $expr: { $gt: ['$until', latest] } }
+      await guarded('cutting a role', () => roles.updateOne(isAhead, [{ $set: { until: latest } }]))
+      return undefined
     },
     async letGo(role, holder) {
       await guarded('giving a role up', () => roles.updateOne({ _id: role, holder }, { $set: { until: new Date(0) } }))

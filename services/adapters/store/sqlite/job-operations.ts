@@ -33,6 +33,7 @@ export type JobOperations = StageOperations & {
   queues(of?: QueueSlice): readonly QueueCount[]
   next(classId: ClassId, limit: number): readonly WaitingJob[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
+  leasesBeyond(untilMs: number, limit: number): readonly AttemptRef[]
   counts(): readonly JobCount[]
   forget(endedBeforeMs: number, limit: number): readonly JobId[]
 }

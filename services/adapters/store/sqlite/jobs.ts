@@ -52,6 +52,7 @@ export function jobOperations(inside: Inside): { operations: JobOperations; comm
         }))
       },
       expired: (nowMs, limit) => inside.tallies.expired(nowMs, limit),
+      leasesBeyond: (untilMs, limit) => inside.tallies.leasesBeyond(untilMs, limit),
       counts: () => inside.tallies.counts(),
     },
     committed: submitting.committed,

@@ -22,7 +22,11 @@ export function roleOperations({ db }: Inside): RoleOperations {
       const row = one.get(role)
       const last = row && leaseOf(row)
       const isLive = last !== undefined && last.untilMs > nowMs
-      if (isLive && last.holder !== holder) return undefined
+      if (isLive && last.holder !== holder) {
+        // Written before the clock was put back: its time ends as if it had been renewed now.
+        if (last.untilMs > nowMs + forMs) put.run(role, last.holder, last.fence, nowMs + forMs)
+        return undefined
+      }
       const fence = isLive ? last.fence : (last?.fence ?? 0) + 1
       put.run(role, holder, fence, nowMs + forMs)
       return { role, holder, fence, untilMs: nowMs + forMs }

@@ -88,6 +88,7 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     queues: (of) => ask('queues', of),
     next: (classId, limit) => ask('next', classId, limit),
     expired: (nowMs, limit) => ask('expired', nowMs, limit),
+    leasesBeyond: (untilMs, limit) => ask('leasesBeyond', untilMs, limit),
     counts: () => ask('counts'),
     forget: (endedBeforeMs, limit) => ask('forget', endedBeforeMs, limit),
     intend: (vm, nowMs, under) => ask('intend', vm, nowMs, under),

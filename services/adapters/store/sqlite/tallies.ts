@@ -33,6 +33,7 @@ export type Tallies = {
   known(id: JobId): Job | undefined
   leasesOn(id: VmId): readonly Job[]
   expired(nowMs: number, limit: number): readonly AttemptRef[]
+  leasesBeyond(untilMs: number, limit: number): readonly AttemptRef[]
 }
 
 /** Waiting jobs held in memory, at some 300 bytes each. The others are read when their turn comes. */
@@ -103,6 +104,10 @@ export function tallies(): Tallies {
     known: (id) => live.get(id) ?? recent.get(id),
     leasesOn: (id) => [...(loads.get(id)?.jobs ?? [])].sort((a, b) => a - b).flatMap((jobId) => live.get(jobId) ?? []),
     expired: (nowMs, limit) => expiredOf(live.values(), nowMs, limit),
+    leasesBeyond(untilMs, limit) {
+      const beyond = [...live.values()].filter(({ phase }) => (leaseOf(phase)?.untilMs ?? 0) > untilMs)
+      return beyond.slice(0, limit).map(({ id: jobId, attempt }) => ({ jobId, attempt }))
+    },
   }
 }
 
