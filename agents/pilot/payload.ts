@@ -16,12 +16,12 @@ import { bytesText, durationText } from '../../core/kernel/quantities.ts'
 import { captureTo, type Capture } from './capture.ts'
 import type { LaunchStatus } from './isolation/launcher.ts'
 import type { Use } from './isolation/measure.ts'
+import { memoryOf, sharesOf } from './memory.ts'
 import { endOf, launch, type LaunchOptions, noExecText, statusOf } from './launch.ts'
 import { withoutPayload } from './pilot.ts'
 import {
   bootId,
   childOf,
-  fairMemoryOf,
   msPerTick,
   pipesOf,
   readStat,
@@ -49,6 +49,8 @@ export type Payload = {
 /** A measurement needs a walk: less often than memory, and never more than a small part of the time. */
 const measureEveryMs = 500
 const measureShare = 20
+/** The exact count of memory is dear: the kernel walks all pages of each process. */
+const weighShare = 5
 /** A folder that is closed to its own owner for this many measurements in a row hides what is in it for good. */
 const maxClosedMeasures = 20
 /** A payload may end or stop what measures it under its account; no other payload fails so often in a row. */
@@ -101,6 +103,7 @@ class RunningPayload {
   #cpuTicks = 0
   #pids: readonly number[] = []
   #unmappedBytes = 0
+  #weighAtMs = 0
   #closedMeasures = 0
   #failedMeasures = 0
 
@@ -194,23 +197,45 @@ class RunningPayload {
     this.#pids = own.map(({ pid }) => pid)
     const ticks = processes.reduce((total, one) => total + one.cpuTicks, 0)
     this.#cpuTicks = Math.max(this.#cpuTicks, ticks)
-    let usedBytes = own.reduce((total, one) => total + one.rssBytes, 0) + this.#unmappedBytes
-    if (usedBytes > memoryBytes) {
-      // Pages that its processes share were counted for each: asked exactly before anything is killed for it.
-      usedBytes = fairMemoryOf(own, this.#unmappedBytes)
-    }
+    // Pages that its processes share are counted for each: too much, so the exact count is asked for.
+    const residentBytes = own.reduce((total, one) => total + one.rssBytes, 0) + this.#unmappedBytes
+    if (residentBytes <= memoryBytes) this.#peakBytes = Math.max(this.#peakBytes, residentBytes)
+    // A cgroup knows it exactly, and acts by itself.
+    else if (!this.#options.fence) void this.#weigh(own)
+  }
+
+  /** Decides by what is true now: where files in memory are a part of it, they are measured again. Never rejects. */
+  async #weigh(processes: readonly ProcessStat[]): Promise<void> {
+    const { clock, confinement } = this.#options
+    const { memoryBytes } = this.#options.task.spec.requirements
+    const beganMs = clock.monotonicMs()
+    if (beganMs < this.#weighAtMs) return
+    this.#weighAtMs = Infinity
+    if (this.#unmappedBytes > 0) this.#unmappedBytes = (await this.#use())?.memoryBytes ?? 0
+    const shares = await sharesOf(
+      processes.map(({ pid }) => pid),
+      confinement.account,
+    )
+    const usedBytes = memoryOf(processes, shares, this.#unmappedBytes)
     this.#peakBytes = Math.max(this.#peakBytes, usedBytes)
+    const endedMs = clock.monotonicMs()
+    this.#weighAtMs = endedMs + (endedMs - beganMs) * weighShare
     if (usedBytes <= memoryBytes) return
     this.#breakOff('memory-limit', `used ${bytesText(usedBytes)} of ${bytesText(memoryBytes)}`, 0)
   }
 
-  async #measure(): Promise<void> {
-    const { clock, confinement, task } = this.#options
+  #use(): Promise<Use | undefined> {
+    const { confinement, task } = this.#options
     const limits = { diskBytes: task.spec.requirements.diskBytes, entries: payloadEntries }
+    return confinement.measure(this.#pids, limits).catch(() => undefined)
+  }
+
+  async #measure(): Promise<void> {
+    const { clock, task } = this.#options
     const beganMs = clock.monotonicMs()
-    const use = await confinement.measure(this.#pids, limits).catch(() => undefined)
+    const use = await this.#use()
     this.#failedMeasures = use ? 0 : this.#failedMeasures + 1
-    if (use) this.#judge(use, limits)
+    if (use) this.#judge(use, task.spec.requirements.diskBytes)
     else if (this.#failedMeasures >= maxFailedMeasures) {
       this.#breakOff('disk-limit', 'its use of disk cannot be measured: what measures it under its account is ended', 0)
     }
@@ -219,12 +244,12 @@ class RunningPayload {
     this.#later(Math.max(measureEveryMs, tookMs * measureShare), () => void this.#measure())
   }
 
-  #judge(use: Use, limits: { readonly diskBytes: number; readonly entries: number }): void {
+  #judge(use: Use, diskBytes: number): void {
     // A cgroup counts files in memory itself.
     this.#unmappedBytes = this.#options.fence ? 0 : use.memoryBytes
     this.#closedMeasures = use.isClosed ? this.#closedMeasures + 1 : 0
-    if (use.diskBytes > limits.diskBytes) this.#breakOff('disk-limit', `used more than ${bytesText(limits.diskBytes)}`, 0)
-    if (use.entries > limits.entries) this.#breakOff('disk-limit', `made more than ${limits.entries} files and folders`, 0)
+    if (use.diskBytes > diskBytes) this.#breakOff('disk-limit', `used more than ${bytesText(diskBytes)}`, 0)
+    if (use.entries > payloadEntries) this.#breakOff('disk-limit', `made more than ${payloadEntries} files and folders`, 0)
     if (this.#closedMeasures > maxClosedMeasures) {
       this.#breakOff('disk-limit', 'keeps a folder closed to its own account, so its use of disk cannot be measured', 0)
     }

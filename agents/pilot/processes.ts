@@ -84,24 +84,6 @@ export function bootId(): string {
   }
 }
 
-/**
- * What the pages of processes really cost: those they share are counted in parts. `unmappedBytes`: of files in memory, which
- * processes may have mapped, so that the greater of the two ways to count is true. Dear, so only asked before a kill.
- */
-export function fairMemoryOf(processes: readonly ProcessStat[], unmappedBytes: number): number {
-  let [all, ofFiles] = [0, 0]
-  for (const { pid, rssBytes } of processes) {
-    const text = attempt(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))
-    const kilobytes = (name: string): number | undefined => {
-      const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]
-      return found === undefined ? undefined : Number(found) * 1024
-    }
-    all += kilobytes('Pss') ?? rssBytes
-    ofFiles += kilobytes('Pss_Shmem') ?? 0
-  }
-  return Math.max(all, all - ofFiles + unmappedBytes)
-}
-
 export type Scanner = { scan(wanted: readonly Wanted[]): ReadonlyMap<Wanted, readonly ProcessStat[]> }
 
 /** One scanner a pilot: what it learns about strangers makes the next scan cheap. */

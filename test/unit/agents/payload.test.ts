@@ -159,6 +159,14 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         expect(ran.peakMemoryBytes).toBeGreaterThan(240 * mib)
       })
 
+      it('has memory counted once that its processes share', { timeout: 60_000 }, async () => {
+        const share = perl(`my $n = 100 * 2**20; my $x = "a" x $n; for (1..4) { fork or last } sleep 3`)
+        const ran = await run(shell(share, { memoryBytes: 300 * mib, wallMs: 50_000 }))
+        expect(ran).toMatchObject({ end: 'exited', exitCode: 0 })
+        expect(ran.peakMemoryBytes).toBeGreaterThan(90 * mib)
+        expect(ran.peakMemoryBytes).toBeLessThan(300 * mib)
+      })
+
       // On a busy machine a look at the disk takes seconds.
       it('is stopped when it takes too much disk', { timeout: 60_000 }, async () => {
         const wish = { diskBytes: 10_000_000, wallMs: 50_000 }
