@@ -91,13 +91,13 @@ export const requirementFields: { readonly [Key in keyof Requirements]: Requirem
     }),
     offered: { min: jobLimits.minFlavorMemoryBytes, max: jobLimits.memoryBytes },
     dirac: 'MaxRAM',
-    doc: 'of all its processes together',
+    doc: 'of all its processes together, and of its files in memory (`/dev/shm`). Pages that processes share count once',
   },
   diskBytes: {
     name: 'disk',
     type: amount('bytes', { min: 1, max: jobLimits.diskBytes, fallback: jobDefaults.diskBytes }),
     offered: { min: 1, max: jobLimits.diskBytes, fallback: jobDefaults.flavorDiskBytes },
-    doc: 'of its own directory',
+    doc: 'of its own directory, as `du` counts it: by blocks, and a file once whatever links it has. At most 500 000 files and folders',
   },
   wallMs: {
     name: 'wallTime',

@@ -23,32 +23,57 @@ export type Use = {
 export type Limits = { readonly diskBytes: number; readonly entries: number }
 
 const blockBytes = 512
+const slash = Buffer.from('/')
 const measureMs = 60_000
 /** Processes whose open files are looked at; a script takes no more arguments than the kernel allows. */
 const maxPids = 1000
 
-/** As the pilot itself. Stops counting where a limit is passed. `pids`: the payload's processes now. */
-export async function measureHere(dir: string, pids: readonly number[], limits: Limits, isApart: boolean): Promise<Use> {
-  let [diskBytes, entries, isClosed] = [0, 0, false]
-  const folders = [join(dir, 'home'), join(dir, 'tmp')]
-  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    const inside = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-      isClosed ||= error.code === 'EACCES'
-      return []
-    })
-    entries += inside.length
-    for (const entry of inside) {
-      if (diskBytes > limits.diskBytes || entries > limits.entries) break
-      const path = join(folder, entry.name)
-      if (entry.isDirectory()) folders.push(path)
-      diskBytes += ((await lstat(path).catch(() => undefined))?.blocks ?? 0) * blockBytes
-    }
-    if (diskBytes > limits.diskBytes || entries > limits.entries) break
-  }
+/**
+ * As the pilot itself, by what `du` counts: blocks, each file once whatever its names. Stops counting where a limit is passed.
+ * `pids`: the payload's processes now. Undefined: it failed.
+ */
+export async function measureHere(
+  dir: string,
+  pids: readonly number[],
+  limits: Limits,
+  isApart: boolean,
+): Promise<Use | undefined> {
+  const walked = await walk(dir, limits)
+  // Only tools that go step by step reach the end of a path that is longer than the system takes.
+  if (walked === 'too-long') return measureAs(undefined, dir, pids, isApart)
+  const { diskBytes, entries, isClosed } = walked
   const shm = isApart ? sharedMemory(pids) : undefined
   const open = unnamedFiles(pids, statSync(dir).dev, shm?.device)
   const memoryBytes = open.memoryBytes + (shm?.usedBytes ?? 0)
   return { diskBytes: diskBytes + open.diskBytes, entries, memoryBytes, isClosed }
+}
+
+/** Names are bytes: those that are not text lead somewhere too. */
+async function walk(dir: string, limits: Limits): Promise<Omit<Use, 'memoryBytes'> | 'too-long'> {
+  let [diskBytes, entries, isClosed, isTooLong] = [0, 0, false, false]
+  const linked = new Set<string>()
+  const note = (error: NodeJS.ErrnoException): undefined => {
+    isClosed ||= error.code === 'EACCES'
+    isTooLong ||= error.code === 'ENAMETOOLONG'
+  }
+  const folders = ['home', 'tmp'].map((name) => Buffer.from(join(dir, name)))
+  for (const folder of folders) diskBytes += ((await lstat(folder).catch(note))?.blocks ?? 0) * blockBytes
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const inside = await readdir(folder, { withFileTypes: true, encoding: 'buffer' }).catch(note)
+    for (const entry of inside ?? []) {
+      entries += 1
+      if (diskBytes > limits.diskBytes || entries > limits.entries) return { diskBytes, entries, isClosed }
+      const path = Buffer.concat([folder, slash, entry.name])
+      if (entry.isDirectory()) folders.push(path)
+      const stat = await lstat(path).catch(note)
+      if (!stat) continue
+      const isKnown = stat.nlink > 1 && !stat.isDirectory() && linked.has(`${stat.dev}:${stat.ino}`)
+      if (stat.nlink > 1) linked.add(`${stat.dev}:${stat.ino}`)
+      if (!isKnown) diskBytes += stat.blocks * blockBytes
+    }
+    if (isTooLong) return 'too-long'
+  }
+  return { diskBytes, entries, isClosed }
 }
 
 /** Open files without a name: on the payload's disk, or in memory, unless in a file system that is counted as a whole. */
@@ -86,16 +111,16 @@ function sharedMemory(pids: readonly number[]): { readonly device: number; reado
 
 /** Lines of `disk BYTES`, `entries COUNT`, `own DEVICE`, `open DEVICE INODE BLOCKS`, `shm DEVICE`, `use BLOCKS FREE BLOCKBYTES`, `closed`. */
 const measureScript = [
-  'dir=$1 uid=$2 apart=$3; shift 3',
+  'dir=$1 uid=$2 beside=$3; shift 3',
   // Not in the directory: what works there is taken for the payload's.
   'du -sxB1 "$dir/home" "$dir/tmp" 2>/dev/null | while read -r bytes _; do echo "disk $bytes"; done',
   'du -sx --inodes "$dir/home" "$dir/tmp" 2>/dev/null | while read -r count _; do echo "entries $count"; done',
-  '[ -z "$(find "$dir/home" "$dir/tmp" -xdev -type d ! -readable 2>/dev/null | head -n 1)" ] || echo closed',
+  '[ -z "$(find "$dir/home" "$dir/tmp" -xdev -type d \\( ! -readable -o ! -executable \\) 2>/dev/null | head -n 1)" ] || echo closed',
   'stat -c "own %d" "$dir" || exit 1',
   'for pid in "$@"; do find -L /proc/$pid/fd -maxdepth 1 -type f -links 0 -printf "open %D %i %b\\n"; done 2>/dev/null',
-  'if [ "$apart" = yes ]; then',
+  'if [ "$beside" = memory ]; then',
   '  for pid in "$@"; do stat -c "shm %d" /proc/$pid/root/dev/shm && stat -f -c "use %b %f %S" /proc/$pid/root/dev/shm && break; done 2>/dev/null',
-  `else find ${sharedPlaces.filter((place) => place !== '/dev/mqueue').join(' ')} -xdev -type f -user "$uid" -printf "open %D %i %b\\n" 2>/dev/null; fi`,
+  `elif [ "$beside" = places ]; then find ${sharedPlaces.filter((place) => place !== '/dev/mqueue').join(' ')} -xdev -type f -user "$uid" -printf "open %D %i %b\\n" 2>/dev/null; fi`,
   'exit 0',
 ].join('\n')
 
@@ -106,7 +131,9 @@ export async function measureAs(
   pids: readonly number[],
   isApart: boolean,
 ): Promise<Use | undefined> {
-  const args = [dir, String(uid ?? process.getuid?.()), isApart ? 'yes' : 'no', ...pids.slice(0, maxPids).map(String)]
+  // What the pilot's own account has in places that all may write to is not this payload's alone.
+  const beside = isApart ? 'memory' : uid === undefined ? 'nothing' : 'places'
+  const args = [dir, String(uid ?? process.getuid?.()), beside, ...pids.slice(0, maxPids).map(String)]
   const ran = await runScript(uid, measureScript, args, measureMs)
   return ran.isGood ? readMeasures(ran.stdout) : undefined
 }
