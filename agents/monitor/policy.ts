@@ -80,6 +80,11 @@ export type MonitorStep =
 
 /** A pilot that has not said a word in this time will not: Node starts in a second, a starved machine in ten. */
 const pilotStartMs = 60_000
+/**
+ * A pilot whose process is there and that has written no status for this time hangs. On a starved machine it may be late by
+ * seconds, and an unhealthy VM is drained for good.
+ */
+const pilotSilenceMs = 10 * pilotStatusEveryMs
 /** One lost answer is a busy machine. */
 const serviceFailures = 3
 
@@ -117,7 +122,7 @@ function isServiceGone({ hasAnswered, failuresInRow }: ServiceView, upMs: number
 export function isPilotGone({ pilot, service, upMs }: MonitorView): boolean {
   if (service) return false
   if (!pilot) return upMs >= pilotStartMs
-  return !pilot.alive || pilot.silentMs > 3 * pilotStatusEveryMs
+  return !pilot.alive || pilot.silentMs > pilotSilenceMs
 }
 
 function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {
