@@ -80,8 +80,18 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect(await store.submit(sampleSubmission([sampleSpec()], alice, 'k'), 2000)).toEqual({ ...first, repeated: true })
         const other = sampleSubmission([sampleSpec({ name: 'other' })], alice, 'k')
         expect(await store.submit(other, 2000)).toEqual({ ok: false, why: 'key-conflict' })
-        expect(await store.submit(sampleSubmission([sampleSpec()], bob, 'k'), 2000)).toMatchObject({ repeated: false })
         expect((await store.list({ vo: 'lhcb', limit: n })).length).toBe(1)
+      })
+
+      it('keeps the keys of one owner apart from those of every other', async () => {
+        const { store } = await fresh()
+        const others = [bob, { ...alice, owner: 'carol' }, { ...alice, group: 'other' }, { ...alice, vo: 'other' }]
+        for (const owner of [alice, ...others]) {
+          const submission = sampleSubmission([sampleSpec()], owner, 'k')
+          expect(await store.submit(submission, 1000)).toMatchObject({ ok: true, repeated: false })
+          expect(await store.submit(submission, 1000)).toMatchObject({ ok: true, repeated: true })
+        }
+        expect((await store.list({ limit: n })).length).toBe(1 + others.length)
       })
 
       it('keeps the keys of the service apart from those of users', async () => {

@@ -123,7 +123,10 @@ it('counts violations of a later part among all jobs', async () => {
 it('submits a stream of any length, and sends a broken window again under its keys', async () => {
   fake.failNext('submitJobStream', 1)
   const ids: number[] = []
-  for await (const answer of client.submitStream(specs(20_500), { key: 's' })) ids.push(...answer.jobIds)
+  for await (const answer of client.submitStream(specs(20_500), { key: 's' })) {
+    expect(answer.firstIndex).toBe(ids.length)
+    ids.push(...answer.jobIds)
+  }
   expect(ids).toHaveLength(20_500)
   expect(new Set(ids).size).toBe(20_500)
   expect(fake.jobs.size).toBe(20_500)
