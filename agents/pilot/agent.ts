@@ -23,7 +23,7 @@ import { keyOf, type Task } from './held.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { endLeftovers, recover, removeStrays } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
-import { keepOutputs } from './output.ts'
+import { keepOutputs, nothingUnwritten } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
 import { withoutPayload, type PilotEvent, type PilotStart, startPilot, statusOf, step } from './pilot.ts'
 import type { PilotEffect, PilotState } from './state.ts'
@@ -220,7 +220,8 @@ export class PilotAgent {
   async #keep(ref: AttemptRef): Promise<void> {
     const { clock, random, say } = this.#options
     const uplink = () => this.#contact.uplink()
-    await keepOutputs({ dir: this.#dirOf(ref), ref, uplink, clock, random, say, signal: this.#closing.signal })
+    const unwritten = this.#payloads.get(keyOf(ref))?.unwritten() ?? nothingUnwritten
+    await keepOutputs({ dir: this.#dirOf(ref), unwritten, ref, uplink, clock, random, say, signal: this.#closing.signal })
     this.#take({ ...ref, kind: 'kept' })
   }
 

@@ -1,4 +1,9 @@
-/** What a payload writes to one of its streams: the head of it goes to a file, the rest is counted and let go. */
+/**
+ * What a payload writes to one of its streams: the head of it goes to a file, the rest is counted and let go.
+ *
+ * A disk that takes no more is the machine's failure and not the payload's: what the file cannot take stays in memory, within the
+ * same bound, until the disk takes it or the output is delivered.
+ */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
@@ -6,23 +11,32 @@ import type { Readable } from 'node:stream'
 export type Capture = {
   /** Resolves when no process has the other end open any more. */
   readonly over: Promise<void>
-  /** Stops reading at once, and returns how many bytes were kept and how many were dropped. */
-  end(): { readonly keptBytes: number; readonly droppedBytes: number }
+  /** Stops reading at once. */
+  end(): Captured
 }
 
-/** Writes are synchronous: at most `capBytes` into the page cache, and no order to get wrong. */
-export function captureTo(path: string, stream: Readable, capBytes: number): Capture {
-  const file = openSync(path, 'wx', 0o600)
+export type Captured = {
+  /** In the file and in memory. */
+  readonly keptBytes: number
+  readonly droppedBytes: number
+  /** What comes after the content of the file, and could not be written to it. */
+  readonly unwritten: Buffer
+  /** Why it could not: a code of the system; empty: all is in the file. */
+  readonly failure: string
+}
+
+/** Writes are synchronous: at most `maxBytes` into the page cache, and no order to get wrong. Never throws. */
+export function captureTo(path: string, stream: Readable, maxBytes: number): Capture {
+  const file = new OutputFile(path)
   let keptBytes = 0
   let droppedBytes = 0
-  let closed = false
+  let ended: Captured | undefined
   stream.on('data', (data: Buffer) => {
-    if (closed) return
-    const head = data.subarray(0, capBytes - keptBytes)
-    // A full disk drops what it cannot take; the payload learns of a full disk by itself.
-    const written = head.length === 0 ? 0 : write(file, head)
-    keptBytes += written
-    droppedBytes += data.length - written
+    if (ended) return
+    const head = data.subarray(0, maxBytes - keptBytes)
+    if (head.length > 0) file.append(head)
+    keptBytes += head.length
+    droppedBytes += data.length - head.length
   })
   const over = new Promise<void>((resolve) => {
     stream.on('close', resolve)
@@ -31,20 +45,55 @@ export function captureTo(path: string, stream: Readable, capBytes: number): Cap
   return {
     over,
     end() {
-      if (!closed) {
-        closed = true
-        stream.destroy()
-        closeSync(file)
-      }
-      return { keptBytes, droppedBytes }
+      if (ended) return ended
+      stream.destroy()
+      ended = { keptBytes, droppedBytes, ...file.close() }
+      return ended
     },
   }
 }
 
-function write(file: number, data: Buffer): number {
-  try {
-    return writeSync(file, data)
-  } catch {
-    return 0
+/** Owns a descriptor. Once a write has failed everything after it waits in memory: the order stays. */
+class OutputFile {
+  #file: number | undefined
+  #waiting: Buffer[] = []
+  #failure = ''
+
+  constructor(path: string) {
+    this.#try(() => {
+      this.#file = openSync(path, 'wx', 0o600)
+    })
+  }
+
+  append(data: Buffer): void {
+    // A copy: the stream uses its memory again.
+    if (this.#failure === '') this.#write(data)
+    else this.#waiting.push(Buffer.from(data))
+  }
+
+  close(): Pick<Captured, 'unwritten' | 'failure'> {
+    if (this.#file !== undefined) {
+      const waiting = Buffer.concat(this.#waiting.splice(0))
+      this.#failure = ''
+      this.#write(waiting)
+      closeSync(this.#file)
+    }
+    return { unwritten: Buffer.concat(this.#waiting), failure: this.#failure }
+  }
+
+  #write(data: Buffer): void {
+    let written = 0
+    this.#try(() => {
+      while (written < data.length && this.#file !== undefined) written += writeSync(this.#file, data, written)
+    })
+    if (written < data.length) this.#waiting.push(Buffer.from(data.subarray(written)))
+  }
+
+  #try(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#failure = (error as NodeJS.ErrnoException).code ?? String(error)
+    }
   }
 }

@@ -18,8 +18,14 @@ import { backoff } from '../../core/kernel/backoff.ts'
 import type { Say } from '../kit/console.ts'
 import type { Uplink } from '../kit/uplink.ts'
 
+/** What a disk that was full did not take of each stream. */
+export type Unwritten = { readonly stdout: Buffer; readonly stderr: Buffer }
+export const nothingUnwritten: Unwritten = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }
+
 export type KeepOptions = {
   readonly dir: string
+  /** What comes after the content of the files. */
+  readonly unwritten: Unwritten
   readonly ref: AttemptRef
   readonly uplink: () => Uplink | undefined
   readonly clock: Clock
@@ -33,9 +39,9 @@ const final: readonly ErrorCode[] = ['invalid-argument', 'not-found', 'conflict'
 const retryMs = 100
 const maxRetryMs = 2000
 
-export async function keepOutputs({ dir, ref, uplink, clock, random, say, signal }: KeepOptions): Promise<void> {
+export async function keepOutputs({ dir, unwritten, ref, uplink, clock, random, say, signal }: KeepOptions): Promise<void> {
   for (const name of ['stdout', 'stderr'] as const) {
-    const data = await head(join(dir, name))
+    const data = Buffer.concat([await head(join(dir, name)), unwritten[name]]).subarray(0, outputBytes)
     const delays = backoff(random, retryMs, maxRetryMs)
     while (data.length > 0 && !signal.aborted) {
       const now = uplink()

@@ -13,7 +13,8 @@ import type { End, Result } from '../../core/model/attempt.ts'
 import { sleep, type Clock, type Timer } from '../../core/kernel/clock.ts'
 import { outputBytes, payloadEntries, stopGraceMs } from '../../core/kernel/limits.ts'
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
-import { captureTo, type Capture } from './capture.ts'
+import { captureTo, type Capture, type Captured } from './capture.ts'
+import { nothingUnwritten, type Unwritten } from './output.ts'
 import type { LaunchStatus } from './isolation/launcher.ts'
 import type { Use } from './isolation/measure.ts'
 import { memoryOf, sharesOf } from './memory.ts'
@@ -44,6 +45,8 @@ export type Payload = {
   /** The stop signal now, the kill after the grace; the first reason stays. */
   stop(why: string, graceMs: number): void
   readonly done: Promise<Result>
+  /** After its end: what comes after the content of its two files, where the disk took no more. */
+  unwritten(): Unwritten
 }
 
 /** A measurement needs a walk: less often than memory, and never more than a small part of the time. */
@@ -76,19 +79,28 @@ export function startPayload(options: PayloadOptions): Payload {
     failure = new Promise((resolve) => child.on('error', resolve))
   } catch (error) {
     fence?.remove()
-    return { startedMs, stop: () => undefined, done: Promise.resolve(unstarted(error as NodeJS.ErrnoException, startedMs)) }
+    return notRunning(startedMs, Promise.resolve(unstarted(error as NodeJS.ErrnoException, startedMs)))
   }
   if (child.pid === undefined) {
     fence?.remove()
-    return { startedMs, stop: () => undefined, done: failure.then((error) => unstarted(error, startedMs)) }
+    return notRunning(
+      startedMs,
+      failure.then((error) => unstarted(error, startedMs)),
+    )
   }
   const mark = { pid: child.pid, startTicks: readStat(child.pid)?.startTicks ?? 0, bootId: bootId() }
   const running = new RunningPayload(options, child, child.pid, startedMs)
-  return { mark, startedMs, done: running.done, stop: (why, graceMs) => running.stop(why, graceMs) }
+  const { done } = running
+  return { mark, startedMs, done, stop: (why, graceMs) => running.stop(why, graceMs), unwritten: () => running.unwritten }
+}
+
+function notRunning(startedMs: number, done: Promise<Result>): Payload {
+  return { startedMs, done, stop: () => undefined, unwritten: () => nothingUnwritten }
 }
 
 class RunningPayload {
   readonly done: Promise<Result>
+  unwritten = nothingUnwritten
   readonly #options: PayloadOptions
   readonly #wanted: Wanted
   readonly #captures: readonly [Capture, Capture]
@@ -270,6 +282,7 @@ class RunningPayload {
     const [out, err] = this.#captures
     await Promise.race([Promise.all([out.over, err.over]), sleep(clock, pipesCloseMs)])
     const [stdout, stderr] = [out.end(), err.end()]
+    this.unwritten = { stdout: stdout.unwritten, stderr: stderr.unwritten }
     const fenced = fence?.remove()
     const tooMuch = `used more than ${bytesText(task.spec.requirements.memoryBytes)}`
     const cause = this.#cause ?? (fenced?.outOfMemory ? { end: 'memory-limit' as const, detail: tooMuch } : undefined)
@@ -279,7 +292,7 @@ class RunningPayload {
       end: cause?.end ?? (ended?.signal ? 'signalled' : 'exited'),
       exitCode: ended?.code ?? 0,
       signal: ended ? ended.signal : signal,
-      detail: detailOf(cause?.detail ?? noExecText(status), swept),
+      detail: [detailOf(cause?.detail ?? noExecText(status), swept), diskText(stdout, stderr)].filter(Boolean).join('; '),
       peakMemoryBytes: Math.max(this.#peakBytes, fenced?.peakMemoryBytes ?? 0),
       cpuMs: Math.max(spentMs, this.#cpuTicks * msPerTick, fenced?.cpuMs ?? 0),
       wallMs,
@@ -293,7 +306,8 @@ class RunningPayload {
 
   /** A step before the payload failed. What that step said is for the operator, and is no output of the payload. */
   #unreached(): Result {
-    const said = attempt(() => readFileSync(join(this.#options.dir, 'stderr'), 'utf8'))?.trim() ?? ''
+    const written = attempt(() => readFileSync(join(this.#options.dir, 'stderr'), 'utf8')) ?? ''
+    const said = `${written}${this.unwritten.stderr}`.trim()
     return withoutPayload('not-started', `isolation failed: ${said.slice(0, saidLength) || 'the step said nothing'}`)
   }
 }
@@ -313,6 +327,13 @@ function detailOf(cause: string | undefined, { ended, left }: Swept): string {
   if (cause !== undefined) return [cause, ...wouldNot].join('; ')
   const behind = ended === 0 ? [] : [`left ${ended} processes behind, which were ended`]
   return [...behind, ...wouldNot].join('; ')
+}
+
+function diskText(...streams: readonly Captured[]): string {
+  const failed = streams.filter(({ failure }) => failure !== '')
+  const bytes = failed.reduce((total, { unwritten }) => total + unwritten.length, 0)
+  if (bytes === 0) return ''
+  return `the disk of the VM could not be written (${failed[0]?.failure}): ${bytesText(bytes)} of its output were kept in memory`
 }
 
 /** As a shell has it: an executable that is not there is an exit of 127, one that cannot be run 126. */
