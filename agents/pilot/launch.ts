@@ -29,18 +29,33 @@ const statusLength = 300
 /** Its pipe is closed with its end; where it is not, what it has said is all that there is. */
 const statusCloseMs = 1000
 
-/** Without a launcher no step stands before the payload, and it is started as it is. Throws where nothing can be started. */
+/** What every program may expect; a payload may set its own. The launcher sets the same. */
+const payloadUmask = 0o022
+/**
+ * Node gives its children its own soft limit of open files, which it has raised to the hard one: programs that count on 1024, or
+ * close all that they may have, fail or crawl. A core file would count as the payload's disk. Both are soft: a payload may raise them.
+ */
+const limitsScript =
+  'h=$(ulimit -Hn); [ "$h" != unlimited ] && [ "$h" -lt 1024 ] || ulimit -Sn 1024; ulimit -Sc 0; exec "$@"'
+const limitsStep: readonly string[] = ['/bin/sh', '-c', limitsScript, 'sh']
+
+/**
+ * Without a launcher no step stands before the payload, and it is started as it is, with the pilot's limits. Throws where nothing
+ * can be started.
+ */
 export function launch({ task, dir, vmId, confinement, fence }: LaunchOptions): ChildProcess {
   const { command, mode } = confinement
   const { executable, arguments: args } = task.spec
   const [environment, cwd] = [payloadEnvironment(task, dir, vmId), join(dir, 'home')]
   if (mode === 'direct') {
     confinement.prepare()
-    return spawn(executable, [...args], { cwd, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    return withUmask(payloadUmask, () =>
+      spawn(executable, [...args], { cwd, env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] }),
+    )
   }
   const spec = launchBytes({ mode, cwd, environment, executable, arguments: args })
   confinement.prepare()
-  const [file = '', ...rest] = [...(fence?.prefix ?? []), ...command]
+  const [file = '', ...rest] = [...(fence?.prefix ?? []), ...limitsStep, ...command]
   const child = spawn(file, rest, {
     cwd: '/',
     env: stepEnvironment(vmId),
@@ -52,6 +67,16 @@ export function launch({ task, dir, vmId, confinement, fence }: LaunchOptions): 
   input?.on('error', () => undefined)
   input?.end(spec)
   return child
+}
+
+/** A child has the mask of the moment when it is started. Our own files name their modes. */
+function withUmask<T>(mask: number, start: () => T): T {
+  const before = process.umask(mask)
+  try {
+    return start()
+  } finally {
+    process.umask(before)
+  }
 }
 
 /**

@@ -134,7 +134,19 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
         // Inside a PID namespace, the session of a step outside of it has no number.
         expect([cwd, ids]).toEqual([join(ran.dir, 'home'), isApart ? '0 0' : `${pid} ${pid}`])
         // 3 is what ls has opened to look.
+        expect(mask).toBe('0022')
         if (ran.confinement.mode !== 'direct') expect([mask, ...descriptors]).toEqual(['0022', '0', '1', '2', '3'])
+      })
+
+      it('has the usual mask and limits, whatever the pilot’s are', async () => {
+        const before = process.umask(0o077)
+        const ran = await run(
+          shell('umask; touch made; stat -c %a made; ulimit -Sn; ulimit -Sc; ulimit -Sn "$(ulimit -Hn)" && echo raised'),
+        )
+        process.umask(before)
+        const [mask, mode, files, cores, raised] = ran.stdout.trim().split('\n')
+        expect([mask, mode, raised]).toEqual(['0022', '644', 'raised'])
+        if (ran.confinement.mode !== 'direct') expect([files, cores]).toEqual(['1024', '0'])
       })
 
       it('has its output cut at a mebibyte a stream, and the rest counted', async () => {
