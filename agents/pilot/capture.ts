@@ -27,7 +27,7 @@ export type Captured = {
 
 /** Writes are synchronous: at most `maxBytes` into the page cache, and no order to get wrong. Never throws. */
 export function captureTo(path: string, stream: Readable, maxBytes: number): Capture {
-  const file = new OutputFile(path)
+  const file = outputFile(path)
   let keptBytes = 0
   let droppedBytes = 0
   let ended: Captured | undefined
@@ -53,47 +53,41 @@ export function captureTo(path: string, stream: Readable, maxBytes: number): Cap
   }
 }
 
-/** Owns a descriptor. Once a write has failed everything after it waits in memory: the order stays. */
-class OutputFile {
-  #file: number | undefined
-  #waiting: Buffer[] = []
-  #failure = ''
+type OutputFile = {
+  append(data: Buffer): void
+  close(): Pick<Captured, 'unwritten' | 'failure'>
+}
 
-  constructor(path: string) {
-    this.#try(() => {
-      this.#file = openSync(path, 'wx', 0o600)
-    })
-  }
+/** Once a write has failed everything after it waits in memory, so that the order stays. */
+function outputFile(path: string): OutputFile {
+  const waiting: Buffer[] = []
+  let file: number | undefined
+  let failure = ''
 
-  append(data: Buffer): void {
-    // A copy: the stream uses its memory again.
-    if (this.#failure === '') this.#write(data)
-    else this.#waiting.push(Buffer.from(data))
-  }
-
-  close(): Pick<Captured, 'unwritten' | 'failure'> {
-    if (this.#file !== undefined) {
-      const waiting = Buffer.concat(this.#waiting.splice(0))
-      this.#failure = ''
-      this.#write(waiting)
-      closeSync(this.#file)
-    }
-    return { unwritten: Buffer.concat(this.#waiting), failure: this.#failure }
-  }
-
-  #write(data: Buffer): void {
+  function write(data: Buffer): void {
     let written = 0
-    this.#try(() => {
-      while (written < data.length && this.#file !== undefined) written += writeSync(this.#file, data, written)
-    })
-    if (written < data.length) this.#waiting.push(Buffer.from(data.subarray(written)))
+    try {
+      file ??= openSync(path, 'wx', 0o600)
+      while (written < data.length) written += writeSync(file, data, written)
+    } catch (error) {
+      failure = (error as NodeJS.ErrnoException).code ?? String(error)
+      // A copy: the stream uses its memory again.
+      waiting.push(Buffer.from(data.subarray(written)))
+    }
   }
 
-  #try(act: () => void): void {
-    try {
-      act()
-    } catch (error) {
-      this.#failure = (error as NodeJS.ErrnoException).code ?? String(error)
-    }
+  write(Buffer.alloc(0))
+  return {
+    append(data) {
+      if (failure === '') write(data)
+      else waiting.push(Buffer.from(data))
+    },
+    close() {
+      const rest = Buffer.concat(waiting.splice(0))
+      failure = ''
+      write(rest)
+      if (file !== undefined) closeSync(file)
+      return { unwritten: Buffer.concat(waiting), failure }
+    },
   }
 }
