@@ -7,6 +7,7 @@
 import { type Command, Option } from 'commander'
 import type { Job, SteeredJob } from '../../client/jobs.ts'
 import type { JobSelection, PilotageClient } from '../../client/pilotage-client.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import { jobStates } from '../../core/model/job.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobsArgument, numberBetween } from '../arguments.ts'
@@ -65,10 +66,15 @@ const jobColumns: readonly Column<Job>[] = [
   { title: 'CORES', right: true, cell: ({ cores }) => cores || '-' },
   { title: 'SUBMITTED', cell: ({ submittedMs }) => timeText(submittedMs) },
   { title: 'WAITED', right: true, cell: ({ submittedMs, startedMs }) => spanText(submittedMs, startedMs) },
-  { title: 'RAN', right: true, cell: ({ startedMs, endedMs }) => spanText(startedMs, endedMs) },
+  { title: 'RAN', right: true, cell: ranText },
   { title: 'VM', cell: ({ vmId }) => vmId || '-' },
   { title: 'REASON', cell: ({ reason }) => reason },
 ]
+
+/** As the pilot counted it; without its word, until the service knew of the end. */
+function ranText({ startedMs, endedMs, result }: Job): string {
+  return startedMs > 0 && endedMs > 0 && result ? durationText(result.wallMs) : spanText(startedMs, endedMs)
+}
 
 /** 1 if one of the jobs is not found. */
 async function status(

@@ -29,7 +29,7 @@ export const ends = [
  */
 export type End = (typeof ends)[number]
 
-/** As the pilot saw it. Byte counts of what is kept in the sandbox; `droppedBytes` were written beyond the cap. */
+/** As the pilot saw it; its times by the service's clock once it is stored (0: it never started). Byte counts of what is kept in the sandbox; `droppedBytes` were written beyond the cap. */
 export type Result = {
   readonly end: End
   readonly exitCode: number
@@ -43,6 +43,25 @@ export type Result = {
   readonly stdoutBytes: number
   readonly stderrBytes: number
   readonly droppedBytes: number
+}
+
+/**
+ * A time that the VM's clock said, by the service's: no earlier than the claim, and no later than its report. Where the two
+ * clocks agree it stays as it is.
+ */
+export function byServiceClock(saidMs: number, claimedMs: number, nowMs: number): number {
+  return Math.max(claimedMs, Math.min(saidMs, nowMs))
+}
+
+/** `startedMs`: by the service's clock, where that is known already. The wall time is the pilot's, which counts it by one clock. */
+export function resultByServiceClock(
+  result: Result,
+  { claimedMs, startedMs }: { readonly claimedMs: number; readonly startedMs?: number },
+  nowMs: number,
+): Result {
+  if (result.startedMs === 0) return result
+  const began = startedMs ?? byServiceClock(result.startedMs, claimedMs, nowMs - result.wallMs)
+  return { ...result, startedMs: began, endedMs: Math.max(began, Math.min(nowMs, began + result.wallMs)) }
 }
 
 export type Verdict =

@@ -36,7 +36,7 @@
  */
 
 import type { Owner } from './owner.ts'
-import { verdict, type Result } from './attempt.ts'
+import { byServiceClock, resultByServiceClock, verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
 import { freeAttempts } from '../kernel/limits.ts'
 import type { Needs, Requirements } from './requirements.ts'
@@ -196,16 +196,29 @@ function fromAttempt(
       return accept(withLease(job, { ...lease, untilMs: Math.max(lease.untilMs, event.untilMs) }), false)
     case 'running':
       if (phase.state !== 'Matched') return accept(job, false)
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Running', lease, startedMs: event.startedMs } })
-    case 'completing':
+      return accept({
+        ...job,
+        changedMs: nowMs,
+        phase: { state: 'Running', lease, startedMs: startOf(event, lease, nowMs) },
+      })
+    case 'completing': {
       if (phase.state === 'Completing') return accept(job, false)
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Completing', lease, startedMs: event.startedMs } })
-    case 'ended':
-      return end(job, lease, event.result, nowMs)
+      const startedMs = phase.state === 'Running' ? phase.startedMs : startOf(event, lease, nowMs)
+      return accept({ ...job, changedMs: nowMs, phase: { state: 'Completing', lease, startedMs } })
+    }
+    case 'ended': {
+      const known = 'startedMs' in phase ? { ...lease, startedMs: phase.startedMs } : lease
+      return end(job, lease, resultByServiceClock(event.result, known, nowMs), nowMs)
+    }
     case 'withdraw':
       if (phase.state !== 'Matched') return refuse('stale')
       return again({ ...job, maxAttempts: job.maxAttempts + 1 }, lease, event.why, nowMs)
   }
+}
+
+/** Of a report, by the service's clock. */
+function startOf({ startedMs }: { readonly startedMs: number }, { claimedMs }: Lease, nowMs: number): number {
+  return byServiceClock(startedMs, claimedMs, nowMs)
 }
 
 function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision {

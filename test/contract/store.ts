@@ -146,11 +146,12 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         const { store } = await fresh()
         const [id] = (await submitted(store, [sampleSpec()])) as [JobId]
         const vmId = await withVm(store)
+        const result = sampleResult({ startedMs: 2000, endedMs: 2000, wallMs: 0 })
         const outcomes = await store.change(
           [
             claim(id, vmId),
             { kind: 'running', jobId: id, attempt: 1, vmId, startedMs: 2000 },
-            { kind: 'ended', jobId: id, attempt: 1, vmId, result: sampleResult() },
+            { kind: 'ended', jobId: id, attempt: 1, vmId, result },
             { kind: 'kill', jobId: id, by: 'alice', why: '' },
             { kind: 'kill', jobId: 999_999 as JobId, by: 'alice', why: '' },
           ],
@@ -163,7 +164,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
           'ended',
           'not-found',
         ])
-        expect((await store.jobs([id]))[0]?.phase).toMatchObject({ state: 'Done', result: sampleResult() })
+        expect((await store.jobs([id]))[0]?.phase).toMatchObject({ state: 'Done', result })
       })
 
       it('refuses what an old attempt says', async () => {

@@ -11,6 +11,7 @@ import { idsText, table } from '../../../cli/output/table.ts'
 import { type Clock, systemClock } from '../../../core/kernel/clock.ts'
 import { programLine } from '../../support/program.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
+import { Job, JobState, PayloadEnd, PayloadResult } from '../../../proto/gen/pilotage/v1/job.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 
 let fake: FakeService
@@ -217,6 +218,18 @@ it.each([
   await run(['status', '1'], { terminal })
   expect(out.join('').match(/r{50,}…?/)?.[0]).toHaveLength(length)
   expect(out.join('').match(/n{20,}…?/)?.[0]).toHaveLength(isTerminal ? 30 : 100)
+})
+
+it('shows how long a job ran as the pilot counted it, and not as two clocks differ', async () => {
+  const result = PayloadResult.fromPartial({ end: PayloadEnd.EXITED, wall: { seconds: 30 } })
+  const times = { submitTime: new Date(1_000_000), startTime: new Date(1_004_000), endTime: new Date(1_400_000) }
+  fake.jobs.set(1, Job.fromPartial({ jobId: 1, state: JobState.DONE, ...times, result }))
+  fake.jobs.set(2, Job.fromPartial({ jobId: 2, state: JobState.FAILED, ...times }))
+  const { out } = await run(['status', '1', '2'])
+  expect(out.split('\n').slice(1, 3)).toEqual([
+    expect.stringMatching(/ 4 s +30 s /),
+    expect.stringMatching(/ 4 s +6 min 36 s /),
+  ])
 })
 
 it.each([

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { freeAttempts } from '../../../core/kernel/limits.ts'
+import { resultByServiceClock } from '../../../core/model/attempt.ts'
 import {
   changeJob,
   isEnded,
@@ -125,6 +126,43 @@ describe('every cell of the table', () => {
   it.each(cells)('%s, %s: %s', (state, kind, expected) => {
     const before = jobs[state as keyof typeof jobs]
     expect(outcome(changeJob(before, events[kind as keyof typeof events], 50))).toBe(expected)
+  })
+})
+
+describe('the times of a run are by the clock of the service', () => {
+  const claimedMs = 1_000_000
+  const waiting = { ...jobs.Waiting, submittedMs: claimedMs - 500, attempt: 0 }
+  const minute = 60_000
+  const apply = (from: Job, event: JobEvent, nowMs: number): Job => {
+    const decision = changeJob(from, event, nowMs)
+    if (!decision.ok) throw new Error(`refused as ${decision.why}`)
+    return decision.next
+  }
+  const claimed = apply(waiting, { ...events.claim, untilMs: claimedMs + 90_000 }, claimedMs)
+
+  it.each([-5 * minute, 0, 5 * minute])('with a VM whose clock is %i ms ahead', (aheadMs) => {
+    // It starts 2 s after the claim, runs for 10 min, and each report takes 1 s.
+    const startedMs = claimedMs + 2000 + aheadMs
+    const ran = 10 * minute
+    const running = apply(claimed, { ...events.running, startedMs }, claimedMs + 3000)
+    const seen = 'startedMs' in running.phase ? running.phase.startedMs : 0
+    expect(seen).toBe(claimedMs + (aheadMs === 0 ? 2000 : aheadMs > 0 ? 3000 : 0))
+    const said = { ...result, startedMs, endedMs: startedMs + ran, wallMs: ran }
+    const endMs = claimedMs + 2000 + ran + 1000
+    for (const before of [claimed, running]) {
+      const { phase } = apply(before, { ...events.ended, result: said }, endMs)
+      const kept = phase.state === 'Done' ? phase.result : undefined
+      expect(Math.abs((kept?.startedMs ?? 0) - claimedMs - 2000)).toBeLessThanOrEqual(2000)
+      expect((kept?.endedMs ?? 0) - (kept?.startedMs ?? 0)).toBe(ran)
+      expect(kept?.endedMs).toBeLessThanOrEqual(endMs)
+    }
+    const completing = apply(running, { ...events.completing, startedMs: startedMs + 1 }, endMs)
+    expect(completing.phase).toMatchObject({ startedMs: seen })
+  })
+
+  it('leave a payload that never started without a start', () => {
+    const never = { ...result, startedMs: 0, endedMs: 0, wallMs: 0, end: 'not-started' } as const
+    expect(resultByServiceClock(never, { claimedMs }, claimedMs + 5)).toEqual(never)
   })
 })
 

@@ -387,7 +387,7 @@ export interface Job {
   cloud: string;
   /** granted to the last attempt */
   cores: number;
-  /** absent: it has not started */
+  /** by the service's clock; absent: it has not started */
   startTime:
     | Date
     | undefined;
