@@ -23,6 +23,18 @@ export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
   return `${rule}: wanted ${wanted}, offered ${offered}`
 }
 
+/** Rules by which a job names where it wants to run. */
+const naming: ReadonlySet<string> = new Set(['site', 'cloud', 'platform', 'tags'])
+
+/**
+ * Which of two places is closer to a job, by the rules that each breaks: below 0 for the first. The one that breaks fewer; of as many,
+ * the one that the job names: an offer of another site helps no job that wants this one.
+ */
+export function byCloseness(a: readonly RuleOutcome[], b: readonly RuleOutcome[]): number {
+  const misnamed = (broken: readonly RuleOutcome[]): number => broken.filter(({ rule }) => naming.has(rule)).length
+  return a.length - b.length || misnamed(a) - misnamed(b)
+}
+
 type Rule<Offered> = {
   readonly name: string
   holds(demand: Demand, offered: Offered): boolean

@@ -11,7 +11,7 @@ import type { Block } from './headroom.ts'
 import type { CloudView, FleetView, BlockedLine } from './fleet.ts'
 import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
-import { ruleOutcomes } from '../language/rules.ts'
+import { byCloseness, ruleOutcomes } from '../language/rules.ts'
 import { offeredBy, offeredRoom } from '../model/cloud.ts'
 import { placeOf } from '../model/vm.ts'
 
@@ -62,7 +62,7 @@ function closestOffering({ queue }: OpenQueue, clouds: readonly CloudView[]): Cl
     for (const offering of offerings) {
       const rules = ruleOutcomes(queue, placeOf(offering), offeredRoom(offeredBy(offering, { lifeMs, bootMs })))
       const broken = rules.filter(({ holds }) => !holds)
-      if (!closest || broken.length < closest.broken.length) closest = { cloud: name, flavor: offering.flavor, broken }
+      if (!closest || byCloseness(broken, closest.broken) < 0) closest = { cloud: name, flavor: offering.flavor, broken }
     }
   }
   return closest

@@ -10,7 +10,7 @@ import { mayTakeJobs } from '../../core/model/apply.ts'
 import { roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { classed, requirementClass } from '../../core/language/requirement-class.ts'
-import { hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
+import { byCloseness, hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
 import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from '../../core/model/vm.ts'
 import { type Offered, offeredRoom } from '../../core/model/cloud.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
@@ -50,7 +50,7 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
     ...ports.offerings.map((offering) => ofOffering(demand, offering, blocked)),
-  ].sort((a, b) => broken(a).length - broken(b).length)
+  ].sort((a, b) => byCloseness(broken(a), broken(b)))
   return {
     ...none,
     finding: await findingOf(ports, job, demand, vms, places),

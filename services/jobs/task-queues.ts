@@ -3,7 +3,7 @@
 import { offeredRoom } from '../../core/model/cloud.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
-import { hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
+import { byCloseness, hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
@@ -73,6 +73,6 @@ function waitsFor(ports: TaskQueuePorts, demand: TaskQueue, vms: readonly KeptVm
 function hopeless(ports: TaskQueuePorts, demand: TaskQueue): WaitsFor {
   const failing = ports.offerings
     .map((offering) => ruleOutcomes(demand, placeOf(offering), offeredRoom(offering)).filter(({ holds }) => !holds))
-    .sort((a, b) => a.length - b.length)[0]
+    .sort(byCloseness)[0]
   return failing ? { kind: 'nothing', closest: failing } : { kind: 'cloud' }
 }

@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Demand, Requirements } from '../../../core/model/requirements.ts'
-import { hasRoom, normalised, requirementsKey, suits, ruleOutcomes } from '../../../core/language/rules.ts'
+import {
+  byCloseness,
+  hasRoom,
+  normalised,
+  requirementsKey,
+  suits,
+  ruleOutcomes,
+  type RuleOutcome,
+} from '../../../core/language/rules.ts'
 import { packed, takenFrom } from '../../../core/language/packing.ts'
 import { type Amount, amounts, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
@@ -76,6 +84,19 @@ const requirements: fc.Arbitrary<Requirements> = fc.record({
   sites: allowed,
   clouds: allowed,
   tags: names,
+})
+
+it('calls a place closer that breaks fewer rules, and of as many the one that the job names', () => {
+  const asked = demand({ sites: { allowed: ['IN2P3'], banned: [] } }, 'astro')
+  const brokenAt = (changes: Partial<Place>, free = room) =>
+    ruleOutcomes(asked, { ...place, vos: [], ...changes }, free).filter(({ holds }) => !holds)
+  const ofOthers = brokenAt({ site: 'IN2P3', vos: ['biomed'] })
+  const elsewhere = brokenAt({ site: 'CERN' })
+  const small = brokenAt({ site: 'IN2P3' }, noRoom)
+  const ruleNames = (broken: readonly RuleOutcome[]) => broken.map(({ rule }) => rule)
+  expect([ofOthers, elsewhere, small].map(ruleNames)).toEqual([['vo'], ['site'], ['cores', 'memory', 'disk', 'wall time']])
+  expect([small, elsewhere, ofOthers].toSorted(byCloseness)).toEqual([ofOthers, elsewhere, small])
+  expect([elsewhere, ofOthers].toSorted(byCloseness)).toEqual([ofOthers, elsewhere])
 })
 
 it('explains what it decides: all rules hold exactly where a job fits', () => {
