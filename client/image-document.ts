@@ -4,6 +4,7 @@
  */
 
 import { parseDocument, stringify } from 'yaml'
+import { parserText } from '../core/kernel/text.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { checkImageEntry, type ImageEntry } from '../core/model/image-entry.ts'
 import { gatherViolations, nearest, type Violations } from '../core/kernel/violations.ts'
@@ -77,7 +78,7 @@ function mappingIn(text: string): Readonly<Record<string, unknown>> {
   }
   const document = parseDocument(text, { uniqueKeys: true })
   const [error] = document.errors
-  if (error) throw notAnEntry(`it is not YAML or JSON: ${error.message.split('\n', 1)[0]}`)
+  if (error) throw notAnEntry(`it is not YAML or JSON: ${parserText(error)}`)
   const value: unknown = document.toJS({ maxAliasCount: maxAliases })
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw notAnEntry('it is not a mapping')

@@ -10,6 +10,7 @@ import type { RawSpec } from '../core/language/check.ts'
 import { parseDocument } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
+import { parserText } from '../core/kernel/text.ts'
 import { bytesText } from '../core/kernel/quantities.ts'
 import { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 import { readJob } from '../core/language/document.ts'
@@ -79,9 +80,9 @@ function parseYaml(text: string): Parsed {
   try {
     const document = parseDocument(text, { schema: 'core', uniqueKeys: true, merge: false, logLevel: 'silent' })
     const error = document.errors[0]
-    if (error) return { ok: false, why: error.message }
+    if (error) return { ok: false, why: reasonOf(error) }
     const warning = document.warnings[0]
-    if (warning) return { ok: false, why: warning.message }
+    if (warning) return { ok: false, why: reasonOf(warning) }
     return { ok: true, value: document.toJS({ maxAliasCount: yamlAliases }) as unknown }
   } catch (thrown) {
     // Too many aliases, or nested deeper than the reader's stack.
@@ -96,7 +97,7 @@ function settled(parsed: Parsed): unknown {
 }
 
 function reasonOf(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  const message = parserText(thrown)
   return message.length <= 300 ? message : `${message.slice(0, 297)}...`
 }
 

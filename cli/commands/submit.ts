@@ -13,7 +13,7 @@ import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { utf8Text } from '../../core/kernel/file-text.ts'
 import { requestBytes } from '../../core/kernel/limits.ts'
-import { visibleText } from '../../core/kernel/text.ts'
+import { counted, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { idsText, jsonLine } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
@@ -111,14 +111,16 @@ async function submitStream(
       count += answer.jobIds.length
       if (wait) waitFor.push(...answer.jobIds)
       if (json) await terminal.write(jsonLine(answer))
-      else await terminal.write(`submitted ${answer.jobIds.length} jobs: ${idsText(answer.jobIds)}\n`)
+      else await terminal.write(`submitted ${counted(answer.jobIds.length, 'job')}: ${idsText(answer.jobIds)}\n`)
       for (const warning of answer.warnings) terminal.say(warningText(warning, place))
     }
   } catch (thrown) {
-    terminal.say(`${count} jobs were accepted; submit the same again with --key ${key} to continue, no job is doubled`)
+    terminal.say(
+      `${counted(count, 'job')} accepted; submit the same again with --key ${key} to continue, no job is doubled`,
+    )
     await relabelled(placed(place), () => Promise.reject(thrown))
   }
-  if (!json) await terminal.write(`submitted ${count} jobs in total, key ${key}\n`)
+  if (!json) await terminal.write(`submitted ${counted(count, 'job')} in total, key ${key}\n`)
   return waitFor
 }
 

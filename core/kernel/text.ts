@@ -46,6 +46,17 @@ export function jsonText(value: unknown): string {
   return visibleText(JSON.stringify(value) ?? 'null')
 }
 
+/** What a parser says, on one line: behind an empty line it shows where it stopped, and a mark below. */
+export function parserText(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  return (text.split(/:?\n\n/, 1)[0] ?? '').replace(/\s+/g, ' ').trim()
+}
+
+/** A number of things: `1 job`, `2 jobs`. */
+export function counted(number: number, noun: string): string {
+  return `${number} ${number === 1 ? noun : `${noun}s`}`
+}
+
 /** At most `length` characters, an ellipsis included; a pair of surrogates is not torn apart. */
 export function cutText(text: string, length: number): string {
   if (text.length <= length) return text

@@ -11,6 +11,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import type { BreakerPolicy } from '../../core/plan/breaker.ts'
+import { parserText } from '../../core/kernel/text.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { utf8Text } from '../../core/kernel/file-text.ts'
 import * as limits from '../../core/kernel/limits.ts'
@@ -162,9 +163,7 @@ function parsedFile(path: string): unknown {
     return parse(utf8Text(readFileSync(path), path), { maxAliasCount: 100 })
   } catch (cause) {
     if (cause instanceof PilotageError) throw cause
-    throw new PilotageError('invalid-argument', `${path} is not YAML: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    })
+    throw new PilotageError('invalid-argument', `${path} is not YAML: ${parserText(cause)}`, { cause })
   }
 }
 

@@ -1,5 +1,6 @@
 /** An explanation of a job for every edge: its data, flat for each place, with the texts that are made of them. */
 
+import { counted } from '../../core/kernel/text.ts'
 import { requirementFields } from '../../core/language/fields.ts'
 import { ruleText } from '../../core/language/rules.ts'
 import { causeText } from '../../core/plan/cause-text.ts'
@@ -136,8 +137,4 @@ export function noteText(note: PlaceNote | undefined): string {
     case 'whole-vm':
       return 'the whole VM, as it was when the job was matched'
   }
-}
-
-function counted(number: number, noun: string): string {
-  return `${number} ${number === 1 ? noun : `${noun}s`}`
 }

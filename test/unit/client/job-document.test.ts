@@ -104,6 +104,15 @@ it.each([
   expect(error.violations[0]?.accepted).toContain(accepted)
 })
 
+it.each(['a: b: c', 'executable: [unclosed', 'executable: x\n  name: y', '[{"executable": "x"},\n\n oops:\n'])(
+  'says on one line why %j cannot be read',
+  (text) => {
+    const [violation] = refused(text).violations
+    expect(violation?.rule).toMatch(/line \d+|position \d+|Unexpected/)
+    expect(violation?.rule).toMatch(/^[^\n]*[^:\s]$/)
+  },
+)
+
 it('lists every wrong field at once, the first hundred of a million', () => {
   const several = refused('executable: 1\ncores: 0\nmemory: 2\ncolour: red\n')
   expect(several.violations.map(({ path }) => path)).toEqual(['executable', 'cores', 'memory', 'colour'])

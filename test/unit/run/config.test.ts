@@ -119,7 +119,9 @@ describe('refuses', () => {
   it('a file that is not YAML, or far too large', () => {
     const path = join(directory, 'pilotage.yaml')
     writeFileSync(path, 'grpc: [')
-    expect(refused(() => readConfigFile(path)).code).toBe('invalid-argument')
+    const broken = refused(() => readConfigFile(path))
+    expect(broken.code).toBe('invalid-argument')
+    expect(broken.message).toMatch(/is not YAML: [^\n]+ at line 1, column \d+$/)
     writeFileSync(path, ' '.repeat(2 * 1024 * 1024))
     expect(refused(() => readConfigFile(path)).code).toBe('too-large')
   })
