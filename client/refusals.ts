@@ -21,12 +21,13 @@ export function refusal(thrown: unknown, doing: string, signal?: AbortSignal): P
     const text = isCut ? 'the service ended the call' : thrown.details || thrown.message
     return new PilotageError(isCut ? 'unavailable' : code, `${doing}: ${text}`, { cause: thrown })
   }
-  const { violations, violationCount, retryAfterMs } = detail
+  const { violations, violationCount, retryAfterMs, notes } = detail
   const left = violationCount - violations.length
   const text = left > 0 ? `${detail.text} (${left} more not shown)` : detail.text
   return new PilotageError(knownCode(detail.code) ?? codeOfStatus(thrown), `${doing}: ${text}`, {
     violations,
     retryAfterMs,
+    notes,
     cause: thrown,
   })
 }

@@ -43,6 +43,8 @@ export type ErrorExtras = {
   readonly violations?: readonly Violation[]
   /** When repeating may help: after this time. */
   readonly retryAfterMs?: number
+  /** What else a program may want to know, by names. */
+  readonly notes?: Readonly<Record<string, string>>
   readonly cause?: unknown
 }
 
@@ -50,6 +52,7 @@ export class PilotageError extends Error {
   readonly code: ErrorCode
   readonly violations: readonly Violation[]
   readonly retryAfterMs: number
+  readonly notes: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, message: string, extras: ErrorExtras = {}) {
     super(message, { cause: extras.cause })
@@ -57,6 +60,7 @@ export class PilotageError extends Error {
     this.code = code
     this.violations = extras.violations ?? []
     this.retryAfterMs = extras.retryAfterMs ?? 0
+    this.notes = extras.notes ?? {}
   }
 }
 

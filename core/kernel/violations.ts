@@ -35,6 +35,13 @@ export function gatherViolations(): Violations {
   }
 }
 
+/** What a refusal of a request says of its wrong fields. */
+export function wrongFields(violations: readonly Violation[]): string {
+  const [first] = violations
+  const which = violations.length === 1 ? 'one field is wrong: ' : `${violations.length} fields are wrong, the first is `
+  return `${which}${first?.path}: ${first?.rule}`
+}
+
 function brief(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return `a mapping of ${Object.keys(value).length}`

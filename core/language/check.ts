@@ -51,9 +51,14 @@ export type FieldPaths = {
 }
 
 const wirePaths: FieldPaths = {
-  of: (key) => key,
-  requirement: (key) => `requirements.${key}`,
+  of: wireName,
+  requirement: (key) => `requirements.${wireName(key)}`,
   requirements: 'requirements',
+}
+
+/** As the contract spells it: `max_attempts`. */
+function wireName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 /** `isSkipped`: fields whose value could not even be read. */

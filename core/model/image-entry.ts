@@ -25,23 +25,40 @@ export type ImageEntry = {
   readonly endorsedBy: string
 }
 
+/** As documents call the fields. */
+type Field = 'name' | 'os' | 'architecture' | 'digest' | 'references' | 'validUntil' | 'endorsedBy'
+
+/** How a way in names a field. */
+export type EntryPaths = (field: Field) => string
+
+const wireNames: Partial<Record<Field, string>> = { validUntil: 'expire_time', endorsedBy: 'endorsed_by' }
+
+export const wireEntryPaths: EntryPaths = (field) => `entry.${wireNames[field] ?? field}`
+const documentPaths: EntryPaths = (field) => field
+
 /** What was given, of any shape. `violations` gets all that is wrong with it; undefined where anything is. */
-export function checkImageEntry(raw: unknown, violations: Violations): ImageEntry | undefined {
+export function checkImageEntry(
+  raw: unknown,
+  violations: Violations,
+  pathOf: EntryPaths = documentPaths,
+): ImageEntry | undefined {
   const given = (typeof raw === 'object' && raw !== null ? raw : {}) as Readonly<Record<string, unknown>>
   const before = violations.count()
   const { name, os, architecture, digest, references, validUntilMs, endorsedBy } = given
-  for (const [path, value] of Object.entries({ name, os, architecture, endorsedBy })) {
+  const names = { name, os, architecture, endorsedBy }
+  for (const field of ['name', 'os', 'architecture', 'endorsedBy'] as const) {
+    const value = names[field]
     if (typeof value !== 'string' || !isName(value))
-      violations.add(path, value, 'not a name', 'letters, digits and . _ : / + -')
+      violations.add(pathOf(field), value, 'not a name', 'letters, digits and . _ : / + -')
   }
   if (typeof digest !== 'string' || !/^sha256:[0-9a-f]{64}$/.test(digest)) {
-    violations.add('digest', digest, 'not a digest', 'sha256: and 64 hex digits, as sha256sum writes them')
+    violations.add(pathOf('digest'), digest, 'not a digest', 'sha256: and 64 hex digits, as sha256sum writes them')
   }
   const isTime = typeof validUntilMs === 'number' && Number.isInteger(validUntilMs)
   if (!isTime || validUntilMs <= 0 || validUntilMs > lastMs) {
-    violations.add('validUntil', validUntilMs, 'not a time', 'a day or a time, as 2027-06-30')
+    violations.add(pathOf('validUntil'), validUntilMs, 'not a time', 'a day or a time, as 2027-06-30')
   }
-  checkReferences(references, violations)
+  checkReferences(references, violations, pathOf('references'))
   for (const key of Object.keys(given)) {
     if (!fields.includes(key)) violations.add(key, key, 'unknown field', fields.join(', '))
   }
@@ -52,18 +69,18 @@ export function checkImageEntry(raw: unknown, violations: Violations): ImageEntr
 const lastMs = 253_402_300_799_999
 const fields = ['name', 'os', 'architecture', 'digest', 'references', 'validUntilMs', 'endorsedBy']
 
-function checkReferences(references: unknown, violations: Violations): void {
+function checkReferences(references: unknown, violations: Violations, path: string): void {
   const isMapping = typeof references === 'object' && references !== null && !Array.isArray(references)
   const named = isMapping ? Object.entries(references) : []
   if (named.length === 0 || named.length > imageLimits.references) {
     const accepted = `1 to ${imageLimits.references} clouds by name, each with ${referenceForm}`
-    violations.add('references', references, 'not what the clouds call it', accepted)
+    violations.add(path, references, 'not what the clouds call it', accepted)
     return
   }
   for (const [cloud, text] of named) {
-    if (!isName(cloud)) violations.add(`references.${cloud}`, cloud, 'not the name of a cloud', 'as in the configuration')
+    if (!isName(cloud)) violations.add(`${path}.${cloud}`, cloud, 'not the name of a cloud', 'as in the configuration')
     const isWritten = typeof text === 'string' && text.length <= imageLimits.referenceLength && isPlainText(text)
-    if (!isWritten || !parseReference(text)) violations.add(`references.${cloud}`, text, 'not a reference', referenceForm)
+    if (!isWritten || !parseReference(text)) violations.add(`${path}.${cloud}`, text, 'not a reference', referenceForm)
   }
 }
 

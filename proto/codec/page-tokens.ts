@@ -25,7 +25,7 @@ export function pageStart(listing: Listing, token: string): number {
   if (of === listing && Number.isSafeInteger(Number(at))) return Number(at)
   const accepted = 'next_page_token of the page before, from the same call'
   throw new PilotageError('invalid-argument', 'not a page token of this listing', {
-    violations: [{ path: 'pageToken', value: shown(token), rule: 'not a page token', accepted }],
+    violations: [{ path: 'page_token', value: shown(token), rule: 'not a page token', accepted }],
   })
 }
 
@@ -33,7 +33,7 @@ export function pageStart(listing: Listing, token: string): number {
 export function pageSize(asked: number): number {
   if (asked <= page.max) return asked === 0 ? page.default : asked
   throw new PilotageError('invalid-argument', `a page of ${asked}`, {
-    violations: [{ path: 'pageSize', value: String(asked), rule: 'out of range', accepted: `1 to ${page.max}` }],
+    violations: [{ path: 'page_size', value: String(asked), rule: 'out of range', accepted: `1 to ${page.max}` }],
   })
 }
 

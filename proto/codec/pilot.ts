@@ -12,8 +12,9 @@ import type { Assignment, Command, Offer, PilotMessage, Report, ServiceMessage }
 import type * as vm from '../gen/pilotage/v1/vm.ts'
 import { jobIdOf, specOfWire, specToWire } from './specs.ts'
 
-export function attemptOf(ref: vm.AttemptRef): AttemptRef {
-  return { jobId: jobIdOf(ref.jobId, 'jobId'), attempt: ref.attempt }
+/** `path`: where it stands in its message. */
+export function attemptOf(ref: vm.AttemptRef, path: string): AttemptRef {
+  return { jobId: jobIdOf(ref.jobId, `${path}.job_id`), attempt: ref.attempt }
 }
 
 /** More than a pilot ever holds at once: what is beyond is not said honestly. */
@@ -29,12 +30,12 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
   return {
     hello: wire.hello && {
       version: wire.hello.pilotVersion.slice(0, agentTextLimits.version),
-      held: wire.hello.held.map(attemptOf),
+      held: wire.hello.held.map((ref, at) => attemptOf(ref, `hello.held[${at}]`)),
       isolation: wire.hello.isolation.slice(0, agentTextLimits.isolation),
     },
-    reports: wire.reports.map(reportOf),
+    reports: wire.reports.map((report, at) => reportOf(report, `reports[${at}]`)),
     offer: wire.offer && offerOf(wire.offer),
-    renew: wire.renew.map(attemptOf),
+    renew: wire.renew.map((ref, at) => attemptOf(ref, `renew[${at}]`)),
   }
 }
 
@@ -42,20 +43,26 @@ function offerOf({ remainingMs, maxJobs, received, ...free }: vm.Offer): Offer {
   return { ...resourcesOf(free), remainingMs: remainingMs === 0 ? Infinity : remainingMs, maxJobs, received }
 }
 
-function reportOf(wire: vm.Report): Report {
+function reportOf(wire: vm.Report, path: string): Report {
   const { attempt, reportId, startedMs, phase, result } = wire
-  const common = { jobId: jobIdOf(wire.jobId, 'reports.jobId'), attempt, reportId, startedMs }
+  const common = { jobId: jobIdOf(wire.jobId, `${path}.job_id`), attempt, reportId, startedMs }
   if (phase === 'running' || phase === 'completing') return { ...common, phase }
-  if (phase === 'ended' && result) return { ...common, phase, result: resultOf(result) }
-  throw new PilotageError('invalid-argument', `a report of phase ${shown(phase)}${result ? '' : ' without a result'}`)
+  if (phase === 'ended' && result) return { ...common, phase, result: resultOf(result, `${path}.result`) }
+  throw new PilotageError('invalid-argument', `a report of phase ${shown(phase)}${result ? '' : ' without a result'}`, {
+    violations: [{ path: `${path}.phase`, value: shown(phase), rule: 'not a phase of this report', accepted: phases }],
+  })
 }
 
-function resultOf(wire: vm.Result): Result {
+const phases = 'running, completing, or ended with a result'
+
+function resultOf(wire: vm.Result, path: string): Result {
   if (!(ends as readonly string[]).includes(wire.end)) {
-    throw new PilotageError('invalid-argument', `a result that ended as ${shown(wire.end)}`)
+    throw new PilotageError('invalid-argument', `a result that ended as ${shown(wire.end)}`, {
+      violations: [{ path: `${path}.end`, value: shown(wire.end), rule: 'not an end', accepted: ends.join(', ') }],
+    })
   }
-  bounded('result.detail', wire.detail.length, detailLength)
-  bounded('result.signal', wire.signal.length, signalLength)
+  bounded(`${path}.detail`, wire.detail.length, detailLength)
+  bounded(`${path}.signal`, wire.signal.length, signalLength)
   return { ...wire, end: wire.end as End }
 }
 

@@ -24,6 +24,8 @@ export type RefusalDetail = {
   readonly violationCount: number
   /** 0: repeating does not help. */
   readonly retryAfterMs: number
+  /** What else is to be known, by names; in ErrorInfo's metadata. Absent: nothing. */
+  readonly notes?: Readonly<Record<string, string>>
 }
 
 /** HTTP/2 peers accept 8 KiB of metadata, and the key is written in base64. */
@@ -42,8 +44,8 @@ export function refusalBytes(status: number, detail: RefusalDetail): Uint8Array 
 }
 
 function detailsOf(detail: RefusalDetail, violations: readonly Violation[]): Any[] {
-  const { code, violationCount, retryAfterMs } = detail
-  const metadata: Record<string, string> = violationCount > 0 ? { [countKey]: String(violationCount) } : {}
+  const { code, violationCount, retryAfterMs, notes } = detail
+  const metadata = { ...notes, ...(violationCount > 0 ? { [countKey]: String(violationCount) } : {}) }
   const details = [packed('ErrorInfo', ErrorInfo.encode({ reason: code, domain, metadata }).finish())]
   if (violations.length > 0) {
     const fieldViolations = violations.map((violation) => {
@@ -64,12 +66,14 @@ export function refusalOfBytes(bytes: Uint8Array): RefusalDetail | undefined {
     const info = unpacked(details, 'ErrorInfo', ErrorInfo.decode)
     if (info?.domain !== domain) return undefined
     const violations = unpacked(details, 'BadRequest', BadRequest.decode)?.fieldViolations.map(violationOf) ?? []
+    const { [countKey]: count, ...notes } = info.metadata
     return {
       code: info.reason,
       text: message,
       violations,
-      violationCount: Number(info.metadata[countKey] ?? violations.length),
+      violationCount: Number(count ?? violations.length),
       retryAfterMs: durationMs(unpacked(details, 'RetryInfo', RetryInfo.decode)?.retryDelay),
+      notes: Object.keys(notes).length > 0 ? notes : undefined,
     }
   } catch {
     // What cannot be read says nothing: the status of the call still does.

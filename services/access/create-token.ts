@@ -46,6 +46,6 @@ function wrongs({ roles, lifetimeMs, ...names }: TokenRequest): readonly Violati
   roles.forEach((role, at) => {
     if (!userRoles.some((known) => known === role)) wrong(`roles[${at}]`, role, 'not a role', userRoles.join(', '))
   })
-  if (lifetimeMs > tokenMaxMs) wrong('lifetimeMs', lifetimeMs, 'too long', `at most ${durationText(tokenMaxMs)}`)
+  if (lifetimeMs > tokenMaxMs) wrong('lifetime', durationText(lifetimeMs), 'too long', `at most ${durationText(tokenMaxMs)}`)
   return violations
 }

@@ -24,7 +24,8 @@ import type { QuotaRefusal } from '../../core/model/quota.ts'
 import { needsOf, requirementClass, type Sizes } from '../../core/language/requirement-class.ts'
 import { hasRoom, normalised, requirementsKey, suits } from '../../core/language/rules.ts'
 import type { KeySpace } from '../../core/model/submission-key.ts'
-import { isPlainText, plainTextForm } from '../../core/kernel/text.ts'
+import { counted, isPlainText, plainTextForm } from '../../core/kernel/text.ts'
+import { wrongFields } from '../../core/kernel/violations.ts'
 import { placeOf } from '../../core/model/vm.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { JobPorts } from './ports.ts'
@@ -110,7 +111,7 @@ async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: s
   if (isLong || !isPlainText(idempotencyKey)) {
     const accepted = `at most ${idempotencyKeyLength} ${plainTextForm}`
     const rule = isLong ? 'too long' : 'not a key'
-    violations.push({ path: 'idempotencyKey', value: shown(idempotencyKey), rule, accepted })
+    violations.push({ path: 'idempotency_key', value: shown(idempotencyKey), rule, accepted })
   }
   const specs: JobSpec[] = []
   await inTurns(clock, jobs, jobsPerTurn, (slice, from) => {
@@ -120,9 +121,7 @@ async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: s
     })
   })
   if (violations.length > 0) {
-    const first = violations[0]
-    const what = first ? `${first.path}: ${first.rule}` : ''
-    throw new PilotageError('invalid-argument', `${violations.length} wrong fields, the first is ${what}`, { violations })
+    throw new PilotageError('invalid-argument', wrongFields(violations), { violations })
   }
   return specs
 }
@@ -161,7 +160,7 @@ function warningsFor(
   const hopeless = new Set(different.filter((demand) => !couldRun(ports, demand)).map(({ id }) => id))
   if (hopeless.size === 0) return []
   const indexes = taskQueues.flatMap(({ id }, at) => (hopeless.has(id) ? [at] : []))
-  const text = `${indexes.length} jobs fit no configured offering: explain shows which rule fails`
+  const text = `${counted(indexes.length, 'job')} without any offering that fits: explain shows which rule fails`
   return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
 }
 

@@ -2,11 +2,12 @@
  * One gRPC call without the generated client: any bytes, any credential, any method, and the whole answer.
  *
  * On the wire all four kinds of methods are the same, so every call is made as a stream of messages both ways. Throws
- * nothing: a refusal is an answer here.
+ * nothing: a refusal is an answer here. But one that calls a wrong field by a name that the contract does not have is an error.
  */
 
 import { Client, credentials, Metadata, status, type StatusObject } from '@grpc/grpc-js'
 import type { Clock } from '../../core/kernel/clock.ts'
+import { strayPaths } from './contract-paths.ts'
 import { type RefusalDetail, refusalKey, refusalOfBytes } from '../../proto/codec/refusals.ts'
 
 /** What a generated service definition says about a method. */
@@ -57,7 +58,7 @@ export function rawClient(clock: Clock, server: string): RawClient {
     if (authorization !== undefined) metadata.set('authorization', authorization)
     const stream = client.makeBidiStreamRequest(path, asIs, asIs, metadata, { deadline: clock.nowMs() + withinMs })
     const messages: Buffer[] = []
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       stream.on('data', (message: Buffer) => {
         messages.push(message)
         if (endWhen?.(messages)) stream.end()
@@ -70,7 +71,16 @@ export function rawClient(clock: Clock, server: string): RawClient {
       stream.on('end', async () => {
         const { code, details, metadata } = await final.promise
         const left = code === status.CANCELLED && leaveAfter !== undefined
-        resolve({ code: left ? status.OK : code, details, error: detailOf(metadata), messages })
+        const error = detailOf(metadata)
+        const stray =
+          error?.code === 'invalid-argument'
+            ? strayPaths(
+                path,
+                error.violations.map((each) => each.path),
+              )
+            : []
+        if (stray.length > 0) reject(new Error(`${path} calls fields by names that are not its own: ${stray.join(', ')}`))
+        resolve({ code: left ? status.OK : code, details, error, messages })
       })
       for (const request of requests) stream.write(request)
       if (!endWhen) stream.end()

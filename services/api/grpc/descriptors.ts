@@ -5,12 +5,13 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fromBinary, toBinary } from '@bufbuild/protobuf'
+import { createFileRegistry, type FileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf'
 import {
   type DescriptorProto,
   type EnumDescriptorProto,
   type FileDescriptorProto,
   FileDescriptorProtoSchema,
+  type FileDescriptorSet,
   FileDescriptorSetSchema,
 } from '@bufbuild/protobuf/wkt'
 
@@ -26,10 +27,24 @@ export type Descriptors = {
 
 export type DescriptorFile = { readonly path: string; readonly bytes: Buffer }
 
-const contract = join(import.meta.dirname, '../../../proto/gen/contract.binpb')
+const path = join(import.meta.dirname, '../../../proto/gen/contract.binpb')
+/** It is the same as long as the program runs. */
+let kept: { readonly set: FileDescriptorSet; readonly registry: FileRegistry } | undefined
+
+function contract(): NonNullable<typeof kept> {
+  if (kept) return kept
+  const set = fromBinary(FileDescriptorSetSchema, readFileSync(path))
+  kept = { set, registry: createFileRegistry(set) }
+  return kept
+}
+
+/** The contract's messages and fields, each with what it refers to. */
+export function contractTypes(): FileRegistry {
+  return contract().registry
+}
 
 export function readDescriptors(): Descriptors {
-  const { file: files } = fromBinary(FileDescriptorSetSchema, readFileSync(contract))
+  const { file: files } = contract().set
   const byPath = new Map(files.map((file) => [file.name, file]))
   const bytesOf = new Map(files.map((file) => [file.name, Buffer.from(toBinary(FileDescriptorProtoSchema, file))]))
   const pathOf = new Map(files.flatMap((file) => symbolsOf(file).map((symbol) => [symbol, file.name] as const)))

@@ -12,6 +12,8 @@ import { SubmitJobsRequest } from '../../../proto/gen/pilotage/v1/job.ts'
 import { checkSubmission, cutMessage } from './message-elements.ts'
 import { unreadable } from './unreadable.ts'
 
+const submission = 'pilotage.v1.SubmitJobsRequest'
+
 export type EncodedSubmission = { readonly pieces: readonly Uint8Array[] }
 
 /** Throws `too-large`. */
@@ -26,7 +28,7 @@ export async function decodeSubmission(clock: Clock, { pieces }: EncodedSubmissi
   let idempotencyKey = ''
   for (const [at, piece] of pieces.entries()) {
     if (at > 0) await nextTurn(clock)
-    const part = decoded(piece)
+    const part = decoded(piece, jobs.length)
     jobs.push(...part.jobs)
     // As in one message: the last one that is given holds.
     if (part.idempotencyKey !== '') idempotencyKey = part.idempotencyKey
@@ -34,10 +36,10 @@ export async function decodeSubmission(clock: Clock, { pieces }: EncodedSubmissi
   return { jobs, idempotencyKey }
 }
 
-function decoded(piece: Uint8Array): SubmitJobsRequest {
+function decoded(piece: Uint8Array, jobsBefore: number): SubmitJobsRequest {
   try {
     return SubmitJobsRequest.decode(piece)
   } catch (cause) {
-    throw unreadable(cause)
+    throw unreadable(cause, { message: submission, bytes: piece, before: { jobs: jobsBefore } })
   }
 }

@@ -9,7 +9,7 @@ import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../core/ports/sandbox.ts'
 import type { FactStore, JobStore } from '../../../core/ports/store.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
-import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
+import { counted, isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { jobStateEnum, outputNameEnum } from '../../../proto/codec/enums.ts'
 import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
@@ -29,6 +29,7 @@ import type { Caller } from './admission.ts'
 import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { type FeedPorts, openJobFeed } from './job-feed.ts'
+import { afterSubmissions, inMessage } from './stream-refusal.ts'
 import { fittingMessage, jobsToWire } from './encode.ts'
 import { goneSignal, received, written } from './stream.ts'
 import { watchJobs } from './watch.ts'
@@ -66,10 +67,17 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
       async (requests: ServerReadableStream<EncodedSubmission, wire.SubmitJobStreamResponse>, caller) => {
         const answers: wire.SubmitJobsResponse[] = []
         const gone = goneSignal(requests)
-        for await (const request of received<EncodedSubmission>(ports.clock, requests, gone)) {
-          answers.push(await take(request, caller))
-          // A stream is one call, however many messages it has: who sends too much of them is read later.
-          await caller.load.pace(gone)
+        try {
+          for await (const request of received<EncodedSubmission>(ports.clock, requests, gone)) {
+            const answer = await take(request, caller).catch((thrown: unknown) => {
+              throw inMessage(answers.length, thrown)
+            })
+            answers.push(answer)
+            // A stream is one call, however many messages it has: who sends too much of them is read later.
+            await caller.load.pace(gone)
+          }
+        } catch (thrown) {
+          throw afterSubmissions(answers, thrown)
         }
         return { answers }
       },
@@ -114,18 +122,20 @@ function someJobIds(ids: readonly number[], { load }: Caller): readonly JobId[] 
 
 function jobIdsOf(ids: readonly number[]): readonly JobId[] {
   bounded(ids)
-  return ids.map((id, at) => jobIdOf(id, `jobIds[${at}]`))
+  return ids.map((id, at) => jobIdOf(id, `job_ids[${at}]`))
 }
 
 function oneJobId(id: number, { load }: Caller): JobId {
   load.charge(1 / loadLimits.jobsPerUnit)
-  return jobIdOf(id, 'jobId')
+  return jobIdOf(id, 'job_id')
 }
 
 function bounded(ids: readonly number[]): void {
   if (ids.length === 0 || ids.length > jobsPerCall) {
-    throw new PilotageError('invalid-argument', `${ids.length} job ids`, {
-      violations: [{ path: 'jobIds', value: `${ids.length} ids`, rule: 'out of range', accepted: `1 to ${jobsPerCall}` }],
+    throw new PilotageError('invalid-argument', counted(ids.length, 'job id'), {
+      violations: [
+        { path: 'job_ids', value: counted(ids.length, 'id'), rule: 'out of range', accepted: `1 to ${jobsPerCall}` },
+      ],
     })
   }
 }
@@ -140,7 +150,7 @@ async function readPage(ports: ListPorts, request: wire.ListJobsRequest, caller:
   if (request.jobIds.length > 0) return readPicked(ports, { ...request, pageSize: limit }, filter, caller)
   const from = pageStart('jobs', request.pageToken)
   caller.load.charge(limit / loadLimits.jobsPerUnit)
-  const beforeId = from === 0 ? undefined : jobIdOf(from, 'pageToken')
+  const beforeId = from === 0 ? undefined : jobIdOf(from, 'page_token')
   const { jobs, more } = await listJobs(ports, asUser(caller), { ...filter, beforeId, limit })
   const { fitting, cutAt } = fittingMessage(await jobsToWire(ports, jobs))
   return { jobs: fitting, nextPageToken: pageToken('jobs', cutAt === undefined ? more : jobs[cutAt - 1]?.id) }

@@ -97,5 +97,7 @@ export function operateHandlers({
 
 function vmIdOf(id: string): VmId {
   if (isVmId(id)) return id
-  throw new PilotageError('invalid-argument', `no VM id: ${shown(id)}`)
+  throw new PilotageError('invalid-argument', `no VM id: ${shown(id)}`, {
+    violations: [{ path: 'vm_id', value: shown(id), rule: 'not a VM id', accepted: 'vm- and ten letters or digits' }],
+  })
 }

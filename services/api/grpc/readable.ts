@@ -10,13 +10,18 @@
  */
 
 import { messageBytes } from '../../../core/kernel/limits.ts'
+import { contractTypes } from './descriptors.ts'
 import { cutSubmission } from './encoded-submission.ts'
 import { unreadable } from './unreadable.ts'
 
 /** They may be larger than all others: their handlers decode them piece by piece. */
 const submissions: ReadonlySet<string> = new Set(['submitJobs', 'submitJobStream'])
 
-type Method = { readonly requestStream: boolean; readonly requestDeserialize: (bytes: Buffer) => unknown }
+type Method = {
+  readonly path: string
+  readonly requestStream: boolean
+  readonly requestDeserialize: (bytes: Buffer) => unknown
+}
 
 /** What is to be done with requests that were handed on undecoded. */
 const decoders = new WeakMap<object, () => unknown>()
@@ -34,7 +39,7 @@ export function readable<Definition extends Readonly<Record<string, Method>>>(de
       try {
         return isSubmission ? cutSubmission(bytes) : method.requestDeserialize(bytes)
       } catch (cause) {
-        return refusing(unreadable(cause))
+        return refusing(unreadable(cause, { message: requestOf(method.path), bytes }))
       }
     }
     // Messages of a stream are read one at a time, at the pace of their handler.
@@ -48,6 +53,16 @@ export function readable<Definition extends Readonly<Record<string, Method>>>(de
     return [name, { ...method, requestDeserialize }]
   })
   return Object.fromEntries(methods) as Definition
+}
+
+/** The type of a method's requests; empty: it is not of the contract. */
+function requestOf(path: string): string {
+  const [, service = '', name] = path.split('/')
+  return (
+    contractTypes()
+      .getService(service)
+      ?.methods.find((method) => method.name === name)?.input.typeName ?? ''
+  )
 }
 
 function refusing(error: Error): object {

@@ -46,8 +46,8 @@ function detailsOf(error: PilotageError): string {
 }
 
 function trailer(error: PilotageError): Metadata {
-  const { code, violations, retryAfterMs } = error
-  const detail = { code, text: detailsOf(error), violations, violationCount: violations.length, retryAfterMs }
+  const { code, violations, retryAfterMs, notes } = error
+  const detail = { code, text: detailsOf(error), violations, violationCount: violations.length, retryAfterMs, notes }
   const metadata = new Metadata()
   metadata.set(refusalKey, Buffer.from(refusalBytes(statusOf[code], detail)))
   return metadata

@@ -137,7 +137,11 @@ async function putOutput(
       throw new PilotageError('invalid-argument', 'the first piece of an output names its attempt')
     }
     const { attempt, name } = first.value
-    const upload = { attempt: attemptOf(attempt), name: outputNameOf(name), pieces: piecesOf(first.value, stream) }
+    const upload = {
+      attempt: attemptOf(attempt, 'attempt'),
+      name: outputNameOf(name),
+      pieces: piecesOf(first.value, stream),
+    }
     return { bytes: await keeper.keep(vmId, upload) }
   } finally {
     await stream.return()

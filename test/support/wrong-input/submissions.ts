@@ -50,10 +50,10 @@ const wrongPaths = [
   'jobs[1].environment.1st: not a variable name',
   'jobs[1].environment.PILOTAGE_JOB_ID: not a variable name',
   'jobs[1].priority: out of range',
-  'jobs[1].maxAttempts: out of range',
+  'jobs[1].max_attempts: out of range',
   'jobs[1].requirements.cores.max: below cores.min',
-  'jobs[1].requirements.memoryBytes: out of range',
-  'jobs[1].requirements.wallMs: out of range',
+  'jobs[1].requirements.memory_bytes: out of range',
+  'jobs[1].requirements.wall_ms: out of range',
   'jobs[1].requirements.platforms[0]: not a name',
   'jobs[1].requirements.sites: allowed and banned cancel out',
   'jobs[1].requirements.tags[0]: not a name',
@@ -63,28 +63,32 @@ const unreadable = { code: 'invalid-argument', text: /the job document cannot be
 const wrongFields = { code: 'invalid-argument', text: /fields? (?:is|are) wrong/ } as const
 
 export const submissionCases: readonly Case[] = [
-  submitCase('no job at all', {}, { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs: empty'] }),
+  submitCase(
+    'no job at all',
+    {},
+    { code: 'invalid-argument', text: /^one field is wrong: jobs: empty$/, violations: ['jobs: empty'] },
+  ),
   submitCase(
     'one good job and one that is wrong everywhere',
     { jobs: [good(), wrongEverywhere] },
-    { code: 'invalid-argument', text: /^13 wrong fields, the first is jobs\[1\]\.name/, violations: wrongPaths },
+    { code: 'invalid-argument', text: /^13 fields are wrong, the first is jobs\[1\]\.name/, violations: wrongPaths },
   ),
   submitCase(
     'a name that no reader sees as it is',
     { jobs: [{ ...good(), name: 'a\u009b2J\u202eb' }] },
-    { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs[0].name: not a name'] },
+    { code: 'invalid-argument', text: wrongFields.text, violations: ['jobs[0].name: not a name'] },
   ),
   submitCase(
     'a key that looks like another one',
     { jobs: [good()], idempotencyKey: 'a\u200bb' },
-    { code: 'invalid-argument', text: /wrong fields/, violations: ['idempotencyKey: not a key'] },
+    { code: 'invalid-argument', text: wrongFields.text, violations: ['idempotency_key: not a key'] },
   ),
   submitCase(
     'a variable __proto__',
     { jobs: [{ ...good(), environment: Object.fromEntries([['__proto__', 'x']]) }] },
     {
       code: 'invalid-argument',
-      text: /wrong fields/,
+      text: wrongFields.text,
       violations: ['jobs[0].environment.__proto__: not a variable name'],
     },
   ),
@@ -99,7 +103,7 @@ export const submissionCases: readonly Case[] = [
   submitCase(
     'a description of more than 64 KiB',
     { jobs: [{ ...good(), arguments: Array.from({ length: 9 }, () => 'x'.repeat(8000)) }] },
-    { code: 'invalid-argument', text: /wrong fields/, violations: ['jobs[0].arguments: too large'] },
+    { code: 'invalid-argument', text: wrongFields.text, violations: ['jobs[0].arguments: too large'] },
   ),
   submitCase(
     'a million arguments, counted before they are decoded',
@@ -111,7 +115,7 @@ export const submissionCases: readonly Case[] = [
     { jobs: [{ ...good(), arguments: Array.from({ length: 900_000 }, () => 'x') }] },
     {
       code: 'invalid-argument',
-      text: /wrong fields/,
+      text: wrongFields.text,
       violations: ['jobs[0].arguments: too many', 'jobs[0].arguments: too large'],
       slow: true,
     },
@@ -119,7 +123,7 @@ export const submissionCases: readonly Case[] = [
   submitCase(
     'an idempotency key of 129 characters',
     { jobs: [good()], idempotencyKey: 'k'.repeat(129) },
-    { code: 'invalid-argument', text: /wrong fields/, violations: ['idempotencyKey: too long'] },
+    { code: 'invalid-argument', text: wrongFields.text, violations: ['idempotency_key: too long'] },
   ),
   submitCase('a used idempotency key with other jobs', ({ usedKey }) => ({ jobs: [good()], idempotencyKey: usedKey }), {
     code: 'conflict',
@@ -149,7 +153,7 @@ export const submissionCases: readonly Case[] = [
     { jobs: Array.from({ length: 2000 }, () => JobSpec.fromPartial({})) },
     {
       code: 'invalid-argument',
-      text: /^2000 wrong fields, the first is jobs\[0\]\.executable: missing$/,
+      text: /^2000 fields are wrong, the first is jobs\[0\]\.executable: missing$/,
     },
   ),
   submitCase('a message beyond the limit', () => ({ jobs: [JobSpec.fromPartial({ executable: 'x'.repeat(17 * mib) })] }), {
@@ -166,8 +170,8 @@ export const submissionCases: readonly Case[] = [
       return refused(world, JobServiceService.submitJobStream, requests, { token: world.tokens.ada })
     },
     code: 'invalid-argument',
-    text: /wrong fields/,
-    violations: ['jobs: empty'],
+    text: /^messages\[0\]: one field is wrong/,
+    violations: ['messages[0].jobs: empty'],
   },
   {
     name: 'bytes that are no message',
@@ -193,7 +197,8 @@ export const submissionCases: readonly Case[] = [
       return refusalOf(await raw.bytes(JobServiceService.killJobs.path, [message], { token: tokens.ada }))
     },
     code: 'invalid-argument',
-    text: /^the message cannot be read/,
+    text: /^one field is wrong: job_ids\[0\]: out of range$/,
+    violations: ['job_ids[0]: out of range'],
   },
   {
     name: 'a method that there is not',

@@ -131,7 +131,9 @@ it('takes nothing that another key has signed, and nothing that was changed sinc
   writeFileSync(at('changed'), signed.replace('id:4f1c', 'id:4f1d'))
   expect((await run(`add ${at('changed')}`)).err).toMatch(/signature: not a signature of this entry/)
   writeFileSync(at('stranger'), signed.replace('endorsedBy: ops', 'endorsedBy: eve'))
-  expect((await run(`add ${at('stranger')}`)).err).toMatch(/endorsedBy: not trusted here \(given: eve\); accepted: ops/)
+  expect((await run(`add ${at('stranger')}`)).err).toMatch(
+    /entry\.endorsed_by: not trusted here \(given: eve\); accepted: ops/,
+  )
   // Of one who calls himself as the trusted one.
   const { signature, ...fields } = parse(signed) as Record<string, string>
   expect(signature).toMatch(/^[\w+/]{86}==$/)

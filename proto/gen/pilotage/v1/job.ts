@@ -5454,8 +5454,10 @@ export const JobServiceService = {
   },
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
-   * a message with its key learns whether it was accepted.
+   * stream stops at the first refusal; what was accepted before stays accepted. The refusal names the message (the paths of wrong
+   * fields begin with `messages[N].`), and the metadata of its ErrorInfo say what was accepted before: `acceptedMessages` is their
+   * number, `acceptedJobIds` the ids in order, as `17-19,25`; if these are too many, `unsaidJobIds` is how many are left out at the
+   * end. A caller that repeats a message with its key gets its first answer again.
    */
   submitJobStream: {
     path: "/pilotage.v1.JobService/SubmitJobStream" as const,
@@ -5571,8 +5573,10 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   submitJobs: handleUnaryCall<SubmitJobsRequest, SubmitJobsResponse>;
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
-   * a message with its key learns whether it was accepted.
+   * stream stops at the first refusal; what was accepted before stays accepted. The refusal names the message (the paths of wrong
+   * fields begin with `messages[N].`), and the metadata of its ErrorInfo say what was accepted before: `acceptedMessages` is their
+   * number, `acceptedJobIds` the ids in order, as `17-19,25`; if these are too many, `unsaidJobIds` is how many are left out at the
+   * end. A caller that repeats a message with its key gets its first answer again.
    */
   submitJobStream: handleClientStreamingCall<SubmitJobsRequest, SubmitJobStreamResponse>;
   /** The jobs of the caller's VO that the query selects, newest first, a page at a time. */
@@ -5620,8 +5624,10 @@ export interface JobServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * The same for any number of jobs. Each message is one submission of its own: accepted or refused whole, in order. The
-   * stream stops at the first refusal; what was accepted before stays accepted. A caller that repeats
-   * a message with its key learns whether it was accepted.
+   * stream stops at the first refusal; what was accepted before stays accepted. The refusal names the message (the paths of wrong
+   * fields begin with `messages[N].`), and the metadata of its ErrorInfo say what was accepted before: `acceptedMessages` is their
+   * number, `acceptedJobIds` the ids in order, as `17-19,25`; if these are too many, `unsaidJobIds` is how many are left out at the
+   * end. A caller that repeats a message with its key gets its first answer again.
    */
   submitJobStream(
     callback: (error: ServiceError | null, response: SubmitJobStreamResponse) => void,
