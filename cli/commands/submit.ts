@@ -115,9 +115,7 @@ async function submitStream(
       for (const warning of answer.warnings) terminal.say(warningText(warning, place))
     }
   } catch (thrown) {
-    terminal.say(
-      `${counted(count, 'job')} accepted; submit the same again with --key ${key} to continue, no job is doubled`,
-    )
+    terminal.say(`${counted(count, 'job')} accepted; submit the same again with --key ${key} to continue, no job is doubled`)
     await relabelled(placed(place), () => Promise.reject(thrown))
   }
   if (!json) await terminal.write(`submitted ${counted(count, 'job')} in total, key ${key}\n`)
