@@ -217,6 +217,8 @@ export const connectionLimits = {
   suspectCost: 10,
   /** Calls refused for what they are (no credential, a wrong one, too large, compressed): beyond, the connection is cut. */
   refusals: { perSecond: 20, burst: 200 },
+  /** A connection whose other side is silent for this time is cut: then a frozen VM gets no job any more. */
+  keepaliveMs: 30 * seconds,
   maxAgeMs: 2 * hours,
   /** Longer than any call that is made only once. */
   ageGraceMs: 1 * minutes,
@@ -291,6 +293,10 @@ export const page = { default: 100, max: 1000 } as const
 
 assert(connectionLimits.ageGraceMs > 30 * seconds, 'a call that is made once outlives its connection going away')
 assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends')
+assert(
+  connectionLimits.keepaliveMs + renewEveryMs < leaseMs,
+  'a frozen VM has no connection any more when its lease ends: it is not given the job that it just lost',
+)
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
 assert(heartbeatIntervalMs * 3 < heartbeatTimeoutMs, 'a VM is not lost for two lost heartbeats')

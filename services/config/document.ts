@@ -15,6 +15,7 @@ import { parserText } from '../../core/kernel/text.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { utf8Text } from '../../core/kernel/file-text.ts'
 import * as limits from '../../core/kernel/limits.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
 import {
@@ -167,18 +168,24 @@ function parsedFile(path: string): unknown {
   }
 }
 
-function checkRelations({ queue: { lease, renewEvery }, vm, clouds, ...rest }: Defaulted, violations: Violations): void {
+/** Bounds that belong together: each refusal names both keys. */
+function checkRelations({ queue: leasing, vm, breaker: b, clouds, ...rest }: Defaulted, violations: Violations): void {
+  const { lease, renewEvery } = leasing
   if (renewEvery * 3 > lease)
     violations.add('queue.renewEvery', `${renewEvery} ms`, 'too long', 'a third of queue.lease at most')
   if (vm.heartbeatInterval * 3 > vm.heartbeatTimeout) {
     const accepted = 'at most a third of vm.heartbeatTimeout'
     violations.add('vm.heartbeatInterval', `${vm.heartbeatInterval} ms`, 'too long', accepted)
   }
+  if (vm.minLifetime > vm.maxLifetime)
+    violations.add('vm.minLifetime', durationText(vm.minLifetime), 'too long', 'at most vm.maxLifetime')
+  if (b.backoff > b.maxBackoff)
+    violations.add('breaker.backoff', durationText(b.backoff), 'too long', 'at most breaker.maxBackoff')
   checkImages(rest.images, violations)
   checkClouds(clouds, violations)
   const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
   checkContext(rest.context, startable, violations)
-  checkNetwork(rest, violations)
+  checkNetwork(rest, leasing, violations)
 }
 
 /** A call that was given up may end late, and its machine be shown later still; a list of this machine's own VMs does not lag. */
@@ -188,7 +195,7 @@ function settleMs(clouds: readonly RawCloud[]): number {
 
 function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulted, directory: string): Config {
   return {
-    ...compileNetwork(rest, (file) => resolve(directory, file)),
+    ...compileNetwork(rest, q, (file) => resolve(directory, file)),
     logLevel: rest.log.level,
     queue: {
       leaseMs: q.lease,

@@ -26,7 +26,14 @@ import {
   value,
   whole,
 } from './fields.ts'
-import { checkGrpcLimits, compileGrpcLimits, defaultGrpcLimits, type GrpcLimits, grpcLimits } from './grpc-limits.ts'
+import {
+  checkGrpcLimits,
+  compileGrpcLimits,
+  defaultGrpcLimits,
+  type GrpcLimits,
+  grpcLimits,
+  type Leasing,
+} from './grpc-limits.ts'
 import { isLocal, isMongoUrl, isPlainMongo, mongoForm, mongoTlsForm, natsTlsForm, plainNats } from './plaintext.ts'
 
 const day = 24 * 60 * 60 * 1000
@@ -143,14 +150,18 @@ export type NatsConfig = {
     | { readonly kind: 'password'; readonly user: string; readonly file: string }
 }
 
-export function checkNetwork({ grpc, dashboard, store, nats }: GivenNetwork, violations: Violations): void {
+export function checkNetwork(
+  { grpc, dashboard, store, nats }: GivenNetwork,
+  leasing: Leasing,
+  violations: Violations,
+): void {
   for (const [path, edge] of Object.entries({ grpc, dashboard })) {
     if (edge.tls && edge.plaintext) violations.add(`${path}.plaintext`, true, 'beside tls', 'one of the two')
     if (isLocal(edge.host) || edge.tls || edge.plaintext) continue
     const accepted = `127.0.0.1, ::1, localhost; any with ${path}.tls, or with ${path}.plaintext on a private network`
     violations.add(`${path}.host`, edge.host, 'not loopback', accepted)
   }
-  checkGrpcLimits(grpc.limits, violations)
+  checkGrpcLimits(grpc.limits, leasing, violations)
   if (grpc.tls && grpc.caFile === undefined) {
     violations.add('grpc.caFile', undefined, 'missing', 'the authority of grpc.tls.certFile: agents trust it and no other')
   }
@@ -220,6 +231,7 @@ function checkNats(nats: Nats, violations: Violations): void {
 /** `at` makes a path of a file's name. */
 export function compileNetwork(
   { grpc, dashboard, health, store, nats }: GivenNetwork,
+  leasing: Leasing,
   at: (file: string) => string,
 ): NetworkConfig {
   const { advertise, caFile, plaintext } = grpc
@@ -228,7 +240,7 @@ export function compileNetwork(
       ...compileEdge(grpc, at),
       advertise,
       plaintext,
-      limits: compileGrpcLimits(grpc.limits),
+      limits: compileGrpcLimits(grpc.limits, leasing),
       ...(caFile === undefined ? {} : { caFile: at(caFile) }),
     },
     dashboard: compileEdge(dashboard, at),

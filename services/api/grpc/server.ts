@@ -55,6 +55,7 @@ export type ApiBounds = {
   readonly connections: ConnectionBounds
   readonly maxAgeMs: number
   readonly idleMs: number
+  readonly keepaliveMs: number
   readonly callsPerSecond: number
 }
 
@@ -119,10 +120,11 @@ const defaultBounds: ApiBounds = {
   connections: connectionLimits,
   maxAgeMs: connectionLimits.maxAgeMs,
   idleMs: connectionLimits.idleMs,
+  keepaliveMs: connectionLimits.keepaliveMs,
   callsPerSecond: loadLimits.callsPerSecond,
 }
 
-function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
+function serverOptions({ maxAgeMs, idleMs, keepaliveMs }: ApiBounds): ServerOptions {
   return {
     // Each method has a limit of its own (methods.ts); this is the highest of them.
     'grpc.max_receive_message_length': messageBytes.submission,
@@ -131,8 +133,9 @@ function serverOptions({ maxAgeMs, idleMs }: ApiBounds): ServerOptions {
     'grpc.max_connection_age_ms': maxAgeMs,
     'grpc.max_connection_age_grace_ms': Math.min(connectionLimits.ageGraceMs, maxAgeMs),
     'grpc.max_connection_idle_ms': idleMs,
-    'grpc.keepalive_time_ms': 20_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    // A ping after two thirds of the time, and the rest for its answer.
+    'grpc.keepalive_time_ms': Math.floor((keepaliveMs * 2) / 3),
+    'grpc.keepalive_timeout_ms': Math.floor(keepaliveMs / 3),
   }
 }
 

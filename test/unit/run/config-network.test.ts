@@ -40,6 +40,7 @@ describe('an edge', () => {
         connections: { inAll: connectionLimits.inAll, perAddress: connectionLimits.perAddress },
         maxAgeMs: connectionLimits.maxAgeMs,
         idleMs: connectionLimits.idleMs,
+        keepaliveMs: connectionLimits.keepaliveMs,
         callsPerSecond: loadLimits.callsPerSecond,
       },
     })

@@ -71,6 +71,18 @@ it('makes an offering of every flavor with every image', () => {
   ])
 })
 
+it.each([
+  [undefined, '90s', '25s', 30_000],
+  [undefined, '30s', '10s', 15_000],
+  [undefined, '3s', '1s', 1500],
+  ['20s', '30s', '10s', 20_000],
+])('cuts silent connections before a lease ends: keepalive %s with lease %s', (keepalive, lease, renewEvery, ms) => {
+  const limits = keepalive === undefined ? {} : { keepalive }
+  const { grpc, queue } = compileConfig({ queue: { lease, renewEvery }, grpc: { limits } })
+  expect(grpc.limits.keepaliveMs).toBe(ms)
+  expect(grpc.limits.keepaliveMs + queue.renewEveryMs).toBeLessThanOrEqual(queue.leaseMs)
+})
+
 describe('refuses', () => {
   it.each([
     ['a word', ': not a mapping'],
@@ -80,6 +92,12 @@ describe('refuses', () => {
     [{ queue: { lease: 90 } }, 'queue.lease: not a quantity'],
     [{ queue: { lease: '30s', renewEvery: '20s' } }, 'queue.renewEvery: too long'],
     [{ vm: { heartbeatInterval: '2m' } }, 'vm.heartbeatInterval: too long'],
+    [{ vm: { minLifetime: '8h', maxLifetime: '7h' } }, 'vm.minLifetime: too long'],
+    [{ breaker: { backoff: '40m' } }, 'breaker.backoff: too long'],
+    [
+      { queue: { lease: '30s', renewEvery: '10s' }, grpc: { limits: { keepalive: '21s' } } },
+      'grpc.limits.keepalive: too long: a VM that is frozen would be given the job that it lost when queue.lease ended',
+    ],
     [{ clouds: {} }, 'clouds: not a list'],
     [{ clouds: [{ kind: 'local' }] }, 'clouds[0].name: missing'],
     [{ clouds: [{ name: 'a', kind: 'openstak' }] }, 'clouds[0].kind: not one of the choices'],
