@@ -57,7 +57,7 @@ export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
   arguments: {
     type: texts(jobLimits.arguments, jobLimits.argumentLength),
     dirac: 'Arguments',
-    doc: 'texts of up to 8 KiB each, handed on as they are',
+    doc: 'texts of up to 8 KiB each, handed on as they are. Bytes that are not UTF-8 are refused',
   },
   environment: {
     type: variables(jobLimits.environment, jobLimits.environmentValueLength),

@@ -5,6 +5,7 @@
  * process reads only what its roles need: a director has no business with the key of an edge.
  */
 
+import { isUtf8 } from 'node:buffer'
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { TlsFiles, TlsPair } from '../../core/ports/served-tls.ts'
@@ -110,8 +111,11 @@ export function readTlsPair(path: string, files: TlsFiles): TlsPair {
 
 function readText(path: string, file: string, violations: Violations): string {
   try {
-    const text = readFileSync(file, 'utf8')
-    if (text.trim() === '') violations.add(path, file, 'is empty', 'a file with something in it')
+    const bytes = readFileSync(file)
+    const text = bytes.toString('utf8')
+    // What is not text would be changed silently where it is used: in a certificate, a token, a file for machines.
+    if (!isUtf8(bytes) || text.includes('\0')) violations.add(path, file, 'is not UTF-8 text', 'a file of UTF-8 text')
+    else if (text.trim() === '') violations.add(path, file, 'is empty', 'a file with something in it')
     else if (text.length > maxFileBytes) violations.add(path, file, 'too large', 'at most 256 KiB')
     else return text
   } catch (error) {

@@ -23,6 +23,26 @@ function submitCase(
   }
 }
 
+const submitJobs = JobServiceService.submitJobs
+
+/** As a client in another language may send it. */
+const malformedText: Case = {
+  name: 'an argument of bytes that are no UTF-8',
+  attempt: (world) => {
+    const requestSerialize = (request: SubmitJobsRequest): Buffer => {
+      const bytes = submitJobs.requestSerialize(request)
+      bytes.set([0xff, 0xfe], bytes.indexOf('@@'))
+      return bytes
+    }
+    const jobs = [good(), { ...good(), arguments: ['fine', 'a@@b'] }]
+    const method = { ...submitJobs, requestSerialize }
+    return refused(world, method, [{ jobs, idempotencyKey: '' }], { token: world.tokens.ada })
+  },
+  code: 'invalid-argument',
+  text: /arguments/,
+  violations: ['jobs[1].arguments[1]: not an argument'],
+}
+
 function documentCase(name: string, text: () => string, expected: Omit<Case, 'name' | 'attempt'>): Case {
   return { name, attempt: ({ ada }) => thrown(() => ada.submit(readJobDocument(text()))), ...expected }
 }
@@ -63,6 +83,7 @@ const unreadable = { code: 'invalid-argument', text: /the job document cannot be
 const wrongFields = { code: 'invalid-argument', text: /fields? (?:is|are) wrong/ } as const
 
 export const submissionCases: readonly Case[] = [
+  malformedText,
   submitCase(
     'no job at all',
     {},

@@ -15,6 +15,12 @@ function file(name: string, text: string): string {
   return path
 }
 
+function bytesFile(name: string, bytes: readonly number[]): string {
+  const path = join(directory, name)
+  writeFileSync(path, Buffer.from(bytes))
+  return path
+}
+
 const authority = newAuthority()
 const one = authority.sign('localhost')
 const two = authority.sign('localhost')
@@ -35,6 +41,8 @@ it('gives what the files hold', () => {
 it.each<[string, (secrets: SecretReader) => unknown, readonly string[]]>([
   ['that is not there', (s) => s.text('a', join(directory, 'none')), ['a: cannot be read (ENOENT)']],
   ['that is a directory', (s) => s.text('a', directory), ['a: cannot be read (EISDIR)']],
+  ['that is Latin-1', (s) => s.text('a', bytesFile('latin1', [0x63, 0xe9])), ['a: is not UTF-8 text']],
+  ['that is a program', (s) => s.text('a', bytesFile('program', [0x7f, 0x45, 0x4c, 0x46, 0, 1])), ['a: is not UTF-8 text']],
   ['that is empty', (s) => s.line('a', empty), ['a: is empty']],
   ['that is too large', (s) => s.text('a', file('large', 'x'.repeat(300_000))), ['a: too large']],
   ['that is no certificate', (s) => s.certificate('a', words), ['a: holds no certificate']],

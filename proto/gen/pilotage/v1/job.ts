@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { textOf } from "../../text.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -746,7 +747,7 @@ export const Cores: MessageFns<Cores> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Cores {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -813,7 +814,7 @@ export const Names: MessageFns<Names> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Names {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -907,7 +908,7 @@ export const Requirements: MessageFns<Requirements> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Requirements {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1053,7 +1054,7 @@ export const JobSpec: MessageFns<JobSpec> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): JobSpec {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1178,7 +1179,7 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): JobSpec_EnvironmentEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1245,7 +1246,7 @@ export const SubmitJobsRequest: MessageFns<SubmitJobsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SubmitJobsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1319,7 +1320,7 @@ export const SubmitJobsResponse: MessageFns<SubmitJobsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SubmitJobsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1412,7 +1413,7 @@ export const Warning: MessageFns<Warning> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Warning {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1495,7 +1496,7 @@ export const SubmitJobStreamResponse: MessageFns<SubmitJobStreamResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SubmitJobStreamResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1573,7 +1574,7 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListJobsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1696,7 +1697,7 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListJobsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1838,7 +1839,7 @@ export const Job: MessageFns<Job> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Job {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2112,7 +2113,7 @@ export const PayloadResult: MessageFns<PayloadResult> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): PayloadResult {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2273,7 +2274,7 @@ export const SteerJobsRequest: MessageFns<SteerJobsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SteerJobsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2347,7 +2348,7 @@ export const SteerJobsResponse: MessageFns<SteerJobsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SteerJobsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2414,7 +2415,7 @@ export const SteeredJob: MessageFns<SteeredJob> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SteeredJob {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2505,7 +2506,7 @@ export const GetJobHistoryRequest: MessageFns<GetJobHistoryRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetJobHistoryRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2560,7 +2561,7 @@ export const GetJobHistoryResponse: MessageFns<GetJobHistoryResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetJobHistoryResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2685,7 +2686,7 @@ export const Fact: MessageFns<Fact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Fact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2949,7 +2950,7 @@ export const JobFact: MessageFns<JobFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): JobFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3091,7 +3092,7 @@ export const SubmittedFact: MessageFns<SubmittedFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SubmittedFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3176,7 +3177,7 @@ export const VmFact: MessageFns<VmFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): VmFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3267,7 +3268,7 @@ export const ConsoleFact: MessageFns<ConsoleFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ConsoleFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3322,7 +3323,7 @@ export const ActivationFact: MessageFns<ActivationFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ActivationFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3415,7 +3416,7 @@ export const ClaimFact: MessageFns<ClaimFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ClaimFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3563,7 +3564,7 @@ export const ImageFact: MessageFns<ImageFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ImageFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3666,7 +3667,7 @@ export const SubmissionFact: MessageFns<SubmissionFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): SubmissionFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3760,7 +3761,7 @@ export const RoleFact: MessageFns<RoleFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): RoleFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3830,7 +3831,7 @@ export const BreakerFact: MessageFns<BreakerFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): BreakerFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3911,7 +3912,7 @@ export const OrphanFact: MessageFns<OrphanFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): OrphanFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3987,7 +3988,7 @@ export const PlanFact: MessageFns<PlanFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): PlanFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4076,7 +4077,7 @@ export const PlanFact_VmsEntry: MessageFns<PlanFact_VmsEntry> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): PlanFact_VmsEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4143,7 +4144,7 @@ export const PlanFact_BlockedEntry: MessageFns<PlanFact_BlockedEntry> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): PlanFact_BlockedEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4207,7 +4208,7 @@ export const OtherFact: MessageFns<OtherFact> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): OtherFact {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4276,7 +4277,7 @@ export const OtherFact_DataEntry: MessageFns<OtherFact_DataEntry> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): OtherFact_DataEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4340,7 +4341,7 @@ export const ExplainJobRequest: MessageFns<ExplainJobRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ExplainJobRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4407,7 +4408,7 @@ export const ExplainJobResponse: MessageFns<ExplainJobResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ExplainJobResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4538,7 +4539,7 @@ export const Finding: MessageFns<Finding> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Finding {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4680,7 +4681,7 @@ export const ClassDifference: MessageFns<ClassDifference> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ClassDifference {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4762,7 +4763,7 @@ export const BlockedCloud: MessageFns<BlockedCloud> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): BlockedCloud {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4850,7 +4851,7 @@ export const Limit: MessageFns<Limit> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Limit {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4947,7 +4948,7 @@ export const Explanation: MessageFns<Explanation> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Explanation {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -5083,7 +5084,7 @@ export const RuleOutcome: MessageFns<RuleOutcome> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): RuleOutcome {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -5171,7 +5172,7 @@ export const GetOutputRequest: MessageFns<GetOutputRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetOutputRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -5244,7 +5245,7 @@ export const OutputChunk: MessageFns<OutputChunk> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): OutputChunk {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -5303,7 +5304,7 @@ export const WatchJobsRequest: MessageFns<WatchJobsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): WatchJobsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -5375,7 +5376,7 @@ export const WatchJobsResponse: MessageFns<WatchJobsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): WatchJobsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");

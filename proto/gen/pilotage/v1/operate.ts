@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { textOf } from "../../text.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -512,7 +513,7 @@ export const GetStatusRequest: MessageFns<GetStatusRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetStatusRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -570,7 +571,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetStatusResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -670,7 +671,7 @@ export const JobCount: MessageFns<JobCount> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): JobCount {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -761,7 +762,7 @@ export const VmCount: MessageFns<VmCount> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): VmCount {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -846,7 +847,7 @@ export const ListTaskQueuesRequest: MessageFns<ListTaskQueuesRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListTaskQueuesRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -916,7 +917,7 @@ export const ListTaskQueuesResponse: MessageFns<ListTaskQueuesResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListTaskQueuesResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1023,7 +1024,7 @@ export const TaskQueue: MessageFns<TaskQueue> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): TaskQueue {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1158,7 +1159,7 @@ export const ListVmsRequest: MessageFns<ListVmsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVmsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1234,7 +1235,7 @@ export const ListVmsResponse: MessageFns<ListVmsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVmsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1376,7 +1377,7 @@ export const Vm: MessageFns<Vm> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Vm {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1602,7 +1603,7 @@ export const GetVmHistoryRequest: MessageFns<GetVmHistoryRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetVmHistoryRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1657,7 +1658,7 @@ export const GetVmHistoryResponse: MessageFns<GetVmHistoryResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetVmHistoryResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1715,7 +1716,7 @@ export const ListCloudsRequest: MessageFns<ListCloudsRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListCloudsRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1785,7 +1786,7 @@ export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListCloudsResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -1882,7 +1883,7 @@ export const Cloud: MessageFns<Cloud> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Cloud {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2027,7 +2028,7 @@ export const PlanLine: MessageFns<PlanLine> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): PlanLine {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2148,7 +2149,7 @@ export const Breaker: MessageFns<Breaker> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Breaker {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2242,7 +2243,7 @@ export const DrainVmRequest: MessageFns<DrainVmRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): DrainVmRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2312,7 +2313,7 @@ export const DrainVmResponse: MessageFns<DrainVmResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): DrainVmResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2401,7 +2402,7 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2507,7 +2508,7 @@ export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2589,7 +2590,7 @@ export const ImageEntry: MessageFns<ImageEntry> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ImageEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2712,7 +2713,7 @@ export const ImageEntry_ReferencesEntry: MessageFns<ImageEntry_ReferencesEntry> 
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ImageEntry_ReferencesEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2779,7 +2780,7 @@ export const ListImagesRequest: MessageFns<ListImagesRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListImagesRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2846,7 +2847,7 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListImagesResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -2956,7 +2957,7 @@ export const Image: MessageFns<Image> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Image {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3118,7 +3119,7 @@ export const ImageApproval: MessageFns<ImageApproval> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ImageApproval {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3197,7 +3198,7 @@ export const ImageUse: MessageFns<ImageUse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ImageUse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3273,7 +3274,7 @@ export const AddImageRequest: MessageFns<AddImageRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): AddImageRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3342,7 +3343,7 @@ export const DecideImageRequest: MessageFns<DecideImageRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): DecideImageRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3409,7 +3410,7 @@ export const RevokeImageRequest: MessageFns<RevokeImageRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): RevokeImageRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -3476,7 +3477,7 @@ export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ChangeImageResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { textOf } from "../../../text.ts";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -193,7 +194,7 @@ export const ServerReflectionRequest: MessageFns<ServerReflectionRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ServerReflectionRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -299,7 +300,7 @@ export const ExtensionRequest: MessageFns<ExtensionRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ExtensionRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -385,7 +386,7 @@ export const ServerReflectionResponse: MessageFns<ServerReflectionResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ServerReflectionResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -497,7 +498,7 @@ export const FileDescriptorResponse: MessageFns<FileDescriptorResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): FileDescriptorResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -559,7 +560,7 @@ export const ExtensionNumberResponse: MessageFns<ExtensionNumberResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ExtensionNumberResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -633,7 +634,7 @@ export const ListServiceResponse: MessageFns<ListServiceResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListServiceResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -688,7 +689,7 @@ export const ServiceResponse: MessageFns<ServiceResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ServiceResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -746,7 +747,7 @@ export const ErrorResponse: MessageFns<ErrorResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ErrorResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
