@@ -1,5 +1,6 @@
 /**
- * A job document: the text of one job or of a list of jobs, in YAML or JSON, as job specs; or every reason why not.
+ * A job document: the text of one job or of a list of jobs, in YAML or JSON, as job specs; or every reason why not. And the
+ * way back: what was submitted, as such a document.
  *
  * Bounded before it is parsed: 16 MiB of JSON, 4 MiB of YAML, which is read far more slowly (10 MiB took 22 s), and few YAML
  * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or calls.
@@ -7,20 +8,21 @@
 
 import { rawSpecToWire } from '../proto/codec/specs.ts'
 import type { RawSpec } from '../core/language/check.ts'
-import { parseDocument } from 'yaml'
+import { Document, parseDocument, visit } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
-import { parserText } from '../core/kernel/text.ts'
+import { parserText, visibleLines, visibleText } from '../core/kernel/text.ts'
 import { bytesText } from '../core/kernel/quantities.ts'
-import { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
-import { readJob } from '../core/language/document.ts'
+import type { JobSpec } from '../core/model/job.ts'
+import { JobSpec as WireJob } from '../proto/gen/pilotage/v1/job.ts'
+import { readJob, writeJob } from '../core/language/document.ts'
 import { gatherViolations } from '../core/kernel/violations.ts'
 
 const yamlAliases = 50
 const yamlBytes = 4 * 1024 * 1024
 
 /** All jobs of the document. Throws `too-large` or `invalid-argument` with every violation. */
-export function readJobDocument(text: string): readonly JobSpec[] {
+export function readJobDocument(text: string): readonly WireJob[] {
   const value = parseText(text)
   const wrong = gatherViolations()
   const jobs = jobsOf(value).map(({ value: job, path }) => jobOf(readJob(job, path, wrong)))
@@ -30,13 +32,27 @@ export function readJobDocument(text: string): readonly JobSpec[] {
 }
 
 /** One document of a stream; `firstIndex` is how many jobs came before it. */
-export function readStreamedDocument(text: string, firstIndex: number): readonly JobSpec[] {
+export function readStreamedDocument(text: string, firstIndex: number): readonly WireJob[] {
   const value = parseText(text)
   const wrong = gatherViolations()
   const listed = Array.isArray(value) ? value : [value]
   const jobs = listed.map((job, index) => jobOf(readJob(job, `jobs[${firstIndex + index}]`, wrong)))
   wrong.settle('reading the stream of jobs')
   return jobs
+}
+
+/**
+ * The job as a document that `readJobDocument` reads back as the same job. Characters that a terminal would act on are escapes, as
+ * YAML knows them between quotes.
+ */
+export function jobDocument(job: JobSpec): string {
+  const document = new Document(writeJob(job), { aliasDuplicateObjects: false })
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'string' && visibleText(node.value) !== node.value) node.type = 'QUOTE_DOUBLE'
+    },
+  })
+  return visibleLines(document.toString({ lineWidth: 0, doubleQuotedAsJSON: true }))
 }
 
 export function refuseTooLarge(bytes: number): void {
@@ -101,6 +117,6 @@ function reasonOf(thrown: unknown): string {
   return message.length <= 300 ? message : `${message.slice(0, 297)}...`
 }
 
-function jobOf(raw: RawSpec): JobSpec {
-  return JobSpec.fromPartial(rawSpecToWire(raw))
+function jobOf(raw: RawSpec): WireJob {
+  return WireJob.fromPartial(rawSpecToWire(raw))
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Fact as CoreFact } from '../core/model/fact-shapes.ts'
+import type { JobSpec } from '../core/model/job.ts'
 
 export type Job = {
   readonly jobId: number
@@ -32,6 +33,9 @@ export type Job = {
   /** Of the last attempt that reported one. */
   readonly result: Result | undefined
 }
+
+/** What was submitted, with the defaults filled in. */
+export type SubmittedSpec = JobSpec
 
 /** How a payload ended, as the pilot saw it. */
 export type Result = {

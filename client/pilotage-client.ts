@@ -14,6 +14,7 @@ import { outputNameEnum } from '../proto/codec/enums.ts'
 import { explanationOfWire } from '../proto/codec/explanations.ts'
 import { factOfWire } from '../proto/codec/facts.ts'
 import { jobOfWire, jobStateNumbers, steeredOfWire } from '../proto/codec/jobs.ts'
+import { specOfWire } from '../proto/codec/specs.ts'
 import {
   changedImageOfWire,
   cloudOfWire,
@@ -61,7 +62,7 @@ import type {
 } from './cluster.ts'
 import type { SignedEntry } from './image-document.ts'
 import { outputPieces, watchedJobs } from './follow.ts'
-import type { Fact, Job, JobExplanation, SteeredJob, Warning } from './jobs.ts'
+import type { Fact, Job, JobExplanation, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
 
@@ -114,6 +115,8 @@ export interface PilotageClient {
   reschedule(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
   history(jobId: number): Promise<readonly Fact[]>
   explain(jobId: number): Promise<JobExplanation>
+  /** What was submitted, with the defaults filled in. `jobDocument` writes it for `submit`. */
+  spec(jobId: number): Promise<SubmittedSpec>
   output(jobId: number, selection?: OutputSelection): AsyncGenerator<Uint8Array, void, undefined>
   /** The jobs as they are, then every change, until all have ended. Throws `not-found` then, if one of them is not there. */
   watch(jobIds: readonly number[]): AsyncGenerator<Job, void, undefined>
@@ -185,6 +188,8 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
       (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts.map(factOfWire),
     explain: async (jobId) =>
       explanationOfWire(await read('explaining the job', (to) => to.jobs.explainJob.bind(to.jobs), { jobId })),
+    spec: async (jobId) =>
+      specOfWire((await read('reading the specification', (to) => to.jobs.getJobSpec.bind(to.jobs), { jobId })).spec),
     output: (jobId, { name = 'stdout', attempt = 0 } = {}) =>
       outputPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name) }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),

@@ -29,6 +29,8 @@ export const actions = {
   'job.watch': reading,
   // What a payload printed may be private: the other members of the VO do not read it.
   'job.output': steering,
+  // Arguments and environment may be private as well.
+  'job.spec': steering,
   'job.kill': steering,
   'job.hold': steering,
   'job.release': steering,

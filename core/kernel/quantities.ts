@@ -30,7 +30,7 @@ export const durationForms = 'a number with its unit: 90s, 30m, 2h, 1h30m, 3d'
 
 /** Bytes; undefined where the text is not a quantity of whole bytes. */
 export function parseBytes(text: string): number | undefined {
-  const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})$/.exec(text)
+  const match = /^(\d{1,16}|\d{1,15}\.\d{1,6}) ?([A-Za-z]{1,3})$/.exec(text)
   if (!match) return undefined
   return whole(Number(match[1]) * (byteUnits[match[2] ?? ''] ?? NaN))
 }
@@ -52,6 +52,21 @@ export function parseDuration(text: string): number | undefined {
 
 function whole(value: number): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined
+}
+
+/** As `parseBytes` reads it back, exactly: in the largest unit of which it is a whole number. */
+export function exactBytes(bytes: number): string {
+  return exactly(bytes, byteUnits, ['TiB', 'GiB', 'MiB', 'KiB', 'B'])
+}
+
+/** As `parseDuration` reads it back, exactly. */
+export function exactDuration(ms: number): string {
+  return exactly(ms, timeUnits, ['d', 'h', 'min', 's', 'ms'])
+}
+
+function exactly(value: number, units: Readonly<Record<string, number>>, names: readonly string[]): string {
+  const name = names.find((each) => value % (units[each] ?? 1) === 0) ?? ''
+  return `${value / (units[name] ?? 1)}${name}`
 }
 
 export function bytesText(bytes: number): string {

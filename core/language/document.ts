@@ -1,9 +1,12 @@
 /**
- * A job as a user writes it in a document: read by the field table, then checked as the service checks it.
+ * A job as a user writes it in a document: read by the field table, then checked as the service checks it; and a job that was
+ * submitted, written as such a document.
  *
  * What only the service can know (which sites and clouds there are) is not asked here.
  */
 
+import type { JobSpec } from '../model/job.ts'
+import type { Requirements } from '../model/requirements.ts'
 import { jobLimits } from '../kernel/limits.ts'
 import type { Violations } from '../kernel/violations.ts'
 import { checkFields, checkSizes, type FieldPaths, type RawSpec } from './check.ts'
@@ -57,6 +60,21 @@ export function readJob(value: unknown, path: string, wrong: Violations): RawSpe
   const spec = checkFields(raw, refuse, paths, (one) => unread.has(one))
   if (unread.size === 0) checkSizes(spec, refuse, paths)
   return raw
+}
+
+/** The job as a document has it, with every field that is not empty: `readJob` makes the same of it. */
+export function writeJob({ requirements, ...spec }: JobSpec): Readonly<Record<string, unknown>> {
+  const own = Object.entries(specFields).map(
+    ([key, { type }]) => [key, written(type, spec[key as keyof typeof spec])] as const,
+  )
+  const wanted = Object.entries(requirementFields).map(
+    ([key, { name, type }]) => [name, written(type, requirements[key as keyof Requirements])] as const,
+  )
+  return Object.fromEntries([...own, ...wanted].filter(([, value]) => value !== undefined))
+}
+
+function written(type: unknown, value: unknown): unknown {
+  return (type as FieldType<unknown>).write(value)
 }
 
 function pathsFrom(path: string): FieldPaths {

@@ -9,7 +9,16 @@
 
 import { shown } from '../kernel/errors.ts'
 import { jobLimits } from '../kernel/limits.ts'
-import { bytesForms, bytesText, durationForms, durationText, parseBytes, parseDuration } from '../kernel/quantities.ts'
+import {
+  bytesForms,
+  bytesText,
+  durationForms,
+  durationText,
+  exactBytes,
+  exactDuration,
+  parseBytes,
+  parseDuration,
+} from '../kernel/quantities.ts'
 import { isName, isPlainText, isProgramText, plainTextForm } from '../kernel/text.ts'
 import { nearest } from '../kernel/violations.ts'
 import type { Names } from '../model/requirements.ts'
@@ -20,6 +29,8 @@ export type Refuse = (path: string, value: unknown, rule: string, accepted: stri
 export type FieldType<Raw, Checked = Raw> = {
   /** From a document. Undefined where the value has another shape, which is refused. */
   read(value: unknown, path: string, refuse: Refuse): Raw | undefined
+  /** For a document, which `read` reads back as the same value. Undefined: it is left out, because it is empty. */
+  write(value: Raw): unknown
   /** The value of a field that was not given. */
   readonly empty: Raw
   /** Fills in the default and refuses what is out of bounds. */
@@ -34,6 +45,7 @@ type LineOptions = { readonly max: number; readonly rule: string; readonly fallb
 export function line({ max, rule, fallback, isNeeded = false }: LineOptions): FieldType<string> {
   return {
     read: (value, path, refuse) => readText(value, path, refuse, { min: 1, max }),
+    write: (value) => value || undefined,
     check(raw, path, refuse) {
       if (isNeeded && raw === '') refuse(path, raw, 'missing', 'a path or the name of a program')
       if (raw.length > max || !isPlainText(raw)) refuse(path, raw, rule, `at most ${max} ${plainTextForm}`)
@@ -48,6 +60,7 @@ export function line({ max, rule, fallback, isNeeded = false }: LineOptions): Fi
 export function texts(max: number, maxLength: number): FieldType<readonly string[]> {
   return {
     read: (value, path, refuse) => readList(value, path, refuse, { min: 0, max: maxLength }),
+    write: writtenList,
     check(raw, path, refuse) {
       if (raw.length > max) refuse(path, `${raw.length} arguments`, 'too many', `at most ${max}`)
       raw.slice(0, max).forEach((text, at) => {
@@ -81,6 +94,7 @@ export function variables(max: number, maxLength: number): FieldType<Variables> 
       // By definition, not by assignment: __proto__ is a name like others until it is refused.
       return read.every(([, text]) => text !== undefined) ? (Object.fromEntries(read) as Variables) : undefined
     },
+    write: (value) => (Object.keys(value).length > 0 ? value : undefined),
     check(raw, path, refuse) {
       const entries = Object.entries(raw)
       if (entries.length > max) refuse(path, `${entries.length} variables`, 'too many', `at most ${max}`)
@@ -106,6 +120,7 @@ export function count({ min, max, fallback }: Bounds): AmountType {
       if (typeof value === 'number' && Number.isInteger(value) && (value !== 0 || min === 0)) return value
       return wrongShape(value, path, refuse, 'not a whole number', `a whole number from ${min} to ${max}`)
     },
+    write: (value) => (value === 0 && min > 0 ? undefined : value),
     check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show: String }),
     unit: 'pieces',
     show: String,
@@ -127,6 +142,7 @@ export function range({ min, max, fallback }: Bounds): FieldType<Range> {
       }
       return readKeys(value, path, refuse, { min: one.read, max: one.read }, { min: 0, max: 0 })
     },
+    write: (value) => (value.max === 0 || value.max === value.min ? one.write(value.min) : value),
     check(raw, path, refuse) {
       const lower = one.check(raw.min, `${path}.min`, refuse)
       const upper = within(raw.max || lower, `${path}.max`, refuse, { min, max, show: String })
@@ -141,13 +157,20 @@ export function range({ min, max, fallback }: Bounds): FieldType<Range> {
 type Quantity = {
   readonly parse: (text: string) => number | undefined
   readonly show: (value: number) => string
+  readonly exact: (value: number) => string
   readonly rule: string
   readonly forms: string
 }
 
 const quantities = {
-  bytes: { parse: parseBytes, show: bytesText, rule: 'not a size in whole bytes', forms: bytesForms },
-  duration: { parse: parseDuration, show: durationText, rule: 'not a duration in whole milliseconds', forms: durationForms },
+  bytes: { parse: parseBytes, show: bytesText, exact: exactBytes, rule: 'not a size in whole bytes', forms: bytesForms },
+  duration: {
+    parse: parseDuration,
+    show: durationText,
+    exact: exactDuration,
+    rule: 'not a duration in whole milliseconds',
+    forms: durationForms,
+  },
 } satisfies Readonly<Record<string, Quantity>>
 
 /** A number with a unit, and how it is shown. */
@@ -157,13 +180,14 @@ export type Unit = 'pieces' | keyof typeof quantities
 
 /** Bytes or milliseconds; a document writes them with a unit. */
 export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bounds): AmountType {
-  const { parse, show, rule, forms }: Quantity = quantities[unit]
+  const { parse, show, exact, rule, forms }: Quantity = quantities[unit]
   return {
     read(value, path, refuse) {
       const parsed = typeof value === 'string' ? parse(value) : undefined
       if (parsed !== undefined && parsed !== 0) return parsed
       return wrongShape(value, path, refuse, rule, `${forms}; ${show(min)} to ${show(max)}`)
     },
+    write: (value) => (value === 0 ? undefined : exact(value)),
     check: (raw, path, refuse) => within(raw || fallback, path, refuse, { min, max, show }),
     unit,
     show,
@@ -178,6 +202,7 @@ const nameForm = `1 to ${jobLimits.nameInListLength} letters, digits and . _ : /
 export function nameList(fallback: string): FieldType<readonly string[]> {
   return {
     read: (value, path, refuse) => readList(value, path, refuse, { min: 1, max: jobLimits.nameInListLength }),
+    write: writtenList,
     check(raw, path, refuse) {
       if (raw.length > jobLimits.names) {
         refuse(path, `${raw.length} names`, 'too many', `at most ${jobLimits.names}`)
@@ -204,6 +229,7 @@ export function allowedNames(fallback: string): FieldType<Names> {
       }
       return readKeys<Names>(value, path, refuse, { allowed: list.read, banned: list.read }, { allowed: [], banned: [] })
     },
+    write: ({ allowed, banned }) => (banned.length > 0 ? { allowed, banned } : list.write(allowed)),
     check(raw, path, refuse) {
       const allowed = list.check(raw.allowed, `${path}.allowed`, refuse)
       const banned = list.check(raw.banned, `${path}.banned`, refuse)
@@ -216,6 +242,10 @@ export function allowedNames(fallback: string): FieldType<Names> {
     empty: { allowed: [], banned: [] },
     documented: list.documented,
   }
+}
+
+function writtenList(value: readonly string[]): readonly string[] | undefined {
+  return value.length > 0 ? value : undefined
 }
 
 type Within = { readonly min: number; readonly max: number; readonly show: (value: number) => string }

@@ -25,6 +25,7 @@ import { cloudsView } from '../views/cloud.ts'
 import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
+import { specView } from '../views/spec.ts'
 import { vmView } from '../views/vm.ts'
 
 export type JsonOptions = {
@@ -149,6 +150,12 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
       const history = [submittedView(job), ...facts.map(factView)]
       return { job: jobView(job), requirements: spec?.requirements ?? null, history, explain: explanationView(explained) }
     },
+  )
+  addRoute<{ Params: parameters.JobIdParams }>(
+    scope,
+    'GET /api/jobs/:id/spec',
+    { schema: { params: parameters.jobIdParams } },
+    async (request) => specView(await readings.spec(viewerOn(request), request.params.id)),
   )
 }
 

@@ -14,6 +14,7 @@ import type { Authenticator } from './authenticator.ts'
 import { cloudsPage } from './pages/clouds.ts'
 import { framed, type Page } from './pages/frame.ts'
 import { jobPage } from './pages/job.ts'
+import { specPage } from './pages/spec.ts'
 import { jobRows, jobsPage } from './pages/jobs.ts'
 import { overviewPage } from './pages/overview.ts'
 import { queueRows, queuesPage } from './pages/queues.ts'
@@ -27,6 +28,7 @@ import { cloudsView } from '../views/cloud.ts'
 import { explanationView } from '../views/explanation.ts'
 import { factView, submittedView } from '../views/fact.ts'
 import { jobView } from '../views/job.ts'
+import { specView } from '../views/spec.ts'
 import { vmView } from '../views/vm.ts'
 
 export type PageOptions = {
@@ -148,6 +150,7 @@ function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, 
     return show(reply, cloudsPage(cloudsView(await readings.clouds(viewer)), await readings.images(), clock.nowMs()), viewer)
   })
   jobPages(scope, readings, clock, show)
+  specPages(scope, readings, show)
 }
 
 function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show: Show): void {
@@ -189,6 +192,19 @@ function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show
         }),
         viewerOn(request),
       )
+    },
+  )
+}
+
+function specPages(scope: FastifyInstance, readings: Readings, show: Show): void {
+  addRoute<{ Params: parameters.JobIdParams }>(
+    scope,
+    'GET /jobs/:id/spec',
+    { schema: { params: parameters.jobIdParams } },
+    async (request, reply) => {
+      const viewer = viewerOn(request)
+      const { id } = request.params
+      return show(reply, specPage(id, specView(await readings.spec(viewer, id))), viewer)
     },
   )
 }

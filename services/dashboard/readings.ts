@@ -7,11 +7,13 @@
 
 import { type Caller, seesVm } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { KeptVm, Vm } from '../../core/model/vm.ts'
 import type { FactStore, JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ListedImage } from '../images/list-images.ts'
 import { type JobListing, type JobPage, listJobs } from '../jobs/list-jobs.ts'
 import { type JobReading, type JobReadPorts, readJob } from '../jobs/read-job.ts'
+import { readSpec } from '../jobs/read-spec.ts'
 import { type Status, status, statusFor, type StatusPorts } from '../jobs/status.ts'
 import { listTaskQueues, type TaskQueuePorts, type WaitingQueues } from '../jobs/task-queues.ts'
 import { type CloudStatus, cloudsFor } from '../vms/list-clouds.ts'
@@ -45,6 +47,8 @@ export type Readings = {
   /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
   jobs(viewer: Caller, filter: JobListing): Promise<JobPage>
   job(viewer: Caller, id: number): Promise<JobReading>
+  /** Throws `forbidden` too: for a job that the viewer may only read. */
+  spec(viewer: Caller, id: number): Promise<JobSpec>
 }
 
 /** Readings of other use cases, with ports of their own. */
@@ -72,5 +76,6 @@ export function readings(ports: ReadingPorts, { cloudStatus, images }: Sources, 
     facts: (viewer, after, limit) => readFacts({ store, hearing }, viewer, after, limit),
     jobs: (viewer, filter) => listJobs(ports, viewer, filter),
     job: (viewer, id) => readJob(ports, viewer, id as JobId),
+    spec: (viewer, id) => readSpec(ports, viewer, id as JobId),
   }
 }

@@ -33,6 +33,7 @@ export const routeActions = {
   'GET /clouds': ['cloud.list', 'image.list'],
   'GET /jobs': ['job.list'],
   'GET /jobs/:id': ['job.read'],
+  'GET /jobs/:id/spec': ['job.spec'],
   'GET /api/status': ['status.read'],
   'GET /api/queues': ['task-queue.list'],
   'GET /api/vms': ['vm.list'],
@@ -41,6 +42,7 @@ export const routeActions = {
   'GET /api/images': ['image.list'],
   'GET /api/jobs': ['job.list'],
   'GET /api/jobs/:id': ['job.read'],
+  'GET /api/jobs/:id/spec': ['job.spec'],
   'GET /api/facts': ['facts.read'],
   'GET /api/events': ['facts.read'],
 } as const satisfies Readonly<Record<string, readonly [Action, ...Action[]]>>

@@ -98,6 +98,16 @@ def check_jobs():
     return f"{len(listed)} jobs on {pages} pages"
 
 
+def check_spec():
+    given = message("JobSpec", executable="render", arguments=["--frame", "17"], environment={"SCENE": "a b"})
+    submit = method("pilotage.v1.JobService/SubmitJobs")
+    (job_id,) = submit(message("SubmitJobsRequest", jobs=[given]), **within).job_ids
+    spec = method("pilotage.v1.JobService/GetJobSpec")(message("GetJobSpecRequest", job_id=job_id), **within).spec
+    assert (spec.executable, list(spec.arguments), dict(spec.environment)) == ("render", ["--frame", "17"], {"SCENE": "a b"})
+    assert len(submit(message("SubmitJobsRequest", jobs=[spec]), **within).job_ids) == 1
+    return f"{spec.executable} {' '.join(spec.arguments)}"
+
+
 def check_refusal():
     wrong = message("JobSpec", executable="", max_attempts=99, requirements=message("Requirements", wall_ms=1))
     jobs = [message("JobSpec", executable="true"), wrong]

@@ -25,6 +25,7 @@ export const methodActions: Readonly<Record<MethodName, Action>> = {
   rescheduleJobs: 'job.reschedule',
   getJobHistory: 'job.read',
   explainJob: 'job.read',
+  getJobSpec: 'job.spec',
   getOutput: 'job.output',
   watchJobs: 'job.watch',
 

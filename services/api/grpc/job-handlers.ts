@@ -15,13 +15,14 @@ import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
 import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
-import { jobIdOf, rawSpecOf } from '../../../proto/codec/specs.ts'
+import { jobIdOf, rawSpecOf, specToWire } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain, type ExplainPorts } from '../../jobs/explain.ts'
 import { type JobFilter, listJobs, pickJobs } from '../../jobs/list-jobs.ts'
 import type { PlacePorts } from '../../jobs/places.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
 import { type OutputPorts, readOutput } from '../../jobs/read-output.ts'
+import { readSpec, type SpecPorts } from '../../jobs/read-spec.ts'
 import { steer, type SteerKind, type SteerPorts } from '../../jobs/steer.ts'
 import { submit, type SubmitPorts } from '../../jobs/submit.ts'
 import { explanationView } from '../../views/explanation.ts'
@@ -36,7 +37,14 @@ import { watchJobs } from './watch.ts'
 
 const reasonLength = 500
 
-export type JobHandlerPorts = SubmitPorts & SteerPorts & ExplainPorts & OutputPorts & ListPorts & FeedPorts & HistoryPorts
+export type JobHandlerPorts = SubmitPorts &
+  SteerPorts &
+  ExplainPorts &
+  OutputPorts &
+  SpecPorts &
+  ListPorts &
+  FeedPorts &
+  HistoryPorts
 
 type ListPorts = PlacePorts & { readonly store: Pick<JobStore, 'jobs' | 'list'> }
 type HistoryPorts = { readonly store: Pick<FactStore, 'history'> }
@@ -98,6 +106,9 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
     explainJob: edge.unary('explainJob', async ({ jobId }: wire.ExplainJobRequest, caller) => {
       const explained = await explain(ports, asUser(caller), oneJobId(jobId, caller))
       return explanationToWire(explanationView(explained))
+    }),
+    getJobSpec: edge.unary('getJobSpec', async ({ jobId }: wire.GetJobSpecRequest, caller) => {
+      return { spec: specToWire(await readSpec(ports, asUser(caller), oneJobId(jobId, caller))) }
     }),
     getOutput: edge.serverStream(
       'getOutput',

@@ -1,7 +1,8 @@
 /**
  * The page of one job: its record, how it ended, its story, and rule by rule why it waits or why it runs where it does.
  *
- * Shows what it asks for and not what it runs: arguments and environment may be private, as its output may.
+ * Shows what it asks for and not what it runs: arguments and environment may be private, as its output may. They have a page of
+ * their own.
  */
 
 import type { Result } from '../../../core/model/attempt.ts'
@@ -37,6 +38,7 @@ ${record([
   ['Priority', job.priority],
   ['Attempt', `${job.attempt} of at most ${job.maxAttempts}`],
   ['Asks for', requirements && wantedText(requirements)],
+  ['Submitted as', requirements && html`<a href="/jobs/${job.id}/spec">its specification</a>`],
   ['Task queue', html`<span class="id">${job.classId}</span>`],
   ['VM', job.vmId === '' ? 'none yet' : vmLink(job.vmId)],
   ['Cores', job.cores || undefined],

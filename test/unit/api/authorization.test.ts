@@ -100,6 +100,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   rescheduleJobs: steering,
   getJobHistory: oneJob,
   explainJob: oneJob,
+  getJobSpec: { ...oneJob, isOnJob: true },
   getOutput: { isOnJob: true, leased: true, requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0 }] },
   watchJobs: {
     requests: ({ jobId }) => [{ jobIds: [jobId] }],
@@ -256,7 +257,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(27)
+    expect(methods.length).toBe(28)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

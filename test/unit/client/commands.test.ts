@@ -101,6 +101,29 @@ it('sends nothing of a document with a wrong field, and says which', async () =>
   })
 })
 
+it('prints what was submitted as a document that submit takes', async () => {
+  const file = join(dir, 'job.yaml')
+  writeFileSync(file, 'executable: render\narguments: ["--frame", "1\\e[2J"]\nmemory: 1536MiB\nsites: [cern]\ntags: [gpu]\n')
+  await run(['submit', file])
+  const [given] = fake.specs
+  const yaml = await run(['job', 'spec', '1'])
+  expect(yaml).toMatchObject({ code: 0, err: '' })
+  expect(yaml.out).toContain('executable: render\narguments:\n  - --frame\n  - "1\\u001b[2J"\n')
+  expect(yaml.out).toContain('memory: 1536MiB\n')
+  await run(['submit', '-', '--key', 'yaml'], pipe(yaml.out))
+  const json = await run(['job', 'spec', '1', '--json'])
+  expect(JSON.parse(json.out)).toMatchObject({ executable: 'render', memory: '1536MiB', sites: ['cern'], tags: ['gpu'] })
+  await run(['submit', '-', '--key', 'json'], pipe(json.out))
+  expect(fake.specs).toHaveLength(3)
+  for (const spec of fake.specs) {
+    expect({ ...spec, requirements: { ...spec.requirements, clouds: undefined, cores: undefined } }).toEqual({
+      ...given,
+      maxAttempts: expect.any(Number),
+      requirements: { ...given?.requirements, clouds: undefined, cores: undefined },
+    })
+  }
+})
+
 it('submits several files as one submission', async () => {
   const [a, b] = [join(dir, 'a.yaml'), join(dir, 'b.yaml')]
   writeFileSync(a, '- { executable: "true", name: one }\n- { executable: "true" }\n')

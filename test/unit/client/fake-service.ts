@@ -149,6 +149,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
       facts: [Fact.fromPartial({ seq: 1, time: new Date(1000), kind: 'Waiting', text: 'Waiting\u001b[2J' })],
     }),
     explainJob: () => explanation,
+    getJobSpec: ({ jobId }: { jobId: number }) => ({ spec: fake.specs[jobId - 1] }),
     getStatus: () =>
       GetStatusResponse.fromPartial({
         serviceTime: new Date(1_000_000),

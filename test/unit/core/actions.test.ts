@@ -15,6 +15,7 @@ const cells: Readonly<Record<Action, string>> = {
   'job.read': 'none none vo any any',
   'job.watch': 'none none vo any any',
   'job.output': 'none none own any any',
+  'job.spec': 'none none own any any',
   'job.kill': 'none none own any any',
   'job.hold': 'none none own any any',
   'job.release': 'none none own any any',

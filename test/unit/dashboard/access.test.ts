@@ -41,11 +41,13 @@ type Trial = {
   readonly url?: (given: Given) => string
   /** Whether an answer shows the target; absent: no target can be named, or it is named in the path. */
   readonly seen?: (text: string, given: Given) => boolean
+  /** A job that the caller may read, and this not, is refused by name. */
+  readonly isOnJob?: true
 }
 
 const plain: Trial = {}
-const job: Trial['url'] = ({ jobId }) => `/jobs/${jobId}`
-const vm: Trial['url'] = ({ vmId }) => `/vms/${vmId}`
+const job = ({ jobId }: Given) => `/jobs/${jobId}`
+const vm = ({ vmId }: Given) => `/vms/${vmId}`
 const shows = (what: (given: Given) => string): Trial['seen'] => {
   return (text, given) => text.includes(what(given))
 }
@@ -66,6 +68,7 @@ const trials: Readonly<Record<Route, Trial>> = {
   'GET /clouds': { seen: shows(voName) },
   'GET /jobs': { seen: shows(ownerName) },
   'GET /jobs/:id': { url: job },
+  'GET /jobs/:id/spec': { url: (given) => `${job(given)}/spec`, isOnJob: true },
   'GET /api/status': { seen: shows(({ target }) => `"vo":"${ownerOf[target].vo}"`) },
   'GET /api/queues': { seen: shows(ownerName) },
   'GET /api/vms': { seen: shows(vmName) },
@@ -74,6 +77,7 @@ const trials: Readonly<Record<Route, Trial>> = {
   'GET /api/images': plain,
   'GET /api/jobs': { seen: shows(ownerName) },
   'GET /api/jobs/:id': { url: (given) => `/api${job(given)}` },
+  'GET /api/jobs/:id/spec': { url: (given) => `/api${job(given)}/spec`, isOnJob: true },
   'GET /api/facts': { seen: shows(({ jobId }) => `"job:${jobId}"`) },
   // Its answer has no end: what it sends is tried in events.test.ts.
   'GET /api/events': { url: () => '/api/events?after=x' },
@@ -146,9 +150,10 @@ function expected(route: Route, caller: Caller, target: Target): Class {
   const reaches = routeActions[route].map((action) => fromNear.indexOf(reachOf(action, identity)))
   const reach = fromNear[Math.min(...reaches)] ?? 'none'
   if (reach === 'none') return 'forbidden'
-  const { url, seen } = trials[route]
+  const { url, seen, isOnJob } = trials[route]
   const isTargetless = route === 'GET /api/events' || (!url && !seen)
-  return isTargetless || reached[reach].includes(target) ? 'allowed' : 'not-found'
+  if (isTargetless || reached[reach].includes(target)) return 'allowed'
+  return isOnJob && reached[reachOf('job.read', identity)].includes(target) ? 'forbidden' : 'not-found'
 }
 
 describe('access over HTTP', () => {

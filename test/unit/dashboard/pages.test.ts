@@ -89,6 +89,21 @@ describe('with data', () => {
     expect(await text(`/jobs/${second}`)).toContain('waits for its turn')
   })
 
+  it('shows what was submitted to those who may read its output, and to no other', async () => {
+    const cookie = await signedIn('user')
+    const spec = sampleSpec({ arguments: ['--secret', '</pre><b>'], environment: { KEY: 'value of it' } })
+    const [own] = await dashboard.submit([spec])
+    const [foreign] = await dashboard.submit([spec], { ...alice, owner: 'another' })
+    expect((await dashboard.page(`/jobs/${own}`, cookie)).text).toContain(`href="/jobs/${own}/spec"`)
+    const { text } = await dashboard.page(`/jobs/${own}/spec`, cookie)
+    expect(text).toContain('&quot;KEY&quot;: &quot;value of it&quot;')
+    expect(text).toContain('&lt;/pre&gt;&lt;b&gt;')
+    expect((await dashboard.page(`/jobs/${own}`, cookie)).text).not.toContain('--secret')
+    const refused = await dashboard.page(`/jobs/${foreign}/spec`, cookie)
+    expect(refused.status).toBe(403)
+    expect(refused.text).toContain('its specification is not for this caller')
+  })
+
   it('shows how a job ended and why nothing fits', async () => {
     const cookie = await signedIn()
     const big = sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })

@@ -605,6 +605,17 @@ export interface OtherFact_DataEntry {
   value: string;
 }
 
+/** Whose specification to read. */
+export interface GetJobSpecRequest {
+  jobId: number;
+}
+
+/** What was submitted. */
+export interface GetJobSpecResponse {
+  /** SubmitJobs takes it as it is */
+  spec: JobSpec | undefined;
+}
+
 /** Which job to explain. */
 export interface ExplainJobRequest {
   jobId: number;
@@ -4328,6 +4339,116 @@ export const OtherFact_DataEntry: MessageFns<OtherFact_DataEntry> = {
   },
 };
 
+function createBaseGetJobSpecRequest(): GetJobSpecRequest {
+  return { jobId: 0 };
+}
+
+export const GetJobSpecRequest: MessageFns<GetJobSpecRequest> = {
+  encode(message: GetJobSpecRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== 0) {
+      writer.uint32(8).uint64(message.jobId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetJobSpecRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetJobSpecRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetJobSpecRequest>, I>>(base?: I): GetJobSpecRequest {
+    return GetJobSpecRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetJobSpecRequest>, I>>(object: I): GetJobSpecRequest {
+    const message = createBaseGetJobSpecRequest();
+    message.jobId = object.jobId ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetJobSpecResponse(): GetJobSpecResponse {
+  return { spec: undefined };
+}
+
+export const GetJobSpecResponse: MessageFns<GetJobSpecResponse> = {
+  encode(message: GetJobSpecResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.spec !== undefined) {
+      JobSpec.encode(message.spec, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetJobSpecResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetJobSpecResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.spec = JobSpec.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetJobSpecResponse>, I>>(base?: I): GetJobSpecResponse {
+    return GetJobSpecResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetJobSpecResponse>, I>>(object: I): GetJobSpecResponse {
+    const message = createBaseGetJobSpecResponse();
+    message.spec = (object.spec !== undefined && object.spec !== null) ? JobSpec.fromPartial(object.spec) : undefined;
+    return message;
+  },
+};
+
 function createBaseExplainJobRequest(): ExplainJobRequest {
   return { jobId: 0 };
 }
@@ -5544,6 +5665,16 @@ export const JobServiceService = {
     responseSerialize: (value: ExplainJobResponse): Buffer => Buffer.from(ExplainJobResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainJobResponse => ExplainJobResponse.decode(value),
   },
+  /** What was submitted, with the defaults filled in. Only for the owner and for operators: arguments and environment may be private. */
+  getJobSpec: {
+    path: "/pilotage.v1.JobService/GetJobSpec" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetJobSpecRequest): Buffer => Buffer.from(GetJobSpecRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetJobSpecRequest => GetJobSpecRequest.decode(value),
+    responseSerialize: (value: GetJobSpecResponse): Buffer => Buffer.from(GetJobSpecResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetJobSpecResponse => GetJobSpecResponse.decode(value),
+  },
   /** What an attempt wrote: stdout or stderr, in pieces. */
   getOutput: {
     path: "/pilotage.v1.JobService/GetOutput" as const,
@@ -5597,6 +5728,8 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   getJobHistory: handleUnaryCall<GetJobHistoryRequest, GetJobHistoryResponse>;
   /** Rule by rule: why a job waits, or why it runs where it does. */
   explainJob: handleUnaryCall<ExplainJobRequest, ExplainJobResponse>;
+  /** What was submitted, with the defaults filled in. Only for the owner and for operators: arguments and environment may be private. */
+  getJobSpec: handleUnaryCall<GetJobSpecRequest, GetJobSpecResponse>;
   /** What an attempt wrote: stdout or stderr, in pieces. */
   getOutput: handleServerStreamingCall<GetOutputRequest, OutputChunk>;
   /**
@@ -5760,6 +5893,22 @@ export interface JobServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainJobResponse) => void,
+  ): ClientUnaryCall;
+  /** What was submitted, with the defaults filled in. Only for the owner and for operators: arguments and environment may be private. */
+  getJobSpec(
+    request: GetJobSpecRequest,
+    callback: (error: ServiceError | null, response: GetJobSpecResponse) => void,
+  ): ClientUnaryCall;
+  getJobSpec(
+    request: GetJobSpecRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetJobSpecResponse) => void,
+  ): ClientUnaryCall;
+  getJobSpec(
+    request: GetJobSpecRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetJobSpecResponse) => void,
   ): ClientUnaryCall;
   /** What an attempt wrote: stdout or stderr, in pieces. */
   getOutput(request: GetOutputRequest, options?: Partial<CallOptions>): ClientReadableStream<OutputChunk>;
