@@ -4352,7 +4352,7 @@ export const GetJobSpecRequest: MessageFns<GetJobSpecRequest> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetJobSpecRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
@@ -4407,7 +4407,7 @@ export const GetJobSpecResponse: MessageFns<GetJobSpecResponse> = {
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetJobSpecResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
