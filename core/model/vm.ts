@@ -95,6 +95,12 @@ export type Vm = VmShape & {
   readonly beat?: Heartbeat
 }
 
+/**
+ * `ifContactMs`: only if the VM has not been in contact since (`contactMs` of the record that the decision was made on); else it
+ * is refused as `contacted`, and is to be decided again.
+ */
+type Decided = { readonly vmId: VmId; readonly why: string; readonly ifContactMs?: number }
+
 export type VmEvent =
   | { readonly kind: 'accepted'; readonly vmId: VmId; readonly ref: string }
   | { readonly kind: 'refused'; readonly vmId: VmId; readonly why: string }
@@ -107,16 +113,25 @@ export type VmEvent =
     }
   | { readonly kind: 'activated'; readonly vmId: VmId; readonly keyHash: string; readonly nonceHash: string }
   | { readonly kind: 'heartbeat'; readonly vmId: VmId; readonly heartbeat: Heartbeat }
-  | { readonly kind: 'drain'; readonly vmId: VmId; readonly why: string }
+  | (Decided & { readonly kind: 'drain' })
   /** Only if it holds no lease: the compare-and-set against matches. */
-  | { readonly kind: 'retire'; readonly vmId: VmId; readonly why: string }
+  | (Decided & { readonly kind: 'retire' })
   /** Whatever it holds. */
-  | { readonly kind: 'stop'; readonly vmId: VmId; readonly why: string }
-  | { readonly kind: 'absent'; readonly vmId: VmId; readonly why: string }
+  | (Decided & { readonly kind: 'stop' })
+  | (Decided & { readonly kind: 'absent' })
   /** No time that it has passed lies after now, and its deadlines come nearer with them: the clock was put back. */
   | { readonly kind: 'cut'; readonly vmId: VmId }
 
-export type VmRefusal = 'not-found' | 'ended' | 'stale' | 'not-up' | 'busy' | 'key-wrong' | 'key-used' | 'key-expired'
+export type VmRefusal =
+  | 'not-found'
+  | 'ended'
+  | 'stale'
+  | 'not-up'
+  | 'busy'
+  | 'contacted'
+  | 'key-wrong'
+  | 'key-used'
+  | 'key-expired'
 
 export type VmDecision =
   | { readonly ok: true; readonly next: Vm; readonly emits: boolean }
@@ -128,6 +143,8 @@ type Live = Exclude<VmPhase, { state: 'Gone' | 'Failed' | 'Lost' }>
 export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number): VmDecision {
   const { phase } = vm
   if (isOver(phase)) return refuse('ended')
+  if ('ifContactMs' in event && event.ifContactMs !== undefined && contactMs(vm) > event.ifContactMs)
+    return refuse('contacted')
   const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
   switch (event.kind) {
     case 'accepted':
@@ -211,9 +228,14 @@ export function roomOf(vm: VmShape, remainingMs: number): Room {
   return { ...resourcesOf(vm), remainingMs }
 }
 
+/** When it activated or sent its last heartbeat; 0: it did neither. */
+export function contactMs({ phase, beat }: Vm): number {
+  return Math.max(activeMsOf(phase) ?? 0, beat?.atMs ?? 0)
+}
+
 /** The latest time in the record that has passed, by the clock that wrote it. */
-export function latestMs({ intendedMs, changedMs, phase, beat }: Vm): number {
-  return Math.max(intendedMs, changedMs, activeMsOf(phase) ?? 0, beat?.atMs ?? 0)
+export function latestMs(vm: Vm): number {
+  return Math.max(vm.intendedMs, vm.changedMs, contactMs(vm))
 }
 
 function cut(vm: Vm, phase: Live, nowMs: number): Vm {

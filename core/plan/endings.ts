@@ -11,7 +11,7 @@ import type { Doubted, Unread } from './cause.ts'
 import type { CloudView, EndingLine, FleetPolicy, FleetView, BlockedLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { CloudVm } from '../model/cloud.ts'
-import { type KeptVm, isComing, isOver } from '../model/vm.ts'
+import { contactMs, type KeptVm, isComing, isOver } from '../model/vm.ts'
 import { durationText } from '../kernel/quantities.ts'
 
 export type Endings = {
@@ -78,6 +78,7 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     reason,
     bootFailed,
   })
+  const asSeen = { ifContactMs: contactMs(vm) }
 
   const power = powerWhy(cloud.listed.get(vm.id))
   if (power !== '') return line('stop', power, isComing(phase))
@@ -87,22 +88,22 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     // A service that was down could not activate anything: what was on its way then gets the time of a heartbeat once more.
     const graceMs = vm.intendedMs < cloud.watchedSinceMs ? cloud.watchedSinceMs + policy.heartbeatTimeoutMs : 0
     const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
-    return nowMs < deadlineMs
-      ? undefined
-      : line('stop', `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`, true)
+    if (nowMs < deadlineMs) return undefined
+    const reason = `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`
+    return { ...line('stop', reason, true), ...asSeen }
   }
   if (nowMs >= vm.endByMs) return line('stop', 'life over')
-  const activeMs = 'activeMs' in phase ? (phase.activeMs ?? 0) : 0
-  const silentMs = nowMs - Math.max(vm.beat?.atMs ?? 0, activeMs, cloud.watchedSinceMs)
-  if (silentMs > policy.heartbeatTimeoutMs) return line('stop', `heartbeat lost for ${durationText(silentMs)}`)
+  const silentMs = nowMs - Math.max(contactMs(vm), cloud.watchedSinceMs)
+  if (silentMs > policy.heartbeatTimeoutMs)
+    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`), ...asSeen }
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') {
-    const why = revoked ?? (unhealthy === '' ? undefined : `unhealthy: ${unhealthy}`)
-    return why === undefined ? undefined : line('drain', why)
+    if (revoked !== undefined) return line('drain', revoked)
+    return unhealthy === '' ? undefined : { ...line('drain', `unhealthy: ${unhealthy}`), ...asSeen }
   }
   // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a while.
   const isCertain = leases === 0 || nowMs - vm.changedMs > policy.heartbeatTimeoutMs
-  if (unhealthy === 'pilot-gone' && isCertain) return line('stop', `unhealthy: ${unhealthy}`)
+  if (unhealthy === 'pilot-gone' && isCertain) return { ...line('stop', `unhealthy: ${unhealthy}`), ...asSeen }
   if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')
   return undefined
 }

@@ -94,6 +94,8 @@ export type PlanLine =
       readonly reason: string
       /** It never came up: its offering is to blame. */
       readonly bootFailed: boolean
+      /** It is silent, or said that it is unhealthy: only if it has not been in contact since (see VmEvent). */
+      readonly ifContactMs?: number
     }
 
 export type EndingLine = Extract<PlanLine, { kind: 'drain' | 'retire' | 'stop' }>

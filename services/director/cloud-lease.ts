@@ -80,13 +80,16 @@ export async function keepNote(
   cloudLease.noted = whole
 }
 
-/** Applies to the store, and to what this step knows of the fleet. */
-export async function change({ options, fleet }: StepContext, events: readonly VmEvent[]): Promise<void> {
+/** Applies to the store, and to what this step knows of the fleet. Answers the VMs whose events were taken. */
+export async function change({ options, fleet }: StepContext, events: readonly VmEvent[]): Promise<ReadonlySet<VmId>> {
+  const taken = new Set<VmId>()
   for (const outcome of await record(options, events)) {
     if (!outcome.ok) continue
     const { vm, leases } = outcome
+    taken.add(vm.id)
     const kept = fleet.get(vm.id)
     if (isOver(vm.phase)) fleet.delete(vm.id)
     else if (kept) fleet.set(vm.id, { ...kept, vm, leases })
   }
+  return taken
 }

@@ -60,8 +60,9 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
   // What follows from a list is for the holder to say; another one may have a newer list by now.
   if (!cloudLease.isHeld())
     return { cloudLease, view: viewOf(context, cloudLease, 'this director lost the role lease of the cloud') }
-  await change(context, reconciled.events)
-  for (const vm of reconciled.bootFailed) breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
+  const taken = await change(context, reconciled.events)
+  for (const vm of reconciled.bootFailed.filter(({ id }) => taken.has(id)))
+    breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
   return { cloudLease, view: viewOf(context, cloudLease, '', reconciled), reconciled }
 }
 

@@ -5,6 +5,7 @@
  * other, and the step does not wait for a slow cloud for ever. Nothing begins on a cloud whose role lease is lost.
  */
 
+import type { VmId } from '../../core/kernel/ids.ts'
 import type { Offering } from '../../core/model/cloud.ts'
 import type { PlanLine } from '../../core/plan/fleet.ts'
 import { squidsAt } from '../../core/plan/services.ts'
@@ -22,15 +23,19 @@ export async function endVms(
 ): Promise<void> {
   const { options, fleet } = context
   const events: VmEvent[] = []
+  const blame = new Map<VmId, () => void>()
   for (const line of lines) {
     if (line.kind === 'create' || line.kind === 'hold') continue
     const cloudLease = leases.find(({ directed }) => directed.cloud.name === line.cloud)
     if (!cloudLease?.isHeld()) continue
-    events.push({ kind: line.kind, vmId: line.vmId, why: line.reason })
-    const vm = fleet.get(line.vmId)?.vm
-    if (vm && line.bootFailed) cloudLease.breakers.bootFailed(vm, `${vm.id}: ${line.reason}`, options.clock.nowMs())
+    const { kind, vmId, reason: why, ifContactMs } = line
+    events.push({ kind, vmId, why, ...(ifContactMs === undefined ? {} : { ifContactMs }) })
+    const vm = fleet.get(vmId)?.vm
+    if (vm && line.bootFailed)
+      blame.set(vmId, () => cloudLease.breakers.bootFailed(vm, `${vmId}: ${why}`, options.clock.nowMs()))
   }
-  await change(context, events)
+  // Of a VM that came up in this moment nothing is ended, and nothing is to blame.
+  for (const id of await change(context, events)) blame.get(id)?.()
 }
 
 /** All that is to be asked of one cloud. */

@@ -9,7 +9,7 @@
 import type { Comparison } from './comparison.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import { isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
+import { contactMs, isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 
@@ -71,11 +71,17 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
   if (doubt !== '') return { ...common, events, again: [], bootFailed: [], orphans: [] }
   return {
     ...common,
-    events: [...events, ...absents.map(({ vm, why }) => ({ kind: 'absent' as const, vmId: vm.id, why }))],
+    events: [...events, ...absents.map(absent)],
     again,
     bootFailed: absents.flatMap(({ vm }) => (isComing(vm.phase) && refOf(vm.phase) !== '' ? [vm] : [])),
     orphans,
   }
+}
+
+/** A VM that has been in contact since it was read is there. One that stops may still send heartbeats. */
+function absent({ vm, why }: { readonly vm: Vm; readonly why: string }): VmEvent {
+  const event = { kind: 'absent', vmId: vm.id, why } as const
+  return vm.phase.state === 'Stopping' ? event : { ...event, ifContactMs: contactMs(vm) }
 }
 
 /** The machine of each live record: the one with its reference, or the first by name while the record knows none. */

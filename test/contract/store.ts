@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { sleep, systemClock } from '../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
+import { contactMs } from '../../core/model/vm.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
 import { bulkTests } from './store-bulk.ts'
@@ -344,6 +345,21 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect((await store.liveVms()).map(({ vm, leases }) => [vm.id, leases])).toEqual([[vmId, 2]])
         expect((await store.leasesOn(vmId)).map(({ id }) => id)).toEqual(ids)
         expect(await store.counts()).toEqual([{ state: 'Matched', vo: 'lhcb', site: 'home', count: 2 }])
+      })
+
+      it('refuses what was decided before the VM was in contact', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        const seen = await store.vm(vmId)
+        const ifContactMs = seen ? contactMs(seen.vm) : 0
+        const beat = { atMs: 9000, load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, idleMs: 0 }
+        const heartbeat = { ...beat, pilotState: 'idle', payloads: 0, unhealthy: '' }
+        await store.changeVms([{ kind: 'heartbeat', vmId, heartbeat }], 9000)
+        const stop = { kind: 'stop', vmId, why: 'heartbeat lost' } as const
+        expect(await store.changeVms([{ ...stop, ifContactMs }], 9001)).toEqual([{ ok: false, why: 'contacted' }])
+        expect((await store.vm(vmId))?.vm.phase.state).toBe('Active')
+        const [taken] = await store.changeVms([{ ...stop, ifContactMs: 9000 }], 9002)
+        expect(taken).toMatchObject({ ok: true, was: 'Active' })
       })
 
       it('retires a VM only while it holds nothing, and then gives it nothing', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   changeVm,
+  contactMs,
   isOver,
   refOf,
   type Vm,
@@ -187,6 +188,23 @@ describe('a record that was written with a clock that was ahead', () => {
   it.each(Object.entries(phases))('keeps the state of a VM that is %s', (_, phase) => {
     const decision = changeVm({ ...vmIn(phase), intendedMs: 3000 }, { kind: 'cut', vmId: id }, 0, 2500)
     expect(decision.ok ? decision.next.phase : decision.why).toEqual(isOver(phase) ? 'ended' : phase)
+  })
+})
+
+describe('an event that was decided on a record of before', () => {
+  const decided = (vm: Vm, kind: 'drain' | 'retire' | 'stop' | 'absent', ifContactMs: number): string => {
+    const decision = changeVm(vm, { kind, vmId: id, why: 'silent', ifContactMs }, 0, nowMs)
+    return decision.ok ? 'taken' : decision.why
+  }
+
+  it.each(['drain', 'retire', 'stop', 'absent'] as const)('%s is refused if the VM was in contact since', (kind) => {
+    const beating = { ...vmIn(phases.Active), beat: heartbeat }
+    expect(contactMs(beating)).toBe(4000)
+    expect(decided(beating, kind, 4000)).toBe('taken')
+    expect(decided(beating, kind, 3999)).toBe('contacted')
+    expect(decided(vmIn(phases.Booting), kind, 0)).toBe('taken')
+    expect(decided(vmIn(phases.Active), kind, 0)).toBe('contacted')
+    expect(decided(vmIn(phases.Gone), kind, 0)).toBe('ended')
   })
 })
 

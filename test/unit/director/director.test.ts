@@ -422,3 +422,77 @@ describe('after the clock was put back', () => {
     expect(await states()).toEqual(['Active', undefined])
   })
 })
+
+describe('between the look and the deed', () => {
+  /** Runs `late` after the next reading of the VMs. */
+  const afterLook = (world: World, late: () => Promise<void>): void => {
+    const { store } = world
+    const { liveVms } = store
+    store.liveVms = async () => {
+      const seen = await liveVms()
+      store.liveVms = liveVms
+      await late()
+      return seen
+    }
+  }
+
+  it('stops no VM that activates and gets a job at its boot deadline, and blames no image', async () => {
+    const world = openWorld()
+    const jobId = await world.submit(1)
+    await world.step()
+    // Its machine is known to run: no news of it refreshes what this step sees.
+    await world.next(60_000)
+    await world.clock.advance(60_000)
+    const id = (await world.vms())[0]?.vm.id as VmId
+    const state = async () => (await world.store.vm(id))?.vm.phase.state
+    afterLook(world, async () => {
+      await world.pilots()
+      await world.claim(jobId, id)
+    })
+    await world.next(0)
+    expect(await state()).toBe('Active')
+    expect((await world.store.jobs([jobId]))[0]?.phase.state).toBe('Matched')
+    expect(await world.store.note('cloud:here')).not.toContain('boot deadline')
+    await world.next()
+    expect(await state()).toBe('Active')
+  })
+
+  it('stops no VM whose heartbeat comes at last', async () => {
+    const world = openWorld()
+    await world.submit(1)
+    await world.step()
+    await world.next()
+    await world.pilots()
+    await world.next()
+    await world.clock.advance(190_000)
+    const id = (await world.vms())[0]?.vm.id as VmId
+    const state = async () => (await world.store.vm(id))?.vm.phase.state
+    afterLook(world, () => world.pilots())
+    await world.next(0)
+    expect(await state()).toBe('Active')
+    await world.next(190_000)
+    expect(await state()).toBe('Stopping')
+  })
+
+  it('loses no VM that sends a heartbeat while the third list lacks it', async () => {
+    const world = openWorld()
+    await world.submit(1)
+    await world.step()
+    await world.next()
+    await world.pilots()
+    await world.cycles(13)
+    await world.pilots()
+    const id = (await world.vms())[0]?.vm.id as VmId
+    const { list } = world.cloud
+    world.cloud.list = async () => []
+    await world.cycles(2)
+    afterLook(world, async () => {
+      const beat = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, payloads: 0, idleMs: 0 }
+      const heartbeat = { ...beat, atMs: world.clock.nowMs(), pilotState: 'idle', unhealthy: '' }
+      await world.store.changeVms([{ kind: 'heartbeat', vmId: id, heartbeat }], world.clock.nowMs())
+    })
+    await world.next()
+    world.cloud.list = list
+    expect((await world.store.vm(id))?.vm.phase.state).toBe('Active')
+  })
+})
