@@ -17,10 +17,19 @@ const readMs = 10_000
 /** Processes that are asked for in one call: a script takes no more arguments than the kernel allows. */
 const maxPids = 1000
 
-const sharesScript = 'for pid in "$@"; do echo "pid $pid"; cat "/proc/$pid/smaps_rollup"; done 2>/dev/null; exit 0'
+/** Above 128 a program was ended by a signal. */
+const sharesScript =
+  'for pid in "$@"; do echo "pid $pid"; cat "/proc/$pid/smaps_rollup"; [ $? -lt 128 ] || echo ended; done 2>/dev/null; exit 0'
 
-/** Of the processes that show theirs. `uid`: the payload's own account, which may read what is closed to the pilot's. */
-export async function sharesOf(pids: readonly number[], uid: number | undefined): Promise<ReadonlyMap<number, Share>> {
+export type Shares = {
+  /** Of the processes that show theirs. */
+  readonly of: ReadonlyMap<number, Share>
+  /** What reads them under the payload's account was ended, which only the payload does. */
+  readonly isEnded: boolean
+}
+
+/** `uid`: the payload's own account, which may read what is closed to the pilot's. */
+export async function sharesOf(pids: readonly number[], uid: number | undefined): Promise<Shares> {
   const shares = new Map<number, Share>()
   const closed: number[] = []
   for (const pid of pids) {
@@ -28,13 +37,13 @@ export async function sharesOf(pids: readonly number[], uid: number | undefined)
     if (share) shares.set(pid, share)
     else closed.push(pid)
   }
-  if (uid === undefined || closed.length === 0) return shares
+  if (uid === undefined || closed.length === 0) return { of: shares, isEnded: false }
   const ran = await runScript(uid, sharesScript, closed.slice(0, maxPids).map(String), readMs)
   for (const part of ran.stdout.split(/^pid /m).slice(1)) {
     const share = readShare(part)
     if (share) shares.set(Number.parseInt(part, 10), share)
   }
-  return shares
+  return { of: shares, isEnded: ran.isKilled || /^ended$/m.test(ran.stdout) }
 }
 
 /** `unmappedBytes`: of files in memory, which processes may have mapped: the greater of the two ways to count is true. */

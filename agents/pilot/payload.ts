@@ -116,6 +116,7 @@ class RunningPayload {
   #pids: readonly number[] = []
   #unmappedBytes = 0
   #weighAtMs = 0
+  #endedWeighs = 0
   #closedMeasures = 0
   #failedMeasures = 0
 
@@ -228,10 +229,15 @@ class RunningPayload {
       processes.map(({ pid }) => pid),
       confinement.account,
     )
-    const usedBytes = memoryOf(processes, shares, this.#unmappedBytes)
+    this.#endedWeighs = shares.isEnded ? this.#endedWeighs + 1 : 0
+    const usedBytes = memoryOf(processes, shares.of, this.#unmappedBytes)
     this.#peakBytes = Math.max(this.#peakBytes, usedBytes)
     const endedMs = clock.monotonicMs()
     this.#weighAtMs = endedMs + (endedMs - beganMs) * weighShare
+    if (this.#endedWeighs >= maxFailedMeasures) {
+      const why = 'its use of memory cannot be measured: what measures it under its account is ended'
+      this.#breakOff('memory-limit', why, 0)
+    }
     if (usedBytes <= memoryBytes) return
     this.#breakOff('memory-limit', `used ${bytesText(usedBytes)} of ${bytesText(memoryBytes)}`, 0)
   }
