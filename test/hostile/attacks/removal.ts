@@ -119,6 +119,11 @@ export const removalAttacks: readonly Attack[] = [
     'for my $d (1..20) { mkdir "d$d"; for (1..5000) { open(my $f, ">", "d$d/$_") or last } }',
   ),
   shape(
+    'long-names',
+    'more names in one folder than a command takes, in a path longer than the system takes',
+    'for (1..30) { mkdir "a" x 200; chdir "a" x 200 } open(my $f, ">", "a" x 240 . $_) for 1..9000',
+  ),
+  shape(
     'attributes',
     'immutable and append-only flags, and rules of access',
     'mkdir "i"; open(my $f, ">", "i/f"); my $flags = pack("L", 0x10); ioctl($f, 0x40086602, $flags); system("chattr +i i/f i 2>/dev/null"); system("setfacl -m u::--- i 2>/dev/null")',
