@@ -1,6 +1,6 @@
 /**
- * What a listing that passes over a whole store costs those who submit: the time to the acknowledgement of a submission, with
- * and without a loop that lists a state which few of 1 000 000 jobs have. `node bench/listing.ts [JOBS]`.
+ * What a listing that passes over a whole store costs those who submit: the time to the acknowledgement of a submission,
+ * with and without a loop that lists a state which few of 1 000 000 jobs have. `node bench/listing.ts [JOBS]`.
  *
  * Both are measured in turns of one run on one store, so that the ratio says more than the times: a shared machine drifts.
  */

@@ -1,9 +1,9 @@
 /**
- * What the task queues of one owner cost the others: the time of a match for others' jobs, with and without 10 000 task queues of
- * an owner who is served before them, as ratios of one run. And what one plan of the director costs with as many.
+ * What the task queues of one owner cost the others: the time of a match for others' jobs, with and without 10 000 task
+ * queues of an owner who is served before them, as ratios of one run. And what one plan of the director costs with as many.
  *
- * `node bench/queues.ts [QUEUES]`. The owner's queues fit no room (every offer is searched for them in vain), fit only just (one
- * of the last does), or all fit.
+ * `node bench/queues.ts [QUEUES]`. The owner's queues fit no room (every offer is searched for them in vain), fit only just
+ * (one of the last does), or all fit.
  */
 
 import { type UsageLedger, openLedger } from '../core/share/ledger.ts'

@@ -2,8 +2,9 @@
  * The last step of `npm ci`: makes `node_modules/.bin/node` the Node of the lock file, after a check of its digest.
  *
  * npm has got the package of this platform and checked it against the lock file. It does not always link its program: npm 10
- * removes the link again with the package of the other platform, because both packages name their program `node`. npm also skips
- * a package that it cannot get without a word; here that is an error. Plain JavaScript: the Node that was there before runs it.
+ * removes the link again with the package of the other platform, because both packages name their program `node`. npm also
+ * skips a package that it cannot get without a word; here that is an error. Plain JavaScript: the Node that was there before
+ * runs it.
  */
 
 import { createHash } from 'node:crypto'

@@ -3,7 +3,8 @@
  * way back: what was submitted, as such a document.
  *
  * Bounded before it is parsed: 16 MiB of JSON, 4 MiB of YAML, which is read far more slowly (10 MiB took 22 s), and few YAML
- * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or calls.
+ * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or
+ * calls.
  */
 
 import { rawSpecToWire } from '../proto/codec/specs.ts'
@@ -42,8 +43,8 @@ export function readStreamedDocument(text: string, firstIndex: number): readonly
 }
 
 /**
- * The job as a document that `readJobDocument` reads back as the same job. Characters that a terminal would act on are escapes, as
- * YAML knows them between quotes.
+ * The job as a document that `readJobDocument` reads back as the same job. Characters that a terminal would act on are
+ * escapes, as YAML knows them between quotes.
  */
 export function jobDocument(job: JobSpec): string {
   const document = new Document(writeJob(job), { aliasDuplicateObjects: false })

@@ -25,7 +25,10 @@ export async function* readJobStream(pieces: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
-/** Lines without their ends. Throws `too-large` for a line beyond the bound, and a refusal that names `what` if it is no UTF-8. */
+/**
+ * Lines without their ends. Throws `too-large` for a line beyond the bound, and a refusal that names `what` if it is no
+ * UTF-8.
+ */
 export async function* linesOf(
   pieces: AsyncIterable<Uint8Array>,
   maxLength: number,

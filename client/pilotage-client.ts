@@ -100,7 +100,9 @@ export type JobSelection = {
 export type OutputSelection = { readonly name?: 'stdout' | 'stderr'; readonly attempt?: number }
 
 export interface PilotageClient {
-  /** Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given. */
+  /**
+   * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
+   */
   submit(jobs: readonly JobSpec[], options?: { readonly key?: string }): Promise<SubmitAnswer>
   /** The same without end: an answer a part. Idempotent under `key` as long as the jobs come in the same order. */
   submitStream(

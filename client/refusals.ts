@@ -1,9 +1,9 @@
 /**
  * Refusals: what came back from a call that did not succeed, as one of our errors.
  *
- * The service puts a google.rpc.Status in the trailing metadata of every refusal; where it is missing (the connection failed, a
- * proxy answered) the gRPC status decides the code. The cause stays attached. Nothing here decides what to do next, except
- * to say whether asking again can help.
+ * The service puts a google.rpc.Status in the trailing metadata of every refusal; where it is missing (the connection
+ * failed, a proxy answered) the gRPC status decides the code. The cause stays attached. Nothing here decides what to do
+ * next, except to say whether asking again can help.
  */
 
 import { type Metadata, type ServiceError, status } from '@grpc/grpc-js'

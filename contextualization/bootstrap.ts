@@ -2,8 +2,9 @@
  * The script that makes a worker out of an image: accounts, what the operator adds, CVMFS, the agents' programs, and at last
  * the two services. POSIX shell, as root, once.
  *
- * Whatever fails says so on the console and switches the machine off, unless it is only lent: a machine that cannot work must
- * not cost, and its last words are read before it is deleted. What stays true: nothing is started whose digest was not checked.
+ * Whatever fails says so on the console and switches the machine off, unless it is only lent: a machine that cannot work
+ * must not cost, and its last words are read before it is deleted. What stays true: nothing is started whose digest was not
+ * checked.
  */
 
 import { agentPaths, type PayloadAccounts } from '../core/model/agent-config.ts'
@@ -43,7 +44,10 @@ export function bootstrapScript(order: MachineOrder): string {
   ].join('\n')
 }
 
-/** Payloads see processes of their own account alone, where nothing else hides those of others; the agents see all by their group. */
+/**
+ * Payloads see processes of their own account alone, where nothing else hides those of others; the agents see all by their
+ * group.
+ */
 const processLines = [
   `mount -o remount,hidepid=2,gid=${agentUid} /proc || say "processes of others are shown to payloads that have no namespaces"`,
 ]

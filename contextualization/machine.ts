@@ -42,9 +42,9 @@ export function machineContext(order: MachineOrder): MachineContext {
 }
 
 /**
- * `own`: the operator's document as text, of any kind that cloud-init knows. A cloud-config is merged, its lists first, ours after
- * them; any other comes before ours as a part of its own. Throws `invalid-argument` where it is none. Whether a cloud takes so
- * much is for size.ts.
+ * `own`: the operator's document as text, of any kind that cloud-init knows. A cloud-config is merged, its lists first, ours
+ * after them; any other comes before ours as a part of its own. Throws `invalid-argument` where it is none. Whether a cloud
+ * takes so much is for size.ts.
  */
 export function cloudConfig(context: MachineContext, own = ''): string {
   const type = typeOf(own)

@@ -3,8 +3,8 @@
  *
  * Decides where things lie on a VM and which process is its life. Refuses to know which cloud it is for: a real machine's
  * root is `/`, the local cloud's is a directory, and the same text does for both because every path stands behind
- * PILOTAGE_ROOT. What stays true: equal input gives equal text, the activation key stands once and in a 0600 file, nothing is
- * started whose digest was not checked, and the text fits every cloud's user data.
+ * PILOTAGE_ROOT. What stays true: equal input gives equal text, the activation key stands once and in a 0600 file, nothing
+ * is started whose digest was not checked, and the text fits every cloud's user data.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -25,7 +25,9 @@ export type ContextInput = {
 
 type AgentName = 'pilot' | 'monitor'
 
-/** A pilot that ends badly is started again so often, with a pause: a broken one must not spin, nor idle a machine for ever. */
+/**
+ * A pilot that ends badly is started again so often, with a pause: a broken one must not spin, nor idle a machine for ever.
+ */
 const pilotStarts = 5
 const pilotPauseSeconds = 2
 

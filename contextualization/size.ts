@@ -1,6 +1,6 @@
 /**
- * Whether a document fits what a cloud takes as user data, counted as that cloud counts. The limits themselves are a trait of
- * each driver; how a driver sends a document is its own, and the same by which it is counted here.
+ * Whether a document fits what a cloud takes as user data, counted as that cloud counts. The limits themselves are a trait
+ * of each driver; how a driver sends a document is its own, and the same by which it is counted here.
  */
 
 import { gzipSync } from 'node:zlib'

@@ -3,8 +3,8 @@
  * configuration, how much of the machine its caches fill, and whom it serves.
  *
  * What stays true: a client outside the networks that are served gets nothing; no client reaches this machine itself, its
- * cloud's metadata address, or anything but the web by way of it; what it keeps never outgrows the machine. It knows no site's
- * other proxies and asks none: squids that ask each other are a failure that spreads.
+ * cloud's metadata address, or anything but the web by way of it; what it keeps never outgrows the machine. It knows no
+ * site's other proxies and asks none: squids that ask each other are a failure that spreads.
  */
 
 import { agentPaths } from '../core/model/agent-config.ts'
@@ -49,7 +49,8 @@ function squidConfig({ config, clients = privateNetworks }: SquidOrder): string 
     ...clients.map((network) => `acl clients src ${network}`),
     'acl tunnel method CONNECT',
     'acl tls port 443',
-    // The servers of CVMFS listen on 80, 8000 and 8080, our own where an operator likes; mail and logins are no business here.
+    // The servers of CVMFS listen on 80, 8000 and 8080, our own where an operator likes; mail and logins are no business
+    // here.
     'acl web port 80 443 1024-65535',
     'acl metadata dst 169.254.0.0/16 fe80::/10 fd00:ec2::254/128',
     'http_access deny manager',
@@ -108,8 +109,8 @@ function squidScript(order: SquidOrder): string {
 }
 
 /**
- * Caches as large as the smaller of what was promised and what is there: two fifths of the memory (the index of the disk takes
- * some 15 MiB a GiB of it, and squid keeps what is under way besides), and three quarters of what is free on the disk.
+ * Caches as large as the smaller of what was promised and what is there: two fifths of the memory (the index of the disk
+ * takes some 15 MiB a GiB of it, and squid keeps what is under way besides), and three quarters of what is free on the disk.
  */
 export function sizeLines({ memoryBytes, diskBytes }: SquidOrder['config']['size']): readonly string[] {
   return [

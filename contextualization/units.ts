@@ -1,11 +1,11 @@
 /**
  * The services of a machine: monitor and pilot of a worker, monitor and squid of a machine that keeps what workers fetch;
- * and what runs beside them now and then. The monitor's life is the machine's: with its end the machine is switched off, and so
- * it is when it cannot stay up; a machine that is only lent stays up, and its pilot stops. The pilot is started again as often
- * as it ends badly, within reason.
+ * and what runs beside them now and then. The monitor's life is the machine's: with its end the machine is switched off, and
+ * so it is when it cannot stay up; a machine that is only lent stays up, and its pilot stops. The pilot is started again as
+ * often as it ends badly, within reason.
  *
- * Least authority: both run under one account that is not root; the pilot may also become the payloads' accounts, signal their
- * processes, and give folders away. Neither, and no payload, reaches the cloud's metadata address: what lies there has
+ * Least authority: both run under one account that is not root; the pilot may also become the payloads' accounts, signal
+ * their processes, and give folders away. Neither, and no payload, reaches the cloud's metadata address: what lies there has
  * been read. Only the monitor of a spot machine does, by its unit and not by its account. A payload lives in the pilot's
  * control group, so that nothing of it outlives the pilot.
  */

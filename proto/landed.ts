@@ -1,6 +1,7 @@
 /**
- * The contract that has landed, as an image of buf: proto/landed.binpb. With --check: the style of the contract (buf lint), and that
- * nothing in it breaks a program that was made from the landed one (buf breaking); a fresh clone without history is enough.
+ * The contract that has landed, as an image of buf: proto/landed.binpb. With --check: the style of the contract (buf lint),
+ * and that nothing in it breaks a program that was made from the landed one (buf breaking); a fresh clone without history is
+ * enough.
  *
  * Without --check: checks the same, and then keeps the contract of now as the landed one. With --break: keeps it without the
  * comparison; such a change needs a decision record.

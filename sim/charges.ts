@@ -1,6 +1,6 @@
 /**
- * The usage that the service charges, audited: for every attempt whose end the store has answered to a life of the service, that
- * life charges the owner once. An end whose answer never reached a living process is charged by none.
+ * The usage that the service charges, audited: for every attempt whose end the store has answered to a life of the service,
+ * that life charges the owner once. An end whose answer never reached a living process is charged by none.
  */
 
 import type { UsageLedger } from '../core/share/ledger.ts'

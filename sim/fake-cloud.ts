@@ -2,8 +2,9 @@
  * A cloud in memory, on a virtual clock, with everything that real ones do to their users: slow calls, lost replies, lagging
  * lists, full quotas, machines that never boot and deletes that take their time.
  *
- * A fault is either scripted (the next call of a kind) or drawn from a rate with the seeded chance that it was given, so that
- * a run repeats exactly. Keeps what a test wants to know afterwards: every machine that ever was, and the most at one time.
+ * A fault is either scripted (the next call of a kind) or drawn from a rate with the seeded chance that it was given, so
+ * that a run repeats exactly. Keeps what a test wants to know afterwards: every machine that ever was, and the most at one
+ * time.
  */
 
 import { type Clock, sleep } from '../core/kernel/clock.ts'

@@ -3,8 +3,8 @@
  *
  * Knows only the port and the clock that it was given, and lies only as clouds do: a call fails before or after it was done,
  * a call gets no answer within its time, a list is old or incomplete, one order makes two machines, a machine is stuck.
- * What stays true: with every chance at 0 it is the cloud itself; a list is never older than `lagMs`; and at most `partsInARow`
- * incomplete lists in a row look complete, which is what reconciliation promises to survive.
+ * What stays true: with every chance at 0 it is the cloud itself; a list is never older than `lagMs`; and at most
+ * `partsInARow` incomplete lists in a row look complete, which is what reconciliation promises to survive.
  */
 
 import { type Clock, sleep } from '../core/kernel/clock.ts'

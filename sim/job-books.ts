@@ -1,8 +1,8 @@
 /**
  * The auditor's own books of jobs: written from every decision at the moment when the store takes it, and held against it.
  *
- * Shares no rule with core/model/job.ts: it says again, from the outside, what must never happen to a job. A decision that breaks
- * one of these is reported in the very step in which it was taken.
+ * Shares no rule with core/model/job.ts: it says again, from the outside, what must never happen to a job. A decision that
+ * breaks one of these is reported in the very step in which it was taken.
  */
 
 import type { VmId } from '../core/kernel/ids.ts'

@@ -1,12 +1,13 @@
 /**
- * `npm run sim`: seeds of the simulated world, then the same world with each safety rule switched off, which must be noticed.
+ * `npm run sim`: seeds of the simulated world, then the same world with each safety rule switched off, which must be
+ * noticed.
  *
  *   --seeds N --jobs N    seeds 1 to N, with this number of jobs each (50 and 2000)
  *   --seed S              this one only, as it was
  *   --without RULE        with a rule switched off
  *   --mutants             only the proof that every rule is missed when it is off; --no-mutants: all but that
  *   --threads N           as many at once (2)
- *   --clouds              VM lifetimes at clouds with faults, a director that is killed, and no jobs (lifetimes/run-clouds.ts)
+ *   --clouds              VM lifetimes at clouds with faults, a director that is killed, no jobs (lifetimes/run-clouds.ts)
  *   --lifetimes N         the number of VM lifetimes (10000)
  *
  * Ends with one line, and exits non-zero on a violation or on a rule whose absence ten seeds did not notice.

@@ -1,6 +1,7 @@
 /**
- * One life of a pilot: the real state machine, the real journal's lines and the real words of the wire, on simulated payloads,
- * disk and network. Mirrors what agents/pilot/agent.ts does around that machine and decides nothing that it decides.
+ * One life of a pilot: the real state machine, the real journal's lines and the real words of the wire, on simulated
+ * payloads, disk and network. Mirrors what agents/pilot/agent.ts does around that machine and decides nothing that it
+ * decides.
  *
  * Of the disk it holds that a line, once appended, outlives the process; that an end is sent only after a sync is the
  * machine's own doing and is simulated.

@@ -1,5 +1,6 @@
 /**
- * A process of the simulated world: it can be stalled (SIGSTOP, a hung machine) and killed, at any moment between two events.
+ * A process of the simulated world: it can be stalled (SIGSTOP, a hung machine) and killed, at any moment between two
+ * events.
  *
  * Everything that happens inside a process happens through its clock or its `deliver`. What stays true: a dead process does
  * nothing any more, and a stalled one does everything later, in the order in which it would have been done.

@@ -2,8 +2,8 @@
  * The central service as a process that dies and comes back: each life builds the real runtime anew over the same store and
  * the same clouds, and serves until it is killed.
  *
- * Stands in for the gRPC edge: it finds the operation for a call, keeps one stream a VM, and drops what a dead life was about
- * to answer. Decides nothing that the operations do not decide.
+ * Stands in for the gRPC edge: it finds the operation for a call, keeps one stream a VM, and drops what a dead life was
+ * about to answer. Decides nothing that the operations do not decide.
  */
 
 import type { SimService, Life } from './life.ts'

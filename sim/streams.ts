@@ -1,6 +1,6 @@
 /**
- * The long streams between pilots and the service: ordered, and broken as a whole. What was under way when one breaks is lost,
- * and each side learns of it in its own time.
+ * The long streams between pilots and the service: ordered, and broken as a whole. What was under way when one breaks is
+ * lost, and each side learns of it in its own time.
  *
  * The server's side is the real session with the real codec, as services/api/grpc/vm-handlers.ts has them around it.
  */

@@ -1,7 +1,7 @@
 /**
  * The network between VMs, users and the service. A unary call may lose its request or its reply, arrive twice, or find no
- * process; streams are in streams.ts. Callers repeat a call that got no answer, with the same content: that is why a call that
- * arrives twice does no harm.
+ * process; streams are in streams.ts. Callers repeat a call that got no answer, with the same content: that is why a call
+ * that arrives twice does no harm.
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'

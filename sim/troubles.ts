@@ -1,4 +1,6 @@
-/** What befalls the service, the machines and their agents, and what operators do, at random moments while the weather lasts. */
+/**
+ * What befalls the service, the machines and their agents, and what operators do, at random moments while the weather lasts.
+ */
 
 import type { SimService } from './life.ts'
 import { type Ground, nowAndThen } from './ground.ts'

@@ -27,7 +27,9 @@ export type Weather = {
   /** No outcome of the store is ever unknown in this run, as with the embedded store. */
   readonly isStoreSure: boolean
   storeMs: number
-  /** As the embedded store: calls are committed and answered in their order. Else each takes its own time, as over a network. */
+  /**
+   * As the embedded store: calls are committed and answered in their order. Else each takes its own time, as over a network.
+   */
   readonly isStoreOrdered: boolean
   /** Calls that take seconds. */
   storeHiccupRate: number

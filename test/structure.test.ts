@@ -231,6 +231,9 @@ describe('kinds of clouds', () => {
   })
 })
 
+/** As in biome.json, which does not wrap comments. */
+const codeWidth = 125
+
 describe('names and headers', () => {
   test('files are in kebab-case', () => {
     const shape = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|config))?\.[a-z]+$/
@@ -242,6 +245,16 @@ describe('names and headers', () => {
   test('files are named after what they are about', () => {
     const empty = /(?:[/-](?:utils?|helpers?|common|managers?|misc|impl)|\/(?:index|types))\.[^/]*$/
     expect(readPaths().filter((path) => empty.test(path))).toEqual([])
+  })
+
+  test('comments keep the width of the code', () => {
+    const comment = /^ *(?:\/\/|\*|\/\*)/
+    const lines = own.flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .flatMap((line, at) => ([...line].length > codeWidth && comment.test(line) ? [`${path}:${at + 1}`] : [])),
+    )
+    expect(lines).toEqual([])
   })
 
   test('each file says first what it is', () => {

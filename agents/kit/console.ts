@@ -1,4 +1,6 @@
-/** The agents' lines on the VM's console: short, with the time, and free of secrets. Operators read them in the cloud's log. */
+/**
+ * The agents' lines on the VM's console: short, with the time, and free of secrets. Operators read them in the cloud's log.
+ */
 
 import type { Clock } from '../../core/kernel/clock.ts'
 

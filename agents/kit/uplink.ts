@@ -50,7 +50,8 @@ const callMs = 10_000
 const outputMs = 60_000
 
 const channelOptions = {
-  // The environment of the machine may name a web proxy, for payloads and the package manager: it does not lead to the service.
+  // The environment of the machine may name a web proxy, for payloads and the package manager: it does not lead to the
+  // service.
   'grpc.enable_http_proxy': 0,
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5000,

@@ -1,8 +1,8 @@
 /**
  * Activation: the single-use key of the context for the VM's own credential, written where the pilot waits for it.
  *
- * The nonce is kept on disk before it is sent, so that a monitor that was restarted in between repeats its request instead of
- * looking like a thief of the key. A refusal may be a service that does not know the VM yet: it is tried again, ever more
+ * The nonce is kept on disk before it is sent, so that a monitor that was restarted in between repeats its request instead
+ * of looking like a thief of the key. A refusal may be a service that does not know the VM yet: it is tried again, ever more
  * slowly, until the caller gives up.
  */
 

@@ -1,14 +1,17 @@
 /**
  * How long a pilot has been silent: since its status changed last, by the monitor's own monotonic clock.
  *
- * A machine that stood still (paused, frozen, out of memory) stopped both agents. When the monitor has not looked for a while
- * itself, for whatever reason, the pilot gets all of its time again.
+ * A machine that stood still (paused, frozen, out of memory) stopped both agents. When the monitor has not looked for a
+ * while itself, for whatever reason, the pilot gets all of its time again.
  */
 
 /** The monitor looks four times per second, and waits for a second or two where a machine is starved. */
 const gapMs = 3000
 
-/** Is given when the pilot says that it wrote its status, by any clock, and the monotonic time now; answers the silence so far. */
+/**
+ * Is given when the pilot says that it wrote its status, by any clock, and the monotonic time now; answers the silence so
+ * far.
+ */
 export function pilotSilence(): (writtenMs: number, nowMs: number) => number {
   let lastWrittenMs: number | undefined
   let sinceMs = 0

@@ -1,5 +1,6 @@
 /**
- * Whether the service that a VM is for still works: a connection and one request on loopback, every few seconds, each bounded.
+ * Whether the service that a VM is for still works: a connection and one request on loopback, every few seconds, each
+ * bounded.
  *
  * Any answer in HTTP that is not the server's own failure counts: what is asked for is refused on purpose, so that nothing
  * outside has a say in whether the service is well. Decides nothing; policy.ts counts.

@@ -1,8 +1,8 @@
 /**
  * What a payload writes to one of its streams: the head of it goes to a file, the rest is counted and let go.
  *
- * A disk that takes no more is the machine's failure and not the payload's: what the file cannot take stays in memory, within the
- * same bound, until the disk takes it or the output is delivered.
+ * A disk that takes no more is the machine's failure and not the payload's: what the file cannot take stays in memory,
+ * within the same bound, until the disk takes it or the output is delivered.
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * A fence around a payload by cgroup v2, where one was really delegated to the pilot: exact limits of memory, processes and CPU,
- * peak and CPU time, and a kill that nothing escapes.
+ * A fence around a payload by cgroup v2, where one was really delegated to the pilot: exact limits of memory, processes and
+ * CPU, peak and CPU time, and a kill that nothing escapes.
  *
  * Delegated means: our own cgroup is not the root, we may create below it, and the memory controller is there. Everywhere
  * else (older systems, containers, the local cloud) the watcher does the same work from outside; the pilot says which.

@@ -1,9 +1,9 @@
 /**
  * Keeps the pilot in contact: one stream at a time, opened again whenever it ends, with a credential read afresh each time.
  *
- * Decides only when and where to try. A stream that does not bring a Welcome in time counts as lost. Of several endpoints one
- * that fails is followed by the next at once; a pause comes when all have failed. A service that comes back after a short
- * outage sees its pilots within about two seconds, after a long outage within five.
+ * Decides only when and where to try. A stream that does not bring a Welcome in time counts as lost. Of several endpoints
+ * one that fails is followed by the next at once; a pause comes when all have failed. A service that comes back after a
+ * short outage sees its pilots within about two seconds, after a long outage within five.
  */
 
 import { type Clock, sleep, type Timer } from '../../core/kernel/clock.ts'

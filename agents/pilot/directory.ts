@@ -1,9 +1,9 @@
 /**
  * A payload's own directory: `stdout`, `stderr`, `home` and `tmp`, closed to others.
  *
- * The directory itself and the outputs belong to the pilot; `home` and `tmp` belong to the payload's account. What is in them
- * was written by a stranger: it is removed by that account, or, where the pilot and its payloads have one account, by the pilot
- * once nothing of the payload runs.
+ * The directory itself and the outputs belong to the pilot; `home` and `tmp` belong to the payload's account. What is in
+ * them was written by a stranger: it is removed by that account, or, where the pilot and its payloads have one account, by
+ * the pilot once nothing of the payload runs.
  */
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs'
@@ -36,8 +36,8 @@ export function openTheWay(dir: string): void {
 }
 
 /**
- * Closed folders are opened by their owner first: those beside each other in one call, then those that lie in each other one by
- * one. GNU, BSD and busybox tools follow no link here, and no list of names is longer than the kernel takes.
+ * Closed folders are opened by their owner first: those beside each other in one call, then those that lie in each other one
+ * by one. GNU, BSD and busybox tools follow no link here, and no list of names is longer than the kernel takes.
  */
 const removeScript = [
   'cd "$1" || exit 0; shift',
@@ -92,7 +92,8 @@ async function removeTree(dir: string): Promise<void> {
   try {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // A payload may have closed its own folders, made them deeper than a path may be long, or given them names that are no text.
+    // A payload may have closed its own folders, made them deeper than a path may be long, or given them names that are no
+    // text.
     await runScript(undefined, removeScript, [dirname(dir), basename(dir)], removeMs)
     await rm(dir, { recursive: true, force: true })
   }

@@ -29,7 +29,9 @@ export function payloadEnvironment(task: Task, dir: string, vmId: VmId): Record<
   }
 }
 
-/** What the steps before a payload get: nothing of the job. The local cloud finds a lost pilot's processes by the VM's id. */
+/**
+ * What the steps before a payload get: nothing of the job. The local cloud finds a lost pilot's processes by the VM's id.
+ */
 export function stepEnvironment(vmId: VmId): Record<string, string> {
   return { PATH: searchPath, LC_ALL: 'C', PILOTAGE_VM_ID: vmId }
 }

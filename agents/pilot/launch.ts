@@ -32,16 +32,17 @@ const statusCloseMs = 1000
 /** What every program may expect; a payload may set its own. The launcher sets the same. */
 const payloadUmask = 0o022
 /**
- * Node gives its children its own soft limit of open files, which it has raised to the hard one: programs that count on 1024, or
- * close all that they may have, fail or crawl. A core file would count as the payload's disk. Both are soft: a payload may raise them.
+ * Node gives its children its own soft limit of open files, which it has raised to the hard one: programs that count on
+ * 1024, or close all that they may have, fail or crawl. A core file would count as the payload's disk. Both are soft: a
+ * payload may raise them.
  */
 const limitsScript =
   'h=$(ulimit -Hn); [ "$h" != unlimited ] && [ "$h" -lt 1024 ] || ulimit -Sn 1024; ulimit -Sc 0; exec "$@"'
 const limitsStep: readonly string[] = ['/bin/sh', '-c', limitsScript, 'sh']
 
 /**
- * Without a launcher no step stands before the payload, and it is started as it is, with the pilot's limits. Throws where nothing
- * can be started.
+ * Without a launcher no step stands before the payload, and it is started as it is, with the pilot's limits. Throws where
+ * nothing can be started.
  */
 export function launch({ task, dir, vmId, confinement, fence }: LaunchOptions): ChildProcess {
   const { command, mode } = confinement
@@ -80,8 +81,8 @@ function withUmask<T>(mask: number, start: () => T): T {
 }
 
 /**
- * `onReady`: called with the launcher's first word, right before the payload. Resolves with all that the launcher said, once the
- * payload's first process is over; undefined where there is no launcher.
+ * `onReady`: called with the launcher's first word, right before the payload. Resolves with all that the launcher said, once
+ * the payload's first process is over; undefined where there is no launcher.
  */
 export function statusOf(child: ChildProcess, clock: Clock, onReady: () => void): Promise<LaunchStatus | undefined> {
   const stream = child.stdio[statusDescriptor] as Readable | null | undefined

@@ -2,8 +2,8 @@
  * What the memory of a payload's processes really costs: pages that they share are counted once.
  *
  * The sum of what each process has resident counts a shared page for each of them, so it never decides a kill: the kernel's
- * own shares (PSS) do, read by an account that may read them. What stays true: the answer is never more than the payload has.
- * What hides its shares from its own account is counted by the pages that are its alone, of its largest process.
+ * own shares (PSS) do, read by an account that may read them. What stays true: the answer is never more than the payload
+ * has. What hides its shares from its own account is counted by the pages that are its alone, of its largest process.
  */
 
 import { readFileSync } from 'node:fs'

@@ -1,8 +1,8 @@
 /**
  * The pilot's mind: which payload starts or stops, what is reported, what is offered, and when leases are renewed.
  *
- * Pure: `step` takes a state, an event and the monotonic time, and gives the next state and what shall be done. It refuses to
- * know streams, processes and files. What stays true: an attempt starts at most once; every attempt taken is reported as
+ * Pure: `step` takes a state, an event and the monotonic time, and gives the next state and what shall be done. It refuses
+ * to know streams, processes and files. What stays true: an attempt starts at most once; every attempt taken is reported as
  * ended under one report id, resent until it is acknowledged; a payload whose lease may be over is stopped before another
  * pilot can own its job.
  *

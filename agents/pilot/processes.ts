@@ -3,9 +3,9 @@
  *
  * A process is a payload's own if it stands in its session or process group, descends from one that was seen to be, carries
  * the payload's directory in its environment, works inside that directory, or holds its pipes. So a daemon that made a
- * session of its own is still found; only one that hid every trace before it was first seen is not (a cgroup finds that too).
- * Refuses to decide what happens to them. What stays true: a process is named by its number and its start time, never by its
- * number alone.
+ * session of its own is still found; only one that hid every trace before it was first seen is not (a cgroup finds that
+ * too). Refuses to decide what happens to them. What stays true: a process is named by its number and its start time, never
+ * by its number alone.
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** The state of a pilot and what a step makes of it: types only. pilot.ts decides the steps, outgoing.ts what goes up the stream. */
+/**
+ * The state of a pilot and what a step makes of it: types only. pilot.ts decides the steps, outgoing.ts what goes up the
+ * stream.
+ */
 
 import type { Held, Link, Task } from './held.ts'
 import type { Resources } from '../../core/model/resources.ts'

@@ -11,8 +11,8 @@ const sweepEveryMs = 20
 const giveUpAfterMs = 5000
 
 /**
- * The group is only named while its leader is ours: afterwards its number may be another process's. The leader of a namespace
- * gets the kill alone: it ends with its parent's signal, and everything in the namespace ends with it.
+ * The group is only named while its leader is ours: afterwards its number may be another process's. The leader of a
+ * namespace gets the kill alone: it ends with its parent's signal, and everything in the namespace ends with it.
  */
 export function signalAll(
   { leader, hasInit }: Wanted,

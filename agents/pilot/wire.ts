@@ -1,5 +1,6 @@
 /**
- * The stream's messages as the pilot's events, and what it sends as a message. The mapping to the wire itself is proto/codec/pilot.ts.
+ * The stream's messages as the pilot's events, and what it sends as a message. The mapping to the wire itself is
+ * proto/codec/pilot.ts.
  */
 
 import type { IsolationKind } from '../../core/model/agent-config.ts'

@@ -1,6 +1,6 @@
 /**
- * `pilotage history`, `explain`, `job spec` and `output`: what happened to a job, why it waits or runs where it does, what was
- * submitted, what it printed.
+ * `pilotage history`, `explain`, `job spec` and `output`: what happened to a job, why it waits or runs where it does, what
+ * was submitted, what it printed.
  */
 
 import type { Command } from 'commander'

@@ -1,8 +1,9 @@
 /**
- * `pilotage submit`: documents of jobs, or streams of them, become jobs of the installation. Several files are one submission.
+ * `pilotage submit`: documents of jobs, or streams of them, become jobs of the installation. Several files are one
+ * submission.
  *
- * Documents are checked whole, all of them, before anything is sent. A stream is sent as it is read; after a refusal it says how many jobs
- * were accepted, and the same command with the same key continues from there without doubling any.
+ * Documents are checked whole, all of them, before anything is sent. A stream is sent as it is read; after a refusal it says
+ * how many jobs were accepted, and the same command with the same key continues from there without doubling any.
  */
 
 import { createReadStream } from 'node:fs'

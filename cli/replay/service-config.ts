@@ -2,8 +2,8 @@
  * The service that a replay starts for itself: one local cloud whose VMs declare far more cores than this machine has.
  *
  * Sleeping payloads use none of them; 128 slots are what the first 5 000 jobs of the LCG trace need at the compression of
- * two minutes. A trace with wider jobs gets a flavor that is as wide as the widest of them, and room for two such VMs beside the
- * others. VMs that are idle for some seconds stop, so that the report sees machines come and go.
+ * two minutes. A trace with wider jobs gets a flavor that is as wide as the widest of them, and room for two such VMs beside
+ * the others. VMs that are idle for some seconds stop, so that the report sees machines come and go.
  */
 
 const usualCores = 16

@@ -2,8 +2,8 @@
  * The Standard Workload Format: a trace of jobs, a line a job, as text or gzipped text, whatever its name.
  *
  * Reads as a stream and only as far as it is asked to. Comment lines are skipped, lines that are not jobs are counted and
- * skipped: real traces have some. A job may have several lines (it was stopped and went on): the first of them that ran stands for
- * it. Knows nothing of what becomes of the jobs.
+ * skipped: real traces have some. A job may have several lines (it was stopped and went on): the first of them that ran
+ * stands for it. Knows nothing of what becomes of the jobs.
  */
 
 import { createReadStream } from 'node:fs'

@@ -2,8 +2,8 @@
  * The one permission table: one row per action, one column per kind of caller, and in each cell how far the caller reaches.
  *
  * Each gRPC method, HTTP route and page names one of these actions; nothing else decides what a caller may do. A caller with
- * several roles has the farthest reach of them. `own` means the caller's own jobs, or for a VM its own leases; `vo` means what
- * belongs to or concerns the caller's VO.
+ * several roles has the farthest reach of them. `own` means the caller's own jobs, or for a VM its own leases; `vo` means
+ * what belongs to or concerns the caller's VO.
  */
 
 import type { Identity, UserRole } from '../model/owner.ts'
@@ -56,7 +56,8 @@ export const actions = {
   'vm.session': vmItself,
   'vm.heartbeat': vmItself,
   'vm.output': vmItself,
-  // Whether this process can work, the sign-in form, and the files that pages consist of: they say nothing of the installation.
+  // Whether this process can work, the sign-in form, and the files that pages consist of: they say nothing of the
+  // installation.
   'health.read': anyCaller,
   'dashboard.sign-in': anyCaller,
   'asset.read': anyCaller,

@@ -1,4 +1,7 @@
-/** The header or metadata key `authorization`. The scheme's case does not matter, and one space or more follow it (RFC 9110, 11.4). */
+/**
+ * The header or metadata key `authorization`. The scheme's case does not matter, and one space or more follow it (RFC 9110,
+ * 11.4).
+ */
 
 const bearer = /^bearer +(\S+)$/i
 

@@ -2,7 +2,8 @@
  * The caller of a use case: a user, and how far one action lets this user reach. An edge makes it from a credential and from
  * the permission table; a use case asks it what is visible.
  *
- * What the caller may not read is as unknown as what does not exist. What the caller may read and not touch is refused by name.
+ * What the caller may not read is as unknown as what does not exist. What the caller may read and not touch is refused by
+ * name.
  */
 
 import { PilotageError } from '../kernel/errors.ts'

@@ -14,7 +14,10 @@ export interface Clock {
   monotonicMs(): number
   /** Runs once, not before `delayMs` have passed. */
   after(delayMs: number, run: () => void): Timer
-  /** Runs once, when everything that this turn of the event loop brought has been looked at: what gathers until then goes together. */
+  /**
+   * Runs once, when everything that this turn of the event loop brought has been looked at: what gathers until then goes
+   * together.
+   */
   soon(run: () => void): void
 }
 

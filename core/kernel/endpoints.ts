@@ -41,8 +41,8 @@ export type Turns = {
   /** It works: when it fails later, every other one is worth a try at once. */
   worked(endpoint: string): void
   /**
-   * It failed: the next is current, unless that was reported before. True while the current one has not failed since one last
-   * worked, so that it may be tried at once; of callers that fail side by side each counts its own tries.
+   * It failed: the next is current, unless that was reported before. True while the current one has not failed since one
+   * last worked, so that it may be tried at once; of callers that fail side by side each counts its own tries.
    */
   failed(endpoint: string): boolean
 }

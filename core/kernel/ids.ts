@@ -15,7 +15,9 @@ export type ClassId = string & { readonly brand: 'ClassId' }
 /** One try at a job. The attempt number is the fence: it changes with every claim. */
 export type AttemptRef = { readonly jobId: JobId; readonly attempt: number }
 
-/** 50 random bits: two of a million VMs get the same id about once in two thousand installations; the store refuses a twin. */
+/**
+ * 50 random bits: two of a million VMs get the same id about once in two thousand installations; the store refuses a twin.
+ */
 export function newVmId(random: Random): VmId {
   return `vm-${random.letters(10)}` as VmId
 }

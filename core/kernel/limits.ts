@@ -1,7 +1,8 @@
 /**
  * The numbers that matter, with where they come from. Their relations are asserted when the program starts.
  *
- * Sizes are bytes, times are milliseconds. What an operator may change stands in services/config/document.ts, with these as defaults.
+ * Sizes are bytes, times are milliseconds. What an operator may change stands in services/config/document.ts, with these as
+ * defaults.
  */
 
 import { assert } from './assert.ts'
@@ -17,13 +18,13 @@ const gib = 1024 * mib
 /** Submission. DIRAC stops at 20 to 100 jobs a call and its users keep asking for more. */
 export const jobsPerCall = 10_000
 /**
- * Jobs of a call that are decoded, checked or packed in one turn of the event loop: some 2 ms. Others wait for one turn, not for
- * the call.
+ * Jobs of a call that are decoded, checked or packed in one turn of the event loop: some 2 ms. Others wait for one turn, not
+ * for the call.
  */
 export const jobsPerTurn = 250
 /**
- * Jobs of a submission that the embedded store writes in one transaction, which other commits may wait for: some 8 ms. A larger
- * submission is written in several.
+ * Jobs of a submission that the embedded store writes in one transaction, which other commits may wait for: some 8 ms. A
+ * larger submission is written in several.
  */
 export const jobsPerTransaction = 2000
 export const requestBytes = 16 * mib
@@ -67,7 +68,9 @@ export const jobDefaults = {
   attempts: 3,
 } as const
 
-/** Leases. DIRAC needs 2 to 3.5 h to notice a lost worker, HTCondor 40 min; a renewal a third of the lease lets two be lost. */
+/**
+ * Leases. DIRAC needs 2 to 3.5 h to notice a lost worker, HTCondor 40 min; a renewal a third of the lease lets two be lost.
+ */
 export const leaseMs = 90 * seconds
 export const renewEveryMs = 25 * seconds
 /** The pilot stops a payload this time before its lease ends unrenewed: stop signal, grace and kill fit in. */
@@ -100,8 +103,8 @@ export const consoleBytes = 64 * kib
 export const squidPort = 3128
 
 /**
- * Images. Names are given once and images never forgotten; all are read in every step of the director, some hundred bytes each.
- * A site that renews ten images a month fills this in eight years.
+ * Images. Names are given once and images never forgotten; all are read in every step of the director, some hundred bytes
+ * each. A site that renews ten images a month fills this in eight years.
  */
 export const imageLimits = {
   images: 1000,
@@ -126,12 +129,15 @@ export const takeOverMs = 15 * seconds
 /** Two of three renewals may come late or never before a role is lost. */
 export const roleHoldMs = 10 * seconds
 export const roleRenewEveryMs = 3 * seconds
-/** A holder stops this time before its lease is over: clocks that drift, and what passes between a last look and the deed. */
+/**
+ * A holder stops this time before its lease is over: clocks that drift, and what passes between a last look and the deed.
+ */
 export const roleMarginMs = 1 * seconds
 
 /**
- * Waiting jobs, held ones included. LHCb had 872 000 waiting jobs in 501 task queues; a million jobs of one owner must go in. A
- * task queue costs some kilobytes in the store, the matcher and the plan (docs/benchmarks.md has what 10 000 of them do).
+ * Waiting jobs, held ones included. LHCb had 872 000 waiting jobs in 501 task queues; a million jobs of one owner must go
+ * in. A task queue costs some kilobytes in the store, the matcher and the plan (docs/benchmarks.md has what 10 000 of them
+ * do).
  */
 export const waitingQuota = {
   owner: { jobs: 2_000_000, taskQueues: 10_000 },
@@ -143,7 +149,9 @@ export const waitingQuota = {
 export const queuesPerSlice = 500
 export const windowJobs = 512
 export const jobsPerOffer = 256
-/** After a claim beyond the record of its VM a pilot's offers are left alone for this long: a few refused claims per minute. */
+/**
+ * After a claim beyond the record of its VM a pilot's offers are left alone for this long: a few refused claims per minute.
+ */
 export const overclaimPauseMs = 5 * seconds
 /** Fair share forgets half of what an owner used in this time; HTCondor's default is a day. */
 export const usageHalfLifeMs = 24 * hours
@@ -155,8 +163,8 @@ export const outputBytes = 1 * mib
 export const outputChunkBytes = 64 * kib
 export const stopGraceMs = 10 * seconds
 /**
- * An attempt that could not be started costs its job no try, up to this number of attempts. Beyond, each counts, so that a job
- * which no machine can start ends. A VM calls itself unhealthy after three of them in a row: these are ten such VMs.
+ * An attempt that could not be started costs its job no try, up to this number of attempts. Beyond, each counts, so that a
+ * job which no machine can start ends. A VM calls itself unhealthy after three of them in a row: these are ten such VMs.
  */
 export const freeAttempts = 30
 /** Files and folders of one payload. A large software tree has 300 000; a file system of 100 GiB has 6 million in all. */
@@ -198,9 +206,9 @@ export const messageWithinMs = 60 * seconds
 export const anonymousMessageWithinMs = 10 * seconds
 
 /**
- * Connections. An agent has one or two, a user's command one. 100 streams: a client's own pool opens another connection where
- * it needs more. A stranger's connection costs some 50 KiB: 256 of them per address and 1024 in all are below the 100 MB that
- * a flood may cost. `accept`: a thousand VMs behind one address are back 10 s after a restart.
+ * Connections. An agent has one or two, a user's command one. 100 streams: a client's own pool opens another connection
+ * where it needs more. A stranger's connection costs some 50 KiB: 256 of them per address and 1024 in all are below the 100
+ * MB that a flood may cost. `accept`: a thousand VMs behind one address are back 10 s after a restart.
  */
 export const connectionLimits = {
   streams: 100,
@@ -226,9 +234,9 @@ export const connectionLimits = {
 } as const
 
 /**
- * Load of one user, in calls: a read of one thing is 1 and takes the service's thread some 0.2 ms, so the rate is half of that
- * thread. A page counts one per 20 jobs, a submission one per 16 KiB and one per 100 jobs. A submission of 10 000 jobs in 2 MiB
- * is 230; the bench's 3 000 submissions of one job per second are 780.
+ * Load of one user, in calls: a read of one thing is 1 and takes the service's thread some 0.2 ms, so the rate is half of
+ * that thread. A page counts one per 20 jobs, a submission one per 16 KiB and one per 100 jobs. A submission of 10 000 jobs
+ * in 2 MiB is 230; the bench's 3 000 submissions of one job per second are 780.
  */
 export const loadLimits = {
   callsPerSecond: 2500,
@@ -240,8 +248,8 @@ export const loadLimits = {
   submittedJobsPerUnit: 100,
   bytesPerUnit: 16 * kib,
   /**
-   * Each message of a pilot and each report and renewal in it: 10 000 per second; above, its stream is read later. The bench's
-   * pilots, which end 1 500 jobs per second each, send some 4 000.
+   * Each message of a pilot and each report and renewal in it: 10 000 per second; above, its stream is read later. The
+   * bench's pilots, which end 1 500 jobs per second each, send some 4 000.
    */
   pilotEventCost: 0.25,
   /** A call waits for its turn as long as this, and not more of them than that; then it is refused. */
@@ -250,8 +258,9 @@ export const loadLimits = {
   /** Calls of one caller under way, streams included. */
   calls: 512,
   /**
-   * Large pages of one user that are read at one time. After each the place stays taken for as long as the page took (at most this):
-   * whatever a page costs on this machine, one user's pages use half of the time, and others wait for one page at most.
+   * Large pages of one user that are read at one time. After each the place stays taken for as long as the page took (at
+   * most this): whatever a page costs on this machine, one user's pages use half of the time, and others wait for one page
+   * at most.
    */
   reads: 1,
   longestReadPauseMs: 100,
@@ -266,8 +275,9 @@ export const loadLimits = {
 
 /**
  * Watches: one reader per process. A batch is read and encoded in some 5 ms, and followed by a pause of twice its time: all
- * watches together use a third of the thread, and others wait for one batch at most. Changes within `gatherMs` are sent together.
- * Without any hint all watched jobs are read in `allEveryMs`, or as fast as a batch per `turnEveryMs` goes: 2 000 per second.
+ * watches together use a third of the thread, and others wait for one batch at most. Changes within `gatherMs` are sent
+ * together. Without any hint all watched jobs are read in `allEveryMs`, or as fast as a batch per `turnEveryMs` goes: 2 000
+ * per second.
  */
 export const feedLimits = {
   batch: 250,
@@ -284,7 +294,10 @@ export const feedLimits = {
 /** Keeping. */
 export const keepEndedMs = 30 * days
 
-/** Tokens: WLCG's profile says 1 h by default and 6 h at most for access tokens that travel; ours are for a person's own file. */
+/**
+ * Tokens: WLCG's profile says 1 h by default and 6 h at most for access tokens that travel; ours are for a person's own
+ * file.
+ */
 export const tokenMs = 24 * hours
 export const tokenMaxMs = 30 * days
 export const tokenSkewMs = 60 * seconds

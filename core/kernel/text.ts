@@ -1,9 +1,9 @@
 /**
  * Text that people read: what a name or a reason may consist of, and how any text is shown without acting on who reads it.
  *
- * Control characters move a terminal's cursor, direction marks turn a line around, and invisible characters make two names look
- * like one. Names and reasons are refused with any of them. Text that is already there (a payload's output, a cloud's error)
- * is shown with them spelled out. The client, the service and the pages use these functions and no others.
+ * Control characters move a terminal's cursor, direction marks turn a line around, and invisible characters make two names
+ * look like one. Names and reasons are refused with any of them. Text that is already there (a payload's output, a cloud's
+ * error) is shown with them spelled out. The client, the service and the pages use these functions and no others.
  */
 
 import { jobLimits } from './limits.ts'
@@ -69,8 +69,8 @@ export function beginningOf(text: string, length: number): string {
 }
 
 /**
- * A payload's output for a terminal, piece by piece, as `cat -v` shows it: `^[` for ESC, `^?` for DEL, `\u009b` for others; line
- * ends and tabs stay. A character that two pieces share is put together. `end` gives what is left.
+ * A payload's output for a terminal, piece by piece, as `cat -v` shows it: `^[` for ESC, `^?` for DEL, `\u009b` for others;
+ * line ends and tabs stay. A character that two pieces share is put together. `end` gives what is left.
  */
 export function outputForTerminal(): { next(piece: Uint8Array): string; end(): string } {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })

@@ -1,8 +1,8 @@
 /**
  * From what a user wrote to a job description: checked whole by the field table, defaults filled in, nothing clamped.
  *
- * Every wrong field is refused with its path, its value, the rule and what would be accepted. Refuses to know where the description
- * came from: the client calls it before it sends a job, the service when one arrives.
+ * Every wrong field is refused with its path, its value, the rule and what would be accepted. Refuses to know where the
+ * description came from: the client calls it before it sends a job, the service when one arrives.
  */
 
 import { shown, type Violation } from '../kernel/errors.ts'

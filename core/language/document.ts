@@ -1,6 +1,6 @@
 /**
- * A job as a user writes it in a document: read by the field table, then checked as the service checks it; and a job that was
- * submitted, written as such a document.
+ * A job as a user writes it in a document: read by the field table, then checked as the service checks it; and a job that
+ * was submitted, written as such a document.
  *
  * What only the service can know (which sites and clouds there are) is not asked here.
  */

@@ -1,10 +1,10 @@
 /**
  * The types of the fields of a job: how each is written in a document, what it accepts, and what it becomes.
  *
- * `read` knows how a document writes a value (sizes and times with their units, a list or a mapping) and nothing of bounds. `check`
- * knows the bounds and is the only place that does: the client and the service both call it. Nothing is clamped and nothing is
- * guessed. Zero and empty mean "not given", as on the wire, and become the default; in a document a zero is refused, because there
- * a field that is not given is left out.
+ * `read` knows how a document writes a value (sizes and times with their units, a list or a mapping) and nothing of bounds.
+ * `check` knows the bounds and is the only place that does: the client and the service both call it. Nothing is clamped and
+ * nothing is guessed. Zero and empty mean "not given", as on the wire, and become the default; in a document a zero is
+ * refused, because there a field that is not given is left out.
  */
 
 import { shown } from '../kernel/errors.ts'

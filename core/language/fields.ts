@@ -1,8 +1,9 @@
 /**
- * The fields of a job: the one table of what a user may ask for. The document parser, the check of the wire, the rules of the
- * matcher, the documentation (docs/jobs.md) and the table of DIRAC's names come from it.
+ * The fields of a job: the one table of what a user may ask for. The document parser, the check of the wire, the rules of
+ * the matcher, the documentation (docs/jobs.md) and the table of DIRAC's names come from it.
  *
- * A field that is a requirement says under which key of the requirements its value stands; the others stand in the job itself.
+ * A field that is a requirement says under which key of the requirements its value stands; the others stand in the job
+ * itself.
  */
 
 import { jobDefaults, jobLimits } from '../kernel/limits.ts'

@@ -1,10 +1,10 @@
 /**
- * The class of a job's requirements: what its task queue asks for. Memory, disk and wall time are rounded up to steps, so that
- * jobs whose numbers differ by bytes share a task queue; everything else stays exact. docs/jobs.md lists the steps.
+ * The class of a job's requirements: what its task queue asks for. Memory, disk and wall time are rounded up to steps, so
+ * that jobs whose numbers differ by bytes share a task queue; everything else stays exact. docs/jobs.md lists the steps.
  *
- * Rounding decides where a job queues, never whether it runs: the job keeps its exact numbers (its needs), and a room that is too
- * small for the class is still offered to those jobs of it that fit exactly. A step never passes over a size that an offering
- * has, so that a plan for the class finds the same offerings as a plan for each job.
+ * Rounding decides where a job queues, never whether it runs: the job keeps its exact numbers (its needs), and a room that
+ * is too small for the class is still offered to those jobs of it that fit exactly. A step never passes over a size that an
+ * offering has, so that a plan for the class finds the same offerings as a plan for each job.
  */
 
 import type { Requirements, Needs } from '../model/requirements.ts'

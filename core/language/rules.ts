@@ -27,8 +27,8 @@ export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
 const naming: ReadonlySet<string> = new Set(['site', 'cloud', 'platform', 'tags'])
 
 /**
- * Which of two places is closer to a job, by the rules that each breaks: below 0 for the first. The one that breaks fewer; of as many,
- * the one that the job names: an offer of another site helps no job that wants this one.
+ * Which of two places is closer to a job, by the rules that each breaks: below 0 for the first. The one that breaks fewer;
+ * of as many, the one that the job names: an offer of another site helps no job that wants this one.
  */
 export function byCloseness(a: readonly RuleOutcome[], b: readonly RuleOutcome[]): number {
   const misnamed = (broken: readonly RuleOutcome[]): number => broken.filter(({ rule }) => naming.has(rule)).length

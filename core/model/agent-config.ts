@@ -23,7 +23,10 @@ export type AgentConfig = {
   readonly platform: string
   /** As promised by the offering. */
   readonly size: Resources
-  /** machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many VMs share one machine). */
+  /**
+   * machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many
+   * VMs share one machine).
+   */
   readonly sizeFrom: 'machine' | 'context'
   readonly policy: {
     /** Idle (no payload, nothing assigned) for this time: ask to stop. */
@@ -87,7 +90,10 @@ export const agentPaths = {
 export const hostPaths = {
   /** Root's alone. */
   base: '/var/lib/pilotage-host',
-  /** A script that removes whatever the context has put there; 0 where nothing is left. The context brings it before anything else. */
+  /**
+   * A script that removes whatever the context has put there; 0 where nothing is left. The context brings it before anything
+   * else.
+   */
   release: '/var/lib/pilotage-host/release',
 } as const
 

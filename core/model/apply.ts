@@ -1,9 +1,9 @@
 /**
- * What an event makes of a job, a VM or an image that a store has read: the outcome for the caller, the record to write if it
- * changed, and the fact that explains the change.
+ * What an event makes of a job, a VM or an image that a store has read: the outcome for the caller, the record to write if
+ * it changed, and the fact that explains the change.
  *
- * Every store asks here and decides nothing itself: it reads, calls, and writes what comes back in one atomic step. What a store
- * alone knows (the leases on a VM, how many images there are) it hands in, as it is at that same moment.
+ * Every store asks here and decides nothing itself: it reads, calls, and writes what comes back in one atomic step. What a
+ * store alone knows (the leases on a VM, how many images there are) it hands in, as it is at that same moment.
  */
 
 import type { NewFact } from './fact-shapes.ts'

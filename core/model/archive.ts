@@ -1,10 +1,10 @@
 /**
- * An archive: everything that an installation's store knows, as plain records in sections of a fixed order. What travels from
- * one kind of store to another, and back, without a difference.
+ * An archive: everything that an installation's store knows, as plain records in sections of a fixed order. What travels
+ * from one kind of store to another, and back, without a difference.
  *
- * Decides what belongs to a record and in which order it is written, so that equal content is equal text. Knows neither files nor
- * stores. Roles are no part of it: they are leases of living processes. What a section refers to comes before it: VMs need their
- * images, jobs their task queues and the VMs that they ran on, facts what they are about.
+ * Decides what belongs to a record and in which order it is written, so that equal content is equal text. Knows neither
+ * files nor stores. Roles are no part of it: they are leases of living processes. What a section refers to comes before it:
+ * VMs need their images, jobs their task queues and the VMs that they ran on, facts what they are about.
  */
 
 import type { Result } from './attempt.ts'

@@ -24,12 +24,16 @@ export const ends = [
  * signalled    by a signal that neither it nor we had planned
  * wall-limit, memory-limit, disk-limit   stopped by the pilot for taking more than it asked for
  * stopped      by the pilot, by a command (a kill, a reschedule) or as its lease ended
- * not-started  the pilot could not start it, which costs its job no try (no such executable is an exit of 127, as a shell has it, not this)
+ * not-started  the pilot could not start it, which costs its job no try (no such executable is an exit of 127, as a shell
+ * has it, not this)
  * abandoned    the pilot was restarted and found it gone
  */
 export type End = (typeof ends)[number]
 
-/** As the pilot saw it; its times by the service's clock once it is stored (0: it never started). Byte counts of what is kept in the sandbox; `droppedBytes` were written beyond the cap. */
+/**
+ * As the pilot saw it; its times by the service's clock once it is stored (0: it never started). Byte counts of what is kept
+ * in the sandbox; `droppedBytes` were written beyond the cap.
+ */
 export type Result = {
   readonly end: End
   readonly exitCode: number
@@ -53,7 +57,10 @@ export function byServiceClock(saidMs: number, claimedMs: number, nowMs: number)
   return Math.max(claimedMs, Math.min(saidMs, nowMs))
 }
 
-/** `startedMs`: by the service's clock, where that is known already. The wall time is the pilot's, which counts it by one clock. */
+/**
+ * `startedMs`: by the service's clock, where that is known already. The wall time is the pilot's, which counts it by one
+ * clock.
+ */
 export function resultByServiceClock(
   result: Result,
   { claimedMs, startedMs }: { readonly claimedMs: number; readonly startedMs?: number },

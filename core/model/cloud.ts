@@ -10,12 +10,15 @@ import type { VmShape } from './vm.ts'
 export type Offering = VmShape
 
 /**
- * An offering as jobs see it. `usableMs`: what is left of a VM's life if it comes up at the last moment; a job that needs more
- * would wait for a VM for ever, or for chance.
+ * An offering as jobs see it. `usableMs`: what is left of a VM's life if it comes up at the last moment; a job that needs
+ * more would wait for a VM for ever, or for chance.
  */
 export type Offered = Offering & { readonly usableMs: number }
 
-/** The one place that says how long a job may run on a new VM: for the plan, for explanations and for the warning at submission. */
+/**
+ * The one place that says how long a job may run on a new VM: for the plan, for explanations and for the warning at
+ * submission.
+ */
 export function offeredBy(
   offering: Offering,
   { lifeMs, bootMs }: { readonly lifeMs: number; readonly bootMs: number },
@@ -53,10 +56,15 @@ export type CloudVm = {
 /** What the cloud would let us have, counting what others use; Infinity where it does not say. */
 export type CloudQuota = { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 
-/** The maximum size of user data, and the form in which it is counted. `packed`: compressed where the plain text is larger. */
+/**
+ * The maximum size of user data, and the form in which it is counted. `packed`: compressed where the plain text is larger.
+ */
 export type UserDataLimit = { readonly maxBytes: number; readonly counted: 'plain' | 'base64' | 'packed' }
 
-/** What distinguishes one kind of cloud from another for the rest of the program, so that nothing asks for a kind by its name. */
+/**
+ * What distinguishes one kind of cloud from another for the rest of the program, so that nothing asks for a kind by its
+ * name.
+ */
 export type CloudTraits = {
   /** VMs are processes on the machine of the service: they share its disk and get the agents from there. */
   readonly isOnThisMachine: boolean

@@ -1,9 +1,10 @@
 /**
- * The closed set of facts: one row per group, with its subject, its kinds and the fields of its data, and nothing else emits one.
+ * The closed set of facts: one row per group, with its subject, its kinds and the fields of its data, and nothing else emits
+ * one.
  *
- * A writer builds a fact with `newFact`, a reader gets it back typed from `knownFact`; the store and the stream keep subject, kind
- * and data as JSON. A fact of another version that fits no row is `other`: it is shown and read by no program. To add a group,
- * add a row here and a message to the oneof of `Fact` in the proto.
+ * A writer builds a fact with `newFact`, a reader gets it back typed from `knownFact`; the store and the stream keep
+ * subject, kind and data as JSON. A fact of another version that fits no row is `other`: it is shown and read by no program.
+ * To add a group, add a row here and a message to the oneof of `Fact` in the proto.
  */
 
 import { type End, ends } from './attempt.ts'
@@ -105,7 +106,9 @@ export const factShapes = {
 
 const endingKinds = ['create', 'drain', 'retire', 'stop'] as const
 
-/** The plan of a cloud turned into another kind of thing: how many VMs each action is for, and per cause why none is created. */
+/**
+ * The plan of a cloud turned into another kind of thing: how many VMs each action is for, and per cause why none is created.
+ */
 export type PlanData = { readonly [Action in (typeof endingKinds)[number]]?: number } & {
   readonly [Cause in `hold ${string}`]?: string
 }

@@ -1,9 +1,10 @@
 /**
- * Facts: what happened, in order, written together with the change that each explains. Never edited, only forgotten with age.
+ * Facts: what happened, in order, written together with the change that each explains. Never edited, only forgotten with
+ * age.
  *
  * A fact names its subject, a kind, and the little that explains it; which kinds there are and what each carries stands in
- * fact-shapes.ts. The stores write the facts of jobs, VMs and images by calling the functions here, so that every store has the
- * same history of them.
+ * fact-shapes.ts. The stores write the facts of jobs, VMs and images by calling the functions here, so that every store has
+ * the same history of them.
  */
 
 import { bytesText, durationText } from '../kernel/quantities.ts'

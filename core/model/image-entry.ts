@@ -1,6 +1,6 @@
 /**
- * What an endorser signs of an image: its name with us, what it is, and how each cloud calls it. Checked here whole, and brought
- * to the one form of bytes that a signature is over.
+ * What an endorser signs of an image: its name with us, what it is, and how each cloud calls it. Checked here whole, and
+ * brought to the one form of bytes that a signature is over.
  *
  * An entry never changes: another content is another image, under another name. Knows nothing of keys and signatures.
  */
@@ -85,8 +85,8 @@ function checkReferences(references: unknown, violations: Violations, path: stri
 }
 
 /**
- * What is signed, as UTF-8: a line that says what it is, then the entry as JSON without any white space, its keys and those of
- * `references` in the order of their characters.
+ * What is signed, as UTF-8: a line that says what it is, then the entry as JSON without any white space, its keys and those
+ * of `references` in the order of their characters.
  */
 export function signedText({ references, ...others }: ImageEntry): string {
   const fields = Object.entries(others).map(([key, value]) => [key, JSON.stringify(value)] as const)

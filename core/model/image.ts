@@ -2,8 +2,8 @@
  * An image: a catalogue entry that an endorser has signed, and what sites and operators have decided about it. Decides which
  * changes are legal, and why no VM may be made from an image now.
  *
- * A name stands for one content for ever: it can be looked up years later what VMs were made from. A revocation is final. Refuses to
- * know keys: whether the endorsement holds is found out elsewhere and handed in.
+ * A name stands for one content for ever: it can be looked up years later what VMs were made from. A revocation is final.
+ * Refuses to know keys: whether the endorsement holds is found out elsewhere and handed in.
  *
  *              add, same  add, other  approve           disapprove        revoke
  *   (absent)   Listed     Listed      not-found         not-found         not-found
@@ -11,8 +11,8 @@
  *   Approved   same       conflict    Approved          Approved Listed   Revoked
  *   Revoked    same       conflict    revoked           revoked           same
  *
- * Approved is left with the approval of the last site. An image that would be one too many is refused as `too-many`, and so is
- * the approval of one site too many.
+ * Approved is left with the approval of the last site. An image that would be one too many is refused as `too-many`, and so
+ * is the approval of one site too many.
  */
 
 import { never } from '../kernel/assert.ts'
@@ -55,7 +55,9 @@ export function imageNameOf(event: ImageEvent): string {
   return event.kind === 'add' ? event.entry.name : event.name
 }
 
-/** What a store does to the image that the event names, if there is one. `known`: how many images there are at that moment. */
+/**
+ * What a store does to the image that the event names, if there is one. `known`: how many images there are at that moment.
+ */
 export function changeImage(image: Image | undefined, event: ImageEvent, known: number, nowMs: number): ImageDecision {
   if (event.kind === 'add') return image ? addedAgain(image, event) : added(event, known, nowMs)
   if (!image) return refuse('not-found')

@@ -1,6 +1,6 @@
 /**
- * What a VM's monitor and the service say to each other, as both sides think of it: the activation of the VM, then heartbeats.
- * proto/codec carries it over the wire; the simulator carries it as it is. The pilot's stream is in pilot.ts.
+ * What a VM's monitor and the service say to each other, as both sides think of it: the activation of the VM, then
+ * heartbeats. proto/codec carries it over the wire; the simulator carries it as it is. The pilot's stream is in pilot.ts.
  */
 
 import type { VmId } from '../kernel/ids.ts'

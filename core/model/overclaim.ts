@@ -4,7 +4,9 @@ import { newFact, type NewFact } from './fact-shapes.ts'
 import type { Resources } from './resources.ts'
 import type { VmId } from '../kernel/ids.ts'
 
-/** The alarm of a refused claim. The pilot's offers promise more than its record has, or count leases that it holds as free. */
+/**
+ * The alarm of a refused claim. The pilot's offers promise more than its record has, or count leases that it holds as free.
+ */
 export function overclaimFact(vmId: VmId, vm: Resources, held: Resources, wanted: Resources): NewFact {
   const data = {
     why: 'the claim exceeds the record of the VM',

@@ -1,6 +1,6 @@
 /**
- * Resources: what a VM has, what is free on it, and what a job takes of it. All arithmetic with them is here, so that a new resource is
- * added in this file and nowhere else.
+ * Resources: what a VM has, what is free on it, and what a job takes of it. All arithmetic with them is here, so that a new
+ * resource is added in this file and nowhere else.
  */
 
 import type { VmId } from '../kernel/ids.ts'

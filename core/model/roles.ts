@@ -1,4 +1,7 @@
-/** The names of the role leases: what one process at a time may do, and the numbered seats by which processes know of each other. */
+/**
+ * The names of the role leases: what one process at a time may do, and the numbered seats by which processes know of each
+ * other.
+ */
 
 /** Numbered seats: the first free number is taken. */
 export type Seats = { readonly prefix: string; readonly max: number }

@@ -1,6 +1,7 @@
 /**
  * The name under which a store remembers a submission. Keys of users and keys of the service lie in spaces of their own: a
- * user's key is the fourth of four parts, the service's the fifth of five, so that no text of a user spells one of the service.
+ * user's key is the fourth of four parts, the service's the fifth of five, so that no text of a user spells one of the
+ * service.
  */
 
 import type { Owner } from './owner.ts'

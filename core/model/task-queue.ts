@@ -8,8 +8,8 @@ import type { Owner } from './owner.ts'
 export type TaskQueue = Owner & { readonly id: ClassId; readonly requirements: Requirements }
 
 /**
- * A waiting job as the matcher reads it ahead. Jobs of one part lie together in the store: processes that claim from different
- * parts do not get in each other's way. Absent where that makes no difference.
+ * A waiting job as the matcher reads it ahead. Jobs of one part lie together in the store: processes that claim from
+ * different parts do not get in each other's way. Absent where that makes no difference.
  */
 export type WaitingJob = {
   readonly id: JobId

@@ -96,8 +96,8 @@ export type Vm = VmShape & {
 }
 
 /**
- * `ifContactMs`: only if the VM has not been in contact since (`contactMs` of the record that the decision was made on); else it
- * is refused as `contacted`, and is to be decided again.
+ * `ifContactMs`: only if the VM has not been in contact since (`contactMs` of the record that the decision was made on);
+ * else it is refused as `contacted`, and is to be decided again.
  */
 type Decided = { readonly vmId: VmId; readonly why: string; readonly ifContactMs?: number }
 

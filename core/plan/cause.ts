@@ -1,5 +1,6 @@
 /**
- * Why a line of the plan makes nothing, or ends nothing, as data: the limit with its numbers, the closest offering, the breaker.
+ * Why a line of the plan makes nothing, or ends nothing, as data: the limit with its numbers, the closest offering, the
+ * breaker.
  *
  * The text is made in cause-text.ts. A plan note of an older director has the text alone: that is a cause in words.
  */

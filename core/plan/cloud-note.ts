@@ -1,9 +1,9 @@
 /**
- * The notes that the holder of a cloud keeps in the store with every step. One is for the other directors: what their plans need
- * to be the same plan, and what the next holder must not forget. The other is the last plan, for people.
+ * The notes that the holder of a cloud keeps in the store with every step. One is for the other directors: what their plans
+ * need to be the same plan, and what the next holder must not forget. The other is the last plan, for people.
  *
- * Not truth: a holder that has just lost the cloud may still write an old note, which the next step of the new holder replaces.
- * A note never holds a secret.
+ * Not truth: a holder that has just lost the cloud may still write an old note, which the next step of the new holder
+ * replaces. A note never holds a secret.
  */
 
 import { blockedReasons, type BlockedReason, type Cause } from './cause.ts'

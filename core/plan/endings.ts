@@ -1,10 +1,10 @@
 /**
- * Which VMs the plan lets go: the broken, the silent, those whose time is over and those whose image is revoked; never one merely
- * because it is idle.
+ * Which VMs the plan lets go: the broken, the silent, those whose time is over and those whose image is revoked; never one
+ * merely because it is idle.
  *
- * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so. A
- * revocation needs no reading.
- * After a start of the service no VM counts as silent before it had the time to send a heartbeat again.
+ * A cloud whose list is missing, old or implausible is frozen: nothing there is ended on such a reading, and a line says so.
+ * A revocation needs no reading. After a start of the service no VM counts as silent before it had the time to send a
+ * heartbeat again.
  */
 
 import type { Doubted, Unread } from './cause.ts'
@@ -101,7 +101,8 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     if (revoked !== undefined) return line('drain', revoked)
     return unhealthy === '' ? undefined : { ...line('drain', `unhealthy: ${unhealthy}`), ...asSeen }
   }
-  // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a while.
+  // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a
+  // while.
   const isCertain = leases === 0 || nowMs - vm.changedMs > policy.heartbeatTimeoutMs
   if (unhealthy === 'pilot-gone' && isCertain) return { ...line('stop', `unhealthy: ${unhealthy}`), ...asSeen }
   if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')

@@ -2,8 +2,8 @@
  * How much more a cloud may be asked for in this step, and what stands in the way where it may not.
  *
  * Our limits and the cloud's quota are counted over every VM that is not over, the stopping ones included: a machine takes
- * from a quota until the cloud has forgotten it. What stays true: a plan that takes only where nothing blocks never exceeds a
- * limit, not even for a moment.
+ * from a quota until the cloud has forgotten it. What stays true: a plan that takes only where nothing blocks never exceeds
+ * a limit, not even for a moment.
  */
 
 import { allowance, atTime, blockedScope, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'

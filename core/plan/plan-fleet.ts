@@ -2,9 +2,9 @@
  * The fleet: which VMs to want, and which to let go. One plan over all clouds, so that no waiting job is counted twice.
  *
  * Pure: the same view gives the same plan, and every line of it says why. Waiting work is placed, with the matcher's own fit
- * functions, on what is free, then on what is on its way, then on what may soon be free, and only the rest on VMs that do not
- * exist yet. Refuses to know how a VM is made or ended, and never scales down: an idle VM asks for its end by itself, so the
- * plan ends only what is broken or over its time.
+ * functions, on what is free, then on what is on its way, then on what may soon be free, and only the rest on VMs that do
+ * not exist yet. Refuses to know how a VM is made or ended, and never scales down: an idle VM asks for its end by itself, so
+ * the plan ends only what is broken or over its time.
  */
 
 import type { FleetView, FleetPolicy, FleetPlan } from './fleet.ts'

@@ -1,9 +1,9 @@
 /**
  * The services of sites: which VMs to make and which to let go, so that every site has the squids that its operator wants.
  *
- * Pure, and a part of the plan: what it makes counts against the same limits, and comes before any worker, since workers read
- * through it. A service VM has no jobs, so none ever speaks for it: it is replaced before its life ends, and ended where
- * it is not wanted any more. What stays true: of those that serve none is ended for the sake of the number wanted.
+ * Pure, and a part of the plan: what it makes counts against the same limits, and comes before any worker, since workers
+ * read through it. A service VM has no jobs, so none ever speaks for it: it is replaced before its life ends, and ended
+ * where it is not wanted any more. What stays true: of those that serve none is ended for the sake of the number wanted.
  */
 
 import type { Offering } from '../model/cloud.ts'

@@ -1,9 +1,11 @@
 /**
- * A store as something to be copied out of, or into. Only for a store on which no service works: what moves has no one picture.
+ * A store as something to be copied out of, or into. Only for a store on which no service works: what moves has no one
+ * picture.
  *
  * A reader sees one unchanging content, or learns that it was none; a writer may be cut short at any moment and go
- * on where it was. Everything that resolves is durable. What is thrown is a PilotageError: `store-locked` (another process works
- * with the store), `store-failed` (an import into it was not finished), `conflict` (it holds something else), `unavailable`.
+ * on where it was. Everything that resolves is durable. What is thrown is a PilotageError: `store-locked` (another process
+ * works with the store), `store-failed` (an import into it was not finished), `conflict` (it holds something else),
+ * `unavailable`.
  */
 
 import type {
@@ -34,14 +36,14 @@ export interface Archive {
   assertUntouched(): Promise<void>
 
   /**
-   * Makes the store one into which an import is under way: no service starts on it until `finish`. Takes an empty store, or the
-   * one with an unfinished import of the same archive, whose place it answers. `header` identifies the archive.
+   * Makes the store one into which an import is under way: no service starts on it until `finish`. Takes an empty store, or
+   * the one with an unfinished import of the same archive, whose place it answers. `header` identifies the archive.
    */
   begin(header: string): Promise<ArchivePlace>
 
   /**
-   * The batch that comes after all that was written before; `place` is where the archive is when it is in. A batch whose write
-   * was cut short is written again, with these or other boundaries.
+   * The batch that comes after all that was written before; `place` is where the archive is when it is in. A batch whose
+   * write was cut short is written again, with these or other boundaries.
    */
   write(batch: ArchiveBatch, place: ArchivePlace): Promise<void>
 

@@ -1,5 +1,6 @@
 /**
- * What payloads wrote, by attempt. Keeping an output again replaces it whole, or not at all; what was kept stays until forgotten.
+ * What payloads wrote, by attempt. Keeping an output again replaces it whole, or not at all; what was kept stays until
+ * forgotten.
  */
 
 import type { AttemptRef, JobId } from '../kernel/ids.ts'

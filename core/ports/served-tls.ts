@@ -1,4 +1,7 @@
-/** The certificate that a server shows, as its files hold it now. Changes while the server runs; the server takes each new one. */
+/**
+ * The certificate that a server shows, as its files hold it now. Changes while the server runs; the server takes each new
+ * one.
+ */
 
 export type TlsFiles = {
   readonly certFile: string

@@ -2,9 +2,9 @@
  * Where jobs, VMs, images and facts are kept. The store is the truth and decides every race; it takes no other decision.
  *
  * Everything that resolves is durable. Writes that arrive together may be committed together; each keeps its own outcome. A
- * change is atomic for its job, VM or image: the store reads it, asks `changeJob`, `changeVm` or `changeImage` of core, and writes
- * the answer with its fact, with nothing in between. A lost race is an outcome, never an exception. What is thrown is a PilotageError:
- * `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
+ * change is atomic for its job, VM or image: the store reads it, asks `changeJob`, `changeVm` or `changeImage` of core, and
+ * writes the answer with its fact, with nothing in between. A lost race is an outcome, never an exception. What is thrown is
+ * a PilotageError: `unavailable` (come again), `store-failed` (the disk refused: nothing more is acknowledged).
  */
 
 import type { TaskQueue, QueueCount, WaitingJob } from '../model/task-queue.ts'
@@ -45,7 +45,10 @@ export type SubmitOutcome =
   | { readonly ok: false; readonly why: 'quota'; readonly refusal: QuotaRefusal }
 
 export type JobOutcome =
-  /** The job as it is now, the state that it was in before, the attempt that the change ended, and with a claim what shall be run. */
+  /**
+   * The job as it is now, the state that it was in before, the attempt that the change ended, and with a claim what shall be
+   * run.
+   */
   (Extract<AppliedJobOutcome, { ok: true }> & { readonly spec?: JobSpec }) | Refused<JobRefusal>
 
 export type JobQuery = {
@@ -102,7 +105,9 @@ export interface JobStore {
 export type VmOutcome = AppliedVmOutcome
 
 export interface VmStore {
-  /** False, and no change that lasts, if the id is taken, or if the role that it is intended `under` has passed to another. */
+  /**
+   * False, and no change that lasts, if the id is taken, or if the role that it is intended `under` has passed to another.
+   */
   intend(vm: Vm, nowMs: number, under?: Fence): Promise<boolean>
 
   /** As `change` of jobs. The leases that a VM holds are counted at that same moment. */

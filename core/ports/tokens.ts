@@ -1,4 +1,6 @@
-/** Signed tokens of this installation. A token is a bearer's proof of who it is until it expires; it is never logged or kept. */
+/**
+ * Signed tokens of this installation. A token is a bearer's proof of who it is until it expires; it is never logged or kept.
+ */
 
 import type { Identity } from '../model/owner.ts'
 

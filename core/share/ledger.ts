@@ -1,7 +1,8 @@
 /**
  * The usage of owners as one process knows it: what this process charged, and what other processes charged.
  *
- * What this process charged is what it hands on, to its next start and to the others. The order of owners depends on the sum.
+ * What this process charged is what it hands on, to its next start and to the others. The order of owners depends on the
+ * sum.
  */
 
 import type { Owner } from '../model/owner.ts'

@@ -1,9 +1,9 @@
 /**
  * Fair share between owners: the owner with the least recent usage is served first.
  *
- * Usage is core-milliseconds that lose half their weight per half-life. The stored numbers do not decay: each charge is written
- * in units of the epoch, and later charges weigh more by the same factor. So the order of two owners changes only when one of
- * them is charged, and a sorted list stays sorted.
+ * Usage is core-milliseconds that lose half their weight per half-life. The stored numbers do not decay: each charge is
+ * written in units of the epoch, and later charges weigh more by the same factor. So the order of two owners changes only
+ * when one of them is charged, and a sorted list stays sorted.
  */
 
 import { usageHalfLifeMs } from '../kernel/limits.ts'

@@ -1,6 +1,6 @@
 /**
- * The wire's enums and core's words, each both ways. A table has every word of its type: a new state does not compile before it has
- * a number here and in the proto.
+ * The wire's enums and core's words, each both ways. A table has every word of its type: a new state does not compile before
+ * it has a number here and in the proto.
  *
  * A number that is unknown, of a newer peer, has no word; what that means is decided by the caller.
  */

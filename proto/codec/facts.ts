@@ -1,8 +1,8 @@
 /**
  * Facts on the wire: their data as the message of their group, and back.
  *
- * The fields of a group have the same names on both sides; enums, durations and the plan are the exceptions. A group without a
- * message does not compile.
+ * The fields of a group have the same names on both sides; enums, durations and the plan are the exceptions. A group without
+ * a message does not compile.
  */
 
 import { type Fact as CoreFact, type FactOf, knownFact } from '../../core/model/fact-shapes.ts'

@@ -1,6 +1,6 @@
 /**
- * Activation and heartbeats between the wire's messages and core's. Knows both shapes and decides nothing; what cannot be one of
- * ours is refused here with `invalid-argument`, and texts are cut to their limits.
+ * Activation and heartbeats between the wire's messages and core's. Knows both shapes and decides nothing; what cannot be
+ * one of ours is refused here with `invalid-argument`, and texts are cut to their limits.
  */
 
 import { PilotageError, shown } from '../../core/kernel/errors.ts'

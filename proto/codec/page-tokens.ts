@@ -1,6 +1,6 @@
 /**
- * Page tokens: opaque to callers, checked when they come back. A token says of which listing it is and where the next page begins:
- * behind an id, or after a number of entries. Page sizes have the same bounds everywhere.
+ * Page tokens: opaque to callers, checked when they come back. A token says of which listing it is and where the next page
+ * begins: behind an id, or after a number of entries. Page sizes have the same bounds everywhere.
  */
 
 import { PilotageError, shown } from '../../core/kernel/errors.ts'

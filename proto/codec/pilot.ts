@@ -1,6 +1,6 @@
 /**
- * The pilot's stream between the wire's messages and core's. Knows both shapes and decides nothing; what cannot be one of ours is
- * refused here with `invalid-argument`, so that behind this file everything is typed.
+ * The pilot's stream between the wire's messages and core's. Knows both shapes and decides nothing; what cannot be one of
+ * ours is refused here with `invalid-argument`, so that behind this file everything is typed.
  */
 
 import { resourcesOf } from '../../core/model/resources.ts'

@@ -1,10 +1,10 @@
 /**
- * A refusal on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo, as it stands in the trailing metadata key
- * `grpc-status-details-bin`.
+ * A refusal on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo, as it stands in the trailing metadata
+ * key `grpc-status-details-bin`.
  *
- * ErrorInfo's reason is a code of docs/errors.md. A FieldViolation has no fields for the value that was given and for what is
- * accepted: its description carries both, in a form that people read and that is read back exactly. Which status a code has is
- * not decided here.
+ * ErrorInfo's reason is a code of docs/errors.md. A FieldViolation has no fields for the value that was given and for what
+ * is accepted: its description carries both, in a form that people read and that is read back exactly. Which status a code
+ * has is not decided here.
  */
 
 import type { Violation } from '../../core/kernel/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * What a job is: its description and its requirements on the wire, and as core has them. The same messages go from a user to the
- * service and from the service to a pilot.
+ * What a job is: its description and its requirements on the wire, and as core has them. The same messages go from a user to
+ * the service and from the service to a pilot.
  */
 
 import { type Resources, type Amount, amounts } from '../../core/model/resources.ts'
@@ -72,7 +72,10 @@ export function requirementsToWire(r: Requirements): job.Requirements {
   }
 }
 
-/** As a pilot reads it: an absent description becomes one without an executable, which cannot be started, and the pilot reports so. */
+/**
+ * As a pilot reads it: an absent description becomes one without an executable, which cannot be started, and the pilot
+ * reports so.
+ */
 export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
   const wanted = wire?.requirements
   const names = (given: { allowed: string[]; banned: string[] } | undefined) => ({

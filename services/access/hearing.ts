@@ -1,6 +1,6 @@
 /**
- * Which facts a viewer may hear. What belongs to a job or a VM is as visible as the job or the VM; what a plan says of a cloud
- * is the demand of every VO, so users do not hear it; a fact of an unknown kind of subject is for operators alone.
+ * Which facts a viewer may hear. What belongs to a job or a VM is as visible as the job or the VM; what a plan says of a
+ * cloud is the demand of every VO, so users do not hear it; a fact of an unknown kind of subject is for operators alone.
  *
  * Remembers to which VOs jobs and VMs belong, in bounded memory.
  */

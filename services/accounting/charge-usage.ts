@@ -1,6 +1,6 @@
 /**
- * Charges an owner for each attempt that ended, once, whichever way it ended: its cores for the time from the claim to the end, by
- * the service's clock. What the matcher charged in advance when it claimed the job is taken off.
+ * Charges an owner for each attempt that ended, once, whichever way it ended: its cores for the time from the claim to the
+ * end, by the service's clock. What the matcher charged in advance when it claimed the job is taken off.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

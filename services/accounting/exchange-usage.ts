@@ -1,9 +1,9 @@
 /**
- * The usage of owners, shared by all processes that charge it: each keeps what it charged itself as the note of its seat, and reads
- * the notes of the others.
+ * The usage of owners, shared by all processes that charge it: each keeps what it charged itself as the note of its seat,
+ * and reads the notes of the others.
  *
- * Policy, not truth: if a process dies, the last half minute of what it charged is lost, and shares are a little less fair for a
- * while. The note of a seat outlives its holder: the next holder of the seat goes on with it.
+ * Policy, not truth: if a process dies, the last half minute of what it charged is lost, and shares are a little less fair
+ * for a while. The note of a seat outlives its holder: the next holder of the seat goes on with it.
  */
 
 import { apiSeats, chargerSeats, type Seats } from '../../core/model/roles.ts'

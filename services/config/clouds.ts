@@ -1,6 +1,7 @@
 /**
- * The clouds of a configuration: the keys that all kinds have in common, and what the program runs on: a cloud with its limits
- * and every offering spelled out. What one kind needs besides lies under the name of the kind, and its driver reads it.
+ * The clouds of a configuration: the keys that all kinds have in common, and what the program runs on: a cloud with its
+ * limits and every offering spelled out. What one kind needs besides lies under the name of the kind, and its driver reads
+ * it.
  */
 
 import Type from 'typebox'
@@ -29,7 +30,10 @@ import { flavor, image, type RawFlavor, type RawImage } from './flavors.ts'
 
 const seconds = 1000
 
-/** What the configuration asks of a driver. The first of a list is the kind of the one cloud of a configuration without clouds. */
+/**
+ * What the configuration asks of a driver. The first of a list is the kind of the one cloud of a configuration without
+ * clouds.
+ */
 export type ConfiguredDriver = {
   readonly kind: string
   readonly schema: DriverSchema

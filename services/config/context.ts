@@ -1,6 +1,6 @@
 /**
- * What machines are given beside what they are: where they get the agents, their site's proxies, their VOs' CVMFS repositories,
- * and what an operator adds for a VO or an image. The local cloud's VMs get none of it.
+ * What machines are given beside what they are: where they get the agents, their site's proxies, their VOs' CVMFS
+ * repositories, and what an operator adds for a VO or an image. The local cloud's VMs get none of it.
  */
 
 import { isEndpoint, isLoopback } from '../../core/kernel/endpoints.ts'
@@ -91,7 +91,9 @@ export type SiteConfig = {
   readonly proxies: readonly string[]
   /** For when all of them are unreachable. */
   readonly fallbackProxies: readonly string[]
-  /** Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: the configuration names them. */
+  /**
+   * Where CVMFS asks which proxies there are (PAC files; `auto`: http://wpad/wpad.dat). Empty: the configuration names them.
+   */
   readonly discoverFrom: readonly string[]
   readonly isDirectAllowed: boolean
   /** Whom the squids that are kept there serve; absent: private networks. */

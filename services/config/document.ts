@@ -2,8 +2,8 @@
  * The configuration, in three stages: what was written, with every default filled in, and what the program runs on (units
  * resolved, offerings spelled out, frozen). There is no other way to a setting.
  *
- * Everything has a default that suits one machine: no file is needed. A file is checked whole; every wrong key is refused with
- * its path, and a service with a wrong configuration does not start.
+ * Everything has a default that suits one machine: no file is needed. A file is checked whole; every wrong key is refused
+ * with its path, and a service with a wrong configuration does not start.
  */
 
 import { type LogLevel, logLevels } from '../../core/ports/log.ts'
@@ -131,7 +131,10 @@ const schemaDialect = 'https://json-schema.org/draft/2020-12/schema'
 const maxFileBytes = mib
 
 export type ConfigReader = {
-  /** From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in `directory`. */
+  /**
+   * From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in
+   * `directory`.
+   */
   compileConfig(raw: unknown, directory?: string): Config
   /** Throws `invalid-argument` with every violation. Files that it names are looked for beside it. */
   readConfigFile(path: string): Config
@@ -188,7 +191,10 @@ function checkRelations({ queue: leasing, vm, breaker: b, clouds, ...rest }: Def
   checkNetwork(rest, leasing, violations)
 }
 
-/** A call that was given up may end late, and its machine be shown later still; a list of this machine's own VMs does not lag. */
+/**
+ * A call that was given up may end late, and its machine be shown later still; a list of this machine's own VMs does not
+ * lag.
+ */
 function settleMs(clouds: readonly RawCloud[]): number {
   return 1.5 * limits.cloudCallMs + (clouds.some(({ driver }) => !driver.traits.isOnThisMachine) ? limits.listLagMs : 0)
 }

@@ -4,7 +4,10 @@ import type { Violations } from '../../core/kernel/violations.ts'
 import type { Reader } from './fields.ts'
 import type { NamedByCloud, RawFlavor, RawImage } from './flavors.ts'
 
-/** What a driver of a cloud adds to the configuration: the keys under the name of its kind, and the rules that hold for its clouds. */
+/**
+ * What a driver of a cloud adds to the configuration: the keys under the name of its kind, and the rules that hold for its
+ * clouds.
+ */
 export type DriverSchema<Raw extends object = object, Options extends object = object> = {
   readonly keys: Reader<Raw>
   /** Flavors of a cloud that names none; absent: a cloud must name some. */

@@ -1,7 +1,8 @@
 /**
- * What a key of a configuration may hold: each reader has one definition, a TypeBox schema, from which come the check of a value,
- * the type of what is read, and the JSON Schema for editors. Everything wrong is gathered with its path, its value, the rule and
- * what is accepted; an unknown key with the known one that was perhaps meant. Knows nothing of what the keys mean.
+ * What a key of a configuration may hold: each reader has one definition, a TypeBox schema, from which come the check of a
+ * value, the type of what is read, and the JSON Schema for editors. Everything wrong is gathered with its path, its value,
+ * the rule and what is accepted; an unknown key with the known one that was perhaps meant. Knows nothing of what the keys
+ * mean.
  */
 
 import Type, { type Static, type TSchema } from 'typebox'
@@ -19,7 +20,9 @@ import { isName } from '../../core/kernel/text.ts'
 import { nearest, type Violations } from '../../core/kernel/violations.ts'
 import { renamed } from './renamed-keys.ts'
 
-/** Turns a value that is there into what it means, or adds a violation and gives undefined. `schema`: of what may be written. */
+/**
+ * Turns a value that is there into what it means, or adds a violation and gives undefined. `schema`: of what may be written.
+ */
 export type Reader<T> = ((value: unknown, path: string, violations: Violations) => T | undefined) & {
   readonly schema: TSchema
 }

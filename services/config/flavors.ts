@@ -1,6 +1,6 @@
 /**
- * The flavors and images of a cloud, as its configuration names them. What a flavor has of each resource is written under the name
- * of the job's field that asks for it, so a new resource needs no line here.
+ * The flavors and images of a cloud, as its configuration names them. What a flavor has of each resource is written under
+ * the name of the job's field that asks for it, so a new resource needs no line here.
  */
 
 import type { Unit } from '../../core/language/field-types.ts'

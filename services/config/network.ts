@@ -1,8 +1,8 @@
 /**
  * What of a configuration reaches beyond the process: where it listens and how it is reached, its store, its bus.
  *
- * Plain connections leave this machine only where the operator says so: tokens and passwords travel on them. A secret has no place in
- * the configuration; a key names the file that holds it. No file is read here.
+ * Plain connections leave this machine only where the operator says so: tokens and passwords travel on them. A secret has no
+ * place in the configuration; a key names the file that holds it. No file is read here.
  */
 
 import Type from 'typebox'

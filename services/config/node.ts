@@ -1,7 +1,7 @@
 /**
- * The key `context.agents.node`: which Node machines may fetch whose image has none. The one that runs this process fits machines
- * of its own platform; an operator who has others names a file for each platform, with its digest where it is not the Node that
- * Pilotage itself runs on.
+ * The key `context.agents.node`: which Node machines may fetch whose image has none. The one that runs this process fits
+ * machines of its own platform; an operator who has others names a file for each platform, with its digest where it is not
+ * the Node that Pilotage itself runs on.
  */
 
 import Type from 'typebox'

@@ -1,6 +1,6 @@
 /**
- * Whether what a configuration connects to is reached over a wire that others can listen on: servers beyond this machine without
- * TLS. Such a connection is made only where `plaintext: true` stands beside the address (docs/adr/0013, 0024).
+ * Whether what a configuration connects to is reached over a wire that others can listen on: servers beyond this machine
+ * without TLS. Such a connection is made only where `plaintext: true` stands beside the address (docs/adr/0013, 0024).
  *
  * What cannot be proved to be on this machine or encrypted counts as plain. No name is looked up and no server is asked.
  */

@@ -1,6 +1,6 @@
 /**
- * Keys that had another name in an earlier version. An old name is refused, and the refusal gives the new one: a configuration
- * never has two spellings for one thing. `[]` stands for any index.
+ * Keys that had another name in an earlier version. An old name is refused, and the refusal gives the new one: a
+ * configuration never has two spellings for one thing. `[]` stands for any index.
  */
 
 const renamedKeys: Readonly<Record<string, string>> = {

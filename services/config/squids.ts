@@ -1,6 +1,6 @@
 /**
- * The squids that Pilotage keeps at a site: `squid: managed`, or how many of what. What the director wants of it is listed site
- * by site; which offering serves is its own choice unless one is named here.
+ * The squids that Pilotage keeps at a site: `squid: managed`, or how many of what. What the director wants of it is listed
+ * site by site; which offering serves is its own choice unless one is named here.
  */
 
 import { isIP, isIPv4 } from 'node:net'

@@ -1,5 +1,6 @@
 /**
- * The configuration of the agents of one VM: the only place that builds an `AgentConfig`, for VMs, previews and the simulation.
+ * The configuration of the agents of one VM: the only place that builds an `AgentConfig`, for VMs, previews and the
+ * simulation.
  *
  * Knows the cloud by its traits and never by its kind.
  */

@@ -1,8 +1,8 @@
 /**
  * The proxies of a site as they are now: those of the configuration, and then the squids that are kept there and serve.
  *
- * Thousands of workers ask again and again, so that VMs are read at most every few seconds for all of them together. Where they
- * cannot be read nothing is answered: who asks keeps what it has.
+ * Thousands of workers ask again and again, so that VMs are read at most every few seconds for all of them together. Where
+ * they cannot be read nothing is answered: who asks keeps what it has.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

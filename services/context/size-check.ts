@@ -1,6 +1,6 @@
 /**
- * Whether every cloud takes the contexts of its VMs, checked when a service starts: a context that is too large has not failed a
- * VM yet. The example VM stands for all: only its id, its key and its end differ from those of a real one.
+ * Whether every cloud takes the contexts of its VMs, checked when a service starts: a context that is too large has not
+ * failed a VM yet. The example VM stands for all: only its id, its key and its end differ from those of a real one.
  */
 
 import { sizeAt } from '../../contextualization/size.ts'
@@ -23,7 +23,10 @@ export function exampleVm(endByMs: number): VmIdentity {
 /** Any end has as many digits as this one until the year 2286. */
 const exampleEndMs = 2_000_000_000_000
 
-/** Throws `invalid-argument` with every context that is too large for its cloud. A site's squids are counted at twice their number. */
+/**
+ * Throws `invalid-argument` with every context that is too large for its cloud. A site's squids are counted at twice their
+ * number.
+ */
 export function checkSizes(offerings: readonly Offering[], given: ContextSources): void {
   const violations = gatherViolations()
   // The address is known only when the service listens, and is one address then.

@@ -1,6 +1,7 @@
 /**
- * The context of one VM: a cloud-init document, or a script where it travels over SSH, from the operator's rules, the offering
- * and the programs of the agents. A VM on this machine gets the agents from this disk; every other VM learns where to fetch them.
+ * The context of one VM: a cloud-init document, or a script where it travels over SSH, from the operator's rules, the
+ * offering and the programs of the agents. A VM on this machine gets the agents from this disk; every other VM learns where
+ * to fetch them.
  */
 
 import { pathToFileURL } from 'node:url'

@@ -19,7 +19,9 @@ export type LoopOptions = {
   readonly periodMs: number
   /** The least time between two steps, so that a storm of hints cannot turn the loop into a spin. */
   readonly minMs?: number
-  /** The period counts from the beginning of a step and not from its end: for what must happen so often, however slow it is. */
+  /**
+   * The period counts from the beginning of a step and not from its end: for what must happen so often, however slow it is.
+   */
   readonly isSteady?: boolean
   readonly step: () => Promise<void>
   readonly onError: (error: unknown) => void

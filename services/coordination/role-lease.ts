@@ -42,7 +42,10 @@ export type RoleLease<Held> = {
 export type Term = {
   readonly role: string
   now(): Fence | undefined
-  /** Takes or renews it. Answers whether it is ours; throws what the store throws, and then what was sure stays so for its time. */
+  /**
+   * Takes or renews it. Answers whether it is ours; throws what the store throws, and then what was sure stays so for its
+   * time.
+   */
   renew(): Promise<boolean>
   letGo(): Promise<void>
 }

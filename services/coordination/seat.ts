@@ -1,9 +1,9 @@
 /**
  * Numbered seats: of a kind of process each holds one, so that all of them know how many there are and which they are.
  *
- * A seat is a role with a number, and the first free one is taken. `rank` and `of` are as the store answered them with the last
- * renewal: two processes may differ for some seconds after one has come or gone. So they serve for sharing work out, where
- * being wrong costs a try, and never for deciding who may.
+ * A seat is a role with a number, and the first free one is taken. `rank` and `of` are as the store answered them with the
+ * last renewal: two processes may differ for some seconds after one has come or gone. So they serve for sharing work out,
+ * where being wrong costs a try, and never for deciding who may.
  */
 
 import { type RoleLease, type RoleLeaseOptions, keepTrying, openTerm, type Term } from './role-lease.ts'

@@ -1,10 +1,10 @@
 /**
  * Spreads a set of roles over the processes that want them: each holds its fair part, and each of them has a holder.
  *
- * Every process has a seat, by which the others see that it is there. A process that holds more than a fair part lets the rest go;
- * one that holds less takes what is free. What stays free although another should want it is taken by any process: a role that
- * has no holder is worse than an uneven part. Safety does not hang on any of this: who may act is decided by each role's own
- * term.
+ * Every process has a seat, by which the others see that it is there. A process that holds more than a fair part lets the
+ * rest go; one that holds less takes what is free. What stays free although another should want it is taken by any process:
+ * a role that has no holder is worse than an uneven part. Safety does not hang on any of this: who may act is decided by
+ * each role's own term.
  */
 
 import { type RoleLeaseOptions, keepTrying, openTerm, type RoleTurn, type Term } from './role-lease.ts'

@@ -1,6 +1,6 @@
 /**
- * Before a request is looked at: a form of another site is refused, a stranger waits for the turn of its address, and a viewer who
- * asks too much for its own. So one address and one viewer take their own share, and no other's.
+ * Before a request is looked at: a form of another site is refused, a stranger waits for the turn of its address, and a
+ * viewer who asks too much for its own. So one address and one viewer take their own share, and no other's.
  */
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -25,7 +25,9 @@ export type Authenticator = {
   bySession(request: FastifyRequest): Promise<User | undefined>
   /** By the Authorization header where there is one, else by the cookie. Throws `unauthenticated`. */
   byHeaderOrSession(request: FastifyRequest): Promise<User>
-  /** The user if already known, without work that a stranger could cause: by a session, or by a token that was valid before. */
+  /**
+   * The user if already known, without work that a stranger could cause: by a session, or by a token that was valid before.
+   */
   recognised(request: FastifyRequest): Promise<User | undefined>
 }
 

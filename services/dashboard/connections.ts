@@ -1,9 +1,9 @@
 /**
  * The dashboard's connections: bounded per address and in all, and the newcomer comes in where another one may go.
  *
- * A connection on which a viewer was recognised is worth more than a stranger's, and one that waits for an answer more than an
- * idle one. A stranger that opens all connections of an address loses the oldest of them, and signed-in viewers keep theirs. Knows
- * sockets and nothing of requests but that they begin and end.
+ * A connection on which a viewer was recognised is worth more than a stranger's, and one that waits for an answer more than
+ * an idle one. A stranger that opens all connections of an address loses the oldest of them, and signed-in viewers keep
+ * theirs. Knows sockets and nothing of requests but that they begin and end.
  */
 
 import type { Server, Socket } from 'node:net'

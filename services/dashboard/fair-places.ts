@@ -1,8 +1,8 @@
 /**
  * A bounded number of places, per owner and in all. No owner loses a place to an owner that has more.
  *
- * An owner with all of its own places gets no other by right: it loses its oldest, or is refused. Where all places are taken, the
- * owner with the most gives one to an owner that has at least two fewer. Refuses to know what the places are for.
+ * An owner with all of its own places gets no other by right: it loses its oldest, or is refused. Where all places are
+ * taken, the owner with the most gives one to an owner that has at least two fewer. Refuses to know what the places are for.
  */
 
 export type PlaceRules = {

@@ -1,6 +1,6 @@
 /**
- * The HTTP server beneath the pages: how long a head, a request and a silence may last, how many connections there are, and with
- * which certificate. Everything that is not a request of its own is ended here, before any of our code looks at it.
+ * The HTTP server beneath the pages: how long a head, a request and a silence may last, how many connections there are, and
+ * with which certificate. Everything that is not a request of its own is ended here, before any of our code looks at it.
  */
 
 import { createServer, type RequestListener, type Server } from 'node:http'

@@ -13,18 +13,21 @@ export const streamLimits = { perOwner: 16, all: 256 } as const
 /** Browsers of one person; and, at some hundred bytes each, those of every user of a large installation. */
 export const sessionLimits = { perOwner: 16, all: 4000 } as const
 
-/** A page asks every 2 s and at most every 0.4 s with its events: 2.5 requests per second and tab. `atOnce`: that are answered. */
+/**
+ * A page asks every 2 s and at most every 0.4 s with its events: 2.5 requests per second and tab. `atOnce`: that are
+ * answered.
+ */
 export const viewerLimits = { atOnce: 16, perSecond: 50, burst: 200, maxKeys: 10_000, maxWaiting: 1000 } as const
 
 /**
- * Requests of strangers, per address: a first visit is 5 requests. Beyond the burst they wait their turn. With every connection of
- * the address waiting, the last one waits for (perAddress * atOnce) / perSecond: 2.6 s.
+ * Requests of strangers, per address: a first visit is 5 requests. Beyond the burst they wait their turn. With every
+ * connection of the address waiting, the last one waits for (perAddress * atOnce) / perSecond: 2.6 s.
  */
 export const strangerLimits = { perSecond: 200, burst: 200, maxKeys: 10_000, maxWaiting: 1000 } as const
 
 /**
- * A browser opens six connections. An address may be that of a whole institute, or of the proxy in front of us. `accept`: new
- * connections per address; a proxy that keeps none alive opens one per request.
+ * A browser opens six connections. An address may be that of a whole institute, or of the proxy in front of us. `accept`:
+ * new connections per address; a proxy that keeps none alive opens one per request.
  */
 export const connectionLimits = {
   perAddress: 256,

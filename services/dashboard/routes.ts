@@ -1,8 +1,8 @@
 /**
  * Every route and page of the dashboard with the actions that it consists of, and the one way to add a route.
  *
- * A route that stands not in the table does not compile, and a route that is added in another way stops the server from being
- * built. What a viewer may do with a route is the least of what its actions allow; the table of actions decides
+ * A route that stands not in the table does not compile, and a route that is added in another way stops the server from
+ * being built. What a viewer may do with a route is the least of what its actions allow; the table of actions decides
  * (core/access/actions.ts).
  */
 

@@ -1,6 +1,7 @@
 /**
- * Whether a request that changes something comes from a page of ours. Browsers say so: `Sec-Fetch-Site` where the connection is
- * trustworthy (TLS, or this machine), and `Origin` with every form that is posted. A form of another site signs no person in or out.
+ * Whether a request that changes something comes from a page of ours. Browsers say so: `Sec-Fetch-Site` where the connection
+ * is trustworthy (TLS, or this machine), and `Origin` with every form that is posted. A form of another site signs no person
+ * in or out.
  */
 
 import type { IncomingHttpHeaders } from 'node:http'
@@ -16,7 +17,10 @@ export function assertSameOrigin(method: string, headers: IncomingHttpHeaders): 
   if (!isOurs) throw new PilotageError('forbidden', 'This form does not come from this page.')
 }
 
-/** A proxy in front may speak TLS where we do not, so the scheme is not compared. `null` is the origin of a page that hides it. */
+/**
+ * A proxy in front may speak TLS where we do not, so the scheme is not compared. `null` is the origin of a page that hides
+ * it.
+ */
 function isOwnOrigin({ origin, host }: IncomingHttpHeaders): boolean {
   if (origin === undefined) return true
   const url = URL.parse(origin)

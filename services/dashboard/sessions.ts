@@ -2,8 +2,8 @@
  * Who is signed in: a random id in the browser, and here what it stands for. Nothing of it outlives the process.
  *
  * A session ends with its time, with its token's, or when it is closed. The token is held in memory only, because nothing
- * but `verify` may say whether it still counts. Bounded per viewer: its oldest session makes room for its newest, and never the
- * only session of another viewer.
+ * but `verify` may say whether it still counts. Bounded per viewer: its oldest session makes room for its newest, and never
+ * the only session of another viewer.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * Turns: a token bucket per key, at which callers wait in the order of coming. As long as the connections are bounded, no caller is
- * refused for what another one with the same key does.
+ * Turns: a token bucket per key, at which callers wait in the order of coming. As long as the connections are bounded, no
+ * caller is refused for what another one with the same key does.
  *
  * A caller that has hung up costs no turn. Memory is bounded by the number of keys, and by what waits under each.
  */
@@ -15,7 +15,9 @@ export type TurnRules = Rate & {
 }
 
 export type Turns = {
-  /** Resolves when it is the caller's turn. Throws `cancelled` for one that has gone, and `overloaded` where too many wait. */
+  /**
+   * Resolves when it is the caller's turn. Throws `cancelled` for one that has gone, and `overloaded` where too many wait.
+   */
   turn(key: string, isGone: () => boolean): Promise<void>
   waiting(): number
   /** Refuses what waits. Nothing waits any more. */

@@ -1,6 +1,6 @@
 /**
- * How much one viewer asks at once and per second. Beyond the rate its requests wait, in the order of coming; beyond what may be
- * under way it is refused. Other viewers notice neither.
+ * How much one viewer asks at once and per second. Beyond the rate its requests wait, in the order of coming; beyond what
+ * may be under way it is refused. Other viewers notice neither.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

@@ -1,8 +1,9 @@
 /**
  * Compare: a cloud's reading and our records learn from each other, and the plan gets its view of the cloud.
  *
- * Of a cloud that another director holds the view is what that one noted. Where several directors plan, a cloud that has just
- * become better than the others know gets nothing more in this step: they may be giving its work elsewhere at this moment.
+ * Of a cloud that another director holds the view is what that one noted. Where several directors plan, a cloud that has
+ * just become better than the others know gets nothing more in this step: they may be giving its work elsewhere at this
+ * moment.
  */
 
 import { unreadOf } from '../../core/plan/endings.ts'
@@ -66,7 +67,9 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
   return { cloudLease, view: viewOf(context, cloudLease, '', reconciled), reconciled }
 }
 
-/** Others have taken of it since our VMs were wanted: what was never made is given up, and planned anew within what is left. */
+/**
+ * Others have taken of it since our VMs were wanted: what was never made is given up, and planned anew within what is left.
+ */
 function isOverQuota({ fleet }: StepContext, cloud: string, quota: CloudQuota): boolean {
   const own = [...fleet.values()].flatMap(({ vm }) => (vm.cloud === cloud ? [vm] : []))
   const cores = own.reduce((sum, vm) => sum + vm.cores, 0)

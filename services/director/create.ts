@@ -8,10 +8,10 @@
  * before the call to the cloud. One thing remains possible: a call that began under the lease reaches the cloud after the
  * lease is lost, because this process or the network stalled. There are at most `policy.calls` of these at a time, each for
  * one id. The next holder reads the intents after it has taken the role, so it counts every such machine against the limits.
- * It gives an intent up only on a list that began `settleMs` after it took the role, by default longer than any driver lets a
- * call last. A machine that appears before that is found by its id and used. The record of a machine that appears even later
- * has ended: the machine is destroyed as an orphan with the next list, and counts against the limits until then. Nothing is
- * made twice for one id, because no other process has the order.
+ * It gives an intent up only on a list that began `settleMs` after it took the role, by default longer than any driver lets
+ * a call last. A machine that appears before that is found by its id and used. The record of a machine that appears even
+ * later has ended: the machine is destroyed as an orphan with the next list, and counts against the limits until then.
+ * Nothing is made twice for one id, because no other process has the order.
  */
 
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'

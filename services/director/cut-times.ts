@@ -1,8 +1,9 @@
 /**
- * After the clock was put back: what was written before lies in the future, and would keep its deadlines waiting for as long.
+ * After the clock was put back: what was written before lies in the future, and would keep its deadlines waiting for as
+ * long.
  *
- * What stays true: after this, no time that has passed lies further ahead of now than the clocks of two processes may differ,
- * neither in the records of the VMs nor in what this director remembers of its clouds.
+ * What stays true: after this, no time that has passed lies further ahead of now than the clocks of two processes may
+ * differ, neither in the records of the VMs nor in what this director remembers of its clouds.
  */
 
 import { processSkewMs } from '../../core/kernel/limits.ts'

@@ -26,8 +26,8 @@ import { readQueues } from './read-queues.ts'
 
 export type Director = {
   /**
-   * Observe, compare, plan, execute. Answers what of the plan is ours to do. Throws where the store fails; a cloud's failures
-   * are part of the plan.
+   * Observe, compare, plan, execute. Answers what of the plan is ours to do. Throws where the store fails; a cloud's
+   * failures are part of the plan.
    */
   step(): Promise<FleetPlan>
   /** Resolves when no call to a cloud is under way. */

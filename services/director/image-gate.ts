@@ -1,8 +1,8 @@
 /**
  * The gate of a cloud: which images nothing may be made from there and why, and how the cloud calls one that is let through.
  *
- * Asked twice: for the plan, of all images at once, and right before a VM is ordered, of its own. A revocation between the two
- * makes no VM. Clouds whose machines are made from no image have no gate.
+ * Asked twice: for the plan, of all images at once, and right before a VM is ordered, of its own. A revocation between the
+ * two makes no VM. Clouds whose machines are made from no image have no gate.
  */
 
 import type { Offering } from '../../core/model/cloud.ts'

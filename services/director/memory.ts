@@ -1,7 +1,7 @@
 /**
- * What a director remembers between its steps of a cloud that it holds. All of it may be lost: the store and the cloud's list
- * are the truth, and a director that has just taken a cloud waits a little longer before it believes that something is not
- * there.
+ * What a director remembers between its steps of a cloud that it holds. All of it may be lost: the store and the cloud's
+ * list are the truth, and a director that has just taken a cloud waits a little longer before it believes that something is
+ * not there.
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'

@@ -23,7 +23,10 @@ import type { Random } from '../../core/kernel/random.ts'
 export type DirectedCloud = {
   readonly cloud: Cloud
   readonly offerings: readonly Offering[]
-  /** Its machines are made from images: the catalogue says from which. Local machines and hosts that are there already have none. */
+  /**
+   * Its machines are made from images: the catalogue says from which. Local machines and hosts that are there already have
+   * none.
+   */
   readonly startsImages: boolean
   readonly limits: CloudLimits
   readonly bootMs: number
@@ -67,13 +70,19 @@ export type DirectorOptions = {
   readonly log: Log
   readonly outcomes: Pick<Outcomes, 'changed'>
   readonly clouds: readonly DirectedCloud[]
-  /** As they are at this moment, with what is to be thought of their endorsement: all, or those of these names that there are. */
+  /**
+   * As they are at this moment, with what is to be thought of their endorsement: all, or those of these names that there
+   * are.
+   */
   readonly images: (names?: readonly string[]) => Promise<readonly CheckedImage[]>
   /** What sites shall have beside workers. */
   readonly services: readonly ServiceWish[]
   /** The fence under which this process may act on a cloud at this very moment; undefined: it may not. */
   readonly fenceOf: (cloud: string) => Fence | undefined
-  /** The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where there can be none. */
+  /**
+   * The user data of a VM; `squids`: those of its site that serve now, as http://host:port. Throws a PilotageError where
+   * there can be none.
+   */
   readonly render: (vm: VmIdentity, offering: Offering, squids: readonly string[]) => string
   readonly policy: DirectorPolicy
 }

@@ -1,6 +1,6 @@
 /**
- * The plan as it is kept: for each cloud as a note of its holder's, for the page; and as a fact of the cloud when what is done
- * or held there becomes another kind of thing, so that a history of plans is short enough to be read.
+ * The plan as it is kept: for each cloud as a note of its holder's, for the page; and as a fact of the cloud when what is
+ * done or held there becomes another kind of thing, so that a history of plans is short enough to be read.
  *
  * What the plan says of no single cloud stands in every note: a reader takes it from the newest one.
  */

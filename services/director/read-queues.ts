@@ -1,6 +1,7 @@
 /**
- * What waits, read for a plan: all task queues, a slice at a time, so that what users ask of the store in this time waits for one
- * slice at most. A plan needs no single moment: a task queue that changes while others are read is seen by the next plan.
+ * What waits, read for a plan: all task queues, a slice at a time, so that what users ask of the store in this time waits
+ * for one slice at most. A plan needs no single moment: a task queue that changes while others are read is seen by the next
+ * plan.
  */
 
 import { queuesPerSlice } from '../../core/kernel/limits.ts'

@@ -25,7 +25,10 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
   readonly strays: { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 }
 
-/** A list that lacks more than half of at least this number of machines is doubted, until it was repeated on the next two cycles. */
+/**
+ * A list that lacks more than half of at least this number of machines is doubted, until it was repeated on the next two
+ * cycles.
+ */
 const minKnown = 4
 const doubtfulLists = lackingLists - 1
 
@@ -104,8 +107,9 @@ function seen({ id, phase, ...vm }: Vm, { ref, power, addresses }: CloudVm): VmE
 }
 
 /**
- * It is known to exist for a time after which any list of its cloud must show it. Counted from the end of the create call, which may
- * have come long after the intent; a director that was restarted since then does not know it, and counts from its own start.
+ * It is known to exist for a time after which any list of its cloud must show it. Counted from the end of the create call,
+ * which may have come long after the intent; a director that was restarted since then does not know it, and counts from its
+ * own start.
  */
 function shouldBeListed({ id, phase, changedMs, intendedMs }: Vm, comparison: Comparison): boolean {
   const { listBeganMs, memory, policy, watchedSinceMs } = comparison

@@ -1,4 +1,7 @@
-/** Add: an endorsed entry comes into the catalogue, if an endorser whom this installation trusts has signed it. No VM follows from it. */
+/**
+ * Add: an endorsed entry comes into the catalogue, if an endorser whom this installation trusts has signed it. No VM follows
+ * from it.
+ */
 
 import type { Caller } from '../../core/access/caller.ts'
 import { checkImageEntry, type ImageEntry, wireEntryPaths } from '../../core/model/image-entry.ts'

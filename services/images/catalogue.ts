@@ -1,6 +1,6 @@
 /**
- * The catalogue of images as the operations have it: the store behind it, whom to believe, and where images are used. Answers
- * what it has with what is to be thought of the endorsements.
+ * The catalogue of images as the operations have it: the store behind it, whom to believe, and where images are used.
+ * Answers what it has with what is to be thought of the endorsements.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

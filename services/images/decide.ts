@@ -1,6 +1,6 @@
 /**
- * What a site and an operator decide about an image: VMs may be made from it at a site, no new ones any more, or it is not to be
- * used by anybody again. Each is idempotent and keeps the caller's name; a revocation is final.
+ * What a site and an operator decide about an image: VMs may be made from it at a site, no new ones any more, or it is not
+ * to be used by anybody again. Each is idempotent and keeps the caller's name; a revocation is final.
  */
 
 import type { Caller } from '../../core/access/caller.ts'
@@ -21,7 +21,9 @@ export function approveImage(catalogue: Catalogue, { owner }: Caller, decision: 
   return changeCatalogue(catalogue, { kind: 'approve', ...decision, by: owner.owner })
 }
 
-/** No new VMs there; those that run go on. Also for a site that is not configured any more. Throws `not-found`, `conflict`. */
+/**
+ * No new VMs there; those that run go on. Also for a site that is not configured any more. Throws `not-found`, `conflict`.
+ */
 export function disapproveImage(catalogue: Catalogue, { owner }: Caller, decision: AtSite): Promise<ChangedImage> {
   return changeCatalogue(catalogue, { kind: 'disapprove', ...decision, by: owner.owner })
 }

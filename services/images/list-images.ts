@@ -1,6 +1,6 @@
 /**
- * List: what the catalogue has, and for each cloud that is configured with an image whether VMs may be made from it there. Also
- * names images that a cloud is configured with and the catalogue does not know: they are why nothing happens.
+ * List: what the catalogue has, and for each cloud that is configured with an image whether VMs may be made from it there.
+ * Also names images that a cloud is configured with and the catalogue does not know: they are why nothing happens.
  */
 
 import { barredWhy, type CheckedImage } from '../../core/model/image.ts'

@@ -1,6 +1,6 @@
 /**
- * Whom this installation trusts to endorse images, and whether an endorsement holds. The one place where a signature of an entry
- * is looked at: when it is added, and again whenever VMs are to be made from it, so that a key that is trusted no more
+ * Whom this installation trusts to endorse images, and whether an endorsement holds. The one place where a signature of an
+ * entry is looked at: when it is added, and again whenever VMs are to be made from it, so that a key that is trusted no more
  * stops its images.
  */
 
@@ -14,7 +14,9 @@ export type Trust = {
   distrust(entry: ImageEntry, signature: string): string
 }
 
-/** `keys`: public keys in PEM, by name; each an Ed25519 key, as `isEndorserKey` says. Without any, no endorser is trusted. */
+/**
+ * `keys`: public keys in PEM, by name; each an Ed25519 key, as `isEndorserKey` says. Without any, no endorser is trusted.
+ */
 export function openTrust(keys: ReadonlyMap<string, string> = new Map()): Trust {
   const known = new Map([...keys].map(([name, pem]) => [name, createPublicKey(pem)]))
   // Looking is dear beside remembering, and every step of a director looks at all images.

@@ -1,8 +1,8 @@
 /**
  * Keep output: what a payload printed comes from the VM that has the live lease of the attempt, and from no other.
  *
- * One keeper per process. An output arrives on one stream at a time: a second stream of the same output would only fill memory and
- * disk.
+ * One keeper per process. An output arrives on one stream at a time: a second stream of the same output would only fill
+ * memory and disk.
  */
 
 import { PilotageError } from '../../core/kernel/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * What the use cases on jobs are given: the ports, the policy, and what the director could start. Each use case names the part of it
- * that it needs.
+ * What the use cases on jobs are given: the ports, the policy, and what the director could start. Each use case names the
+ * part of it that it needs.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

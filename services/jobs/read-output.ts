@@ -18,8 +18,9 @@ export type OutputRequest = {
 }
 
 /**
- * undefined: the attempt has ended and printed nothing. Throws `not-found` for an attempt that there never was, for an output
- * that is not there yet, and for one that is not kept (any more); `forbidden` for the job of another member of the VO.
+ * undefined: the attempt has ended and printed nothing. Throws `not-found` for an attempt that there never was, for an
+ * output that is not there yet, and for one that is not kept (any more); `forbidden` for the job of another member of the
+ * VO.
  */
 export async function readOutput(
   ports: OutputPorts,

@@ -1,10 +1,10 @@
 /**
- * Steer: kill, hold, release and reschedule the jobs that the caller reaches. One that the caller may only read is refused as
- * forbidden; any other job is as unknown as one that does not exist.
+ * Steer: kill, hold, release and reschedule the jobs that the caller reaches. One that the caller may only read is refused
+ * as forbidden; any other job is as unknown as one that does not exist.
  *
- * A live attempt is only asked to stop: its pilot gets the command at once, and the job changes when the pilot says so or the lease is
- * lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that asking twice
- * gives the same new job.
+ * A live attempt is only asked to stop: its pilot gets the command at once, and the job changes when the pilot says so or
+ * the lease is lost. An ended job stays ended; rescheduling it submits its content anew, under a key made of its id, so that
+ * asking twice gives the same new job.
  */
 
 import type { Caller } from '../../core/access/caller.ts'

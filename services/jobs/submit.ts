@@ -1,12 +1,12 @@
 /**
  * Submit: a user's jobs are checked whole, stored all or none, and wait.
  *
- * A call may bring thousands of jobs. They are checked, sorted into task queues and shown to the matcher some at a time, with a
- * turn of the event loop in between, so that other callers do not wait for them. Nothing can be seen of them before the store
- * has answered.
+ * A call may bring thousands of jobs. They are checked, sorted into task queues and shown to the matcher some at a time,
+ * with a turn of the event loop in between, so that other callers do not wait for them. Nothing can be seen of them before
+ * the store has answered.
  *
- * Refuses to know who the user is (the edge does). A job that nothing configured could ever run is taken, with a warning: the
- * offering may come tomorrow, and the one who waits should know today.
+ * Refuses to know who the user is (the edge does). A job that nothing configured could ever run is taken, with a warning:
+ * the offering may come tomorrow, and the one who waits should know today.
  */
 
 import { offeredRoom } from '../../core/model/cloud.ts'
@@ -51,7 +51,10 @@ export type SubmitAnswer = {
   readonly repeated: boolean
 }
 
-/** Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for a used key. */
+/**
+ * Durable when it resolves. Throws `invalid-argument` with every violation, `too-large`, `quota-exceeded`, or `conflict` for
+ * a used key.
+ */
 export async function submit(
   ports: SubmitPorts,
   { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,

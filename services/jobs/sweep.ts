@@ -1,9 +1,9 @@
 /**
- * Sweep: what no request asks for and one process of an installation must do. Leases that ended are given up, and what ended long
- * ago is forgotten.
+ * Sweep: what no request asks for and one process of an installation must do. Leases that ended are given up, and what ended
+ * long ago is forgotten.
  *
- * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and after
- * a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
+ * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and
+ * after a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
  * before the first one is given up. A lease that was written with a clock that was ahead is cut to the time that a lease
  * has: soon if our own clock was put back, else once per lease time.
  */

@@ -13,7 +13,10 @@ export type TaskQueuePorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings'> & 
   readonly store: Pick<JobStore, 'queues'> & Pick<VmStore, 'liveVms'>
 }
 
-/** room: on VMs that are there or coming. vm: one that could be made. cloud: none is configured. nothing: the rules that fail. */
+/**
+ * room: on VMs that are there or coming. vm: one that could be made. cloud: none is configured. nothing: the rules that
+ * fail.
+ */
 export type WaitsFor =
   | { readonly kind: 'room'; readonly up: number; readonly coming: number }
   | { readonly kind: 'vm'; readonly cloud: string; readonly flavor: string; readonly image: string }
@@ -43,7 +46,9 @@ export async function listTaskQueues(ports: TaskQueuePorts, caller: Caller, end:
   }
 }
 
-/** Reading a thousand takes the store some milliseconds: as many and more are read once a second, however many callers ask. */
+/**
+ * Reading a thousand takes the store some milliseconds: as many and more are read once a second, however many callers ask.
+ */
 const sharedFrom = 1000
 const sharedMs = 1000
 const shared = new WeakMap<TaskQueuePorts, { readonly counts: readonly QueueCount[]; readonly untilMs: number }>()

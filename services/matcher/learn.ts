@@ -1,6 +1,6 @@
 /**
- * Learn: what every process that serves pilots does by itself now and then. Its index learns what it missed, a slice of all task
- * queues at a time; free seats are served from it, and what owners used is exchanged with the other processes.
+ * Learn: what every process that serves pilots does by itself now and then. Its index learns what it missed, a slice of all
+ * task queues at a time; free seats are served from it, and what owners used is exchanged with the other processes.
  *
  * One step, idempotent. Hints only make it come earlier.
  */

@@ -41,8 +41,8 @@ export type OpenPilot = {
 }
 
 /**
- * gone: the job was not to be had. closed: the VM takes no more jobs at all. full: its record has no room for the job. unknown:
- * the store may have granted it.
+ * gone: the job was not to be had. closed: the VM takes no more jobs at all. full: its record has no room for the job.
+ * unknown: the store may have granted it.
  */
 export type NotGranted = 'gone' | 'closed' | 'full' | 'unknown'
 

@@ -1,6 +1,6 @@
 /**
- * The matcher of a process that serves pilots, put together: the waiting index, the matcher over it, the open streams, and what
- * they do when jobs change. A process that serves no pilots has none.
+ * The matcher of a process that serves pilots, put together: the waiting index, the matcher over it, the open streams, and
+ * what they do when jobs change. A process that serves no pilots has none.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
@@ -49,7 +49,10 @@ export function openMatching({ ledger, part, ...options }: MatchingOptions): Mat
   return { ...options, waiting, matcher: match, streams: openStreams(bus) }
 }
 
-/** Above this number of task queues in one call every pilot is served once, in place of each pilot being asked about each of them. */
+/**
+ * Above this number of task queues in one call every pilot is served once, in place of each pilot being asked about each of
+ * them.
+ */
 const maxServedSingly = 16
 
 function reactionOf(store: Pick<JobStore, 'specs'>, waiting: WaitingIndex, match: Matcher): Reaction {
@@ -79,7 +82,9 @@ function reactionOf(store: Pick<JobStore, 'specs'>, waiting: WaitingIndex, match
   }
 }
 
-/** Where the index does not know the task queue: at least what any job of the class asks for, whichever offerings there were. */
+/**
+ * Where the index does not know the task queue: at least what any job of the class asks for, whichever offerings there were.
+ */
 function arrivalOf(job: Job, exact: TaskQueue['requirements']): Arrival {
   const { vo, group, owner, classId, id, priority, submittedMs } = job
   const requirements = requirementClass(exact, noSizes)

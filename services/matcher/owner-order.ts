@@ -1,6 +1,6 @@
 /**
- * Owners in the order of their usage, least first; ties by name, so that there is one order. Each with the task queues of its own
- * that have something to give.
+ * Owners in the order of their usage, least first; ties by name, so that there is one order. Each with the task queues of
+ * its own that have something to give.
  */
 
 import type { Owner } from '../../core/model/owner.ts'

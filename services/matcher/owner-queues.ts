@@ -2,8 +2,8 @@
  * One owner's task queues that have something to give, by what stands at their head: the first that fits is the best.
  *
  * What a search costs must not follow how many queues an owner has. A search goes on where the last pick for the same offer
- * left off, since room only shrinks; and how far a search of an earlier offer came in vain is remembered with its room, until a job
- * comes that might fit.
+ * left off, since room only shrinks; and how far a search of an earlier offer came in vain is remembered with its room,
+ * until a job comes that might fit.
  */
 
 import { hasRoom } from '../../core/language/rules.ts'

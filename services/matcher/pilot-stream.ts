@@ -3,8 +3,8 @@
  *
  * Everything of a turn goes to the store together and comes back in one message. An answer leaves only after the commit that
  * it speaks of. A session holds no truth: when it ends, leases go on until they end, and the next session of the VM is sent
- * again whatever the pilot does not say that it holds. The same is done within a session whenever the store may have given the
- * VM a lease that this stream has not sent.
+ * again whatever the pilot does not say that it holds. The same is done within a session whenever the store may have given
+ * the VM a lease that this stream has not sent.
  */
 
 import { PilotageError } from '../../core/kernel/errors.ts'
@@ -163,9 +163,9 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
 }
 
 /**
- * The pilot offers more than its VM's record has room for. An honest pilot does so while the end that makes the room is on its
- * way to the store: it is served again when that is written. Else the next try is later, so that offers without room cost
- * the store little.
+ * The pilot offers more than its VM's record has room for. An honest pilot does so while the end that makes the room is on
+ * its way to the store: it is served again when that is written. Else the next try is later, so that offers without room
+ * cost the store little.
  */
 function pause(stream: Stream): void {
   const { matching, vmId } = stream
@@ -272,8 +272,8 @@ async function settle(stream: Stream): Promise<void> {
 }
 
 /**
- * Claims whose outcome was unknown may exceed the record of the VM: those that were not sent to the pilot are taken back, the
- * last ones first, before it hears of any.
+ * Claims whose outcome was unknown may exceed the record of the VM: those that were not sent to the pilot are taken back,
+ * the last ones first, before it hears of any.
  */
 async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<ReadonlySet<Job>> {
   const { matching, vmId, vm } = stream

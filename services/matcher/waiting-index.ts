@@ -4,7 +4,8 @@
  * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue since;
  * the claim in the store says so and costs nothing but the try. Owners are kept in the order of their usage, so
  * that the choice for an offer is: the least served owner who has something that fits; of that owner's queues the one with
- * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a priority.
+ * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a
+ * priority.
  */
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
@@ -23,11 +24,13 @@ export type WaitingIndex = {
   /** Jobs that wait from now on. */
   arrived(queue: TaskQueue, jobs: readonly WaitingJob[]): void
   /**
-   * The next job for what a place has free, taken out of the window; undefined where nothing fits. `search`: of one offer, whose
-   * room only shrinks from pick to pick.
+   * The next job for what a place has free, taken out of the window; undefined where nothing fits. `search`: of one offer,
+   * whose room only shrinks from pick to pick.
    */
   take(place: Place, room: Room, search?: Search): Picked | undefined
-  /** One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used. */
+  /**
+   * One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used.
+   */
   missed(queue: TaskQueue): void
   /** The store's truth about which queues wait: adds what is unknown here, and reads on where a window is short. */
   learn(counts: readonly QueueCount[]): void
@@ -63,8 +66,8 @@ export type IndexOptions = {
   /** The usage of owners, which orders them. */
   readonly ledger: UsageLedger
   /**
-   * Which of the processes that serve this one is; absent: the only one. May change at any time, and each process may be wrong
-   * about it for a while.
+   * Which of the processes that serve this one is; absent: the only one. May change at any time, and each process may be
+   * wrong about it for a while.
    */
   readonly part?: () => Part
 }

@@ -1,9 +1,9 @@
 /**
  * The window on one task queue: its next jobs, in the order in which this process would have them.
  *
- * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: what lies
- * together in the store belongs to one of them. Priority stands above that: a job of a higher one comes first, in whichever
- * part it is. Only a preference: every process may take every job, and does when its own part has run out.
+ * Where several processes serve, each prefers its own part of every queue, so that they do not ask for the same jobs: what
+ * lies together in the store belongs to one of them. Priority stands above that: a job of a higher one comes first, in
+ * whichever part it is. Only a preference: every process may take every job, and does when its own part has run out.
  */
 
 import { windowJobs } from '../../core/kernel/limits.ts'
@@ -45,12 +45,17 @@ export function isShort({ jobs, own, maxOwn, complete }: Window): boolean {
   return !complete && (jobs.length < few || (own < few && maxOwn >= few))
 }
 
-/** There is more of our own, and it is being read: better to wait for it than to ask for what another process is about to take. */
+/**
+ * There is more of our own, and it is being read: better to wait for it than to ask for what another process is about to
+ * take.
+ */
 export function awaitsOwn({ own, maxOwn }: Window): boolean {
   return own === 0 && maxOwn >= few
 }
 
-/** By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others. */
+/**
+ * By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others.
+ */
 export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, part: Part): boolean {
   if (!a || !b) return a !== undefined
   if (a.priority !== b.priority) return a.priority > b.priority
@@ -78,7 +83,10 @@ export function insert(window: Window, job: WaitingJob, part: Part): void {
   window.maxOwn = Math.max(window.maxOwn, window.own)
 }
 
-/** The first that fits, where that is asked; else the first; at the end of a queue, where all processes are left with the same few jobs of others, the first of our stretch of them. */
+/**
+ * The first that fits, where that is asked; else the first; at the end of a queue, where all processes are left with the
+ * same few jobs of others, the first of our stretch of them.
+ */
 export function takeFirst(window: Window, part: Part, fits?: (job: WaitingJob) => boolean): WaitingJob | undefined {
   const { jobs, complete, own } = window
   if (fits) return takeAt(window, part, jobs.findIndex(fits))

@@ -1,9 +1,10 @@
 /**
- * What a change of jobs means for others. Every writer (a pilot's reports, a claim, the sweeper, the director, a user) publishes here
- * what the store has committed; the matcher, the usage of owners and the hints to other processes react here and nowhere else.
+ * What a change of jobs means for others. Every writer (a pilot's reports, a claim, the sweeper, the director, a user)
+ * publishes here what the store has committed; the matcher, the usage of owners and the hints to other processes react here
+ * and nowhere else.
  *
- * Follows the store and never leads it. If a process dies between a commit and its reactions, jobs wait a little longer, until a
- * loop finds them, and the usage of the attempts that ended in that commit is not charged.
+ * Follows the store and never leads it. If a process dies between a commit and its reactions, jobs wait a little longer,
+ * until a loop finds them, and the usage of the attempts that ended in that commit is not charged.
  */
 
 import type { JobOutcome } from '../../core/ports/store.ts'

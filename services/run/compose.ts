@@ -1,6 +1,6 @@
 /**
- * The composition root: puts the engines and the edges that a process has roles for on the ports that its configuration names,
- * and stops all of it cleanly.
+ * The composition root: puts the engines and the edges that a process has roles for on the ports that its configuration
+ * names, and stops all of it cleanly.
  *
  * `startService` is for a process that has something else to do as well (the demo, a replay, a test): every role, over the
  * embedded store unless its configuration says otherwise. `start` is for a process of its own (serve.ts).

@@ -1,6 +1,6 @@
 /**
- * The kinds of clouds that this program knows: one line per driver. A configuration that names no clouds gets one of the first
- * kind. Drivers load their packages when a cloud of their kind is opened, and not here.
+ * The kinds of clouds that this program knows: one line per driver. A configuration that names no clouds gets one of the
+ * first kind. Drivers load their packages when a cloud of their kind is opened, and not here.
  */
 
 import { driver as ec2 } from '../adapters/cloud/ec2/driver.ts'

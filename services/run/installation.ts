@@ -1,11 +1,11 @@
 /**
- * The data directory of one installation. Holds its signing key and its name, the admin's token, the agents' programs, and with
- * the embedded store that one, what payloads wrote, and the lock.
+ * The data directory of one installation. Holds its signing key and its name, the admin's token, the agents' programs, and
+ * with the embedded store that one, what payloads wrote, and the lock.
  *
  * The embedded store has one process: the lock is a file that names its owner by pid and start time, and after `kill -9` the
- * next start sees that the owner is dead (or that its pid was given to another process) and takes over. Over a shared store any
- * number of processes may have the directory, and start in it at one instant: what is made once is made by one of them, and
- * the others read it. Everything here is readable by its owner only.
+ * next start sees that the owner is dead (or that its pid was given to another process) and takes over. Over a shared store
+ * any number of processes may have the directory, and start in it at one instant: what is made once is made by one of them,
+ * and the others read it. Everything here is readable by its owner only.
  */
 
 import { createHash } from 'node:crypto'
@@ -58,8 +58,8 @@ export function lockDirectory(dataDir: string): () => void {
 }
 
 /**
- * Over a shared store: that all who use it are one installation. Machines that were given the store but not the two files would
- * take each other's tokens for forgeries. Throws `conflict`.
+ * Over a shared store: that all who use it are one installation. Machines that were given the store but not the two files
+ * would take each other's tokens for forgeries. Throws `conflict`.
  */
 export async function agreeOn(
   { name, signingKey }: Installation,

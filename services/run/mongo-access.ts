@@ -1,6 +1,6 @@
 /**
- * The way to MongoDB that a configuration names: an address, or the file that holds one with its account. What the file holds is
- * shown nowhere.
+ * The way to MongoDB that a configuration names: an address, or the file that holds one with its account. What the file
+ * holds is shown nowhere.
  */
 
 import type { StoreConfig } from '../config/network.ts'

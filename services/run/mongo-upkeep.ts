@@ -1,6 +1,7 @@
 /**
- * The store on MongoDB with what repeats around it: the adapter has the steps, and the loops and the role lease of every other
- * role drive them here. One process at a time is the keeper, which collects facts and completes submissions that a process left.
+ * The store on MongoDB with what repeats around it: the adapter has the steps, and the loops and the role lease of every
+ * other role drive them here. One process at a time is the keeper, which collects facts and completes submissions that a
+ * process left.
  *
  * What is opened here is closed with the store: first the loops end, then the role is given up, then the store closes.
  */

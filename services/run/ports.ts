@@ -131,7 +131,10 @@ export function openBus(options: PortOptions): { readonly bus: Bus; close(): Pro
   return { bus, close: () => bus.close() }
 }
 
-/** What was published and not acknowledged is published again; for this time the stream knows it. Outages of minutes, a restart. */
+/**
+ * What was published and not acknowledged is published again; for this time the stream knows it. Outages of minutes, a
+ * restart.
+ */
 const duplicateMs = 5 * 60_000
 const publishMs = 5000
 

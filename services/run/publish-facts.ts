@@ -1,9 +1,9 @@
 /**
- * Moves facts from the store to the stream, in order and at least once. Whatever was not published yet is still in the store,
- * so that a stream that was unreachable misses nothing, if it comes back before the facts are forgotten with age.
+ * Moves facts from the store to the stream, in order and at least once. Whatever was not published yet is still in the
+ * store, so that a stream that was unreachable misses nothing, if it comes back before the facts are forgotten with age.
  *
- * The cursor is a note of the installation and follows the stream: it is kept after the stream has the facts. A process that is cut
- * short, or works beside another for a while, publishes some of them again, and the stream knows them by their `seq`.
+ * The cursor is a note of the installation and follows the stream: it is kept after the stream has the facts. A process that
+ * is cut short, or works beside another for a while, publishes some of them again, and the stream knows them by their `seq`.
  */
 
 import { assert } from '../../core/kernel/assert.ts'
@@ -22,8 +22,8 @@ const cursorNote = 'facts:published'
 const maxBatch = 1000
 
 /**
- * One step: resolves when nothing is left, or at the end of a batch after the signal was aborted, with how many it published.
- * Throws what the ports throw; what was published by then is not published again by the next step.
+ * One step: resolves when nothing is left, or at the end of a batch after the signal was aborted, with how many it
+ * published. Throws what the ports throw; what was published by then is not published again by the next step.
  */
 export async function publishFacts({ store, stream }: PublishPorts, signal?: AbortSignal): Promise<number> {
   let cursor = readCursor(await store.note(cursorNote))

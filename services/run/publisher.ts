@@ -1,8 +1,8 @@
 /**
  * The publisher of facts: moves what the store has on to the stream, for as long as this process holds the role `facts`.
  *
- * The role keeps two processes from doing the work twice, not from doing harm: a fact that is published twice is known by its
- * `seq`. An unreachable NATS is no fault of a service: it is logged once, and everything else goes on.
+ * The role keeps two processes from doing the work twice, not from doing harm: a fact that is published twice is known by
+ * its `seq`. An unreachable NATS is no fault of a service: it is logged once, and everything else goes on.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'

@@ -1,8 +1,8 @@
 /**
  * The engines, built from ports: the one way that production, the simulator and the tests start Pilotage.
  *
- * Knows no adapter, no wire and no configuration file. Everything that repeats is a loop around a step here, and the steps are
- * there to be called without the loops.
+ * Knows no adapter, no wire and no configuration file. Everything that repeats is a loop around a step here, and the steps
+ * are there to be called without the loops.
  */
 
 import { offeredBy } from '../../core/model/cloud.ts'

@@ -1,9 +1,9 @@
 /**
  * The certificate that an edge serves, as its files hold it now: read again when they change, without a restart.
  *
- * Only TLS 1.3 is served unless the configuration says otherwise. Files that cannot be used (a key of another certificate, half a
- * file) change nothing: the certificate that was served before stays, and the log has an error once per change. Refuses to know
- * which server it is for.
+ * Only TLS 1.3 is served unless the configuration says otherwise. Files that cannot be used (a key of another certificate,
+ * half a file) change nothing: the certificate that was served before stays, and the log has an error once per change.
+ * Refuses to know which server it is for.
  */
 
 import { stat } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * Clouds and the lines of the last plan for every edge: the data of the listing (services/vms/list-clouds.ts) with the texts that
- * are made of them.
+ * Clouds and the lines of the last plan for every edge: the data of the listing (services/vms/list-clouds.ts) with the texts
+ * that are made of them.
  */
 
 import type { Cause } from '../../core/plan/cause.ts'

@@ -1,6 +1,6 @@
 /**
- * A job, flat and field by field, so that nothing travels that was not meant to: its arguments and environment have no way through
- * here. Every edge shows this one; a field of Job that is not named here is not shown.
+ * A job, flat and field by field, so that nothing travels that was not meant to: its arguments and environment have no way
+ * through here. Every edge shows this one; a field of Job that is not named here is not shown.
  */
 
 import type { Result } from '../../core/model/attempt.ts'

@@ -2,8 +2,8 @@
  * Heartbeat: a monitor reports how its VM is, and the answer says whether to go on, drain or stop.
  *
  * A wish to stop is granted by compare-and-set in the store: only a VM that holds no lease at that moment stops, and from
- * then on it is given none. A wish that loses that race is answered with go-on. A wish to drain, of a VM whose cloud takes it
- * back, is granted whatever it holds.
+ * then on it is given none. A wish that loses that race is answered with go-on. A wish to drain, of a VM whose cloud takes
+ * it back, is granted whatever it holds.
  */
 
 import type { HeartbeatAnswer, HeartbeatRequest } from '../../core/model/monitor.ts'

@@ -1,6 +1,7 @@
 /**
- * Clouds: in use against limits, breakers, and the last plan, as far as the caller sees it. Read from the notes that the directors
- * keep, each for the clouds that it holds, so that every process answers the same. It decides nothing and asks no cloud.
+ * Clouds: in use against limits, breakers, and the last plan, as far as the caller sees it. Read from the notes that the
+ * directors keep, each for the clouds that it holds, so that every process answers the same. It decides nothing and asks no
+ * cloud.
  */
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'

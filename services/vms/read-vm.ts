@@ -1,6 +1,6 @@
 /**
- * One VM: its record, its history, and the jobs on it that the caller sees. A VM that the caller does not see is as unknown as one
- * that does not exist, because the end of its console stands in its history.
+ * One VM: its record, its history, and the jobs on it that the caller sees. A VM that the caller does not see is as unknown
+ * as one that does not exist, because the end of its console stands in its history.
  */
 
 import { type Caller, sees, seesVm, visibleVo } from '../../core/access/caller.ts'

@@ -1,6 +1,6 @@
 /**
- * The catalogue of a run: an image for each cloud, whose site takes its approval back at times and gives it again, and which may
- * be revoked for good. The auditor keeps since when nothing may be made from each.
+ * The catalogue of a run: an image for each cloud, whose site takes its approval back at times and gives it again, and which
+ * may be revoked for good. The auditor keeps since when nothing may be made from each.
  *
  * A director knows a decision when its store has answered, and may have a call to a cloud under way then: by the length of
  * both, a machine may come late.

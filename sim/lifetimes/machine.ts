@@ -1,6 +1,6 @@
 /**
- * A machine's agents as a small state machine: boot, activate, speak, be idle, ask to stop, switch off; or crash, vanish, hang
- * or fall ill on the way.
+ * A machine's agents as a small state machine: boot, activate, speak, be idle, ask to stop, switch off; or crash, vanish,
+ * hang or fall ill on the way.
  *
  * They ask the store as the service's edge would, over ways that lose messages, and know nothing of the director.
  */

@@ -1,6 +1,6 @@
 /**
- * `npm run sim -- --clouds`: seeds of VM lifetimes until there were enough of them, then the same with each rule switched off,
- * which must be noticed.
+ * `npm run sim -- --clouds`: seeds of VM lifetimes until there were enough of them, then the same with each rule switched
+ * off, which must be noticed.
  *
  * Ends with one line, and answers whether all is well: no violation, nothing leaked or doubled, every rule missed.
  */

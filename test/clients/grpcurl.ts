@@ -1,6 +1,6 @@
 /**
- * grpcurl without .proto files: it lists and describes everything that the port serves, makes a template of every request, and
- * calls every method. What it can do, it knows by reflection alone.
+ * grpcurl without .proto files: it lists and describes everything that the port serves, makes a template of every request,
+ * and calls every method. What it can do, it knows by reflection alone.
  */
 
 import { spawnSync } from 'node:child_process'

@@ -1,9 +1,9 @@
 /**
- * `npm run test:clients`: clients of other people against the service, each as a user would write or start it. A program in Python that
- * knows no .proto file, grpcurl without any, and a program in Go with stubs that are generated from the tree.
+ * `npm run test:clients`: clients of other people against the service, each as a user would write or start it. A program in
+ * Python that knows no .proto file, grpcurl without any, and a program in Go with stubs that are generated from the tree.
  *
- * `test/clients/install` gets them. A client that is absent is named as not run; with REQUIRE_TOOLS=1 that is a failure. Ends with
- * one line, and with 1 where a check failed.
+ * `test/clients/install` gets them. A client that is absent is named as not run; with REQUIRE_TOOLS=1 that is a failure.
+ * Ends with one line, and with 1 where a check failed.
  */
 
 import { spawnSync } from 'node:child_process'

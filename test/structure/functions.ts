@@ -1,8 +1,8 @@
 /**
  * Finds the functions of a source file and how many lines each has: declarations, methods and arrow functions.
  *
- * Works on blanked code (readSource), by matching brackets; types are understood just far enough to find where a body begins.
- * An inner function counts by itself and as part of the outer one.
+ * Works on blanked code (readSource), by matching brackets; types are understood just far enough to find where a body
+ * begins. An inner function counts by itself and as part of the outer one.
  */
 
 import { lineOf } from './source-text.ts'

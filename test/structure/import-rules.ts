@@ -175,7 +175,8 @@ export const exceptions: readonly Exception[] = []
 export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   // An optional dependency, loaded where it is used.
   '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
-  // The generated code, and what works with the descriptors that it is generated from: reflection, and the paths of wrong fields.
+  // The generated code, and what works with the descriptors that it is generated from: reflection, and the paths of wrong
+  // fields.
   '@bufbuild/protobuf': [/^proto\/gen\//, /^services\/api\/grpc\/(?:descriptors|unsafe-numbers)\.ts$/],
   // The wire has two ends: the edge that serves it, and the client and the agents that call it.
   '@grpc/grpc-js': [/^proto\/gen\//, /^services\/api\/grpc\//, /^client\//, /^agents\/kit\//],

@@ -1,6 +1,6 @@
 /**
- * Words that a reader has to guess: a sentence with them says too little about who does what. New text does without them, and
- * their count may only fall.
+ * Words that a reader has to guess: a sentence with them says too little about who does what. New text does without them,
+ * and their count may only fall.
  */
 
 const discouraged = [

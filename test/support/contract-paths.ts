@@ -1,4 +1,7 @@
-/** Whether the paths of wrong fields are those of the contract: every step of one is a field of its message, by its name there. */
+/**
+ * Whether the paths of wrong fields are those of the contract: every step of one is a field of its message, by its name
+ * there.
+ */
 
 import type { DescField, DescMessage } from '@bufbuild/protobuf'
 import { contractTypes } from '../../services/api/grpc/descriptors.ts'

@@ -2,7 +2,8 @@
  * One gRPC call without the generated client: any bytes, any credential, any method, and the whole answer.
  *
  * On the wire all four kinds of methods are the same, so every call is made as a stream of messages both ways. Throws
- * nothing: a refusal is an answer here. But one that calls a wrong field by a name that the contract does not have is an error.
+ * nothing: a refusal is an answer here. But one that calls a wrong field by a name that the contract does not have is an
+ * error.
  */
 
 import { Client, credentials, Metadata, status, type StatusObject } from '@grpc/grpc-js'

@@ -1,8 +1,9 @@
 /**
- * An installation of an earlier version under this one: its store, its signing key, its tokens, and an agent of it that still runs.
+ * An installation of an earlier version under this one: its store, its signing key, its tokens, and an agent of it that
+ * still runs.
  *
- * `before-reshape` was made by the code before the layout and the contract were changed: a store with a job in each state and a VM
- * whose pilot holds a lease, the key, two tokens, and the contract that the old agents speak.
+ * `before-reshape` was made by the code before the layout and the contract were changed: a store with a job in each state
+ * and a VM whose pilot holds a lease, the key, two tokens, and the contract that the old agents speak.
  */
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,9 +1,9 @@
 /**
  * The accounts that payloads run under, where the machine has some: each payload one of its own.
  *
- * The pilot's own account may change to these and to no other power. What stays true: an account goes to the next payload only
- * when nothing of the one before is left, no process and no file; an account with anything left is retired for the life of
- * this pilot.
+ * The pilot's own account may change to these and to no other power. What stays true: an account goes to the next payload
+ * only when nothing of the one before is left, no process and no file; an account with anything left is retired for the life
+ * of this pilot.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -36,7 +36,9 @@ const whyLength = 200
 /** A payload may kill the script that ends it, since both have one account: each try needs one system call to succeed. */
 const maxTries = 200
 
-/** kill(-1) reaches every process of the account but the caller at once, and no fork escapes it. They need a moment to end. */
+/**
+ * kill(-1) reaches every process of the account but the caller at once, and no fork escapes it. They need a moment to end.
+ */
 const endScript = 'kill -KILL -1 2>/dev/null; sleep 0.01'
 
 /** Each program in it runs for every payload that ends: one walk serves all places. */

@@ -5,8 +5,8 @@ import type { Mount } from './view.ts'
 export const bubblewrapPath = '/usr/bin/bwrap'
 
 /**
- * What stands before the launcher. `isRoot`: no user namespace is needed, and the caller gives up root's powers behind it. The
- * network stays the machine's: payloads read from CVMFS, squids and storage.
+ * What stands before the launcher. `isRoot`: no user namespace is needed, and the caller gives up root's powers behind it.
+ * The network stays the machine's: payloads read from CVMFS, squids and storage.
  */
 export function bubblewrapCommand(mounts: readonly Mount[], isRoot: boolean): readonly string[] {
   const namespaces = ['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try']

@@ -1,9 +1,9 @@
 /**
- * Chooses the isolation of a pilot: the kind that is asked for, or the best that the machine offers. Each candidate is tried by
- * running it, so what is named is what works.
+ * Chooses the isolation of a pilot: the kind that is asked for, or the best that the machine offers. Each candidate is tried
+ * by running it, so what is named is what works.
  *
- * What stays true: `plain` is used only where it is asked for, or where the pilot has no accounts for payloads and is not root.
- * Everywhere else a pilot that cannot isolate ends, and says why, before it takes a job.
+ * What stays true: `plain` is used only where it is asked for, or where the pilot has no accounts for payloads and is not
+ * root. Everywhere else a pilot that cannot isolate ends, and says why, before it takes a job.
  */
 
 import { spawnSync } from 'node:child_process'

@@ -1,12 +1,14 @@
 /**
- * Isolation: how far a payload is kept from the pilot, from other payloads and from the machine. One kind per pilot, chosen at
- * its start.
+ * Isolation: how far a payload is kept from the pilot, from other payloads and from the machine. One kind per pilot, chosen
+ * at its start.
  *
  * `namespaces`: a view of the machine of its own, with its own processes, memory segments and host name; under an account of
- * its own where the machine has accounts for payloads. `accounts`: an account of its own, and nothing else. `plain`: nothing;
- * a payload may do what the pilot may do. A further kind (containers) implements `Isolation` and gets a line in choose.ts.
+ * its own where the machine has accounts for payloads. `accounts`: an account of its own, and nothing else. `plain`:
+ * nothing; a payload may do what the pilot may do. A further kind (containers) implements `Isolation` and gets a line in
+ * choose.ts.
  *
- * What stays true: no step that has power sees anything of a job; when `end` has resolved with 0 nothing of the payload runs.
+ * What stays true: no step that has power sees anything of a job; when `end` has resolved with 0 nothing of the payload
+ * runs.
  */
 
 import type { IsolationKind } from '../../../core/model/agent-config.ts'

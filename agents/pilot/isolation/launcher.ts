@@ -1,12 +1,13 @@
 /**
- * The launcher: the last step before a payload, run when nothing that has power is left, and the only step that sees the job.
+ * The launcher: the last step before a payload, run when nothing that has power is left, and the only step that sees the
+ * job.
  *
  * Every step before it (cgroup, account, namespaces) gets a clean environment and arguments of our own. The job travels on a
  * pipe: the launcher reads working directory, environment and command from descriptor 3, and says on descriptor 4 how far it
- * came. Where the payload has a PID namespace, the launcher stays as its init: it collects orphans and reports the exact wait
- * status, and its end is the kernel's kill of everything left. After a SIGTERM it waits for the orphans too, so that all
- * processes of a payload have the grace that a stop gives. Perl and Python do the same; one of them is on every system that
- * has cloud-init or dpkg.
+ * came. Where the payload has a PID namespace, the launcher stays as its init: it collects orphans and reports the exact
+ * wait status, and its end is the kernel's kill of everything left. After a SIGTERM it waits for the orphans too, so that
+ * all processes of a payload have the grace that a stop gives. Perl and Python do the same; one of them is on every system
+ * that has cloud-init or dpkg.
  */
 
 import { accessSync, constants } from 'node:fs'
@@ -52,7 +53,8 @@ except (ImportError, OSError): pass`
 
 /**
  * Of Linux: F_SETFD is 2 with FD_CLOEXEC 1, F_GETFL 3, F_SETFL 4 with O_ASYNC 0x2000, F_SETOWN 8. The init gets a SIGIO when
- * the pilot's end of descriptor 4 is closed, so that a payload never outlives its pilot. `wait` gives the whole status in `$?`.
+ * the pilot's end of descriptor 4 is closed, so that a payload never outlives its pilot. `wait` gives the whole status in
+ * `$?`.
  */
 const perlText = `
 open(my $in, "<&=", 3) or exit 126;

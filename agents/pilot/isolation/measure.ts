@@ -1,6 +1,6 @@
 /**
- * What a payload occupies: its files on disk, entries of folders, files that no folder names any more, and memory that belongs
- * to no process (`/dev/shm`, memfd).
+ * What a payload occupies: its files on disk, entries of folders, files that no folder names any more, and memory that
+ * belongs to no process (`/dev/shm`, memfd).
  *
  * Measured as the payload's own account, without following links. A lower bound where a folder is closed to its own owner:
  * `isClosed` says so. Costs a walk, so the caller decides how often.
@@ -29,7 +29,8 @@ const measureMs = 60_000
 const maxPids = 1000
 
 /**
- * As the pilot itself, by what `du` counts: blocks, each file once whatever its names. Stops counting where a limit is passed.
+ * As the pilot itself, by what `du` counts: blocks, each file once whatever its names. Stops counting where a limit is
+ * passed.
  * `pids`: the payload's processes now. Undefined: it failed.
  */
 export async function measureHere(
@@ -109,7 +110,10 @@ function sharedMemory(pids: readonly number[]): { readonly device: number; reado
   return undefined
 }
 
-/** Lines of `disk BYTES`, `entries COUNT`, `own DEVICE`, `open DEVICE INODE BLOCKS`, `shm DEVICE`, `use BLOCKS FREE BLOCKBYTES`, `closed`. */
+/**
+ * Lines of `disk BYTES`, `entries COUNT`, `own DEVICE`, `open DEVICE INODE BLOCKS`, `shm DEVICE`, `use BLOCKS FREE
+ * BLOCKBYTES`, `closed`.
+ */
 const measureScript = [
   'dir=$1 uid=$2 beside=$3; shift 3',
   // Not in the directory: what works there is taken for the payload's.

@@ -1,8 +1,9 @@
 /**
- * Isolation by namespaces of its own per payload: processes, mounts, memory segments, host name. The network is the machine's.
+ * Isolation by namespaces of its own per payload: processes, mounts, memory segments, host name. The network is the
+ * machine's.
  *
- * Where the pilot may become other accounts, the payload has one of those as well: its own where the machine has accounts for
- * payloads, one that no file of the machine belongs to where the pilot is root. Everything of a payload lives in its PID
+ * Where the pilot may become other accounts, the payload has one of those as well: its own where the machine has accounts
+ * for payloads, one that no file of the machine belongs to where the pilot is root. Everything of a payload lives in its PID
  * namespace, and the kernel ends all of it when the namespace's first process ends.
  */
 
@@ -29,7 +30,9 @@ export type NamespacesOptions = {
   readonly hidden: readonly string[]
 }
 
-/** Of all payloads of a pilot that is root: a number that systems leave free, and that contextualization gives to the agents. */
+/**
+ * Of all payloads of a pilot that is root: a number that systems leave free, and that contextualization gives to the agents.
+ */
 export const rootsPayloadUid = 61_000
 
 export function namespacesIsolation(options: NamespacesOptions): Isolation {

@@ -1,6 +1,7 @@
 /**
- * No isolation: a payload runs as the pilot does, and may do what the pilot may do. The launcher still keeps the steps before
- * it free of the job; where the machine has no interpreter for it, the payload is started directly and no step stands before.
+ * No isolation: a payload runs as the pilot does, and may do what the pilot may do. The launcher still keeps the steps
+ * before it free of the job; where the machine has no interpreter for it, the payload is started directly and no step stands
+ * before.
  */
 
 import { makeDirectory, removeDirectory } from '../directory.ts'

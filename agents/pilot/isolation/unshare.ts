@@ -1,9 +1,9 @@
 /**
  * Namespaces by `unshare` of util-linux, where bubblewrap is absent: the mounts of a view as a shell script.
  *
- * The script runs as root, builds a root in memory, moves into it and lets go of the old one. Where the pilot is not root, that
- * root is one of a new user namespace and has no power outside of it; then a second user namespace gives the payload its own
- * number back, and with it no capability at all. Nothing in the script comes from a job.
+ * The script runs as root, builds a root in memory, moves into it and lets go of the old one. Where the pilot is not root,
+ * that root is one of a new user namespace and has no power outside of it; then a second user namespace gives the payload
+ * its own number back, and with it no capability at all. Nothing in the script comes from a job.
  */
 
 import { statSync } from 'node:fs'
@@ -49,8 +49,9 @@ function script(mounts: readonly Mount[]): string {
     'ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd /proc/self/fd/0 dev; mv dev/0 dev/stdin',
     'ln -s /proc/self/fd/1 dev/stdout; ln -s /proc/self/fd/2 dev/stderr',
     ...mounts.filter(({ to, kind }) => to !== '/' && kind !== 'closed').flatMap(lines),
-    // A recursive bind is read-only at its top alone: each mount is closed by itself. It keeps its flags, because those of the
-    // machine (nosuid, nodev and noexec of /sys) cannot be taken off in a user namespace, and leaving one out is trying to.
+    // A recursive bind is read-only at its top alone: each mount is closed by itself. It keeps its flags, because those of
+    // the machine (nosuid, nodev and noexec of /sys) cannot be taken off in a user namespace, and leaving one out is trying
+    // to.
     `printf '%s\\n' ${closed.map((one) => one.replace('root ', '"$root"')).join(' ')} >old/closed`,
     'while read -r _ _ _ _ at flags _; do while read -r top; do case "$at" in "$top" | "$top"/*) echo "$flags $at" ;; esac; done <old/closed; done \\',
     '  </proc/self/mountinfo >old/below; while read -r flags one; do mount -n -o "remount,bind,$flags,ro" "$one"; done <old/below; rm old/*',
@@ -61,8 +62,8 @@ function script(mounts: readonly Mount[]): string {
 }
 
 /**
- * What is mounted on, and what is a folder alone, as far as it lies on no other mount: one program makes all of them. The others
- * are made on the way.
+ * What is mounted on, and what is a folder alone, as far as it lies on no other mount: one program makes all of them. The
+ * others are made on the way.
  */
 function foldersAtOnce(mounts: readonly Mount[]): readonly string[] {
   const covered = ['/proc', '/dev', ...mounts.flatMap((mount) => (mount.kind === 'folder' ? [] : [mount.to]))]

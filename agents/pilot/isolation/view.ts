@@ -2,9 +2,9 @@
  * What a payload sees of its machine: one list of mounts, which bubblewrap and `unshare` both carry out.
  *
  * The list names what is there, not what is hidden: system programs and their settings read-only, the operator's folders
- * read-only, the payload's own folders, and devices that compute. So the service's data, the agents' files, homes of people and
- * other payloads are absent without being known. `/tmp` and `/var/tmp` are the payload's own folder on disk, where the disk
- * limit counts them; `/dev/shm` and `/run` are in memory and limited.
+ * read-only, the payload's own folders, and devices that compute. So the service's data, the agents' files, homes of people
+ * and other payloads are absent without being known. `/tmp` and `/var/tmp` are the payload's own folder on disk, where the
+ * disk limit counts them; `/dev/shm` and `/run` are in memory and limited.
  */
 
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs'
@@ -60,7 +60,9 @@ const devices = [
   '/dev/nvidia-caps',
   ...Array.from({ length: 16 }, (_, at) => `/dev/nvidia${at}`),
 ]
-/** Of the agents themselves. The credential is below /run, which is the payload's own; the work directory is not in the list. */
+/**
+ * Of the agents themselves. The credential is below /run, which is the payload's own; the work directory is not in the list.
+ */
 const agentFolders = ['/etc/pilotage', '/usr/lib/pilotage']
 const runBytes = 16 * 1024 * 1024
 const lockBytes = 1024 * 1024

@@ -1,9 +1,9 @@
 /**
  * Which activation keys are worth a look into the store: those of VMs that live, by their hashes, in memory.
  *
- * The store stays the truth and decides; this only keeps guesses away from it. A key that is not known here may have been made
- * a moment ago, by another process too. So for an unknown one the list is read anew, at most once per second for all who
- * wait: 20 000 guesses cost the store one read per second, and the key of a new VM is known after one second at most.
+ * The store stays the truth and decides; this only keeps guesses away from it. A key that is not known here may have been
+ * made a moment ago, by another process too. So for an unknown one the list is read anew, at most once per second for all
+ * who wait: 20 000 guesses cost the store one read per second, and the key of a new VM is known after one second at most.
  */
 
 import { type Clock, sleep } from '../../../core/kernel/clock.ts'

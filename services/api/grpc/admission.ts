@@ -1,10 +1,11 @@
 /**
- * Before the first byte of a message is read: who calls, whether the method is theirs, whether they may ask now, and how large
- * a message of it may be. Everything that is refused here costs the service one look at a call's metadata.
+ * Before the first byte of a message is read: who calls, whether the method is theirs, whether they may ask now, and how
+ * large a message of it may be. Everything that is refused here costs the service one look at a call's metadata.
  *
- * Runs as an interceptor of grpc-js, whose calls are paused until their metadata are handed on. grpc-js has one message limit
- * for all methods, and no other place for one: the reader of the call is replaced by ours (message-reader.ts). That touches
- * a part of grpc-js that is not its interface, so its version is pinned and a test holds the two together (ADR 0022).
+ * Runs as an interceptor of grpc-js, whose calls are paused until their metadata are handed on. grpc-js has one message
+ * limit for all methods, and no other place for one: the reader of the call is replaced by ours (message-reader.ts). That
+ * touches a part of grpc-js that is not its interface, so its version is pinned and a test holds the two together (ADR
+ * 0022).
  */
 
 import { constants } from 'node:http2'

@@ -1,9 +1,10 @@
 /**
- * The gRPC port's connections: which are let in, and which are cut. The HTTP/2 server behind gets only those that were let in.
+ * The gRPC port's connections: which are let in, and which are cut. The HTTP/2 server behind gets only those that were let
+ * in.
  *
- * Until one of its calls has shown a credential, a connection is a stranger's: few are held per address and in all, the oldest
- * makes room for the newest, and none stays for long. So a stranger cannot take the places of users and VMs. A caller whose
- * calls are refused for what they are (see admission.ts) loses its connections above a rate.
+ * Until one of its calls has shown a credential, a connection is a stranger's: few are held per address and in all, the
+ * oldest makes room for the newest, and none stays for long. So a stranger cannot take the places of users and VMs. A caller
+ * whose calls are refused for what they are (see admission.ts) loses its connections above a rate.
  */
 
 import { lookup } from 'node:dns/promises'

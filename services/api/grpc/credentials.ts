@@ -8,7 +8,10 @@ export function serverCredentials(tls: ServedTls | undefined): ServerCredentials
   return tls ? new ChangingCredentials(tls) : ServerCredentials.createInsecure()
 }
 
-/** The library hands each new context to its server. A call that is under way keeps its connection and that one's certificate. */
+/**
+ * The library hands each new context to its server. A call that is under way keeps its connection and that one's
+ * certificate.
+ */
 class ChangingCredentials extends ServerCredentials {
   constructor(tls: ServedTls) {
     super({}, tls.context())

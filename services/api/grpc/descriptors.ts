@@ -1,6 +1,7 @@
 /**
- * The descriptors of everything that this port serves, as reflection hands them out: proto/gen/contract.binpb, which buf builds
- * from the .proto files and `npm run check` keeps up to date. Each file stays one, with its own names, comments and imports.
+ * The descriptors of everything that this port serves, as reflection hands them out: proto/gen/contract.binpb, which buf
+ * builds from the .proto files and `npm run check` keeps up to date. Each file stays one, with its own names, comments and
+ * imports.
  */
 
 import { readFileSync } from 'node:fs'

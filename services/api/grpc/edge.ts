@@ -1,8 +1,9 @@
 /**
- * The gRPC edge's one way in and out: call a handler for who was let in (admission.ts), and map what went wrong, once for all
- * methods.
+ * The gRPC edge's one way in and out: call a handler for who was let in (admission.ts), and map what went wrong, once for
+ * all methods.
  *
- * A handler behind it gets a caller and how far that caller reaches, and throws PilotageErrors. Knows nothing of jobs and VMs.
+ * A handler behind it gets a caller and how far that caller reaches, and throws PilotageErrors. Knows nothing of jobs and
+ * VMs.
  */
 
 import type {
@@ -80,8 +81,9 @@ export function edge({ callerOf }: Pick<Admission, 'callerOf'>, log: Log): Edge 
 type Asked<Ask> = { request: Ask; readonly cancelled: boolean }
 
 /**
- * Handles a call whose request is decoded already at once; decodes a large one when no other large call of its caller begins.
- * Only the beginning, up to the handler's first wait, keeps the next one from its turn: it is what occupies the service's thread.
+ * Handles a call whose request is decoded already at once; decodes a large one when no other large call of its caller
+ * begins. Only the beginning, up to the handler's first wait, keeps the next one from its turn: it is what occupies the
+ * service's thread.
  */
 async function inTurn<Ask, Answer>(call: Asked<Ask>, { load }: Caller, handle: () => Promise<Answer>): Promise<Answer> {
   const decode = decoderOf(call.request)

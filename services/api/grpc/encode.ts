@@ -1,6 +1,6 @@
 /**
- * Jobs as messages of the API: each with the place of its VM, which the job alone does not say; and no more of them in one message
- * than every client takes.
+ * Jobs as messages of the API: each with the place of its VM, which the job alone does not say; and no more of them in one
+ * message than every client takes.
  */
 
 import { answerBytes } from '../../../core/kernel/limits.ts'

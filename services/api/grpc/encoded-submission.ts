@@ -1,9 +1,10 @@
 /**
- * A SubmitJobsRequest on its way in: cut into pieces of some hundred jobs where it comes in, decoded piece by piece where it is
- * handled, with a turn of the event loop in between. Ten thousand jobs take 30 ms to decode, which no other caller waits for.
+ * A SubmitJobsRequest on its way in: cut into pieces of some hundred jobs where it comes in, decoded piece by piece where it
+ * is handled, with a turn of the event loop in between. Ten thousand jobs take 30 ms to decode, which no other caller waits
+ * for.
  *
- * Each piece is a message of its own: protobuf lays repeated fields one behind the other. What cannot be decoded is refused as
- * it would be whole.
+ * Each piece is a message of its own: protobuf lays repeated fields one behind the other. What cannot be decoded is refused
+ * as it would be whole.
  */
 
 import { type Clock, nextTurn } from '../../../core/kernel/clock.ts'

@@ -1,9 +1,9 @@
 /**
  * The one reader of all watches of this process: a job that changed is read once, however many callers watch it.
  *
- * Woken by hints; a hint that was lost is made up for by reading all watched jobs in turn. One batch is read at a time, so what
- * a watcher gets of a job is never older than what it got before. After each batch the reader pauses for twice as long as the
- * batch took: watches use a third of the service's thread at most, however many there are.
+ * Woken by hints; a hint that was lost is made up for by reading all watched jobs in turn. One batch is read at a time, so
+ * what a watcher gets of a job is never older than what it got before. After each batch the reader pauses for twice as long
+ * as the batch took: watches use a third of the service's thread at most, however many there are.
  */
 
 import { type Clock, sleep } from '../../../core/kernel/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * What each caller may ask of this process: calls per second by their cost, calls and reads at one time, watches, and bytes in
- * unfinished messages. A caller is a user, a VM, or the address of one who has shown no credential.
+ * What each caller may ask of this process: calls per second by their cost, calls and reads at one time, watches, and bytes
+ * in unfinished messages. A caller is a user, a VM, or the address of one who has shown no credential.
  *
  * A caller above its rate is slowed down first and refused only when many of its calls wait: an honest burst takes longer, a
  * flood gets `overloaded` with the time after which to come again. What stays true: nothing here outlives its caller's last

@@ -1,8 +1,9 @@
 /**
  * How many elements a message has, counted on its bytes before it is decoded.
  *
- * A field of protobuf may take two bytes on the wire and hundreds in memory: a legal message of 16 MiB could become gigabytes.
- * So what is decoded has a bound in elements too. Whatever is no valid message is left to the decoder, which says why.
+ * A field of protobuf may take two bytes on the wire and hundreds in memory: a legal message of 16 MiB could become
+ * gigabytes. So what is decoded has a bound in elements too. Whatever is no valid message is left to the decoder, which says
+ * why.
  */
 
 import { PilotageError } from '../../../core/kernel/errors.ts'
@@ -26,7 +27,9 @@ export function checkSubmission(bytes: Uint8Array): void {
   throw new PilotageError('too-large', text)
 }
 
-/** Fields of the message and of those inside it that `shape` names. Stops above `max`, and where the bytes are no message. */
+/**
+ * Fields of the message and of those inside it that `shape` names. Stops above `max`, and where the bytes are no message.
+ */
 export function countElements(bytes: Uint8Array, shape: Shape, max: number): number {
   const counting: Counting = { bytes, at: 0, left: max + 1 }
   count(counting, shape, bytes.length)
@@ -66,8 +69,8 @@ function count(counting: Counting, shape: Shape, end: number): void {
 }
 
 /**
- * A message cut behind every `perPiece` of its fields: one behind the other the pieces are the message, and each is one. From
- * where the bytes are no message, or hold a group, the rest is one piece.
+ * A message cut behind every `perPiece` of its fields: one behind the other the pieces are the message, and each is one.
+ * From where the bytes are no message, or hold a group, the rest is one piece.
  */
 export function cutMessage(bytes: Uint8Array, perPiece: number): readonly Uint8Array[] {
   const pieces: Uint8Array[] = []

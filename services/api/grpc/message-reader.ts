@@ -1,9 +1,9 @@
 /**
- * Cuts a stream's bytes into messages, in place of grpc-js's own reader, which has one limit for all methods and takes 16 MiB
- * of every caller before it asks who that is.
+ * Cuts a stream's bytes into messages, in place of grpc-js's own reader, which has one limit for all methods and takes 16
+ * MiB of every caller before it asks who that is.
  *
- * What stays true: a message above its method's limit is refused at its head; a compressed one is refused and never unpacked;
- * bytes are copied into one buffer, so that a caller who sends them one at a time costs no more than their number;
+ * What stays true: a message above its method's limit is refused at its head; a compressed one is refused and never
+ * unpacked; bytes are copied into one buffer, so that a caller who sends them one at a time costs no more than their number;
  * what is held of unfinished large messages is counted by a meter; and a message that is not complete in time ends the call.
  */
 

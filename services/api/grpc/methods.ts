@@ -34,8 +34,8 @@ const sizes: Partial<Record<MethodName, number>> = {
 }
 
 /**
- * A submission shares its commit with others: a quarter of a read's time on the service's one thread. Activations are counted
- * per address: 250 per second of them are the VMs of any site that boots behind one.
+ * A submission shares its commit with others: a quarter of a read's time on the service's one thread. Activations are
+ * counted per address: 250 per second of them are the VMs of any site that boots behind one.
  */
 const costs: Partial<Record<MethodName, number>> = {
   submitJobs: 0.25,

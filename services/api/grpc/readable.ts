@@ -1,12 +1,13 @@
 /**
- * Messages that are not decoded where grpc-js would: before a handler is called, in the turn of the event loop that brought them.
+ * Messages that are not decoded where grpc-js would: before a handler is called, in the turn of the event loop that brought
+ * them.
  *
- * A large request is handed on empty: one caller can send hundreds of them in one turn, so the edge decodes them one after the
- * other, in their caller's turn.
+ * A large request is handed on empty: one caller can send hundreds of them in one turn, so the edge decodes them one after
+ * the other, in their caller's turn.
  *
- * For bytes that are no message gRPC's own answer would be INTERNAL, which says that the mistake is ours. They are handed on as a
- * message that refuses to be looked at: the caller is identified and authorized as ever, and the first look at a field throws
- * `invalid-argument`, which the edge maps as every other refusal.
+ * For bytes that are no message gRPC's own answer would be INTERNAL, which says that the mistake is ours. They are handed on
+ * as a message that refuses to be looked at: the caller is identified and authorized as ever, and the first look at a field
+ * throws `invalid-argument`, which the edge maps as every other refusal.
  */
 
 import { messageBytes } from '../../../core/kernel/limits.ts'

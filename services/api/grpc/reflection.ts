@@ -1,9 +1,9 @@
 /**
- * Server reflection: clients without the .proto files ask here what this port serves. Version 1 and v1alpha, which older clients
- * speak: the messages are the same.
+ * Server reflection: clients without the .proto files ask here what this port serves. Version 1 and v1alpha, which older
+ * clients speak: the messages are the same.
  *
- * Open to every caller, as health is: a descriptor says nothing of the installation. What is handed out is charged to the caller
- * like any other bytes, and each wait ends as in stream.ts. A file goes out once per stream.
+ * Open to every caller, as health is: a descriptor says nothing of the installation. What is handed out is charged to the
+ * caller like any other bytes, and each wait ends as in stream.ts. A file goes out once per stream.
  */
 
 import { type handleBidiStreamingCall, status } from '@grpc/grpc-js'

@@ -1,4 +1,7 @@
-/** How a refusal travels over gRPC: the status of its code, and in the trailing metadata a google.rpc.Status with its details. */
+/**
+ * How a refusal travels over gRPC: the status of its code, and in the trailing metadata a google.rpc.Status with its
+ * details.
+ */
 
 import { Metadata, status } from '@grpc/grpc-js'
 import { asPilotageError, type ErrorCode, type PilotageError } from '../../../core/kernel/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * The gRPC server: the three services, health and reflection on one port, with TLS where it is given a certificate. Bounds what
- * is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
+ * The gRPC server: the three services, health and reflection on one port, with TLS where it is given a certificate. Bounds
+ * what is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
  */
 
 import type { Socket } from 'node:net'

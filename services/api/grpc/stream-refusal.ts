@@ -1,6 +1,6 @@
 /**
- * What a refused stream of submissions says: which of its messages was refused, and what was accepted before it. The stream has no
- * other answer, and without the ids the caller would not know its own jobs.
+ * What a refused stream of submissions says: which of its messages was refused, and what was accepted before it. The stream
+ * has no other answer, and without the ids the caller would not know its own jobs.
  */
 
 import { asPilotageError, PilotageError } from '../../../core/kernel/errors.ts'
@@ -20,8 +20,8 @@ export function inMessage(position: number, thrown: unknown): PilotageError {
 type Accepted = { readonly jobIds: readonly number[] }
 
 /**
- * Notes: `acceptedMessages`, the number of messages that were accepted, and `acceptedJobIds`, their jobs as `17-19,25` in order;
- * where these are too many to be said, `unsaidJobIds` is how many are left out at the end.
+ * Notes: `acceptedMessages`, the number of messages that were accepted, and `acceptedJobIds`, their jobs as `17-19,25` in
+ * order; where these are too many to be said, `unsaidJobIds` is how many are left out at the end.
  */
 export function afterSubmissions(answers: readonly Accepted[], thrown: unknown): PilotageError {
   const error = asPilotageError(thrown, method)

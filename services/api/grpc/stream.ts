@@ -1,8 +1,10 @@
 /**
- * Every wait of a streaming method, in one place: on a reader that is slow, on a sender that is silent, on a caller as a whole.
+ * Every wait of a streaming method, in one place: on a reader that is slow, on a sender that is silent, on a caller as a
+ * whole.
  *
- * What stays true: each of them ends when the caller cancels, when the connection closes, on an error, and after a time limit.
- * So what a method opened for a caller (a file, a listener, a session) is closed again, however the caller disconnected.
+ * What stays true: each of them ends when the caller cancels, when the connection closes, on an error, and after a time
+ * limit. So what a method opened for a caller (a file, a listener, a session) is closed again, however the caller
+ * disconnected.
  */
 
 import type { Clock } from '../../../core/kernel/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * The refusal of bytes that are no message, or one with numbers that are too large. gRPC's own answer would be INTERNAL, which says
- * that the mistake is ours.
+ * The refusal of bytes that are no message, or one with numbers that are too large. gRPC's own answer would be INTERNAL,
+ * which says that the mistake is ours.
  */
 
 import { PilotageError } from '../../../core/kernel/errors.ts'

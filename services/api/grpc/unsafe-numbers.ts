@@ -1,9 +1,9 @@
 /**
- * Which numbers of a message are beyond what this program counts with: whole numbers of 64 bits above 2^53. Such a message is not
- * decoded, and its bytes say which fields have to change.
+ * Which numbers of a message are beyond what this program counts with: whole numbers of 64 bits above 2^53. Such a message
+ * is not decoded, and its bytes say which fields have to change.
  *
- * Walks the bytes by the contract, so every field of every method is covered. Only for messages that were refused: it costs as
- * much as decoding.
+ * Walks the bytes by the contract, so every field of every method is covered. Only for messages that were refused: it costs
+ * as much as decoding.
  */
 
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf'
@@ -18,7 +18,9 @@ const maxViolations = 100
 
 type Walk = { readonly reader: BinaryReader; readonly violations: Violation[] }
 
-/** `before`: how many elements of a repeated field came before these bytes, by its name. Empty for bytes that are no message. */
+/**
+ * `before`: how many elements of a repeated field came before these bytes, by its name. Empty for bytes that are no message.
+ */
 export function unsafeNumbers(
   message: string,
   bytes: Uint8Array,

@@ -1,4 +1,7 @@
-/** The methods of VmService: a VM's way to the service. Every one but activation is bound to the VM that the credential names. */
+/**
+ * The methods of VmService: a VM's way to the service. Every one but activation is bound to the VM that the credential
+ * names.
+ */
 
 import type { ServerDuplexStream, ServerReadableStream } from '@grpc/grpc-js'
 import { PilotageError } from '../../../core/kernel/errors.ts'
@@ -21,7 +24,9 @@ import { type Edge, vmOf } from './edge.ts'
 import type { Load } from './load.ts'
 import { goneSignal, received } from './stream.ts'
 
-/** Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours. */
+/**
+ * Messages that a pilot has not read yet, and messages of its own that are not answered yet: beyond, it is no pilot of ours.
+ */
 const maxUnread = 1000
 const maxUnderWay = 100
 

@@ -122,7 +122,10 @@ const published = JSON.parse(readFileSync(join(import.meta.dirname, 'node-progra
   readonly sha256: Readonly<Record<NodePlatform, string>>
 }
 
-/** `own`: the one that runs this process, which fits machines like this. Throws `invalid-argument` with each that may not be served. */
+/**
+ * `own`: the one that runs this process, which fits machines like this. Throws `invalid-argument` with each that may not be
+ * served.
+ */
 export async function servedNodes(wanted: 'own' | readonly WantedNode[]): Promise<readonly ServedNode[]> {
   const key = 'context.agents.node'
   const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'

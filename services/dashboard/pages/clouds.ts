@@ -1,6 +1,6 @@
 /**
- * Clouds: what is in use of what is allowed, what is switched off by failures, which images VMs may be made from, and what the
- * last plan decided and why.
+ * Clouds: what is in use of what is allowed, what is switched off by failures, which images VMs may be made from, and what
+ * the last plan decided and why.
  */
 
 import type { ListedImage } from '../../images/list-images.ts'

@@ -1,8 +1,8 @@
 /**
  * The page of one job: its record, how it ended, its story, and rule by rule why it waits or why it runs where it does.
  *
- * Shows what it asks for and not what it runs: arguments and environment may be private, as its output may. They have a page of
- * their own.
+ * Shows what it asks for and not what it runs: arguments and environment may be private, as its output may. They have a page
+ * of their own.
  */
 
 import type { Result } from '../../../core/model/attempt.ts'

@@ -1,4 +1,6 @@
-/** The page of what was submitted as a job: a document that `pilotage submit` takes. For those alone who may read its output. */
+/**
+ * The page of what was submitted as a job: a document that `pilotage submit` takes. For those alone who may read its output.
+ */
 
 import type { SpecView } from '../../views/spec.ts'
 import { html } from '../html.ts'

@@ -24,8 +24,8 @@ const everyMs = 25
 const warmEveryMs = 2000
 const warmAtMostMs = 40_000
 /**
- * Calls at one time while the service warms up: as many reads as most floods have calls under way (activation-guesses.ts), and
- * fewer submissions, because what is submitted stays.
+ * Calls at one time while the service warms up: as many reads as most floods have calls under way (activation-guesses.ts),
+ * and fewer submissions, because what is submitted stays.
  */
 const warmCallers = { reads: 64, submits: 24 }
 /** A service that does not answer at all must not fill our own memory. */

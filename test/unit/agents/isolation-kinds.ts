@@ -62,7 +62,9 @@ function isTemporary(path: string): boolean {
   return ['/tmp/', '/var/tmp/', `${tmpdir()}/`].some((folder) => path.startsWith(folder))
 }
 
-/** A folder that payloads see, and that other accounts may enter: in the repository, unless that lies in a temporary folder. */
+/**
+ * A folder that payloads see, and that other accounts may enter: in the repository, unless that lies in a temporary folder.
+ */
 export function bindPlace(): string {
   const inside = join(import.meta.dirname, '../../../node_modules')
   const base = isTemporary(inside) ? (isRoot ? '/srv' : homedir()) : inside

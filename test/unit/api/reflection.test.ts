@@ -1,7 +1,8 @@
 /**
  * Server reflection over a real connection: what a client without .proto files learns of everything that the port serves.
  *
- * The answers are put together by the rules of protobuf, which refuse a name that does not resolve and a map entry that is none.
+ * The answers are put together by the rules of protobuf, which refuse a name that does not resolve and a map entry that is
+ * none.
  */
 
 import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf'

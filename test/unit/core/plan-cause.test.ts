@@ -1,4 +1,7 @@
-/** Causes of the plan: one text for every kind, and the same data after they were kept in a note, also one of another version. */
+/**
+ * Causes of the plan: one text for every kind, and the same data after they were kept in a note, also one of another
+ * version.
+ */
 
 import { describe, expect, it } from 'vitest'
 import type { ClassId } from '../../../core/kernel/ids.ts'

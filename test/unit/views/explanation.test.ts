@@ -1,4 +1,6 @@
-/** The texts of an explanation: one case for every kind of finding, place and note, and the same data as a client reads them. */
+/**
+ * The texts of an explanation: one case for every kind of finding, place and note, and the same data as a client reads them.
+ */
 
 import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'

@@ -113,7 +113,9 @@ const known = new Map(
   Object.entries(byCode).flatMap(([ours, codes]) => codes.map((code) => [code, ours as CloudCode] as const)),
 )
 
-/** What is wrong with an order is a family that grows with every version of the API: `InvalidAMIID.NotFound` and its like. */
+/**
+ * What is wrong with an order is a family that grows with every version of the API: `InvalidAMIID.NotFound` and its like.
+ */
 const families: readonly (readonly [RegExp, CloudCode])[] = [
   [/^Invalid\w*(?:\.|$)/, 'cloud-refused'],
   [/^Insufficient\w+Capacity/, 'cloud-capacity'],

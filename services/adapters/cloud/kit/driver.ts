@@ -19,7 +19,9 @@ export type Driver<Raw extends object = object, Options extends object = object>
   readonly kind: string
   readonly schema: DriverSchema<Raw, Options>
   readonly traits: CloudTraits
-  /** Reads the files and variables that the options name, by the keys under `path`; what is wrong is reported by the reader. */
+  /**
+   * Reads the files and variables that the options name, by the keys under `path`; what is wrong is reported by the reader.
+   */
   secrets(options: Options, path: string, reader: SecretReader): CloudSecrets
   /** Throws `invalid-argument` where the driver cannot work on this machine. Its packages are loaded here and not before. */
   open(options: Options, given: OpenOptions): Promise<Cloud>

@@ -1,4 +1,7 @@
-/** The driver of clouds of kind local: VMs are process trees on this machine, made from no image and reached without a secret. */
+/**
+ * The driver of clouds of kind local: VMs are process trees on this machine, made from no image and reached without a
+ * secret.
+ */
 
 import { userDataBytes } from '../../../../core/kernel/limits.ts'
 import type { Driver } from '../kit/driver.ts'

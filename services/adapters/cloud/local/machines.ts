@@ -1,9 +1,9 @@
 /**
  * All VMs of one cloud's directory: finding them, signalling everything of one, and burying those that ended.
  *
- * Knows directories and processes, and no orders. What stays true: a VM is buried as soon as nothing of it is left running, and
- * what remains of it then is its record and its console, for the last fifty. Files that cannot be removed keep no VM from its
- * end: they lie among the ended VMs, and the next burial tries again.
+ * Knows directories and processes, and no orders. What stays true: a VM is buried as soon as nothing of it is left running,
+ * and what remains of it then is its record and its console, for the last fifty. Files that cannot be removed keep no VM
+ * from its end: they lie among the ended VMs, and the next burial tries again.
  */
 
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'

@@ -1,9 +1,10 @@
 /**
- * Removes a tree that payloads made: paths longer than the kernel takes, folders closed to their owner, names that are not text.
+ * Removes a tree that payloads made: paths longer than the kernel takes, folders closed to their owner, names that are not
+ * text.
  *
- * The usual way comes first. If it fails, the tree is taken apart: each folder is held by a descriptor and opened, and the folders
- * in it are moved to the top before it is removed. What stays true: no path names more than one entry of the tree, no link is
- * followed, and the same tree may be removed twice at one time.
+ * The usual way comes first. If it fails, the tree is taken apart: each folder is held by a descriptor and opened, and the
+ * folders in it are moved to the top before it is removed. What stays true: no path names more than one entry of the tree,
+ * no link is followed, and the same tree may be removed twice at one time.
  */
 
 import { constants, type Dirent } from 'node:fs'

@@ -78,7 +78,9 @@ export function bounded(words: string): string {
   return line.length <= maxTextLength ? line.join('') : `${line.slice(0, maxTextLength - 3).join('')}...`
 }
 
-/** Nova: {"badRequest": {"message"}}, Neutron: {"NeutronError": {"message"}}, Keystone: {"error": {"message"}}, others flat. */
+/**
+ * Nova: {"badRequest": {"message"}}, Neutron: {"NeutronError": {"message"}}, Keystone: {"error": {"message"}}, others flat.
+ */
 function messageIn(text: string): string {
   let body: unknown
   try {

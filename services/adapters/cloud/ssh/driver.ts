@@ -1,4 +1,7 @@
-/** The driver of clouds of kind ssh: hosts that exist already, reached with a key; and the delivery of contexts to VMs of other clouds. */
+/**
+ * The driver of clouds of kind ssh: hosts that exist already, reached with a key; and the delivery of contexts to VMs of
+ * other clouds.
+ */
 
 import { cloudMark, type Delivery, type Driver } from '../kit/driver.ts'
 import { type RawSsh, schema, type SshConfig } from './config.ts'

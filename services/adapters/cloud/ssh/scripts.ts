@@ -2,8 +2,8 @@
  * What runs on a host, as root: to look at it, to claim and start it, to give it back, to read its console. POSIX shell,
  * with flock and setsid of util-linux.
  *
- *   BASE/claim/owner     the mark of an installation, a VM id, and when: the claim, made whole by one rename of its directory
- *   BASE/claim/script    what was delivered, with its secrets, until it has run; `started` stands before it runs for the first time
+ *   BASE/claim/owner     mark of an installation, VM id, time: the claim, made whole by one rename of its directory
+ *   BASE/claim/script    what was delivered, secrets included, until it has run; `started` is there before its first run
  *   BASE/claim/lock      held as long as the script runs, however it ends
  *   BASE/claim/code      how it ended
  *   BASE/claim/console.* the end of what it said, in pieces of bounded size
