@@ -38,7 +38,7 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   if ('why' in after.phase) data.why = after.phase.why
   if (event.kind === 'ended') {
     data.end = event.result.end
-    data.exitCode = event.result.exitCode
+    if (event.result.end === 'exited') data.exitCode = event.result.exitCode
     data.wallMs = event.result.wallMs
     data.peakMemoryBytes = event.result.peakMemoryBytes
     if (event.result.detail !== '') data.detail = event.result.detail

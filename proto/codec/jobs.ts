@@ -16,8 +16,11 @@ type JobView = Omit<Job, 'phase'> & {
   readonly cores: number
   readonly startedMs?: number
   readonly endedMs?: number
-  readonly result?: Result
+  readonly result?: ResultView
 }
+
+/** `exitCode` is absent where the payload did not exit by itself. */
+type ResultView = Omit<Result, 'exitCode'> & { readonly exitCode?: number }
 
 export function jobToWire(job: JobView): wire.Job {
   return {
@@ -44,11 +47,11 @@ export function jobToWire(job: JobView): wire.Job {
   }
 }
 
-function resultToWire({ end, exitCode, cpuMs, wallMs, startedMs, endedMs, ...rest }: Result): wire.PayloadResult {
+function resultToWire({ end, exitCode, cpuMs, wallMs, startedMs, endedMs, ...rest }: ResultView): wire.PayloadResult {
   return {
     ...rest,
     end: payloadEndEnum.number(end),
-    exitCode: end === 'exited' ? exitCode : undefined,
+    exitCode,
     cpu: durationOf(cpuMs),
     wall: durationOf(wallMs),
     startTime: timeOf(startedMs),

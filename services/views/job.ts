@@ -24,8 +24,11 @@ export type JobView = Omit<Job, 'phase'> & {
   readonly endedMs?: number
   /** What its pilot was asked to do and has not done yet. */
   readonly asked?: Stop
-  readonly result?: Result
+  readonly result?: ResultView
 }
+
+/** Without an exit code where the payload did not exit by itself: no 0 that looks like a success. */
+export type ResultView = Omit<Result, 'exitCode'> & { readonly exitCode?: number }
 
 /** One object per job and no other copy: listings make thousands. `places`: the VMs that were read for these jobs. */
 export function jobView(job: Job, places?: Places): JobView {
@@ -59,6 +62,6 @@ export function jobView(job: Job, places?: Places): JobView {
     startedMs: 'startedMs' in phase ? phase.startedMs : result?.startedMs,
     endedMs: isEnded(phase) ? job.changedMs : undefined,
     asked: live?.stop,
-    result,
+    result: result && (result.end === 'exited' ? result : { ...result, exitCode: undefined }),
   }
 }

@@ -5,14 +5,13 @@
  * of their own.
  */
 
-import type { Result } from '../../../core/model/attempt.ts'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
 import type { RuleOutcome } from '../../../core/language/rules.ts'
 import { html, type Html } from '../html.ts'
 import type { ExplanationView, PlaceView } from '../../views/explanation.ts'
 import type { FactView } from '../../views/fact.ts'
-import type { JobView } from '../../views/job.ts'
+import type { JobView, ResultView } from '../../views/job.ts'
 import { wantedText } from '../../views/task-queue.ts'
 import type { Page } from './frame.ts'
 import { clipped, empty, momentMark, pathWith, record, stateMark, timeline, vmLink } from './marks.ts'
@@ -57,10 +56,10 @@ ${job.result && html`<section><h2>Result</h2>${resultRecord(job.result)}</sectio
   return { title: `Job ${job.id}`, section: 'Jobs', main }
 }
 
-function resultRecord(result: Result): Html {
+function resultRecord(result: ResultView): Html {
   return record([
     ['End', result.end],
-    ['Exit code', result.end === 'exited' ? result.exitCode : undefined],
+    ['Exit code', result.exitCode],
     ['Signal', result.signal || undefined],
     ['Detail', result.detail === '' ? undefined : clipped(result.detail, 1000)],
     ['Wall time', durationText(result.wallMs)],

@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import type { ClassId, JobId, VmId } from '../../../core/kernel/ids.ts'
-import type { Job, Phase } from '../../../core/model/job.ts'
+import { ends } from '../../../core/model/attempt.ts'
+import { jobFact } from '../../../core/model/facts.ts'
+import type { Job, JobEvent, Phase } from '../../../core/model/job.ts'
 import { jobOfWire, jobToWire } from '../../../proto/codec/jobs.ts'
 import { jobView } from '../../../services/views/job.ts'
 import { alice, sampleResult } from '../../../sim/samples.ts'
@@ -60,6 +62,18 @@ describe('a job as every edge shows it', () => {
     const job = jobIn(phase)
     const { phase: _phase, ...fields } = job
     expect(jobView(job)).toMatchObject({ ...fields, state: phase.state })
+  })
+
+  it.each(ends)('has an exit code only of a payload that exited: %s', (end) => {
+    const phase: Phase = { state: 'Failed', why: '', lease, result: sampleResult({ end, exitCode: 0 }) }
+    const exitCode = end === 'exited' ? 0 : undefined
+    const view = jobView(jobIn(phase))
+    expect(JSON.parse(JSON.stringify(view.result)).exitCode).toBe(exitCode)
+    expect(jobToWire(view).result?.exitCode).toBe(exitCode)
+    const before = jobIn({ state: 'Running', lease, startedMs: 12 })
+    const event: JobEvent = { kind: 'ended', jobId: before.id, attempt: 1, vmId, result: sampleResult({ end, exitCode: 0 }) }
+    expect(jobFact(before, jobIn(phase), event).data).toHaveProperty(['end'], end)
+    expect((jobFact(before, jobIn(phase), event).data as { exitCode?: number }).exitCode).toBe(exitCode)
   })
 
   it('says nothing of a place that was not read', () => {
