@@ -24,8 +24,7 @@ export const ends = [
  * signalled    by a signal that neither it nor we had planned
  * wall-limit, memory-limit, disk-limit   stopped by the pilot for taking more than it asked for
  * stopped      by the pilot, by a command (a kill, a reschedule) or as its lease ended
- * not-started  the pilot could not start it, which costs its job no try (no such executable is an exit of 127, as a shell
- * has it, not this)
+ * not-started  the pilot could not start it, which costs its job no try. No such executable is an exit of 127, as in a shell
  * abandoned    the pilot was restarted and found it gone
  */
 export type End = (typeof ends)[number]

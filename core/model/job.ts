@@ -32,8 +32,7 @@
  *             `withdraw` does not count as an attempt, so it never ends in Failed.
  * `cut` makes a live lease shorter and changes no state.
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
- * What
- *             could not be started does not count as an attempt, up to `freeAttempts` of them.
+ *             What could not be started does not count as an attempt, up to `freeAttempts` of them.
  */
 
 import type { Owner } from './owner.ts'
