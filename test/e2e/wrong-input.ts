@@ -69,7 +69,7 @@ function commandCases(dir: string, { dataDir }: ServiceFiles): readonly Case[] {
   })
   return [
     submit('bad YAML', 'executable: [unclosed', /cannot be read.*line 1/s),
-    submit('bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), /not UTF-8/),
+    submit('bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), /UTF-16 text; accepted: UTF-8/),
     submit('a list of a million elements', `[${'1,'.repeat(999_999)}1]`, /1000000 fields are wrong/),
     submit('a job that is wrong in two fields', 'executable: ""\npriority: 12', /executable.*priority/s),
     submit('17 MiB', 'x'.repeat(17 * 1024 * 1024), /too large/),
