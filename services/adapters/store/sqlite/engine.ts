@@ -43,12 +43,23 @@ export type Engine = {
   close(): void
 }
 
-export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {
+/** Closed again where it cannot be used: else its locks would stay until the garbage is collected. */
+function openDatabase(path: string, purpose: Purpose): DatabaseSync {
   const db = new DatabaseSync(path)
-  configure(db, purpose)
-  migrate(db)
-  if (purpose === 'service') assertNoImport(db)
-  dropStaged(db)
+  try {
+    configure(db, purpose)
+    migrate(db)
+    if (purpose === 'service') assertNoImport(db)
+    dropStaged(db)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {
+  const db = openDatabase(path, purpose)
   const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
   const vms = vmOperations(inside)
   const jobs = jobOperations(inside)
