@@ -1,10 +1,10 @@
 /** The `pilotage` program as a whole: its commands, their help, options anywhere on the line, and how the process ends. */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../../cli/program.ts'
 import { systemClock, until } from '../../../core/kernel/clock.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
@@ -149,8 +149,17 @@ describe('a configuration', () => {
 })
 
 describe('the process', () => {
+  const started = new Set<ChildProcess>()
+  // One that a failed test left: by its own handle, which has its number.
+  afterEach(() => {
+    for (const child of started) child.kill('SIGKILL')
+    started.clear()
+  })
+
   function start(...argv: string[]) {
     const child = spawn(process.execPath, programLine(...argv), { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] })
+    started.add(child)
+    child.on('close', () => started.delete(child))
     let said = ''
     let out = ''
     child.stderr.on('data', (piece) => {
