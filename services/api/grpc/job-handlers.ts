@@ -125,12 +125,6 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
   }
 }
 
-function someJobIds(ids: readonly number[], { load }: Caller): readonly JobId[] {
-  const wanted = jobIdsOf(ids)
-  load.charge(wanted.length / loadLimits.jobsPerUnit)
-  return wanted
-}
-
 function jobIdsOf(ids: readonly number[]): readonly JobId[] {
   bounded(ids)
   return ids.map((id, at) => jobIdOf(id, `job_ids[${at}]`))
@@ -200,7 +194,8 @@ async function steerJobs(
   request: wire.SteerJobsRequest,
   caller: Caller,
 ): Promise<wire.SteerJobsResponse> {
-  const ids = someJobIds(request.jobIds, caller)
+  const ids = jobIdsOf(request.jobIds)
+  caller.load.charge(ids.length / loadLimits.jobsPerUnit)
   const steered = await steer(ports, asUser(caller), ids, { kind, why: reasonOf(request.reason) })
   const answers = new Map(steered.map((answer) => [answer.jobId, answer]))
   return {
