@@ -4,13 +4,15 @@
  * The store decides which process holds a role and until when. This file decides how long the holder may rely on it: counted
  * by the holder's own clocks from before the request was sent, less a margin. So the holder stops before the store gives the
  * role to another process, however slow or silent the store is. Two clocks count: the wall clock may be set back, and the
- * monotonic clock stands still while a machine sleeps; the lease ends as soon as one of them says so. Does not know what a
- * role is for. Code that acts under a role asks `now` right before each action. What stays true: two processes never both
+ * monotonic clock stands still while a machine sleeps; the lease ends as soon as one of them says so. Where the store has
+ * a clock of its own, its answer shows how far this process's clock is off. Does not know what a role is for. Code that acts under a role asks `now` right before each action. What stays true: two processes never both
  * get an answer for one role at one time.
  */
 
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import { roleHoldMs, roleMarginMs, roleRenewEveryMs } from '../../core/kernel/limits.ts'
+import { durationText } from '../../core/kernel/quantities.ts'
 import { type Loop, startLoop } from './loop.ts'
 import type { Fence, RoleStore } from '../../core/ports/store.ts'
 
@@ -24,6 +26,11 @@ export type RoleLeaseOptions = {
   readonly store: RoleStore
   readonly clock: Clock
   readonly holder: string
+  /**
+   * For roles that judge stored times by the wall clock: the role is given up, and not taken, while this process's clock and
+   * the store's differ by more. Absent: not checked.
+   */
+  readonly maxSkewMs?: number
   /** Must not throw. */
   readonly onTurn?: (turn: RoleTurn, fence: Fence) => void
   readonly onError: (error: unknown) => void
@@ -44,7 +51,7 @@ export type Term = {
   now(): Fence | undefined
   /**
    * Takes or renews it. Answers whether it is ours; throws what the store throws, and then what was sure stays so for its
-   * time.
+   * time. Throws `unavailable` where the clocks differ too much, and then it is lost.
    */
   renew(): Promise<boolean>
   letGo(): Promise<void>
@@ -52,7 +59,7 @@ export type Term = {
 
 export function openTerm(
   role: string,
-  { store, clock, holder, onTurn = () => {} }: Omit<RoleLeaseOptions, 'onError'>,
+  { store, clock, holder, maxSkewMs = Infinity, onTurn = () => {} }: Omit<RoleLeaseOptions, 'onError'>,
 ): Term {
   let held: Fence | undefined
   let isSure = false
@@ -93,11 +100,18 @@ export function openTerm(
     now: () => (held && isIn(sureUntil) ? held : undefined),
     async renew() {
       const sureMs = roleHoldMs - roleMarginMs
-      const until = { monotonicMs: clock.monotonicMs() + sureMs, wallMs: clock.nowMs() + sureMs }
-      const lease = await store.hold(role, holder, roleHoldMs, clock.nowMs())
+      const askedMs = clock.nowMs()
+      const until = { monotonicMs: clock.monotonicMs() + sureMs, wallMs: askedMs + sureMs }
+      const lease = await store.hold(role, holder, roleHoldMs, askedMs)
       if (!lease) {
         lose()
         return false
+      }
+      const aheadMs = clockAheadMs(lease.untilMs - roleHoldMs, askedMs, clock.nowMs())
+      if (Math.abs(aheadMs) > maxSkewMs) {
+        lose()
+        await store.letGo(role, holder)
+        throw clockOff(role, aheadMs, maxSkewMs)
       }
       // An answer that took this time says nothing any more about now; that it was ours is known.
       if (isIn(until)) take({ role, fence: lease.fence }, until)
@@ -109,6 +123,18 @@ export function openTerm(
       await store.letGo(role, holder)
     },
   }
+}
+
+/** Ours less the store's, at least: its time was read between our two. Negative: ours is behind. */
+function clockAheadMs(storeMs: number, askedMs: number, answeredMs: number): number {
+  if (askedMs > storeMs) return askedMs - storeMs
+  return Math.min(0, answeredMs - storeMs)
+}
+
+function clockOff(role: string, aheadMs: number, maxSkewMs: number): PilotageError {
+  const difference = `${durationText(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the store's`
+  const text = `${role}: this process's clock is ${difference}; it takes no such role until they differ by less than`
+  return new PilotageError('unavailable', `${text} ${durationText(maxSkewMs)}`)
 }
 
 export function holdRole({ role, ...options }: RoleLeaseOptions & { readonly role: string }): RoleLease<Fence> {

@@ -30,6 +30,7 @@ export type Sessions = {
   close(id: string): void
 }
 
+/** `untilMs`: by the monotonic clock, as nothing of it outlives the process. */
 type Session = { readonly token: string; readonly owner: string; readonly untilMs: number }
 
 export function sessions(tokens: Tokens, clock: Clock, random: Random): Sessions {
@@ -47,7 +48,7 @@ export function sessions(tokens: Tokens, clock: Clock, random: Random): Sessions
   function closeOver(): void {
     if (held.size < sessionLimits.all || clock.monotonicMs() - lookedMs < lookEveryMs) return
     lookedMs = clock.monotonicMs()
-    for (const [id, { untilMs }] of held) if (untilMs <= clock.nowMs()) close(id)
+    for (const [id, { untilMs }] of held) if (untilMs <= clock.monotonicMs()) close(id)
   }
 
   return {
@@ -61,7 +62,7 @@ export function sessions(tokens: Tokens, clock: Clock, random: Random): Sessions
         throw new PilotageError('overloaded', text, { retryAfterMs: lookEveryMs })
       }
       if (taken.ousted !== undefined) held.delete(taken.ousted)
-      held.set(id, { token, owner, untilMs: clock.nowMs() + sessionMs })
+      held.set(id, { token, owner, untilMs: clock.monotonicMs() + sessionMs })
       return id
     },
 
@@ -69,7 +70,7 @@ export function sessions(tokens: Tokens, clock: Clock, random: Random): Sessions
       const session = held.get(id)
       if (!session) return undefined
       try {
-        if (clock.nowMs() < session.untilMs) return viewerOf(await tokens.verify(session.token))
+        if (clock.monotonicMs() < session.untilMs) return viewerOf(await tokens.verify(session.token))
       } catch {
         // The token no longer counts, so the session does not either.
       }

@@ -6,6 +6,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
+import { processSkewMs } from '../../core/kernel/limits.ts'
 import { newFact } from '../../core/model/fact-shapes.ts'
 import type { RoleTurn } from '../coordination/role-lease.ts'
 import type { Bus } from '../../core/ports/bus.ts'
@@ -64,6 +65,7 @@ export function holdClouds({ store, bus, clock, log, holder, clouds, onTaken }: 
     prefix,
     seats: 'director:',
     max: maxDirectors,
+    maxSkewMs: processSkewMs,
     onTurn,
     onError: (error) => log.warn({ err: error }, 'the roles of the clouds could not be renewed'),
   })

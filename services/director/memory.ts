@@ -60,6 +60,7 @@ export function newMemory(): CloudMemory {
 export function cutMemory(memory: CloudMemory, nowMs: number): void {
   if (memory.listBeganMs !== undefined) memory.listBeganMs = Math.min(memory.listBeganMs, nowMs)
   for (const [id, atMs] of memory.asked) memory.asked.set(id, Math.min(atMs, nowMs))
+  memory.strangers = new Map([...memory.strangers].map(([ref, atMs]) => [ref, Math.min(atMs, nowMs)]))
   memory.missing = new Map(
     [...memory.missing].map(([id, { lists, sinceMs }]) => [id, { lists, sinceMs: Math.min(sinceMs, nowMs) }]),
   )

@@ -8,7 +8,7 @@
 import { offeredBy } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
-import { sweepEveryMs } from '../../core/kernel/limits.ts'
+import { processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
 import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -238,7 +238,7 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
 function startSweeping(runtime: Runtime): readonly Stoppable[] {
   const { store, clock } = runtime.jobs
   const { holder, sweep: sweeping } = runtime
-  const held = holdRole({ store, clock, holder, role: sweeperRole, onError: roleError(runtime) })
+  const held = holdRole({ store, clock, holder, role: sweeperRole, maxSkewMs: processSkewMs, onError: roleError(runtime) })
   return [loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())), held]
 }
 

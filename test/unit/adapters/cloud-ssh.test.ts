@@ -1,7 +1,7 @@
 /** The SSH driver against hosts that are played: what real ones cannot be made to do. The contract runs on real ones. */
 
 import { afterEach, describe, expect, it } from 'vitest'
-import { systemClock, until } from '../../../core/kernel/clock.ts'
+import { type Clock, systemClock, until } from '../../../core/kernel/clock.ts'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
 import { newVmId, type VmId } from '../../../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../../../core/ports/cloud.ts'
@@ -201,7 +201,7 @@ describe('a host', { timeout }, () => {
 
 describe('a machine without cloud-init', { timeout }, () => {
   /** A cloud that shows what it made, at the address and with the power that the test says. */
-  function around(host: PlayedHost, more: { port?: number } = {}) {
+  function around(host: PlayedHost, more: { port?: number; clock?: Clock } = {}) {
     const vms = new Map<VmId, CloudVm>()
     const orders: VmOrder[] = []
     const inner: Cloud = {
@@ -220,7 +220,7 @@ describe('a machine without cloud-init', { timeout }, () => {
       quota: async () => ({ vms: 1, cores: 1, memoryBytes: gib }),
     }
     const cloud = deliveringCloud(inner, {
-      clock,
+      clock: more.clock ?? clock,
       log: silentLog(),
       login: { user: 'root', privateKey, sudo: false },
       port: more.port ?? host.port,
@@ -248,6 +248,21 @@ describe('a machine without cloud-init', { timeout }, () => {
     expect(await until(clock, async () => (await powerOf()) === 'running', patience)).toBe(true)
     expect(host.scripts).toEqual([made.userData])
     expect(host.commands.join()).not.toContain(secret)
+  })
+
+  it('is not forgotten when the wall clock of the service is moved', async () => {
+    const host = await play()
+    let movedMs = 0
+    const moved = { ...clock, nowMs: () => clock.nowMs() + movedMs }
+    const { cloud, show, powerOf } = around(host, { clock: moved })
+    const made = order('bare')
+    await cloud.create(made)
+    show(made.vmId, { power: 'running' })
+    movedMs = 86_400_000
+    expect(await powerOf()).toBe('building')
+    show(made.vmId, { addresses: ['127.0.0.1'] })
+    expect(await until(clock, async () => (await powerOf()) === 'running', patience)).toBe(true)
+    expect(host.scripts).toEqual([made.userData])
   })
 
   it('is asked again while it does not answer, and listed with the reason why it is still building', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type RoleLease, holdRole, type RoleTurn } from '../../../services/coordination/role-lease.ts'
-import { roleHoldMs, roleMarginMs, roleRenewEveryMs, takeOverMs } from '../../../core/kernel/limits.ts'
+import { processSkewMs, roleHoldMs, roleMarginMs, roleRenewEveryMs, takeOverMs } from '../../../core/kernel/limits.ts'
 import type { Fence, RoleStore } from '../../../core/ports/store.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts'
@@ -17,6 +17,15 @@ beforeEach(() => {
   paths = []
 })
 
+/** A store on another machine: its times are its own, whatever the process that asks says. */
+function onItsOwnClock(store: RoleStore): RoleStore {
+  return {
+    hold: (role, holder, forMs) => store.hold(role, holder, forMs, clock.nowMs()),
+    letGo: (role, holder) => store.letGo(role, holder),
+    roles: (prefix) => store.roles(prefix, clock.nowMs()),
+  }
+}
+
 type Process = { readonly turns: string[]; readonly errors: unknown[]; readonly path: Path; readonly role: RoleLease<Fence> }
 
 function process(holder: string): Process {
@@ -29,6 +38,7 @@ function process(holder: string): Process {
     clock: path.clock,
     role: 'sweeper',
     holder,
+    maxSkewMs: processSkewMs,
     onTurn: (turn: RoleTurn, { fence }) => turns.push(`${turn} ${fence}`),
     onError: (error) => errors.push(error),
   })
@@ -168,3 +178,52 @@ const troubles = fc.array(
   }),
   { maxLength: 12 },
 )
+
+describe("a process whose clock is off the store's", () => {
+  beforeEach(() => {
+    truth = onItsOwnClock(truth)
+  })
+
+  it.each([
+    ['ahead', processSkewMs + 1, "ahead of the store's"],
+    ['behind', -processSkewMs - 1, "behind the store's"],
+    ['far ahead', 3_600_000, "1 h ahead of the store's"],
+  ])('takes no role while it is %s, and another process gets it', async (_, skewMs, words) => {
+    const [one, two] = [process('one'), process('two')]
+    one.path.skew.wall = skewMs
+    await clock.advance(roleHoldMs + takeOverMs)
+    expect([one.role.now(), two.role.now()?.role]).toEqual([undefined, 'sweeper'])
+    expect(one.turns).toEqual([])
+    expect(String(one.errors[0])).toContain(words)
+    expect(two.errors).toEqual([])
+  })
+
+  it.each([processSkewMs, -processSkewMs])('takes it within the bound: %s ms', async (skewMs) => {
+    const one = process('one')
+    one.path.skew.wall = skewMs
+    await clock.advance(roleHoldMs)
+    expect(one.role.now()).toBeDefined()
+  })
+
+  it('is not taken for off because an answer is slow', async () => {
+    const one = process('one')
+    one.path.answerMs = processSkewMs + 2000
+    await clock.advance(roleHoldMs)
+    expect([one.turns[0], one.errors]).toEqual(['taken 1', []])
+  })
+
+  it('gives the role up when its clock is moved, and takes it again under a new fence when it is right', async () => {
+    for (const skewMs of [processSkewMs + 1000, -3_600_000]) {
+      const one = process(`moved by ${skewMs}`)
+      await clock.advance(1000)
+      const fence = one.role.now()?.fence ?? 0
+      one.path.skew.wall = skewMs
+      await clock.advance(roleRenewEveryMs)
+      expect([one.role.now(), one.turns.at(-1)]).toEqual([undefined, `lost ${fence}`])
+      one.path.skew.wall = 0
+      await clock.advance(roleRenewEveryMs)
+      expect(one.role.now()?.fence).toBeGreaterThan(fence)
+      await one.role.stop()
+    }
+  })
+})

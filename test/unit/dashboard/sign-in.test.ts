@@ -78,6 +78,16 @@ it('ends a session with its token, with its day, and with the sign-out', async (
   expect((await dashboard.page('/', long)).status).toBe(303)
 })
 
+it("counts a session's day by no clock that may be moved", async () => {
+  const cookie = await dashboard.signIn(await dashboard.token(alice, 'user', 48 * 3_600_000))
+  dashboard.clock.putBack(3 * 3_600_000)
+  await dashboard.clock.advance(12 * 3_600_000 + 1000)
+  expect((await dashboard.page('/', cookie)).status).toBe(303)
+  const other = await dashboard.signIn(await dashboard.token(alice, 'user', 48 * 3_600_000))
+  dashboard.clock.putBack(-13 * 3_600_000)
+  expect((await dashboard.page('/', other)).status).toBe(200)
+})
+
 it('lets strangers beyond the burst wait their turn, and refuses no valid token for what others bring', async () => {
   const known = await dashboard.token(alice)
   const cookie = await dashboard.signIn(known)

@@ -374,6 +374,17 @@ describe('readings that are not to be trusted', () => {
 describe('after the clock was put back', () => {
   const backMs = 600_000
 
+  it('destroys a machine that no record knows in its time', async () => {
+    const world = openWorld()
+    await world.step()
+    await world.cloud.create({ vmId: 'vm-strange234' as VmId, shape: sampleOffering(), userData: '{}' })
+    await world.next()
+    world.clock.putBack(backMs)
+    await world.next()
+    await world.next(60_000)
+    expect(world.cloud.present()).toEqual([])
+  })
+
   it('waits for no boot deadline longer than it lasts', async () => {
     const world = openWorld()
     world.cloud.rates.neverBoots = 1

@@ -40,7 +40,7 @@ export function deliveringCloud(inner: Cloud, options: DeliveryOptions): Cloud {
     if (!images.has(order.shape.image)) return inner.create(order)
     const { vmId, userData } = order
     const known = deliveries.get(vmId)
-    const delivery: Delivery = known ?? { script: userData, sinceMs: clock.nowMs(), state: 'waiting', detail: '' }
+    const delivery: Delivery = known ?? { script: userData, sinceMs: clock.monotonicMs(), state: 'waiting', detail: '' }
     // Asked for again, with a key that is newer: the older one was never used.
     if (delivery.state === 'waiting') delivery.script = userData
     deliveries.set(vmId, delivery)
@@ -58,7 +58,7 @@ export function deliveringCloud(inner: Cloud, options: DeliveryOptions): Cloud {
   async function list(): Promise<readonly CloudVm[]> {
     const vms = await inner.list()
     for (const [vmId, { sinceMs }] of deliveries) {
-      if (clock.nowMs() - sinceMs > options.keepMs) deliveries.delete(vmId)
+      if (clock.monotonicMs() - sinceMs > options.keepMs) deliveries.delete(vmId)
     }
     return vms.map((vm) => {
       const delivery = deliveries.get(vm.vmId)
