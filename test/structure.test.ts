@@ -8,6 +8,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { clockPaths, comparesTimes } from './structure/clocks.ts'
 import { functionsOf } from './structure/functions.ts'
 import {
   brokenImports,
@@ -92,6 +93,33 @@ describe('imports', () => {
 
   test('are never gathered in barrels', () => {
     expect(own.filter(isBarrel).map(({ path }) => path)).toEqual([])
+  })
+})
+
+describe('comparisons of times', () => {
+  const document = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  const named = new Set(clockPaths(document))
+  const comparing = own.filter(comparesTimes).map(({ path }) => path)
+
+  test('stand in the clock table of docs/architecture.md', () => {
+    expect(comparing.filter((path) => !named.has(path))).toEqual([])
+  })
+
+  test('are where the table says', () => {
+    const paths = new Set(readPaths())
+    expect([...named].filter((path) => !paths.has(path))).toEqual([])
+  })
+
+  test.each([
+    ['if (nowMs >= vm.endByMs) return', true],
+    ['const rest = Math.max(0, untilMs - leftMs)', true],
+    ['if (clock.monotonicMs() > endMs) throw late', true],
+    ['find({ at: { $lt: endedBeforeMs } })', true],
+    ['assert(leaseMarginMs > stopGraceMs)', false],
+    ['const whole = leaseMs + marginMs', false],
+    ['const atMs = clock.nowMs()', false],
+  ])('are found: %s', (code, is) => {
+    expect(comparesTimes({ path: 'services/jobs/planted.ts', code })).toBe(is)
   })
 })
 

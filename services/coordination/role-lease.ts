@@ -4,9 +4,10 @@
  * The store decides which process holds a role and until when. This file decides how long the holder may rely on it: counted
  * by the holder's own clocks from before the request was sent, less a margin. So the holder stops before the store gives the
  * role to another process, however slow or silent the store is. Two clocks count: the wall clock may be set back, and the
- * monotonic clock stands still while a machine sleeps; the lease ends as soon as one of them says so. Where the store has
- * a clock of its own, its answer shows how far this process's clock is off. Does not know what a role is for. Code that acts under a role asks `now` right before each action. What stays true: two processes never both
- * get an answer for one role at one time.
+ * monotonic clock stands still while a machine sleeps; the lease ends as soon as one of them says so. Where the store has a
+ * clock of its own, its answer shows how far this process's clock is off. Does not know what a role is for. Code that acts
+ * under a role asks `now` right before each action. What stays true: two processes never both get an answer for one role at
+ * one time.
  */
 
 import type { Clock, Timer } from '../../core/kernel/clock.ts'
