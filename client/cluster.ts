@@ -61,6 +61,9 @@ export type Vm = {
   readonly isolation: string
   /** Of its agents, as its monitor reports it; empty: not known. */
   readonly agentVersion: string
+  readonly diskBytes: number
+  /** What its pilot found; cores, memoryBytes and diskBytes are what was promised. Undefined: not known. */
+  readonly found: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number } | undefined
 }
 
 export type Clouds = {

@@ -135,6 +135,7 @@ async function sendHeartbeat(
       unhealthy,
       isolation: pilot?.isolation,
       version: agentVersion,
+      size: pilot?.size,
     },
     wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,

@@ -33,10 +33,10 @@ export function readPilot(path: string, nowMs: number): PilotReport | undefined 
   } catch {
     return undefined
   }
-  const { pid, atMs, state, payloads, idleSinceMs, isolation, unhealthy } = status
+  const { pid, atMs, state, payloads, idleSinceMs, isolation, unhealthy, size } = status
   if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
   const idleMs = Math.max(0, nowMs - idleSinceMs)
-  return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation, unhealthy }
+  return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation, unhealthy, size }
 }
 
 function isAlive(pid: number): boolean {

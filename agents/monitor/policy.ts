@@ -23,6 +23,7 @@ import { type PilotStatus, pilotStatusEveryMs, type AgentConfig } from '../../co
 import { clockSkewMs } from '../../core/kernel/limits.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
 import type { Order } from '../../core/model/monitor.ts'
+import type { Resources } from '../../core/model/resources.ts'
 
 export type MonitorPolicy = AgentConfig['policy']
 
@@ -38,6 +39,8 @@ export type PilotView = {
   readonly isolation?: string
   /** What the pilot says is wrong; absent: nothing. */
   readonly unhealthy?: string
+  /** What it found for payloads; absent: it has not said. */
+  readonly size?: Resources
 }
 
 /** What a VM does instead of running jobs. */

@@ -21,7 +21,7 @@ import { type Cgroups, fenceIn } from './cgroup.ts'
 import { openTheWay } from './directory.ts'
 import { keyOf, type Task } from './held.ts'
 import { type Journal, openJournal } from './journal.ts'
-import { endLeftovers, recover, removeStrays } from './leftovers.ts'
+import { endLeftovers, recover, removeFiles } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
 import { keepOutputs, nothingUnwritten } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
@@ -35,7 +35,8 @@ import { eventsOf, messageOf } from './wire.ts'
 export type AgentOptions = {
   readonly config: AgentConfig
   readonly paths: AgentPaths
-  readonly size: Resources
+  /** What it has for payloads. Called once nothing of a former life is on the disk any more. */
+  readonly measure: () => Resources
   readonly cgroups: Cgroups
   readonly isolation: Isolation
   readonly clock: Clock
@@ -53,17 +54,18 @@ const statusSoonMs = 100
 
 /** Resolves when what a former life has left is dealt with and the first try to get in contact is on its way. */
 export async function startAgent(options: AgentOptions): Promise<PilotAgent> {
-  const { paths, size, clock, pid, say, isolation } = options
+  const { paths, measure, clock, pid, say, isolation } = options
   const workDir = workDirectory(paths)
   const journal = await openJournal(join(paths.work, 'pilot.journal'))
   const watch = startWatch(clock, pid)
   const { left, brokenLines } = journal.replayed
   const swept = await endLeftovers(left, workDir, clock, watch)
   await isolation.endLeftovers()
-  const strays = await removeStrays(workDir, left, isolation.removeDirectory)
-  if (strays.length > 0) say(`${strays.length} directories of a former life could not be removed`)
+  const kept = await removeFiles(workDir, left, isolation.removeDirectory)
+  if (kept.length > 0) say(`${kept.length} directories of a former life could not be removed`)
   const counts = `${left.length} attempts, ${swept.ended} processes ended, ${swept.left} would not end`
   if (left.length > 0 || brokenLines > 0) say(`found of a former life: ${counts}, ${brokenLines} broken lines`)
+  const size = measure()
   const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
   return new PilotAgent(options, start, workDir, journal, watch)
 }
@@ -76,8 +78,11 @@ export function workDirectory(paths: AgentPaths): string {
   return workDir
 }
 
+/** Measured before the first of it. */
+type WorkOptions = Omit<AgentOptions, 'measure'>
+
 export class PilotAgent {
-  readonly #options: AgentOptions
+  readonly #options: WorkOptions
   readonly #workDir: string
   readonly #journal: Journal
   readonly #watch: Watch
@@ -93,7 +98,7 @@ export class PilotAgent {
   #durableReportId = 0
   #writtenStatus = ''
 
-  constructor(options: AgentOptions, start: PilotStart, workDir: string, journal: Journal, watch: Watch) {
+  constructor(options: WorkOptions, start: PilotStart, workDir: string, journal: Journal, watch: Watch) {
     this.#options = options
     this.#workDir = workDir
     this.#journal = journal
@@ -268,7 +273,9 @@ export class PilotAgent {
     const atMs = clock.nowMs()
     const idleMs = clock.monotonicMs() - idleSinceMs
     const isolation = isolationText(this.#options.isolation)
-    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: Math.round(atMs - idleMs), isolation, unhealthy }
+    const { size } = this.#state
+    const idleSince = Math.round(atMs - idleMs)
+    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: idleSince, isolation, unhealthy, size }
     this.#writtenStatus = this.#statusText()
     try {
       writeWhole(paths.pilotStatus, JSON.stringify(status))
@@ -288,8 +295,8 @@ export class PilotAgent {
 
   /** Accounts for payloads are twice the cores: with fewer than cores, free room would be offered that no job can have. */
   #unhealthy(): string | undefined {
-    const { isolation, size } = this.#options
-    return isolation.places() < size.cores ? 'accounts-retired' : statusOf(this.#state).unhealthy
+    const { isolation } = this.#options
+    return isolation.places() < this.#state.size.cores ? 'accounts-retired' : statusOf(this.#state).unhealthy
   }
 
   #remainingMs(): number {

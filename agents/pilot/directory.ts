@@ -56,8 +56,16 @@ export type Owners = { readonly isOurs: (uid: number) => boolean; readonly remov
 
 const pilotAlone: Owners = { isOurs: () => false, remover: () => undefined }
 
+/** outputs: `stdout` and `stderr` stay, for they are not delivered yet. */
+export type Keeping = 'nothing' | 'outputs'
+
 /** Called when nothing of the payload runs. Rejects where something is left. Repeating it is harmless. */
-export async function removeDirectory(dir: string, { isOurs, remover }: Owners = pilotAlone): Promise<void> {
+export async function removeDirectory(
+  dir: string,
+  owners: Owners = pilotAlone,
+  keeping: Keeping = 'nothing',
+): Promise<void> {
+  const { isOurs, remover } = owners
   const self = process.getuid?.()
   const stats = ownFolders.map((name) => lstatSync(join(dir, name), { throwIfNoEntry: false }))
   for (const uid of new Set(stats.flatMap((stat) => (stat ? [stat.uid] : [])))) {
@@ -66,7 +74,9 @@ export async function removeDirectory(dir: string, { isOurs, remover }: Owners =
     await runScript(remover(uid), removeScript, [dir, ...ownFolders], removeMs)
   }
   const foreign = stats.some((stat) => stat !== undefined && stat.uid !== self)
-  if (foreign) removeOwn(dir)
+  if (keeping === 'outputs') {
+    for (const name of ownFolders) await (foreign ? removeFolder(dir, name) : removeTree(join(dir, name)))
+  } else if (foreign) removeOwn(dir)
   else await removeTree(dir)
 }
 
@@ -80,11 +90,15 @@ export function whyKept(dir: string, owners: Owners): Promise<string> {
 
 /** Entry by entry, so that no path leads through a folder that was a stranger's. */
 function removeOwn(dir: string): void {
-  for (const name of ownFolders) ignoreAbsent(() => rmdirSync(join(dir, name)))
+  for (const name of ownFolders) removeFolder(dir, name)
   for (const name of ['stdout', 'stderr', 'root']) {
     ignoreAbsent(() => (name === 'root' ? rmdirSync : unlinkSync)(join(dir, name)))
   }
   ignoreAbsent(() => rmdirSync(dir))
+}
+
+function removeFolder(dir: string, name: string): void {
+  ignoreAbsent(() => rmdirSync(join(dir, name)))
 }
 
 /** All of it is the pilot's own account's. */

@@ -1,5 +1,6 @@
 /**
- * What an earlier process of this pilot has left on the machine: payloads' processes, which are ended before any new one.
+ * What an earlier process of this pilot has left on the machine: payloads' processes, which are ended before any new one,
+ * and their files, which are removed before the disk is measured.
  *
  * The pilot reports their attempts as `abandoned`, or with the end that the journal has. It touches a process only if the
  * start time, or the mark in its directory, shows that it is the one that was started.
@@ -8,6 +9,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
+import type { Keeping } from './directory.ts'
 import { keyOf } from './held.ts'
 import { firstReportIdOf, type Left, type Replayed } from './journal.ts'
 import { type Recovered, withoutPayload } from './pilot.ts'
@@ -62,21 +64,29 @@ export function recover({ life, left }: Replayed): {
   return { recovered, firstReportId }
 }
 
-/** Directories of attempts that the journal no longer knows. Resolves with those that could not be removed. */
-export async function removeStrays(
+/**
+ * The files of every payload of a former life, so that the disk can be measured: all but what is still to be delivered.
+ * Resolves with the names of the directories that something was left in.
+ */
+export async function removeFiles(
   workDir: string,
   left: readonly Left[],
-  removeDirectory: (dir: string) => Promise<void>,
+  removeDirectory: (dir: string, keeping: Keeping) => Promise<void>,
 ): Promise<readonly string[]> {
+  const owing = new Set(left.flatMap((one) => (owesOutput(one) ? [keyOf(one)] : [])))
   const failed = await Promise.all(
-    strayNames(workDir, left).map((name) =>
-      removeDirectory(join(workDir, name)).then(
+    readdirSync(workDir).map((name) =>
+      removeDirectory(join(workDir, name), owing.has(name) ? 'outputs' : 'nothing').then(
         () => [],
         () => [name],
       ),
     ),
   )
   return failed.flat()
+}
+
+function owesOutput({ end }: Left): boolean {
+  return end !== undefined && end.result.stdoutBytes + end.result.stderrBytes > 0
 }
 
 function strayNames(workDir: string, left: readonly Left[]): readonly string[] {

@@ -7,11 +7,18 @@
 import { readFileSync, statfsSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
+import { bytesText } from '../../core/kernel/quantities.ts'
+import { counted } from '../../core/kernel/text.ts'
 import { lesser, type Resources } from '../../core/model/resources.ts'
 
 export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'>, real: Resources): Resources {
   if (sizeFrom === 'context') return size
   return lesser(size, real)
+}
+
+/** For the console. */
+export function sizeText({ cores, memoryBytes, diskBytes }: Resources): string {
+  return `${counted(cores, 'core')}, ${bytesText(memoryBytes)} memory, ${bytesText(diskBytes)} disk`
 }
 
 /** `cgroupDir`: our own cgroup, where there is one: its limits are the machine's as far as we are concerned. */

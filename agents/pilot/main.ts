@@ -15,7 +15,7 @@ import { agentVersion } from '../kit/uplink.ts'
 import { isolationText, startAgent, workDirectory } from './agent.ts'
 import { findCgroups, prepareCgroups } from './cgroup.ts'
 import { chooseIsolation } from './isolation/choose.ts'
-import { measure, sizeOf } from './machine.ts'
+import { measure, sizeOf, sizeText } from './machine.ts'
 
 /** A machine that is switched off gives its services some ten seconds more than a payload's grace. */
 const closeMs = 20_000
@@ -37,9 +37,8 @@ async function main(): Promise<void> {
   const config = readConfig(paths.config)
   mkdirSync(paths.work, { recursive: true, mode: 0o700 })
   const cgroups = prepareCgroups(findCgroups(text('/proc/self/cgroup'), text('/proc/self/mountinfo')), process.pid)
-  const size = sizeOf(config, measure(paths.work, cgroups.kind === 'delegated' ? cgroups.dir : undefined))
   const limits = cgroups.kind === 'delegated' ? 'by cgroup' : `by watching (${cgroups.why})`
-  say(`version ${agentVersion} of ${config.vmId}: ${size.cores} cores, memory limits ${limits}`)
+  say(`version ${agentVersion} of ${config.vmId}: memory limits ${limits}`)
 
   const { isolation, missed } = await chooseIsolation({
     choice: config.isolation?.choice ?? 'auto',
@@ -60,7 +59,11 @@ async function main(): Promise<void> {
   const agent = await startAgent({
     config,
     paths,
-    size,
+    measure() {
+      const size = sizeOf(config, measure(paths.work, cgroups.kind === 'delegated' ? cgroups.dir : undefined))
+      say(`it has ${sizeText(size)}; promised: ${sizeText(config.size)}`)
+      return size
+    },
     cgroups,
     isolation,
     clock,

@@ -95,6 +95,11 @@ async function queues(
   return 0
 }
 
+/** With the promise, where its pilot found less. */
+function sizeText(promised: number, found: number | undefined, show: (amount: number) => string): string {
+  return found === undefined || found >= promised ? show(promised) : `${show(found)} of ${show(promised)}`
+}
+
 export const vmColumns: readonly Column<Vm>[] = [
   { title: 'VM', cell: ({ vmId }) => vmId },
   { title: 'STATE', cell: ({ state }) => state },
@@ -102,7 +107,9 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'SITE', cell: ({ site }) => site },
   { title: 'FLAVOR', cell: ({ flavor, service }) => (service === '' ? flavor : `${flavor}, ${service}`) },
   { title: 'ISOLATION', cell: ({ isolation }) => isolation.split(' ', 1)[0] || '-' },
-  { title: 'CORES', right: true, cell: ({ cores }) => cores },
+  { title: 'CORES', right: true, cell: ({ cores, found }) => sizeText(cores, found?.cores, String) },
+  { title: 'MEMORY', right: true, cell: ({ memoryBytes, found }) => sizeText(memoryBytes, found?.memoryBytes, bytesText) },
+  { title: 'DISK', right: true, cell: ({ diskBytes, found }) => sizeText(diskBytes, found?.diskBytes, bytesText) },
   { title: 'LEASES', right: true, cell: ({ leases }) => leases },
   { title: 'INTENDED', cell: ({ intendedMs }) => timeText(intendedMs) },
   { title: 'BOOT TIME', right: true, cell: ({ intendedMs, activatedMs }) => spanText(intendedMs, activatedMs) },

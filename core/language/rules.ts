@@ -9,7 +9,7 @@
 
 import { requirementFields } from './fields.ts'
 import { durationText } from '../kernel/quantities.ts'
-import { type Place, type Room, amounts } from '../model/resources.ts'
+import { type Place, type Resources, type Room, amounts } from '../model/resources.ts'
 import type { Demand, Requirements, Names } from '../model/requirements.ts'
 
 export type RuleOutcome = {
@@ -81,14 +81,14 @@ const roomRules: readonly Rule<Room>[] = [
     name: 'cores',
     holds: ({ requirements }, room) => room.cores >= requirements.cores.min,
     wanted: ({ requirements }) => coresText(requirements.cores),
-    offered: (room) => String(room.cores),
+    offered: (room) => amountText(room, 'cores', String),
   },
   ...amounts.map(
     (key): Rule<Room> => ({
       name: requirementFields[key].name,
       holds: ({ requirements }, room) => room[key] >= requirements[key],
       wanted: ({ requirements }) => requirementFields[key].type.show(requirements[key]),
-      offered: (room) => requirementFields[key].type.show(room[key]),
+      offered: (room) => amountText(room, key, requirementFields[key].type.show),
     }),
   ),
   {
@@ -161,6 +161,12 @@ function joinedNames(values: readonly string[], empty: string): string {
 function names({ allowed, banned }: Names): string {
   const not = banned.length === 0 ? '' : ` but not ${banned.join(', ')}`
   return `${joinedNames(allowed, 'any')}${not}`
+}
+
+/** With the promise, where a whole VM has less. */
+function amountText(room: Room, key: keyof Resources, show: (amount: number) => string): string {
+  const promised = room.promised?.[key] ?? 0
+  return promised > room[key] ? `${show(room[key])} (measured; promised: ${show(promised)})` : show(room[key])
 }
 
 function coresText({ min, max }: Requirements['cores']): string {

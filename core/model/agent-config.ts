@@ -109,6 +109,8 @@ export type PilotStatus = {
   readonly isolation?: string
   /** Why this VM is of no use for jobs, as a heartbeat says it; absent: it is of use. */
   readonly unhealthy?: string
+  /** What the pilot has for payloads: the smaller of what was promised and what it measured. */
+  readonly size?: Resources
 }
 
 export const pilotStatusEveryMs = 2000

@@ -7,7 +7,7 @@
  */
 
 import type { NewFact } from './fact-shapes.ts'
-import { imageFact, jobFact, vmFact } from './facts.ts'
+import { imageFact, jobFact, sizeFact, vmFact } from './facts.ts'
 import { changeImage, type Image, type ImageEvent, type ImageRefusal } from './image.ts'
 import {
   changeJob,
@@ -20,7 +20,7 @@ import {
 } from './job.ts'
 import { overclaimFact } from './overclaim.ts'
 import { fits, minus, noResources, plus, type Resources } from './resources.ts'
-import { changeVm, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
+import { changeVm, isNewlyLess, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 export type Refused<Why> = { readonly ok: false; readonly why: Why }
@@ -108,6 +108,9 @@ export type AppliedVmOutcome =
   | { readonly ok: true; readonly vm: Vm; readonly was: VmStateName; readonly leases: number }
   | Refused<VmRefusal>
 
+/** `facts`: all to be written in the same step, in their order. */
+export type AppliedVm = Omit<Applied<Vm, AppliedVmOutcome>, 'fact'> & { readonly facts: readonly NewFact[] }
+
 /** `leases`: how many live leases the VM holds at this moment. */
 export function applyToVm(
   before: Vm | undefined,
@@ -115,13 +118,14 @@ export function applyToVm(
   leases: number,
   nowMs: number,
   decide: Pick<Decisions, 'changeVm'> = coreDecisions,
-): Applied<Vm, AppliedVmOutcome> {
-  if (!before) return refused('not-found')
+): AppliedVm {
+  if (!before) return { ...refused('not-found'), facts: [] }
   const decision = decide.changeVm(before, event, leases, nowMs)
-  if (!decision.ok) return { outcome: decision }
+  if (!decision.ok) return { outcome: decision, facts: [] }
   const { next, emits } = decision
   const outcome = { ok: true, vm: next, was: before.phase.state, leases } as const
-  return { outcome, ...changedFrom(before, next), ...(emits ? { fact: vmFact(next) } : {}) }
+  const facts = [...(emits ? [vmFact(next)] : []), ...(isNewlyLess(before, next) ? [sizeFact(next)] : [])]
+  return { outcome, ...changedFrom(before, next), facts }
 }
 
 export type AppliedImageOutcome =

@@ -3,8 +3,8 @@
 import type { VmId } from '../kernel/ids.ts'
 import type { AgentConfig } from './agent-config.ts'
 import type { Reference } from './reference.ts'
-import { resourcesOf, type Room } from './resources.ts'
-import type { VmShape } from './vm.ts'
+import type { Room } from './resources.ts'
+import { roomOf, type VmShape } from './vm.ts'
 
 /** What can be started: one flavor of one cloud with one image. */
 export type Offering = VmShape
@@ -28,7 +28,7 @@ export function offeredBy(
 
 /** The whole VM, as a job finds it. */
 export function offeredRoom(offered: Offered): Room {
-  return { ...resourcesOf(offered), remainingMs: offered.usableMs }
+  return roomOf(offered, offered.usableMs)
 }
 
 export type CloudLimits = {

@@ -83,6 +83,19 @@ export const factShapes = {
       wantedDiskBytes: 'number',
     },
   },
+  /** A pilot found less than was promised of its VM. */
+  size: {
+    subject: 'vm',
+    kinds: ['less than promised'],
+    data: {
+      cores: 'number',
+      promisedCores: 'number',
+      memoryBytes: 'number',
+      promisedMemoryBytes: 'number',
+      diskBytes: 'number',
+      promisedDiskBytes: 'number',
+    },
+  },
   image: {
     subject: 'image',
     kinds: ['Added', 'Approved', 'Disapproved', 'Revoked'],

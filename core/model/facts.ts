@@ -11,6 +11,7 @@ import { bytesText, durationText } from '../kernel/quantities.ts'
 import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
+import { noResources } from './resources.ts'
 import type { Vm } from './vm.ts'
 import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
@@ -62,6 +63,19 @@ export function vmFact(after: Vm): NewFact {
     ...('ref' in phase && phase.ref !== '' ? { ref: phase.ref } : {}),
     why: 'why' in phase ? phase.why : after.reason,
     ...(beat?.isolation === undefined ? {} : { isolation: beat.isolation }),
+  })
+}
+
+/** The fact of a VM that has less than was promised, with both numbers. */
+export function sizeFact({ id, beat, cores, memoryBytes, diskBytes }: Vm): NewFact {
+  const found = beat?.size ?? noResources
+  return newFact('size', `vm:${id}`, 'less than promised', {
+    cores: found.cores,
+    promisedCores: cores,
+    memoryBytes: found.memoryBytes,
+    promisedMemoryBytes: memoryBytes,
+    diskBytes: found.diskBytes,
+    promisedDiskBytes: diskBytes,
   })
 }
 

@@ -13,7 +13,11 @@ export const amounts = ['memoryBytes', 'diskBytes'] as const satisfies readonly 
 export type Amount = (typeof amounts)[number]
 
 /** What is free on a VM now, or what the whole VM has. `remainingMs` is until it must end; Infinity where it has no end. */
-export type Room = Resources & { readonly remainingMs: number }
+export type Room = Resources & {
+  readonly remainingMs: number
+  /** What was promised, where it is a whole VM that has less; for explanations alone. */
+  readonly promised?: Resources
+}
 
 /** What a VM is, for as long as it lives. Comes from the VM's record: what the pilot claims may only narrow it. */
 export type Place = {
@@ -101,6 +105,7 @@ export function fits(wanted: Resources, whole: Resources): boolean {
 
 /** What is left of a room after something was taken. Its end stays. */
 export function roomLess(room: Room, taken: Resources): Room {
+  if (fits(taken, noResources)) return room
   return { ...minus(room, taken), remainingMs: room.remainingMs }
 }
 

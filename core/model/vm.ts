@@ -20,7 +20,7 @@
 
 import { never } from '../kernel/assert.ts'
 import type { VmId } from '../kernel/ids.ts'
-import { type Place, type Room, type Resources, resourcesOf } from './resources.ts'
+import { fits, lesser, type Place, type Room, type Resources, resourcesOf } from './resources.ts'
 
 export const vmStates = [
   'Intended',
@@ -60,6 +60,8 @@ export type Heartbeat = {
   readonly isolation?: string
   /** Of the agents; absent: not known. */
   readonly version?: string
+  /** What the pilot found for payloads: no more than was promised; absent: not known. */
+  readonly size?: Resources
 }
 
 /** What it is: an offering's promise, fixed when it was wanted. */
@@ -72,6 +74,8 @@ export type VmShape = Resources & {
   readonly tags: readonly string[]
   readonly vos: readonly string[]
   readonly pricePerHour: number
+  /** What the latest VM like it was found to have; absent: nothing is known but the promise. */
+  readonly expected?: Resources
   /** What it does for its site instead of running jobs; absent: it is a worker. */
   readonly service?: SiteService
 }
@@ -161,7 +165,7 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
       return activate(vm, phase, event, nowMs)
     case 'heartbeat':
       if (!isUp(phase) && phase.state !== 'Stopping') return refuse('not-up')
-      return accept({ ...vm, beat: event.heartbeat }, isNewIsolation(vm.beat, event.heartbeat))
+      return accept({ ...vm, beat: sized(event.heartbeat, vm.beat) }, isNewIsolation(vm.beat, event.heartbeat))
     case 'drain':
       return drain(vm, phase, event.why, nowMs)
     case 'retire':
@@ -201,6 +205,17 @@ export function refOf(phase: VmPhase): string {
   return phase.state === 'Intended' ? '' : phase.ref
 }
 
+/** What a pilot found stays known while the next one of its VM has said nothing. */
+function sized(now: Heartbeat, before: Heartbeat | undefined): Heartbeat {
+  return now.size === undefined && before?.size ? { ...now, size: before.size } : now
+}
+
+/** A fact says once, and again if that changes, that a VM has less than was promised. */
+export function isNewlyLess(before: Vm, { beat, ...vm }: Vm): boolean {
+  const known = before.beat?.size
+  return beat?.size !== undefined && !fits(vm, beat.size) && !(known && fits(known, beat.size) && fits(beat.size, known))
+}
+
 /** A fact says once how payloads are isolated, and again if that changes: an account was retired, a pilot was replaced. */
 function isNewIsolation(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return now.isolation !== undefined && now.isolation !== before?.isolation
@@ -223,9 +238,20 @@ export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
   return { vmId: vm.id, cloud: vm.cloud, site: vm.site, platform: vm.platform, tags: vm.tags, vos: vm.vos }
 }
 
-/** What the whole VM has, as promised. */
-export function roomOf(vm: VmShape, remainingMs: number): Room {
+/** What the whole VM has, as promised: for claims, and for what a pilot offers by itself. */
+export function promisedRoom(vm: VmShape, remainingMs: number): Room {
   return { ...resourcesOf(vm), remainingMs }
+}
+
+/**
+ * What the whole VM has as far as it is known: what its pilot found, before that what the latest VM like it had, and never
+ * more than was promised. For plans and explanations.
+ */
+export function roomOf(vm: VmShape & Pick<Vm, 'beat'>, remainingMs: number): Room {
+  const promised = resourcesOf(vm)
+  const found = vm.beat?.size ?? vm.expected
+  if (!found || fits(promised, found)) return { ...promised, remainingMs }
+  return { ...lesser(promised, found), remainingMs, promised }
 }
 
 /** When it activated or sent its last heartbeat; 0: it did neither. */

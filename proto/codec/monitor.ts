@@ -7,6 +7,7 @@ import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import { isVmId } from '../../core/kernel/ids.ts'
 import { agentTextLimits } from '../../core/kernel/limits.ts'
 import type { Activation, HeartbeatRequest, HeartbeatTerms } from '../../core/model/monitor.ts'
+import { resourcesOf } from '../../core/model/resources.ts'
 import type * as wire from '../gen/pilotage/v1/vm.ts'
 
 /** Throws `invalid-argument`. */
@@ -17,7 +18,7 @@ export function activationOf({ vmId, activationKey, nonce }: wire.ActivateReques
 
 /** Throws `invalid-argument`. A wish that this version does not know is none. */
 export function heartbeatRequestOf({ monitorVersion, wish, wishReason, ...said }: wire.BeatRequest): HeartbeatRequest {
-  const { load1, pilotState, unhealthy, isolation, ...numbers } = said
+  const { load1, pilotState, unhealthy, isolation, size, ...numbers } = said
   if (!Number.isFinite(load1)) {
     throw new PilotageError('invalid-argument', 'a heartbeat whose load is no number', {
       violations: [{ path: 'load1', value: shown(String(load1)), rule: 'not a number', accepted: 'a finite number' }],
@@ -32,6 +33,7 @@ export function heartbeatRequestOf({ monitorVersion, wish, wishReason, ...said }
       unhealthy: unhealthy.slice(0, reason),
       ...(isolation === '' ? {} : { isolation: isolation.slice(0, agentTextLimits.isolation) }),
       ...(monitorVersion === '' ? {} : { version: monitorVersion.slice(0, version) }),
+      ...(size === undefined ? {} : { size: resourcesOf(size) }),
     },
     wish: wish === 'stop' || wish === 'drain' ? wish : '',
     wishReason: wishReason.slice(0, reason),
@@ -44,8 +46,8 @@ export function heartbeatTermsToWire(terms: HeartbeatTerms): wire.BeatResponse {
 }
 
 export function heartbeatRequestToWire({ heartbeat, wish, wishReason }: HeartbeatRequest): wire.BeatRequest {
-  const { version = '', isolation = '', ...said } = heartbeat
-  return { ...said, monitorVersion: version, isolation, wish, wishReason }
+  const { version = '', isolation = '', size, ...said } = heartbeat
+  return { ...said, monitorVersion: version, isolation, size, wish, wishReason }
 }
 
 /** As the monitor reads it. An order that this version does not know is no reason to stop. */

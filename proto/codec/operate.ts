@@ -3,6 +3,7 @@
 import type { Image, ImageApproval } from '../../core/model/image.ts'
 import type { ImageEntry } from '../../core/model/image-entry.ts'
 import type { JobStateName } from '../../core/model/job.ts'
+import type { Resources } from '../../core/model/resources.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import type { Vm, VmStateName } from '../../core/model/vm.ts'
@@ -88,7 +89,7 @@ export function queueOfWire({ oldestSubmitTime, ...queue }: wire.TaskQueue) {
   return { ...queue, oldestMs: timeMs(oldestSubmitTime) }
 }
 
-type VmView = Pick<Vm, 'cloud' | 'site' | 'flavor' | 'image' | 'cores' | 'memoryBytes' | 'reason' | 'intendedMs'> &
+type VmView = Pick<Vm, 'cloud' | 'site' | 'flavor' | 'image' | keyof Resources | 'reason' | 'intendedMs'> &
   Pick<Vm, 'service' | 'addresses' | 'beat'> & {
     readonly id: string
     readonly state: VmStateName
@@ -121,6 +122,8 @@ export function vmToWire(vm: VmView): wire.Vm {
     addresses: [...(vm.addresses ?? [])],
     isolation: vm.beat?.isolation ?? '',
     agentVersion: vm.beat?.version ?? '',
+    diskBytes: vm.diskBytes,
+    found: vm.beat?.size,
   }
 }
 

@@ -26,7 +26,7 @@ import {
   takenWith,
   noResources,
 } from '../../core/model/resources.ts'
-import { foundPlace, isUp, placeOf, roomOf, type Vm } from '../../core/model/vm.ts'
+import { foundPlace, isUp, placeOf, promisedRoom, type Vm } from '../../core/model/vm.ts'
 import type { OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
@@ -135,7 +135,7 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
     },
     room() {
       const { offer, inTransit, matching } = stream()
-      return inTransit.leftOf(narrower(offer ?? noRoom, roomOf(vm, vm.endByMs - matching.clock.nowMs())))
+      return inTransit.leftOf(narrower(offer ?? noRoom, promisedRoom(vm, vm.endByMs - matching.clock.nowMs())))
     },
     wants() {
       const { open, settled, draining, paused, offer, inTransit } = stream()

@@ -362,6 +362,23 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect(taken).toMatchObject({ ok: true, was: 'Active' })
       })
 
+      it('keeps what a pilot found of its VM, with one fact where that is less than promised', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        const { memoryBytes, diskBytes } = activeVm('one')
+        const size = { cores: 3, memoryBytes: memoryBytes - 1, diskBytes }
+        const beat = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes: 1, idleMs: 0, payloads: 0 }
+        for (const atMs of [9000, 9001]) {
+          const heartbeat = { ...beat, atMs, pilotState: 'idle', unhealthy: '', isolation: 'plain', size }
+          await store.changeVms([{ kind: 'heartbeat', vmId, heartbeat }], atMs)
+        }
+        expect((await store.liveVms()).map(({ vm }) => vm.beat?.size)).toEqual([size])
+        const facts = await store.history(`vm:${vmId}`, 100)
+        const found = facts.filter(({ kind }) => kind === 'less than promised')
+        const promised = { promisedCores: 8, promisedMemoryBytes: memoryBytes, promisedDiskBytes: diskBytes }
+        expect(found.map(({ data }) => data)).toEqual([{ ...size, ...promised }])
+      })
+
       it('retires a VM only while it holds nothing, and then gives it nothing', async () => {
         const { store } = await fresh()
         const vmId = await withVm(store)

@@ -34,7 +34,7 @@ export function accountsIsolation(given: PayloadAccounts): Isolation {
       }
     },
     endLeftovers: () => accounts.endAll(),
-    removeDirectory: (dir) => removeDirectory(dir, owners),
+    removeDirectory: (dir, keeping) => removeDirectory(dir, owners, keeping),
     places: () => accounts.left(),
     retired: () => accounts.retired(),
   }

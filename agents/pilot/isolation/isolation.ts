@@ -12,6 +12,7 @@
  */
 
 import type { IsolationKind } from '../../../core/model/agent-config.ts'
+import type { Keeping } from '../directory.ts'
 import type { LaunchMode } from './launcher.ts'
 import type { Limits, Use } from './measure.ts'
 
@@ -23,7 +24,7 @@ export type Isolation = {
   confine(key: string, dir: string, memoryBytes: number): Confinement | undefined
   /** Of a former life of this pilot: ends processes and removes directories that it left. */
   endLeftovers(): Promise<void>
-  removeDirectory(dir: string): Promise<void>
+  removeDirectory(dir: string, keeping?: Keeping): Promise<void>
   /** How many payloads can run at one time; Infinity where that has no bound. */
   places(): number
   /** Accounts that something was left of, so that no payload gets them again: a line for each, with the reason. */

@@ -53,7 +53,7 @@ export function namespacesIsolation(options: NamespacesOptions): Isolation {
       return confinement({ ...options, key, dir, memoryBytes, uid, account, pool: accounts, owners })
     },
     endLeftovers: async () => accounts?.endAll(),
-    removeDirectory: (dir) => removeDirectory(dir, owners),
+    removeDirectory: (dir, keeping) => removeDirectory(dir, owners, keeping),
     places: () => accounts?.left() ?? Infinity,
     retired: () => accounts?.retired() ?? [],
   }

@@ -24,7 +24,7 @@ export function plainIsolation(launcher: readonly string[] | null = findLauncher
       measure: (pids, limits) => measureHere(dir, pids, limits, false),
     }),
     endLeftovers: async () => {},
-    removeDirectory: (dir) => removeDirectory(dir),
+    removeDirectory: (dir, keeping) => removeDirectory(dir, undefined, keeping),
     places: () => Infinity,
     retired: () => [],
   }

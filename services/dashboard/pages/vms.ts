@@ -5,6 +5,7 @@ import { html, type Html } from '../html.ts'
 import type { FactView } from '../../views/fact.ts'
 import type { JobView } from '../../views/job.ts'
 import type { VmView } from '../../views/vm.ts'
+import type { Amount, Resources } from '../../../core/model/resources.ts'
 import type { Page } from './frame.ts'
 import {
   agoMark,
@@ -100,9 +101,12 @@ ${record([
   ['Platform', vm.platform],
   ['Tags', vm.tags.join(', ') || undefined],
   ['Serves', vm.vos.length === 0 ? 'every VO' : vm.vos.join(', ')],
-  ['Cores', gauge(vm.used.cores, vm.cores, 'cores in use')],
-  ['Memory', `${bytesText(vm.used.memoryBytes)} / ${bytesText(vm.memoryBytes)}`],
-  ['Disk', `${bytesText(vm.used.diskBytes)} / ${bytesText(vm.diskBytes)}`],
+  [
+    'Cores',
+    html`${gauge(vm.used.cores, vm.beat?.size?.cores ?? vm.cores, 'cores in use')}${promisedText(vm, 'cores', String)}`,
+  ],
+  ['Memory', usedText(vm, 'memoryBytes')],
+  ['Disk', usedText(vm, 'diskBytes')],
   ['Price', `${vm.pricePerHour} an hour`],
   ['Wanted', momentMark(vm.intendedMs)],
   ['Why it was wanted', vm.reason],
@@ -118,6 +122,17 @@ ${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</s
 </div>
 <section id="vm-story" data-live><h2>What happened</h2>${timeline(facts, `/api/vms/${vm.id}`)}</section>`
   return { title: `VM ${vm.id}`, section: 'VMs', main }
+}
+
+function usedText(vm: VmView, of: Amount): string {
+  const found = vm.beat?.size?.[of] ?? vm[of]
+  return `${bytesText(vm.used[of])} / ${bytesText(found)}${promisedText(vm, of, bytesText)}`
+}
+
+/** Empty where its pilot found all that was promised. */
+function promisedText({ beat, ...promised }: VmView, of: keyof Resources, show: (amount: number) => string): string {
+  const found = beat?.size?.[of] ?? promised[of]
+  return found < promised[of] ? ` (measured; promised: ${show(promised[of])})` : ''
 }
 
 function heartbeatRecord({ beat }: VmView, nowMs: number): Html {

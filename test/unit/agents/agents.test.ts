@@ -220,7 +220,8 @@ it('a monitor activates, sends heartbeats, asks to stop when idle, and stops onl
   const wishes = () => service.heartbeats.filter(({ wish }) => wish === 'stop')
   await soon(() => wishes().length > 1, 'it asks again when it was ordered to go on')
   await soon(() => wishes().at(-1)?.pilotState === 'idle', 'the pilot is up')
-  expect(wishes().at(-1)).toMatchObject({ payloads: 0, wishReason: expect.stringMatching(/^idle for/) })
+  const size = { cores: 4, memoryBytes: 1024 * mib, diskBytes: 1024 * mib }
+  expect(wishes().at(-1)).toMatchObject({ payloads: 0, wishReason: expect.stringMatching(/^idle for/), size })
   service.answer = ({ wish }) => (wish === 'stop' ? { order: 'stop', reason: 'agreed' } : {})
   expect(await monitor.ended()).toBe(0)
   expect(monitor.console().trimEnd()).toMatch(/power-off: agreed$/)

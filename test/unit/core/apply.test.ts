@@ -92,20 +92,20 @@ it.each([
   ['to retire a VM with leases', vm, 1, { ok: false, why: 'busy' }],
 ] as const)('refuses %s', (_, before, leases, refusal) => {
   const applied = applyToVm(before, { kind: 'retire', vmId, why: 'idle' }, leases, nowMs)
-  expect(applied).toEqual({ outcome: refusal })
+  expect(applied).toEqual({ outcome: refusal, facts: [] })
 })
 
 it('changes a VM with its fact, and says what it was', () => {
-  const { outcome, changed, fact } = applyToVm(vm, { kind: 'retire', vmId, why: 'idle' }, 0, nowMs)
+  const { outcome, changed, facts } = applyToVm(vm, { kind: 'retire', vmId, why: 'idle' }, 0, nowMs)
   expect(outcome).toEqual({ ok: true, vm: changed, was: 'Active', leases: 0 })
   expect(changed?.phase.state).toBe('Stopping')
-  expect(fact).toMatchObject({ subject: 'vm:vm-1', kind: 'Stopping' })
+  expect(facts).toMatchObject([{ subject: 'vm:vm-1', kind: 'Stopping' }])
 })
 
 it('changes a VM without a fact where there is nothing to say', () => {
-  const { changed, fact } = applyToVm(vm, { kind: 'heartbeat', vmId, heartbeat: { atMs: nowMs } as never }, 0, nowMs)
+  const { changed, facts } = applyToVm(vm, { kind: 'heartbeat', vmId, heartbeat: { atMs: nowMs } as never }, 0, nowMs)
   expect(changed?.beat?.atMs).toBe(nowMs)
-  expect(fact).toBeUndefined()
+  expect(facts).toEqual([])
 })
 
 it('refuses, adds and repeats images', () => {

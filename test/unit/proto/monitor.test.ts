@@ -29,6 +29,7 @@ const requests: fc.Arbitrary<HeartbeatRequest> = fc.record({
       unhealthy: fc.constantFrom('', 'disk-full'),
       isolation: text(agentTextLimits.isolation),
       version: text(agentTextLimits.version),
+      size: fc.record({ cores: count, memoryBytes: count, diskBytes: count }),
     },
     {
       requiredKeys: [

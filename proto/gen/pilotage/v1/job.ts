@@ -482,6 +482,7 @@ export interface Fact {
   orphan?: OrphanFact | undefined;
   plan?: PlanFact | undefined;
   other?: OtherFact | undefined;
+  size?: SizeFact | undefined;
 }
 
 /** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
@@ -537,6 +538,23 @@ export interface ClaimFact {
   diskBytes: number;
   heldDiskBytes: number;
   wantedDiskBytes: number;
+}
+
+/** The pilot of a VM found less than was promised. */
+export interface SizeFact {
+  cores: number;
+  promisedCores: number;
+  memoryBytes: number;
+  promisedMemoryBytes: number;
+  diskBytes: number;
+  promisedDiskBytes: number;
+}
+
+/** Cores, memory and disk of a machine. */
+export interface Size {
+  cores: number;
+  memoryBytes: number;
+  diskBytes: number;
 }
 
 /** An image was added, approved, disapproved or revoked. */
@@ -2634,6 +2652,7 @@ function createBaseFact(): Fact {
     orphan: undefined,
     plan: undefined,
     other: undefined,
+    size: undefined,
   };
 }
 
@@ -2692,6 +2711,9 @@ export const Fact: MessageFns<Fact> = {
     }
     if (message.other !== undefined) {
       OtherFact.encode(message.other, writer.uint32(146).fork()).join();
+    }
+    if (message.size !== undefined) {
+      SizeFact.encode(message.size, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -2853,6 +2875,14 @@ export const Fact: MessageFns<Fact> = {
             message.other = OtherFact.decode(reader, reader.uint32());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.size = SizeFact.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2906,6 +2936,7 @@ export const Fact: MessageFns<Fact> = {
     message.other = (object.other !== undefined && object.other !== null)
       ? OtherFact.fromPartial(object.other)
       : undefined;
+    message.size = (object.size !== undefined && object.size !== null) ? SizeFact.fromPartial(object.size) : undefined;
     return message;
   },
 };
@@ -3546,6 +3577,200 @@ export const ClaimFact: MessageFns<ClaimFact> = {
     message.diskBytes = object.diskBytes ?? 0;
     message.heldDiskBytes = object.heldDiskBytes ?? 0;
     message.wantedDiskBytes = object.wantedDiskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseSizeFact(): SizeFact {
+  return { cores: 0, promisedCores: 0, memoryBytes: 0, promisedMemoryBytes: 0, diskBytes: 0, promisedDiskBytes: 0 };
+}
+
+export const SizeFact: MessageFns<SizeFact> = {
+  encode(message: SizeFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cores !== 0) {
+      writer.uint32(8).uint32(message.cores);
+    }
+    if (message.promisedCores !== 0) {
+      writer.uint32(16).uint32(message.promisedCores);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(24).uint64(message.memoryBytes);
+    }
+    if (message.promisedMemoryBytes !== 0) {
+      writer.uint32(32).uint64(message.promisedMemoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(40).uint64(message.diskBytes);
+    }
+    if (message.promisedDiskBytes !== 0) {
+      writer.uint32(48).uint64(message.promisedDiskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SizeFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSizeFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cores = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.promisedCores = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.promisedMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.promisedDiskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SizeFact>, I>>(base?: I): SizeFact {
+    return SizeFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SizeFact>, I>>(object: I): SizeFact {
+    const message = createBaseSizeFact();
+    message.cores = object.cores ?? 0;
+    message.promisedCores = object.promisedCores ?? 0;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.promisedMemoryBytes = object.promisedMemoryBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
+    message.promisedDiskBytes = object.promisedDiskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseSize(): Size {
+  return { cores: 0, memoryBytes: 0, diskBytes: 0 };
+}
+
+export const Size: MessageFns<Size> = {
+  encode(message: Size, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cores !== 0) {
+      writer.uint32(8).uint32(message.cores);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(16).uint64(message.memoryBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(24).uint64(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Size {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSize();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cores = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Size>, I>>(base?: I): Size {
+    return Size.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Size>, I>>(object: I): Size {
+    const message = createBaseSize();
+    message.cores = object.cores ?? 0;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
     return message;
   },
 };

@@ -21,7 +21,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Fact, JobState, Limit, Requirements } from "./job.ts";
+import { Fact, JobState, Limit, Requirements, Size } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -302,6 +302,10 @@ export interface Vm {
   isolation: string;
   /** of its agents, as its monitor says it; empty: not known */
   agentVersion: string;
+  /** cores, memory_bytes and disk_bytes are what was promised */
+  diskBytes: number;
+  /** what its pilot found, no more than was promised; absent: not known */
+  found: Size | undefined;
 }
 
 /** Whose history to read. */
@@ -1308,6 +1312,8 @@ function createBaseVm(): Vm {
     addresses: [],
     isolation: "",
     agentVersion: "",
+    diskBytes: 0,
+    found: undefined,
   };
 }
 
@@ -1372,6 +1378,12 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.agentVersion !== "") {
       writer.uint32(162).string(message.agentVersion);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(168).uint64(message.diskBytes);
+    }
+    if (message.found !== undefined) {
+      Size.encode(message.found, writer.uint32(178).fork()).join();
     }
     return writer;
   },
@@ -1549,6 +1561,22 @@ export const Vm: MessageFns<Vm> = {
             message.agentVersion = reader.string();
             continue;
           }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.found = Size.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1586,6 +1614,8 @@ export const Vm: MessageFns<Vm> = {
     message.addresses = object.addresses?.map((e) => e) || [];
     message.isolation = object.isolation ?? "";
     message.agentVersion = object.agentVersion ?? "";
+    message.diskBytes = object.diskBytes ?? 0;
+    message.found = (object.found !== undefined && object.found !== null) ? Size.fromPartial(object.found) : undefined;
     return message;
   },
 };

@@ -23,7 +23,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { JobSpec } from "./job.ts";
+import { JobSpec, Size } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -217,6 +217,8 @@ export interface BeatRequest {
   wishReason: string;
   /** of payloads, as the pilot says it: `namespaces (bubblewrap 0.8.0)`; empty: not known */
   isolation: string;
+  /** what the pilot found for payloads, no more than was promised; absent: not known */
+  size: Size | undefined;
 }
 
 /** What the VM must do. */
@@ -1698,6 +1700,7 @@ function createBaseBeatRequest(): BeatRequest {
     wish: "",
     wishReason: "",
     isolation: "",
+    size: undefined,
   };
 }
 
@@ -1738,6 +1741,9 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     }
     if (message.isolation !== "") {
       writer.uint32(114).string(message.isolation);
+    }
+    if (message.size !== undefined) {
+      Size.encode(message.size, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1851,6 +1857,14 @@ export const BeatRequest: MessageFns<BeatRequest> = {
             message.isolation = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.size = Size.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1880,6 +1894,7 @@ export const BeatRequest: MessageFns<BeatRequest> = {
     message.wish = object.wish ?? "";
     message.wishReason = object.wishReason ?? "";
     message.isolation = object.isolation ?? "";
+    message.size = (object.size !== undefined && object.size !== null) ? Size.fromPartial(object.size) : undefined;
     return message;
   },
 };

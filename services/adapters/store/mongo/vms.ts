@@ -220,9 +220,9 @@ function decide(found: VmDocument, leases: number, items: readonly Item[], name:
   let vm = first
   let isTelling = false
   const outcomes = items.map(({ event, nowMs }): VmOutcome => {
-    const { outcome, changed, fact } = applyToVm(vm, event, leases, nowMs)
+    const { outcome, changed, facts } = applyToVm(vm, event, leases, nowMs)
     vm = changed ?? vm
-    if (fact) {
+    for (const fact of facts) {
       isTelling = true
       story.push(JSON.stringify(entryOf(fact, version, nowMs)))
     }

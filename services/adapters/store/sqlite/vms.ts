@@ -35,14 +35,14 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
 
   function apply(event: VmEvent, nowMs: number): VmOutcome {
     const { leases } = inside.tallies.loadOf(event.vmId)
-    const { outcome, changed, fact } = applyToVm(find(event.vmId), event, leases, nowMs, inside.decisions)
+    const { outcome, changed, facts } = applyToVm(find(event.vmId), event, leases, nowMs, inside.decisions)
     if (changed) {
       const over = isOver(changed.phase)
       update.run(over ? 1 : 0, JSON.stringify(changed), changed.id)
       if (over) liveVms.delete(changed.id)
       else liveVms.set(changed.id, changed)
     }
-    if (fact) emit(fact, nowMs)
+    for (const fact of facts) emit(fact, nowMs)
     return outcome
   }
 
