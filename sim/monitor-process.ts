@@ -9,6 +9,7 @@ import { PilotageError } from '../core/kernel/errors.ts'
 import { heartbeatIntervalMs } from '../core/kernel/limits.ts'
 import type { HeartbeatRequest } from '../core/model/monitor.ts'
 import { backoff } from '../core/kernel/backoff.ts'
+import { serviceClock } from '../agents/kit/service-clock.ts'
 import { pilotSilence } from '../agents/monitor/pilot-silence.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
@@ -70,10 +71,11 @@ function watchOver(host: Host, process: SimProcess): void {
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, answeredMs: fromMs }
 
   const silence = pilotSilence()
+  const serviceTime = serviceClock(clock)
 
   function look(): void {
-    const view = viewOf(known, silence, host, fromMs, process)
-    const next = decide(view, config.policy, clock.nowMs())
+    const view = { ...viewOf(known, silence, host, fromMs, process), serviceNowMs: serviceTime.nowMs() }
+    const next = decide(view, config.policy)
     if (next.kind === 'power-off') host.powerOff(next.reason)
     else if (next.kind === 'heartbeat') say(view, next)
     else process.deliver(lookEveryMs, look)
@@ -94,7 +96,8 @@ function watchOver(host: Host, process: SimProcess): void {
         if (answer.ok) {
           delays.reset()
           const { order, reason, serviceTimeMs } = answer.value
-          const skewMs = clock.nowMs() - (serviceTimeMs + (clock.monotonicMs() - sentMs) / 2)
+          serviceTime.hear(serviceTimeMs, sentMs)
+          const skewMs = clock.nowMs() - (serviceTime.nowMs() ?? clock.nowMs())
           const lastHeartbeat = { ...last, answered: true, retryMs: 0 }
           known = { order, orderReason: reason, skewMs, answeredMs: clock.monotonicMs(), lastHeartbeat }
           if (order !== 'go-on') ground.trace.note({ vmId }, `the monitor is ordered to ${order}: ${reason}`)

@@ -13,6 +13,7 @@ import { attemptText } from '../core/model/facts.ts'
 import type { AttemptRef } from '../core/kernel/ids.ts'
 import { jobsPerOffer, leaseMarginMs, leaseMs } from '../core/kernel/limits.ts'
 import { type Backoff, backoff } from '../core/kernel/backoff.ts'
+import { type ServiceClock, serviceClock } from '../agents/kit/service-clock.ts'
 import { isLive, type Task } from '../agents/pilot/held.ts'
 import { type JournalLine, replay } from '../agents/pilot/journal.ts'
 import { recover } from '../agents/pilot/leftovers.ts'
@@ -33,6 +34,7 @@ type Shell = {
   readonly life: number
   readonly delays: Backoff
   readonly waiting: PilotEvent[]
+  readonly serviceTime: ServiceClock
   state: PilotState
   stream: Stream | undefined
   isWorking: boolean
@@ -56,6 +58,7 @@ export function startPilotProcess(host: Host): Pilot {
     ...{ host, process, life },
     delays: backoff(ground.dice.random, 200, 5000),
     waiting: [],
+    serviceTime: serviceClock(process.clock),
     state: first.state,
     stream: undefined,
     isWorking: false,
@@ -121,7 +124,8 @@ function act(shell: Shell, effect: PilotEffect): void {
       append(shell, { ...refOf(effect), kind: 'forgotten' })
       break
     case 'send': {
-      const remainingMs = Math.max(1, Math.round(config.policy.endByMs - process.clock.nowMs()))
+      const nowMs = shell.serviceTime.nowMs() ?? process.clock.nowMs()
+      const remainingMs = Math.max(1, Math.round(config.policy.endByMs - nowMs))
       stream?.send(pilotMessageToWire(messageOf(effect.message, 'plain', remainingMs)))
       break
     }
@@ -182,7 +186,9 @@ function connect(shell: Shell): void {
     onMessage(message) {
       if (!isWelcomed) delays.reset()
       isWelcomed = true
-      take(shell, ...eventsOf(serviceMessageOf(message)))
+      const said = serviceMessageOf(message)
+      if (said.welcome) shell.serviceTime.hear(said.welcome.serviceTimeMs, process.clock.monotonicMs())
+      take(shell, ...eventsOf(said))
     },
     onEnd() {
       patience.cancel()

@@ -14,6 +14,7 @@ import type { Random } from '../../core/kernel/random.ts'
 import { backoff } from '../../core/kernel/backoff.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import { type Say, sayOnce } from '../kit/console.ts'
+import { serviceClock } from '../kit/service-clock.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { watchInterruption } from './interruption.ts'
@@ -43,14 +44,16 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
   let known: Known = { order: 'go-on', orderReason: '', skewMs: 0, heartbeatIntervalMs, answeredMs: fromMs }
   let lastNote = ''
   const outage = sayOnce(say)
+  const serviceTime = serviceClock(clock)
   const service = config.service && watchService(config.service, clock)
   const interruption = config.interruption && watchInterruption(config.interruption, clock, say)
   const silence = pilotSilence()
   let uplink = open()
   for (;;) {
     const isInterrupted = interruption?.isAnnounced()
-    const view = { ...viewOf(known, silence, paths, fromMs, clock), service: service?.view(), isInterrupted }
-    const next = decide(view, config.policy, clock.nowMs())
+    const seen = { ...viewOf(known, silence, paths, fromMs, clock), service: service?.view(), isInterrupted }
+    const view = { ...seen, serviceNowMs: serviceTime.nowMs() }
+    const next = decide(view, config.policy)
     if (next.kind === 'power-off') {
       service?.stop()
       interruption?.stop()
@@ -60,13 +63,16 @@ export async function watchOver({ config, paths, clock, random, say, turns, open
     if (next.kind === 'heartbeat') {
       const sentMs = clock.monotonicMs()
       try {
-        const answer = await sendHeartbeat(uplink, view, next, paths, clock)
+        const { serviceTimeMs, ...answer } = await sendHeartbeat(uplink, view, next, paths)
+        serviceTime.hear(serviceTimeMs, sentMs)
         delays.reset()
         turns.worked(turns.current())
         outage.clear()
-        known = { ...known, ...answer, answeredMs: clock.monotonicMs() }
         known = {
           ...known,
+          ...answer,
+          skewMs: clock.nowMs() - (serviceTime.nowMs() ?? clock.nowMs()),
+          answeredMs: clock.monotonicMs(),
           lastHeartbeat: { atMs: sentMs, answered: true, retryMs: 0, wish: next.wish, unhealthy: next.unhealthy },
         }
       } catch (thrown) {
@@ -122,10 +128,8 @@ async function sendHeartbeat(
   view: MonitorView,
   { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>,
   paths: AgentPaths,
-  clock: Clock,
-): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'skewMs' | 'heartbeatIntervalMs'>> {
+): Promise<Pick<MonitorView, 'order' | 'orderReason' | 'heartbeatIntervalMs'> & { readonly serviceTimeMs: number }> {
   const { pilot, service } = view
-  const sentMs = clock.monotonicMs()
   const terms = await uplink.heartbeat({
     heartbeat: {
       ...readMachine(paths.work),
@@ -140,11 +144,8 @@ async function sendHeartbeat(
     wish: wish === '' ? '' : wish === spotInterruption ? 'drain' : 'stop',
     wishReason: wish,
   })
-  // The service's time was true about half a round trip ago.
-  const halfMs = (clock.monotonicMs() - sentMs) / 2
   const { order, reason, serviceTimeMs, heartbeatIntervalMs: every = heartbeatIntervalMs } = terms
-  const skewMs = serviceTimeMs === 0 ? 0 : clock.nowMs() - (serviceTimeMs + halfMs)
-  return { order, orderReason: reason, skewMs, heartbeatIntervalMs: every }
+  return { order, orderReason: reason, serviceTimeMs, heartbeatIntervalMs: every }
 }
 
 function noteOf({ order, orderReason }: Known, { wish, unhealthy }: Extract<MonitorStep, { kind: 'heartbeat' }>): string {

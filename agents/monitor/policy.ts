@@ -3,7 +3,8 @@
  *
  * Pure. A wish goes to the service, because only the service knows whether the VM has a lease. The VM is switched off only
  * if the answer orders it, if the service has been silent for the contact timeout, or if the VM's maximum lifetime is over
- * and it has sent the wish once. A clock that never jumps measures durations; only the end of life is a wall clock time.
+ * and it has sent the wish once. A clock that never jumps measures durations; the end of life is a time of the service's
+ * clock, and of no other: before the first answer it is not known whether it has passed.
  *
  *   condition                                      action
  *   the last answer was `stop`                     power off
@@ -60,6 +61,8 @@ export type MonitorView = {
   readonly skewMs: number
   /** Since the service answered; since the start where it never did. */
   readonly silentMs: number
+  /** The service's clock now; absent before the first answer. */
+  readonly serviceNowMs?: number
   /** The last answer. */
   readonly order: Order
   readonly orderReason: string
@@ -91,15 +94,15 @@ const pilotSilenceMs = 10 * pilotStatusEveryMs
 /** One lost answer is a busy machine. */
 const serviceFailures = 3
 
-export function decide(view: MonitorView, policy: MonitorPolicy, nowMs: number): MonitorStep {
+export function decide(view: MonitorView, policy: MonitorPolicy): MonitorStep {
   const { lastHeartbeat } = view
   if (view.order === 'stop') return { kind: 'power-off', reason: view.orderReason || 'the service ordered it to stop' }
   if (view.silentMs >= policy.deadManMs) {
     return { kind: 'power-off', reason: `contact timeout: no answer from the service for ${durationText(policy.deadManMs)}` }
   }
-  const wish = wishOf(view, policy, nowMs)
+  const wish = wishOf(view, policy)
   const unhealthy = unhealthyOf(view, policy)
-  if (nowMs >= policy.endByMs && lastHeartbeat?.wish === endOfLife) return { kind: 'power-off', reason: endOfLife }
+  if (isLifeOver(view, policy) && lastHeartbeat?.wish === endOfLife) return { kind: 'power-off', reason: endOfLife }
   return isDue(view, wish, unhealthy) ? { kind: 'heartbeat', wish, unhealthy } : { kind: 'wait' }
 }
 
@@ -128,9 +131,13 @@ export function isPilotGone({ pilot, service, upMs }: MonitorView): boolean {
   return !pilot.alive || pilot.silentMs > pilotSilenceMs
 }
 
-function wishOf(view: MonitorView, policy: MonitorPolicy, nowMs: number): string {
+function isLifeOver({ serviceNowMs }: MonitorView, { endByMs }: MonitorPolicy): boolean {
+  return serviceNowMs !== undefined && serviceNowMs >= endByMs
+}
+
+function wishOf(view: MonitorView, policy: MonitorPolicy): string {
   const { pilot, upMs, order } = view
-  if (nowMs >= policy.endByMs) return endOfLife
+  if (isLifeOver(view, policy)) return endOfLife
   // Jobs that end in time end well; for the others the drain has made sure that no more are lost with them.
   if (view.isInterrupted && order === 'go-on') return spotInterruption
   if (view.service) return ''

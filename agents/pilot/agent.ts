@@ -17,6 +17,7 @@ import type { Random } from '../../core/kernel/random.ts'
 import type { AgentPaths } from '../kit/config.ts'
 import type { Say } from '../kit/console.ts'
 import { writeWhole } from '../kit/files.ts'
+import { type ServiceClock, serviceClock } from '../kit/service-clock.ts'
 import { type Cgroups, fenceIn } from './cgroup.ts'
 import { openTheWay } from './directory.ts'
 import { keyOf, type Task } from './held.ts'
@@ -92,6 +93,7 @@ export class PilotAgent {
   readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
   readonly #closing = new AbortController()
   readonly #waiting: PilotEvent[] = []
+  readonly #serviceTime: ServiceClock
   #state: PilotState
   #working = false
   #recordedReportId = 0
@@ -104,6 +106,7 @@ export class PilotAgent {
     this.#journal = journal
     this.#watch = watch
     const { config, paths, clock, random, say } = options
+    this.#serviceTime = serviceClock(clock)
     const first = startPilot(start, clock.monotonicMs())
     this.#state = first.state
     this.#contact = keepContact({
@@ -113,7 +116,10 @@ export class PilotAgent {
       random,
       say,
       onUp: () => this.#take({ kind: 'linked' }),
-      onMessage: (message) => this.#take(...eventsOf(message)),
+      onMessage: (message) => {
+        if (message.welcome) this.#serviceTime.hear(message.welcome.serviceTimeMs, clock.monotonicMs())
+        this.#take(...eventsOf(message))
+      },
       onDown: () => this.#take({ kind: 'unlinked' }),
     })
     for (const effect of first.effects) this.#act(effect)
@@ -301,8 +307,8 @@ export class PilotAgent {
 
   #remainingMs(): number {
     const { config, clock } = this.#options
-    // 0 would mean that nothing ends it.
-    return Math.max(1, Math.round(config.policy.endByMs - clock.nowMs()))
+    // An offer follows a welcome, which has the service's time. 0 would mean that nothing ends it.
+    return Math.max(1, Math.round(config.policy.endByMs - (this.#serviceTime.nowMs() ?? clock.nowMs())))
   }
 
   #dirOf(ref: AttemptRef): string {

@@ -1,6 +1,7 @@
 /** VmService as a script in a test's hand: it records what agents say, and says what the test asks. */
 
 import { type ServerDuplexStream, Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import type { Task } from '../../../agents/pilot/held.ts'
 import {
   type Assignment,
@@ -12,6 +13,8 @@ import {
   type VmServiceServer,
   VmServiceService,
 } from '../../../proto/gen/pilotage/v1/vm.ts'
+
+const clock = systemClock()
 
 type Stream = ServerDuplexStream<PilotMessage, ServiceMessage>
 
@@ -26,6 +29,8 @@ export type FakeService = {
   /** Acknowledge reports as they come; off: they stay unacknowledged. */
   acking: boolean
   answer: (heartbeat: BeatRequest) => Partial<BeatResponse>
+  /** What it says that its clock is. */
+  timeMs: () => number
   reports(phase: string): readonly Report[]
   send(message: Partial<ServiceMessage>): void
   /** Ends the stream, as a service does that goes away. */
@@ -54,6 +59,7 @@ export async function startFakeService(
     heartbeats: [],
     acking: true,
     answer: () => ({}),
+    timeMs: () => clock.nowMs(),
     reports: (phase) => service.messages.flatMap(({ reports }) => reports.filter((one) => one.phase === phase)),
     send: (message) =>
       void stream?.write({ welcome: undefined, acks: [], assignments: [], commands: [], renewedMs: 0, ...message }),
@@ -73,7 +79,7 @@ export async function startFakeService(
       call.on('error', () => undefined)
       call.on('data', (message: PilotMessage) => {
         service.messages.push(message)
-        if (message.hello) service.send({ welcome: { leaseMs, renewEveryMs: leaseMs / 4, serviceTimeMs: 1 } })
+        if (message.hello) service.send({ welcome: { leaseMs, renewEveryMs: leaseMs / 4, serviceTimeMs: service.timeMs() } })
         const acks = message.reports.map(({ reportId, jobId, attempt }) => ({ reportId, jobId, attempt, refusal: '' }))
         if (service.acking && acks.length > 0) service.send({ acks })
         if (message.renew.length > 0) service.send({ renewedMs: 1 })
@@ -94,7 +100,7 @@ export async function startFakeService(
     beat(call, done) {
       service.heartbeats.push(call.request)
       service.credentials.push(String(call.metadata.get('authorization')[0]))
-      const calm = { order: 'go-on', reason: '', beatEveryMs: 60_000, serviceTimeMs: 0 }
+      const calm = { order: 'go-on', reason: '', beatEveryMs: 60_000, serviceTimeMs: service.timeMs() }
       done(null, { ...calm, ...service.answer(call.request) })
     },
   } as VmServiceServer)

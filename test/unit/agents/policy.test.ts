@@ -9,6 +9,7 @@ const calm: MonitorView = {
   pilot,
   diskFreeBytes: 5000,
   skewMs: 0,
+  serviceNowMs: 0,
   silentMs: 1000,
   order: 'go-on',
   orderReason: '',
@@ -78,7 +79,7 @@ it.each([
   ['a service that fails', { ...serving, service: { ...squid, failuresInRow: 3 } }, 'heartbeat', ''],
   ['idle, but its pilot is gone', { pilot: { ...idle.pilot, alive: false } }, 'heartbeat', ''],
 ] as [string, Partial<MonitorView>, string, string][])('%s: %s', (_, change, kind, reason) => {
-  const next = decide({ ...calm, ...change }, policy, 0)
+  const next = decide({ ...calm, ...change }, policy)
   expect(next.kind).toBe(kind)
   if (next.kind === 'heartbeat') expect(next.wish).toBe(reason)
   if (next.kind === 'power-off') expect(next.reason).toBe(reason)
@@ -86,10 +87,13 @@ it.each([
 
 it('asks once at the end of its life, payloads or not, and then stops', () => {
   const busy: MonitorView = { ...calm, pilot: { ...pilot, payloads: 3 } }
-  expect(decide(busy, policy, 1e9 - 1)).toEqual({ kind: 'wait' })
-  expect(decide(busy, policy, 1e9)).toMatchObject({ kind: 'heartbeat', wish: endOfLife })
+  const at = (serviceNowMs: number | undefined, view = busy) => decide({ ...view, serviceNowMs }, policy)
+  expect(at(1e9 - 1)).toEqual({ kind: 'wait' })
+  expect(at(1e9)).toMatchObject({ kind: 'heartbeat', wish: endOfLife })
   const after = { ...busy, lastHeartbeat: { ...lastHeartbeat, answered: false, retryMs: 5000, wish: endOfLife } }
-  expect(decide(after, policy, 1e9)).toEqual({ kind: 'power-off', reason: endOfLife })
+  expect(at(1e9, after)).toEqual({ kind: 'power-off', reason: endOfLife })
+  // Before the first answer the service's clock is not known, and nothing ends for it.
+  expect(at(undefined)).toEqual({ kind: 'wait' })
 })
 
 it.each([
