@@ -254,6 +254,22 @@ describe('OpenNebula as recorded', () => {
     expect(await cloud.list()).toEqual([])
   })
 
+  it.each([
+    'DISK 0: SIZE of 512MB is less than the image [0] size of 1024MB',
+    'Total threads per core and socket needs to match VCPU',
+    'NIC named a not found for alias',
+    'Cannot acquire image 1, it is persistent and already in use',
+    'Cannot acquire image 1, it is in state: ERROR',
+  ])('takes an order that cannot be allocated for a wrong order, and not for a failing cloud: %s', async (words) => {
+    server.setRefusal(16_384, words)
+    await expect(cloud.create(newOrder())).rejects.toMatchObject({
+      code: 'cloud-refused',
+      message: expect.stringContaining(words),
+    })
+    expect(await cloud.list()).toEqual([])
+    expect((await cloud.create(newOrder())).ref).toBe('0')
+  })
+
   it('has room without end where nothing is limited', async () => {
     expect(await cloud.quota()).toEqual({ vms: Infinity, cores: Infinity, memoryBytes: Infinity })
     await cloud.create(newOrder())

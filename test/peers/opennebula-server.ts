@@ -36,6 +36,8 @@ export type OpenNebulaServer = {
   /** Each should not be. */
   readonly strange: string[]
   setLimits(limits: Limits): void
+  /** Of the next order: an answer that no recording has, with the code and the words of another version's. */
+  setRefusal(code: number, words: string): void
   /** Of the VM that is made next. */
   setLife(life: Life): void
   /** From now on, of every call of the method: what the network does to the answer, the deed being done. */
@@ -100,6 +102,7 @@ export async function openNebulaServer(folder: string, clock: Clock): Promise<Op
     calls,
     strange,
     setLimits: oned.setLimits,
+    setRefusal: oned.setRefusal,
     setLife: oned.setLife,
     trouble(method, kind) {
       if (kind === 'none') troubles.delete(method)
@@ -125,11 +128,12 @@ function whole(recorded: string, body: string): string {
   return `${headers.replace(/Content-length: \d+/, `Content-length: ${Buffer.byteLength(body)}`)}\r\n\r\n${body}`
 }
 
-type Oned = { answer(call: Call): string; setLimits(limits: Limits): void; setLife(life: Life): void }
+type Oned = { answer(call: Call): string } & Pick<OpenNebulaServer, 'setLimits' | 'setRefusal' | 'setLife'>
 
 function openOned(recordings: Recordings, world: World): Oned {
   let limits: Limits = {}
   let life: Life = 'up'
+  let written: string | undefined
   const sessions = new Set(['025', '012'].map((number) => recordings.request(number).parameters[0]?.text))
 
   const methods: Readonly<Record<string, (parameters: readonly string[]) => string>> = {
@@ -152,6 +156,9 @@ function openOned(recordings: Recordings, world: World): Oned {
       if (id !== '0') return withWords(withNumber(recordings.answer('084'), id), [/\[9999\]/, `[${id}]`])
       const attributes = readTemplate(text)
       if (!attributes) return withWords(recordings.answer('079'), [/^\[.*?\]/, '[one.template.instantiate]'])
+      const said = written
+      written = undefined
+      if (said !== undefined) return said
       const refused = refusal(recordings, attributes) ?? overLimit(recordings, world, attributes, limits)
       if (refused !== undefined) return refused
       const made = world.add(vmOf(name, attributes), life)
@@ -186,6 +193,11 @@ function openOned(recordings: Recordings, world: World): Oned {
     },
     setLimits(given) {
       limits = given
+    },
+    setRefusal(code, words) {
+      // The form is the recorded one of an order that names an image which is not there.
+      const named = withWords(recordings.answer('081'), [/^.*$/s, `[one.template.instantiate] ${words}`])
+      written = named.replace('<i4>8192</i4>', `<i4>${code}</i4>`)
     },
     setLife(given) {
       life = given

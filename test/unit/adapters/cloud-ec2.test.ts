@@ -310,6 +310,21 @@ describe('an order', () => {
     expect(of('RunInstances')).toEqual([])
   })
 
+  it.each<[string, number, string, string]>([
+    ['AuthFailure', 403, 'Not authorized for images: [ami-1]', 'cloud-refused'],
+    ['AuthFailure', 401, 'AWS was not able to validate the provided access credentials', 'cloud-auth'],
+    ['OptInRequired', 401, 'In order to use this AWS Marketplace product you need to accept terms', 'cloud-refused'],
+    ['OptInRequired', 401, 'You are not subscribed to this service', 'cloud-auth'],
+    // The credential lists machines: what it may not do is order this one.
+    ['UnauthorizedOperation', 403, 'You are not authorized to perform this operation.', 'cloud-refused'],
+    ['VolumeTypeNotAvailableInZone', 400, 'The volume type is not available in this zone', 'cloud-refused'],
+    ['RequestTimeout', 408, 'later', 'cloud-transient'],
+    ['SomethingNew', 503, 'later', 'cloud-transient'],
+  ])('is told from its credential and its cloud by %s with status %i, %s: %s', async (theirs, status, words, ours) => {
+    const { cloud } = await set({ RunInstances: () => refusal(status, theirs, words) })
+    await expect(cloud.create(order())).rejects.toMatchObject({ code: ours, message: expect.stringContaining(theirs) })
+  })
+
   it('for a flavor or an image that is not in the cloud is refused', async () => {
     const { cloud } = await set()
     for (const reported of [order('', { flavor: 'other' }), { ...order(''), imageRef: undefined }]) {

@@ -187,8 +187,11 @@ describe('an order', () => {
     expect((await errorOf(driver().create(order))).message).toContain('there are several of template called worker')
   })
 
-  it('looks the template up anew when the cloud does not know it any more', async () => {
-    script['one.template.instantiate'] = () => fails(1024, '[one.template.instantiate] Error getting template [5].')
+  it.each([
+    fails(1024, '[one.template.instantiate] Error getting template [5].'),
+    fails(16384, '[one.template.instantiate] DISK 0: Image with ID: 9 does not exist'),
+  ])('looks the template up anew when the cloud refuses what it says: %o', async (said) => {
+    script['one.template.instantiate'] = () => said
     const cloud = driver()
     expect(await codeOf(cloud.create(order))).toBe('cloud-refused')
     script['one.template.instantiate'] = () => givesId(8)
@@ -333,6 +336,15 @@ describe('a VM that is off', () => {
 })
 
 describe('failures of a create', () => {
+  /** Of versions 6.0 and 7.4, all with the code ALLOCATE. */
+  const orderWords = [
+    'DISK 0: SIZE of 512MB is less than the image [0] size of 1024MB',
+    'Total threads per core and socket needs to match VCPU',
+    'NIC named a not found for alias',
+    'Cannot acquire image 1, it is persistent and already in use',
+    'Cannot acquire image 1, it is in state: ERROR',
+    'a sentence that no version has said yet',
+  ]
   it.each<readonly [Said, string]>([
     [fails(256, "User couldn't be authenticated, aborting call."), 'cloud-auth'],
     [{ status: 401 }, 'cloud-auth'],
@@ -346,6 +358,10 @@ describe('failures of a create', () => {
     [fails(8192, 'DISK 0: Image with ID: 9999 does not exist'), 'cloud-refused'],
     [fails(8192, 'Parse error: syntax error, unexpected $end'), 'cloud-refused'],
     [fails(8192, 'Error trying to INSERT into the database'), 'cloud-transient'],
+    [fails(16384, 'Error inserting VM in DB.'), 'cloud-transient'],
+    [fails(16384, 'Not enough space in datastore'), 'cloud-capacity'],
+    [fails(512, 'User [2] : user [2] limit of 1 reached for RVMS quota in IMAGE with ID: 1.'), 'cloud-refused'],
+    [fails(512, 'User [2] : user [2] limit of 1 reached for LEASES quota in NETWORK with ID: 0.'), 'cloud-quota'],
     [fails(32768, 'The resource is locked'), 'cloud-refused'],
     [fails(65536, 'not the leader'), 'cloud-transient'],
     [fault(-506), 'cloud-refused'],
@@ -353,6 +369,7 @@ describe('failures of a create', () => {
     [{ status: 500 }, 'cloud-transient'],
     [{ text: 'garbage' }, 'cloud-transient'],
     [gives('no id'), 'cloud-transient'],
+    ...orderWords.map((words) => [fails(16384, `[one.template.instantiate] ${words}`), 'cloud-refused'] as const),
   ])('%o', async (said, code) => {
     script['one.template.instantiate'] = () => said
     expect(await codeOf(driver().create(order))).toBe(code)

@@ -172,6 +172,19 @@ describe('failures', () => {
       { status: 409, body: { NeutronError: { message: 'No more IP addresses available' } } },
       'cloud-capacity',
     ],
+    [
+      'a network that is not the only one',
+      { status: 409, body: { conflictingRequest: { message: 'Multiple possible networks found, use a Network ID' } } },
+      'cloud-refused',
+    ],
+    [
+      'a network that is not for machines',
+      {
+        status: 403,
+        body: words('It is not allowed to create an interface on external network 1') as Answer['body'],
+      },
+      'cloud-refused',
+    ],
     ['no host', { status: 400, body: { badRequest: { message: 'No valid host was found' } } }, 'cloud-capacity'],
     ['a wrong order', { status: 400, body: { badRequest: { message: 'Invalid key_name' } } }, 'cloud-refused'],
     ['a page that moved', { status: 302, body: '', headers: { location: 'http://elsewhere.invalid/' } }, 'cloud-transient'],
@@ -185,6 +198,22 @@ describe('failures', () => {
     const error = await failure(cloud.create(order()))
     expect(error.code).toBe(code)
     expect(error.retryAfterMs).toBe(answer.status === 429 ? 7000 : 0)
+  })
+
+  it('of one image are not those of the credential', async () => {
+    there.twist(({ path }) => path.includes('/images/i-9'), { status: 403, body: words('Forbidden') as Answer['body'] })
+    const made = { ...order(), imageRef: { by: 'id', id: 'i-9' } as const }
+    expect(await failure(open().create(made))).toMatchObject({ code: 'cloud-refused', message: /Forbidden/ })
+  })
+
+  it('of an end that comes at the wrong time stay unknown', async () => {
+    const cloud = open()
+    const { ref } = await cloud.create(order())
+    there.twist(({ method }) => method === 'DELETE', {
+      status: 409,
+      body: { conflictingRequest: { message: 'wrong state' } },
+    })
+    expect(await failure(cloud.destroy(ref))).toMatchObject({ code: 'cloud-transient' })
   })
 
   it('quote the cloud, but no secret', async () => {

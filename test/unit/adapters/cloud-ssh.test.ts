@@ -130,6 +130,19 @@ describe('a host', { timeout }, () => {
     expect(await both.list()).toHaveLength(1)
   })
 
+  it('of one flavor that is not reached says nothing about the hosts of another flavor', async () => {
+    const [refusing, good] = [await play(), await play()]
+    refusing.mood = 'refusing'
+    const sizes = new Map(['desk', 'tower'].map((flavor) => [flavor, { cores: 4, memoryBytes: 8 * gib }]))
+    const cloud = open([asHost(refusing), asHost(good, { flavor: 'tower' })], { sizes })
+    expect(await failure(cloud.create(order()))).toMatchObject({ code: 'cloud-capacity', message: /authentication/ })
+    await refusing.stop()
+    expect(await failure(cloud.create(order()))).toMatchObject({ code: 'cloud-capacity', message: /ECONNREFUSED/ })
+    expect((await cloud.create({ ...order(), shape: { ...order().shape, flavor: 'tower' } })).ref).toContain(
+      `:${good.port}/`,
+    )
+  })
+
   it('that is silent costs its own time only, and is left out without a claim', async () => {
     const [silent, good] = [await play(), await play()]
     silent.mood = 'silent'

@@ -11,7 +11,7 @@ import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import { createOrFind, isTransient } from '../kit/create-once.ts'
-import { isZonal, theirCode, type Ec2Error } from './errors.ts'
+import { asOrderError, isEc2Error, isZonal, theirCode, type Ec2Error } from './errors.ts'
 import { purchaseOf } from './flavors.ts'
 import type { Images } from './look-up.ts'
 import { instancesOf } from './instances.ts'
@@ -90,9 +90,11 @@ async function runIn({ session, options, askSignal }: Creation, run: RunOrder, d
   const { sdk } = session
   const where = run.subnet === undefined ? doing : `${doing} in ${run.subnet}`
   const input = runInput(run, options)
-  const { Instances } = await session.call(where, askSignal, (client, abortSignal) =>
-    client.send(new sdk.RunInstancesCommand(input), { abortSignal }),
-  )
+  const { Instances } = await session
+    .call(where, askSignal, (client, abortSignal) => client.send(new sdk.RunInstancesCommand(input), { abortSignal }))
+    .catch((thrown: unknown) => {
+      throw isEc2Error(thrown) ? asOrderError(thrown) : thrown
+    })
   const ref = Instances?.[0]?.InstanceId
   if (ref === undefined) throw new PilotageError('cloud-transient', `${where}: the answer has no instance`)
   return ref

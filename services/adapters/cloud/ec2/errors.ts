@@ -126,29 +126,60 @@ export function codeOf(theirs: string): CloudCode {
   return known.get(theirs) ?? families.find(([shape]) => shape.test(theirs))?.[1] ?? 'cloud-transient'
 }
 
-/** Ours, with EC2's own code; it is empty where no answer came. */
-export type Ec2Error = PilotageError & { readonly theirs: string }
+function isKnown(theirs: string): boolean {
+  return known.has(theirs) || families.some(([shape]) => shape.test(theirs))
+}
+
+/** Ours, with EC2's own code and the HTTP status; empty and 0 where no answer came. */
+export type Ec2Error = PilotageError & { readonly theirs: string; readonly status: number }
 
 /** Anything that the SDK throws, or that cut it off. */
 export function asEc2Error(thrown: unknown, doing: string): Ec2Error {
   if (isEc2Error(thrown)) return thrown
-  const of = (code: CloudCode, theirs: string, why: string): Ec2Error =>
-    Object.assign(new PilotageError(code, `${doing}: ${why}`), { theirs })
+  const of = (code: CloudCode, theirs: string, why: string, status = 0): Ec2Error =>
+    Object.assign(new PilotageError(code, `${doing}: ${why}`), { theirs, status })
   if (!(thrown instanceof Error)) return of('cloud-transient', '', worded(String(thrown)))
   const { name, message } = thrown
-  if (isAnswer(thrown)) return of(codeOf(name), name, `${name}: ${worded(message)}`)
+  if (isAnswer(thrown)) {
+    return of(codeOf(name), name, `${name}: ${worded(message)}`, thrown.$metadata?.httpStatusCode)
+  }
   if (name === 'CredentialsProviderError') return of('cloud-auth', '', `no credentials were found: ${worded(message)}`)
   const reason = (thrown as NodeJS.ErrnoException).code
   return of('cloud-transient', '', `no answer (${typeof reason === 'string' ? reason : name})`)
 }
 
-function isEc2Error(thrown: unknown): thrown is Ec2Error {
+export function isEc2Error(thrown: unknown): thrown is Ec2Error {
   return thrown instanceof PilotageError && 'theirs' in thrown
 }
 
 /** EC2's own code of what was thrown, or nothing. */
 export function theirCode(thrown: unknown): string {
   return isEc2Error(thrown) ? thrown.theirs : ''
+}
+
+/**
+ * What EC2 said of one order, when asked to run it. Some of its codes stand for a wrong credential and for a wrong order
+ * alike: an image that is another account's, one of the Marketplace whose terms are not accepted, a type that a policy
+ * forbids. The credential has just listed machines and images, so that these are the order's. A refusal with a code that the
+ * table does not have is the order's as well: nothing was made. A wrong order taken for a failing cloud would keep every
+ * other order waiting.
+ */
+export function asOrderError(error: Ec2Error): Ec2Error {
+  const { theirs, status, message } = error
+  return isAboutOrder(error) ? Object.assign(new PilotageError('cloud-refused', message), { theirs, status }) : error
+}
+
+function isAboutOrder({ theirs, status, message }: Ec2Error): boolean {
+  switch (theirs) {
+    case 'UnauthorizedOperation':
+      return true
+    case 'AuthFailure':
+      return /not authorized for/i.test(message)
+    case 'OptInRequired':
+      return /marketplace|accept (?:the )?terms/i.test(message)
+    default:
+      return !isKnown(theirs) && status >= 400 && status < 500 && status !== 408 && status !== 429
+  }
 }
 
 const zonal = new Set([
@@ -177,7 +208,7 @@ export function isGone(thrown: unknown): boolean {
 }
 
 /** It answered, and in EC2's own form: a proxy's page of HTML has no code of EC2, whatever the SDK makes of it. */
-function isAnswer(thrown: Error): boolean {
+function isAnswer(thrown: Error): thrown is Error & { readonly $metadata?: { readonly httpStatusCode?: number } } {
   return '$fault' in thrown && '$metadata' in thrown && /^[A-Z][\w.]+$/.test(thrown.name)
 }
 

@@ -10,7 +10,7 @@ import type { Catalogue } from './look-up.ts'
 import { createOnce, createOrFind } from '../kit/create-once.ts'
 import type { Deadline } from '../kit/deadline.ts'
 import type { Client } from './client.ts'
-import { errorFor, isUnknownThing } from './errors.ts'
+import { errorFor } from './errors.ts'
 import type { Machine } from './machines.ts'
 import { type OrderOptions, orderText } from './order.ts'
 
@@ -57,8 +57,10 @@ export function openMaker(options: MakerOptions): (order: VmOrder) => Promise<Ma
     const instantiate = async (): Promise<Made> => {
       const answer = await client.ask('one.template.instantiate', parameters, doing, deadline)
       if (answer.ok) return remember(vmId, refIn(answer.value, doing))
-      if (isUnknownThing(answer.failure)) catalogue.forget()
-      throw errorFor(answer.failure, doing, 'create')
+      const error = errorFor(answer.failure, doing, 'create')
+      // What was read of the template may be why.
+      if (error.code === 'cloud-refused') catalogue.forget()
+      throw error
     }
     return createOrFind(instantiate, () => findMade(vmId, deadline))
   }

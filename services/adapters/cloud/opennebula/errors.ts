@@ -2,8 +2,9 @@
  * What OpenNebula's failures mean to us: the one mapping. Codes are few and coarse there, so that messages decide: a full
  * quota has the code of a missing permission, and no room for an address that of a mistake in the order.
  *
- * OpenNebula reports a failure only after it has undone everything: nothing was made. A message that is not recognised is
- * `cloud-transient` all the same, since only a known reason may call an order hopeless.
+ * OpenNebula reports a failure only after it has undone everything: nothing was made. An order that it could not allocate
+ * is a wrong order, unless the message names a quota, missing room or its database: a wrong order taken for a failing cloud
+ * would keep every other order waiting. Of internal errors only a known reason may call an order hopeless.
  */
 
 import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
@@ -29,7 +30,11 @@ const quotaWords = /\blimit of .* reached for .* quota\b/i
 const capacityWords =
   /cannot get ip\/mac lease|no (?:more )?(?:free )?(?:addresses|leases)|not enough (?:space|capacity|free)/i
 const hopelessWords =
-  /parse error|syntax error|\battribute\b|does not exist|does not own|\binvalid\b|not supported|\bdisabled\b|incompatible|must be/i
+  /parse error|syntax error|\battribute\b|does not exist|does not own|\binvalid\b|not supported|\bdisabled\b|incompatible|must be|cannot acquire image|is less than the image|needs to match|not found for/i
+/** The quota of one image: other images can be ordered. */
+const imageQuotaWords = /\bquota in image\b/i
+/** Of the daemon, not of the order: `Error inserting VM in DB.` */
+const daemonWords = /\bdatabase\b|\bin (?:the )?db\b|\bsql\b|to xml\b|time(?:d )?out|try again/i
 
 export function isQuota({ kind, message }: Failure): boolean {
   return kind === 'error' && quotaWords.test(message)
@@ -58,7 +63,8 @@ function codeFor(failure: Failure, asking: Asking): ErrorCode {
       // It is no call that this server knows: another version, or something that is no OpenNebula.
       return 'cloud-refused'
     default:
-      return isQuota(failure) ? 'cloud-quota' : numberCode(failure, asking)
+      if (!isQuota(failure)) return numberCode(failure, asking)
+      return asking === 'create' && imageQuotaWords.test(failure.message) ? 'cloud-refused' : 'cloud-quota'
   }
 }
 
@@ -76,9 +82,11 @@ function numberCode({ code, message }: Failure, asking: Asking): ErrorCode {
       return 'cloud-refused'
     case errorNumbers.action:
     case errorNumbers.internal:
-    case errorNumbers.allocate:
       if (capacityWords.test(message)) return 'cloud-capacity'
       return asking === 'create' && hopelessWords.test(message) ? 'cloud-refused' : 'cloud-transient'
+    case errorNumbers.allocate:
+      if (capacityWords.test(message)) return 'cloud-capacity'
+      return asking === 'create' && !daemonWords.test(message) ? 'cloud-refused' : 'cloud-transient'
     default:
       return 'cloud-transient'
   }

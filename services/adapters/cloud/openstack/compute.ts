@@ -117,7 +117,7 @@ function serverCalls(call: Call): Pick<Compute, 'server' | 'create' | 'remove' |
     },
     async create(body, secrets, until) {
       const doing = 'creating a server'
-      const answer = await call({ method: 'POST', path: '/servers', body, secrets, doing }, until)
+      const answer = await call({ method: 'POST', path: '/servers', body, secrets, doing, isOrder: true }, until)
       const { id } = objectIn<Server>(answer, 'server', doing)
       if (typeof id !== 'string' || id === '') throw oddAnswer(doing, 'the answer has no id')
       return id

@@ -17,17 +17,22 @@ export type Answered = {
 const maxTextLength = 300
 
 const quotaWords = /quota|overlimit|limit (?:is )?exceeded|maximum number of ports/i
+/** Of a role that is missing, whatever is ordered. */
+const policyWords = /policy/i
 const capacityWords = /no valid host|no more (?:fixed )?ip|no more ip addresses|insufficient|not enough (?:hosts|resources)/i
 
-/** `secrets`: what must not be quoted. */
-export function failureOf(answer: Answered, doing: string, secrets: readonly string[]): PilotageError {
+/**
+ * `secrets`: what must not be quoted. `isOrder`: the request concerns one order, and so may its refusal: a conflict is then
+ * no passing state, and what is forbidden is not the whole credential.
+ */
+export function failureOf(answer: Answered, doing: string, secrets: readonly string[], isOrder = false): PilotageError {
   const words = wordsOf(answer.text, secrets)
   const text = words === '' ? `${doing}: status ${answer.status}` : `${doing}: status ${answer.status}: ${words}`
   const retryAfterMs = retryAfter(answer)
-  return new PilotageError(codeOf(answer.status, words), text, retryAfterMs === undefined ? {} : { retryAfterMs })
+  return new PilotageError(codeOf(answer.status, words, isOrder), text, retryAfterMs === undefined ? {} : { retryAfterMs })
 }
 
-function codeOf(status: number, words: string): ErrorCode {
+function codeOf(status: number, words: string, isOrder: boolean): ErrorCode {
   switch (status) {
     case 401:
       return 'cloud-auth'
@@ -35,10 +40,12 @@ function codeOf(status: number, words: string): ErrorCode {
     case 403:
     case 413:
       if (quotaWords.test(words)) return 'cloud-quota'
-      return status === 403 ? 'cloud-auth' : 'cloud-transient'
+      if (status === 413) return 'cloud-transient'
+      return isOrder && !policyWords.test(words) ? 'cloud-refused' : 'cloud-auth'
     case 409:
       if (quotaWords.test(words)) return 'cloud-quota'
-      return capacityWords.test(words) ? 'cloud-capacity' : 'cloud-transient'
+      if (capacityWords.test(words)) return 'cloud-capacity'
+      return isOrder ? 'cloud-refused' : 'cloud-transient'
     case 400:
       return capacityWords.test(words) ? 'cloud-capacity' : 'cloud-refused'
     case 404:

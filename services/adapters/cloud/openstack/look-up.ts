@@ -49,7 +49,8 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
     if (reference.by === 'properties') return only(await images(query(reference.properties), until), what).id
     const doing = `looking at ${what}`
     const path = `/images/${encodeURIComponent(reference.id)}`
-    const { status, body } = await session.send({ service: 'image', method: 'GET', path, answers: [404], doing }, until)
+    const request = { service: 'image', method: 'GET', path, answers: [404], doing, isOrder: true } as const
+    const { status, body } = await session.send(request, until)
     if (status === 404) throw refused(`there is no ${what}`)
     if (body.status !== 'active') throw refused(`${what} is ${String(body.status)}, not active`)
     return reference.id

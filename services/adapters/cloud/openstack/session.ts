@@ -26,6 +26,8 @@ export type ApiRequest = {
   readonly doing: string
   /** Of the body: what must not be quoted. */
   readonly secrets?: readonly string[]
+  /** It concerns one order: see failureOf. */
+  readonly isOrder?: boolean
 }
 
 export type ApiAnswer = {
@@ -99,7 +101,7 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
       }
       const { status } = answer
       if ((status < 200 || status > 299) && !request.answers?.includes(status)) {
-        throw failureOf(answer, request.doing, [secret, using.id, ...(request.secrets ?? [])])
+        throw failureOf(answer, request.doing, [secret, using.id, ...(request.secrets ?? [])], request.isOrder)
       }
       return { status, body: bodyOf(answer, request), dateMs: Date.parse(answer.headers.get('date') ?? '') }
     },

@@ -3,11 +3,11 @@
  * nothing of ours is ever on a host that the notes do not have.
  *
  * What stays true: one VM id has one host, however many processes ask and how often, and two VMs never wait for the same
- * host. If all hosts are taken, the error is `cloud-capacity`; if none answers, it is `cloud-transient`, as nothing is known
- * then.
+ * host. If all hosts are taken, the error is `cloud-capacity`; if none answers, it is `cloud-transient`, or
+ * `cloud-capacity` where the cloud has hosts of other flavors.
  */
 
-import { PilotageError } from '../../../../core/kernel/errors.ts'
+import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { VmOrder } from '../../../../core/ports/cloud.ts'
 import type { CreateOnce } from '../kit/create-once.ts'
@@ -66,14 +66,25 @@ async function createAnew(given: CreateOptions, order: VmOrder): Promise<string>
   }
   const doing = `creating ${vmId} on ${name}`
   if (failures[0] && failures.length === fitting.length) {
-    const code = failures.every((one) => one.code === 'cloud-auth') ? 'cloud-auth' : 'cloud-transient'
-    throw new PilotageError(code, `${doing}: no host of flavor ${shape.flavor} is reached: ${failures[0].message}`)
+    throw new PilotageError(
+      unreachedCode(failures, fitting.length < options.hosts.length),
+      `${doing}: no host of flavor ${shape.flavor} is reached: ${failures[0].message}`,
+    )
   }
   const unreached = failures.length > 0 ? `, ${failures.length} not reached: ${failures[0]?.message}` : ''
   throw new PilotageError(
     'cloud-capacity',
     `${doing}: no free host of flavor ${shape.flavor} (${fitting.length} in all${unreached})`,
   )
+}
+
+/**
+ * Nothing was done on any of them. If the cloud has hosts of other flavors, no more is known than that this flavor has none
+ * now: a failure of the whole cloud would keep the orders for the others waiting.
+ */
+function unreachedCode(failures: readonly PilotageError[], hasOthers: boolean): ErrorCode {
+  if (hasOthers) return 'cloud-capacity'
+  return failures.every((one) => one.code === 'cloud-auth') ? 'cloud-auth' : 'cloud-transient'
 }
 
 /** `taken`: another VM has it. An error: it is not reached, and nothing was done there. Throws errors after its claim. */
