@@ -270,6 +270,17 @@ describe('OpenNebula as recorded', () => {
     expect((await cloud.create(newOrder())).ref).toBe('0')
   })
 
+  it('uses a template as soon as it is there, though a list without it is a moment old', async () => {
+    server.showTemplates(false)
+    const refused = { code: 'cloud-refused', message: expect.stringContaining('there is no template called worker') }
+    await expect(cloud.create(newOrder())).rejects.toMatchObject(refused)
+    server.showTemplates(true)
+    expect((await cloud.create(newOrder())).ref).toBe('0')
+    expect(callsOf('one.templatepool.info')).toHaveLength(2)
+    await cloud.create(newOrder())
+    expect(callsOf('one.templatepool.info')).toHaveLength(2)
+  })
+
   it('has room without end where nothing is limited', async () => {
     expect(await cloud.quota()).toEqual({ vms: Infinity, cores: Infinity, memoryBytes: Infinity })
     await cloud.create(newOrder())

@@ -38,6 +38,8 @@ export type OpenNebulaServer = {
   setLimits(limits: Limits): void
   /** Of the next order: an answer that no recording has, with the code and the words of another version's. */
   setRefusal(code: number, words: string): void
+  /** Whether the account may use the recorded templates. */
+  showTemplates(isShown: boolean): void
   /** Of the VM that is made next. */
   setLife(life: Life): void
   /** From now on, of every call of the method: what the network does to the answer, the deed being done. */
@@ -103,6 +105,7 @@ export async function openNebulaServer(folder: string, clock: Clock): Promise<Op
     strange,
     setLimits: oned.setLimits,
     setRefusal: oned.setRefusal,
+    showTemplates: oned.showTemplates,
     setLife: oned.setLife,
     trouble(method, kind) {
       if (kind === 'none') troubles.delete(method)
@@ -128,12 +131,13 @@ function whole(recorded: string, body: string): string {
   return `${headers.replace(/Content-length: \d+/, `Content-length: ${Buffer.byteLength(body)}`)}\r\n\r\n${body}`
 }
 
-type Oned = { answer(call: Call): string } & Pick<OpenNebulaServer, 'setLimits' | 'setRefusal' | 'setLife'>
+type Oned = { answer(call: Call): string } & Pick<OpenNebulaServer, 'setLimits' | 'setRefusal' | 'showTemplates' | 'setLife'>
 
 function openOned(recordings: Recordings, world: World): Oned {
   let limits: Limits = {}
   let life: Life = 'up'
   let written: string | undefined
+  let hasTemplates = true
   const sessions = new Set(['025', '012'].map((number) => recordings.request(number).parameters[0]?.text))
 
   const methods: Readonly<Record<string, (parameters: readonly string[]) => string>> = {
@@ -149,7 +153,10 @@ function openOned(recordings: Recordings, world: World): Oned {
       const found = [...world.vms.values()].filter(({ id }) => asked.has(id))
       return pool('034', found, isWhole === '1')
     },
-    'one.templatepool.info': () => recordings.answer('019'),
+    'one.templatepool.info': () => {
+      const recorded = recordings.answer('019')
+      return hasTemplates ? recorded : withDocument(recorded, '<VMTEMPLATE_POOL></VMTEMPLATE_POOL>')
+    },
     'one.imagepool.info': () => recordings.answer('020'),
     'one.user.info': () => userInfo(recordings, world, limits),
     'one.template.instantiate': ([id = '', name = '', , text = '']) => {
@@ -198,6 +205,9 @@ function openOned(recordings: Recordings, world: World): Oned {
       // The form is the recorded one of an order that names an image which is not there.
       const named = withWords(recordings.answer('081'), [/^.*$/s, `[one.template.instantiate] ${words}`])
       written = named.replace('<i4>8192</i4>', `<i4>${code}</i4>`)
+    },
+    showTemplates(isShown) {
+      hasTemplates = isShown
     },
     setLife(given) {
       life = given

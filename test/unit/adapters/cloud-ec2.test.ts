@@ -325,6 +325,20 @@ describe('an order', () => {
     await expect(cloud.create(order())).rejects.toMatchObject({ code: ours, message: expect.stringContaining(theirs) })
   })
 
+  it('that is refused has its image looked up anew the next time: the name may stand for another one by now', async () => {
+    const { cloud, of } = await set({
+      DescribeImages: (_call, at) => document('DescribeImages', `<imagesSet>${image(`ami-${at + 1}`)}</imagesSet>`),
+      RunInstances: ({ parameters }) =>
+        parameters.get('ImageId') === 'ami-1'
+          ? refusal(403, 'AuthFailure', 'Not authorized for images: [ami-1]')
+          : document('RunInstances', '<instancesSet><item><instanceId>i-1</instanceId></item></instancesSet>'),
+    })
+    await expect(cloud.create(order())).rejects.toMatchObject({ code: 'cloud-refused' })
+    expect(await cloud.create(order())).toEqual({ ref: 'i-1' })
+    await cloud.create(order())
+    expect(of('DescribeImages')).toHaveLength(2)
+  })
+
   it('for a flavor or an image that is not in the cloud is refused', async () => {
     const { cloud } = await set()
     for (const reported of [order('', { flavor: 'other' }), { ...order(''), imageRef: undefined }]) {

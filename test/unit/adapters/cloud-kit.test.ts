@@ -57,6 +57,33 @@ describe('a look-up', () => {
     expect(await cache.get('c', lookUp)).toBe(5)
   })
 
+  it('that lacks what is wanted is made once more before it is refused, and only where it was kept', async () => {
+    const cache = lookUpCache(virtualClock())
+    const lists = [['a'], ['a'], ['a', 'b'], ['a', 'b']]
+    let asked = 0
+    const lookUp = async (): Promise<readonly string[]> => lists[asked++] ?? []
+    const find = (name: string) =>
+      cache.find('list', lookUp, (list) =>
+        onlyOne(
+          list.filter((one) => one === name),
+          name,
+          (id) => id,
+        ),
+      )
+    await expect(find('b')).rejects.toThrow('there is no b')
+    expect(asked).toBe(1)
+    await expect(find('b')).rejects.toThrow('there is no b')
+    expect(asked).toBe(2)
+    // All of them lacked it in the same list: it is read once for all.
+    expect(await Promise.all([find('b'), find('b'), find('a')])).toEqual(['b', 'b', 'a'])
+    expect(asked).toBe(3)
+    const broken = cache.find('list', lookUp, () => {
+      throw transient
+    })
+    await expect(broken).rejects.toBe(transient)
+    expect(asked).toBe(3)
+  })
+
   it('finds exactly one thing of a name', () => {
     const idOf = (id: string): string => id
     expect(onlyOne(['1'], 'image x', idOf)).toBe('1')

@@ -187,6 +187,17 @@ describe('an order', () => {
     expect((await errorOf(driver().create(order))).message).toContain('there are several of template called worker')
   })
 
+  it('takes an image as soon as it is there, beside a template that is kept', async () => {
+    const own = { template: { by: 'id', id: '5' }, disk: 'template' } as const
+    const images = (body: string): Said => gives(`<IMAGE_POOL>${body}</IMAGE_POOL>`)
+    script['one.imagepool.info'] = () => images('')
+    const cloud = driver(own)
+    expect((await errorOf(cloud.create(order))).message).toContain('there is no image called worker')
+    script['one.imagepool.info'] = () => images('<IMAGE><ID>3</ID><NAME>worker</NAME></IMAGE>')
+    expect(await cloud.create(order)).toEqual({ ref: '7' })
+    expect(asked.filter((method) => method === 'one.templatepool.info')).toHaveLength(1)
+  })
+
   it.each([
     fails(1024, '[one.template.instantiate] Error getting template [5].'),
     fails(16384, '[one.template.instantiate] DISK 0: Image with ID: 9 does not exist'),

@@ -156,6 +156,30 @@ describe('create', () => {
   })
 })
 
+describe('what is kept of a cloud', () => {
+  it('refuses nothing by itself: a flavor that was made anew with the promised size is taken at once', async () => {
+    const cloud = open()
+    expect(await failure(cloud.create(order({ cores: 2 })))).toMatchObject({ code: 'cloud-refused' })
+    there.flavors.splice(0, 1, { id: 'f-2', name: 'one', vcpus: 2, ram: 2048, disk: 10 })
+    await cloud.create(order({ cores: 2 }))
+    expect(there.asked.findLast(isCreate)?.body.server).toMatchObject({ flavorRef: 'f-2' })
+  })
+
+  it('is a catalogue as well: a service that it lacks is looked for in a new one, once in a minute', async () => {
+    let nowMs = 0
+    const cloud = open({}, { clock: { ...clock, monotonicMs: () => nowMs } })
+    there.services = ['compute', 'network']
+    await cloud.list()
+    const logins = () => there.count('POST', /auth\/tokens$/)
+    expect(await failure(cloud.create(order()))).toMatchObject({ code: 'cloud-auth', message: /0 endpoints for image/ })
+    expect(logins()).toBe(1)
+    there.services = ['compute', 'network', 'image']
+    nowMs = 61_000
+    await cloud.create(order())
+    expect(logins()).toBe(2)
+  })
+})
+
 describe('failures', () => {
   const words = (message: string): object => ({ forbidden: { code: 403, message } })
   it.each<[string, Answer, ErrorCode]>([

@@ -26,6 +26,8 @@ export type ScriptedOpenStack = {
   /** Tokens that are good now; a new one is `token-N`. */
   readonly tokens: Set<string>
   tokenLifeMs: number
+  /** Those that catalogues have from now on. */
+  services: readonly string[]
   /** The next request that `which` is true of. */
   twist(which: (asked: Asked) => boolean, how: Twist): void
   count(method: string, path: RegExp): number
@@ -49,6 +51,7 @@ export async function scriptedOpenStack(): Promise<ScriptedOpenStack> {
     version: { version: '2.93', min_version: '2.1' },
     tokens: new Set(),
     tokenLifeMs: 3600_000,
+    services: ['compute', 'image', 'network'],
     twist: (which, how) => void twists.push({ which, how }),
     count: (method, path) => cloud.asked.filter((one) => one.method === method && path.test(one.path)).length,
     close: () => new Promise((done) => http.close(() => done()).closeAllConnections()),
@@ -106,7 +109,8 @@ function login(cloud: ScriptedOpenStack, base: string): Answer {
       { interface: 'public', region_id: 'two', url: 'http://127.0.0.1:1' },
     ],
   })
-  const catalog = [endpoint('compute', '/compute/v2.1/p-1'), endpoint('image', '/image'), endpoint('network', '/network/')]
+  const all = [endpoint('compute', '/compute/v2.1/p-1'), endpoint('image', '/image'), endpoint('network', '/network/')]
+  const catalog = all.filter(({ type }) => cloud.services.includes(String(type)))
   const issuedMs = Date.UTC(2020, 1, 1)
   const token = {
     issued_at: new Date(issuedMs).toISOString(),

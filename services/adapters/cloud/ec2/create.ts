@@ -46,7 +46,8 @@ export async function createInstance(creation: Creation, order: VmOrder): Promis
     try {
       return await runSomewhere(creation, { order, image, purchase, userData }, doing)
     } catch (thrown) {
-      if (theirCode(thrown).startsWith('InvalidAMIID.')) images.forget(order)
+      // The image may be gone, or no longer shared, and its name may stand for another one by now.
+      if (isEc2Error(thrown) && thrown.code === 'cloud-refused') images.forget(order)
       throw thrown
     }
   }

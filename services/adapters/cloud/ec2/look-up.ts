@@ -27,7 +27,7 @@ export type WantedImage = Pick<VmOrder, 'imageRef'> & { readonly shape: Pick<VmO
 export type Images = {
   /** Throws `cloud-refused` where it is none, or not one. */
   find(wanted: WantedImage, doing: string, signal: AbortSignal): Promise<FoundImage>
-  /** The cloud says that it is not there (any more). */
+  /** An order with it was refused: it may not be there any more. */
   forget(wanted: WantedImage): void
 }
 

@@ -50,9 +50,14 @@ export function openCatalogue({ client, clock, template }: CatalogueOptions): Ca
   }
 
   async function entry(pool: Pool, reference: Reference, deadline: Deadline): Promise<Node> {
-    const entries = await cache.get(pool.method, () => read(pool, deadline))
-    const found = entries.filter((one) => holds(one, reference))
-    return onlyOne(found, `${pool.word} ${referenceText(reference)} that the account may use`, (one) => textOf(one, 'ID'))
+    const what = `${pool.word} ${referenceText(reference)} that the account may use`
+    const only = (entries: readonly Node[]): Node =>
+      onlyOne(
+        entries.filter((one) => holds(one, reference)),
+        what,
+        (one) => textOf(one, 'ID'),
+      )
+    return cache.find(pool.method, () => read(pool, deadline), only)
   }
 
   return {

@@ -89,10 +89,9 @@ const types: Readonly<Record<Service, readonly string[]>> = {
 }
 
 /** Where a service is, up to and with its version, without a slash at the end. */
-export function endpointOf({ catalogue }: Token, service: Service, access: Access): string {
-  const all = catalogue.filter(({ type = '' }) => types[service].includes(type)).flatMap(({ endpoints = [] }) => endpoints)
-  const fitting = all.filter((one) => one.interface === access.interface && isIn(one, access.region))
-  const urls = [...new Set(fitting.map(({ url = '' }) => url).filter((url) => /^https?:/.test(url)))]
+export function endpointOf(token: Token, service: Service, access: Access): string {
+  const all = endpointsOf(token, service)
+  const urls = urlsOf(token, service, access)
   const [url] = urls
   if (url !== undefined && urls.length === 1) return versioned(url.replace(/\/+$/, ''), service)
   const has = all.map((one) => `${one.interface} in ${regionOf(one)}`).join(', ') || 'nothing'
@@ -102,6 +101,20 @@ export function endpointOf({ catalogue }: Token, service: Service, access: Acces
     'cloud-auth',
     `the catalogue has ${urls.length} endpoints for ${service}, ${wanted}; it has: ${has}`,
   )
+}
+
+/** Whether `endpointOf` finds one, and only one. */
+export function hasEndpoint(token: Token, service: Service, access: Access): boolean {
+  return urlsOf(token, service, access).length === 1
+}
+
+function endpointsOf({ catalogue }: Token, service: Service): readonly Endpoint[] {
+  return catalogue.filter(({ type = '' }) => types[service].includes(type)).flatMap(({ endpoints = [] }) => endpoints)
+}
+
+function urlsOf(token: Token, service: Service, access: Access): readonly string[] {
+  const fitting = endpointsOf(token, service).filter((one) => one.interface === access.interface && isIn(one, access.region))
+  return [...new Set(fitting.map(({ url = '' }) => url).filter((url) => /^https?:/.test(url)))]
 }
 
 function isIn(one: Endpoint, region: string | undefined): boolean {

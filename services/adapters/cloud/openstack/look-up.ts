@@ -72,12 +72,11 @@ export function finder({ session, compute, memory, references }: Parts): Finder 
   return {
     async flavor(shape, until) {
       const reference = flavorReference(references, shape.flavor)
-      const found = await memory.get(`flavor ${shape.flavor}`, async () => {
+      const lookUp = async (): Promise<Flavor> => {
         const fitting = (await compute.flavors(until)).filter((one) => isFlavor(one, reference))
         return only(fitting, `flavor ${described(reference)}`)
-      })
-      checkSize(found, shape)
-      return found
+      }
+      return memory.find(`flavor ${shape.flavor}`, lookUp, (found) => asPromised(found, shape))
     },
     async imageId({ imageRef, shape }, until) {
       if (!imageRef) throw refused(`the order does not say what image ${shape.image} is here`)
@@ -123,8 +122,9 @@ function isFlavor(flavor: Flavor, reference: Reference): boolean {
 }
 
 /** Jobs are matched by what was promised: a smaller machine would be given what does not fit. */
-function checkSize({ name, vcpus, ram }: Flavor, shape: VmShape): void {
-  if (vcpus >= shape.cores && ram * mib >= shape.memoryBytes) return
+function asPromised(flavor: Flavor, shape: VmShape): Flavor {
+  const { name, vcpus, ram } = flavor
+  if (vcpus >= shape.cores && ram * mib >= shape.memoryBytes) return flavor
   const promised = `${shape.cores} cores and ${Math.ceil(shape.memoryBytes / mib)} MiB`
   throw refused(`flavor ${shape.flavor} is promised with ${promised}, but ${name} has ${vcpus} and ${ram} MiB`)
 }

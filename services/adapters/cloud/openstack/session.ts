@@ -10,7 +10,7 @@ import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Http, HttpAnswer, HttpRequest } from '../kit/http.ts'
 import { deadline, type Deadline, inTime } from '../kit/deadline.ts'
 import { failureOf, loginFailureOf, oddAnswer } from './errors.ts'
-import { endpointOf, loginRequest, readToken, secretOf, type Service, type Token } from './identity.ts'
+import { endpointOf, hasEndpoint, loginRequest, readToken, secretOf, type Service, type Token } from './identity.ts'
 import type { Access } from './options.ts'
 
 export type ApiRequest = {
@@ -43,10 +43,12 @@ export type Session = {
   projectId(until: Deadline): Promise<string>
 }
 
+/** What a catalogue lacks that is younger is refused. */
+const catalogueMs = 60_000
 /** Before its end: for the request that it goes with, and the services that get it handed on. */
 const renewMs = 60_000
 
-type Kept = { readonly token: Token; readonly endMs: number }
+type Kept = { readonly token: Token; readonly gotMs: number; readonly endMs: number }
 
 export function openSession(http: Http, access: Access, clock: Clock): Session {
   let kept: Kept | undefined
@@ -60,7 +62,7 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
     const answer = await http.send(loginRequest(access), doing, deadline(clock).leftMs(doing))
     if (answer.status !== 201 && answer.status !== 200) throw loginFailureOf(answer, doing, [secret])
     const token = readToken(answer.headers.get('x-subject-token'), answer.text, doing)
-    return { token, endMs: sentMs + Math.max(token.lifeMs - renewMs, token.lifeMs / 2) }
+    return { token, gotMs: sentMs, endMs: sentMs + Math.max(token.lifeMs - renewMs, token.lifeMs / 2) }
   }
 
   async function token(until: Deadline): Promise<Token> {
@@ -75,6 +77,15 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
       })
     const waiting = 'waiting for a login'
     return (await inTime(coming, clock, until.leftMs(waiting), waiting)).token
+  }
+
+  /** A service may have come into the catalogue after the token was made, which is good for hours. */
+  async function tokenWith(service: Service, until: Deadline): Promise<Token> {
+    const using = await token(until)
+    if (kept?.token.id !== using.id || clock.monotonicMs() - kept.gotMs < catalogueMs) return using
+    if (hasEndpoint(using, service, access)) return using
+    kept = undefined
+    return token(until)
   }
 
   async function sent(request: ApiRequest, until: Deadline, using: Token): Promise<HttpAnswer> {
@@ -92,7 +103,7 @@ export function openSession(http: Http, access: Access, clock: Clock): Session {
 
   return {
     async send(request, until) {
-      let using = await token(until)
+      let using = await tokenWith(request.service, until)
       let answer = await sent(request, until, using)
       if (answer.status === 401) {
         if (kept?.token.id === using.id) kept = undefined
