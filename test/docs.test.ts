@@ -176,17 +176,41 @@ describe('docs/how-to/manage-images.md', () => {
   })
 })
 
-describe('configurations in how-tos', () => {
-  const examples = globSync('docs/how-to/*.md', { cwd: root }).flatMap((path) =>
-    [...read(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']): readonly [string, unknown] => [
-      path,
-      parse(text),
-    ]),
+describe('samples in YAML', () => {
+  const paths = ['README.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const samples = paths.flatMap((path) =>
+    [...read(path).matchAll(/^( *)```yaml(.*)\n([\s\S]*?)^ *```/gm)].map(([, , mark = '', text = '']) => {
+      const { length } = text.slice(0, text.search(/\S/))
+      return { path, mark: mark.trim(), text: text.replaceAll(new RegExp(`^ {${length}}`, 'gm'), '') }
+    }),
   )
+  const isJob = (text: string): boolean => /^ {0,2}(?:- )?executable: /m.test(text)
+  const configurations = samples.filter(({ mark, text }) => mark === '' && !isJob(text))
 
-  it('are taken', () => {
-    expect(examples.length).toBeGreaterThan(1)
-    for (const [path, raw] of examples) expect(() => compileConfig(raw), path).not.toThrow()
+  it('are configurations, jobs or image entries, and all are found', () => {
+    expect(samples.filter(({ mark }) => !['', 'entry'].includes(mark))).toEqual([])
+    expect(configurations.length).toBeGreaterThan(12)
+    const written = paths.reduce((sum, path) => sum + (read(path).match(/^ *```ya?ml/gm)?.length ?? 0), 0)
+    expect(samples).toHaveLength(written)
+  })
+
+  it('that are configurations are taken', () => {
+    for (const { path, text } of configurations) expect(() => compileConfig(parse(text)), path).not.toThrow()
+  })
+
+  it('say of every cloud whose machines are elsewhere where these reach the service', () => {
+    for (const { path, text } of configurations) {
+      const { grpc, context, clouds } = compileConfig(parse(text))
+      if (clouds.every(({ traits }) => traits.isOnThisMachine)) continue
+      expect([path, grpc.advertise.length, context.agents.advertise.length]).toEqual([path, 1, 1])
+    }
+  })
+
+  it('that are jobs or image entries are taken', () => {
+    for (const { path, mark, text } of samples) {
+      if (mark === 'entry') expect(() => readImageEntry(text, 'ops'), path).not.toThrow()
+      else if (isJob(text)) expect(() => readJobDocument(text), path).not.toThrow()
+    }
   })
 })
 

@@ -5,6 +5,7 @@
 
 import { gatherViolations } from '../../core/kernel/violations.ts'
 import type { Config } from './document.ts'
+import { isEverywhere } from './reached.ts'
 
 /** From what `--role` was given: names with commas between, once or more often. Nothing given: all that are known. */
 export function readRoles<Role extends string>(given: readonly string[], known: readonly Role[]): readonly Role[] {
@@ -34,8 +35,4 @@ export function checkRoles({ store, grpc }: Config, roles: readonly string[], kn
       violations.add('grpc.advertise', undefined, `missing, as ${grpc.host} is no address`, accepted)
   }
   violations.settle(`serving as ${roles.join()}`)
-}
-
-function isEverywhere(host: string): boolean {
-  return host === '0.0.0.0' || host === '::'
 }

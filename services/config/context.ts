@@ -3,7 +3,7 @@
  * repositories, and what an operator adds for a VO or an image. The local cloud's VMs get none of it.
  */
 
-import { isEndpoint, isLoopback } from '../../core/kernel/endpoints.ts'
+import { isEndpoint } from '../../core/kernel/endpoints.ts'
 import type { ServiceWish } from '../../core/plan/fleet.ts'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
@@ -113,7 +113,6 @@ export function checkContext(
   clouds: readonly Startable[],
   violations: Violations,
 ): void {
-  const hasMachines = clouds.some(({ traits }) => !traits.isOnThisMachine)
   checkSquids(sites, clouds, violations)
   checkNode(one.node, 'context.agents.node', violations)
   images.forEach(({ method, cloudConfig }, at) => {
@@ -142,10 +141,6 @@ export function checkContext(
     }
     checkDiscovery(site, `context.sites[${at}]`, violations)
   })
-  if (hasMachines && one.advertise.length === 0 && isLoopback(`${one.host}:${one.port}`)) {
-    const accepted = 'addresses that machines in the clouds reach'
-    violations.add('context.agents.advertise', one.advertise, 'missing', accepted)
-  }
 }
 
 /** What CVMFS finds out by itself is not configured as well: it would be unclear which of the two wins. */

@@ -31,6 +31,7 @@ import { checkContext, compileContext, context, type ContextConfig } from './con
 import { absent, choice, duration, list, mapping, optional, type Read, type Reader, whole } from './fields.ts'
 import { checkImages, compileImages, images, type ImagesConfig } from './images.ts'
 import { checkNetwork, compileNetwork, network, type NetworkConfig } from './network.ts'
+import { checkReached } from './reached.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
@@ -189,6 +190,7 @@ function checkRelations({ queue: leasing, vm, breaker: b, clouds, ...rest }: Def
   const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
   checkContext(rest.context, startable, violations)
   checkNetwork(rest, leasing, violations)
+  if (clouds.some(({ driver }) => !driver.traits.isOnThisMachine)) checkReached(rest.grpc, rest.context.agents, violations)
 }
 
 /**

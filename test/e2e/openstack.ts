@@ -212,7 +212,7 @@ function configOf(facts: OpenStackFacts, dead: Image, { grpcPort, pagePort, agen
   const { image, externalNetwork } = facts
   const whole = { ownPorts: true, floatingNetwork: externalNetwork.name }
   return {
-    grpc: { port: grpcPort },
+    grpc: { port: grpcPort, advertise: [`127.0.0.1:${grpcPort}`] },
     dashboard: { port: pagePort },
     director: { interval: '5s', settle: '60s' },
     vm: { idleTimeout: '10s', heartbeatInterval: '5s', heartbeatTimeout: '60s', contactTimeout: '60s', bootTimeout: '5m' },

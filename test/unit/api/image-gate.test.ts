@@ -40,6 +40,7 @@ beforeEach(async () => {
     config: {
       images: endorser.config,
       director: { interval: '5m' },
+      grpc: { port: 0, plaintext: true, advertise: ['service.test:7400'] },
       context: { agents: { port: 0, advertise: ['http://service.test:7402'] } },
       clouds: [
         {

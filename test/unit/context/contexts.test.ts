@@ -30,6 +30,7 @@ it('takes Node as yes, no, or a file for each platform', () => {
 
 it('gives spot machines, and no others, the address of the notice of a spot interruption', () => {
   const config = compileConfig({
+    grpc: { advertise: ['pilotage.example.org:7400'], plaintext: true },
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },
     clouds: [
       {
@@ -60,6 +61,7 @@ it('gives spot machines, and no others, the address of the notice of a spot inte
 
 it('builds the whole configuration of agents from the cloud, the offering and the settings', () => {
   const config = compileConfig({
+    grpc: { advertise: ['pilotage.example.org:7400'], plaintext: true },
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },
     clouds: [
       { name: 'here', kind: 'local', isolation: 'plain', binds: ['/software'] },

@@ -63,6 +63,7 @@ it('says of EC2 and OpenStack what their drivers will say', () => {
 it('is checked for every image of every cloud when the service starts', () => {
   const flavors = [{ name: 'small', cores: 1, memory: '2GiB' }]
   const config = compileConfig({
+    grpc: { advertise: ['pilotage.example.org:7400'], plaintext: true },
     context: {
       agents: { advertise: ['http://pilotage.example.org:7402'] },
       sites: [{ name: 'far', squid: 'managed' }],

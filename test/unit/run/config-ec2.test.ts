@@ -22,8 +22,9 @@ const flavor = { name: 'm5.large', cores: 2, memory: '8GiB' }
 const keys = { accessKeyId: { env: 'ID' }, secretAccessKey: { env: 'KEY' } }
 
 function configured(ec2: object, flavors: readonly object[] = [flavor]) {
+  const grpc = { advertise: ['pilotage.example.org:7400'], plaintext: true }
   const context = { agents: { advertise: ['http://pilotage.example.org:7402'] } }
-  return compileConfig({ context, clouds: [{ name: 'far', kind: 'ec2', flavors, images: [{ name: 'el9' }], ec2 }] })
+  return compileConfig({ grpc, context, clouds: [{ name: 'far', kind: 'ec2', flavors, images: [{ name: 'el9' }], ec2 }] })
 }
 
 function wrong(ec2: object, flavors?: readonly object[]): string {

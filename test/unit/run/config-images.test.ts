@@ -26,8 +26,9 @@ it('refuses a name that is used twice, and what has no file', () => {
 it('refuses references of images, and says where they stand now', () => {
   const ec2 = { region: 'here', defaultChain: true }
   const cloud = { name: 'far', kind: 'ec2', flavors: [{ name: 'small', cores: 1, memory: '1GiB' }], ec2 }
+  const grpc = { advertise: ['pilotage.example.org:7400'], plaintext: true }
   const context = { agents: { advertise: ['http://service:7402'] } }
-  const withImage = (image: object) => ({ context, clouds: [{ ...cloud, images: [image] }] })
+  const withImage = (image: object) => ({ grpc, context, clouds: [{ ...cloud, images: [image] }] })
   expect(wrong(withImage({ name: 'el9', platform: 'el9' }))).toEqual([])
   expect(wrong(withImage({ name: 'el9', ref: 'id:ami-1' }))).toEqual(['clouds[0].images[0].ref: has no effect'])
   expect(() => compileConfig(withImage({ name: 'el9', ref: 'id:ami-1' }))).toThrow(

@@ -15,9 +15,41 @@ function refused(read: () => unknown): PilotageError {
 
 const wrong = (raw: unknown) => refused(() => compileConfig(raw)).violations.map(({ path, rule }) => `${path}: ${rule}`)
 const tls = { certFile: 'a.crt', keyFile: '/etc/a.key' }
+const startable = { flavors: [{ name: 'one', cores: 1, memory: '2GiB' }], images: [{ name: 'el9' }] }
+const opennebula = {
+  ...{ name: 'one', kind: 'opennebula', ...startable },
+  opennebula: { endpoint: 'https://one.example.org/RPC2', user: 'grid', password: { env: 'WORD' } },
+}
+const ec2 = { name: 'far', kind: 'ec2', ...startable, ec2: { region: 'eu-west-1', defaultChain: true } }
+const openstack = {
+  ...{ name: 'stack', kind: 'openstack', ...startable },
+  openstack: {
+    ...{ authUrl: 'https://keystone.example.org:5000/v3', networks: ['inner'] },
+    ...{ user: 'pilot', password: { env: 'WORD' }, project: 'vo' },
+  },
+}
+const ssh = {
+  ...{ name: 'rack', kind: 'ssh', flavors: startable.flavors },
+  ssh: { user: 'root', privateKey: { env: 'KEY' }, hosts: [{ address: 'desk.example.org', flavor: 'one' }] },
+}
 const mongo = { kind: 'mongo', url: 'mongodb://db:27017/?replicaSet=rs0&tls=true' }
 
 describe('an edge', () => {
+  it('needs no other address where machines reach the one that it has, or are on this machine', () => {
+    const at = { host: '10.0.0.1' }
+    const grpc = { ...at, plaintext: true }
+    for (const raw of [
+      { clouds: [{ name: 'here', kind: 'local' }] },
+      { grpc, context: { agents: at }, clouds: [opennebula] },
+      {
+        grpc: { advertise: ['127.0.0.1:7400'] },
+        context: { agents: { advertise: ['http://127.0.0.1:7402'] } },
+        clouds: [opennebula, ec2, openstack, ssh],
+      },
+    ])
+      expect(compileConfig(raw).grpc.advertise).toHaveLength('clouds' in raw && raw.clouds.length > 1 ? 1 : 0)
+  })
+
   it('listens in plain on this machine', () => {
     for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) {
       expect(compileConfig({ grpc: { host }, dashboard: { host } }).grpc.host).toBe(host)
@@ -77,6 +109,18 @@ describe('an edge', () => {
     [{ health: { port: 100_000 } }, ['health.port: out of range']],
   ])('%j is refused', (raw, expected) => {
     expect(wrong(raw)).toEqual(expected)
+  })
+
+  it.each([openstack, opennebula, ec2, ssh])('is not this machine for the machines of another: $kind', (cloud) => {
+    expect(wrong({ clouds: [cloud] })).toEqual([
+      'grpc.advertise: missing: machines elsewhere cannot reach 127.0.0.1:7400',
+      'context.agents.advertise: missing: machines elsewhere cannot reach 127.0.0.1:7402',
+    ])
+    const everywhere = { grpc: { host: '0.0.0.0', plaintext: true }, context: { agents: { host: '::' } } }
+    expect(wrong({ ...everywhere, clouds: [cloud] })).toEqual([
+      'grpc.advertise: missing, as 0.0.0.0 is no address',
+      'context.agents.advertise: missing, as :: is no address',
+    ])
   })
 })
 

@@ -10,8 +10,10 @@ const byPassword = { ...usual, user: 'pilot', password: { env: 'WORD' }, project
 
 function configured(openstack: object) {
   const flavors = [{ name: 'one', cores: 1, memory: '2GiB' }]
+  const grpc = { advertise: ['pilotage.example.org:7400'], plaintext: true }
   const context = { agents: { advertise: ['http://pilotage.example.org:7402'] } }
   return compileConfig({
+    grpc,
     context,
     clouds: [{ name: 'north', kind: 'openstack', flavors, images: [{ name: 'el9' }], openstack }],
   })

@@ -19,6 +19,7 @@ import { newKey } from '../../support/ssh-server.ts'
 
 const host = { address: 'node1.example.org', flavor: 'one' }
 const usual = { privateKey: { env: 'KEY' }, hosts: [host] }
+const grpc = { advertise: ['pilotage.example.org:7400'], plaintext: true }
 const advertise = ['http://pilotage.example.org:7402']
 const agents = {
   pilot: { path: '/p', sha256: 'a'.repeat(64) },
@@ -33,7 +34,7 @@ afterEach(() => {
 function configured(ssh: object, cloud: object = {}, context: object = {}) {
   const flavors = [{ name: 'one', cores: 2, memory: '4GiB' }]
   const one = { name: 'rack', kind: 'ssh', site: 'here', flavors, ssh, ...cloud }
-  return compileConfig({ context: { agents: { advertise }, ...context }, clouds: [one] }, '/etc/pilotage')
+  return compileConfig({ grpc, context: { agents: { advertise }, ...context }, clouds: [one] }, '/etc/pilotage')
 }
 
 function contextOf(config: Config, offering: Offering): VmContext {

@@ -37,6 +37,7 @@ it('lets clouds whose lists lag take longer to show what was made, where nothing
   expect(compileConfig(undefined).director.settleMs).toBe(1.5 * cloudCallMs)
   expect(compileConfig({ director: { settle: '5s' } }).director.settleMs).toBe(5000)
   const document = {
+    grpc: { advertise: ['pilotage.example.org:7400'], plaintext: true },
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] } },
     clouds: [
       {
@@ -147,6 +148,7 @@ describe('refuses', () => {
 
 describe('squids that are kept', () => {
   const document = (squid: unknown, site = 'far') => ({
+    grpc: { advertise: ['pilotage.example.org:7400'], plaintext: true },
     context: { agents: { advertise: ['http://pilotage.example.org:7402'] }, sites: [{ name: site, squid }] },
     clouds: [
       {

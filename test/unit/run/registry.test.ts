@@ -19,12 +19,13 @@ import { virtualClock } from '../../support/virtual-clock.ts'
 
 const known = [...drivers, driver]
 const { compileConfig, jsonSchema } = configReader(known)
+const grpc = { advertise: ['pilotage.example.org:7400'], plaintext: true }
 const advertise = ['http://pilotage.example.org:7402']
 const flavor = { name: 'one', cores: 2, memory: '4GiB' }
 
 function configured(memory: object | undefined, more: object = {}) {
   const cloud = { name: 'row', kind: 'memory', flavors: [flavor], images: [{ name: 'el9' }], memory, ...more }
-  return compileConfig({ context: { agents: { advertise } }, clouds: [cloud] }, '/etc/pilotage')
+  return compileConfig({ grpc, context: { agents: { advertise } }, clouds: [cloud] }, '/etc/pilotage')
 }
 
 function wrong(memory: object | undefined, more: object = {}): readonly string[] {
