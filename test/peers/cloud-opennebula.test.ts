@@ -270,6 +270,16 @@ describe('OpenNebula as recorded', () => {
     expect((await cloud.create(newOrder())).ref).toBe('0')
   })
 
+  it('names the limits of the account that it does not plan for', async () => {
+    const warned: object[] = []
+    const log = { ...silentLog(), warn: (fields: object) => void warned.push(fields) }
+    server.setLimits({ vms: 5, systemDiskMb: 4096, leases: 3, runningVms: 2 })
+    const named = another({ log })
+    for (let round = 0; round < 2; round += 1) expect((await named.quota()).vms).toBe(5)
+    const limits = ['SYSTEM_DISK_SIZE 4096', 'LEASES of NETWORK 0 3', 'RVMS of IMAGE 0 2']
+    expect(warned).toEqual([{ cloud: 'one', limits }])
+  })
+
   it('uses a template as soon as it is there, though a list without it is a moment old', async () => {
     server.showTemplates(false)
     const refused = { code: 'cloud-refused', message: expect.stringContaining('there is no template called worker') }

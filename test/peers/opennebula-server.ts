@@ -23,7 +23,15 @@ import {
 import { type Attribute, readTemplate } from './opennebula-template.ts'
 import { type Life, openWorld, type World, type WorldVm } from './opennebula-world.ts'
 
-export type Limits = { readonly vms?: number; readonly cpu?: number; readonly memoryMb?: number }
+export type Limits = {
+  readonly vms?: number
+  readonly cpu?: number
+  readonly memoryMb?: number
+  readonly systemDiskMb?: number
+  /** Of the recorded network and the recorded image. */
+  readonly leases?: number
+  readonly runningVms?: number
+}
 
 export type OpenNebulaServer = {
   readonly url: string
@@ -331,6 +339,9 @@ function userInfo(recordings: Recordings, world: World, limits: Limits): string 
     ['VMS', limits.vms, vms],
     ['CPU', limits.cpu, cpu],
     ['MEMORY', limits.memoryMb, memoryMb],
+    ['SYSTEM_DISK_SIZE', limits.systemDiskMb, vms * 1024],
+    ['LEASES', limits.leases, vms],
+    ['RVMS', limits.runningVms, vms],
     ['RUNNING_VMS', undefined, vms],
     ['RUNNING_CPU', undefined, cpu],
     ['RUNNING_MEMORY', undefined, memoryMb],

@@ -453,10 +453,33 @@ describe('quotas', () => {
     expect((await driver().quota()).vms).toBe(6)
   })
 
-  it('of single clusters are not taken for those of the whole', async () => {
-    const cluster = entry({ VMS: 1 }).replace('</VM>', '<CLUSTER_IDS><![CDATA[0,100]]></CLUSTER_IDS></VM>')
+  it('of single clusters are not taken for those of the whole, and are named as not planned for', async () => {
+    const cluster = entry({ VMS: 1, CPU: -2 }).replace('</VM>', '<CLUSTER_IDS><![CDATA[0,100]]></CLUSTER_IDS></VM>')
     script['one.user.info'] = () => user(cluster + entry({ VMS: 9, VMS_USED: 0 }))
-    expect((await driver({ groupQuota: false }).quota()).vms).toBe(9)
+    const warned: object[] = []
+    const log = { ...silentLog(), warn: (fields: object) => void warned.push(fields) }
+    const cloud = driver({ groupQuota: false, log })
+    for (let round = 0; round < 3; round += 1) expect((await cloud.quota()).vms).toBe(9)
+    expect(warned).toEqual([{ cloud: 'one', limits: ['VMS in clusters 0,100 1'] }])
+  })
+
+  it('of disks, networks, images and datastores are named, by default or set, and change nothing', async () => {
+    const lists =
+      '<NETWORK_QUOTA><NETWORK><ID>0</ID><LEASES>5</LEASES><LEASES_USED>2</LEASES_USED></NETWORK></NETWORK_QUOTA>'
+    const images =
+      '<IMAGE_QUOTA><IMAGE><ID>3</ID><RVMS>1</RVMS></IMAGE><IMAGE><ID>4</ID><RVMS>-1</RVMS></IMAGE></IMAGE_QUOTA>'
+    script['one.user.info'] = () =>
+      gives(
+        `<USER><ID>2</ID><VM_QUOTA>${entry({ RUNNING_CPU: 3, RUNNING_CPU_USED: 0, SYSTEM_DISK_SIZE: -1 })}</VM_QUOTA>${lists}${images}` +
+          `<DEFAULT_USER_QUOTAS><VM_QUOTA>${entry({ SYSTEM_DISK_SIZE: 4096 })}</VM_QUOTA></DEFAULT_USER_QUOTAS></USER>`,
+      )
+    const warned: object[] = []
+    const log = { ...silentLog(), warn: (fields: object) => void warned.push(fields) }
+    const cloud = driver({ groupQuota: false, log })
+    expect(await cloud.quota()).toEqual({ vms: Infinity, cores: 3, memoryBytes: Infinity })
+    expect(warned).toEqual([
+      { cloud: 'one', limits: ['SYSTEM_DISK_SIZE 4096', 'LEASES of NETWORK 0 5', 'RVMS of IMAGE 3 1'] },
+    ])
   })
 })
 

@@ -16,7 +16,7 @@ import { errorFor, isUnknownThing, isWrongState } from './errors.ts'
 import { sharedLookUp } from '../kit/shared-look-up.ts'
 import { type Machine, openMachines } from './machines.ts'
 import type { OpenNebulaOptions } from './options.ts'
-import { quotaFrom, type Used } from './quota.ts'
+import { quotaFrom, unplannedLimits, type Used } from './quota.ts'
 import { isLeaving, isWorthNaming, type Standing } from './states.ts'
 import type { Node } from './xml.ts'
 
@@ -26,6 +26,7 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
   const machines = openMachines(client, clock, installation)
   const freshLook = sharedLookUp(() => machines.look(client.deadline()))
   const offSince = new Map<string, number>()
+  let unplanned = ''
   let counted: { readonly atMs: number; readonly used: Used } | undefined
 
   async function look(deadline: Deadline): Promise<readonly Machine[]> {
@@ -67,6 +68,14 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     return documentOf(await client.value(method, [-1], { doing, asking: 'all', deadline }), root, doing)
   }
 
+  /** Once, until they change. */
+  function nameUnplanned(limits: readonly string[]): void {
+    const text = limits.join()
+    if (text !== unplanned && text !== '')
+      log.warn({ cloud: name, limits }, 'limits of the account that are not planned for')
+    unplanned = text
+  }
+
   async function quota(): Promise<CloudQuota> {
     const deadline = client.deadline()
     const accounts = [account('one.user.info', 'USER', deadline)]
@@ -74,6 +83,7 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     // A recent list is good enough: a second one costs the cloud more than its newer figures are worth.
     const isRecent = counted !== undefined && clock.monotonicMs() - counted.atMs < directorEveryMs
     const [answers] = await Promise.all([Promise.all(accounts), isRecent ? undefined : look(deadline)])
+    nameUnplanned(unplannedLimits(answers))
     return quotaFrom(answers, counted?.used ?? nothingUsed, options.cpuPerCore)
   }
 
