@@ -1,6 +1,6 @@
 /**
- * Where the machines of clouds reach the service: its gRPC port and the agents' files. A machine that is told `127.0.0.1`
- * finds itself there, so that every VM would be paid for and given up after its boot timeout.
+ * Where the machines of clouds reach the service: its gRPC port and the agents' files. `127.0.0.1` leads a machine to
+ * itself, so that every VM would be paid for and given up after its boot timeout.
  */
 
 import { hostPort } from '../../core/kernel/endpoints.ts'
@@ -16,9 +16,9 @@ export function checkReached(grpc: Edge, agents: Edge, violations: Violations): 
     ['context.agents.advertise', 'http://host:port of every director', agents],
   ] as const) {
     if (advertise.length > 0) continue
-    const told = hostPort(host, port)
+    const here = hostPort(host, port)
     const accepted = `${form}, as the machines of the clouds reach it`
-    if (isLocal(host)) violations.add(path, undefined, `missing: machines elsewhere cannot reach ${told}`, accepted)
+    if (isLocal(host)) violations.add(path, undefined, `missing: machines elsewhere cannot reach ${here}`, accepted)
     else if (isEverywhere(host)) violations.add(path, undefined, `missing, as ${host} is no address`, accepted)
   }
 }

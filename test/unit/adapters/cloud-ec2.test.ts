@@ -320,7 +320,7 @@ describe('an order', () => {
     ['VolumeTypeNotAvailableInZone', 400, 'The volume type is not available in this zone', 'cloud-refused'],
     ['RequestTimeout', 408, 'later', 'cloud-transient'],
     ['SomethingNew', 503, 'later', 'cloud-transient'],
-  ])('is told from its credential and its cloud by %s with status %i, %s: %s', async (theirs, status, words, ours) => {
+  ])('is not mixed up with its credential or its cloud: %s with status %i, %s: %s', async (theirs, status, words, ours) => {
     const { cloud } = await set({ RunInstances: () => refusal(status, theirs, words) })
     await expect(cloud.create(order())).rejects.toMatchObject({ code: ours, message: expect.stringContaining(theirs) })
   })

@@ -7,6 +7,7 @@
 
 import { directorEveryMs } from '../../../../core/kernel/limits.ts'
 import type { Cloud } from '../../../../core/ports/cloud.ts'
+import type { Log } from '../../../../core/ports/log.ts'
 import type { CloudQuota, CloudVm } from '../../../../core/model/cloud.ts'
 import { openCatalogue } from './look-up.ts'
 import { type Deadline, inTime } from '../kit/deadline.ts'
@@ -26,7 +27,7 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
   const machines = openMachines(client, clock, installation)
   const freshLook = sharedLookUp(() => machines.look(client.deadline()))
   const offSince = new Map<string, number>()
-  let unplanned = ''
+  const nameUnplanned = namingUnplanned(name, log)
   let counted: { readonly atMs: number; readonly used: Used } | undefined
 
   async function look(deadline: Deadline): Promise<readonly Machine[]> {
@@ -68,14 +69,6 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     return documentOf(await client.value(method, [-1], { doing, asking: 'all', deadline }), root, doing)
   }
 
-  /** Once, until they change. */
-  function nameUnplanned(limits: readonly string[]): void {
-    const text = limits.join()
-    if (text !== unplanned && text !== '')
-      log.warn({ cloud: name, limits }, 'limits of the account that are not planned for')
-    unplanned = text
-  }
-
   async function quota(): Promise<CloudQuota> {
     const deadline = client.deadline()
     const accounts = [account('one.user.info', 'USER', deadline)]
@@ -95,6 +88,16 @@ export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): 
     consoleLog: async () => '',
     quota,
     close: () => client.close(),
+  }
+}
+
+/** Names them once, until they change. */
+function namingUnplanned(cloud: string, log: Log): (limits: readonly string[]) => void {
+  let named = ''
+  return (limits) => {
+    const text = limits.join()
+    if (text !== named && text !== '') log.warn({ cloud, limits }, 'limits of the account that are not planned for')
+    named = text
   }
 }
 

@@ -2,7 +2,8 @@
  * Which template an order starts from, and which image where images are named apart: an order's reference as OpenNebula's
  * ids.
  *
- * Looked up in the pools of all that the account may use, kept for some minutes, forgotten when the cloud refuses an order. What is not there, or there twice, is `cloud-refused`: an order is never made of a guess.
+ * Looked up in the pools of all that the account may use, kept for some minutes, forgotten when the cloud refuses an order.
+ * What is not there, or there twice, is `cloud-refused`: an order is never made of a guess.
  */
 
 import type { Clock } from '../../../../core/kernel/clock.ts'
