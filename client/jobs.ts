@@ -16,7 +16,11 @@ export type Job = {
   readonly priority: number
   /** The number of the last attempt, 0 before the first. */
   readonly attempt: number
+  /** The job's, and one more for each attempt that did not count as one. */
   readonly maxAttempts: number
+  /** Attempts that were lost with their machine, and at which number of them it is Failed. */
+  readonly machineLosses: number
+  readonly maxMachineLosses: number
   readonly submittedMs: number
   readonly changedMs: number
   readonly taskQueue: string

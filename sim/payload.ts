@@ -44,6 +44,7 @@ export function drawSpec(dice: Dice): RawSpec {
     priority: dice.pick([0, 0, 0, 3, 9]),
     // Enough for most of what the weather does; too few for some.
     maxAttempts: dice.pick([3, 10, 10]),
+    maxMachineLosses: dice.pick([1, 10, 10]),
   }
 }
 

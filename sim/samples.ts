@@ -41,6 +41,7 @@ export function sampleSpec(changes: Partial<JobSpec> = {}): JobSpec {
     requirements: sampleRequirements(),
     priority: 0,
     maxAttempts: 3,
+    maxMachineLosses: 10,
     ...changes,
   }
 }

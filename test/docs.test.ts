@@ -102,6 +102,7 @@ describe('docs/jobs.md', () => {
     expect(lists).toEqual({ platforms: [], sites: any, clouds: any, tags: [] })
     expect(spec?.priority).toBe(Number(defaults.get('priority')))
     expect(spec?.maxAttempts).toBe(Number(defaults.get('maxAttempts')))
+    expect(spec?.maxMachineLosses).toBe(Number(defaults.get('maxMachineLosses')))
   })
 
   it('has the bounds and the sentence of the field table', () => {

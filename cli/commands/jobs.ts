@@ -63,6 +63,7 @@ const jobColumns: readonly Column<Job>[] = [
   { title: 'VO', cell: ({ vo }) => vo },
   { title: 'OWNER', cell: ({ owner }) => owner },
   { title: 'ATTEMPT', right: true, cell: ({ attempt, maxAttempts }) => `${attempt}/${maxAttempts}` },
+  { title: 'LOSSES', right: true, cell: ({ machineLosses, maxMachineLosses }) => `${machineLosses}/${maxMachineLosses}` },
   { title: 'CORES', right: true, cell: ({ cores }) => cores || '-' },
   { title: 'SUBMITTED', cell: ({ submittedMs }) => timeText(submittedMs) },
   { title: 'WAITED', right: true, cell: ({ submittedMs, startedMs }) => spanText(submittedMs, startedMs) },

@@ -55,6 +55,7 @@ export const jobLimits = {
   wallMs: 30 * days,
   priority: 9,
   attempts: 10,
+  machineLosses: 100,
 } as const
 
 export const jobDefaults = {
@@ -66,6 +67,8 @@ export const jobDefaults = {
   /** DIRAC's default of a day. */
   wallMs: 24 * hours,
   attempts: 3,
+  /** A job that ends every VM it runs on ends after this many. */
+  machineLosses: 10,
 } as const
 
 /**

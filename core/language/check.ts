@@ -81,8 +81,8 @@ export function checkFields(
     wanted[key] = type.check(raw.requirements?.[key] ?? type.empty, path, said(path))
   }
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
-  const { priority, maxAttempts, ...command } = given
-  const spec = { ...command, requirements: wanted, priority, maxAttempts } as JobSpec
+  const { priority, maxAttempts, maxMachineLosses, ...command } = given
+  const spec = { ...command, requirements: wanted, priority, maxAttempts, maxMachineLosses } as JobSpec
   return { ...spec, name: spec.name || baseName(spec.executable) }
 }
 

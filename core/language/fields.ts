@@ -72,7 +72,11 @@ export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
   },
   maxAttempts: {
     type: count({ min: 1, max: jobLimits.attempts, fallback: jobDefaults.attempts }),
-    doc: 'how often it is tried when machines are lost. A payload that fails by itself is not tried again',
+    doc: 'how often it is tried, attempts that only a machine ended not counted. A payload that fails by itself is not tried again',
+  },
+  maxMachineLosses: {
+    type: count({ min: 1, max: jobLimits.machineLosses, fallback: jobDefaults.machineLosses }),
+    doc: 'it is Failed when this number of its attempts were lost with their machine: a VM that was lost, preempted or stopped, a lease that ended',
   },
 }
 

@@ -134,6 +134,8 @@ function plainJob(job: Job): Job {
     name: job.name,
     priority: job.priority,
     maxAttempts: job.maxAttempts,
+    machineLosses: job.machineLosses,
+    maxMachineLosses: job.maxMachineLosses,
     submittedMs: job.submittedMs,
     changedMs: job.changedMs,
     attempt: job.attempt,

@@ -1,9 +1,18 @@
 /**
  * An attempt: one try at a job on one VM. Says how a payload can end and what that means for its job.
  *
- * An end that the payload is answerable for (it exited, it broke a limit it asked for) is final. An end that the machine is
- * answerable for (the pilot lost it, the VM vanished, nothing could be started) is a lost attempt, and the job may be tried
- * again up to its own limit.
+ * An end that the payload is answerable for (it exited, it broke a limit it asked for) is final. After any other end the job
+ * is tried again, until the count that the end belongs to has reached its maximum:
+ *
+ *   exited, signalled, wall-limit, memory-limit, disk-limit   final
+ *   stopped without a request            machine loss: the VM stops or is preempted, or the lease ended without contact
+ *   the lease or the VM was lost         machine loss: the sweeper or the director says so, and no pilot
+ *   abandoned                            attempt: the VM lives on, and the payload may have ended the pilot
+ *   not-started                          free up to `freeAttempts`, then attempt: what no machine can start has an end
+ *   withdrawn, or stopped to reschedule  free: the payload never began, or its user asked for it
+ *
+ * attempt: up to the job's `maxAttempts`. machine loss: up to its `maxMachineLosses`, so that a job which ends every VM that
+ * it runs on has an end, too. free: in no count.
  */
 
 import { never } from '../kernel/assert.ts'
@@ -70,11 +79,14 @@ export function resultByServiceClock(
   return { ...result, startedMs: began, endedMs: Math.max(began, Math.min(nowMs, began + result.wallMs)) }
 }
 
+/** The count that an end without a verdict on the job belongs to. */
+export type Counted = 'attempt' | 'machine-loss' | 'free'
+
 export type Verdict =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly why: string }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'lost'; readonly why: string }
+  | { readonly kind: 'lost'; readonly why: string; readonly counted: Exclude<Counted, 'machine-loss'> }
 
 export function verdict(result: Result): Verdict {
   switch (result.end) {
@@ -85,13 +97,18 @@ export function verdict(result: Result): Verdict {
     case 'wall-limit':
     case 'memory-limit':
     case 'disk-limit':
-      return { kind: 'failed', why: result.detail === '' ? result.end : `${result.end}: ${result.detail}` }
+      return { kind: 'failed', why: withDetail(result) }
     case 'stopped':
       return { kind: 'stopped' }
     case 'not-started':
+      return { kind: 'lost', why: withDetail(result), counted: 'free' }
     case 'abandoned':
-      return { kind: 'lost', why: result.detail === '' ? result.end : `${result.end}: ${result.detail}` }
+      return { kind: 'lost', why: withDetail(result), counted: 'attempt' }
     default:
       return never(result.end)
   }
+}
+
+function withDetail({ end, detail }: Result): string {
+  return detail === '' ? end : `${end}: ${detail}`
 }

@@ -28,15 +28,18 @@
  * extended    The state stays, and the lease may end later.
  * asked       The state stays, and the lease notes what the pilot has to do. The job changes when the pilot reports its end
  *             or the lease is lost.
- * retried     Killed if a kill was asked; else Waiting if an attempt is left or a reschedule was asked; else Failed.
- *             `withdraw` does not count as an attempt, so it never ends in Failed.
+ * retried     Killed if a kill was asked; else Waiting if a reschedule was asked or the count that the end belongs to
+ *             (core/model/attempt.ts) is below its maximum; else Failed. `lost` is a machine loss. `withdraw` belongs to no
+ *             count, so it never ends in Failed.
  * `cut` makes a live lease shorter and changes no state.
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
- *             What could not be started does not count as an attempt, up to `freeAttempts` of them.
+ *
+ * `maxAttempts` grows with each attempt that does not count as one: the job is Failed when its attempt number reaches it.
  */
 
+import { never } from '../kernel/assert.ts'
 import type { Owner } from './owner.ts'
-import { byServiceClock, resultByServiceClock, verdict, type Result } from './attempt.ts'
+import { byServiceClock, type Counted, resultByServiceClock, verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
 import { freeAttempts } from '../kernel/limits.ts'
 import type { Needs, Requirements } from './requirements.ts'
@@ -53,6 +56,7 @@ export type JobSpec = {
   readonly requirements: Requirements
   readonly priority: number
   readonly maxAttempts: number
+  readonly maxMachineLosses: number
 }
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
@@ -84,6 +88,9 @@ export type Job = Owner & {
   readonly name: string
   readonly priority: number
   readonly maxAttempts: number
+  /** Attempts that were lost with their machine, and at which number of them the job is Failed. */
+  readonly machineLosses: number
+  readonly maxMachineLosses: number
   readonly submittedMs: number
   readonly changedMs: number
   /** Of the last attempt; 0 before the first. */
@@ -212,7 +219,7 @@ function fromAttempt(
     }
     case 'withdraw':
       if (phase.state !== 'Matched') return refuse('stale')
-      return again({ ...job, maxAttempts: job.maxAttempts + 1 }, lease, event.why, nowMs)
+      return again(job, { lease, why: event.why, counted: 'free' }, nowMs)
   }
 }
 
@@ -236,10 +243,11 @@ function end(job: Job, lease: Lease, result: Result, nowMs: number): JobDecision
           phase: { state: 'Killed', why: `killed by ${lease.stop.by}`, lease, result },
         })
       }
-      return again(job, lease, result.detail === '' ? 'stopped by the pilot' : result.detail, nowMs)
+      return again(job, { lease, why: result.detail || 'stopped by the pilot', counted: 'machine-loss' }, nowMs)
     case 'lost': {
-      const isFree = result.end === 'not-started' && job.attempt <= freeAttempts
-      return again(isFree ? { ...job, maxAttempts: job.maxAttempts + 1 } : job, lease, said.why, nowMs)
+      const isFree = said.counted === 'free' && job.attempt - job.machineLosses <= freeAttempts
+      const counted = said.counted === 'free' && !isFree ? 'attempt' : said.counted
+      return again(job, { lease, why: said.why, counted }, nowMs)
     }
   }
 }
@@ -248,7 +256,7 @@ function lose(job: Job, event: Extract<JobEvent, { kind: 'lost' }>, nowMs: numbe
   const lease = leaseOf(job.phase)
   if (!lease || event.attempt !== job.attempt) return refuse('stale')
   if (event.ifBeforeMs !== undefined && lease.untilMs > event.ifBeforeMs) return refuse('renewed')
-  return again(job, lease, event.why, nowMs)
+  return again(job, { lease, why: event.why, counted: 'machine-loss' }, nowMs)
 }
 
 function cut(job: Job, { attempt, untilMs }: Extract<JobEvent, { kind: 'cut' }>): JobDecision {
@@ -257,19 +265,39 @@ function cut(job: Job, { attempt, untilMs }: Extract<JobEvent, { kind: 'cut' }>)
   return accept(lease.untilMs <= untilMs ? job : withLease(job, { ...lease, untilMs }), false)
 }
 
+type Over = { readonly lease: Lease; readonly why: string; readonly counted: Counted }
+
 /** An attempt is over without a verdict on the job: killed if that was asked, else another try while there is one left. */
-function again(job: Job, lease: Lease, why: string, nowMs: number): JobDecision {
+function again(job: Job, { lease, why, counted: said }: Over, nowMs: number): JobDecision {
   const { stop } = lease
   if (stop?.kind === 'kill') {
     return accept({ ...job, changedMs: nowMs, phase: { state: 'Killed', why: `killed by ${stop.by}`, lease } })
   }
   // A reschedule was wished for: it does not use up a try.
-  if (stop?.kind !== 'reschedule' && job.attempt >= job.maxAttempts) {
-    const phase: Phase = { state: 'Failed', why: `${why}, after ${job.attempt} of ${job.maxAttempts} attempts`, lease }
-    return accept({ ...job, changedMs: nowMs, phase })
+  const counted = stop?.kind === 'reschedule' ? 'free' : said
+  const counts = {
+    maxAttempts: job.maxAttempts + (counted === 'attempt' ? 0 : 1),
+    machineLosses: job.machineLosses + (counted === 'machine-loss' ? 1 : 0),
   }
-  const maxAttempts = stop?.kind === 'reschedule' ? job.maxAttempts + 1 : job.maxAttempts
-  return accept({ ...job, maxAttempts, changedMs: nowMs, phase: { state: 'Waiting' } })
+  const last = lastOf({ ...job, ...counts }, counted)
+  const phase: Phase = last === undefined ? { state: 'Waiting' } : { state: 'Failed', why: `${why}, ${last}`, lease }
+  return accept({ ...job, ...counts, changedMs: nowMs, phase })
+}
+
+/** Of which count this end was the last; undefined: the job may be tried again. */
+function lastOf({ attempt, maxAttempts, machineLosses, maxMachineLosses }: Job, counted: Counted): string | undefined {
+  switch (counted) {
+    case 'free':
+      return undefined
+    case 'attempt':
+      return attempt < maxAttempts ? undefined : `after ${attempt} of ${maxAttempts} attempts`
+    case 'machine-loss': {
+      const losses = `after ${machineLosses} of ${maxMachineLosses} machine losses`
+      return machineLosses < maxMachineLosses ? undefined : losses
+    }
+    default:
+      return never(counted)
+  }
 }
 
 function steer(

@@ -33,6 +33,8 @@ export function jobToWire(job: JobView): wire.Job {
     priority: job.priority,
     attempt: job.attempt,
     maxAttempts: job.maxAttempts,
+    machineLosses: job.machineLosses,
+    maxMachineLosses: job.maxMachineLosses,
     submitTime: timeOf(job.submittedMs),
     changeTime: timeOf(job.changedMs),
     taskQueue: job.classId,

@@ -31,6 +31,7 @@ export function rawSpecToWire({ requirements, arguments: words, environment, ...
     name: '',
     priority: 0,
     maxAttempts: 0,
+    maxMachineLosses: 0,
     ...rest,
     arguments: [...(words ?? [])],
     environment: { ...environment },
@@ -98,5 +99,6 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     },
     priority: wire?.priority ?? 0,
     maxAttempts: wire?.maxAttempts ?? 1,
+    maxMachineLosses: wire?.maxMachineLosses ?? 1,
   }
 }

@@ -5,9 +5,11 @@
  * Memory stays flat: one batch at a time, and the next is read when this one was taken.
  */
 
+import { completeArchivedJob } from '../../core/model/earlier-job.ts'
 import {
   type ArchiveBatch,
   type ArchiveCounts,
+  type ArchivedJob,
   type ArchiveKey,
   archiveKeys,
   type ArchivePlace,
@@ -81,7 +83,7 @@ export async function readArchive(pieces: AsyncIterable<Buffer>, reader: Archive
       return
     }
     gathered = joined(gathered, line.section, lines)
-    gathered.records.push(line.record)
+    gathered.records.push(line.section === 'jobs' ? completeArchivedJob(line.record as ArchivedJob) : line.record)
     gathered.bytes += bytes.length
     digest.add(bytes, 1)
     counts[line.section] += 1

@@ -17,7 +17,7 @@ import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import { checkSpec, type RawSpec } from '../../core/language/check.ts'
-import { idempotencyKeyLength, jobsPerCall, jobsPerTurn } from '../../core/kernel/limits.ts'
+import { idempotencyKeyLength, jobDefaults, jobsPerCall, jobsPerTurn } from '../../core/kernel/limits.ts'
 import type { JobStore, SubmitOutcome } from '../../core/ports/store.ts'
 import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../core/model/quota.ts'
@@ -201,11 +201,15 @@ function taskQueueOf({ vo, group, owner }: Owner, requirements: JobSpec['require
   return { vo, group, owner, id, requirements: normalised(requirements) }
 }
 
-/** Of the JSON text of the whole list: digests that are kept stay comparable. */
+/** Of the JSON text of the whole list, as earlier versions wrote it: digests that are kept stay comparable. */
 async function digestOf(clock: Clock, specs: readonly JobSpec[]): Promise<string> {
   const hash = createHash('sha256').update('[')
   await inTurns(clock, specs, jobsPerTurn, (slice, from) => {
-    hash.update(`${from > 0 ? ',' : ''}${JSON.stringify(slice).slice(1, -1)}`)
+    hash.update(`${from > 0 ? ',' : ''}${JSON.stringify(slice.map(digested)).slice(1, -1)}`)
   })
   return hash.update(']').digest('hex')
+}
+
+function digested({ maxMachineLosses, ...rest }: JobSpec): Partial<JobSpec> {
+  return maxMachineLosses === jobDefaults.machineLosses ? rest : { ...rest, maxMachineLosses }
 }

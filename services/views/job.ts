@@ -48,6 +48,8 @@ export function jobView(job: Job, places?: Places): JobView {
     name: job.name,
     priority: job.priority,
     maxAttempts: job.maxAttempts,
+    machineLosses: job.machineLosses,
+    maxMachineLosses: job.maxMachineLosses,
     submittedMs: job.submittedMs,
     changedMs: job.changedMs,
     attempt: job.attempt,

@@ -14,7 +14,9 @@ import type { Job } from '../../core/model/job.ts'
 import type { Archive } from '../../core/ports/archive.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
+import type { ArchiveCounts } from '../../core/model/archive.ts'
 import { exportArchive } from '../../services/archive/export.ts'
+import { digestOf, formatVersion, runningDigest, trailerLine } from '../../services/archive/format.ts'
 import { importArchive } from '../../services/archive/import.ts'
 import { fillAtRandom, oddNames } from '../support/random-store.ts'
 import { activeVm, alice, sampleResult, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
@@ -188,6 +190,24 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       })
     })
 
+    it('reads jobs of a program that did not count the losses of machines', async () => {
+      const from = await there()
+      await using(from.openStore(), async (store) => {
+        await store.submit(sampleSubmission([sampleSpec(), sampleSpec({ maxAttempts: 1 })]), 1000)
+      })
+      const to = await here()
+      await put(to, asBeforeMachineLosses(await textOf(from)))
+      await using(to.openStore(), async (store) => {
+        const ids = [1, 2] as JobId[]
+        const [jobs, specs] = [await store.jobs(ids), await store.specs(ids)]
+        expect(jobs.map(({ machineLosses, maxMachineLosses }) => [machineLosses, maxMachineLosses])).toEqual([
+          [0, 10],
+          [0, 1],
+        ])
+        expect(ids.map((id) => specs.get(id)?.maxMachineLosses)).toEqual([10, 1])
+      })
+    })
+
     it('gives no number twice, though the last job is forgotten before the move', async () => {
       const from = await there()
       await using(from.openStore(), async (store) => {
@@ -211,6 +231,20 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
 }
 
 /** As the program before wrote it. */
+/** The same content, as it was written before. */
+function asBeforeMachineLosses(text: string): string {
+  const [header = '', ...lines] = text
+    .replaceAll(/,"(machineLosses|maxMachineLosses)":\d+/g, '')
+    .trimEnd()
+    .split('\n')
+  const records = lines.slice(0, -1)
+  const { counts } = JSON.parse(lines.at(-1) ?? '') as { counts: ArchiveCounts }
+  const sum = runningDigest()
+  sum.add(records.map((line) => `${line}\n`).join(''), records.length)
+  const trailer = trailerLine(formatVersion, counts, digestOf(`${header}\n`), sum.place().digest)
+  return `${[header, ...records, trailer].join('\n')}\n`
+}
+
 const oldArchive = withDigests([
   '{"pilotage":"archive","format":1,"id":"abcdefghijklmnop","store":"sqlite","schema":3,"at":"2026-11-20T00:00:00.000Z",' +
     '"sections":["queues","submissions","vms","jobs","facts","notes","counters"]}',

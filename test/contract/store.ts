@@ -284,6 +284,24 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       expect(await store.change([withdraw(2), withdraw(1)], 2000)).toEqual(Array(2).fill({ ok: false, why: 'stale' }))
     })
 
+    it('counts what was lost with its machine apart, up to its own maximum', async () => {
+      const { store } = await fresh()
+      const [id] = (await submitted(store, [sampleSpec({ maxAttempts: 1, maxMachineLosses: 2 })])) as [JobId]
+      const vmId = await withVm(store)
+      const lost = (attempt: number) => ({ kind: 'lost', jobId: id, attempt, why: 'test' }) as const
+      await store.change([claim(id, vmId), lost(1)], 2000)
+      const [waiting] = await store.jobs([id])
+      const counts = { attempt: 1, maxAttempts: 2, machineLosses: 1, maxMachineLosses: 2 }
+      expect(waiting).toMatchObject({ ...counts, phase: { state: 'Waiting' } })
+      expect((await store.specs([id])).get(id)).toMatchObject({ maxAttempts: 1, maxMachineLosses: 2 })
+      await store.change([claim(id, vmId), lost(2)], 2000)
+      const [failed] = await store.jobs([id])
+      expect(failed).toMatchObject({
+        machineLosses: 2,
+        phase: { state: 'Failed', why: 'test, after 2 of 2 machine losses' },
+      })
+    })
+
     describe('reading', () => {
       it('lists the next of a queue by priority, then age, without those that left', async () => {
         const { store } = await fresh()

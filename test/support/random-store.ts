@@ -108,6 +108,7 @@ async function submit(past: Past): Promise<void> {
       name: oneOf(past, oddNames),
       priority: random.next() < 0.8 ? 0 : below(past, 10),
       maxAttempts: 1 + below(past, 3),
+      maxMachineLosses: 1 + below(past, 3),
       environment: { NAME: oneOf(past, oddNames) },
       requirements: sampleRequirements({ ...requirements, memoryBytes: (64 + below(past, 3)) * 1024 * 1024 }),
     }),

@@ -69,7 +69,11 @@ it('finds every job of it in its state, with what was submitted', async () => {
   const jobs = await store.jobs(about.ids)
   expect(jobs.map(({ phase }) => phase.state)).toEqual(about.states)
   const specs = await store.specs(about.ids)
-  expect(about.ids.map((id) => specs.get(id))).toEqual(about.specs)
+  // What that version did not know has its default.
+  expect(about.ids.map((id) => specs.get(id))).toEqual(about.specs.map((spec) => ({ ...spec, maxMachineLosses: 10 })))
+  expect(jobs.map(({ machineLosses, maxMachineLosses }) => [machineLosses, maxMachineLosses])).toEqual(
+    about.ids.map(() => [0, 10]),
+  )
   expect(jobs.find(({ id }) => id === exact)?.needs?.memoryBytes).toBe(123_456_789)
   expect((await store.history(`job:${done}`, 100)).map(({ kind }) => kind)).toEqual(['Matched', 'Running', 'Done'])
   expect((await store.liveVms()).map(({ vm, leases }) => [vm.id, vm.phase.state, leases])).toEqual([

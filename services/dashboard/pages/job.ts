@@ -36,6 +36,7 @@ ${record([
   ['Owner', html`<a href="${pathWith('/jobs', { vo: job.vo, owner: job.owner })}">${job.owner}</a>`],
   ['Priority', job.priority],
   ['Attempt', `${job.attempt} of at most ${job.maxAttempts}`],
+  ['Machine losses', `${job.machineLosses}; Failed at ${job.maxMachineLosses}`],
   ['Asks for', requirements && wantedText(requirements)],
   ['Submitted as', requirements && html`<a href="/jobs/${job.id}/spec">its specification</a>`],
   ['Task queue', html`<span class="id">${job.classId}</span>`],

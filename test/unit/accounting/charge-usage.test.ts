@@ -28,8 +28,9 @@ beforeEach(async () => {
 const change = async (event: JobEvent): Promise<void> => outcomes.changed(await store.change([event], clock.nowMs()))
 
 /** A job of which an attempt runs on two cores, ten minutes after its claim. */
-async function runs(maxAttempts = 3): Promise<JobId> {
-  const submitted = await store.submit(sampleSubmission([sampleSpec({ maxAttempts })]), clock.nowMs())
+async function runs(tries = 3): Promise<JobId> {
+  const spec = sampleSpec({ maxAttempts: tries, maxMachineLosses: tries })
+  const submitted = await store.submit(sampleSubmission([spec]), clock.nowMs())
   if (!submitted.ok) throw new Error(submitted.why)
   const jobId = submitted.firstId
   await change({ kind: 'claim', jobId, vmId: vm.id, cores: 2, untilMs: clock.nowMs() + 60 * minute })
@@ -49,9 +50,9 @@ const ways: readonly [string, (jobId: JobId) => JobEvent][] = [
 ]
 
 it.each(ways)('an owner is charged once for an attempt that ends because %s', async (_, event) => {
-  for (const maxAttempts of [3, 1]) {
+  for (const tries of [3, 1]) {
     charges = []
-    const jobId = await runs(maxAttempts)
+    const jobId = await runs(tries)
     await change(event(jobId))
     await change(event(jobId))
     expect(charges).toEqual([2 * (10 * minute - usageAdvanceMs)])

@@ -109,19 +109,32 @@ it('takes over a store from before task queues were counted', async () => {
   const path = join(directory, 'older.db')
   const first = await openSqliteStore(path, systemClock())
   const other = sampleRequirements({ tags: ['other'] })
-  await first.submit(sampleSubmission([sampleSpec(), sampleSpec(), sampleSpec({ requirements: other })]), 1000)
+  await first.submit(
+    sampleSubmission([sampleSpec(), sampleSpec({ maxAttempts: 1 }), sampleSpec({ requirements: other })]),
+    1000,
+  )
   await first.change([{ kind: 'hold', jobId: 3 as JobId, by: 'a', why: '' }], 2000)
   await first.close()
   const db = new DatabaseSync(path)
-  db.exec(
-    'alter table jobs drop column needs; alter table queues drop column jobs; drop table staged; pragma user_version = 4;',
-  )
+  db.exec('alter table jobs drop column needs; alter table queues drop column jobs; drop table staged;')
+  db.exec('alter table jobs drop column machine_losses; alter table jobs drop column max_machine_losses;')
+  db.exec("update specs set spec = json_remove(spec, '$.maxMachineLosses'); pragma user_version = 4;")
   db.exec("insert into queues (id, owner_ref, requirements) values ('no job names it', 1, '{}')")
   db.close()
   const store = await openSqliteStore(path, systemClock())
   const quota = { owner: { jobs: 3, taskQueues: 9 }, vo: { jobs: 9, taskQueues: 9 } }
   expect(await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)).toMatchObject({ refusal: { used: 3 } })
   expect((await store.queues()).map(({ waiting }) => waiting)).toEqual([2])
+  // What was to be tried once still is.
+  const ids = [1, 2, 3] as JobId[]
+  const jobs = await store.jobs(ids)
+  expect(jobs.map(({ machineLosses, maxMachineLosses }) => [machineLosses, maxMachineLosses])).toEqual([
+    [0, 10],
+    [0, 1],
+    [0, 10],
+  ])
+  const specs = await store.specs(ids)
+  expect(ids.map((id) => specs.get(id)?.maxMachineLosses)).toEqual([10, 1, 10])
   await store.close()
   const after = new DatabaseSync(path)
   expect(after.prepare('select jobs from queues order by ref').all()).toEqual([{ jobs: 2 }, { jobs: 1 }])

@@ -28,6 +28,8 @@ function world(count: number) {
     priority: 0,
     attempt: 0,
     maxAttempts: 1,
+    machineLosses: 0,
+    maxMachineLosses: 10,
     submittedMs: 0,
     changedMs: changedMs.get(id) ?? 0,
     phase: ended.has(id) ? ({ state: 'Killed', by: 'alice', reason: '' } as unknown as Job['phase']) : { state: 'Waiting' },

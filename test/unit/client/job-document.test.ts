@@ -32,6 +32,7 @@ clouds: [one]
 tags: [gpu]
 priority: 3
 maxAttempts: 2
+maxMachineLosses: 20
 `
   expect(readJobDocument(text)).toEqual([
     {
@@ -51,6 +52,7 @@ maxAttempts: 2
       },
       priority: 3,
       maxAttempts: 2,
+      maxMachineLosses: 20,
     },
   ])
 })

@@ -66,6 +66,7 @@ const spec: fc.Arbitrary<JobSpec> = fc.record({
   }),
   priority: fc.integer({ min: 0, max: 9 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),
+  maxMachineLosses: fc.integer({ min: 1, max: 100 }),
 })
 
 it('is read back as the same job, as YAML and as JSON', () => {
@@ -94,6 +95,7 @@ arguments:
   - "a\\nb"
 priority: 0
 maxAttempts: ${job.maxAttempts}
+maxMachineLosses: ${job.maxMachineLosses}
 cores:
   min: 1
   max: 4

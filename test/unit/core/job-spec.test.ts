@@ -22,6 +22,7 @@ it('fills in every default and changes nothing that was given', () => {
     environment: {},
     priority: 0,
     maxAttempts: jobDefaults.attempts,
+    maxMachineLosses: jobDefaults.machineLosses,
     requirements: {
       cores: { min: 1, max: 1 },
       memoryBytes: jobDefaults.memoryBytes,
@@ -58,6 +59,7 @@ describe('refuses', () => {
     [{ environment: { A: 'a\u0000' } }, 'jobs[0].environment.A: not a value'],
     [{ priority: 10 }, 'jobs[0].priority: out of range'],
     [{ maxAttempts: 11 }, 'jobs[0].max_attempts: out of range'],
+    [{ maxMachineLosses: 101 }, 'jobs[0].max_machine_losses: out of range'],
     [requirements({ cores: { min: 4, max: 2 } }), 'jobs[0].requirements.cores.max: below cores.min'],
     [requirements({ cores: { min: 2000, max: 0 } }), 'jobs[0].requirements.cores.min: out of range'],
     [requirements({ memoryBytes: 1000 }), 'jobs[0].requirements.memory_bytes: out of range'],

@@ -22,7 +22,7 @@ const other = 'vm-two' as VmId
 const lease: Lease = { vmId, cores: 2, claimedMs: 10, untilMs: 100 }
 const result = sampleResult()
 
-function job(phase: Phase, attempt = 1, maxAttempts = 3): Job {
+function job(phase: Phase, attempt = 1, maxAttempts = 3, machineLosses = 0): Job {
   return {
     ...alice,
     id,
@@ -30,6 +30,8 @@ function job(phase: Phase, attempt = 1, maxAttempts = 3): Job {
     name: 'j',
     priority: 0,
     maxAttempts,
+    machineLosses,
+    maxMachineLosses: 4,
     submittedMs: 1,
     changedMs: 5,
     attempt,
@@ -219,6 +221,9 @@ describe('an attempt', () => {
       changeJob(job({ state: 'Matched', lease }, attempt, attempt), { ...events.ended, attempt, result }, 50)
     expect(outcome(at(freeAttempts))).toBe('Waiting')
     expect(outcome(at(freeAttempts + 1))).toBe('Failed')
+    // A machine loss is no attempt that could not be started.
+    const lostOnce = { ...job({ state: 'Matched', lease }, freeAttempts + 1, freeAttempts + 1), machineLosses: 1 }
+    expect(outcome(changeJob(lostOnce, { ...events.ended, attempt: freeAttempts + 1, result }, 50))).toBe('Waiting')
   })
 
   it('is not lost if it was renewed in between', () => {
@@ -250,9 +255,47 @@ describe('an attempt', () => {
 })
 
 describe('the last attempt', () => {
-  it('fails the job when it is lost, with the reason and the count', () => {
-    const decision = changeJob(job({ state: 'Running', lease, startedMs: 20 }, 3, 3), { ...events.lost, attempt: 3 }, 50)
-    expect(decision.ok && decision.next.phase).toMatchObject({ state: 'Failed', why: 'gone, after 3 of 3 attempts' })
+  const abandoned = sampleResult({ end: 'abandoned', detail: 'the pilot was started anew' })
+
+  it('fails the job when its pilot lost it, with the reason and the count', () => {
+    const running = job({ state: 'Running', lease, startedMs: 20 }, 3, 3)
+    const decision = changeJob(running, { ...events.ended, attempt: 3, result: abandoned }, 50)
+    const why = 'abandoned: the pilot was started anew, after 3 of 3 attempts'
+    expect(decision.ok && decision.next).toMatchObject({ machineLosses: 0, phase: { state: 'Failed', why } })
+  })
+
+  it.each([
+    ['whose machine was lost', events.lost, 'gone'],
+    [
+      'that its machine ended',
+      { ...events.ended, result: sampleResult({ end: 'stopped', detail: 'preempted' }) },
+      'preempted',
+    ],
+  ] as const)('%s is not used up, and has a count of its own that ends', (_, event, why) => {
+    const at = (machineLosses: number): JobDecision =>
+      changeJob(job({ state: 'Running', lease, startedMs: 20 }, 3, 3, machineLosses), { ...event, attempt: 3 }, 50)
+    const again = at(0)
+    expect(again.ok && again.next).toMatchObject({
+      attempt: 3,
+      maxAttempts: 4,
+      machineLosses: 1,
+      phase: { state: 'Waiting' },
+    })
+    expect(outcome(at(2))).toBe('Waiting')
+    const last = at(3)
+    const phase = { state: 'Failed', why: `${why}, after 4 of 4 machine losses` }
+    expect(last.ok && last.next).toMatchObject({ machineLosses: 4, phase })
+  })
+
+  it('that was withdrawn, or rescheduled and then lost, is no machine loss', () => {
+    const matched = job({ state: 'Matched', lease }, 3, 3, 3)
+    const withdrawn = changeJob(matched, { ...events.withdraw, attempt: 3 }, 50)
+    const asked = changeJob(matched, events.reschedule, 50)
+    if (!asked.ok) throw new Error(asked.why)
+    const lost = changeJob(asked.next, { ...events.lost, attempt: 3 }, 60)
+    for (const decision of [withdrawn, lost]) {
+      expect(decision.ok && decision.next).toMatchObject({ machineLosses: 3, phase: { state: 'Waiting' } })
+    }
   })
 
   it('does not fail the job when it was stopped for a reschedule: that try was not used up', () => {
@@ -309,6 +352,29 @@ it('whatever happens in whatever order: ends are final, attempts only grow, refu
         expect(decision.next.attempt).toBe(event.kind === 'claim' ? now.attempt + 1 : now.attempt)
         expect(decision.next).toMatchObject({ id: now.id, classId: now.classId, submittedMs: now.submittedMs })
         now = decision.next
+      }
+    }),
+  )
+})
+
+it('a job that ends every machine it runs on ends after its machine losses, whatever else happens to it', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom('lost', 'stopped', 'withdraw', 'not-started'), { minLength: 200 }), (ways) => {
+      let now = job({ state: 'Waiting' }, 0)
+      let losses = 0
+      for (const way of ways) {
+        if (isEnded(now.phase)) break
+        const claimed = changeJob(now, events.claim, 50)
+        if (!claimed.ok) throw new Error(claimed.why)
+        const { attempt } = claimed.next
+        const event =
+          way === 'lost' || way === 'withdraw' ? events[way] : { ...events.ended, result: sampleResult({ end: way }) }
+        if (way === 'lost' || way === 'stopped') losses += 1
+        const decision = changeJob(claimed.next, { ...event, attempt }, 60)
+        if (!decision.ok) throw new Error(decision.why)
+        now = decision.next
+        expect(now.machineLosses).toBe(losses)
+        if (losses === now.maxMachineLosses) expect(now.phase.state).toBe('Failed')
       }
     }),
   )

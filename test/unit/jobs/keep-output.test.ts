@@ -18,6 +18,8 @@ function world(phase: Phase) {
     name: '',
     priority: 0,
     maxAttempts: 3,
+    machineLosses: 0,
+    maxMachineLosses: 10,
     submittedMs: 1,
     changedMs: 2,
     attempt: 2,

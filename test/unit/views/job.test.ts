@@ -24,6 +24,8 @@ function jobIn(phase: Phase): Job {
     name: 'sample',
     priority: 1,
     maxAttempts: 3,
+    machineLosses: 1,
+    maxMachineLosses: 10,
     submittedMs: 5,
     changedMs: 20,
     attempt: 1,

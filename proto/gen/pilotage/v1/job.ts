@@ -297,8 +297,10 @@ export interface JobSpec {
     | undefined;
   /** 0..9, compared between jobs of one owner; 0 is the default and the lowest */
   priority: number;
-  /** 1..10: how often it may be tried when machines are lost; 0 means 3 */
+  /** 1..10: how often it may be tried, attempts that only a machine ended not counted; 0 means 3. */
   maxAttempts: number;
+  /** 1..100: it is Failed when this number of its attempts were lost with their machine; 0 means 10. */
+  maxMachineLosses: number;
 }
 
 export interface JobSpec_EnvironmentEntry {
@@ -376,6 +378,7 @@ export interface Job {
   priority: number;
   /** of the last attempt, 0 before the first */
   attempt: number;
+  /** the job's, and one more for each attempt that did not count as one */
   maxAttempts: number;
   submitTime: Date | undefined;
   changeTime: Date | undefined;
@@ -397,7 +400,13 @@ export interface Job {
     | Date
     | undefined;
   /** of the last attempt that reported one */
-  result: PayloadResult | undefined;
+  result:
+    | PayloadResult
+    | undefined;
+  /** attempts that were lost with their machine */
+  machineLosses: number;
+  /** at this number of them it is Failed */
+  maxMachineLosses: number;
 }
 
 /** How a payload ended, as the pilot saw it. */
@@ -1053,6 +1062,7 @@ function createBaseJobSpec(): JobSpec {
     requirements: undefined,
     priority: 0,
     maxAttempts: 0,
+    maxMachineLosses: 0,
   };
 }
 
@@ -1078,6 +1088,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.maxAttempts !== 0) {
       writer.uint32(56).uint32(message.maxAttempts);
+    }
+    if (message.maxMachineLosses !== 0) {
+      writer.uint32(64).uint32(message.maxMachineLosses);
     }
     return writer;
   },
@@ -1154,6 +1167,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.maxAttempts = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.maxMachineLosses = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1188,6 +1209,7 @@ export const JobSpec: MessageFns<JobSpec> = {
       : undefined;
     message.priority = object.priority ?? 0;
     message.maxAttempts = object.maxAttempts ?? 0;
+    message.maxMachineLosses = object.maxMachineLosses ?? 0;
     return message;
   },
 };
@@ -1799,6 +1821,8 @@ function createBaseJob(): Job {
     startTime: undefined,
     endTime: undefined,
     result: undefined,
+    machineLosses: 0,
+    maxMachineLosses: 0,
   };
 }
 
@@ -1863,6 +1887,12 @@ export const Job: MessageFns<Job> = {
     }
     if (message.result !== undefined) {
       PayloadResult.encode(message.result, writer.uint32(162).fork()).join();
+    }
+    if (message.machineLosses !== 0) {
+      writer.uint32(168).uint32(message.machineLosses);
+    }
+    if (message.maxMachineLosses !== 0) {
+      writer.uint32(176).uint32(message.maxMachineLosses);
     }
     return writer;
   },
@@ -2040,6 +2070,22 @@ export const Job: MessageFns<Job> = {
             message.result = PayloadResult.decode(reader, reader.uint32());
             continue;
           }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.machineLosses = reader.uint32();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.maxMachineLosses = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2079,6 +2125,8 @@ export const Job: MessageFns<Job> = {
     message.result = (object.result !== undefined && object.result !== null)
       ? PayloadResult.fromPartial(object.result)
       : undefined;
+    message.machineLosses = object.machineLosses ?? 0;
+    message.maxMachineLosses = object.maxMachineLosses ?? 0;
     return message;
   },
 };

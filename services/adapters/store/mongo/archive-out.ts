@@ -3,6 +3,7 @@
  * them in one order: the stories beside jobs and VMs are copies of these.
  */
 
+import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type {
   ArchivedCounter,
   ArchivedJob,
@@ -14,7 +15,6 @@ import type {
 } from '../../../../core/model/archive.ts'
 import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import type { JobSpec } from '../../../../core/model/job.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import { type Database, guarded } from './database.ts'
@@ -96,7 +96,7 @@ async function readJobs({ pages, specs }: Database, after: number, limit: number
   return some.map(({ first, job }) => {
     const text = byFirst.get(first)?.[job.id - first]
     if (!text) throw new Error(`assertion failed: job ${job.id} has no description`)
-    return { job, spec: JSON.parse(text) as JobSpec }
+    return { job, spec: specOfText(text) }
   })
 }
 

@@ -6,6 +6,7 @@
  * change. A job lies in its page with its own story: a change and the fact that explains it are one write.
  */
 
+import { earlierCounts } from '../../../../core/model/earlier-job.ts'
 import { takenWith, listOf, plus, fromList, noResources } from '../../../../core/model/resources.ts'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
@@ -92,7 +93,9 @@ type JobText = [
   site: string,
   phase: Phase,
   story: readonly StoryEntry[],
-  needs?: Needs,
+  needs?: Needs | null,
+  /** Absent: as `earlierCounts` says. */
+  losses?: readonly [machineLosses: number, max: number],
 ]
 
 export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
@@ -106,9 +109,10 @@ export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): P
 }
 
 function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority'>): KeptJob {
-  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs] = text
-  const kept = { ...fixed, id: id as JobId, name, maxAttempts, submittedMs, changedMs, attempt, phase }
-  const job = needs === undefined ? kept : { ...kept, needs }
+  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses] = text
+  const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
+  const kept = { ...fixed, id: id as JobId, name, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
+  const job = needs ? { ...kept, needs } : kept
   return { job, site, story, text: JSON.stringify(text) }
 }
 
@@ -116,7 +120,11 @@ function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority'>):
 export function keptJob(job: Job, site: string, story: readonly StoryEntry[]): KeptJob {
   const { id, name, maxAttempts, submittedMs, changedMs, attempt, phase, needs } = job
   const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
-  if (needs !== undefined) text.push(needs)
+  const { machineLosses, maxMachineLosses } = job
+  const known = earlierCounts(maxAttempts)
+  const hasKnown = machineLosses === known.machineLosses && maxMachineLosses === known.maxMachineLosses
+  if (needs !== undefined || !hasKnown) text.push(needs ?? null)
+  if (!hasKnown) text.push([machineLosses, maxMachineLosses])
   return { job, site, story, text: JSON.stringify(text) }
 }
 

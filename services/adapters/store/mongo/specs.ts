@@ -3,6 +3,7 @@
  * are.
  */
 
+import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'
 import { type Database, guarded } from './database.ts'
@@ -63,7 +64,7 @@ export function openSpecs({ specs }: Database): SpecCache {
   async function of(id: JobId): Promise<JobSpec | undefined> {
     if (lying(id) === undefined) await gather(id)
     const text = lying(id)
-    return text === undefined ? undefined : (JSON.parse(text) as JobSpec)
+    return text === undefined ? undefined : specOfText(text)
   }
 
   return {

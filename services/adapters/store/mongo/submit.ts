@@ -6,9 +6,10 @@
  * Submissions that arrive together share the four round trips.
  */
 
+import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import type { Job, JobSpec } from '../../../../core/model/job.ts'
+import type { Job } from '../../../../core/model/job.ts'
 import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../../../core/model/quota.ts'
@@ -224,7 +225,7 @@ function pageFrom(
   const owner = { vo, group: grp, owner: own }
   const jobs = new Map<JobId, KeptJob>()
   for (let id = first; id <= last; id += 1) {
-    const { name, maxAttempts, requirements } = JSON.parse(texts[id - first] ?? '{}') as JobSpec
+    const { name, maxAttempts, maxMachineLosses, requirements } = specOfText(texts[id - first] ?? '{}')
     const needs = needsOf(requirements, known.get(classId as ClassId)?.requirements ?? requirements)
     const job: Job = {
       ...owner,
@@ -233,6 +234,8 @@ function pageFrom(
       name,
       priority,
       maxAttempts,
+      machineLosses: 0,
+      maxMachineLosses,
       submittedMs: at,
       changedMs: at,
       attempt: 0,

@@ -6,6 +6,7 @@
  * anew by the process that works with it.
  */
 
+import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import type {
   ArchiveBatch,
@@ -18,7 +19,7 @@ import type {
 } from '../../../../core/model/archive.ts'
 import { never } from '../../../../core/kernel/assert.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Job, JobSpec } from '../../../../core/model/job.ts'
+import type { Job } from '../../../../core/model/job.ts'
 import { isOver } from '../../../../core/model/vm.ts'
 import type { Inside } from './inside.ts'
 import { factOf, lastFactIn } from './facts.ts'
@@ -128,7 +129,7 @@ function readers({ db, queues }: Inside): Readonly<Record<ArchiveSection, Read>>
     jobs: rows('select * from jobs join specs using (id) where id > ? order by id limit ?', 0, (row) => {
       const { spec, ...columns } = row as JobRow & { readonly spec: string }
       const job: Job = jobOf(columns, queues.byRef(columns.queue_ref))
-      return { job, spec: JSON.parse(spec) as JobSpec } satisfies ArchivedJob
+      return { job, spec: specOfText(spec) } satisfies ArchivedJob
     }),
     facts: rows('select * from facts where seq > ? order by seq limit ?', 0, factOf),
     notes: rows('select name, text from notes where name > ? order by name limit ?', '', ({ name, text }) => ({
@@ -153,7 +154,8 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
     const refs = queues.byId(one.classId)
     if (!refs) throw new PilotageError('invalid-argument', `job ${one.id} names a task queue that the archive does not have`)
     const { ref, ownerRef } = refs
-    job.run(ref, ownerRef, one.name, one.priority, one.submittedMs, needsText(one.needs), ...jobColumns(one))
+    const { name, priority, submittedMs, needs, maxMachineLosses } = one
+    job.run(ref, ownerRef, name, priority, submittedMs, needsText(needs), maxMachineLosses, ...jobColumns(one))
     spec.run(one.id, JSON.stringify(description))
   }
 

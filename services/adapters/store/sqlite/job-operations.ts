@@ -15,6 +15,7 @@ export type PackedJob = {
   readonly name: string
   readonly priority: number
   readonly maxAttempts: number
+  readonly maxMachineLosses: number
   readonly needs?: Needs
   readonly spec: SpecText
 }

@@ -28,6 +28,8 @@ export type JobRow = {
   submitted_ms: number
   changed_ms: number
   max_attempts: number
+  machine_losses: number
+  max_machine_losses: number
   attempt: number
   state: number
   vm_id: string | null
@@ -41,22 +43,23 @@ export type JobRow = {
   needs: string | null
 }
 
-export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
+export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
 export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, priority, submitted_ms, needs,
-  changed_ms, max_attempts, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
 /** In the order of `updateJobSql`. */
-export function jobColumns({ id, changedMs, maxAttempts, attempt, phase }: Job): Columns {
+export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt, phase }: Job): Columns {
   const lease = 'lease' in phase ? phase.lease : undefined
   return [
     changedMs,
     maxAttempts,
+    machineLosses,
     attempt,
     stateCode[phase.state],
     lease?.vmId ?? null,
@@ -81,6 +84,8 @@ export function jobOf(row: JobRow, queue: Omit<TaskQueue, 'requirements'>): Job 
     name: row.name,
     priority: row.priority,
     maxAttempts: row.max_attempts,
+    machineLosses: row.machine_losses,
+    maxMachineLosses: row.max_machine_losses,
     submittedMs: row.submitted_ms,
     changedMs: row.changed_ms,
     attempt: row.attempt,

@@ -57,6 +57,12 @@ const versions: readonly string[] = [
   `
   create table staged (first_id integer primary key, count integer not null);
   `,
+  // Losses of machines have a count of their own: as `earlierCounts` says.
+  `
+  alter table jobs add column machine_losses integer not null default 0;
+  alter table jobs add column max_machine_losses integer not null default 10;
+  update jobs set max_machine_losses = 1 where max_attempts = 1;
+  `,
 ]
 
 /** The version that this program makes. */

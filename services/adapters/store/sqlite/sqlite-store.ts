@@ -7,9 +7,9 @@
  * everything: nothing is acknowledged that might not be durable.
  */
 
+import { specOfText } from '../../../../core/model/earlier-job.ts'
 import { type Clock, nextTurn } from '../../../../core/kernel/clock.ts'
 import { asPilotageError, type PilotageError } from '../../../../core/kernel/errors.ts'
-import type { JobSpec } from '../../../../core/model/job.ts'
 import type { Store } from '../../../../core/ports/store.ts'
 import { coreDecisions, type Decisions } from '../../../../core/model/apply.ts'
 import { type Call, openEngine, type OperationName } from './engine.ts'
@@ -76,12 +76,12 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
       return outcomes.map((outcome) => {
         if (!outcome.ok) return outcome
         const { spec, ...rest } = outcome
-        return spec === undefined ? rest : { ...rest, spec: specOf(spec) }
+        return spec === undefined ? rest : { ...rest, spec: specOfText(spec) }
       })
     },
     async specs(ids) {
       const found = await ask('specs', ids)
-      return new Map(found.map(([id, text]) => [id, specOf(text)]))
+      return new Map(found.map(([id, text]) => [id, specOfText(text)]))
     },
     jobs: (ids) => ask('jobs', ids),
     list: (query) => read('list', query),
@@ -109,8 +109,4 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     roles: (prefix, nowMs) => ask('roles', prefix, nowMs),
     close,
   }
-}
-
-function specOf(text: string): JobSpec {
-  return JSON.parse(text) as JobSpec
 }

@@ -84,6 +84,7 @@ function packed({ classId, spec }: Submission['jobs'][number], requirementsOf: R
     name: spec.name,
     priority: spec.priority,
     maxAttempts: spec.maxAttempts,
+    maxMachineLosses: spec.maxMachineLosses,
     spec: JSON.stringify(spec),
   }
 }

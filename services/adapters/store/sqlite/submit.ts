@@ -131,18 +131,20 @@ type JobWriter = (
 function jobWriter(inside: Inside): JobWriter {
   const { db, queues } = inside
   const insertJob = db.prepare(
-    `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts, needs, attempt, state)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+    `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts,
+       max_machine_losses, needs, attempt, state)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
   )
   return (owner, firstId, jobs, named, nowMs) => {
     const refsOf = new Map<ClassId, QueueRefs>()
     for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
     const counts = new Map<number, number>()
-    const came = jobs.map(({ classId, name, priority, maxAttempts, needs }, at): Job => {
+    const came = jobs.map(({ classId, name, priority, maxAttempts, maxMachineLosses, needs }, at): Job => {
       const refs = refsOf.get(classId)
       if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
       const id = (firstId + at) as JobId
-      insertJob.run(id, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, maxAttempts, needsText(needs))
+      const most = [maxAttempts, maxMachineLosses]
+      insertJob.run(id, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, ...most, needsText(needs))
       counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
       return {
         ...owner,
@@ -151,6 +153,8 @@ function jobWriter(inside: Inside): JobWriter {
         name,
         priority,
         maxAttempts,
+        machineLosses: 0,
+        maxMachineLosses,
         submittedMs: nowMs,
         changedMs: nowMs,
         attempt: 0,

@@ -1,0 +1,34 @@
+/**
+ * Jobs and descriptions that an earlier version stored: what they do not have yet is filled in when they are read, from a
+ * store or from an archive. Knows nothing of how they lie there.
+ */
+
+import { jobDefaults } from '../kernel/limits.ts'
+import type { ArchivedJob } from './archive.ts'
+import type { Job, JobSpec } from './job.ts'
+
+type Counts = Pick<Job, 'machineLosses' | 'maxMachineLosses'>
+
+/** What was to be tried once was never to run again after a loss either: that stays so. */
+export function earlierCounts(maxAttempts: number): Counts {
+  return { machineLosses: 0, maxMachineLosses: maxAttempts === 1 ? 1 : jobDefaults.machineLosses }
+}
+
+type Earlier<Kind> = Omit<Kind, keyof Counts> & Partial<Counts>
+
+export function specOfText(text: string): JobSpec {
+  return completeSpec(JSON.parse(text) as Earlier<JobSpec>)
+}
+
+/** A record of an archive; one that is damaged stays as it is. */
+export function completeArchivedJob(record: ArchivedJob): ArchivedJob {
+  const { job, spec }: Partial<ArchivedJob> = record
+  if (typeof job !== 'object' || typeof spec !== 'object') return record
+  const earlier: Earlier<Job> = job
+  return { job: { ...earlierCounts(earlier.maxAttempts), ...earlier }, spec: completeSpec(spec) }
+}
+
+function completeSpec(spec: Earlier<JobSpec>): JobSpec {
+  const { maxMachineLosses = earlierCounts(spec.maxAttempts).maxMachineLosses } = spec
+  return { ...spec, maxMachineLosses }
+}

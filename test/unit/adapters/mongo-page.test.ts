@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest'
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import type { Job } from '../../../core/model/job.ts'
+import {
+  keptJob,
+  newPage,
+  packed,
+  packedJobs,
+  pageOf,
+  type PageDocument,
+} from '../../../services/adapters/store/mongo/page.ts'
+import { alice, sampleQueue } from '../../../sim/samples.ts'
+
+const needs = { memoryBytes: 1, diskBytes: 2, wallMs: 3 }
+const classId = sampleQueue().id
+
+function job(changes: Partial<Job>): Job {
+  return {
+    ...alice,
+    id: 7 as JobId,
+    classId,
+    name: 'j',
+    priority: 2,
+    maxAttempts: 3,
+    machineLosses: 0,
+    maxMachineLosses: 10,
+    submittedMs: 1,
+    changedMs: 5,
+    attempt: 0,
+    phase: { state: 'Waiting' },
+    ...changes,
+  }
+}
+
+function read(jobs: PageDocument['z']): Job | undefined {
+  const page = { first: 7 as JobId, owner: alice, classId, priority: 2, jobs: new Map() }
+  return pageOf({ ...newPage({ ...page, jobs: new Map([[7 as JobId, keptJob(job({}), '', [])]]) }, 'w'), z: jobs }).jobs.get(
+    7 as JobId,
+  )?.job
+}
+
+it.each([
+  job({}),
+  job({ needs }),
+  job({ maxAttempts: 1 }),
+  job({ maxAttempts: 1, maxMachineLosses: 1 }),
+  job({ maxAttempts: 2, maxMachineLosses: 1 }),
+  job({ machineLosses: 2, maxAttempts: 5 }),
+  job({ machineLosses: 1, maxMachineLosses: 30, needs }),
+  job({ phase: { state: 'Matched', lease: { vmId: 'vm-1' as VmId, cores: 1, claimedMs: 1, untilMs: 2 } } }),
+])('a page gives back the job that was put into it: %o', (one) => {
+  expect(read(packedJobs(new Map([[one.id, keptJob(one, '', [])]])))).toEqual(one)
+})
+
+it.each([
+  [3, undefined, 10],
+  [3, needs, 10],
+  [1, undefined, 1],
+])('a job of an earlier version, with up to %i attempts and the needs %o, has %i machine losses', (max, own, losses) => {
+  const text = [7, 'j', max, 1, 5, 0, '', { state: 'Waiting' }, []]
+  const old = packed(JSON.stringify([own ? [...text, own] : text]))
+  expect(read(old)).toEqual(job({ maxAttempts: max, maxMachineLosses: losses, ...(own ? { needs: own } : {}) }))
+})
