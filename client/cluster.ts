@@ -84,6 +84,17 @@ export type Cloud = {
   readonly breakers: readonly Breaker[]
   /** When its own list was last read. */
   readonly listedMs: number
+  /** VMs that it does not end: an administrator of the cloud has to look at them. */
+  readonly stuck: readonly StuckVm[]
+}
+
+export type StuckVm = {
+  readonly vmId: string
+  /** The cloud's own id. */
+  readonly ref: string
+  readonly sinceMs: number
+  /** What the cloud answers, or shows of it. */
+  readonly why: string
 }
 
 export type Breaker = {

@@ -3,7 +3,7 @@
  */
 
 import type { Command } from 'commander'
-import type { Breaker, Cloud, JobCount, PlanLine, TaskQueue, Vm, VmCount } from '../../client/cluster.ts'
+import type { Breaker, Cloud, JobCount, PlanLine, StuckVm, TaskQueue, Vm, VmCount } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import { type Choose, withService } from '../action.ts'
@@ -145,10 +145,21 @@ const planColumns: readonly Column<PlanLine>[] = [
   { title: 'REASON', maxWidth: 100, cell: ({ reason }) => reason },
 ]
 
+/** What an administrator of the cloud has to look at. */
+const stuckColumns: readonly Column<StuckVm & { readonly cloud: string }>[] = [
+  { title: 'CANNOT BE ENDED', cell: ({ vmId }) => vmId },
+  { title: 'CLOUD', cell: ({ cloud }) => cloud },
+  { title: 'THERE', cell: ({ ref }) => ref },
+  { title: 'SINCE', cell: ({ sinceMs }) => timeText(sinceMs) },
+  { title: 'REASON', maxWidth: 100, cell: ({ why }) => why },
+]
+
 async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
   const answer = await client.clouds()
   const { isTerminal } = terminal
-  const text = `${table(cloudColumns, answer.clouds, isTerminal)}\n${table(planColumns, answer.plan, isTerminal)}`
+  const stuck = answer.clouds.flatMap(({ name, stuck: vms }) => vms.map((vm) => ({ ...vm, cloud: name })))
+  const attention = stuck.length === 0 ? '' : `\n${table(stuckColumns, stuck, isTerminal)}`
+  const text = `${table(cloudColumns, answer.clouds, isTerminal)}\n${table(planColumns, answer.plan, isTerminal)}${attention}`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
 }

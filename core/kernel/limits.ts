@@ -126,6 +126,13 @@ export const cloudCallMs = 20 * seconds
 export const listLagMs = 2 * minutes
 /** A list of a cloud older than this freezes everything that would destroy. */
 export const listStaleMs = 2 * minutes
+/**
+ * A machine that its cloud has not ended after this number of tries and this time is for people. Clouds take minutes where a
+ * host copies disks back; 10 minutes is what cloud drivers wait elsewhere as well. From then on it is asked for less often.
+ */
+export const stuckTries = 10
+export const stuckMs = 10 * minutes
+export const stuckAgainMs = 1 * minutes
 
 /** Roles. Within this time another process takes over the roles of one that crashed. */
 export const takeOverMs = 15 * seconds

@@ -113,6 +113,12 @@ export const factShapes = {
     kinds: ['breaker opened', 'breaker closed'],
     data: { scope: 'text', why: 'text?', backoffMs: 'number?' },
   },
+  /** Its cloud does not end the VM, however often it is asked: an administrator of the cloud has to look at it. */
+  ending: {
+    subject: 'vm',
+    kinds: ['cannot be ended'],
+    data: { cloud: 'text', ref: 'text', tries: 'number', forMs: 'number', why: 'text' },
+  },
   /** A machine without a record was destroyed. */
   orphan: { subject: 'cloud', kinds: ['orphan destroyed'], data: { vm: 'text', ref: 'text', why: 'text' } },
 } as const satisfies Readonly<Record<string, Shape>>

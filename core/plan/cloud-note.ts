@@ -9,6 +9,7 @@
 import { blockedReasons, type BlockedReason, type Cause } from './cause.ts'
 import { blockedText } from './cause-text.ts'
 import type { BlockedLine, CloudReading, CloudView, FleetPlan, PlanLine } from './fleet.ts'
+import type { VmId } from '../kernel/ids.ts'
 import type { CloudQuota } from '../model/cloud.ts'
 import type { KeptBreaker } from './breaker.ts'
 
@@ -17,6 +18,18 @@ export type CloudNote = Pick<CloudView, 'quota' | 'strays' | 'watchedSinceMs'> &
   readonly fence: number
   readonly reading: CloudReading
   readonly breakers: readonly KeptBreaker[]
+  /** Absent: an older director wrote it. */
+  readonly stuck?: readonly StuckVm[]
+}
+
+/** Its cloud does not end it, however often it is asked. */
+export type StuckVm = {
+  readonly vmId: VmId
+  /** The cloud's own id. */
+  readonly ref: string
+  readonly sinceMs: number
+  /** What the cloud answers, or shows of it. */
+  readonly why: string
 }
 
 export function cloudNote(cloud: string): string {

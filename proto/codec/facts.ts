@@ -47,6 +47,10 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
       const backoff = backoffMs === undefined ? undefined : durationOf(backoffMs)
       return { breaker: wire.BreakerFact.fromPartial({ ...data, backoff }) }
     }
+    case 'ending': {
+      const { forMs, ...data } = known.data
+      return { ending: { ...data, for: durationOf(forMs) } }
+    }
     case 'orphan':
       return { orphan: known.data }
     case 'plan':
@@ -77,7 +81,7 @@ export function factOfWire(from: wire.Fact): CoreFact & { readonly text: string 
 }
 
 function dataOfWire(from: wire.Fact): CoreFact['data'] {
-  const { job, breaker, plan, other } = from
+  const { job, breaker, ending, plan, other } = from
   if (job) {
     const { end, wall, ...data } = job
     return defined({ ...data, end: payloadEndEnum.word(end), wallMs: wall && durationMs(wall) })
@@ -85,6 +89,10 @@ function dataOfWire(from: wire.Fact): CoreFact['data'] {
   if (breaker) {
     const { backoff, ...data } = breaker
     return defined({ ...data, backoffMs: backoff && durationMs(backoff) })
+  }
+  if (ending) {
+    const { for: since, ...data } = ending
+    return { ...data, forMs: since ? durationMs(since) : 0 }
   }
   if (plan) {
     const blocked = Object.entries(plan.blocked).map(([cause, why]) => [`${blockedPrefix}${cause}`, why])

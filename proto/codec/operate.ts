@@ -151,8 +151,14 @@ export function drainedOfWire({ changed, state, refusal }: wire.DrainVmResponse)
   return { changed, state: vmStateEnum.word(state) ?? '', refusal: vmRefusalEnum.word(refusal) ?? '' }
 }
 
-type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime'> & {
+type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime' | 'stuck'> & {
   readonly listedMs: number
+  readonly stuck: readonly {
+    readonly vmId: string
+    readonly ref: string
+    readonly sinceMs: number
+    readonly why: string
+  }[]
   readonly breakers: readonly {
     readonly kind: string
     readonly name: string
@@ -162,20 +168,22 @@ type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime'> & {
   }[]
 }
 
-export function cloudToWire({ breakers, listedMs, ...cloud }: CloudRow): wire.Cloud {
+export function cloudToWire({ breakers, listedMs, stuck, ...cloud }: CloudRow): wire.Cloud {
   return {
     ...cloud,
     listTime: timeOf(listedMs),
+    stuck: stuck.map(({ vmId, ref, sinceMs, why }) => ({ vmId, ref, sinceTime: timeOf(sinceMs), why })),
     breakers: breakers.map(({ kind, name, state, untilMs, why }) => {
       return { kind, name, state: breakerStateEnum.number(state), untilTime: timeOf(untilMs), why }
     }),
   }
 }
 
-export function cloudOfWire({ breakers, listTime, ...cloud }: wire.Cloud) {
+export function cloudOfWire({ breakers, listTime, stuck, ...cloud }: wire.Cloud) {
   return {
     ...cloud,
     listedMs: timeMs(listTime),
+    stuck: stuck.map(({ sinceTime, ...vm }) => ({ ...vm, sinceMs: timeMs(sinceTime) })),
     breakers: breakers.map(({ state, untilTime, ...breaker }) => {
       return { ...breaker, state: breakerStateEnum.word(state) ?? '', untilMs: timeMs(untilTime) }
     }),

@@ -110,11 +110,12 @@ function signInRoutes(scope: FastifyInstance, { authenticator }: PageOptions, sh
 function viewerRoutes(scope: FastifyInstance, { readings, clock }: PageOptions, show: Show): void {
   addRoute(scope, 'GET /', {}, async (request, reply) => {
     const viewer = viewerOn(request)
-    const [counts, { facts, lastSeq }] = await Promise.all([
+    const [counts, { clouds }, { facts, lastSeq }] = await Promise.all([
       readings.status(viewer),
+      readings.clouds(viewer),
       readings.facts(viewer, -1, recentFacts),
     ])
-    return show(reply, overviewPage({ ...counts, facts: facts.map(factView), lastSeq }), viewer)
+    return show(reply, overviewPage({ ...counts, clouds, facts: facts.map(factView), lastSeq }, clock.nowMs()), viewer)
   })
   addRoute(scope, 'GET /queues', {}, async (request, reply) => {
     const viewer = viewerOn(request)

@@ -26,7 +26,7 @@ export const routeActions = {
   'GET /sign-in': ['dashboard.sign-in'],
   'POST /sign-in': ['dashboard.sign-in'],
   'POST /sign-out': ['dashboard.sign-in'],
-  'GET /': ['status.read', 'facts.read'],
+  'GET /': ['status.read', 'cloud.list', 'facts.read'],
   'GET /queues': ['task-queue.list'],
   'GET /vms': ['vm.list'],
   'GET /vms/:id': ['vm.read', 'job.list'],

@@ -59,7 +59,7 @@ export async function openCloudLease(
     directed,
     serialQueue,
     fence,
-    memory: newMemory(),
+    memory: newMemory(noted?.stuck ?? [], clock),
     breakers: openBreakers(name, directed.breaker, noted?.breakers ?? []),
     watchedSinceMs,
     noted,

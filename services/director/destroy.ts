@@ -11,6 +11,7 @@ import { newFact } from '../../core/model/fact-shapes.ts'
 import { refOf, type Vm } from '../../core/model/vm.ts'
 import type { CloudHand } from './create.ts'
 import type { Orphan } from './orphans.ts'
+import { isDue, noteTry } from './stuck.ts'
 
 const consoleKeptCharacters = 4096
 
@@ -38,18 +39,26 @@ export async function destroyOrphan(hand: CloudHand, { ref, vmId, why }: Orphan)
 }
 
 async function destroyMachine(
-  { options, directed, isHeld }: CloudHand,
+  hand: CloudHand,
   { ref, vmId }: Pick<Orphan, 'ref' | 'vmId'>,
 ): Promise<'gone' | 'going' | 'failed'> {
-  if (!isHeld()) return 'failed'
+  const { options, directed, memory, isHeld } = hand
+  if (!isHeld() || !isDue(memory, ref, options.clock)) return 'failed'
+  let answer: 'gone' | 'going' | 'failed' = 'gone'
+  let why = ''
   try {
-    return await directed.cloud.destroy(ref)
+    answer = await directed.cloud.destroy(ref)
   } catch (thrown) {
     const { code, message } = asPilotageError(thrown, `destroying ${vmId}`)
-    if (code === 'cloud-gone') return 'gone'
-    options.log.warn({ cloud: directed.cloud.name, vm: vmId, ref, code, message }, 'a VM could not be destroyed')
-    return 'failed'
+    if (code !== 'cloud-gone') {
+      options.log.warn({ cloud: directed.cloud.name, vm: vmId, ref, code, message }, 'a VM could not be destroyed')
+      answer = 'failed'
+      why = message
+    }
   }
+  if (answer === 'gone') memory.endings.delete(ref)
+  else await noteTry(hand, { ref, vmId }, why)
+  return answer
 }
 
 /** The console may show the activation key; it is of no use any more, since a VM that stops cannot be activated. */

@@ -23,6 +23,7 @@ import { observe } from './observe.ts'
 import type { DirectorOptions } from './options.ts'
 import { ownLines, planKeeper } from './plan-note.ts'
 import { readQueues } from './read-queues.ts'
+import { stuckIn } from './stuck.ts'
 
 export type Director = {
   /**
@@ -103,7 +104,8 @@ function planned(
 /** The cloud as it is, and not as it was taken for the sake of the others. */
 async function noteFor(options: DirectorOptions, { cloudLease, view }: Compared): Promise<void> {
   const { reading, strays, watchedSinceMs } = view
-  await keepNote(options, cloudLease, { quota: cloudLease.memory.quota, reading, strays, watchedSinceMs })
+  const { quota } = cloudLease.memory
+  await keepNote(options, cloudLease, { quota, reading, strays, watchedSinceMs, stuck: stuckIn(cloudLease.memory) })
 }
 
 async function emitBreakers(options: DirectorOptions, one: Compared): Promise<void> {

@@ -4,6 +4,9 @@
  * not there.
  */
 
+import type { Clock } from '../../core/kernel/clock.ts'
+import { stuckAgainMs, stuckTries } from '../../core/kernel/limits.ts'
+import type { StuckVm } from '../../core/plan/cloud-note.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { VmOrder } from '../../core/ports/cloud.ts'
@@ -36,12 +39,33 @@ export type CloudMemory = {
   readonly gone: Set<VmId>
   /** Whose console was kept. */
   readonly consoles: Set<VmId>
+  /** Machines that were asked to end and are still there, by their reference. */
+  readonly endings: Map<string, Ending>
+  /** What the last list shows of each machine in words, by its reference. */
+  shown: ReadonlyMap<string, string>
   /** The references of orphans that a fact was emitted for. */
   readonly reportedOrphans: Set<string>
 }
 
-export function newMemory(): CloudMemory {
+/** `askedMs`, `beganMs`: monotonic. `isReported`: people were called. */
+export type Ending = {
+  readonly vmId: VmId
+  readonly tries: number
+  readonly beganMs: number
+  readonly askedMs: number
+  /** For people. */
+  readonly sinceMs: number
+  readonly why: string
+  readonly isReported: boolean
+}
+
+/** `stuck`: what the holder before called people for; they are not called again. */
+export function newMemory(stuck: readonly StuckVm[], clock: Clock): CloudMemory {
+  const beganMs = clock.monotonicMs()
+  const asked = { tries: stuckTries, beganMs, askedMs: beganMs - stuckAgainMs, isReported: true }
   return {
+    endings: new Map(stuck.map(({ ref, ...one }) => [ref, { ...one, ...asked }])),
+    shown: new Map(),
     listed: new Map(),
     quota: { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
     implausible: 0,
@@ -66,7 +90,9 @@ export function cutMemory(memory: CloudMemory, nowMs: number): void {
   )
 }
 
-/** Forgets what belongs to VMs that have ended, the orders of those that are there, and orphans that are gone. */
+/**
+ * After a list. Forgets what belongs to VMs that have ended, the orders of those that are there, and orphans that are gone.
+ */
 export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list: readonly CloudVm[]): void {
   for (const kept of [memory.asked, memory.gone, memory.consoles]) {
     for (const id of kept.keys()) if (!live.has(id)) kept.delete(id)
@@ -74,4 +100,9 @@ export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list
   for (const id of memory.orders.keys()) if (live.get(id)?.vm.phase.state !== 'Intended') memory.orders.delete(id)
   const listed = new Set(list.map(({ ref }) => ref))
   for (const ref of memory.reportedOrphans) if (!listed.has(ref)) memory.reportedOrphans.delete(ref)
+  for (const [ref, { vmId }] of memory.endings) {
+    // A record that stops keeps its machine until the cloud says that there is none.
+    if (!listed.has(ref) && live.get(vmId)?.vm.phase.state !== 'Stopping') memory.endings.delete(ref)
+  }
+  memory.shown = new Map(list.map(({ ref, power, detail }) => [ref, detail === '' ? power : detail]))
 }

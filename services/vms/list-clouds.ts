@@ -7,7 +7,7 @@
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { atTime, type BlockedScope, blockedScope, type KeptBreaker } from '../../core/plan/breaker.ts'
 import type { Blocked } from '../../core/plan/cause.ts'
-import { type CloudNote, cloudNote, noteOf, planNote, planOf } from '../../core/plan/cloud-note.ts'
+import { type CloudNote, cloudNote, noteOf, planNote, planOf, type StuckVm } from '../../core/plan/cloud-note.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
 import type { CreateLine, EndingLine, FleetPlan, BlockedLine, JobsByVo, PlanLine } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
@@ -33,7 +33,12 @@ export type CloudRow = {
   readonly breakers: readonly BlockedScope[]
   /** When the plan was made that read it last; 0 before the first. */
   readonly listedMs: number
+  /** What it does not end. */
+  readonly stuck: readonly StuckRow[]
 }
+
+/** `vos`: of the VM; empty: every VO. Absent: the caller sees it anyway. */
+export type StuckRow = StuckVm & { readonly vos?: readonly string[] }
 
 export type PlanRow = RowSubject & (Made | ({ readonly action: 'hold' } & Blocked))
 
@@ -61,6 +66,7 @@ export async function cloudStatus(
   nowMs: number,
 ): Promise<CloudStatus> {
   const [live, kept] = await Promise.all([store.liveVms(), Promise.all(configured.map(({ name }) => readKept(store, name)))])
+  const vosOf = new Map(live.map(({ vm }) => [vm.id, vm.vos]))
   return {
     clouds: configured.map(({ name, kind, site, limits }, at) => {
       const own = live.filter(({ vm }) => vm.cloud === name)
@@ -74,6 +80,7 @@ export async function cloudStatus(
         maxCores: limits.maxCores,
         breakers: blockedScopes(kept[at]?.note?.breakers ?? [], nowMs),
         listedMs: kept[at]?.plan?.atMs ?? 0,
+        stuck: (kept[at]?.note?.stuck ?? []).map((one) => ({ ...one, vos: vosOf.get(one.vmId) ?? ofNoVo })),
       }
     }),
     plan: planRows(kept, live),
@@ -82,7 +89,10 @@ export async function cloudStatus(
 
 /** What of it the caller sees. */
 export function cloudsFor(caller: Caller, { clouds, plan }: CloudStatus): CloudStatus {
-  return { clouds, plan: planFor(plan, visibleVo(caller)) }
+  const vo = visibleVo(caller)
+  const seen = (rows: readonly StuckRow[]): readonly StuckRow[] =>
+    rows.flatMap(({ vos = [], ...row }) => (vo === undefined || concerns({ vos }, vo) ? [row] : []))
+  return { clouds: clouds.map((cloud) => ({ ...cloud, stuck: seen(cloud.stuck) })), plan: planFor(plan, vo) }
 }
 
 /** `vo`: only the demand of this VO and the VMs that concern it; undefined: all of it. */

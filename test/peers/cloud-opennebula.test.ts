@@ -238,6 +238,18 @@ describe('OpenNebula as recorded', () => {
     expect(await reaches(async () => (await cloud.destroy(ref)) === 'gone')).toBe(true)
   })
 
+  it('says of a VM that nothing can end in which state it is, until an administrator ends it', async () => {
+    server.setLife('stuck')
+    const { ref } = await cloud.create(newOrder())
+    const vm = server.world.vms.get(Number(ref)) ?? never()
+    expect(await reaches(async () => server.world.stateOf(vm) === '3/0')).toBe(true)
+    for (let round = 0; round < 3; round += 1) expect(await cloud.destroy(ref)).toBe('going')
+    expect(await cloud.list()).toMatchObject([{ ref, power: 'building', detail: 'LCM_INIT' }])
+    server.world.recover(vm)
+    expect(await cloud.destroy(ref)).toBe('gone')
+    expect(await cloud.list()).toEqual([])
+  })
+
   it('distinguishes refusals', async () => {
     expect(await codeOf(another({ password: 'wrong' }).list())).toBe('cloud-auth')
     expect(await codeOf(another({ endpoint: server.url.replace('RPC2', 'other') }).create(newOrder()))).toBe('cloud-refused')

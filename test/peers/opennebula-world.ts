@@ -9,8 +9,11 @@
 import type { Clock } from '../../core/kernel/clock.ts'
 import { documentIn, known, type Recordings, withElement } from './opennebula-recordings.ts'
 
-/** How a VM's life goes: up, off by itself, never up for want of a host, failed at its start, or lost once it ran. */
-export type Life = 'up' | 'off' | 'waits' | 'fails' | 'lost'
+/**
+ * How a VM's life goes: up, off by itself, never up for want of a host, failed at its start, lost once it ran, or left in a
+ * state in which nothing can end it, by a daemon that was killed.
+ */
+export type Life = 'up' | 'off' | 'waits' | 'fails' | 'lost' | 'stuck'
 
 export type WorldVm = {
   readonly id: number
@@ -31,6 +34,7 @@ const lives: Readonly<Record<Life, readonly string[]>> = {
   waits: ['1/0', 'no-room'],
   fails: [...coming, '3/36'],
   lost: [...coming, '3/3', '3/16'],
+  stuck: ['1/0', '3/0'],
 }
 const endings: Readonly<Record<string, readonly string[]>> = {
   '1/0': ['6/0'],
@@ -59,6 +63,8 @@ const bodies: Readonly<Record<string, string>> = {
 
 export type World = {
   readonly vms: ReadonlyMap<number, WorldVm>
+  /** An administrator deletes it. */
+  recover(vm: WorldVm): void
   add(vm: Omit<WorldVm, 'id' | 'bornMs'>, life: Life): WorldVm
   stateOf(vm: WorldVm): string
   /** False: nothing can end it in its state. */
@@ -85,6 +91,7 @@ export function openWorld(recordings: Recordings, clock: Clock, stepMs: number):
       return added
     },
     stateOf,
+    recover: (vm) => void tracks.set(vm.id, { sinceMs: clock.monotonicMs(), states: ['6/0'] }),
     terminate(vm) {
       const state = stateOf(vm)
       // On its way already, or there.

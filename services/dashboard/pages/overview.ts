@@ -3,14 +3,27 @@
 import { type JobStateName, jobStates } from '../../../core/model/job.ts'
 import { vmStates } from '../../../core/model/vm.ts'
 import type { Status } from '../../jobs/status.ts'
+import type { CloudRow } from '../../vms/list-clouds.ts'
 import type { FactView } from '../../views/fact.ts'
 import { html, type Html } from '../html.ts'
 import type { Page } from './frame.ts'
-import { clipped, countText, empty, factText, momentMark, pathWith, stateMark, subjectLink } from './marks.ts'
+import {
+  agoMark,
+  clipped,
+  countText,
+  empty,
+  factText,
+  momentMark,
+  pathWith,
+  stateMark,
+  subjectLink,
+  vmLink,
+} from './marks.ts'
 
 type Count = { readonly state: string; readonly count: number }
 
 export type OverviewData = Status & {
+  readonly clouds: readonly Pick<CloudRow, 'name' | 'stuck'>[]
   /** Oldest first. */
   readonly facts: readonly FactView[]
   readonly lastSeq: number
@@ -19,9 +32,10 @@ export type OverviewData = Status & {
 /** More rows than this are for the JSON route. */
 const maxRows = 60
 
-export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page {
+export function overviewPage({ jobs, vms, clouds, facts, lastSeq }: OverviewData, nowMs: number): Page {
   const main = html`<h1>Overview</h1>
 <section id="tiles" data-live class="tiles" aria-label="Jobs by state">${jobStates.map((state) => tile(state, jobs))}</section>
+<section id="attention" data-live>${attention(clouds, nowMs)}</section>
 <div class="columns">
 <section id="by-vo" data-live><h2>Jobs by VO</h2>${table('VO', jobStates, jobs, ({ vo }) => vo, 'No job was submitted yet.')}</section>
 <section id="by-site" data-live><h2>Jobs by site</h2>${table('Site', jobStates, jobs, ({ site }) => site || 'no site yet', 'No job was submitted yet.')}</section>
@@ -38,6 +52,18 @@ export function overviewPage({ jobs, vms, facts, lastSeq }: OverviewData): Page 
 <ol class="timeline" id="facts" data-after="${lastSeq}">${[...facts].reverse().map(factRow)}</ol>
 ${facts.length === 0 && html`<div id="no-facts">${empty('Nothing has happened yet.')}</div>`}</section>`
   return { title: 'Overview', section: 'Overview', main }
+}
+
+/** What does not pass by itself. */
+function attention(clouds: OverviewData['clouds'], nowMs: number): Html | false {
+  const stuck = clouds.flatMap(({ name, stuck: vms }) => vms.map((vm) => ({ ...vm, cloud: name })))
+  if (stuck.length === 0) return false
+  return html`<h2>Needs attention</h2>
+<ul>${stuck.slice(0, maxRows).map(
+    ({ cloud, vmId, ref, sinceMs, why }) =>
+      html`<li>Cloud ${cloud} does not end VM ${vmLink(vmId)} (there: ${clipped(ref, 60)}), which was asked for ${agoMark(sinceMs, nowMs)} ago: ${clipped(why, 300)}. An administrator of the cloud has to look at it.</li>
+`,
+  )}</ul>${stuck.length > maxRows && html`<p class="dim">The first ${maxRows} of ${countText(stuck.length)}; <a href="/api/clouds">all as JSON</a>.</p>`}`
 }
 
 function tile(state: JobStateName, jobs: readonly Count[]): Html {

@@ -508,10 +508,17 @@ describe('the table of states', () => {
     expect(failures.filter(({ standing }) => standing !== 'error')).toEqual([])
   })
 
-  it('names a VM on hold, which a user may release', async () => {
-    script['one.vmpool.info'] = () => pool(shortVm(1, '2/0'))
-    script['one.vmpool.infoset'] = () => pool(shortVm(1, '2/0', marks()))
-    expect((await driver().list())[0]).toMatchObject({ power: 'building', detail: 'HOLD' })
+  it.each([
+    ['2/0', 'building', 'HOLD'],
+    ['3/0', 'building', 'LCM_INIT'],
+    ['3/1', 'building', 'PROLOG'],
+    ['3/11', 'ending', 'EPILOG'],
+    ['1/0', 'building', ''],
+    ['3/3', 'running', ''],
+  ])('names a state in which a VM may stay: %s', async (state, power, detail) => {
+    script['one.vmpool.info'] = () => pool(shortVm(1, state))
+    script['one.vmpool.infoset'] = () => pool(shortVm(1, state, marks()))
+    expect((await driver().list())[0]).toMatchObject({ power, detail })
   })
 })
 

@@ -318,6 +318,21 @@ describe('a list', () => {
     expect((await cloud.list()).map(({ ref }) => ref)).toEqual(there.servers.slice(0, 5).map(({ id }) => id))
   })
 
+  it('says what Nova does with a machine that is built or deleted', async () => {
+    const cloud = open()
+    await cloud.create(order())
+    const [server = {}] = there.servers
+    for (const [status, task, power, detail] of [
+      ['BUILD', 'block_device_mapping', 'building', 'block_device_mapping'],
+      ['ACTIVE', 'deleting', 'ending', 'deleting'],
+      ['ACTIVE', null, 'running', ''],
+      ['ACTIVE', 'powering-off', 'running', ''],
+    ] as const) {
+      Object.assign(server, { status, 'OS-EXT-STS:task_state': task })
+      expect(await cloud.list()).toMatchObject([{ power, detail }])
+    }
+  })
+
   it('lists the addresses, floating ones last', async () => {
     const cloud = await filled(2)
     const floating = { addr: '192.0.2.7', version: 4, 'OS-EXT-IPS:type': 'floating' }

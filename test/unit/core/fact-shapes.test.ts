@@ -26,6 +26,13 @@ test('facts are read as they were written', () => {
     }),
     role: newFact('role', 'cloud:here', 'role taken', { holder: 'x', fence: 3 }),
     breaker: newFact('breaker', 'cloud:here', 'breaker opened', { scope: 'cloud:here', why: 'x', backoffMs: 5 }),
+    ending: newFact('ending', 'vm:vm-a', 'cannot be ended', {
+      cloud: 'here',
+      ref: '7',
+      tries: 60,
+      forMs: 6e5,
+      why: 'EPILOG',
+    }),
     orphan: newFact('orphan', 'cloud:here', 'orphan destroyed', { vm: 'vm-a', ref: '7', why: 'no record' }),
     plan: newFact('plan', 'cloud:here', 'plan', { create: 2, 'hold quota': 'full' }),
   }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { vmSubject } from '../../../core/model/facts.ts'
-import type { JobId } from '../../../core/kernel/ids.ts'
+import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { CloudStatus } from '../../../services/vms/list-clouds.ts'
 import { alice, bob, sampleRequirements, sampleResult, sampleSpec } from '../../../sim/samples.ts'
 import { type TestDashboard, nobodys, openTestDashboard, run } from './test-dashboard.ts'
@@ -27,6 +27,7 @@ const cloud = (name: string): CloudStatus['clouds'][number] => ({
   maxCores: 32,
   breakers: [],
   listedMs: dashboard.clock.nowMs() - 3000,
+  stuck: [],
 })
 
 async function signedIn(role: 'user' | 'operator' = 'operator', owner = alice): Promise<string> {
@@ -47,6 +48,29 @@ describe('empty', () => {
     const { status, text: page } = await dashboard.page(path, await signedIn())
     expect(status).toBe(200)
     expect(page).toContain(text)
+  })
+})
+
+describe('what needs attention', () => {
+  it('is a VM that its cloud does not end, on the first page, for whom it concerns', async () => {
+    const [ours, theirs] = ['vm-abcdefghjk', 'vm-bcdefghjkm'] as const
+    const sinceMs = dashboard.clock.nowMs() - 20 * 60_000
+    const stuck = [
+      { vmId: ours as VmId, ref: '4711', sinceMs, why: `LCM_INIT ${hostile}`, vos: ['lhcb'] },
+      { vmId: theirs as VmId, ref: '4712', sinceMs, why: 'EPILOG', vos: ['belle'] },
+    ]
+    clouds = { clouds: [{ ...cloud('here'), stuck }], plan: [] }
+    const shown = async (role: 'user' | 'operator'): Promise<string> =>
+      (await dashboard.page('/', await signedIn(role))).text.replaceAll(/<[^>]*>/g, '')
+    const all = await shown('operator')
+    expect(all).toContain('Needs attention')
+    expect(all).toContain(`Cloud here does not end VM ${ours} (there: 4711), which was asked for 20 min ago: LCM_INIT`)
+    expect(all).toContain(theirs)
+    expect(await shown('user')).toContain(ours)
+    expect(await shown('user')).not.toContain(theirs)
+    clouds = { clouds: [cloud('here')], plan: [] }
+    await dashboard.clock.advance(60_000)
+    expect(await shown('operator')).not.toContain('Needs attention')
   })
 })
 

@@ -8,6 +8,7 @@ import type { Comparison } from '../../../services/director/comparison.ts'
 import { reconcile, type Reconciled } from '../../../services/director/reconcile.ts'
 import { sampleVm } from '../../../sim/samples.ts'
 import { noResources } from '../../../core/model/resources.ts'
+import { virtualClock } from '../../support/virtual-clock.ts'
 
 const listBeganMs = 1_000_000
 const { settleMs, strangerMs } = directorDefaults
@@ -37,7 +38,7 @@ function compared(given: Case, changes: Partial<Comparison> = {}, memory: Partia
     listBeganMs,
     live,
     ended: new Map((given.ended ?? []).map((vm) => [vm.id, vm])),
-    memory: { ...newMemory(), ...memory },
+    memory: { ...newMemory([], virtualClock()), ...memory },
     offerings: [sampleVm('a')],
     bootMs: 2_000_000,
     watchedSinceMs: 0,

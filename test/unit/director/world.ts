@@ -14,7 +14,7 @@ import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import type { Owner } from '../../../core/model/owner.ts'
 import type { Bus, Hint } from '../../../core/ports/bus.ts'
-import { silentLog } from '../../../core/ports/log.ts'
+import { type Log, silentLog } from '../../../core/ports/log.ts'
 import type { Fence, Store } from '../../../core/ports/store.ts'
 import type { KeptVm } from '../../../core/model/vm.ts'
 import { seededRandom } from '../../../core/kernel/random.ts'
@@ -52,6 +52,7 @@ export type WorldOptions = {
   readonly clouds?: readonly (Partial<FakeCloudOptions> & { readonly offerings?: readonly Offering[] })[]
   readonly directed?: Partial<DirectedCloud>
   readonly director?: Partial<Pick<DirectorOptions, 'render' | 'policy' | 'services'>>
+  readonly log?: Log
   /** Whom its director trusts to endorse images. */
   readonly trust?: Trust
 }
@@ -107,7 +108,7 @@ function hinting(bus: Bus): Outcomes {
 }
 
 export function openWorld(given: WorldOptions = {}): World {
-  const { seed = 1, clouds = [{}], directed = {}, director: changes = {}, trust = openTrust() } = given
+  const { seed = 1, clouds = [{}], directed = {}, director: changes = {}, trust = openTrust(), log = silentLog() } = given
   const clock = virtualClock()
   // A cloud has a clock of its own, which is never put back.
   const startMs = clock.nowMs()
@@ -123,7 +124,7 @@ export function openWorld(given: WorldOptions = {}): World {
     bus,
     clock,
     random,
-    log: silentLog(),
+    log,
     outcomes: hinting(bus),
     images: (names) => checkedImages({ store, trust }, names),
     clouds: fakes.map((cloud, at) => ({ ...directedCloud(cloud, clouds[at]?.offerings), ...directed })),

@@ -492,6 +492,7 @@ export interface Fact {
   plan?: PlanFact | undefined;
   other?: OtherFact | undefined;
   size?: SizeFact | undefined;
+  ending?: EndingFact | undefined;
 }
 
 /** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
@@ -595,6 +596,20 @@ export interface BreakerFact {
   scope: string;
   why?: string | undefined;
   backoff: Duration | undefined;
+}
+
+/** The cloud of a VM does not end it, however often it is asked. */
+export interface EndingFact {
+  cloud: string;
+  /** the cloud's own id of it */
+  ref: string;
+  tries: number;
+  /** since the first of them */
+  for:
+    | Duration
+    | undefined;
+  /** what the cloud answers, or shows of it */
+  why: string;
 }
 
 /** A machine without a record was destroyed. */
@@ -2701,6 +2716,7 @@ function createBaseFact(): Fact {
     plan: undefined,
     other: undefined,
     size: undefined,
+    ending: undefined,
   };
 }
 
@@ -2762,6 +2778,9 @@ export const Fact: MessageFns<Fact> = {
     }
     if (message.size !== undefined) {
       SizeFact.encode(message.size, writer.uint32(154).fork()).join();
+    }
+    if (message.ending !== undefined) {
+      EndingFact.encode(message.ending, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2931,6 +2950,14 @@ export const Fact: MessageFns<Fact> = {
             message.size = SizeFact.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.ending = EndingFact.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2985,6 +3012,9 @@ export const Fact: MessageFns<Fact> = {
       ? OtherFact.fromPartial(object.other)
       : undefined;
     message.size = (object.size !== undefined && object.size !== null) ? SizeFact.fromPartial(object.size) : undefined;
+    message.ending = (object.ending !== undefined && object.ending !== null)
+      ? EndingFact.fromPartial(object.ending)
+      : undefined;
     return message;
   },
 };
@@ -4173,6 +4203,109 @@ export const BreakerFact: MessageFns<BreakerFact> = {
     message.backoff = (object.backoff !== undefined && object.backoff !== null)
       ? Duration.fromPartial(object.backoff)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseEndingFact(): EndingFact {
+  return { cloud: "", ref: "", tries: 0, for: undefined, why: "" };
+}
+
+export const EndingFact: MessageFns<EndingFact> = {
+  encode(message: EndingFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cloud !== "") {
+      writer.uint32(10).string(message.cloud);
+    }
+    if (message.ref !== "") {
+      writer.uint32(18).string(message.ref);
+    }
+    if (message.tries !== 0) {
+      writer.uint32(24).uint32(message.tries);
+    }
+    if (message.for !== undefined) {
+      Duration.encode(message.for, writer.uint32(34).fork()).join();
+    }
+    if (message.why !== "") {
+      writer.uint32(42).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndingFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndingFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tries = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.for = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EndingFact>, I>>(base?: I): EndingFact {
+    return EndingFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EndingFact>, I>>(object: I): EndingFact {
+    const message = createBaseEndingFact();
+    message.cloud = object.cloud ?? "";
+    message.ref = object.ref ?? "";
+    message.tries = object.tries ?? 0;
+    message.for = (object.for !== undefined && object.for !== null) ? Duration.fromPartial(object.for) : undefined;
+    message.why = object.why ?? "";
     return message;
   },
 };

@@ -346,7 +346,24 @@ export interface Cloud {
   /** those that are not closed */
   breakers: Breaker[];
   /** when its list was last read */
-  listTime: Date | undefined;
+  listTime:
+    | Date
+    | undefined;
+  /** those that it does not end: an administrator of the cloud has to look at them */
+  stuck: StuckVm[];
+}
+
+/** A VM that its cloud does not end, however often it is asked. */
+export interface StuckVm {
+  vmId: string;
+  /** the cloud's own id of it */
+  ref: string;
+  /** when it was first asked to end */
+  sinceTime:
+    | Date
+    | undefined;
+  /** what the cloud answers, or shows of it */
+  why: string;
 }
 
 /** What a director decided, and why. */
@@ -1877,7 +1894,18 @@ export const ListCloudsResponse: MessageFns<ListCloudsResponse> = {
 };
 
 function createBaseCloud(): Cloud {
-  return { name: "", kind: "", site: "", vms: 0, maxVms: 0, cores: 0, maxCores: 0, breakers: [], listTime: undefined };
+  return {
+    name: "",
+    kind: "",
+    site: "",
+    vms: 0,
+    maxVms: 0,
+    cores: 0,
+    maxCores: 0,
+    breakers: [],
+    listTime: undefined,
+    stuck: [],
+  };
 }
 
 export const Cloud: MessageFns<Cloud> = {
@@ -1908,6 +1936,9 @@ export const Cloud: MessageFns<Cloud> = {
     }
     if (message.listTime !== undefined) {
       Timestamp.encode(toTimestamp(message.listTime), writer.uint32(74).fork()).join();
+    }
+    for (const v of message.stuck) {
+      StuckVm.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1997,6 +2028,14 @@ export const Cloud: MessageFns<Cloud> = {
             message.listTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.stuck.push(StuckVm.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2023,6 +2062,98 @@ export const Cloud: MessageFns<Cloud> = {
     message.maxCores = object.maxCores ?? 0;
     message.breakers = object.breakers?.map((e) => Breaker.fromPartial(e)) || [];
     message.listTime = object.listTime ?? undefined;
+    message.stuck = object.stuck?.map((e) => StuckVm.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStuckVm(): StuckVm {
+  return { vmId: "", ref: "", sinceTime: undefined, why: "" };
+}
+
+export const StuckVm: MessageFns<StuckVm> = {
+  encode(message: StuckVm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vmId !== "") {
+      writer.uint32(10).string(message.vmId);
+    }
+    if (message.ref !== "") {
+      writer.uint32(18).string(message.ref);
+    }
+    if (message.sinceTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.sinceTime), writer.uint32(26).fork()).join();
+    }
+    if (message.why !== "") {
+      writer.uint32(34).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StuckVm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStuckVm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vmId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.ref = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sinceTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StuckVm>, I>>(base?: I): StuckVm {
+    return StuckVm.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StuckVm>, I>>(object: I): StuckVm {
+    const message = createBaseStuckVm();
+    message.vmId = object.vmId ?? "";
+    message.ref = object.ref ?? "";
+    message.sinceTime = object.sinceTime ?? undefined;
+    message.why = object.why ?? "";
     return message;
   },
 };

@@ -120,7 +120,10 @@ export function wantsReason({ name, standing }: State): boolean {
   return name === 'PENDING' || standing === 'error'
 }
 
-/** Whether the detail names the state: this driver did not ask for it. */
-export function isWorthNaming({ name, standing }: State): boolean {
-  return name === 'HOLD' || (standing !== 'building' && standing !== 'running' && standing !== 'ending')
+/** The usual ones: their name says nothing that the VM's power does not. */
+const usual: ReadonlySet<string> = new Set(['INIT', 'PENDING', 'RUNNING'])
+
+/** Whether the detail names the state: where a VM stays in it, it is the only hint. */
+export function isWorthNaming({ name }: State): boolean {
+  return !usual.has(name)
 }

@@ -42,8 +42,14 @@ const powers: Readonly<Record<string, CloudVm['power']>> = {
 export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no reason'): CloudVm {
   const { id, created = '', fault } = server
   const power = powerOf(server)
-  const detail = power === 'error' ? bounded(fault?.message ?? reason) : ''
+  const detail = power === 'error' ? bounded(fault?.message ?? reason) : taskOf(server, power)
   return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0, addresses: addressesOf(server) }
+}
+
+/** What Nova is doing with it: where a machine stays in that, it is the only hint. */
+function taskOf(server: Server, power: CloudVm['power']): string {
+  const task = power === 'building' || power === 'ending' ? server['OS-EXT-STS:task_state'] : undefined
+  return typeof task === 'string' ? bounded(task) : ''
 }
 
 /** Floating addresses last: a client in the server's own network needs none. */
