@@ -21,7 +21,7 @@
  */
 
 import { type PilotStatus, pilotStatusEveryMs, type AgentConfig } from '../../core/model/agent-config.ts'
-import { clockSkewMs } from '../../core/kernel/limits.ts'
+import { clockSkewMs, pilotStartMs } from '../../core/kernel/limits.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
 import type { Order } from '../../core/model/monitor.ts'
 import type { Resources } from '../../core/model/resources.ts'
@@ -84,8 +84,6 @@ export type MonitorStep =
   | { readonly kind: 'heartbeat'; readonly wish: string; readonly unhealthy: string }
   | { readonly kind: 'power-off'; readonly reason: string }
 
-/** A pilot that has not said a word in this time will not: Node starts in a second, a starved machine in ten. */
-const pilotStartMs = 60_000
 /**
  * A pilot whose process is there and that has written no status for this time hangs. On a starved machine it may be late by
  * seconds, and an unhealthy VM is drained for good.

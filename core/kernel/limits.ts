@@ -81,6 +81,10 @@ export const leaseMarginMs = 20 * seconds
 export const sweepEveryMs = 2 * seconds
 
 /** VMs. */
+/** A pilot that has said nothing in this time will not: Node starts in a second, a starved machine in ten. */
+export const pilotStartMs = 60 * seconds
+/** A VM proves what it was made from if it was healthy and of use for this time. */
+export const provenAfterMs = 2 * minutes
 export const activationKeepMs = 15 * minutes
 export const heartbeatIntervalMs = 15 * seconds
 /** No heartbeat for this time, and the cloud does not say that it runs: lost. With the cloud saying so: unhealthy. */
@@ -322,6 +326,7 @@ assert(
 )
 assert(leaseMarginMs > stopGraceMs, 'a payload can be stopped gracefully before its lease ends')
 assert(leaseMs - leaseMarginMs > 2 * renewEveryMs, 'a payload is not stopped for one lost renewal')
+assert(pilotStartMs + 2 * heartbeatIntervalMs < provenAfterMs, 'what never starts is said before a VM counts as proven')
 assert(heartbeatIntervalMs * 3 < heartbeatTimeoutMs, 'a VM is not lost for two lost heartbeats')
 assert(contactTimeoutMs > 2 * leaseMs, 'a VM outlives its leases when the service is gone')
 assert(roleHoldMs + roleRenewEveryMs < takeOverMs, 'the next to try finds the role of a crashed process in time')

@@ -20,6 +20,7 @@
 
 import { never } from '../kernel/assert.ts'
 import type { VmId } from '../kernel/ids.ts'
+import { cutProof, type FaultUnless, type Proof, proofAfter, proofAtEnd } from './proof.ts'
 import { fits, lesser, type Place, type Room, type Resources, resourcesOf } from './resources.ts'
 
 export const vmStates = [
@@ -83,27 +84,34 @@ export type VmShape = Resources & {
 /** squid: the HTTP cache that a site's workers read through. */
 export type SiteService = 'squid'
 
-export type Vm = VmShape & {
-  readonly id: VmId
-  readonly phase: VmPhase
-  /** As its cloud shows them, those first that machines of the site reach best; absent while it shows none. */
-  readonly addresses?: readonly string[]
-  /** Why the plan wanted it. */
-  readonly reason: string
-  readonly intendedMs: number
-  readonly changedMs: number
-  /** It must end by then, running payloads or not. */
-  readonly endByMs: number
-  /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
-  readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
-  readonly beat?: Heartbeat
-}
+export type Vm = VmShape &
+  Proof & {
+    readonly id: VmId
+    readonly phase: VmPhase
+    /** As its cloud shows them, those first that machines of the site reach best; absent while it shows none. */
+    readonly addresses?: readonly string[]
+    /** Why the plan wanted it. */
+    readonly reason: string
+    readonly intendedMs: number
+    readonly changedMs: number
+    /** It must end by then, running payloads or not. */
+    readonly endByMs: number
+    /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
+    readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
+    readonly beat?: Heartbeat
+  }
 
 /**
  * `ifContactMs`: only if the VM has not been in contact since (`contactMs` of the record that the decision was made on);
- * else it is refused as `contacted`, and is to be decided again.
+ * else it is refused as `contacted`, and is to be decided again. `faultUnless`: when the end of the VM counts against what
+ * it was made from; absent: never.
  */
-type Decided = { readonly vmId: VmId; readonly why: string; readonly ifContactMs?: number }
+type Decided = {
+  readonly vmId: VmId
+  readonly why: string
+  readonly ifContactMs?: number
+  readonly faultUnless?: FaultUnless
+}
 
 export type VmEvent =
   | { readonly kind: 'accepted'; readonly vmId: VmId; readonly ref: string }
@@ -150,6 +158,14 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
   if ('ifContactMs' in event && event.ifContactMs !== undefined && contactMs(vm) > event.ifContactMs)
     return refuse('contacted')
   const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
+  const end = (next: VmPhase, of: Decided): VmDecision => {
+    const isDrain = next.state === 'Draining'
+    const mayJudge = phase.state !== 'Stopping' && !(phase.state === 'Draining' && isDrain)
+    // What a drain was for has been said when it began.
+    const ending = { why: of.why, faultUnless: phase.state === 'Draining' ? undefined : of.faultUnless, isDrain }
+    const judged = mayJudge ? proofAtEnd(vm, ending, vm.service !== undefined, nowMs) : vm
+    return accept({ ...judged, phase: next, changedMs: nowMs })
+  }
   switch (event.kind) {
     case 'accepted':
       return phase.state === 'Intended'
@@ -165,16 +181,20 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
       return activate(vm, phase, event, nowMs)
     case 'heartbeat':
       if (!isUp(phase) && phase.state !== 'Stopping') return refuse('not-up')
-      return accept({ ...vm, beat: sized(event.heartbeat, vm.beat) }, isNewIsolation(vm.beat, event.heartbeat))
+      return accept(
+        proofAfter({ ...vm, beat: sized(event.heartbeat, vm.beat) }, event.heartbeat, vm.service !== undefined, nowMs),
+        isNewIsolation(vm.beat, event.heartbeat),
+      )
     case 'drain':
-      return drain(vm, phase, event.why, nowMs)
+      if (phase.state === 'Draining' || phase.state === 'Stopping') return accept(vm, false)
+      return end(drained(phase, event.why), event)
     case 'retire':
       if (phase.state === 'Stopping') return accept(vm, false)
-      return isUp(phase) && leases > 0 ? refuse('busy') : to(stopping(phase, event.why))
+      return isUp(phase) && leases > 0 ? refuse('busy') : end(stopping(phase, event.why), event)
     case 'stop':
-      return phase.state === 'Stopping' ? accept(vm, false) : to(stopping(phase, event.why))
+      return phase.state === 'Stopping' ? accept(vm, false) : end(stopping(phase, event.why), event)
     case 'absent':
-      return to(over(phase, event.why))
+      return end(over(phase, event.why), event)
     case 'cut':
       return accept(cut(vm, phase, nowMs), false)
     default:
@@ -270,7 +290,7 @@ function cut(vm: Vm, phase: Live, nowMs: number): Vm {
   const aheadMs = Math.max(0, intendedMs - nowMs)
   const activeMs = activeMsOf(phase)
   return {
-    ...vm,
+    ...cutProof(vm, nowMs),
     phase: 'activeMs' in phase && activeMs !== undefined ? { ...phase, activeMs: Math.min(activeMs, nowMs) } : phase,
     intendedMs: intendedMs - aheadMs,
     endByMs: endByMs - aheadMs,
@@ -305,11 +325,10 @@ function activate(vm: Vm, phase: Live, event: Extract<VmEvent, { kind: 'activate
   return accept({ ...vm, activation, phase: { state: 'Active', ref: refOf(phase), activeMs: nowMs }, changedMs: nowMs })
 }
 
-function drain(vm: Vm, phase: Live, why: string, nowMs: number): VmDecision {
-  if (phase.state === 'Draining' || phase.state === 'Stopping') return accept(vm, false)
-  const next: VmPhase =
-    phase.state === 'Active' ? { state: 'Draining', ref: phase.ref, activeMs: phase.activeMs, why } : stopping(phase, why)
-  return accept({ ...vm, phase: next, changedMs: nowMs })
+function drained(phase: Live, why: string): VmPhase {
+  return phase.state === 'Active'
+    ? { state: 'Draining', ref: phase.ref, activeMs: phase.activeMs, why }
+    : stopping(phase, why)
 }
 
 function stopping(phase: Live, why: string): VmPhase {

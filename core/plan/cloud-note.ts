@@ -18,6 +18,8 @@ export type CloudNote = Pick<CloudView, 'quota' | 'strays' | 'watchedSinceMs'> &
   readonly fence: number
   readonly reading: CloudReading
   readonly breakers: readonly KeptBreaker[]
+  /** The live VMs whose fault is counted in them; absent: an older director wrote the note. */
+  readonly blamed?: readonly VmId[]
   /** Absent: an older director wrote it. */
   readonly stuck?: readonly StuckVm[]
 }

@@ -10,6 +10,7 @@
 import type { Doubted, Unread } from './cause.ts'
 import type { CloudView, EndingLine, FleetPolicy, FleetView, BlockedLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
+import type { FaultUnless } from '../model/proof.ts'
 import type { CloudVm } from '../model/cloud.ts'
 import { contactMs, type KeptVm, isComing, isOver } from '../model/vm.ts'
 import { durationText } from '../kernel/quantities.ts'
@@ -71,17 +72,19 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   const { vm, leases } = kept
   const { phase } = vm
   if (isOver(phase) || phase.state === 'Stopping') return undefined
-  const line = (kind: EndingLine['kind'], reason: string, bootFailed = false): EndingLine => ({
+  const line = (kind: EndingLine['kind'], reason: string, faultUnless?: FaultUnless): EndingLine => ({
     kind,
     cloud: cloud.name,
     vmId: vm.id,
     reason,
-    bootFailed,
+    ...(faultUnless ? { faultUnless } : {}),
   })
   const asSeen = { ifContactMs: contactMs(vm) }
 
-  const power = powerWhy(cloud.listed.get(vm.id))
-  if (power !== '') return line('stop', power, isComing(phase))
+  const listed = cloud.listed.get(vm.id)
+  const power = powerWhy(listed)
+  // What the cloud ends by its own wish is no fault of a VM that was of use.
+  if (power !== '') return line('stop', power, listed?.power === 'ending' ? 'offered' : 'proven')
   const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
     if (revoked !== undefined) return line('drain', revoked)
@@ -90,16 +93,16 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
     if (nowMs < deadlineMs) return undefined
     const reason = `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`
-    return { ...line('stop', reason, true), ...asSeen }
+    return { ...line('stop', reason, 'offered'), ...asSeen }
   }
-  if (nowMs >= vm.endByMs) return line('stop', 'life over')
+  if (nowMs >= vm.endByMs) return line('stop', 'life over', 'offered')
   const silentMs = nowMs - Math.max(contactMs(vm), cloud.watchedSinceMs)
   if (silentMs > policy.heartbeatTimeoutMs)
-    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`), ...asSeen }
+    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`, 'proven'), ...asSeen }
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') {
     if (revoked !== undefined) return line('drain', revoked)
-    return unhealthy === '' ? undefined : { ...line('drain', `unhealthy: ${unhealthy}`), ...asSeen }
+    return unhealthy === '' ? undefined : { ...line('drain', `unhealthy: ${unhealthy}`, 'proven'), ...asSeen }
   }
   // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a
   // while.

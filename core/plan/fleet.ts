@@ -2,6 +2,7 @@
 
 import type { BreakerScope, Breaker } from './breaker.ts'
 import type { Blocked } from './cause.ts'
+import type { FaultUnless } from '../model/proof.ts'
 import type { KeptVm, SiteService } from '../model/vm.ts'
 import type { QueueCount } from '../model/task-queue.ts'
 import type { VmId, ClassId } from '../kernel/ids.ts'
@@ -92,8 +93,8 @@ export type PlanLine =
       readonly cloud: string
       readonly vmId: VmId
       readonly reason: string
-      /** It never came up: its offering is to blame. */
-      readonly bootFailed: boolean
+      /** When this counts against what the VM was made from; absent: never. */
+      readonly faultUnless?: FaultUnless
       /** It is silent, or said that it is unhealthy: only if it has not been in contact since (see VmEvent). */
       readonly ifContactMs?: number
     }

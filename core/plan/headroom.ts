@@ -11,7 +11,7 @@ import type { Cause, Limit } from './cause.ts'
 import type { CloudQuota, Offering } from '../model/cloud.ts'
 import { unreadOf } from './endings.ts'
 import type { CloudView, FleetPolicy, FleetView } from './fleet.ts'
-import { type KeptVm, isComing, isOver } from '../model/vm.ts'
+import { type KeptVm, isComing, isOver, type Vm } from '../model/vm.ts'
 
 export type Block = { readonly cloud: string; readonly cause: Cause }
 
@@ -83,7 +83,7 @@ function headroom(
 /**
  * The breakers as they are at this moment. A back-off that is over lets one probe through; whether one is on its way is read
  * off the VMs and not remembered, so that no forgotten probe can hold a breaker half-open for ever. A cloud and a flavor are
- * proved by an accepted create, an image only by a VM that came up.
+ * proved by an accepted create, an image only by a VM that did what it was made for.
  */
 export function breakersNow(
   kept: ReadonlyMap<BreakerScope, Breaker>,
@@ -92,7 +92,7 @@ export function breakersNow(
 ): ReadonlyMap<BreakerScope, Breaker> {
   const probed = new Set<BreakerScope>()
   for (const { vm } of vms) {
-    if (!isComing(vm.phase)) continue
+    if (!isUnproven(vm)) continue
     for (const scope of scopesOf(vm)) {
       if (vm.phase.state === 'Intended' || scope.startsWith('image:')) probed.add(scope)
     }
@@ -103,6 +103,11 @@ export function breakersNow(
       return [scope, probed.has(scope) ? probing(now) : now]
     }),
   )
+}
+
+/** It is not known yet whether it does what it was made for. */
+function isUnproven({ phase, provenMs, fault }: Vm): boolean {
+  return isComing(phase) || (phase.state === 'Active' && provenMs === undefined && fault === undefined)
 }
 
 /** The first that one more VM would exceed. */

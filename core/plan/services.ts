@@ -88,7 +88,7 @@ function byWorth(a: Vm, b: Vm): number {
 }
 
 function ending({ cloud, id }: Vm, reason: string): EndingLine {
-  return { kind: 'retire', cloud, vmId: id, reason, bootFailed: false }
+  return { kind: 'retire', cloud, vmId: id, reason }
 }
 
 function makeOne(

@@ -2,8 +2,9 @@
  * The breakers of one cloud, its flavors and its images: what has failed lately and is not to be asked again for a while.
  *
  * They begin with what the cloud's note kept, so that neither a restart nor another director forgets a back-off, and do no
- * writing of their own. A create that was accepted proves the cloud and the flavor; only a VM that came up proves the image.
- * A scope without an entry is closed and has nothing against it.
+ * writing of their own. A create that was accepted proves the cloud and the flavor; only a VM that did what it was made for
+ * proves the image, and one that ended by a fault of its own counts against it, once. A scope without an entry is closed and
+ * has nothing against it.
  */
 
 import {
@@ -19,34 +20,45 @@ import {
 } from '../../core/plan/breaker.ts'
 import type { CloudFailure, Offering } from '../../core/model/cloud.ts'
 import { newFact, type NewFact } from '../../core/model/fact-shapes.ts'
-import { type KeptVm, isUp } from '../../core/model/vm.ts'
+import type { VmId } from '../../core/kernel/ids.ts'
+import type { CloudNote } from '../../core/plan/cloud-note.ts'
+import type { Vm } from '../../core/model/vm.ts'
 
 export type Breakers = {
   /** As they are to be kept. */
-  kept(): readonly KeptBreaker[]
+  kept(): Kept
   isOpen(offering: Offering, nowMs: number): boolean
   accepted(offering: Offering): void
   failed(offering: Offering, failure: CloudFailure, why: string, nowMs: number): void
-  bootFailed(offering: Offering, why: string, nowMs: number): void
-  /** Learns from the VMs that came up since the image failed last. */
-  learn(vms: readonly KeptVm[]): void
+  /** Learns from the VMs that are to blame, and from those that are proven and came up since the image failed last. */
+  learn(vms: readonly Vm[], nowMs: number): void
+  /** Whose fault was counted is remembered while the VM lives. */
+  forget(live: ReadonlyMap<VmId, unknown>): void
   /** No back-off lasts longer than from now on: the clock was put back. */
   cut(nowMs: number): void
   /** What opened or closed since this was asked last. */
   news(): readonly NewFact[]
 }
 
+type Kept = Required<Pick<CloudNote, 'breakers' | 'blamed'>>
+
 type Book = {
   readonly cloud: string
   readonly policy: BreakerPolicy
   readonly entries: Map<BreakerScope, KeptBreaker>
+  readonly blamed: Set<VmId>
   facts: NewFact[]
 }
 
-export function openBreakers(cloud: string, policy: BreakerPolicy, kept: readonly KeptBreaker[]): Breakers {
-  const book: Book = { cloud, policy, entries: new Map(kept.map((one) => [one.scope, one])), facts: [] }
+export function openBreakers(
+  cloud: string,
+  policy: BreakerPolicy,
+  noted?: Pick<CloudNote, 'breakers' | 'blamed'>,
+): Breakers {
+  const entries = new Map(noted?.breakers.map((one) => [one.scope, one]))
+  const book: Book = { cloud, policy, entries, blamed: new Set(noted?.blamed), facts: [] }
   return {
-    kept: () => [...book.entries.values()],
+    kept: () => ({ breakers: [...book.entries.values()], blamed: [...book.blamed] }),
     isOpen: (offering, nowMs) =>
       scopesOf(offering).some((scope) => atTime(book.entries.get(scope)?.breaker ?? closedBreaker, nowMs).state === 'open'),
     accepted(offering) {
@@ -56,15 +68,15 @@ export function openBreakers(cloud: string, policy: BreakerPolicy, kept: readonl
       // Only what may be chance is counted; the rest says by itself that asking again is of no use.
       fail(book, scopeOf(failure, offering), why, nowMs, failure !== 'transient')
     },
-    bootFailed(offering, why, nowMs) {
-      fail(book, scopeOf('refused', offering), why, nowMs, false)
-    },
-    learn(vms) {
-      for (const { vm } of vms) {
-        if (vm.cloud !== cloud || !isUp(vm.phase) || vm.phase.activeMs === undefined) continue
-        const entry = book.entries.get(scopeOf('refused', vm))
-        if (entry && vm.phase.activeMs > entry.changedMs) succeed(book, entry.scope)
+    learn(vms, nowMs) {
+      const own = vms.filter((vm) => vm.cloud === cloud).toSorted((a, b) => judgedMs(a) - judgedMs(b))
+      for (const vm of own) {
+        if (vm.fault === undefined) prove(book, vm)
+        else blame(book, vm, vm.fault, nowMs)
       }
+    },
+    forget(live) {
+      for (const id of book.blamed) if (!live.has(id)) book.blamed.delete(id)
     },
     cut(nowMs) {
       for (const { scope, breaker, changedMs } of book.entries.values())
@@ -76,6 +88,23 @@ export function openBreakers(cloud: string, policy: BreakerPolicy, kept: readonl
       return facts
     },
   }
+}
+
+function judgedMs({ provenMs, changedMs }: Vm): number {
+  return provenMs ?? changedMs
+}
+
+function prove(book: Book, vm: Vm): void {
+  const entry = book.entries.get(scopeOf('refused', vm))
+  const activeMs = 'activeMs' in vm.phase ? vm.phase.activeMs : undefined
+  if (!entry || vm.provenMs === undefined || activeMs === undefined) return
+  if (activeMs > entry.changedMs) succeed(book, entry.scope)
+}
+
+function blame(book: Book, vm: Vm, why: string, nowMs: number): void {
+  if (book.blamed.has(vm.id)) return
+  book.blamed.add(vm.id)
+  fail(book, scopeOf('refused', vm), `${vm.id}: ${why}`, nowMs, false)
 }
 
 function fail(book: Book, scope: BreakerScope, why: string, nowMs: number, atOnce: boolean): void {

@@ -10,7 +10,7 @@
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { CheckedImage } from '../../core/model/image.ts'
 import type { Fence } from '../../core/ports/store.ts'
-import { type KeptVm, isOver, type VmEvent } from '../../core/model/vm.ts'
+import { type KeptVm, isOver, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf, noteText } from '../../core/plan/cloud-note.ts'
 import type { SerialQueue } from './serial-queue.ts'
@@ -60,7 +60,7 @@ export async function openCloudLease(
     serialQueue,
     fence,
     memory: newMemory(noted?.stuck ?? [], clock),
-    breakers: openBreakers(name, directed.breaker, noted?.breakers ?? []),
+    breakers: openBreakers(name, directed.breaker, noted),
     watchedSinceMs,
     noted,
     isHeld: () => options.fenceOf(name)?.fence === fence.fence,
@@ -71,22 +71,22 @@ export async function openCloudLease(
 export async function keepNote(
   options: DirectorOptions,
   cloudLease: CloudLease,
-  note: Omit<CloudNote, 'fence' | 'breakers'>,
+  note: Omit<CloudNote, 'fence' | 'breakers' | 'blamed'>,
 ): Promise<void> {
-  const whole: CloudNote = { ...note, fence: cloudLease.fence.fence, breakers: cloudLease.breakers.kept() }
+  const whole: CloudNote = { ...note, fence: cloudLease.fence.fence, ...cloudLease.breakers.kept() }
   const text = noteText(whole)
   if (!cloudLease.isHeld() || (cloudLease.noted && text === noteText(cloudLease.noted))) return
   await options.store.keepNote(cloudNote(cloudLease.directed.cloud.name), text)
   cloudLease.noted = whole
 }
 
-/** Applies to the store, and to what this step knows of the fleet. Answers the VMs whose events were taken. */
-export async function change({ options, fleet }: StepContext, events: readonly VmEvent[]): Promise<ReadonlySet<VmId>> {
-  const taken = new Set<VmId>()
+/** Applies to the store, and to what this step knows of the fleet. Answers the VMs whose events were taken, as changed. */
+export async function change({ options, fleet }: StepContext, events: readonly VmEvent[]): Promise<readonly Vm[]> {
+  const taken: Vm[] = []
   for (const outcome of await record(options, events)) {
     if (!outcome.ok) continue
     const { vm, leases } = outcome
-    taken.add(vm.id)
+    taken.push(vm)
     const kept = fleet.get(vm.id)
     if (isOver(vm.phase)) fleet.delete(vm.id)
     else if (kept) fleet.set(vm.id, { ...kept, vm, leases })

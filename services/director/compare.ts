@@ -62,8 +62,7 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
   if (!cloudLease.isHeld())
     return { cloudLease, view: viewOf(context, cloudLease, 'this director lost the role lease of the cloud') }
   const taken = await change(context, reconciled.events)
-  for (const vm of reconciled.bootFailed.filter(({ id }) => taken.has(id)))
-    breakers.bootFailed(vm, `${vm.id} vanished before it came up`, clock.nowMs())
+  breakers.learn(taken, clock.nowMs())
   return { cloudLease, view: viewOf(context, cloudLease, '', reconciled), reconciled }
 }
 

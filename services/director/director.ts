@@ -52,7 +52,11 @@ export function director(options: DirectorOptions): Director {
     await cutTimes(context, leases)
     const compared: Compared[] = []
     for (const [at, cloudLease] of leases.entries()) {
-      cloudLease.breakers.learn(live)
+      cloudLease.breakers.forget(fleet)
+      cloudLease.breakers.learn(
+        live.map(({ vm }) => vm),
+        clock.nowMs(),
+      )
       compared.push(await compare(context, cloudLease, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
     // Written before this director plans, so that the others plan with it no later.
@@ -94,7 +98,10 @@ function planned(
     return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name), gateOf(directed, images, nowMs))
   })
   const leases: readonly CloudLease[] = compared.map(({ cloudLease }) => cloudLease)
-  const kept = [...leases.map(({ breakers }) => breakers.kept()), ...[...notes.values()].map((note) => note?.breakers ?? [])]
+  const kept = [
+    ...leases.map(({ breakers }) => breakers.kept().breakers),
+    ...[...notes.values()].map((note) => note?.breakers ?? []),
+  ]
   const breakers = new Map(kept.flat().map(({ scope, breaker }) => [scope, breaker]))
   const { services, policy } = options
   const plan = planFleet({ queues, vms, services, clouds, breakers: breakersNow(breakers, vms, nowMs) }, policy, nowMs)

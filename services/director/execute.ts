@@ -5,7 +5,6 @@
  * other, and the step does not wait for a slow cloud for ever. Nothing begins on a cloud whose role lease is lost.
  */
 
-import type { VmId } from '../../core/kernel/ids.ts'
 import type { Offering } from '../../core/model/cloud.ts'
 import type { PlanLine } from '../../core/plan/fleet.ts'
 import { squidsAt } from '../../core/plan/services.ts'
@@ -21,21 +20,17 @@ export async function endVms(
   leases: readonly CloudLease[],
   lines: readonly PlanLine[],
 ): Promise<void> {
-  const { options, fleet } = context
   const events: VmEvent[] = []
-  const blame = new Map<VmId, () => void>()
   for (const line of lines) {
     if (line.kind === 'create' || line.kind === 'hold') continue
     const cloudLease = leases.find(({ directed }) => directed.cloud.name === line.cloud)
     if (!cloudLease?.isHeld()) continue
-    const { kind, vmId, reason: why, ifContactMs } = line
-    events.push({ kind, vmId, why, ...(ifContactMs === undefined ? {} : { ifContactMs }) })
-    const vm = fleet.get(vmId)?.vm
-    if (vm && line.bootFailed)
-      blame.set(vmId, () => cloudLease.breakers.bootFailed(vm, `${vmId}: ${why}`, options.clock.nowMs()))
+    const { kind, vmId, reason: why, ifContactMs, faultUnless } = line
+    events.push({ kind, vmId, why, ifContactMs, faultUnless })
   }
-  // Of a VM that came up in this moment nothing is ended, and nothing is to blame.
-  for (const id of await change(context, events)) blame.get(id)?.()
+  // Of a VM that came up in this moment nothing is ended, and it is not to blame.
+  const taken = await change(context, events)
+  for (const { breakers } of leases) breakers.learn(taken, context.options.clock.nowMs())
 }
 
 /** All that is to be asked of one cloud. */

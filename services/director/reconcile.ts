@@ -9,7 +9,7 @@
 import type { Comparison } from './comparison.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import { contactMs, isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
+import { contactMs, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 
@@ -19,8 +19,6 @@ export type Reconciled = Pick<CloudMemory, 'implausible' | 'missing' | 'stranger
   readonly events: readonly VmEvent[]
   /** Intended, never made as far as can be known: to be asked for once more. */
   readonly again: readonly Vm[]
-  /** They vanished before they came up. */
-  readonly bootFailed: readonly Vm[]
   readonly orphans: readonly Orphan[]
   readonly strays: { readonly vms: number; readonly cores: number; readonly memoryBytes: number }
 }
@@ -71,19 +69,20 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
   const doubt = doubtful && implausible <= doubtfulLists ? `its list lacks ${lacking} of ${known} known VMs` : ''
   const { orphans, strangers, strayMachines, strays } = findOrphans(comparison, listed)
   const common = { listed, implausible, missing, strangers, strayMachines, strays, doubt }
-  if (doubt !== '') return { ...common, events, again: [], bootFailed: [], orphans: [] }
+  if (doubt !== '') return { ...common, events, again: [], orphans: [] }
   return {
     ...common,
     events: [...events, ...absents.map(absent)],
     again,
-    bootFailed: absents.flatMap(({ vm }) => (isComing(vm.phase) && refOf(vm.phase) !== '' ? [vm] : [])),
     orphans,
   }
 }
 
 /** A VM that has been in contact since it was read is there. One that stops may still send heartbeats. */
 function absent({ vm, why }: { readonly vm: Vm; readonly why: string }): VmEvent {
-  const event = { kind: 'absent', vmId: vm.id, why } as const
+  // What never existed was never of use, and says nothing against what it would have been made from.
+  const faultUnless = refOf(vm.phase) === '' ? {} : ({ faultUnless: 'offered' } as const)
+  const event = { kind: 'absent', vmId: vm.id, why, ...faultUnless } as const
   return vm.phase.state === 'Stopping' ? event : { ...event, ifContactMs: contactMs(vm) }
 }
 

@@ -18,7 +18,9 @@ export async function recordHeartbeat(ports: VmPorts, vmId: VmId, request: Heart
   const { heartbeat, wish, wishReason } = request
   const nowMs = ports.clock.nowMs()
   const events: VmEvent[] = [{ kind: 'heartbeat', vmId, heartbeat: { ...heartbeat, atMs: nowMs } }]
-  if (wish !== '') events.push({ kind: wish === 'stop' ? 'retire' : 'drain', vmId, why: wishReason })
+  // A VM that wants to end and has never been of use counts against what it was made from; a spot interruption does not.
+  if (wish === 'stop') events.push({ kind: 'retire', vmId, why: wishReason, faultUnless: 'offered' })
+  if (wish === 'drain') events.push({ kind: 'drain', vmId, why: wishReason })
   const outcomes = await ports.store.changeVms(events, nowMs)
   const granted = outcomes[1]
   if (granted?.ok && granted.was !== granted.vm.phase.state) ports.bus.hint({ kind: 'vms', ids: [vmId] })

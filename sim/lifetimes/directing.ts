@@ -194,7 +194,7 @@ function cloudOf(life: Life, { faulty, quotaFor, fake }: Site): Cloud {
     const { without } = options
     const isAgain = asked.has(order.vmId)
     asked.set(order.vmId, order)
-    const another = [...asked.values()].find(({ vmId, shape }) => vmId !== order.vmId && shape.cloud === fake.name)
+    const another = [...asked.values()].findLast(({ vmId, shape }) => vmId !== order.vmId && shape.cloud === fake.name)
     return without === 'order' && isAgain && another ? another : order
   }
 

@@ -30,7 +30,7 @@ const noticedBy: Readonly<Record<LifetimeRule, readonly Invariant[]>> = {
 
 describe('a rule that is off is noticed', { timeout: 180_000 }, () => {
   it.each(lifetimeRules)('%s', async (without) => {
-    for (let seed = 1; seed <= 10; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       const { violation } = await runLifetimes({ seed, lifetimes: 100, without })
       if (!violation) continue
       expect(noticedBy[without]).toContain(violation.invariant)

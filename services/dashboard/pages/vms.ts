@@ -111,6 +111,8 @@ ${record([
   ['Wanted', momentMark(vm.intendedMs)],
   ['Why it was wanted', vm.reason],
   ['Activated', vm.activeMs ? momentMark(vm.activeMs) : 'not yet'],
+  ['Proved its image', vm.provenMs && momentMark(vm.provenMs)],
+  ['Counts against its image', vm.fault],
   ['Ended', vm.endedMs && momentMark(vm.endedMs)],
   ['Must end by', vm.endedMs ? undefined : momentMark(vm.endByMs)],
 ])}

@@ -281,12 +281,16 @@ describe('probes', () => {
   const probed = (vm: Vm): readonly boolean[] =>
     [...breakersNow(breakers, [kept(vm)], nowMs).values()].map((breaker) => breaker.state === 'half-open' && breaker.probing)
 
-  it.each<[string, Vm['phase'], readonly boolean[]]>([
+  const up = { state: 'Active', ref: 'r', activeMs: 1 } as const
+  it.each<[string, Vm['phase'], readonly boolean[], Partial<Vm>?]>([
     ['an unanswered create probes all', { state: 'Intended' }, [true, true, true]],
     ['a booting VM probes its image', { state: 'Booting', ref: 'r' }, [false, false, true]],
-    ['an active one probes nothing', { state: 'Active', ref: 'r', activeMs: 1 }, [false, false, false]],
-  ])('%s', (_, phase, expected) => {
-    expect(probed(sampleVm('a', { phase }))).toEqual(expected)
+    ['an active one probes its image until it is proven', up, [false, false, true]],
+    ['a proven one probes nothing', up, [false, false, false], { provenMs: 5 }],
+    ['one that is to blame probes nothing', up, [false, false, false], { fault: 'ill' }],
+    ['one that an operator drains probes nothing', { ...up, state: 'Draining', why: '' }, [false, false, false]],
+  ])('%s', (_, phase, expected, changes = {}) => {
+    expect(probed(sampleVm('a', { phase, ...changes }))).toEqual(expected)
   })
 })
 

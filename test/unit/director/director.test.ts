@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { provenAfterMs } from '../../../core/kernel/limits.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import type { Vm } from '../../../core/model/vm.ts'
@@ -167,6 +168,11 @@ describe('failures and breakers', () => {
       await world.next(50_000)
       expect(world.cloud.machines).toHaveLength(1)
       await world.next()
+      await world.pilots()
+      await world.next()
+      // Where the image is to blame the probe must do what it was made for; else it was proven by being made.
+      if (code === 'cloud-refused') expect(world.cloud.machines).toHaveLength(1)
+      await world.clock.advance(provenAfterMs)
       await world.pilots()
       await world.next()
       expect(world.cloud.machines).toHaveLength(3)

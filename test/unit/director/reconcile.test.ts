@@ -122,11 +122,12 @@ describe('a record without a machine', () => {
     expect(textsOf(compared({ vms: [vm] }, changes, memory))).toEqual(expected)
   })
 
-  it('blames the boot only for machines that were there', () => {
-    const booting = vmIn({ state: 'Booting', ref })
-    expect(compared({ vms: [booting] }, {}, { missing }).bootFailed).toEqual([booting])
-    expect(compared({ vms: [vmIn(intended)] }).bootFailed).toEqual([])
-    expect(compared({ vms: [vmIn(active)] }, {}, { missing }).bootFailed).toEqual([])
+  it('counts a machine that vanished against its image only if it was there, and never offered anything', () => {
+    const faultsOf = (found: Reconciled) =>
+      found.events.map((event) => (event.kind === 'absent' ? event.faultUnless : event.kind))
+    expect(faultsOf(compared({ vms: [vmIn({ state: 'Booting', ref })] }, {}, { missing }))).toEqual(['offered'])
+    expect(faultsOf(compared({ vms: [vmIn(active)] }, {}, { missing }))).toEqual(['offered'])
+    expect(faultsOf(compared({ vms: [vmIn(intended)] }))).toEqual([undefined])
   })
 })
 
