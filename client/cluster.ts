@@ -63,7 +63,7 @@ export type Vm = {
   readonly agentVersion: string
   readonly diskBytes: number
   /** What its pilot found; cores, memoryBytes and diskBytes are what was promised. Undefined: not known. */
-  readonly found: { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number } | undefined
+  readonly found: Size | undefined
 }
 
 export type Clouds = {
@@ -84,6 +84,8 @@ export type Cloud = {
   readonly breakers: readonly Breaker[]
   /** When its own list was last read. */
   readonly listedMs: number
+  /** Of its offerings, those whose latest VM had less than was promised. */
+  readonly measured: readonly MeasuredSize[]
   /** VMs that it does not end: an administrator of the cloud has to look at them. */
   readonly stuck: readonly StuckVm[]
 }
@@ -96,6 +98,17 @@ export type StuckVm = {
   /** What the cloud answers, or shows of it. */
   readonly why: string
 }
+
+export type MeasuredSize = {
+  readonly flavor: string
+  readonly image: string
+  readonly promised: Size | undefined
+  readonly found: Size | undefined
+  readonly vmId: string
+  readonly activatedMs: number
+}
+
+export type Size = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
 
 export type Breaker = {
   /** cloud, flavor or image */

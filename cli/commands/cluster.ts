@@ -3,7 +3,18 @@
  */
 
 import type { Command } from 'commander'
-import type { Breaker, Cloud, JobCount, PlanLine, StuckVm, TaskQueue, Vm, VmCount } from '../../client/cluster.ts'
+import type {
+  Breaker,
+  Cloud,
+  JobCount,
+  MeasuredSize,
+  PlanLine,
+  Size,
+  StuckVm,
+  TaskQueue,
+  Vm,
+  VmCount,
+} from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import { type Choose, withService } from '../action.ts'
@@ -134,6 +145,7 @@ const cloudColumns: readonly Column<Cloud>[] = [
   { title: 'VMS', right: true, cell: (cloud) => `${cloud.vms}/${cloud.maxVms}` },
   { title: 'CORES', right: true, cell: (cloud) => `${cloud.cores}/${cloud.maxCores}` },
   { title: 'BREAKER', cell: ({ breakers }) => breakersText(breakers) },
+  { title: 'LESS THAN PROMISED', cell: ({ measured }) => measured.map(measuredText).join('; ') || '-' },
   { title: 'LISTED', cell: ({ listedMs }) => timeText(listedMs) },
 ]
 
@@ -162,6 +174,12 @@ async function clouds({ terminal }: Setting, client: PilotageClient, { json }: C
   const text = `${table(cloudColumns, answer.clouds, isTerminal)}\n${table(planColumns, answer.plan, isTerminal)}${attention}`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
+}
+
+function measuredText({ flavor, image, promised, found }: MeasuredSize): string {
+  const size = (of: Size | undefined): string =>
+    of ? `${of.cores} cores, ${bytesText(of.memoryBytes)} memory, ${bytesText(of.diskBytes)} disk` : '-'
+  return `${flavor}/${image}: measured ${size(found)}; promised ${size(promised)}`
 }
 
 /** closed, or each that is not: what, until when and why. */

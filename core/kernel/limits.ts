@@ -83,6 +83,8 @@ export const sweepEveryMs = 2 * seconds
 /** VMs. */
 /** A pilot that has said nothing in this time will not: Node starts in a second, a starved machine in ten. */
 export const pilotStartMs = 60 * seconds
+/** What a VM was found to have corrects its offering for this time; then work that fits the promise alone makes another. */
+export const measuredSizeKeepMs = 24 * hours
 /** A VM proves what it was made from if it was healthy and of use for this time. */
 export const provenAfterMs = 2 * minutes
 export const activationKeepMs = 15 * minutes

@@ -11,6 +11,7 @@ import { blockedText } from './cause-text.ts'
 import type { BlockedLine, CloudReading, CloudView, FleetPlan, PlanLine } from './fleet.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { CloudQuota } from '../model/cloud.ts'
+import type { MeasuredSize } from './measured-size.ts'
 import type { KeptBreaker } from './breaker.ts'
 
 export type CloudNote = Pick<CloudView, 'quota' | 'strays' | 'watchedSinceMs'> & {
@@ -20,6 +21,8 @@ export type CloudNote = Pick<CloudView, 'quota' | 'strays' | 'watchedSinceMs'> &
   readonly breakers: readonly KeptBreaker[]
   /** The live VMs whose fault is counted in them; absent: an older director wrote the note. */
   readonly blamed?: readonly VmId[]
+  /** What its VMs were found to have; absent: an older director wrote the note. */
+  readonly sizes?: readonly MeasuredSize[]
   /** Absent: an older director wrote it. */
   readonly stuck?: readonly StuckVm[]
 }

@@ -151,7 +151,8 @@ export function drainedOfWire({ changed, state, refusal }: wire.DrainVmResponse)
   return { changed, state: vmStateEnum.word(state) ?? '', refusal: vmRefusalEnum.word(refusal) ?? '' }
 }
 
-type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime' | 'stuck'> & {
+type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime' | 'measured' | 'stuck'> & {
+  readonly measured: readonly MeasuredSize[]
   readonly listedMs: number
   readonly stuck: readonly {
     readonly vmId: string
@@ -168,9 +169,18 @@ type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime' | 'stuck'> & {
   }[]
 }
 
-export function cloudToWire({ breakers, listedMs, stuck, ...cloud }: CloudRow): wire.Cloud {
+type MeasuredSize = Pick<wire.MeasuredSize, 'flavor' | 'image' | 'vmId'> & {
+  readonly promised: Resources
+  readonly size: Resources
+  readonly atMs: number
+}
+
+export function cloudToWire({ breakers, listedMs, measured, stuck, ...cloud }: CloudRow): wire.Cloud {
   return {
     ...cloud,
+    measured: measured.map(({ flavor, image, promised, size, vmId, atMs }) => {
+      return { flavor, image, promised, found: size, vmId, activateTime: timeOf(atMs) }
+    }),
     listTime: timeOf(listedMs),
     stuck: stuck.map(({ vmId, ref, sinceMs, why }) => ({ vmId, ref, sinceTime: timeOf(sinceMs), why })),
     breakers: breakers.map(({ kind, name, state, untilMs, why }) => {
@@ -179,9 +189,10 @@ export function cloudToWire({ breakers, listedMs, stuck, ...cloud }: CloudRow): 
   }
 }
 
-export function cloudOfWire({ breakers, listTime, stuck, ...cloud }: wire.Cloud) {
+export function cloudOfWire({ breakers, listTime, measured, stuck, ...cloud }: wire.Cloud) {
   return {
     ...cloud,
+    measured: measured.map(({ activateTime, ...one }) => ({ ...one, activatedMs: timeMs(activateTime) })),
     listedMs: timeMs(listTime),
     stuck: stuck.map(({ sinceTime, ...vm }) => ({ ...vm, sinceMs: timeMs(sinceTime) })),
     breakers: breakers.map(({ state, untilTime, ...breaker }) => {

@@ -13,6 +13,7 @@ import type { Fence } from '../../core/ports/store.ts'
 import { type KeptVm, isOver, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type Breakers, openBreakers } from './breakers.ts'
 import { type CloudNote, cloudNote, noteOf, noteText } from '../../core/plan/cloud-note.ts'
+import type { MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { SerialQueue } from './serial-queue.ts'
 import { type CloudMemory, newMemory } from './memory.ts'
 import type { DirectedCloud, DirectorOptions } from './options.ts'
@@ -25,6 +26,8 @@ export type CloudLease = {
   readonly fence: Fence
   readonly memory: CloudMemory
   readonly breakers: Breakers
+  /** What its VMs were found to have. */
+  sizes: readonly MeasuredSize[]
   /** Since when the VMs of the cloud report to this lease. */
   watchedSinceMs: number
   /** The note about the cloud that the other directors read. */
@@ -61,6 +64,7 @@ export async function openCloudLease(
     fence,
     memory: newMemory(noted?.stuck ?? [], clock),
     breakers: openBreakers(name, directed.breaker, noted),
+    sizes: noted?.sizes ?? [],
     watchedSinceMs,
     noted,
     isHeld: () => options.fenceOf(name)?.fence === fence.fence,
@@ -71,9 +75,10 @@ export async function openCloudLease(
 export async function keepNote(
   options: DirectorOptions,
   cloudLease: CloudLease,
-  note: Omit<CloudNote, 'fence' | 'breakers' | 'blamed'>,
+  note: Omit<CloudNote, 'fence' | 'breakers' | 'blamed' | 'sizes'>,
 ): Promise<void> {
-  const whole: CloudNote = { ...note, fence: cloudLease.fence.fence, ...cloudLease.breakers.kept() }
+  const { fence, breakers, sizes } = cloudLease
+  const whole: CloudNote = { ...note, fence: fence.fence, ...breakers.kept(), sizes }
   const text = noteText(whole)
   if (!cloudLease.isHeld() || (cloudLease.noted && text === noteText(cloudLease.noted))) return
   await options.store.keepNote(cloudNote(cloudLease.directed.cloud.name), text)

@@ -12,6 +12,7 @@ import type { VmId } from '../../core/kernel/ids.ts'
 import type { CloudQuota } from '../../core/model/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import type { CloudNote } from '../../core/plan/cloud-note.ts'
+import { expecting, type MeasuredSize } from '../../core/plan/measured-size.ts'
 import { change, type CloudLease, type StepContext } from './cloud-lease.ts'
 import { prune } from './memory.ts'
 import type { Reading } from './observe.ts'
@@ -92,10 +93,10 @@ function viewOf(
   failure: string,
   reconciled?: Reconciled,
 ): CloudView {
-  const { directed, memory, watchedSinceMs, noted } = cloudLease
+  const { directed, memory, watchedSinceMs, noted, sizes } = cloudLease
   const isKnown = noted !== undefined && unreadOf(noted.reading, options.policy, options.clock.nowMs()) === undefined
   return {
-    ...wanted(directed),
+    ...wanted(directed, sizes, options.clock.nowMs()),
     ...gateOf(directed, images, options.clock.nowMs()),
     quota: isAlone || !noted ? memory.quota : lesser(memory.quota, noted.quota),
     reading: { listBeganMs: memory.listBeganMs, failure, implausible: reconciled?.doubt ?? '' },
@@ -107,9 +108,14 @@ function viewOf(
 }
 
 /** A cloud as its holder noted it. Its list is the holder's alone: what is broken there, the holder ends. */
-export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefined, gate: ImageGate): CloudView {
+export function viewOfOthers(
+  directed: DirectedCloud,
+  note: CloudNote | undefined,
+  gate: ImageGate,
+  nowMs: number,
+): CloudView {
   return {
-    ...wanted(directed),
+    ...wanted(directed, note?.sizes ?? [], nowMs),
     ...gate,
     quota: note?.quota ?? { vms: Infinity, cores: Infinity, memoryBytes: Infinity },
     reading: note?.reading ?? { failure: 'no director has read it yet', implausible: '' },
@@ -122,8 +128,9 @@ export function viewOfOthers(directed: DirectedCloud, note: CloudNote | undefine
 
 const noStrays = { vms: 0, cores: 0, memoryBytes: 0 }
 
-function wanted({ cloud, offerings, limits, bootMs, lifeMs }: DirectedCloud) {
-  return { name: cloud.name, offerings, limits, bootMs, lifeMs }
+function wanted({ cloud, offerings, limits, bootMs, lifeMs }: DirectedCloud, sizes: readonly MeasuredSize[], nowMs: number) {
+  const expected = offerings.map((offering) => expecting(offering, sizes, nowMs))
+  return { name: cloud.name, offerings: expected, limits, bootMs, lifeMs }
 }
 
 function lesser(a: CloudQuota, b: CloudQuota): CloudQuota {

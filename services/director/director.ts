@@ -11,6 +11,7 @@
 import { assert } from '../../core/kernel/assert.ts'
 import type { FleetPlan } from '../../core/plan/fleet.ts'
 import { planFleet } from '../../core/plan/plan-fleet.ts'
+import { learnSizes } from '../../core/plan/measured-size.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
 import { cutTimes } from './cut-times.ts'
@@ -52,11 +53,10 @@ export function director(options: DirectorOptions): Director {
     await cutTimes(context, leases)
     const compared: Compared[] = []
     for (const [at, cloudLease] of leases.entries()) {
+      const vms = live.map(({ vm }) => vm)
       cloudLease.breakers.forget(fleet)
-      cloudLease.breakers.learn(
-        live.map(({ vm }) => vm),
-        clock.nowMs(),
-      )
+      cloudLease.breakers.learn(vms, clock.nowMs())
+      cloudLease.sizes = learnSizes(cloudLease.sizes, vms, cloudLease.directed.cloud.name, clock.nowMs())
       compared.push(await compare(context, cloudLease, readings[at] ?? { ok: false, why: 'it was not read' }))
     }
     // Written before this director plans, so that the others plan with it no later.
@@ -95,7 +95,7 @@ function planned(
   const vms = [...fleet.values()]
   const clouds = options.clouds.map((directed) => {
     const own = compared.find(({ cloudLease }) => cloudLease.directed === directed)
-    return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name), gateOf(directed, images, nowMs))
+    return own?.view ?? viewOfOthers(directed, notes.get(directed.cloud.name), gateOf(directed, images, nowMs), nowMs)
   })
   const leases: readonly CloudLease[] = compared.map(({ cloudLease }) => cloudLease)
   const kept = [

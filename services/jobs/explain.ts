@@ -17,10 +17,11 @@ import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation } from './explanation.ts'
 import { jobById } from './list-jobs.ts'
+import { offeredNow } from './offered.ts'
 import type { Blocked, JobPorts } from './ports.ts'
 import { sizesOf } from './submit.ts'
 
-export type ExplainPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'blocked'> & {
+export type ExplainPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'measured' | 'blocked'> & {
   readonly store: Pick<JobStore, 'jobs' | 'specs' | 'next'> & Pick<VmStore, 'vm' | 'liveVms'>
 }
 
@@ -49,7 +50,7 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
   const blocked = await ports.blocked(job.classId)
   const places = [
     ...vms.map((kept) => atVm(demand, kept, nowMs)),
-    ...ports.offerings.map((offering) => ofOffering(demand, offering, blocked)),
+    ...(await offeredNow(ports)).map((offering) => ofOffering(demand, offering, blocked)),
   ].sort((a, b) => byCloseness(broken(a), broken(b)))
   return {
     ...none,

@@ -8,6 +8,7 @@ import type { ClassId } from '../../core/kernel/ids.ts'
 import type { Offered } from '../../core/model/cloud.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
+import type { MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
@@ -34,5 +35,7 @@ export type JobPorts = {
   readonly policy: JobPolicy
   /** Everything that any director of this installation could start. */
   readonly offerings: readonly Offered[]
+  /** What VMs of them were found to have: it narrows what explanations and warnings count with. */
+  readonly measured: () => Promise<readonly MeasuredSize[]>
   readonly blocked: (classId: ClassId) => Promise<readonly Blocked[]>
 }

@@ -9,7 +9,7 @@
  * the offering may come tomorrow, and the one who waits should know today.
  */
 
-import { offeredRoom } from '../../core/model/cloud.ts'
+import { type Offered, offeredRoom } from '../../core/model/cloud.ts'
 import { createHash } from 'node:crypto'
 import { type Clock, inTurns } from '../../core/kernel/clock.ts'
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
@@ -28,9 +28,10 @@ import { counted, isPlainText, plainTextForm } from '../../core/kernel/text.ts'
 import { wrongFields } from '../../core/kernel/violations.ts'
 import { placeOf } from '../../core/model/vm.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
+import { offeredNow } from './offered.ts'
 import type { JobPorts } from './ports.ts'
 
-export type SubmitPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings'> & {
+export type SubmitPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'measured'> & {
   readonly store: Pick<JobStore, 'submit'>
   readonly outcomes: Pick<Outcomes, 'arrived' | 'submitted'>
 }
@@ -80,7 +81,7 @@ export async function submit(
   if (!outcome.repeated) await nowWaiting(ports, specs, taskQueues, different, outcome, nowMs)
   return {
     jobIds: specs.map((_, at) => (outcome.firstId + at) as JobId),
-    warnings: warningsFor(ports, taskQueues, different),
+    warnings: warningsFor(await offeredNow(ports), specs, taskQueues, different),
     repeated: outcome.repeated,
   }
 }
@@ -156,22 +157,28 @@ async function nowWaiting(
 }
 
 function warningsFor(
-  ports: SubmitPorts,
+  offered: readonly Offered[],
+  specs: readonly JobSpec[],
   taskQueues: readonly TaskQueue[],
   different: readonly TaskQueue[],
 ): readonly Warning[] {
-  const hopeless = new Set(different.filter((demand) => !couldRun(ports, demand)).map(({ id }) => id))
+  const hopeless = new Set(different.filter((demand) => !couldRun(offered, demand)).map(({ id }) => id))
   if (hopeless.size === 0) return []
-  const indexes = taskQueues.flatMap(({ id }, at) => (hopeless.has(id) ? [at] : []))
+  // A class asks for as much as an offering promises; a job of it may fit what that was found to have.
+  const indexes = taskQueues.flatMap((queue, at) => {
+    const { requirements = queue.requirements } = specs[at] ?? {}
+    return hopeless.has(queue.id) && !couldRun(offered, { ...queue, requirements }) ? [at] : []
+  })
+  if (indexes.length === 0) return []
   const text = `${counted(indexes.length, 'job')} without any offering that fits: explain shows which rule fails`
   return [{ code: 'no-offering', text, indexes: indexes.slice(0, 100) }]
 }
 
-function couldRun(ports: SubmitPorts, demand: TaskQueue): boolean {
-  return ports.offerings.some((offering) => suits(demand, placeOf(offering)) && hasRoom(demand, offeredRoom(offering)))
+function couldRun(offered: readonly Offered[], demand: TaskQueue): boolean {
+  return offered.some((offering) => suits(demand, placeOf(offering)) && hasRoom(demand, offeredRoom(offering)))
 }
 
-/** What offerings have: a class asks for no more than the smallest that fits the job. */
+/** What offerings promise: a class asks for no more than the smallest that fits the job. */
 export function sizesOf({ offerings }: Pick<JobPorts, 'offerings'>): Sizes {
   const sizes = (field: 'memoryBytes' | 'diskBytes' | 'usableMs') => [...new Set(offerings.map((one) => one[field]))]
   return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: sizes('usableMs') }

@@ -1,15 +1,17 @@
 /** Task queues: what waits, for whom, and what it waits for. */
 
-import { offeredRoom } from '../../core/model/cloud.ts'
+import { type Offered, offeredRoom } from '../../core/model/cloud.ts'
+import { exactly } from '../../core/language/requirement-class.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { byCloseness, hasRoom, type RuleOutcome, ruleOutcomes, suits } from '../../core/language/rules.ts'
 import { type KeptVm, isComing, placeOf, roomOf } from '../../core/model/vm.ts'
 import type { QueueCount, TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
+import { offeredNow } from './offered.ts'
 import type { JobPorts } from './ports.ts'
 
-export type TaskQueuePorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings'> & {
+export type TaskQueuePorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'measured'> & {
   readonly store: Pick<JobStore, 'queues'> & Pick<VmStore, 'liveVms'>
 }
 
@@ -36,13 +38,13 @@ export type WaitingQueues = {
 /** Those that the caller sees, from the one at `from` until that at `end`. What they wait for is found for those alone. */
 export async function listTaskQueues(ports: TaskQueuePorts, caller: Caller, end: number, from = 0): Promise<WaitingQueues> {
   const vo = visibleVo(caller)
-  const [counts, vms] = await Promise.all([countsOf(ports), ports.store.liveVms()])
+  const [counts, vms, offered] = await Promise.all([countsOf(ports), ports.store.liveVms(), offeredNow(ports)])
   const own = counts.filter((count) => vo === undefined || count.queue.vo === vo)
   const first = own.sort((a, b) => b.waiting - a.waiting || (a.queue.id < b.queue.id ? -1 : 1)).slice(from, end)
   return {
     total: own.length,
     waiting: own.reduce((sum, { waiting }) => sum + waiting, 0),
-    queues: first.map((count) => ({ ...count, waitsFor: waitsFor(ports, count.queue, vms) })),
+    queues: first.map((count) => ({ ...count, waitsFor: waitsFor(offered, firstOf(count), vms, ports.clock.nowMs()) })),
   }
 }
 
@@ -61,22 +63,26 @@ async function countsOf(ports: TaskQueuePorts): Promise<readonly QueueCount[]> {
   return counts
 }
 
-function waitsFor(ports: TaskQueuePorts, demand: TaskQueue, vms: readonly KeptVm[]): WaitsFor {
-  const nowMs = ports.clock.nowMs()
+/** What its first job asks for: a class may ask for more, as much as an offering promises. */
+function firstOf({ queue, needs }: QueueCount): TaskQueue {
+  return { ...queue, requirements: exactly(queue.requirements, needs) }
+}
+
+function waitsFor(offered: readonly Offered[], demand: TaskQueue, vms: readonly KeptVm[], nowMs: number): WaitsFor {
   const fitting = vms.filter(({ vm }) => suits(demand, placeOf(vm)) && hasRoom(demand, roomOf(vm, vm.endByMs - nowMs)))
   const up = fitting.filter(({ vm }) => mayTakeJobs(vm.phase.state)).length
   const coming = fitting.filter(({ vm }) => isComing(vm.phase)).length
   if (up + coming > 0) return { kind: 'room', up, coming }
-  const offering = ports.offerings.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, offeredRoom(one)))
+  const offering = offered.find((one) => suits(demand, placeOf(one)) && hasRoom(demand, offeredRoom(one)))
   if (offering) {
     const { cloud, flavor, image } = offering
     return { kind: 'vm', cloud, flavor, image }
   }
-  return hopeless(ports, demand)
+  return hopeless(offered, demand)
 }
 
-function hopeless(ports: TaskQueuePorts, demand: TaskQueue): WaitsFor {
-  const failing = ports.offerings
+function hopeless(offered: readonly Offered[], demand: TaskQueue): WaitsFor {
+  const failing = offered
     .map((offering) => ruleOutcomes(demand, placeOf(offering), offeredRoom(offering)).filter(({ holds }) => !holds))
     .sort(byCloseness)[0]
   return failing ? { kind: 'nothing', closest: failing } : { kind: 'cloud' }

@@ -22,6 +22,7 @@ import { type RoleLease, holdRole } from '../coordination/role-lease.ts'
 import { holdSeat, type ProcessSeat } from '../coordination/seat.ts'
 import type { Spread } from '../coordination/spread.ts'
 import { type Director, director } from '../director/director.ts'
+import { measuredSizes } from '../director/measured-sizes.ts'
 import { blockedBy } from '../director/blocked-by.ts'
 import { cloudRole, holdClouds } from '../director/hold-clouds.ts'
 import type { DirectorOptions } from '../director/options.ts'
@@ -94,6 +95,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     outcomes,
     policy,
     offerings: options.director.clouds.flatMap((cloud) => cloud.offerings.map((one) => offeredBy(one, cloud))),
+    measured: measuredSizes(store, clouds, clock),
     blocked: (classId) => blockedBy(store, clouds, classId),
   }
   return {

@@ -5,6 +5,9 @@
 
 import type { Cause } from '../../core/plan/cause.ts'
 import { blockedText, scopeText } from '../../core/plan/cause-text.ts'
+import { bytesText } from '../../core/kernel/quantities.ts'
+import type { Resources } from '../../core/model/resources.ts'
+import type { MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { CloudRow, CloudStatus, PlanRow } from '../vms/list-clouds.ts'
 
 export type CloudsView = Pick<CloudStatus, 'clouds'> & { readonly plan: readonly PlanRowView[] }
@@ -32,6 +35,25 @@ function planRowView(row: PlanRow): PlanRowView {
 export function breakersText({ breakers }: Pick<CloudRow, 'breakers'>): string {
   return breakers.length === 0 ? 'closed' : breakers.map(scopeText).join('; ')
 }
+
+/** Empty: nothing that was measured is less than was promised. */
+export function measuredText({ measured }: Pick<CloudRow, 'measured'>): string {
+  return measured.map((one) => `${one.flavor}/${one.image}: ${lessText(one)} (${one.vmId})`).join('; ')
+}
+
+function lessText({ promised, size }: MeasuredSize): string {
+  return requirementSizes
+    .flatMap(([key, name, show]) =>
+      size[key] < promised[key] ? [`measured ${show(size[key])} ${name}, promised ${show(promised[key])}`] : [],
+    )
+    .join(', ')
+}
+
+const requirementSizes = [
+  ['cores', 'cores', String],
+  ['memoryBytes', 'memory', bytesText],
+  ['diskBytes', 'disk', bytesText],
+] as const satisfies readonly (readonly [keyof Resources, string, (amount: number) => string])[]
 
 export function actionText({ action, why }: Pick<PlanRowView, 'action' | 'why'>): string {
   return why === undefined ? action : `${action}: ${why}`

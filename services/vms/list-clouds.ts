@@ -6,6 +6,7 @@
 
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import { atTime, type BlockedScope, blockedScope, type KeptBreaker } from '../../core/plan/breaker.ts'
+import { isFresh, isLess, type MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { Blocked } from '../../core/plan/cause.ts'
 import { type CloudNote, cloudNote, noteOf, planNote, planOf, type StuckVm } from '../../core/plan/cloud-note.ts'
 import type { CloudLimits } from '../../core/model/cloud.ts'
@@ -31,6 +32,8 @@ export type CloudRow = {
   readonly maxCores: number
   /** Those that are not closed. */
   readonly breakers: readonly BlockedScope[]
+  /** Of its offerings, those whose latest VM had less than was promised. */
+  readonly measured: readonly MeasuredSize[]
   /** When the plan was made that read it last; 0 before the first. */
   readonly listedMs: number
   /** What it does not end. */
@@ -79,6 +82,7 @@ export async function cloudStatus(
         cores: own.reduce((sum, { vm }) => sum + vm.cores, 0),
         maxCores: limits.maxCores,
         breakers: blockedScopes(kept[at]?.note?.breakers ?? [], nowMs),
+        measured: (kept[at]?.note?.sizes ?? []).filter((one) => isLess(one) && isFresh(one, nowMs)),
         listedMs: kept[at]?.plan?.atMs ?? 0,
         stuck: (kept[at]?.note?.stuck ?? []).map((one) => ({ ...one, vos: vosOf.get(one.vmId) ?? ofNoVo })),
       }

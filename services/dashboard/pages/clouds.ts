@@ -4,7 +4,7 @@
  */
 
 import type { ListedImage } from '../../images/list-images.ts'
-import { actionText, breakersText, type CloudsView } from '../../views/cloud.ts'
+import { actionText, breakersText, type CloudsView, measuredText } from '../../views/cloud.ts'
 import { html, type Html } from '../html.ts'
 import { type ImageView, imageView } from '../../views/image.ts'
 import type { Page } from './frame.ts'
@@ -48,7 +48,7 @@ function cloudTable(clouds: CloudsView['clouds'], nowMs: number): Html {
   return html`<div class="scroll"><table><thead><tr><th scope="col">Cloud</th><th scope="col">Kind</th><th scope="col">Site</th><th scope="col">VMs</th><th scope="col">Cores</th><th scope="col" class="n">Read ago</th><th scope="col">Breaker</th></tr></thead><tbody>
 ${clouds.slice(0, cloudRows).map(
   (cloud) =>
-    html`<tr><th scope="row">${cloud.name}</th><td>${cloud.kind}</td><td>${cloud.site}</td><td>${gauge(cloud.vms, cloud.maxVms, 'VMs')}</td><td>${gauge(cloud.cores, cloud.maxCores, 'cores')}</td><td class="n">${agoMark(cloud.listedMs, nowMs)}</td><td>${breakerMark(cloud)}</td></tr>
+    html`<tr><th scope="row">${cloud.name}</th><td>${cloud.kind}</td><td>${cloud.site}</td><td>${gauge(cloud.vms, cloud.maxVms, 'VMs')}</td><td>${gauge(cloud.cores, cloud.maxCores, 'cores')}</td><td class="n">${agoMark(cloud.listedMs, nowMs)}</td><td>${breakerMark(cloud)}${measuredMark(cloud)}</td></tr>
 `,
 )}</tbody></table></div>${clouds.length > cloudRows && html`<p class="dim">The first ${cloudRows} of ${clouds.length}; <a href="/api/clouds">all as JSON</a>.</p>`}`
 }
@@ -57,6 +57,11 @@ function breakerMark(cloud: CloudsView['clouds'][number]): Html {
   if (cloud.breakers.length === 0) return stateMark('Closed')
   const isOpen = cloud.breakers.some(({ state }) => state === 'open')
   return html`${stateMark(isOpen ? 'Open' : 'Half-open')} ${clipped(breakersText(cloud), 300)}`
+}
+
+function measuredMark(cloud: CloudsView['clouds'][number]): Html {
+  const text = measuredText(cloud)
+  return html`${text !== '' && html`<div class="dim">${clipped(text, 300)}</div>`}`
 }
 
 function planTable(plan: CloudsView['plan'], nowMs: number): Html {

@@ -26,6 +26,7 @@ const cloud = (name: string): CloudStatus['clouds'][number] => ({
   cores: 16,
   maxCores: 32,
   breakers: [],
+  measured: [],
   listedMs: dashboard.clock.nowMs() - 3000,
   stuck: [],
 })

@@ -139,6 +139,7 @@ function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): Job
     outcomes: openOutcomes(),
     policy: { leaseMs, keepEndedMs: 1e9 },
     offerings: [{ ...sampleVm('offering'), usableMs: vmLifeMs }],
+    measured: async () => [],
     blocked: async () => [],
   }
 }

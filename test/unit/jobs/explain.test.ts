@@ -21,6 +21,7 @@ async function explained(used: Partial<Resources>) {
   const ports = {
     clock,
     offerings: [],
+    measured: async () => [],
     policy: {},
     blocked: async () => [],
     store: {

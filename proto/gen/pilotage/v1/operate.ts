@@ -351,6 +351,19 @@ export interface Cloud {
     | undefined;
   /** those that it does not end: an administrator of the cloud has to look at them */
   stuck: StuckVm[];
+  /** of its offerings, those whose latest VM had less than was promised */
+  measured: MeasuredSize[];
+}
+
+/** What the latest VM of an offering was found to have. Plans and explanations count with it for a day. */
+export interface MeasuredSize {
+  flavor: string;
+  image: string;
+  promised: Size | undefined;
+  found: Size | undefined;
+  vmId: string;
+  /** of that VM */
+  activateTime: Date | undefined;
 }
 
 /** A VM that its cloud does not end, however often it is asked. */
@@ -1905,6 +1918,7 @@ function createBaseCloud(): Cloud {
     breakers: [],
     listTime: undefined,
     stuck: [],
+    measured: [],
   };
 }
 
@@ -1939,6 +1953,9 @@ export const Cloud: MessageFns<Cloud> = {
     }
     for (const v of message.stuck) {
       StuckVm.encode(v!, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.measured) {
+      MeasuredSize.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -2036,6 +2053,14 @@ export const Cloud: MessageFns<Cloud> = {
             message.stuck.push(StuckVm.decode(reader, reader.uint32()));
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.measured.push(MeasuredSize.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2063,6 +2088,124 @@ export const Cloud: MessageFns<Cloud> = {
     message.breakers = object.breakers?.map((e) => Breaker.fromPartial(e)) || [];
     message.listTime = object.listTime ?? undefined;
     message.stuck = object.stuck?.map((e) => StuckVm.fromPartial(e)) || [];
+    message.measured = object.measured?.map((e) => MeasuredSize.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeasuredSize(): MeasuredSize {
+  return { flavor: "", image: "", promised: undefined, found: undefined, vmId: "", activateTime: undefined };
+}
+
+export const MeasuredSize: MessageFns<MeasuredSize> = {
+  encode(message: MeasuredSize, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.flavor !== "") {
+      writer.uint32(10).string(message.flavor);
+    }
+    if (message.image !== "") {
+      writer.uint32(18).string(message.image);
+    }
+    if (message.promised !== undefined) {
+      Size.encode(message.promised, writer.uint32(26).fork()).join();
+    }
+    if (message.found !== undefined) {
+      Size.encode(message.found, writer.uint32(34).fork()).join();
+    }
+    if (message.vmId !== "") {
+      writer.uint32(42).string(message.vmId);
+    }
+    if (message.activateTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.activateTime), writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasuredSize {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasuredSize();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.flavor = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.image = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.promised = Size.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.found = Size.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.vmId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.activateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<MeasuredSize>, I>>(base?: I): MeasuredSize {
+    return MeasuredSize.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<MeasuredSize>, I>>(object: I): MeasuredSize {
+    const message = createBaseMeasuredSize();
+    message.flavor = object.flavor ?? "";
+    message.image = object.image ?? "";
+    message.promised = (object.promised !== undefined && object.promised !== null)
+      ? Size.fromPartial(object.promised)
+      : undefined;
+    message.found = (object.found !== undefined && object.found !== null) ? Size.fromPartial(object.found) : undefined;
+    message.vmId = object.vmId ?? "";
+    message.activateTime = object.activateTime ?? undefined;
     return message;
   },
 };
