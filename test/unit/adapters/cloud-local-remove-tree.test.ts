@@ -27,11 +27,14 @@ const uid = 61_900
 const asAnother = ['/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--']
 const program = `import(${JSON.stringify(module)}).then(({ removeTree }) => removeTree(process.argv[1]))`
 
+/** `perl SCRIPT PID` makes the tree in the current folder, and the process of that number removes it. */
+const makeAndRemove = 'perl -e "$1" $$ && tree=$PWD && cd / && exec "$2" -e "$3" "$tree"'
+
 /** Root is closed out by no mode. */
-function removeAsUser(path: string): void {
-  const [file = '', ...args] = [...(isRoot ? asAnother : []), process.execPath, '-e', program, path]
-  const ran = spawnSync(file, args, { encoding: 'utf8', cwd: '/' })
-  expect(ran.stderr).toBe('')
+function makeAndRemoveAsUser(path: string, script: string): void {
+  const [file = '', ...args] = [...(isRoot ? asAnother : []), '/bin/sh', '-c', makeAndRemove]
+  const ran = spawnSync(file, [...args, 'sh', script, process.execPath, program], { encoding: 'utf8', cwd: path })
+  expect([ran.status, ran.stderr]).toEqual([0, ''])
 }
 
 const canRun =
@@ -47,7 +50,7 @@ const trees: Readonly<Record<string, string>> = {
   'names that are not text, in closed folders':
     'mkdir "\\xff"; mkdir "\\xff/\\xfe"; open(my $f, ">", "\\xff/\\xfe/\\xfd"); chmod 0, "\\xff/\\xfe", "\\xff"',
   'the names that the removal itself uses':
-    'for my $one (1..9) { mkdir "lifted-$one"; mkdir "lifted-$one/lifted-$_" for 1..9; chmod 0, "lifted-$one" } open(my $f, ">", "lifted-10")',
+    'for my $fd (10..60) { for my $one (1..9) { my $name = "lifted-$ARGV[0]-$fd-$one"; mkdir $name; mkdir "$name/$_" for 1..2; chmod 0, $name } }',
   'a closed top': 'mkdir "a"; chmod 0, "."',
 }
 
@@ -59,18 +62,19 @@ describe.skipIf(!canRun)('a tree (not run where another account cannot start Nod
       if (isRoot) chownSync(path, uid, uid)
     }
     chmodSync(top, 0o711)
-    const made = spawnSync(
-      isRoot ? (asAnother[0] ?? '') : 'perl',
-      [...(isRoot ? [...asAnother.slice(1), 'perl'] : []), '-e', script],
-      {
-        cwd: join(parent, 'tree'),
-        encoding: 'utf8',
-      },
-    )
-    expect([made.status, made.stderr]).toEqual([0, ''])
-    removeAsUser(join(parent, 'tree'))
+    makeAndRemoveAsUser(join(parent, 'tree'), script)
     expect(readdirSync(parent)).toEqual([])
   })
+})
+
+it('removes a tree that five others remove at the same time', async () => {
+  for (let round = 0; round < 3; round += 1) {
+    const tree = join(top, `shared-${round}`)
+    mkdirSync(tree)
+    spawnSync('perl', ['-e', 'for (1..220) { mkdir "a" x 20; mkdir "b"; chdir "a" x 20 }'], { cwd: tree })
+    await Promise.all(Array.from({ length: 6 }, () => removeTree(tree)))
+    expect(existsSync(tree)).toBe(false)
+  }
 })
 
 it('leaves what a link leads to as it is, and finds nothing good', async () => {

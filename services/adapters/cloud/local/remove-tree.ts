@@ -30,11 +30,12 @@ async function takeApart(path: string): Promise<void> {
     return
   }
   let moved = 0
-  const nextName = (): Buffer => {
-    moved += 1
-    return Buffer.from(`lifted-${moved}`)
-  }
   await inFolder(path, async (top) => {
+    // Of this removal alone: a folder moved onto an empty one of another removal would take its place.
+    const nextName = (): Buffer => {
+      moved += 1
+      return Buffer.from(`lifted-${process.pid}-${top}-${moved}`)
+    }
     for (let entries = await entriesOf(top); entries.length > 0; entries = await entriesOf(top)) {
       for (const { name, isFolder } of entries) {
         await ignoreAbsent(isFolder ? liftOut(below(top, name), () => below(top, nextName())) : unlink(below(top, name)))
