@@ -16,6 +16,7 @@ import { addDemoCommand } from './commands/demo.ts'
 import { addFactsCommand } from './commands/facts.ts'
 import { addImageCommands } from './commands/images.ts'
 import { addInspectCommands } from './commands/inspect.ts'
+import { addJobDocumentCommands } from './commands/job-documents.ts'
 import { addJobCommands } from './commands/jobs.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addServeCommand } from './commands/serve.ts'
@@ -90,6 +91,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addSubmitCommand(program, choose)
   addJobCommands(program, choose)
   addInspectCommands(program, choose)
+  addJobDocumentCommands(program, choose)
   addWatchCommand(program, choose)
   program.commandsGroup('Operation:')
   addClusterCommands(program, choose)

@@ -1,39 +1,62 @@
 /**
- * A job document: the text of one job or of a list of jobs, in YAML or JSON, as job specs; or every reason why not. And the
- * way back: what was submitted, as such a document.
+ * A job document: the text of one job or of a list of jobs, in YAML, JSON or JDL, as job specs; or every reason why not. And
+ * the way back: what was submitted, as such a document.
  *
  * Bounded before it is parsed: 16 MiB of JSON, 4 MiB of YAML, which is read far more slowly (10 MiB took 22 s), and few YAML
- * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON. Knows nothing of files or
- * calls.
+ * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON, and what starts with `Name =`
+ * as JDL. Knows nothing of files or calls.
  */
 
-import { rawSpecToWire } from '../proto/codec/specs.ts'
-import type { RawSpec } from '../core/language/check.ts'
+import { rawSpecOf, rawSpecToWire } from '../proto/codec/specs.ts'
+import { checkSpec, type RawSpec } from '../core/language/check.ts'
+import { assert } from '../core/kernel/assert.ts'
 import { Document, parseDocument, visit } from 'yaml'
-import { PilotageError } from '../core/kernel/errors.ts'
+import { PilotageError, type Violation } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
 import { parserText, visibleLines, visibleText } from '../core/kernel/text.ts'
 import { bytesText } from '../core/kernel/quantities.ts'
 import type { JobSpec } from '../core/model/job.ts'
 import { JobSpec as WireJob } from '../proto/gen/pilotage/v1/job.ts'
 import { readJob, writeJob } from '../core/language/document.ts'
-import { gatherViolations } from '../core/kernel/violations.ts'
+import { importJdl, type JdlNote } from '../core/language/jdl/import.ts'
+import { looksLikeJdl } from '../core/language/jdl/parse.ts'
+import { gatherViolations, type Violations } from '../core/kernel/violations.ts'
 
 const yamlAliases = 50
 const yamlBytes = 4 * 1024 * 1024
+const jdlBytes = 4 * 1024 * 1024
 
-/** All jobs of the document. Throws `too-large` or `invalid-argument` with every violation. */
-export function readJobDocument(text: string): readonly WireJob[] {
-  const value = parseText(text)
+/** `notes`: what of a JDL document could not be honoured as it stands; of other documents there are none. */
+export type ReadDocument = { readonly jobs: readonly WireJob[]; readonly notes: readonly JdlNote[] }
+
+/**
+ * All jobs of the document. Throws `too-large` or `invalid-argument` with every violation. With `acceptDropped` the jobs of
+ * a JDL document are taken without what would change their meaning.
+ */
+export function readJobDocument(text: string, { acceptDropped = false } = {}): ReadDocument {
+  refuseTooLarge(Buffer.byteLength(text))
   const wrong = gatherViolations()
+  const read = looksLikeJdl(text) ? readJdl(text, acceptDropped, wrong) : readPlain(text, wrong)
+  wrong.settle('reading the job document')
+  return read
+}
+
+function readJdl(text: string, acceptDropped: boolean, wrong: Violations): ReadDocument {
+  refuseOver(Buffer.byteLength(text), jdlBytes, 'JDL is written by people', `at most ${bytesText(jdlBytes)} of JDL, or JSON`)
+  const { jobs, notes } = importJdl(text, acceptDropped, wrong)
+  return { jobs: wrong.count() > 0 ? [] : jobs.map(jobOf), notes }
+}
+
+function readPlain(text: string, wrong: Violations): ReadDocument {
+  const value = parseText(text)
   const jobs = jobsOf(value).map(({ value: job, path }) => jobOf(readJob(job, path, wrong)))
   if (jobs.length === 0) wrong.add('', value, 'at least one job', 'one job, or a list of jobs')
-  wrong.settle('reading the job document')
-  return jobs
+  return { jobs, notes: [] }
 }
 
 /** One document of a stream; `firstIndex` is how many jobs came before it. */
 export function readStreamedDocument(text: string, firstIndex: number): readonly WireJob[] {
+  refuseTooLarge(Buffer.byteLength(text))
   const value = parseText(text)
   const wrong = gatherViolations()
   const listed = Array.isArray(value) ? value : [value]
@@ -42,12 +65,21 @@ export function readStreamedDocument(text: string, firstIndex: number): readonly
   return jobs
 }
 
+/** Jobs that `readJobDocument` has read, with the defaults of what was not given. */
+export function specsOf(jobs: readonly WireJob[]): readonly JobSpec[] {
+  const violations: Violation[] = []
+  const specs = jobs.flatMap((job, index) => checkSpec(rawSpecOf(job), `jobs[${index}]`, violations) ?? [])
+  assert(violations.length === 0, 'a job that was read is checked')
+  return specs
+}
+
 /**
- * The job as a document that `readJobDocument` reads back as the same job. Characters that a terminal would act on are
- * escapes, as YAML knows them between quotes.
+ * The job as a document that `readJobDocument` reads back as the same job; several jobs as a list. Characters that a
+ * terminal would act on are escapes, as YAML knows them between quotes.
  */
-export function jobDocument(job: JobSpec): string {
-  const document = new Document(writeJob(job), { aliasDuplicateObjects: false })
+export function jobDocument(...jobs: readonly JobSpec[]): string {
+  const written = jobs.map(writeJob)
+  const document = new Document(written.length === 1 ? written[0] : written, { aliasDuplicateObjects: false })
   visit(document, {
     Scalar(_, node) {
       if (typeof node.value === 'string' && visibleText(node.value) !== node.value) node.type = 'QUOTE_DOUBLE'
@@ -72,7 +104,6 @@ function jobsOf(value: unknown): readonly { readonly value: unknown; readonly pa
 }
 
 function parseText(text: string): unknown {
-  refuseTooLarge(Buffer.byteLength(text))
   const looksLikeJson = /^\s*[[{]/.test(text)
   if (looksLikeJson) {
     const json = parseJson(text)

@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { fieldNames, requirementFields, specFields } from '../core/language/fields.ts'
 import { readImageEntry } from '../client/image-document.ts'
+import { jdlRows } from '../core/language/jdl/attributes.ts'
 import { readJobDocument } from '../client/job-document.ts'
+import { run } from './support/run-command.ts'
 import { signedText } from '../core/model/image-entry.ts'
 import { errorCodes, PilotageError, type Violation } from '../core/kernel/errors.ts'
 import { checkSpec } from '../core/language/check.ts'
@@ -88,7 +90,7 @@ describe('docs/jobs.md', () => {
   })
 
   it('states the defaults that the service fills in', () => {
-    const [raw] = readJobDocument('{"executable": "/usr/bin/true"}')
+    const [raw] = readJobDocument('{"executable": "/usr/bin/true"}').jobs
     const violations: Violation[] = []
     const spec = raw && checkSpec(rawSpecOf(raw), 'job', violations)
     expect(violations).toEqual([])
@@ -119,8 +121,24 @@ describe('docs/jobs.md', () => {
   })
 
   it('shows a job that would be taken', () => {
-    expect(readJobDocument(example('docs/jobs.md'))).toHaveLength(1)
-    expect(readJobDocument(example('README.md'))).toHaveLength(2)
+    expect(readJobDocument(example('docs/jobs.md')).jobs).toHaveLength(1)
+    expect(readJobDocument(example('README.md')).jobs).toHaveLength(2)
+  })
+})
+
+describe('docs/from-dirac.md', () => {
+  const document = read('docs/from-dirac.md')
+
+  it("has a line for every attribute of DIRAC's, with what it becomes", () => {
+    const stated = new Map(rows(document).map(([name = '', becomes = '']) => [name, becomes]))
+    const expected = jdlRows.map(({ name, also = [], becomes }) => [[name, ...also].join(', '), becomes] as const)
+    expect(expected.filter(([name, becomes]) => stated.get(name) !== becomes)).toEqual([])
+  })
+
+  it('names commands that there are', async () => {
+    const named = [...document.matchAll(/`pilotage ((?:[a-z]+ ?)+)/g)].map(([, name = '']) => name.trim())
+    expect(named.length).toBeGreaterThan(10)
+    for (const name of named) expect([name, (await run([...name.split(' '), '--help'])).code]).toEqual([name, 0])
   })
 })
 

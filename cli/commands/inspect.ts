@@ -1,12 +1,10 @@
 /**
- * `pilotage history`, `explain`, `job spec` and `output`: what happened to a job, why it waits or runs where it does, what
- * was submitted, what it printed.
+ * `pilotage history`, `explain` and `output`: what happened to a job, why it waits or runs where it does, what it printed.
  */
 
 import type { Command } from 'commander'
 import type { Fact, JobExplanation } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { writeJob } from '../../core/language/document.ts'
 import { ruleText } from '../../core/language/rules.ts'
 import { outputForTerminal, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
@@ -28,13 +26,6 @@ export function addInspectCommands(program: Command, choose: Choose): void {
     .addArgument(jobArgument())
     .description('explain rule by rule why a job waits, or why it runs where it does')
     .action(withService(choose, explain))
-  program
-    .command('job')
-    .description('read what was submitted as a job')
-    .command('spec')
-    .addArgument(jobArgument())
-    .description('print what was submitted as a document that submit takes: YAML, or JSON with --json')
-    .action(withService(choose, spec))
   program
     .command('output')
     .addArgument(jobArgument())
@@ -79,19 +70,6 @@ export function explainText({ summary, places }: JobExplanation): string {
     for (const rule of rules) text.push(visibleText(`    ${rule.holds ? 'yes' : 'NO '}  ${ruleText(rule)}`))
   }
   return `${text.join('\n')}\n`
-}
-
-/** Either form is a document that `submit` takes. */
-async function spec(
-  { terminal }: Setting,
-  client: PilotageClient,
-  { json }: CommonOptions,
-  jobId: number,
-): Promise<ExitCode> {
-  const submitted = await client.spec(jobId)
-  const { jobDocument } = await import('../../client/job-document.ts')
-  await terminal.write(json ? jsonLine(writeJob(submitted)) : jobDocument(submitted))
-  return 0
 }
 
 type OutputOptions = CommonOptions & { readonly stderr?: boolean; readonly attempt?: number; readonly raw?: boolean }

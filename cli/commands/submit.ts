@@ -6,16 +6,13 @@
  * how many jobs were accepted, and the same command with the same key continues from there without doubling any.
  */
 
-import { createReadStream } from 'node:fs'
 import type { Command } from 'commander'
 import type { Warning } from '../../client/jobs.ts'
 import type { NewJob } from '../../client/new-job.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { PilotageError } from '../../core/kernel/errors.ts'
-import { utf8Text } from '../../core/kernel/file-text.ts'
-import { requestBytes } from '../../core/kernel/limits.ts'
 import { counted, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
+import { jobFiles, readDocument, relabelled, sayNotes, type JobFile } from '../job-files.ts'
 import { idsText, jsonLine } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 import { followToEnd } from './watch.ts'
@@ -23,11 +20,10 @@ import { followToEnd } from './watch.ts'
 type SubmitOptions = CommonOptions & {
   readonly key?: string
   readonly stream?: boolean
+  readonly acceptDropped?: boolean
   readonly wait?: boolean
 }
 
-/** `label`: what stands before its places, where there are several. */
-type Source = { readonly label: string; readonly pieces: AsyncIterable<Uint8Array> }
 /** `first`: the position of the source's first job among all. */
 type Origin = { readonly label: string; readonly first: number }
 
@@ -37,9 +33,10 @@ const maxShownIndexes = 5
 export function addSubmitCommand(program: Command, choose: Choose): void {
   program
     .command('submit <files...>')
-    .description('submit the jobs of YAML or JSON documents (- reads standard input)')
+    .description('submit the jobs of YAML, JSON or JDL documents (- reads standard input)')
     .option('--key <key>', 'idempotency key: the same key with the same jobs adds nothing')
     .option('--stream', 'read any number of jobs: JSON Lines, or YAML documents separated by ---')
+    .option('--accept-dropped', 'submit JDL without the attributes that cannot be honoured')
     .option('--wait', 'follow the jobs until all have ended; exit code 1 unless all are Done')
     .action(withService(choose, submit))
 }
@@ -50,12 +47,7 @@ async function submit(
   options: SubmitOptions,
   files: readonly string[],
 ): Promise<ExitCode> {
-  if (files.filter((file) => file === '-').length > 1)
-    throw new PilotageError('invalid-argument', 'standard input is named twice; it can be read once')
-  const sources = files.map((file) => ({
-    label: files.length === 1 ? '' : `${file}: `,
-    pieces: file === '-' ? setting.stdin : readPieces(file),
-  }))
+  const sources = jobFiles(setting, files)
   const key = options.key ?? setting.random.letters(keyLength)
   const jobIds = options.stream
     ? await submitStream(setting, client, sources, key, options)
@@ -66,26 +58,22 @@ async function submit(
 async function submitDocuments(
   { terminal }: Setting,
   client: PilotageClient,
-  sources: readonly Source[],
+  sources: readonly JobFile[],
   key: string,
-  { json }: SubmitOptions,
+  options: SubmitOptions,
 ): Promise<readonly number[]> {
-  const { readJobDocument } = await import('../../client/job-document.ts')
   const specs: NewJob[] = []
   const origins: Origin[] = []
-  for (const { label, pieces } of sources) {
-    const text = await wholeText(pieces)
-    const own = await relabelled(
-      (path) => `${label}${path}`,
-      () => readJobDocument(text),
-    )
-    origins.push({ label, first: specs.length })
-    specs.push(...own)
+  for (const source of sources) {
+    const { jobs, notes } = await readDocument(source, options)
+    sayNotes(terminal, source, notes)
+    origins.push({ label: source.label, first: specs.length })
+    specs.push(...jobs)
   }
   const place = placeIn(origins)
   const answer = await relabelled(placed(place), () => client.submit(specs, { key }))
   const { jobIds, warnings, repeated } = answer
-  if (json) {
+  if (options.json) {
     await terminal.write(jsonLine(answer))
     return jobIds
   }
@@ -99,7 +87,7 @@ async function submitDocuments(
 async function submitStream(
   { terminal }: Setting,
   client: PilotageClient,
-  sources: readonly Source[],
+  sources: readonly JobFile[],
   key: string,
   { json, wait }: SubmitOptions,
 ): Promise<readonly number[]> {
@@ -124,7 +112,7 @@ async function submitStream(
 }
 
 /** Notes in `origins` where each source begins, before its first job is given. */
-async function* streamed(sources: readonly Source[], origins: Origin[]): AsyncGenerator<NewJob, void, undefined> {
+async function* streamed(sources: readonly JobFile[], origins: Origin[]): AsyncGenerator<NewJob, void, undefined> {
   const { readJobStream } = await import('../../client/job-stream.ts')
   let count = 0
   for (const { label, pieces } of sources) {
@@ -154,41 +142,9 @@ function placed(place: (index: number) => string): (path: string) => string {
   return (path) => path.replace(/^jobs\[(\d+)\]/, (_, index) => place(Number(index)))
 }
 
-async function relabelled<Answer>(rename: (path: string) => string, work: () => Answer | Promise<Answer>): Promise<Answer> {
-  try {
-    return await work()
-  } catch (thrown) {
-    if (!(thrown instanceof PilotageError)) throw thrown
-    const violations = thrown.violations.map((violation) => ({ ...violation, path: rename(violation.path) }))
-    throw Object.assign(thrown, { violations })
-  }
-}
-
 function warningText({ code, text, indexes }: Warning, place: (index: number) => string): string {
   const shown = indexes.slice(0, maxShownIndexes).map(place)
   if (indexes.length > maxShownIndexes) shown.push('...')
   const where = shown.length === 0 ? '' : ` (${shown.join(', ')})`
   return `warning: ${visibleText(code)}: ${visibleText(text)}${where}`
-}
-
-/** Stops reading at the bound: a pipe may be endless. */
-async function wholeText(pieces: AsyncIterable<Uint8Array>): Promise<string> {
-  const kept: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of pieces) {
-    kept.push(piece)
-    bytes += piece.length
-    if (bytes > requestBytes) (await import('../../client/job-document.ts')).refuseTooLarge(bytes)
-  }
-  return utf8Text(Buffer.concat(kept), 'the job document')
-}
-
-async function* readPieces(file: string): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    for await (const piece of createReadStream(file)) yield piece as Uint8Array
-  } catch (cause) {
-    throw new PilotageError('not-found', `reading ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
-  }
 }

@@ -26,6 +26,9 @@ const timeUnits: Readonly<Record<string, number>> = {
 }
 
 export const bytesForms = 'a number with its unit: 512MiB, 2GiB, 1.5GB, 1TiB'
+/** The same as patterns; which units there are, and that the sum is whole, is checked when it is read. */
+export const bytesPattern = `^\\d+(\\.\\d+)? ?(${Object.keys(byteUnits).join('|')})$`
+export const durationPattern = `^(\\d+(\\.\\d+)? ?(${Object.keys(timeUnits).join('|')}) ?)+$`
 export const durationForms = 'a number with its unit: 90s, 30m, 2h, 1h30m, 3d'
 
 /** Bytes; undefined where the text is not a quantity of whole bytes. */

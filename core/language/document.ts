@@ -13,15 +13,17 @@ import { checkFields, checkSizes, type FieldPaths, type RawSpec } from './check.
 import { type FieldType, isMapping, joined, type Refuse, refuseUnknown } from './field-types.ts'
 import { fieldNames, requirementFields, specFields } from './fields.ts'
 
-type Place = { readonly type: FieldType<unknown>; readonly put: (draft: Draft, value: unknown) => void }
-type Draft = { readonly spec: Record<string, unknown>; readonly requirements: Record<string, unknown> }
+type Place = { readonly type: FieldType<unknown>; readonly put: (draft: JobDraft, value: unknown) => void }
+
+/** A job on its way from a document: what was read of it, by the keys of `RawSpec`. */
+export type JobDraft = { readonly spec: Record<string, unknown>; readonly requirements: Record<string, unknown> }
 
 const places: ReadonlyMap<string, Place> = new Map([
   ...Object.entries(specFields).map(([name, { type }]) => [name, placeIn('spec', name, type)] as const),
   ...Object.entries(requirementFields).map(([key, { name, type }]) => [name, placeIn('requirements', key, type)] as const),
 ])
 
-function placeIn(part: keyof Draft, key: string, type: unknown): Place {
+function placeIn(part: keyof JobDraft, key: string, type: unknown): Place {
   return {
     type: type as FieldType<unknown>,
     put: (draft, value) => {
@@ -37,18 +39,12 @@ export function readJob(value: unknown, path: string, wrong: Violations): RawSpe
     return { executable: '' }
   }
   const refuse: Refuse = (...refused) => wrong.add(...refused)
-  const draft: Draft = { spec: {}, requirements: {} }
+  const draft: JobDraft = { spec: {}, requirements: {} }
   const unread = new Set<string>()
   for (const [key, given] of Object.entries(value)) {
     const at = joined(path, key)
-    const place = places.get(key)
-    if (!place) {
-      refuseUnknown(at, key, given, fieldNames, refuse)
-      continue
-    }
-    const read = place.type.read(given, at, refuse)
-    if (read === undefined) unread.add(at)
-    else place.put(draft, read)
+    const isRead = readField(key, given, draft, at, refuse)
+    if (!isRead && places.has(key)) unread.add(at)
   }
   const paths = pathsFrom(path)
   if (!Object.hasOwn(value, 'executable')) {
@@ -60,6 +56,19 @@ export function readJob(value: unknown, path: string, wrong: Violations): RawSpe
   const spec = checkFields(raw, refuse, paths, (one) => unread.has(one))
   if (unread.size === 0) checkSizes(spec, refuse, paths)
   return raw
+}
+
+/** One field by its name in documents. False: it was refused. */
+export function readField(name: string, given: unknown, draft: JobDraft, path: string, refuse: Refuse): boolean {
+  const place = places.get(name)
+  if (!place) {
+    refuseUnknown(path, name, given, fieldNames, refuse)
+    return false
+  }
+  const read = place.type.read(given, path, refuse)
+  if (read === undefined) return false
+  place.put(draft, read)
+  return true
 }
 
 /** The job as a document has it, with every field that is not empty: `readJob` makes the same of it. */

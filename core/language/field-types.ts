@@ -11,8 +11,10 @@ import { shown } from '../kernel/errors.ts'
 import { jobLimits } from '../kernel/limits.ts'
 import {
   bytesForms,
+  bytesPattern,
   bytesText,
   durationForms,
+  durationPattern,
   durationText,
   exactBytes,
   exactDuration,
@@ -26,6 +28,8 @@ import type { Names } from '../model/requirements.ts'
 /** `value`: what was given; `accepted`: what would be. */
 export type Refuse = (path: string, value: unknown, rule: string, accepted: string) => void
 
+export type JsonSchema = { readonly [keyword: string]: unknown }
+
 export type FieldType<Raw, Checked = Raw> = {
   /** From a document. Undefined where the value has another shape, which is refused. */
   read(value: unknown, path: string, refuse: Refuse): Raw | undefined
@@ -35,6 +39,8 @@ export type FieldType<Raw, Checked = Raw> = {
   readonly empty: Raw
   /** Fills in the default and refuses what is out of bounds. */
   check(raw: Raw, path: string, refuse: Refuse): Checked
+  /** Of what a document may give: JSON Schema, without the bounds that it cannot say. */
+  readonly schema: JsonSchema
   /** As the documentation lists them, the default included. */
   readonly documented: { readonly fallback: string; readonly min: string; readonly max: string }
 }
@@ -52,6 +58,7 @@ export function line({ max, rule, fallback, isNeeded = false }: LineOptions): Fi
       return raw
     },
     empty: '',
+    schema: { type: 'string', minLength: 1, maxLength: max },
     documented: { fallback, min: '1 character', max: `${max} characters` },
   }
 }
@@ -70,6 +77,7 @@ export function texts(max: number, maxLength: number): FieldType<readonly string
       return raw
     },
     empty: [],
+    schema: { type: 'array', maxItems: max, items: { type: 'string', maxLength } },
     documented: { fallback: 'none', min: '0', max: String(max) },
   }
 }
@@ -107,6 +115,15 @@ export function variables(max: number, maxLength: number): FieldType<Variables> 
       return raw
     },
     empty: {},
+    schema: {
+      type: 'object',
+      maxProperties: max,
+      propertyNames: {
+        pattern: '^(?!PILOTAGE_)(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$',
+        maxLength: jobLimits.environmentNameLength,
+      },
+      additionalProperties: { type: 'string', maxLength },
+    },
     documented: { fallback: 'none', min: '0', max: String(max) },
   }
 }
@@ -125,6 +142,7 @@ export function count({ min, max, fallback }: Bounds): AmountType {
     unit: 'pieces',
     show: String,
     empty: 0,
+    schema: { type: 'integer', minimum: min, maximum: max },
     documented: { fallback: String(fallback), min: String(min), max: String(max) },
   }
 }
@@ -150,6 +168,9 @@ export function range({ min, max, fallback }: Bounds): FieldType<Range> {
       return { min: lower, max: upper }
     },
     empty: { min: 0, max: 0 },
+    schema: {
+      oneOf: [one.schema, { type: 'object', properties: { min: one.schema, max: one.schema }, additionalProperties: false }],
+    },
     documented: { fallback: String(fallback), min: String(min), max: String(max) },
   }
 }
@@ -160,16 +181,25 @@ type Quantity = {
   readonly exact: (value: number) => string
   readonly rule: string
   readonly forms: string
+  readonly pattern: string
 }
 
 const quantities = {
-  bytes: { parse: parseBytes, show: bytesText, exact: exactBytes, rule: 'not a size in whole bytes', forms: bytesForms },
+  bytes: {
+    parse: parseBytes,
+    show: bytesText,
+    exact: exactBytes,
+    rule: 'not a size in whole bytes',
+    forms: bytesForms,
+    pattern: bytesPattern,
+  },
   duration: {
     parse: parseDuration,
     show: durationText,
     exact: exactDuration,
     rule: 'not a duration in whole milliseconds',
     forms: durationForms,
+    pattern: durationPattern,
   },
 } satisfies Readonly<Record<string, Quantity>>
 
@@ -180,7 +210,7 @@ export type Unit = 'pieces' | keyof typeof quantities
 
 /** Bytes or milliseconds; a document writes them with a unit. */
 export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bounds): AmountType {
-  const { parse, show, exact, rule, forms }: Quantity = quantities[unit]
+  const { parse, show, exact, rule, forms, pattern }: Quantity = quantities[unit]
   return {
     read(value, path, refuse) {
       const parsed = typeof value === 'string' ? parse(value) : undefined
@@ -192,11 +222,18 @@ export function amount(unit: keyof typeof quantities, { min, max, fallback }: Bo
     unit,
     show,
     empty: 0,
+    schema: { type: 'string', pattern, examples: [exact(min), exact(fallback)] },
     documented: { fallback: show(fallback), min: show(min), max: show(max) },
   }
 }
 
 const nameForm = `1 to ${jobLimits.nameInListLength} letters, digits and . _ : / + -`
+
+const namesSchema: JsonSchema = {
+  type: 'array',
+  maxItems: jobLimits.names,
+  items: { type: 'string', minLength: 1, maxLength: jobLimits.nameInListLength },
+}
 
 /** Names that clouds, sites, images and operators give. */
 export function nameList(fallback: string): FieldType<readonly string[]> {
@@ -214,6 +251,7 @@ export function nameList(fallback: string): FieldType<readonly string[]> {
       return raw
     },
     empty: [],
+    schema: namesSchema,
     documented: { fallback, min: '0', max: String(jobLimits.names) },
   }
 }
@@ -240,6 +278,12 @@ export function allowedNames(fallback: string): FieldType<Names> {
       return { allowed, banned }
     },
     empty: { allowed: [], banned: [] },
+    schema: {
+      oneOf: [
+        namesSchema,
+        { type: 'object', properties: { allowed: namesSchema, banned: namesSchema }, additionalProperties: false },
+      ],
+    },
     documented: list.documented,
   }
 }

@@ -44,7 +44,7 @@ const malformedText: Case = {
 }
 
 function documentCase(name: string, text: () => string, expected: Omit<Case, 'name' | 'attempt'>): Case {
-  return { name, attempt: ({ ada }) => thrown(() => ada.submit(readJobDocument(text()))), ...expected }
+  return { name, attempt: ({ ada }) => thrown(() => ada.submit(readJobDocument(text()).jobs)), ...expected }
 }
 
 const wrongEverywhere = JobSpec.fromPartial({

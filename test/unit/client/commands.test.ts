@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { emptyOwnDirectory } from '../../../cli/own-service.ts'
-import { runCommand } from '../../../cli/program.ts'
-import type { ExitCode, Setting } from '../../../cli/setting.ts'
+import type { Setting } from '../../../cli/setting.ts'
 import { idsText, table } from '../../../cli/output/table.ts'
 import { type Clock, systemClock } from '../../../core/kernel/clock.ts'
 import { programLine } from '../../support/program.ts'
-import { seededRandom } from '../../../core/kernel/random.ts'
+import { type Ran, run as runCommand } from '../../support/run-command.ts'
 import { Job, JobState, PayloadEnd, PayloadResult } from '../../../proto/gen/pilotage/v1/job.ts'
 import { type FakeService, startFakeService } from './fake-service.ts'
 
@@ -39,33 +38,9 @@ function fastClock(): Clock {
   }
 }
 
-type Ran = { readonly code: ExitCode; readonly out: string; readonly err: string }
-
-async function run(argv: readonly string[], change: Partial<Setting> = {}): Promise<Ran> {
-  const out: string[] = []
-  const err: string[] = []
-  const code = await runCommand(argv, {
-    terminal: {
-      isTerminal: false,
-      async write(text) {
-        out.push(typeof text === 'string' ? text : Buffer.from(text).toString('utf8'))
-        return true
-      },
-      say: (line) => err.push(line),
-      progress: () => {},
-    },
-    environment: { PILOTAGE_SERVER: fake.server, PILOTAGE_TOKEN_FILE: join(dir, 'token') },
-    workDir: dir,
-    clock: fastClock(),
-    random: seededRandom(1),
-    stdin: (async function* () {})(),
-    isStdinTerminal: false,
-    signal: new AbortController().signal,
-    onReload: () => {},
-    startService: () => Promise.reject(new Error('no service of its own here')),
-    ...change,
-  })
-  return { code, out: out.join(''), err: err.join('\n') }
+function run(argv: readonly string[], change: Partial<Setting> = {}): Promise<Ran> {
+  const environment = { PILOTAGE_SERVER: fake.server, PILOTAGE_TOKEN_FILE: join(dir, 'token') }
+  return runCommand(argv, { environment, workDir: dir, clock: fastClock(), ...change })
 }
 
 const pipe = (text: string): Pick<Setting, 'stdin'> => ({

@@ -34,7 +34,7 @@ priority: 3
 maxAttempts: 2
 maxMachineLosses: 20
 `
-  expect(readJobDocument(text)).toEqual([
+  expect(readJobDocument(text).jobs).toEqual([
     {
       name: 'render',
       executable: '/usr/bin/render',
@@ -58,9 +58,9 @@ maxMachineLosses: 20
 })
 
 it('reads JSON and YAML, one job and a list, to the same', () => {
-  const json = readJobDocument('[{"executable": "true", "cores": 2}]')
-  expect(json).toEqual(readJobDocument('executable: "true"\ncores: 2\n'))
-  expect(json).toEqual(readJobDocument('[{executable: "true", cores: 2}] # flow style'))
+  const json = readJobDocument('[{"executable": "true", "cores": 2}]').jobs
+  expect(json).toEqual(readJobDocument('executable: "true"\ncores: 2\n').jobs)
+  expect(json).toEqual(readJobDocument('[{executable: "true", cores: 2}] # flow style').jobs)
 })
 
 it.each([
@@ -179,7 +179,7 @@ const job = fc.record(
 it('says the same as the document, whatever it says', () => {
   fc.assert(
     fc.property(fc.array(job, { minLength: 1, maxLength: 5 }), (jobs) => {
-      const read = readJobDocument(JSON.stringify(jobs))
+      const { jobs: read } = readJobDocument(JSON.stringify(jobs))
       expect(read).toHaveLength(jobs.length)
       for (const [index, wanted] of jobs.entries()) {
         const spec = read[index]

@@ -36,7 +36,7 @@ async function run(...argv: string[]): Promise<{ readonly code: unknown; readonl
   return { code, out: said.out.join(''), err: said.err.join('\n') }
 }
 
-const groups = { job: 1, cluster: 4, vm: 2, image: 7, token: 1, config: 2, context: 1, store: 2 }
+const groups = { job: 4, cluster: 4, vm: 2, image: 7, token: 1, config: 2, context: 1, store: 2 }
 const single: readonly string[] =
   'submit status list kill hold release reschedule history explain output watch serve facts demo replay'.split(' ')
 

@@ -1,0 +1,63 @@
+/** Any job that the service accepts, with what documents and shells have a meaning for in its texts. */
+
+import fc from 'fast-check'
+import { jobLimits } from '../../core/kernel/limits.ts'
+import { isName, isProgramText } from '../../core/kernel/text.ts'
+import type { JobSpec } from '../../core/model/job.ts'
+
+const special = fc.constantFrom(
+  '\n',
+  '\t',
+  '"',
+  "'",
+  ': ',
+  '#',
+  '- ',
+  '*a',
+  '&a',
+  '!!x',
+  'null',
+  '1e3',
+  '\u001b[2J',
+  '\u202e',
+  '\u2028',
+  '🚀',
+  'é',
+  '%s',
+  '%j',
+  '\\',
+)
+const programText = fc
+  .string({ unit: fc.oneof(special, fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })), maxLength: 12 })
+  .filter(isProgramText)
+const name = fc.stringMatching(/^[A-Za-z0-9._:/+-]{1,8}$/).filter(isName)
+const variable = fc.stringMatching(/^[A-Z][A-Z0-9_]{0,6}$/).filter((text) => !text.startsWith('PILOTAGE_'))
+const names = fc.uniqueArray(name, { maxLength: 3 })
+/** Some of them mean something to DIRAC. */
+const tags = fc.uniqueArray(fc.oneof(name, fc.constantFrom('8GB', '4Processors', 'WholeNode')), { maxLength: 3 })
+const allowed = fc
+  .record({ allowed: names, banned: names })
+  .filter((one) => one.allowed.every((each) => !one.banned.includes(each)))
+const cores = fc
+  .tuple(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 0, max: 64 }))
+  .map(([min, more]) => ({ min, max: min + more }))
+
+export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
+  name: fc.constantFrom('x', 'a name', '7', 'true', '- x', 'é🚀'),
+  executable: fc.constantFrom('/bin/true', 'true', '1', '/opt/a b: c #'),
+  arguments: fc.array(programText, { maxLength: 4 }),
+  environment: fc.dictionary(variable, programText, { maxKeys: 3 }),
+  requirements: fc.record({
+    cores,
+    memoryBytes: fc.integer({ min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
+    diskBytes: fc.integer({ min: 1, max: jobLimits.diskBytes }),
+    wallMs: fc.integer({ min: jobLimits.minWallMs, max: jobLimits.wallMs }),
+    platforms: names,
+    sites: allowed,
+    clouds: allowed,
+    tags,
+  }),
+  priority: fc.integer({ min: 0, max: 9 }),
+  maxAttempts: fc.integer({ min: 1, max: 10 }),
+  maxMachineLosses: fc.integer({ min: 1, max: 100 }),
+})
