@@ -61,6 +61,14 @@ describe('.ci/run', () => {
     ])
   })
 
+  it('gives the mutants of a change five minutes, and their step more', () => {
+    expect(bash([join(root, '.ci/run'), '--list']).lines).toContain('mutants')
+    const text = readFileSync(join(root, '.ci/run'), 'utf8')
+    const [, limit, minutes] = /step mutants (\d+) .* --changed --minutes (\d+)/.exec(text) ?? []
+    expect(Number(minutes)).toBe(5)
+    expect(Number(limit)).toBeGreaterThan(60 * Number(minutes))
+  })
+
   it('refuses a step that it does not have, and wrong usage', () => {
     const absent = bash([join(root, '.ci/run'), '--only', 'absent'])
     expect(absent).toMatchObject({ code: 2, errors: 'no step absent; .ci/run --list names all steps\n' })

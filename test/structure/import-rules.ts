@@ -207,7 +207,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
 }
 
 /** What only tests import. */
-const testPackages = new Set(['vitest', 'fast-check', 'ssh2', '@grpc/proto-loader', 'ajv'])
+const testPackages = new Set(['vitest', 'fast-check', 'ssh2', '@grpc/proto-loader', 'ajv', 'rolldown'])
 
 /** What is wrong with an import, or undefined. */
 export function broken(path: string, target: Target): string | undefined {
