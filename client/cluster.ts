@@ -57,6 +57,9 @@ export type Vm = {
   /** squid; empty: it runs jobs. */
   readonly service: string
   readonly addresses: readonly string[]
+  /** The task queue that it keeps its room for, and since when; empty: none. */
+  readonly reservedFor: string
+  readonly reservedMs: number
   /** Of payloads, as its pilot reports it. */
   readonly isolation: string
   /** Of its agents, as its monitor reports it; empty: not known. */

@@ -98,7 +98,10 @@ export type JobExplanation = {
 
 /** A field that does not belong to the kind is 0 or empty. */
 export type Finding = {
-  /** forgotten, never-started, runs, ran, held, no-place, no-fit, waits-for-turn, waits-for-room; empty: not known here */
+  /**
+   * forgotten, never-started, runs, ran, held, no-place, no-fit, waits-for-turn, waits-for-room, waits-for-reserved; empty:
+   * not known here
+   */
   readonly kind: string
   /** Of runs and ran, with the VM and the cores. */
   readonly attempt: number
@@ -114,6 +117,9 @@ export type Finding = {
   /** Jobs before it in its task queue, or more. */
   readonly jobsAhead: number
   readonly hasMoreAhead: boolean
+  /** Of waits-for-reserved, with the VM and its cores: how many are free, and since when it keeps its room. */
+  readonly freeCores: number
+  readonly reservedMs: number
 }
 
 /** A requirement that is larger in the task queue than in the job: in bytes, or in milliseconds for the wall time. */
@@ -147,7 +153,7 @@ export type PlaceExplanation = {
   readonly rules: readonly RuleOutcome[]
   /** What else is to be known about it; empty: nothing. */
   readonly note: string
-  /** busy, blocked, whole-vm */
+  /** busy, blocked, whole-vm, reserved, reserved-for-others */
   readonly noteKind: string
   /** Empty: an offering. */
   readonly vmId: string

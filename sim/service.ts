@@ -133,7 +133,7 @@ function runtimeOptions({ ground, clouds, without }: SimServiceOptions, process:
     sandbox: simSandbox(),
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity },
+    policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, reserveAfterMs: 30_000 },
     director: {
       random: ground.dice.random,
       clouds: clouds.map(({ directed }) => ({ ...directed, cloud: seen(directed.cloud) })),

@@ -163,6 +163,11 @@ export const waitingQuota = {
 /** Matching. */
 /** Task queues that are read from the store in one step of a plan: some 5 microseconds each. */
 export const queuesPerSlice = 500
+/**
+ * A job that needs more than jobs leave free at one time waits for a VM to be kept for it: longer than a VM takes to boot
+ * in most clouds, since a new VM is the better answer.
+ */
+export const reserveAfterMs = 5 * minutes
 export const windowJobs = 512
 export const jobsPerOffer = 256
 /**

@@ -7,7 +7,7 @@
  */
 
 import type { NewFact } from './fact-shapes.ts'
-import { imageFact, jobFact, sizeFact, vmFact } from './facts.ts'
+import { imageFact, jobFact, reservationFact, sizeFact, vmFact } from './facts.ts'
 import { changeImage, type Image, type ImageEvent, type ImageRefusal } from './image.ts'
 import {
   changeJob,
@@ -124,7 +124,12 @@ export function applyToVm(
   if (!decision.ok) return { outcome: decision, facts: [] }
   const { next, emits } = decision
   const outcome = { ok: true, vm: next, was: before.phase.state, leases } as const
-  const facts = [...(emits ? [vmFact(next)] : []), ...(isNewlyLess(before, next) ? [sizeFact(next)] : [])]
+  const reservation = reservationFact(before, next, event)
+  const facts = [
+    ...(emits ? [vmFact(next)] : []),
+    ...(isNewlyLess(before, next) ? [sizeFact(next)] : []),
+    ...(reservation ? [reservation] : []),
+  ]
   return { outcome, ...changedFrom(before, next), facts }
 }
 

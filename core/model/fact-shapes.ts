@@ -96,6 +96,12 @@ export const factShapes = {
       promisedDiskBytes: 'number',
     },
   },
+  /** The room of a VM is kept for a task queue, for a job of it, or not any more. */
+  reservation: {
+    subject: 'vm',
+    kinds: ['room reserved', 'room released'],
+    data: { queue: 'text', job: 'number', why: 'text' },
+  },
   image: {
     subject: 'image',
     kinds: ['Added', 'Approved', 'Disapproved', 'Revoked'],

@@ -12,7 +12,7 @@ import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import { noResources } from './resources.ts'
-import type { Vm } from './vm.ts'
+import type { Vm, VmEvent } from './vm.ts'
 import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
 export function jobSubject(id: JobId): Subject {
@@ -77,6 +77,21 @@ export function sizeFact({ id, beat, cores, memoryBytes, diskBytes }: Vm): NewFa
     diskBytes: found.diskBytes,
     promisedDiskBytes: diskBytes,
   })
+}
+
+/** Undefined: the change has nothing to do with the reservation of the VM. */
+export function reservationFact(before: Vm, after: Vm, event: VmEvent): NewFact | undefined {
+  const [was, is] = [before.reserved, after.reserved]
+  if (was?.sinceMs === is?.sinceMs && was?.classId === is?.classId) return undefined
+  const about = is ?? was
+  if (!about) return undefined
+  const why = is ? 'a job at the front of the task queue waits for more room than is free' : whyOf(after, event)
+  const data = { queue: about.classId, job: about.jobId, why }
+  return newFact('reservation', `vm:${after.id}`, is ? 'room reserved' : 'room released', data)
+}
+
+function whyOf({ phase }: Vm, event: VmEvent): string {
+  return event.kind === 'unreserve' ? event.why : `the VM is ${phase.state}`
 }
 
 const imageFactKinds: Readonly<Record<ImageEvent['kind'], KindOf<'image'>>> = {

@@ -67,6 +67,12 @@ export function plus(a: Resources, b: Resources): Resources {
   }
 }
 
+/** What each of `among` has of it, rounded down. */
+export function shared({ cores, memoryBytes, diskBytes }: Resources, among: number): Resources {
+  const share = (amount: number): number => Math.floor(amount / Math.max(1, among))
+  return { cores: share(cores), memoryBytes: share(memoryBytes), diskBytes: share(diskBytes) }
+}
+
 /** May be negative where more is taken than there is. */
 export function minus(a: Resources, b: Resources): Resources {
   return {

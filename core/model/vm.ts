@@ -15,12 +15,15 @@
  *   Stopping   same       Gone     same       not-up     same       same      same           same      Gone Failed
  *   Gone, Failed, Lost: everything is refused as `ended`
  *
- * `cut` changes no state. `again` is accepted for the nonce that activated it and refused (`key-used`) for any other.
+ * `reserve` is accepted for an Active VM (else `not-up`; `reserved` if another task queue has its room), `unreserve` for
+ * any. A VM that leaves Active has no reservation any more. These and `cut` change no state. `again` is accepted for the
+ * nonce that activated it and refused (`key-used`) for any other.
  */
 
 import { never } from '../kernel/assert.ts'
-import type { VmId } from '../kernel/ids.ts'
+import type { ClassId, VmId } from '../kernel/ids.ts'
 import { cutProof, type FaultUnless, type Proof, proofAfter, proofAtEnd } from './proof.ts'
+import { cutReservation, type Reservation, reservationOf, unreserved } from './reservation.ts'
 import { fits, lesser, type Place, type Room, type Resources, resourcesOf } from './resources.ts'
 
 export const vmStates = [
@@ -99,6 +102,8 @@ export type Vm = VmShape &
     /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
     readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
     readonly beat?: Heartbeat
+    /** The task queue that it keeps its room for; absent: none. */
+    readonly reserved?: Reservation
   }
 
 /**
@@ -131,6 +136,9 @@ export type VmEvent =
   /** Whatever it holds. */
   | (Decided & { readonly kind: 'stop' })
   | (Decided & { readonly kind: 'absent' })
+  | { readonly kind: 'reserve'; readonly vmId: VmId; readonly reservation: Reservation }
+  /** Without effect if it is not reserved for this task queue. */
+  | { readonly kind: 'unreserve'; readonly vmId: VmId; readonly classId: ClassId; readonly why: string }
   /** No time that it has passed lies after now, and its deadlines come nearer with them: the clock was put back. */
   | { readonly kind: 'cut'; readonly vmId: VmId }
 
@@ -141,6 +149,7 @@ export type VmRefusal =
   | 'not-up'
   | 'busy'
   | 'contacted'
+  | 'reserved'
   | 'key-wrong'
   | 'key-used'
   | 'key-expired'
@@ -155,6 +164,11 @@ type Live = Exclude<VmPhase, { state: 'Gone' | 'Failed' | 'Lost' }>
 export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number): VmDecision {
   const { phase } = vm
   if (isOver(phase)) return refuse('ended')
+  const decision = changeLive(vm, phase, event, leases, nowMs)
+  return !decision.ok || decision.next.phase.state === 'Active' ? decision : { ...decision, next: unreserved(decision.next) }
+}
+
+function changeLive(vm: Vm, phase: Live, event: VmEvent, leases: number, nowMs: number): VmDecision {
   if ('ifContactMs' in event && event.ifContactMs !== undefined && contactMs(vm) > event.ifContactMs)
     return refuse('contacted')
   const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
@@ -195,6 +209,10 @@ export function changeVm(vm: Vm, event: VmEvent, leases: number, nowMs: number):
       return phase.state === 'Stopping' ? accept(vm, false) : end(stopping(phase, event.why), event)
     case 'absent':
       return end(over(phase, event.why), event)
+    case 'reserve':
+      return reserve(vm, event.reservation, nowMs)
+    case 'unreserve':
+      return accept(vm.reserved?.classId === event.classId ? unreserved(vm) : vm, false)
     case 'cut':
       return accept(cut(vm, phase, nowMs), false)
     default:
@@ -281,7 +299,7 @@ export function contactMs({ phase, beat }: Vm): number {
 
 /** The latest time in the record that has passed, by the clock that wrote it. */
 export function latestMs(vm: Vm): number {
-  return Math.max(vm.intendedMs, vm.changedMs, contactMs(vm))
+  return Math.max(vm.intendedMs, vm.changedMs, contactMs(vm), vm.reserved?.sinceMs ?? 0)
 }
 
 function cut(vm: Vm, phase: Live, nowMs: number): Vm {
@@ -297,7 +315,15 @@ function cut(vm: Vm, phase: Live, nowMs: number): Vm {
     activation: { ...activation, untilMs: activation.untilMs - aheadMs },
     changedMs: Math.min(vm.changedMs, nowMs),
     ...(beat ? { beat: { ...beat, atMs: Math.min(beat.atMs, nowMs) } } : {}),
+    ...(vm.reserved ? { reserved: cutReservation(vm.reserved, nowMs) } : {}),
   }
+}
+
+function reserve(vm: Vm, reservation: Reservation, nowMs: number): VmDecision {
+  if (vm.phase.state !== 'Active') return refuse('not-up')
+  const known = reservationOf(vm, nowMs)
+  if (known && known.classId !== reservation.classId) return refuse('reserved')
+  return accept(known ? vm : { ...vm, reserved: reservation }, false)
 }
 
 function seen(before: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {

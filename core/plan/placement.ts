@@ -8,6 +8,8 @@
 import type { CloudView, FleetPolicy } from './fleet.ts'
 import { type KeptVm, isComing, placeOf, roomOf, type Vm, type VmShape } from '../model/vm.ts'
 import type { QueueCount, TaskQueue } from '../model/task-queue.ts'
+import type { ClassId } from '../kernel/ids.ts'
+import { reservationOf } from '../model/reservation.ts'
 import { exactly } from '../language/requirement-class.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
 import { packed } from '../language/packing.ts'
@@ -67,6 +69,8 @@ type Kind = 'free' | 'coming' | 'soon'
 /** VMs of one nature: suited or not, they are it together. */
 type Group = {
   readonly shape: VmShape
+  /** Their room is kept for this task queue; absent: for none. */
+  readonly classId?: ClassId
   readonly rooms: Record<Kind, Room[]>
   /** What none of the rooms has place for any more: whatever asks for as much is not tried on each of them. */
   readonly refused: Record<Kind, Requirements[]>
@@ -95,7 +99,8 @@ export function placeOnFleet(
     Math.max(lastHeartbeatMs(vm), since.get(vm.cloud) ?? latestMs) > silentBeforeMs
   const groups = grouped(vms.filter(isResponsive), nowMs)
   for (const open of queues) {
-    const suited = groups.filter(({ shape }) => suits(open.queue, placeOf(shape)))
+    const mayUse = ({ classId = open.queue.id }: Group): boolean => classId === open.queue.id
+    const suited = groups.filter((group) => mayUse(group) && suits(open.queue, placeOf(group.shape)))
     for (const kind of ['free', 'coming', 'soon'] as const) {
       // What has just come may be served by what is about to end; what has waited its time gets a VM of its own.
       if (kind === 'soon' && nowMs - open.oldestMs >= policy.softWaitMs) continue
@@ -144,13 +149,15 @@ function noRooms<Of>(): Record<Kind, Of[]> {
 }
 
 function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
+  // What is reserved stands in groups of its own.
   const groups = new Map<string, Group>()
   for (const { vm, used } of vms) {
     const { phase } = vm
     const usable = isComing(phase) || (phase.state === 'Active' && (vm.beat?.unhealthy ?? '') === '')
     if (!usable) continue
-    const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join()].join('|')
-    const group: Group = groups.get(key) ?? { shape: vm, rooms: noRooms(), refused: noRooms() }
+    const classId = reservationOf(vm, nowMs)?.classId
+    const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join(), classId ?? ''].join('|')
+    const group: Group = groups.get(key) ?? { shape: vm, classId, rooms: noRooms(), refused: noRooms() }
     groups.set(key, group)
     const whole = roomOf(vm, vm.endByMs - nowMs)
     if (isComing(phase)) {

@@ -71,6 +71,7 @@ export const findingEnum = wireEnum({
   'no-fit': job.FindingKind.NO_FIT,
   'waits-for-turn': job.FindingKind.WAITS_FOR_TURN,
   'waits-for-room': job.FindingKind.WAITS_FOR_ROOM,
+  'waits-for-reserved': job.FindingKind.WAITS_FOR_RESERVED,
 })
 
 export const blockedCauseEnum = wireEnum<BlockingReason, job.BlockedCause>({
@@ -92,6 +93,8 @@ export const placeNoteEnum = wireEnum({
   busy: job.PlaceNote.BUSY,
   blocked: job.PlaceNote.BLOCKED,
   'whole-vm': job.PlaceNote.WHOLE_VM,
+  reserved: job.PlaceNote.RESERVED,
+  'reserved-for-others': job.PlaceNote.RESERVED_FOR_OTHERS,
 })
 
 export const warningEnum = wireEnum({ 'no-offering': job.WarningCode.NO_OFFERING })

@@ -5,10 +5,14 @@ import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import * as wire from '../gen/pilotage/v1/job.ts'
 import { blockedCauseEnum, findingEnum, placeNoteEnum } from './enums.ts'
 import { limitOfWire, limitToWire } from './limits.ts'
+import { timeMs, timeOf } from './times.ts'
 
 type Explanation = {
   readonly summary: string
-  readonly finding: Partial<Omit<wire.Finding, 'kind'>> & { readonly kind: (typeof findingEnum.words)[number] }
+  readonly finding: Partial<Omit<wire.Finding, 'kind' | 'reserveTime'>> & {
+    readonly kind: (typeof findingEnum.words)[number]
+    readonly reservedMs?: number
+  }
   readonly classDifferences: readonly wire.ClassDifference[]
   readonly blocked: readonly BlockedCloud[]
   readonly places: readonly (Pick<wire.Explanation, 'place' | 'fits' | 'note' | 'cloud' | 'flavor' | 'image'> & {
@@ -26,9 +30,11 @@ type BlockedCloud = {
 
 export function explanationToWire(from: Explanation): wire.ExplainJobResponse {
   const { summary, finding, classDifferences, blocked, places } = from
+  const { reservedMs, ...found } = finding
+  const reserveTime = timeOf(reservedMs)
   return {
     summary,
-    finding: wire.Finding.fromPartial({ ...finding, kind: findingEnum.number(finding.kind) }),
+    finding: wire.Finding.fromPartial({ ...found, kind: findingEnum.number(found.kind), reserveTime }),
     classDifferences: [...classDifferences],
     blocked: blocked.map(({ cloud, cause, reason }) => {
       return { cloud, cause: blockedCauseEnum.number(cause.why), reason, limit: limitToWire(cause) }
@@ -44,9 +50,10 @@ const emptyFinding = wire.Finding.fromPartial({})
 
 /** Empty words for what this version does not know, and for what an older service does not say. */
 export function explanationOfWire({ finding = emptyFinding, blocked, places, ...rest }: wire.ExplainJobResponse) {
+  const { reserveTime, ...found } = finding
   return {
     ...rest,
-    finding: { ...finding, kind: findingEnum.word(finding.kind) ?? '' },
+    finding: { ...found, kind: findingEnum.word(finding.kind) ?? '', reservedMs: timeMs(reserveTime) },
     blocked: blocked.map(({ cause, limit, ...one }) => {
       return { ...one, cause: blockedCauseEnum.word(cause) ?? '', limit: limitOfWire(limit) }
     }),

@@ -34,6 +34,8 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
       return { activation: known.data }
     case 'claim':
       return { claim: known.data }
+    case 'reservation':
+      return { reservation: known.data }
     case 'size':
       return { size: known.data }
     case 'image':
@@ -99,8 +101,9 @@ function dataOfWire(from: wire.Fact): CoreFact['data'] {
     return { ...plan.vms, ...Object.fromEntries(blocked) }
   }
   if (other) return other.data
-  const { submitted, vm, console, activation, claim, size, image, submission, role, orphan } = from
-  return defined(submitted ?? vm ?? console ?? activation ?? claim ?? size ?? image ?? submission ?? role ?? orphan ?? {})
+  const { submitted, vm, console, activation, claim, size, reservation, image, submission, role, orphan } = from
+  const ofVm = vm ?? console ?? activation ?? claim ?? size ?? reservation
+  return defined(submitted ?? ofVm ?? image ?? submission ?? role ?? orphan ?? {})
 }
 
 function defined(message: object): CoreFact['data'] {

@@ -90,7 +90,7 @@ export function queueOfWire({ oldestSubmitTime, ...queue }: wire.TaskQueue) {
 }
 
 type VmView = Pick<Vm, 'cloud' | 'site' | 'flavor' | 'image' | keyof Resources | 'reason' | 'intendedMs'> &
-  Pick<Vm, 'service' | 'addresses' | 'beat'> & {
+  Pick<Vm, 'service' | 'addresses' | 'beat' | 'reserved'> & {
     readonly id: string
     readonly state: VmStateName
     readonly ref: string
@@ -124,10 +124,13 @@ export function vmToWire(vm: VmView): wire.Vm {
     agentVersion: vm.beat?.version ?? '',
     diskBytes: vm.diskBytes,
     found: vm.beat?.size,
+    reservedFor: vm.reserved?.classId ?? '',
+    reserveTime: timeOf(vm.reserved?.sinceMs),
   }
 }
 
-export function vmOfWire({ state, intendTime, activateTime, endTime, heartbeatTime, ...vm }: wire.Vm) {
+export function vmOfWire(from: wire.Vm) {
+  const { state, intendTime, activateTime, endTime, heartbeatTime, reserveTime, ...vm } = from
   return {
     ...vm,
     state: vmStateEnum.word(state) ?? '',
@@ -135,6 +138,7 @@ export function vmOfWire({ state, intendTime, activateTime, endTime, heartbeatTi
     activatedMs: timeMs(activateTime),
     endedMs: timeMs(endTime),
     beatMs: timeMs(heartbeatTime),
+    reservedMs: timeMs(reserveTime),
   }
 }
 

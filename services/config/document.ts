@@ -43,6 +43,7 @@ const queue = mapping({
   lease: optional(duration(3 * seconds, days), limits.leaseMs),
   renewEvery: optional(duration(500, days), limits.renewEveryMs),
   keepEnded: optional(duration(60 * seconds, 3650 * days), limits.keepEndedMs),
+  reserveAfter: optional(duration(1 * seconds, 30 * days), limits.reserveAfterMs),
   maxWaitingPerOwner: optional(whole(1, 1e9), perOwner.jobs),
   maxWaitingPerVo: optional(whole(1, 1e9), perVo.jobs),
   maxTaskQueuesPerOwner: optional(whole(1, 1e6), perOwner.taskQueues),
@@ -108,6 +109,7 @@ export type Config = NetworkConfig & {
     readonly leaseMs: number
     readonly renewEveryMs: number
     readonly keepEndedMs: number
+    readonly reserveAfterMs: number
     readonly quota: WaitingQuota
   }
   readonly director: { readonly intervalMs: number; readonly settleMs: number; readonly listStaleMs: number }
@@ -209,6 +211,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
       leaseMs: q.lease,
       renewEveryMs: q.renewEvery,
       keepEndedMs: q.keepEnded,
+      reserveAfterMs: q.reserveAfter,
       quota: {
         owner: { jobs: q.maxWaitingPerOwner, taskQueues: q.maxTaskQueuesPerOwner },
         vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },

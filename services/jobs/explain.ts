@@ -7,7 +7,8 @@
 import type { Caller } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
-import { roomLess } from '../../core/model/resources.ts'
+import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
+import { type Resources, roomLess } from '../../core/model/resources.ts'
 import { isEnded, type Job, type JobSpec, leaseOf } from '../../core/model/job.ts'
 import { classed, requirementClass } from '../../core/language/requirement-class.ts'
 import { byCloseness, hasRoom, suits, ruleOutcomes } from '../../core/language/rules.ts'
@@ -15,7 +16,7 @@ import { type KeptVm, concerns, isComing, placeOf, refOf, roomOf, type Vm } from
 import { type Offered, offeredRoom } from '../../core/model/cloud.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import type { JobStore, VmStore } from '../../core/ports/store.ts'
-import type { ClassDifference, Explained, Finding, Place, PlaceExplanation } from './explanation.ts'
+import type { ClassDifference, Explained, Finding, Place, PlaceExplanation, PlaceNote } from './explanation.ts'
 import { jobById } from './list-jobs.ts'
 import { offeredNow } from './offered.ts'
 import type { Blocked, JobPorts } from './ports.ts'
@@ -89,9 +90,24 @@ function atVm(demand: TaskQueue, { vm, used }: KeptVm, nowMs: number): PlaceExpl
   const free = roomLess(whole, used)
   const place = placeOf(vm)
   const rules = ruleOutcomes(demand, place, free)
-  const fits = rules.every(({ holds }) => holds)
-  const isBusy = !fits && suits(demand, place) && hasRoom(demand, whole)
-  return { place: vmPlace(vm), fits, rules, note: isBusy ? { kind: 'busy' } : undefined }
+  const hasEnough = rules.every(({ holds }) => holds)
+  const isBusy = !hasEnough && suits(demand, place) && hasRoom(demand, whole)
+  const reserved = hasEnough || isBusy ? reservationOf(vm, nowMs) : undefined
+  const fits = hasEnough && (!reserved || reserved.classId === demand.id)
+  return { place: vmPlace(vm), fits, rules, note: noteOf(reserved, demand, { free, whole, isBusy }) }
+}
+
+type Seen = { readonly free: Resources; readonly whole: Resources; readonly isBusy: boolean }
+
+function noteOf(reserved: Reservation | undefined, { id }: TaskQueue, { free, whole, isBusy }: Seen): PlaceNote | undefined {
+  if (!reserved) return isBusy ? { kind: 'busy' } : undefined
+  if (reserved.classId !== id) return { kind: 'reserved-for-others' }
+  return { kind: 'reserved', sinceMs: reserved.sinceMs, freeCores: Math.max(0, free.cores), cores: whole.cores }
+}
+
+/** The job waits for room on it, and for nothing else. */
+function isAwaited({ fits, note }: PlaceExplanation): boolean {
+  return fits || note?.kind === 'busy' || note?.kind === 'reserved' || note?.kind === 'reserved-for-others'
 }
 
 function ofOffering(demand: TaskQueue, offering: Offered, blocked: readonly Blocked[]): PlaceExplanation {
@@ -120,7 +136,7 @@ async function findingOf(
 ): Promise<Finding> {
   if (job.phase.state === 'Held') return { kind: 'held', why: job.phase.why }
   const [closest] = places
-  if (closest && !places.some(({ fits, note }) => fits || note?.kind === 'busy')) {
+  if (closest && !places.some(isAwaited)) {
     return { kind: 'no-fit', closest: closest.place, broken: broken(closest) }
   }
   const at = (await ports.store.next(job.classId, maxAhead)).findIndex(({ id }) => id === job.id)
@@ -129,11 +145,16 @@ async function findingOf(
   const nowMs = ports.clock.nowMs()
   // Of the VMs that suit it: the others are of no use to it, however many there are.
   const suited = vms.flatMap((kept) => {
-    const { fits, note } = atVm(demand, kept, nowMs)
-    return fits || note?.kind === 'busy' ? [{ fits, isUp: mayTakeJobs(kept.vm.phase.state) }] : []
+    const seen = atVm(demand, kept, nowMs)
+    return isAwaited(seen) ? [{ ...seen, vmId: kept.vm.id, isUp: mayTakeJobs(kept.vm.phase.state) }] : []
   })
   const up = suited.filter(({ isUp }) => isUp)
   const free = up.filter(({ fits }) => fits).length
   if (free > 0) return { kind: 'waits-for-turn', vmsWithRoom: free, ...ahead }
+  for (const { vmId, note } of up) {
+    if (note?.kind !== 'reserved') continue
+    const { sinceMs, freeCores, cores } = note
+    return { kind: 'waits-for-reserved', vmId, reservedMs: sinceMs, freeCores, cores, ...ahead }
+  }
   return { kind: 'waits-for-room', busyVms: up.length, comingVms: suited.length - up.length, ...ahead }
 }

@@ -39,6 +39,14 @@ export type Finding =
   | { readonly kind: 'no-fit'; readonly closest: Place; readonly broken: readonly RuleOutcome[] }
   /** VMs are counted if they suit it. */
   | ({ readonly kind: 'waits-for-turn'; readonly vmsWithRoom: number } & Ahead)
+  /** A VM keeps its room for its task queue until enough of it is free. */
+  | ({
+      readonly kind: 'waits-for-reserved'
+      readonly vmId: VmId
+      readonly reservedMs: number
+      readonly freeCores: number
+      readonly cores: number
+    } & Ahead)
   | ({ readonly kind: 'waits-for-room'; readonly busyVms: number; readonly comingVms: number } & Ahead)
 
 export type ClassDifference = { readonly requirement: keyof Needs; readonly own: number; readonly ofClass: number }
@@ -66,6 +74,9 @@ export type PlaceExplanation = {
 export type PlaceNote =
   /** It fits when running jobs have ended. */
   | { readonly kind: 'busy' }
+  /** It keeps its room for the job's task queue, or for another one. */
+  | { readonly kind: 'reserved'; readonly sinceMs: number; readonly freeCores: number; readonly cores: number }
+  | { readonly kind: 'reserved-for-others' }
   /** It fits, and the last plan makes none of it. */
   | { readonly kind: 'blocked'; readonly by: readonly Blocked[] }
   /** The rules are those of the whole VM, as it was when the job was matched. */

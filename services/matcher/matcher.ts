@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
+import type { AttemptRef, ClassId, VmId } from '../../core/kernel/ids.ts'
 import type { JobEvent, JobSpec } from '../../core/model/job.ts'
 import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
@@ -34,6 +34,8 @@ export type OpenPilot = {
   room(): Room
   /** How many assignments it would take now. */
   wants(): number
+  /** The only task queue that may be given its room; undefined: any may. */
+  reservedFor(): ClassId | undefined
   /** Room is spoken for; answered by exactly one of the two below. */
   reserve(taken: Resources): void
   grant(granted: Granted, taken: Resources): void
@@ -73,9 +75,9 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
   function pickFor(pilot: OpenPilot, nowMs: number): Claim[] {
     const claims: Claim[] = []
     const search: Search = new Map()
-    while (claims.length < jobsPerOffer && pilot.wants() > 0) {
+    while (claims.length < maxClaims(pilot) && pilot.wants() > 0) {
       const room = pilot.room()
-      const pick = waiting.take(pilot.place, room, search)
+      const pick = nextFor(pilot, waiting, room, search)
       if (!pick) break
       const requirements = exactly(pick.queue.requirements, pick.job.needs)
       // From the pick until the pilot has counted it itself.
@@ -156,8 +158,19 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
   }
 }
 
+/** With its first claim a task queue has had what was reserved for it. */
+function maxClaims(pilot: OpenPilot): number {
+  return pilot.reservedFor() === undefined ? jobsPerOffer : 1
+}
+
+function nextFor(pilot: OpenPilot, waiting: WaitingIndex, room: Room, search: Search): Picked | undefined {
+  const only = pilot.reservedFor()
+  return only === undefined ? waiting.take(pilot.place, room, search) : waiting.takeOf(only, pilot.place, room)
+}
+
 /** Whether it has room for any job of the queue: for a job that needs less than its class asks for as well. */
-function mayTake(pilot: OpenPilot, { vo, requirements }: TaskQueue): boolean {
+function mayTake(pilot: OpenPilot, { id, vo, requirements }: TaskQueue): boolean {
+  if ((pilot.reservedFor() ?? id) !== id) return false
   return hasRoom({ vo, requirements: minOf(requirements) }, pilot.room()) && suits({ vo, requirements }, pilot.place)
 }
 

@@ -27,7 +27,8 @@ import {
   noResources,
 } from '../../core/model/resources.ts'
 import { foundPlace, isUp, placeOf, promisedRoom, type Vm } from '../../core/model/vm.ts'
-import type { OpenPilot } from './matcher.ts'
+import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
+import type { Granted, OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
 import type { Matching } from './matching.ts'
@@ -61,6 +62,8 @@ type Stream = {
   settled: boolean
   /** Its last claim exceeded the record of the VM. */
   paused: boolean
+  /** As the record of the VM said it last. */
+  reserved: Reservation | undefined
   /** Settles when the ends that it reported are written, or could not be. */
   written: Promise<unknown>
   /** Jobs were claimed for it while such ends were on their way to the store. */
@@ -106,6 +109,7 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
     draining: false,
     settled: false,
     paused: false,
+    reserved: kept.vm.reserved,
     written: Promise.resolve(),
     isAhead: false,
     sent: new Set(),
@@ -141,6 +145,7 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
       const { open, settled, draining, paused, offer, inTransit } = stream()
       return open && settled && !draining && !paused && offer ? offer.maxJobs - inTransit.count() : 0
     },
+    reservedFor: () => reservationOf(stream(), stream().matching.clock.nowMs())?.classId,
     reserve: (taken) => stream().inTransit.reserve(taken),
     grant(granted, taken) {
       const { matching, vmId, inTransit, outbox, sent, open } = stream()
@@ -150,6 +155,7 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
       outbox.assign({ ...rest, leaseMs: matching.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
       // It came too late for this stream: if the VM has another one by now, that one is to look.
       if (!open) matching.bus.hint({ kind: 'vms', ids: [vmId] })
+      if (stream().reserved?.classId === taskQueue.id) unreserve(stream(), granted)
       answered(stream())
     },
     giveBack(taken, why) {
@@ -182,6 +188,19 @@ function pause(stream: Stream): void {
   }
   matching.log.warn({ vmId }, 'claim refused: the pilot offers more than its VM has room for')
   matching.clock.after(overclaimPauseMs, resume)
+}
+
+/** The task queue that the room was kept for has got it: the rest is for everyone. */
+function unreserve(stream: Stream, { jobId, queue }: Granted): void {
+  const { matching, vmId } = stream
+  stream.reserved = undefined
+  const event = { kind: 'unreserve', vmId, classId: queue.id, why: `job ${jobId} was claimed there` } as const
+  matching.store
+    .changeVms([event], matching.clock.nowMs())
+    .then(() => matching.bus.hint({ kind: 'vms', ids: [vmId] }))
+    // The sweeper finds it, and it ends by itself.
+    .catch((error: unknown) => matching.log.warn({ err: error, vmId }, 'reserved room not released'))
+  matching.matcher.serve(stream.pilot)
 }
 
 /** A claim has been answered, or never will be: when none is under way any more it can be seen what the VM holds. */
@@ -311,6 +330,9 @@ async function look(stream: Stream): Promise<void> {
   const { matching, vmId, outbox } = stream
   const kept = await matching.store.vm(vmId)
   if (!kept || !isUp(kept.vm.phase)) return stream.end()
+  const was = stream.reserved
+  stream.reserved = kept.vm.reserved
+  if (was && !stream.reserved) matching.matcher.serve(stream.pilot)
   if (kept.vm.phase.state === 'Draining') drain(stream, kept.vm.phase.why)
   const leases = await matching.store.leasesOn(vmId)
   for (const job of leases) sendStop(outbox, job)

@@ -15,7 +15,7 @@ import type { Demand } from '../../core/model/requirements.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
-import { type OrderedOwner, ownerOrder } from './owner-order.ts'
+import { type OrderedOwner, type OwnerOrder, ownerOrder } from './owner-order.ts'
 import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, maxWindow, awaitsOwn } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
@@ -28,6 +28,8 @@ export type WaitingIndex = {
    * whose room only shrinks from pick to pick.
    */
   take(place: Place, room: Room, search?: Search): Picked | undefined
+  /** The next job of this task queue alone, whatever owner has its turn. */
+  takeOf(classId: ClassId, place: Place, room: Room): Picked | undefined
   /**
    * One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used.
    */
@@ -89,14 +91,6 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     for (const { entries: own } of owners.order) own.reorder(part)
   }
 
-  function entryOf(queue: TaskQueue): Entry {
-    const known = entries.get(queue.id)
-    if (known) return known
-    const entry = newEntry(queue, owners.of(queue))
-    entries.set(queue.id, entry)
-    return entry
-  }
-
   function readOn(entry: Entry): void {
     if (entry.reading) return
     entry.reading = true
@@ -135,10 +129,16 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     else if (window.complete && window.jobs.length === 0 && !entry.reading) entries.delete(entry.queue.id)
   }
 
+  function taken({ entry, job }: Found): Picked {
+    if (entry.reading) entry.taken.add(job.id)
+    settle(entry, false)
+    return { queue: entry.queue, job }
+  }
+
   return {
     arrived(queue, jobs) {
       turn()
-      const entry = entryOf(queue)
+      const entry = entryIn(entries, owners, queue)
       for (const job of jobs) {
         if (entry.reading) entry.came.push(job)
         insert(entry.window, job, part)
@@ -150,13 +150,17 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
       const offer = { place, placeKey: keyOf(place), room, part }
       for (const owner of owners.order) {
         const picked = pickOf(owner, offer, search)
-        if (!picked) continue
-        const { entry, job } = picked
-        if (entry.reading) entry.taken.add(job.id)
-        settle(entry, false)
-        return { queue: entry.queue, job }
+        if (picked) return taken(picked)
       }
       return undefined
+    },
+    takeOf(classId, place, room) {
+      turn()
+      const entry = entries.get(classId)
+      const placeKey = keyOf(place)
+      if (!entry || isAwaited(entry) || !suitsPlace(entry, place, placeKey)) return undefined
+      const job = takeFitting(entry, { place, placeKey, room, part })
+      return job && taken({ entry, job })
     },
     missed(queue) {
       const entry = entries.get(queue.id)
@@ -167,7 +171,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     learn(counts) {
       turn()
       for (const { queue, waiting, topPriority } of counts) {
-        const entry = entryOf(queue)
+        const entry = entryIn(entries, owners, queue)
         const { window } = entry
         if (window.jobs.length < waiting) window.complete = false
         // Others submit as well: something urgent must not wait for the end of our window.
@@ -182,6 +186,14 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
   }
 }
 
+function entryIn(entries: Map<ClassId, Entry>, owners: OwnerOrder<Entry>, queue: TaskQueue): Entry {
+  const known = entries.get(queue.id)
+  if (known) return known
+  const entry = newEntry(queue, owners.of(queue))
+  entries.set(queue.id, entry)
+  return entry
+}
+
 function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
   const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
   const minDemand = { vo: queue.vo, requirements: minOf(queue.requirements) }
@@ -190,11 +202,18 @@ function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
 
 type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
 
+type Found = { readonly entry: Entry; readonly job: WaitingJob }
+
+/** What is being read is better than what is left of its window. */
+function isAwaited({ reading, isStale, window }: Entry): boolean {
+  return reading && (isStale || awaitsOwn(window))
+}
+
 /** Up to this number of entries a search goes without a note of its result. */
 const notedFrom = 16
 
 /** The owner's first job that fits, taken out of its window. */
-function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): { entry: Entry; job: WaitingJob } | undefined {
+function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): Found | undefined {
   const { place, placeKey, room, part } = offer
   const { entries } = owner
   const { list } = entries
@@ -206,7 +225,7 @@ function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): { ent
   for (; state.at < list.length; state.at += 1) {
     const entry = list[state.at]
     if (!entry) break
-    if (entry.reading && (entry.isStale || awaitsOwn(entry.window))) state.isPassedOver = true
+    if (isAwaited(entry)) state.isPassedOver = true
     else {
       const head = entry.placed
       const job = suitsPlace(entry, place, placeKey) ? takeFitting(entry, offer) : undefined

@@ -29,6 +29,7 @@ import type { DirectorOptions } from '../director/options.ts'
 import { type Catalogue, checkedImages } from '../images/catalogue.ts'
 import { openTrust, type Trust } from '../images/trust.ts'
 import type { JobPolicy, JobPorts } from '../jobs/ports.ts'
+import { reserve, type Reserve, reserveEveryMs } from '../jobs/reserve.ts'
 import { sweep, type Sweep } from '../jobs/sweep.ts'
 import { learn, type Learn, learnAll, learnEveryMs } from '../matcher/learn.ts'
 import { type Matching, type MatchingPolicy, openMatching } from '../matcher/matching.ts'
@@ -63,6 +64,7 @@ export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly clouds: readonly string[]
   readonly director: Director
   readonly sweep: Sweep
+  readonly reserve: Reserve
   readonly ledger: UsageLedger
   /** Empty before the loops are started. */
   readonly roleLeases: RoleLeases
@@ -118,6 +120,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
       images: (names) => checkedImages(catalogue, names),
     }),
     sweep: sweep(jobs),
+    reserve: reserve({ ...jobs, ledger }),
   }
 }
 
@@ -239,9 +242,14 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
 
 function startSweeping(runtime: Runtime): readonly Stoppable[] {
   const { store, clock } = runtime.jobs
-  const { holder, sweep: sweeping } = runtime
+  const { holder, sweep: sweeping, reserve: reserving } = runtime
+  const reserveMs = Math.min(reserveEveryMs, runtime.jobs.policy.reserveAfterMs / 2)
   const held = holdRole({ store, clock, holder, role: sweeperRole, maxSkewMs: processSkewMs, onError: roleError(runtime) })
-  return [loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())), held]
+  return [
+    loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())),
+    loopOf(runtime, 'reserving', reserveMs, 0, () => reserving.step(held.now())),
+    held,
+  ]
 }
 
 function loopOf({ jobs }: Runtime, name: string, periodMs: number, minMs: number, step: () => Promise<void>): Loop {

@@ -75,6 +75,11 @@ function findingText(finding: Finding, state: Explained['state']): string {
       const have = vmsWithRoom === 1 ? 'has' : 'have'
       return `waits for its turn: ${counted(vmsWithRoom, 'VM')} ${have} room for it; ${aheadText(finding)}`
     }
+    case 'waits-for-reserved': {
+      const { vmId, reservedMs, freeCores, cores } = finding
+      const kept = `VM ${vmId} keeps its room for this task queue since ${new Date(reservedMs).toISOString()}`
+      return `waits for room: ${kept}, and ${freeCores} of ${counted(cores, 'core')} are free; ${aheadText(finding)}`
+    }
     case 'waits-for-room': {
       const { busyVms, comingVms } = finding
       return `waits for room: VMs that suit it: ${busyVms} up and busy, ${comingVms} coming; ${aheadText(finding)}`
@@ -132,6 +137,13 @@ export function noteText(note: PlaceNote | undefined): string {
       return ''
     case 'busy':
       return 'busy: it fits when running jobs have ended'
+    case 'reserved': {
+      const { sinceMs, freeCores, cores } = note
+      const since = new Date(sinceMs).toISOString()
+      return `keeps its room for this task queue since ${since}; ${freeCores} of ${counted(cores, 'core')} are free`
+    }
+    case 'reserved-for-others':
+      return 'keeps its room for another task queue'
     case 'blocked':
       return `blocked by the plan: ${note.by.map(blockedText).join('; ')}`
     case 'whole-vm':

@@ -107,7 +107,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     trust: trustsAll,
     roles: ['director'],
     holder,
-    policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity },
+    policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: Infinity },
     director: {
       random: world.dice.random,
       clouds: sites.map((site) => ({

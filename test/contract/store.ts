@@ -397,6 +397,36 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect(found.map(({ data }) => data)).toEqual([{ ...size, ...promised }])
       })
 
+      it('keeps for whom a VM is reserved, with a fact of its beginning and its end', async () => {
+        const { store } = await fresh()
+        const vmId = await withVm(store)
+        const reservation = { classId: sampleQueue().id, jobId: 7 as JobId, sinceMs: 2000, untilMs: 9000 }
+        const reserve = { kind: 'reserve', vmId, reservation } as const
+        const ofOther = { ...reserve, reservation: { ...reservation, classId: 'other' as ClassId } }
+        const outcomes = await store.changeVms([reserve, reserve, ofOther], 2000)
+        expect(outcomes.map((outcome) => (outcome.ok ? outcome.vm.reserved : outcome.why))).toEqual([
+          reservation,
+          reservation,
+          'reserved',
+        ])
+        expect((await store.vm(vmId))?.vm.reserved).toEqual(reservation)
+        expect((await store.liveVms()).map(({ vm }) => vm.reserved)).toEqual([reservation])
+        await store.changeVms([{ kind: 'unreserve', vmId, classId: reservation.classId, why: 'done' }], 3000)
+        expect((await store.vm(vmId))?.vm.reserved).toBeUndefined()
+        await store.changeVms([reserve], 4000)
+        await store.changeVms([{ kind: 'drain', vmId, why: 'old' }], 5000)
+        expect((await store.vm(vmId))?.vm.reserved).toBeUndefined()
+        const facts = (await store.history(`vm:${vmId}`, 100)).filter(({ kind }) => kind.startsWith('room'))
+        const about = { queue: reservation.classId, job: 7 }
+        const began = { ...about, why: 'a job at the front of the task queue waits for more room than is free' }
+        expect(facts.map(({ kind, data }) => [kind, data])).toEqual([
+          ['room reserved', began],
+          ['room released', { ...about, why: 'done' }],
+          ['room reserved', began],
+          ['room released', { ...about, why: 'the VM is Draining' }],
+        ])
+      })
+
       it('retires a VM only while it holds nothing, and then gives it nothing', async () => {
         const { store } = await fresh()
         const vmId = await withVm(store)

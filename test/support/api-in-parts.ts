@@ -68,7 +68,7 @@ export async function startApiInParts({
     sandbox: agreeableSandbox,
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour },
+    policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour },
     director: cloudless,
   })
   const { name, signingKey } = installation ?? { name: 'in-parts', signingKey: await newSigningKey() }

@@ -107,6 +107,7 @@ ${record([
   ],
   ['Memory', usedText(vm, 'memoryBytes')],
   ['Disk', usedText(vm, 'diskBytes')],
+  ['Room kept for', reservedText(vm)],
   ['Price', `${vm.pricePerHour} an hour`],
   ['Wanted', momentMark(vm.intendedMs)],
   ['Why it was wanted', vm.reason],
@@ -124,6 +125,10 @@ ${hiddenJobs > 0 && html`<p class="dim">And ${hiddenJobs} of other VOs.</p>`}</s
 </div>
 <section id="vm-story" data-live><h2>What happened</h2>${timeline(facts, `/api/vms/${vm.id}`)}</section>`
   return { title: `VM ${vm.id}`, section: 'VMs', main }
+}
+
+function reservedText({ reserved }: VmView): Html | undefined {
+  return reserved && html`task queue <span class="id">${reserved.classId}</span> since ${momentMark(reserved.sinceMs)}`
 }
 
 function usedText(vm: VmView, of: Amount): string {

@@ -8,7 +8,8 @@ import type { CloudView, FleetPolicy, FleetView, PlanLine } from '../../../core/
 import { planFleet } from '../../../core/plan/plan-fleet.ts'
 import { breakersNow } from '../../../core/plan/headroom.ts'
 import type { Owner } from '../../../core/model/owner.ts'
-import type { KeptVm, Vm } from '../../../core/model/vm.ts'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import type { Heartbeat, KeptVm, Vm } from '../../../core/model/vm.ts'
 import type { QueueCount } from '../../../core/model/task-queue.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
 import { activeVm, alice, bob, sampleQueue, sampleRequirements, sampleVm } from '../../../sim/samples.ts'
@@ -149,6 +150,26 @@ describe('what there is already', () => {
     const lines = plan({ queues: [big, waiting(1)], vms: [kept(activeVm('a', room))] })
     expect(holds(lines)).toEqual(['covered: free room on active VMs (1)'])
     expect(lines.find(({ kind }) => kind === 'create')).toMatchObject({ queues: [big.queue.id], jobs: 1 })
+  })
+
+  it('counts the free room of a reserved VM for its task queue alone, until the reservation is over', () => {
+    const wide = waiting(1, { cores: { min: 4, max: 4 } })
+    const reserved = { classId: wide.queue.id, jobId: 7 as JobId, sinceMs: 1, untilMs: nowMs + 1 }
+    const vm = activeVm('a', {
+      beat: { atMs: nowMs } as Heartbeat,
+      endByMs: 10 ** 12,
+      cores: 8,
+      memoryBytes: 32 * gib,
+      reserved,
+    })
+    expect(creates(plan({ queues: [waiting(1)], vms: [kept(vm, 2)] }))).toEqual({ small: 1 })
+    expect(creates(plan({ queues: [wide], vms: [kept(vm, 2)] }))).toEqual({})
+    const over = { ...vm, reserved: { ...reserved, untilMs: nowMs } }
+    expect(creates(plan({ queues: [waiting(1)], vms: [kept(over, 2)] }))).toEqual({})
+    // What runs there leaves room for no other task queue either.
+    const soon = { softWaitMs: 60_000 }
+    expect(creates(plan({ queues: [waiting(1)], vms: [kept(vm, 8)] }, soon))).toEqual({ small: 1 })
+    expect(creates(plan({ queues: [waiting(1)], vms: [kept(over, 8)] }, soon))).toEqual({})
   })
 
   it('counts free room, then VMs on their way, and makes the rest', () => {

@@ -11,6 +11,8 @@ import {
   type VmPhase,
   vmStates,
 } from '../../../core/model/vm.ts'
+import type { ClassId, JobId } from '../../../core/kernel/ids.ts'
+import type { Reservation } from '../../../core/model/reservation.ts'
 import { sampleVm } from '../../../sim/samples.ts'
 
 const id = sampleVm('a').id
@@ -44,6 +46,8 @@ const heartbeat = {
   unhealthy: '',
 }
 
+const reservation: Reservation = { classId: 'wide' as ClassId, jobId: 7 as JobId, sinceMs: 4500, untilMs: 9000 }
+
 const events = {
   accepted: { kind: 'accepted', vmId: id, ref },
   refused: { kind: 'refused', vmId: id, why: 'no' },
@@ -55,6 +59,8 @@ const events = {
   retire: { kind: 'retire', vmId: id, why: 'new' },
   stop: { kind: 'stop', vmId: id, why: 'new' },
   absent: { kind: 'absent', vmId: id, why: 'new' },
+  reserve: { kind: 'reserve', vmId: id, reservation },
+  unreserve: { kind: 'unreserve', vmId: id, classId: reservation.classId, why: 'new' },
 } as const satisfies Record<string, VmEvent>
 type EventName = keyof typeof events
 
@@ -82,6 +88,8 @@ const order = [
   'retire',
   'stop',
   'absent',
+  'reserve',
+  'unreserve',
 ] as const
 const table: Record<PhaseName, readonly string[]> = {
   Intended: [
@@ -95,14 +103,42 @@ const table: Record<PhaseName, readonly string[]> = {
     'Stopping',
     'Stopping',
     'Failed',
+    'not-up',
+    'same',
   ],
-  Requested: ['same', 'stale', 'same', 'Booting', 'Active', 'not-up', 'Stopping', 'Stopping', 'Stopping', 'Lost'],
-  Booting: ['same', 'stale', 'same', 'same', 'Active', 'not-up', 'Stopping', 'Stopping', 'Stopping', 'Lost'],
-  Active: ['same', 'stale', 'same', 'same', 'same', 'same', 'Draining', 'Stopping', 'Stopping', 'Lost'],
-  Draining: ['same', 'stale', 'same', 'same', 'same', 'same', 'same', 'Stopping', 'Stopping', 'Lost'],
-  Stopping: ['same', 'stale', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Gone'],
-  Unnamed: ['same', 'Gone', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Failed'],
-  NeverUp: ['same', 'stale', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Failed'],
+  Requested: [
+    'same',
+    'stale',
+    'same',
+    'Booting',
+    'Active',
+    'not-up',
+    'Stopping',
+    'Stopping',
+    'Stopping',
+    'Lost',
+    'not-up',
+    'same',
+  ],
+  Booting: [
+    'same',
+    'stale',
+    'same',
+    'same',
+    'Active',
+    'not-up',
+    'Stopping',
+    'Stopping',
+    'Stopping',
+    'Lost',
+    'not-up',
+    'same',
+  ],
+  Active: ['same', 'stale', 'same', 'same', 'same', 'same', 'Draining', 'Stopping', 'Stopping', 'Lost', 'same', 'same'],
+  Draining: ['same', 'stale', 'same', 'same', 'same', 'same', 'same', 'Stopping', 'Stopping', 'Lost', 'not-up', 'same'],
+  Stopping: ['same', 'stale', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Gone', 'not-up', 'same'],
+  Unnamed: ['same', 'Gone', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Failed', 'not-up', 'same'],
+  NeverUp: ['same', 'stale', 'same', 'same', 'not-up', 'same', 'same', 'same', 'same', 'Failed', 'not-up', 'same'],
   Gone: order.map(() => 'ended'),
   Failed: order.map(() => 'ended'),
   Lost: order.map(() => 'ended'),
@@ -166,6 +202,41 @@ describe('what a cell cannot say', () => {
     expect(emits(phases.Stopping, events.stop)).toBe(false)
     expect(emits(phases.Draining, events.drain)).toBe(false)
     expect(emits(phases.Active, events.drain)).toBe(true)
+  })
+})
+
+describe('a reservation', () => {
+  const active = vmIn(phases.Active)
+  const applied = (vm: Vm, event: VmEvent, ms = nowMs): Vm | string => {
+    const decision = changeVm(vm, event, 0, ms)
+    return decision.ok ? decision.next : decision.why
+  }
+  const reserved = { ...active, reserved: reservation }
+  const other = { ...reservation, classId: 'other' as ClassId, sinceMs: 8000, untilMs: 20_000 }
+
+  it('is written once, and refused to another task queue until it is over', () => {
+    expect(applied(active, events.reserve)).toEqual(reserved)
+    const again = { ...events.reserve, reservation: { ...reservation, sinceMs: 5000 } }
+    expect(applied(reserved, again)).toBe(reserved)
+    const ofOther = { ...events.reserve, reservation: other }
+    expect(applied(reserved, ofOther, 8999)).toBe('reserved')
+    expect(applied(reserved, ofOther, 9000)).toEqual({ ...active, reserved: other })
+  })
+
+  it('is released for its task queue alone', () => {
+    expect(applied(reserved, events.unreserve)).toEqual(active)
+    expect(applied(reserved, { ...events.unreserve, classId: other.classId })).toBe(reserved)
+  })
+
+  it.each(['drain', 'retire', 'stop', 'absent'] as const)('ends when the VM is no longer Active, by %s', (kind) => {
+    const next = applied(reserved, events[kind])
+    expect(next).not.toHaveProperty('reserved')
+    expect(applied(reserved, events.heartbeat)).toHaveProperty('reserved', reservation)
+  })
+
+  it('begins by now and lasts as long after the clock was put back', () => {
+    const cut = applied({ ...reserved, intendedMs: 500, changedMs: 900 }, { kind: 'cut', vmId: id }, 3000)
+    expect(cut).toMatchObject({ reserved: { sinceMs: 3000, untilMs: 7500 }, changedMs: 900 })
   })
 })
 

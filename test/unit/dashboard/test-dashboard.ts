@@ -137,7 +137,7 @@ function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): Job
     log: silentLog(),
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
     outcomes: openOutcomes(),
-    policy: { leaseMs, keepEndedMs: 1e9 },
+    policy: { leaseMs, keepEndedMs: 1e9, reserveAfterMs: 300_000 },
     offerings: [{ ...sampleVm('offering'), usableMs: vmLifeMs }],
     measured: async () => [],
     blocked: async () => [],

@@ -46,7 +46,7 @@ async function join(world: World, bus: Bus, name: string): Promise<Member> {
     clock: path.clock,
     log: silentLog(),
     sandbox: noSandbox,
-    policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity },
+    policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: { ...options, clouds },
   })
   const loops = startLoops(runtime, periodMs)

@@ -1,9 +1,10 @@
 /** What a VM has free for a job: each resource that running jobs hold is taken off. */
 
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { ClassId, JobId } from '../../../core/kernel/ids.ts'
 import type { Job } from '../../../core/model/job.ts'
 import { noResources, type Resources } from '../../../core/model/resources.ts'
+import type { Reservation } from '../../../core/model/reservation.ts'
 import type { KeptVm } from '../../../core/model/vm.ts'
 import { type ExplainPorts, explainJob } from '../../../services/jobs/explain.ts'
 import { activeVm, alice, sampleRequirements, sampleSpec } from '../../../sim/samples.ts'
@@ -14,10 +15,12 @@ const whole: Resources = { ...noResources, cores: 4, memoryBytes: 8 * gib, diskB
 const requirements = sampleRequirements({ cores: { min: 1, max: 1 }, memoryBytes: 2 * gib, diskBytes: 2 * gib })
 
 /** The only VM, of which running jobs hold this. */
-async function explained(used: Partial<Resources>) {
+async function explained(used: Partial<Resources>, reserved?: Pick<Reservation, 'classId' | 'untilMs'>) {
   const clock = virtualClock()
-  const vm = activeVm('one', { ...whole, endByMs: clock.nowMs() + 10 ** 9, vos: [] })
-  const kept: KeptVm = { vm, leases: 1, used: { ...noResources, ...used } }
+  const { classId, untilMs = 0 } = reserved ?? {}
+  const kept = classId && { classId, jobId: 1 as JobId, sinceMs: clock.nowMs(), untilMs: clock.nowMs() + untilMs }
+  const vm = activeVm('one', { ...whole, endByMs: clock.nowMs() + 10 ** 9, vos: [], reserved: kept || undefined })
+  const one: KeptVm = { vm, leases: 1, used: { ...noResources, ...used } }
   const ports = {
     clock,
     offerings: [],
@@ -27,7 +30,7 @@ async function explained(used: Partial<Resources>) {
     store: {
       specs: async () => new Map([[1 as JobId, sampleSpec({ requirements })]]),
       next: async () => [{ id: 1 as JobId }],
-      liveVms: async () => [kept],
+      liveVms: async () => [one],
     },
   } as unknown as ExplainPorts
   const job = { ...alice, id: 1 as JobId, classId: 'class' as ClassId, phase: { state: 'Waiting' } } as unknown as Job
@@ -47,4 +50,25 @@ it.each([
   ['disk', { diskBytes: 14 * gib + 1 }],
 ])('calls a VM busy whose %s is held by running jobs', async (rule, used) => {
   expect(await explained(used)).toEqual({ finding: 'waits-for-room', broken: [rule], note: 'busy' })
+})
+
+describe('a VM that keeps its room', () => {
+  const busy = { cores: 3, memoryBytes: 7 * gib }
+  const mine = { classId: 'class' as ClassId, untilMs: 1000 }
+  const others = { classId: 'other' as ClassId, untilMs: 1000 }
+
+  it('for the task queue of the job is what it waits for', async () => {
+    expect(await explained(busy, mine)).toEqual({ finding: 'waits-for-reserved', broken: ['memory'], note: 'reserved' })
+    expect(await explained({}, mine)).toMatchObject({ finding: 'waits-for-turn', broken: [] })
+  })
+
+  it('for another task queue has no room for it, whatever is free', async () => {
+    const waits = { finding: 'waits-for-room', note: 'reserved-for-others' }
+    expect(await explained({}, others)).toEqual({ ...waits, broken: [] })
+    expect(await explained(busy, others)).toEqual({ ...waits, broken: ['memory'] })
+  })
+
+  it('has room as before when that time is over', async () => {
+    expect(await explained({}, { ...others, untilMs: 0 })).toMatchObject({ finding: 'waits-for-turn', note: undefined })
+  })
 })

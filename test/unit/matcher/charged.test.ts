@@ -26,6 +26,7 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
     place: { cloud: 'here', site: 'home', platform: 'linux', tags: [], vos: [] },
     room: () => room,
     wants: () => wants,
+    reservedFor: () => undefined,
     reserve: () => {
       wants -= 1
     },
@@ -36,6 +37,7 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
     store: { change: answer },
     waiting: {
       take: () => waiting.pop(),
+      takeOf: () => undefined,
       arrived: () => {},
       missed: () => {},
       learn: () => {},

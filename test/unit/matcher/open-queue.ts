@@ -29,13 +29,14 @@ export const leaseMs = 30_000
 export const asAlice: Caller = { owner: alice, reach: 'own' }
 export const asOperator: Caller = { owner: { vo: 'ops', group: 'ops', owner: 'operator' }, reach: 'any' }
 
-export type TestQueue = Omit<Runtime, 'sweep' | 'matching'> & {
+export type TestQueue = Omit<Runtime, 'sweep' | 'reserve' | 'matching'> & {
   readonly store: Store
   readonly clock: VirtualClock
   readonly queue: JobPorts
   readonly matching: NonNullable<Runtime['matching']>
   /** Under the role, which no other process wants here. */
   readonly sweep: { step(): Promise<void> }
+  readonly reserve: { step(fence?: number): Promise<void> }
 }
 
 /** `store`: one that another queue used before: a restart. */
@@ -53,7 +54,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     sandbox: forgetting,
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000 },
+    policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, reserveAfterMs: 300_000 },
     director: {
       random: seededRandom(1),
       clouds: [],
@@ -65,9 +66,10 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
   // A process serves the pilots.
   await store.hold('api:00', 'only', 10 ** 12, clock.nowMs())
   const sweep = { step: () => runtime.sweep.step({ role: sweeperRole, fence: 1 }) }
+  const reserve = { step: (fence = 1) => runtime.reserve.step({ role: sweeperRole, fence }) }
   const { jobs: queue, matching } = runtime
   assert(matching !== undefined, 'it serves pilots')
-  return { ...runtime, queue, matching, sweep, store, clock }
+  return { ...runtime, queue, matching, sweep, reserve, store, clock }
 }
 
 export type WrittenPilot = PilotStream & {

@@ -27,6 +27,7 @@ const facts: readonly Fact[] = [
     diskBytes: 0,
     promisedDiskBytes: 9,
   }),
+  fact('vm:vm-a', 'room reserved', { queue: 'c', job: 7, why: 'it waits' }),
   fact('vm:vm-a', 'console', { text: 'no init' }),
   fact('vm:vm-a', 'activation refused', { why: 'key-used' }),
   fact('image:alma', 'Revoked', { by: 'eve', why: 'a hole' }),

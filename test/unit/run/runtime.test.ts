@@ -45,7 +45,7 @@ async function start(roles: readonly ProcessRole[], holder: string): Promise<Run
     clock: path.clock,
     log: silentLog(),
     sandbox,
-    policy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity },
+    policy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: world.options,
   })
   const running = { runtime, path, ...startLoops(runtime, periodMs) }

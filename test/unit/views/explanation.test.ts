@@ -58,6 +58,11 @@ const findings: readonly (readonly [Finding, Explained['state'], string])[] = [
     'Waiting',
     'job 17 waits for room: VMs that suit it: 3 up and busy, 1 coming; no job before it in its task queue',
   ],
+  [
+    { kind: 'waits-for-reserved', vmId, reservedMs: Date.UTC(2026, 10, 30, 14), freeCores: 3, cores: 8, ...none },
+    'Waiting',
+    'job 17 waits for room: VM vm-a keeps its room for this task queue since 2026-11-30T14:00:00.000Z, and 3 of 8 cores are free; no job before it in its task queue',
+  ],
 ]
 
 it.each(findings)('says what was found: %o', (finding, state, text) => {

@@ -160,6 +160,8 @@ export const FindingKind = {
   NO_FIT: 7,
   WAITS_FOR_TURN: 8,
   WAITS_FOR_ROOM: 9,
+  /** WAITS_FOR_RESERVED - a VM keeps its room for the job's task queue, until enough of it is free */
+  WAITS_FOR_RESERVED: 10,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -176,6 +178,7 @@ export namespace FindingKind {
   export type NO_FIT = typeof FindingKind.NO_FIT;
   export type WAITS_FOR_TURN = typeof FindingKind.WAITS_FOR_TURN;
   export type WAITS_FOR_ROOM = typeof FindingKind.WAITS_FOR_ROOM;
+  export type WAITS_FOR_RESERVED = typeof FindingKind.WAITS_FOR_RESERVED;
   export type UNRECOGNIZED = typeof FindingKind.UNRECOGNIZED;
 }
 
@@ -228,6 +231,10 @@ export const PlaceNote = {
   BUSY: 1,
   /** BLOCKED - it fits, and the last plan makes none of it */
   BLOCKED: 2,
+  /** RESERVED - it keeps its room for the job's task queue */
+  RESERVED: 4,
+  /** RESERVED_FOR_OTHERS - it keeps its room for another task queue */
+  RESERVED_FOR_OTHERS: 5,
   /** WHOLE_VM - the rules are those of the whole VM, as it was when the job was matched */
   WHOLE_VM: 3,
   UNRECOGNIZED: -1,
@@ -239,6 +246,8 @@ export namespace PlaceNote {
   export type UNSPECIFIED = typeof PlaceNote.UNSPECIFIED;
   export type BUSY = typeof PlaceNote.BUSY;
   export type BLOCKED = typeof PlaceNote.BLOCKED;
+  export type RESERVED = typeof PlaceNote.RESERVED;
+  export type RESERVED_FOR_OTHERS = typeof PlaceNote.RESERVED_FOR_OTHERS;
   export type WHOLE_VM = typeof PlaceNote.WHOLE_VM;
   export type UNRECOGNIZED = typeof PlaceNote.UNRECOGNIZED;
 }
@@ -493,6 +502,7 @@ export interface Fact {
   other?: OtherFact | undefined;
   size?: SizeFact | undefined;
   ending?: EndingFact | undefined;
+  reservation?: ReservationFact | undefined;
 }
 
 /** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
@@ -514,6 +524,13 @@ export interface SubmittedFact {
   owner: string;
   group: string;
   vo: string;
+}
+
+/** A VM keeps its room for a task queue, for the job at its front, or does so no more. */
+export interface ReservationFact {
+  queue: string;
+  job: number;
+  why: string;
 }
 
 /** A VM came into a state. */
@@ -683,9 +700,9 @@ export interface Finding {
   kind: FindingKind;
   /** RUNS, RAN */
   attempt: number;
-  /** RUNS, RAN */
+  /** RUNS, RAN, WAITS_FOR_RESERVED */
   vmId: string;
-  /** RUNS, RAN */
+  /** RUNS, RAN, WAITS_FOR_RESERVED */
   cores: number;
   /** HELD */
   why: string;
@@ -695,10 +712,14 @@ export interface Finding {
   busyVms: number;
   /** WAITS_FOR_ROOM: VMs that are on their way */
   comingVms: number;
-  /** NO_PLACE, WAITS_FOR_TURN, WAITS_FOR_ROOM: jobs before it in its task queue */
+  /** NO_PLACE, WAITS_FOR_TURN, WAITS_FOR_ROOM, WAITS_FOR_RESERVED: jobs before it in its task queue */
   jobsAhead: number;
   /** there are more than jobs_ahead */
   hasMoreAhead: boolean;
+  /** WAITS_FOR_RESERVED: of `cores`, which are the VM's */
+  freeCores: number;
+  /** WAITS_FOR_RESERVED: since when vm_id keeps its room */
+  reserveTime: Date | undefined;
 }
 
 /** A requirement that is larger in the task queue than in the job. */
@@ -2717,6 +2738,7 @@ function createBaseFact(): Fact {
     other: undefined,
     size: undefined,
     ending: undefined,
+    reservation: undefined,
   };
 }
 
@@ -2781,6 +2803,9 @@ export const Fact: MessageFns<Fact> = {
     }
     if (message.ending !== undefined) {
       EndingFact.encode(message.ending, writer.uint32(162).fork()).join();
+    }
+    if (message.reservation !== undefined) {
+      ReservationFact.encode(message.reservation, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -2958,6 +2983,14 @@ export const Fact: MessageFns<Fact> = {
             message.ending = EndingFact.decode(reader, reader.uint32());
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.reservation = ReservationFact.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3014,6 +3047,9 @@ export const Fact: MessageFns<Fact> = {
     message.size = (object.size !== undefined && object.size !== null) ? SizeFact.fromPartial(object.size) : undefined;
     message.ending = (object.ending !== undefined && object.ending !== null)
       ? EndingFact.fromPartial(object.ending)
+      : undefined;
+    message.reservation = (object.reservation !== undefined && object.reservation !== null)
+      ? ReservationFact.fromPartial(object.reservation)
       : undefined;
     return message;
   },
@@ -3268,6 +3304,85 @@ export const SubmittedFact: MessageFns<SubmittedFact> = {
     message.owner = object.owner ?? "";
     message.group = object.group ?? "";
     message.vo = object.vo ?? "";
+    return message;
+  },
+};
+
+function createBaseReservationFact(): ReservationFact {
+  return { queue: "", job: 0, why: "" };
+}
+
+export const ReservationFact: MessageFns<ReservationFact> = {
+  encode(message: ReservationFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.queue !== "") {
+      writer.uint32(10).string(message.queue);
+    }
+    if (message.job !== 0) {
+      writer.uint32(16).uint64(message.job);
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReservationFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReservationFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.queue = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.job = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ReservationFact>, I>>(base?: I): ReservationFact {
+    return ReservationFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ReservationFact>, I>>(object: I): ReservationFact {
+    const message = createBaseReservationFact();
+    message.queue = object.queue ?? "";
+    message.job = object.job ?? 0;
+    message.why = object.why ?? "";
     return message;
   },
 };
@@ -5027,6 +5142,8 @@ function createBaseFinding(): Finding {
     comingVms: 0,
     jobsAhead: 0,
     hasMoreAhead: false,
+    freeCores: 0,
+    reserveTime: undefined,
   };
 }
 
@@ -5061,6 +5178,12 @@ export const Finding: MessageFns<Finding> = {
     }
     if (message.hasMoreAhead !== false) {
       writer.uint32(80).bool(message.hasMoreAhead);
+    }
+    if (message.freeCores !== 0) {
+      writer.uint32(88).uint32(message.freeCores);
+    }
+    if (message.reserveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.reserveTime), writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -5158,6 +5281,22 @@ export const Finding: MessageFns<Finding> = {
             message.hasMoreAhead = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.freeCores = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.reserveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5185,6 +5324,8 @@ export const Finding: MessageFns<Finding> = {
     message.comingVms = object.comingVms ?? 0;
     message.jobsAhead = object.jobsAhead ?? 0;
     message.hasMoreAhead = object.hasMoreAhead ?? false;
+    message.freeCores = object.freeCores ?? 0;
+    message.reserveTime = object.reserveTime ?? undefined;
     return message;
   },
 };

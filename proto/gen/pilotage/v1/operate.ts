@@ -305,7 +305,13 @@ export interface Vm {
   /** cores, memory_bytes and disk_bytes are what was promised */
   diskBytes: number;
   /** what its pilot found, no more than was promised; absent: not known */
-  found: Size | undefined;
+  found:
+    | Size
+    | undefined;
+  /** the task queue that it keeps its room for; empty: none */
+  reservedFor: string;
+  /** since when */
+  reserveTime: Date | undefined;
 }
 
 /** Whose history to read. */
@@ -1344,6 +1350,8 @@ function createBaseVm(): Vm {
     agentVersion: "",
     diskBytes: 0,
     found: undefined,
+    reservedFor: "",
+    reserveTime: undefined,
   };
 }
 
@@ -1414,6 +1422,12 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.found !== undefined) {
       Size.encode(message.found, writer.uint32(178).fork()).join();
+    }
+    if (message.reservedFor !== "") {
+      writer.uint32(186).string(message.reservedFor);
+    }
+    if (message.reserveTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.reserveTime), writer.uint32(194).fork()).join();
     }
     return writer;
   },
@@ -1607,6 +1621,22 @@ export const Vm: MessageFns<Vm> = {
             message.found = Size.decode(reader, reader.uint32());
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.reservedFor = reader.string();
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.reserveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1646,6 +1676,8 @@ export const Vm: MessageFns<Vm> = {
     message.agentVersion = object.agentVersion ?? "";
     message.diskBytes = object.diskBytes ?? 0;
     message.found = (object.found !== undefined && object.found !== null) ? Size.fromPartial(object.found) : undefined;
+    message.reservedFor = object.reservedFor ?? "";
+    message.reserveTime = object.reserveTime ?? undefined;
     return message;
   },
 };
