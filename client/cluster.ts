@@ -64,6 +64,8 @@ export type Vm = {
   readonly isolation: string
   /** Of its agents, as its monitor reports it; empty: not known. */
   readonly agentVersion: string
+  /** What its cloud says of it while it does not run; empty: nothing. */
+  readonly said: string
   readonly diskBytes: number
   /** What its pilot found; cores, memoryBytes and diskBytes are what was promised. Undefined: not known. */
   readonly found: Size | undefined

@@ -12,6 +12,7 @@ import { type ErrorCode, PilotageError } from '../core/kernel/errors.ts'
 import type { VmId } from '../core/kernel/ids.ts'
 import type { Cloud, VmOrder } from '../core/ports/cloud.ts'
 import type { CloudQuota, CloudVm } from '../core/model/cloud.ts'
+import type { WaitFailure } from '../core/model/proof.ts'
 import type { Random } from '../core/kernel/random.ts'
 
 export type FakeCall = 'create' | 'list' | 'destroy' | 'quota' | 'consoleLog'
@@ -28,6 +29,8 @@ export type FakeMachine = {
   /** Switched off by itself or by a crash, but still there and paid for. */
   offMs: number
   errorDetail: string
+  /** What the cloud says of it before it runs. */
+  waiting: Pick<CloudVm, 'detail' | 'failure'>
   console: string
   endingMs: number
   /** From when it is no more. */
@@ -70,13 +73,26 @@ export type FakeCloud = Cloud & {
   powerOff(vmId: VmId): void
   /** The cloud takes it away, and says nothing. */
   vanish(vmId: VmId): void
+  /** What the cloud says of the machines that are made from now on, as long as they do not run. */
+  says(waiting: FakeMachine['waiting']): void
   /** The cloud says that it will never run. */
-  breakDown(vmId: VmId, detail: string): void
+  breakDown(vmId: VmId, detail: string, failure?: WaitFailure): void
 }
 
 /** By its number in the cloud, which ends its reference. */
 function addressOf(ref: string): string {
   return `10.0.0.${ref.slice(ref.lastIndexOf('-') + 1)}`
+}
+
+function shown(machine: FakeMachine, atMs: number): CloudVm {
+  const { ref, order, createdMs, bootedMs, offMs, errorDetail, waiting, endingMs } = machine
+  const base = { ref, vmId: order.vmId, createdMs, detail: errorDetail }
+  if (atMs >= endingMs) return { ...base, power: 'ending' }
+  if (errorDetail !== '') return { ...base, ...waiting, detail: errorDetail, power: 'error' }
+  if (atMs >= offMs) return { ...base, power: 'stopped' }
+  return atMs < bootedMs
+    ? { ...base, ...waiting, power: 'building' }
+    : { ...base, power: 'running', addresses: [addressOf(ref)] }
 }
 
 export function fakeCloud(options: FakeCloudOptions): FakeCloud {
@@ -86,6 +102,7 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
   const calls: Record<FakeCall, number> = { create: 0, list: 0, destroy: 0, quota: 0, consoleLog: 0 }
   const rates: FakeCloud['rates'] = {}
   const peak = { vms: 0, cores: 0 }
+  let waitingNow: FakeMachine['waiting'] = { detail: '' }
   const present = (atMs = clock.nowMs()): FakeMachine[] =>
     machines.filter(({ createdMs, goneMs }) => createdMs <= atMs && atMs < goneMs)
 
@@ -122,6 +139,7 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
       bootedMs: neverBoots ? Infinity : nowMs + bootMs,
       offMs: Infinity,
       errorDetail: '',
+      waiting: waitingNow,
       console: `console of ${name}-${machines.length + 1}`,
       endingMs: Infinity,
       goneMs: Infinity,
@@ -130,14 +148,6 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
     peak.vms = Math.max(peak.vms, vms)
     peak.cores = Math.max(peak.cores, cores)
     return machine
-  }
-
-  function shown({ ref, order, createdMs, bootedMs, offMs, errorDetail, endingMs }: FakeMachine, atMs: number): CloudVm {
-    const base = { ref, vmId: order.vmId, createdMs, detail: errorDetail }
-    if (atMs >= endingMs) return { ...base, power: 'ending' }
-    if (errorDetail !== '') return { ...base, power: 'error' }
-    if (atMs >= offMs) return { ...base, power: 'stopped' }
-    return atMs < bootedMs ? { ...base, power: 'building' } : { ...base, power: 'running', addresses: [addressOf(ref)] }
   }
 
   function end(ref: string): 'gone' | 'going' {
@@ -181,7 +191,11 @@ export function fakeCloud(options: FakeCloudOptions): FakeCloud {
     },
     powerOff: (vmId) => change(vmId, { offMs: clock.nowMs() }),
     vanish: (vmId) => change(vmId, { goneMs: clock.nowMs() }),
-    breakDown: (vmId, detail) => change(vmId, { errorDetail: detail }),
+    says: (waiting) => {
+      waitingNow = waiting
+    },
+    breakDown: (vmId, detail, failure) =>
+      change(vmId, { errorDetail: detail, waiting: { detail, ...(failure === undefined ? {} : { failure }) } }),
   }
   return cloud
 }

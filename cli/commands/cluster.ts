@@ -125,7 +125,7 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'INTENDED', cell: ({ intendedMs }) => timeText(intendedMs) },
   { title: 'BOOT TIME', right: true, cell: ({ intendedMs, activatedMs }) => spanText(intendedMs, activatedMs) },
   { title: 'LIFETIME', right: true, cell: ({ intendedMs, endedMs }) => spanText(intendedMs, endedMs) },
-  { title: 'REASON', cell: ({ reason }) => reason },
+  { title: 'REASON', cell: ({ reason, said }) => (said === '' ? reason : `${reason}; its cloud says: ${said}`) },
 ]
 
 async function vms(

@@ -2,6 +2,7 @@
 
 import type { VmId } from '../kernel/ids.ts'
 import type { AgentConfig } from './agent-config.ts'
+import type { WaitFailure } from './proof.ts'
 import type { Reference } from './reference.ts'
 import type { Room } from './resources.ts'
 import { roomOf, type VmShape } from './vm.ts'
@@ -47,7 +48,10 @@ export type CloudVm = {
   readonly vmId: VmId
   /** building: accepted, not running yet. ending: on its way out. error: it will never run, `detail` says why. */
   readonly power: 'building' | 'running' | 'stopped' | 'ending' | 'error'
+  /** What the cloud says of it; the same text as long as it says the same: without a time. */
   readonly detail: string
+  /** What by these words keeps it from running; absent: they say nothing of the kind, or it runs. */
+  readonly failure?: WaitFailure
   readonly createdMs: number
   /** IP addresses, those that machines of the site reach first; absent where they are not known (yet). */
   readonly addresses?: readonly string[]

@@ -57,11 +57,11 @@ export const factShapes = {
   },
   /** The first line of a job's history, made of the job itself. */
   submitted: { subject: 'job', kinds: ['Submitted'], data: { owner: 'text', group: 'text', vo: 'text' } },
-  /** A VM came into the state. */
+  /** A VM came into the state, or its cloud says something else of it while it comes (`said`). */
   vm: {
     subject: 'vm',
     kinds: vmStates,
-    data: { cloud: 'text', flavor: 'text', ref: 'text?', why: 'text', isolation: 'text?' },
+    data: { cloud: 'text', flavor: 'text', ref: 'text?', why: 'text', said: 'text?', isolation: 'text?' },
   },
   /** The end of the console of a VM that never became active. */
   console: { subject: 'vm', kinds: ['console'], data: { text: 'text' } },

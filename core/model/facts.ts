@@ -12,7 +12,7 @@ import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import { noResources } from './resources.ts'
-import type { Vm, VmEvent } from './vm.ts'
+import { isComing, type Vm, type VmEvent } from './vm.ts'
 import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
 export function jobSubject(id: JobId): Subject {
@@ -56,12 +56,13 @@ export function submittedFact({ id, owner, group, vo, submittedMs }: Job): Fact 
 
 /** The fact of a change of a VM. */
 export function vmFact(after: Vm): NewFact {
-  const { cloud, flavor, phase, beat } = after
+  const { cloud, flavor, phase, beat, said } = after
   return newFact('vm', `vm:${after.id}`, phase.state, {
     cloud,
     flavor,
     ...('ref' in phase && phase.ref !== '' ? { ref: phase.ref } : {}),
     why: 'why' in phase ? phase.why : after.reason,
+    ...(said !== undefined && isComing(phase) ? { said } : {}),
     ...(beat?.isolation === undefined ? {} : { isolation: beat.isolation }),
   })
 }

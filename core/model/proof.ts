@@ -5,6 +5,7 @@
  *   wellSinceMs  since when its heartbeats say without a break that it takes jobs, or has its service, and is healthy
  *   provenMs     it was well for `provenAfterMs`, or until it ended in good order; never taken back
  *   fault        why it ended, where it ended through what it was made from; never together with provenMs
+ *   faultOf      what its cloud says is to blame for the fault; absent: its image
  *
  * The record keeps one of the last two for ever, so that every director counts the VM once and alike. The event that ends a
  * VM says under which condition that is a fault; the drain of an operator, a revocation and a spot interruption name none.
@@ -16,7 +17,14 @@ export type Proof = {
   readonly wellSinceMs?: number
   readonly provenMs?: number
   readonly fault?: string
+  readonly faultOf?: WaitFailure
 }
+
+/**
+ * Why a VM that was accepted does not run: no room or no quota for its flavor, or the cloud itself does not get on with it
+ * (`transient`). Not its image.
+ */
+export type WaitFailure = 'quota' | 'capacity' | 'transient'
 
 /**
  * proven: its end is its own fault unless it was well for a while: it is unhealthy, silent or switched off. offered: unless
@@ -48,14 +56,20 @@ export function proofAfter<Of extends Proof>(
  */
 export function proofAtEnd<Of extends Proof>(
   vm: Of,
-  ending: { readonly why: string; readonly faultUnless?: FaultUnless; readonly isDrain: boolean },
+  ending: {
+    readonly why: string
+    readonly faultUnless?: FaultUnless
+    readonly failure?: WaitFailure
+    readonly isDrain: boolean
+  },
   hasService: boolean,
   nowMs: number,
 ): Of {
-  const { why, faultUnless, isDrain } = ending
+  const { why, faultUnless, failure, isDrain } = ending
   if (vm.provenMs !== undefined || vm.fault !== undefined) return vm
   const hasOffered = vm.wellSinceMs !== undefined
-  if (faultUnless === 'proven' || (faultUnless === 'offered' && !hasOffered)) return { ...vm, fault: why }
+  if (faultUnless === 'proven' || (faultUnless === 'offered' && !hasOffered))
+    return { ...vm, fault: why, ...(failure === undefined ? {} : { faultOf: failure }) }
   // Whether a service works shows only after a while; a pilot that offers itself works.
   return hasOffered && !hasService && !isDrain ? { ...vm, provenMs: nowMs } : vm
 }

@@ -22,7 +22,7 @@
 
 import { never } from '../kernel/assert.ts'
 import type { ClassId, VmId } from '../kernel/ids.ts'
-import { cutProof, type FaultUnless, type Proof, proofAfter, proofAtEnd } from './proof.ts'
+import { cutProof, type FaultUnless, type Proof, proofAfter, proofAtEnd, type WaitFailure } from './proof.ts'
 import { cutReservation, type Reservation, reservationOf, unreserved } from './reservation.ts'
 import { fits, lesser, type Place, type Room, type Resources, resourcesOf } from './resources.ts'
 
@@ -93,6 +93,8 @@ export type Vm = VmShape &
     readonly phase: VmPhase
     /** As its cloud shows them, those first that machines of the site reach best; absent while it shows none. */
     readonly addresses?: readonly string[]
+    /** What its cloud says of it, while it does not run; absent: nothing. */
+    readonly said?: string
     /** Why the plan wanted it. */
     readonly reason: string
     readonly intendedMs: number
@@ -109,13 +111,14 @@ export type Vm = VmShape &
 /**
  * `ifContactMs`: only if the VM has not been in contact since (`contactMs` of the record that the decision was made on);
  * else it is refused as `contacted`, and is to be decided again. `faultUnless`: when the end of the VM counts against what
- * it was made from; absent: never.
+ * it was made from; absent: never. `failure`: what its cloud says is to blame for that; absent: its image.
  */
 type Decided = {
   readonly vmId: VmId
   readonly why: string
   readonly ifContactMs?: number
   readonly faultUnless?: FaultUnless
+  readonly failure?: WaitFailure
 }
 
 export type VmEvent =
@@ -127,6 +130,8 @@ export type VmEvent =
       readonly ref: string
       readonly running: boolean
       readonly addresses?: readonly string[]
+      /** What its cloud says of it now; absent: as before. */
+      readonly said?: string
     }
   | { readonly kind: 'activated'; readonly vmId: VmId; readonly keyHash: string; readonly nonceHash: string }
   | { readonly kind: 'heartbeat'; readonly vmId: VmId; readonly heartbeat: Heartbeat }
@@ -176,7 +181,8 @@ function changeLive(vm: Vm, phase: Live, event: VmEvent, leases: number, nowMs: 
     const isDrain = next.state === 'Draining'
     const mayJudge = phase.state !== 'Stopping' && !(phase.state === 'Draining' && isDrain)
     // What a drain was for has been said when it began.
-    const ending = { why: of.why, faultUnless: phase.state === 'Draining' ? undefined : of.faultUnless, isDrain }
+    const faultUnless = phase.state === 'Draining' ? undefined : of.faultUnless
+    const ending = { why: of.why, faultUnless, failure: of.failure, isDrain }
     const judged = mayJudge ? proofAtEnd(vm, ending, vm.service !== undefined, nowMs) : vm
     return accept({ ...judged, phase: next, changedMs: nowMs })
   }
@@ -327,12 +333,19 @@ function reserve(vm: Vm, reservation: Reservation, nowMs: number): VmDecision {
 }
 
 function seen(before: Vm, phase: Live, event: Extract<VmEvent, { kind: 'seen' }>, nowMs: number): VmDecision {
-  const vm = event.addresses ? { ...before, addresses: event.addresses } : before
+  const vm = spoken(event.addresses ? { ...before, addresses: event.addresses } : before, event.said)
   if (phase.state === 'Intended' || (phase.state === 'Requested' && event.running)) {
     const state = event.running ? 'Booting' : 'Requested'
     return accept({ ...vm, phase: { state, ref: event.ref }, changedMs: nowMs })
   }
-  return accept(named(vm, phase, event.ref), false)
+  const isNews = vm.said !== undefined && vm.said !== before.said
+  return accept(named(vm, phase, event.ref), isNews)
+}
+
+function spoken(vm: Vm, said: string | undefined): Vm {
+  if (said === undefined) return vm
+  const { said: _, ...silent } = vm
+  return said === '' ? silent : { ...silent, said }
 }
 
 /** A phase that was entered before the cloud's id was known learns it. */

@@ -18,8 +18,15 @@ export type BreakerScope = `cloud:${string}` | `flavor:${string}/${string}` | `i
 
 export type Breaker =
   | { readonly state: 'closed'; readonly failures: number }
-  | { readonly state: 'open'; readonly untilMs: number; readonly backoffMs: number; readonly why: string }
-  | { readonly state: 'half-open'; readonly backoffMs: number; readonly why: string; readonly probing: boolean }
+  | (Failing & { readonly state: 'open'; readonly untilMs: number })
+  | (Failing & { readonly state: 'half-open'; readonly probing: boolean })
+
+type Failing = {
+  readonly backoffMs: number
+  readonly why: string
+  /** The order that failed last: where others want the probe as well, they come first. */
+  readonly last?: BreakerScope
+}
 
 export type BreakerPolicy = { readonly failures: number; readonly backoffMs: number; readonly maxBackoffMs: number }
 
@@ -29,41 +36,52 @@ export function scopeOf(failure: CloudFailure, offering: Offering): BreakerScope
   const { cloud, flavor } = offering
   switch (failure) {
     case 'auth':
-    case 'quota':
     case 'transient':
       return `cloud:${cloud}`
+    // Quotas are of cores, memory, or kinds of machines: what is too much of one flavor may not be of another.
+    case 'quota':
     case 'capacity':
       return `flavor:${cloud}/${flavor}`
     case 'refused':
     case 'gone':
-      return imageScope(offering)
+      return orderScope(offering)
   }
 }
 
 export function scopesOf(offering: Offering): readonly BreakerScope[] {
   const { cloud, flavor } = offering
-  return [`cloud:${cloud}`, `flavor:${cloud}/${flavor}`, imageScope(offering)]
+  return [`cloud:${cloud}`, `flavor:${cloud}/${flavor}`, orderScope(offering)]
 }
 
-/** A squid that does not come up says nothing against the workers that are made from the same image, nor they against it. */
-function imageScope({ cloud, flavor, image, service }: Offering): BreakerScope {
+/**
+ * One order: a flavor with an image. A squid that does not come up says nothing against the workers that are made from the
+ * same image, nor they against it.
+ */
+export function orderScope({ cloud, flavor, image, service }: Offering): BreakerScope {
   return `image:${cloud}/${flavor}/${image}${service === undefined ? '' : `/${service}`}`
 }
 
-/** `atOnce`: no use in counting (a credential that is refused, a quota that is full). */
-export function failed(breaker: Breaker, why: string, policy: BreakerPolicy, nowMs: number, atOnce = false): Breaker {
+/** `atOnce`: no use in counting (a credential that is refused, a quota that is full). `last`: the order that failed. */
+export function failed(
+  breaker: Breaker,
+  why: string,
+  policy: BreakerPolicy,
+  nowMs: number,
+  { atOnce = false, last }: { readonly atOnce?: boolean; readonly last?: BreakerScope } = {},
+): Breaker {
+  const opened = (backoffMs: number): Breaker => {
+    const breakerNow = { state: 'open', untilMs: nowMs + backoffMs, backoffMs, why } as const
+    return last === undefined ? breakerNow : { ...breakerNow, last }
+  }
   switch (breaker.state) {
     case 'closed': {
       const failures = breaker.failures + 1
-      if (failures < policy.failures && !atOnce) return { state: 'closed', failures }
-      return { state: 'open', untilMs: nowMs + policy.backoffMs, backoffMs: policy.backoffMs, why }
+      return failures < policy.failures && !atOnce ? { state: 'closed', failures } : opened(policy.backoffMs)
     }
     case 'open':
       return breaker
-    case 'half-open': {
-      const backoffMs = Math.min(breaker.backoffMs * 2, policy.maxBackoffMs)
-      return { state: 'open', untilMs: nowMs + backoffMs, backoffMs, why }
-    }
+    case 'half-open':
+      return opened(Math.min(breaker.backoffMs * 2, policy.maxBackoffMs))
   }
 }
 
@@ -73,7 +91,8 @@ export function succeeded(): Breaker {
 
 export function atTime(breaker: Breaker, nowMs: number): Breaker {
   if (breaker.state !== 'open' || nowMs < breaker.untilMs) return breaker
-  return { state: 'half-open', backoffMs: breaker.backoffMs, why: breaker.why, probing: false }
+  const { untilMs: _, ...failing } = breaker
+  return { ...failing, state: 'half-open', probing: false }
 }
 
 /** A back-off ends at most its own length after now. */
@@ -120,4 +139,15 @@ export function blockedScope(scope: BreakerScope, breaker: Breaker): BlockedScop
 }
 
 /** As a cloud's holder keeps it. */
-export type KeptBreaker = { readonly scope: BreakerScope; readonly breaker: Breaker; readonly changedMs: number }
+export type KeptBreaker = {
+  readonly scope: BreakerScope
+  readonly breaker: Breaker
+  readonly changedMs: number
+  /** VMs that were accepted did not come up: an accepted create proves nothing then. */
+  readonly needsBoot?: boolean
+}
+
+/** Only a VM that came up is a success: of an image always, of the rest where VMs failed after they were accepted. */
+export function needsBoot({ scope, needsBoot: isMarked = false }: Pick<KeptBreaker, 'scope' | 'needsBoot'>): boolean {
+  return isMarked || scope.startsWith('image:')
+}

@@ -82,9 +82,10 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   const asSeen = { ifContactMs: contactMs(vm) }
 
   const listed = cloud.listed.get(vm.id)
+  const blamed = listed?.failure === undefined ? {} : { failure: listed.failure }
   const power = powerWhy(listed)
   // What the cloud ends by its own wish is no fault of a VM that was of use.
-  if (power !== '') return line('stop', power, listed?.power === 'ending' ? 'offered' : 'proven')
+  if (power !== '') return { ...line('stop', power, listed?.power === 'ending' ? 'offered' : 'proven'), ...blamed }
   const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
     if (revoked !== undefined) return line('drain', revoked)
@@ -92,8 +93,10 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
     const graceMs = vm.intendedMs < cloud.watchedSinceMs ? cloud.watchedSinceMs + policy.heartbeatTimeoutMs : 0
     const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
     if (nowMs < deadlineMs) return undefined
+    const said = listed?.detail || vm.said
     const reason = `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`
-    return { ...line('stop', reason, 'offered'), ...asSeen }
+    const whole = said === undefined ? reason : `${reason}; its cloud says: ${said}`
+    return { ...line('stop', whole, 'offered'), ...asSeen, ...blamed }
   }
   if (nowMs >= vm.endByMs) return line('stop', 'life over', 'offered')
   const silentMs = nowMs - Math.max(contactMs(vm), cloud.watchedSinceMs)

@@ -2,7 +2,7 @@
 
 import type { BreakerScope, Breaker } from './breaker.ts'
 import type { Blocked } from './cause.ts'
-import type { FaultUnless } from '../model/proof.ts'
+import type { FaultUnless, WaitFailure } from '../model/proof.ts'
 import type { KeptVm, SiteService } from '../model/vm.ts'
 import type { QueueCount } from '../model/task-queue.ts'
 import type { VmId, ClassId } from '../kernel/ids.ts'
@@ -95,6 +95,8 @@ export type PlanLine =
       readonly reason: string
       /** When this counts against what the VM was made from; absent: never. */
       readonly faultUnless?: FaultUnless
+      /** What its cloud says is to blame for that; absent: nothing, and so it is its image. */
+      readonly failure?: WaitFailure
       /** It is silent, or said that it is unhealthy: only if it has not been in contact since (see VmEvent). */
       readonly ifContactMs?: number
     }

@@ -19,6 +19,8 @@ export type Growth = {
   readonly creates: readonly CreateLine[]
   /** For each queue with jobs left over: what stood in the way; nothing: no offering fits. */
   readonly blocked: ReadonlyMap<OpenQueue, readonly Block[]>
+  /** An order that failed last was kept from a probe, and may have it now if it is left. */
+  readonly mayRepeat: boolean
 }
 
 /** One offering while the plan is made. `fits` is kept for each queue: 0 not asked yet, 1 no, 2 yes. */
@@ -44,6 +46,18 @@ export function grow(
 ): Growth {
   const candidates = candidatesOf(clouds, headrooms)
   const blocked = new Map<OpenQueue, readonly Block[]>()
+  takeTurns(queues, candidates, blocked)
+  // What is left may repeat the order that failed last: nothing else wanted the probe.
+  const mayRepeat = [...headrooms.values()].filter((headroom) => headroom.allowRepeats()).length > 0
+  if (mayRepeat) takeTurns(queues, candidates, blocked)
+  return { creates: candidates.filter(({ count }) => count > 0).map(createLine), blocked, mayRepeat }
+}
+
+function takeTurns(
+  queues: readonly OpenQueue[],
+  candidates: readonly Candidate[],
+  blocked: Map<OpenQueue, readonly Block[]>,
+): void {
   const owners = ownersOf(queues)
   const order = interleaved(owners)
   let turns = owners
@@ -59,7 +73,6 @@ export function grow(
     }
     turns = next
   }
-  return { creates: candidates.filter(({ count }) => count > 0).map(createLine), blocked }
 }
 
 /** Takes one more VM for the queue and packs it; or answers what blocks every offering that fits. */

@@ -6,7 +6,18 @@
  * a limit, not even for a moment.
  */
 
-import { allowance, atTime, blockedScope, probing, scopesOf, type Breaker, type BreakerScope } from './breaker.ts'
+import {
+  allowance,
+  atTime,
+  blockedScope,
+  type Breaker,
+  type BreakerScope,
+  type KeptBreaker,
+  needsBoot,
+  orderScope,
+  probing,
+  scopesOf,
+} from './breaker.ts'
 import type { Cause, Limit } from './cause.ts'
 import type { CloudQuota, Offering } from '../model/cloud.ts'
 import { unreadOf } from './endings.ts'
@@ -19,6 +30,8 @@ export type Headroom = {
   /** What hinders this offering now; nothing: one may be taken. */
   blockOf(offering: Offering): Block | undefined
   take(offering: Offering): void
+  /** From now on a probe may repeat the order that failed last: nothing else wanted it. Answers whether one was refused. */
+  allowRepeats(): boolean
 }
 
 type Used = { vms: number; cores: number; memoryBytes: number }
@@ -47,7 +60,15 @@ function headroom(
   const { name, limits, quota } = cloud
   const unread = unreadOf(cloud.reading, policy, nowMs)
   let taken = 0
+  let mayRepeat = false
+  let isRefused = false
   const probes = new Map<BreakerScope, number>()
+  // Else one wrong order would take every probe of its cloud, and good ones would wait for ever.
+  const isAvoided = (offering: Offering, breaker: Breaker): boolean => {
+    const isRepeat = !mayRepeat && breaker.state === 'half-open' && breaker.last === orderScope(offering)
+    isRefused ||= isRepeat
+    return isRepeat
+  }
   const causeOf = (offering: Offering): Cause | undefined => {
     // What an operator has to decide first is said whatever the cloud does.
     const barred = cloud.barred.get(offering.image)
@@ -56,7 +77,9 @@ function headroom(
     if (cloud.blocked !== '') return { why: 'unread', words: cloud.blocked }
     for (const scope of scopesOf(offering)) {
       const breaker = breakers.get(scope)
-      if (!breaker || allowance(breaker) > (probes.get(scope) ?? 0)) continue
+      const isShared = scope !== orderScope(offering)
+      if (!breaker) continue
+      if (allowance(breaker) > (probes.get(scope) ?? 0) && !(isShared && isAvoided(offering, breaker))) continue
       const blocked = blockedScope(scope, breaker)
       if (blocked) return { why: 'breaker', breaker: blocked }
     }
@@ -77,30 +100,39 @@ function headroom(
       add(used, offering)
       for (const scope of scopesOf(offering)) probes.set(scope, (probes.get(scope) ?? 0) + 1)
     },
+    allowRepeats() {
+      mayRepeat = true
+      return isRefused
+    },
   }
 }
 
 /**
  * The breakers as they are at this moment. A back-off that is over lets one probe through; whether one is on its way is read
  * off the VMs and not remembered, so that no forgotten probe can hold a breaker half-open for ever. A cloud and a flavor are
- * proved by an accepted create, an image only by a VM that did what it was made for.
+ * proved by an accepted create, unless VMs failed after that; an image only by a VM that did what it was made for.
  */
 export function breakersNow(
-  kept: ReadonlyMap<BreakerScope, Breaker>,
+  kept: readonly KeptBreaker[],
   vms: readonly KeptVm[],
   nowMs: number,
 ): ReadonlyMap<BreakerScope, Breaker> {
-  const probed = new Set<BreakerScope>()
+  const coming = new Set<BreakerScope>()
+  // The latest: one from before the last failure is what failed, or was not asked for, and no probe.
+  const intendedMs = new Map<BreakerScope, number>()
   for (const { vm } of vms) {
     if (!isUnproven(vm)) continue
     for (const scope of scopesOf(vm)) {
-      if (vm.phase.state === 'Intended' || scope.startsWith('image:')) probed.add(scope)
+      if (vm.phase.state !== 'Intended') coming.add(scope)
+      else intendedMs.set(scope, Math.max(vm.intendedMs, intendedMs.get(scope) ?? 0))
     }
   }
   return new Map(
-    [...kept].map(([scope, breaker]) => {
-      const now = atTime(breaker, nowMs)
-      return [scope, probed.has(scope) ? probing(now) : now]
+    kept.map((one) => {
+      const now = atTime(one.breaker, nowMs)
+      const isAsked = (intendedMs.get(one.scope) ?? 0) > one.changedMs
+      const isProbed = isAsked || (needsBoot(one) && coming.has(one.scope))
+      return [one.scope, isProbed ? probing(now) : now]
     }),
   )
 }

@@ -22,11 +22,14 @@ import { openQueues, placeOnFleet } from './placement.ts'
 export function planFleet(view: FleetView, policy: FleetPolicy, nowMs: number): FleetPlan {
   const endings = planEndings(view, policy, nowMs)
   const left = headrooms(view, policy, nowMs)
-  const services = planServices(view, endings, left, nowMs)
+  const first = planServices(view, endings, left, nowMs)
   const queues = openQueues(view.queues)
   const staying = view.vms.filter(({ vm }) => vm.service === undefined && !endings.unusable.has(vm.id))
   placeOnFleet(queues, staying, { policy, clouds: view.clouds, nowMs })
   const grown = grow(queues, view.clouds, left)
+  // A probe that nothing else wanted may repeat the order that failed last.
+  const isAgain = first.creates.length === 0 && grown.mayRepeat
+  const services = isAgain ? planServices(view, endings, left, nowMs) : first
   const ends = [...endings.lines, ...services.endings]
   const blocked = [...endings.frozen, ...services.blocked, ...blockedLines(queues, grown, view)]
   return { atMs: nowMs, lines: [...ends, ...services.creates, ...grown.creates, ...blocked] }

@@ -90,7 +90,7 @@ export function queueOfWire({ oldestSubmitTime, ...queue }: wire.TaskQueue) {
 }
 
 type VmView = Pick<Vm, 'cloud' | 'site' | 'flavor' | 'image' | keyof Resources | 'reason' | 'intendedMs'> &
-  Pick<Vm, 'service' | 'addresses' | 'beat' | 'reserved'> & {
+  Pick<Vm, 'service' | 'addresses' | 'said' | 'beat' | 'reserved'> & {
     readonly id: string
     readonly state: VmStateName
     readonly ref: string
@@ -122,6 +122,7 @@ export function vmToWire(vm: VmView): wire.Vm {
     addresses: [...(vm.addresses ?? [])],
     isolation: vm.beat?.isolation ?? '',
     agentVersion: vm.beat?.version ?? '',
+    said: vm.said ?? '',
     diskBytes: vm.diskBytes,
     found: vm.beat?.size,
     reservedFor: vm.reserved?.classId ?? '',

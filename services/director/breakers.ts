@@ -2,9 +2,10 @@
  * The breakers of one cloud, its flavors and its images: what has failed lately and is not to be asked again for a while.
  *
  * They begin with what the cloud's note kept, so that neither a restart nor another director forgets a back-off, and do no
- * writing of their own. A create that was accepted proves the cloud and the flavor; only a VM that did what it was made for
- * proves the image, and one that ended by a fault of its own counts against it, once. A scope without an entry is closed and
- * has nothing against it.
+ * writing of their own. A create that was accepted proves the cloud and the flavor, unless these failed by VMs that were
+ * accepted and did not come up: then only a VM that comes up does. Only a VM that did what it was made for proves the image,
+ * and one that ended by a fault of its own counts against it, once, or against what its cloud says is to blame. A scope
+ * without an entry is closed and has nothing against it.
  */
 
 import {
@@ -15,6 +16,8 @@ import {
   cutBackoff,
   failed,
   type KeptBreaker,
+  needsBoot,
+  orderScope,
   scopeOf,
   scopesOf,
 } from '../../core/plan/breaker.ts'
@@ -28,6 +31,8 @@ export type Breakers = {
   /** As they are to be kept. */
   kept(): Kept
   isOpen(offering: Offering, nowMs: number): boolean
+  /** It may be asked for any number of times. */
+  isClosed(offering: Offering, nowMs: number): boolean
   accepted(offering: Offering): void
   failed(offering: Offering, failure: CloudFailure, why: string, nowMs: number): void
   /** Learns from the VMs that are to blame, and from those that are proven and came up since the image failed last. */
@@ -61,16 +66,23 @@ export function openBreakers(
     kept: () => ({ breakers: [...book.entries.values()], blamed: [...book.blamed] }),
     isOpen: (offering, nowMs) =>
       scopesOf(offering).some((scope) => atTime(book.entries.get(scope)?.breaker ?? closedBreaker, nowMs).state === 'open'),
+    isClosed: (offering, nowMs) =>
+      scopesOf(offering).every(
+        (scope) => atTime(book.entries.get(scope)?.breaker ?? closedBreaker, nowMs).state === 'closed',
+      ),
     accepted(offering) {
-      for (const scope of scopesOf(offering)) if (!scope.startsWith('image:')) succeed(book, scope)
+      for (const scope of scopesOf(offering)) {
+        const entry = book.entries.get(scope)
+        if (entry && !needsBoot(entry)) succeed(book, scope)
+      }
     },
     failed(offering, failure, why, nowMs) {
-      // Only what may be chance is counted; the rest says by itself that asking again is of no use.
-      fail(book, scopeOf(failure, offering), why, nowMs, failure !== 'transient')
+      fail(book, offering, failure, { why, nowMs, isBoot: false })
     },
     learn(vms, nowMs) {
       const own = vms.filter((vm) => vm.cloud === cloud).toSorted((a, b) => judgedMs(a) - judgedMs(b))
       for (const vm of own) {
+        arrive(book, vm)
         if (vm.fault === undefined) prove(book, vm)
         else blame(book, vm, vm.fault, nowMs)
       }
@@ -79,8 +91,10 @@ export function openBreakers(
       for (const id of book.blamed) if (!live.has(id)) book.blamed.delete(id)
     },
     cut(nowMs) {
-      for (const { scope, breaker, changedMs } of book.entries.values())
-        book.entries.set(scope, { scope, breaker: cutBackoff(breaker, nowMs), changedMs: Math.min(changedMs, nowMs) })
+      for (const entry of book.entries.values()) {
+        const { scope, breaker, changedMs } = entry
+        book.entries.set(scope, { ...entry, breaker: cutBackoff(breaker, nowMs), changedMs: Math.min(changedMs, nowMs) })
+      }
     },
     news() {
       const { facts } = book
@@ -94,8 +108,18 @@ function judgedMs({ provenMs, changedMs }: Vm): number {
   return provenMs ?? changedMs
 }
 
+/** It has come up: its cloud and its flavor have room, whatever its image is worth. */
+function arrive(book: Book, vm: Vm): void {
+  const activeMs = 'activeMs' in vm.phase ? vm.phase.activeMs : undefined
+  for (const scope of scopesOf(vm)) {
+    const entry = book.entries.get(scope)
+    if (!entry || scope === orderScope(vm) || !needsBoot(entry)) continue
+    if (activeMs !== undefined && activeMs > entry.changedMs) succeed(book, scope)
+  }
+}
+
 function prove(book: Book, vm: Vm): void {
-  const entry = book.entries.get(scopeOf('refused', vm))
+  const entry = book.entries.get(orderScope(vm))
   const activeMs = 'activeMs' in vm.phase ? vm.phase.activeMs : undefined
   if (!entry || vm.provenMs === undefined || activeMs === undefined) return
   if (activeMs > entry.changedMs) succeed(book, entry.scope)
@@ -104,13 +128,21 @@ function prove(book: Book, vm: Vm): void {
 function blame(book: Book, vm: Vm, why: string, nowMs: number): void {
   if (book.blamed.has(vm.id)) return
   book.blamed.add(vm.id)
-  fail(book, scopeOf('refused', vm), `${vm.id}: ${why}`, nowMs, false)
+  fail(book, vm, vm.faultOf, { why: `${vm.id}: ${why}`, nowMs, isBoot: true })
 }
 
-function fail(book: Book, scope: BreakerScope, why: string, nowMs: number, atOnce: boolean): void {
-  const before = atTime(book.entries.get(scope)?.breaker ?? closedBreaker, nowMs)
-  const breaker = failed(before, why, book.policy, nowMs, atOnce)
-  book.entries.set(scope, { scope, breaker, changedMs: nowMs })
+type Failed = { readonly why: string; readonly nowMs: number; readonly isBoot: boolean }
+
+/** Without a `failure` the image is to blame, and that may be chance. */
+function fail(book: Book, offering: Offering, failure: CloudFailure | undefined, { why, nowMs, isBoot }: Failed): void {
+  const scope = scopeOf(failure ?? 'refused', offering)
+  const entry = book.entries.get(scope)
+  const before = atTime(entry?.breaker ?? closedBreaker, nowMs)
+  // Only what may be chance is counted; the rest says by itself that asking again is of no use.
+  const atOnce = failure !== undefined && failure !== 'transient'
+  const breaker = failed(before, why, book.policy, nowMs, { atOnce, last: orderScope(offering) })
+  const isMarked = isBoot || entry?.needsBoot === true
+  book.entries.set(scope, { scope, breaker, changedMs: nowMs, ...(isMarked ? { needsBoot: true } : {}) })
   if (breaker.state !== 'open' || before.state === 'open') return
   const data = { scope, why, backoffMs: breaker.backoffMs }
   book.facts.push(newFact('breaker', `cloud:${book.cloud}`, 'breaker opened', data))

@@ -9,12 +9,12 @@
 import { unreadOf } from '../../core/plan/endings.ts'
 import type { CloudView } from '../../core/plan/fleet.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import type { CloudQuota } from '../../core/model/cloud.ts'
+import type { CloudQuota, CloudVm } from '../../core/model/cloud.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import type { CloudNote } from '../../core/plan/cloud-note.ts'
 import { expecting, type MeasuredSize } from '../../core/plan/measured-size.ts'
 import { change, type CloudLease, type StepContext } from './cloud-lease.ts'
-import { prune } from './memory.ts'
+import { type CloudMemory, prune } from './memory.ts'
 import type { Reading } from './observe.ts'
 import { gateOf, type ImageGate } from './image-gate.ts'
 import type { DirectedCloud } from './options.ts'
@@ -45,7 +45,8 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
       bootMs: directed.bootMs,
       watchedSinceMs,
       policy,
-      isBarred: (vm) => isFull || barred.has(vm.image) || breakers.isOpen(vm, clock.nowMs()),
+      // What was never made would take the probe of a half-open breaker: the plan says which order gets it.
+      isBarred: (vm) => isFull || barred.has(vm.image) || !breakers.isClosed(vm, clock.nowMs()),
     },
     clock.nowMs(),
   )
@@ -57,6 +58,7 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
     strangers,
     strayMachines,
     quota: reading.quota,
+    shown: shownIn(reading.list),
     listBeganMs: reading.beganMs,
   })
   // What follows from a list is for the holder to say; another one may have a newer list by now.
@@ -65,6 +67,10 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
   const taken = await change(context, reconciled.events)
   breakers.learn(taken, clock.nowMs())
   return { cloudLease, view: viewOf(context, cloudLease, '', reconciled), reconciled }
+}
+
+function shownIn(list: readonly CloudVm[]): CloudMemory['shown'] {
+  return new Map(list.map(({ ref, power, detail }) => [ref, detail === '' ? power : detail]))
 }
 
 /**

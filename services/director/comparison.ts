@@ -15,7 +15,7 @@ export type Comparison = {
   /** The ended records of what is listed. */
   readonly ended: ReadonlyMap<VmId, Vm>
   readonly memory: Readonly<
-    Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'orders' | 'asked' | 'gone'>
+    Pick<CloudMemory, 'implausible' | 'missing' | 'strangers' | 'strayMachines' | 'shown' | 'orders' | 'asked' | 'gone'>
   >
   readonly offerings: readonly Offering[]
   readonly bootMs: number

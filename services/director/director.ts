@@ -102,9 +102,8 @@ function planned(
     ...leases.map(({ breakers }) => breakers.kept().breakers),
     ...[...notes.values()].map((note) => note?.breakers ?? []),
   ]
-  const breakers = new Map(kept.flat().map(({ scope, breaker }) => [scope, breaker]))
   const { services, policy } = options
-  const plan = planFleet({ queues, vms, services, clouds, breakers: breakersNow(breakers, vms, nowMs) }, policy, nowMs)
+  const plan = planFleet({ queues, vms, services, clouds, breakers: breakersNow(kept.flat(), vms, nowMs) }, policy, nowMs)
   return { ...plan, lines: ownLines(plan.lines, leases, options) }
 }
 

@@ -25,8 +25,8 @@ export async function endVms(
     if (line.kind === 'create' || line.kind === 'hold') continue
     const cloudLease = leases.find(({ directed }) => directed.cloud.name === line.cloud)
     if (!cloudLease?.isHeld()) continue
-    const { kind, vmId, reason: why, ifContactMs, faultUnless } = line
-    events.push({ kind, vmId, why, ifContactMs, faultUnless })
+    const { kind, vmId, reason: why, ifContactMs, faultUnless, failure } = line
+    events.push({ kind, vmId, why, ifContactMs, faultUnless, failure })
   }
   // Of a VM that came up in this moment nothing is ended, and it is not to blame.
   const taken = await change(context, events)

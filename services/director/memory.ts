@@ -104,5 +104,4 @@ export function prune(memory: CloudMemory, live: ReadonlyMap<VmId, KeptVm>, list
     // A record that stops keeps its machine until the cloud says that there is none.
     if (!listed.has(ref) && live.get(vmId)?.vm.phase.state !== 'Stopping') memory.endings.delete(ref)
   }
-  memory.shown = new Map(list.map(({ ref, power, detail }) => [ref, detail === '' ? power : detail]))
 }

@@ -9,7 +9,7 @@
 import type { Comparison } from './comparison.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
-import { contactMs, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
+import { contactMs, isComing, isUp, refOf, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import { type CloudMemory, lackingLists, type Missing } from './memory.ts'
 import { findOrphans, type Orphan } from './orphans.ts'
 
@@ -51,7 +51,7 @@ export function reconcile(comparison: Comparison, nowMs: number): Reconciled {
     if (settled) known += 1
     const found = listed.get(vm.id)
     if (found) {
-      const event = seen(vm, found)
+      const event = seen(vm, found, memory.shown)
       if (event) events.push(event)
       continue
     }
@@ -98,11 +98,24 @@ function matched({ cloud, list, live }: Comparison): ReadonlyMap<VmId, CloudVm> 
   return listed
 }
 
-function seen({ id, phase, ...vm }: Vm, { ref, power, addresses }: CloudVm): VmEvent | undefined {
+function seen({ id, phase, ...vm }: Vm, found: CloudVm, shown: CloudMemory['shown']): VmEvent | undefined {
+  const { ref, power, addresses } = found
   const running = power === 'running'
   const hasMoved = addresses !== undefined && addresses.join() !== (vm.addresses ?? []).join()
-  const isNews = refOf(phase) === '' || (phase.state === 'Requested' && running) || hasMoved
-  return isNews ? { kind: 'seen', vmId: id, ref, running, ...(hasMoved ? { addresses } : {}) } : undefined
+  const said = saidOf(phase, found, shown)
+  const isSaid = said !== undefined && said !== (vm.said ?? '')
+  const isNews = refOf(phase) === '' || (phase.state === 'Requested' && running) || hasMoved || isSaid
+  if (!isNews) return undefined
+  return { kind: 'seen', vmId: id, ref, running, ...(hasMoved ? { addresses } : {}), ...(isSaid ? { said } : {}) }
+}
+
+/**
+ * What goes into the record of what the cloud says: of a VM that comes, and that two lists in a row have said, since states
+ * that pass are of no interest and each would be a write. Nothing of one that runs. Undefined: as before.
+ */
+function saidOf(phase: Vm['phase'], { ref, power, detail }: CloudVm, shown: CloudMemory['shown']): string | undefined {
+  if (power === 'running' || detail === '') return ''
+  return isComing(phase) && shown.get(ref) === detail ? detail : undefined
 }
 
 /**

@@ -6,7 +6,7 @@ import { noResources } from '../../core/model/resources.ts'
 import { type Heartbeat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 
 export type VmView = VmShape &
-  Pick<Vm, 'addresses' | 'reserved' | 'provenMs' | 'fault'> & {
+  Pick<Vm, 'addresses' | 'said' | 'reserved' | 'provenMs' | 'fault'> & {
     readonly id: string
     readonly state: VmStateName
     /** The cloud's own id; empty: not known yet. */

@@ -205,10 +205,11 @@ describe('OpenNebula as recorded', () => {
     server.setLife('fails')
     const failing = await cloud.create(newOrder())
     const one = async (ref: string) => (await cloud.list()).find((vm) => vm.ref === ref)
-    expect(await reaches(async () => (await one(waiting.ref))?.detail !== '')).toBe(true)
+    expect(await one(waiting.ref)).toMatchObject({ power: 'building', detail: 'PENDING', failure: 'transient' })
+    expect(await reaches(async () => (await one(waiting.ref))?.failure === 'capacity')).toBe(true)
     expect(await one(waiting.ref)).toMatchObject({
       power: 'building',
-      detail: expect.stringContaining('Cannot dispatch VM: No host with enough capacity to deploy the VM'),
+      detail: 'PENDING: Cannot dispatch VM: No host with enough capacity to deploy the VM',
     })
     expect(await reaches(async () => (await one(failing.ref))?.power === 'error')).toBe(true)
     expect((await one(failing.ref))?.detail).toMatch(/^BOOT_FAILURE: .*DEPLOY/)

@@ -96,6 +96,7 @@ ${record([
   ["The cloud's id", vm.ref || undefined],
   ['What for', vm.service === undefined ? 'jobs' : `${vm.service} of its site`],
   ['Addresses', vm.addresses?.join(', ') || undefined],
+  ['Its cloud says', vm.said],
   ['Flavor', vm.flavor],
   ['Image', vm.image],
   ['Platform', vm.platform],

@@ -305,6 +305,36 @@ describe('a list', () => {
     expect(asked.filter((method) => method === 'one.vmpool.infoset')).toHaveLength(1)
   })
 
+  it.each([
+    ['Sat Nov 21 00:16:58 2026: Cannot dispatch VM: No host with enough capacity to deploy the VM', 'capacity'],
+    ['Wed Sep  9 11:25:08 2026 : No host with enough capacity to deploy the VM', 'capacity'],
+    ['Wed Sep  9 11:25:08 2026: [HOST] Not enough CPU on hosts: 0', 'capacity'],
+    ['[HOST] Not enough MEMORY on hosts: 0, 1', 'capacity'],
+    ['[DS] Not enough capacity on datastores: 100', 'capacity'],
+    ['Cannot dispatch VM: No host meets capacity and SCHED_REQUIREMENTS: ARCH = "arm"', 'capacity'],
+    ['user [2] limit of 4 reached for CPU quota in cluster 0', 'quota'],
+    ['[HOST] Dispatch limit reached on hosts: 0', 'transient'],
+    ['', 'transient'],
+  ])('gives what keeps a VM waiting, without the moment: %s', async (words, failure) => {
+    const why = words === '' ? '' : `<SCHED_MESSAGE><![CDATA[${words}]]></SCHED_MESSAGE>`
+    script['one.vmpool.info'] = () => pool(shortVm(1, '1/0', why))
+    script['one.vmpool.infoset'] = () => pool(shortVm(1, '1/0', marks() + why))
+    const detail = words === '' ? 'PENDING' : `PENDING: ${words.replace(/^.* 2026 ?: /, '')}`
+    expect((await driver().list())[0]).toMatchObject({ power: 'building', detail, failure })
+  })
+
+  it('blames no image for a VM on hold, and the image for one that a host has', async () => {
+    for (const [state, failure] of [
+      ['2/0', 'transient'],
+      ['3/1', undefined],
+      ['3/36', undefined],
+    ] as const) {
+      script['one.vmpool.info'] = () => pool(shortVm(1, state))
+      script['one.vmpool.infoset'] = () => pool(shortVm(1, state, marks()))
+      expect((await driver().list())[0]?.failure).toBe(failure)
+    }
+  })
+
   it('reads hundreds of bodies in parts', async () => {
     const ids = Array.from({ length: 250 }, (_, at) => at)
     script['one.vmpool.info'] = () => pool(...ids.map((id) => shortVm(id, '3/3')))
@@ -513,7 +543,7 @@ describe('the table of states', () => {
     ['3/0', 'building', 'LCM_INIT'],
     ['3/1', 'building', 'PROLOG'],
     ['3/11', 'ending', 'EPILOG'],
-    ['1/0', 'building', ''],
+    ['1/0', 'building', 'PENDING'],
     ['3/3', 'running', ''],
   ])('names a state in which a VM may stay: %s', async (state, power, detail) => {
     script['one.vmpool.info'] = () => pool(shortVm(1, state))

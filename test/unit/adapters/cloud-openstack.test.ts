@@ -318,6 +318,19 @@ describe('a list', () => {
     expect((await cloud.list()).map(({ ref }) => ref)).toEqual(there.servers.slice(0, 5).map(({ id }) => id))
   })
 
+  it.each([
+    ['No valid host was found. There are not enough hosts available.', 'capacity'],
+    ['Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures', 'capacity'],
+    ['VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded for quota volumes', 'quota'],
+    ['Build of instance was re-scheduled: Image 1 could not be read', undefined],
+  ])('says what is to blame for a machine that failed: %s', async (message, failure) => {
+    const cloud = open()
+    await cloud.create(order())
+    Object.assign(there.servers[0] ?? {}, { status: 'ERROR', fault: { message } })
+    expect((await cloud.list())[0]).toMatchObject({ power: 'error', detail: message })
+    expect((await cloud.list())[0]?.failure).toBe(failure)
+  })
+
   it('says what Nova does with a machine that is built or deleted', async () => {
     const cloud = open()
     await cloud.create(order())

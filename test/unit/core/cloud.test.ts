@@ -29,7 +29,7 @@ describe('every cell of the breaker table', () => {
       (b) => failed(b, 'again', policy, 500),
       opened(1500, 1000),
     ],
-    ['closed, failure at once', closedBreaker, (b) => failed(b, 'again', policy, 500, true), opened(1500, 1000)],
+    ['closed, failure at once', closedBreaker, (b) => failed(b, 'again', policy, 500, { atOnce: true }), opened(1500, 1000)],
     ['closed, success', { state: 'closed', failures: 2 }, succeeded, closedBreaker],
     ['closed, time', { state: 'closed', failures: 2 }, (b) => atTime(b, 1e9), { state: 'closed', failures: 2 }],
     ['open, failure', open, (b) => failed(b, 'again', policy, 500), open],
@@ -76,7 +76,7 @@ describe('scopes', () => {
   const offering = sampleVm('a')
   it.each<[CloudFailure, string]>([
     ['auth', 'cloud:here'],
-    ['quota', 'cloud:here'],
+    ['quota', 'flavor:here/small'],
     ['transient', 'cloud:here'],
     ['capacity', 'flavor:here/small'],
     ['refused', 'image:here/small/plain'],

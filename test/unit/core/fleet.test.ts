@@ -298,7 +298,7 @@ describe('what holds it', () => {
 
 describe('probes', () => {
   const over: Breaker = { state: 'open', untilMs: 1, backoffMs: 1, why: '' }
-  const breakers = new Map(scopesOf(small).map((scope) => [scope, over]))
+  const breakers = scopesOf(small).map((scope) => ({ scope, breaker: over, changedMs: 0 }))
   const probed = (vm: Vm): readonly boolean[] =>
     [...breakersNow(breakers, [kept(vm)], nowMs).values()].map((breaker) => breaker.state === 'half-open' && breaker.probing)
 

@@ -100,7 +100,7 @@ describe('two directors', () => {
     await world.clock.advance(periodMs)
     const configured = world.options.clouds.map(({ cloud: { name }, limits }) => ({ name, kind: 'fake', site: '', limits }))
     const { clouds, plan } = cloudsView(await cloudStatus(world.store, configured, world.clock.nowMs()))
-    expect(clouds.map(({ breakers }) => breakers.map(({ kind }) => kind))).toEqual([['cloud'], []])
+    expect(clouds.map(({ breakers }) => breakers.map(({ kind }) => kind))).toEqual([['flavor'], []])
     expect(clouds.every(({ listedMs }) => world.clock.nowMs() - listedMs <= 2 * periodMs)).toBe(true)
     const shown = plan.map(({ action, why, subject }) => `${action}: ${why} ${subject}`)
     expect(shown).toEqual(['hold: breaker here', 'hold: limit away', 'hold: covered all clouds'])

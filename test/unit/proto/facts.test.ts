@@ -35,6 +35,7 @@ const facts: readonly Fact[] = [
   fact('cloud:here', 'role taken', { holder: 'x', fence: 3 }),
   fact('cloud:here', 'breaker opened', { scope: 'cloud:here', why: 'x', backoffMs: 60_500 }),
   fact('cloud:here', 'breaker closed', { scope: 'cloud:here' }),
+  fact('vm:vm-a', 'Requested', { cloud: 'here', flavor: 'small', ref: '7', why: 'jobs wait', said: 'PENDING: no room' }),
   fact('vm:vm-a', 'cannot be ended', { cloud: 'here', ref: '7', tries: 60, forMs: 600_000, why: 'LCM_INIT' }),
   fact('cloud:here', 'orphan destroyed', { vm: 'vm-a', ref: '7', why: 'no record' }),
   fact('cloud:here', 'plan', { create: 2, 'hold quota': 'full' }),

@@ -540,7 +540,11 @@ export interface VmFact {
   /** the cloud's own id */
   ref?: string | undefined;
   why: string;
-  isolation?: string | undefined;
+  isolation?:
+    | string
+    | undefined;
+  /** what its cloud says of it while it does not run */
+  said?: string | undefined;
 }
 
 /** The end of the console of a VM that never became active. */
@@ -3388,7 +3392,7 @@ export const ReservationFact: MessageFns<ReservationFact> = {
 };
 
 function createBaseVmFact(): VmFact {
-  return { cloud: "", flavor: "", ref: undefined, why: "", isolation: undefined };
+  return { cloud: "", flavor: "", ref: undefined, why: "", isolation: undefined, said: undefined };
 }
 
 export const VmFact: MessageFns<VmFact> = {
@@ -3407,6 +3411,9 @@ export const VmFact: MessageFns<VmFact> = {
     }
     if (message.isolation !== undefined) {
       writer.uint32(42).string(message.isolation);
+    }
+    if (message.said !== undefined) {
+      writer.uint32(50).string(message.said);
     }
     return writer;
   },
@@ -3464,6 +3471,14 @@ export const VmFact: MessageFns<VmFact> = {
             message.isolation = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.said = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3486,6 +3501,7 @@ export const VmFact: MessageFns<VmFact> = {
     message.ref = object.ref ?? undefined;
     message.why = object.why ?? "";
     message.isolation = object.isolation ?? undefined;
+    message.said = object.said ?? undefined;
     return message;
   },
 };

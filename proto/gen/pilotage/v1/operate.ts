@@ -311,7 +311,11 @@ export interface Vm {
   /** the task queue that it keeps its room for; empty: none */
   reservedFor: string;
   /** since when */
-  reserveTime: Date | undefined;
+  reserveTime:
+    | Date
+    | undefined;
+  /** what its cloud says of it while it does not run; empty: nothing */
+  said: string;
 }
 
 /** Whose history to read. */
@@ -1352,6 +1356,7 @@ function createBaseVm(): Vm {
     found: undefined,
     reservedFor: "",
     reserveTime: undefined,
+    said: "",
   };
 }
 
@@ -1428,6 +1433,9 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.reserveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.reserveTime), writer.uint32(194).fork()).join();
+    }
+    if (message.said !== "") {
+      writer.uint32(202).string(message.said);
     }
     return writer;
   },
@@ -1637,6 +1645,14 @@ export const Vm: MessageFns<Vm> = {
             message.reserveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.said = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1678,6 +1694,7 @@ export const Vm: MessageFns<Vm> = {
     message.found = (object.found !== undefined && object.found !== null) ? Size.fromPartial(object.found) : undefined;
     message.reservedFor = object.reservedFor ?? "";
     message.reserveTime = object.reserveTime ?? undefined;
+    message.said = object.said ?? "";
     return message;
   },
 };

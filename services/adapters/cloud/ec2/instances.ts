@@ -8,7 +8,8 @@
 import type { DescribeInstancesCommandInput, Instance } from '@aws-sdk/client-ec2'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
-import { isGone } from './errors.ts'
+import type { WaitFailure } from '../../../../core/model/proof.ts'
+import { codeOf, isGone } from './errors.ts'
 import { ours } from './marks.ts'
 import type { Ec2Options } from './options.ts'
 import type { Session } from './session.ts'
@@ -69,7 +70,9 @@ export function asCloudVm(owner: Pick<Ec2Options, 'installation' | 'name'>, inst
   const power = powerOf(State?.Name ?? '')
   if (vmId === undefined || ref === undefined || power === 'ended') return undefined
   const detail = power === 'building' || power === 'running' ? '' : reasonOf(instance)
-  return { ref, vmId, power, detail, createdMs: LaunchTime?.getTime() ?? 0, addresses: addressesOf(instance) }
+  const failure = detail === '' ? undefined : startFailure(instance)
+  const known = { ref, vmId, power, detail, createdMs: LaunchTime?.getTime() ?? 0, addresses: addressesOf(instance) }
+  return failure === undefined ? known : { ...known, failure }
 }
 
 /** The public one last: within the network it leads out and in again, where it leads anywhere. */
@@ -95,6 +98,13 @@ function powerOf(state: string): CloudVm['power'] | 'ended' {
     default:
       return 'building'
   }
+}
+
+/** What the reason of a state says is to blame besides the image; undefined: nothing. `Client.VolumeLimitExceeded` */
+export function startFailure({ StateReason }: Instance): WaitFailure | undefined {
+  const code = codeOf((StateReason?.Code ?? '').replace(/^(?:Server|Client)\./, ''))
+  if (code === 'cloud-quota') return 'quota'
+  return code === 'cloud-capacity' ? 'capacity' : undefined
 }
 
 /** `Server.SpotInstanceTermination` is how an interruption shows: only after the fact. */

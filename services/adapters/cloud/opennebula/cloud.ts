@@ -13,12 +13,12 @@ import { openCatalogue } from './look-up.ts'
 import { type Deadline, inTime } from '../kit/deadline.ts'
 import { documentOf, openClient } from './client.ts'
 import { openMaker } from './create.ts'
-import { errorFor, isUnknownThing, isWrongState } from './errors.ts'
+import { errorFor, isUnknownThing, isWrongState, waitFailure } from './errors.ts'
 import { sharedLookUp } from '../kit/shared-look-up.ts'
 import { type Machine, openMachines } from './machines.ts'
 import type { OpenNebulaOptions } from './options.ts'
 import { quotaFrom, unplannedLimits, type Used } from './quota.ts'
-import { isLeaving, isWorthNaming, type Standing } from './states.ts'
+import { isLeaving, isUnplaced, isWorthNaming, type Standing } from './states.ts'
 import type { Node } from './xml.ts'
 
 export function openNebulaCloud(options: OpenNebulaOptions): Cloud & { close(): Promise<void> } {
@@ -114,7 +114,8 @@ function asCloudVm(machine: Machine, isDoubted: boolean): CloudVm {
   const { ref, vmId, state, createdMs, reason } = machine
   const addresses = machine.addresses.length > 0 ? machine.addresses : undefined
   const detail = isWorthNaming(state) ? `${state.name}${reason === '' ? '' : `: ${reason}`}` : reason
-  return { ref, vmId, power: powerOf(state.standing, isDoubted), detail, createdMs, addresses }
+  const failure = isUnplaced(state) ? { failure: waitFailure(reason) } : {}
+  return { ref, vmId, power: powerOf(state.standing, isDoubted), detail, ...failure, createdMs, addresses }
 }
 
 function powerOf(standing: Standing, isDoubted: boolean): CloudVm['power'] {

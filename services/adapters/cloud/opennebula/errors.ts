@@ -8,6 +8,7 @@
  */
 
 import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
+import type { WaitFailure } from '../../../../core/model/proof.ts'
 import type { Failure } from './rpc.ts'
 
 /** What was asked: to make a VM, something about one VM, or something about all. */
@@ -35,6 +36,25 @@ const hopelessWords =
 const imageQuotaWords = /\bquota in image\b/i
 /** Of the daemon, not of the order: `Error inserting VM in DB.` */
 const daemonWords = /\bdatabase\b|\bin (?:the )?db\b|\bsql\b|to xml\b|time(?:d )?out|try again/i
+
+/** Of the schedulers: mm_sched of version 6, which grew its `Cannot dispatch VM: ` on the way, and those of 7. */
+const noRoomWords = new RegExp(
+  [
+    'no hosts? (?:with|meets|enabled)|no existing hosts|not enough (?:cpu|memory|capacity)|requirements not met',
+    'cannot allocate numa|unavailable (?:pci|datastores|vnets|leases)|affinity constraints|not authorized to use any',
+    'no system datastores?|no existing (?:datastores|vnets)|no datastores matched|unmonitored datastores|cannot satisfy all',
+  ].join('|'),
+  'i',
+)
+
+/**
+ * Why a VM waits, by what the scheduler says of it. Where it says nothing, or that the VM's turn has not come, the cloud
+ * does not get on: nothing is known against the flavor.
+ */
+export function waitFailure(words: string): WaitFailure {
+  if (/\bquota\b/i.test(words)) return 'quota'
+  return noRoomWords.test(words) ? 'capacity' : 'transient'
+}
 
 export function isQuota({ kind, message }: Failure): boolean {
   return kind === 'error' && quotaWords.test(message)

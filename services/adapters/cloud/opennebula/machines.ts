@@ -141,8 +141,10 @@ function stateIn(body: Node): State {
 }
 
 const reasonLength = 500
+/** `Sat Nov 21 00:16:58 2026: `, anew with each look of the scheduler: what it says stays the same. */
+const momentWords = /^\w{3} \w{3} \d{1,2} \d{2}:\d{2}:\d{2} \d{4} ?: /
 
 function reasonIn(body: Node): string {
   const said = textOf(body, 'USER_TEMPLATE', 'ERROR') || textOf(body, 'USER_TEMPLATE', 'SCHED_MESSAGE')
-  return said.replaceAll(/\s+/g, ' ').trim().slice(0, reasonLength)
+  return said.replaceAll(/\s+/g, ' ').trim().replace(momentWords, '').slice(0, reasonLength)
 }

@@ -120,10 +120,12 @@ export function wantsReason({ name, standing }: State): boolean {
   return name === 'PENDING' || standing === 'error'
 }
 
-/** The usual ones: their name says nothing that the VM's power does not. */
-const usual: ReadonlySet<string> = new Set(['INIT', 'PENDING', 'RUNNING'])
-
 /** Whether the detail names the state: where a VM stays in it, it is the only hint. */
 export function isWorthNaming({ name }: State): boolean {
-  return !usual.has(name)
+  return name !== 'RUNNING'
+}
+
+/** No host has it yet: it is not for its image that it does not run. */
+export function isUnplaced({ name }: State): boolean {
+  return name === 'INIT' || name === 'PENDING' || name === 'HOLD'
 }

@@ -7,6 +7,7 @@
  */
 
 import { type ErrorCode, PilotageError } from '../../../../core/kernel/errors.ts'
+import type { WaitFailure } from '../../../../core/model/proof.ts'
 
 export type Answered = {
   readonly status: number
@@ -17,6 +18,8 @@ export type Answered = {
 const maxTextLength = 300
 
 const quotaWords = /quota|overlimit|limit (?:is )?exceeded|maximum number of ports/i
+/** Of Nova's conductor: each host that it tried has refused. */
+const retryWords = /exceeded max(?:imum number of|_) ?(?:scheduling_)?(?:retries|attempts)|exhausted all hosts/i
 /** Of a role that is missing, whatever is ordered. */
 const policyWords = /policy/i
 const capacityWords = /no valid host|no more (?:fixed )?ip|no more ip addresses|insufficient|not enough (?:hosts|resources)/i
@@ -59,6 +62,12 @@ function codeOf(status: number, words: string, isOrder: boolean): ErrorCode {
     default:
       return 'cloud-transient'
   }
+}
+
+/** What the fault of a machine that failed says is to blame besides its image; undefined: nothing. */
+export function faultFailure(words: string): WaitFailure | undefined {
+  if (quotaWords.test(words)) return 'quota'
+  return capacityWords.test(words) || retryWords.test(words) ? 'capacity' : undefined
 }
 
 /** Keystone did not let us in. What is no such answer is a wrong address, for which a new credential is as good a remedy. */

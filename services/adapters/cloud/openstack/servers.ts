@@ -14,7 +14,7 @@ import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import type { CloudVm } from '../../../../core/model/cloud.ts'
 import type { Server, ServerAddress } from './compute.ts'
-import { bounded } from './errors.ts'
+import { bounded, faultFailure } from './errors.ts'
 
 const powers: Readonly<Record<string, CloudVm['power']>> = {
   BUILD: 'building',
@@ -43,7 +43,9 @@ export function asCloudVm(server: Server, vmId: VmId, reason = 'Nova gives no re
   const { id, created = '', fault } = server
   const power = powerOf(server)
   const detail = power === 'error' ? bounded(fault?.message ?? reason) : taskOf(server, power)
-  return { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0, addresses: addressesOf(server) }
+  const failure = power === 'error' ? faultFailure(detail) : undefined
+  const known = { ref: id, vmId, power, detail, createdMs: Date.parse(created) || 0, addresses: addressesOf(server) }
+  return failure === undefined ? known : { ...known, failure }
 }
 
 /** What Nova is doing with it: where a machine stays in that, it is the only hint. */
