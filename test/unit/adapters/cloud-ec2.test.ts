@@ -130,6 +130,58 @@ describe('a list', () => {
     expect(filters).toEqual(['tag:pilotage-installation', 'tag:pilotage-cloud', 'instance-state-name'])
   })
 
+  it('has what ended before it ran, with the reason, until its end is asked for', async () => {
+    const reason = 'Client.VolumeLimitExceeded|Client.VolumeLimitExceeded: Volume limit exceeded'
+    const ended = instances([{ ref: 'i-1', vmId: vm('a'), state: 'terminated', reason }])
+    let isPending = true
+    const { cloud, of } = await set({
+      DescribeInstances: ({ parameters }) => {
+        if (parameters.has('InstanceId.1')) return ended
+        return isPending ? instances([{ ref: 'i-1', vmId: vm('a'), state: 'pending' }]) : instances([])
+      },
+    })
+    expect(await cloud.list()).toMatchObject([{ ref: 'i-1', power: 'building' }])
+    isPending = false
+    const failed = { ref: 'i-1', vmId: vm('a'), power: 'error', failure: 'quota', detail: reason.split('|')[1] }
+    for (let round = 0; round < 2; round += 1) expect(await cloud.list()).toMatchObject([failed])
+    expect(of('DescribeInstances').filter(({ parameters }) => parameters.has('InstanceId.1'))).toHaveLength(1)
+    expect(await cloud.destroy('i-1')).toBe('gone')
+    expect(await cloud.list()).toEqual([])
+  })
+
+  it('has none that ran between two lists and switched itself off', async () => {
+    const reason = 'Client.InstanceInitiatedShutdown|Client.InstanceInitiatedShutdown: Instance initiated shutdown'
+    const { cloud, of } = await set({
+      DescribeInstances: ({ parameters }, at) => {
+        if (parameters.has('InstanceId.1')) return instances([{ ref: 'i-1', vmId: vm('a'), state: 'terminated', reason }])
+        return at === 0 ? instances([{ ref: 'i-1', vmId: vm('a'), state: 'pending' }]) : instances([])
+      },
+    })
+    await cloud.list()
+    for (let round = 0; round < 2; round += 1) expect(await cloud.list()).toEqual([])
+    expect(of('DescribeInstances').filter(({ parameters }) => parameters.has('InstanceId.1'))).toHaveLength(1)
+  })
+
+  it('asks for none that ran, nor for one that we ended', async () => {
+    let state = 'running'
+    const { cloud, of } = await set({
+      DescribeInstances: ({ parameters }) => {
+        const one = instances([{ ref: 'i-1', vmId: vm('a'), state }])
+        return state === 'terminated' && !parameters.has('InstanceId.1') ? instances([]) : one
+      },
+      TerminateInstances: () => document('TerminateInstances', '<instancesSet/>'),
+    })
+    await cloud.list()
+    state = 'terminated'
+    expect(await cloud.list()).toEqual([])
+    state = 'pending'
+    await cloud.list()
+    await cloud.destroy('i-1')
+    state = 'terminated'
+    expect(await cloud.list()).toEqual([])
+    expect(of('DescribeInstances').filter(({ parameters }) => parameters.has('InstanceId.1'))).toHaveLength(1)
+  })
+
   it('lists the addresses, the public one last', async () => {
     const addresses = '<ipAddress>192.0.2.7</ipAddress><privateIpAddress>10.0.0.7</privateIpAddress>'
     const { cloud } = await set({ DescribeInstances: () => instances([{ ref: 'i-1', vmId: vm('a'), addresses }]) })

@@ -14,6 +14,7 @@ import { consoleTail } from '../kit/console-tail.ts'
 import { createOnce } from '../kit/create-once.ts'
 import { createInstance } from './create.ts'
 import { isGone, theirCode } from './errors.ts'
+import { failedStarts } from './failed-starts.ts'
 import { findImages } from './look-up.ts'
 import { asCloudVm, findInstance, instancesOf, liveStates } from './instances.ts'
 import { filtersOf, ours } from './marks.ts'
@@ -34,16 +35,26 @@ export async function openEc2Cloud(options: Ec2Options, load?: () => Promise<Sdk
   const signalIn = (share = 1): AbortSignal => AbortSignal.timeout(Math.round(callMs * share))
   const creating = createOnce<{ readonly ref: string }>()
   const open = new Map<VmId, string>()
+  const starts = failedStarts(session, options)
 
   return {
     name: options.name,
     create: (order) =>
       creating.run(order.vmId, () => {
         const creation = { session, images, options, open, signal: signalIn(), askSignal: signalIn(askingShare) }
-        return createInstance(creation, order)
+        return createInstance(creation, order).then((made) => {
+          starts.watch(made.ref)
+          return made
+        })
       }),
-    list: () => list(session, options, signalIn()),
-    destroy: (ref) => destroy(session, options, ref, signalIn()),
+    async list() {
+      const signal = signalIn()
+      return starts.with(await list(session, options, signal), signal)
+    },
+    destroy(ref) {
+      starts.forget(ref)
+      return destroy(session, options, ref, signalIn())
+    },
     consoleLog: (ref) => consoleLog(session, ref, signalIn()),
     quota: () => quotaOf(session, options, 'asking for the quota', signalIn()),
     close: () => session.close(),

@@ -75,6 +75,21 @@ export function asCloudVm(owner: Pick<Ec2Options, 'installation' | 'name'>, inst
   return failure === undefined ? known : { ...known, failure }
 }
 
+/** Reasons of machines that a user, the machine itself or the spot market ended: they did start. */
+const endedWords = /Initiated|Spot|Scheduled/
+
+/** Of one that was not seen to run: undefined if it is not ours, has not ended, or gives no reason why it did not start. */
+export function asFailedStart(owner: Pick<Ec2Options, 'installation' | 'name'>, instance: Instance): CloudVm | undefined {
+  const { InstanceId: ref, LaunchTime, State, StateReason, Tags } = instance
+  const vmId = ours(owner, Tags)
+  if (vmId === undefined || ref === undefined || State?.Name !== 'terminated') return undefined
+  const code = StateReason?.Code ?? ''
+  if (code === '' || endedWords.test(code)) return undefined
+  const failure = startFailure(instance)
+  const blamed = failure === undefined ? {} : { failure }
+  return { ref, vmId, power: 'error', detail: reasonOf(instance), ...blamed, createdMs: LaunchTime?.getTime() ?? 0 }
+}
+
 /** The public one last: within the network it leads out and in again, where it leads anywhere. */
 function addressesOf({ PrivateIpAddress, Ipv6Address, PublicIpAddress }: Instance): readonly string[] | undefined {
   const found = [PrivateIpAddress, Ipv6Address, PublicIpAddress].flatMap((one) => one || [])
