@@ -265,19 +265,6 @@ function isNewIsolation(before: Heartbeat | undefined, now: Heartbeat): boolean 
   return now.isolation !== undefined && now.isolation !== before?.isolation
 }
 
-const isolationPrefix = 'isolation:'
-
-/** The tag that says how payloads are isolated on a VM or an offering. */
-export function isolationTag(kind: string): string {
-  return `${isolationPrefix}${kind}`
-}
-
-/** What was promised of isolation holds only if the pilot says so: what it found narrows the record. */
-export function foundPlace(place: Place, isolation: string): Place {
-  const tag = isolationTag(isolation)
-  return { ...place, tags: place.tags.filter((one) => !one.startsWith(isolationPrefix) || one === tag) }
-}
-
 export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
   return { vmId: vm.id, cloud: vm.cloud, site: vm.site, platform: vm.platform, tags: vm.tags, vos: vm.vos }
 }

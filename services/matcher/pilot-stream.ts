@@ -26,7 +26,8 @@ import {
   takenWith,
   noResources,
 } from '../../core/model/resources.ts'
-import { foundPlace, isUp, placeOf, promisedRoom, type Vm } from '../../core/model/vm.ts'
+import { foundPlace } from '../../core/model/isolation.ts'
+import { isUp, placeOf, promisedRoom, type Vm } from '../../core/model/vm.ts'
 import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
 import type { Granted, OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
