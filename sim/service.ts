@@ -157,7 +157,12 @@ export function auditedLog({ violations, trace }: Pick<Ground, 'violations' | 't
       const isExpected = error instanceof PilotageError && error.code !== 'internal' && error.code !== 'store-failed'
       // A machine that its cloud does not end: people are called, and nothing of ours has failed.
       const isCallForPeople = error === undefined && fields.ref !== undefined && fields.tries !== undefined
-      violations.check(isExpected || isCallForPeople, 'noBug', {}, () => `${message}: ${error instanceof Error ? error.stack : String(error)}`)
+      violations.check(
+        isExpected || isCallForPeople,
+        'noBug',
+        {},
+        () => `${message}: ${error instanceof Error ? error.stack : String(error)}`,
+      )
     },
     with: () => log,
   }

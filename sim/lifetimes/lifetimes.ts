@@ -46,7 +46,11 @@ export async function runLifetimes({ seed, lifetimes, without }: LifetimesOption
   const world = openWorld(seed)
   const { timeline, violations, toll, trace } = world
   const sites = makeSites(world)
-  const truth = openTruth(world, (cloud, vmId) => watch.machinesOf(cloud, vmId))
+  const truth = openTruth(
+    world,
+    (cloud, vmId) => watch.machinesOf(cloud, vmId),
+    (cloud, ref) => watch.ownerOf(cloud, ref),
+  )
   const lived = new Set<string>()
   const watch: SiteWatch = watchSites(world, sites, (site, machine) => {
     lived.add(site.faulty.ownerOf(machine.order.vmId))

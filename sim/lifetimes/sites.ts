@@ -27,6 +27,7 @@ export type SiteWatch = {
   /** To be called after every step. */
   look(): void
   machinesOf(cloud: string, vmId: VmId): readonly string[]
+  ownerOf(cloud: string, ref: string): VmId | undefined
   /** Machines of which no live record says that it stands for them. */
   leaked(): readonly string[]
   /** VMs with more than one machine. */
@@ -144,6 +145,11 @@ export function watchSites(
 
   return {
     look,
+    ownerOf(cloud, ref) {
+      const site = sites.find(({ fake }) => fake.name === cloud)
+      const machine = site?.fake.machines.find((one) => one.ref === ref)
+      return site && machine && ownerOf(site, machine)
+    },
     machinesOf: (cloud, vmId) =>
       present().flatMap((one) => (one.site.fake.name === cloud && one.vmId === vmId ? [one.machine.ref] : [])),
     leaked: () =>

@@ -31,6 +31,9 @@ export type World = {
 /** The references of the machines that are there now for a VM. */
 export type MachinesOf = (cloud: string, vmId: VmId) => readonly string[]
 
+/** The VM that a machine was made for, whether it is there still or not; undefined: there never was such a machine. */
+export type OwnerOf = (cloud: string, ref: string) => VmId | undefined
+
 export function openWorld(seed: number): World {
   const time = timeline()
   const trace = openTrace(time)
@@ -40,7 +43,7 @@ export function openWorld(seed: number): World {
 }
 
 /** The store that outlives every life of the director; the auditor looks at every decision that it takes. */
-export function openTruth(world: World, machinesOf: MachinesOf): Store {
+export function openTruth(world: World, machinesOf: MachinesOf, ownerOf: OwnerOf): Store {
   const { vms, violations, trace, toll } = world
 
   function audit(before: Vm, next: Vm): void {
@@ -52,8 +55,14 @@ export function openTruth(world: World, machinesOf: MachinesOf): Store {
     if (entry) entry.phase = phase
     if (phase.state !== before.phase.state)
       trace.note({ vmId: id }, 'why' in phase ? `${phase.state}: ${phase.why}` : phase.state)
-    if (!isOver(phase)) return
     const ref = refOf(phase)
+    if (ref !== '' && ref !== refOf(before.phase)) {
+      const owner = ownerOf(cloud, ref)
+      violations.check(owner === id, 'vmRecord', { vmId: id }, () => {
+        return `its record names ${ref}, which was made for ${owner ?? 'no VM'}`
+      })
+    }
+    if (!isOver(phase)) return
     // The second machine of an order that was carried out twice may be there still: it is found and ended as an orphan.
     const left = machinesOf(cloud, id).filter((one) => ref === '' || one === ref)
     violations.check(left.length === 0, 'vmRecord', { vmId: id }, () => {

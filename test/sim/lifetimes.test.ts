@@ -28,15 +28,19 @@ const noticedBy: Readonly<Record<LifetimeRule, readonly Invariant[]>> = {
   gate: ['image'],
 }
 
+/** Of ten small seeds: what one seed alone notices, a small change may hide. */
+const minNoticing = 2
+
 describe('a rule that is off is noticed', { timeout: 180_000 }, () => {
-  it.each(lifetimeRules)('%s', async (without) => {
-    for (let seed = 1; seed <= 20; seed += 1) {
+  it.each(lifetimeRules)('%s, by several seeds', async (without) => {
+    let noticing = 0
+    for (let seed = 1; seed <= 10 && noticing < minNoticing; seed += 1) {
       const { violation } = await runLifetimes({ seed, lifetimes: 100, without })
       if (!violation) continue
+      noticing += 1
       expect(noticedBy[without]).toContain(violation.invariant)
       expect(violation.story.at(-1)).toContain('VIOLATION')
-      return
     }
-    expect.fail(`no check missed ${without}`)
+    expect(noticing).toBe(minNoticing)
   })
 })
