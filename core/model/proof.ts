@@ -51,8 +51,8 @@ export function proofAfter<Of extends Proof>(
 }
 
 /**
- * `ending`: it leaves the states in which it takes jobs, or is on its way; drain: it may still do the jobs that it has, and
- * be proven by them.
+ * It leaves the states in which it takes jobs, or is on its way. `isOrderly`: with nothing left to do; then what it has
+ * offered proves it. A drain may still be followed by that, and a VM that vanishes proves nothing.
  */
 export function proofAtEnd<Of extends Proof>(
   vm: Of,
@@ -60,18 +60,18 @@ export function proofAtEnd<Of extends Proof>(
     readonly why: string
     readonly faultUnless?: FaultUnless
     readonly failure?: WaitFailure
-    readonly isDrain: boolean
+    readonly isOrderly: boolean
   },
   hasService: boolean,
   nowMs: number,
 ): Of {
-  const { why, faultUnless, failure, isDrain } = ending
+  const { why, faultUnless, failure, isOrderly } = ending
   if (vm.provenMs !== undefined || vm.fault !== undefined) return vm
   const hasOffered = vm.wellSinceMs !== undefined
   if (faultUnless === 'proven' || (faultUnless === 'offered' && !hasOffered))
     return { ...vm, fault: why, ...(failure === undefined ? {} : { faultOf: failure }) }
   // Whether a service works shows only after a while; a pilot that offers itself works.
-  return hasOffered && !hasService && !isDrain ? { ...vm, provenMs: nowMs } : vm
+  return hasOffered && !hasService && isOrderly ? { ...vm, provenMs: nowMs } : vm
 }
 
 /** No time of it lies after now. */

@@ -178,12 +178,10 @@ function changeLive(vm: Vm, phase: Live, event: VmEvent, leases: number, nowMs: 
     return refuse('contacted')
   const to = (next: VmPhase): VmDecision => accept({ ...vm, phase: next, changedMs: nowMs })
   const end = (next: VmPhase, of: Decided): VmDecision => {
-    const isDrain = next.state === 'Draining'
-    const mayJudge = phase.state !== 'Stopping' && !(phase.state === 'Draining' && isDrain)
     // What a drain was for has been said when it began.
     const faultUnless = phase.state === 'Draining' ? undefined : of.faultUnless
-    const ending = { why: of.why, faultUnless, failure: of.failure, isDrain }
-    const judged = mayJudge ? proofAtEnd(vm, ending, vm.service !== undefined, nowMs) : vm
+    const ending = { why: of.why, faultUnless, failure: of.failure, isOrderly: event.kind === 'retire' }
+    const judged = phase.state === 'Stopping' ? vm : proofAtEnd(vm, ending, vm.service !== undefined, nowMs)
     return accept({ ...judged, phase: next, changedMs: nowMs })
   }
   switch (event.kind) {
