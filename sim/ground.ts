@@ -18,6 +18,8 @@ export type Toll = {
   crashes: number
   cuts: number
   repeats: number
+  /** Machines that came up and were of no use. */
+  useless: number
 }
 
 export type Ground = {
@@ -48,13 +50,13 @@ export function openGround({ seed, machinesOf }: GroundOptions): Ground {
   return {
     timeline: time,
     dice: chance,
-    weather: drawWeather(chance),
+    weather: drawWeather(chance, dice(seed + 2_000_003)),
     trace,
     violations,
     jobs,
     vms,
     payloads: payloadBooks(violations),
-    toll: { serviceKills: 0, pilotKills: 0, stalls: 0, crashes: 0, cuts: 0, repeats: 0 },
+    toll: { serviceKills: 0, pilotKills: 0, stalls: 0, crashes: 0, cuts: 0, repeats: 0, useless: 0 },
   }
 }
 

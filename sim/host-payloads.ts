@@ -15,6 +15,8 @@ export type Payloads = {
   stop(ref: AttemptRef, why: string, graceMs: number): void
   /** Ends what a former life of the pilot has left. No pilot is notified. */
   endAll(): void
+  /** How many were ever started. */
+  started(): number
 }
 
 type One = { readonly cores: number; readonly stop: (why: string, graceMs: number) => void; readonly drop: () => void }
@@ -31,6 +33,7 @@ export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: Host
   const { payloads: ledger, trace, dice, violations } = ground
   const machine = newProcess()
   const running = new Map<string, One>()
+  let begun = 0
 
   function start(task: Task, inControl: boolean, onEnd: (result: Result) => void): void {
     const { jobId, attempt, spec } = task
@@ -40,6 +43,7 @@ export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: Host
     let isOver = false
     let isStopping = false
     const entry: Running = { jobId, attempt, vmId, isThere: () => !isOver && isRunning(), isExcused: !inControl }
+    begun += 1
     ledger.started(entry)
     trace.note({ jobId, vmId }, `payload ${key} starts`)
     const taken = [...running.values()].reduce((sum, one) => sum + one.cores, task.cores)
@@ -76,6 +80,7 @@ export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: Host
   return {
     start,
     stop: (ref, why, graceMs) => running.get(attemptText(ref))?.stop(why, graceMs),
+    started: () => begun,
     endAll() {
       for (const one of running.values()) one.drop()
       running.clear()

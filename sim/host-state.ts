@@ -6,6 +6,7 @@ import type { Switchboard } from './switchboard.ts'
 import type { Ground } from './ground.ts'
 import type { Payloads } from './host-payloads.ts'
 import type { VmId } from '../core/kernel/ids.ts'
+import type { Resources } from '../core/model/resources.ts'
 import type { PilotStatus, AgentConfig } from '../core/model/agent-config.ts'
 
 export type Disk = {
@@ -19,6 +20,8 @@ export type Disk = {
 export type Host = {
   readonly vmId: VmId
   readonly config: AgentConfig
+  /** What it really has; the pilot finds no more than was promised. */
+  readonly size: Resources
   readonly disk: Disk
   readonly link: Link
   readonly payloads: Payloads
@@ -27,6 +30,8 @@ export type Host = {
   isRunning(): boolean
   newProcess(): SimProcess
   pilot(): Pilot | undefined
+  /** A payload was started on it. */
+  wasUsed(): boolean
   /** A shutdown from inside. */
   powerOff(reason: string): void
   crash(vanishes: boolean): void

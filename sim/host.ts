@@ -14,6 +14,7 @@ import { simPayloads } from './host-payloads.ts'
 import type { Pilot, Host } from './host-state.ts'
 import { startPilotProcess } from './pilot-process.ts'
 import { type SimProcess, simProcess } from './process.ts'
+import { type Uselessness, type UselessBooks, uselessnessOf } from './useless.ts'
 import type { Switchboard } from './switchboard.ts'
 
 /** What a host is made of, and what troubles change of it. */
@@ -22,19 +23,31 @@ type Inside = {
   readonly processes: Set<SimProcess>
   /** What is started on a machine that hangs waits with it. */
   hangsUntilMs: number
+  readonly uselessness: Uselessness | undefined
+  readonly useless: UselessBooks
   pilot: Pilot | undefined
   monitor: Monitor | undefined
 }
 
+const uselessSkewMs = 5 * 60_000
 /** Keepalive breaks a stream whose peer is silent for longer than this. */
 const silenceMs = 15_000
 
-export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: SimCloud, machine: FakeMachine): Host {
+export type HostPlace = {
+  readonly ground: Ground
+  readonly switchboard: Switchboard
+  readonly useless: UselessBooks
+}
+
+export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: SimCloud, machine: FakeMachine): Host {
   const { dice, timeline, trace } = ground
   const config = JSON.parse(machine.order.userData) as AgentConfig
   const { vmId } = config
   // Most clocks are good; some are off, and a few so much that the monitor has to say so.
-  const skewMs = dice.chance(0.7) ? 0 : dice.chance(0.9) ? dice.between(-20_000, 20_000) : dice.pick([-90_000, 90_000])
+  const usualMs = dice.chance(0.7) ? 0 : dice.chance(0.9) ? dice.between(-20_000, 20_000) : dice.pick([-90_000, 90_000])
+  const uselessness = uselessnessOf(ground.weather.useless, machine)
+  const skewMs = uselessness === 'clock-off' ? uselessSkewMs : usualMs
+  const size = uselessness === 'smaller' ? { ...config.size, cores: config.size.cores - 1 } : config.size
   const isRunning = (): boolean => fake.isRunning(machine)
   const processes = new Set<SimProcess>()
   const newProcess = (): SimProcess => {
@@ -43,10 +56,12 @@ export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: Sim
     processes.add(process)
     return process
   }
-  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, pilot: undefined, monitor: undefined }
+  const agents = { pilot: undefined, monitor: undefined }
+  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, uselessness, useless, ...agents }
   const host: Host = {
     vmId,
     config,
+    size,
     disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined },
     link: { cutUntilMs: 0 },
     payloads: simPayloads({ vmId, cores: config.size.cores, ground, newProcess, isRunning }),
@@ -55,6 +70,7 @@ export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: Sim
     isRunning,
     newProcess,
     pilot: () => inside.pilot,
+    wasUsed: () => host.payloads.started() > 0,
     powerOff: (reason) => powerOff(host, inside, reason),
     crash: (vanishes) => crash(host, inside, vanishes),
     hang: (ms) => hang(host, inside, ms),
@@ -63,6 +79,8 @@ export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: Sim
     killPilot: (backMs) => killPilot(host, inside, backMs),
     killMonitor: () => killMonitor(host, inside),
   }
+  if (uselessness === 'never-starts' || uselessness === 'clock-off') useless.count(machine, timeline.clock.nowMs())
+  if (uselessness) trace.note({ vmId }, `is of no use: ${uselessness}`)
   trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
   inside.monitor = startMonitor(host)
   startPilot(host, inside)
@@ -70,10 +88,10 @@ export function bootHost(ground: Ground, switchboard: Switchboard, { fake }: Sim
 }
 
 function startPilot(host: Host, inside: Inside): void {
-  if (host.isRunning()) inside.pilot = startPilotProcess(host)
+  if (host.isRunning() && inside.uselessness !== 'never-starts') inside.pilot = startPilotProcess(host)
 }
 
-function powerOff(host: Host, { machine }: Inside, reason: string): void {
+function powerOff(host: Host, { machine, uselessness, useless }: Inside, reason: string): void {
   const { vmId, ground } = host
   const { jobs, vms, trace, timeline, violations } = ground
   const leases = jobs.leasesOn(vmId)
@@ -81,6 +99,7 @@ function powerOff(host: Host, { machine }: Inside, reason: string): void {
   const isScaleDown = vms.entries.get(vmId)?.why === 'retire'
   violations.check(!isScaleDown || leases === 0, 'busyVm', { vmId }, () => `off with ${leases} live leases: ${reason}`)
   machine.offMs = Math.min(machine.offMs, timeline.clock.nowMs())
+  if (uselessness === 'smaller' && !host.wasUsed()) useless.count(machine, timeline.clock.nowMs())
 }
 
 function crash(host: Host, { machine }: Inside, vanishes: boolean): void {

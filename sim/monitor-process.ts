@@ -136,11 +136,11 @@ function viewOf(
 }
 
 function pilotView(
-  { state, payloads, idleSinceMs }: PilotStatus,
+  { state, payloads, idleSinceMs, size }: PilotStatus,
   alive: boolean,
   nowMs: number,
 ): Omit<PilotView, 'silentMs'> {
-  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), alive }
+  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), alive, size }
 }
 
 function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatRequest {
@@ -148,5 +148,9 @@ function requestOf(view: MonitorView, wish: string, unhealthy: string): Heartbea
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes }
   const pilotState = isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting')
   const said = { ...load, pilotState, payloads: pilot?.payloads ?? 0, idleMs: Math.round(pilot?.idleMs ?? 0), unhealthy }
-  return { heartbeat: said, wish: wish === '' ? '' : 'stop', wishReason: wish }
+  return {
+    heartbeat: { ...said, ...(pilot?.size ? { size: pilot.size } : {}) },
+    wish: wish === '' ? '' : 'stop',
+    wishReason: wish,
+  }
 }

@@ -78,10 +78,10 @@ export function startPilotProcess(host: Host): Pilot {
   }
 }
 
-function wake({ disk, config }: Host, nowMs: number): { readonly life: number; readonly first: Step } {
+function wake({ disk, size }: Host, nowMs: number): { readonly life: number; readonly first: Step } {
   const replayed = replay(disk.journal.join('\n'))
   const life = replayed.life + 1
-  const start = { size: config.size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover({ ...replayed, life }) }
+  const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover({ ...replayed, life }) }
   return { life, first: startPilot(start, nowMs) }
 }
 
@@ -216,7 +216,7 @@ function writeStatus({ host, process, state, life }: Shell): void {
   const nowMs = process.clock.nowMs()
   const { idleSinceMs, ...status } = statusOf(state)
   const idleMs = process.clock.monotonicMs() - idleSinceMs
-  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleSinceMs: Math.round(nowMs - idleMs) }
+  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleSinceMs: Math.round(nowMs - idleMs), size: host.size }
 }
 
 /** A pilot that is awake has stopped every payload by the end of its lease, as it sees it. */

@@ -17,14 +17,21 @@ import type { Host } from './host-state.ts'
 import { isEndState } from './job-books.ts'
 import { scan } from './scan.ts'
 import { openSwitchboard } from './switchboard.ts'
-import type { Rule } from './switches.ts'
+import { type Rule, uselessWithout } from './switches.ts'
 import { operators, troubleHosts, troubleService } from './troubles.ts'
+import { type UselessOffering, uselessBooks } from './useless.ts'
 import { openTruth } from './truth.ts'
 import { gatherUsers, type Users } from './users.ts'
 import type { Violation } from './violations.ts'
 import { clearUp } from './weather.ts'
 
-export type SeedOptions = { readonly seed: number; readonly jobs: number; readonly without?: Rule }
+export type SeedOptions = {
+  readonly seed: number
+  readonly jobs: number
+  readonly without?: Rule
+  /** In place of what the seed's weather has of it. */
+  readonly useless?: UselessOffering
+}
 
 export type SeedResult = {
   readonly seed: number
@@ -59,8 +66,9 @@ type World = {
   readonly rest: () => void
 }
 
-export async function runSeed({ seed, jobs, without }: SeedOptions): Promise<SeedResult> {
-  const world = makeWorld({ seed, jobs, without })
+export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const { seed, jobs } = options
+  const world = makeWorld(options)
   const { ground, users } = world
   const { timeline, violations } = ground
   let healMs = Infinity
@@ -108,13 +116,19 @@ export async function runSeed({ seed, jobs, without }: SeedOptions): Promise<See
   }
 }
 
-function makeWorld({ seed, jobs, without }: SeedOptions): World {
+function makeWorld({ seed, jobs, without, useless: given }: SeedOptions): World {
   const ground: Ground = openGround({ seed, machinesOf: (vmId) => watch.machinesOf(vmId) })
   const { timeline } = ground
+  const everywhere = given ?? uselessWithout(without)
+  if (everywhere) ground.weather.useless = everywhere
   const clouds = makeClouds(dice(seed + 1_000_003), timeline.clock)
   const truth = openTruth(ground, without)
   const switchboard = openSwitchboard(ground)
   const charges = openCharges(ground)
+  const useless = uselessBooks(
+    ground,
+    clouds.map(({ directed }) => directed),
+  )
   let running: Host[] = []
   const watch: CloudWatch = watchClouds(
     clouds,
@@ -123,7 +137,7 @@ function makeWorld({ seed, jobs, without }: SeedOptions): World {
       const inMs = machine.bootedMs - timeline.clock.nowMs()
       if (!Number.isFinite(inMs)) return
       timeline.after(inMs, () => {
-        if (cloud.fake.isRunning(machine)) running.push(bootHost(ground, switchboard, cloud, machine))
+        if (cloud.fake.isRunning(machine)) running.push(bootHost({ ground, switchboard, useless }, cloud, machine))
       })
     },
   )

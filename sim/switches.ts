@@ -1,11 +1,12 @@
 /**
- * The six safety rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
+ * The seven rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
  * director is made to believe. Nothing outside the simulation can reach these.
  */
 
 import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../core/model/job.ts'
 import type { Store } from '../core/ports/store.ts'
-import { changeVm } from '../core/model/vm.ts'
+import { changeVm, isUp, type VmDecision } from '../core/model/vm.ts'
+import type { UselessOffering } from './useless.ts'
 import { coreDecisions, type Decisions } from '../core/model/apply.ts'
 
 /**
@@ -14,9 +15,10 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * idempotency    the key of a submission is not kept
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine
  * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
+ * proof          a VM proves its image by coming up, and none that came up is to blame
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
  */
-export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race', 'charge'] as const
+export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race', 'charge', 'proof'] as const
 export type Rule = (typeof rules)[number]
 
 export function decisionsWithout(rule: Rule | undefined): Decisions {
@@ -31,9 +33,17 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
         mayTakeJobs: (state) => state !== undefined,
         changeVm: (vm, event, leases, nowMs) => changeVm(vm, event, event.kind === 'retire' ? 0 : leases, nowMs),
       }
+    case 'proof':
+      return { ...coreDecisions, changeVm: (vm, event, leases, nowMs) => proven(changeVm(vm, event, leases, nowMs)) }
     default:
       return coreDecisions
   }
+}
+
+function proven(decision: VmDecision): VmDecision {
+  if (!decision.ok || !isUp(decision.next.phase)) return decision
+  const { phase, provenMs = phase.activeMs } = decision.next
+  return { ...decision, next: { ...decision.next, provenMs, fault: undefined } }
 }
 
 function unfenced(job: Job, event: JobEvent): JobEvent {
@@ -50,6 +60,11 @@ function unleased(job: Job, event: JobEvent): Job {
 
 function unchecked(event: JobEvent): JobEvent {
   return event.kind === 'lost' ? { ...event, ifBeforeMs: undefined } : event
+}
+
+/** Weather that a run without the rule needs, so that work keeps asking for what does not come. */
+export function uselessWithout(rule: Rule | undefined): UselessOffering | undefined {
+  return rule === 'proof' ? { kind: 'never-starts' } : undefined
 }
 
 /** Forgets the keys on the way to the store. */

@@ -21,6 +21,7 @@ export const invariants = {
   sameKey: '7 the same key gets the first answer',
   charged: '9 usage is charged exactly once per attempt',
   counts: '8 what the store counts is what it has',
+  useless: 'no more useless VMs per offering and hour than the breaker lets through',
   noBug: '8 nothing is swallowed: no assertion failed, no step threw',
 } as const
 

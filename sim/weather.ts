@@ -6,6 +6,7 @@
  */
 
 import type { Dice } from './dice.ts'
+import { drawUseless, type UselessOffering } from './useless.ts'
 
 export type Weather = {
   /** Messages of unary calls, each way. */
@@ -43,11 +44,14 @@ export type Weather = {
   lostReplyRate: number
   neverBootsRate: number
   cloudOutagesEveryMs: number
+  /** The offering whose machines are of no use. */
+  useless: UselessOffering | undefined
 }
 
 const minutes = 60_000
 
-export function drawWeather({ between, anyScale, chance }: Dice): Weather {
+/** `apart`: for what was added later, so that a seed keeps the rest of its weather. */
+export function drawWeather({ between, anyScale, chance }: Dice, apart: Dice): Weather {
   const isStoreSure = chance(0.5)
   const every = (min: number, max: number): number => (chance(0.15) ? Infinity : anyScale(min, max))
   return {
@@ -76,6 +80,7 @@ export function drawWeather({ between, anyScale, chance }: Dice): Weather {
     lostReplyRate: between(0, 1),
     neverBootsRate: chance(0.3) ? 0 : anyScale(0.005, 0.15),
     cloudOutagesEveryMs: every(5 * minutes, 30 * minutes),
+    useless: drawUseless(apart),
   }
 }
 
@@ -105,6 +110,7 @@ export function clearUp(weather: Weather): void {
     lostReplyRate: 0,
     neverBootsRate: 0,
     cloudOutagesEveryMs: Infinity,
+    useless: undefined,
   }
   Object.assign(weather, calm)
 }

@@ -15,6 +15,16 @@ it.each([1, 2, 3])('seed %i breaks nothing and ends with nothing left to do', { 
   expect(toll.stalls + toll.cuts + toll.crashes + toll.serviceKills + toll.pilotKills).toBeGreaterThan(0)
 })
 
+it.each(['never-starts', 'smaller'] as const)(
+  'machines that are all of no use (%s) are made as often as the breakers allow, and all work ends when they are mended',
+  { timeout: 2 * seedMs },
+  async (kind) => {
+    const { violation, toll } = await runSeed({ seed: 1, jobs, useless: { kind } })
+    expect(violation).toBeUndefined()
+    if (kind === 'never-starts') expect(toll.useless).toBeGreaterThan(10)
+  },
+)
+
 it('a seed is the same run again, and another seed is another', async () => {
   const first = await runSeed({ seed: 4, jobs: 60 })
   expect(await runSeed({ seed: 4, jobs: 60 })).toEqual(first)
@@ -29,6 +39,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   'confirm-delete': ['vmRecord'],
   'drain-race': ['busyVm'],
   charge: ['charged'],
+  proof: ['useless'],
 }
 
 /** Thirty seeds are some seconds of one idle core. */
