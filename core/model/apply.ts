@@ -20,7 +20,7 @@ import {
 } from './job.ts'
 import { overclaimFact } from './overclaim.ts'
 import { fits, minus, noResources, plus, type Resources } from './resources.ts'
-import { changeVm, isNewlyLess, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
+import { changeVm, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 export type Refused<Why> = { readonly ok: false; readonly why: Why }
@@ -131,6 +131,12 @@ export function applyToVm(
     ...(reservation ? [reservation] : []),
   ]
   return { outcome, ...changedFrom(before, next), facts }
+}
+
+/** A fact says once, and again if that changes, that a VM has less than was promised. */
+function isNewlyLess(before: Vm, { beat, ...vm }: Vm): boolean {
+  const known = before.beat?.size
+  return beat?.size !== undefined && !fits(vm, beat.size) && !(known && fits(known, beat.size) && fits(beat.size, known))
 }
 
 export type AppliedImageOutcome =

@@ -252,12 +252,6 @@ function sized(now: Heartbeat, before: Heartbeat | undefined): Heartbeat {
   return now.size === undefined && before?.size ? { ...now, size: before.size } : now
 }
 
-/** A fact says once, and again if that changes, that a VM has less than was promised. */
-export function isNewlyLess(before: Vm, { beat, ...vm }: Vm): boolean {
-  const known = before.beat?.size
-  return beat?.size !== undefined && !fits(vm, beat.size) && !(known && fits(known, beat.size) && fits(beat.size, known))
-}
-
 /** A fact says once how payloads are isolated, and again if that changes: an account was retired, a pilot was replaced. */
 function isNewIsolation(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return now.isolation !== undefined && now.isolation !== before?.isolation
