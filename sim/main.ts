@@ -10,7 +10,8 @@
  *   --clouds              VM lifetimes at clouds with faults, a director that is killed, no jobs (lifetimes/run-clouds.ts)
  *   --lifetimes N         the number of VM lifetimes (10000)
  *
- * Ends with one line, and exits non-zero on a violation or on a rule whose absence ten seeds did not notice.
+ * Ends with one line, and exits non-zero on a violation or on a rule whose absence ten seeds did not notice (with --clouds:
+ * fewer than three of twenty did).
  */
 
 import { parseArgs } from 'node:util'
