@@ -42,4 +42,28 @@ describe('a token bucket', () => {
     for (let at = 0; at < 100; at += 1) buckets.spend('last', 0, 60_000)
     expect(buckets.size()).toBeLessThanOrEqual(1)
   })
+
+  it('says how long to wait, and not less', () => {
+    for (const perSecond of [3, 7, 1000, 0.3]) {
+      const buckets = tokenBuckets({ perSecond, burst: 2 }, 100)
+      buckets.spend('a', 4.5, 0)
+      const ms = buckets.waitMs('a', 0)
+      expect(buckets.waitMs('a', ms)).toBe(0)
+      expect(buckets.waitMs('a', ms - 1)).toBeGreaterThan(0)
+    }
+  })
+
+  it('holds as many as it may, and forgets no more than two per spending', () => {
+    const buckets = tokenBuckets({ perSecond: 1, burst: 1 }, 10)
+    for (let at = 0; at < 12; at += 1) buckets.spend(`key-${at}`, 1, 0)
+    expect(buckets.size()).toBe(10)
+    buckets.spend('late', 1, 60_000)
+    expect(buckets.size()).toBe(9)
+    // The one that was used longest ago is in debt: what stands behind it is not looked at.
+    const waiting = tokenBuckets({ perSecond: 1, burst: 1 }, 10)
+    waiting.spend('in debt', 1000, 0)
+    waiting.spend('full', 0, 0)
+    waiting.spend('new', 1, 60_000)
+    expect(waiting.size()).toBe(3)
+  })
 })
