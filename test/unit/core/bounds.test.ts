@@ -3,10 +3,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bearerToken } from '../../../core/access/bearer.ts'
+import { callerFor, sees, seesVm, standingOf, visibleVo } from '../../../core/access/caller.ts'
 import { reaches } from '../../../core/access/reach.ts'
 import { backoff } from '../../../core/kernel/backoff.ts'
+import { asPilotageError, PilotageError, shown } from '../../../core/kernel/errors.ts'
 import { isJobId, isVmId, newVmId, type VmId } from '../../../core/kernel/ids.ts'
 import { jitter, seededRandom } from '../../../core/kernel/random.ts'
+import type { Identity, UserRole } from '../../../core/model/owner.ts'
 import { openAlarms } from '../../../core/model/overclaim.ts'
 import { quotaRefusal } from '../../../core/model/quota.ts'
 import { submissionKey } from '../../../core/model/submission-key.ts'
@@ -131,5 +134,86 @@ describe('the key of a submission', () => {
         expect(keyOf(a) === keyOf(b)).toBe(JSON.stringify(a) === JSON.stringify(b))
       }),
     )
+  })
+})
+
+describe('a caller', () => {
+  const identity = (roles: readonly UserRole[]): Identity => ({ kind: 'user', owner: ann, roles })
+  const of = (changes: object): typeof ann => ({ ...ann, ...changes })
+
+  it('reaches as far as the farthest role, and sees as far as jobs may be read', () => {
+    expect(callerFor('job.kill', identity(['user']))).toEqual({ owner: ann, reach: 'own', sight: 'vo' })
+    expect(callerFor('job.kill', identity(['user', 'operator']))).toEqual({ owner: ann, reach: 'any', sight: 'any' })
+  })
+
+  it('is refused without a credential, as a VM, and without a role for it', () => {
+    const vm = { kind: 'vm', vmId: 'vm-aaaaaaaaaa' } as unknown as Identity
+    expect(() => callerFor('job.kill', undefined)).toThrow(expect.objectContaining({ code: 'unauthenticated' }))
+    for (const refused of [vm, identity([])]) {
+      expect(() => callerFor('job.kill', refused)).toThrow(expect.objectContaining({ code: 'forbidden' }))
+    }
+    expect(() => callerFor('vm.session', vm)).toThrow(expect.objectContaining({ code: 'forbidden' }))
+  })
+
+  it('stands to a thing as the reach says, and else as the sight says', () => {
+    const caller = callerFor('job.kill', identity(['user']))
+    const standings = [of({}), of({ owner: 'ben' }), of({ vo: 'bio' })].map((owner) => standingOf(caller, owner))
+    expect(standings).toEqual(['reached', 'forbidden', 'unknown'])
+    expect(standingOf({ owner: ann, reach: 'own' }, of({ owner: 'ben' }))).toBe('unknown')
+    expect([of({}), of({ owner: 'ben' })].map((owner) => sees(caller, owner))).toEqual([true, false])
+  })
+
+  it('sees the VMs that serve the VO or every VO', () => {
+    const caller = callerFor('vm.list', identity(['user']))
+    const seen = [['astro'], ['bio', 'astro'], ['bio'], []].map((vos) => seesVm(caller, { vos }))
+    expect(seen).toEqual([true, true, false, true])
+    expect(seesVm(callerFor('vm.list', identity(['admin'])), { vos: ['bio'] })).toBe(true)
+    expect([visibleVo(caller), visibleVo({ owner: ann, reach: 'any' })]).toEqual(['astro', undefined])
+  })
+})
+
+describe('an error', () => {
+  it('keeps what it knows, and knows nothing that it was not given', () => {
+    const cause = new Error('planted')
+    const violation = { path: 'a', value: '1', rule: 'odd', accepted: '2' }
+    const full = new PilotageError('overloaded', 'busy', {
+      violations: [violation],
+      retryAfterMs: 5,
+      notes: { a: 'b' },
+      cause,
+    })
+    expect(full).toMatchObject({
+      name: 'PilotageError',
+      code: 'overloaded',
+      message: 'busy',
+      retryAfterMs: 5,
+      notes: { a: 'b' },
+    })
+    expect([full.violations, full.cause]).toEqual([[violation], cause])
+    const bare = new PilotageError('internal', 'no')
+    expect([bare.violations, bare.retryAfterMs, bare.notes, bare.cause]).toEqual([[], 0, {}, undefined])
+  })
+
+  it('of the world gets a code, and one of ours keeps its own', () => {
+    const own = new PilotageError('conflict', 'twice')
+    expect(asPilotageError(own, 'writing')).toBe(own)
+    const thrown = new Error('planted')
+    expect(asPilotageError(thrown, 'writing')).toMatchObject({
+      code: 'internal',
+      message: 'writing: planted',
+      cause: thrown,
+    })
+    expect(asPilotageError('text', 'writing').message).toBe('writing: text')
+  })
+
+  it.each([
+    ['a', 'a'],
+    [7, '7'],
+    [{ a: 1 }, '{"a":1}'],
+    [undefined, 'undefined'],
+    ['a'.repeat(100), 'a'.repeat(100)],
+    ['a'.repeat(101), `${'a'.repeat(97)}...`],
+  ])('shows %j shortened', (value, text) => {
+    expect(shown(value)).toBe(text)
   })
 })
