@@ -16,7 +16,11 @@ export type TestFile = {
   readonly path: string
   readonly ms: number
   readonly tests: number
+  /** Whether all of it passed. */
+  readonly isSound: boolean
   readonly isUsable: boolean
+  /** If some of its tests fail without a mutant: the others. */
+  readonly only?: readonly string[]
   /** Why it failed without a mutant. */
   readonly why: string
   readonly covered: Covered
@@ -33,7 +37,7 @@ export type Coverage = {
 /** Of a test file below this all tests are run: choosing saves nothing. */
 export const quickMs = 1000
 const maxTestMs = 240_000
-/** They judge the text of the sources, or nothing of ours. */
+/** They judge the text of the sources or nothing of ours, or need servers. */
 const noTests = [
   'test/structure',
   'test/docs.test',
@@ -41,6 +45,7 @@ const noTests = [
   'test/supply/',
   'test/mutants/',
   'test/compose',
+  'test/peers/',
   'test/hostile/',
 ]
 
@@ -85,7 +90,7 @@ export async function cover(
         continue
       }
       const first = await coverOne(host, path)
-      const result = first.isUsable ? first : await coverOne(host, path)
+      const result = first.isSound ? first : await coverOne(host, path)
       writeFileSync(cached(path), JSON.stringify({ ...result, covered: [...result.covered] }))
     }
   }
@@ -104,11 +109,16 @@ export async function cover(
 async function coverOne(host: Host, path: string): Promise<TestFile> {
   host.write('sink', '')
   const answer = await host.run({ test: path, changed: [], isQuick: false }, maxTestMs)
-  if (typeof answer === 'string') return { path, ms: maxTestMs, tests: 0, isUsable: false, why: answer, covered: new Map() }
+  if (typeof answer === 'string') {
+    return { path, ms: maxTestMs, tests: 0, isSound: false, isUsable: false, why: answer, covered: new Map() }
+  }
+  const { isOk, passed, failed, tests, why } = answer
   const covered = notes(readFileSync(join(host.sandbox.dir, 'sink'), 'utf8').split('\n').filter(Boolean))
   const isQuick = answer.ms < quickMs
   const kept = isQuick ? new Map([...covered.keys()].map((point) => [point, 'all' as const])) : covered
-  return { path, ms: Math.round(answer.ms), tests: answer.tests, isUsable: answer.isOk, why: answer.why, covered: kept }
+  const isUsable = isOk || (passed.length > 0 && failed.length > 0)
+  const only = isOk ? {} : { only: passed }
+  return { path, ms: Math.round(answer.ms), tests, isSound: isOk, isUsable, ...only, why, covered: kept }
 }
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 24)

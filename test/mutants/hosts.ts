@@ -24,6 +24,7 @@ export type Request = {
 export type Answer = {
   readonly isOk: boolean
   readonly failed: readonly string[]
+  readonly passed: readonly string[]
   readonly tests: number
   readonly ms: number
   readonly why: string

@@ -27,13 +27,20 @@ export function wait(isOver: () => boolean): void {
   }
 }
 export const bound = (value: number): boolean => value < 10
+export const low = (value: number): boolean => value < 5
 export const unused = (value: number): number => -value
+export const unread = (value: number): number => ~value
 `
 const sound = `import { expect, it } from 'vitest'
 import { bound, sum, wait } from '../../core/kernel/sum.ts'
 it('adds', () => expect(sum([1, 2])).toBe(3))
 it('compares', () => expect([bound(9), bound(11)]).toEqual([true, false]))
 it('waits', () => wait(() => true))
+`
+const partly = `import { expect, it } from 'vitest'
+import { low, unused } from '../../core/kernel/sum.ts'
+it('is wrong of itself', () => expect(unused(1)).toBe(1))
+it('is right', () => expect(low(1)).toBe(true))
 `
 const broken = `import { expect, it } from 'vitest'
 import { unused } from '../../core/kernel/sum.ts'
@@ -66,13 +73,15 @@ describe('mutants of a small tree', () => {
     writeFileSync(join(tree, file), source)
     writeFileSync(join(tree, 'test/unit/sum.test.ts'), sound)
     writeFileSync(join(tree, 'test/unit/broken.test.ts'), broken)
+    writeFileSync(join(tree, 'test/unit/partly.test.ts'), partly)
     const isConfined = whyUnconfined(root, join(dir, 'probe')) === ''
     const sandbox = makeSandbox(tree, join(dir, 'box'), isConfined, join(root, 'node_modules'))
     const host = openHost(sandbox, clock, { PATH: `${join(root, 'node_modules/.bin')}:/usr/sbin:/usr/bin:/sbin:/bin` })
     try {
-      const tests = ['test/unit/broken.test.ts', 'test/unit/sum.test.ts']
+      const tests = ['broken', 'partly', 'sum'].map((name) => `test/unit/${name}.test.ts`)
       const coverage = await cover(tree, [host], [file], tests, clock, Number.POSITIVE_INFINITY)
-      expect(coverage.tests.map(({ isUsable }) => isUsable)).toEqual([false, true])
+      expect(coverage.tests.map(({ isUsable }) => isUsable)).toEqual([false, true, true])
+      expect(coverage.tests.map(({ isSound }) => isSound)).toEqual([false, false, true])
       const { judge } = openJudge([file], coverage, () => source, 2000)
       const states: string[] = []
       for (const mutant of mutantsOf(file, source)) {
@@ -84,7 +93,9 @@ describe('mutants of a small tree', () => {
           'killed assignment: += -> -=',
           'timeout boolean: true -> false',
           'survived boundary: < -> <=',
-          'uncovered sign: -value -> (value)',
+          'killed condition: value < 5 -> false',
+          'survived condition: value < 5 -> true',
+          'uncovered sign: ~value -> (value)',
         ]),
       )
       expect(readFileSync(join(sandbox.dir, file), 'utf8')).toBe(source)

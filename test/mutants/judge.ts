@@ -44,8 +44,10 @@ export function openJudge(
     const trials = usable.flatMap((test): readonly Trial[] => {
       const which = test.covered.get(point)
       if (which === undefined) return []
-      if (which === 'all') return [{ test, costMs: startMs + test.ms }]
-      return [{ test, ids: which, costMs: startMs + (test.ms * which.length) / Math.max(1, test.tests) }]
+      const { only } = test
+      const ids = which === 'all' ? only : which.filter((id) => only?.includes(id) !== false)
+      if (ids === undefined) return [{ test, costMs: startMs + test.ms }]
+      return ids.length === 0 ? [] : [{ test, ids, costMs: startMs + (test.ms * ids.length) / Math.max(1, test.tests) }]
     })
     return trials.toSorted((a, b) => weight(a) - weight(b))
   }

@@ -144,7 +144,10 @@ async function tried(
   try {
     const coverage = await cover(root, hosts, sources, tests, clock, beginMs + maxMs * coverShare)
     const unusable = coverage.tests.filter(({ isUsable }) => !isUsable)
-    for (const { path, why } of unusable) console.log(`mutants: not used, it fails without a mutant: ${path}: ${why}`)
+    for (const { path, why, only } of coverage.tests.filter(({ isSound }) => !isSound)) {
+      const rest = only ? `but for ${only.length} of its tests, ` : ''
+      console.log(`mutants: not used, ${rest}it fails without a mutant: ${path}: ${why}`)
+    }
     if (coverage.left.length > 0) console.log(`mutants: not used for want of time: ${coverage.left.length} test files`)
     const used = `tests=${coverage.tests.length - unusable.length} seconds=${Math.round(seconds())}`
     console.log(`mutants: it is known which tests run what: ${used}`)

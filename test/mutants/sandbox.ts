@@ -26,9 +26,13 @@ const oomScore = 1000
 const script = `set -e
 echo ${oomScore} >/proc/self/oom_score_adj
 sandbox=$1 modules=$2 uid=$3 gid=$4; shift 4
-mkdir -p "$sandbox/node_modules"
-mount --bind "$modules" "$sandbox/node_modules"
-mount -o remount,bind,ro "$sandbox/node_modules"
+mkdir -p "$sandbox/node_modules" "$sandbox.over/upper" "$sandbox.over/work"
+# Some tests write beside the packages.
+over=lowerdir=$modules,upperdir=$sandbox.over/upper,workdir=$sandbox.over/work
+if ! mount -t overlay -o "$over" none "$sandbox/node_modules" 2>/dev/null; then
+  mount --bind "$modules" "$sandbox/node_modules"
+  mount -o remount,bind,ro "$sandbox/node_modules"
+fi
 mount --rbind "$sandbox" /mnt
 while read -r _ _ _ _ point options _; do
   case $point in /mnt|/mnt/*|/proc|/proc/*|/dev|/dev/*|/sys|/sys/*) continue ;; esac

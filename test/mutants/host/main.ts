@@ -57,6 +57,7 @@ async function run({ test, ids, changed, isQuick }: Request): Promise<Answer> {
   return {
     isOk: module?.state() !== 'failed' && module !== undefined && unhandledErrors.length === 0,
     failed: states.filter(({ state }) => state === 'failed').map(({ id }) => id),
+    passed: states.filter(({ state }) => state === 'passed').map(({ id }) => id),
     tests: states.length,
     ms: clock.monotonicMs() - begin,
     why: whyFailed(module, unhandledErrors),
