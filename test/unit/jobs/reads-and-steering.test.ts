@@ -71,7 +71,7 @@ describe('a list of jobs', () => {
     await expect(pick(member, { vo: bob.vo })).rejects.toMatchObject({ code: 'forbidden' })
   })
 
-  it('tells apart what is reached, what may only be read, and what is unknown', async () => {
+  it('distinguishes what is reached, what may only be read, and what is unknown', async () => {
     const known = await knownJobs({ store }, user, ids(1, 2, 3))
     expect(known.map(({ job, isReached }) => [job.id, isReached])).toEqual([
       [1, true],
