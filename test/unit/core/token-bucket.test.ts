@@ -48,6 +48,7 @@ describe('a token bucket', () => {
       const buckets = tokenBuckets({ perSecond, burst: 2 }, 100)
       buckets.spend('a', 4.5, 0)
       const ms = buckets.waitMs('a', 0)
+      expect(ms).toBe(Math.ceil(3500 / perSecond))
       expect(buckets.waitMs('a', ms)).toBe(0)
       expect(buckets.waitMs('a', ms - 1)).toBeGreaterThan(0)
     }

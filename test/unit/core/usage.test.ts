@@ -57,6 +57,9 @@ describe('the ledger', () => {
     ledger.hear({ epochMs, owners: [[ownerKey(ben), 60_000]] }, epochMs)
     expect(ledger.own(epochMs)).toEqual({ epochMs, owners: [[ownerKey(ann), 5000]] })
     expect(ledger.own(epochMs + 3 * usageHalfLifeMs)).toEqual({ epochMs, owners: [] })
+    ledger.charge(ben, 1, epochMs)
+    expect(ledger.own(epochMs).owners.length).toBe(2)
+    ledger.charge(ben, -1, epochMs)
     expect(ledger.usageOf(ben, epochMs)).toBe(60_999)
   })
 
