@@ -108,7 +108,7 @@ export async function cover(
 
 async function coverOne(host: Host, path: string): Promise<TestFile> {
   host.write('sink', '')
-  const answer = await host.run({ test: path, changed: [], isQuick: false }, maxTestMs)
+  const answer = await host.run({ test: path, isQuick: false }, maxTestMs)
   if (typeof answer === 'string') {
     return { path, ms: maxTestMs, tests: 0, isSound: false, isUsable: false, why: answer, covered: new Map() }
   }
@@ -126,9 +126,12 @@ const hash = (text: string): string => createHash('sha256').update(text).digest(
 /** Of everything that more than one test file may run. */
 function sharedKey(root: string, text: (path: string) => string): string {
   const folders = '{core,services,agents,contextualization,proto,client,cli,sim,bin,test}'
-  const files = globSync(`${folders}/**/*.{ts,mjs,json}`, { cwd: root }).filter((path) => !path.endsWith('.test.ts'))
-  const all = [...files.toSorted(), 'package-lock.json', 'vitest.config.ts'].filter(
-    (path) => path !== 'test/mutants/equivalents.json',
-  )
+  const files = globSync(`${folders}/**/*.{ts,mjs,json}`, { cwd: root }).filter(isShared)
+  const all = [...files.toSorted(), 'package-lock.json', 'vitest.config.ts']
   return hash(all.map((path) => `${path} ${hash(text(path))}`).join('\n'))
+}
+
+function isShared(path: string): boolean {
+  if (path.startsWith('test/mutants/')) return /\/(?:points|setup)\.ts$/.test(path)
+  return !path.endsWith('.test.ts')
 }

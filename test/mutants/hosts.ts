@@ -15,11 +15,12 @@ export type Request = {
   readonly test: string
   /** Only these tests of the file; all of them without it. */
   readonly ids?: readonly string[]
-  /** Source files that changed since the last request. */
-  readonly changed: readonly string[]
   /** Whether the first failure ends the run. */
   readonly isQuick: boolean
 }
+
+/** As a host gets it: with the source files that changed since the last request. */
+export type HostRequest = Request & { readonly changed: readonly string[] }
 
 export type Answer = {
   readonly isOk: boolean
@@ -48,6 +49,8 @@ const startMs = 60_000
 export function openHost(sandbox: Sandbox, clock: Clock, env: Readonly<Record<string, string | undefined>>): Host {
   let child: ChildProcess | undefined
   let runs = 0
+  /** Sources that were written since the last request: vitest keeps what it read until it hears of a change. */
+  const written = new Set<string>()
 
   async function end(): Promise<void> {
     const ended = child
@@ -98,12 +101,16 @@ export function openHost(sandbox: Sandbox, clock: Clock, env: Readonly<Record<st
       if (runs >= runsPerHost) await end()
       const running = child ?? (await start())
       runs += 1
-      running.send(request)
+      running.send({ ...request, changed: [...written] } satisfies HostRequest)
+      written.clear()
       const result = await answer<Answer>(running, maxMs)
       if (result === 'timeout' || result === 'died') await end()
       return result
     },
-    write: (file, text) => writeFileSync(join(sandbox.dir, file), text),
+    write: (file, text) => {
+      written.add(file)
+      writeFileSync(join(sandbox.dir, file), text)
+    },
     remove: (file) => rmSync(join(sandbox.dir, file), { force: true }),
     close: end,
   }

@@ -63,10 +63,10 @@ export function openJudge(
       spentMs += trial.costMs
       if (spentMs > maxTrialsMs && trial !== trials[0]) break
       host.write(mutant.file, applied(text, mutant))
-      const answer = await attempt(host, trial, mutant.file)
+      const answer = await attempt(host, trial)
       host.write(mutant.file, text)
       if (typeof answer !== 'string' && answer.isOk) continue
-      if (!(await isSteady(host, trial, answer, mutant.file))) continue
+      if (!(await isSteady(host, trial, answer))) continue
       state = answer === 'timeout' ? 'timeout' : 'killed'
       by = trial.test.path
       break
@@ -75,12 +75,12 @@ export function openJudge(
     return { mutant, state, by }
   }
 
-  function attempt(host: Host, { test, ids }: Trial, file: string): Promise<Answer | 'timeout' | 'died'> {
-    return host.run({ test: test.path, ...(ids ? { ids } : {}), changed: [file], isQuick: true }, limitMs + 4 * test.ms)
+  function attempt(host: Host, { test, ids }: Trial): Promise<Answer | 'timeout' | 'died'> {
+    return host.run({ test: test.path, ...(ids ? { ids } : {}), isQuick: true }, limitMs + 4 * test.ms)
   }
 
   /** Whether the tests that failed pass without the mutant. Asked once per test for those that take long. */
-  async function isSteady(host: Host, trial: Trial, answer: Answer | string, file: string): Promise<boolean> {
+  async function isSteady(host: Host, trial: Trial, answer: Answer | string): Promise<boolean> {
     const { test } = trial
     if (answer !== 'died' && (test.ms < quickMs || test.tests === 0)) return true
     const [failed] = typeof answer === 'string' ? [] : answer.failed
@@ -89,7 +89,7 @@ export function openJudge(
     // A host that died may have been ended from outside.
     const known = answer === 'died' ? undefined : steady.get(key)
     if (known !== undefined) return known
-    const again = await attempt(host, { test, ...(ids ? { ids } : {}), costMs: 0 }, file)
+    const again = await attempt(host, { test, ...(ids ? { ids } : {}), costMs: 0 })
     const isOk = typeof again !== 'string' && again.isOk
     steady.set(key, isOk)
     return isOk

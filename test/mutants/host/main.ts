@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { createVitest, type TestModule } from 'vitest/node'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import config from '../../../vitest.config.ts'
-import type { Answer, Request } from '../hosts.ts'
+import type { Answer, HostRequest } from '../hosts.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const clock = systemClock()
@@ -40,7 +40,7 @@ const vitest = await createVitest(
 process.env.TMPDIR = temporary
 const project = vitest.getRootProject()
 
-async function run({ test, ids, changed, isQuick }: Request): Promise<Answer> {
+async function run({ test, ids, changed, isQuick }: HostRequest): Promise<Answer> {
   if (isConfined) clear()
   for (const file of changed) vitest.invalidateFile(join(root, file))
   // Failures of earlier runs would count for `bail`.
@@ -104,7 +104,7 @@ function isOurs(pid: number): boolean {
   }
 }
 
-process.on('message', (request: Request) => {
+process.on('message', (request: HostRequest) => {
   run(request).then(
     (answer) => process.send?.(answer),
     () => process.exit(1),
