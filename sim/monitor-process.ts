@@ -10,7 +10,7 @@ import { heartbeatIntervalMs } from '../core/kernel/limits.ts'
 import type { HeartbeatRequest } from '../core/model/monitor.ts'
 import { backoff } from '../core/kernel/backoff.ts'
 import { serviceClock } from '../agents/kit/service-clock.ts'
-import { pilotSilence } from '../agents/monitor/pilot-silence.ts'
+import { pilotAt, pilotSilence } from '../agents/monitor/pilot-silence.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, type PilotView } from '../agents/monitor/policy.ts'
 import { activate } from '../services/vms/activate.ts'
 import { recordHeartbeat } from '../services/vms/heartbeat.ts'
@@ -125,22 +125,15 @@ function viewOf(
     ...answer,
     heartbeatIntervalMs,
     upMs: atMs - fromMs,
-    pilot: status && {
-      ...pilotView(status, host.pilot() !== undefined, clock.nowMs()),
-      silentMs: silence(status.atMs, atMs),
-    },
+    pilot: status && pilotAt(pilotView(status, host.pilot() !== undefined), silence(status.atMs, atMs)),
     diskFreeBytes,
     silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }
 
-function pilotView(
-  { state, payloads, idleSinceMs, size }: PilotStatus,
-  alive: boolean,
-  nowMs: number,
-): Omit<PilotView, 'silentMs'> {
-  return { state, payloads, idleMs: Math.max(0, nowMs - idleSinceMs), alive, size }
+function pilotView({ state, payloads, idleMs, size }: PilotStatus, alive: boolean): Omit<PilotView, 'silentMs'> {
+  return { state, payloads, idleMs, alive, size }
 }
 
 function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatRequest {

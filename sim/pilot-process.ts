@@ -215,8 +215,8 @@ function tick(shell: Shell): void {
 function writeStatus({ host, process, state, life }: Shell): void {
   const nowMs = process.clock.nowMs()
   const { idleSinceMs, ...status } = statusOf(state)
-  const idleMs = process.clock.monotonicMs() - idleSinceMs
-  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleSinceMs: Math.round(nowMs - idleMs), size: host.size }
+  const idleMs = Math.round(process.clock.monotonicMs() - idleSinceMs)
+  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleMs, size: host.size }
 }
 
 /** A pilot that is awake has stopped every payload by the end of its lease, as it sees it. */

@@ -18,7 +18,7 @@ import { serviceClock } from '../kit/service-clock.ts'
 import { agentVersion, type Uplink } from '../kit/uplink.ts'
 import { readMachine, readPilot } from './machine.ts'
 import { watchInterruption } from './interruption.ts'
-import { pilotSilence } from './pilot-silence.ts'
+import { pilotAt, pilotSilence } from './pilot-silence.ts'
 import { decide, isPilotGone, type MonitorStep, type MonitorView, spotInterruption } from './policy.ts'
 import { watchService } from './service.ts'
 
@@ -112,11 +112,11 @@ function viewOf(
   clock: Clock,
 ): MonitorView {
   const atMs = clock.monotonicMs()
-  const pilot = readPilot(paths.pilotStatus, clock.nowMs())
+  const pilot = readPilot(paths.pilotStatus)
   return {
     ...answer,
     upMs: atMs - fromMs,
-    pilot: pilot && { ...pilot, silentMs: silence(pilot.writtenMs, atMs) },
+    pilot: pilot && pilotAt(pilot, silence(pilot.writtenMs, atMs)),
     diskFreeBytes: readMachine(paths.work).diskFreeBytes,
     silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },

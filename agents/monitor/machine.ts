@@ -24,7 +24,7 @@ export function readMachine(workDir: string): MachineView {
 export type PilotReport = Omit<PilotView, 'silentMs'> & { readonly writtenMs: number }
 
 /** Absent where the pilot has not written yet. A text that is not a status counts as that. */
-export function readPilot(path: string, nowMs: number): PilotReport | undefined {
+export function readPilot(path: string): PilotReport | undefined {
   const text = readIfThere(path)
   if (text === undefined) return undefined
   let status: Partial<PilotStatus>
@@ -33,9 +33,8 @@ export function readPilot(path: string, nowMs: number): PilotReport | undefined 
   } catch {
     return undefined
   }
-  const { pid, atMs, state, payloads, idleSinceMs, isolation, unhealthy, size } = status
-  if (pid === undefined || atMs === undefined || state === undefined || idleSinceMs === undefined) return undefined
-  const idleMs = Math.max(0, nowMs - idleSinceMs)
+  const { pid, atMs, state, payloads, idleMs, isolation, unhealthy, size } = status
+  if (pid === undefined || atMs === undefined || state === undefined || idleMs === undefined) return undefined
   return { state, payloads: payloads ?? 0, idleMs, writtenMs: atMs, alive: isAlive(pid), isolation, unhealthy, size }
 }
 

@@ -23,3 +23,11 @@ export function pilotSilence(): (writtenMs: number, nowMs: number) => number {
     return nowMs - sinceMs
   }
 }
+
+/** A pilot as it is now: what it counted when it wrote its status, carried on by the monitor's clock. */
+export function pilotAt<Of extends { readonly idleMs: number }>(
+  written: Of,
+  silentMs: number,
+): Of & { readonly silentMs: number } {
+  return { ...written, idleMs: written.idleMs + silentMs, silentMs }
+}

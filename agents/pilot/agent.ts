@@ -277,11 +277,10 @@ export class PilotAgent {
     const { state, payloads, idleSinceMs } = statusOf(this.#state)
     const unhealthy = this.#unhealthy()
     const atMs = clock.nowMs()
-    const idleMs = clock.monotonicMs() - idleSinceMs
+    const idleMs = Math.round(clock.monotonicMs() - idleSinceMs)
     const isolation = isolationText(this.#options.isolation)
     const { size } = this.#state
-    const idleSince = Math.round(atMs - idleMs)
-    const status: PilotStatus = { pid, atMs, state, payloads, idleSinceMs: idleSince, isolation, unhealthy, size }
+    const status: PilotStatus = { pid, atMs, state, payloads, idleMs, isolation, unhealthy, size }
     this.#writtenStatus = this.#statusText()
     try {
       writeWhole(paths.pilotStatus, JSON.stringify(status))

@@ -103,8 +103,8 @@ export type PilotStatus = {
   readonly atMs: number
   readonly state: 'starting' | 'idle' | 'busy' | 'draining'
   readonly payloads: number
-  /** Since when nothing was running or assigned. */
-  readonly idleSinceMs: number
+  /** For how long nothing was running or assigned, by the pilot's monotonic clock, when it wrote this. */
+  readonly idleMs: number
   /** How payloads are isolated, as people read it: `namespaces (bubblewrap 0.8.0)`. */
   readonly isolation?: string
   /** Why this VM is of no use for jobs, as a heartbeat says it; absent: it is of use. */

@@ -36,7 +36,7 @@ export const fileAttacks: readonly Attack[] = [
         `grep -ao '"kind":"taken"' ${scene.workDir}/pilot.journal | head -1; cat ${scene.credentialDir}/pilot.json`,
       ),
     judge: (_, { text }) =>
-      /"kind":"taken"|"idleSinceMs"/.test(text) ? [{ what: 'journal', evidence: 'lines of the journal or the status' }] : [],
+      /"kind":"taken"|"idleMs"/.test(text) ? [{ what: 'journal', evidence: 'lines of the journal or the status' }] : [],
   },
   {
     name: 'search-machine',

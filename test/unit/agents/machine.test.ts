@@ -175,16 +175,16 @@ describe('the context', () => {
   })
 })
 
-it('a pilot’s status is read with its age, and is absent where it is not one', () => {
+it('a pilot’s status is read, and is absent where it is not one', () => {
   const path = join(dir, 'pilot.json')
-  expect(readPilot(path, 0)).toBeUndefined()
+  expect(readPilot(path)).toBeUndefined()
   writeFileSync(path, '{"pid":')
-  expect(readPilot(path, 0)).toBeUndefined()
-  const status = { pid: process.pid, atMs: 1000, state: 'idle', payloads: 0, idleSinceMs: 400 }
+  expect(readPilot(path)).toBeUndefined()
+  const status = { pid: process.pid, atMs: 1000, state: 'idle', payloads: 0, idleMs: 400 }
   writeFileSync(path, JSON.stringify(status))
-  expect(readPilot(path, 1500)).toEqual({ state: 'idle', payloads: 0, idleMs: 1100, writtenMs: 1000, alive: true })
+  expect(readPilot(path)).toEqual({ state: 'idle', payloads: 0, idleMs: 400, writtenMs: 1000, alive: true })
   writeFileSync(path, JSON.stringify({ ...status, pid: 2 ** 22 + 1 }))
-  expect(readPilot(path, 1500)).toMatchObject({ alive: false })
+  expect(readPilot(path)).toMatchObject({ alive: false })
   expect(existsSync(`${path}.new`)).toBe(false)
 })
 

@@ -1,7 +1,7 @@
 /** A pilot's silence is counted by the monitor's own clock, and only while the monitor itself looks. */
 
 import { expect, it } from 'vitest'
-import { pilotSilence } from '../../../agents/monitor/pilot-silence.ts'
+import { pilotAt, pilotSilence } from '../../../agents/monitor/pilot-silence.ts'
 
 const everyMs = 250
 
@@ -37,4 +37,17 @@ it('begins anew after a gap in which the monitor did not look itself', () => {
       [20_000 + everyMs, 1],
     ]),
   ).toEqual([0, 250, 0, 250])
+})
+
+it('carries on how long a pilot was idle by the same clock, so that no wall clock that is set makes a VM look idle', () => {
+  const silence = pilotSilence()
+  const written = { idleMs: 1500, state: 'idle' }
+  const idle = [0, everyMs, 2 * everyMs].map((nowMs) => pilotAt(written, silence(7, nowMs)))
+  expect(idle.map(({ idleMs, silentMs }) => [idleMs, silentMs])).toEqual([
+    [1500, 0],
+    [1750, 250],
+    [2000, 500],
+  ])
+  // An hour that the machine stood still counts for nothing.
+  expect(pilotAt(written, silence(7, 3_600_000)).idleMs).toBe(1500)
 })
