@@ -81,6 +81,7 @@ describe('with data', () => {
     const [first, second] = await dashboard.submit([sampleSpec({ name: 'first' }), sampleSpec({ name: 'second' })])
     await dashboard.submit([sampleSpec({ requirements: sampleRequirements({ cores: { min: 64, max: 64 } }) })], bob)
     const vm = await dashboard.addVm('one')
+    const waiting = await dashboard.addVm('waits', { said: 'PENDING: [HOST] Not enough CPU on hosts: 0' })
     const lost = await dashboard.addEndedVm('two', 'the cloud no longer lists it')
     await run(dashboard, first as JobId, vm.id)
     const made = { action: 'create', subject: 'here/small/plain', count: 3, reason: '5 jobs wait' } as const
@@ -102,6 +103,8 @@ describe('with data', () => {
     expect(await text('/vms?ended=1')).toContain(`href="/vms/${lost.id}"`)
     expect(await text('/vms?ended=1')).toContain('the cloud no longer lists it')
     expect(await text(`/vms/${lost.id}`)).toMatch(/Lost[\s\S]*the cloud no longer lists it/)
+    expect(await text(`/vms/${waiting.id}`)).toMatch(/Its cloud says[\s\S]*PENDING: \[HOST\] Not enough CPU on hosts: 0/)
+    expect(await text(`/vms/${vm.id}`)).not.toContain('Its cloud says')
     const vmText = await text(`/vms/${vm.id}`)
     expect(vmText).toContain('1 / 8')
     expect(vmText).toContain(`href="/jobs/${first}"`)
