@@ -4,7 +4,8 @@
  *
  * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and
  * after a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
- * before the first one is given up. A lease that was written with a clock that was ahead is cut to the time that a lease
+ * before the first one is given up. So it does after our clock was put ahead, and a step judges by the clock as it was when
+ * the step began: nothing that it waits for can end a lease early. A lease that was written with a clock that was ahead is cut to the time that a lease
  * has: soon if our own clock was put back, else once per lease time.
  */
 
@@ -34,11 +35,11 @@ export function sweep(ports: JobPorts): Sweep {
   let lastMs = -Infinity
   let forgotMs = clock.monotonicMs()
   let cutMs = -Infinity
-  /** Of the two clocks: smaller after the wall clock was put back. */
-  let apartMs = -Infinity
+  /** The wall clock less the monotonic one, when the step began. */
+  let apartMs: number | undefined
 
-  async function loseExpired(): Promise<void> {
-    const nowMs = clock.nowMs()
+  async function loseExpired(aheadMs: number): Promise<void> {
+    const nowMs = clock.monotonicMs() + aheadMs
     const expired = await store.expired(nowMs, maxJobs)
     if (expired.length === 0) return
     const why = 'the lease ended without a renewal'
@@ -76,20 +77,23 @@ export function sweep(ports: JobPorts): Sweep {
   return {
     async step(under) {
       if (!under) return
+      const aheadMs = clock.nowMs() - clock.monotonicMs()
+      const movedMs = aheadMs - (apartMs ?? aheadMs)
+      apartMs = aheadMs
       const isServed = (await store.roles(apiSeats.prefix, clock.nowMs())).length > 0
       const nowMs = clock.monotonicMs()
-      const wasPutBack = clock.nowMs() - nowMs < apartMs - processSkewMs
-      apartMs = clock.nowMs() - nowMs
+      const wasPutBack = movedMs < -processSkewMs
       // No process was there for a while: pilots may have tried to renew in vain.
       const isFresh = under.fence !== fence || nowMs - lastMs > 5 * sweepEveryMs
-      if (isFresh || !isServed) graceUntilMs = nowMs + policy.leaseMs
+      const wasPutAhead = movedMs > processSkewMs
+      if (isFresh || wasPutAhead || !isServed) graceUntilMs = nowMs + policy.leaseMs
       fence = under.fence
       lastMs = nowMs
       if (isFresh || wasPutBack || nowMs - cutMs >= policy.leaseMs) {
         cutMs = nowMs
         await cutLeases()
       }
-      if (nowMs >= graceUntilMs) await loseExpired()
+      if (nowMs >= graceUntilMs) await loseExpired(aheadMs)
       if (nowMs - forgotMs < forgetEveryMs) return
       forgotMs = nowMs
       await forget()

@@ -93,3 +93,37 @@ it('cuts a lease that another process wrote with a clock that was ahead', async 
   }
   expect(await stateOf(test, id)).toBe('Waiting')
 })
+
+it.each([6, 600])('ends no lease because the clock is put ahead by %i s in the middle of a step', async (aheadS) => {
+  const test = await openQueue()
+  const pilot = await openPilot(test, 'one')
+  const [id] = (await submitSome(test, 1)) as [JobId]
+  let isPut = false
+  const store = {
+    ...test.store,
+    async roles(prefix: string, nowMs: number) {
+      const roles = await test.store.roles(prefix, nowMs)
+      if (isPut) test.clock.putBack(-aheadS * 1000)
+      isPut = false
+      return roles
+    },
+  }
+  const sweeper = sweep({ ...test.queue, store })
+  const steps = async (ms: number): Promise<void> => {
+    for (let passedMs = 0; passedMs < ms; passedMs += 1000) {
+      await test.clock.advance(1000)
+      await sweeper.step(under(1))
+    }
+  }
+  await steps(leaseMs + 5000)
+  await pilot.offer(1)
+  await steps(leaseMs - 4000)
+  isPut = true
+  await sweeper.step(under(1))
+  expect(await stateOf(test, id)).toBe('Matched')
+  // The pilot could not renew what was over at once: as after a take-over.
+  await steps(leaseMs - 5000)
+  expect(await stateOf(test, id)).toBe('Matched')
+  await steps(10_000)
+  expect(await stateOf(test, id)).toBe('Waiting')
+})
