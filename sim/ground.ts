@@ -2,6 +2,7 @@
 
 import type { VmId } from '../core/kernel/ids.ts'
 import { type Dice, dice } from './dice.ts'
+import { type HeldBooks, openHeld } from './held.ts'
 import { type JobBooks, jobBooks } from './job-books.ts'
 import { type PayloadBooks, payloadBooks } from './payloads.ts'
 import { type Timeline, timeline } from './timeline.ts'
@@ -20,6 +21,8 @@ export type Toll = {
   repeats: number
   /** Machines that came up and were of no use. */
   useless: number
+  /** Wall clocks that were set, the service's. */
+  clockMoves: number
 }
 
 export type Ground = {
@@ -31,8 +34,11 @@ export type Ground = {
   readonly violations: Violations
   readonly jobs: JobBooks
   readonly vms: VmBooks
+  readonly held: HeldBooks
   readonly payloads: PayloadBooks
   readonly toll: Toll
+  /** The service's wall clock less the true one. */
+  readonly clock: { aheadMs: number }
 }
 
 export type GroundOptions = {
@@ -46,7 +52,7 @@ export function openGround({ seed, machinesOf }: GroundOptions): Ground {
   const trace = openTrace(time)
   const violations = openViolations(trace)
   const jobs: JobBooks = jobBooks({ violations, trace, vmState: (vmId) => vms.state(vmId) })
-  const vms = vmBooks({ violations, trace, leasesOn: jobs.leasesOn, machinesOf })
+  const vms = vmBooks({ violations, trace, nowMs: time.nowMs, leasesOn: jobs.leasesOn, machinesOf })
   return {
     timeline: time,
     dice: chance,
@@ -55,8 +61,10 @@ export function openGround({ seed, machinesOf }: GroundOptions): Ground {
     violations,
     jobs,
     vms,
+    held: openHeld({ timeline: time, violations, jobs, vms }),
     payloads: payloadBooks(violations),
-    toll: { serviceKills: 0, pilotKills: 0, stalls: 0, crashes: 0, cuts: 0, repeats: 0, useless: 0 },
+    toll: { serviceKills: 0, pilotKills: 0, stalls: 0, crashes: 0, cuts: 0, repeats: 0, useless: 0, clockMoves: 0 },
+    clock: { aheadMs: 0 },
   }
 }
 

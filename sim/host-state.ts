@@ -37,6 +37,8 @@ export type Host = {
   crash(vanishes: boolean): void
   hang(ms: number): void
   cut(ms: number): void
+  /** Its wall clock is off by this from now on. */
+  setClock(aheadMs: number): void
   stallPilot(ms: number): void
   killPilot(backMs: number): void
   killMonitor(): void

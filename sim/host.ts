@@ -25,6 +25,8 @@ type Inside = {
   hangsUntilMs: number
   readonly uselessness: Uselessness | undefined
   readonly useless: UselessBooks
+  /** Its wall clock less the true one. */
+  skewMs: number
   pilot: Pilot | undefined
   monitor: Monitor | undefined
 }
@@ -51,13 +53,13 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
   const isRunning = (): boolean => fake.isRunning(machine)
   const processes = new Set<SimProcess>()
   const newProcess = (): SimProcess => {
-    const process = simProcess({ timeline, skewMs, isGrounded: isRunning })
+    const process = simProcess({ timeline, skewMs: () => inside.skewMs, isGrounded: isRunning })
     process.stall(inside.hangsUntilMs - timeline.nowMs())
     processes.add(process)
     return process
   }
   const agents = { pilot: undefined, monitor: undefined }
-  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, uselessness, useless, ...agents }
+  const inside: Inside = { machine, processes, hangsUntilMs: -Infinity, uselessness, useless, skewMs, ...agents }
   const host: Host = {
     vmId,
     config,
@@ -75,6 +77,7 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
     crash: (vanishes) => crash(host, inside, vanishes),
     hang: (ms) => hang(host, inside, ms),
     cut: (ms) => cut(host, ms),
+    setClock: (aheadMs) => setClock(host, inside, aheadMs),
     stallPilot: (ms) => stallPilot(host, inside, ms),
     killPilot: (backMs) => killPilot(host, inside, backMs),
     killMonitor: () => killMonitor(host, inside),
@@ -135,6 +138,11 @@ function cut(host: Host, ms: number): void {
     // The VM cannot distinguish a lost message from one that was never sent: such a stream must not live on.
     if (ms > silenceMs || deafMs > 0) switchboard.breakStream(vmId)
   })
+}
+
+function setClock({ vmId, ground }: Host, inside: Inside, aheadMs: number): void {
+  ground.trace.note({ vmId }, `its clock is set: now off by ${Math.round(aheadMs)} ms`)
+  inside.skewMs = aheadMs
 }
 
 function stallPilot(host: Host, { pilot }: Inside, ms: number): void {

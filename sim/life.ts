@@ -16,4 +16,10 @@ export type SimService = {
 
 export type Answer<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 
-export type Life = { readonly process: SimProcess; readonly jobs: JobPorts; readonly matching: Matching }
+export type Life = {
+  readonly process: SimProcess
+  readonly jobs: JobPorts
+  readonly matching: Matching
+  /** A stream that ends stays where it is. */
+  readonly isForgetful: boolean
+}

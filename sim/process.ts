@@ -23,13 +23,13 @@ export type SimProcess = {
 
 export type ProcessOptions = {
   readonly timeline: Timeline
-  /** Its wall clock less the true one. */
-  readonly skewMs?: number
+  /** Its wall clock less the true one, at any moment. */
+  readonly skewMs?: () => number
   /** Whether what it runs on is there. */
   readonly isGrounded?: () => boolean
 }
 
-export function simProcess({ timeline, skewMs = 0, isGrounded = () => true }: ProcessOptions): SimProcess {
+export function simProcess({ timeline, skewMs = () => 0, isGrounded = () => true }: ProcessOptions): SimProcess {
   let killed = false
   let stalledUntilMs = -Infinity
 
@@ -53,7 +53,7 @@ export function simProcess({ timeline, skewMs = 0, isGrounded = () => true }: Pr
   }
 
   const clock: Clock = {
-    nowMs: () => epochMs + timeline.nowMs() + skewMs,
+    nowMs: () => epochMs + timeline.nowMs() + skewMs(),
     monotonicMs: () => timeline.nowMs(),
     after: deliver,
     soon: (run) => {

@@ -16,9 +16,9 @@ import { bootHost } from './host.ts'
 import type { Host } from './host-state.ts'
 import { isEndState } from './job-books.ts'
 import { scan } from './scan.ts'
-import { openSwitchboard } from './switchboard.ts'
+import { openSwitchboard, type Switchboard } from './switchboard.ts'
 import { type Rule, uselessWithout } from './switches.ts'
-import { operators, troubleHosts, troubleService } from './troubles.ts'
+import { operators, troubleClock, troubleHosts, troubleService } from './troubles.ts'
 import { type UselessOffering, uselessBooks } from './useless.ts'
 import { openTruth } from './truth.ts'
 import { gatherUsers, type Users } from './users.ts'
@@ -58,7 +58,9 @@ type World = {
   readonly ground: Ground
   readonly truth: Store
   readonly clouds: readonly SimCloud[]
+  readonly cloudNames: readonly string[]
   readonly watch: CloudWatch
+  readonly switchboard: Switchboard
   readonly service: SimService
   readonly charges: ChargeBooks
   readonly users: Users
@@ -74,20 +76,22 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   let healMs = Infinity
   let isQuiet = false
 
+  const failed = (error: unknown): void => violations.report('noBug', {}, `a check failed: ${error}`)
   const check = (): void => {
     world.charges.check()
-    scan(ground, world.truth, users.acknowledged()).catch((error) =>
-      violations.report('noBug', {}, `the scan failed: ${error}`),
-    )
+    ground.held.check()
+    scan(ground, world.truth, users.acknowledged()).catch(failed)
   }
   const look = (): void => {
     timeline.after(lookEveryMs, look)
+    world.switchboard.dropDead()
     if (healMs === Infinity && isTimeToHeal(world, jobs)) {
       healMs = timeline.nowMs()
       heal(world)
     }
     if (healMs === Infinity) return
     checkMoving(world, timeline.nowMs() - healMs)
+    ground.held.checkKept(world.truth, world.cloudNames).catch(failed)
     if (!users.areDone() || leftOf(world).length > 0) return
     // The last look at everything, and the end when it has been taken.
     check()
@@ -150,9 +154,11 @@ function makeWorld({ seed, jobs, without, useless: given }: SeedOptions): World 
   const users = gatherUsers(ground, switchboard, jobs)
   troubleClouds(clouds, ground)
   troubleService(ground, service, switchboard)
+  troubleClock(ground)
   troubleHosts(ground, hosts)
   const { rest } = operators(ground, switchboard)
-  return { ground, truth, clouds, watch, service, charges, users, hosts, rest }
+  const cloudNames = clouds.map(({ fake }) => fake.name)
+  return { ground, truth, clouds, cloudNames, watch, switchboard, service, charges, users, hosts, rest }
 }
 
 function isTimeToHeal({ ground, users }: World, jobs: number): boolean {
@@ -163,6 +169,7 @@ function isTimeToHeal({ ground, users }: World, jobs: number): boolean {
 function heal({ ground, clouds, users, rest }: World): void {
   ground.trace.note({}, 'the world heals')
   clearUp(ground.weather)
+  ground.clock.aheadMs = 0
   for (const { fake } of clouds) {
     setRates(fake, ground.weather)
     fake.quotaNow = { vms: Infinity, cores: Infinity, memoryBytes: Infinity }

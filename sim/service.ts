@@ -46,7 +46,7 @@ export function startSimService(options: SimServiceOptions): SimService {
   let view: StoreView | undefined
 
   function start(): void {
-    const born = simProcess({ timeline })
+    const born = simProcess({ timeline, skewMs: () => ground.clock.aheadMs })
     const seen = storeView(truth, born, ground)
     process = born
     view = seen
@@ -111,7 +111,7 @@ export function startSimService(options: SimServiceOptions): SimService {
 function begun({ charges, without }: SimServiceOptions, process: SimProcess, { jobs, matching, ledger }: Runtime): Life {
   assert(matching !== undefined, 'the simulated service serves pilots')
   charges.audit(jobs.outcomes, ledger, without === 'charge')
-  return { process, jobs, matching }
+  return { process, jobs, matching, isForgetful: without === 'leave' }
 }
 
 /** A new process opens the database anew. In memory the same is had by a call that fails: all that is derived is rebuilt. */

@@ -11,6 +11,7 @@ import type { PilotMessage, ServiceMessage } from '../proto/gen/pilotage/v1/vm.t
 import { openPilotStream, type PilotStream } from '../services/matcher/pilot-stream.ts'
 import type { SimService, Life } from './life.ts'
 import type { Ground } from './ground.ts'
+import type { AuditedStream } from './held.ts'
 import type { SimProcess } from './process.ts'
 import { isCut, type Link, noticeMs, wayMs } from './ways.ts'
 
@@ -38,6 +39,7 @@ export type Connection = {
   isServerOver: boolean
   life: Life | undefined
   session: PilotStream | undefined
+  audited: AuditedStream | undefined
   /** What came before the session was open. */
   early: PilotMessage[]
   /** When the last message of each way arrives: the next one comes after it. */
@@ -58,6 +60,7 @@ export function openStream(streams: Streams, vmId: VmId, client: SimProcess, lin
     isServerOver: false,
     life: undefined,
     session: undefined,
+    audited: undefined,
     early: [],
     upMs: 0,
     downMs: 0,
@@ -118,10 +121,11 @@ function sendDown(connection: Connection, message: ServiceMessage): void {
 
 function accept(connection: Connection): void {
   const { streams, vmId } = connection
+  const { ground } = streams
   const life = streams.service?.life()
   connection.life = life
   if (!life?.process.isAlive()) {
-    shut(connection, wayMs(streams.ground), Infinity)
+    shut(connection, wayMs(ground), Infinity)
     return
   }
   life.process.deliver(0, () => {
@@ -129,13 +133,22 @@ function accept(connection: Connection): void {
       send: (message: Parameters<typeof serviceMessageToWire>[0]) => sendDown(connection, serviceMessageToWire(message)),
       end: () => hangUp(connection),
     }
-    openPilotStream(life.matching, vmId, wire).then(
+    const audited = ground.held.stream(life.matching, vmId, life.process, life.isForgetful)
+    connection.audited = audited
+    openPilotStream(audited.matching, vmId, wire).then(
       (session) => {
-        if (connection.isServerOver) return session.close()
+        if (connection.isServerOver) {
+          session.close()
+          audited.closed()
+          return
+        }
         connection.session = session
         for (const message of connection.early) receive(connection, message)
       },
-      () => hangUp(connection),
+      () => {
+        audited.closed()
+        hangUp(connection)
+      },
     )
   })
 }
@@ -157,7 +170,10 @@ function hangUp(connection: Connection): void {
 function endServer(connection: Connection): void {
   if (connection.isServerOver) return
   connection.isServerOver = true
-  connection.session?.close()
+  const { session, audited } = connection
+  session?.close()
+  // Without a session it is still being opened, or was refused.
+  if (session) audited?.closed()
 }
 
 function endClient(connection: Connection, why: string): void {

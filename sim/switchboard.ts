@@ -27,6 +27,8 @@ export type Switchboard = {
   /** Nothing passes on this VM's stream any more, and neither side knows yet. */
   breakStream(vmId: VmId): void
   breakAll(): void
+  /** Keepalive: the service notices the streams whose machine is no more. */
+  dropDead(): void
   /** It hears nothing any more, and is still heard. */
   deafen(vmId: VmId): void
 }
@@ -83,6 +85,13 @@ export function openSwitchboard(ground: Ground): Switchboard {
     deafen(vmId) {
       const open = streams.open.get(vmId)
       if (open) open.isDeaf = true
+    },
+    dropDead() {
+      for (const [vmId, open] of streams.open) {
+        if (open.client.isAlive()) continue
+        streams.open.delete(vmId)
+        shut(open, Infinity, noticeMs(ground))
+      }
     },
     breakAll() {
       for (const vmId of [...streams.open.keys()]) breakOne(vmId)

@@ -1,11 +1,11 @@
 /**
- * The seven rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
+ * The rules that a run may do without, to prove that the simulation notices: each is a lie that the store or the
  * director is made to believe. Nothing outside the simulation can reach these.
  */
 
 import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../core/model/job.ts'
 import type { Store } from '../core/ports/store.ts'
-import { changeVm, isUp, type VmDecision } from '../core/model/vm.ts'
+import { changeVm, isUp, type Vm, type VmDecision, type VmEvent } from '../core/model/vm.ts'
 import type { UselessOffering } from './useless.ts'
 import { coreDecisions, type Decisions } from '../core/model/apply.ts'
 
@@ -17,8 +17,20 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
  * proof          a VM proves its image by coming up, and none that came up is to blame
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
+ * leave          a stream that ends stays with the matcher
+ * release        a VM that takes no more jobs keeps its room for the task queue that it was reserved for
  */
-export const rules = ['fence', 'lease-check', 'idempotency', 'confirm-delete', 'drain-race', 'charge', 'proof'] as const
+export const rules = [
+  'fence',
+  'lease-check',
+  'idempotency',
+  'confirm-delete',
+  'drain-race',
+  'charge',
+  'proof',
+  'leave',
+  'release',
+] as const
 export type Rule = (typeof rules)[number]
 
 export function decisionsWithout(rule: Rule | undefined): Decisions {
@@ -35,6 +47,11 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
       }
     case 'proof':
       return { ...coreDecisions, changeVm: (vm, event, leases, nowMs) => proven(changeVm(vm, event, leases, nowMs)) }
+    case 'release':
+      return {
+        ...coreDecisions,
+        changeVm: (vm, event, leases, nowMs) => reservedStill(vm, changeVm(vm, event, leases, nowMs), event),
+      }
     default:
       return coreDecisions
   }
@@ -44,6 +61,11 @@ function proven(decision: VmDecision): VmDecision {
   if (!decision.ok || !isUp(decision.next.phase)) return decision
   const { phase, provenMs = phase.activeMs } = decision.next
   return { ...decision, next: { ...decision.next, provenMs, fault: undefined } }
+}
+
+function reservedStill(vm: Vm, decision: VmDecision, { kind }: VmEvent): VmDecision {
+  if (!decision.ok || !vm.reserved || kind === 'unreserve') return decision
+  return { ...decision, next: { ...decision.next, reserved: vm.reserved } }
 }
 
 function unfenced(job: Job, event: JobEvent): JobEvent {

@@ -4,11 +4,13 @@
 
 import type { SimService } from './life.ts'
 import { type Ground, nowAndThen } from './ground.ts'
+import type { Dice } from './dice.ts'
 import type { Host } from './host-state.ts'
 import { simProcess } from './process.ts'
 import type { Switchboard } from './switchboard.ts'
 
 const leaseMs = 90_000
+const maxClockMoveMs = 15 * 60_000
 const drainEveryMs = 4 * 60_000
 
 export function troubleService(ground: Ground, service: SimService, switchboard: Switchboard): void {
@@ -34,6 +36,28 @@ export function troubleService(ground: Ground, service: SimService, switchboard:
   )
 }
 
+/**
+ * The clock of the service's host is set, ahead or back, or put right. Where machines are of no use for their clocks it is
+ * left alone: which of them are is a matter of both clocks.
+ */
+export function troubleClock(ground: Ground): void {
+  const { dice, weather, trace, clock, toll } = ground
+  nowAndThen(
+    ground,
+    () => weather.serviceClockMovesEveryMs,
+    () => {
+      if (weather.useless?.kind === 'clock-off') return
+      clock.aheadMs = clock.aheadMs === 0 || dice.chance(0.5) ? drawAheadMs(dice) : 0
+      toll.clockMoves += 1
+      trace.note({}, `the service's clock is set: now off by ${Math.round(clock.aheadMs)} ms`)
+    },
+  )
+}
+
+function drawAheadMs({ chance, anyScale }: Dice): number {
+  return (chance(0.5) ? 1 : -1) * anyScale(2000, maxClockMoveMs)
+}
+
 /** One machine of those that run, each time. */
 export function troubleHosts(ground: Ground, hosts: () => readonly Host[]): void {
   const { dice, weather } = ground
@@ -46,6 +70,10 @@ export function troubleHosts(ground: Ground, hosts: () => readonly Host[]): void
   trouble(
     () => weather.cutsEveryMs,
     (host) => host.cut(dice.about(weather.cutMs)),
+  )
+  trouble(
+    () => weather.vmClockMovesEveryMs,
+    (host) => host.setClock(drawAheadMs(dice)),
   )
   trouble(
     () => weather.pilotKillsEveryMs,

@@ -48,7 +48,7 @@ export function maxUselessPerHour({ failures, backoffMs, maxBackoffMs }: Breaker
 export type UselessBooks = { count(machine: FakeMachine, nowMs: number): void }
 
 export function uselessBooks(
-  { violations, toll }: { readonly violations: Violations; readonly toll: { useless: number } },
+  { violations, toll }: { readonly violations: Violations; readonly toll: { useless: number; readonly clockMoves: number } },
   clouds: readonly Pick<DirectedCloud, 'cloud' | 'breaker' | 'limits'>[],
 ): UselessBooks {
   const times = new Map<string, readonly number[]>()
@@ -61,7 +61,8 @@ export function uselessBooks(
       const name = `${shape.cloud}/${shape.flavor}`
       const recent = [...(times.get(name) ?? []).filter((atMs) => nowMs - atMs < windowMs), nowMs]
       times.set(name, recent)
-      const max = maxUselessPerHour(directed.breaker, directed.limits.maxVms)
+      // A clock that is put ahead ends a back-off.
+      const max = maxUselessPerHour(directed.breaker, directed.limits.maxVms) + toll.clockMoves
       const what = (): string => `${recent.length} useless VMs of ${name} in an hour, of at most ${max}`
       violations.check(recent.length <= max, 'useless', { vmId }, what)
     },

@@ -11,25 +11,28 @@ import { isOverState } from './job-books.ts'
 import type { Trace } from './trace.ts'
 import type { Violations } from './violations.ts'
 
-export type VmEntry = { state: VmStateName; readonly cloud: string; why: string }
+export type VmEntry = { state: VmStateName; readonly cloud: string; why: string; overMs?: number }
 
 export type VmBooks = {
   readonly entries: ReadonlyMap<VmId, VmEntry>
   intended(vm: Vm): void
   decided(before: Vm, event: VmEvent, decision: VmDecision): void
   state(vmId: VmId): VmStateName | undefined
+  /** When its record ended; undefined: it has not. */
+  overSinceMs(vmId: VmId): number | undefined
   live(): readonly VmId[]
 }
 
 export type VmAuditOptions = {
   readonly violations: Violations
   readonly trace: Trace
+  readonly nowMs: () => number
   readonly leasesOn: (vmId: VmId) => number
   /** The references of the machines that are in the cloud for it now. */
   readonly machinesOf: (vmId: VmId) => readonly string[]
 }
 
-export function vmBooks({ violations, trace, leasesOn, machinesOf }: VmAuditOptions): VmBooks {
+export function vmBooks({ violations, trace, nowMs, leasesOn, machinesOf }: VmAuditOptions): VmBooks {
   const entries = new Map<VmId, VmEntry>()
 
   function audit(entry: VmEntry, before: Vm, event: VmEvent, next: Vm): void {
@@ -42,6 +45,8 @@ export function vmBooks({ violations, trace, leasesOn, machinesOf }: VmAuditOpti
       const leases = leasesOn(vmId)
       check(leases === 0, 'busyVm', { vmId }, () => `retired (${event.why}) while it holds ${leases} live leases`)
     }
+    const isKept = next.reserved !== undefined && to !== 'Active'
+    check(!isKept, 'held', { vmId }, () => `it is ${to} and keeps room for job ${next.reserved?.jobId}`)
     if (isOverState(to)) {
       const left = machinesOf(vmId)
       check(left.length === 0, 'vmRecord', { vmId }, () => `its record is ${to} while ${left.join()} is in the cloud`)
@@ -67,9 +72,12 @@ export function vmBooks({ violations, trace, leasesOn, machinesOf }: VmAuditOpti
         const now = decision.ok ? decision.next.phase.state : `refused as ${decision.why}`
         trace.note({ vmId }, `${event.kind}${'why' in event ? ` (${event.why})` : ''}: ${now}`)
       }
-      if (decision.ok) Object.assign(entry, { state: decision.next.phase.state, why: event.kind })
+      if (!decision.ok) return
+      Object.assign(entry, { state: decision.next.phase.state, why: event.kind })
+      if (isOverState(entry.state)) entry.overMs ??= nowMs()
     },
     state: (vmId) => entries.get(vmId)?.state,
+    overSinceMs: (vmId) => entries.get(vmId)?.overMs,
     live: () => [...entries].filter(([, { state }]) => !isOverState(state)).map(([vmId]) => vmId),
   }
 }

@@ -44,6 +44,8 @@ export type Weather = {
   lostReplyRate: number
   neverBootsRate: number
   cloudOutagesEveryMs: number
+  serviceClockMovesEveryMs: number
+  vmClockMovesEveryMs: number
   /** The offering whose machines are of no use. */
   useless: UselessOffering | undefined
 }
@@ -53,6 +55,8 @@ const minutes = 60_000
 /** `apart`: for what was added later, so that a seed keeps the rest of its weather. */
 export function drawWeather({ between, anyScale, chance }: Dice, apart: Dice): Weather {
   const isStoreSure = chance(0.5)
+  const useless = drawUseless(apart)
+  const everyApart = (min: number, max: number): number => (apart.chance(0.4) ? Infinity : apart.anyScale(min, max))
   const every = (min: number, max: number): number => (chance(0.15) ? Infinity : anyScale(min, max))
   return {
     dropRate: chance(0.2) ? 0 : anyScale(0.002, 0.1),
@@ -80,7 +84,9 @@ export function drawWeather({ between, anyScale, chance }: Dice, apart: Dice): W
     lostReplyRate: between(0, 1),
     neverBootsRate: chance(0.3) ? 0 : anyScale(0.005, 0.15),
     cloudOutagesEveryMs: every(5 * minutes, 30 * minutes),
-    useless: drawUseless(apart),
+    serviceClockMovesEveryMs: everyApart(3 * minutes, 20 * minutes),
+    vmClockMovesEveryMs: everyApart(1 * minutes, 10 * minutes),
+    useless,
   }
 }
 
@@ -110,6 +116,8 @@ export function clearUp(weather: Weather): void {
     lostReplyRate: 0,
     neverBootsRate: 0,
     cloudOutagesEveryMs: Infinity,
+    serviceClockMovesEveryMs: Infinity,
+    vmClockMovesEveryMs: Infinity,
     useless: undefined,
   }
   Object.assign(weather, calm)

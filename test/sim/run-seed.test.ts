@@ -40,6 +40,8 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   'drain-race': ['busyVm'],
   charge: ['charged'],
   proof: ['useless'],
+  leave: ['held'],
+  release: ['held'],
 }
 
 /** Thirty seeds are some seconds of one idle core. */
