@@ -5,8 +5,8 @@
  * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and
  * after a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
  * before the first one is given up. So it does after our clock was put ahead, and a step judges by the clock as it was when
- * the step began: nothing that it waits for can end a lease early. A lease that was written with a clock that was ahead is cut to the time that a lease
- * has: soon if our own clock was put back, else once per lease time.
+ * the step began: nothing that it waits for can end a lease early. A lease that was written with a clock that was ahead is
+ * cut to the time that a lease has: soon if our own clock was put back, else once per lease time.
  */
 
 import type { JobId } from '../../core/kernel/ids.ts'
@@ -37,18 +37,6 @@ export function sweep(ports: JobPorts): Sweep {
   let cutMs = -Infinity
   /** The wall clock less the monotonic one, when the step began. */
   let apartMs: number | undefined
-
-  async function loseExpired(aheadMs: number): Promise<void> {
-    const nowMs = clock.monotonicMs() + aheadMs
-    const expired = await store.expired(nowMs, maxJobs)
-    if (expired.length === 0) return
-    const why = 'the lease ended without a renewal'
-    const outcomes = await store.change(
-      expired.map((ref) => ({ kind: 'lost', ...ref, why, ifBeforeMs: nowMs })),
-      nowMs,
-    )
-    await ports.outcomes.changed(outcomes)
-  }
 
   async function cutLeases(): Promise<void> {
     const endMs = clock.monotonicMs() + maxCutMs
@@ -93,10 +81,21 @@ export function sweep(ports: JobPorts): Sweep {
         cutMs = nowMs
         await cutLeases()
       }
-      if (nowMs >= graceUntilMs) await loseExpired(aheadMs)
+      if (nowMs >= graceUntilMs) await loseExpired(ports, clock.monotonicMs() + aheadMs)
       if (nowMs - forgotMs < forgetEveryMs) return
       forgotMs = nowMs
       await forget()
     },
   }
+}
+
+async function loseExpired({ store, outcomes }: JobPorts, nowMs: number): Promise<void> {
+  const expired = await store.expired(nowMs, maxJobs)
+  if (expired.length === 0) return
+  const why = 'the lease ended without a renewal'
+  const changes = await store.change(
+    expired.map((ref) => ({ kind: 'lost', ...ref, why, ifBeforeMs: nowMs })),
+    nowMs,
+  )
+  await outcomes.changed(changes)
 }
