@@ -10,8 +10,17 @@ import type { Running } from './payloads.ts'
 import type { SimProcess } from './process.ts'
 
 export type Payloads = {
-  /** `onEnd` is called once, unless the machine dies first. `inControl`: the pilot did not stall recently. */
-  start(task: Task, inControl: boolean, onEnd: (result: Result) => void): void
+  /**
+   * `onEnd` is called once, unless the machine dies first. `inControl`: the pilot did not stall recently. False: no account
+   * is free for it, and it is not started.
+   */
+  start(task: Task, inControl: boolean, onEnd: (result: Result) => void): boolean
+  /** Its account is free again, or retired where something of it cannot be removed. */
+  remove(ref: AttemptRef): void
+  /** The attempts that have an account. */
+  taken(): Iterable<string>
+  /** Since when there are fewer accounts than cores; undefined: there are enough. */
+  retiredSinceMs(): number | undefined
   stop(ref: AttemptRef, why: string, graceMs: number): void
   /** Ends what a former life of the pilot has left. No pilot is notified. */
   endAll(): void
@@ -27,19 +36,28 @@ export type HostPayloadOptions = {
   readonly ground: Ground
   readonly newProcess: () => SimProcess
   readonly isRunning: () => boolean
+  /** Nothing that a payload leaves can be removed. */
+  readonly keepsAll: boolean
+  readonly isDiskFull: () => boolean
 }
 
-export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: HostPayloadOptions): Payloads {
+/** As many as the machine's real pilot is given: an end that is not acknowledged yet keeps its own. */
+const accountsPerCore = 2
+
+export function simPayloads(options: HostPayloadOptions): Payloads {
+  const { vmId, cores, ground, newProcess, isRunning, isDiskFull } = options
   const { payloads: ledger, trace, dice, violations } = ground
+  const accounts = openAccounts(options)
   const machine = newProcess()
   const running = new Map<string, One>()
   let begun = 0
 
-  function start(task: Task, inControl: boolean, onEnd: (result: Result) => void): void {
+  function start(task: Task, inControl: boolean, onEnd: (result: Result) => void): boolean {
     const { jobId, attempt, spec } = task
     const key = attemptText(task)
     const plan = planOf(spec.arguments)
     const startedMs = machine.clock.nowMs()
+    if (!accounts.take(key)) return false
     let isOver = false
     let isStopping = false
     const entry: Running = { jobId, attempt, vmId, isThere: () => !isOver && isRunning(), isExcused: !inControl }
@@ -54,7 +72,9 @@ export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: Host
       isOver = true
       running.delete(key)
       ledger.over(entry)
-      const result = resultOf(how, plan, detail, startedMs, machine.clock.nowMs())
+      const said =
+        detail === '' && plan.stdoutBytes > 0 && isDiskFull() ? 'its output is in memory: the disk is full' : detail
+      const result = resultOf(how, plan, said, startedMs, machine.clock.nowMs())
       trace.note({ jobId, vmId }, `payload ${key} is over: ${how}, ${verdict(result).kind}`)
       onEnd(result)
     }
@@ -75,15 +95,55 @@ export function simPayloads({ vmId, cores, ground, newProcess, isRunning }: Host
         trace.note({ jobId, vmId }, `payload ${key} is ended with what its pilot left behind`)
       },
     })
+    return true
   }
 
   return {
     start,
     stop: (ref, why, graceMs) => running.get(attemptText(ref))?.stop(why, graceMs),
+    remove: (ref) => accounts.release(attemptText(ref)),
+    taken: accounts.taken,
+    retiredSinceMs: accounts.retiredSinceMs,
     started: () => begun,
     endAll() {
       for (const one of running.values()) one.drop()
       running.clear()
+      accounts.renew()
+    },
+  }
+}
+
+type Accounts = Pick<Payloads, 'taken' | 'retiredSinceMs'> & {
+  take(key: string): boolean
+  release(key: string): void
+  /** Another pilot finds all of them free. */
+  renew(): void
+}
+
+/** As agents/pilot/isolation/accounts.ts has them. */
+function openAccounts({ cores, keepsAll, ground }: HostPayloadOptions): Accounts {
+  const { dice, weather, timeline } = ground
+  const taken = new Set<string>()
+  let retired = 0
+  let sinceMs: number | undefined
+  return {
+    take(key) {
+      if (taken.size + retired >= accountsPerCore * cores) return false
+      taken.add(key)
+      return true
+    },
+    release(key) {
+      if (!taken.delete(key)) return
+      if (!keepsAll && !dice.chance(weather.keptPayloadRate)) return
+      retired += 1
+      if (accountsPerCore * cores - retired < cores) sinceMs ??= timeline.nowMs()
+    },
+    taken: () => taken,
+    retiredSinceMs: () => sinceMs,
+    renew() {
+      taken.clear()
+      retired = 0
+      sinceMs = undefined
     },
   }
 }

@@ -15,6 +15,8 @@ export type Disk = {
   nonce: string
   credential: string
   pilotStatus: PilotStatus | undefined
+  /** Since when others have filled it; undefined: it has room. */
+  fullSinceMs: number | undefined
 }
 
 export type Host = {
@@ -39,6 +41,8 @@ export type Host = {
   cut(ms: number): void
   /** Its wall clock is off by this from now on. */
   setClock(aheadMs: number): void
+  /** It has room again after this time. */
+  fillDisk(ms: number): void
   stallPilot(ms: number): void
   killPilot(backMs: number): void
   killMonitor(): void

@@ -31,6 +31,8 @@ type Inside = {
   monitor: Monitor | undefined
 }
 
+const isUselessAtOnce: ReadonlySet<Uselessness> = new Set(['never-starts', 'clock-off', 'disk-full'])
+const restartMs = 5000
 const uselessSkewMs = 5 * 60_000
 /** Keepalive breaks a stream whose peer is silent for longer than this. */
 const silenceMs = 15_000
@@ -50,6 +52,7 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
   const uselessness = uselessnessOf(ground.weather.useless, machine)
   const skewMs = uselessness === 'clock-off' ? uselessSkewMs : usualMs
   const size = uselessness === 'smaller' ? { ...config.size, cores: config.size.cores - 1 } : config.size
+  const fullSinceMs = uselessness === 'disk-full' ? timeline.nowMs() : undefined
   const isRunning = (): boolean => fake.isRunning(machine)
   const processes = new Set<SimProcess>()
   const newProcess = (): SimProcess => {
@@ -64,9 +67,13 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
     vmId,
     config,
     size,
-    disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined },
+    disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined, fullSinceMs },
     link: { cutUntilMs: 0 },
-    payloads: simPayloads({ vmId, cores: config.size.cores, ground, newProcess, isRunning }),
+    payloads: simPayloads({
+      ...{ vmId, cores: config.size.cores, ground, newProcess, isRunning },
+      keepsAll: uselessness === 'keeps-payloads',
+      isDiskFull: () => host.disk.fullSinceMs !== undefined,
+    }),
     ground,
     switchboard,
     isRunning,
@@ -78,11 +85,12 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
     hang: (ms) => hang(host, inside, ms),
     cut: (ms) => cut(host, ms),
     setClock: (aheadMs) => setClock(host, inside, aheadMs),
+    fillDisk: (ms) => fillDisk(host, ms),
     stallPilot: (ms) => stallPilot(host, inside, ms),
     killPilot: (backMs) => killPilot(host, inside, backMs),
     killMonitor: () => killMonitor(host, inside),
   }
-  if (uselessness === 'never-starts' || uselessness === 'clock-off') useless.count(machine, timeline.clock.nowMs())
+  if (uselessness && isUselessAtOnce.has(uselessness)) useless.count(machine, timeline.clock.nowMs())
   if (uselessness) trace.note({ vmId }, `is of no use: ${uselessness}`)
   trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
   inside.monitor = startMonitor(host)
@@ -91,7 +99,12 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
 }
 
 function startPilot(host: Host, inside: Inside): void {
-  if (host.isRunning() && inside.uselessness !== 'never-starts') inside.pilot = startPilotProcess(host)
+  const { ground, disk } = host
+  if (!host.isRunning() || inside.uselessness === 'never-starts') return
+  // It cannot write its journal, and is started again by its machine.
+  if (disk.fullSinceMs !== undefined && ground.dice.chance(0.5))
+    ground.timeline.after(restartMs, () => startPilot(host, inside))
+  else inside.pilot = startPilotProcess(host)
 }
 
 function powerOff(host: Host, { machine, uselessness, useless }: Inside, reason: string): void {
@@ -143,6 +156,16 @@ function cut(host: Host, ms: number): void {
 function setClock({ vmId, ground }: Host, inside: Inside, aheadMs: number): void {
   ground.trace.note({ vmId }, `its clock is set: now off by ${Math.round(aheadMs)} ms`)
   inside.skewMs = aheadMs
+}
+
+function fillDisk({ vmId, ground, disk }: Host, ms: number): void {
+  if (disk.fullSinceMs !== undefined) return
+  const { timeline, trace } = ground
+  trace.note({ vmId }, `its disk is full for ${Math.round(ms)} ms`)
+  disk.fullSinceMs = timeline.nowMs()
+  timeline.after(ms, () => {
+    disk.fullSinceMs = undefined
+  })
 }
 
 function stallPilot(host: Host, { pilot }: Inside, ms: number): void {

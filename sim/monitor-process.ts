@@ -26,7 +26,7 @@ type Known = Pick<MonitorView, 'order' | 'orderReason' | 'skewMs'> & {
 
 /** The real one looks twice a second. */
 const lookEveryMs = 1000
-const diskFreeBytes = 1e9
+const roomyBytes = 1e9
 
 export function startMonitor(host: Host): Monitor {
   const process = host.newProcess()
@@ -126,18 +126,18 @@ function viewOf(
     heartbeatIntervalMs,
     upMs: atMs - fromMs,
     pilot: status && pilotAt(pilotView(status, host.pilot() !== undefined), silence(status.atMs, atMs)),
-    diskFreeBytes,
+    diskFreeBytes: host.disk.fullSinceMs === undefined ? roomyBytes : 0,
     silentMs: atMs - answeredMs,
     lastHeartbeat: lastHeartbeat && { ...lastHeartbeat, agoMs: atMs - lastHeartbeat.atMs },
   }
 }
 
-function pilotView({ state, payloads, idleMs, size }: PilotStatus, alive: boolean): Omit<PilotView, 'silentMs'> {
-  return { state, payloads, idleMs, alive, size }
+function pilotView({ state, payloads, idleMs, size, unhealthy }: PilotStatus, alive: boolean): Omit<PilotView, 'silentMs'> {
+  return { state, payloads, idleMs, alive, size, unhealthy }
 }
 
 function requestOf(view: MonitorView, wish: string, unhealthy: string): HeartbeatRequest {
-  const { pilot } = view
+  const { pilot, diskFreeBytes } = view
   const load = { load1: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, diskFreeBytes }
   const pilotState = isPilotGone(view) ? 'gone' : (pilot?.state ?? 'starting')
   const said = { ...load, pilotState, payloads: pilot?.payloads ?? 0, idleMs: Math.round(pilot?.idleMs ?? 0), unhealthy }

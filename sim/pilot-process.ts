@@ -18,7 +18,7 @@ import { isLive, type Task } from '../agents/pilot/held.ts'
 import { type JournalLine, replay } from '../agents/pilot/journal.ts'
 import { recover } from '../agents/pilot/leftovers.ts'
 import type { PilotEffect, PilotState } from '../agents/pilot/state.ts'
-import { type PilotEvent, startPilot, statusOf, type Step, step } from '../agents/pilot/pilot.ts'
+import { type PilotEvent, startPilot, statusOf, type Step, step, withoutPayload } from '../agents/pilot/pilot.ts'
 import { eventsOf, messageOf } from '../agents/pilot/wire.ts'
 import { pilotMessageToWire, serviceMessageOf } from '../proto/codec/pilot.ts'
 import { outputKeeper } from '../services/jobs/keep-output.ts'
@@ -46,6 +46,9 @@ type Shell = {
 /** Coarser than the real 250 ms: the margins are tens of seconds. */
 const tickMs = 1000
 const welcomeMs = 10_000
+/** A full disk takes some of the short lines of the journal; a pilot that cannot write it ends, and is started again. */
+const fatalRate = 0.3
+const restartMs = 5000
 
 export function startPilotProcess(host: Host): Pilot {
   const { ground, disk, payloads } = host
@@ -122,6 +125,7 @@ function act(shell: Shell, effect: PilotEffect): void {
       break
     case 'forget':
       append(shell, { ...refOf(effect), kind: 'forgotten' })
+      payloads.remove(effect)
       break
     case 'send': {
       const nowMs = shell.serviceTime.nowMs() ?? process.clock.nowMs()
@@ -143,9 +147,14 @@ function startPayload(shell: Shell, task: Task): void {
   const ref = refOf(task)
   const hasSlept = process.wokeMs() > host.ground.timeline.nowMs() - leaseMs
   // Its mark is of no use here: what is left is found by the machine itself.
-  host.payloads.start(task, !hasSlept, (result) => {
+  auditFitness(host, ref)
+  const isStarted = host.payloads.start(task, !hasSlept, (result) => {
     process.deliver(0, () => take(shell, { ...ref, kind: 'ended', result }))
   })
+  if (!isStarted) {
+    take(shell, { ...ref, kind: 'ended', result: withoutPayload('not-started', 'no account was free for it') })
+    return
+  }
   take(shell, { ...ref, kind: 'started', startedMs: Math.round(process.clock.nowMs()) })
 }
 
@@ -169,6 +178,11 @@ function flushSoon(shell: Shell): void {
   const upTo = shell.recordedId
   shell.process.deliver(shell.host.ground.dice.about(2), () => {
     shell.isFlushing = false
+    const { disk, ground } = shell.host
+    if (disk.fullSinceMs !== undefined && ground.dice.chance(fatalRate)) {
+      shell.host.killPilot(restartMs)
+      return
+    }
     shell.durableId = Math.max(shell.durableId, upTo)
     take(shell, { kind: 'flush', durableReportId: shell.durableId })
     if (shell.recordedId > shell.durableId) flushSoon(shell)
@@ -208,6 +222,7 @@ function tick(shell: Shell): void {
   const { host, process } = shell
   take(shell, { kind: 'tick' })
   writeStatus(shell)
+  auditAccounts(host, shell.state)
   auditLeases(host, shell.state, process.clock.monotonicMs(), process.wokeMs())
   process.deliver(tickMs, () => tick(shell))
 }
@@ -216,7 +231,25 @@ function writeStatus({ host, process, state, life }: Shell): void {
   const nowMs = process.clock.nowMs()
   const { idleSinceMs, ...status } = statusOf(state)
   const idleMs = Math.round(process.clock.monotonicMs() - idleSinceMs)
-  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, idleMs, size: host.size }
+  const unhealthy = host.payloads.retiredSinceMs() === undefined ? status.unhealthy : 'accounts-retired'
+  host.disk.pilotStatus = { pid: life, atMs: nowMs, ...status, unhealthy, idleMs, size: host.size }
+}
+
+/** A monitor says it within a heartbeat; a director may be without its cloud's list for a while, or dead. */
+const unfitMs = 15 * 60_000
+
+function auditFitness({ ground, disk, payloads, vmId }: Host, { jobId }: AttemptRef): void {
+  const sinceMs = Math.min(disk.fullSinceMs ?? Infinity, payloads.retiredSinceMs() ?? Infinity)
+  const passedMs = ground.timeline.nowMs() - sinceMs
+  const what = (): string => `it is given a job ${Math.round(passedMs / 1000)} s after it became of no use`
+  ground.violations.check(passedMs <= unfitMs, 'unfit', { jobId, vmId }, what)
+}
+
+function auditAccounts({ ground, payloads, vmId }: Host, { held }: PilotState): void {
+  for (const key of payloads.taken()) {
+    const jobId = Number.parseInt(key, 10)
+    ground.violations.check(held.has(key), 'held', { jobId, vmId }, () => `${key} has an account, and the pilot forgot it`)
+  }
 }
 
 /** A pilot that is awake has stopped every payload by the end of its lease, as it sees it. */

@@ -16,6 +16,7 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine
  * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
  * proof          a VM proves its image by coming up, and none that came up is to blame
+ * health         the director does not learn that a VM is unhealthy
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
  * leave          a stream that ends stays with the matcher
  * release        a VM that takes no more jobs keeps its room for the task queue that it was reserved for
@@ -28,6 +29,7 @@ export const rules = [
   'drain-race',
   'charge',
   'proof',
+  'health',
   'leave',
   'release',
 ] as const
@@ -47,6 +49,11 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
       }
     case 'proof':
       return { ...coreDecisions, changeVm: (vm, event, leases, nowMs) => proven(changeVm(vm, event, leases, nowMs)) }
+    case 'health':
+      return {
+        ...coreDecisions,
+        changeVm: (vm, event, leases, nowMs) => changeVm(vm, healthy(event), leases, nowMs),
+      }
     case 'release':
       return {
         ...coreDecisions,
@@ -61,6 +68,10 @@ function proven(decision: VmDecision): VmDecision {
   if (!decision.ok || !isUp(decision.next.phase)) return decision
   const { phase, provenMs = phase.activeMs } = decision.next
   return { ...decision, next: { ...decision.next, provenMs, fault: undefined } }
+}
+
+function healthy(event: VmEvent): VmEvent {
+  return event.kind === 'heartbeat' ? { ...event, heartbeat: { ...event.heartbeat, unhealthy: '' } } : event
 }
 
 function reservedStill(vm: Vm, decision: VmDecision, { kind }: VmEvent): VmDecision {
@@ -86,7 +97,8 @@ function unchecked(event: JobEvent): JobEvent {
 
 /** Weather that a run without the rule needs, so that work keeps asking for what does not come. */
 export function uselessWithout(rule: Rule | undefined): UselessOffering | undefined {
-  return rule === 'proof' ? { kind: 'never-starts' } : undefined
+  if (rule === 'proof') return { kind: 'never-starts' }
+  return rule === 'health' ? { kind: 'disk-full' } : undefined
 }
 
 /** Forgets the keys on the way to the store. */

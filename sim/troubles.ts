@@ -76,6 +76,10 @@ export function troubleHosts(ground: Ground, hosts: () => readonly Host[]): void
     (host) => host.setClock(drawAheadMs(dice)),
   )
   trouble(
+    () => weather.disksFillEveryMs,
+    (host) => host.fillDisk(dice.about(weather.diskFullMs)),
+  )
+  trouble(
     () => weather.pilotKillsEveryMs,
     (host) => host.killPilot(dice.chance(0.1) ? Infinity : dice.anyScale(300, 60_000)),
   )

@@ -2,7 +2,8 @@
  * Offerings whose machines come up and are of no use, as weather; and the auditor's count of them.
  *
  * never-starts: the monitor works, and no pilot ever starts. clock-off: the machine's clock is minutes off. smaller: it has
- * a core less than was promised. The auditor knows which machines these are, whatever the records say. How many there may
+ * a core less than was promised. disk-full: others have filled its disk. keeps-payloads: what a payload leaves cannot be
+ * removed there, so that its account serves no other; such a machine is of use for a while. The auditor knows which machines these are, whatever the records say. How many there may
  * be follows from the breaker's policy: as many as open it, then one probe after each back-off, and besides those that
  * were made at once before the first was known.
  */
@@ -13,7 +14,7 @@ import type { Dice } from './dice.ts'
 import type { FakeMachine } from './fake-cloud.ts'
 import type { Violations } from './violations.ts'
 
-const kinds = ['never-starts', 'clock-off', 'smaller'] as const
+const kinds = ['never-starts', 'clock-off', 'smaller', 'disk-full', 'keeps-payloads'] as const
 export type Uselessness = (typeof kinds)[number]
 
 /** All machines of some offerings, until the world heals. Absent: of every cloud, of every flavor. */

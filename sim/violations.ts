@@ -22,6 +22,7 @@ export const invariants = {
   charged: '9 usage is charged exactly once per attempt',
   counts: '8 what the store counts is what it has',
   useless: 'no more useless VMs per offering and hour than the breaker lets through',
+  unfit: 'no VM that says that it is of no use is given jobs for long',
   held: 'no resource is held by what has ended',
   noBug: '8 nothing is swallowed: no assertion failed, no step threw',
 } as const

@@ -46,6 +46,10 @@ export type Weather = {
   cloudOutagesEveryMs: number
   serviceClockMovesEveryMs: number
   vmClockMovesEveryMs: number
+  disksFillEveryMs: number
+  diskFullMs: number
+  /** Payloads that leave what cannot be removed. */
+  keptPayloadRate: number
   /** The offering whose machines are of no use. */
   useless: UselessOffering | undefined
 }
@@ -86,6 +90,9 @@ export function drawWeather({ between, anyScale, chance }: Dice, apart: Dice): W
     cloudOutagesEveryMs: every(5 * minutes, 30 * minutes),
     serviceClockMovesEveryMs: everyApart(3 * minutes, 20 * minutes),
     vmClockMovesEveryMs: everyApart(1 * minutes, 10 * minutes),
+    disksFillEveryMs: everyApart(1 * minutes, 15 * minutes),
+    diskFullMs: apart.anyScale(5000, 10 * minutes),
+    keptPayloadRate: apart.chance(0.4) ? 0 : apart.anyScale(0.005, 0.3),
     useless,
   }
 }
@@ -118,6 +125,9 @@ export function clearUp(weather: Weather): void {
     cloudOutagesEveryMs: Infinity,
     serviceClockMovesEveryMs: Infinity,
     vmClockMovesEveryMs: Infinity,
+    disksFillEveryMs: Infinity,
+    diskFullMs: 0,
+    keptPayloadRate: 0,
     useless: undefined,
   }
   Object.assign(weather, calm)

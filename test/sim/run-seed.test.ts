@@ -15,13 +15,13 @@ it.each([1, 2, 3])('seed %i breaks nothing and ends with nothing left to do', { 
   expect(toll.stalls + toll.cuts + toll.crashes + toll.serviceKills + toll.pilotKills).toBeGreaterThan(0)
 })
 
-it.each(['never-starts', 'smaller'] as const)(
+it.each(['never-starts', 'smaller', 'disk-full', 'keeps-payloads'] as const)(
   'machines that are all of no use (%s) are made as often as the breakers allow, and all work ends when they are mended',
   { timeout: 2 * seedMs },
   async (kind) => {
     const { violation, toll } = await runSeed({ seed: 1, jobs, useless: { kind } })
     expect(violation).toBeUndefined()
-    if (kind === 'never-starts') expect(toll.useless).toBeGreaterThan(10)
+    if (kind === 'never-starts' || kind === 'disk-full') expect(toll.useless).toBeGreaterThan(10)
   },
 )
 
@@ -40,6 +40,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   'drain-race': ['busyVm'],
   charge: ['charged'],
   proof: ['useless'],
+  health: ['unfit', 'useless'],
   leave: ['held'],
   release: ['held'],
 }
