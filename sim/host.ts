@@ -90,7 +90,7 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
     killPilot: (backMs) => killPilot(host, inside, backMs),
     killMonitor: () => killMonitor(host, inside),
   }
-  if (uselessness && isUselessAtOnce.has(uselessness)) useless.count(machine, timeline.clock.nowMs())
+  if (uselessness && isUselessAtOnce.has(uselessness)) useless.count(machine, uselessness, timeline.clock.nowMs())
   if (uselessness) trace.note({ vmId }, `is of no use: ${uselessness}`)
   trace.note({ vmId }, `boots, its clock is off by ${Math.round(skewMs)} ms`)
   inside.monitor = startMonitor(host)
@@ -115,7 +115,7 @@ function powerOff(host: Host, { machine, uselessness, useless }: Inside, reason:
   const isScaleDown = vms.entries.get(vmId)?.why === 'retire'
   violations.check(!isScaleDown || leases === 0, 'busyVm', { vmId }, () => `off with ${leases} live leases: ${reason}`)
   machine.offMs = Math.min(machine.offMs, timeline.clock.nowMs())
-  if (uselessness === 'smaller' && !host.wasUsed()) useless.count(machine, timeline.clock.nowMs())
+  if (uselessness === 'smaller' && !host.wasUsed()) useless.count(machine, uselessness, timeline.clock.nowMs())
 }
 
 function crash(host: Host, { machine }: Inside, vanishes: boolean): void {

@@ -19,8 +19,9 @@ export type Plan = {
 const gib = 1024 ** 3
 const longestMs = 200_000
 
-export function drawSpec(dice: Dice): RawSpec {
-  const cores = dice.pick([1, 1, 1, 2, 2, 4])
+/** `isWide`: it asks for the whole of a small machine or more. */
+export function drawSpec(dice: Dice, isWide: boolean): RawSpec {
+  const cores = dice.pick(isWide ? [2, 2, 2, 2, 2, 4] : [1, 1, 1, 2, 2, 4])
   const runsMs = Math.round(dice.anyScale(300, longestMs))
   const exitCode = dice.chance(0.1) ? dice.whole(1, 100) : 0
   const stdoutBytes = dice.pick([0, 0, 100, 200_000])

@@ -16,6 +16,7 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine
  * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
  * proof          a VM proves its image by coming up, and none that came up is to blame
+ * measure        what VMs were found to have is not heard: plans count with the promise
  * health         the director does not learn that a VM is unhealthy
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
  * leave          a stream that ends stays with the matcher
@@ -30,6 +31,7 @@ export const rules = [
   'charge',
   'proof',
   'health',
+  'measure',
   'leave',
   'release',
 ] as const
@@ -54,6 +56,11 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
         ...coreDecisions,
         changeVm: (vm, event, leases, nowMs) => changeVm(vm, healthy(event), leases, nowMs),
       }
+    case 'measure':
+      return {
+        ...coreDecisions,
+        changeVm: (vm, event, leases, nowMs) => changeVm(vm, unmeasured(event), leases, nowMs),
+      }
     case 'release':
       return {
         ...coreDecisions,
@@ -72,6 +79,10 @@ function proven(decision: VmDecision): VmDecision {
 
 function healthy(event: VmEvent): VmEvent {
   return event.kind === 'heartbeat' ? { ...event, heartbeat: { ...event.heartbeat, unhealthy: '' } } : event
+}
+
+function unmeasured(event: VmEvent): VmEvent {
+  return event.kind === 'heartbeat' ? { ...event, heartbeat: { ...event.heartbeat, size: undefined } } : event
 }
 
 function reservedStill(vm: Vm, decision: VmDecision, { kind }: VmEvent): VmDecision {
@@ -98,6 +109,7 @@ function unchecked(event: JobEvent): JobEvent {
 /** Weather that a run without the rule needs, so that work keeps asking for what does not come. */
 export function uselessWithout(rule: Rule | undefined): UselessOffering | undefined {
   if (rule === 'proof') return { kind: 'never-starts' }
+  if (rule === 'measure') return { kind: 'smaller' }
   return rule === 'health' ? { kind: 'disk-full' } : undefined
 }
 

@@ -46,7 +46,7 @@ export function maxUselessPerHour({ failures, backoffMs, maxBackoffMs }: Breaker
   return failures + probes + maxVms
 }
 
-export type UselessBooks = { count(machine: FakeMachine, nowMs: number): void }
+export type UselessBooks = { count(machine: FakeMachine, kind: Uselessness, nowMs: number): void }
 
 export function uselessBooks(
   { violations, toll }: { readonly violations: Violations; readonly toll: { useless: number; readonly clockMoves: number } },
@@ -54,7 +54,7 @@ export function uselessBooks(
 ): UselessBooks {
   const times = new Map<string, readonly number[]>()
   return {
-    count({ order }, nowMs) {
+    count({ order }, kind, nowMs) {
       const { vmId, shape } = order
       const directed = clouds.find(({ cloud }) => cloud.name === shape.cloud)
       if (!directed) return
@@ -62,8 +62,10 @@ export function uselessBooks(
       const name = `${shape.cloud}/${shape.flavor}`
       const recent = [...(times.get(name) ?? []).filter((atMs) => nowMs - atMs < windowMs), nowMs]
       times.set(name, recent)
-      // A clock that is put ahead ends a back-off.
-      const max = maxUselessPerHour(directed.breaker, directed.limits.maxVms) + toll.clockMoves
+      const { maxVms } = directed.limits
+      // What one of them was found to have corrects all plans: only those that were made before that are in vain. A clock that
+      // is put ahead ends a back-off.
+      const max = kind === 'smaller' ? maxVms : maxUselessPerHour(directed.breaker, maxVms) + toll.clockMoves
       const what = (): string => `${recent.length} useless VMs of ${name} in an hour, of at most ${max}`
       violations.check(recent.length <= max, 'useless', { vmId }, what)
     },

@@ -53,7 +53,7 @@ export function gatherUsers(ground: Ground, switchboard: Switchboard, jobs: numb
   const { dice, timeline } = ground
   const process = simProcess({ timeline })
   const client: Client = { ground, switchboard, process, acknowledged: new Set(), held: new Set(), pending: 0 }
-  const catalogue = Array.from({ length: kindsOfJobs }, () => drawSpec(dice))
+  const catalogue = Array.from({ length: kindsOfJobs }, () => drawSpec(dice, isWide(ground)))
   let left = jobs
   let isResting = false
   for (let batch = 0; left > 0; batch += 1) {
@@ -84,12 +84,18 @@ export function gatherUsers(ground: Ground, switchboard: Switchboard, jobs: numb
   }
 }
 
+/** Where machines are smaller than was promised, work shows it: it asks for all that was promised. */
+function isWide({ weather }: Ground): boolean {
+  return weather.useless?.kind === 'smaller'
+}
+
 /** Users' jobs are mostly alike: that keeps the number of task queues as it is in life. */
-function specsOf({ dice }: Ground, catalogue: SubmitRequest['jobs'], count: number): SubmitRequest['jobs'] {
+function specsOf(ground: Ground, catalogue: SubmitRequest['jobs'], count: number): SubmitRequest['jobs'] {
+  const { dice } = ground
   const kinds = [dice.pick(catalogue), dice.pick(catalogue)]
   return Array.from({ length: count }, () => {
     const isRare = dice.chance(0.01)
-    const drawn = drawSpec(dice)
+    const drawn = drawSpec(dice, isWide(ground))
     return isRare ? drawn : { ...drawn, requirements: dice.pick(kinds).requirements }
   })
 }

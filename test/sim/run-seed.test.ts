@@ -41,6 +41,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   charge: ['charged'],
   proof: ['useless'],
   health: ['unfit', 'useless'],
+  measure: ['useless'],
   leave: ['held'],
   release: ['held'],
 }
