@@ -27,9 +27,6 @@ export const invariants = {
   noBug: '8 nothing is swallowed: no assertion failed, no step threw',
 } as const
 
-/** A rule that is off must be noticed by as many of these seeds: what one seed alone notices, a small change may hide. */
-export const noticing = { min: 3, seeds: 20 } as const
-
 export type Invariant = keyof typeof invariants
 
 export type Violation = {

@@ -7,7 +7,8 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import { openThreads, type Threads as AnyThreads } from '../threads.ts'
-import { invariants, noticing } from '../violations.ts'
+import { isNoticed } from '../noticing.ts'
+import { invariants } from '../violations.ts'
 import type { LifetimesOptions, LifetimesResult } from './lifetimes.ts'
 import { type LifetimeRule, lifetimeRules } from './switches.ts'
 
@@ -97,18 +98,8 @@ function reportViolation(
   say(`again: npm run sim -- --clouds --seed ${seed} --lifetimes ${lifetimes}${rest}\n`)
 }
 
-/** Whether enough seeds miss the rule, and by what. */
-async function isMissed(threads: Threads, rule: LifetimeRule, say: CloudsOptions['say']): Promise<boolean> {
-  const by: number[] = []
-  for (let seed = 1; seed <= noticing.seeds && by.length < noticing.min; seed += 1) {
-    const { violation } = await threads.run({ seed, lifetimes: seedLifetimes, without: rule })
-    if (!violation) continue
-    by.push(seed)
-    if (by.length > 1) continue
-    say(`sim-clouds: without ${rule}: noticed by seed ${seed}: ${invariants[violation.invariant]}: ${violation.what}`)
-  }
-  const isEnough = by.length === noticing.min
-  const few = isEnough ? '' : `NOT by ${noticing.min} of ${noticing.seeds} seeds, `
-  say(`sim-clouds: without ${rule}: noticed ${few}by seeds ${by.join(', ') || 'none'}`)
-  return isEnough
+/** Whether enough seeds notice that the rule is off. */
+function isMissed(threads: Threads, rule: LifetimeRule, say: CloudsOptions['say']): Promise<boolean> {
+  const run = async (seed: number) => (await threads.run({ seed, lifetimes: seedLifetimes, without: rule })).violation
+  return isNoticed({ sim: 'sim-clouds', rule, run, say })
 }
