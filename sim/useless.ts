@@ -3,9 +3,9 @@
  *
  * never-starts: the monitor works, and no pilot ever starts. clock-off: the machine's clock is minutes off. smaller: it has
  * a core less than was promised. disk-full: others have filled its disk. keeps-payloads: what a payload leaves cannot be
- * removed there, so that its account serves no other; such a machine is of use for a while. The auditor knows which machines these are, whatever the records say. How many there may
- * be follows from the breaker's policy: as many as open it, then one probe after each back-off, and besides those that
- * were made at once before the first was known.
+ * removed there, so that its account serves no other; such a machine is of use for a while. The auditor knows which machines
+ * these are, whatever the records say. How many there may be follows from the breaker's policy: as many as open it, then one
+ * probe after each back-off, and besides those that were made at once before the first was known.
  */
 
 import type { BreakerPolicy } from '../core/plan/breaker.ts'
@@ -63,8 +63,8 @@ export function uselessBooks(
       const recent = [...(times.get(name) ?? []).filter((atMs) => nowMs - atMs < windowMs), nowMs]
       times.set(name, recent)
       const { maxVms } = directed.limits
-      // What one of them was found to have corrects all plans: only those that were made before that are in vain. A clock that
-      // is put ahead ends a back-off.
+      // What one of them was found to have corrects all plans: only those that were made before that are in vain. A clock
+      // that is put ahead ends a back-off.
       const max = kind === 'smaller' ? maxVms : maxUselessPerHour(directed.breaker, maxVms) + toll.clockMoves
       const what = (): string => `${recent.length} useless VMs of ${name} in an hour, of at most ${max}`
       violations.check(recent.length <= max, 'useless', { vmId }, what)
