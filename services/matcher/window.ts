@@ -119,9 +119,12 @@ function distanceOf({ id, part }: WaitingJob, { rank, of }: Part): number {
   return ((block % of) - rank + of) % of
 }
 
-/** First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). */
+/**
+ * First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). The lower
+ * bits are left out: where the distance is a power of two they are the same for all.
+ */
 function scattered(part: number): number {
-  return Math.imul(part, 2_654_435_761) >>> 8
+  return Math.imul(part, 2_654_435_761) >>> 16
 }
 
 /** The first place whose job is not before this one: its own place where it is there already. */
