@@ -43,6 +43,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   const list: Entry[] = []
   const vain = new Map<string, Vain[]>()
 
+  /** Where the job stands, or would; no job: behind all. */
   function indexOf(job: WaitingJob | undefined, part: Part): number {
     let [low, high] = [0, list.length]
     while (low < high) {
@@ -96,7 +97,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
     beginning(placeKey, room, part) {
       let at = 0
       for (const known of vain.get(placeKey) ?? []) {
-        if (covers(known.room, room)) at = Math.max(at, known.upTo ? indexOf(known.upTo, part) : list.length)
+        if (covers(known.room, room)) at = Math.max(at, indexOf(known.upTo, part))
       }
       return at
     },
