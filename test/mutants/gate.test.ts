@@ -2,15 +2,16 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { seededRandom } from '../../core/kernel/random.ts'
 import { changedFiles, shuffled } from './choose.ts'
 import type { State, Verdict } from './judge.ts'
 import { type Mutant, mutantsOf } from './mutants.ts'
 import { readOptions } from './options.ts'
-import { isBelow, type RoomResult, roomLine, scoreOf, survivors } from './report.ts'
+import { isBelow, isChangeBelow, type RoomResult, roomLine, scoreOf, survivors } from './report.ts'
 import { makeSandbox, whyUnconfined } from './sandbox.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -29,7 +30,8 @@ describe('the options', () => {
     })
     expect(readOptions(['--changed'])).toMatchObject({ changed: '' })
     expect(readOptions(['--changed', 'HEAD~2', '--minutes', '5'])).toMatchObject({ changed: 'HEAD~2', minutes: 5 })
-    expect(readOptions(['--files', 'a.ts', 'b.ts'])).toMatchObject({ files: ['a.ts', 'b.ts'] })
+    expect(readOptions(['--files', 'a.ts', 'b.ts'])).toMatchObject({ files: ['a.ts', 'b.ts'], tests: [] })
+    expect(readOptions(['--files', 'a.ts', '--tests', 'x', '--tests', 'y'])).toMatchObject({ tests: ['x', 'y'] })
   })
 
   it.each([
@@ -135,6 +137,44 @@ describe('a score', () => {
   })
 })
 
+describe('the gate of a change', () => {
+  const room = (files: number, tried: number, found: number): RoomResult => {
+    const [mutant] = mutantsOf('a.ts', 'const b = a < 2') as readonly [Mutant]
+    const verdicts = Array.from({ length: tried }, (_, at): Verdict => {
+      return { mutant, state: at < found ? 'killed' : 'survived', by: '' }
+    })
+    return { room: 'core', files, all: tried, equivalent: 0, verdicts, seconds: 1 }
+  }
+
+  it.each([
+    ['one survivor that is all there is', room(1, 1, 0), false],
+    ['a file of which a quarter is noticed, in a room of two thirds', room(1, 60, 15), false],
+    ['a score just below the floor in many files', room(20, 200, 120), false],
+    ['a third in many files', room(20, 200, 66), true],
+    ['nothing in six files', room(6, 60, 0), true],
+    ['nothing tried', room(3, 0, 0), false],
+  ])('%s', (_, result, isFailed) => {
+    expect(isChangeBelow(result, 65)).toBe(isFailed)
+  })
+
+  it('does not fail by which files a change touched, and how many mutants there was time for', () => {
+    const random = seededRandom(4)
+    let failed = 0
+    for (let run = 0; run < 20_000; run += 1) {
+      const files = 1 + Math.floor(random.next() * 12)
+      const perFile = 1 + Math.floor(random.next() * 40)
+      let found = 0
+      for (let file = 0; file < files; file += 1) {
+        // The files of a room with 65 % have scores from 30 % to 100 %.
+        const share = 0.3 + 0.7 * random.next()
+        for (let at = 0; at < perFile; at += 1) if (random.next() < share) found += 1
+      }
+      if (isChangeBelow(room(files, files * perFile, found), 65)) failed += 1
+    }
+    expect(failed).toBeLessThanOrEqual(20)
+  })
+})
+
 describe('a sandbox', () => {
   it('lets a process end and change nothing outside', async ({ skip }) => {
     const why = whyUnconfined(root, join(dir, 'probe'))
@@ -155,4 +195,17 @@ describe('a sandbox', () => {
     outside.kill()
     await once(outside, 'exit')
   })
+})
+
+it('a run that is ended removes its directory and ends its processes', { timeout: 60_000 }, async () => {
+  const options = ['--files', 'core/kernel/token-bucket.ts', '--tests', 'test/unit/core/token', '--hosts', '1']
+  const env = { ...process.env, TMPDIR: dir }
+  const run = spawn(process.execPath, [join(root, 'test/mutants/main.ts'), ...options], { env, stdio: 'ignore' })
+  const ended = once(run, 'exit')
+  const made = (): readonly string[] => readdirSync(dir).filter((name) => name.startsWith('pilotage-mutants-'))
+  const isCopied = (): boolean => made().some((name) => existsSync(join(dir, name, '0/vitest.config.ts')))
+  while (!isCopied() && run.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  run.kill('SIGTERM')
+  expect(await ended).toEqual([143, null])
+  expect(made()).toEqual([])
 })

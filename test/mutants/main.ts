@@ -6,6 +6,7 @@
  *   --files PATH...    only these files
  *   --changed [SINCE]  only the files that differ from a commit; by default from where this branch left main,
  *                      and on main from the commit before the last
+ *   --tests PREFIX     only test files whose path begins so; can be repeated. What they leave may be killed by others
  *   --sample N         N mutants of each room, chosen by --seed (default 1)
  *   --minutes N        ends after about N minutes; what was tried until then is a random sample of all
  *   --hosts N          tests that run at once (default 2)
@@ -28,7 +29,7 @@ import { type Host, openHost } from './hosts.ts'
 import { openJudge, type Verdict } from './judge.ts'
 import { type Mutant, mutantsOf, shown } from './mutants.ts'
 import { type Options, readOptions } from './options.ts'
-import { isBelow, type RoomResult, resultScore, roomLine, survivors } from './report.ts'
+import { isBelow, isChangeBelow, type RoomResult, resultScore, roomLine, survivors } from './report.ts'
 import { nearestTests } from './reach.ts'
 import { type Room, roomOf, rooms, sourceFiles, target } from './rooms.ts'
 import { makeSandbox, whyUnconfined } from './sandbox.ts'
@@ -65,6 +66,7 @@ async function run(options: Options): Promise<number> {
   for (const fault of faults) console.log(`error: ${fault}`)
   const wanted = wantedFiles(options, sources)
   const dir = mkdtempSync(join(tmpdir(), 'pilotage-mutants-'))
+  cleanOnSignal(dir)
   try {
     const why = options.isUnconfined ? '' : whyUnconfined(root, join(dir, 'probe'))
     if (why !== '') console.log(`mutants: only what is harmless is tried: this machine cannot confine mutants (${why})`)
@@ -80,6 +82,21 @@ async function run(options: Options): Promise<number> {
   }
 }
 
+const openHosts = new Set<Host>()
+
+/** A run that is ended from outside leaves no process and no directory. */
+function cleanOnSignal(dir: string): void {
+  const end = (code: number): void => {
+    const remove = (): never => {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
+      process.exit(code)
+    }
+    Promise.all([...openHosts].map((host) => host.close())).then(remove, remove)
+  }
+  process.once('SIGINT', () => end(130))
+  process.once('SIGTERM', () => end(143))
+}
+
 function wantedFiles(options: Options, sources: readonly string[]): readonly string[] {
   const unknown = options.files.filter((file) => !sources.includes(file))
   if (unknown.length > 0) throw new Error(`not a source file of a room: ${unknown.join(', ')}`)
@@ -93,6 +110,10 @@ function wantedFiles(options: Options, sources: readonly string[]): readonly str
   const files = changed.files.filter((file) => sources.includes(file) && isWanted(options, file))
   console.log(`mutants: ${files.length} source files differ from ${changed.since}`)
   return files
+}
+
+function isChosen({ tests }: Options, path: string): boolean {
+  return tests.length === 0 || tests.some((prefix) => path.startsWith(prefix))
 }
 
 function isWanted({ rooms: names }: Options, file: string): boolean {
@@ -136,11 +157,12 @@ async function tried(
   const maxMs = minutes === undefined ? Number.POSITIVE_INFINITY : minutes * 60_000
   const sources = sourceFiles(root)
   const files = [...new Set(tasks.map(({ mutant }) => mutant.file))]
-  const all = testFiles(root)
+  const all = testFiles(root).filter((path) => isChosen(options, path))
   const tests = minutes === undefined ? all : nearestTests(root, all, files)
   const hosts = Array.from({ length: options.hosts }, (_, index) =>
     openHost(makeSandbox(root, join(dir, String(index)), isConfined), clock, process.env),
   )
+  for (const host of hosts) openHosts.add(host)
   try {
     const coverage = await cover(root, hosts, sources, tests, clock, beginMs + maxMs * coverShare)
     const unusable = coverage.tests.filter(({ isUsable }) => !isUsable)
@@ -194,7 +216,8 @@ async function judgeAll(
 }
 
 function reported(options: Options, results: readonly RoomResult[], faults: number): number {
-  const below = results.filter((result) => isBelow(result, minOf(options, result)))
+  const isWorse = options.changed === undefined ? isBelow : isChangeBelow
+  const below = results.filter((result) => isWorse(result, minOf(options, result)))
   for (const result of results) {
     console.log(roomLine(result))
     if (options.out !== undefined) writeSurvivors(options.out, result)
@@ -207,8 +230,9 @@ function reported(options: Options, results: readonly RoomResult[], faults: numb
   const tried = results.reduce((sum, { verdicts }) => sum + verdicts.length, 0)
   const all = results.reduce((sum, result) => sum + result.all, 0)
   const isNothing = all > 0 && tried === 0
-  if (isNothing) console.log('error: nothing was tried in the time given')
-  const isFailed = below.length + faults > 0 || isNothing
+  if (isNothing) console.log('mutants: nothing was tried in the time given')
+  // A loaded machine is no fault of a change.
+  const isFailed = below.length + faults > 0 || (isNothing && options.changed === undefined)
   const figures = [
     `rooms=${results.length}`,
     `below=${below.length}`,

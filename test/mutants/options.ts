@@ -6,6 +6,8 @@ import { rooms } from './rooms.ts'
 export type Options = {
   readonly rooms: readonly string[]
   readonly files: readonly string[]
+  /** Beginnings of paths of test files; empty: all take part. */
+  readonly tests: readonly string[]
   /** A commit, '' for the default one, absent if files are not chosen by changes. */
   readonly changed?: string
   readonly sample?: number
@@ -27,6 +29,7 @@ export function readOptions(args: readonly string[]): Options | string {
       options: {
         room: { type: 'string', multiple: true },
         files: { type: 'boolean' },
+        tests: { type: 'string', multiple: true },
         changed: { type: 'boolean' },
         sample: { type: 'string' },
         seed: { type: 'string' },
@@ -36,7 +39,7 @@ export function readOptions(args: readonly string[]): Options | string {
         unconfined: { type: 'boolean' },
       },
     })
-    const { room = [], files = false, changed = false, sample, seed, minutes, hosts, out, unconfined = false } = values
+    const { room = [], files = false, tests = [], changed = false, sample, seed, minutes, hosts, out, unconfined = false } = values
     const unknown = room.filter((name) => !rooms.some((known) => known.name === name))
     if (unknown.length > 0) return `no room ${unknown.join(', ')}; accepted: ${rooms.map(({ name }) => name).join(', ')}`
     if (files && changed) return '--files and --changed exclude each other'
@@ -46,6 +49,7 @@ export function readOptions(args: readonly string[]): Options | string {
     return {
       rooms: room,
       files: files ? positionals : [],
+      tests,
       ...(changed ? { changed: positionals[0] ?? '' } : {}),
       ...(sample === undefined ? {} : { sample: numberIn('--sample', sample, 1, 1_000_000) }),
       seed: numberIn('--seed', seed ?? '1', 0, 2 ** 32 - 1),

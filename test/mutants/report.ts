@@ -51,6 +51,26 @@ export function roomLine(result: RoomResult): string {
   return `mutants: ${figures.join(' ')}`
 }
 
+/** In so few of all cases a change is refused although its files are like the others of their room. */
+const zOfChange = 3
+
+/** How alike the mutants of one file are: with many per file a score says more of the files than of the room. */
+const likeness = 0.2
+
+/**
+ * Whether the files that a change touched are below what their room had. They are no sample of the room: some files are
+ * noticed less than others, and how many mutants are tried is up to the machine. So each file counts as a few mutants however
+ * many were tried, and the upper end of Wilson's interval has to be below.
+ */
+export function isChangeBelow({ verdicts, files }: RoomResult, minPercent: number): boolean {
+  const tried = verdicts.length
+  if (tried === 0) return false
+  const share = (count(verdicts, 'killed') + count(verdicts, 'timeout')) / tried
+  const worth = tried / (1 + Math.max(0, tried / files - 1) * likeness)
+  const spread = zOfChange * Math.sqrt((share * (1 - share)) / worth + zOfChange ** 2 / (4 * worth ** 2))
+  return (100 * (share + zOfChange ** 2 / (2 * worth) + spread)) / (1 + zOfChange ** 2 / worth) < minPercent
+}
+
 /** A sample fails where even the upper end of its error is below; all mutants together have no error. */
 export function isBelow(result: RoomResult, minPercent: number): boolean {
   const { percent, error } = resultScore(result)
