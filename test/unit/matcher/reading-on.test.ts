@@ -162,6 +162,46 @@ describe('while a queue is being read', () => {
   })
 })
 
+describe('of many queues of one owner', () => {
+  const tooWide = (at: number) => sampleQueue(alice, sampleRequirements({ cores: { min: 9, max: 9 }, wallMs: at + 1 }))
+
+  it.each([
+    ['and none that fits', []],
+    ['and one that fits behind all', [waits(999)]],
+  ])('one that was passed over while it was read is found afterwards, if the store did not answer: %s', async (_, last) => {
+    index.arrived(queue, many(3))
+    for (let at = 0; at < 20; at += 1) index.arrived(tooWide(at), [waits(100 + at)])
+    if (last.length > 0) index.arrived(sampleQueue(alice, sampleRequirements({ wallMs: 500 })), last)
+    expect(take()).toBe(1)
+    isStoreDown = true
+    index.missed(queue)
+    expect(take()).toBe(last[0]?.id)
+    await settled()
+    expect([take(), take(), take()]).toEqual([2, 3, undefined])
+  })
+
+  it('those that do not fit are looked at once, and not for each offer', () => {
+    let looks = 0
+    for (let at = 0; at < 500; at += 1) {
+      const { requirements, ...rest } = tooWide(at)
+      const seen = {
+        ...rest,
+        get requirements() {
+          looks += 1
+          return requirements
+        },
+      }
+      index.arrived(seen, [waits(100 + at)])
+    }
+    index.arrived(queue, many(3, 1000))
+    expect(take()).toBe(1000)
+    const first = looks
+    expect([take(), take(), take(), take()]).toEqual([1001, 1002, undefined, undefined])
+    expect(first).toBeGreaterThanOrEqual(500)
+    expect(looks - first).toBeLessThan(50)
+  })
+})
+
 describe('one task queue alone', () => {
   it('gives its own next job, whatever owner has its turn, and only what fits', () => {
     const wide = sampleQueue(bob, sampleRequirements({ cores: { min: 4, max: 4 } }))
