@@ -39,7 +39,18 @@ export function readOptions(args: readonly string[]): Options | string {
         unconfined: { type: 'boolean' },
       },
     })
-    const { room = [], files = false, tests = [], changed = false, sample, seed, minutes, hosts, out, unconfined = false } = values
+    const {
+      room = [],
+      files = false,
+      tests = [],
+      changed = false,
+      sample,
+      seed,
+      minutes,
+      hosts,
+      out,
+      unconfined = false,
+    } = values
     const unknown = room.filter((name) => !rooms.some((known) => known.name === name))
     if (unknown.length > 0) return `no room ${unknown.join(', ')}; accepted: ${rooms.map(({ name }) => name).join(', ')}`
     if (files && changed) return '--files and --changed exclude each other'
