@@ -196,10 +196,12 @@ function isOfShape({ data: fields }: Shape, data: FactData): boolean {
   )
 }
 
+const valueTypes = { text: 'string', 'text?': 'string', number: 'number', 'number?': 'number' } as const
+
 function isValue(field: Field, value: FactData[string] | undefined): boolean {
   if (value === undefined) return field.endsWith('?')
   if (field === 'end?') return (ends as readonly unknown[]).includes(value)
-  return typeof value === (field.startsWith('number') ? 'number' : 'string')
+  return typeof value === valueTypes[field]
 }
 
 function isPlan(data: FactData): boolean {

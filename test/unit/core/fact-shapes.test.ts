@@ -4,7 +4,14 @@
  */
 
 import { expect, test } from 'vitest'
-import { knownFact, newFact, type NewFact } from '../../../core/model/fact-shapes.ts'
+import {
+  type FactData,
+  factShapes,
+  knownFact,
+  newFact,
+  type NewFact,
+  type Subject,
+} from '../../../core/model/fact-shapes.ts'
 
 const groupOf = (fact: NewFact): string => knownFact({ ...fact, seq: 1, atMs: 1 }).group
 
@@ -48,3 +55,24 @@ test.each<[string, NewFact]>([
   ['a missing field', { subject: 'vm:vm-a', kind: 'console', data: {} }],
   ['a plan of an unknown action', { subject: 'cloud:here', kind: 'plan', data: { dance: 1 } }],
 ])('%s is other', (_, fact) => expect(groupOf(fact)).toBe('other'))
+
+const groups = Object.entries(factShapes)
+
+test.each(groups)(
+  'a fact of the group %s needs its fields, takes those that may be absent, and no value of another type',
+  (group, shape) => {
+    const sample = (field: string) => (field.startsWith('number') ? 7 : field === 'end?' ? 'exited' : 'some text')
+    const fields: readonly (readonly [string, string])[] = Object.entries(shape.data)
+    const whole: FactData = Object.fromEntries(fields.map(([key, field]) => [key, sample(field)]))
+    const without = (name: string): FactData => Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name))
+    for (const kind of shape.kinds) {
+      const read = (data: FactData): string => groupOf({ subject: `${shape.subject}:x` as Subject, kind, data })
+      expect(read(whole)).toBe(group)
+      for (const [key, field] of fields) {
+        expect(read(without(key)), `without ${key}`).toBe(field.endsWith('?') ? group : 'other')
+        expect(read({ ...whole, [key]: typeof whole[key] === 'number' ? '7' : 7 }), `a wrong ${key}`).toBe('other')
+        expect(read({ ...whole, [key]: true }), `a wrong ${key}`).toBe('other')
+      }
+    }
+  },
+)

@@ -99,6 +99,11 @@ describe('squids of a site', () => {
       [squid('a'), squid('bb', { phase: { state: 'Draining', ref: 'r', activeMs: 1, why: '' }, changedMs: nowMs })],
       ['create cheap squid x1'],
     ],
+    [
+      'one of another site does not, and ends where none is wanted there',
+      [squid('a'), squid('bb', { site: 'away' })],
+      ['retire vm-bbaaaaaaaa: no squid is wanted at away', 'create cheap squid x1'],
+    ],
     ['a worker does not', [squid('a'), activeVm('bb')], ['create cheap squid x1']],
     [
       'one whose life is nearly over gets its successor in time',
@@ -166,6 +171,11 @@ describe('the squids that serve', () => {
 
   it('come in one order', () => {
     const [a, b] = [kept(squid('a')), kept(squid('bb'))]
-    expect(squidsAt([b, a], 'home', nowMs)).toEqual(squidsAt([a, b], 'home', nowMs))
+    for (const vms of [
+      [a, b],
+      [b, a],
+    ]) {
+      expect(squidsAt(vms, 'home', nowMs)).toEqual(['http://10.0.0.1:3128', 'http://10.0.0.2:3128'])
+    }
   })
 })

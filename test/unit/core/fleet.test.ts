@@ -103,6 +103,8 @@ describe('what is made', () => {
     const free = ['b', 'a'].map((name) => offering(name, 2, 0))
     const clouds = [cloudView({ offerings: [offering('huge', 16, 0), ...free, offering('one', 1, 0)] })]
     expect(creates(plan({ queues: [waiting(2)], clouds }))).toEqual({ a: 1 })
+    const whole = [cloudView({ offerings: [offering('a', 1, 0), offering('b', 4, 0), offering('c', 2, 0)] })]
+    expect(creates(plan({ queues: [waiting(4)], clouds: whole }))).toEqual({ b: 1 })
   })
 
   it('says for which queues and how many jobs', () => {

@@ -83,3 +83,52 @@ describe('a job as every edge shows it', () => {
     expect([site, cloud]).toEqual([undefined, undefined])
   })
 })
+
+describe('the fact of a change of a job', () => {
+  const phases: Record<'waiting' | 'matched' | 'running' | 'asked', Phase> = {
+    waiting: { state: 'Waiting' },
+    matched: { state: 'Matched', lease },
+    running: { state: 'Running', lease, startedMs: 12 },
+    asked: { state: 'Running', lease: asked, startedMs: 12 },
+  }
+  const about = { jobId: 7 as JobId, attempt: 1 }
+
+  it.each<[string, Phase, Phase, JobEvent, string, object]>([
+    ['a claim', phases.waiting, phases.matched, { kind: 'claim', ...about, vmId, cores: 2, untilMs: 1 }, 'Matched', {}],
+    [
+      'a kill of one that runs',
+      phases.running,
+      phases.asked,
+      { kind: 'kill', ...about, by: 'ada' },
+      'asked to kill',
+      { by: 'ada' },
+    ],
+    [
+      'a reschedule of one that runs',
+      phases.running,
+      phases.asked,
+      { kind: 'reschedule', ...about, by: 'ada' },
+      'asked to reschedule',
+      { by: 'ada' },
+    ],
+    [
+      'the loss of its VM',
+      phases.running,
+      phases.waiting,
+      { kind: 'lost', ...about, why: 'gone' },
+      'Waiting',
+      { why: 'gone' },
+    ],
+    ['a loss for no reason', phases.running, phases.waiting, { kind: 'lost', ...about, why: '' }, 'Waiting', {}],
+  ])('says of %s what it was, on which VM and with how many cores', (_, before, after, event, kind, rest) => {
+    const fact = jobFact(jobIn(before), jobIn(after), event)
+    expect(fact).toEqual({ subject: 'job:7', kind, data: { attempt: 1, vm: vmId, cores: 2, ...rest } })
+  })
+
+  it('names no VM where there is none, and no attempt before the first', () => {
+    const before = { ...jobIn({ state: 'Waiting' }), attempt: 0 }
+    const after = { ...before, phase: { state: 'Killed', why: 'killed by ada' } as const }
+    const data = { by: 'ada', why: 'killed by ada' }
+    expect(jobFact(before, after, { kind: 'kill', ...about, by: 'ada' })).toEqual({ subject: 'job:7', kind: 'Killed', data })
+  })
+})
