@@ -16,7 +16,11 @@ export function parseReference(text: string): Reference | undefined {
   const [, by, rest = ''] = /^(id|name|properties):(.+)$/s.exec(text) ?? []
   if (by === 'id') return { by, id: rest }
   if (by === 'name') return { by, name: rest }
-  const pairs = rest.split(',').map((pair) => /^([^=]+)=(.*)$/s.exec(pair))
-  if (by !== 'properties' || pairs.some((pair) => !pair)) return undefined
-  return { by, properties: Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? ''])) }
+  const pairs = rest.split(',')
+  if (by !== 'properties' || pairs.some((pair) => pair.indexOf('=') < 1)) return undefined
+  return { by, properties: Object.fromEntries(pairs.map((pair) => splitAt(pair, pair.indexOf('=')))) }
+}
+
+function splitAt(pair: string, at: number): readonly [string, string] {
+  return [pair.slice(0, at), pair.slice(at + 1)]
 }

@@ -197,6 +197,14 @@ describe('a reference', () => {
     ['id:', undefined],
     ['properties:a', undefined],
     ['properties:=b', undefined],
+    ['properties:a=b=c,d e=f:g', { by: 'properties', properties: { a: 'b=c', 'd e': 'f:g' } }],
+    ['properties:a=b,c', undefined],
+    ['properties:a=b,=c', undefined],
+    ['properties:a=b,', undefined],
+    ['properties:', undefined],
+    ['other:a=b', undefined],
+    ['an id:4f1c', undefined],
+    ['', undefined],
   ])('%s', (text, reference) => {
     expect(parseReference(text)).toEqual(reference)
   })
