@@ -64,7 +64,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   function hope({ minDemand }: Entry, head: WaitingJob, part: Part): void {
     for (const [placeKey, known] of vain) {
       const next = known.map((one) => {
-        const isNews = hasRoom(minDemand, one.room) && (!one.upTo || isBefore(head, one.upTo, part))
+        const isNews = hasRoom(minDemand, one.room) && isBefore(head, one.upTo, part)
         return isNews ? { room: one.room, upTo: head } : one
       })
       vain.set(placeKey, next)
@@ -113,5 +113,5 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
 
 /** Whether everything that the known search says follows from the first one. */
 function saysMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
-  return covers(room, known.room) && (!upTo || (known.upTo !== undefined && !isBefore(upTo, known.upTo, part)))
+  return covers(room, known.room) && !isBefore(upTo, known.upTo, part)
 }

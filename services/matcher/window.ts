@@ -54,13 +54,13 @@ export function awaitsOwn({ own, maxOwn }: Window): boolean {
 }
 
 /**
- * By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others.
+ * No job stands behind every job. By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others.
  */
 export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, part: Part): boolean {
   if (!a || !b) return a !== undefined
   if (a.priority !== b.priority) return a.priority > b.priority
   const distance = distanceOf(a, part) - distanceOf(b, part)
-  return distance === 0 ? a.id < b.id : distance < 0
+  return distance < 0 || (distance === 0 && a.id < b.id)
 }
 
 export function insert(window: Window, job: WaitingJob, part: Part): void {

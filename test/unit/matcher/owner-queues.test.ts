@@ -46,14 +46,19 @@ describe('an owner has', () => {
     a.window.jobs = [job(4)]
     queues.place(a, alone, true)
     expect(heads(queues)).toEqual([1, 4, 9])
+    // The next one of a queue may stand where the former one stood.
+    c.window.jobs = [job(12)]
+    queues.place(c, alone, false)
+    a.window.jobs = [job(5)]
+    queues.place(a, alone, false)
+    expect(heads(queues)).toEqual([1, 5, 12])
   })
 
   it('all of them in the order of another part, where the part changes', () => {
-    const [a, b] = [queueOf(1, 1, job(1)), queueOf(1, 1, job(64))]
-    const queues = placed(a, b)
+    const queues = placed(...[130, 64, 1, 65, 2].map((id) => queueOf(1, 1, job(id))))
     queues.searched('here', roomOf(1, 1), undefined, alone)
     queues.reorder({ rank: 1, of: 2 })
-    expect(heads(queues)).toEqual([64, 1])
+    expect(heads(queues)).toEqual([64, 65, 1, 2, 130])
     expect(queues.beginning('here', roomOf(1, 1), { rank: 1, of: 2 })).toBe(0)
   })
 })

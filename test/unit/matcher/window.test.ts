@@ -91,6 +91,26 @@ describe('the order of a part', () => {
   })
 })
 
+it('keeps what the store put into one part with one process, whatever the ids', () => {
+  const jobs = Array.from({ length: 1000 }, (_, at) => ({ ...job(at + 1), part: 7 }))
+  const owns = [0, 1, 2, 3].map((rank) => {
+    const window = newWindow()
+    order(window, jobs, { rank, of: 4 })
+    return window.own
+  })
+  expect(owns.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 1000])
+})
+
+it('takes each job once, and none that stands behind jobs which only the store knows', () => {
+  const window = newWindow()
+  for (const id of [1, 2, 3, 4, 5, 5, 3, 1]) insert(window, job(id), alone)
+  expect(window.jobs.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5])
+  window.complete = false
+  insert(window, job(9), alone)
+  insert(window, job(7, 1), alone)
+  expect(window.jobs.map(({ id }) => id)).toEqual([7, 1, 2, 3, 4, 5])
+})
+
 it.each([
   [1, 512],
   [3, 1536],
@@ -121,7 +141,7 @@ it.each([
 })
 
 describe('what is taken', () => {
-  const others = Array.from({ length: 60 }, (_, at) => job(at + 1))
+  const others = Array.from({ length: 61 }, (_, at) => job(at + 1))
   const filled = (jobs: readonly WaitingJob[], part: Part, complete = true) => {
     const window = newWindow()
     order(window, jobs, part)
@@ -141,8 +161,8 @@ describe('what is taken', () => {
   it('is what fits, and nothing where nothing does', () => {
     const window = filled(others, alone)
     expect(takeFirst(window, alone, ({ id }) => id > 9)?.id).toBe(10)
-    expect(takeFirst(window, alone, ({ id }) => id > 60)).toBeUndefined()
-    expect(window.jobs).toHaveLength(59)
+    expect(takeFirst(window, alone, ({ id }) => id > 61)).toBeUndefined()
+    expect(window.jobs).toHaveLength(60)
   })
 })
 
