@@ -39,7 +39,6 @@ export function startLoop({ clock, periodMs, minMs = 0, isSteady = false, step, 
   }
 
   function run(): void {
-    timer?.cancel()
     again = false
     const beganMs = clock.monotonicMs()
     running = step()

@@ -83,6 +83,19 @@ describe('what owners used', () => {
     expect((await start()).used(bob)).toBe(7)
   })
 
+  it.each([
+    ['of pilots', 'api'],
+    ['without pilots', 'charger'],
+  ])('is that of all processes %s, however many they are', async (_, prefix) => {
+    for (let at = 0; at < 19; at += 1) {
+      const one = await start()
+      one.charge(at % 2 === 0 ? alice : bob, 1)
+      await one.exchange({ ...seat(0), role: `${prefix}:${String(at).padStart(2, '0')}` })
+    }
+    const seen = await start()
+    expect([seen.used(alice), seen.used(bob)]).toEqual([10, 9])
+  })
+
   it('is counted also from a process without a seat, and then not kept', async () => {
     const [one, two] = [await start(), await start()]
     one.charge(alice, 30)
