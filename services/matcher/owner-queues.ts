@@ -43,7 +43,6 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
   const list: Entry[] = []
   const vain = new Map<string, Vain[]>()
 
-  /** Where the job stands, or would; no job: behind all. */
   function indexOf(job: WaitingJob | undefined, part: Part): number {
     let [low, high] = [0, list.length]
     while (low < high) {

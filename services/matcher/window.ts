@@ -54,7 +54,8 @@ export function awaitsOwn({ own, maxOwn }: Window): boolean {
 }
 
 /**
- * No job stands behind every job. By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others.
+ * By priority, then our own part, then that of the next process and so on, then by age: two that run out help two others.
+ * No job stands behind every job.
  */
 export function isBefore(a: WaitingJob | undefined, b: WaitingJob | undefined, part: Part): boolean {
   if (!a || !b) return a !== undefined
@@ -120,8 +121,8 @@ function distanceOf({ id, part }: WaitingJob, { rank, of }: Part): number {
 }
 
 /**
- * First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). The lower
- * bits are left out: where the distance is a power of two they are the same for all.
+ * First ids of parts come at equal distances, which must not all fall to one process (Knuth's multiplicative hash). The
+ * lower bits are left out: where the distance is a power of two they are the same for all.
  */
 function scattered(part: number): number {
   return Math.imul(part, 2_654_435_761) >>> 16

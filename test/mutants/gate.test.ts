@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../core/kernel/clock.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
 import { changedFiles, shuffled } from './choose.ts'
 import type { State, Verdict } from './judge.ts'
@@ -199,12 +200,13 @@ describe('a sandbox', () => {
 
 it('a run that is ended removes its directory and ends its processes', { timeout: 60_000 }, async () => {
   const options = ['--files', 'core/kernel/token-bucket.ts', '--tests', 'test/unit/core/token', '--hosts', '1']
-  const env = { ...process.env, TMPDIR: dir }
+  const { after } = systemClock()
+  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TMPDIR: dir }
   const run = spawn(process.execPath, [join(root, 'test/mutants/main.ts'), ...options], { env, stdio: 'ignore' })
   const ended = once(run, 'exit')
   const made = (): readonly string[] => readdirSync(dir).filter((name) => name.startsWith('pilotage-mutants-'))
   const isCopied = (): boolean => made().some((name) => existsSync(join(dir, name, '0/vitest.config.ts')))
-  while (!isCopied() && run.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (!isCopied() && run.exitCode === null) await new Promise<void>((resolve) => void after(20, resolve))
   run.kill('SIGTERM')
   expect(await ended).toEqual([143, null])
   expect(made()).toEqual([])

@@ -51,7 +51,7 @@ export function roomLine(result: RoomResult): string {
   return `mutants: ${figures.join(' ')}`
 }
 
-/** In so few of all cases a change is refused although its files are like the others of their room. */
+/** One change in a thousand is refused although its files are like the others of their room. */
 const zOfChange = 3
 
 /** How alike the mutants of one file are: with many per file a score says more of the files than of the room. */
@@ -59,8 +59,8 @@ const likeness = 0.2
 
 /**
  * Whether the files that a change touched are below what their room had. They are no sample of the room: some files are
- * noticed less than others, and how many mutants are tried is up to the machine. So each file counts as a few mutants however
- * many were tried, and the upper end of Wilson's interval has to be below.
+ * noticed less than others, and how many mutants are tried is up to the machine. So each file counts as a few mutants,
+ * however many were tried, and the upper end of Wilson's interval has to be below.
  */
 export function isChangeBelow({ verdicts, files }: RoomResult, minPercent: number): boolean {
   const tried = verdicts.length

@@ -1,4 +1,4 @@
-/** What a process learns of task queues by itself: everything at a start, then a slice at a time, and what it is hinted at. */
+/** What a process learns of task queues: all of them at a start, then a slice at a time, and first what it is hinted at. */
 
 import { describe, expect, it } from 'vitest'
 import type { ClassId } from '../../../core/kernel/ids.ts'
@@ -11,7 +11,7 @@ type Asked = { readonly after?: string; readonly limit?: number; readonly ids?: 
 
 const idAt = (at: number): ClassId => `q${String(at).padStart(6, '0')}` as ClassId
 
-/** A store with so many task queues, in the order of their ids. */
+/** A store with `count` task queues, in the order of their ids. */
 function world(count: number) {
   const all = Array.from({ length: count }, (_, at): QueueCount => {
     return { queue: { ...sampleQueue(), id: idAt(at) }, waiting: 1, topPriority: 0, oldestMs: 1 }

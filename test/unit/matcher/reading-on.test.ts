@@ -1,4 +1,4 @@
-/** When the index reads waiting jobs from the store, and what it gives meanwhile: readings are counted. */
+/** When the index reads waiting jobs from the store, and what it gives until then: readings are counted. */
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
@@ -218,7 +218,7 @@ describe('one task queue alone', () => {
   })
 })
 
-it('kinds of places are told apart by everything that a job may ask for', () => {
+it('kinds of places are distinguished by everything that a job may ask for', () => {
   const asks: readonly [Parameters<typeof sampleRequirements>[0], Partial<Place>][] = [
     [{ clouds: { allowed: ['there'], banned: [] } }, { cloud: 'there' }],
     [{ sites: { allowed: ['away'], banned: [] } }, { site: 'away' }],

@@ -24,6 +24,12 @@ const queue = sampleQueue()
 const many = (count: number, from = 1) =>
   Array.from({ length: count }, (_, at): WaitingJob => ({ id: (from + at) as JobId, priority: 0, submittedMs: at }))
 
+function outcomeOf({ jobId }: Claim, what: ReturnType<Answer>): JobOutcome {
+  const outcome =
+    what === 'granted' ? { ok: true, job: { id: jobId, attempt: 1 }, spec: sampleSpec() } : { ok: false, why: what }
+  return outcome as unknown as JobOutcome
+}
+
 function world(answer: Answer = () => 'granted') {
   const clock = virtualClock(1000)
   const batches: (readonly Claim[])[] = []
@@ -41,13 +47,7 @@ function world(answer: Answer = () => 'granted') {
         const claims = events as unknown as readonly Claim[]
         batches.push(claims)
         if (isStoreDown) throw new Error('the store is down')
-        return claims.map((claim) => {
-          const what = answer(claim)
-          const job = { id: claim.jobId, attempt: 1 }
-          return (what === 'granted'
-            ? { ok: true, job, spec: sampleSpec() }
-            : { ok: false, why: what }) as unknown as JobOutcome
-        })
+        return claims.map((claim) => outcomeOf(claim, answer(claim)))
       },
     },
     waiting,

@@ -79,7 +79,7 @@ describe('the order of a part', () => {
 
   it('shares what the store put into parts among all, each part to one, at whatever distance the parts begin', () => {
     for (const distance of [1, 64, 256, 1000, 1024, 4096, 65_536]) {
-      const jobs = Array.from({ length: 1000 }, (_, at) => ({ ...job(at + 1), part: at * distance + 1 }))
+      const jobs = Array.from({ length: 1000 }, (_, at) => ({ ...job(at + 1), part: (at * distance + 1) as JobId }))
       const owns = [0, 1, 2, 3].map((rank) => {
         const window = newWindow()
         order(window, jobs, { rank, of: 4 })
@@ -92,7 +92,7 @@ describe('the order of a part', () => {
 })
 
 it('keeps what the store put into one part with one process, whatever the ids', () => {
-  const jobs = Array.from({ length: 1000 }, (_, at) => ({ ...job(at + 1), part: 7 }))
+  const jobs = Array.from({ length: 1000 }, (_, at) => ({ ...job(at + 1), part: 7 as JobId }))
   const owns = [0, 1, 2, 3].map((rank) => {
     const window = newWindow()
     order(window, jobs, { rank, of: 4 })

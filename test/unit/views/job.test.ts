@@ -99,7 +99,7 @@ describe('the fact of a change of a job', () => {
       'a kill of one that runs',
       phases.running,
       phases.asked,
-      { kind: 'kill', ...about, by: 'ada' },
+      { kind: 'kill', ...about, by: 'ada', why: '' },
       'asked to kill',
       { by: 'ada' },
     ],
@@ -107,7 +107,7 @@ describe('the fact of a change of a job', () => {
       'a reschedule of one that runs',
       phases.running,
       phases.asked,
-      { kind: 'reschedule', ...about, by: 'ada' },
+      { kind: 'reschedule', ...about, by: 'ada', why: '' },
       'asked to reschedule',
       { by: 'ada' },
     ],
@@ -129,6 +129,10 @@ describe('the fact of a change of a job', () => {
     const before = { ...jobIn({ state: 'Waiting' }), attempt: 0 }
     const after = { ...before, phase: { state: 'Killed', why: 'killed by ada' } as const }
     const data = { by: 'ada', why: 'killed by ada' }
-    expect(jobFact(before, after, { kind: 'kill', ...about, by: 'ada' })).toEqual({ subject: 'job:7', kind: 'Killed', data })
+    expect(jobFact(before, after, { kind: 'kill', ...about, by: 'ada', why: '' })).toEqual({
+      subject: 'job:7',
+      kind: 'Killed',
+      data,
+    })
   })
 })

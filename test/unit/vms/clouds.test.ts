@@ -52,7 +52,7 @@ const note: CloudNote = {
       breaker: { state: 'open', untilMs: nowMs + 1, backoffMs: 5, why: 'full' },
       changedMs: 1,
     },
-    { scope: 'image:here/x', breaker: { state: 'closed', failures: 0 }, changedMs: 1 },
+    { scope: 'image:here/small/x', breaker: { state: 'closed', failures: 0 }, changedMs: 1 },
   ],
   stuck: [
     { vmId: mine, ref: 'r-1', sinceMs: 1, why: 'EPILOG' },
