@@ -87,6 +87,34 @@ describe('squids of a site', () => {
     expect(textsOf(plan({ services: [wish(changes)] }))).toEqual(lines)
   })
 
+  it.each<[string, Partial<ServiceWish>, string]>([
+    ['of the cloud that is named', { cloud: 'there' }, 'there/cheap/plain'],
+    ['of the image that is named', { image: 'other' }, 'here/dear/other'],
+    ['at the lowest price', {}, 'here/cheap/plain'],
+  ])('are made %s', (_, changes, made) => {
+    const there = cloudView({ name: 'there', offerings: [{ ...cheap, cloud: 'there' }] })
+    const clouds = [there, cloudView({ offerings: [{ ...dear, image: 'other' }, cheap] })]
+    const lines = plan({ services: [wish({ count: 1, ...changes })], clouds })
+    const names = lines.flatMap((line) => {
+      if (line.kind !== 'create') return []
+      expect(line.cloud).toBe(line.offering.cloud)
+      return [`${line.cloud}/${line.offering.flavor}/${line.offering.image}`]
+    })
+    expect(names).toEqual([made])
+  })
+
+  it('are made of the smallest, then of the first by name, where the price is the same', () => {
+    const same = [
+      offering({ flavor: 'c', cores: 1, pricePerHour: 1 }),
+      offering({ flavor: 'a', cores: 2, pricePerHour: 1 }),
+      offering({ flavor: 'b', cores: 1, pricePerHour: 1 }),
+    ]
+    for (const offerings of [same, same.toReversed()]) {
+      const lines = plan({ services: [wish({ count: 1 })], clouds: [cloudView({ offerings })] })
+      expect(textsOf(lines)).toEqual(['create b squid x1'])
+    }
+  })
+
   it.each<[string, readonly Vm[], readonly string[]]>([
     ['nothing where there are enough', [squid('a'), squid('bb')], []],
     [
