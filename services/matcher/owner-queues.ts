@@ -79,7 +79,7 @@ export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
       if (entry.placed) {
         const at = indexOf(entry.placed, part)
         const after = list[at + 1]?.placed
-        if (head && isBefore(entry.placed, head, part) && (!after || isBefore(head, after, part))) {
+        if (head && isBefore(entry.placed, head, part) && isBefore(head, after, part)) {
           entry.placed = head
           return
         }
