@@ -99,6 +99,16 @@ describe('a job that another process was faster with', () => {
     expect([take(), take(), take(), take()]).toEqual([8, 9, 10, undefined])
   })
 
+  it('does not keep what was read then waiting for the next reading', async () => {
+    index.arrived(queue, many(10))
+    expect(take()).toBe(1)
+    stored = many(3, 8)
+    index.missed(queue)
+    await settled()
+    index.learn([counted(5)])
+    expect([take(), take()]).toEqual([8, 9])
+  })
+
   it('does not keep the other queues waiting', async () => {
     const other = sampleQueue(alice, sampleRequirements({ wallMs: 1000 }))
     index.arrived(queue, many(10))

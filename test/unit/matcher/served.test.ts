@@ -178,6 +178,17 @@ describe('a claim that is refused', () => {
     expect(batches.flat().map(({ jobId }) => jobId)).toEqual([1, 3])
   })
 
+  it('because others were faster leaves the room for another task queue at once', async () => {
+    const { pilot, submit, waiting } = world(({ jobId }) => (jobId === 1 ? 'not-waiting' : 'granted'))
+    const one = pilot('one', 1)
+    waiting.arrived(sampleQueue(alice, sampleRequirements({ wallMs: 1000 })), many(1, 5))
+    await submit(
+      queue,
+      many(1).map((job) => ({ ...job, priority: 9 })),
+    )
+    expect(one.granted).toEqual([5])
+  })
+
   it('because the store did not answer is reported, and its job waits on', async () => {
     const { match, pilot, submit, settle, down, errors } = world()
     const one = pilot('one', 1)
