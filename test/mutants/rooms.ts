@@ -36,7 +36,7 @@ export const rooms: readonly Room[] = [
     isHarmless: true,
   },
   { name: 'archive-context', places: ['services/archive/', 'services/context/'], floor: 0 },
-  { name: 'matcher', places: ['services/matcher/'], floor: 43, isHarmless: true },
+  { name: 'matcher', places: ['services/matcher/'], floor: 76, isHarmless: true },
   { name: 'director', places: ['services/director/'], floor: 0, isHarmless: true },
   { name: 'store-sqlite', places: ['services/adapters/store/kit/', 'services/adapters/store/sqlite/'], floor: 0 },
   { name: 'store-mongo', places: ['services/adapters/store/mongo/'], floor: 0 },
