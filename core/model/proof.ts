@@ -27,10 +27,11 @@ export type Proof = {
 export type WaitFailure = 'quota' | 'capacity' | 'transient'
 
 /**
- * proven: its end is its own fault unless it was well for a while: it is unhealthy, silent or switched off. offered: unless
- * it has offered anything: it asked to end, its life is over, or the cloud does not have it any more.
+ * proven: its end is its own fault unless it was well for a while: it says that it is unhealthy. working: unless it was, or
+ * holds a lease: it is silent or switched off. offered: unless it has offered anything: it asked to end, its life is over,
+ * or the cloud does not have it any more.
  */
-export type FaultUnless = 'proven' | 'offered'
+export type FaultUnless = 'proven' | 'working' | 'offered'
 
 /** What a monitor says that matters here. */
 type Said = { readonly pilotState: string; readonly unhealthy: string }
@@ -61,14 +62,16 @@ export function proofAtEnd<Of extends Proof>(
     readonly faultUnless?: FaultUnless
     readonly failure?: WaitFailure
     readonly isOrderly: boolean
+    readonly hasLeases: boolean
   },
   hasService: boolean,
   nowMs: number,
 ): Of {
-  const { why, faultUnless, failure, isOrderly } = ending
+  const { why, faultUnless, failure, isOrderly, hasLeases } = ending
   if (vm.provenMs !== undefined || vm.fault !== undefined) return vm
   const hasOffered = vm.wellSinceMs !== undefined
-  if (faultUnless === 'proven' || (faultUnless === 'offered' && !hasOffered))
+  const isExcused = { proven: false, working: hasLeases, offered: hasOffered }
+  if (faultUnless !== undefined && !isExcused[faultUnless])
     return { ...vm, fault: why, ...(failure === undefined ? {} : { faultOf: failure }) }
   // Whether a service works shows only after a while; a pilot that offers itself works.
   return hasOffered && !hasService && isOrderly ? { ...vm, provenMs: nowMs } : vm

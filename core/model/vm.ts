@@ -180,7 +180,13 @@ function changeLive(vm: Vm, phase: Live, event: VmEvent, leases: number, nowMs: 
   const end = (next: VmPhase, of: Decided): VmDecision => {
     // What a drain was for has been said when it began.
     const faultUnless = phase.state === 'Draining' ? undefined : of.faultUnless
-    const ending = { why: of.why, faultUnless, failure: of.failure, isOrderly: event.kind === 'retire' }
+    const ending = {
+      why: of.why,
+      faultUnless,
+      failure: of.failure,
+      isOrderly: event.kind === 'retire',
+      hasLeases: leases > 0,
+    }
     const judged = phase.state === 'Stopping' ? vm : proofAtEnd(vm, ending, vm.service !== undefined, nowMs)
     return accept({ ...judged, phase: next, changedMs: nowMs })
   }

@@ -84,8 +84,9 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   const listed = cloud.listed.get(vm.id)
   const blamed = listed?.failure === undefined ? {} : { failure: listed.failure }
   const power = powerWhy(listed)
-  // What the cloud ends by its own wish is no fault of a VM that was of use.
-  if (power !== '') return { ...line('stop', power, listed?.power === 'ending' ? 'offered' : 'proven'), ...blamed }
+  // What the cloud ends by its own wish is no fault of a VM that was of use, and a machine that crashes while it runs jobs
+  // did what it was made for.
+  if (power !== '') return { ...line('stop', power, listed?.power === 'ending' ? 'offered' : 'working'), ...blamed }
   const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
     if (revoked !== undefined) return line('drain', revoked)
@@ -101,7 +102,7 @@ function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: numb
   if (nowMs >= vm.endByMs) return line('stop', 'life over', 'offered')
   const silentMs = nowMs - Math.max(contactMs(vm), cloud.watchedSinceMs)
   if (silentMs > policy.heartbeatTimeoutMs)
-    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`, 'proven'), ...asSeen }
+    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`, 'working'), ...asSeen }
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') {
     if (revoked !== undefined) return line('drain', revoked)

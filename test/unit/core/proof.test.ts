@@ -91,6 +91,18 @@ describe('a VM that ends', () => {
     }
   })
 
+  it('is at fault for being switched off, unless it was proven or was running jobs', () => {
+    const off = { kind: 'stop', vmId: worker.id, why: 'powered off', faultUnless: 'working' } as const
+    const faultWith = (vm: Vm, leases: number): string | undefined => {
+      const decision = changeVm(vm, off, leases, 900_000)
+      return decision.ok ? decision.next.fault : 'refused'
+    }
+    expect(faultWith(worker, 0)).toBe('powered off')
+    expect(faultWith(offered, 0)).toBe('powered off')
+    expect(faultWith(offered, 1)).toBeUndefined()
+    expect(faultWith(proven, 0)).toBeUndefined()
+  })
+
   it('keeps the reason of its drain, and is not judged by what follows', () => {
     const byOperator = ended(worker, 'drain')
     expect(proof(ended(byOperator, 'stop', 'proven'))).toEqual(nothing)

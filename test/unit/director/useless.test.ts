@@ -124,6 +124,21 @@ describe.each(useless)('a VM %s', (_, act, reason) => {
   })
 })
 
+it('goes on with an image whose VMs crash while they run jobs', async () => {
+  const world = openWorld({ directed: { breaker } })
+  for (let crash = 0; crash < 3 * breaker.failures; crash += 1) {
+    const jobId = await world.submit(1)
+    await live(world, 2 * periodMs, (vm) => say(world, vm, {}))
+    const [vm] = await up(world)
+    if (!vm) return expect.unreachable('no VM is up')
+    await world.claim(jobId, vm.id)
+    world.cloud.powerOff(vm.id)
+    await world.cycles(5)
+    await world.kill(jobId)
+  }
+  expect((await world.facts('cloud:here')).map(({ kind }) => kind)).not.toContain('breaker opened')
+})
+
 it('counts a useless VM once, although another director goes on with each step', async () => {
   const world = openWorld({ directed: { breaker } })
   await world.submit(1)
