@@ -5,10 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { runCommand } from '../../../cli/program.ts'
-import { systemClock } from '../../../core/kernel/clock.ts'
+import { type Ran, run as runCommand } from '../../support/run-command.ts'
 import type { Identity } from '../../../core/model/owner.ts'
-import { seededRandom } from '../../../core/kernel/random.ts'
 import { openTrust } from '../../../services/images/trust.ts'
 import { type ApiInParts, startApiInParts } from '../../support/api-in-parts.ts'
 import { sampleKey } from '../../../sim/sample-images.ts'
@@ -51,29 +49,9 @@ async function serve(): Promise<void> {
   }
 }
 
-async function run(
-  line: string,
-  role = 'operator',
-): Promise<{ readonly code: unknown; readonly out: string; readonly err: string }> {
-  const said: Record<'out' | 'err', string[]> = { out: [], err: [] }
-  const code = await runCommand(['image', ...line.split(' ')], {
-    terminal: {
-      isTerminal: false,
-      write: async (text) => said.out.push(String(text)) > 0,
-      say: (text) => void said.err.push(text),
-      progress: () => {},
-    },
-    environment: { PILOTAGE_SERVER: api?.server, PILOTAGE_TOKEN_FILE: at(role) },
-    workDir: dir,
-    clock: systemClock(),
-    random: seededRandom(1),
-    stdin: (async function* () {})(),
-    isStdinTerminal: false,
-    signal: new AbortController().signal,
-    onReload: () => {},
-    startService: () => Promise.reject(new Error('no service of its own here')),
-  })
-  return { code, out: said.out.join(''), err: said.err.join('\n') }
+function run(line: string, role = 'operator'): Promise<Ran> {
+  const environment = { PILOTAGE_SERVER: api?.server, PILOTAGE_TOKEN_FILE: at(role) }
+  return runCommand(['image', ...line.split(' ')], { environment, workDir: dir })
 }
 
 async function endorsed(): Promise<void> {
