@@ -11,6 +11,8 @@ import { visibleLines, visibleText } from '../../core/kernel/text.ts'
 export interface Terminal {
   /** Whether standard output is a terminal, which acts on control characters. */
   readonly isTerminal: boolean
+  /** Columns of standard error; absent: it is no terminal, and shows no bars. */
+  readonly progressColumns?: number
   /** To standard output. Resolves when there is room for more; false where its reader is gone and the text is lost. */
   write(text: string | Uint8Array): Promise<boolean>
   /** A line to standard error. */
@@ -21,6 +23,7 @@ export interface Terminal {
 
 /** In a log, which keeps every line, progress appears once in this time. */
 const loggedProgressMs = 5000
+const defaultColumns = 80
 
 type Output = Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>
 
@@ -33,6 +36,7 @@ export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Te
   }
   return {
     isTerminal: stdout.isTTY === true,
+    ...(stderr.isTTY === true ? { progressColumns: stderr.columns || defaultColumns } : {}),
     write(text) {
       clear()
       return new Promise((resolve) => stdout.write(text, (error) => resolve(!error)))
@@ -50,7 +54,7 @@ export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Te
       }
       clear()
       if (line === '') return
-      stderr.write(line.slice(0, Math.max(20, (stderr.columns || 80) - 1)))
+      stderr.write(line.slice(0, Math.max(20, (stderr.columns || defaultColumns) - 1)))
       hasProgress = true
     },
   }
@@ -59,7 +63,7 @@ export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Te
 /** The same terminal, which no text can control, whatever a command forgot. Bytes pass as they are. */
 export function safeTerminal(terminal: Terminal): Terminal {
   return {
-    isTerminal: terminal.isTerminal,
+    ...terminal,
     write: (text) => terminal.write(typeof text === 'string' ? visibleLines(text) : text),
     say: (line) => terminal.say(visibleLines(line)),
     progress: (line) => terminal.progress(visibleText(line)),
