@@ -1,6 +1,6 @@
 /**
- * `npm run test:clients`: clients of other people against the service, each as a user would write or start it. A program in
- * Python that knows no .proto file, grpcurl without any, and a program in Go with stubs that are generated from the tree.
+ * `npm run test:clients`: clients in other languages against the service, each as a user would write or start it. A program
+ * in Python that knows no .proto file, our package for Python, grpcurl, and a program in Go with stubs from the tree.
  *
  * `test/clients/install` gets them. A client that is absent is named as not run; with REQUIRE_TOOLS=1 that is a failure.
  * Ends with one line, and with 1 where a check failed.
@@ -13,11 +13,14 @@ import { join } from 'node:path'
 import { systemClock } from '../../core/kernel/clock.ts'
 import { serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { tryGrpcurl } from './grpcurl.ts'
+import { tryPackage } from './package.ts'
 
 const root = join(import.meta.dirname, '../..')
 const kept = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'pilotage/clients')
 const programs = {
   python: join(kept, 'python/bin/python'),
+  'python-build': join(kept, 'python-build/bin/python'),
+  wheelhouse: join(kept, 'wheelhouse'),
   grpcurl: join(kept, 'grpcurl'),
   go: join(kept, 'go'),
   'protoc-gen-go': join(kept, 'protoc-gen-go'),
@@ -25,16 +28,27 @@ const programs = {
 }
 type Program = keyof typeof programs
 const programMs = 240_000
+const clock = systemClock()
 
 type Target = { readonly server: string; readonly tokenPath: string; readonly dir: string }
 /** Whether all of its checks hold; each says so itself. */
-type Client = { readonly name: string; readonly needs: readonly Program[]; attempt(target: Target): boolean }
+type Client = {
+  readonly name: string
+  readonly needs: readonly Program[]
+  attempt(target: Target): boolean | Promise<boolean>
+}
 
 const clients: readonly Client[] = [
   {
     name: 'python',
     needs: ['python'],
     attempt: ({ server, tokenPath }) => runs(programs.python, [join(import.meta.dirname, 'client.py'), server, tokenPath]),
+  },
+  {
+    name: 'package',
+    needs: ['python-build', 'wheelhouse'],
+    attempt: ({ dir }) =>
+      tryPackage({ dir, builder: programs['python-build'], wheelhouse: programs.wheelhouse, runs, clock }),
   },
   {
     name: 'grpcurl',
@@ -52,7 +66,6 @@ const clients: readonly Client[] = [
   },
 ]
 
-const clock = systemClock()
 const beginMs = clock.monotonicMs()
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-clients-'))
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
@@ -62,13 +75,13 @@ process.exitCode = await run()
 async function run(): Promise<number> {
   const files = serviceFiles(dir, { grpc: { port: 0 }, dashboard: { port: 0 }, clouds: [] })
   const service = startServiceProcess(clock, files)
-  const verdicts = new Map<string, 'ok' | 'FAILED' | 'NOT-RUN'>()
+  const verdicts = new Map<string, Verdict>()
   try {
     const server = await service.serving()
     const target = { server, tokenPath: join(files.dataDir, 'admin.token') }
     for (const client of clients) {
       const own = join(dir, client.name)
-      verdicts.set(client.name, verdictOf(client, { ...target, dir: own }))
+      verdicts.set(client.name, await verdictOf(client, { ...target, dir: own }))
     }
   } finally {
     await service.ended('SIGTERM')
@@ -81,10 +94,12 @@ async function run(): Promise<number> {
   return isWrong ? 1 : 0
 }
 
-function verdictOf({ name, needs, attempt }: Client, target: Target): 'ok' | 'FAILED' | 'NOT-RUN' {
+type Verdict = 'ok' | 'FAILED' | 'NOT-RUN'
+
+async function verdictOf({ name, needs, attempt }: Client, target: Target): Promise<Verdict> {
   const absent = needs.filter((program) => !existsSync(programs[program]))
   console.log(`${name}:`)
-  if (absent.length === 0) return attempt(target) ? 'ok' : 'FAILED'
+  if (absent.length === 0) return (await attempt(target)) ? 'ok' : 'FAILED'
   console.log(`not run: ${absent.join(', ')} not in ${kept}; test/clients/install gets it`)
   return 'NOT-RUN'
 }
@@ -100,8 +115,8 @@ function generatesStubs(dir: string): boolean {
   return runs(join(root, 'node_modules/.bin/buf'), ['generate', 'proto', '--path', 'proto/pilotage', '--template', template])
 }
 
-function runs(program: string, args: readonly string[], cwd = root): boolean {
-  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false' }
+function runs(program: string, args: readonly string[], cwd = root, more: NodeJS.ProcessEnv = {}): boolean {
+  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false', ...more }
   const { status, error } = spawnSync(program, args, {
     cwd,
     env,

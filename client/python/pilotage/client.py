@@ -1,0 +1,295 @@
+"""The synchronous client. Every method raises PilotageError; `timeout` is in seconds and holds for the whole call.
+
+Reads and submissions are repeated while the service is unreachable, within the client's patience. Calls that steer jobs
+are made once. `watch` and `output` go on where they were after a loss of the service. A client may be used by several
+threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, List
+
+import grpc
+
+from pilotage import calls
+from pilotage.calls import Attempts, Parts, Path, Turns
+from pilotage.errors import DeadlineExceeded, PilotageError, error_of
+from pilotage.records import Fact, Job, JobState, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
+from pilotage.v1 import job_pb2, job_pb2_grpc
+
+
+class Client:
+    """The service at `server` (host:port, several with commas between), as the caller whose token is given.
+
+    Beyond this machine `ca_file`, the certificate authority of the service, is needed. `patience`: for how many seconds a call
+    that may be repeated keeps trying while the service is unreachable.
+    """
+
+    def __init__(
+        self,
+        server: str = calls.DEFAULT_SERVER,
+        *,
+        token: str | None = None,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        patience: float = calls.DEFAULT_PATIENCE,
+    ) -> None:
+        self._target = calls.target_of(server, token, token_file, ca_file)
+        self._turns = Turns(self._target.endpoints)
+        self._patience = patience
+        self._channels = {endpoint: self._open(endpoint) for endpoint in self._target.endpoints}
+        self._stubs = {endpoint: job_pb2_grpc.JobServiceStub(channel) for endpoint, channel in self._channels.items()}
+
+    @classmethod
+    def from_environment(cls, *, patience: float = calls.DEFAULT_PATIENCE) -> Client:
+        """As the command does: PILOTAGE_SERVER, PILOTAGE_TOKEN_FILE and PILOTAGE_CA_FILE."""
+        return cls(
+            os.environ.get("PILOTAGE_SERVER", calls.DEFAULT_SERVER),
+            token_file=os.environ.get("PILOTAGE_TOKEN_FILE"),
+            ca_file=os.environ.get("PILOTAGE_CA_FILE"),
+            patience=patience,
+        )
+
+    def _open(self, endpoint: str) -> grpc.Channel:
+        if self._target.ca_pem is None:
+            return grpc.insecure_channel(endpoint, options=calls.CHANNEL_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(self._target.ca_pem)
+        return grpc.secure_channel(endpoint, credentials, options=calls.CHANNEL_OPTIONS)
+
+    def close(self) -> None:
+        for channel in self._channels.values():
+            channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(
+        self, jobs: Iterable[job_pb2.JobSpec], *, key: str | None = None, timeout: float | None = None
+    ) -> SubmitAnswer:
+        """Any number of jobs, in calls of at most 10 000 jobs and 16 MiB; each call is accepted whole or refused whole.
+
+        Idempotent under `key`; one is made where none is given.
+        """
+        chosen = key or calls.new_key()
+        parts = list(self._submit_parts(jobs, chosen, calls.JOBS_PER_CALL, timeout))
+        return SubmitAnswer(
+            job_ids=tuple(job_id for part in parts for job_id in part.job_ids),
+            warnings=tuple(warning for part in parts for warning in part.warnings),
+            repeated=bool(parts) and all(part.repeated for part in parts),
+            key=chosen,
+        )
+
+    def submit_each(
+        self, jobs: Iterable[job_pb2.JobSpec], *, key: str | None = None, timeout: float | None = None
+    ) -> Iterator[SubmitAnswer]:
+        """Jobs without end: an answer per 1000 of them. No more jobs are read than the service has taken.
+
+        Idempotent under `key` if the jobs come in the same order.
+        """
+        return self._submit_parts(jobs, key or calls.new_key(), calls.JOBS_PER_PART, timeout)
+
+    def _submit_parts(
+        self, jobs: Iterable[job_pb2.JobSpec], key: str, max_jobs: int, timeout: float | None
+    ) -> Iterator[SubmitAnswer]:
+        parts = Parts(key, max_jobs)
+        first_index = 0
+        for job in jobs:
+            request = parts.add(job)
+            if request is not None:
+                yield self._submit_part(request, first_index, timeout)
+                first_index += len(request.jobs)
+        request = parts.rest()
+        if request is not None:
+            yield self._submit_part(request, first_index, timeout)
+
+    def _submit_part(
+        self, request: job_pb2.SubmitJobsRequest, first_index: int, timeout: float | None
+    ) -> SubmitAnswer:
+        try:
+            answer = self._repeat("submitting jobs", "SubmitJobs", request, calls.SUBMIT_TIMEOUT, timeout)
+        except PilotageError as error:
+            raise calls.at_index(error, first_index) from error
+        warnings: tuple[Warning, ...] = tuple(warning_of(warning, first_index) for warning in answer.warnings)
+        return SubmitAnswer(tuple(answer.job_ids), warnings, answer.repeated_answer, request.idempotency_key)
+
+    def list(
+        self,
+        *,
+        job_ids: Sequence[int] | None = None,
+        states: Iterable[JobState | str] = (),
+        owner: str = "",
+        vo: str = "",
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Job]:
+        """The jobs of the caller's VO that all of these select, newest first. Pages are read as the loop goes on."""
+        wanted = [int(JobState.of(state)) for state in states]
+        left = limit
+        for ids in [[]] if job_ids is None else calls.chunks(job_ids, calls.PAGE_SIZE):
+            token = ""
+            while left is None or left > 0:
+                size = calls.PAGE_SIZE if left is None else min(calls.PAGE_SIZE, left)
+                request = job_pb2.ListJobsRequest(
+                    job_ids=ids, states=wanted, owner=owner, vo=vo, page_size=size, page_token=token  # type: ignore[arg-type]
+                )
+                page = self._repeat("listing jobs", "ListJobs", request, calls.READ_TIMEOUT, timeout)
+                yield from (job_of(job) for job in page.jobs)
+                left = None if left is None else left - len(page.jobs)
+                token = page.next_page_token
+                if not token:
+                    break
+
+    def kill(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+        """Ends jobs, running or not. An answer for each of them, in order."""
+        return self._steer("killing jobs", "KillJobs", job_ids, reason, timeout)
+
+    def hold(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+        """Keeps waiting jobs from starting until they are released."""
+        return self._steer("holding jobs", "HoldJobs", job_ids, reason, timeout)
+
+    def release(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+        """Gives held jobs back to the queue."""
+        return self._steer("releasing jobs", "ReleaseJobs", job_ids, reason, timeout)
+
+    def reschedule(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+        """Runs jobs again. One that has ended is submitted as a new job, which `new_job_id` names."""
+        return self._steer("rescheduling jobs", "RescheduleJobs", job_ids, reason, timeout)
+
+    def history(self, job_id: int, *, timeout: float | None = None) -> List[Fact]:
+        """What happened to a job, oldest first."""
+        request = job_pb2.GetJobHistoryRequest(job_id=job_id)
+        answer = self._repeat("reading the history", "GetJobHistory", request, calls.READ_TIMEOUT, timeout)
+        return [fact_of(fact) for fact in answer.facts]
+
+    def explain(self, job_id: int, *, timeout: float | None = None) -> job_pb2.ExplainJobResponse:
+        """Why a job waits, or why it runs where it does: `summary` is one readable line."""
+        request = job_pb2.ExplainJobRequest(job_id=job_id)
+        answer: job_pb2.ExplainJobResponse = self._repeat(
+            "explaining the job", "ExplainJob", request, calls.READ_TIMEOUT, timeout
+        )
+        return answer
+
+    def spec(self, job_id: int, *, timeout: float | None = None) -> job_pb2.JobSpec:
+        """What was submitted, with the defaults filled in. `submit` takes it as it is."""
+        request = job_pb2.GetJobSpecRequest(job_id=job_id)
+        answer: job_pb2.GetJobSpecResponse = self._repeat(
+            "reading the specification", "GetJobSpec", request, calls.READ_TIMEOUT, timeout
+        )
+        return answer.spec
+
+    def output(
+        self, job_id: int, *, name: str = "stdout", attempt: int = 0, timeout: float | None = None
+    ) -> Iterator[bytes]:
+        """What an attempt wrote (0: the last one), in pieces. No piece comes twice."""
+        request = job_pb2.GetOutputRequest(job_id=job_id, name=calls.output_name(name), attempt=attempt)
+        given = 0
+        for piece, seen in self._stream("reading the output", "GetOutput", lambda: request, timeout):
+            fresh = piece.data[max(0, given - seen) :]
+            given = max(given, seen + len(piece.data))
+            if fresh:
+                yield fresh
+
+    def read_output(
+        self, job_id: int, *, name: str = "stdout", attempt: int = 0, timeout: float | None = None
+    ) -> bytes:
+        """All of it at once."""
+        return b"".join(self.output(job_id, name=name, attempt=attempt, timeout=timeout))
+
+    def watch(self, job_ids: Sequence[int], *, timeout: float | None = None) -> Iterator[Job]:
+        """The jobs as they are, then every change, until all have ended. A job may come twice.
+
+        Raises NotFound at the end if one of them is not there, and DeadlineExceeded after `timeout`.
+        """
+        watched = calls.watched_jobs(job_ids)
+        if not watched.open:
+            return
+        stream = self._stream("watching jobs", "WatchJobs", watched.request, timeout)
+        for answer, _ in stream:
+            yield from watched.seen(answer)
+            if not watched.open:
+                stream.close()
+                break
+        watched.finish()
+
+    def wait(self, job_ids: Sequence[int], *, timeout: float | None = None) -> List[Job]:
+        """The jobs when all have ended, in the order of the ids."""
+        last = {job.job_id: job for job in self.watch(job_ids, timeout=timeout)}
+        return [last[job_id] for job_id in job_ids]
+
+    def _steer(
+        self, doing: str, method: str, job_ids: Sequence[int], reason: str, timeout: float | None
+    ) -> List[SteeredJob]:
+        steered: List[SteeredJob] = []
+        for ids in calls.chunks(job_ids, calls.IDS_PER_CALL):
+            request = job_pb2.SteerJobsRequest(job_ids=ids, reason=reason)
+            answer = self._once(doing, method, request, calls.STEER_TIMEOUT if timeout is None else timeout)
+            steered += [steered_of(job) for job in answer.jobs]
+        return steered
+
+    def _once(self, doing: str, method: str, request: Any, timeout: float) -> Any:
+        """To an endpoint that can be connected to before anything is sent; never a second time."""
+        for _ in range(self._turns.count - 1):
+            endpoint = self._turns.current
+            try:
+                grpc.channel_ready_future(self._channels[endpoint]).result(timeout=min(timeout, calls.CONNECT_TIMEOUT))
+                break
+            except grpc.FutureTimeoutError:
+                self._turns.failed(endpoint)
+        try:
+            return self._call(self._turns.current, method, request, timeout)
+        except grpc.RpcError as error:
+            raise error_of(error, doing) from error
+
+    def _repeat(self, doing: str, method: str, request: Any, limit: float, timeout: float | None) -> Any:
+        attempts = Attempts(self._turns, self._patience, timeout)
+        while True:
+            endpoint = self._turns.current
+            try:
+                return self._call(endpoint, method, request, attempts.left(limit))
+            except grpc.RpcError as error:
+                cause: BaseException = error
+                try:
+                    pause = attempts.pause_after(error_of(error, doing), endpoint)
+                except PilotageError as problem:
+                    raise problem from cause
+            time.sleep(pause)
+
+    def _call(self, endpoint: str, method: str, request: Any, timeout: float | None) -> Any:
+        call: Callable[..., Any] = getattr(self._stubs[endpoint], method)
+        return call(request, metadata=self._target.metadata, timeout=timeout)
+
+    def _stream(
+        self, doing: str, method: str, request: Callable[[], Any], timeout: float | None
+    ) -> Generator[tuple[Any, int], None, None]:
+        """The messages of a stream, each with the bytes of data that this stream brought before it. Resumes."""
+        attempts = Attempts(self._turns, self._patience, timeout)
+        while True:
+            endpoint = self._turns.current
+            call = self._call(endpoint, method, request(), attempts.left())
+            seen = 0
+            try:
+                for message in call:
+                    attempts.reset()
+                    yield message, seen
+                    seen += len(getattr(message, "data", b""))
+                return
+            except grpc.RpcError as error:
+                problem = error_of(error, doing)
+                if isinstance(problem, DeadlineExceeded):
+                    raise problem from error
+                try:
+                    pause = attempts.pause_after(problem, endpoint)
+                except PilotageError as last:
+                    raise last from error
+            finally:
+                call.cancel()
+            time.sleep(pause)

@@ -1,0 +1,1 @@
+"""The messages of the contract, generated from proto/pilotage/v1 when the wheel is built."""
