@@ -1,13 +1,13 @@
 /**
  * Following what the service streams: the changes of jobs, and what a payload wrote.
  *
- * Both go on after a loss of the service as if nothing had happened: a watch asks again for the jobs that have not ended,
+ * All go on after a loss of the service as if nothing had happened: a watch asks again for the jobs that have not ended,
  * an output skips what it has already given. A job may be yielded twice; a byte never is.
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'
 import { jobOfWire } from '../proto/codec/jobs.ts'
-import type { GetOutputRequest, JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
+import type { GetOutputRequest, JobServiceClient, PeekOutputRequest } from '../proto/gen/pilotage/v1/job.ts'
 import { type Caller, credential, messages, newPauses } from './calls.ts'
 import type { Job } from './jobs.ts'
 
@@ -74,6 +74,33 @@ export async function* outputPieces(
         seen += data.length
         given = Math.max(given, seen)
         if (fresh.length > 0) yield fresh
+      }
+      return
+    } catch (thrown) {
+      await pauses.after(thrown, endpoint)
+    }
+  }
+}
+
+/** A piece of what an attempt wrote; one without data says that an attempt has begun. */
+export type PeekedPiece = { readonly attempt: number; readonly offset: number; readonly data: Uint8Array }
+
+export async function* peekedPieces(
+  caller: Caller,
+  client: () => JobServiceClient,
+  request: PeekOutputRequest,
+): AsyncGenerator<PeekedPiece, void, undefined> {
+  const pauses = newPauses(caller, 'peeking at the output')
+  let [attempt, offset] = [request.attempt, request.offset]
+  for (;;) {
+    const endpoint = caller.turns.current()
+    try {
+      const stream = client().peekOutput({ ...request, attempt, offset }, credential(caller))
+      for await (const piece of messages(caller, stream)) {
+        pauses.reset(endpoint)
+        const isAgain = piece.data.length === 0 && piece.attempt === attempt && piece.offset === offset && offset > 0
+        ;[attempt, offset] = [piece.attempt, piece.offset + piece.data.length]
+        if (!isAgain) yield piece
       }
       return
     } catch (thrown) {

@@ -61,7 +61,7 @@ import type {
   Vm,
 } from './cluster.ts'
 import type { SignedEntry } from './image-document.ts'
-import { outputPieces, watchedJobs } from './follow.ts'
+import { outputPieces, type PeekedPiece, peekedPieces, watchedJobs } from './follow.ts'
 import type { Fact, Job, JobExplanation, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
@@ -99,6 +99,13 @@ export type JobSelection = {
 
 export type OutputSelection = { readonly name?: 'stdout' | 'stderr'; readonly attempt?: number }
 
+export type PeekSelection = OutputSelection & {
+  /** In bytes, of the first attempt that is read. */
+  readonly offset?: number
+  /** False: only what there is now, of one attempt. */
+  readonly follow?: boolean
+}
+
 export interface PilotageClient {
   /**
    * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
@@ -120,6 +127,11 @@ export interface PilotageClient {
   /** What was submitted, with the defaults filled in. `jobDocument` writes it for `submit`. */
   spec(jobId: number): Promise<SubmittedSpec>
   output(jobId: number, selection?: OutputSelection): AsyncGenerator<Uint8Array, void, undefined>
+  /**
+   * What an attempt has written and goes on to write, and then what the attempts that follow it write, to the end of the
+   * job. Waits for a job that has not started.
+   */
+  peek(jobId: number, selection?: PeekSelection): AsyncGenerator<PeekedPiece, void, undefined>
   /** The jobs as they are, then every change, until all have ended. Throws `not-found` then, if one of them is not there. */
   watch(jobIds: readonly number[]): AsyncGenerator<Job, void, undefined>
 
@@ -194,6 +206,8 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
       specOfWire((await read('reading the specification', (to) => to.jobs.getJobSpec.bind(to.jobs), { jobId })).spec),
     output: (jobId, { name = 'stdout', attempt = 0 } = {}) =>
       outputPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name) }),
+    peek: (jobId, { name = 'stdout', attempt = 0, offset = 0, follow = true } = {}) =>
+      peekedPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name), offset, follow }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),
 
     ...clusterReads(read),

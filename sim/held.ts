@@ -89,6 +89,7 @@ function audited(inside: Inside, matching: Matching, vmId: VmId, life: SimProces
           streams.enter(id, stream)
         },
         leave: (id, stream) => left('streams', () => streams.leave(id, stream)),
+        of: (id) => streams.of(id),
       },
       matcher: {
         ...matcher,

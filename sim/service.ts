@@ -6,6 +6,7 @@
  * about to answer. Decides nothing that the operations do not decide.
  */
 
+import { memoryLiveOutput } from '../services/adapters/live-output/memory/memory-live-output.ts'
 import type { SimService, Life } from './life.ts'
 import { trusting } from './trusting-cloud.ts'
 import type { Rule } from './switches.ts'
@@ -131,6 +132,7 @@ function runtimeOptions({ ground, clouds, without }: SimServiceOptions, process:
     clock,
     log: auditedLog(ground),
     sandbox: simSandbox(),
+    live: memoryLiveOutput(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, reserveAfterMs: 30_000 },

@@ -1,5 +1,5 @@
 /**
- * The way to the service: one gRPC channel with the VM's credential, and the four calls of VmService.
+ * The way to the service: one gRPC channel with the VM's credential, and the calls of VmService.
  *
  * The only file of the agents that knows gRPC. A channel is cheap and has no memory: a caller that lost one opens another,
  * when the caller chooses. What stays true: every unary call has a deadline; keepalive notices within 15 s that the peer of
@@ -11,11 +11,18 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import type { Activation, HeartbeatRequest, HeartbeatTerms, VmCredential } from '../../core/model/monitor.ts'
+import type { OutputRef } from '../../core/model/live-output.ts'
 import type { PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
 import { heartbeatRequestToWire, heartbeatTermsOf } from '../../proto/codec/monitor.ts'
 import { pilotMessageToWire, serviceMessageOf } from '../../proto/codec/pilot.ts'
 import { outputChunkBytes } from '../../core/kernel/limits.ts'
-import { type BeatResponse, type ServiceMessage as WireMessage, VmServiceClient } from '../../proto/gen/pilotage/v1/vm.ts'
+import type { Kept } from '../../core/ports/live-output.ts'
+import {
+  type BeatResponse,
+  type PutLiveOutputResponse,
+  type ServiceMessage as WireMessage,
+  VmServiceClient,
+} from '../../proto/gen/pilotage/v1/vm.ts'
 
 export const agentVersion = '0.1.0'
 
@@ -42,6 +49,8 @@ export type Uplink = {
   heartbeat(request: HeartbeatRequest): Promise<HeartbeatTerms>
   /** Resolves when the service keeps all of it. Repeating it replaces it. */
   putOutput(attempt: AttemptRef, name: 'stdout' | 'stderr', data: Uint8Array): Promise<void>
+  /** A piece of an output that is still being written. */
+  putLiveOutput(output: OutputRef, offset: number, data: Uint8Array, isCaughtUp: boolean): Promise<Kept>
   session(handlers: SessionHandlers): Session
   close(): void
 }
@@ -93,6 +102,14 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
         }
         stream.end()
       })
+    },
+    async putLiveOutput({ name, ...ref }, offset, data, isCaughtUp) {
+      const { jobId, attempt } = ref
+      const request = { attempt: { jobId, attempt }, name, offset, data: Buffer.from(data), caughtUp: isCaughtUp }
+      const send = (done: Done<PutLiveOutputResponse>): void =>
+        void client.putLiveOutput(request, metadata, within(callMs), done)
+      const { bytes, wanted } = await answered('sending a live output', send)
+      return { bytes, isWanted: wanted }
     },
     session(handlers) {
       const stream = client.session(metadata)

@@ -24,6 +24,7 @@ import { keyOf, type Task } from './held.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { endLeftovers, recover, removeFiles } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
+import { type LiveOutputs, openLiveOutputs } from './live-outputs.ts'
 import { keepOutputs, nothingUnwritten } from './output.ts'
 import { type Payload, startPayload } from './payload.ts'
 import { withoutPayload, type PilotEvent, type PilotStart, startPilot, statusOf, step } from './pilot.ts'
@@ -88,6 +89,7 @@ export class PilotAgent {
   readonly #journal: Journal
   readonly #watch: Watch
   readonly #contact: Contact
+  readonly #liveOutputs: LiveOutputs
   readonly #payloads = new Map<string, Payload>()
   readonly #confinements = new Map<string, Confinement>()
   readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
@@ -119,8 +121,15 @@ export class PilotAgent {
       onMessage: (message) => {
         if (message.welcome) this.#serviceTime.hear(message.welcome.serviceTimeMs, clock.monotonicMs())
         this.#take(...eventsOf(message))
+        for (const command of message.commands) if (command.kind === 'peek') this.#liveOutputs.send(command)
       },
       onDown: () => this.#take({ kind: 'unlinked' }),
+    })
+    this.#liveOutputs = openLiveOutputs({
+      clock,
+      uplink: () => this.#contact.uplink(),
+      payload: (output) => this.#payloads.get(keyOf(output)),
+      signal: this.#closing.signal,
     })
     for (const effect of first.effects) this.#act(effect)
     this.#writeStatus()

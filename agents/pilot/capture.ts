@@ -5,15 +5,20 @@
  * within the same bound, until the disk takes it or the output is delivered.
  */
 
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { outputChunkBytes } from '../../core/kernel/limits.ts'
 
 export type Capture = {
   /** Resolves when no process has the other end open any more. */
   readonly over: Promise<void>
+  /** From the offset on, at most one piece; `isAll`: there is no more now. Nothing after the end. */
+  read(offset: number): Written
   /** Stops reading at once. */
   end(): Captured
 }
+
+export type Written = { readonly data: Uint8Array; readonly isAll: boolean }
 
 export type Captured = {
   /** In the file and in memory. */
@@ -44,6 +49,7 @@ export function captureTo(path: string, stream: Readable, maxBytes: number): Cap
   })
   return {
     over,
+    read: (offset) => (ended ? nothingWritten : file.read(offset)),
     end() {
       if (ended) return ended
       stream.destroy()
@@ -53,8 +59,11 @@ export function captureTo(path: string, stream: Readable, maxBytes: number): Cap
   }
 }
 
+export const nothingWritten: Written = { data: new Uint8Array(), isAll: true }
+
 type OutputFile = {
   append(data: Buffer): void
+  read(offset: number): Written
   close(): Pick<Captured, 'unwritten' | 'failure'>
 }
 
@@ -67,7 +76,7 @@ function outputFile(path: string): OutputFile {
   function write(data: Buffer): void {
     let written = 0
     try {
-      file ??= openSync(path, 'wx', 0o600)
+      file ??= openSync(path, 'wx+', 0o600)
       while (written < data.length) written += writeSync(file, data, written)
     } catch (error) {
       failure = (error as NodeJS.ErrnoException).code ?? String(error)
@@ -81,6 +90,16 @@ function outputFile(path: string): OutputFile {
     append(data) {
       if (failure === '') write(data)
       else waiting.push(Buffer.from(data))
+    },
+    read(offset) {
+      if (file === undefined) return nothingWritten
+      const data = Buffer.alloc(outputChunkBytes)
+      try {
+        const bytes = readSync(file, data, 0, data.length, offset)
+        return { data: data.subarray(0, bytes), isAll: bytes < data.length }
+      } catch {
+        return nothingWritten
+      }
     },
     close() {
       const rest = Buffer.concat(waiting.splice(0))

@@ -12,8 +12,9 @@ import { assert } from '../../core/kernel/assert.ts'
 import type { End, Result } from '../../core/model/attempt.ts'
 import { sleep, type Clock, type Timer } from '../../core/kernel/clock.ts'
 import { outputBytes, payloadEntries, stopGraceMs } from '../../core/kernel/limits.ts'
+import type { OutputName } from '../../core/model/live-output.ts'
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
-import { captureTo, type Capture, type Captured } from './capture.ts'
+import { captureTo, type Capture, type Captured, nothingWritten, type Written } from './capture.ts'
 import { nothingUnwritten, type Unwritten } from './output.ts'
 import type { LaunchStatus } from './isolation/launcher.ts'
 import type { Use } from './isolation/measure.ts'
@@ -45,6 +46,8 @@ export type Payload = {
   /** The stop signal now, the kill after the grace; the first reason stays. */
   stop(why: string, graceMs: number): void
   readonly done: Promise<Result>
+  /** What it has written so far, from the offset on. */
+  written(name: OutputName, offset: number): Written
   /** After its end: what comes after the content of its two files, where the disk took no more. */
   unwritten(): Unwritten
 }
@@ -91,11 +94,18 @@ export function startPayload(options: PayloadOptions): Payload {
   const mark = { pid: child.pid, startTicks: readStat(child.pid)?.startTicks ?? 0, bootId: bootId() }
   const running = new RunningPayload(options, child, child.pid, startedMs)
   const { done } = running
-  return { mark, startedMs, done, stop: (why, graceMs) => running.stop(why, graceMs), unwritten: () => running.unwritten }
+  return {
+    mark,
+    startedMs,
+    done,
+    stop: (why, graceMs) => running.stop(why, graceMs),
+    written: (name, offset) => running.written(name, offset),
+    unwritten: () => running.unwritten,
+  }
 }
 
 function notRunning(startedMs: number, done: Promise<Result>): Payload {
-  return { startedMs, done, stop: () => undefined, unwritten: () => nothingUnwritten }
+  return { startedMs, done, stop: () => undefined, written: () => nothingWritten, unwritten: () => nothingUnwritten }
 }
 
 class RunningPayload {
@@ -166,6 +176,12 @@ class RunningPayload {
 
   stop(why: string, graceMs: number): void {
     this.#breakOff('stopped', why, graceMs)
+  }
+
+  /** Until it has begun, what stands there is of the steps before it, and for the operator. */
+  written(name: OutputName, offset: number): Written {
+    const [stdout, stderr] = this.#captures
+    return this.#hasBegun ? (name === 'stdout' ? stdout : stderr).read(offset) : nothingWritten
   }
 
   #later(delayMs: number, run: () => void): void {

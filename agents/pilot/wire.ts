@@ -17,10 +17,12 @@ export function eventsOf({ welcome, acks, assignments, commands, renewedMs }: Se
     ...acks.map((ack) => ({ kind: 'acked', ...ack }) as const),
     ...(renewedMs === undefined ? [] : [{ kind: 'renewed' } as const]),
     ...assignments.map((task) => ({ kind: 'assigned', task }) as const),
-    ...commands.map((command): PilotEvent => {
-      if (command.kind === 'drain') return { kind: 'drain' }
+    ...commands.flatMap((command): readonly PilotEvent[] => {
+      if (command.kind === 'drain') return [{ kind: 'drain' }]
+      // It changes nothing of what is held.
+      if (command.kind === 'peek') return []
       const { jobId, attempt, reason } = command
-      return { kind: 'stop', jobId, attempt, why: reason || 'stopped' }
+      return [{ kind: 'stop', jobId, attempt, why: reason || 'stopped' }]
     }),
   ]
 }

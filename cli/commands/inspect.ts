@@ -1,15 +1,17 @@
 /**
- * `pilotage history`, `explain` and `output`: what happened to a job, why it waits or runs where it does, what it printed.
+ * `pilotage history`, `explain`, `output` and `peek`: what happened to a job, why it waits or runs where it does, what it
+ * printed and prints.
  */
 
 import type { Command } from 'commander'
 import type { Fact, JobExplanation } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { ruleText } from '../../core/language/rules.ts'
-import { outputForTerminal, visibleText } from '../../core/kernel/text.ts'
+import { visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobArgument, numberBetween } from '../arguments.ts'
 import { jsonLine, jsonLines, timeText } from '../output/table.ts'
+import { outputWriter } from '../output/output-writer.ts'
 import type { Terminal } from '../output/terminal.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
@@ -34,7 +36,19 @@ export function addInspectCommands(program: Command, choose: Choose): void {
     .option('--attempt <number>', 'output of this attempt (default: the last)', numberBetween(1, maxAttempt))
     .option('--raw', 'print every byte as it is, even if the terminal acts on it')
     .action(withService(choose, output))
+  program
+    .command('peek')
+    .addArgument(jobArgument())
+    .description('print what a job writes while it runs, to its end; waits for a job that has not started')
+    .option('--stderr', 'print stderr instead of stdout')
+    .option('--attempt <number>', 'begin with this attempt (default: the last)', numberBetween(1, maxAttempt))
+    .option('--offset <bytes>', 'begin behind this number of bytes', numberBetween(0, maxOffset), 0)
+    .option('--now', 'print only what there is now')
+    .option('--raw', 'print every byte as it is, even if the terminal acts on it')
+    .action(withService(choose, peek))
 }
+
+const maxOffset = 1_000_000_000
 
 async function history(
   { terminal }: Setting,
@@ -81,14 +95,28 @@ async function output(
   { stderr, attempt, raw }: OutputOptions,
   jobId: number,
 ): Promise<ExitCode> {
-  const pieces = client.output(jobId, { name: stderr ? 'stderr' : 'stdout', attempt })
-  if (raw || !terminal.isTerminal) {
-    for await (const piece of pieces) await terminal.write(piece)
-    return 0
+  const write = outputWriter(terminal, raw)
+  for await (const piece of client.output(jobId, { name: stderr ? 'stderr' : 'stdout', attempt })) await write.next(piece)
+  await write.end()
+  return 0
+}
+
+type PeekOptions = OutputOptions & { readonly offset: number; readonly now?: boolean }
+
+/** As `output`. Where another attempt begins, standard error says so. */
+async function peek(
+  { terminal }: Setting,
+  client: PilotageClient,
+  { stderr, attempt, raw, offset, now }: PeekOptions,
+  jobId: number,
+): Promise<ExitCode> {
+  const write = outputWriter(terminal, raw)
+  let current = 0
+  for await (const piece of client.peek(jobId, { name: stderr ? 'stderr' : 'stdout', attempt, offset, follow: !now })) {
+    if (current !== 0 && piece.attempt !== current) terminal.say(`job ${jobId}: attempt ${piece.attempt}`)
+    current = piece.attempt
+    if (piece.data.length > 0) await write.next(piece.data)
   }
-  const shown = outputForTerminal()
-  // As bytes: what is left in it is meant for the terminal, and a joined character must stay whole.
-  for await (const piece of pieces) await terminal.write(Buffer.from(shown.next(piece)))
-  await terminal.write(Buffer.from(shown.end()))
+  await write.end()
   return 0
 }

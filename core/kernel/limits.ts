@@ -197,6 +197,28 @@ export const agentTextLimits = { state: 20, reason: 200, isolation: 100, version
 /** Processes and threads of one payload, where a cgroup counts them. systemd gives a service 15 % of 32 768, some 4 900. */
 export const payloadProcesses = 4096
 
+/**
+ * Reading what a payload writes, while it writes. An interest is renewed while its user reads, and what was sent is removed
+ * `keepMs` after the last one ended. `inAll`: each is at most `outputBytes`, in memory or in the store. A line is seen
+ * within a second: the pilot looks every `tailEveryMs`, the reader every `readEveryMs`.
+ */
+export const liveOutputLimits = {
+  inAll: 64,
+  interestMs: 30 * seconds,
+  renewMs: 10 * seconds,
+  keepMs: 60 * seconds,
+  tailEveryMs: 200,
+  readEveryMs: 200,
+  /** A job that does not run is read again in this time, if no hint says so earlier. */
+  jobEveryMs: 1 * seconds,
+  /** A pilot that has nothing new asks after this time whether a user still reads. */
+  askEveryMs: 5 * seconds,
+  /** A user who does not follow waits at most this long for the first answer of the pilot. */
+  answerMs: 10 * seconds,
+  /** Outputs that one pilot sends at a time. */
+  perPilot: 16,
+} as const
+
 /** Calls that last. A caller that moves nothing for this time is cut; clients resume, as after every loss of the service. */
 export const streamLimits = { stallMs: 5 * minutes } as const
 
@@ -326,6 +348,7 @@ export const tokenSkewMs = 60 * seconds
 export const page = { default: 100, max: 1000 } as const
 
 assert(connectionLimits.ageGraceMs > 30 * seconds, 'a call that is made once outlives its connection going away')
+assert(liveOutputLimits.renewMs * 2 < liveOutputLimits.interestMs, 'an interest outlives a renewal that is late')
 assert(renewEveryMs * 3 < leaseMs, 'two renewals may be lost before a lease ends')
 assert(
   connectionLimits.keepaliveMs + renewEveryMs < leaseMs,

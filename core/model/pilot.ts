@@ -6,6 +6,7 @@
 import type { Result } from './attempt.ts'
 import type { AttemptRef } from '../kernel/ids.ts'
 import type { JobSpec } from './job.ts'
+import type { OutputRef } from './live-output.ts'
 import type { Room } from './resources.ts'
 
 /** Kept by the pilot and sent again until it is acknowledged; idempotent by (job, attempt) and phase. */
@@ -53,6 +54,8 @@ export type Ack = AttemptRef & {
 export type Command =
   | (AttemptRef & { readonly kind: 'stop'; readonly reason: string })
   | { readonly kind: 'drain'; readonly reason: string }
+  /** A user reads it: it is sent, now and as it grows, until no user does. Repeating it changes nothing. */
+  | (OutputRef & { readonly kind: 'peek' })
 
 export type ServiceMessage = {
   readonly welcome?: { readonly leaseMs: number; readonly renewEveryMs: number; readonly serviceTimeMs: number }

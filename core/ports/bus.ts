@@ -14,6 +14,8 @@ export type HintKind =
   | 'clouds'
   /** Images that were added, approved, disapproved or revoked (names). */
   | 'images'
+  /** Outputs of running payloads that users read (ids of the VMs that run them). */
+  | 'outputs'
 
 export type Hint = { readonly kind: HintKind; readonly ids: readonly (string | number)[] }
 

@@ -4,8 +4,7 @@
  */
 
 import type { AttemptRef, JobId } from '../kernel/ids.ts'
-
-export type OutputName = 'stdout' | 'stderr'
+import type { OutputName } from '../model/live-output.ts'
 
 export interface Sandbox {
   /** Durable when it resolves with the number of bytes. */

@@ -78,8 +78,19 @@ export function serviceMessageToWire(message: ServiceMessage): vm.ServiceMessage
     welcome: message.welcome,
     acks: [...message.acks],
     assignments: message.assignments.map(assignmentToWire),
-    commands: message.commands.map((command) => (command.kind === 'stop' ? command : { ...command, jobId: 0, attempt: 0 })),
+    commands: message.commands.map(commandToWire),
     renewedMs: message.renewedMs ?? 0,
+  }
+}
+
+function commandToWire(command: Command): vm.Command {
+  switch (command.kind) {
+    case 'stop':
+      return { ...command, output: '' }
+    case 'drain':
+      return { ...command, jobId: 0, attempt: 0, output: '' }
+    case 'peek':
+      return { ...refToWire(command), kind: 'peek', reason: '', output: command.name }
   }
 }
 
@@ -104,8 +115,9 @@ export function serviceMessageOf({ welcome, acks, assignments, commands, renewed
     assignments: assignments.map(({ spec, cores, leaseMs, vo, owner, ...ref }) => {
       return { ...refOf(ref), spec: specOfWire(spec), cores: Math.max(1, cores), leaseMs, vo, owner }
     }),
-    commands: commands.flatMap(({ kind, reason, ...ref }): readonly Command[] => {
+    commands: commands.flatMap(({ kind, reason, output, ...ref }): readonly Command[] => {
       if (kind === 'drain') return [{ kind, reason }]
+      if (kind === 'peek') return output === 'stdout' || output === 'stderr' ? [{ ...refOf(ref), kind, name: output }] : []
       return kind === 'stop' ? [{ ...refOf(ref), kind, reason }] : []
     }),
     renewedMs: renewedMs > 0 ? renewedMs : undefined,

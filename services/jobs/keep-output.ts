@@ -9,7 +9,8 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
 import { attemptText } from '../../core/model/facts.ts'
 import { leaseOf } from '../../core/model/job.ts'
-import type { OutputName, Sandbox } from '../../core/ports/sandbox.ts'
+import type { OutputName } from '../../core/model/live-output.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { JobStore } from '../../core/ports/store.ts'
 
 export type KeepPorts = { readonly store: Pick<JobStore, 'jobs'>; readonly sandbox: Pick<Sandbox, 'keep'> }

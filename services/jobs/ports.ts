@@ -10,6 +10,7 @@ import type { WaitingQuota } from '../../core/model/quota.ts'
 import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import type { MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { Bus } from '../../core/ports/bus.ts'
+import type { LiveOutput } from '../../core/ports/live-output.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
@@ -33,6 +34,7 @@ export type JobPorts = {
   readonly clock: Clock
   readonly log: Log
   readonly sandbox: Sandbox
+  readonly live: LiveOutput
   readonly outcomes: Outcomes
   readonly policy: JobPolicy
   /** Everything that any director of this installation could start. */

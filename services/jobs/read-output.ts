@@ -4,7 +4,8 @@ import type { Caller } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { isEnded, type Job } from '../../core/model/job.ts'
-import type { OutputName, Sandbox } from '../../core/ports/sandbox.ts'
+import type { OutputName } from '../../core/model/live-output.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { JobStore } from '../../core/ports/store.ts'
 import { jobById } from './list-jobs.ts'
 
@@ -39,7 +40,8 @@ export async function readOutput(
   throw new PilotageError('not-found', `job ${jobId} ${why}`)
 }
 
-function noAttempt({ id, attempt, phase }: Job, wanted: number | undefined): string {
+/** What a refusal says of an attempt that there is not. */
+export function noAttempt({ id, attempt, phase }: Job, wanted: number | undefined): string {
   if (attempt === 0) return `job ${id} is ${phase.state} and never ran: it has no output`
   return `job ${id} has no attempt ${wanted}; its last one is ${attempt}`
 }

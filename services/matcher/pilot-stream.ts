@@ -12,6 +12,7 @@ import { attemptText } from '../../core/model/facts.ts'
 import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
 import { type Job, type JobEvent, leaseOf } from '../../core/model/job.ts'
 import { overclaimPauseMs } from '../../core/kernel/limits.ts'
+import type { OutputRef } from '../../core/model/live-output.ts'
 import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import {
@@ -91,6 +92,7 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
       look(stream).catch((error: unknown) => matching.log.warn({ err: error, vmId }, 'look after a hint'))
     },
     replaced: () => stream.end(),
+    peek: ({ jobId, attempt, name }: OutputRef) => outbox.command({ kind: 'peek', jobId, attempt, name }),
   }
   const close = (): void => {
     stream.open = false

@@ -4,6 +4,7 @@
  */
 
 import type { VmId } from '../../core/kernel/ids.ts'
+import type { OutputRef } from '../../core/model/live-output.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 
 type Open = {
@@ -11,11 +12,15 @@ type Open = {
   look(): void
   /** Another stream of the same VM has come. */
   replaced(): void
+  /** A user reads an output of a payload there. */
+  peek(output: OutputRef): void
 }
 
 export type OpenStreams = {
   enter(vmId: VmId, stream: Open): void
   leave(vmId: VmId, stream: Open): void
+  /** The open stream of the VM in this process; undefined: it has none here. */
+  of(vmId: VmId): Pick<Open, 'peek'> | undefined
 }
 
 export function openStreams(bus: Bus): OpenStreams {
@@ -32,5 +37,6 @@ export function openStreams(bus: Bus): OpenStreams {
     leave(vmId, stream) {
       if (open.get(vmId) === stream) open.delete(vmId)
     },
+    of: (vmId) => open.get(vmId),
   }
 }

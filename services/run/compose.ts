@@ -112,7 +112,7 @@ export async function start(options: Start): Promise<Service> {
       : { config: given, isolation: undefined }
     const ports: PortOptions = { config, secrets, installation, holder, clock, log }
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
-    const { store, sandbox } = await reachStore(ports, onFailed)
+    const { store, sandbox, live } = await reachStore(ports, onFailed)
     disposables.add(() => store.close())
     const readiness = startReadiness(store, clock)
     disposables.add(() => readiness.stop())
@@ -128,6 +128,7 @@ export async function start(options: Start): Promise<Service> {
       clock,
       log,
       sandbox,
+      live,
       policy: config.queue,
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),

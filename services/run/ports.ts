@@ -12,6 +12,7 @@ import { activationKeepMs } from '../../core/kernel/limits.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { FactStream } from '../../core/ports/fact-stream.ts'
+import type { LiveOutput } from '../../core/ports/live-output.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { TlsPair } from '../../core/ports/served-tls.ts'
@@ -23,7 +24,9 @@ import { natsBus } from '../adapters/bus/nats/nats-bus.ts'
 import type { NatsOptions } from '../adapters/bus/nats/nats-link.ts'
 import type { CloudSecrets, Driver, DriverNotes } from '../adapters/cloud/kit/driver.ts'
 import { fileSandbox } from '../adapters/sandbox/files/file-sandbox.ts'
+import { memoryLiveOutput } from '../adapters/live-output/memory/memory-live-output.ts'
 import { gridSandbox } from '../adapters/store/mongo/grid-sandbox.ts'
+import { mongoLiveOutput } from '../adapters/store/mongo/live-output.ts'
 import { openKeptMongoStore } from './mongo-upkeep.ts'
 import { openSqliteStore } from '../adapters/store/sqlite/sqlite-store.ts'
 import type { Config } from '../config/document.ts'
@@ -111,16 +114,16 @@ export type PortOptions = {
 export async function openStore(
   { config, secrets, installation, holder, clock, log }: PortOptions,
   onFailed: (error: PilotageError) => void,
-): Promise<{ readonly store: Store; readonly sandbox: Sandbox }> {
+): Promise<{ readonly store: Store; readonly sandbox: Sandbox; readonly live: LiveOutput }> {
   if (config.store.kind === 'mongo') {
     const { database, plaintext } = config.store
     const url = secrets.mongoUrl ?? ''
     const mayLeave = mayLeaveMachine(url, plaintext)
     const { store, db } = await openKeptMongoStore({ url, mayLeave, database, clock, log, holder })
-    return { store, sandbox: gridSandbox(db) }
+    return { store, sandbox: gridSandbox(db), live: mongoLiveOutput(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
-  return { store, sandbox: fileSandbox(installation.path('sandbox')) }
+  return { store, sandbox: fileSandbox(installation.path('sandbox')), live: memoryLiveOutput() }
 }
 
 export function openBus(options: PortOptions): { readonly bus: Bus; close(): Promise<void> } {

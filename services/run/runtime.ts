@@ -8,9 +8,10 @@
 import { offeredBy } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
-import { processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
+import { liveOutputLimits, processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
 import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
 import type { Bus } from '../../core/ports/bus.ts'
+import type { LiveOutput } from '../../core/ports/live-output.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
@@ -33,6 +34,7 @@ import { reserve, type Reserve, reserveEveryMs } from '../jobs/reserve.ts'
 import { sweep, type Sweep } from '../jobs/sweep.ts'
 import { learn, type Learn, learnAll, learnEveryMs } from '../matcher/learn.ts'
 import { type Matching, type MatchingPolicy, openMatching } from '../matcher/matching.ts'
+import { outputRequests } from '../matcher/output-requests.ts'
 import type { Part } from '../matcher/window.ts'
 import { hintsTo } from '../outcomes/hints.ts'
 import { openOutcomes } from '../outcomes/outcomes.ts'
@@ -49,6 +51,7 @@ export type RuntimeOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly sandbox: Sandbox
+  readonly live: LiveOutput
   readonly policy: JobPolicy & MatchingPolicy
   readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'fenceOf' | 'images'>
   /** Whom to believe about images; absent: no endorser. */
@@ -76,7 +79,7 @@ type Serving = Matching & { readonly learn: Learn }
 type RoleLeases = { seat?: RoleLease<ProcessSeat>; clouds?: Spread }
 
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { roles, holder, store, bus, clock, log, sandbox, policy } = options
+  const { roles, holder, store, bus, clock, log, sandbox, live, policy } = options
   const roleLeases: RoleLeases = {}
   const ledger = openLedger(clock.nowMs())
   ledger.hear(await readUsage(store, clock.nowMs()), clock.nowMs())
@@ -94,6 +97,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     clock,
     log,
     sandbox,
+    live,
     outcomes,
     policy,
     offerings: options.director.clouds.flatMap((cloud) => cloud.offerings.map((one) => offeredBy(one, cloud))),
@@ -152,6 +156,7 @@ function partOf(roleLeases: RoleLeases): () => Part {
 /** However many hints come, two steps have so much time between them: a step of the director reads every cloud. */
 const minDirectorMs = 1000
 const minLearnMs = 200
+const minAskMs = 50
 
 type Stoppable = { stop(): Promise<void> | void }
 
@@ -186,6 +191,10 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
   const { matching, roleLeases } = runtime
   if (!matching) return []
   const { bus, learn: learning } = matching
+  const { live, clock } = runtime.jobs
+  const requests = outputRequests(live, matching.streams, clock)
+  const asking = loopOf(runtime, 'asking for outputs', liveOutputLimits.jobEveryMs, minAskMs, () => requests.step())
+  const deafenAsking = bus.listen('outputs', () => asking.wake())
   const loop = loopOf(runtime, 'learning', learnEveryMs, minLearnMs, () => learning.step())
   // Other processes change jobs too: what they made wait is learned at once, and by itself if the hint is lost.
   const deafen = bus.listen('waiting', (ids) => {
@@ -193,7 +202,8 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
     loop.wake()
   })
   roleLeases.seat = seatIn(runtime, apiSeats, () => loop.wake())
-  return [{ stop: deafen }, loop, ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
+  const stops = [{ stop: deafen }, { stop: deafenAsking }, loop, asking]
+  return [...stops, ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
 }
 
 const exchangeEveryMs = 30_000

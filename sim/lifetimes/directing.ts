@@ -6,6 +6,7 @@
  * between an answer and its record.
  */
 
+import { memoryLiveOutput } from '../../services/adapters/live-output/memory/memory-live-output.ts'
 import { trusting } from '../trusting-cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Image } from '../../core/model/image.ts'
@@ -104,6 +105,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     clock,
     log: auditedLog(world),
     sandbox: simSandbox(),
+    live: memoryLiveOutput(),
     trust: trustsAll,
     roles: ['director'],
     holder,

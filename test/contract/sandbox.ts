@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../core/kernel/ids.ts'
-import type { OutputName, Sandbox } from '../../core/ports/sandbox.ts'
+import type { OutputName } from '../../core/model/live-output.ts'
+import type { Sandbox } from '../../core/ports/sandbox.ts'
 
 const attempt = (jobId: number, number = 1) => ({ jobId: jobId as JobId, attempt: number })
 

@@ -53,7 +53,8 @@ export function jobsOf(vm: HostileVm, clock: Clock, isThere: (path: string) => b
       dir,
       isRunning: () => report('running') !== undefined,
       isEnded: () => report('ended') !== undefined,
-      stop: () => vm.service.send({ commands: [{ kind: 'stop', jobId, attempt: 1, reason: 'the suite stops it' }] }),
+      stop: () =>
+        vm.service.send({ commands: [{ kind: 'stop', output: '', jobId, attempt: 1, reason: 'the suite stops it' }] }),
       async ended(withinMs) {
         await until(clock, () => report('ended') !== undefined || vm.deaths().length > 0, { withinMs, everyMs: 10 })
         return report('ended')

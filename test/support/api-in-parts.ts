@@ -4,6 +4,7 @@
  * Tests reach behind it for jobs and VMs in the state that they need, and in front of it with any credential.
  */
 
+import { memoryLiveOutput } from '../../services/adapters/live-output/memory/memory-live-output.ts'
 import { assert } from '../../core/kernel/assert.ts'
 import type { Matching } from '../../services/matcher/matching.ts'
 import { type Clock, systemClock } from '../../core/kernel/clock.ts'
@@ -66,6 +67,7 @@ export async function startApiInParts({
     clock,
     log,
     sandbox: agreeableSandbox,
+    live: memoryLiveOutput(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour },

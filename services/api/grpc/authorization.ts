@@ -27,11 +27,13 @@ export const methodActions: Readonly<Record<MethodName, Action>> = {
   explainJob: 'job.read',
   getJobSpec: 'job.spec',
   getOutput: 'job.output',
+  peekOutput: 'job.output',
   watchJobs: 'job.watch',
 
   activate: 'vm.activate',
   session: 'vm.session',
   putOutput: 'vm.output',
+  putLiveOutput: 'vm.output',
   beat: 'vm.heartbeat',
 
   getStatus: 'status.read',

@@ -2,15 +2,13 @@
 
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
-import type { Clock } from '../../../core/kernel/clock.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import type { JobStateName } from '../../../core/model/job.ts'
 import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
-import type { OutputName } from '../../../core/ports/sandbox.ts'
 import type { FactStore, JobStore } from '../../../core/ports/store.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
 import { counted, isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
-import { jobStateEnum, outputNameEnum } from '../../../proto/codec/enums.ts'
+import { jobStateEnum } from '../../../proto/codec/enums.ts'
 import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
@@ -21,7 +19,6 @@ import { explain, type ExplainPorts } from '../../jobs/explain.ts'
 import { type JobFilter, listJobs, pickJobs } from '../../jobs/list-jobs.ts'
 import type { PlacePorts } from '../../jobs/places.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
-import { type OutputPorts, readOutput } from '../../jobs/read-output.ts'
 import { readSpec, type SpecPorts } from '../../jobs/read-spec.ts'
 import { steer, type SteerKind, type SteerPorts } from '../../jobs/steer.ts'
 import { submit, type SubmitPorts } from '../../jobs/submit.ts'
@@ -31,8 +28,10 @@ import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { type FeedPorts, openJobFeed } from './job-feed.ts'
 import { afterSubmissions, inMessage } from './stream-refusal.ts'
+import { oneJobId } from './one-job.ts'
+import { outputHandlers, type OutputHandlerPorts } from './output-handlers.ts'
 import { fittingMessage, jobsToWire } from './encode.ts'
-import { goneSignal, received, written } from './stream.ts'
+import { goneSignal, received } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
 const reasonLength = 500
@@ -40,7 +39,7 @@ const reasonLength = 500
 export type JobHandlerPorts = SubmitPorts &
   SteerPorts &
   ExplainPorts &
-  OutputPorts &
+  OutputHandlerPorts &
   SpecPorts &
   ListPorts &
   FeedPorts &
@@ -110,10 +109,7 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
     getJobSpec: edge.unary('getJobSpec', async ({ jobId }: wire.GetJobSpecRequest, caller) => {
       return { spec: specToWire(await readSpec(ports, asUser(caller), oneJobId(jobId, caller))) }
     }),
-    getOutput: edge.serverStream(
-      'getOutput',
-      (call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>, caller) => getOutput(ports, call, caller),
-    ),
+    ...outputHandlers(ports, edge),
     watchJobs: edge.serverStream(
       'watchJobs',
       (call: ServerWritableStream<wire.WatchJobsRequest, wire.WatchJobsResponse>, caller) => {
@@ -128,11 +124,6 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
 function jobIdsOf(ids: readonly number[]): readonly JobId[] {
   bounded(ids)
   return ids.map((id, at) => jobIdOf(id, `job_ids[${at}]`))
-}
-
-function oneJobId(id: number, { load }: Caller): JobId {
-  load.charge(1 / loadLimits.jobsPerUnit)
-  return jobIdOf(id, 'job_id')
 }
 
 function bounded(ids: readonly number[]): void {
@@ -210,30 +201,5 @@ export function reasonOf(reason: string): string {
   const rule = isShort ? 'not a reason' : 'too long'
   throw new PilotageError('invalid-argument', isShort ? 'the reason has hidden characters' : 'the reason is too long', {
     violations: [{ path: 'reason', value: shown(reason), rule, accepted: `at most ${reasonLength} ${plainTextForm}` }],
-  })
-}
-
-async function getOutput(
-  ports: OutputPorts & { readonly clock: Clock },
-  call: ServerWritableStream<wire.GetOutputRequest, wire.OutputChunk>,
-  caller: Caller,
-): Promise<void> {
-  const { jobId, attempt, name } = call.request
-  const pieces = await readOutput(ports, asUser(caller), {
-    jobId: oneJobId(jobId, caller),
-    attempt: attempt === 0 ? undefined : attempt,
-    name: outputName(name),
-  })
-  if (!pieces) return
-  const gone = goneSignal(call)
-  // Left early, the loop closes the file.
-  for await (const data of pieces) if (!(await written(ports.clock, call, gone, { data: Buffer.from(data) }))) return
-}
-
-function outputName(name: wire.OutputName): OutputName {
-  const known = name === 0 ? 'stdout' : outputNameEnum.word(name)
-  if (known) return known
-  throw new PilotageError('invalid-argument', `no output ${name}`, {
-    violations: [{ path: 'name', value: String(name), rule: 'not an output', accepted: 'OUTPUT_NAME_STDOUT or _STDERR' }],
   })
 }

@@ -23,6 +23,7 @@ const sizes: Partial<Record<MethodName, number>> = {
   submitJobs: messageBytes.submission,
   submitJobStream: messageBytes.submission,
   putOutput: messageBytes.piece,
+  putLiveOutput: messageBytes.piece,
   session: messageBytes.session,
   listJobs: messageBytes.ids,
   killJobs: messageBytes.ids,
@@ -42,6 +43,7 @@ const costs: Partial<Record<MethodName, number>> = {
   submitJobStream: 0.25,
   beat: 0.25,
   putOutput: 0.25,
+  putLiveOutput: 0.25,
   activate: 10,
 }
 

@@ -12,6 +12,7 @@ import type { Tokens } from '../../../core/ports/tokens.ts'
 import { activationOf, heartbeatRequestOf, heartbeatTermsToWire } from '../../../proto/codec/monitor.ts'
 import { attemptOf, outputNameOf, pilotMessageOf, serviceMessageToWire } from '../../../proto/codec/pilot.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/vm.ts'
+import { keepLiveOutput, type LivePorts, type LiveUpload } from '../../jobs/keep-live-output.ts'
 import { type KeepPorts, type OutputKeeper, outputKeeper } from '../../jobs/keep-output.ts'
 import { activate } from '../../vms/activate.ts'
 import { recordHeartbeat } from '../../vms/heartbeat.ts'
@@ -33,7 +34,7 @@ const maxUnderWay = 100
 type Duplex = ServerDuplexStream<wire.PilotMessage, wire.ServiceMessage>
 
 export type VmHandlerOptions = {
-  readonly ports: VmPorts & KeepPorts
+  readonly ports: VmPorts & KeepPorts & LivePorts
   readonly matching: Matching
   readonly heartbeatIntervalMs: number
   readonly tokens: Tokens
@@ -63,6 +64,11 @@ export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
       (pieces: ServerReadableStream<wire.PutOutputRequest, wire.PutOutputResponse>, caller) =>
         putOutput(keeper, ports.clock, vmOf(caller), pieces),
     ),
+
+    putLiveOutput: edge.unary('putLiveOutput', async (request: wire.PutLiveOutputRequest, caller) => {
+      const { bytes, isWanted } = await keepLiveOutput(ports, vmOf(caller), liveUploadOf(request))
+      return { bytes, wanted: isWanted }
+    }),
 
     beat: edge.unary('beat', async (request: wire.BeatRequest, caller) => {
       const answer = await recordHeartbeat(ports, vmOf(caller), heartbeatRequestOf(request))
@@ -151,6 +157,15 @@ async function putOutput(
   } finally {
     await stream.return()
   }
+}
+
+/** Throws `invalid-argument`, and `too-large` for more than one piece. */
+function liveUploadOf({ attempt, name, offset, data, caughtUp }: wire.PutLiveOutputRequest): LiveUpload {
+  if (!attempt) throw new PilotageError('invalid-argument', 'a piece of an output names its attempt')
+  if (data.length > outputChunkBytes || offset > outputBytes)
+    throw new PilotageError('too-large', `an output of more than ${outputBytes} bytes`)
+  const output = { ...attemptOf(attempt, 'attempt'), name: outputNameOf(name) }
+  return { output, offset, data, isCaughtUp: caughtUp }
 }
 
 /** A stream that broke off can look like a complete one: only the length that its first message announced shows which. */

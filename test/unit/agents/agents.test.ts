@@ -129,11 +129,11 @@ it('a pilot stops a payload when the service orders it, and drains', async () =>
   service.send({ assignments: [assignment(shell('echo $$; sleep 100 & wait'))] })
   await soon(() => pidIn(vm, '1.1') > 0, 'the payload runs')
   const pid = pidIn(vm, '1.1')
-  service.send({ commands: [{ kind: 'stop', jobId: 1, attempt: 1, reason: 'killed by ada' }] })
+  service.send({ commands: [{ kind: 'stop', jobId: 1, attempt: 1, reason: 'killed by ada', output: '' }] })
   await soon(() => service.reports('ended').length === 1, 'its end', 2000)
   expect(service.reports('ended')[0]?.result).toMatchObject({ end: 'stopped', detail: 'killed by ada' })
   expect(isGone(pid)).toBe(true)
-  service.send({ commands: [{ kind: 'drain', jobId: 0, attempt: 0, reason: '' }] })
+  service.send({ commands: [{ kind: 'drain', jobId: 0, attempt: 0, reason: '', output: '' }] })
   await soon(() => lastOffer()?.maxJobs === 0, 'it takes nothing more')
 })
 

@@ -1,7 +1,7 @@
 /** Output on a disk that takes no more: a file system of 64 KiB, which only root can make. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -13,7 +13,7 @@ import { type Payload, startPayload } from '../../../agents/pilot/payload.ts'
 import { startWatch } from '../../../agents/pilot/watch.ts'
 import type { Uplink } from '../../../agents/kit/uplink.ts'
 import type { Result } from '../../../core/model/attempt.ts'
-import { systemClock } from '../../../core/kernel/clock.ts'
+import { nextTurn, systemClock } from '../../../core/kernel/clock.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { systemRandom } from '../../../core/kernel/random.ts'
 import { mib, shell } from './tasks.ts'
@@ -60,6 +60,28 @@ describe('a capture', () => {
     expect(capture.end()).toEqual({ keptBytes: 5, droppedBytes: 2, unwritten: Buffer.alloc(0), failure: '' })
     expect(readFileSync(join(root, 'file'), 'utf8')).toBe('abcde')
   })
+})
+
+it('is read while it is written, by the open file and not by its name', async () => {
+  const stream = new PassThrough()
+  const path = join(root, 'live')
+  const capture = captureTo(path, stream, 100_000)
+  expect(capture.read(0)).toMatchObject({ data: Buffer.alloc(0), isAll: true })
+  stream.write('hello ')
+  stream.write('world')
+  await nextTurn(clock)
+  rmSync(path)
+  writeFileSync(path, 'a secret of the machine')
+  expect(capture.read(0).data.toString()).toBe('hello world')
+  expect(capture.read(6)).toMatchObject({ data: Buffer.from('world'), isAll: true })
+  expect(capture.read(500).data).toHaveLength(0)
+  stream.write(Buffer.alloc(70_000, 'x'))
+  await nextTurn(clock)
+  const { data, isAll } = capture.read(0)
+  expect([data.length, isAll]).toEqual([64 * 1024, false])
+  expect(capture.read(64 * 1024)).toMatchObject({ isAll: true })
+  capture.end()
+  expect(capture.read(0).data).toHaveLength(0)
 })
 
 describe.skipIf(!isMounted)('a payload on a disk that is full (not run where no file system can be mounted)', () => {

@@ -102,6 +102,12 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   explainJob: oneJob,
   getJobSpec: { ...oneJob, isOnJob: true },
   getOutput: { isOnJob: true, leased: true, requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0 }] },
+  peekOutput: {
+    isOnJob: true,
+    leased: true,
+    requests: ({ jobId }) => [{ jobId, attempt: 0, name: 0, offset: 0, follow: true }],
+    options: { leaveAfter: 1 },
+  },
   watchJobs: {
     requests: ({ jobId }) => [{ jobIds: [jobId] }],
     options: { leaveAfter: 1 },
@@ -125,6 +131,13 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     beyond: 'forbidden',
     leased: true,
     requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, name: 'stdout', totalBytes: 4, data: Buffer.from('text') }],
+  },
+  putLiveOutput: {
+    beyond: 'forbidden',
+    leased: true,
+    requests: ({ jobId }) => [
+      { attempt: { jobId, attempt: 1 }, name: 'stdout', offset: 0, data: Buffer.from('text'), caughtUp: true },
+    ],
   },
   beat: { isTargetless: true, requests: () => [BeatRequest.fromPartial({ pilotState: 'idle' })] },
   getStatus: { ...plain, seen: ([answer], given) => votes((answer as { jobs: { vo: string }[] }).jobs, given) },
@@ -257,7 +270,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(28)
+    expect(methods.length).toBe(30)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

@@ -3,6 +3,7 @@
  * tokens that are read without a key, and clouds as a test says.
  */
 
+import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
 import { openOutcomes } from '../../../services/outcomes/outcomes.ts'
 import type { FastifyInstance } from 'fastify'
 import { PilotageError } from '../../../core/kernel/errors.ts'
@@ -136,6 +137,7 @@ function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): Job
     clock,
     log: silentLog(),
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
+    live: memoryLiveOutput(),
     outcomes: openOutcomes(),
     policy: { leaseMs, keepEndedMs: 1e9, reserveAfterMs: 300_000 },
     offerings: [{ ...sampleVm('offering'), usableMs: vmLifeMs }],

@@ -3,6 +3,7 @@
  * the store and to the clouds, which a test can slow, freeze and cut.
  */
 
+import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
 import type { Bus } from '../../../core/ports/bus.ts'
 import type { Cloud } from '../../../core/ports/cloud.ts'
 import { silentLog } from '../../../core/ports/log.ts'
@@ -46,6 +47,7 @@ async function join(world: World, bus: Bus, name: string): Promise<Member> {
     clock: path.clock,
     log: silentLog(),
     sandbox: noSandbox,
+    live: memoryLiveOutput(),
     policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: { ...options, clouds },
   })

@@ -1,5 +1,6 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
+import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
 import type { Caller } from '../../../core/access/caller.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
@@ -52,6 +53,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     clock,
     log: silentLog(),
     sandbox: forgetting,
+    live: memoryLiveOutput(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, reserveAfterMs: 300_000 },

@@ -20,6 +20,7 @@ it('a hint reaches the newest stream of each VM that it names', () => {
   const stream = (name: string) => ({
     look: () => void heard.push(name),
     replaced: () => void heard.push(`${name} replaced`),
+    peek: () => void heard.push(`${name} peeked`),
   })
   const [first, second, other] = [stream('first'), stream('second'), stream('other')]
   streams.enter(a, first)

@@ -1,3 +1,4 @@
+import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../../core/kernel/ids.ts'
@@ -45,6 +46,7 @@ async function start(roles: readonly ProcessRole[], holder: string): Promise<Run
     clock: path.clock,
     log: silentLog(),
     sandbox,
+    live: memoryLiveOutput(),
     policy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: world.options,
   })

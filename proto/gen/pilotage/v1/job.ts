@@ -793,6 +793,31 @@ export interface OutputChunk {
   data: Buffer;
 }
 
+/** Which output to look at. */
+export interface PeekOutputRequest {
+  jobId: number;
+  /** 0: the last one */
+  attempt: number;
+  /** unspecified means stdout */
+  name: OutputName;
+  /** in bytes, of the first attempt that is read */
+  offset: number;
+  /**
+   * Goes on to the end of the job, with the attempts that follow, and waits for a job that has not started. False: what there is
+   * now of this attempt.
+   */
+  follow: boolean;
+}
+
+/** A piece of what an attempt wrote. One without data says that an attempt has begun. */
+export interface PeekOutputResponse {
+  attempt: number;
+  /** where the data begin */
+  offset: number;
+  /** at most 64 KiB */
+  data: Buffer;
+}
+
 /** Which jobs to watch. */
 export interface WatchJobsRequest {
   /** 1..10 000 */
@@ -5971,6 +5996,188 @@ export const OutputChunk: MessageFns<OutputChunk> = {
   },
 };
 
+function createBasePeekOutputRequest(): PeekOutputRequest {
+  return { jobId: 0, attempt: 0, name: 0, offset: 0, follow: false };
+}
+
+export const PeekOutputRequest: MessageFns<PeekOutputRequest> = {
+  encode(message: PeekOutputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== 0) {
+      writer.uint32(8).uint64(message.jobId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.name !== 0) {
+      writer.uint32(24).int32(message.name);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(32).uint64(message.offset);
+    }
+    if (message.follow !== false) {
+      writer.uint32(40).bool(message.follow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeekOutputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeekOutputRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.name = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.follow = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PeekOutputRequest>, I>>(base?: I): PeekOutputRequest {
+    return PeekOutputRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PeekOutputRequest>, I>>(object: I): PeekOutputRequest {
+    const message = createBasePeekOutputRequest();
+    message.jobId = object.jobId ?? 0;
+    message.attempt = object.attempt ?? 0;
+    message.name = object.name ?? 0;
+    message.offset = object.offset ?? 0;
+    message.follow = object.follow ?? false;
+    return message;
+  },
+};
+
+function createBasePeekOutputResponse(): PeekOutputResponse {
+  return { attempt: 0, offset: 0, data: Buffer.alloc(0) };
+}
+
+export const PeekOutputResponse: MessageFns<PeekOutputResponse> = {
+  encode(message: PeekOutputResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== 0) {
+      writer.uint32(8).uint32(message.attempt);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(16).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeekOutputResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeekOutputResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PeekOutputResponse>, I>>(base?: I): PeekOutputResponse {
+    return PeekOutputResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PeekOutputResponse>, I>>(object: I): PeekOutputResponse {
+    const message = createBasePeekOutputResponse();
+    message.attempt = object.attempt ?? 0;
+    message.offset = object.offset ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
 function createBaseWatchJobsRequest(): WatchJobsRequest {
   return { jobIds: [] };
 }
@@ -6249,6 +6456,19 @@ export const JobServiceService = {
     responseDeserialize: (value: Buffer): OutputChunk => OutputChunk.decode(value),
   },
   /**
+   * What an attempt has written so far, from an offset on, and what it and those that follow it go on to write, to the end of the
+   * job. What comes reaches the caller within a second.
+   */
+  peekOutput: {
+    path: "/pilotage.v1.JobService/PeekOutput" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: PeekOutputRequest): Buffer => Buffer.from(PeekOutputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PeekOutputRequest => PeekOutputRequest.decode(value),
+    responseSerialize: (value: PeekOutputResponse): Buffer => Buffer.from(PeekOutputResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PeekOutputResponse => PeekOutputResponse.decode(value),
+  },
+  /**
    * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
    * several changes of a job within a moment may be sent as one.
    */
@@ -6295,6 +6515,11 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   getJobSpec: handleUnaryCall<GetJobSpecRequest, GetJobSpecResponse>;
   /** What an attempt wrote: stdout or stderr, in pieces. */
   getOutput: handleServerStreamingCall<GetOutputRequest, OutputChunk>;
+  /**
+   * What an attempt has written so far, from an offset on, and what it and those that follow it go on to write, to the end of the
+   * job. What comes reaches the caller within a second.
+   */
+  peekOutput: handleServerStreamingCall<PeekOutputRequest, PeekOutputResponse>;
   /**
    * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
    * several changes of a job within a moment may be sent as one.
@@ -6480,6 +6705,16 @@ export interface JobServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<OutputChunk>;
+  /**
+   * What an attempt has written so far, from an offset on, and what it and those that follow it go on to write, to the end of the
+   * job. What comes reaches the caller within a second.
+   */
+  peekOutput(request: PeekOutputRequest, options?: Partial<CallOptions>): ClientReadableStream<PeekOutputResponse>;
+  peekOutput(
+    request: PeekOutputRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<PeekOutputResponse>;
   /**
    * The jobs as they are, then every change, until all of them ended or the caller cancels. A job may be sent twice;
    * several changes of a job within a moment may be sent as one.

@@ -173,11 +173,13 @@ export interface Assignment {
 
 /** What the pilot must do. */
 export interface Command {
-  /** stop (an attempt) | drain (take no more) */
+  /** stop (an attempt) | drain (take no more) | peek (at an output of an attempt) */
   kind: string;
   jobId: number;
   attempt: number;
   reason: string;
+  /** of peek: stdout | stderr */
+  output: string;
 }
 
 /** A piece of an output. */
@@ -197,6 +199,29 @@ export interface PutOutputRequest {
 /** What was kept. */
 export interface PutOutputResponse {
   bytes: number;
+}
+
+/** A piece of an output that is still being written. */
+export interface PutLiveOutputRequest {
+  attempt:
+    | AttemptRef
+    | undefined;
+  /** stdout | stderr */
+  name: string;
+  /** where the data begin */
+  offset: number;
+  /** at most 64 KiB; may be empty */
+  data: Buffer;
+  /** there is no more at this moment */
+  caughtUp: boolean;
+}
+
+/** What there is of it. */
+export interface PutLiveOutputResponse {
+  /** the pilot goes on from here */
+  bytes: number;
+  /** false: no user reads it any more */
+  wanted: boolean;
 }
 
 /** The state of a VM, as its monitor sees it. */
@@ -1448,7 +1473,7 @@ export const Assignment: MessageFns<Assignment> = {
 };
 
 function createBaseCommand(): Command {
-  return { kind: "", jobId: 0, attempt: 0, reason: "" };
+  return { kind: "", jobId: 0, attempt: 0, reason: "", output: "" };
 }
 
 export const Command: MessageFns<Command> = {
@@ -1464,6 +1489,9 @@ export const Command: MessageFns<Command> = {
     }
     if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
+    }
+    if (message.output !== "") {
+      writer.uint32(82).string(message.output);
     }
     return writer;
   },
@@ -1513,6 +1541,14 @@ export const Command: MessageFns<Command> = {
             message.reason = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.output = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1534,6 +1570,7 @@ export const Command: MessageFns<Command> = {
     message.jobId = object.jobId ?? 0;
     message.attempt = object.attempt ?? 0;
     message.reason = object.reason ?? "";
+    message.output = object.output ?? "";
     return message;
   },
 };
@@ -1682,6 +1719,178 @@ export const PutOutputResponse: MessageFns<PutOutputResponse> = {
   fromPartial<I extends Exact<DeepPartial<PutOutputResponse>, I>>(object: I): PutOutputResponse {
     const message = createBasePutOutputResponse();
     message.bytes = object.bytes ?? 0;
+    return message;
+  },
+};
+
+function createBasePutLiveOutputRequest(): PutLiveOutputRequest {
+  return { attempt: undefined, name: "", offset: 0, data: Buffer.alloc(0), caughtUp: false };
+}
+
+export const PutLiveOutputRequest: MessageFns<PutLiveOutputRequest> = {
+  encode(message: PutLiveOutputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== undefined) {
+      AttemptRef.encode(message.attempt, writer.uint32(10).fork()).join();
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(24).uint64(message.offset);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(34).bytes(message.data);
+    }
+    if (message.caughtUp !== false) {
+      writer.uint32(40).bool(message.caughtUp);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutLiveOutputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutLiveOutputRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.attempt = AttemptRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.caughtUp = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutLiveOutputRequest>, I>>(base?: I): PutLiveOutputRequest {
+    return PutLiveOutputRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutLiveOutputRequest>, I>>(object: I): PutLiveOutputRequest {
+    const message = createBasePutLiveOutputRequest();
+    message.attempt = (object.attempt !== undefined && object.attempt !== null)
+      ? AttemptRef.fromPartial(object.attempt)
+      : undefined;
+    message.name = object.name ?? "";
+    message.offset = object.offset ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    message.caughtUp = object.caughtUp ?? false;
+    return message;
+  },
+};
+
+function createBasePutLiveOutputResponse(): PutLiveOutputResponse {
+  return { bytes: 0, wanted: false };
+}
+
+export const PutLiveOutputResponse: MessageFns<PutLiveOutputResponse> = {
+  encode(message: PutLiveOutputResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bytes !== 0) {
+      writer.uint32(8).uint64(message.bytes);
+    }
+    if (message.wanted !== false) {
+      writer.uint32(16).bool(message.wanted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutLiveOutputResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutLiveOutputResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.wanted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutLiveOutputResponse>, I>>(base?: I): PutLiveOutputResponse {
+    return PutLiveOutputResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutLiveOutputResponse>, I>>(object: I): PutLiveOutputResponse {
+    const message = createBasePutLiveOutputResponse();
+    message.bytes = object.bytes ?? 0;
+    message.wanted = object.wanted ?? false;
     return message;
   },
 };
@@ -2030,6 +2239,20 @@ export const VmServiceService = {
     responseSerialize: (value: PutOutputResponse): Buffer => Buffer.from(PutOutputResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PutOutputResponse => PutOutputResponse.decode(value),
   },
+  /**
+   * What a payload has written so far, while a user reads it: the pilot is asked by the command `peek`, and goes on until
+   * it is not wanted any more. Not durable: what an attempt leaves is sent by PutOutput all the same.
+   */
+  putLiveOutput: {
+    path: "/pilotage.v1.VmService/PutLiveOutput" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutLiveOutputRequest): Buffer => Buffer.from(PutLiveOutputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutLiveOutputRequest => PutLiveOutputRequest.decode(value),
+    responseSerialize: (value: PutLiveOutputResponse): Buffer =>
+      Buffer.from(PutLiveOutputResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutLiveOutputResponse => PutLiveOutputResponse.decode(value),
+  },
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat: {
     path: "/pilotage.v1.VmService/Beat" as const,
@@ -2056,6 +2279,11 @@ export interface VmServiceServer extends UntypedServiceImplementation {
   session: handleBidiStreamingCall<PilotMessage, ServiceMessage>;
   /** Keeps what a payload wrote. Sent before the report that ends the attempt; repeating it replaces it. */
   putOutput: handleClientStreamingCall<PutOutputRequest, PutOutputResponse>;
+  /**
+   * What a payload has written so far, while a user reads it: the pilot is asked by the command `peek`, and goes on until
+   * it is not wanted any more. Not durable: what an attempt leaves is sent by PutOutput all the same.
+   */
+  putLiveOutput: handleUnaryCall<PutLiveOutputRequest, PutLiveOutputResponse>;
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat: handleUnaryCall<BeatRequest, BeatResponse>;
 }
@@ -2105,6 +2333,25 @@ export interface VmServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutOutputResponse) => void,
   ): ClientWritableStream<PutOutputRequest>;
+  /**
+   * What a payload has written so far, while a user reads it: the pilot is asked by the command `peek`, and goes on until
+   * it is not wanted any more. Not durable: what an attempt leaves is sent by PutOutput all the same.
+   */
+  putLiveOutput(
+    request: PutLiveOutputRequest,
+    callback: (error: ServiceError | null, response: PutLiveOutputResponse) => void,
+  ): ClientUnaryCall;
+  putLiveOutput(
+    request: PutLiveOutputRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutLiveOutputResponse) => void,
+  ): ClientUnaryCall;
+  putLiveOutput(
+    request: PutLiveOutputRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutLiveOutputResponse) => void,
+  ): ClientUnaryCall;
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat(request: BeatRequest, callback: (error: ServiceError | null, response: BeatResponse) => void): ClientUnaryCall;
   beat(

@@ -8,7 +8,8 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AttemptRef, JobId } from '../../../../core/kernel/ids.ts'
 import { outputChunkBytes } from '../../../../core/kernel/limits.ts'
-import type { OutputName, Sandbox } from '../../../../core/ports/sandbox.ts'
+import type { OutputName } from '../../../../core/model/live-output.ts'
+import type { Sandbox } from '../../../../core/ports/sandbox.ts'
 
 export function fileSandbox(directory: string): Sandbox {
   // A thousand jobs a folder: no folder grows without bound.

@@ -12,7 +12,8 @@ import { type Collection, type Db, MaxKey, MongoError, ObjectId, ReadConcern } f
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { AttemptRef, JobId } from '../../../../core/kernel/ids.ts'
 import { outputChunkBytes } from '../../../../core/kernel/limits.ts'
-import type { OutputName, Sandbox } from '../../../../core/ports/sandbox.ts'
+import type { OutputName } from '../../../../core/model/live-output.ts'
+import type { Sandbox } from '../../../../core/ports/sandbox.ts'
 import { guarded } from './database.ts'
 
 /** The order of the fields is the order of the ids. `by`: of two that keep in one round, the later one by this is read. */
