@@ -2,7 +2,8 @@
  * The `pilotage` command as a process: its arguments, environment, signals, streams and exit code. No other file of cli/
  * touches them.
  *
- * Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 128 and the signal's number where a signal ended it. The first
+ * Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 128 and the signal's number where a signal ended it; `run` has its
+ * payload's. The first
  * signal ends the command in good order: calls are cancelled, a service that it runs is stopped. The second one ends it at
  * once. SIGHUP reloads a command that can reload.
  */

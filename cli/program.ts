@@ -19,6 +19,7 @@ import { addInspectCommands } from './commands/inspect.ts'
 import { addJobDocumentCommands } from './commands/job-documents.ts'
 import { addJobCommands } from './commands/jobs.ts'
 import { addReplayCommand } from './commands/replay.ts'
+import { addRunCommand } from './commands/run.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { addStoreCommands } from './commands/store.ts'
 import { addSubmitCommand } from './commands/submit.ts'
@@ -89,6 +90,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
 
   program.commandsGroup('Jobs:')
   addSubmitCommand(program, choose)
+  addRunCommand(program, choose)
   addJobCommands(program, choose)
   addInspectCommands(program, choose)
   addJobDocumentCommands(program, choose)

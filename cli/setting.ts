@@ -52,8 +52,11 @@ export type CommonOptions = {
   readonly json?: boolean
 }
 
-/** How a command ended: 0 done, 1 failed or refused, 2 wrong usage, `signal` cut short by the user. */
-export type ExitCode = 0 | 1 | 2 | 'signal'
+/**
+ * How a command ended: 0 done, 1 failed or refused, 2 wrong usage, `signal` cut short by the user. `run` ends with its
+ * payload's exit code.
+ */
+export type ExitCode = number | 'signal'
 
 const defaultServer = '127.0.0.1:7400'
 /** Of a service that was started in this directory. */

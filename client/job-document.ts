@@ -138,6 +138,12 @@ function parseYaml(text: string): Parsed {
   }
 }
 
+/** One value of a document, as YAML; the text itself where it is none. */
+export function documentValue(text: string): unknown {
+  const parsed = parseYaml(text)
+  return parsed.ok ? parsed.value : text
+}
+
 function settled(parsed: Parsed): unknown {
   if (parsed.ok) return parsed.value
   const violations = [{ path: 'the document', value: '', rule: parsed.why, accepted: 'one YAML or JSON document' }]

@@ -95,7 +95,7 @@ async function output(
   { stderr, attempt, raw }: OutputOptions,
   jobId: number,
 ): Promise<ExitCode> {
-  const write = outputWriter(terminal, raw)
+  const write = outputWriter(terminal, { raw })
   for await (const piece of client.output(jobId, { name: stderr ? 'stderr' : 'stdout', attempt })) await write.next(piece)
   await write.end()
   return 0
@@ -110,7 +110,7 @@ async function peek(
   { stderr, attempt, raw, offset, now }: PeekOptions,
   jobId: number,
 ): Promise<ExitCode> {
-  const write = outputWriter(terminal, raw)
+  const write = outputWriter(terminal, { raw })
   let current = 0
   for await (const piece of client.peek(jobId, { name: stderr ? 'stderr' : 'stdout', attempt, offset, follow: !now })) {
     if (current !== 0 && piece.attempt !== current) terminal.say(`job ${jobId}: attempt ${piece.attempt}`)

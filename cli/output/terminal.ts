@@ -15,6 +15,8 @@ export interface Terminal {
   readonly progressColumns?: number
   /** To standard output. Resolves when there is room for more; false where its reader is gone and the text is lost. */
   write(text: string | Uint8Array): Promise<boolean>
+  /** To standard error, as `write`. */
+  writeError(bytes: Uint8Array): Promise<boolean>
   /** A line to standard error. */
   say(line: string): void
   /** Replaces the progress line on standard error; in a log it appears at times. */
@@ -40,6 +42,10 @@ export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Te
     write(text) {
       clear()
       return new Promise((resolve) => stdout.write(text, (error) => resolve(!error)))
+    },
+    writeError(bytes) {
+      clear()
+      return new Promise((resolve) => stderr.write(bytes, (error) => resolve(!error)))
     },
     say(line) {
       clear()

@@ -19,6 +19,10 @@ export async function run(argv: readonly string[], change: Partial<Setting> = {}
         return true
       },
       say: (line) => err.push(line),
+      async writeError(bytes) {
+        err.push(Buffer.from(bytes).toString('utf8'))
+        return true
+      },
       progress: () => {},
     },
     environment: {},

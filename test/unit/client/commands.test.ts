@@ -211,6 +211,7 @@ it.each([
     isTerminal,
     write: async (text: unknown) => out.push(String(text)) > 0,
     say: () => {},
+    writeError: async () => true,
     progress: () => {},
   }
   await run(['status', '1'], { terminal })

@@ -54,6 +54,8 @@ export type FakeService = {
   breakWatchOnce: boolean
   /** What every output is; absent: a greeting. */
   output?: readonly Buffer[]
+  /** How a watched job ends; absent: as Done. Of the jobs in their order, the last one of the rest. */
+  endings?: readonly Partial<Job>[]
   stop(): Promise<void>
 }
 
@@ -209,7 +211,8 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     const [first, ...others] = ids
     const end = (id: number): void => {
       const job = jobs.get(id)
-      if (job) jobs.set(id, { ...job, state: JobState.DONE })
+      const ending = fake.endings?.[Math.min(id, fake.endings.length) - 1]
+      if (job) jobs.set(id, { ...job, state: JobState.DONE, ...ending })
     }
     if (fake.breakWatchOnce && first !== undefined) {
       fake.breakWatchOnce = false
@@ -222,19 +225,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     call.write({ jobs: ids.flatMap((id) => jobs.get(id) ?? []), notFound: [] })
     call.end()
   }
-  const getOutput: handleServerStreamingCall<{ name: OutputName }, object> = (call) => {
-    const failure = failing('getOutput')
-    const [first, ...rest] = fake.output ?? [
-      Buffer.from('hello '),
-      Buffer.from(call.request.name === OutputName.STDERR ? 'stderr' : 'stdout'),
-    ]
-    call.write({ data: first })
-    if (failure) return void call.emit('error', refused(failure))
-    for (const data of rest) call.write({ data })
-    call.end()
-  }
-
-  Object.assign(implementation, { submitJobStream, watchJobs, getOutput })
+  Object.assign(implementation, { submitJobStream, watchJobs, ...outputStreams(fake, failing) })
   server.addService(JobServiceService, implementation)
   server.addService(OperateServiceService, implementation)
   const bound = await new Promise<number>((resolve, reject) =>
@@ -249,6 +240,38 @@ export async function startFakeService(port = 0): Promise<FakeService> {
     },
     stop: async () => server.forceShutdown(),
   })
+}
+
+/** What was kept of an output, and what is still being written. */
+function outputStreams(
+  fake: Pick<FakeService, 'output'>,
+  failing: (method: string) => Failure | undefined,
+): UntypedServiceImplementation {
+  const getOutput: handleServerStreamingCall<{ name: OutputName }, object> = (call) => {
+    const failure = failing('getOutput')
+    const [first, ...rest] = fake.output ?? [
+      Buffer.from('hello '),
+      Buffer.from(call.request.name === OutputName.STDERR ? 'stderr' : 'stdout'),
+    ]
+    call.write({ data: first })
+    if (failure) return void call.emit('error', refused(failure))
+    for (const data of rest) call.write({ data })
+    call.end()
+  }
+
+  const peekOutput: handleServerStreamingCall<{ name: OutputName; offset: number }, object> = (call) => {
+    const failure = failing('peekOutput')
+    const whole = fake.output ?? [Buffer.from(call.request.name === OutputName.STDERR ? 'to stderr' : 'to stdout')]
+    let offset = 0
+    call.write({ attempt: 1, offset: call.request.offset, data: Buffer.alloc(0) })
+    for (const data of whole) {
+      if (offset >= call.request.offset) call.write({ attempt: 1, offset, data })
+      offset += data.length
+      if (failure) return void call.emit('error', refused(failure))
+    }
+    call.end()
+  }
+  return { getOutput, peekOutput }
 }
 
 /** Of the jobs whose executable is `warned`. */

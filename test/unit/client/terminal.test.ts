@@ -31,6 +31,7 @@ async function run(argv: readonly string[], isTerminal: boolean): Promise<Buffer
       isTerminal,
       write: async (text) => out.push(Buffer.from(text)) > 0,
       say: (line) => out.push(Buffer.from(line)),
+      writeError: async () => true,
       progress: (line) => out.push(Buffer.from(line)),
     },
     environment: { PILOTAGE_SERVER: fake.server, PILOTAGE_TOKEN_FILE: join(dir, 'token') },
@@ -131,6 +132,7 @@ it('lets no text through as it is, whatever a command forgot', async () => {
     isTerminal: true,
     write: async (text) => seen.push(text) > 0,
     say: (line) => seen.push(line),
+    writeError: async () => true,
     progress: (line) => seen.push(line),
   })
   await terminal.write('a\u009b\tb\n')
