@@ -3,6 +3,7 @@
  * milliseconds since 1970 (0: not yet), empty texts stand for what does not apply. Types only.
  */
 
+import type { FoundTraits } from '../core/model/traits.ts'
 import type { Limit } from './jobs.ts'
 
 export type ClusterStatus = {
@@ -69,6 +70,10 @@ export type Vm = {
   readonly diskBytes: number
   /** What its pilot found; cores, memoryBytes and diskBytes are what was promised. Undefined: not known. */
   readonly found: Size | undefined
+  /** What its pilot found beside the size; undefined: not known. */
+  readonly foundTraits: FoundTraits | undefined
+  /** What was promised beside the size and not found; empty: nothing, or not known. */
+  readonly differs: string
 }
 
 export type Clouds = {
@@ -109,6 +114,8 @@ export type MeasuredSize = {
   readonly image: string
   readonly promised: Size | undefined
   readonly found: Size | undefined
+  /** What was promised beside the size and not found; empty: nothing. */
+  readonly differs: string
   readonly vmId: string
   readonly activatedMs: number
 }

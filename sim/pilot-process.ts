@@ -10,6 +10,7 @@
 import { never } from '../core/kernel/assert.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { attemptText } from '../core/model/facts.ts'
+import { asFound } from '../core/model/traits.ts'
 import type { AttemptRef } from '../core/kernel/ids.ts'
 import { jobsPerOffer, leaseMarginMs, leaseMs } from '../core/kernel/limits.ts'
 import { type Backoff, backoff } from '../core/kernel/backoff.ts'
@@ -130,7 +131,8 @@ function act(shell: Shell, effect: PilotEffect): void {
     case 'send': {
       const nowMs = shell.serviceTime.nowMs() ?? process.clock.nowMs()
       const remainingMs = Math.max(1, Math.round(config.policy.endByMs - nowMs))
-      stream?.send(pilotMessageToWire(messageOf(effect.message, 'plain', remainingMs)))
+      const said = { isolation: 'plain', found: asFound(config.traits ?? {}) } as const
+      stream?.send(pilotMessageToWire(messageOf(effect.message, said, remainingMs)))
       break
     }
     default:

@@ -8,7 +8,7 @@ import type { Owner } from '../core/model/owner.ts'
 import type { Submission } from '../core/ports/store.ts'
 import type { TaskQueue } from '../core/model/task-queue.ts'
 import type { Requirements } from '../core/model/requirements.ts'
-import { requirementsKey } from '../core/language/rules.ts'
+import { requirementsKey } from '../core/language/normal-form.ts'
 import type { Vm } from '../core/model/vm.ts'
 import { noAmounts } from '../core/model/resources.ts'
 

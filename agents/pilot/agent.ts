@@ -30,6 +30,7 @@ import { type Payload, startPayload } from './payload.ts'
 import { withoutPayload, type PilotEvent, type PilotStart, startPilot, statusOf, step } from './pilot.ts'
 import type { PilotEffect, PilotState } from './state.ts'
 import type { Resources } from '../../core/model/resources.ts'
+import type { FoundTraits } from '../../core/model/traits.ts'
 import { type Contact, keepContact } from './contact.ts'
 import { startWatch, type Watch } from './watch.ts'
 import { eventsOf, messageOf } from './wire.ts'
@@ -39,6 +40,8 @@ export type AgentOptions = {
   readonly paths: AgentPaths
   /** What it has for payloads. Called once nothing of a former life is on the disk any more. */
   readonly measure: () => Resources
+  /** What the VM is beside its size. Called right after. */
+  readonly findTraits: () => FoundTraits
   readonly cgroups: Cgroups
   readonly isolation: Isolation
   readonly clock: Clock
@@ -69,7 +72,7 @@ export async function startAgent(options: AgentOptions): Promise<PilotAgent> {
   if (left.length > 0 || brokenLines > 0) say(`found of a former life: ${counts}, ${brokenLines} broken lines`)
   const size = measure()
   const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
-  return new PilotAgent(options, start, workDir, journal, watch)
+  return new PilotAgent({ ...options, found: options.findTraits() }, start, workDir, journal, watch)
 }
 
 /** Makes it where it is not there. Payloads that are not the pilot's own account pass through it, and list nothing. */
@@ -81,7 +84,7 @@ export function workDirectory(paths: AgentPaths): string {
 }
 
 /** Measured before the first of it. */
-type WorkOptions = Omit<AgentOptions, 'measure'>
+type WorkOptions = Omit<AgentOptions, 'measure' | 'findTraits'> & { readonly found: FoundTraits }
 
 export class PilotAgent {
   readonly #options: WorkOptions
@@ -195,7 +198,7 @@ export class PilotAgent {
         })
         break
       case 'send':
-        this.#contact.send(messageOf(effect.message, this.#options.isolation.kind, this.#remainingMs()))
+        this.#contact.send(messageOf(effect.message, this.#found(), this.#remainingMs()))
         break
       default:
         never(effect)
@@ -311,6 +314,11 @@ export class PilotAgent {
   #unhealthy(): string | undefined {
     const { isolation } = this.#options
     return isolation.places() < this.#state.size.cores ? 'accounts-retired' : statusOf(this.#state).unhealthy
+  }
+
+  #found() {
+    const { isolation, found } = this.#options
+    return { isolation: isolation.kind, found }
   }
 
   #remainingMs(): number {

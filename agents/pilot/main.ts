@@ -16,6 +16,7 @@ import { isolationText, startAgent, workDirectory } from './agent.ts'
 import { findCgroups, prepareCgroups } from './cgroup.ts'
 import { chooseIsolation } from './isolation/choose.ts'
 import { measure, sizeOf, sizeText } from './machine.ts'
+import { findTraits, traitsLine } from './traits.ts'
 
 /** A machine that is switched off gives its services some ten seconds more than a payload's grace. */
 const closeMs = 20_000
@@ -63,6 +64,11 @@ async function main(): Promise<void> {
       const size = sizeOf(config, measure(paths.work, cgroups.kind === 'delegated' ? cgroups.dir : undefined))
       say(`it has ${sizeText(size)}; promised: ${sizeText(config.size)}`)
       return size
+    },
+    findTraits() {
+      const found = findTraits(config, paths.work, clock)
+      say(`beside its size it has ${traitsLine(found)}`)
+      return found
     },
     cgroups,
     isolation,

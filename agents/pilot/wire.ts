@@ -7,6 +7,7 @@ import type { IsolationKind } from '../../core/model/agent-config.ts'
 import { assert } from '../../core/kernel/assert.ts'
 import type { PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
 import { agentVersion } from '../kit/uplink.ts'
+import type { FoundTraits } from '../../core/model/traits.ts'
 import type { Outgoing, Report } from './state.ts'
 import type { PilotEvent } from './pilot.ts'
 
@@ -28,8 +29,14 @@ export function eventsOf({ welcome, acks, assignments, commands, renewedMs }: Se
 }
 
 /** `remainingMs`: until the VM must end. */
-export function messageOf(out: Outgoing, isolation: IsolationKind, remainingMs: number): PilotMessage {
-  if (out.kind === 'hello') return { hello: { version: agentVersion, isolation, held: out.held }, reports: [], renew: [] }
+export function messageOf(
+  out: Outgoing,
+  { isolation, found }: { readonly isolation: IsolationKind; readonly found: FoundTraits },
+  remainingMs: number,
+): PilotMessage {
+  if (out.kind === 'hello') {
+    return { hello: { version: agentVersion, isolation, held: out.held, found }, reports: [], renew: [] }
+  }
   return { reports: out.reports.map(reportOf), offer: out.offer && { ...out.offer, remainingMs }, renew: out.renew }
 }
 

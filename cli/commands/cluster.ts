@@ -122,6 +122,7 @@ export const vmColumns: readonly Column<Vm>[] = [
   { title: 'MEMORY', right: true, cell: ({ memoryBytes, found }) => sizeText(memoryBytes, found?.memoryBytes, bytesText) },
   { title: 'DISK', right: true, cell: ({ diskBytes, found }) => sizeText(diskBytes, found?.diskBytes, bytesText) },
   { title: 'LEASES', right: true, cell: ({ leases }) => leases },
+  { title: 'OTHER THAN PROMISED', maxWidth: 60, cell: ({ differs }) => differs || '-' },
   { title: 'INTENDED', cell: ({ intendedMs }) => timeText(intendedMs) },
   { title: 'BOOT TIME', right: true, cell: ({ intendedMs, activatedMs }) => spanText(intendedMs, activatedMs) },
   { title: 'LIFETIME', right: true, cell: ({ intendedMs, endedMs }) => spanText(intendedMs, endedMs) },
@@ -176,10 +177,11 @@ async function clouds({ terminal }: Setting, client: PilotageClient, { json }: C
   return 0
 }
 
-function measuredText({ flavor, image, promised, found }: MeasuredSize): string {
+function measuredText({ flavor, image, promised, found, differs }: MeasuredSize): string {
   const size = (of: Size | undefined): string =>
     of ? `${of.cores} cores, ${bytesText(of.memoryBytes)} memory, ${bytesText(of.diskBytes)} disk` : '-'
-  return `${flavor}/${image}: measured ${size(found)}; promised ${size(promised)}`
+  const other = differs === '' ? '' : `; ${differs}`
+  return `${flavor}/${image}: measured ${size(found)}; promised ${size(promised)}${other}`
 }
 
 /** closed, or each that is not: what, until when and why. */

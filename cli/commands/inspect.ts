@@ -6,7 +6,7 @@
 import type { Command } from 'commander'
 import type { Fact, JobExplanation } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { ruleText } from '../../core/language/rules.ts'
+import { ruleText } from '../../core/language/rule.ts'
 import { visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobArgument, numberBetween } from '../arguments.ts'

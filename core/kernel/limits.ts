@@ -51,6 +51,11 @@ export const jobLimits = {
   minMemoryBytes: 16 * mib,
   minFlavorMemoryBytes: 64 * mib,
   diskBytes: 1024 * 1024 * gib,
+  /** A scratch disk: from a floppy's to a node's with NVMe in parallel. */
+  minDiskRate: 1024 * 1024,
+  diskRate: 100 * gib,
+  /** Sets of requirements of which one has to hold: DIRAC's prototype has one per site or kind of resource. */
+  alternatives: 8,
   minWallMs: 1 * seconds,
   wallMs: 30 * days,
   priority: 9,

@@ -38,6 +38,15 @@ export function parseBytes(text: string): number | undefined {
   return whole(Number(match[1]) * (byteUnits[match[2] ?? ''] ?? NaN))
 }
 
+/** Per second: `100MB/s`. */
+export const rateForms = 'a size per second: 100MB/s, 1GiB/s'
+export const ratePattern = bytesPattern.replace('$', '/s$')
+
+/** Bytes per second; undefined where the text is not a rate of whole bytes. */
+export function parseRate(text: string): number | undefined {
+  return text.endsWith('/s') ? parseBytes(text.slice(0, -2)) : undefined
+}
+
 /** Milliseconds; undefined where the text is not a duration in whole milliseconds. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d{1,12}(\.\d{1,6})? ?[a-z]{1,3} ?){1,5}$/.test(text)) return undefined
@@ -81,6 +90,14 @@ export function bytesText(bytes: number): string {
     unit += 1
   }
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`
+}
+
+export function exactRate(bytesPerSecond: number): string {
+  return `${exactBytes(bytesPerSecond)}/s`
+}
+
+export function rateText(bytesPerSecond: number): string {
+  return `${bytesText(bytesPerSecond)}/s`
 }
 
 export function durationText(ms: number): string {

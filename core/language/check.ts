@@ -10,7 +10,7 @@ import { jobLimits } from '../kernel/limits.ts'
 import { bytesText } from '../kernel/quantities.ts'
 import { beginningOf } from '../kernel/text.ts'
 import type { JobSpec } from '../model/job.ts'
-import type { Names, Requirements } from '../model/requirements.ts'
+import type { Requirements } from '../model/requirements.ts'
 import type { FieldType, Refuse } from './field-types.ts'
 import { requirementFields, specFields } from './fields.ts'
 
@@ -78,7 +78,9 @@ export function checkFields(
   const wanted: Record<string, unknown> = {}
   for (const [key, type] of requirementTypes) {
     const path = paths.requirement(key)
-    wanted[key] = type.check(raw.requirements?.[key] ?? type.empty, path, said(path))
+    const wish = type.check(raw.requirements?.[key] ?? type.empty, path, said(path))
+    // What is not asked for is absent: a digest of the text knows nothing of it.
+    if (wish !== undefined) wanted[key] = wish
   }
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
   const { priority, maxAttempts, maxMachineLosses, ...command } = given
@@ -104,13 +106,11 @@ function sizeOf({ executable, arguments: words, environment }: JobSpec, lists: n
   return executable.length + variables + lengthOf(words) + lists
 }
 
-/** What the lists of requirements hold: each task queue keeps them, in the memory of every process. */
-function listsOf(requirements: Requirements): number {
-  return Object.values(requirements).reduce((sum: number, value: unknown) => {
-    if (Array.isArray(value)) return sum + lengthOf(value as readonly string[])
-    const { allowed = [], banned = [] } = typeof value === 'object' ? (value as Partial<Names>) : {}
-    return sum + lengthOf(allowed) + lengthOf(banned)
-  }, 0)
+/** What the texts of requirements hold: each task queue keeps them, in the memory of every process. */
+function listsOf(wish: unknown): number {
+  if (typeof wish === 'string') return wish.length
+  if (typeof wish !== 'object' || wish === null) return 0
+  return Object.values(wish).reduce((sum: number, one: unknown) => sum + listsOf(one), 0)
 }
 
 function lengthOf(texts: readonly string[]): number {

@@ -294,7 +294,7 @@ function writtenList(value: readonly string[]): readonly string[] | undefined {
 
 type Within = { readonly min: number; readonly max: number; readonly show: (value: number) => string }
 
-function within(value: number, path: string, refuse: Refuse, { min, max, show }: Within): number {
+export function within(value: number, path: string, refuse: Refuse, { min, max, show }: Within): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value
   refuse(
     path,
@@ -318,7 +318,7 @@ function readList(value: unknown, path: string, refuse: Refuse, length: Range): 
 }
 
 /** A mapping whose keys are all optional; unknown ones are refused. */
-function readKeys<Value extends object>(
+export function readKeys<Value extends object>(
   value: Readonly<Record<string, unknown>>,
   path: string,
   refuse: Refuse,
@@ -338,7 +338,7 @@ function readKeys<Value extends object>(
   return isGood ? (made as Value) : undefined
 }
 
-function wrongShape(value: unknown, path: string, refuse: Refuse, rule: string, accepted: string): undefined {
+export function wrongShape(value: unknown, path: string, refuse: Refuse, rule: string, accepted: string): undefined {
   refuse(path, value, rule, accepted)
   return undefined
 }

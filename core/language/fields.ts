@@ -8,7 +8,7 @@
 
 import { jobDefaults, jobLimits } from '../kernel/limits.ts'
 import type { JobSpec } from '../model/job.ts'
-import type { Requirements } from '../model/requirements.ts'
+import type { PlaceRequirements, Requirements } from '../model/requirements.ts'
 import type { Amount } from '../model/resources.ts'
 import {
   allowedNames,
@@ -22,6 +22,9 @@ import {
   texts,
   variables,
 } from './field-types.ts'
+import { alternatives } from './alternatives.ts'
+import { minRate, minVersion, processor, someOf, system, tagExpression } from './trait-types.ts'
+import { containerRuntimes } from '../model/traits.ts'
 
 type Described = {
   /** The nearest attribute of DIRAC's JDL; absent: there is none. */
@@ -80,7 +83,56 @@ export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
   },
 }
 
-export const requirementFields: { readonly [Key in keyof Requirements]: RequirementField<Key> } = {
+/** What a VM is or is not for as long as it lives. */
+export const placeFields: { readonly [Key in keyof PlaceRequirements]-?: RequirementField<Key> } = {
+  platforms: {
+    name: 'platforms',
+    type: nameList('any'),
+    dirac: 'Platform',
+    doc: 'any of these, as images name them',
+  },
+  sites: {
+    name: 'sites',
+    type: allowedNames('any'),
+    dirac: 'Site, BannedSites',
+    doc: 'a list of allowed names, or `{ allowed, banned }`',
+  },
+  clouds: { name: 'clouds', type: allowedNames('any'), dirac: 'GridCE', doc: 'as `sites`' },
+  tags: {
+    name: 'tags',
+    type: nameList('none'),
+    dirac: 'Tags',
+    doc: `every one of these must be offered. \`isolation:namespaces\` and \`isolation:accounts\` name how the VM isolates payloads: what was promised counts only if the VM's pilot has found it`,
+  },
+  tagExpression: {
+    name: 'tagExpression',
+    type: tagExpression(),
+    doc: 'what the tags have to be, with `and`, `or`, `not` and parentheses: `gpu and (ssd or not slow)`. It holds beside `tags`. A tag named as an operator stands in double quotes',
+  },
+  os: {
+    name: 'os',
+    type: system(),
+    doc: 'the system by its ID in `/etc/os-release`: `almalinux`, or `{ name: almalinux, min: "9.2", max: "9" }`. A maximum of "9" takes every 9',
+  },
+  architecture: {
+    name: 'architecture',
+    type: processor(),
+    doc: '`aarch64`, `x86-64`, a micro-architecture level that is the least (`x86-64-v3`), or a range: `{ min: x86-64-v2, max: x86-64-v3 }`',
+  },
+  glibc: { name: 'glibc', type: minVersion(), doc: 'at least this version, in quotes: `"2.28"`' },
+  containers: {
+    name: 'containers',
+    type: someOf(containerRuntimes),
+    doc: `one of these container runtimes must be there: ${containerRuntimes.join(', ')}`,
+  },
+  diskRate: {
+    name: 'diskRate',
+    type: minRate({ min: jobLimits.minDiskRate, max: jobLimits.diskRate }),
+    doc: 'at least this rate of the scratch disk, for all jobs of the VM together: `200MB/s`',
+  },
+}
+
+export const requirementFields: { readonly [Key in keyof Requirements]-?: RequirementField<Key> } = {
   cores: {
     name: 'cores',
     type: range({ min: 1, max: jobLimits.cores, fallback: jobDefaults.cores }),
@@ -110,24 +162,11 @@ export const requirementFields: { readonly [Key in keyof Requirements]: Requirem
     dirac: 'CPUTime, in normalised seconds of CPU',
     doc: "from its start; it must also fit into the rest of the VM's life",
   },
-  platforms: {
-    name: 'platforms',
-    type: nameList('any'),
-    dirac: 'Platform',
-    doc: 'any of these, as images name them',
-  },
-  sites: {
-    name: 'sites',
-    type: allowedNames('any'),
-    dirac: 'Site, BannedSites',
-    doc: 'a list of allowed names, or `{ allowed, banned }`',
-  },
-  clouds: { name: 'clouds', type: allowedNames('any'), dirac: 'GridCE', doc: 'as `sites`' },
-  tags: {
-    name: 'tags',
-    type: nameList('none'),
-    dirac: 'Tags',
-    doc: `every one of these must be offered. \`isolation:namespaces\` and \`isolation:accounts\` name how the VM isolates payloads: what was promised counts only if the VM's pilot has found it`,
+  ...placeFields,
+  alternatives: {
+    name: 'alternatives',
+    type: alternatives(placeFields),
+    doc: `up to ${jobLimits.alternatives} sets of \`platforms\`, \`sites\`, \`clouds\`, \`tags\`, \`tagExpression\`, \`os\`, \`architecture\`, \`glibc\`, \`containers\` and \`diskRate\`: one of them must hold, and everything that stands outside of them`,
   },
 }
 

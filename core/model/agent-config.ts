@@ -7,6 +7,7 @@
  */
 
 import type { Resources } from './resources.ts'
+import type { Traits } from './traits.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 export type AgentConfig = {
@@ -23,6 +24,8 @@ export type AgentConfig = {
   readonly platform: string
   /** As promised by the offering. */
   readonly size: Resources
+  /** Beside the size, as promised; absent: nothing is promised. */
+  readonly traits?: Traits
   /**
    * machine: offer the smaller of the promise and what is really there. context: the promise (the local cloud, where many
    * VMs share one machine).

@@ -7,7 +7,7 @@
  */
 
 import type { NewFact } from './fact-shapes.ts'
-import { imageFact, jobFact, reservationFact, sizeFact, vmFact } from './facts.ts'
+import { imageFact, jobFact, reservationFact, sizeFact, traitFact, traitsText, vmFact } from './facts.ts'
 import { changeImage, type Image, type ImageEvent, type ImageRefusal } from './image.ts'
 import {
   changeJob,
@@ -21,6 +21,7 @@ import {
 import { overclaimFact } from './overclaim.ts'
 import { fits, minus, noResources, plus, type Resources } from './resources.ts'
 import { changeVm, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
+import { missingTraits } from './vm-place.ts'
 import type { VmId } from '../kernel/ids.ts'
 
 export type Refused<Why> = { readonly ok: false; readonly why: Why }
@@ -128,6 +129,7 @@ export function applyToVm(
   const facts = [
     ...(emits ? [vmFact(next)] : []),
     ...(isNewlyLess(before, next) ? [sizeFact(next)] : []),
+    ...(isNewlyOther(before, next) ? [traitFact(next)] : []),
     ...(reservation ? [reservation] : []),
   ]
   return { outcome, ...changedFrom(before, next), facts }
@@ -137,6 +139,11 @@ export function applyToVm(
 function isNewlyLess(before: Vm, { beat, ...vm }: Vm): boolean {
   const known = before.beat?.size
   return beat?.size !== undefined && !fits(vm, beat.size) && !(known && fits(known, beat.size) && fits(beat.size, known))
+}
+
+/** The same of its other traits. */
+function isNewlyOther(before: Vm, next: Vm): boolean {
+  return before.found !== next.found && missingTraits(next).length > 0 && traitsText(before) !== traitsText(next)
 }
 
 export type AppliedImageOutcome =

@@ -5,7 +5,8 @@ import type { AgentConfig } from './agent-config.ts'
 import type { WaitFailure } from './proof.ts'
 import type { Reference } from './reference.ts'
 import type { Room } from './resources.ts'
-import { roomOf, type VmShape } from './vm.ts'
+import type { VmShape } from './vm.ts'
+import { roomOf } from './vm-place.ts'
 
 /** What can be started: one flavor of one cloud with one image. */
 export type Offering = VmShape

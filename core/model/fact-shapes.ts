@@ -96,6 +96,8 @@ export const factShapes = {
       promisedDiskBytes: 'number',
     },
   },
+  /** A pilot did not find what was promised of its VM beside the size. */
+  trait: { subject: 'vm', kinds: ['other than promised'], data: { differs: 'text' } },
   /** The room of a VM is kept for a task queue, for a job of it, or not any more. */
   reservation: {
     subject: 'vm',

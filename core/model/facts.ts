@@ -13,6 +13,8 @@ import type { Image, ImageEvent } from './image.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import { noResources } from './resources.ts'
 import { isComing, type Vm, type VmEvent } from './vm.ts'
+import { differencesText } from './traits.ts'
+import { missingTraits } from './vm-place.ts'
 import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
 
 export function jobSubject(id: JobId): Subject {
@@ -78,6 +80,16 @@ export function sizeFact({ id, beat, cores, memoryBytes, diskBytes }: Vm): NewFa
     diskBytes: found.diskBytes,
     promisedDiskBytes: diskBytes,
   })
+}
+
+/** The fact of a VM that is other than was promised. */
+export function traitFact(vm: Vm): NewFact {
+  return newFact('trait', `vm:${vm.id}`, 'other than promised', { differs: traitsText(vm) })
+}
+
+/** Each trait that was promised and not found, with both; empty: all was found. */
+export function traitsText(vm: Pick<Vm, 'traits' | 'found'>): string {
+  return differencesText(missingTraits(vm), vm.traits ?? {}, vm.found ?? {})
 }
 
 /** Undefined: the change has nothing to do with the reservation of the VM. */

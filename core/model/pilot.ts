@@ -8,6 +8,7 @@ import type { AttemptRef } from '../kernel/ids.ts'
 import type { JobSpec } from './job.ts'
 import type { OutputRef } from './live-output.ts'
 import type { Room } from './resources.ts'
+import type { FoundTraits } from './traits.ts'
 
 /** Kept by the pilot and sent again until it is acknowledged; idempotent by (job, attempt) and phase. */
 export type Report = AttemptRef & {
@@ -31,6 +32,8 @@ export type PilotMessage = {
     readonly held: readonly AttemptRef[]
     /** Of payloads on this VM; empty: the pilot does not say. */
     readonly isolation?: string
+    /** Of the VM, beside its size; absent: the pilot does not say. */
+    readonly found?: FoundTraits
   }
   readonly reports: readonly Report[]
   readonly offer?: Offer

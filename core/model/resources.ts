@@ -4,6 +4,7 @@
  */
 
 import type { VmId } from '../kernel/ids.ts'
+import type { Traits } from './traits.ts'
 
 /** Whole cores; bytes. */
 export type Resources = { readonly cores: number; readonly memoryBytes: number; readonly diskBytes: number }
@@ -28,6 +29,8 @@ export type Place = {
   readonly tags: readonly string[]
   /** The VOs that it serves; empty: every one. */
   readonly vos: readonly string[]
+  /** Absent: nothing of them is known. */
+  readonly traits?: Traits
 }
 
 /** What a thing has of the resources that it does not name. */

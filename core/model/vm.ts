@@ -16,7 +16,8 @@
  *   Gone, Failed, Lost: everything is refused as `ended`
  *
  * `reserve` is accepted for an Active VM (else `not-up`; `reserved` if another task queue has its room), `unreserve` for
- * any. A VM that leaves Active has no reservation any more. These and `cut` change no state. `again` is accepted for the
+ * any. A VM that leaves Active has no reservation any more. `found` is accepted for a VM that is Active or Draining (else
+ * `not-up`). These and `cut` change no state. `again` is accepted for the
  * nonce that activated it and refused (`key-used`) for any other.
  */
 
@@ -24,7 +25,8 @@ import { never } from '../kernel/assert.ts'
 import type { ClassId, VmId } from '../kernel/ids.ts'
 import { cutProof, type FaultUnless, type Proof, proofAfter, proofAtEnd, type WaitFailure } from './proof.ts'
 import { cutReservation, type Reservation, reservationOf, unreserved } from './reservation.ts'
-import { fits, lesser, type Place, type Room, type Resources, resourcesOf } from './resources.ts'
+import type { Resources } from './resources.ts'
+import type { FoundTraits, Traits } from './traits.ts'
 
 export const vmStates = [
   'Intended',
@@ -78,8 +80,11 @@ export type VmShape = Resources & {
   readonly tags: readonly string[]
   readonly vos: readonly string[]
   readonly pricePerHour: number
+  /** Beside its size; absent: nothing is promised. */
+  readonly traits?: Traits
   /** What the latest VM like it was found to have; absent: nothing is known but the promise. */
   readonly expected?: Resources
+  readonly expectedTraits?: Traits
   /** What it does for its site instead of running jobs; absent: it is a worker. */
   readonly service?: SiteService
 }
@@ -104,6 +109,8 @@ export type Vm = VmShape &
     /** The single-use key's hash, how long it is good, and who used it (the hash of the VM's own nonce). */
     readonly activation: { readonly keyHash: string; readonly untilMs: number; readonly nonceHash?: string }
     readonly beat?: Heartbeat
+    /** What its pilot found beside the size; absent: no pilot has said hello yet. */
+    readonly found?: FoundTraits
     /** The task queue that it keeps its room for; absent: none. */
     readonly reserved?: Reservation
   }
@@ -144,6 +151,8 @@ export type VmEvent =
   | { readonly kind: 'reserve'; readonly vmId: VmId; readonly reservation: Reservation }
   /** Without effect if it is not reserved for this task queue. */
   | { readonly kind: 'unreserve'; readonly vmId: VmId; readonly classId: ClassId; readonly why: string }
+  /** What its pilot says that it is, beside its size. */
+  | { readonly kind: 'found'; readonly vmId: VmId; readonly found: FoundTraits }
   /** No time that it has passed lies after now, and its deadlines come nearer with them: the clock was put back. */
   | { readonly kind: 'cut'; readonly vmId: VmId }
 
@@ -223,6 +232,9 @@ function changeLive(vm: Vm, phase: Live, event: VmEvent, leases: number, nowMs: 
       return reserve(vm, event.reservation, nowMs)
     case 'unreserve':
       return accept(vm.reserved?.classId === event.classId ? unreserved(vm) : vm, false)
+    case 'found':
+      if (!isUp(phase)) return refuse('not-up')
+      return accept(isSame(vm.found, event.found) ? vm : { ...vm, found: event.found }, false)
     case 'cut':
       return accept(cut(vm, phase, nowMs), false)
     default:
@@ -261,26 +273,6 @@ function sized(now: Heartbeat, before: Heartbeat | undefined): Heartbeat {
 /** A fact says once how payloads are isolated, and again if that changes: an account was retired, a pilot was replaced. */
 function isNewIsolation(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return now.isolation !== undefined && now.isolation !== before?.isolation
-}
-
-export function placeOf(vm: VmShape & { readonly id?: VmId }): Place {
-  return { vmId: vm.id, cloud: vm.cloud, site: vm.site, platform: vm.platform, tags: vm.tags, vos: vm.vos }
-}
-
-/** What the whole VM has, as promised: for claims, and for what a pilot offers by itself. */
-export function promisedRoom(vm: VmShape, remainingMs: number): Room {
-  return { ...resourcesOf(vm), remainingMs }
-}
-
-/**
- * What the whole VM has as far as it is known: what its pilot found, before that what the latest VM like it had, and never
- * more than was promised. For plans and explanations.
- */
-export function roomOf(vm: VmShape & Pick<Vm, 'beat'>, remainingMs: number): Room {
-  const promised = resourcesOf(vm)
-  const found = vm.beat?.size ?? vm.expected
-  if (!found || fits(promised, found)) return { ...promised, remainingMs }
-  return { ...lesser(promised, found), remainingMs, promised }
 }
 
 /** When it activated or sent its last heartbeat; 0: it did neither. */
@@ -379,6 +371,10 @@ function over(phase: Live, why: string): VmPhase {
 
 function activeMsOf(phase: VmPhase): number | undefined {
   return 'activeMs' in phase ? phase.activeMs : undefined
+}
+
+function isSame(a: FoundTraits | undefined, b: FoundTraits): boolean {
+  return a !== undefined && JSON.stringify(a) === JSON.stringify(b)
 }
 
 function accept(next: Vm, emits = true): VmDecision {

@@ -13,7 +13,7 @@ import type { OpenQueue } from './placement.ts'
 import type { ClassId } from '../kernel/ids.ts'
 import { byCloseness, ruleOutcomes } from '../language/rules.ts'
 import { offeredBy, offeredRoom } from '../model/cloud.ts'
-import { placeOf } from '../model/vm.ts'
+import { placeOf } from '../model/vm-place.ts'
 
 /** The closest offering is named for this number of queues; listing outcomes is slow beside applying the rules. */
 const maxNamed = 20

@@ -1,7 +1,7 @@
 /** The one text of a cause, for the plan's facts and for every page and answer. */
 
 import { bytesText } from '../kernel/quantities.ts'
-import { ruleText } from '../language/rules.ts'
+import { ruleText } from '../language/rule.ts'
 import type { BlockedScope } from './breaker.ts'
 import type { Blocked, Cause, Doubted, Limit, Shortage, Unread } from './cause.ts'
 

@@ -5,7 +5,7 @@
  * The text is made in cause-text.ts. A plan note of an older director has the text alone: that is a cause in words.
  */
 
-import type { RuleOutcome } from '../language/rules.ts'
+import type { RuleOutcome } from '../language/rule.ts'
 import type { BlockedScope } from './breaker.ts'
 
 export const blockedReasons = [

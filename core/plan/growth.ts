@@ -13,7 +13,7 @@ import type { CloudView, CreateLine } from './fleet.ts'
 import type { Block, Headroom } from './headroom.ts'
 import { suits } from '../language/rules.ts'
 import { offeredBy } from '../model/cloud.ts'
-import { placeOf, roomOf } from '../model/vm.ts'
+import { placeOf, roomOf } from '../model/vm-place.ts'
 
 export type Growth = {
   readonly creates: readonly CreateLine[]

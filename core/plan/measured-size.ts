@@ -9,12 +9,16 @@ import { measuredSizeKeepMs } from '../kernel/limits.ts'
 import type { VmId } from '../kernel/ids.ts'
 import type { Offering } from '../model/cloud.ts'
 import { fits, lesser, listOf, type Resources, resourcesOf } from '../model/resources.ts'
+import { differencesText, narrowedTraits, traitKeys, type Traits } from '../model/traits.ts'
 import type { Vm } from '../model/vm.ts'
+import { missingTraits } from '../model/vm-place.ts'
 
 export type MeasuredSize = Pick<Offering, 'cloud' | 'flavor' | 'image'> & {
   readonly promised: Resources
   /** No more than was promised. */
   readonly size: Resources
+  /** Beside the size, where that VM was not what was promised. */
+  readonly traits?: { readonly promised: Traits; readonly left: Traits }
   /** Of which VM, and when that one came up. */
   readonly vmId: VmId
   readonly atMs: number
@@ -40,11 +44,20 @@ export function learnSizes(
 export function expecting(offering: Offering, sizes: readonly MeasuredSize[], nowMs: number): Offering {
   const key = keyOf(offering, offering)
   const found = sizes.find((one) => isLess(one) && isFresh(one, nowMs) && keyOf(one, one.promised) === key)
-  return found ? { ...offering, expected: found.size } : offering
+  if (!found) return offering
+  const isOfThese = JSON.stringify(found.traits?.promised) === JSON.stringify(offering.traits)
+  const expectedTraits = isOfThese ? found.traits?.left : undefined
+  return { ...offering, ...(fits(found.promised, found.size) ? {} : { expected: found.size }), expectedTraits }
 }
 
-export function isLess({ promised, size }: MeasuredSize): boolean {
-  return !fits(promised, size)
+export function isLess({ promised, size, traits }: MeasuredSize): boolean {
+  return !fits(promised, size) || traits !== undefined
+}
+
+/** For people: what is left of each trait that is other than promised. */
+export function otherText({ promised, left }: NonNullable<MeasuredSize['traits']>): string {
+  const other = traitKeys.filter((key) => JSON.stringify(promised[key]) !== JSON.stringify(left[key]))
+  return differencesText(other, promised, left)
 }
 
 export function isFresh({ atMs }: MeasuredSize, nowMs: number): boolean {
@@ -59,7 +72,10 @@ function measuredOf({ id, phase, beat, ...vm }: Vm, nowMs: number): MeasuredSize
   const promised = resourcesOf(vm)
   // The clock may have been put back since.
   const atMs = Math.min(activeMs, nowMs)
-  return { cloud, flavor, image, promised, size: lesser(promised, resourcesOf(beat.size)), vmId: id, atMs }
+  const size = lesser(promised, resourcesOf(beat.size))
+  const measured = { cloud, flavor, image, promised, size, vmId: id, atMs }
+  if (!vm.traits || !vm.found || missingTraits(vm).length === 0) return measured
+  return { ...measured, traits: { promised: vm.traits, left: narrowedTraits(vm.traits, vm.found) } }
 }
 
 function isLater(seen: MeasuredSize, last: MeasuredSize | undefined): boolean {

@@ -6,15 +6,17 @@
  */
 
 import type { CloudView, FleetPolicy } from './fleet.ts'
-import { type KeptVm, isComing, placeOf, roomOf, type Vm, type VmShape } from '../model/vm.ts'
+import { type KeptVm, isComing, type Vm } from '../model/vm.ts'
+import { placeOf, roomOf } from '../model/vm-place.ts'
 import type { QueueCount, TaskQueue } from '../model/task-queue.ts'
 import type { ClassId } from '../kernel/ids.ts'
 import { reservationOf } from '../model/reservation.ts'
 import { exactly } from '../language/requirement-class.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
 import { packed } from '../language/packing.ts'
+import { placeKey } from '../language/place-rules.ts'
 import { hasRoom, suits } from '../language/rules.ts'
-import { type Room, roomLess, amounts } from '../model/resources.ts'
+import { type Place, type Room, roomLess, amounts } from '../model/resources.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
@@ -68,7 +70,7 @@ type Kind = 'free' | 'coming' | 'soon'
 
 /** VMs of one nature: suited or not, they are it together. */
 type Group = {
-  readonly shape: VmShape
+  readonly place: Place
   /** Their room is kept for this task queue; absent: for none. */
   readonly classId?: ClassId
   readonly rooms: Record<Kind, Room[]>
@@ -100,7 +102,7 @@ export function placeOnFleet(
   const groups = grouped(vms.filter(isResponsive), nowMs)
   for (const open of queues) {
     const mayUse = ({ classId = open.queue.id }: Group): boolean => classId === open.queue.id
-    const suited = groups.filter((group) => mayUse(group) && suits(open.queue, placeOf(group.shape)))
+    const suited = groups.filter((group) => mayUse(group) && suits(open.queue, group.place))
     for (const kind of ['free', 'coming', 'soon'] as const) {
       // What has just come may be served by what is about to end; what has waited its time gets a VM of its own.
       if (kind === 'soon' && nowMs - open.oldestMs >= policy.softWaitMs) continue
@@ -156,8 +158,9 @@ function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
     const usable = isComing(phase) || (phase.state === 'Active' && (vm.beat?.unhealthy ?? '') === '')
     if (!usable) continue
     const classId = reservationOf(vm, nowMs)?.classId
-    const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join(), classId ?? ''].join('|')
-    const group: Group = groups.get(key) ?? { shape: vm, classId, rooms: noRooms(), refused: noRooms() }
+    const place = placeOf(vm)
+    const key = `${placeKey(place)} ${classId ?? ''}`
+    const group: Group = groups.get(key) ?? { place, classId, rooms: noRooms(), refused: noRooms() }
     groups.set(key, group)
     const whole = roomOf(vm, vm.endByMs - nowMs)
     if (isComing(phase)) {

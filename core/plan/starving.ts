@@ -13,7 +13,8 @@ import type { Demand } from '../model/requirements.ts'
 import { reservationOf } from '../model/reservation.ts'
 import { minus, plus, shared, type Resources, type Room, roomLess } from '../model/resources.ts'
 import type { QueueCount } from '../model/task-queue.ts'
-import { type KeptVm, placeOf, roomOf, type VmShape } from '../model/vm.ts'
+import type { KeptVm, VmShape } from '../model/vm.ts'
+import { placeOf, roomOf } from '../model/vm-place.ts'
 
 export type ReservableVm = {
   readonly kept: KeptVm

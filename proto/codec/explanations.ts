@@ -1,6 +1,6 @@
 /** Explanations of jobs on the wire, and as a client reads them: data beside the texts that are made of it. */
 
-import type { RuleOutcome } from '../../core/language/rules.ts'
+import type { RuleOutcome } from '../../core/language/rule.ts'
 import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import * as wire from '../gen/pilotage/v1/job.ts'
 import { blockedCauseEnum, findingEnum, placeNoteEnum } from './enums.ts'

@@ -38,6 +38,8 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
       return { reservation: known.data }
     case 'size':
       return { size: known.data }
+    case 'trait':
+      return { trait: known.data }
     case 'image':
       return { image: wire.ImageFact.fromPartial(known.data) }
     case 'submission':
@@ -101,8 +103,8 @@ function dataOfWire(from: wire.Fact): CoreFact['data'] {
     return { ...plan.vms, ...Object.fromEntries(blocked) }
   }
   if (other) return other.data
-  const { submitted, vm, console, activation, claim, size, reservation, image, submission, role, orphan } = from
-  const ofVm = vm ?? console ?? activation ?? claim ?? size ?? reservation
+  const { submitted, vm, console, activation, claim, size, trait, reservation, image, submission, role, orphan } = from
+  const ofVm = vm ?? console ?? activation ?? claim ?? size ?? trait ?? reservation
   return defined(submitted ?? ofVm ?? image ?? submission ?? role ?? orphan ?? {})
 }
 

@@ -20,8 +20,9 @@ import {
   vmRefusalEnum,
   vmStateEnum,
 } from './enums.ts'
+import { type MeasuredSize, otherText } from '../../core/plan/measured-size.ts'
 import { limitOfWire, limitToWire } from './limits.ts'
-import { requirementsToWire } from './specs.ts'
+import { foundTraitsOf, foundTraitsToWire, requirementsToWire } from './requirements.ts'
 import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
 
 type Status = {
@@ -90,7 +91,8 @@ export function queueOfWire({ oldestSubmitTime, ...queue }: wire.TaskQueue) {
 }
 
 type VmView = Pick<Vm, 'cloud' | 'site' | 'flavor' | 'image' | keyof Resources | 'reason' | 'intendedMs'> &
-  Pick<Vm, 'service' | 'addresses' | 'said' | 'beat' | 'reserved'> & {
+  Pick<Vm, 'service' | 'addresses' | 'said' | 'beat' | 'reserved' | 'found'> & {
+    readonly differs: string
     readonly id: string
     readonly state: VmStateName
     readonly ref: string
@@ -127,13 +129,16 @@ export function vmToWire(vm: VmView): wire.Vm {
     found: vm.beat?.size,
     reservedFor: vm.reserved?.classId ?? '',
     reserveTime: timeOf(vm.reserved?.sinceMs),
+    foundTraits: vm.found && foundTraitsToWire(vm.found),
+    differs: vm.differs,
   }
 }
 
 export function vmOfWire(from: wire.Vm) {
-  const { state, intendTime, activateTime, endTime, heartbeatTime, reserveTime, ...vm } = from
+  const { state, intendTime, activateTime, endTime, heartbeatTime, reserveTime, foundTraits, ...vm } = from
   return {
     ...vm,
+    foundTraits: foundTraits && foundTraitsOf(foundTraits),
     state: vmStateEnum.word(state) ?? '',
     intendedMs: timeMs(intendTime),
     activatedMs: timeMs(activateTime),
@@ -174,17 +179,12 @@ type CloudRow = Omit<wire.Cloud, 'breakers' | 'listTime' | 'measured' | 'stuck'>
   }[]
 }
 
-type MeasuredSize = Pick<wire.MeasuredSize, 'flavor' | 'image' | 'vmId'> & {
-  readonly promised: Resources
-  readonly size: Resources
-  readonly atMs: number
-}
-
 export function cloudToWire({ breakers, listedMs, measured, stuck, ...cloud }: CloudRow): wire.Cloud {
   return {
     ...cloud,
-    measured: measured.map(({ flavor, image, promised, size, vmId, atMs }) => {
-      return { flavor, image, promised, found: size, vmId, activateTime: timeOf(atMs) }
+    measured: measured.map(({ flavor, image, promised, size, vmId, atMs, traits }) => {
+      const differs = traits ? otherText(traits) : ''
+      return { flavor, image, promised, found: size, differs, vmId, activateTime: timeOf(atMs) }
     }),
     listTime: timeOf(listedMs),
     stuck: stuck.map(({ vmId, ref, sinceMs, why }) => ({ vmId, ref, sinceTime: timeOf(sinceMs), why })),

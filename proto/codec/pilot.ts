@@ -10,6 +10,7 @@ import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
 import { agentTextLimits } from '../../core/kernel/limits.ts'
 import type { Assignment, Command, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type * as vm from '../gen/pilotage/v1/vm.ts'
+import { foundTraitsOf, foundTraitsToWire } from './requirements.ts'
 import { jobIdOf, specOfWire, specToWire } from './specs.ts'
 
 /** `path`: where it stands in its message. */
@@ -32,6 +33,7 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
       version: wire.hello.pilotVersion.slice(0, agentTextLimits.version),
       held: wire.hello.held.map((ref, at) => attemptOf(ref, `hello.held[${at}]`)),
       isolation: wire.hello.isolation.slice(0, agentTextLimits.isolation),
+      found: wire.hello.found && foundTraitsOf(wire.hello.found),
     },
     reports: wire.reports.map((report, at) => reportOf(report, `reports[${at}]`)),
     offer: wire.offer && offerOf(wire.offer),
@@ -135,6 +137,7 @@ export function pilotMessageToWire({ hello, reports, offer, renew }: PilotMessag
       pilotVersion: hello.version,
       held: hello.held.map(refToWire),
       isolation: hello.isolation ?? '',
+      found: hello.found && foundTraitsToWire(hello.found),
     },
     reports: reports.map(reportToWire),
     offer: offer && { ...offer, remainingMs: Number.isFinite(offer.remainingMs) ? offer.remainingMs : 0 },

@@ -26,6 +26,7 @@ import {
   whole,
 } from './fields.ts'
 import type { DriverSchema } from './driver-schema.ts'
+import { combinedTraits } from './traits.ts'
 import { flavor, image, type RawFlavor, type RawImage } from './flavors.ts'
 
 const seconds = 1000
@@ -187,6 +188,7 @@ function offeringsOf(
       image: i.name,
       platform: i.platform,
       tags: [...f.tags, ...i.tags],
+      traits: combinedTraits(f.traits, i.traits),
       vos,
       ...resourcesOf(f),
       pricePerHour: f.pricePerHour,

@@ -7,6 +7,7 @@ import type { Unit } from '../../core/language/field-types.ts'
 import { requirementFields } from '../../core/language/fields.ts'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import { type Amount, amounts, type Resources } from '../../core/model/resources.ts'
+import type { Traits } from '../../core/model/traits.ts'
 import {
   absent,
   bytes,
@@ -24,6 +25,7 @@ import {
   text,
   whole,
 } from './fields.ts'
+import { traits } from './traits.ts'
 
 const tags = optional(list(name, jobLimits.names), [])
 
@@ -54,28 +56,37 @@ const flavorKeys = mapping({
   ...amountFields,
   pricePerHour: optional(price, 1),
   tags,
+  traits: absent(traits),
 })
 
-type FlavorKeys = { name: string; ref: string | undefined; cores: number; pricePerHour: number; tags: readonly string[] }
+type FlavorKeys = Pick<RawFlavor, 'name' | 'ref' | 'cores' | 'pricePerHour' | 'tags' | 'traits'>
 
 /** A flavor as a cloud's configuration names it, with its resources. */
 export const flavor = reading<RawFlavor>(flavorKeys.schema, (value, path, violations) => {
   const read = flavorKeys(value, path, violations)
   if (!read) return undefined
-  const { name: named, ref, cores, pricePerHour, tags: own } = read as FlavorKeys
+  const { name: named, ref, cores, pricePerHour, tags: own, traits: promised } = read as FlavorKeys
   const amountsOf = amounts.map((key) => [key, read[requirementFields[key].name as keyof typeof read]])
-  return { name: named, ref, pricePerHour, tags: own, cores, ...(Object.fromEntries(amountsOf) as Pick<Resources, Amount>) }
+  const size = { cores, ...(Object.fromEntries(amountsOf) as Pick<Resources, Amount>) }
+  return { name: named, ref, pricePerHour, tags: own, ...(promised ? { traits: promised } : {}), ...size }
 })
 
-export const image = mapping({ name: needed(name), ref: absent(text), platform: optional(name, 'linux'), tags })
+export const image = mapping({
+  name: needed(name),
+  ref: absent(text),
+  platform: optional(name, 'linux'),
+  tags,
+  traits: absent(traits),
+})
 
 export type RawFlavor = Resources & {
   readonly name: string
   readonly ref: string | undefined
   readonly pricePerHour: number
   readonly tags: readonly string[]
+  readonly traits?: Traits
 }
-export type RawImage = Readonly<Read<typeof image>>
+export type RawImage = Readonly<Omit<Read<typeof image>, 'traits'>> & { readonly traits?: Traits }
 
 /** The flavors and images that the configuration of a cloud names. */
 export type NamedByCloud = { readonly flavors: readonly RawFlavor[]; readonly images: readonly RawImage[] }

@@ -51,6 +51,7 @@ export function agentConfig(
     site,
     platform,
     size: resourcesOf(offering),
+    traits: offering.traits,
     // Many VMs share this machine: each offers what it was promised.
     sizeFrom: isOnThisMachine ? 'context' : 'machine',
     policy: { ...policy, endByMs, leastDiskFreeBytes: diskReserveBytes },

@@ -5,7 +5,7 @@
  */
 
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
-import type { RuleOutcome } from '../../core/language/rules.ts'
+import type { RuleOutcome } from '../../core/language/rule.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { Needs } from '../../core/model/requirements.ts'
 import type { VmStateName } from '../../core/model/vm.ts'

@@ -27,8 +27,10 @@ import {
   takenWith,
   noResources,
 } from '../../core/model/resources.ts'
+import type { FoundTraits } from '../../core/model/traits.ts'
 import { foundPlace } from '../../core/model/isolation.ts'
-import { isUp, placeOf, promisedRoom, type Vm } from '../../core/model/vm.ts'
+import { isUp, type Vm } from '../../core/model/vm.ts'
+import { placeOf, promisedRoom } from '../../core/model/vm-place.ts'
 import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
 import type { Granted, OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
@@ -250,13 +252,23 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
   }
   if (renew.length > 0) answerRenewals(stream, renew, outcomes.slice(reports.length))
   if (hello) {
-    const { version, isolation = '' } = hello
+    const { version, isolation = '', found = {} } = hello
     matching.log.info({ vmId: stream.pilot.vmId, version, isolation }, 'pilot connected')
-    stream.place = foundPlace(stream.place, isolation)
+    stream.place = foundPlace(placeOf({ ...stream.vm, found }), isolation)
+    noteFound(stream, found)
     for (const held of hello.held) stream.sent.add(attemptText(held))
     await settle(stream)
   }
   await matching.outcomes.changed(reported)
+}
+
+/** For plans, explanations and operators. The next hello says it again where the store cannot take it now. */
+function noteFound({ matching, vmId, vm }: Stream, found: FoundTraits): void {
+  const known = vm.found ?? (vm.traits ? undefined : {})
+  if (JSON.stringify(known) === JSON.stringify(found)) return
+  matching.store
+    .changeVms([{ kind: 'found', vmId, found }], matching.clock.nowMs())
+    .catch((error: unknown) => matching.log.warn({ err: error, vmId }, 'what a pilot found is not stored'))
 }
 
 function answerRenewals({ outbox, matching }: Stream, renew: readonly AttemptRef[], outcomes: readonly JobOutcome[]): void {

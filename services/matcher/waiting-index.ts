@@ -12,6 +12,7 @@ import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import { exactly, minOf } from '../../core/language/requirement-class.ts'
 import type { Demand } from '../../core/model/requirements.ts'
+import { placeKey } from '../../core/language/place-rules.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
@@ -157,9 +158,9 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     takeOf(classId, place, room) {
       turn()
       const entry = entries.get(classId)
-      const placeKey = keyOf(place)
-      if (!entry || isAwaited(entry) || !suitsPlace(entry, place, placeKey)) return undefined
-      const job = takeFitting(entry, { place, placeKey, room, part })
+      const key = keyOf(place)
+      if (!entry || isAwaited(entry) || !suitsPlace(entry, place, key)) return undefined
+      const job = takeFitting(entry, { place, placeKey: key, room, part })
       return job && taken({ entry, job })
     },
     missed(queue) {
@@ -249,11 +250,21 @@ function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {
   const known = entry.suits.get(placeKey)
   if (known !== undefined) return known
   const answer = suits(entry.queue, place)
+  if (entry.suits.size >= maxKinds) entry.suits.clear()
   entry.suits.set(placeKey, answer)
   return answer
 }
 
-/** Places of one kind answer alike. There are as many as offerings, not as VMs. */
-function keyOf({ cloud, site, platform, tags, vos }: Place): string {
-  return `${cloud} ${site} ${platform} ${tags.join(',')} ${vos.join(',')}`
+/** Kinds of places whose answers a task queue remembers: offerings, and what pilots found less of them. */
+const maxKinds = 1000
+
+const keys = new WeakMap<Place, string>()
+
+/** Places of one kind answer alike. There are as many as offerings, and a few more where pilots found less. */
+function keyOf(place: Place): string {
+  const known = keys.get(place)
+  if (known !== undefined) return known
+  const key = placeKey(place)
+  keys.set(place, key)
+  return key
 }

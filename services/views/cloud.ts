@@ -6,6 +6,7 @@
 import type { Cause } from '../../core/plan/cause.ts'
 import { blockedText, scopeText } from '../../core/plan/cause-text.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
+import { otherText } from '../../core/plan/measured-size.ts'
 import type { Resources } from '../../core/model/resources.ts'
 import type { MeasuredSize } from '../../core/plan/measured-size.ts'
 import type { CloudRow, CloudStatus, PlanRow } from '../vms/list-clouds.ts'
@@ -41,12 +42,11 @@ export function measuredText({ measured }: Pick<CloudRow, 'measured'>): string {
   return measured.map((one) => `${one.flavor}/${one.image}: ${lessText(one)} (${one.vmId})`).join('; ')
 }
 
-function lessText({ promised, size }: MeasuredSize): string {
-  return requirementSizes
-    .flatMap(([key, name, show]) =>
-      size[key] < promised[key] ? [`measured ${show(size[key])} ${name}, promised ${show(promised[key])}`] : [],
-    )
-    .join(', ')
+function lessText({ promised, size, traits }: MeasuredSize): string {
+  const less = requirementSizes.flatMap(([key, name, show]) =>
+    size[key] < promised[key] ? [`measured ${show(size[key])} ${name}, promised ${show(promised[key])}`] : [],
+  )
+  return [...less, ...(traits ? [otherText(traits)] : [])].join(', ')
 }
 
 const requirementSizes = [

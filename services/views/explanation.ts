@@ -2,7 +2,7 @@
 
 import { counted } from '../../core/kernel/text.ts'
 import { requirementFields } from '../../core/language/fields.ts'
-import { ruleText } from '../../core/language/rules.ts'
+import { ruleText } from '../../core/language/rule.ts'
 import { causeText } from '../../core/plan/cause-text.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceExplanation, PlaceNote } from '../jobs/explanation.ts'
 import type { Blocked } from '../jobs/ports.ts'

@@ -2,7 +2,7 @@
 
 import { durationText } from '../../core/kernel/quantities.ts'
 import { requirementFields } from '../../core/language/fields.ts'
-import { ruleText } from '../../core/language/rules.ts'
+import { ruleText } from '../../core/language/rule.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import { type Amount, amounts } from '../../core/model/resources.ts'
 import type { WaitsFor } from '../jobs/task-queues.ts'

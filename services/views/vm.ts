@@ -2,11 +2,14 @@
  * A VM, flat and field by field, so that nothing travels that was not meant to: its activation key has no way through here.
  */
 
+import { traitsText } from '../../core/model/facts.ts'
 import { noResources } from '../../core/model/resources.ts'
 import { type Heartbeat, isOver, type KeptVm, refOf, type Vm, type VmShape, type VmStateName } from '../../core/model/vm.ts'
 
 export type VmView = VmShape &
-  Pick<Vm, 'addresses' | 'said' | 'reserved' | 'provenMs' | 'fault'> & {
+  Pick<Vm, 'addresses' | 'said' | 'reserved' | 'provenMs' | 'fault' | 'found'> & {
+    /** What was promised beside the size and not found; empty: nothing. */
+    readonly differs: string
     readonly id: string
     readonly state: VmStateName
     /** The cloud's own id; empty: not known yet. */
@@ -37,6 +40,7 @@ export function vmView(
     why: 'why' in phase ? phase.why : '',
     activeMs: 'activeMs' in phase ? phase.activeMs : undefined,
     endedMs: isOver(phase) ? vm.changedMs : undefined,
+    differs: traitsText(vm),
     leases,
     used,
   }

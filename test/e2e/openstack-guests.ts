@@ -136,7 +136,7 @@ async function live(clock: Clock, watch: Watch, root: string, config: AgentConfi
   mkdirSync(workDir)
   const journal = await openJournal(join(paths.work, 'pilot.journal'))
   const start = { size, leaseMarginMs, maxJobs: jobsPerOffer, ...recover(journal.replayed) }
-  const options = { ...shared, cgroups, isolation: plainIsolation(), pid: process.pid, onFatal: failed.reject }
+  const options = { ...shared, cgroups, isolation: plainIsolation(), found: {}, pid: process.pid, onFatal: failed.reject }
   const pilot = new PilotAgent(options, start, workDir, journal, watch)
   await Promise.race([watchOver({ ...shared, turns, open: () => open(credential) }), failed.promise])
   await Promise.race([pilot.close('the VM is being stopped', closeMs), sleep(clock, 2 * closeMs)])

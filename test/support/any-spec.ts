@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import { isName, isProgramText } from '../../core/kernel/text.ts'
 import type { JobSpec } from '../../core/model/job.ts'
+import type { Alternative, Requirements } from '../../core/model/requirements.ts'
+import { anyLaterWishes } from './any-requirements.ts'
 
 const special = fc.constantFrom(
   '\n',
@@ -42,21 +44,32 @@ const cores = fc
   .tuple(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 0, max: 64 }))
   .map(([min, more]) => ({ min, max: min + more }))
 
+/** Allowed and banned sites that cancel out are refused. */
+function isTaken({ sites = { allowed: [], banned: [] } }: Alternative): boolean {
+  return sites.allowed.length === 0 || sites.allowed.some((one) => !sites.banned.includes(one))
+}
+
 export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
   name: fc.constantFrom('x', 'a name', '7', 'true', '- x', 'é🚀'),
   executable: fc.constantFrom('/bin/true', 'true', '1', '/opt/a b: c #'),
   arguments: fc.array(programText, { maxLength: 4 }),
   environment: fc.dictionary(variable, programText, { maxKeys: 3 }),
-  requirements: fc.record({
-    cores,
-    memoryBytes: fc.integer({ min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
-    diskBytes: fc.integer({ min: 1, max: jobLimits.diskBytes }),
-    wallMs: fc.integer({ min: jobLimits.minWallMs, max: jobLimits.wallMs }),
-    platforms: names,
-    sites: allowed,
-    clouds: allowed,
-    tags,
-  }),
+  requirements: fc
+    .tuple(
+      fc.record({
+        cores,
+        memoryBytes: fc.integer({ min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
+        diskBytes: fc.integer({ min: 1, max: jobLimits.diskBytes }),
+        wallMs: fc.integer({ min: jobLimits.minWallMs, max: jobLimits.wallMs }),
+        platforms: names,
+        sites: allowed,
+        clouds: allowed,
+        tags,
+      }),
+      anyLaterWishes,
+    )
+    .filter(([, { alternatives = [] }]) => alternatives.every(isTaken))
+    .map(([first, later]): Requirements => ({ ...first, ...later })),
   priority: fc.integer({ min: 0, max: 9 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),
   maxMachineLosses: fc.integer({ min: 1, max: 100 }),

@@ -7,7 +7,7 @@
 
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Requirements } from '../../../core/model/requirements.ts'
-import type { RuleOutcome } from '../../../core/language/rules.ts'
+import type { RuleOutcome } from '../../../core/language/rule.ts'
 import { html, type Html } from '../html.ts'
 import type { ExplanationView, PlaceView } from '../../views/explanation.ts'
 import type { FactView } from '../../views/fact.ts'

@@ -108,6 +108,8 @@ ${record([
   ],
   ['Memory', usedText(vm, 'memoryBytes')],
   ['Disk', usedText(vm, 'diskBytes')],
+  ['Other than promised', vm.differs === '' ? undefined : html`<span class="bad">${vm.differs}</span>`],
+  ['Found beside the size', foundText(vm)],
   ['Room kept for', reservedText(vm)],
   ['Price', `${vm.pricePerHour} an hour`],
   ['Wanted', momentMark(vm.intendedMs)],
@@ -135,6 +137,13 @@ function reservedText({ reserved }: VmView): Html | undefined {
 function usedText(vm: VmView, of: Amount): string {
   const found = vm.beat?.size?.[of] ?? vm[of]
   return `${bytesText(vm.used[of])} / ${bytesText(found)}${promisedText(vm, of, bytesText)}`
+}
+
+function foundText({ found }: VmView): string | undefined {
+  if (!found || Object.keys(found).length === 0) return undefined
+  return Object.entries(found)
+    .map(([key, value]) => `${key} ${Array.isArray(value) ? value.join(' ') : value}`)
+    .join(', ')
 }
 
 /** Empty where its pilot found all that was promised. */

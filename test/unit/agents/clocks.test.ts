@@ -68,6 +68,7 @@ it.each([2 * hour, -2 * hour])('a pilot whose clock is %i ms ahead offers what i
     clock: ahead(aheadMs),
     random,
     measure: () => config.size,
+    findTraits: () => ({}),
     cgroups: { kind: 'none', why: 'a test' },
     isolation: plainIsolation(),
     pid: process.pid,

@@ -3,6 +3,7 @@
 import { type ServerDuplexStream, Server, ServerCredentials, status } from '@grpc/grpc-js'
 import { systemClock } from '../../../core/kernel/clock.ts'
 import type { Task } from '../../../agents/pilot/held.ts'
+import { specToWire } from '../../../proto/codec/specs.ts'
 import {
   type Assignment,
   type BeatRequest,
@@ -114,9 +115,5 @@ export async function startFakeService(
 }
 
 export function assignment({ jobId, attempt, spec, cores, leaseMs, vo, owner }: Task): Assignment {
-  const { sites, clouds, platforms, tags, ...sizes } = spec.requirements
-  const names = { allowed: [...sites.allowed], banned: [...sites.banned] }
-  const requirements = { ...sizes, platforms: [...platforms], tags: [...tags], sites: names, clouds: names }
-  const wire = { ...spec, arguments: [...spec.arguments], environment: { ...spec.environment }, requirements }
-  return { jobId, attempt, spec: wire, cores, leaseMs, vo, owner }
+  return { jobId, attempt, spec: specToWire(spec), cores, leaseMs, vo, owner }
 }

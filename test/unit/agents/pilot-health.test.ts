@@ -39,7 +39,7 @@ async function start(isolation: Isolation, measure?: () => Resources): Promise<v
   const cgroups = { kind: 'none', why: 'a test' } as const
   const { paths } = vm
   const known = { config, paths, measure: measure ?? (() => config.size), cgroups, clock, random, pid: process.pid, onFatal }
-  agent = await startAgent({ ...known, isolation, say: () => undefined })
+  agent = await startAgent({ ...known, isolation, findTraits: () => ({}), say: () => undefined })
   await soon(() => lastOffer() !== undefined, 'an offer')
 }
 

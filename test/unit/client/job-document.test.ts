@@ -49,6 +49,8 @@ maxMachineLosses: 20
         sites: { allowed: ['cern'], banned: ['ral'] },
         clouds: { allowed: ['one'], banned: [] },
         tags: ['gpu'],
+        ...{ tagExpression: '', os: undefined, architecture: undefined, glibc: '', containers: [], diskRate: 0 },
+        alternatives: [],
       },
       priority: 3,
       maxAttempts: 2,

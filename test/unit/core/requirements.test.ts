@@ -2,18 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesText, durationText } from '../../../core/kernel/quantities.ts'
 import type { Demand, Requirements } from '../../../core/model/requirements.ts'
-import {
-  byCloseness,
-  hasRoom,
-  normalised,
-  requirementsKey,
-  suits,
-  ruleOutcomes,
-  type RuleOutcome,
-} from '../../../core/language/rules.ts'
+import { byCloseness, hasRoom, suits, ruleOutcomes } from '../../../core/language/rules.ts'
+import type { RuleOutcome } from '../../../core/language/rule.ts'
+import { normalised, requirementsKey } from '../../../core/language/normal-form.ts'
 import { packed, takenFrom } from '../../../core/language/packing.ts'
 import { type Amount, amounts, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
+import { anyLaterWishes, anyPlace } from '../../support/any-requirements.ts'
 
 const mib = 1024 * 1024
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: ['gpu', 'ssd'], vos: ['lhcb'] }
@@ -76,15 +71,20 @@ function amountsUpTo(max: number): { readonly [Name in Amount]: fc.Arbitrary<num
   return Object.fromEntries(each) as { readonly [Name in Amount]: fc.Arbitrary<number> }
 }
 
-const requirements: fc.Arbitrary<Requirements> = fc.record({
-  ...amountsUpTo(128 * mib),
-  cores: fc.integer({ min: 1, max: 6 }).map((min) => ({ min, max: min + 1 })),
-  wallMs: fc.integer({ min: 1, max: 120_000 }),
-  platforms: names,
-  sites: allowed,
-  clouds: allowed,
-  tags: names,
-})
+const requirements: fc.Arbitrary<Requirements> = fc
+  .tuple(
+    fc.record({
+      ...amountsUpTo(128 * mib),
+      cores: fc.integer({ min: 1, max: 6 }).map((min) => ({ min, max: min + 1 })),
+      wallMs: fc.integer({ min: 1, max: 120_000 }),
+      platforms: names,
+      sites: allowed,
+      clouds: allowed,
+      tags: names,
+    }),
+    fc.oneof(fc.constant({}), anyLaterWishes),
+  )
+  .map(([first, later]) => ({ ...first, ...later }))
 
 it('calls a place closer that breaks fewer rules, and of as many the one that the job names', () => {
   const asked = demand({ sites: { allowed: ['IN2P3'], banned: [] } }, 'astro')
@@ -101,10 +101,11 @@ it('calls a place closer that breaks fewer rules, and of as many the one that th
 
 it('explains what it decides: all rules hold exactly where a job fits', () => {
   fc.assert(
-    fc.property(requirements, fc.constantFrom('lhcb', 'belle'), (wanted, vo) => {
+    fc.property(requirements, fc.constantFrom('lhcb', 'belle'), anyPlace, (wanted, vo, at) => {
       const asked = { vo, requirements: wanted }
-      const outcomes = ruleOutcomes(asked, place, room)
-      expect(outcomes.every(({ holds }) => holds)).toBe(suits(asked, place) && hasRoom(asked, room))
+      const outcomes = ruleOutcomes(asked, at, room)
+      expect(outcomes.every(({ holds }) => holds)).toBe(suits(asked, at) && hasRoom(asked, room))
+      for (const { wanted: text, offered } of outcomes) expect([text, offered]).not.toContain('')
     }),
   )
 })
@@ -115,6 +116,9 @@ it('gives equal wishes one key, however they are spelled, and different ones dif
     fc.property(requirements, requirements, (a, b) => {
       const respelled: Requirements = {
         ...a,
+        ...(a.alternatives ? { alternatives: [...a.alternatives, ...a.alternatives].reverse() } : {}),
+        ...(a.containers ? { containers: [...a.containers].reverse() } : {}),
+        ...(a.os ? { os: { max: a.os.max, min: a.os.min, name: a.os.name } } : {}),
         tags: shuffled(a.tags),
         platforms: shuffled(a.platforms),
         sites: { allowed: shuffled(a.sites.allowed), banned: shuffled(a.sites.banned) },
@@ -124,6 +128,29 @@ it('gives equal wishes one key, however they are spelled, and different ones dif
       expect(requirementsKey(a) === requirementsKey(b)).toBe(equal)
     }),
   )
+})
+
+it('has a normal form that is its own and asks for the same', () => {
+  fc.assert(
+    fc.property(requirements, anyPlace, (wanted, at) => {
+      const normal = normalised(wanted)
+      expect(normalised(normal)).toEqual(normal)
+      expect(requirementsKey(normal)).toBe(requirementsKey(wanted))
+      const [own, other] = [wanted, normal].map((one) => ({ vo: 'lhcb', requirements: one }))
+      if (!own || !other) throw new Error('two demands')
+      expect(suits(other, at)).toBe(suits(own, at))
+      expect(hasRoom(other, room)).toBe(hasRoom(own, room))
+    }),
+  )
+})
+
+it('keeps the key of requirements that ask for nothing new: stored task queues have it', () => {
+  const { requirements: plain } = demand({ tags: ['b', 'a'], sites: { allowed: ['x'], banned: none } })
+  expect(requirementsKey(plain)).toBe('[[1,1],67108864,67108864,60000,[],[["x"],[]],[[],[]],["a","b"]]')
+  expect(requirementsKey({ ...plain, glibc: '2.28' })).toBe(
+    '[[1,1],67108864,67108864,60000,[],[["x"],[]],[[],[]],["a","b"],{"glibc":"2.28"}]',
+  )
+  expect(requirementsKey({ ...plain, glibc: undefined, alternatives: undefined })).toBe(requirementsKey(plain))
 })
 
 it.each([

@@ -5,6 +5,7 @@ import type { Caller } from '../../../core/access/caller.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import type { Owner } from '../../../core/model/owner.ts'
+import type { FoundTraits, Traits } from '../../../core/model/traits.ts'
 import type { RawSpec } from '../../../core/language/check.ts'
 import type { Offer, PilotMessage, ServiceMessage } from '../../../core/model/pilot.ts'
 import { silentLog } from '../../../core/ports/log.ts'
@@ -88,8 +89,9 @@ export async function openPilot(
   { matching, store, clock }: TestQueue,
   name: string,
   held: PilotMessage['renew'] = [],
+  { traits, found }: { readonly traits?: Traits; readonly found?: FoundTraits } = {},
 ): Promise<WrittenPilot> {
-  const vm = activeVm(name, { endByMs: 10 ** 12 })
+  const vm = activeVm(name, { endByMs: 10 ** 12, traits })
   await store.intend(vm, clock.nowMs())
   const heard: ServiceMessage[] = []
   const session = await openPilotStream(matching, vm.id, { send: (message) => heard.push(message), end: () => {} })
@@ -99,7 +101,7 @@ export async function openPilot(
     await clock.settle()
     await clock.settle()
   }
-  await say({ hello: { version: 'test', held } })
+  await say({ hello: { version: 'test', held, found } })
   return {
     ...session,
     vmId: vm.id,

@@ -72,6 +72,25 @@ it('makes an offering of every flavor with every image', () => {
   ])
 })
 
+it('promises of a VM what its flavor and its image say, the image first', () => {
+  const flavor = { name: 'f', cores: 2, memory: '4GiB', traits: { architecture: 'x86-64-v3', power: 12.5, glibc: '2.17' } }
+  const image = { name: 'a', traits: { os: 'almalinux', osVersion: '9.04', glibc: '2.34', diskRate: '100MB/s' } }
+  const offerings = (images: readonly object[]) =>
+    compileConfig({ clouds: [{ name: 'here', kind: 'local', flavors: [flavor], images }] }).clouds[0]?.offerings
+  expect(offerings([image, { name: 'b' }])?.map(({ traits }) => traits)).toEqual([
+    {
+      ...{ architecture: 'x86-64', level: { min: 3, max: 3 }, power: 12.5, glibc: '2.34' },
+      ...{ os: 'almalinux', osVersion: '9.4', diskRate: 100_000_000 },
+    },
+    { architecture: 'x86-64', level: { min: 3, max: 3 }, power: 12.5, glibc: '2.17' },
+  ])
+  expect(compileConfig({}).clouds[0]?.offerings[0]?.traits).toBeUndefined()
+  for (const wrong of [{ glibc: 2.34 }, { architecture: 'x86-64-v5' }, { power: 0 }, { diskRate: '1MB' }, { cpu: 'x' }]) {
+    const violations = [expect.objectContaining({ path: `clouds[0].images[0].traits.${Object.keys(wrong)[0]}` })]
+    expect(() => offerings([{ name: 'a', traits: wrong }])).toThrow(expect.objectContaining({ violations }))
+  }
+})
+
 it.each([
   [undefined, '90s', '25s', 30_000],
   [undefined, '30s', '10s', 15_000],

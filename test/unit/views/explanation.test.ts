@@ -4,7 +4,7 @@
 
 import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
-import type { RuleOutcome } from '../../../core/language/rules.ts'
+import type { RuleOutcome } from '../../../core/language/rule.ts'
 import { explanationOfWire, explanationToWire } from '../../../proto/codec/explanations.ts'
 import { ExplainJobResponse } from '../../../proto/gen/pilotage/v1/job.ts'
 import type { ClassDifference, Explained, Finding, Place, PlaceNote } from '../../../services/jobs/explanation.ts'

@@ -292,6 +292,50 @@ export interface Requirements {
     | undefined;
   /** every one of these must be offered */
   tags: string[];
+  /** What follows is not asked for where it is empty or absent. */
+  tagExpression: string;
+  os: System | undefined;
+  architecture:
+    | Processor
+    | undefined;
+  /** at least this version: 2.28 */
+  glibc: string;
+  /** one of these must be there: apptainer, singularity, podman, docker */
+  containers: string[];
+  /** bytes per second of the scratch disk, at least */
+  diskRate: number;
+  /** at most 8; one of these must hold, beside everything else */
+  alternatives: Alternative[];
+}
+
+/** A system by its ID in /etc/os-release, and the versions of it; an empty one is no bound. */
+export interface System {
+  name: string;
+  min: string;
+  /** 9 takes every 9 */
+  max: string;
+}
+
+/** A processor, and the micro-architecture levels of x86-64 (1..4); 0 is no bound. */
+export interface Processor {
+  /** x86-64 or aarch64 */
+  name: string;
+  minLevel: number;
+  maxLevel: number;
+}
+
+/** Requirements on the place of which a job has several sets: one of the sets must hold. As in Requirements. */
+export interface Alternative {
+  platforms: string[];
+  sites: Names | undefined;
+  clouds: Names | undefined;
+  tags: string[];
+  tagExpression: string;
+  os: System | undefined;
+  architecture: Processor | undefined;
+  glibc: string;
+  containers: string[];
+  diskRate: number;
 }
 
 /** What a user submits. The same message brings a job to its pilot, so it keeps plain numbers. */
@@ -503,6 +547,7 @@ export interface Fact {
   size?: SizeFact | undefined;
   ending?: EndingFact | undefined;
   reservation?: ReservationFact | undefined;
+  trait?: TraitFact | undefined;
 }
 
 /** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
@@ -579,6 +624,37 @@ export interface SizeFact {
   promisedMemoryBytes: number;
   diskBytes: number;
   promisedDiskBytes: number;
+}
+
+/** What a VM is beside its size. Empty or 0: not known. */
+export interface Traits {
+  /** the ID of /etc/os-release */
+  os: string;
+  /** its VERSION_ID */
+  osVersion: string;
+  /** x86-64 or aarch64 */
+  architecture: string;
+  /** the micro-architecture level of x86-64: 1..4 */
+  level: number;
+  glibc: string;
+  /** runtimes that can be run */
+  containers: string[];
+  /** of one core, in the benchmark of the installation */
+  power: number;
+  /** bytes per second that the scratch disk takes */
+  diskRate: number;
+  /** of each GPU, the least where they differ */
+  gpuVendor: string;
+  gpuMemoryBytes: number;
+  /** 8.6 is 86 */
+  gpuCapability: number;
+  gpuDriver: string;
+}
+
+/** The pilot of a VM did not find what was promised beside its size. */
+export interface TraitFact {
+  /** each trait with what was promised and what was found */
+  differs: string;
 }
 
 /** Cores, memory and disk of a machine. */
@@ -978,6 +1054,13 @@ function createBaseRequirements(): Requirements {
     sites: undefined,
     clouds: undefined,
     tags: [],
+    tagExpression: "",
+    os: undefined,
+    architecture: undefined,
+    glibc: "",
+    containers: [],
+    diskRate: 0,
+    alternatives: [],
   };
 }
 
@@ -1006,6 +1089,27 @@ export const Requirements: MessageFns<Requirements> = {
     }
     for (const v of message.tags) {
       writer.uint32(66).string(v!);
+    }
+    if (message.tagExpression !== "") {
+      writer.uint32(74).string(message.tagExpression);
+    }
+    if (message.os !== undefined) {
+      System.encode(message.os, writer.uint32(82).fork()).join();
+    }
+    if (message.architecture !== undefined) {
+      Processor.encode(message.architecture, writer.uint32(90).fork()).join();
+    }
+    if (message.glibc !== "") {
+      writer.uint32(98).string(message.glibc);
+    }
+    for (const v of message.containers) {
+      writer.uint32(106).string(v!);
+    }
+    if (message.diskRate !== 0) {
+      writer.uint32(112).uint64(message.diskRate);
+    }
+    for (const v of message.alternatives) {
+      Alternative.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1087,6 +1191,62 @@ export const Requirements: MessageFns<Requirements> = {
             message.tags.push(reader.string());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.tagExpression = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.os = System.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.architecture = Processor.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.glibc = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.containers.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.diskRate = longToNumber(reader.uint64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.alternatives.push(Alternative.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1114,6 +1274,351 @@ export const Requirements: MessageFns<Requirements> = {
       ? Names.fromPartial(object.clouds)
       : undefined;
     message.tags = object.tags?.map((e) => e) || [];
+    message.tagExpression = object.tagExpression ?? "";
+    message.os = (object.os !== undefined && object.os !== null) ? System.fromPartial(object.os) : undefined;
+    message.architecture = (object.architecture !== undefined && object.architecture !== null)
+      ? Processor.fromPartial(object.architecture)
+      : undefined;
+    message.glibc = object.glibc ?? "";
+    message.containers = object.containers?.map((e) => e) || [];
+    message.diskRate = object.diskRate ?? 0;
+    message.alternatives = object.alternatives?.map((e) => Alternative.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSystem(): System {
+  return { name: "", min: "", max: "" };
+}
+
+export const System: MessageFns<System> = {
+  encode(message: System, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.min !== "") {
+      writer.uint32(18).string(message.min);
+    }
+    if (message.max !== "") {
+      writer.uint32(26).string(message.max);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): System {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSystem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.min = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.max = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<System>, I>>(base?: I): System {
+    return System.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<System>, I>>(object: I): System {
+    const message = createBaseSystem();
+    message.name = object.name ?? "";
+    message.min = object.min ?? "";
+    message.max = object.max ?? "";
+    return message;
+  },
+};
+
+function createBaseProcessor(): Processor {
+  return { name: "", minLevel: 0, maxLevel: 0 };
+}
+
+export const Processor: MessageFns<Processor> = {
+  encode(message: Processor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.minLevel !== 0) {
+      writer.uint32(16).uint32(message.minLevel);
+    }
+    if (message.maxLevel !== 0) {
+      writer.uint32(24).uint32(message.maxLevel);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Processor {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessor();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minLevel = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxLevel = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Processor>, I>>(base?: I): Processor {
+    return Processor.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Processor>, I>>(object: I): Processor {
+    const message = createBaseProcessor();
+    message.name = object.name ?? "";
+    message.minLevel = object.minLevel ?? 0;
+    message.maxLevel = object.maxLevel ?? 0;
+    return message;
+  },
+};
+
+function createBaseAlternative(): Alternative {
+  return {
+    platforms: [],
+    sites: undefined,
+    clouds: undefined,
+    tags: [],
+    tagExpression: "",
+    os: undefined,
+    architecture: undefined,
+    glibc: "",
+    containers: [],
+    diskRate: 0,
+  };
+}
+
+export const Alternative: MessageFns<Alternative> = {
+  encode(message: Alternative, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.platforms) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.sites !== undefined) {
+      Names.encode(message.sites, writer.uint32(18).fork()).join();
+    }
+    if (message.clouds !== undefined) {
+      Names.encode(message.clouds, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.tags) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.tagExpression !== "") {
+      writer.uint32(42).string(message.tagExpression);
+    }
+    if (message.os !== undefined) {
+      System.encode(message.os, writer.uint32(50).fork()).join();
+    }
+    if (message.architecture !== undefined) {
+      Processor.encode(message.architecture, writer.uint32(58).fork()).join();
+    }
+    if (message.glibc !== "") {
+      writer.uint32(66).string(message.glibc);
+    }
+    for (const v of message.containers) {
+      writer.uint32(74).string(v!);
+    }
+    if (message.diskRate !== 0) {
+      writer.uint32(80).uint64(message.diskRate);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Alternative {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAlternative();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.platforms.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sites = Names.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clouds = Names.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tagExpression = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.os = System.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.architecture = Processor.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.glibc = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.containers.push(reader.string());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.diskRate = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Alternative>, I>>(base?: I): Alternative {
+    return Alternative.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Alternative>, I>>(object: I): Alternative {
+    const message = createBaseAlternative();
+    message.platforms = object.platforms?.map((e) => e) || [];
+    message.sites = (object.sites !== undefined && object.sites !== null) ? Names.fromPartial(object.sites) : undefined;
+    message.clouds = (object.clouds !== undefined && object.clouds !== null)
+      ? Names.fromPartial(object.clouds)
+      : undefined;
+    message.tags = object.tags?.map((e) => e) || [];
+    message.tagExpression = object.tagExpression ?? "";
+    message.os = (object.os !== undefined && object.os !== null) ? System.fromPartial(object.os) : undefined;
+    message.architecture = (object.architecture !== undefined && object.architecture !== null)
+      ? Processor.fromPartial(object.architecture)
+      : undefined;
+    message.glibc = object.glibc ?? "";
+    message.containers = object.containers?.map((e) => e) || [];
+    message.diskRate = object.diskRate ?? 0;
     return message;
   },
 };
@@ -2768,6 +3273,7 @@ function createBaseFact(): Fact {
     size: undefined,
     ending: undefined,
     reservation: undefined,
+    trait: undefined,
   };
 }
 
@@ -2835,6 +3341,9 @@ export const Fact: MessageFns<Fact> = {
     }
     if (message.reservation !== undefined) {
       ReservationFact.encode(message.reservation, writer.uint32(170).fork()).join();
+    }
+    if (message.trait !== undefined) {
+      TraitFact.encode(message.trait, writer.uint32(202).fork()).join();
     }
     return writer;
   },
@@ -3020,6 +3529,14 @@ export const Fact: MessageFns<Fact> = {
             message.reservation = ReservationFact.decode(reader, reader.uint32());
             continue;
           }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.trait = TraitFact.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3079,6 +3596,9 @@ export const Fact: MessageFns<Fact> = {
       : undefined;
     message.reservation = (object.reservation !== undefined && object.reservation !== null)
       ? ReservationFact.fromPartial(object.reservation)
+      : undefined;
+    message.trait = (object.trait !== undefined && object.trait !== null)
+      ? TraitFact.fromPartial(object.trait)
       : undefined;
     return message;
   },
@@ -3926,6 +4446,261 @@ export const SizeFact: MessageFns<SizeFact> = {
     message.promisedMemoryBytes = object.promisedMemoryBytes ?? 0;
     message.diskBytes = object.diskBytes ?? 0;
     message.promisedDiskBytes = object.promisedDiskBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseTraits(): Traits {
+  return {
+    os: "",
+    osVersion: "",
+    architecture: "",
+    level: 0,
+    glibc: "",
+    containers: [],
+    power: 0,
+    diskRate: 0,
+    gpuVendor: "",
+    gpuMemoryBytes: 0,
+    gpuCapability: 0,
+    gpuDriver: "",
+  };
+}
+
+export const Traits: MessageFns<Traits> = {
+  encode(message: Traits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.os !== "") {
+      writer.uint32(10).string(message.os);
+    }
+    if (message.osVersion !== "") {
+      writer.uint32(18).string(message.osVersion);
+    }
+    if (message.architecture !== "") {
+      writer.uint32(26).string(message.architecture);
+    }
+    if (message.level !== 0) {
+      writer.uint32(32).uint32(message.level);
+    }
+    if (message.glibc !== "") {
+      writer.uint32(42).string(message.glibc);
+    }
+    for (const v of message.containers) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.power !== 0) {
+      writer.uint32(57).double(message.power);
+    }
+    if (message.diskRate !== 0) {
+      writer.uint32(64).uint64(message.diskRate);
+    }
+    if (message.gpuVendor !== "") {
+      writer.uint32(74).string(message.gpuVendor);
+    }
+    if (message.gpuMemoryBytes !== 0) {
+      writer.uint32(80).uint64(message.gpuMemoryBytes);
+    }
+    if (message.gpuCapability !== 0) {
+      writer.uint32(88).uint32(message.gpuCapability);
+    }
+    if (message.gpuDriver !== "") {
+      writer.uint32(98).string(message.gpuDriver);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Traits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.os = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.osVersion = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.architecture = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.level = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.glibc = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.containers.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.power = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.diskRate = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.gpuVendor = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.gpuMemoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.gpuCapability = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.gpuDriver = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Traits>, I>>(base?: I): Traits {
+    return Traits.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Traits>, I>>(object: I): Traits {
+    const message = createBaseTraits();
+    message.os = object.os ?? "";
+    message.osVersion = object.osVersion ?? "";
+    message.architecture = object.architecture ?? "";
+    message.level = object.level ?? 0;
+    message.glibc = object.glibc ?? "";
+    message.containers = object.containers?.map((e) => e) || [];
+    message.power = object.power ?? 0;
+    message.diskRate = object.diskRate ?? 0;
+    message.gpuVendor = object.gpuVendor ?? "";
+    message.gpuMemoryBytes = object.gpuMemoryBytes ?? 0;
+    message.gpuCapability = object.gpuCapability ?? 0;
+    message.gpuDriver = object.gpuDriver ?? "";
+    return message;
+  },
+};
+
+function createBaseTraitFact(): TraitFact {
+  return { differs: "" };
+}
+
+export const TraitFact: MessageFns<TraitFact> = {
+  encode(message: TraitFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.differs !== "") {
+      writer.uint32(10).string(message.differs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TraitFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraitFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.differs = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TraitFact>, I>>(base?: I): TraitFact {
+    return TraitFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TraitFact>, I>>(object: I): TraitFact {
+    const message = createBaseTraitFact();
+    message.differs = object.differs ?? "";
     return message;
   },
 };

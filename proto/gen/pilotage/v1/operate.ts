@@ -21,7 +21,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
-import { Fact, JobState, Limit, Requirements, Size } from "./job.ts";
+import { Fact, JobState, Limit, Requirements, Size, Traits } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -316,6 +316,12 @@ export interface Vm {
     | undefined;
   /** what its cloud says of it while it does not run; empty: nothing */
   said: string;
+  /** what its pilot found beside the size; absent: not known */
+  foundTraits:
+    | Traits
+    | undefined;
+  /** what was promised beside the size and not found; empty: nothing, or not known */
+  differs: string;
 }
 
 /** Whose history to read. */
@@ -373,7 +379,11 @@ export interface MeasuredSize {
   found: Size | undefined;
   vmId: string;
   /** of that VM */
-  activateTime: Date | undefined;
+  activateTime:
+    | Date
+    | undefined;
+  /** what was promised beside the size and not found; empty: nothing */
+  differs: string;
 }
 
 /** A VM that its cloud does not end, however often it is asked. */
@@ -1357,6 +1367,8 @@ function createBaseVm(): Vm {
     reservedFor: "",
     reserveTime: undefined,
     said: "",
+    foundTraits: undefined,
+    differs: "",
   };
 }
 
@@ -1436,6 +1448,12 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.said !== "") {
       writer.uint32(202).string(message.said);
+    }
+    if (message.foundTraits !== undefined) {
+      Traits.encode(message.foundTraits, writer.uint32(210).fork()).join();
+    }
+    if (message.differs !== "") {
+      writer.uint32(218).string(message.differs);
     }
     return writer;
   },
@@ -1653,6 +1671,22 @@ export const Vm: MessageFns<Vm> = {
             message.said = reader.string();
             continue;
           }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.foundTraits = Traits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.differs = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1695,6 +1729,10 @@ export const Vm: MessageFns<Vm> = {
     message.reservedFor = object.reservedFor ?? "";
     message.reserveTime = object.reserveTime ?? undefined;
     message.said = object.said ?? "";
+    message.foundTraits = (object.foundTraits !== undefined && object.foundTraits !== null)
+      ? Traits.fromPartial(object.foundTraits)
+      : undefined;
+    message.differs = object.differs ?? "";
     return message;
   },
 };
@@ -2143,7 +2181,15 @@ export const Cloud: MessageFns<Cloud> = {
 };
 
 function createBaseMeasuredSize(): MeasuredSize {
-  return { flavor: "", image: "", promised: undefined, found: undefined, vmId: "", activateTime: undefined };
+  return {
+    flavor: "",
+    image: "",
+    promised: undefined,
+    found: undefined,
+    vmId: "",
+    activateTime: undefined,
+    differs: "",
+  };
 }
 
 export const MeasuredSize: MessageFns<MeasuredSize> = {
@@ -2165,6 +2211,9 @@ export const MeasuredSize: MessageFns<MeasuredSize> = {
     }
     if (message.activateTime !== undefined) {
       Timestamp.encode(toTimestamp(message.activateTime), writer.uint32(50).fork()).join();
+    }
+    if (message.differs !== "") {
+      writer.uint32(58).string(message.differs);
     }
     return writer;
   },
@@ -2230,6 +2279,14 @@ export const MeasuredSize: MessageFns<MeasuredSize> = {
             message.activateTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.differs = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2255,6 +2312,7 @@ export const MeasuredSize: MessageFns<MeasuredSize> = {
     message.found = (object.found !== undefined && object.found !== null) ? Size.fromPartial(object.found) : undefined;
     message.vmId = object.vmId ?? "";
     message.activateTime = object.activateTime ?? undefined;
+    message.differs = object.differs ?? "";
     return message;
   },
 };

@@ -23,7 +23,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { JobSpec, Size } from "./job.ts";
+import { JobSpec, Size, Traits } from "./job.ts";
 
 export const protobufPackage = "pilotage.v1";
 
@@ -75,6 +75,11 @@ export interface Hello {
    * only to a VM whose pilot says that kind.
    */
   isolation: string;
+  /**
+   * What the pilot found of the VM beside its size. It narrows what the offering promises; a pilot that sends none has nothing
+   * of it.
+   */
+  found: Traits | undefined;
 }
 
 /** An attempt at a job. */
@@ -493,7 +498,7 @@ export const PilotMessage: MessageFns<PilotMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { pilotVersion: "", held: [], isolation: "" };
+  return { pilotVersion: "", held: [], isolation: "", found: undefined };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -506,6 +511,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.isolation !== "") {
       writer.uint32(50).string(message.isolation);
+    }
+    if (message.found !== undefined) {
+      Traits.encode(message.found, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -547,6 +555,14 @@ export const Hello: MessageFns<Hello> = {
             message.isolation = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.found = Traits.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -567,6 +583,9 @@ export const Hello: MessageFns<Hello> = {
     message.pilotVersion = object.pilotVersion ?? "";
     message.held = object.held?.map((e) => AttemptRef.fromPartial(e)) || [];
     message.isolation = object.isolation ?? "";
+    message.found = (object.found !== undefined && object.found !== null)
+      ? Traits.fromPartial(object.found)
+      : undefined;
     return message;
   },
 };
