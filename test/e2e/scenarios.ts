@@ -6,9 +6,11 @@ import { kill } from './kill.ts'
 import { latency } from './latency.ts'
 import { move } from './move.ts'
 import { openstack } from './openstack.ts'
+import { peek } from './peek.ts'
 import type { Scenario } from './scenario.ts'
 import { ssh } from './ssh.ts'
 import { strangers } from './strangers/main.ts'
+import { user } from './user/main.ts'
 import { vm } from './vm.ts'
 import { wrongInput } from './wrong-input.ts'
 
@@ -23,4 +25,6 @@ export const scenarios: readonly Scenario[] = [
   openstack,
   ssh,
   strangers,
+  peek,
+  user,
 ]
