@@ -1,4 +1,4 @@
-/** The operations on jobs, one row each. */
+/** The operations on jobs, one row each: what users do with their own jobs and with those of others. */
 
 import { answerOf, type Operation, listing, showing, steering } from './operation.ts'
 import { greeting } from './workshop.ts'

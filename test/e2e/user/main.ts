@@ -1,7 +1,7 @@
 /**
- * The user scenario: every operation once against a served installation, as the user whose jobs these are, as another user of
- * the VO, as a user of another VO and as an operator; and every row of the table of actions by somebody it is for and by
- * somebody it is not for.
+ * The user scenario: every operation once against a served installation, as the user whose jobs these are, as another user
+ * of the VO, as a user of another VO and as an operator; and every row of the table of actions by a caller whom it is for
+ * and by one whom it is not for.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -69,8 +69,8 @@ export const user: Scenario = {
 }
 
 /**
- * As the demo's, with VMs that stay, an endorser, and a rack of hosts: for those the service hands out agents and proxies. No
- * job here fits its hosts.
+ * As the demo's, with VMs that stay, an endorser, and a rack of hosts: for those the service hands out agents and proxies.
+ * No job here fits its hosts.
  */
 function configIn(dir: string, grpcPort: number, agentsPort: number): object {
   const [endorser, rackKey] = [join(dir, 'endorser.pub'), join(dir, 'rack.key')]
