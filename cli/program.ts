@@ -12,6 +12,7 @@ import { numberBetween } from './arguments.ts'
 import { addClusterCommands } from './commands/cluster.ts'
 import { addConfigCommands } from './commands/config.ts'
 import { addContextCommands } from './commands/context.ts'
+import { addCountCommands } from './commands/count.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addFactsCommand } from './commands/facts.ts'
 import { addImageCommands } from './commands/images.ts'
@@ -92,6 +93,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addSubmitCommand(program, choose)
   addRunCommand(program, choose)
   addJobCommands(program, choose)
+  addCountCommands(program, choose)
   addInspectCommands(program, choose)
   addJobDocumentCommands(program, choose)
   addWatchCommand(program, choose)

@@ -10,6 +10,9 @@ export type Job = {
   readonly jobId: number
   readonly state: string
   readonly name: string
+  /** Empty: none. */
+  readonly jobGroup: string
+  readonly jobType: string
   readonly vo: string
   readonly group: string
   readonly owner: string

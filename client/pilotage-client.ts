@@ -9,11 +9,14 @@
 
 import { type Clock, systemClock } from '../core/kernel/clock.ts'
 import { page } from '../core/kernel/limits.ts'
+import type { JobCounts } from '../core/model/job-counts.ts'
+import { type CountedAttribute, type JobFilter as CoreFilter, type JobOrder, newestFirst } from '../core/model/job-filter.ts'
 import { type Random, systemRandom } from '../core/kernel/random.ts'
-import { outputNameEnum } from '../proto/codec/enums.ts'
+import { jobAttributeEnum, outputNameEnum } from '../proto/codec/enums.ts'
 import { explanationOfWire } from '../proto/codec/explanations.ts'
 import { factOfWire } from '../proto/codec/facts.ts'
-import { jobOfWire, jobStateNumbers, steeredOfWire } from '../proto/codec/jobs.ts'
+import { countsOfWire, jobFilterToWire, jobOrderToWire } from '../proto/codec/job-filters.ts'
+import { jobOfWire, steeredOfWire } from '../proto/codec/jobs.ts'
 import { specOfWire } from '../proto/codec/specs.ts'
 import {
   changedImageOfWire,
@@ -28,13 +31,13 @@ import {
   tokenRequestToWire,
   vmOfWire,
 } from '../proto/codec/operate.ts'
-import type {
-  JobServiceClient,
-  JobSpec,
+import {
+  type JobServiceClient,
+  type JobSpec,
   ListJobsRequest,
-  ListJobsResponse,
-  SteerJobsRequest,
-  SteerJobsResponse,
+  type ListJobsResponse,
+  type SteerJobsRequest,
+  type SteerJobsResponse,
 } from '../proto/gen/pilotage/v1/job.ts'
 import type {
   ChangeImageResponse,
@@ -89,13 +92,17 @@ export type SubmitAnswer = {
   readonly key: string
 }
 
-export type JobSelection = {
+/** What all fields that are given say must hold; empty texts say nothing. */
+export type JobFilter = Omit<CoreFilter, 'states'> & { readonly states?: readonly string[] }
+
+export type JobSelection = JobFilter & {
   readonly jobIds?: readonly number[]
-  readonly states?: readonly string[]
-  readonly owner?: string
-  readonly vo?: string
+  /** Newest first where it is absent. Jobs by their ids stay in the order of the ids. */
+  readonly order?: JobOrder
   readonly limit?: number
 }
+
+export type CountOptions = { readonly filter?: JobFilter; readonly maxRows?: number }
 
 export type OutputSelection = { readonly name?: 'stdout' | 'stderr'; readonly attempt?: number }
 
@@ -116,8 +123,10 @@ export interface PilotageClient {
     jobs: Iterable<JobSpec> | AsyncIterable<JobSpec>,
     options?: { readonly key?: string },
   ): AsyncGenerator<PartAnswer, void, undefined>
-  /** Newest first. Pages are read as the loop goes on. */
+  /** Pages are read as the loop goes on. */
   list(selection?: JobSelection): AsyncGenerator<Job, void, undefined>
+  /** By one or two attributes, the most frequent values first. */
+  count(by: readonly CountedAttribute[], options?: CountOptions): Promise<JobCounts>
   kill(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
   hold(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
   release(jobIds: readonly number[], reason?: string): Promise<readonly SteeredJob[]>
@@ -194,6 +203,10 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     submitStream: (specs, { key = newKey() } = {}) => submitInWindows(caller, jobs, specs, key),
     list: (selection = {}) =>
       listJobPages((request) => read('listing jobs', (to) => to.jobs.listJobs.bind(to.jobs), request), selection),
+    count: async (by, { filter = {}, maxRows = 0 } = {}) => {
+      const wanted = { filter: jobFilterToWire(filter), by: by.map((one) => jobAttributeEnum.number(one)), maxRows }
+      return countsOfWire(await read('counting jobs', (to) => to.jobs.countJobs.bind(to.jobs), wanted))
+    },
     kill: steer('killing jobs', (to) => to.jobs.killJobs.bind(to.jobs)),
     hold: steer('holding jobs', (to) => to.jobs.holdJobs.bind(to.jobs)),
     release: steer('releasing jobs', (to) => to.jobs.releaseJobs.bind(to.jobs)),
@@ -330,16 +343,18 @@ async function submitAll(
 
 async function* listJobPages(
   readPage: (request: ListJobsRequest) => Promise<ListJobsResponse>,
-  { jobIds, states = [], owner = '', vo = '', limit = Infinity }: JobSelection,
+  { jobIds, order = newestFirst, limit = Infinity, ...filter }: JobSelection,
 ): AsyncGenerator<Job, void, undefined> {
   let left = limit
+  const selected = { filter: jobFilterToWire(filter), order: jobOrderToWire(order) }
   const groups = jobIds ? chunks(jobIds, page.max) : [[]]
   for (const ids of groups) {
     let pageToken = ''
     do {
       if (left <= 0) return
       const pageSize = Math.min(page.max, left)
-      const answer = await readPage({ jobIds: ids, states: jobStateNumbers(states), owner, vo, pageSize, pageToken })
+      const asked = { ...selected, jobIds: ids, pageSize, pageToken }
+      const answer = await readPage(ListJobsRequest.fromPartial(asked))
       for (const job of answer.jobs.slice(0, left)) yield jobOfWire(job)
       left -= answer.jobs.length
       pageToken = answer.nextPageToken

@@ -46,6 +46,8 @@ export function drawSpec(dice: Dice, isWide: boolean): RawSpec {
     // Enough for most of what the weather does; too few for some.
     maxAttempts: dice.pick([3, 10, 10]),
     maxMachineLosses: dice.pick([1, 10, 10]),
+    jobGroup: '',
+    jobType: '',
   }
 }
 

@@ -42,6 +42,8 @@ export function sampleSpec(changes: Partial<JobSpec> = {}): JobSpec {
     priority: 0,
     maxAttempts: 3,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
     ...changes,
   }
 }

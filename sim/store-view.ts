@@ -66,6 +66,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     jobs: (...args) => ask(() => truth.jobs(...args)),
     specs: (...args) => ask(() => truth.specs(...args)),
     list: (...args) => ask(() => truth.list(...args)),
+    countBy: (...args) => ask(() => truth.countBy(...args)),
     queues: (...args) => ask(() => truth.queues(...args)),
     next: (...args) => ask(() => truth.next(...args)),
     expired: (...args) => ask(() => truth.expired(...args)),

@@ -6,11 +6,12 @@
 
 import { type Command, Option } from 'commander'
 import type { Job, SteeredJob } from '../../client/jobs.ts'
-import type { JobSelection, PilotageClient } from '../../client/pilotage-client.ts'
+import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
-import { jobStates } from '../../core/model/job.ts'
+import type { JobOrder } from '../../core/model/job-filter.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobsArgument, numberBetween } from '../arguments.ts'
+import { addFilterOptions, type FilterOptions, jobFilterFrom } from '../job-filter-options.ts'
 import { type Column, jsonLines, spanText, table, timeText } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
@@ -18,6 +19,13 @@ const maxRows = 1_000_000_000
 const defaultRows = 100
 /** A table has this many rows at a time, so that the first ones appear soon and memory stays small. */
 const rowsPerTable = 1000
+
+const orders = {
+  newest: { by: 'submission', isDescending: true },
+  oldest: { by: 'submission', isDescending: false },
+  'changed-last': { by: 'change', isDescending: true },
+  'changed-first': { by: 'change', isDescending: false },
+} as const satisfies Readonly<Record<string, JobOrder>>
 
 type Steering = 'kill' | 'hold' | 'release' | 'reschedule'
 
@@ -34,14 +42,15 @@ export function addJobCommands(program: Command, choose: Choose): void {
     .addArgument(jobsArgument())
     .description('show jobs as they are now')
     .action(withService(choose, status))
-  program
-    .command('list')
-    .description("list your VO's jobs, newest first")
-    .addOption(new Option('--state <states...>', 'only jobs in these states').choices([...jobStates]))
-    .option('--owner <owner>', 'only jobs of this owner')
-    .option('--vo <vo>', 'jobs of another VO (operators)')
-    .option('--limit <count>', 'maximum number of jobs', numberBetween(1, maxRows), defaultRows)
-    .action(withService(choose, list))
+  addFilterOptions(
+    program
+      .command('list')
+      .description("list your VO's jobs, newest first")
+      .addOption(
+        new Option('--sort <order>', 'by submission or by the last change').choices(Object.keys(orders)).default('newest'),
+      )
+      .option('--limit <count>', 'maximum number of jobs', numberBetween(1, maxRows), defaultRows),
+  ).action(withService(choose, list))
   for (const [steering, description] of steerings) {
     program
       .command(steering)
@@ -60,6 +69,7 @@ const jobColumns: readonly Column<Job>[] = [
   { title: 'JOB', right: true, cell: ({ jobId }) => jobId },
   { title: 'STATE', cell: ({ state }) => state },
   { title: 'NAME', maxWidth: 30, cell: ({ name }) => name },
+  { title: 'JOB GROUP', maxWidth: 20, cell: ({ jobGroup }) => jobGroup || '-' },
   { title: 'VO', cell: ({ vo }) => vo },
   { title: 'OWNER', cell: ({ owner }) => owner },
   { title: 'ATTEMPT', right: true, cell: ({ attempt, maxAttempts }) => `${attempt}/${maxAttempts}` },
@@ -97,13 +107,14 @@ async function status(
   return missing.length === 0 ? 0 : 1
 }
 
-type ListOptions = CommonOptions & Pick<JobSelection, 'owner' | 'vo' | 'limit'> & { readonly state?: readonly string[] }
+type ListOptions = CommonOptions & FilterOptions & { readonly limit: number; readonly sort: keyof typeof orders }
 
 async function list(setting: Setting, client: PilotageClient, options: ListOptions): Promise<ExitCode> {
-  const { state: states, owner, vo, limit } = options
+  const { sort, limit } = options
+  const filter = jobFilterFrom(options, setting.clock.nowMs())
   let rows: Job[] = []
   let isFirst = true
-  for await (const job of client.list({ states, owner, vo, limit })) {
+  for await (const job of client.list({ ...filter, order: orders[sort], limit })) {
     rows.push(job)
     if (rows.length < rowsPerTable) continue
     await writeJobs(setting, rows, options)

@@ -34,6 +34,8 @@ export const idempotencyKeyLength = 128
 
 export const jobLimits = {
   nameLength: 128,
+  /** Of a job group and a job type: twice what DIRAC's database has room for. */
+  labelLength: 64,
   pathLength: 4096,
   arguments: 1000,
   argumentLength: 8 * kib,

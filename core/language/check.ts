@@ -83,8 +83,9 @@ export function checkFields(
     if (wish !== undefined) wanted[key] = wish
   }
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
-  const { priority, maxAttempts, maxMachineLosses, ...command } = given
-  const spec = { ...command, requirements: wanted, priority, maxAttempts, maxMachineLosses } as JobSpec
+  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, ...command } = given
+  const counts = { priority, maxAttempts, maxMachineLosses }
+  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType } as JobSpec
   return { ...spec, name: spec.name || baseName(spec.executable) }
 }
 

@@ -53,6 +53,16 @@ export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
     dirac: 'JobName',
     doc: 'for people; need not be unique. Printable characters: no controls, direction marks or invisible ones',
   },
+  jobGroup: {
+    type: line({ max: jobLimits.labelLength, rule: 'not a job group', fallback: 'none' }),
+    dirac: 'JobGroup',
+    doc: 'jobs that people look at and steer together: a filter of every listing and of bulk work. Changes nothing in matching',
+  },
+  jobType: {
+    type: line({ max: jobLimits.labelLength, rule: 'not a job type', fallback: 'none' }),
+    dirac: 'JobType',
+    doc: 'the kind of work, as `MCSimulation`: a filter as `jobGroup`. Changes nothing in matching',
+  },
   executable: {
     type: line({ max: jobLimits.pathLength, rule: 'not a path', fallback: 'needed', isNeeded: true }),
     dirac: 'Executable',

@@ -132,6 +132,8 @@ function plainJob(job: Job): Job {
     group: job.group,
     owner: job.owner,
     name: job.name,
+    jobGroup: job.jobGroup,
+    jobType: job.jobType,
     priority: job.priority,
     maxAttempts: job.maxAttempts,
     machineLosses: job.machineLosses,

@@ -8,13 +8,18 @@ import type { ArchivedJob } from './archive.ts'
 import type { Job, JobSpec } from './job.ts'
 
 type Counts = Pick<Job, 'machineLosses' | 'maxMachineLosses'>
+type Labels = Pick<Job, 'jobGroup' | 'jobType'>
+
+/** Jobs of earlier versions have none. */
+export const noLabels: Labels = { jobGroup: '', jobType: '' }
 
 /** What was to be tried once was never to run again after a loss either: that stays so. */
 export function earlierCounts(maxAttempts: number): Counts {
   return { machineLosses: 0, maxMachineLosses: maxAttempts === 1 ? 1 : jobDefaults.machineLosses }
 }
 
-type Earlier<Kind> = Omit<Kind, keyof Counts> & Partial<Counts>
+type Later = Counts & Labels
+type Earlier<Kind> = Omit<Kind, keyof Later> & Partial<Later>
 
 export function specOfText(text: string): JobSpec {
   return completeSpec(JSON.parse(text) as Earlier<JobSpec>)
@@ -25,10 +30,11 @@ export function completeArchivedJob(record: ArchivedJob): ArchivedJob {
   const { job, spec }: Partial<ArchivedJob> = record
   if (typeof job !== 'object' || typeof spec !== 'object') return record
   const earlier: Earlier<Job> = job
-  return { job: { ...earlierCounts(earlier.maxAttempts), ...earlier }, spec: completeSpec(spec) }
+  return { job: { ...noLabels, ...earlierCounts(earlier.maxAttempts), ...earlier }, spec: completeSpec(spec) }
 }
 
 function completeSpec(spec: Earlier<JobSpec>): JobSpec {
   const { maxMachineLosses = earlierCounts(spec.maxAttempts).maxMachineLosses } = spec
-  return { ...spec, maxMachineLosses }
+  const { jobGroup, jobType } = { ...noLabels, ...spec }
+  return { ...spec, maxMachineLosses, jobGroup, jobType }
 }

@@ -57,6 +57,9 @@ export type JobSpec = {
   readonly priority: number
   readonly maxAttempts: number
   readonly maxMachineLosses: number
+  /** What people sort jobs by; empty: none. */
+  readonly jobGroup: string
+  readonly jobType: string
 }
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
@@ -86,6 +89,9 @@ export type Job = Owner & {
   /** Absent: exactly what its task queue asks for. */
   readonly needs?: Needs
   readonly name: string
+  /** Empty: none. */
+  readonly jobGroup: string
+  readonly jobType: string
   readonly priority: number
   readonly maxAttempts: number
   /** Attempts that were lost with their machine, and at which number of them the job is Failed. */
@@ -167,6 +173,10 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
 
 export function isEnded(phase: Phase): phase is Extract<Phase, { state: 'Done' | 'Failed' | 'Killed' }> {
   return phase.state === 'Done' || phase.state === 'Failed' || phase.state === 'Killed'
+}
+
+export function isEndedState(state: JobStateName): boolean {
+  return state === 'Done' || state === 'Failed' || state === 'Killed'
 }
 
 /** The live lease, where there is one. */

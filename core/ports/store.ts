@@ -13,6 +13,8 @@ import type { Image, ImageEvent } from '../model/image.ts'
 import type { AttemptRef, ClassId, JobId, VmId } from '../kernel/ids.ts'
 import type { AppliedImageOutcome, AppliedJobOutcome, AppliedVmOutcome, Refused } from '../model/apply.ts'
 import type { Job, JobEvent, JobRefusal, JobSpec, JobStateName } from '../model/job.ts'
+import type { CountQuery, JobCounts } from '../model/job-counts.ts'
+import type { JobCursor, JobFilter, JobOrder } from '../model/job-filter.ts'
 import type { Owner } from '../model/owner.ts'
 import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
 import type { KeySpace } from '../model/submission-key.ts'
@@ -51,12 +53,11 @@ export type JobOutcome =
    */
   (Extract<AppliedJobOutcome, { ok: true }> & { readonly spec?: JobSpec }) | Refused<JobRefusal>
 
-export type JobQuery = {
-  readonly vo?: string
-  readonly owner?: string
-  readonly states?: readonly JobStateName[]
-  /** Only ids below this: the next page. */
-  readonly beforeId?: JobId
+export type JobQuery = JobFilter & {
+  /** Absent: newest first. */
+  readonly order?: JobOrder
+  /** Only jobs behind this one: the next page. */
+  readonly after?: JobCursor
   readonly limit: number
 }
 
@@ -81,8 +82,14 @@ export interface JobStore {
   jobs(ids: readonly JobId[]): Promise<readonly Job[]>
   specs(ids: readonly JobId[]): Promise<ReadonlyMap<JobId, JobSpec>>
 
-  /** Newest first. */
+  /**
+   * In the order asked for; fewer than `limit` are all that there are. A job that changes while the pages of a list by
+   * change are read may be listed again, or be left out where it moved to a page that was read before.
+   */
   list(query: JobQuery): Promise<readonly Job[]>
+
+  /** How many jobs pass, by one or two attributes. */
+  countBy(filter: JobFilter, query: CountQuery): Promise<JobCounts>
 
   /** Task queues with a waiting job: every one, these, or a slice of them by id. */
   queues(of?: QueueSlice): Promise<readonly QueueCount[]>

@@ -6,6 +6,7 @@
  */
 
 import type { End } from '../../core/model/attempt.ts'
+import type { CountedAttribute } from '../../core/model/job-filter.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { UserRole } from '../../core/model/owner.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
@@ -35,6 +36,18 @@ export const jobStateEnum = wireEnum<JobStateName, job.JobState>({
   Done: job.JobState.DONE,
   Failed: job.JobState.FAILED,
   Killed: job.JobState.KILLED,
+})
+
+export const jobAttributeEnum = wireEnum<CountedAttribute, job.JobAttribute>({
+  state: job.JobAttribute.STATE,
+  vo: job.JobAttribute.VO,
+  group: job.JobAttribute.GROUP,
+  owner: job.JobAttribute.OWNER,
+  jobGroup: job.JobAttribute.JOB_GROUP,
+  jobType: job.JobAttribute.JOB_TYPE,
+  name: job.JobAttribute.NAME,
+  site: job.JobAttribute.SITE,
+  cloud: job.JobAttribute.CLOUD,
 })
 
 export const payloadEndEnum = wireEnum<End, job.PayloadEnd>({

@@ -27,6 +27,8 @@ export function jobToWire(job: JobView): wire.Job {
     jobId: job.id,
     state: jobStateEnum.number(job.state),
     name: job.name,
+    jobGroup: job.jobGroup,
+    jobType: job.jobType,
     vo: job.vo,
     group: job.group,
     owner: job.owner,

@@ -4,10 +4,12 @@
  */
 
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
+import { isJobId, type JobId } from '../../core/kernel/ids.ts'
 import { page } from '../../core/kernel/limits.ts'
+import type { JobCursor, JobOrder } from '../../core/model/job-filter.ts'
 
-/** `picked`: jobs by their ids. */
-export type Listing = 'jobs' | 'picked' | 'queues' | 'vms' | 'clouds' | 'images'
+/** `picked`: jobs by their ids. `changes`: jobs by change. */
+export type Listing = 'jobs' | 'changes' | 'picked' | 'queues' | 'vms' | 'clouds' | 'images'
 
 const maxLength = 64
 const form = /^([a-z]+):([1-9]\d{0,15})$/
@@ -15,6 +17,24 @@ const form = /^([a-z]+):([1-9]\d{0,15})$/
 /** `at`: above 0. */
 export function pageToken(listing: Listing, at: number | undefined): string {
   return at === undefined ? '' : Buffer.from(`${listing}:${at}`).toString('base64url')
+}
+
+const cursorForm = /^changes:([1-9]\d{0,15})\.(\d{1,15})$/
+
+/** Of a list of jobs. By submission the id alone says where the next page begins. */
+export function cursorToken(order: JobOrder, cursor: JobCursor | undefined): string {
+  if (cursor === undefined || order.by === 'submission') return pageToken('jobs', cursor?.id)
+  return Buffer.from(`changes:${cursor.id}.${cursor.changedMs}`).toString('base64url')
+}
+
+/** Undefined: from the beginning. Throws `invalid-argument` for what is no token of a list in this order. */
+export function cursorOf(order: JobOrder, token: string): JobCursor | undefined {
+  const text = token.length > maxLength ? '' : Buffer.from(token, 'base64url').toString()
+  const [, id, changedMs] = order.by === 'change' ? (cursorForm.exec(text) ?? []) : []
+  if (id !== undefined && isJobId(Number(id))) return { id: Number(id) as JobId, changedMs: Number(changedMs) }
+  // Of a list by change this refuses every token that is left.
+  const start = pageStart(order.by === 'change' ? 'changes' : 'jobs', token)
+  return start === 0 ? undefined : { id: start as JobId, changedMs: 0 }
 }
 
 /** 0: from the beginning. Throws `invalid-argument` for what is no token of this listing. */

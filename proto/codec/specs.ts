@@ -28,6 +28,8 @@ export function rawSpecToWire({ requirements, arguments: words, environment, ...
     priority: 0,
     maxAttempts: 0,
     maxMachineLosses: 0,
+    jobGroup: '',
+    jobType: '',
     ...rest,
     arguments: [...(words ?? [])],
     environment: { ...environment },
@@ -58,5 +60,7 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     priority: wire?.priority ?? 0,
     maxAttempts: wire?.maxAttempts ?? 1,
     maxMachineLosses: wire?.maxMachineLosses ?? 1,
+    jobGroup: wire?.jobGroup ?? '',
+    jobType: wire?.jobType ?? '',
   }
 }

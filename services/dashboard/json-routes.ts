@@ -134,11 +134,11 @@ function jobRoutes(scope: FastifyInstance, { readings }: JsonOptions): void {
         states: state ? [state] : undefined,
         vo: vo || undefined,
         owner: owner || undefined,
-        beforeId: before as JobId | undefined,
+        after: before === undefined ? undefined : { id: before as JobId, changedMs: 0 },
         limit,
       }
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)
-      return { jobs: jobs.map((job) => jobView(job)), nextBefore: more ?? null }
+      return { jobs: jobs.map((job) => jobView(job)), nextBefore: more?.id ?? null }
     },
   )
   addRoute<{ Params: parameters.JobIdParams }>(

@@ -165,15 +165,12 @@ function jobPages(scope: FastifyInstance, readings: Readings, clock: Clock, show
         states: state ? [state] : undefined,
         vo: vo || undefined,
         owner: owner || undefined,
-        beforeId: before as JobId | undefined,
+        after: before === undefined ? undefined : { id: before as JobId, changedMs: 0 },
         limit: jobRows,
       }
       const { jobs, more } = await readings.jobs(viewerOn(request), filter)
-      return show(
-        reply,
-        jobsPage({ jobs: jobs.map((job) => jobView(job)), more, filter: { state, vo, owner, before } }, clock.nowMs()),
-        viewerOn(request),
-      )
+      const data = { jobs: jobs.map((job) => jobView(job)), more: more?.id, filter: { state, vo, owner, before } }
+      return show(reply, jobsPage(data, clock.nowMs()), viewerOn(request))
     },
   )
   addRoute<{ Params: parameters.JobIdParams }>(

@@ -9,9 +9,9 @@ import { type Caller, seesVm } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { KeptVm, Vm } from '../../core/model/vm.ts'
-import type { FactStore, JobStore, VmStore } from '../../core/ports/store.ts'
+import type { FactStore, JobQuery, JobStore, VmStore } from '../../core/ports/store.ts'
 import type { ListedImage } from '../images/list-images.ts'
-import { type JobListing, type JobPage, listJobs } from '../jobs/list-jobs.ts'
+import { type JobPage, listJobs } from '../jobs/list-jobs.ts'
 import { type JobReading, type JobReadPorts, readJob } from '../jobs/read-job.ts'
 import { readSpec } from '../jobs/read-spec.ts'
 import { type Status, status, statusFor, type StatusPorts } from '../jobs/status.ts'
@@ -44,8 +44,8 @@ export type Readings = {
   images(): Promise<readonly ListedImage[]>
   /** `lastSeq`: where to go on reading, facts that are not for the viewer passed over. */
   facts(viewer: Caller, after: number, limit: number): Promise<FactPage>
-  /** Newest first. `more`: the id before which the next page begins; undefined: this is the last. */
-  jobs(viewer: Caller, filter: JobListing): Promise<JobPage>
+  /** `more`: behind which job the next page begins; undefined: this is the last. */
+  jobs(viewer: Caller, query: JobQuery): Promise<JobPage>
   job(viewer: Caller, id: number): Promise<JobReading>
   /** Throws `forbidden` too: for a job that the viewer may only read. */
   spec(viewer: Caller, id: number): Promise<JobSpec>
@@ -74,7 +74,7 @@ export function readings(ports: ReadingPorts, { cloudStatus, images }: Sources, 
     clouds: async (viewer) => cloudsFor(viewer, await everyCloud()),
     images: recentReading(clock, keepMs, images),
     facts: (viewer, after, limit) => readFacts({ store, hearing }, viewer, after, limit),
-    jobs: (viewer, filter) => listJobs(ports, viewer, filter),
+    jobs: (viewer, query) => listJobs(ports, viewer, query),
     job: (viewer, id) => readJob(ports, viewer, id as JobId),
     spec: (viewer, id) => readSpec(ports, viewer, id as JobId),
   }

@@ -1,34 +1,38 @@
-/** The jobs that a caller sees: by their ids, or newest first by VO, owner and state, a page at a time. */
+/** The jobs that a caller sees: by their ids, or by a filter in an order, a page at a time; and counts of them. */
 
 import { type Caller, standingOf, visibleVo } from '../../core/access/caller.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import type { Job, JobStateName } from '../../core/model/job.ts'
-import type { JobStore } from '../../core/ports/store.ts'
+import type { Job } from '../../core/model/job.ts'
+import type { CountQuery, JobCounts } from '../../core/model/job-counts.ts'
+import { type JobCursor, type JobFilter, type LeasePlace, nowhere, passes } from '../../core/model/job-filter.ts'
+import type { JobQuery, JobStore } from '../../core/ports/store.ts'
+import { type PlacePorts, type Places, placesOf } from './places.ts'
 
 const idsPerRead = 1000
 
-export type JobFilter = {
-  /** undefined: every VO that the caller sees. */
-  readonly vo?: string
-  readonly owner?: string
-  readonly states?: readonly JobStateName[]
-}
-
-/** `beforeId`: where the page begins; undefined: with the newest job. */
-export type JobListing = JobFilter & { readonly beforeId?: JobId; readonly limit: number }
-
-/** `more`: the id before which the next page begins; undefined: this is the last. */
-export type JobPage = { readonly jobs: readonly Job[]; readonly more: JobId | undefined }
+/** `more`: behind which job the next page begins; undefined: this is the last. */
+export type JobPage = { readonly jobs: readonly Job[]; readonly more: JobCursor | undefined }
 
 /** Throws `forbidden` for a VO that the caller does not see. */
 export async function listJobs(
   { store }: { readonly store: Pick<JobStore, 'list'> },
   caller: Caller,
-  { vo, limit, ...filter }: JobListing,
+  { vo, limit, ...query }: JobQuery,
 ): Promise<JobPage> {
-  const jobs = await store.list({ ...filter, vo: listedVo(caller, vo), limit })
-  return { jobs, more: jobs.length < limit ? undefined : jobs.at(-1)?.id }
+  const jobs = await store.list({ ...query, vo: listedVo(caller, vo), limit })
+  const last = jobs.length < limit ? undefined : jobs.at(-1)
+  return { jobs, more: last && { id: last.id, changedMs: last.changedMs } }
+}
+
+/** Throws `forbidden` as `listJobs`. */
+export function countJobs(
+  { store }: { readonly store: Pick<JobStore, 'countBy'> },
+  caller: Caller,
+  { vo, ...filter }: JobFilter,
+  query: CountQuery,
+): Promise<JobCounts> {
+  return store.countBy({ ...filter, vo: listedVo(caller, vo) }, query)
 }
 
 function listedVo(caller: Caller, vo: string | undefined): string | undefined {
@@ -39,17 +43,20 @@ function listedVo(caller: Caller, vo: string | undefined): string | undefined {
 
 /** Those of the ids that exist, that the caller reaches and that the filter takes. Throws `forbidden` as `listJobs`. */
 export async function pickJobs(
-  ports: Jobs,
+  ports: Jobs & PlacePorts,
   caller: Caller,
   ids: readonly JobId[],
-  { vo: given, owner, states }: JobFilter,
+  given: JobFilter,
 ): Promise<readonly Job[]> {
-  const vo = listedVo(caller, given)
+  const filter = { ...given, vo: listedVo(caller, given.vo) }
   const jobs = await jobsById(ports, caller, ids)
-  return jobs.filter((job) => {
-    const isOwned = (vo === undefined || job.vo === vo) && (owner === undefined || job.owner === owner)
-    return isOwned && (states === undefined || states.includes(job.phase.state))
-  })
+  const needsPlaces = filter.site !== undefined || filter.cloud !== undefined
+  const places: Places = needsPlaces ? await placesOf(ports, jobs) : new Map()
+  return jobs.filter((job) => passes(job, placeOf(job, places), filter))
+}
+
+function placeOf({ phase }: Job, places: Places): LeasePlace {
+  return ('lease' in phase && phase.lease && places.get(phase.lease.vmId)) || nowhere
 }
 
 type Jobs = { readonly store: Pick<JobStore, 'jobs'> }

@@ -218,6 +218,11 @@ async function digestOf(clock: Clock, specs: readonly JobSpec[]): Promise<string
   return hash.update(']').digest('hex')
 }
 
-function digested({ maxMachineLosses, ...rest }: JobSpec): Partial<JobSpec> {
-  return maxMachineLosses === jobDefaults.machineLosses ? rest : { ...rest, maxMachineLosses }
+function digested({ maxMachineLosses, jobGroup, jobType, ...rest }: JobSpec): Partial<JobSpec> {
+  return {
+    ...rest,
+    ...(maxMachineLosses === jobDefaults.machineLosses ? {} : { maxMachineLosses }),
+    ...(jobGroup === '' ? {} : { jobGroup }),
+    ...(jobType === '' ? {} : { jobType }),
+  }
 }

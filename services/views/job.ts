@@ -46,6 +46,8 @@ export function jobView(job: Job, places?: Places): JobView {
     owner: job.owner,
     needs: job.needs,
     name: job.name,
+    jobGroup: job.jobGroup,
+    jobType: job.jobType,
     priority: job.priority,
     maxAttempts: job.maxAttempts,
     machineLosses: job.machineLosses,

@@ -10,6 +10,7 @@ import { sampleEntry } from '../../sim/sample-images.ts'
 import { bulkTests } from './store-bulk.ts'
 import { imageTests } from './store-images.ts'
 import type { StoreHarness } from './store-harness.ts'
+import { listingTests } from './store-listing.ts'
 import { queueTests } from './store-queues.ts'
 import {
   activeVm,
@@ -341,7 +342,10 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         const idsOf = async (query: Parameters<Store['list']>[0]) => (await store.list(query)).map(({ id }) => id)
         expect(await idsOf({ limit: n })).toEqual([...mine, ...theirs].reverse())
         expect(await idsOf({ vo: 'lhcb', limit: 2 })).toEqual([mine[4], mine[3]])
-        expect(await idsOf({ vo: 'lhcb', limit: 2, beforeId: mine[3] as JobId })).toEqual([mine[2], mine[1]])
+        expect(await idsOf({ vo: 'lhcb', limit: 2, after: { id: mine[3] as JobId, changedMs: 0 } })).toEqual([
+          mine[2],
+          mine[1],
+        ])
         expect(await idsOf({ owner: 'alice', states: ['Killed'], limit: n })).toEqual([mine[2]])
         expect(await idsOf({ vo: 'unknown', limit: n })).toEqual([])
       })
@@ -544,6 +548,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     imageTests(fresh)
     queueTests(opened, fresh)
     bulkTests(opened, fresh)
+    listingTests(opened, fresh)
 
     it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
       const { store } = await fresh()

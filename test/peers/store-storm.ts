@@ -240,7 +240,7 @@ async function auditFacts(store: Store, all: readonly Job[]): Promise<void> {
 async function everyJob(store: Store): Promise<readonly Job[]> {
   const all: Job[] = []
   for (;;) {
-    const page = await store.list({ limit: 1000, beforeId: all.at(-1)?.id })
+    const page = await store.list({ limit: 1000, after: all.at(-1) })
     if (page.length === 0) return all
     all.push(...page)
   }

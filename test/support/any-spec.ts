@@ -73,4 +73,6 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
   priority: fc.integer({ min: 0, max: 9 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),
   maxMachineLosses: fc.integer({ min: 1, max: 100 }),
+  jobGroup: fc.constantFrom('', 'g', 'a group', 'é🚀', '"'),
+  jobType: fc.constantFrom('', 'User', 'MC: Simulation', '#'),
 })

@@ -109,6 +109,8 @@ async function submit(past: Past): Promise<void> {
       priority: random.next() < 0.8 ? 0 : below(past, 10),
       maxAttempts: 1 + below(past, 3),
       maxMachineLosses: 1 + below(past, 3),
+      jobGroup: ['', 'g1', 'g2'][below(past, 3)] ?? '',
+      jobType: '',
       environment: { NAME: oneOf(past, oddNames) },
       requirements: sampleRequirements({ ...requirements, memoryBytes: (64 + below(past, 3)) * 1024 * 1024 }),
     }),

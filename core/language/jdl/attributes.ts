@@ -67,6 +67,21 @@ const rows: readonly JdlRow[] = [
     },
   },
   {
+    name: 'JobGroup',
+    becomes: '`jobGroup`',
+    read(attribute, { spec }, { refuse }) {
+      spec.jobGroup = textIn(attribute, refuse)
+    },
+  },
+  {
+    name: 'JobType',
+    becomes: "`jobType`; `User`, which is DIRAC's default, is none",
+    read(attribute, { spec }, { refuse }) {
+      const type = textIn(attribute, refuse)
+      spec.jobType = type === 'User' ? '' : type
+    },
+  },
+  {
     name: 'Priority',
     becomes: '`priority`; without it 1, as in DIRAC',
     read(attribute, { spec }, { refuse }) {
@@ -198,8 +213,6 @@ const rows: readonly JdlRow[] = [
     'StopSigFinishSeconds',
   ]),
   without('SoftwareDistModule', 'there are no extensions of the wrapper', ['JobConfigArgs', 'ExtraOptions']),
-  unimportant('JobGroup', 'jobs have no group; the name can carry it'),
-  unimportant('JobType', 'jobs have no type', 'User'),
   unimportant('LogLevel', 'the pilot has one log level', 'INFO'),
   unimportant('ProcessingType', 'usage is counted by VO, group and owner'),
   unimportant('DisableCPUCheck', 'a payload is not ended for using too little CPU'),

@@ -14,6 +14,8 @@ const gigabyte = 1000 ** 3
 
 const attributes: Readonly<Record<string, (spec: JobSpec) => Written>> = {
   name: ({ name }) => [['JobName', quotedText(name)]],
+  jobGroup: ({ jobGroup }) => [['JobGroup', quotedText(jobGroup)]],
+  jobType: ({ jobType }) => (jobType === 'User' ? undefined : [['JobType', quotedText(jobType)]]),
   executable: ({ executable }) => [['Executable', quotedText(executable)]],
   arguments: ({ arguments: words }) => [['Arguments', quotedText(joinWords(words))]],
   environment: ({ environment }) => [

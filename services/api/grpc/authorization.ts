@@ -19,6 +19,7 @@ export const methodActions: Readonly<Record<MethodName, Action>> = {
   submitJobs: 'job.submit',
   submitJobStream: 'job.submit',
   listJobs: 'job.list',
+  countJobs: 'job.list',
   killJobs: 'job.kill',
   holdJobs: 'job.hold',
   releaseJobs: 'job.release',

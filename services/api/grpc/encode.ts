@@ -30,7 +30,8 @@ export function fittingMessage(jobs: wire.Job[]): { readonly fitting: wire.Job[]
   return cutAt < 0 ? { fitting: jobs, cutAt: undefined } : { fitting: jobs.slice(0, cutAt), cutAt }
 }
 
-function charactersOf({ name, vo, group, owner, taskQueue, reason, vmId, site, cloud, result }: wire.Job): number {
-  const texts = [name, vo, group, owner, taskQueue, reason, vmId, site, cloud, result?.signal ?? '', result?.detail ?? '']
+function charactersOf({ name, vo, group, owner, jobGroup, jobType, result, ...job }: wire.Job): number {
+  const place = [job.taskQueue, job.reason, job.vmId, job.site, job.cloud]
+  const texts = [name, vo, group, owner, jobGroup, jobType, ...place, result?.signal ?? '', result?.detail ?? '']
   return texts.reduce((sum, text) => sum + text.length, 0)
 }

@@ -3,21 +3,16 @@
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
 import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import type { JobStateName } from '../../../core/model/job.ts'
-import { jobsPerCall, loadLimits } from '../../../core/kernel/limits.ts'
-import type { FactStore, JobStore } from '../../../core/ports/store.ts'
+import { loadLimits } from '../../../core/kernel/limits.ts'
+import type { FactStore } from '../../../core/ports/store.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
-import { counted, isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
-import { jobStateEnum } from '../../../proto/codec/enums.ts'
+import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
-import { pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
-import { jobIdOf, rawSpecOf, specToWire } from '../../../proto/codec/specs.ts'
+import { rawSpecOf, specToWire } from '../../../proto/codec/specs.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain, type ExplainPorts } from '../../jobs/explain.ts'
-import { type JobFilter, listJobs, pickJobs } from '../../jobs/list-jobs.ts'
-import type { PlacePorts } from '../../jobs/places.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
 import { readSpec, type SpecPorts } from '../../jobs/read-spec.ts'
 import { steer, type SteerKind, type SteerPorts } from '../../jobs/steer.ts'
@@ -30,7 +25,7 @@ import { type FeedPorts, openJobFeed } from './job-feed.ts'
 import { afterSubmissions, inMessage } from './stream-refusal.ts'
 import { oneJobId } from './one-job.ts'
 import { outputHandlers, type OutputHandlerPorts } from './output-handlers.ts'
-import { fittingMessage, jobsToWire } from './encode.ts'
+import { jobIdsOf, listHandlers, type ListPorts } from './list-handlers.ts'
 import { goneSignal, received } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
@@ -45,7 +40,6 @@ export type JobHandlerPorts = SubmitPorts &
   FeedPorts &
   HistoryPorts
 
-type ListPorts = PlacePorts & { readonly store: Pick<JobStore, 'jobs' | 'list'> }
 type HistoryPorts = { readonly store: Pick<FactStore, 'history'> }
 
 /** Of the contract, with submissions still encoded (readable.ts). */
@@ -89,11 +83,7 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
         return { answers }
       },
     ),
-    listJobs: edge.unary('listJobs', (request: wire.ListJobsRequest, caller) => {
-      const isLarge = Math.max(request.pageSize, request.jobIds.length) > loadLimits.smallPage
-      const read = () => readPage(ports, request, caller)
-      return isLarge ? caller.load.read(read) : read()
-    }),
+    ...listHandlers(ports, edge),
     killJobs: steering('kill', 'killJobs'),
     holdJobs: steering('hold', 'holdJobs'),
     releaseJobs: steering('release', 'releaseJobs'),
@@ -119,64 +109,6 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
       },
     ),
   }
-}
-
-function jobIdsOf(ids: readonly number[]): readonly JobId[] {
-  bounded(ids)
-  return ids.map((id, at) => jobIdOf(id, `job_ids[${at}]`))
-}
-
-function bounded(ids: readonly number[]): void {
-  if (ids.length === 0 || ids.length > jobsPerCall) {
-    throw new PilotageError('invalid-argument', counted(ids.length, 'job id'), {
-      violations: [
-        { path: 'job_ids', value: counted(ids.length, 'id'), rule: 'out of range', accepted: `1 to ${jobsPerCall}` },
-      ],
-    })
-  }
-}
-
-async function readPage(ports: ListPorts, request: wire.ListJobsRequest, caller: Caller): Promise<wire.ListJobsResponse> {
-  const filter: JobFilter = {
-    vo: request.vo === '' ? undefined : request.vo,
-    owner: request.owner === '' ? undefined : request.owner,
-    states: request.states.length === 0 ? undefined : request.states.map(stateOf),
-  }
-  const limit = pageSize(request.pageSize)
-  if (request.jobIds.length > 0) return readPicked(ports, { ...request, pageSize: limit }, filter, caller)
-  const from = pageStart('jobs', request.pageToken)
-  caller.load.charge(limit / loadLimits.jobsPerUnit)
-  const beforeId = from === 0 ? undefined : jobIdOf(from, 'page_token')
-  const { jobs, more } = await listJobs(ports, asUser(caller), { ...filter, beforeId, limit })
-  const { fitting, cutAt } = fittingMessage(await jobsToWire(ports, jobs))
-  return { jobs: fitting, nextPageToken: pageToken('jobs', cutAt === undefined ? more : jobs[cutAt - 1]?.id) }
-}
-
-/** By their ids: a page covers `pageSize` ids, and has those of their jobs that the filter takes. */
-async function readPicked(
-  ports: ListPorts,
-  { jobIds, pageSize: limit, pageToken: token }: wire.ListJobsRequest,
-  filter: JobFilter,
-  caller: Caller,
-): Promise<wire.ListJobsResponse> {
-  const ids = [...new Set(jobIdsOf(jobIds))]
-  const from = pageStart('picked', token)
-  const picked = ids.slice(from, from + limit)
-  caller.load.charge(picked.length / loadLimits.jobsPerUnit)
-  const jobs = await pickJobs(ports, asUser(caller), picked, filter)
-  const { fitting, cutAt } = fittingMessage(await jobsToWire(ports, jobs))
-  const cut = cutAt === undefined ? undefined : jobs[cutAt]?.id
-  const next = cut === undefined ? from + picked.length : ids.indexOf(cut, from)
-  return { jobs: fitting, nextPageToken: pageToken('picked', next < ids.length ? next : undefined) }
-}
-
-function stateOf(value: wire.JobState, at: number): JobStateName {
-  const state = jobStateEnum.word(value)
-  if (state) return state
-  const accepted = jobStateEnum.words.join(', ')
-  throw new PilotageError('invalid-argument', `no job state ${value}`, {
-    violations: [{ path: `states[${at}]`, value: String(value), rule: 'not a job state', accepted }],
-  })
 }
 
 async function steerJobs(

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
+import { nowhere } from '../../../core/model/job-filter.ts'
 import type { Job } from '../../../core/model/job.ts'
 import {
   keptJob,
@@ -24,6 +25,8 @@ function job(changes: Partial<Job>): Job {
     maxAttempts: 3,
     machineLosses: 0,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
     submittedMs: 1,
     changedMs: 5,
     attempt: 0,
@@ -33,10 +36,11 @@ function job(changes: Partial<Job>): Job {
 }
 
 function read(jobs: PageDocument['z']): Job | undefined {
-  const page = { first: 7 as JobId, owner: alice, classId, priority: 2, jobs: new Map() }
-  return pageOf({ ...newPage({ ...page, jobs: new Map([[7 as JobId, keptJob(job({}), '', [])]]) }, 'w'), z: jobs }).jobs.get(
-    7 as JobId,
-  )?.job
+  const page = { first: 7 as JobId, owner: alice, classId, priority: 2, jobGroup: '', jobType: '', jobs: new Map() }
+  return pageOf({
+    ...newPage({ ...page, jobs: new Map([[7 as JobId, keptJob(job({}), nowhere, [])]]) }, 'w'),
+    z: jobs,
+  }).jobs.get(7 as JobId)?.job
 }
 
 it.each([
@@ -49,7 +53,7 @@ it.each([
   job({ machineLosses: 1, maxMachineLosses: 30, needs }),
   job({ phase: { state: 'Matched', lease: { vmId: 'vm-1' as VmId, cores: 1, claimedMs: 1, untilMs: 2 } } }),
 ])('a page gives back the job that was put into it: %o', (one) => {
-  expect(read(packedJobs(new Map([[one.id, keptJob(one, '', [])]])))).toEqual(one)
+  expect(read(packedJobs(new Map([[one.id, keptJob(one, nowhere, [])]])))).toEqual(one)
 })
 
 it.each([

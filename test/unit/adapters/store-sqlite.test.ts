@@ -65,7 +65,7 @@ it('a full disk refuses what came together at once, as something to be asked aga
     asked += 1
     throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
   }
-  const engine = openEngine(':memory:', { ...coreDecisions, changeJob })
+  const engine = openEngine(':memory:', { decisions: { ...coreDecisions, changeJob } })
   const { jobs, ...rest } = sampleSubmission([sampleSpec()])
   const packed = jobs.map(({ classId, spec }) => ({ ...spec, classId, spec: JSON.stringify(spec) }))
   engine.commit([{ name: 'submit', args: [{ ...rest, jobs: packed }, 1000] }])
@@ -89,7 +89,7 @@ it('forgets a task queue with the last job that names it, and knows it again whe
   }
   await submit(sampleRequirements(), sampleRequirements(), other)
   const kept = async (): Promise<number> => {
-    const archive = openEngine(path, coreDecisions, 'archive')
+    const archive = openEngine(path, { purpose: 'archive' })
     const [outcome] = archive.commit([{ name: 'archiveCounts', args: [] }])
     archive.close()
     return outcome?.ok ? (outcome.value as { queues: number }).queues : -1
@@ -118,6 +118,8 @@ it('takes over a store from before task queues were counted', async () => {
   const db = new DatabaseSync(path)
   db.exec('alter table jobs drop column needs; alter table queues drop column jobs; drop table staged;')
   db.exec('alter table jobs drop column machine_losses; alter table jobs drop column max_machine_losses;')
+  db.exec('alter table jobs drop column job_group; alter table jobs drop column job_type;')
+  db.exec("update specs set spec = json_remove(spec, '$.jobGroup', '$.jobType'); pragma user_version = 4;")
   db.exec("update specs set spec = json_remove(spec, '$.maxMachineLosses'); pragma user_version = 4;")
   db.exec("insert into queues (id, owner_ref, requirements) values ('no job names it', 1, '{}')")
   db.close()
@@ -135,6 +137,7 @@ it('takes over a store from before task queues were counted', async () => {
   ])
   const specs = await store.specs(ids)
   expect(ids.map((id) => specs.get(id)?.maxMachineLosses)).toEqual([10, 1, 10])
+  expect([...jobs, ...specs.values()].map(({ jobGroup, jobType }) => jobGroup + jobType).join('')).toBe('')
   await store.close()
   const after = new DatabaseSync(path)
   expect(after.prepare('select jobs from queues order by ref').all()).toEqual([{ jobs: 2 }, { jobs: 1 }])
@@ -191,7 +194,7 @@ describe('a submission that was staged', () => {
     const broken = () => {
       throw new Error('broken')
     }
-    const engine = openEngine(path, { ...coreDecisions, changeJob: broken })
+    const engine = openEngine(path, { decisions: { ...coreDecisions, changeJob: broken } })
     engine.commit([one()])
     const guilty: Call = { name: 'change', args: [[{ kind: 'kill', jobId: 1 as JobId, by: 'a', why: '' }], 2000] }
     for (const call of [begin(1), stage(1, 0), stage(1, 2)]) {

@@ -42,6 +42,8 @@ export function task(wish: TaskWish = {}): Task {
     priority: 0,
     maxAttempts: 3,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
   }
   const jobId = (wish.jobId ?? 1) as JobId
   return { jobId, attempt: wish.attempt ?? 1, spec, cores, leaseMs: wish.leaseMs ?? 90_000, vo: 'atlas', owner: 'ada' }

@@ -12,10 +12,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Identity, Owner } from '../../../core/model/owner.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import {
+  CountJobsRequest,
+  type CountJobsResponse,
+  JobAttribute,
+  JobFilter,
   JobServiceService,
   JobSpec,
-  SteerRefusal,
+  ListJobsRequest,
   type SteerJobsResponse,
+  SteerRefusal,
   type WatchJobsResponse,
 } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
@@ -91,8 +96,12 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   submitJobs: submitting,
   submitJobStream: submitting,
   listJobs: {
-    requests: ({ jobId }) => [{ jobIds: [jobId], states: [], owner: '', vo: '', pageSize: 0, pageToken: '' }],
+    requests: ({ jobId }) => [ListJobsRequest.fromPartial({ jobIds: [jobId] })],
     seen: ([answer]) => (answer as { jobs: unknown[] }).jobs.length === 1,
+  },
+  countJobs: {
+    requests: () => [CountJobsRequest.fromPartial({ by: [JobAttribute.VO] })],
+    seen: ([answer], { target }) => (answer as CountJobsResponse).rows.some(({ values: [vo] }) => vo === ownerOf[target].vo),
   },
   killJobs: steering,
   holdJobs: steering,
@@ -270,7 +279,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(30)
+    expect(methods.length).toBe(31)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })
@@ -301,8 +310,15 @@ describe('authorization', () => {
   })
 
   it('does not list a VO by its name to others', async () => {
-    const ask = { jobIds: [], states: [], owner: '', vo: 'belle', pageSize: 0, pageToken: '' }
-    const answer = await api.raw.call(JobServiceService.listJobs, [ask], { token: tokens.get('user') })
-    expect(classOf(answer)).toBe('forbidden')
+    const filter = JobFilter.fromPartial({ vo: 'belle' })
+    const asks = [ListJobsRequest.fromPartial({ vo: 'belle' }), ListJobsRequest.fromPartial({ filter })]
+    for (const ask of asks) {
+      const answer = await api.raw.call(JobServiceService.listJobs, [ask], { token: tokens.get('user') })
+      expect(classOf(answer)).toBe('forbidden')
+    }
+    const count = CountJobsRequest.fromPartial({ filter, by: [JobAttribute.STATE] })
+    expect(classOf(await api.raw.call(JobServiceService.countJobs, [count], { token: tokens.get('user') }))).toBe(
+      'forbidden',
+    )
   })
 })

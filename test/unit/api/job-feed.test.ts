@@ -30,6 +30,8 @@ function world(count: number) {
     maxAttempts: 1,
     machineLosses: 0,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
     submittedMs: 0,
     changedMs: changedMs.get(id) ?? 0,
     phase: ended.has(id) ? ({ state: 'Killed', by: 'alice', reason: '' } as unknown as Job['phase']) : { state: 'Waiting' },

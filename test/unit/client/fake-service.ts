@@ -17,13 +17,15 @@ import {
 } from '@grpc/grpc-js'
 import { type RefusalDetail, refusalBytes, refusalKey } from '../../../proto/codec/refusals.ts'
 import {
+  type CountJobsRequest,
+  CountJobsResponse,
   ExplainJobResponse,
   Fact,
   FindingKind,
   Job,
   JobServiceService,
-  JobState,
   type JobSpec,
+  JobState,
   OutputName,
   PayloadEnd,
   PayloadResult,
@@ -133,6 +135,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
       const page = below.slice(0, pageSize).map(look)
       return { jobs: page, nextPageToken: below.length > page.length ? String(page.at(-1)?.jobId) : '' }
     },
+    countJobs,
     ...Object.fromEntries(
       ['killJobs', 'holdJobs', 'releaseJobs', 'rescheduleJobs'].map((method) => [
         method,
@@ -160,10 +163,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
         jobs: [{ state: JobState.WAITING, vo: 'vo1', count: 2 }],
       }),
     listTaskQueues: () => ({ queues: [], total: 0, nextPageToken: '' }),
-    listVms: ({ ended }: { ended: boolean }) => ({
-      nextPageToken: '',
-      vms: ended ? [endedVm] : [],
-    }),
+    listVms: ({ ended }: { ended: boolean }) => ({ nextPageToken: '', vms: ended ? [endedVm] : [] }),
     getVmHistory: () => ({ facts: [] }),
     listClouds: () => ({ clouds: [], plan: [], nextPageToken: '' }),
     drainVm: () => ({ changed: true, state: VmState.DRAINING, refusal: 0 }),
@@ -294,4 +294,12 @@ function refused({ code, detail }: Failure): {
     metadata.set(refusalKey, Buffer.from(refusalBytes(code, whole)))
   }
   return { name: 'Error', message: 'as given', code, details: 'as given', metadata }
+}
+
+/** Six jobs in four rows, of which two are left out. */
+function countJobs({ by, filter }: CountJobsRequest): CountJobsResponse {
+  if (filter?.jobGroup === 'none') return CountJobsResponse.fromPartial({})
+  const row = (value: string, count: number) => ({ values: by.map(() => value), count })
+  const rows = [row('Waiting', 3), row('Done', 1)]
+  return CountJobsResponse.fromPartial({ rows, jobs: 6, otherRows: 2, otherJobs: 2 })
 }

@@ -55,6 +55,8 @@ maxMachineLosses: 20
       priority: 3,
       maxAttempts: 2,
       maxMachineLosses: 20,
+      jobGroup: '',
+      jobType: '',
     },
   ])
 })

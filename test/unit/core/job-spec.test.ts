@@ -23,6 +23,8 @@ it('fills in every default and changes nothing that was given', () => {
     priority: 0,
     maxAttempts: jobDefaults.attempts,
     maxMachineLosses: jobDefaults.machineLosses,
+    jobGroup: '',
+    jobType: '',
     requirements: {
       cores: { min: 1, max: 1 },
       memoryBytes: jobDefaults.memoryBytes,

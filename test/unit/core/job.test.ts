@@ -28,6 +28,8 @@ function job(phase: Phase, attempt = 1, maxAttempts = 3, machineLosses = 0): Job
     id,
     classId: sampleQueue().id,
     name: 'j',
+    jobGroup: '',
+    jobType: '',
     priority: 0,
     maxAttempts,
     machineLosses,

@@ -20,6 +20,8 @@ function world(phase: Phase) {
     maxAttempts: 3,
     machineLosses: 0,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
     submittedMs: 1,
     changedMs: 2,
     attempt: 2,

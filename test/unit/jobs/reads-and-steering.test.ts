@@ -53,13 +53,14 @@ describe('a list of jobs', () => {
   })
 
   it('names the next page exactly where the page is full', async () => {
-    const more = async (limit: number): Promise<unknown> => (await listJobs({ store: listing }, operator, { limit })).more
+    const more = async (limit: number): Promise<unknown> =>
+      (await listJobs({ store: listing }, operator, { limit })).more?.id
     expect([await more(2), await more(3), await more(4)]).toEqual([2, 3, undefined])
   })
 
   it('by ids has those that the caller reaches and the filter takes', async () => {
     const pick = async (caller: Caller, filter: object): Promise<readonly number[]> =>
-      numbers(await pickJobs({ store }, caller, ids(1, 2, 3, 4), filter))
+      numbers(await pickJobs({ store: { ...store, vm: async () => undefined } }, caller, ids(1, 2, 3, 4), filter))
     expect(await pick(operator, {})).toEqual([1, 2, 3])
     expect(await pick(member, {})).toEqual([1, 2])
     expect(await pick(user, {})).toEqual([1])

@@ -26,6 +26,8 @@ function jobIn(phase: Phase): Job {
     maxAttempts: 3,
     machineLosses: 1,
     maxMachineLosses: 10,
+    jobGroup: '',
+    jobType: '',
     submittedMs: 5,
     changedMs: 20,
     attempt: 1,

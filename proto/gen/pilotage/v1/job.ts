@@ -83,6 +83,64 @@ export namespace JobState {
   export type UNRECOGNIZED = typeof JobState.UNRECOGNIZED;
 }
 
+/** The order of a list. */
+export const JobOrder = {
+  /** UNSPECIFIED - as NEWEST */
+  UNSPECIFIED: 0,
+  /** NEWEST - the last submitted first */
+  NEWEST: 1,
+  OLDEST: 2,
+  /**
+   * CHANGED_LAST - The last changed first. A job that changes while the pages are read may be listed again, or be left out where it moved to a
+   * page that was read before.
+   */
+  CHANGED_LAST: 3,
+  CHANGED_FIRST: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type JobOrder = typeof JobOrder[keyof typeof JobOrder];
+
+export namespace JobOrder {
+  export type UNSPECIFIED = typeof JobOrder.UNSPECIFIED;
+  export type NEWEST = typeof JobOrder.NEWEST;
+  export type OLDEST = typeof JobOrder.OLDEST;
+  export type CHANGED_LAST = typeof JobOrder.CHANGED_LAST;
+  export type CHANGED_FIRST = typeof JobOrder.CHANGED_FIRST;
+  export type UNRECOGNIZED = typeof JobOrder.UNRECOGNIZED;
+}
+
+/** An attribute of jobs that they are counted by. */
+export const JobAttribute = {
+  UNSPECIFIED: 0,
+  STATE: 1,
+  VO: 2,
+  GROUP: 3,
+  OWNER: 4,
+  JOB_GROUP: 5,
+  JOB_TYPE: 6,
+  NAME: 7,
+  SITE: 8,
+  CLOUD: 9,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type JobAttribute = typeof JobAttribute[keyof typeof JobAttribute];
+
+export namespace JobAttribute {
+  export type UNSPECIFIED = typeof JobAttribute.UNSPECIFIED;
+  export type STATE = typeof JobAttribute.STATE;
+  export type VO = typeof JobAttribute.VO;
+  export type GROUP = typeof JobAttribute.GROUP;
+  export type OWNER = typeof JobAttribute.OWNER;
+  export type JOB_GROUP = typeof JobAttribute.JOB_GROUP;
+  export type JOB_TYPE = typeof JobAttribute.JOB_TYPE;
+  export type NAME = typeof JobAttribute.NAME;
+  export type SITE = typeof JobAttribute.SITE;
+  export type CLOUD = typeof JobAttribute.CLOUD;
+  export type UNRECOGNIZED = typeof JobAttribute.UNRECOGNIZED;
+}
+
 /** How a payload ended. */
 export const PayloadEnd = {
   UNSPECIFIED: 0,
@@ -354,6 +412,9 @@ export interface JobSpec {
   maxAttempts: number;
   /** 1..100: it is Failed when this number of its attempts were lost with their machine; 0 means 10. */
   maxMachineLosses: number;
+  /** What people sort jobs by, at most 64 printable characters; empty: none. They change nothing in matching. */
+  jobGroup: string;
+  jobType: string;
 }
 
 export interface JobSpec_EnvironmentEntry {
@@ -394,6 +455,56 @@ export interface SubmitJobStreamResponse {
   answers: SubmitJobsResponse[];
 }
 
+/** Which jobs. A field that is empty or absent restricts nothing; of the others all must hold. Texts are compared exactly. */
+export interface JobFilter {
+  /** any of these */
+  states: JobState[];
+  /** empty: the caller's; others only for operators */
+  vo: string;
+  group: string;
+  owner: string;
+  jobGroup: string;
+  jobType: string;
+  name: string;
+  /** of the VM that it runs on or ran on last */
+  site: string;
+  cloud: string;
+  /** at this time or later */
+  submittedFrom: Date | undefined;
+  submittedBefore: Date | undefined;
+  changedFrom: Date | undefined;
+  changedBefore: Date | undefined;
+}
+
+/** Which jobs to count, and by what. */
+export interface CountJobsRequest {
+  filter:
+    | JobFilter
+    | undefined;
+  /** one or two */
+  by: JobAttribute[];
+  /** 1..1000; 0 means 1000 */
+  maxRows: number;
+}
+
+/** Jobs by their attributes, the most frequent values first. */
+export interface CountJobsResponse {
+  rows: CountedJobs[];
+  /** in all */
+  jobs: number;
+  /** beyond max_rows */
+  otherRows: number;
+  /** that these would count */
+  otherJobs: number;
+}
+
+/** How many jobs have these values. */
+export interface CountedJobs {
+  /** in the order of `by`; a state by its name, as Waiting; empty: none */
+  values: string[];
+  count: number;
+}
+
 /** Which jobs to list. */
 export interface ListJobsRequest {
   /**
@@ -401,16 +512,19 @@ export interface ListJobsRequest {
    * that the other fields select.
    */
   jobIds: number[];
-  /** empty: any */
+  /** as in the filter, as the next two: those of the filter stand before these */
   states: JobState[];
-  /** empty: any owner of the VO */
   owner: string;
-  /** empty: the caller's; others only for operators */
   vo: string;
   /** 1..1000; 0 means 100 */
   pageSize: number;
-  /** empty: from the newest */
+  /** empty: from the beginning */
   pageToken: string;
+  filter:
+    | JobFilter
+    | undefined;
+  /** not of jobs by their ids: these stay in the order of the ids */
+  order: JobOrder;
 }
 
 /** A page of jobs. */
@@ -460,6 +574,8 @@ export interface Job {
   machineLosses: number;
   /** at this number of them it is Failed */
   maxMachineLosses: number;
+  jobGroup: string;
+  jobType: string;
 }
 
 /** How a payload ended, as the pilot saw it. */
@@ -1633,6 +1749,8 @@ function createBaseJobSpec(): JobSpec {
     priority: 0,
     maxAttempts: 0,
     maxMachineLosses: 0,
+    jobGroup: "",
+    jobType: "",
   };
 }
 
@@ -1661,6 +1779,12 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.maxMachineLosses !== 0) {
       writer.uint32(64).uint32(message.maxMachineLosses);
+    }
+    if (message.jobGroup !== "") {
+      writer.uint32(74).string(message.jobGroup);
+    }
+    if (message.jobType !== "") {
+      writer.uint32(82).string(message.jobType);
     }
     return writer;
   },
@@ -1745,6 +1869,22 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.maxMachineLosses = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.jobGroup = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.jobType = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1780,6 +1920,8 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.priority = object.priority ?? 0;
     message.maxAttempts = object.maxAttempts ?? 0;
     message.maxMachineLosses = object.maxMachineLosses ?? 0;
+    message.jobGroup = object.jobGroup ?? "";
+    message.jobType = object.jobType ?? "";
     return message;
   },
 };
@@ -2159,8 +2301,488 @@ export const SubmitJobStreamResponse: MessageFns<SubmitJobStreamResponse> = {
   },
 };
 
+function createBaseJobFilter(): JobFilter {
+  return {
+    states: [],
+    vo: "",
+    group: "",
+    owner: "",
+    jobGroup: "",
+    jobType: "",
+    name: "",
+    site: "",
+    cloud: "",
+    submittedFrom: undefined,
+    submittedBefore: undefined,
+    changedFrom: undefined,
+    changedBefore: undefined,
+  };
+}
+
+export const JobFilter: MessageFns<JobFilter> = {
+  encode(message: JobFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.states.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.states) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.vo !== "") {
+      writer.uint32(18).string(message.vo);
+    }
+    if (message.group !== "") {
+      writer.uint32(26).string(message.group);
+    }
+    if (message.owner !== "") {
+      writer.uint32(34).string(message.owner);
+    }
+    if (message.jobGroup !== "") {
+      writer.uint32(42).string(message.jobGroup);
+    }
+    if (message.jobType !== "") {
+      writer.uint32(50).string(message.jobType);
+    }
+    if (message.name !== "") {
+      writer.uint32(58).string(message.name);
+    }
+    if (message.site !== "") {
+      writer.uint32(66).string(message.site);
+    }
+    if (message.cloud !== "") {
+      writer.uint32(74).string(message.cloud);
+    }
+    if (message.submittedFrom !== undefined) {
+      Timestamp.encode(toTimestamp(message.submittedFrom), writer.uint32(82).fork()).join();
+    }
+    if (message.submittedBefore !== undefined) {
+      Timestamp.encode(toTimestamp(message.submittedBefore), writer.uint32(90).fork()).join();
+    }
+    if (message.changedFrom !== undefined) {
+      Timestamp.encode(toTimestamp(message.changedFrom), writer.uint32(98).fork()).join();
+    }
+    if (message.changedBefore !== undefined) {
+      Timestamp.encode(toTimestamp(message.changedBefore), writer.uint32(106).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.states.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.jobGroup = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.jobType = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.cloud = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.submittedFrom = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.submittedBefore = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.changedFrom = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.changedBefore = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobFilter>, I>>(base?: I): JobFilter {
+    return JobFilter.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobFilter>, I>>(object: I): JobFilter {
+    const message = createBaseJobFilter();
+    message.states = object.states?.map((e) => e) || [];
+    message.vo = object.vo ?? "";
+    message.group = object.group ?? "";
+    message.owner = object.owner ?? "";
+    message.jobGroup = object.jobGroup ?? "";
+    message.jobType = object.jobType ?? "";
+    message.name = object.name ?? "";
+    message.site = object.site ?? "";
+    message.cloud = object.cloud ?? "";
+    message.submittedFrom = object.submittedFrom ?? undefined;
+    message.submittedBefore = object.submittedBefore ?? undefined;
+    message.changedFrom = object.changedFrom ?? undefined;
+    message.changedBefore = object.changedBefore ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCountJobsRequest(): CountJobsRequest {
+  return { filter: undefined, by: [], maxRows: 0 };
+}
+
+export const CountJobsRequest: MessageFns<CountJobsRequest> = {
+  encode(message: CountJobsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== undefined) {
+      JobFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    if (message.by.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.by) {
+        writer.int32(v);
+      }
+      writer.join();
+    }
+    if (message.maxRows !== 0) {
+      writer.uint32(24).uint32(message.maxRows);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountJobsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountJobsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = JobFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.by.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.by.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxRows = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CountJobsRequest>, I>>(base?: I): CountJobsRequest {
+    return CountJobsRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CountJobsRequest>, I>>(object: I): CountJobsRequest {
+    const message = createBaseCountJobsRequest();
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? JobFilter.fromPartial(object.filter)
+      : undefined;
+    message.by = object.by?.map((e) => e) || [];
+    message.maxRows = object.maxRows ?? 0;
+    return message;
+  },
+};
+
+function createBaseCountJobsResponse(): CountJobsResponse {
+  return { rows: [], jobs: 0, otherRows: 0, otherJobs: 0 };
+}
+
+export const CountJobsResponse: MessageFns<CountJobsResponse> = {
+  encode(message: CountJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rows) {
+      CountedJobs.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.jobs !== 0) {
+      writer.uint32(16).uint64(message.jobs);
+    }
+    if (message.otherRows !== 0) {
+      writer.uint32(24).uint64(message.otherRows);
+    }
+    if (message.otherJobs !== 0) {
+      writer.uint32(32).uint64(message.otherJobs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountJobsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountJobsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rows.push(CountedJobs.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.jobs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.otherRows = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.otherJobs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CountJobsResponse>, I>>(base?: I): CountJobsResponse {
+    return CountJobsResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CountJobsResponse>, I>>(object: I): CountJobsResponse {
+    const message = createBaseCountJobsResponse();
+    message.rows = object.rows?.map((e) => CountedJobs.fromPartial(e)) || [];
+    message.jobs = object.jobs ?? 0;
+    message.otherRows = object.otherRows ?? 0;
+    message.otherJobs = object.otherJobs ?? 0;
+    return message;
+  },
+};
+
+function createBaseCountedJobs(): CountedJobs {
+  return { values: [], count: 0 };
+}
+
+export const CountedJobs: MessageFns<CountedJobs> = {
+  encode(message: CountedJobs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.values) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountedJobs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountedJobs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.values.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CountedJobs>, I>>(base?: I): CountedJobs {
+    return CountedJobs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CountedJobs>, I>>(object: I): CountedJobs {
+    const message = createBaseCountedJobs();
+    message.values = object.values?.map((e) => e) || [];
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
 function createBaseListJobsRequest(): ListJobsRequest {
-  return { jobIds: [], states: [], owner: "", vo: "", pageSize: 0, pageToken: "" };
+  return { jobIds: [], states: [], owner: "", vo: "", pageSize: 0, pageToken: "", filter: undefined, order: 0 };
 }
 
 export const ListJobsRequest: MessageFns<ListJobsRequest> = {
@@ -2190,6 +2812,12 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(50).string(message.pageToken);
+    }
+    if (message.filter !== undefined) {
+      JobFilter.encode(message.filter, writer.uint32(58).fork()).join();
+    }
+    if (message.order !== 0) {
+      writer.uint32(64).int32(message.order);
     }
     return writer;
   },
@@ -2275,6 +2903,22 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.filter = JobFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.order = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2298,6 +2942,10 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
     message.vo = object.vo ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? JobFilter.fromPartial(object.filter)
+      : undefined;
+    message.order = object.order ?? 0;
     return message;
   },
 };
@@ -2393,6 +3041,8 @@ function createBaseJob(): Job {
     result: undefined,
     machineLosses: 0,
     maxMachineLosses: 0,
+    jobGroup: "",
+    jobType: "",
   };
 }
 
@@ -2463,6 +3113,12 @@ export const Job: MessageFns<Job> = {
     }
     if (message.maxMachineLosses !== 0) {
       writer.uint32(176).uint32(message.maxMachineLosses);
+    }
+    if (message.jobGroup !== "") {
+      writer.uint32(186).string(message.jobGroup);
+    }
+    if (message.jobType !== "") {
+      writer.uint32(194).string(message.jobType);
     }
     return writer;
   },
@@ -2656,6 +3312,22 @@ export const Job: MessageFns<Job> = {
             message.maxMachineLosses = reader.uint32();
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.jobGroup = reader.string();
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.jobType = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2697,6 +3369,8 @@ export const Job: MessageFns<Job> = {
       : undefined;
     message.machineLosses = object.machineLosses ?? 0;
     message.maxMachineLosses = object.maxMachineLosses ?? 0;
+    message.jobGroup = object.jobGroup ?? "";
+    message.jobType = object.jobType ?? "";
     return message;
   },
 };
@@ -7136,7 +7810,7 @@ export const JobServiceService = {
       Buffer.from(SubmitJobStreamResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitJobStreamResponse => SubmitJobStreamResponse.decode(value),
   },
-  /** The jobs of the caller's VO that the query selects, newest first, a page at a time. */
+  /** The jobs of the caller's VO that the query selects, in the order asked for, a page at a time. */
   listJobs: {
     path: "/pilotage.v1.JobService/ListJobs" as const,
     requestStream: false as const,
@@ -7145,6 +7819,16 @@ export const JobServiceService = {
     requestDeserialize: (value: Buffer): ListJobsRequest => ListJobsRequest.decode(value),
     responseSerialize: (value: ListJobsResponse): Buffer => Buffer.from(ListJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListJobsResponse => ListJobsResponse.decode(value),
+  },
+  /** How many of these jobs there are, by one or two of their attributes. */
+  countJobs: {
+    path: "/pilotage.v1.JobService/CountJobs" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountJobsRequest): Buffer => Buffer.from(CountJobsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountJobsRequest => CountJobsRequest.decode(value),
+    responseSerialize: (value: CountJobsResponse): Buffer => Buffer.from(CountJobsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountJobsResponse => CountJobsResponse.decode(value),
   },
   /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
   killJobs: {
@@ -7269,8 +7953,10 @@ export interface JobServiceServer extends UntypedServiceImplementation {
    * end. A caller that repeats a message with its key gets its first answer again.
    */
   submitJobStream: handleClientStreamingCall<SubmitJobsRequest, SubmitJobStreamResponse>;
-  /** The jobs of the caller's VO that the query selects, newest first, a page at a time. */
+  /** The jobs of the caller's VO that the query selects, in the order asked for, a page at a time. */
   listJobs: handleUnaryCall<ListJobsRequest, ListJobsResponse>;
+  /** How many of these jobs there are, by one or two of their attributes. */
+  countJobs: handleUnaryCall<CountJobsRequest, CountJobsResponse>;
   /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
   killJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
   /** Keeps waiting jobs from being matched until they are released. */
@@ -7342,7 +8028,7 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitJobStreamResponse) => void,
   ): ClientWritableStream<SubmitJobsRequest>;
-  /** The jobs of the caller's VO that the query selects, newest first, a page at a time. */
+  /** The jobs of the caller's VO that the query selects, in the order asked for, a page at a time. */
   listJobs(
     request: ListJobsRequest,
     callback: (error: ServiceError | null, response: ListJobsResponse) => void,
@@ -7357,6 +8043,22 @@ export interface JobServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListJobsResponse) => void,
+  ): ClientUnaryCall;
+  /** How many of these jobs there are, by one or two of their attributes. */
+  countJobs(
+    request: CountJobsRequest,
+    callback: (error: ServiceError | null, response: CountJobsResponse) => void,
+  ): ClientUnaryCall;
+  countJobs(
+    request: CountJobsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountJobsResponse) => void,
+  ): ClientUnaryCall;
+  countJobs(
+    request: CountJobsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountJobsResponse) => void,
   ): ClientUnaryCall;
   /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
   killJobs(

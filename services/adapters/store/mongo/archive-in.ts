@@ -11,6 +11,7 @@ import type { ArchiveBatch, ArchivedJob, ArchivedKey, ArchiveRecords } from '../
 import { never } from '../../../../core/kernel/assert.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Fact } from '../../../../core/model/fact-shapes.ts'
+import { type LeasePlace, nowhere } from '../../../../core/model/job-filter.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import { isOver, type Vm } from '../../../../core/model/vm.ts'
 import { noKey } from './archive-out.ts'
@@ -108,9 +109,9 @@ function submissionDocument({ key, digest, firstId, count, atMs }: ArchivedKey):
 }
 
 function vmDocument(vm: Vm): VmDocument {
-  const { id, site, intendedMs, phase } = vm
+  const { id, site, cloud, intendedMs, phase } = vm
   const doc = JSON.stringify(vm)
-  return { _id: id, cv: 1, wr: [], st: phase.state, site, over: isOver(phase), at: intendedMs, doc, story: [] }
+  return { _id: id, cv: 1, wr: [], st: phase.state, site, cloud, over: isOver(phase), at: intendedMs, doc, story: [] }
 }
 
 async function writeJobs({ database, queues }: Within, records: readonly ArchivedJob[]): Promise<void> {
@@ -122,7 +123,7 @@ async function writeJobs({ database, queues }: Within, records: readonly Archive
     const what = `job ${stranger.job.id} names a task queue that the archive does not have`
     throw new PilotageError('invalid-argument', what)
   }
-  const sites = await sitesOf(database, records)
+  const places = await placesOf(database, records)
   const runs = runsOf(records)
   await guarded('writing an archive', () =>
     Promise.all([database.pages.deleteMany({ _id: { $gte: first } }), database.specs.deleteMany({ _id: { $gte: first } })]),
@@ -135,21 +136,24 @@ async function writeJobs({ database, queues }: Within, records: readonly Archive
   await insert(
     database,
     'pages',
-    runs.map((run) => pageDocument(run, queues, sites)),
+    runs.map((run) => pageDocument(run, queues, places)),
   )
 }
 
 /** A job is counted at the site of its VM, live or last; one whose VM is forgotten at none. */
-async function sitesOf({ vms }: Database, records: readonly ArchivedJob[]): Promise<ReadonlyMap<string, string>> {
+async function placesOf({ vms }: Database, records: readonly ArchivedJob[]): Promise<ReadonlyMap<string, LeasePlace>> {
   const ids = records.flatMap(({ job: { phase } }) => ('lease' in phase && phase.lease ? [phase.lease.vmId as string] : []))
   const found = await guarded('reading VMs', () =>
-    vms.find({ _id: { $in: [...new Set(ids)] } }, { projection: { site: 1 } }).toArray(),
+    vms.find({ _id: { $in: [...new Set(ids)] } }, { projection: { site: 1, cloud: 1 } }).toArray(),
   )
-  return new Map(found.map(({ _id, site }) => [_id, site]))
+  return new Map(found.map(({ _id, site, cloud = '' }) => [_id, { site, cloud }]))
 }
 
+const alike = ['classId', 'priority', 'jobGroup', 'jobType'] as const
+
 /**
- * What makes a page: jobs of one task queue and priority. There may be gaps where jobs were forgotten, none of other jobs.
+ * What makes a page: jobs of one task queue, priority, job group and job type. There may be gaps where jobs were forgotten,
+ * none of other jobs.
  */
 function runsOf(records: readonly ArchivedJob[]): readonly (readonly ArchivedJob[])[] {
   const runs: ArchivedJob[][] = []
@@ -157,7 +161,7 @@ function runsOf(records: readonly ArchivedJob[]): readonly (readonly ArchivedJob
     const run = runs.at(-1)
     const head = run?.[0]?.job
     const { job } = record
-    const joins = head && head.classId === job.classId && head.priority === job.priority && job.id - head.id < pageJobs
+    const joins = head && alike.every((field) => head[field] === job[field]) && job.id - head.id < pageJobs
     if (run && joins) run.push(record)
     else runs.push([record])
   }
@@ -175,19 +179,31 @@ function textsOf(run: readonly ArchivedJob[]): readonly string[] {
   return texts
 }
 
-function pageDocument(run: readonly ArchivedJob[], queues: KnownQueues, sites: ReadonlyMap<string, string>): PageDocument {
+function pageDocument(
+  run: readonly ArchivedJob[],
+  queues: KnownQueues,
+  places: ReadonlyMap<string, LeasePlace>,
+): PageDocument {
   const [head] = run
   if (!head) throw new Error('assertion failed: a page has a job')
-  const { id, classId, vo, group, owner, priority } = head.job
+  const { id, classId, vo, group, owner, priority, jobGroup, jobType } = head.job
   const jobs = new Map<JobId, KeptJob>(
     run.map(({ job }) => {
       const vmId = 'lease' in job.phase ? job.phase.lease?.vmId : undefined
-      return [job.id, keptJob(job, sites.get(vmId ?? '') ?? '', [])]
+      return [job.id, keptJob(job, places.get(vmId ?? '') ?? nowhere, [])]
     }),
   )
-  const page: Omit<Page, 'version' | 'writes'> = { first: id, owner: { vo, group, owner }, classId, priority, jobs }
+  const page: Omit<Page, 'version' | 'writes'> = {
+    first: id,
+    owner: { vo, group, owner },
+    classId,
+    priority,
+    jobGroup,
+    jobType,
+    jobs,
+  }
   const { o: _, ...made } = newPage(page, 'import')
-  return { ...made, ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements) }
+  return { ...made, ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements, priority) }
 }
 
 /**
@@ -255,10 +271,10 @@ async function extendJobStories(database: Database, facts: readonly Fact[]): Pro
       const page = pageOf(document)
       const jobs = new Map(page.jobs)
       let isNew = false
-      for (const { job, site, story } of page.jobs.values()) {
+      for (const { job, place, story } of page.jobs.values()) {
         const longer = storyWith(story, byJob.get(job.id) ?? [])
         if (!longer) continue
-        jobs.set(job.id, keptJob(job, site, longer))
+        jobs.set(job.id, keptJob(job, place, longer))
         isNew = true
       }
       return isNew ? [{ updateOne: { filter: { _id: page.first }, update: { $set: { z: packedJobs(jobs) } } } }] : []

@@ -7,11 +7,12 @@
  */
 
 import { mayTakeJobs } from '../../../../core/model/apply.ts'
+import { type LeasePlace, nowhere } from '../../../../core/model/job-filter.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
 import { type Clock, sleep } from '../../../../core/kernel/clock.ts'
 import { type Database, guarded, type VmDocument } from './database.ts'
 
-type Seen = { readonly isTaking: boolean; readonly site: string }
+type Seen = { readonly isTaking: boolean; readonly place: LeasePlace }
 
 export type ClaimGate = {
   /** Reads those that are not known to be open. */
@@ -19,14 +20,14 @@ export type ClaimGate = {
   /** Reads all of them, and waits for closed gates to be decided. */
   confirm(ids: readonly VmId[]): Promise<void>
   mayTakeJobs(id: VmId): boolean
-  siteOf(id: VmId): string
+  placeOf(id: VmId): LeasePlace
 }
 
 const maxKnown = 20_000
 const closedMostMs = 5000
 const lookEveryMs = 20
 
-const gateFields = { _id: 1, st: 1, site: 1, closing: 1 } as const
+const gateFields = { _id: 1, st: 1, site: 1, cloud: 1, closing: 1 } as const
 type Gate = Pick<VmDocument, keyof typeof gateFields>
 
 export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
@@ -36,9 +37,9 @@ export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
     const found = await guarded('reading VMs', () =>
       vms.find({ _id: { $in: [...new Set(ids)] } }, { projection: gateFields }).toArray(),
     )
-    for (const { _id, st, site, closing } of found) {
+    for (const { _id, st, site, cloud = '', closing } of found) {
       known.delete(_id)
-      known.set(_id, { isTaking: !closing && mayTakeJobs(st), site })
+      known.set(_id, { isTaking: !closing && mayTakeJobs(st), place: { site, cloud } })
       if (known.size > maxKnown) known.delete(known.keys().next().value as string)
     }
     return found.filter(({ closing }) => closing)
@@ -70,6 +71,6 @@ export function openClaimGate({ vms }: Database, clock: Clock): ClaimGate {
     },
     confirm: decided,
     mayTakeJobs: (id) => known.get(id)?.isTaking ?? mayTakeJobs(undefined),
-    siteOf: (id) => known.get(id)?.site ?? '',
+    placeOf: (id) => known.get(id)?.place ?? nowhere,
   }
 }

@@ -52,6 +52,8 @@ export type VmDocument = {
   wr: string[]
   st: VmStateName
   site: string
+  /** Absent: an earlier version wrote it, and it ended before this one came. */
+  cloud?: string
   over: boolean
   at: number
   doc: string

@@ -19,6 +19,7 @@ import {
   type Page,
   type StoryEntry,
   summaryOf,
+  summaryUpdate,
   summed,
   withFact,
 } from './page.ts'
@@ -56,9 +57,9 @@ function draftOf(page: Page, items: readonly Item[], gate: ClaimGate): Draft {
     const claiming = event.kind === 'claim' ? { mayTakeJobs: gate.mayTakeJobs(event.vmId) } : undefined
     const { outcome, changed, fact } = applyToJob(before?.job, event, claiming, nowMs)
     if (before && (changed || fact)) {
-      const site = event.kind === 'claim' ? gate.siteOf(event.vmId) : before.site
+      const place = event.kind === 'claim' ? gate.placeOf(event.vmId) : before.place
       const story = fact ? withFact(before.story, page.version + 1, nowMs, fact) : before.story
-      const after = keptJob(changed ?? before.job, site, story)
+      const after = keptJob(changed ?? before.job, place, story)
       drafted.set(event.jobId, after)
       moves.push(...movesOf(before, after))
     }
@@ -77,13 +78,9 @@ export function nextOf({ page, changed, moves }: Draft, name: string, queues: Kn
     for (const entry of kept.story) if (entry[0] === version) newEntries.push([id, entry])
   }
   const writes = [...page.writes.slice(1 - writesKept), name]
-  const { w, o, lv, use, un, en } = summaryOf(jobs.values(), queues.known(page.classId).requirements)
-  const set: Record<string, unknown> = { cv: version, wr: writes, w, z: packedJobs(jobs) }
-  const unset: Record<string, ''> = {}
-  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
-    if (value === undefined) unset[key] = ''
-    else set[key] = value
-  }
+  const summary = summaryOf(jobs.values(), queues.known(page.classId).requirements, page.priority)
+  const { set, unset } = summaryUpdate(page, summary)
+  Object.assign(set, { cv: version, wr: writes, z: packedJobs(jobs) })
   if (moves.length + newEntries.length > 0) {
     set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(newEntries)) } satisfies LoggedChange
   }

@@ -10,7 +10,18 @@ import type { JobStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type Move, packed, packedJobs, type Page, pageFields, pageOf, siteOf, summaryOf, summed } from './page.ts'
+import {
+  type Move,
+  packed,
+  packedJobs,
+  type Page,
+  pageFields,
+  pageOf,
+  siteOf,
+  summaryOf,
+  summaryUpdate,
+  summed,
+} from './page.ts'
 import type { PageCache } from './page-cache.ts'
 import type { SpecCache } from './specs.ts'
 
@@ -76,19 +87,14 @@ async function forgetIn(
   for (const id of ids) left.delete(id)
   const moves = summed(old.map((kept): Move => [kept.job.phase.state, siteOf(kept), -1]))
   const version = page.version + 1
-  const { w, o, lv, use, un, en } = summaryOf(left.values(), queues.known(page.classId).requirements)
-  const unset: Record<string, ''> = {}
-  const set: Record<string, unknown> = {
+  const summary = summaryOf(left.values(), queues.known(page.classId).requirements, page.priority)
+  const { set, unset } = summaryUpdate(page, summary)
+  Object.assign(set, {
     cv: version,
-    w,
     z: packedJobs(left),
     mv: { cv: version, vo: page.owner.vo, m: moves, f: packed('[]') },
-  }
-  set.wr = [...page.writes.slice(1 - writesKept), random.letters(12)]
-  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
-    if (value === undefined) unset[key] = ''
-    else set[key] = value
-  }
+    wr: [...page.writes.slice(1 - writesKept), random.letters(12)],
+  })
   const filter = { _id: page.first, cv: page.version }
   const { matchedCount } = await guarded('forgetting jobs', () =>
     database.pages.updateOne(filter, { $set: set, $unset: unset }),

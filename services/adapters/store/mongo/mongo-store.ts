@@ -19,6 +19,7 @@ import { openFacts } from './facts.ts'
 import { openForget } from './forget.ts'
 import { openImages } from './images.ts'
 import { assertNoImport } from './import-mark.ts'
+import { openListing } from './listing.ts'
 import { knownQueues } from './known-queues.ts'
 import { openQuotas } from './quota.ts'
 import { openReading } from './reading.ts'
@@ -82,6 +83,7 @@ export async function openMongoStore({ url, mayLeave, database: name, clock, log
     submit: openSubmit(submitting),
     change: changes.change,
     ...openReading({ database, cache, specs, queues, claiming: changes.claiming }),
+    ...openListing({ database, cache }),
     counts: collector.counts,
     forget: openForget({ database, cache, specs, queues, random }),
     ...openVms({ database, cache, clock, random }),

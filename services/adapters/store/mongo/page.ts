@@ -1,5 +1,6 @@
 /**
- * A page: up to 128 jobs with consecutive ids, of one task queue and one priority, in one document. What changes in a page
+ * A page: up to 128 jobs with consecutive ids, of one task queue, one job group and one job type, in one document. They came
+ * with one priority as well; a user may have changed that of some since. What changes in a page
  * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
  *
  * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
@@ -7,6 +8,7 @@
  */
 
 import { earlierCounts } from '../../../../core/model/earlier-job.ts'
+import type { LeasePlace } from '../../../../core/model/job-filter.ts'
 import { takenWith, listOf, plus, fromList, noResources } from '../../../../core/model/resources.ts'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
@@ -14,6 +16,7 @@ import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import { isEnded, type Job, type JobStateName, leaseOf, type Phase } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'
+import { listSummaryOf, type ListSummary, namesIn, placeOf } from './list-summary.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Needs, Requirements } from '../../../../core/model/requirements.ts'
 
@@ -27,7 +30,7 @@ const maxStoryEntries = 100
 
 export type KeptJob = {
   readonly job: Job
-  readonly site: string
+  readonly place: LeasePlace
   readonly story: readonly StoryEntry[]
   /** All of it as it lies in its page. */
   readonly text: string
@@ -40,7 +43,10 @@ export type Page = {
   readonly writes: readonly string[]
   readonly owner: Owner
   readonly classId: ClassId
+  /** With which its jobs came. */
   readonly priority: number
+  readonly jobGroup: string
+  readonly jobType: string
   readonly jobs: ReadonlyMap<JobId, KeptJob>
 }
 
@@ -53,7 +59,12 @@ export type PageDocument = {
   cv: number
   wr: string[]
   q: string
+  /** The highest of its waiting jobs, else as it was; and what its jobs came with, absent: the same. */
   pr: number
+  p0?: number
+  /** Job group and type; absent: none. */
+  jg?: string
+  jt?: string
   vo: string
   grp: string
   own: string
@@ -70,7 +81,7 @@ export type PageDocument = {
   mv?: LoggedChange
   /** The jobs, packed. */
   z: Binary
-}
+} & Partial<ListSummary> & { nm?: number[] }
 
 /**
  * What the collector reads of a change in the server's log. `f`: the facts, packed: job and entry. Each value differs from
@@ -95,37 +106,43 @@ type JobText = [
   story: readonly StoryEntry[],
   needs?: Needs | null,
   /** Absent: as `earlierCounts` says. */
-  losses?: readonly [machineLosses: number, max: number],
+  losses?: readonly [machineLosses: number, max: number] | null,
+  /** Absent: that of its page. */
+  priority?: number,
+  cloud?: string,
 ]
 
-export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
+export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
 
 export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): Page {
-  const { _id, cv, wr, q, pr, vo, grp, own, z } = document
+  const { _id, cv, wr, q, pr, p0 = pr, jg = '', jt = '', vo, grp, own, z } = document
   const owner: Owner = { vo, group: grp, owner: own }
-  const fixed = { ...owner, classId: q as ClassId, priority: pr }
+  const alike = { classId: q as ClassId, priority: p0, jobGroup: jg, jobType: jt }
+  const fixed = { ...owner, ...alike }
   const jobs = new Map((unpacked(z) as JobText[]).map((text) => [text[0] as JobId, jobOf(text, fixed)]))
-  return { first: _id as JobId, version: cv, writes: wr, owner, classId: q as ClassId, priority: pr, jobs }
+  return { first: _id as JobId, version: cv, writes: wr, owner, ...alike, jobs }
 }
 
-function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority'>): KeptJob {
-  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses] = text
+function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): KeptJob {
+  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses, ...later] = text
+  const [priority = fixed.priority, cloud = ''] = later
   const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
-  const kept = { ...fixed, id: id as JobId, name, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
+  const kept = { ...fixed, id: id as JobId, name, priority, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
   const job = needs ? { ...kept, needs } : kept
-  return { job, site, story, text: JSON.stringify(text) }
+  return { job, place: { site, cloud }, story, text: JSON.stringify(text) }
 }
 
 /** With its text, which is made once and lies in every later version of the page. */
-export function keptJob(job: Job, site: string, story: readonly StoryEntry[]): KeptJob {
-  const { id, name, maxAttempts, submittedMs, changedMs, attempt, phase, needs } = job
+export function keptJob(job: Job, place: LeasePlace, story: readonly StoryEntry[]): KeptJob {
+  const { site, cloud } = place
+  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs } = job
   const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
   const { machineLosses, maxMachineLosses } = job
   const known = earlierCounts(maxAttempts)
   const hasKnown = machineLosses === known.machineLosses && maxMachineLosses === known.maxMachineLosses
-  if (needs !== undefined || !hasKnown) text.push(needs ?? null)
-  if (!hasKnown) text.push([machineLosses, maxMachineLosses])
-  return { job, site, story, text: JSON.stringify(text) }
+  text.push(needs ?? null, hasKnown ? null : [machineLosses, maxMachineLosses], priority)
+  if (cloud !== '') text.push(cloud)
+  return { job, place, story, text: JSON.stringify(text) }
 }
 
 /** All jobs of a page: a tenth of their size, and the server's work goes by size. */
@@ -146,15 +163,19 @@ export function withFact(story: readonly StoryEntry[], version: number, atMs: nu
   return story.length < maxStoryEntries ? [...story, entry] : [...story.slice(1 - maxStoryEntries), entry]
 }
 
-export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en'>
+export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en' | 'pr'> & ListSummary
 
 /** From the jobs alone: an index can not drift from what it stands for. */
-export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): Summary {
+export function summaryOf(kept: Iterable<KeptJob>, requirements: Requirements, priority: number): Summary {
+  const jobs = [...kept]
   const use: Record<string, Use> = {}
-  let [waiting, held, until, ended] = [0, 0, Infinity, Infinity]
+  let [waiting, held, until, ended, top] = [0, 0, Infinity, Infinity, -1]
   for (const { job } of jobs) {
     const { phase } = job
-    if (phase.state === 'Waiting') waiting += 1
+    if (phase.state === 'Waiting') {
+      waiting += 1
+      top = Math.max(top, job.priority)
+    }
     if (phase.state === 'Held') held += 1
     if (isEnded(phase)) ended = Math.min(ended, job.changedMs)
     const lease = leaseOf(phase)
@@ -167,10 +188,25 @@ export function summaryOf(jobs: Iterable<KeptJob>, requirements: Requirements): 
   const vms = Object.keys(use)
   return {
     w: waiting,
+    pr: top < 0 ? priority : top,
+    ...listSummaryOf(jobs),
     ...(waiting + held > 0 ? { o: waiting + held } : {}),
     ...(vms.length > 0 ? { lv: vms, use, un: until } : {}),
     ...(ended < Infinity ? { en: ended } : {}),
   }
+}
+
+/** How the document of a page gets this summary. */
+export function summaryUpdate({ priority }: Pick<Page, 'priority'>, summary: Summary) {
+  const { o, lv, use, un, en, ...always } = summary
+  // What its jobs came with is kept as soon as `pr` can be another.
+  const set: Record<string, unknown> = { ...always, ...(always.pr === priority ? {} : { p0: priority }) }
+  const unset: Record<string, ''> = {}
+  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
+    if (value === undefined) unset[key] = ''
+    else set[key] = value
+  }
+  return { set, unset }
 }
 
 /** What a change of one job moves between the counts. */
@@ -185,8 +221,8 @@ export function movesOf(before: KeptJob, after: KeptJob): readonly Move[] {
 }
 
 /** A job is counted at the site of its lease, live or last; one without a lease at none. */
-export function siteOf({ job, site }: KeptJob): string {
-  return 'lease' in job.phase && job.phase.lease ? site : ''
+export function siteOf(kept: KeptJob): string {
+  return placeOf(kept).site
 }
 
 export function summed(moves: Iterable<Move>): Move[] {
@@ -208,11 +244,15 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): 
     wr: [write],
     q: page.classId,
     pr: page.priority,
+    ...(page.jobGroup === '' ? {} : { jg: page.jobGroup }),
+    ...(page.jobType === '' ? {} : { jt: page.jobType }),
     vo: page.owner.vo,
     grp: page.owner.group,
     own: page.owner.owner,
     w: page.jobs.size,
     o: page.jobs.size,
+    nm: namesIn(page.jobs.values()),
+    ...listSummaryOf(page.jobs.values()),
     z: packedJobs(page.jobs),
   }
 }

@@ -3,16 +3,16 @@
  */
 
 import type { AttemptRef, ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import { type Job, leaseOf } from '../../../../core/model/job.ts'
-import type { JobQuery, JobStore, QueueSlice } from '../../../../core/ports/store.ts'
+import { leaseOf } from '../../../../core/model/job.ts'
+import type { JobStore, QueueSlice } from '../../../../core/ports/store.ts'
 import type { QueueCount, WaitingJob } from '../../../../core/model/task-queue.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type Page, pageFields } from './page.ts'
+import { type Page, type PageDocument, pageFields } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 import type { SpecCache } from './specs.ts'
 
-type Reading = Pick<JobStore, 'jobs' | 'specs' | 'list' | 'queues' | 'next' | 'expired' | 'leasesBeyond'>
+type Reading = Pick<JobStore, 'jobs' | 'specs' | 'queues' | 'next' | 'expired' | 'leasesBeyond'>
 
 export type ReadingOptions = {
   readonly database: Database
@@ -41,16 +41,21 @@ export function openReading(options: ReadingOptions): Reading {
       const there = await cache.ofJobs(ids)
       return specs.all(ids.filter((id) => there.get(id)?.jobs.has(id)))
     },
-    list: (query) => list(options, query),
     queues: (of) => heads(options, of),
     async next(classId, limit) {
       const found: WaitingJob[] = []
       const ours = new Set(claiming)
-      await walk(options, { q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, (page) => {
+      const isFull = ({ pr, _id }: Pick<PageDocument, 'pr' | '_id'>): boolean => {
+        const last = found.length < limit ? undefined : found.sort(compareWaiting)[limit - 1]
+        // Pages come by their highest priority: none that is left has a job that is before it.
+        return last !== undefined && compareWaiting(last, { priority: pr, id: _id as JobId }) < 0
+      }
+      const take = (page: Page): boolean => {
         found.push(...waitingIn(page).filter(({ id }) => !ours.has(id) && !claiming.has(id)))
-        return found.length < limit
-      })
-      return found.slice(0, limit)
+        return true
+      }
+      await walk(options, { q: classId, w: { $gt: 0 } }, { pr: -1, _id: 1 }, take, isFull)
+      return found.sort(compareWaiting).slice(0, limit)
     },
     async leasesBeyond(untilMs, limit) {
       const found: AttemptRef[] = []
@@ -81,37 +86,21 @@ export function openReading(options: ReadingOptions): Reading {
   }
 }
 
-/** In the cursor's order, until `take` has enough. */
+/** In the cursor's order, until `take` has enough, or until a page that `isEnough` before it is unpacked. */
 async function walk(
   { database, cache }: ReadingOptions,
   filter: object,
   sort: Record<string, 1 | -1>,
   take: (page: Page) => boolean,
+  isEnough: (document: Pick<PageDocument, 'pr' | '_id'>) => boolean = () => false,
 ): Promise<void> {
   const cursor = database.pages.find(filter, { projection: pageFields, sort, batchSize: pagesAtOnce })
   await guarded('reading jobs', async () => {
-    for await (const document of cursor) if (!take(cache.learn(document))) break
+    for await (const document of cursor) {
+      if (isEnough(document) || !take(cache.learn(document))) break
+    }
     await cursor.close()
   })
-}
-
-async function list(options: ReadingOptions, { vo, owner, states, beforeId, limit }: JobQuery): Promise<readonly Job[]> {
-  const below = beforeId ?? Number.MAX_SAFE_INTEGER
-  const wanted = states && new Set(states)
-  const found: Job[] = []
-  const filter = {
-    ...(vo === undefined ? {} : { vo }),
-    ...(owner === undefined ? {} : { own: owner }),
-    _id: { $lt: below },
-  }
-  await walk(options, filter, { _id: -1 }, (page) => {
-    const fit = [...page.jobs.values()]
-      .map(({ job }) => job)
-      .filter((job) => job.id < below && (wanted?.has(job.phase.state) ?? true))
-    found.push(...fit.sort((a, b) => b.id - a.id))
-    return found.length < limit
-  })
-  return found.slice(0, limit)
 }
 
 async function heads(options: ReadingOptions, of: QueueSlice | undefined): Promise<readonly QueueCount[]> {
@@ -162,5 +151,10 @@ function waitingIn(page: Page): readonly WaitingJob[] {
     if (phase.state !== 'Waiting') continue
     waiting.push({ id, priority, submittedMs, part: page.first, ...(needs === undefined ? {} : { needs }) })
   }
-  return waiting.sort((a, b) => a.id - b.id)
+  return waiting.sort(compareWaiting)
+}
+
+/** Highest priority first, then lowest id. */
+function compareWaiting(a: Pick<WaitingJob, 'priority' | 'id'>, b: Pick<WaitingJob, 'priority' | 'id'>): number {
+  return b.priority - a.priority || a.id - b.id
 }

@@ -6,7 +6,8 @@
 import type { AnyBulkWriteOperation, CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Database } from './database.ts'
-import { type PageDocument, pageFields, pageOf } from './page.ts'
+import { listSummaryOf, namesIn } from './list-summary.ts'
+import { type KeptJob, keptJob, packedJobs, type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
 type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts'>
@@ -14,6 +15,10 @@ type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'emit
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
   partialFilterExpression: { [field]: test },
 })
+
+/** Of jobs in a page; see list-summary.ts. */
+const listed = { grp: 1, jg: 1, jt: 1, sb: 1, pb: 1, cb: 1, s0: 1, s1: 1 } as const
+const changed = { c0: 1, c1: 1 } as const
 
 /** By name: a changed one gets a new name. A test asks the server that each is used by the query it is for. */
 export const indexes: readonly Declared[] = [
@@ -26,7 +31,15 @@ export const indexes: readonly Declared[] = [
   { on: 'pages', key: { lv: 1 }, options: { name: 'leased', ...where('lv', { $exists: true }) } },
   { on: 'pages', key: { un: 1 }, options: { name: 'until', ...where('un', { $exists: true }) } },
   { on: 'pages', key: { en: 1 }, options: { name: 'ended', ...where('en', { $exists: true }) } },
-  { on: 'pages', key: { vo: 1, own: 1, _id: -1 }, options: { name: 'owner' } },
+  // Listings by submission, of one owner and of all: what a page says of its jobs is looked at in the index.
+  { on: 'pages', key: { vo: 1, own: 1, _id: 1, ...listed, ...changed }, options: { name: 'owner-listed' } },
+  { on: 'pages', key: { _id: 1, vo: 1, own: 1, ...listed, ...changed }, options: { name: 'listed' } },
+  // Listings by change, from either end.
+  { on: 'pages', key: { c1: 1, _id: 1, vo: 1, own: 1, ...listed, c0: 1 }, options: { name: 'changed-last' } },
+  { on: 'pages', key: { c0: 1, _id: 1, vo: 1, own: 1, ...listed, c1: 1 }, options: { name: 'changed-first' } },
+  // Few jobs among many: their pages.
+  { on: 'pages', key: { jg: 1, _id: 1 }, options: { name: 'job-group', ...where('jg', { $exists: true }) } },
+  { on: 'pages', key: { nm: 1, _id: 1 }, options: { name: 'job-name' } },
   { on: 'queues', key: { at: 1 }, options: { name: 'named' } },
   { on: 'submissions', key: { open: 1, at: 1 }, options: { name: 'open', ...where('open', { $exists: true }) } },
   { on: 'submissions', key: { at: 1 }, options: { name: 'age' } },
@@ -43,6 +56,7 @@ const steps: readonly ((database: Database) => Promise<void>)[] = [
   // Images are found by their names alone. A program that does not know them would make VMs from whatever it likes.
   async () => undefined,
   countHeld,
+  summarise,
 ]
 export const schemaVersion = steps.length
 
@@ -62,6 +76,37 @@ async function countHeld({ pages, queues }: Database): Promise<void> {
     )
     if (open.length === 0) continue
     statements.push({ updateOne: { filter: { _id: document._id, cv: document.cv }, update: { $set: { o: open.length } } } })
+    if (statements.length >= pagesAtOnce) await write()
+  }
+  await write()
+}
+
+/** Pages learn what listings look for, and jobs the cloud of their VM. */
+async function summarise(database: Database): Promise<void> {
+  const { pages, vms } = database
+  // An index of earlier versions, which `owner-listed` stands in for.
+  if (await pages.indexExists('owner').catch(() => false)) await pages.dropIndex('owner')
+  const clouds = new Map<string, string>()
+  for await (const { _id, doc } of vms.find({}, { projection: { doc: 1 } })) {
+    const { cloud } = JSON.parse(doc) as { readonly cloud: string }
+    clouds.set(_id, cloud)
+    await vms.updateOne({ _id }, { $set: { cloud } })
+  }
+  const withCloud = (kept: KeptJob): KeptJob => {
+    const { job, place, story } = kept
+    const cloud = clouds.get(('lease' in job.phase && job.phase.lease?.vmId) || '')
+    return cloud === undefined ? kept : keptJob(job, { ...place, cloud }, story)
+  }
+  let statements: AnyBulkWriteOperation<PageDocument>[] = []
+  const write = async (): Promise<void> => {
+    if (statements.length > 0) await pages.bulkWrite(statements, { ordered: false })
+    statements = []
+  }
+  for await (const document of pages.find({ sb: { $exists: false } }, { projection: pageFields })) {
+    const page = pageOf(document)
+    const jobs = new Map([...page.jobs].map(([id, kept]) => [id, withCloud(kept)]))
+    const update = { $set: { ...listSummaryOf(jobs.values()), nm: namesIn(jobs.values()), z: packedJobs(jobs) } }
+    statements.push({ updateOne: { filter: { _id: document._id, cv: document.cv }, update } })
     if (statements.length >= pagesAtOnce) await write()
   }
   await write()

@@ -10,6 +10,7 @@ import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import type { Job } from '../../../../core/model/job.ts'
+import { nowhere } from '../../../../core/model/job-filter.ts'
 import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../../../core/model/quota.ts'
@@ -159,12 +160,15 @@ async function prepare({ database }: SubmitOptions, calls: readonly Call[]): Pro
   })
 }
 
-/** Runs of jobs of one task queue and priority, cut to size. */
+/** Runs of jobs of one task queue, priority, job group and job type, cut to size. */
 function pagesOf(jobs: Submission['jobs'], first: number): SubmissionDocument['pages'] {
   const pages: SubmissionDocument['pages'] = []
   for (const [at, { classId, spec }] of jobs.entries()) {
     const page = pages.at(-1)
-    const joins = page && page[2] === classId && page[3] === spec.priority && first + at - page[0] < pageJobs
+    const before = jobs[at - 1]?.spec
+    const isLabelledAlike = before?.jobGroup === spec.jobGroup && before.jobType === spec.jobType
+    const isAlike = page?.[2] === classId && page[3] === spec.priority && isLabelledAlike
+    const joins = isAlike && first + at - page[0] < pageJobs
     if (joins) page[1] = first + at
     else pages.push([first + at, first + at, classId, spec.priority])
   }
@@ -224,6 +228,7 @@ function pageFrom(
 ): Omit<Page, 'version' | 'writes'> {
   const owner = { vo, group: grp, owner: own }
   const jobs = new Map<JobId, KeptJob>()
+  const { jobGroup, jobType } = specOfText(texts[0] ?? '{}')
   for (let id = first; id <= last; id += 1) {
     const { name, maxAttempts, maxMachineLosses, requirements } = specOfText(texts[id - first] ?? '{}')
     const needs = needsOf(requirements, known.get(classId as ClassId)?.requirements ?? requirements)
@@ -232,6 +237,8 @@ function pageFrom(
       id: id as JobId,
       classId: classId as ClassId,
       name,
+      jobGroup,
+      jobType,
       priority,
       maxAttempts,
       machineLosses: 0,
@@ -242,9 +249,9 @@ function pageFrom(
       phase: { state: 'Waiting' },
       ...(needs === undefined ? {} : { needs }),
     }
-    jobs.set(job.id, keptJob(job, '', []))
+    jobs.set(job.id, keptJob(job, nowhere, []))
   }
-  return { first: first as JobId, owner, classId: classId as ClassId, priority, jobs }
+  return { first: first as JobId, owner, classId: classId as ClassId, priority, jobGroup, jobType, jobs }
 }
 
 /** A key that is known is answered as ever. */
@@ -282,10 +289,13 @@ export async function complete(options: Omit<SubmitOptions, 'quotas'>, open: rea
       database.pages.find({ _id: { $in: firsts } }, { projection: { _id: 1 } }).toArray(),
     )
     const has = new Set(there.map(({ _id }) => _id))
-    const pages = document.pages.filter(([first]) => !has.has(first))
+    const missing = document.pages.filter(([first]) => !has.has(first))
     const kept = await guarded('reading descriptions', () =>
-      database.specs.find({ _id: { $in: pages.map(([first]) => first) } }).toArray(),
+      database.specs.find({ _id: { $in: missing.map(([first]) => first) } }).toArray(),
     )
+    // A page whose descriptions are gone was there, and its jobs were deleted since.
+    const described = new Set(kept.map(({ _id }) => _id))
+    const pages = missing.filter(([first]) => described.has(first))
     const texts: string[] = []
     for (const { _id, s } of kept) for (const [at, text] of s.entries()) texts[_id + at - document.first] = text
     await makePages(options, [{ document: { ...document, pages }, texts }])

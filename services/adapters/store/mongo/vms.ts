@@ -106,6 +106,7 @@ function newVm(vm: Vm, nowMs: number): VmDocument {
     wr: [],
     st: vm.phase.state,
     site: vm.site,
+    cloud: vm.cloud,
     over: false,
     at: vm.intendedMs,
     doc: JSON.stringify(vm),

@@ -154,8 +154,19 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
     const refs = queues.byId(one.classId)
     if (!refs) throw new PilotageError('invalid-argument', `job ${one.id} names a task queue that the archive does not have`)
     const { ref, ownerRef } = refs
-    const { name, priority, submittedMs, needs, maxMachineLosses } = one
-    job.run(ref, ownerRef, name, priority, submittedMs, needsText(needs), maxMachineLosses, ...jobColumns(one))
+    const { name, jobGroup, jobType, priority, submittedMs, needs, maxMachineLosses } = one
+    job.run(
+      ref,
+      ownerRef,
+      name,
+      jobGroup,
+      jobType,
+      priority,
+      submittedMs,
+      needsText(needs),
+      maxMachineLosses,
+      ...jobColumns(one),
+    )
     spec.run(one.id, JSON.stringify(description))
   }
 

@@ -38,6 +38,7 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
     if (changed) {
       update.run(...jobColumns(changed))
       inside.tallies.moved(before, changed, requirementsOf(changed))
+      inside.columns.changed(changed)
     }
     if (fact) emit(fact, nowMs)
     if (event.kind !== 'claim') return outcome

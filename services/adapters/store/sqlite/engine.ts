@@ -18,6 +18,8 @@ import { jobOperations } from './jobs.ts'
 import { queueTable } from './queues.ts'
 import { type ReadOperations, wholeReads } from './reads.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
+import type { ColumnNews } from './columns.ts'
+import { columnWriter } from './column-writer.ts'
 import { configure, migrate, type Purpose } from './schema.ts'
 import { dropStaged } from './staging.ts'
 import { tallies } from './tallies.ts'
@@ -58,21 +60,22 @@ function openDatabase(path: string, purpose: Purpose): DatabaseSync {
   }
 }
 
-export function openEngine(path: string, decisions: Decisions = coreDecisions, purpose: Purpose = 'service'): Engine {
-  const db = openDatabase(path, purpose)
-  const inside: Inside = { db, decisions, queues: queueTable(db), liveVms: new Map(), tallies: tallies(), lastFact: 0 }
-  const vms = vmOperations(inside)
-  const jobs = jobOperations(inside)
-  const operations: Operations = Object.assign(jobs.operations, vms.operations, restOf(inside), wholeReads(db))
+/** `publish`: what a reader in another thread needs of the columns. */
+export type EngineOptions = {
+  readonly decisions?: Decisions
+  readonly purpose?: Purpose
+  readonly publish?: (news: ColumnNews) => void
+}
 
-  function rebuild(): void {
-    inside.tallies = tallies()
-    inside.lastFact = lastFactIn(db)
-    inside.queues.reload()
-    vms.reload()
-    jobs.reload()
-  }
+export function openEngine(
+  path: string,
+  { decisions = coreDecisions, purpose = 'service', publish }: EngineOptions = {},
+): Engine {
+  const db = openDatabase(path, purpose)
+  const inside = emptyInside(db, decisions, publish)
+  const { operations, rebuild, committed } = operationsOf(inside)
   rebuild()
+  if (purpose === 'service') inside.columns.load(db)
 
   const run = (call: Call): unknown => (operations[call.name] as (...args: unknown[]) => unknown)(...call.args)
 
@@ -84,7 +87,7 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
     try {
       const value = work()
       durable()
-      jobs.committed()
+      committed()
       return value
     } catch (error) {
       if (db.isTransaction) db.exec('rollback')
@@ -119,6 +122,35 @@ export function openEngine(path: string, decisions: Decisions = coreDecisions, p
   }
 
   return { commit, emptyLog: () => db.prepare('pragma wal_checkpoint(truncate)').get()?.busy === 0, close: () => db.close() }
+}
+
+/** `rebuild`: what is held in memory is as the database has it. `committed`: what was changed is durable. */
+function operationsOf(inside: Inside): { operations: Operations; rebuild(): void; committed(): void } {
+  const { db, columns } = inside
+  const vms = vmOperations(inside)
+  const jobs = jobOperations(inside)
+  const reads = wholeReads(db, columns.columns)
+  return {
+    operations: Object.assign(jobs.operations, vms.operations, restOf(inside), reads),
+    rebuild() {
+      inside.tallies = tallies()
+      inside.lastFact = lastFactIn(db)
+      inside.queues.reload()
+      vms.reload()
+      jobs.reload()
+      columns.discarded()
+    },
+    committed() {
+      jobs.committed()
+      columns.committed(inside.queues)
+    },
+  }
+}
+
+/** Nothing is read yet. */
+function emptyInside(db: DatabaseSync, decisions: Decisions, publish: EngineOptions['publish']): Inside {
+  const derived = { queues: queueTable(db), liveVms: new Map(), tallies: tallies(), columns: columnWriter(publish) }
+  return { db, decisions, ...derived, lastFact: 0 }
 }
 
 /** Those that hold nothing in memory. */

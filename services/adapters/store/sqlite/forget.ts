@@ -49,6 +49,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
       const queue = queues.byRef(row.queue_ref)
       const job = jobOf(row, queue)
       inside.tallies.moved(job, undefined, exactly(queue.requirements, job.needs))
+      inside.columns.removed(job.id)
     }
     for (const [ref, rowsOf] of Map.groupBy(old, (row) => row.queue_ref)) queues.named(ref, -rowsOf.length)
     const { changes } = removeFacts.run(limit * factsPerJob, endedBeforeMs)

@@ -1,6 +1,7 @@
 /** What the files of the embedded store's operations share: its one database and what is derived from it in memory. */
 
 import type { DatabaseSync } from 'node:sqlite'
+import type { ColumnWriter } from './column-writer.ts'
 import type { Tallies } from './tallies.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import type { QueueTable } from './queues.ts'
@@ -13,6 +14,8 @@ export type Inside = {
   readonly decisions: Decisions
   readonly queues: QueueTable
   readonly liveVms: Map<string, Vm>
+  /** Of a service's store alone. */
+  readonly columns: ColumnWriter
   tallies: Tallies
   /** The highest number that a fact ever had: it may be forgotten, and is never given again. */
   lastFact: number

@@ -13,6 +13,8 @@ export type SpecText = string
 export type PackedJob = {
   readonly classId: ClassId
   readonly name: string
+  readonly jobGroup: string
+  readonly jobType: string
   readonly priority: number
   readonly maxAttempts: number
   readonly maxMachineLosses: number

@@ -7,13 +7,14 @@
 
 import { setPriority } from 'node:os'
 import { DatabaseSync } from 'node:sqlite'
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/kernel/errors.ts'
 import { awaitTurn, type ReaderFlag } from './log-limit.ts'
-import { listing, shortReads, type Slices } from './reads.ts'
+import { type ColumnNews, newColumns, takeNews } from './columns.ts'
+import { longReads, shortReads, type Slices } from './reads.ts'
 import type { FromWorker, Request, ToWorker } from './worker.ts'
 
-export type ReaderSetup = { readonly path: string; readonly flag: ReaderFlag }
+export type ReaderSetup = { readonly path: string; readonly flag: ReaderFlag; readonly columns: MessagePort }
 
 type Turn = { readonly id: number; readonly slices: Slices<unknown> }
 
@@ -33,11 +34,12 @@ const refused = (error: unknown, doing: string) => {
 }
 
 try {
-  const { path, flag } = workerData as ReaderSetup
+  const { path, flag, columns: writer } = workerData as ReaderSetup
   // On Linux a priority is a thread's own. Where it is the process's, all threads stay equal.
   if (process.platform === 'linux') setPriority(0, readerNiceness)
   const db = new DatabaseSync(path, { readOnly: true, timeout: busyMs })
-  const list = listing(db)
+  const columns = newColumns()
+  const { list, countBy } = longReads(db, columns)
   const short = shortReads(db)
   const turns: Turn[] = []
 
@@ -54,9 +56,17 @@ try {
     }
   }
 
+  /** The writer says what is new before it acknowledges. */
+  function takeAllNews(): void {
+    for (let news = receiveMessageOnPort(writer); news; news = receiveMessageOnPort(writer)) {
+      takeNews(columns, news.message as ColumnNews)
+    }
+  }
+
   function take({ id, call }: Request): void {
-    if (call.name === 'list') {
-      turns.push({ id, slices: list(...call.args) })
+    if (call.name === 'list' || call.name === 'countBy') {
+      takeAllNews()
+      turns.push({ id, slices: call.name === 'list' ? list(...call.args) : countBy(...call.args) })
       return
     }
     const read = short[call.name as keyof typeof short] as (...args: unknown[]) => unknown
@@ -77,6 +87,7 @@ try {
       if (message === undefined && turns.length === 0) return
     }
     db.close()
+    writer.close()
     say('closed')
     port.close()
   })

@@ -41,15 +41,17 @@ export type JobRow = {
   why: string | null
   result: string | null
   needs: string | null
+  job_group: string
+  job_type: string
 }
 
 export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
-export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, priority, submitted_ms, needs,
+export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, job_group, job_type, priority, submitted_ms, needs,
   max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
@@ -82,6 +84,8 @@ export function jobOf(row: JobRow, queue: Omit<TaskQueue, 'requirements'>): Job 
     group: queue.group,
     owner: queue.owner,
     name: row.name,
+    jobGroup: row.job_group,
+    jobType: row.job_type,
     priority: row.priority,
     maxAttempts: row.max_attempts,
     machineLosses: row.machine_losses,

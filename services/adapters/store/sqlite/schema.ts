@@ -63,6 +63,11 @@ const versions: readonly string[] = [
   alter table jobs add column max_machine_losses integer not null default 10;
   update jobs set max_machine_losses = 1 where max_attempts = 1;
   `,
+  // What people sort jobs by.
+  `
+  alter table jobs add column job_group text not null default '';
+  alter table jobs add column job_type text not null default '';
+  `,
 ]
 
 /** The version that this program makes. */

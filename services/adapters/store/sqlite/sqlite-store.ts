@@ -7,6 +7,7 @@
  * everything: nothing is acknowledged that might not be durable.
  */
 
+import { MessageChannel } from 'node:worker_threads'
 import { specOfText } from '../../../../core/model/earlier-job.ts'
 import { type Clock, nextTurn } from '../../../../core/kernel/clock.ts'
 import { asPilotageError, type PilotageError } from '../../../../core/kernel/errors.ts'
@@ -32,9 +33,11 @@ export async function openSqliteStore(
     hasFailed = true
   }
   const flag = newReaderFlag()
-  const writer = await startThread({ file: './worker.ts', setup: { path, purpose: 'service', flag } }, clock, failOnce)
+  const columns = new MessageChannel()
+  const setup = { path, purpose: 'service', flag, columns: columns.port1 } as const
+  const writer = await startThread({ file: './worker.ts', setup }, clock, failOnce)
   try {
-    const reader = await startThread({ file: './reader.ts', setup: { path, flag } }, clock, failOnce)
+    const reader = await startThread({ file: './reader.ts', setup: { path, flag, columns: columns.port2 } }, clock, failOnce)
     // The writer last: the last connection writes the log back and removes it.
     const close = (): Promise<void> => reader.close().then(writer.close)
     return storeOver(writer.ask, reader.ask, close, () => nextTurn(clock))
@@ -49,7 +52,7 @@ export async function openSqliteStore(
  * process.
  */
 export function memoryStore(decisions: Decisions = coreDecisions): Store {
-  const engine = openEngine(':memory:', decisions)
+  const engine = openEngine(':memory:', { decisions })
   const ask = async (name: OperationName, ...args: unknown[]): Promise<unknown> => {
     // As across the threads: what is handed in and out is a copy.
     const [outcome] = engine.commit([structuredClone({ name, args }) as Call])
@@ -85,6 +88,7 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     },
     jobs: (ids) => ask('jobs', ids),
     list: (query) => read('list', query),
+    countBy: (filter, query) => read('countBy', filter, query),
     queues: (of) => ask('queues', of),
     next: (classId, limit) => ask('next', classId, limit),
     expired: (nowMs, limit) => ask('expired', nowMs, limit),

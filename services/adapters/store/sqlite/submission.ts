@@ -82,6 +82,8 @@ function packed({ classId, spec }: Submission['jobs'][number], requirementsOf: R
     classId,
     needs: needsOf(spec.requirements, requirementsOf(classId) ?? spec.requirements),
     name: spec.name,
+    jobGroup: spec.jobGroup,
+    jobType: spec.jobType,
     priority: spec.priority,
     maxAttempts: spec.maxAttempts,
     maxMachineLosses: spec.maxMachineLosses,

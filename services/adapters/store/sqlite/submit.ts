@@ -132,38 +132,55 @@ function jobWriter(inside: Inside): JobWriter {
   const { db, queues } = inside
   const insertJob = db.prepare(
     `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts,
-       max_machine_losses, needs, attempt, state)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+       max_machine_losses, needs, job_group, job_type, attempt, state)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
   )
   return (owner, firstId, jobs, named, nowMs) => {
     const refsOf = new Map<ClassId, QueueRefs>()
     for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
     const counts = new Map<number, number>()
-    const came = jobs.map(({ classId, name, priority, maxAttempts, maxMachineLosses, needs }, at): Job => {
-      const refs = refsOf.get(classId)
-      if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
-      const id = (firstId + at) as JobId
-      const most = [maxAttempts, maxMachineLosses]
-      insertJob.run(id, refs.ref, refs.ownerRef, name, priority, nowMs, nowMs, ...most, needsText(needs))
-      counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
-      return {
-        ...owner,
-        id,
-        classId,
-        name,
-        priority,
-        maxAttempts,
-        machineLosses: 0,
-        maxMachineLosses,
-        submittedMs: nowMs,
-        changedMs: nowMs,
-        attempt: 0,
-        phase: { state: 'Waiting' },
-        ...(needs === undefined ? {} : { needs }),
-      }
-    })
+    const came = jobs.map(
+      ({ classId, name, jobGroup, jobType, priority, maxAttempts, maxMachineLosses, needs }, at): Job => {
+        const refs = refsOf.get(classId)
+        if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
+        const id = (firstId + at) as JobId
+        const most = [maxAttempts, maxMachineLosses]
+        insertJob.run(
+          id,
+          refs.ref,
+          refs.ownerRef,
+          name,
+          priority,
+          nowMs,
+          nowMs,
+          ...most,
+          needsText(needs),
+          jobGroup,
+          jobType,
+        )
+        counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
+        return {
+          ...owner,
+          id,
+          classId,
+          name,
+          jobGroup,
+          jobType,
+          priority,
+          maxAttempts,
+          machineLosses: 0,
+          maxMachineLosses,
+          submittedMs: nowMs,
+          changedMs: nowMs,
+          attempt: 0,
+          phase: { state: 'Waiting' },
+          ...(needs === undefined ? {} : { needs }),
+        }
+      },
+    )
     for (const [ref, count] of counts) queues.named(ref, count)
     inside.tallies.came(came)
+    for (const job of came) inside.columns.changed(job)
   }
 }
 

@@ -27,7 +27,8 @@ export async function startThread(
   clock: Clock,
   onFailed: (error: PilotageError) => void,
 ): Promise<Thread> {
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: setup })
+  const transferList = 'columns' in setup && setup.columns ? [setup.columns] : []
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: setup, transferList })
   const pending = pendingCalls()
   const opened = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()

@@ -53,6 +53,7 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
         insert.run(vm.id, vm.intendedMs, vm.site, JSON.stringify(vm))
         liveVms.set(vm.id, vm)
         inside.tallies.vmKnown(vm.id, vm.site)
+        inside.columns.vmKnown(vm.id, vm.site, vm.cloud)
         emit(vmFact(vm), nowMs)
         return true
       },
@@ -70,8 +71,10 @@ export function vmOperations(inside: Inside): { operations: VmOperations; reload
         const vm = vmOf(row)
         liveVms.set(vm.id, vm)
       }
-      for (const row of db.prepare('select id, site from vms').iterate()) {
-        inside.tallies.vmKnown(String(row.id) as VmId, String(row.site))
+      for (const row of db.prepare("select id, site, doc ->> '$.cloud' as cloud from vms").iterate()) {
+        const [id, site] = [String(row.id) as VmId, String(row.site)]
+        inside.tallies.vmKnown(id, site)
+        inside.columns.vmKnown(id, site, String(row.cloud))
       }
     },
   }

@@ -5,16 +5,20 @@
  */
 
 import { statSync } from 'node:fs'
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { asPilotageError } from '../../../../core/kernel/errors.ts'
-import { coreDecisions } from '../../../../core/model/apply.ts'
 import { type Call, openEngine, type Outcome } from './engine.ts'
 import { boundLog, type ReaderFlag } from './log-limit.ts'
 import { lockStore, makeOwnFile } from './own-files.ts'
 import type { Purpose } from './schema.ts'
 
-/** `flag`: there is a reader beside it. */
-export type WriterSetup = { readonly path: string; readonly purpose: Purpose; readonly flag?: ReaderFlag }
+/** `flag` and `columns`: there is a reader beside it. */
+export type WriterSetup = {
+  readonly path: string
+  readonly purpose: Purpose
+  readonly flag?: ReaderFlag
+  readonly columns?: MessagePort
+}
 export type Request = { readonly id: number; readonly call: Call }
 /** Errors cross the threads as their parts: a class would lose its own fields on the way. */
 export type Answer = { readonly id: number } & (
@@ -44,11 +48,11 @@ function answerOf(id: number, outcome: Outcome): Answer {
 }
 
 try {
-  const { path, purpose, flag } = workerData as WriterSetup
+  const { path, purpose, flag, columns } = workerData as WriterSetup
   // The log and its index beside the database get the same mode.
   makeOwnFile(path)
   const lock = lockStore(path)
-  const engine = openEngine(path, coreDecisions, purpose)
+  const engine = openEngine(path, { purpose, publish: (news) => columns?.postMessage(news) })
   const logBytes = (): number => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   let commits = 0
   port.on('message', (first: ToWorker) => {
@@ -67,6 +71,7 @@ try {
     if (message === 'close') {
       engine.close()
       lock.unlock()
+      columns?.close()
       say('closed')
       port.close()
     }
