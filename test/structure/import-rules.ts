@@ -137,7 +137,7 @@ export const importRules: readonly Rule[] = [
   { name: 'command', place: /^cli\//, ours: ['core/', 'client/', 'cli/', 'services/run/', 'sim/'], node: 'any' },
   // It runs before anything of ours can be imported.
   { name: 'Node of the lock file', place: /^bin\/link-node\.mjs$/, ours: [], node: 'any' },
-  { name: 'program', place: /^bin\//, ours: ['cli/'], node: 'none' },
+  { name: 'program', place: /^bin\//, ours: ['cli/'], node: 'any' },
   { name: 'contextualization', place: /^contextualization\//, ours: ['core/', 'contextualization/'], node: 'any' },
   {
     // The simulation runs the real engines, stores and pilots on a clock of its own.
