@@ -3,11 +3,11 @@
  * that again; an entry that it refuses gets every reason at once. Knows nothing of files, keys and calls.
  */
 
-import { parseDocument, stringify } from 'yaml'
-import { parserText } from '../core/kernel/text.ts'
+import { stringify } from 'yaml'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { checkImageEntry, type ImageEntry } from '../core/model/image-entry.ts'
 import { gatherViolations, nearest, type Violations } from '../core/kernel/violations.ts'
+import { readYaml } from './yaml-text.ts'
 
 export type SignedEntry = { readonly entry: ImageEntry; readonly signature: string }
 
@@ -76,10 +76,9 @@ function mappingIn(text: string): Readonly<Record<string, unknown>> {
   if (Buffer.byteLength(text) > maxBytes) {
     throw new PilotageError('too-large', `the entry of an image has at most ${maxBytes} bytes`)
   }
-  const document = parseDocument(text, { uniqueKeys: true })
-  const [error] = document.errors
-  if (error) throw notAnEntry(`it is not YAML or JSON: ${parserText(error)}`)
-  const value: unknown = document.toJS({ maxAliasCount: maxAliases })
+  const read = readYaml(text, maxAliases)
+  if (!read.ok) throw notAnEntry(`it is not YAML or JSON: ${read.why}`)
+  const { value } = read
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw notAnEntry('it is not a mapping')
 }

@@ -3,14 +3,14 @@
  * the way back: what was submitted, as such a document.
  *
  * Bounded before it is parsed: 16 MiB of JSON, 4 MiB of YAML, which is read far more slowly (10 MiB took 22 s), and few YAML
- * aliases (a hundred bytes of them can mean gigabytes). What starts like JSON is read as JSON, and what starts with `Name =`
- * as JDL. Knows nothing of files or calls.
+ * aliases (a hundred bytes of them can mean gigabytes). A text is one document. What starts like JSON is read as JSON,
+ * and what starts with `Name =` as JDL. Knows nothing of files or calls.
  */
 
 import { rawSpecOf, rawSpecToWire } from '../proto/codec/specs.ts'
 import { checkSpec, type RawSpec } from '../core/language/check.ts'
 import { assert } from '../core/kernel/assert.ts'
-import { Document, parseDocument, visit } from 'yaml'
+import { Document, visit } from 'yaml'
 import { PilotageError, type Violation } from '../core/kernel/errors.ts'
 import { requestBytes } from '../core/kernel/limits.ts'
 import { parserText, visibleLines, visibleText } from '../core/kernel/text.ts'
@@ -21,10 +21,13 @@ import { readJob, writeJob } from '../core/language/document.ts'
 import { importJdl, type JdlNote } from '../core/language/jdl/import.ts'
 import { looksLikeJdl } from '../core/language/jdl/parse.ts'
 import { gatherViolations, type Violations } from '../core/kernel/violations.ts'
+import { type ReadYaml, readYaml } from './yaml-text.ts'
 
 const yamlAliases = 50
 const yamlBytes = 4 * 1024 * 1024
 const jdlBytes = 4 * 1024 * 1024
+/** What looks like JSON and is none may be YAML up to this size: it takes some 50 ms. */
+const flowBytes = 16 * 1024
 
 /** `notes`: what of a JDL document could not be honoured as it stands; of other documents there are none. */
 export type ReadDocument = { readonly jobs: readonly WireJob[]; readonly notes: readonly JdlNote[] }
@@ -108,50 +111,35 @@ function parseText(text: string): unknown {
   if (looksLikeJson) {
     const json = parseJson(text)
     // YAML's flow style looks like JSON too; only a small text is worth a second reading.
-    if (json.ok || text.length > 1024 * 1024) return settled(json)
+    if (json.ok || text.length > flowBytes) return settled(json)
   }
   refuseOver(Buffer.byteLength(text), yamlBytes, 'YAML is read slowly', `at most ${bytesText(yamlBytes)} of YAML, or JSON`)
-  return settled(parseYaml(text))
+  return settled(readYaml(text, yamlAliases))
 }
 
-type Parsed = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: string }
-
-function parseJson(text: string): Parsed {
+function parseJson(text: string): ReadYaml {
   try {
     return { ok: true, value: JSON.parse(text) as unknown }
   } catch (thrown) {
-    return { ok: false, why: reasonOf(thrown) }
-  }
-}
-
-function parseYaml(text: string): Parsed {
-  try {
-    const document = parseDocument(text, { schema: 'core', uniqueKeys: true, merge: false, logLevel: 'silent' })
-    const error = document.errors[0]
-    if (error) return { ok: false, why: reasonOf(error) }
-    const warning = document.warnings[0]
-    if (warning) return { ok: false, why: reasonOf(warning) }
-    return { ok: true, value: document.toJS({ maxAliasCount: yamlAliases }) as unknown }
-  } catch (thrown) {
-    // Too many aliases, or nested deeper than the reader's stack.
-    return { ok: false, why: reasonOf(thrown) }
+    return { ok: false, why: parserText(thrown) }
   }
 }
 
 /** One value of a document, as YAML; the text itself where it is none. */
 export function documentValue(text: string): unknown {
-  const parsed = parseYaml(text)
+  const parsed = readYaml(text, yamlAliases)
   return parsed.ok ? parsed.value : text
 }
 
-function settled(parsed: Parsed): unknown {
+function settled(parsed: ReadYaml): unknown {
   if (parsed.ok) return parsed.value
-  const violations = [{ path: 'the document', value: '', rule: parsed.why, accepted: 'one YAML or JSON document' }]
+  const violations = [
+    { path: 'the document', value: '', rule: shortened(parsed.why), accepted: 'one YAML or JSON document' },
+  ]
   throw new PilotageError('invalid-argument', 'the job document cannot be read', { violations })
 }
 
-function reasonOf(thrown: unknown): string {
-  const message = parserText(thrown)
+function shortened(message: string): string {
   return message.length <= 300 ? message : `${message.slice(0, 297)}...`
 }
 

@@ -201,6 +201,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
     /^client\/job-document\.ts$/,
     /^client\/job-stream\.ts$/,
     /^client\/image-document\.ts$/,
+    /^client\/yaml-text\.ts$/,
     /^contextualization\//,
     /^services\/adapters\/cloud\/local\//,
   ],

@@ -31,13 +31,14 @@ export type ImportedJdl = { readonly jobs: readonly RawSpec[]; readonly notes: r
  */
 export function importJdl(text: string, acceptDropped: boolean, wrong: Violations): ImportedJdl {
   const notes = new Map<string, JdlNote>()
+  const unknown = new Map<string, string>()
   const jobs: RawSpec[] = []
   const records = parseJdl(text, wrong)
   if (wrong.count() > 0) return { jobs, notes: [] }
   for (const record of records) {
     for (const { record: own } of expandParameters(record, wrong)) {
       const before = wrong.count()
-      jobs.push(importRecord(own, notes, wrong))
+      jobs.push(importRecord(own, notes, unknown, wrong))
       // The jobs of one record differ by their parameters: what is wrong with one is wrong with many.
       if (wrong.count() > before) break
     }
@@ -51,7 +52,22 @@ export function importJdl(text: string, acceptDropped: boolean, wrong: Violation
   return { jobs, notes: [...notes.values()] }
 }
 
-function importRecord(record: JdlRecord, notes: Map<string, JdlNote>, wrong: Violations): RawSpec {
+/** `known`: what was said of the same name before; the jobs of one record have the same names, and a search takes long. */
+function unknownText(name: string, known: Map<string, string>): string {
+  const before = known.get(name)
+  if (before !== undefined) return before
+  const meant = nearest(name, jdlNames)
+  const text = meant === undefined ? 'no such attribute is known' : `no such attribute is known; ${meant}, perhaps`
+  known.set(name, text)
+  return text
+}
+
+function importRecord(
+  record: JdlRecord,
+  notes: Map<string, JdlNote>,
+  unknown: Map<string, string>,
+  wrong: Violations,
+): RawSpec {
   const draft = newDraft()
   const lines = new Map<string, JdlAttribute>()
   for (const attribute of record) {
@@ -67,8 +83,7 @@ function importRecord(record: JdlRecord, notes: Map<string, JdlNote>, wrong: Vio
     }
     const row = jdlRow(name)
     if (!row) {
-      const meant = nearest(name, jdlNames)
-      note('dropped', meant === undefined ? 'no such attribute is known' : `no such attribute is known; ${meant}, perhaps`)
+      note('dropped', unknownText(name, unknown))
       continue
     }
     lines.set(row.name, attribute)

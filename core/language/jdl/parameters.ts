@@ -19,6 +19,8 @@ export type Expanded = { readonly record: JdlRecord; readonly number?: number }
 
 /** Characters of all jobs of one document together. */
 const maxExpanded = 64 * 1024 * 1024
+/** Attributes of all jobs of one document together: 10 000 jobs of 50. Each is read by itself. */
+const maxAttributes = 500_000
 
 const parameterName = /^(Parameters|ParameterStart|ParameterStep|ParameterFactor)(?:\.(\w+))?$/i
 const placeholder = /%(?:\((\w*)\)s|([snj]))/g
@@ -46,6 +48,11 @@ export function expandParameters(record: JdlRecord, wrong: Violations): readonly
   const placed = placesIn(own, [...known.keys()], length !== undefined, wrong)
   if (wrong.count() > before) return []
   if (length === undefined) return [{ record: own }]
+  if (length * own.length > maxAttributes) {
+    const rule = 'the jobs have too many attributes together'
+    wrong.add('Parameters', `${length} jobs of ${own.length} attributes`, rule, `at most ${maxAttributes} attributes in all`)
+    return []
+  }
   const width = String(length).length
   const longest = [...known.values()].flat().reduce((most, value) => Math.max(most, value.length), width)
   if (length * (placed.characters + placed.count * longest) > maxExpanded) {

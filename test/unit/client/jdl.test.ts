@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { readJobDocument, specsOf } from '../../../client/job-document.ts'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { gatherViolations } from '../../../core/kernel/violations.ts'
 import { readJob, writeJob } from '../../../core/language/document.ts'
@@ -135,6 +136,24 @@ describe('any text', () => {
     ),
     { maxLength: 60 },
   )
+
+  it('of many parameters and unknown attributes looks each name up once', () => {
+    const unknown = Array.from({ length: 300 }, (_, at) => `Zzz${at} = "b";`).join('\n')
+    const clock = systemClock()
+    const beginMs = clock.monotonicMs()
+    const { jobs } = readJobDocument(`Executable = "a"; Parameters = 1000;\n${unknown}`, { acceptDropped: true })
+    expect(jobs).toHaveLength(1000)
+    // It took 25 seconds.
+    expect(clock.monotonicMs() - beginMs).toBeLessThan(8000)
+  })
+
+  it('asks for no more attributes in all than can be read', () => {
+    const many = Array.from({ length: 900 }, (_, at) => `Zzz${at} = "b";`).join('\n')
+    const wrong = gatherViolations()
+    importJdl(`Executable = "a"; Parameters = 10000;\n${many}`, true, wrong)
+    expect(() => wrong.settle('')).toThrow(PilotageError)
+    expect(wrong.count()).toBe(1)
+  })
 
   it('is read or refused, and never fails otherwise', () => {
     fc.assert(

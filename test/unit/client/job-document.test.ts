@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readJobDocument } from '../../../client/job-document.ts'
 import { readJobStream } from '../../../client/job-stream.ts'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import { parseBytes, parseDuration } from '../../../core/kernel/quantities.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import type { JobSpec } from '../../../proto/gen/pilotage/v1/job.ts'
@@ -59,6 +60,36 @@ maxMachineLosses: 20
       jobType: '',
     },
   ])
+})
+
+it('refuses a second document, whose jobs would be lost', () => {
+  for (const text of ['executable: a\n---\nexecutable: b\n', '[{executable: a}]\n...\n---\nexecutable: b']) {
+    const [violation] = refused(text).violations
+    expect(violation?.path).toBe('the document')
+    expect(violation?.rule).toMatch(/^a second document begins at line [23], column \d+$/)
+    expect(violation?.accepted).toContain('one YAML or JSON document')
+  }
+  // Nothing is lost with an empty one.
+  expect(readJobDocument('---\nexecutable: a\n---\n# the end\n').jobs).toHaveLength(1)
+})
+
+it.each([
+  ['brackets that close nothing', (size: number) => `{"executable": "a"${'}'.repeat(size)}`],
+  ['lists after a list', (size: number) => `a: ${'[d]'.repeat(size)}`],
+  ['texts after a text', (size: number) => `a: ${'"b" '.repeat(size)}`],
+  ['keys', (size: number) => `- a:\n${Array.from({ length: size / 4 }, (_, at) => `  K${at}: a\n`).join('')}`],
+])('reads in linear time: %s', (_, make) => {
+  const clock = systemClock()
+  const shortestMs = (text: string): number => {
+    const times = [1, 2, 3].map(() => {
+      const beginMs = clock.monotonicMs()
+      refused(text)
+      return clock.monotonicMs() - beginMs
+    })
+    return Math.min(...times)
+  }
+  // 64 times as long where it is quadratic, 8 times where it is linear.
+  expect(shortestMs(make(24_000)) / shortestMs(make(3000))).toBeLessThan(30)
 })
 
 it('reads JSON and YAML, one job and a list, to the same', () => {
