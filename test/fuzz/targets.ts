@@ -1,0 +1,8 @@
+/** All targets of `npm run fuzz`. A new one is a line here. */
+
+import type { FuzzTarget } from './target.ts'
+import { documentTargets } from './targets/documents.ts'
+import { fieldTargets } from './targets/fields.ts'
+import { messageTargets } from './targets/messages.ts'
+
+export const targets: readonly FuzzTarget[] = [...documentTargets, ...fieldTargets, ...messageTargets]
