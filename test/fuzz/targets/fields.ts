@@ -8,6 +8,7 @@ import { gatherViolations } from '../../../core/kernel/violations.ts'
 import { checkSpec } from '../../../core/language/check.ts'
 import { readJob, writeJob } from '../../../core/language/document.ts'
 import { fieldNames } from '../../../core/language/fields.ts'
+import { normalised, requirementsKey } from '../../../core/language/normal-form.ts'
 import { exactly, needsOf, noSizes, requirementClass } from '../../../core/language/requirement-class.ts'
 import { anyValue, rightValue } from '../jobs-by-chance.ts'
 import { type FuzzTarget, property } from '../target.ts'
@@ -38,6 +39,12 @@ const fields: FuzzTarget = {
     if (!spec) return 0
     const again = checkSpec(readJob(writeJob(spec), 'job', wrong), 'job', violations)
     property(JSON.stringify(again) === JSON.stringify(spec), 'a job that is written is read as the same job')
+    const normal = normalised(spec.requirements)
+    property(JSON.stringify(normalised(normal)) === JSON.stringify(normal), 'the normal form of a normal form is itself')
+    property(
+      requirementsKey(normal) === requirementsKey(spec.requirements),
+      'a normal form has the key of what it is made of',
+    )
     const exact = spec.requirements
     const classed = requirementClass(exact, noSizes)
     property(

@@ -7,13 +7,15 @@
 
 import { openSync, writeSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { systemClock } from '../../../core/kernel/clock.ts'
 import { type Batch, runInputs } from '../run-inputs.ts'
 import type { FuzzTarget } from '../target.ts'
 
 const [module = '', place = ''] = process.argv.slice(2)
 const { targets } = (await import(pathToFileURL(module).href)) as { targets: readonly FuzzTarget[] }
-const clock = systemClock()
+const spentMs = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
 const file = openSync(place, 'w')
 const digits = Buffer.alloc(12)
 
@@ -21,7 +23,7 @@ process.on('disconnect', () => process.exit(0))
 process.on('message', (batch: Batch) => {
   const target = targets.find(({ name }) => name === batch.target)
   if (!target) throw new Error(`there is no target ${batch.target}`)
-  const result = runInputs(target, batch, clock, (index) => {
+  const result = runInputs(target, batch, spentMs, (index) => {
     digits.fill(' ')
     digits.write(String(index))
     writeSync(file, digits, 0, digits.length, 0)
