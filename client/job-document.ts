@@ -8,7 +8,9 @@
  */
 
 import { rawSpecOf, rawSpecToWire } from '../proto/codec/specs.ts'
-import { checkSpec, type RawSpec } from '../core/language/check.ts'
+import { checkSpec, nameOf, type RawSpec } from '../core/language/check.ts'
+import { resolveDependencies } from '../core/language/dependency-graph.ts'
+import { joined } from '../core/language/field-types.ts'
 import { assert } from '../core/kernel/assert.ts'
 import { Document, visit } from 'yaml'
 import { PilotageError, type Violation } from '../core/kernel/errors.ts'
@@ -47,14 +49,24 @@ export function readJobDocument(text: string, { acceptDropped = false } = {}): R
 function readJdl(text: string, acceptDropped: boolean, wrong: Violations): ReadDocument {
   refuseOver(Buffer.byteLength(text), jdlBytes, 'JDL is written by people', `at most ${bytesText(jdlBytes)} of JDL, or JSON`)
   const { jobs, notes } = importJdl(text, acceptDropped, wrong)
+  checkDependencies(jobs, (at) => `jobs[${at}]: Pilotage.after`, wrong)
   return { jobs: wrong.count() > 0 ? [] : jobs.map(jobOf), notes }
 }
 
 function readPlain(text: string, wrong: Violations): ReadDocument {
   const value = parseText(text)
-  const jobs = jobsOf(value).map(({ value: job, path }) => jobOf(readJob(job, path, wrong)))
+  const given = jobsOf(value)
+  const jobs = given.map(({ value: job, path }) => readJob(job, path, wrong))
   if (jobs.length === 0) wrong.add('', value, 'at least one job', 'one job, or a list of jobs')
-  return { jobs, notes: [] }
+  checkDependencies(jobs, (at) => joined(given[at]?.path ?? '', 'after'), wrong)
+  return { jobs: jobs.map(jobOf), notes: [] }
+}
+
+/** What the jobs of the document say together; which jobs there are beside them only the service knows. */
+function checkDependencies(jobs: readonly RawSpec[], pathOf: (index: number) => string, wrong: Violations): void {
+  if (wrong.count() > 0) return
+  const waiting = jobs.map((job) => ({ name: nameOf(job), after: job.after }))
+  resolveDependencies(waiting, pathOf, (...refused) => wrong.add(...refused))
 }
 
 /** One document of a stream; `firstIndex` is how many jobs came before it. */

@@ -27,6 +27,8 @@ export type Job = {
   readonly submittedMs: number
   readonly changedMs: number
   readonly taskQueue: string
+  /** How many jobs it still waits for. */
+  readonly waitsFor: number
   /** Why it is Held, Failed or Killed, or what its live attempt was asked to do. */
   readonly reason: string
   /** Where it runs or ran last. */
@@ -72,6 +74,8 @@ export type SteeredJob = {
   readonly refusal: string
   /** What a reschedule of an ended job made; 0: none. */
   readonly newJobId: number
+  /** Of a kill: jobs that wait for it and end with it; from 1000 on at least that number. */
+  readonly dependants: number
 }
 
 /** Something that happened to a job, a VM, a cloud, an image or a submission. `knownFact` of core types its data. */
@@ -102,7 +106,7 @@ export type JobExplanation = {
 /** A field that does not belong to the kind is 0 or empty. */
 export type Finding = {
   /**
-   * forgotten, never-started, runs, ran, held, no-place, no-fit, waits-for-turn, waits-for-room, waits-for-reserved; empty:
+   * forgotten, never-started, runs, ran, held, blocked, no-place, no-fit, waits-for-turn, waits-for-room, waits-for-reserved; empty:
    * not known here
    */
   readonly kind: string
@@ -110,6 +114,9 @@ export type Finding = {
   readonly attempt: number
   readonly vmId: string
   readonly cores: number
+  /** Of blocked: how many jobs it waits for, and the first of them. */
+  readonly waitsFor: number
+  readonly awaited: readonly AwaitedJob[]
   /** Of held. */
   readonly why: string
   /** Of waits-for-turn. */
@@ -124,6 +131,9 @@ export type Finding = {
   readonly freeCores: number
   readonly reservedMs: number
 }
+
+/** `when`: ok, ended or failed. `state` empty: it is not stored any more. */
+export type AwaitedJob = { readonly jobId: number; readonly when: string; readonly state: string }
 
 /** A requirement that is larger in the task queue than in the job: in bytes, or in milliseconds for the wall time. */
 export type ClassDifference = {

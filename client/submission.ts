@@ -34,7 +34,10 @@ export function partKey(key: string, part: number): string {
   })
 }
 
-/** Never keeps more than one part: the jobs may be endless. Throws `too-large` for a job that fits in no part. */
+/**
+ * Never keeps more than one part: the jobs may be endless. Throws `too-large` for a job that fits in no part, and
+ * where jobs that name each other in `after` do not fit in the first.
+ */
 export async function* parts(
   jobs: Iterable<JobSpec> | AsyncIterable<JobSpec>,
   key: string,
@@ -44,10 +47,14 @@ export async function* parts(
   let bytes = 0
   let part = 0
   let index = 0
+  let namesOthers = false
   for await (const job of jobs) {
     const jobBytes = JobSpec.encode(job).finish().length + jobFramingBytes
     if (jobBytes > limits.bytes) throw tooLarge(index, jobBytes, limits)
-    if (batch.length === limits.jobs || bytes + jobBytes > limits.bytes) {
+    const isFull = batch.length === limits.jobs || bytes + jobBytes > limits.bytes
+    namesOthers ||= job.after.some(({ jobId }) => jobId === undefined)
+    if (namesOthers && (isFull || part > 0)) throw notInOneCall(limits)
+    if (isFull) {
       yield { jobs: batch, idempotencyKey: partKey(key, part) }
       part += 1
       batch = []
@@ -58,6 +65,20 @@ export async function* parts(
     index += 1
   }
   if (batch.length > 0) yield { jobs: batch, idempotencyKey: partKey(key, part) }
+}
+
+/** Names and positions mean jobs of the same call. */
+function notInOneCall({ jobs, bytes }: PartLimits): PilotageError {
+  return new PilotageError('too-large', 'jobs that wait for each other do not fit in one call', {
+    violations: [
+      {
+        path: 'jobs',
+        value: `more than ${jobs} jobs or ${bytes} bytes`,
+        rule: 'too many for names and positions in after',
+        accepted: `at most ${jobs} jobs and ${bytes} bytes; or several submissions, with job ids in after`,
+      },
+    ],
+  })
 }
 
 function tooLarge(index: number, bytes: number, limits: PartLimits): PilotageError {

@@ -72,6 +72,8 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     expired: (...args) => ask(() => truth.expired(...args)),
     leasesBeyond: (...args) => ask(() => truth.leasesBeyond(...args)),
     counts: () => ask(() => truth.counts()),
+    dependants: (...args) => ask(() => truth.dependants(...args)),
+    awaitedEnds: (...args) => ask(() => truth.awaitedEnds(...args)),
     forget: (...args) => ask(() => truth.forget(...args)),
     intend: (...args) => ask(() => truth.intend(...args)),
     changeVms: (...args) => ask(() => truth.changeVms(...args)),

@@ -135,7 +135,16 @@ const steeredColumns: readonly Column<SteeredJob>[] = [
   { title: 'CHANGED', cell: ({ changed }) => (changed ? 'yes' : 'no') },
   { title: 'REFUSED', cell: ({ refusal }) => refusal },
   { title: 'NEW JOB', cell: ({ newJobId }) => newJobId || '' },
+  { title: 'ENDS WITH IT', cell: ({ dependants }) => endingText(dependants) },
 ]
+
+/** The service counts up to this number for all jobs of a call. */
+const maxCounted = 1000
+
+function endingText(dependants: number): string {
+  if (dependants === 0) return ''
+  return dependants < maxCounted ? `${dependants} waiting` : `${dependants} waiting or more`
+}
 
 type SteeringOptions = CommonOptions & { readonly reason?: string }
 

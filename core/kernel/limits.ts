@@ -28,6 +28,8 @@ export const jobsPerTurn = 250
  */
 export const jobsPerTransaction = 2000
 export const requestBytes = 16 * mib
+/** Jobs that were there before and that jobs of one call wait for: each of them is read and changed. */
+export const otherJobsPerCall = 10_000
 /** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
 export const submissionElements = 1_000_000
 export const idempotencyKeyLength = 128
@@ -63,6 +65,10 @@ export const jobLimits = {
   priority: 9,
   attempts: 10,
   machineLosses: 100,
+  /** Jobs that one job waits for. */
+  dependencies: 1000,
+  /** Of all jobs of a call: ten per job of the largest one. They are written in one transaction. */
+  dependenciesPerCall: 100_000,
 } as const
 
 export const jobDefaults = {

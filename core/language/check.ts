@@ -83,10 +83,11 @@ export function checkFields(
     if (wish !== undefined) wanted[key] = wish
   }
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
-  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, ...command } = given
+  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, after, ...command } = given
+  const waiting = (after as readonly unknown[]).length > 0 ? { after } : {}
   const counts = { priority, maxAttempts, maxMachineLosses }
-  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType } as JobSpec
-  return { ...spec, name: spec.name || baseName(spec.executable) }
+  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType, ...waiting } as JobSpec
+  return { ...spec, name: nameOf(spec) }
 }
 
 /** What is bounded in all, over several fields. */
@@ -116,6 +117,11 @@ function listsOf(wish: unknown): number {
 
 function lengthOf(texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + text.length, 0)
+}
+
+/** Its own, or that of its executable. */
+export function nameOf({ name, executable }: Pick<RawSpec, 'name' | 'executable'>): string {
+  return name || baseName(executable)
 }
 
 function baseName(path: string): string {

@@ -74,7 +74,7 @@ export function readField(name: string, given: unknown, draft: JobDraft, path: s
 /** The job as a document has it, with every field that is not empty: `readJob` makes the same of it. */
 export function writeJob({ requirements, ...spec }: JobSpec): Readonly<Record<string, unknown>> {
   const own = Object.entries(specFields).map(
-    ([key, { type }]) => [key, written(type, spec[key as keyof typeof spec])] as const,
+    ([key, { type }]) => [key, written(type, spec[key as keyof typeof spec] ?? type.empty)] as const,
   )
   const wanted = Object.entries(requirementFields).map(
     ([key, { name, type }]) => [name, written(type, requirements[key as keyof Requirements])] as const,

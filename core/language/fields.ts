@@ -6,6 +6,7 @@
  * itself.
  */
 
+import { dependencies } from './dependency-field.ts'
 import { jobDefaults, jobLimits } from '../kernel/limits.ts'
 import type { JobSpec } from '../model/job.ts'
 import type { PlaceRequirements, Requirements } from '../model/requirements.ts'
@@ -35,7 +36,7 @@ type Described = {
 
 type SpecKey = Exclude<keyof JobSpec, 'requirements'>
 
-export type SpecField<Key extends SpecKey = SpecKey> = Described & { readonly type: FieldType<JobSpec[Key]> }
+export type SpecField<Key extends SpecKey = SpecKey> = Described & { readonly type: FieldType<NonNullable<JobSpec[Key]>> }
 
 /** `key`: of the requirements. `name`: in documents and configurations, and what explanations call it. */
 export type RequirementField<Key extends keyof Requirements = keyof Requirements> = Described & {
@@ -47,7 +48,7 @@ export type RequirementField<Key extends keyof Requirements = keyof Requirements
 /** How much of it a flavor may have. `fallback`: where its configuration does not say; absent: it must. */
 export type Offered = { readonly min: number; readonly max: number; readonly fallback?: number }
 
-export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
+export const specFields: { readonly [Key in SpecKey]-?: SpecField<Key> } = {
   name: {
     type: line({ max: jobLimits.nameLength, rule: 'not a name', fallback: "the executable's" }),
     dirac: 'JobName',
@@ -90,6 +91,10 @@ export const specFields: { readonly [Key in SpecKey]: SpecField<Key> } = {
   maxMachineLosses: {
     type: count({ min: 1, max: jobLimits.machineLosses, fallback: jobDefaults.machineLosses }),
     doc: 'it is Failed when this number of its attempts were lost with their machine: a VM that was lost, preempted or stopped, a lease that ended',
+  },
+  after: {
+    type: dependencies(),
+    doc: 'jobs whose end it waits for, each the id of a job, a name of this submission, or `{ job, when }` or `{ index, when }` with `when` one of ok, ended, failed. If a dependency can never be met, the job is Failed',
   },
 }
 

@@ -9,6 +9,7 @@
 
 import type { Result } from './attempt.ts'
 import { never } from '../kernel/assert.ts'
+import type { OpenDependency } from './dependency.ts'
 import type { Fact } from './fact-shapes.ts'
 import type { JobId } from '../kernel/ids.ts'
 import type { Image } from './image.ts'
@@ -143,6 +144,7 @@ function plainJob(job: Job): Job {
     attempt: job.attempt,
     phase: plainPhase(job.phase),
     ...(job.needs ? { needs: plainNeeds(job.needs) } : {}),
+    ...(job.awaited === undefined ? {} : { awaited: job.awaited }),
   }
 }
 
@@ -155,7 +157,9 @@ function plainPhase(phase: Phase): Phase {
     case 'Waiting':
       return { state: phase.state }
     case 'Held':
-      return { state: phase.state, why: phase.why }
+      return { state: phase.state, why: phase.why, ...(phase.open ? { open: phase.open.map(plainOpen) } : {}) }
+    case 'Blocked':
+      return { state: phase.state, open: phase.open.map(plainOpen) }
     case 'Matched':
       return { state: phase.state, lease: plainLease(phase.lease) }
     case 'Running':
@@ -164,7 +168,6 @@ function plainPhase(phase: Phase): Phase {
     case 'Done':
       return { state: phase.state, lease: plainLease(phase.lease), result: plainResult(phase.result) }
     case 'Failed':
-      return { state: phase.state, why: phase.why, lease: plainLease(phase.lease), ...resultIn(phase) }
     case 'Killed':
       return {
         state: phase.state,
@@ -175,6 +178,10 @@ function plainPhase(phase: Phase): Phase {
     default:
       return never(phase)
   }
+}
+
+function plainOpen({ job, when }: OpenDependency): OpenDependency {
+  return { job, when }
 }
 
 function resultIn({ result }: { readonly result?: Result }): { readonly result?: Result } {

@@ -4,7 +4,9 @@
  */
 
 import { jobDefaults } from '../kernel/limits.ts'
+import type { JobId } from '../kernel/ids.ts'
 import type { ArchivedJob } from './archive.ts'
+import { withJobIds } from './dependency.ts'
 import type { Job, JobSpec } from './job.ts'
 
 type Counts = Pick<Job, 'machineLosses' | 'maxMachineLosses'>
@@ -21,8 +23,9 @@ export function earlierCounts(maxAttempts: number): Counts {
 type Later = Counts & Labels
 type Earlier<Kind> = Omit<Kind, keyof Later> & Partial<Later>
 
-export function specOfText(text: string): JobSpec {
-  return completeSpec(JSON.parse(text) as Earlier<JobSpec>)
+/** As it lies in a store, of the job with this id: dependencies on jobs of its submission lie there as distances. */
+export function specOfText(text: string, id: JobId): JobSpec {
+  return withJobIds(completeSpec(JSON.parse(text) as Earlier<JobSpec>), id)
 }
 
 /** A record of an archive; one that is damaged stays as it is. */

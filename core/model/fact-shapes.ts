@@ -53,6 +53,8 @@ export const factShapes = {
       wallMs: 'number?',
       peakMemoryBytes: 'number?',
       detail: 'text?',
+      /** The job whose end changed this one. */
+      dependency: 'number?',
     },
   },
   /** The first line of a job's history, made of the job itself. */

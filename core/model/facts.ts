@@ -10,6 +10,7 @@
 import { bytesText, durationText } from '../kernel/quantities.ts'
 import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
+import { endText } from './dependency.ts'
 import { leaseOf, type Job, type JobEvent } from './job.ts'
 import { noResources } from './resources.ts'
 import { isComing, type Vm, type VmEvent } from './vm.ts'
@@ -38,6 +39,10 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   }
   if ('by' in event) data.by = event.by
   if ('why' in event && event.why !== '') data.why = event.why
+  if (event.kind === 'dependency-ended') {
+    data.dependency = event.on
+    data.why = endText(event.on, event.end)
+  }
   if ('why' in after.phase) data.why = after.phase.why
   if (event.kind === 'ended') {
     data.end = event.result.end

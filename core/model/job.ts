@@ -5,20 +5,24 @@
  * an acknowledged job is in exactly one of these states, at most one lease lives, an attempt number is given once, a message
  * from an older attempt changes nothing, and an end is final.
  *
- * What an event (row) does to a job in a state (column). The three last states are one column: each of them is final.
+ * What an event (row) does to a job in a state (column). The
+ * three last states are one column: each of them is final.
  *
- *   event        Waiting       Held          Matched       Running       Completing    Done, Failed, Killed
- *   claim        Matched       not-waiting   not-waiting   not-waiting   not-waiting   ended
- *   running      stale         stale         Running       unchanged     unchanged     stale
- *   completing   stale         stale         Completing    Completing    unchanged     stale
- *   ended        stale         stale         by result     by result     by result     stale
- *   renew        stale         stale         extended      extended      extended      stale
- *   lost         stale         stale         retried       retried       retried       stale
- *   withdraw     stale         stale         retried       stale         stale         stale
- *   kill         Killed        Killed        asked         asked         asked         ended
- *   hold         Held          held          not-waiting   not-waiting   not-waiting   ended
- *   release      not-held      Waiting       not-held      not-held      not-held      ended
- *   reschedule   not-live      not-live      asked         asked         asked         ended
+ *   event              Blocked       Waiting       Held          Matched       Running       Completing    Done, Failed, Killed
+ *   claim              not-waiting   Matched       not-waiting   not-waiting   not-waiting   not-waiting   ended
+ *   running            stale         stale         stale         Running       unchanged     unchanged     stale
+ *   completing         stale         stale         stale         Completing    Completing    unchanged     stale
+ *   ended              stale         stale         stale         by result     by result     by result     stale
+ *   renew              stale         stale         stale         extended      extended      extended      stale
+ *   lost               stale         stale         stale         retried       retried       retried       stale
+ *   withdraw           stale         stale         stale         retried       stale         stale         stale
+ *   kill               Killed        Killed        Killed        asked         asked         asked         ended
+ *   hold               Held          Held          held          not-waiting   not-waiting   not-waiting   ended
+ *   release            not-held      not-held      back          not-held      not-held      not-held      ended
+ *   reschedule         not-live      not-live      not-live      asked         asked         asked         ended
+ *   dependency-ended   settled       stale         settled       stale         stale         stale         stale
+ *   await              counted       counted       counted       counted       counted       counted       counted
+ *   dependants-over    stale         stale         stale         stale         stale         stale         cleared
  *
  * A capital letter begins the name of the next state. stale, ended, not-waiting, held, not-held and not-live are refusals
  * (JobRefusal). An event that names another attempt than the live one is always refused as stale. `lost` is refused as
@@ -33,6 +37,12 @@
  *             count, so it never ends in Failed.
  * `cut` makes a live lease shorter and changes no state.
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
+ * back        Blocked if it still waits for other jobs, else Waiting.
+ * settled     A dependency that is met is taken off the list of those that are open: with the last one a Blocked job is
+ *             Waiting, a Held one stays Held. One that can never be met makes the job Failed. One that is not on the list, for
+ *             example because it was settled before, is stale.
+ * counted     The state stays; another job waits for the end of this one (core/model/dependency.ts).
+ * cleared     The count is gone, unless it grew since it was read: then the event is stale.
  *
  * `maxAttempts` grows with each attempt that does not count as one: the job is Failed when its attempt number reaches it.
  */
@@ -42,9 +52,21 @@ import type { Owner } from './owner.ts'
 import { byServiceClock, type Counted, resultByServiceClock, verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
 import { freeAttempts } from '../kernel/limits.ts'
+import { type Dependency, type DependencyEnd, endText, isMetBy, type OpenDependency } from './dependency.ts'
 import type { Needs, Requirements } from './requirements.ts'
 
-export const jobStates = ['Waiting', 'Held', 'Matched', 'Running', 'Completing', 'Done', 'Failed', 'Killed'] as const
+/** In the order of their codes in stores: a new one comes last. */
+export const jobStates = [
+  'Waiting',
+  'Held',
+  'Matched',
+  'Running',
+  'Completing',
+  'Done',
+  'Failed',
+  'Killed',
+  'Blocked',
+] as const
 export type JobStateName = (typeof jobStates)[number]
 
 /** What a user submits, checked and with every default filled in. Never changes. */
@@ -60,6 +82,8 @@ export type JobSpec = {
   /** What people sort jobs by; empty: none. */
   readonly jobGroup: string
   readonly jobType: string
+  /** Jobs whose end it waits for; absent: none. */
+  readonly after?: readonly Dependency[]
 }
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }
@@ -75,12 +99,14 @@ export type Lease = {
 
 export type Phase =
   | { readonly state: 'Waiting' }
-  | { readonly state: 'Held'; readonly why: string }
+  /** `open`: what it waits for, once it is released; absent: nothing. */
+  | { readonly state: 'Held'; readonly why: string; readonly open?: readonly OpenDependency[] }
+  | { readonly state: 'Blocked'; readonly open: readonly OpenDependency[] }
   | { readonly state: 'Matched'; readonly lease: Lease }
   | { readonly state: 'Running' | 'Completing'; readonly lease: Lease; readonly startedMs: number }
   /** An ended job remembers the lease of its last attempt, where there was one. */
   | { readonly state: 'Done'; readonly lease: Lease; readonly result: Result }
-  | { readonly state: 'Failed'; readonly why: string; readonly lease: Lease; readonly result?: Result }
+  | { readonly state: 'Failed'; readonly why: string; readonly lease?: Lease; readonly result?: Result }
   | { readonly state: 'Killed'; readonly why: string; readonly lease?: Lease; readonly result?: Result }
 
 export type Job = Owner & {
@@ -102,6 +128,8 @@ export type Job = Owner & {
   /** Of the last attempt; 0 before the first. */
   readonly attempt: number
   readonly phase: Phase
+  /** How often another job began to wait for its end; absent: none does, or all of them know it. */
+  readonly awaited?: number
 }
 
 type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
@@ -130,6 +158,10 @@ export type JobEvent =
       readonly by: string
       readonly why: string
     }
+  | { readonly kind: 'dependency-ended'; readonly jobId: JobId; readonly on: JobId; readonly end: DependencyEnd }
+  | { readonly kind: 'await'; readonly jobId: JobId }
+  /** `awaited`: the count that was read before its dependants were looked for. */
+  | { readonly kind: 'dependants-over'; readonly jobId: JobId; readonly awaited: number }
 
 export type JobRefusal =
   | 'not-found'
@@ -168,6 +200,12 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
     case 'release':
     case 'reschedule':
       return steer(job, event, nowMs)
+    case 'dependency-ended':
+      return settle(job, event, nowMs)
+    case 'await':
+      return accept({ ...job, awaited: (job.awaited ?? 0) + 1 }, false)
+    case 'dependants-over':
+      return clearAwaited(job, event)
   }
 }
 
@@ -182,6 +220,16 @@ export function isEndedState(state: JobStateName): boolean {
 /** The live lease, where there is one. */
 export function leaseOf(phase: Phase): Lease | undefined {
   return phase.state === 'Matched' || phase.state === 'Running' || phase.state === 'Completing' ? phase.lease : undefined
+}
+
+/** What it still waits for. */
+export function openOf(phase: Phase): readonly OpenDependency[] {
+  return (phase.state === 'Blocked' || phase.state === 'Held' ? phase.open : undefined) ?? []
+}
+
+/** The phase in which a job comes. */
+export function firstPhase(open: readonly OpenDependency[]): Phase {
+  return open.length === 0 ? { state: 'Waiting' } : { state: 'Blocked', open }
 }
 
 /** An attempt that a change ended, whichever way: its number and its lease. */
@@ -325,14 +373,39 @@ function steer(
     case 'hold':
       if (phase.state === 'Held') return refuse('held')
       if (lease) return refuse('not-waiting')
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Held', why: byWhom('held', event) } })
+      return accept({ ...job, changedMs: nowMs, phase: held(byWhom('held', event), openOf(phase)) })
     case 'release':
       if (phase.state !== 'Held') return refuse('not-held')
-      return accept({ ...job, changedMs: nowMs, phase: { state: 'Waiting' } })
+      return accept({ ...job, changedMs: nowMs, phase: firstPhase(openOf(phase)) })
     case 'reschedule':
       if (!lease) return refuse('not-live')
       return ask(job, lease, { kind: 'reschedule', by: event.by, atMs: nowMs })
   }
+}
+
+function held(why: string, open: readonly OpenDependency[]): Phase {
+  return open.length === 0 ? { state: 'Held', why } : { state: 'Held', why, open }
+}
+
+function settle(job: Job, { on, end: ending }: Extract<JobEvent, { kind: 'dependency-ended' }>, nowMs: number): JobDecision {
+  const { phase } = job
+  const open = openOf(phase)
+  const settled = open.find((one) => one.job === on)
+  if (!settled) return refuse('stale')
+  if (!isMetBy(settled.when, ending)) {
+    const why = `it waits for job ${on} (when ${settled.when}), and ${endText(on, ending)}`
+    return accept({ ...job, changedMs: nowMs, phase: { state: 'Failed', why } })
+  }
+  const left = open.filter((one) => one !== settled)
+  if (phase.state === 'Held') return accept({ ...job, phase: held(phase.why, left) }, false)
+  if (left.length > 0) return accept({ ...job, phase: { state: 'Blocked', open: left } }, false)
+  return accept({ ...job, changedMs: nowMs, phase: { state: 'Waiting' } })
+}
+
+function clearAwaited(job: Job, { awaited }: Extract<JobEvent, { kind: 'dependants-over' }>): JobDecision {
+  if (!isEnded(job.phase) || job.awaited !== awaited) return refuse('stale')
+  const { awaited: _, ...rest } = job
+  return accept(rest, false)
 }
 
 function byWhom(verb: string, { by, why }: { by: string; why: string }): string {

@@ -1,9 +1,9 @@
 /**
- * What an owner and a VO may have waiting: jobs, and task queues with jobs. Held jobs count as waiting ones. Decides whether
+ * What an owner and a VO may have waiting: jobs, and task queues with jobs. Held and Blocked jobs count as waiting ones. Decides whether
  * a submission goes in; a job that waits again because its lease was lost is never refused.
  */
 
-/** How many jobs wait or are held, and in how many task queues. */
+/** How many jobs wait, are held or are blocked, and in how many task queues. */
 export type WaitingUse = { readonly jobs: number; readonly taskQueues: number }
 
 export type WaitingQuota = { readonly owner: WaitingUse; readonly vo: WaitingUse }

@@ -105,8 +105,24 @@ export interface JobStore {
 
   counts(): Promise<readonly JobCount[]>
 
-  /** Removes jobs that ended before, with their specs, facts and keys; at most `limit`. Answers the ids. */
+  /**
+   * Removes jobs that ended before, with their specs, facts and keys; at most `limit`. Answers the ids. A job that is still
+   * awaited stays.
+   */
   forget(endedBeforeMs: number, limit: number): Promise<readonly JobId[]>
+}
+
+/**
+ * Jobs that wait for the ends of others. A job with dependencies comes as Blocked, with every dependency open, whatever
+ * became of the jobs that it names; one that names a job that is not stored is Failed with the submission. The jobs that are
+ * named are counted as awaited in the same step, so that an end finds its dependants, or the submission finds the end.
+ */
+export interface DependencyStore {
+  /** The jobs that have an open dependency on this one, by id; at most `limit`. */
+  dependants(on: JobId, limit: number): Promise<readonly JobId[]>
+
+  /** Jobs that ended before and are still awaited: not all of their dependants may know it. The longest ended first. */
+  awaitedEnds(endedBeforeMs: number, limit: number): Promise<readonly Job[]>
 }
 
 export type VmOutcome = AppliedVmOutcome
@@ -178,7 +194,7 @@ export interface RoleStore {
   roles(prefix: string, nowMs: number): Promise<readonly RoleLease[]>
 }
 
-export interface Store extends JobStore, VmStore, ImageStore, FactStore, RoleStore {
+export interface Store extends JobStore, DependencyStore, VmStore, ImageStore, FactStore, RoleStore {
   /** What was acknowledged is on disk, and everything is let go. */
   close(): Promise<void>
 }

@@ -6,6 +6,7 @@
  */
 
 import type { End } from '../../core/model/attempt.ts'
+import type { DependencyCondition } from '../../core/model/dependency.ts'
 import type { CountedAttribute } from '../../core/model/job-filter.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { UserRole } from '../../core/model/owner.ts'
@@ -36,6 +37,13 @@ export const jobStateEnum = wireEnum<JobStateName, job.JobState>({
   Done: job.JobState.DONE,
   Failed: job.JobState.FAILED,
   Killed: job.JobState.KILLED,
+  Blocked: job.JobState.BLOCKED,
+})
+
+export const dependencyConditionEnum = wireEnum<DependencyCondition, job.DependencyCondition>({
+  ok: job.DependencyCondition.OK,
+  ended: job.DependencyCondition.ENDED,
+  failed: job.DependencyCondition.FAILED,
 })
 
 export const jobAttributeEnum = wireEnum<CountedAttribute, job.JobAttribute>({
@@ -80,6 +88,7 @@ export const findingEnum = wireEnum({
   runs: job.FindingKind.RUNS,
   ran: job.FindingKind.RAN,
   held: job.FindingKind.HELD,
+  blocked: job.FindingKind.BLOCKED,
   'no-place': job.FindingKind.NO_PLACE,
   'no-fit': job.FindingKind.NO_FIT,
   'waits-for-turn': job.FindingKind.WAITS_FOR_TURN,

@@ -17,6 +17,7 @@ type JobView = Omit<Job, 'phase'> & {
   readonly startedMs?: number
   readonly endedMs?: number
   readonly result?: ResultView
+  readonly waitsFor: number
 }
 
 /** `exitCode` is absent where the payload did not exit by itself. */
@@ -45,6 +46,7 @@ export function jobToWire(job: JobView): wire.Job {
     site: job.site ?? '',
     cloud: job.cloud ?? '',
     cores: job.cores,
+    waitsFor: job.waitsFor,
     startTime: timeOf(job.startedMs),
     endTime: timeOf(job.endedMs),
     result: job.result && resultToWire(job.result),
@@ -124,15 +126,18 @@ type Steered = {
   /** Empty: none. */
   readonly refusal: string
   readonly newJobId?: number
+  readonly dependants?: number
 }
 
 /** `answer` is absent for a job that does not exist or that the caller does not see. */
 export function steeredToWire(jobId: number, answer: Steered | undefined): wire.SteeredJob {
   if (!answer) {
-    return { jobId, changed: false, state: wire.JobState.UNSPECIFIED, refusal: wire.SteerRefusal.NOT_FOUND, newJobId: 0 }
+    const refusal = wire.SteerRefusal.NOT_FOUND
+    return { jobId, changed: false, state: wire.JobState.UNSPECIFIED, refusal, newJobId: 0, dependants: 0 }
   }
-  const { changed, state, refusal, newJobId = 0 } = answer
-  return { jobId, changed, state: jobStateEnum.number(state), refusal: numberOf(steerRefusalEnum, refusal), newJobId }
+  const { changed, state, refusal: why, newJobId = 0, dependants = 0 } = answer
+  const refusal = numberOf(steerRefusalEnum, why)
+  return { jobId, changed, state: jobStateEnum.number(state), refusal, newJobId, dependants }
 }
 
 export function steeredOfWire({ state, refusal, ...steered }: wire.SteeredJob) {

@@ -97,7 +97,8 @@ function commandToWire(command: Command): vm.Command {
 }
 
 function assignmentToWire({ spec, ...assignment }: Assignment): vm.Assignment {
-  return { ...assignment, spec: specToWire(spec) }
+  // What it waited for is over, and of no use to a pilot.
+  return { ...assignment, spec: { ...specToWire({ ...spec, after: undefined }) } }
 }
 
 /** Throws `invalid-argument`. */

@@ -5,8 +5,10 @@
 
 import type { RawSpec } from '../../core/language/check.ts'
 import { PilotageError, shown } from '../../core/kernel/errors.ts'
+import type { Dependency } from '../../core/model/dependency.ts'
 import { isJobId, type JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
+import { dependencyConditionEnum } from './enums.ts'
 import type * as job from '../gen/pilotage/v1/job.ts'
 import { rawRequirementsOf, requirementsOf, requirementsToWire } from './requirements.ts'
 
@@ -17,12 +19,28 @@ export function jobIdOf(value: number, path: string): JobId {
   })
 }
 
-export function rawSpecOf({ requirements, ...spec }: job.JobSpec): RawSpec {
-  return { ...spec, requirements: requirements && rawRequirementsOf(requirements) }
+export function rawSpecOf({ requirements, after, ...spec }: job.JobSpec): RawSpec {
+  const raw = { ...spec, requirements: requirements && rawRequirementsOf(requirements) }
+  return after.length === 0 ? raw : { ...raw, after: after.map(dependencyOfWire) }
+}
+
+/** A number that is unknown, of a newer peer, is no condition: refused when it is checked. */
+function dependencyOfWire({ jobId, index, name, when }: job.JobDependency): Dependency {
+  const condition = dependencyConditionEnum.word(when === 0 ? 1 : when) as Dependency['when']
+  if (index !== undefined) return { index, when: condition }
+  return jobId === undefined ? { name: name ?? '', when: condition } : { job: jobId as JobId, when: condition }
+}
+
+function dependencyToWire(one: Dependency): job.JobDependency {
+  const when = dependencyConditionEnum.number(one.when)
+  if ('job' in one) return { jobId: one.job, when }
+  if ('index' in one) return { index: one.index, when }
+  if ('name' in one) return { name: one.name, when }
+  throw new Error('assertion failed: a stored dependency travels by its job id')
 }
 
 /** For a caller: what was not given stays absent. */
-export function rawSpecToWire({ requirements, arguments: words, environment, ...rest }: RawSpec): job.JobSpec {
+export function rawSpecToWire({ requirements, arguments: words, environment, after = [], ...rest }: RawSpec): job.JobSpec {
   return {
     name: '',
     priority: 0,
@@ -33,15 +51,17 @@ export function rawSpecToWire({ requirements, arguments: words, environment, ...
     ...rest,
     arguments: [...(words ?? [])],
     environment: { ...environment },
+    after: after.map(dependencyToWire),
     requirements: requirementsToWire(requirements ?? {}),
   }
 }
 
-export function specToWire({ requirements, ...spec }: JobSpec): job.JobSpec {
+export function specToWire({ requirements, after = [], ...spec }: JobSpec): job.JobSpec {
   return {
     ...spec,
     arguments: [...spec.arguments],
     environment: { ...spec.environment },
+    after: after.map(dependencyToWire),
     requirements: requirementsToWire(requirements),
   }
 }
@@ -62,5 +82,6 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     maxMachineLosses: wire?.maxMachineLosses ?? 1,
     jobGroup: wire?.jobGroup ?? '',
     jobType: wire?.jobType ?? '',
+    ...(wire && wire.after.length > 0 ? { after: wire.after.map(dependencyOfWire) } : {}),
   }
 }

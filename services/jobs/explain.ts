@@ -6,6 +6,7 @@
 
 import type { Caller } from '../../core/access/caller.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
+import type { OpenDependency } from '../../core/model/dependency.ts'
 import { mayTakeJobs } from '../../core/model/apply.ts'
 import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
 import { type Resources, roomLess } from '../../core/model/resources.ts'
@@ -29,6 +30,9 @@ export type ExplainPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'me
 
 const maxPlaces = 50
 
+/** Jobs that it waits for. */
+const maxAwaited = 20
+
 /** The jobs before it are counted up to this number. */
 const maxAhead = 50
 
@@ -44,6 +48,7 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
   const spec = (await ports.store.specs([job.id])).get(job.id)
   if (!spec) return { ...none, finding: { kind: 'forgotten' } }
   const demand: TaskQueue = { ...job, id: job.classId, requirements: spec.requirements }
+  if (phase.state === 'Blocked') return { ...none, finding: await blockedBy(ports, phase.open) }
   if (leaseOf(phase) || isEnded(phase)) return { ...none, ...(await whereItRan(ports, job, demand)) }
   const live = (await ports.store.liveVms()).filter(({ vm }) => mayTakeJobs(vm.phase.state) || isComing(vm.phase))
   // The VMs of other VOs are not the owner's to see, and never take the job.
@@ -61,6 +66,12 @@ export async function explainJob(ports: ExplainPorts, job: Job): Promise<Explain
     blocked: phase.state === 'Waiting' ? blocked : [],
     places: places.slice(0, maxPlaces),
   }
+}
+
+async function blockedBy({ store }: ExplainPorts, open: readonly OpenDependency[]): Promise<Finding> {
+  const some = open.slice(0, maxAwaited)
+  const states = new Map((await store.jobs(some.map(({ job }) => job))).map(({ id, phase }) => [id, phase.state]))
+  return { kind: 'blocked', waitsFor: open.length, first: some.map((one) => ({ ...one, state: states.get(one.job) })) }
 }
 
 /** The rules of each place use the job's own requirements, and not those of its class. */

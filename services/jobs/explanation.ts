@@ -5,6 +5,7 @@
  */
 
 import type { JobId, VmId } from '../../core/kernel/ids.ts'
+import type { OpenDependency } from '../../core/model/dependency.ts'
 import type { RuleOutcome } from '../../core/language/rule.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { Needs } from '../../core/model/requirements.ts'
@@ -33,6 +34,8 @@ export type Finding =
   | { readonly kind: 'never-started' }
   | { readonly kind: 'runs' | 'ran'; readonly attempt: number; readonly vmId: VmId; readonly cores: number }
   | { readonly kind: 'held'; readonly why: string }
+  /** `first`: some of the jobs that it waits for, as they are now; `waitsFor`: how many there are. */
+  | { readonly kind: 'blocked'; readonly waitsFor: number; readonly first: readonly AwaitedJob[] }
   /** No cloud is configured, and no VM exists. */
   | ({ readonly kind: 'no-place' } & Ahead)
   /** No VM and no offering satisfies its requirements. `closest` breaks the fewest rules: these. */
@@ -48,6 +51,9 @@ export type Finding =
       readonly cores: number
     } & Ahead)
   | ({ readonly kind: 'waits-for-room'; readonly busyVms: number; readonly comingVms: number } & Ahead)
+
+/** `state` undefined: it is not stored any more. */
+export type AwaitedJob = OpenDependency & { readonly state: JobStateName | undefined }
 
 export type ClassDifference = { readonly requirement: keyof Needs; readonly own: number; readonly ofClass: number }
 

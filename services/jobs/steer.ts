@@ -10,15 +10,16 @@
 import type { Caller } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobEvent, type JobStateName, leaseOf } from '../../core/model/job.ts'
+import { isEnded, type Job, type JobEvent, type JobSpec, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { Bus } from '../../core/ports/bus.ts'
-import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
+import type { DependencyStore, JobOutcome, JobStore } from '../../core/ports/store.ts'
+import { endingWith } from './ending-with.ts'
 import { knownJobs } from './list-jobs.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import { submit, type SubmitPorts } from './submit.ts'
 
 export type SteerPorts = SubmitPorts & {
-  readonly store: Pick<JobStore, 'jobs' | 'specs' | 'change'>
+  readonly store: Pick<JobStore, 'jobs' | 'specs' | 'change'> & Pick<DependencyStore, 'dependants'>
   readonly bus: Pick<Bus, 'hint'>
   readonly outcomes: Pick<Outcomes, 'changed'>
 }
@@ -31,6 +32,8 @@ export type Steered = {
   readonly state: JobStateName
   readonly refusal: string
   readonly newJobId?: JobId
+  /** Of a kill: jobs that wait for it and end with it; a lower bound from `maxDependants` on. */
+  readonly dependants?: number
 }
 
 /** `why`: one line; empty: none. It stays in each job's history, with the caller's name. */
@@ -46,6 +49,7 @@ export async function steer(
   const known = await knownJobs(ports, caller, ids)
   const jobs = known.flatMap(({ job, isReached }) => (isReached ? job : []))
   const by = caller.owner.owner
+  const ending = kind === 'kill' ? await endingWith(ports, jobs) : undefined
   const events = jobs.map(({ id }): JobEvent => ({ kind, jobId: id, by, why }))
   const outcomes = await ports.store.change(events, ports.clock.nowMs())
   notifyPilots(ports, outcomes)
@@ -55,8 +59,10 @@ export async function steer(
   for (const { job, isReached } of known) {
     const outcome = isReached ? answers.next().value : undefined
     if (!isReached) steered.push({ jobId: job.id, changed: false, state: job.phase.state, refusal: 'forbidden' })
-    else if (outcome?.ok) steered.push({ jobId: job.id, changed: true, state: outcome.job.phase.state, refusal: '' })
-    else steered.push(await refused(ports, kind, job, outcome?.why ?? 'not-found'))
+    else if (outcome?.ok) {
+      const { phase, id: jobId } = outcome.job
+      steered.push({ jobId, changed: true, state: phase.state, refusal: '', dependants: ending?.get(jobId) })
+    } else steered.push(await refused(ports, kind, job, outcome?.why ?? 'not-found'))
   }
   return steered
 }
@@ -77,13 +83,18 @@ async function refused(ports: SteerPorts, kind: SteerKind, job: Job, refusal: st
   const { vo, group, owner } = job
   const request = {
     owner: { vo, group, owner },
-    jobs: [spec],
+    jobs: [anew(job, spec)],
     idempotencyKey: `job ${jobId}`,
     keySpace: 'reschedule',
   } as const
   const again = await submit(ports, request).catch(refusedByQuota)
   if (!again) return { jobId, changed: false, state, refusal: 'quota-exceeded' }
   return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
+}
+
+/** One that started had nothing left to wait for: it does not wait again. The answer is the same whenever it is asked for. */
+function anew({ attempt }: Job, { after, ...spec }: JobSpec): JobSpec {
+  return attempt > 0 || after === undefined ? spec : { ...spec, after }
 }
 
 /** One of many: the others are answered all the same. */

@@ -29,12 +29,13 @@ import { counted, isPlainText, plainTextForm } from '../../core/kernel/text.ts'
 import { wrongFields } from '../../core/kernel/violations.ts'
 import { placeOf } from '../../core/model/vm-place.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
+import { othersAwaited, refuseUnknown, resolved } from './dependencies.ts'
 import { offeredNow } from './offered.ts'
 import type { JobPorts } from './ports.ts'
 
 export type SubmitPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'measured'> & {
-  readonly store: Pick<JobStore, 'submit'>
-  readonly outcomes: Pick<Outcomes, 'arrived' | 'submitted'>
+  readonly store: Pick<JobStore, 'submit' | 'jobs'>
+  readonly outcomes: Pick<Outcomes, 'arrived' | 'submitted' | 'blocked'>
 }
 
 export type SubmitRequest = {
@@ -61,7 +62,7 @@ export async function submit(
   ports: SubmitPorts,
   { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,
 ): Promise<SubmitAnswer> {
-  const specs = await checked(ports.clock, jobs, idempotencyKey)
+  const specs = await checked(ports, owner, jobs, { idempotencyKey, keySpace })
   const { taskQueues, different } = await taskQueuesOf(ports, owner, specs)
   const digest = idempotencyKey === '' ? '' : await digestOf(ports.clock, specs)
   const nowMs = ports.clock.nowMs()
@@ -106,7 +107,12 @@ function quotaError({ vo, group, owner }: Owner, { of, what, limit, used, more }
   )
 }
 
-async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: string): Promise<readonly JobSpec[]> {
+async function checked(
+  ports: SubmitPorts,
+  owner: Owner,
+  jobs: readonly RawSpec[],
+  { idempotencyKey, keySpace }: Pick<SubmitRequest, 'idempotencyKey' | 'keySpace'>,
+): Promise<readonly JobSpec[]> {
   if (jobs.length > jobsPerCall) {
     throw new PilotageError('too-large', `${jobs.length} jobs in one call: at most ${jobsPerCall}`)
   }
@@ -119,16 +125,19 @@ async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: s
     violations.push({ path: 'idempotency_key', value: shown(idempotencyKey), rule, accepted })
   }
   const specs: JobSpec[] = []
-  await inTurns(clock, jobs, jobsPerTurn, (slice, from) => {
+  await inTurns(ports.clock, jobs, jobsPerTurn, (slice, from) => {
     slice.forEach((raw, at) => {
       const spec = checkSpec(raw, `jobs[${from + at}]`, violations)
       if (spec) specs.push(spec)
     })
   })
+  const found = violations.length === 0 ? resolved(specs, violations) : specs
+  // What was taken once is taken again: a dependency of it may be forgotten by now.
+  if (violations.length === 0 && keySpace !== 'reschedule') await refuseUnknown(ports, owner, found, violations)
   if (violations.length > 0) {
     throw new PilotageError('invalid-argument', wrongFields(violations), { violations })
   }
-  return specs
+  return found
 }
 
 async function nowWaiting(
@@ -142,11 +151,12 @@ async function nowWaiting(
   let partAt = 0
   await inTurns(ports.clock, specs, jobsPerTurn, (slice, from) => {
     const waiting = new Map<TaskQueue, WaitingJob[]>()
-    slice.forEach(({ priority, requirements }, at) => {
+    slice.forEach(({ priority, requirements, after }, at) => {
       const taskQueue = taskQueues[from + at]
       if (!taskQueue) return
       const id = (firstId + from + at) as JobId
       if (parts && (parts[partAt + 1] ?? Infinity) <= id) partAt += 1
+      if (after && after.length > 0) return
       const needs = needsOf(requirements, taskQueue.requirements)
       const jobs = waiting.get(taskQueue) ?? []
       jobs.push({ id, priority, submittedMs: nowMs, part: parts?.[partAt], needs })
@@ -155,6 +165,8 @@ async function nowWaiting(
     ports.outcomes.arrived([...waiting].map(([queue, jobs]) => ({ queue, jobs })))
   })
   ports.outcomes.submitted(different)
+  const others = othersAwaited(specs)
+  if (others.length > 0) ports.outcomes.blocked(others)
 }
 
 function warningsFor(

@@ -1,6 +1,6 @@
 /**
- * Sweep: what no request asks for and one process of an installation must do. Leases that ended are given up, and what ended
- * long ago is forgotten.
+ * Sweep: what no request asks for and one process of an installation must do. Leases that ended are given up, jobs that
+ * wait for one that ended are released if no other process did so, and what ended long ago is forgotten.
  *
  * One step, idempotent, under the role `sweeper`. After a start, after taking the role over, after a stall of our own, and
  * after a time in which no process served pilots, no lease is ended for our silence: every lease gets its whole time again
@@ -13,6 +13,7 @@ import type { JobId } from '../../core/kernel/ids.ts'
 import { processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
 import type { Fence } from '../../core/ports/store.ts'
 import type { JobPorts } from './ports.ts'
+import { maxEnded, maxReleased, releaseDependants } from '../outcomes/dependants.ts'
 import { apiSeats } from '../../core/model/roles.ts'
 
 /** Leases given up in one step, and jobs forgotten in one round. */
@@ -20,6 +21,10 @@ const maxJobs = 1000
 const forgetEveryMs = 60_000
 /** Rounds follow each other for this time, so that what is kept does not grow for ever; the next step is not late for it. */
 const maxForgetMs = 2000
+/** The process that ended a job has this time to release its dependants before the sweeper does. */
+const releaseAfterMs = 5000
+/** Rounds of that; the next step is not late for it. */
+const maxReleaseMs = 2000
 /** Rounds of cutting leases; what is left is cut one lease time later. */
 const maxCutMs = 10_000
 
@@ -82,10 +87,25 @@ export function sweep(ports: JobPorts): Sweep {
         await cutLeases()
       }
       if (nowMs >= graceUntilMs) await loseExpired(ports, clock.monotonicMs() + aheadMs)
+      await releaseLeft(ports)
       if (nowMs - forgotMs < forgetEveryMs) return
       forgotMs = nowMs
       await forget()
     },
+  }
+}
+
+/** Ends whose dependants the process that wrote them does not look after: it died, or its store call failed. */
+async function releaseLeft(ports: JobPorts): Promise<void> {
+  const { store, clock } = ports
+  const endMs = clock.monotonicMs() + maxReleaseMs
+  while (clock.monotonicMs() < endMs) {
+    const ended = await store.awaitedEnds(clock.nowMs() - releaseAfterMs, maxReleased)
+    if (ended.length === 0) return
+    for (let at = 0; at < ended.length && clock.monotonicMs() < endMs; at += maxEnded) {
+      await releaseDependants(ports, ended.slice(at, at + maxEnded))
+    }
+    if (ended.length < maxReleased) return
   }
 }
 

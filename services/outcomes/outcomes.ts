@@ -1,12 +1,13 @@
 /**
  * What a change of jobs means for others. Every writer (a pilot's reports, a claim, the sweeper, the director, a user)
- * publishes here what the store has committed; the matcher, the usage of owners and the hints to other processes react here
- * and nowhere else.
+ * publishes here what the store has committed; the matcher, the usage of owners, the hints to other processes and the jobs
+ * that wait for others react here and nowhere else.
  *
  * Follows the store and never leads it. If a process dies between a commit and its reactions, jobs wait a little longer,
  * until a loop finds them, and the usage of the attempts that ended in that commit is not charged.
  */
 
+import type { JobId } from '../../core/kernel/ids.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 
@@ -20,6 +21,7 @@ export type Reaction = {
   changed?(changes: readonly JobChange[]): Promise<void> | void
   arrived?(arrivals: readonly Arrival[]): void
   submitted?(queues: readonly TaskQueue[]): void
+  blocked?(on: readonly JobId[]): void
 }
 
 export type Outcomes = {
@@ -29,6 +31,8 @@ export type Outcomes = {
   arrived(arrivals: readonly Arrival[]): void
   /** All jobs of a submission have arrived, in these task queues. */
   submitted(queues: readonly TaskQueue[]): void
+  /** Jobs of a submission wait for the ends of these, which were there before: some may have ended already. */
+  blocked(on: readonly JobId[]): void
   /** Reactions happen in the order in which they were added; those that wait, at the same time. */
   react(reaction: Reaction): void
 }
@@ -50,6 +54,9 @@ export function openOutcomes(): Outcomes {
     },
     submitted(queues) {
       for (const reaction of reactions) reaction.submitted?.(queues)
+    },
+    blocked(on) {
+      for (const reaction of reactions) reaction.blocked?.(on)
     },
   }
 }

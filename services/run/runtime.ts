@@ -36,6 +36,7 @@ import { learn, type Learn, learnAll, learnEveryMs } from '../matcher/learn.ts'
 import { type Matching, type MatchingPolicy, openMatching } from '../matcher/matching.ts'
 import { outputRequests } from '../matcher/output-requests.ts'
 import type { Part } from '../matcher/window.ts'
+import { releasing } from '../outcomes/dependants.ts'
 import { hintsTo } from '../outcomes/hints.ts'
 import { openOutcomes } from '../outcomes/outcomes.ts'
 
@@ -89,6 +90,9 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     : undefined
   outcomes.react(chargeUsage(ledger, clock))
   outcomes.react(hintsTo(bus))
+  outcomes.react(
+    releasing({ store, outcomes, clock }, (error) => log.warn({ err: error }, 'dependants are left to the sweeper')),
+  )
   const clouds = options.director.clouds.map(({ cloud }) => cloud.name)
   const catalogue = catalogueOf(options)
   const jobs: JobPorts = {

@@ -64,6 +64,8 @@ function findingText(finding: Finding, state: Explained['state']): string {
       return `is ${state}: attempt ${finding.attempt} ran last on ${finding.vmId} with ${counted(finding.cores, 'core')}`
     case 'held':
       return `is Held: ${finding.why}`
+    case 'blocked':
+      return `is Blocked: it waits for ${awaitedText(finding)}`
     case 'no-place':
       return `waits: no cloud is configured and no VM exists; ${aheadText(finding)}`
     case 'no-fit': {
@@ -85,6 +87,12 @@ function findingText(finding: Finding, state: Explained['state']): string {
       return `waits for room: VMs that suit it: ${busyVms} up and busy, ${comingVms} coming; ${aheadText(finding)}`
     }
   }
+}
+
+function awaitedText({ waitsFor, first }: Extract<Finding, { kind: 'blocked' }>): string {
+  const jobs = first.map(({ job, when, state }) => `job ${job} (when ${when}, is ${state ?? 'not stored any more'})`)
+  const more = waitsFor - first.length
+  return [...jobs, ...(more > 0 ? [`${more} more`] : [])].join(', ')
 }
 
 function aheadText({ jobsAhead, hasMoreAhead }: Extract<Finding, { jobsAhead: number }>): string {

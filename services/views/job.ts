@@ -4,10 +4,10 @@
  */
 
 import type { Result } from '../../core/model/attempt.ts'
-import { isEnded, type Job, leaseOf, type Stop } from '../../core/model/job.ts'
+import { isEnded, type Job, leaseOf, openOf, type Stop } from '../../core/model/job.ts'
 import type { Places } from '../jobs/places.ts'
 
-export type JobView = Omit<Job, 'phase'> & {
+export type JobView = Omit<Job, 'phase' | 'awaited'> & {
   readonly state: Job['phase']['state']
   /** Why it is Held, Failed or Killed. */
   readonly why: string
@@ -25,6 +25,8 @@ export type JobView = Omit<Job, 'phase'> & {
   /** What its pilot was asked to do and has not done yet. */
   readonly asked?: Stop
   readonly result?: ResultView
+  /** How many jobs it still waits for. */
+  readonly waitsFor: number
 }
 
 /** Without an exit code where the payload did not exit by itself: no 0 that looks like a success. */
@@ -66,6 +68,7 @@ export function jobView(job: Job, places?: Places): JobView {
     startedMs: 'startedMs' in phase ? phase.startedMs : result?.startedMs,
     endedMs: isEnded(phase) ? job.changedMs : undefined,
     asked: live?.stop,
+    waitsFor: openOf(phase).length,
     result: result && (result.end === 'exited' ? result : { ...result, exitCode: undefined }),
   }
 }

@@ -40,6 +40,7 @@ ${record([
   ['Asks for', requirements && wantedText(requirements)],
   ['Submitted as', requirements && html`<a href="/jobs/${job.id}/spec">its specification</a>`],
   ['Task queue', html`<span class="id">${job.classId}</span>`],
+  ['Waits for', job.waitsFor > 0 ? `${job.waitsFor} other jobs` : undefined],
   ['VM', job.vmId === '' ? 'none yet' : vmLink(job.vmId)],
   ['Cores', job.cores || undefined],
   ['Submitted', momentMark(job.submittedMs)],

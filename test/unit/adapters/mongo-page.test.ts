@@ -37,10 +37,8 @@ function job(changes: Partial<Job>): Job {
 
 function read(jobs: PageDocument['z']): Job | undefined {
   const page = { first: 7 as JobId, owner: alice, classId, priority: 2, jobGroup: '', jobType: '', jobs: new Map() }
-  return pageOf({
-    ...newPage({ ...page, jobs: new Map([[7 as JobId, keptJob(job({}), nowhere, [])]]) }, 'w'),
-    z: jobs,
-  }).jobs.get(7 as JobId)?.job
+  const whole = { ...page, jobs: new Map([[7 as JobId, keptJob(job({}), nowhere, [])]]) }
+  return pageOf({ ...newPage(whole, 'w', sampleQueue().requirements), z: jobs }).jobs.get(7 as JobId)?.job
 }
 
 it.each([
@@ -51,6 +49,10 @@ it.each([
   job({ maxAttempts: 2, maxMachineLosses: 1 }),
   job({ machineLosses: 2, maxAttempts: 5 }),
   job({ machineLosses: 1, maxMachineLosses: 30, needs }),
+  job({ awaited: 2 }),
+  job({ awaited: 2, needs }),
+  job({ awaited: 1, machineLosses: 1, maxMachineLosses: 30 }),
+  job({ phase: { state: 'Blocked', open: [{ job: 3 as JobId, when: 'failed' }] } }),
   job({ phase: { state: 'Matched', lease: { vmId: 'vm-1' as VmId, cores: 1, claimedMs: 1, untilMs: 2 } } }),
 ])('a page gives back the job that was put into it: %o', (one) => {
   expect(read(packedJobs(new Map([[one.id, keptJob(one, nowhere, [])]])))).toEqual(one)

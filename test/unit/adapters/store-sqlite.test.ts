@@ -118,6 +118,8 @@ it('takes over a store from before task queues were counted', async () => {
   const db = new DatabaseSync(path)
   db.exec('alter table jobs drop column needs; alter table queues drop column jobs; drop table staged;')
   db.exec('alter table jobs drop column machine_losses; alter table jobs drop column max_machine_losses;')
+  db.exec('drop index jobs_awaited_ended; drop table dependants;')
+  db.exec('alter table jobs drop column awaited; alter table jobs drop column open;')
   db.exec('alter table jobs drop column job_group; alter table jobs drop column job_type;')
   db.exec("update specs set spec = json_remove(spec, '$.jobGroup', '$.jobType'); pragma user_version = 4;")
   db.exec("update specs set spec = json_remove(spec, '$.maxMachineLosses'); pragma user_version = 4;")

@@ -146,6 +146,7 @@ export async function startFakeService(port = 0): Promise<FakeService> {
             state: jobs.has(jobId) ? JobState.KILLED : 0,
             refusal: jobs.has(jobId) ? 0 : SteerRefusal.NOT_FOUND,
             newJobId: 0,
+            dependants: 0,
           })),
         }),
       ]),

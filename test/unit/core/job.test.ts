@@ -41,7 +41,13 @@ function job(phase: Phase, attempt = 1, maxAttempts = 3, machineLosses = 0): Job
   }
 }
 
+const open = [
+  { job: 5 as JobId, when: 'ok' },
+  { job: 6 as JobId, when: 'ended' },
+] as const
+
 const jobs = {
+  Blocked: job({ state: 'Blocked', open }, 0),
   Waiting: job({ state: 'Waiting' }, 0),
   Held: job({ state: 'Held', why: 'held by alice' }, 0),
   Matched: job({ state: 'Matched', lease }),
@@ -64,6 +70,9 @@ const events = {
   hold: { kind: 'hold', jobId: id, by: 'alice', why: '' },
   release: { kind: 'release', jobId: id, by: 'alice', why: '' },
   reschedule: { kind: 'reschedule', jobId: id, by: 'alice', why: '' },
+  'dependency-ended': { kind: 'dependency-ended', jobId: id, on: 5 as JobId, end: 'Done' },
+  await: { kind: 'await', jobId: id },
+  'dependants-over': { kind: 'dependants-over', jobId: id, awaited: 1 },
 } as const satisfies Record<string, JobEvent>
 
 /** A refusal's reason, or the next state with `asked` where the pilot was asked to do something. */
@@ -75,10 +84,23 @@ function outcome(decision: JobDecision): string {
 
 const kinds = Object.keys(events) as (keyof typeof events)[]
 
+const ofEnded = ['ended', ...Array<string>(6).fill('stale'), ...Array<string>(4).fill('ended'), 'stale']
+
 /** The table in the header of core/model/job.ts, cell by cell; columns as in `events`. */
 const table: Record<keyof typeof jobs, readonly string[]> = {
-  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live'],
-  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live'],
+  Blocked: [
+    'not-waiting',
+    ...Array<string>(6).fill('stale'),
+    'Killed',
+    'Held',
+    'not-held',
+    'not-live',
+    'Blocked',
+    'Blocked',
+    'stale',
+  ],
+  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live', 'stale', 'Waiting', 'stale'],
+  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live', 'stale', 'Held', 'stale'],
   Matched: [
     'not-waiting',
     'Running',
@@ -91,6 +113,9 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'not-waiting',
     'not-held',
     'Matched, asked to reschedule',
+    'stale',
+    'Matched',
+    'stale',
   ],
   Running: [
     'not-waiting',
@@ -104,6 +129,9 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'not-waiting',
     'not-held',
     'Running, asked to reschedule',
+    'stale',
+    'Running',
+    'stale',
   ],
   Completing: [
     'not-waiting',
@@ -117,10 +145,13 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'not-waiting',
     'not-held',
     'Completing, asked to reschedule',
+    'stale',
+    'Completing',
+    'stale',
   ],
-  Done: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
-  Failed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
-  Killed: ['ended', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'ended', 'ended', 'ended', 'ended'],
+  Done: [...ofEnded, 'Done', 'stale'],
+  Failed: [...ofEnded, 'Failed', 'stale'],
+  Killed: [...ofEnded, 'Killed', 'stale'],
 }
 
 describe('every cell of the table', () => {
@@ -130,6 +161,73 @@ describe('every cell of the table', () => {
   it.each(cells)('%s, %s: %s', (state, kind, expected) => {
     const before = jobs[state as keyof typeof jobs]
     expect(outcome(changeJob(before, events[kind as keyof typeof events], 50))).toBe(expected)
+  })
+})
+
+describe('a job that waits for others', () => {
+  const settle = (from: Job, on: number, end: 'Done' | 'Failed' | 'Killed' | 'gone'): JobDecision =>
+    changeJob(from, { kind: 'dependency-ended', jobId: id, on: on as JobId, end }, 50)
+  const after = (decision: JobDecision): Job => {
+    if (!decision.ok) throw new Error(decision.why)
+    return decision.next
+  }
+
+  it.each([
+    ['ok', 'Done', 'Waiting'],
+    ['ok', 'Failed', 'Failed'],
+    ['ok', 'Killed', 'Failed'],
+    ['ok', 'gone', 'Failed'],
+    ['ended', 'Done', 'Waiting'],
+    ['ended', 'Failed', 'Waiting'],
+    ['ended', 'Killed', 'Waiting'],
+    ['ended', 'gone', 'Failed'],
+    ['failed', 'Done', 'Failed'],
+    ['failed', 'Failed', 'Waiting'],
+    ['failed', 'Killed', 'Waiting'],
+    ['failed', 'gone', 'Failed'],
+  ] as const)('when %s, and the other one is %s: %s', (when, end, expected) => {
+    const blocked = job({ state: 'Blocked', open: [{ job: 5 as JobId, when }] }, 0)
+    expect(outcome(settle(blocked, 5, end))).toBe(expected)
+  })
+
+  it('is settled once by each, keeps the others, and waits after the last', () => {
+    const first = after(settle(jobs.Blocked, 5, 'Done'))
+    expect(first).toMatchObject({ changedMs: 5, phase: { state: 'Blocked', open: [{ job: 6 }] } })
+    expect(outcome(settle(first, 5, 'Failed'))).toBe('stale')
+    expect(after(settle(first, 6, 'Failed'))).toMatchObject({ changedMs: 50, phase: { state: 'Waiting' } })
+  })
+
+  it('says which job it waited for in vain', () => {
+    const failed = after(settle(jobs.Blocked, 5, 'Killed'))
+    expect(failed.phase).toEqual({ state: 'Failed', why: 'it waits for job 5 (when ok), and job 5 is Killed' })
+    expect(outcome(settle(failed, 6, 'Done'))).toBe('stale')
+  })
+
+  it('that is held goes on waiting for them, and goes back to them when it is released', () => {
+    const held = after(changeJob(jobs.Blocked, events.hold, 40))
+    expect(held.phase).toEqual({ state: 'Held', why: 'held by alice', open })
+    expect(after(changeJob(held, events.release, 45)).phase).toEqual({ state: 'Blocked', open })
+    const free = after(settle(after(settle(held, 6, 'Killed')), 5, 'Done'))
+    expect(free.phase).toEqual({ state: 'Held', why: 'held by alice' })
+    expect(after(changeJob(free, events.release, 60)).phase).toEqual({ state: 'Waiting' })
+    expect(outcome(settle(held, 5, 'Failed'))).toBe('Failed')
+  })
+})
+
+describe('a job that others wait for', () => {
+  const awaited = (from: Job): Job => {
+    const decision = changeJob(from, events.await, 50)
+    if (!decision.ok) throw new Error(decision.why)
+    return decision.next
+  }
+
+  it('counts them, and forgets the count that was read once it has ended', () => {
+    const twice = awaited(awaited(jobs.Done))
+    expect(twice).toEqual({ ...jobs.Done, awaited: 2 })
+    expect(outcome(changeJob(twice, events['dependants-over'], 60))).toBe('stale')
+    const over = changeJob(twice, { ...events['dependants-over'], awaited: 2 }, 60)
+    expect(over.ok && over.next).toEqual(jobs.Done)
+    expect(outcome(changeJob(awaited(jobs.Running), events['dependants-over'], 60))).toBe('stale')
   })
 })
 
@@ -350,7 +448,11 @@ it('whatever happens in whatever order: ends are final, attempts only grow, refu
       for (const [at, event] of steps.entries()) {
         const decision = changeJob(now, event, at)
         if (!decision.ok) continue
-        expect(isEnded(now.phase)).toBe(false)
+        // An ended job may still be awaited anew; its end stays.
+        if (isEnded(now.phase)) {
+          expect(['await', 'dependants-over']).toContain(event.kind)
+          expect(decision.next.phase).toEqual(now.phase)
+        }
         expect(decision.next.attempt).toBe(event.kind === 'claim' ? now.attempt + 1 : now.attempt)
         expect(decision.next).toMatchObject({ id: now.id, classId: now.classId, submittedMs: now.submittedMs })
         now = decision.next

@@ -38,6 +38,28 @@ export const protobufFileName = "pilotage/v1/job.proto";
  * docs/errors.md, the domain is `pilotage`), BadRequest (every wrong field) and RetryInfo (when to try again).
  */
 
+/** What a dependency asks for. If it can never be met any more, the job that waits is Failed. */
+export const DependencyCondition = {
+  UNSPECIFIED: 0,
+  /** OK - the other job is Done */
+  OK: 1,
+  /** ENDED - it is Done, Failed or Killed */
+  ENDED: 2,
+  /** FAILED - it is Failed or Killed */
+  FAILED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type DependencyCondition = typeof DependencyCondition[keyof typeof DependencyCondition];
+
+export namespace DependencyCondition {
+  export type UNSPECIFIED = typeof DependencyCondition.UNSPECIFIED;
+  export type OK = typeof DependencyCondition.OK;
+  export type ENDED = typeof DependencyCondition.ENDED;
+  export type FAILED = typeof DependencyCondition.FAILED;
+  export type UNRECOGNIZED = typeof DependencyCondition.UNRECOGNIZED;
+}
+
 /** Why a warning was given. */
 export const WarningCode = {
   UNSPECIFIED: 0,
@@ -65,6 +87,8 @@ export const JobState = {
   DONE: 6,
   FAILED: 7,
   KILLED: 8,
+  /** BLOCKED - it waits for the ends of other jobs, and is in no task queue */
+  BLOCKED: 9,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -80,6 +104,7 @@ export namespace JobState {
   export type DONE = typeof JobState.DONE;
   export type FAILED = typeof JobState.FAILED;
   export type KILLED = typeof JobState.KILLED;
+  export type BLOCKED = typeof JobState.BLOCKED;
   export type UNRECOGNIZED = typeof JobState.UNRECOGNIZED;
 }
 
@@ -218,6 +243,8 @@ export const FindingKind = {
   NO_FIT: 7,
   WAITS_FOR_TURN: 8,
   WAITS_FOR_ROOM: 9,
+  /** BLOCKED - it waits for the ends of other jobs */
+  BLOCKED: 11,
   /** WAITS_FOR_RESERVED - a VM keeps its room for the job's task queue, until enough of it is free */
   WAITS_FOR_RESERVED: 10,
   UNRECOGNIZED: -1,
@@ -236,6 +263,7 @@ export namespace FindingKind {
   export type NO_FIT = typeof FindingKind.NO_FIT;
   export type WAITS_FOR_TURN = typeof FindingKind.WAITS_FOR_TURN;
   export type WAITS_FOR_ROOM = typeof FindingKind.WAITS_FOR_ROOM;
+  export type BLOCKED = typeof FindingKind.BLOCKED;
   export type WAITS_FOR_RESERVED = typeof FindingKind.WAITS_FOR_RESERVED;
   export type UNRECOGNIZED = typeof FindingKind.UNRECOGNIZED;
 }
@@ -415,11 +443,34 @@ export interface JobSpec {
   /** What people sort jobs by, at most 64 printable characters; empty: none. They change nothing in matching. */
   jobGroup: string;
   jobType: string;
+  /** Jobs whose end it waits for: at most 1 000, and 100 000 in all jobs of a call. As GetJobSpec answers it: each by its id. */
+  after: JobDependency[];
 }
 
 export interface JobSpec_EnvironmentEntry {
   key: string;
   value: string;
+}
+
+/**
+ * A job whose end another one waits for: exactly one of the first three fields. Jobs of one call that wait for each other in a
+ * circle are refused.
+ */
+export interface JobDependency {
+  /** a job of the VO that exists already and that the caller may read */
+  jobId?:
+    | number
+    | undefined;
+  /** a job of the same call, by its position in it, from 0 */
+  index?:
+    | number
+    | undefined;
+  /** every job of the same call with this name */
+  name?:
+    | string
+    | undefined;
+  /** unspecified means OK */
+  when: DependencyCondition;
 }
 
 /** One submission. */
@@ -576,6 +627,8 @@ export interface Job {
   maxMachineLosses: number;
   jobGroup: string;
   jobType: string;
+  /** jobs whose end it still waits for */
+  waitsFor: number;
 }
 
 /** How a payload ended, as the pilot saw it. */
@@ -622,6 +675,8 @@ export interface SteeredJob {
   refusal: SteerRefusal;
   /** reschedule of an ended job */
   newJobId: number;
+  /** kill: jobs that wait for it and end with it; at least this number, where it is 1 000 or more */
+  dependants: number;
 }
 
 /** Whose history to read. */
@@ -677,7 +732,11 @@ export interface JobFact {
   exitCode?: number | undefined;
   wall: Duration | undefined;
   peakMemoryBytes?: number | undefined;
-  detail?: string | undefined;
+  detail?:
+    | string
+    | undefined;
+  /** the job whose end changed this one */
+  dependency?: number | undefined;
 }
 
 /** A job was submitted: the first line of its history. */
@@ -915,7 +974,21 @@ export interface Finding {
   /** WAITS_FOR_RESERVED: of `cores`, which are the VM's */
   freeCores: number;
   /** WAITS_FOR_RESERVED: since when vm_id keeps its room */
-  reserveTime: Date | undefined;
+  reserveTime:
+    | Date
+    | undefined;
+  /** BLOCKED: jobs whose end it waits for */
+  waitsFor: number;
+  /** BLOCKED: the first 20 of them */
+  awaited: AwaitedJob[];
+}
+
+/** A job whose end another one waits for, as it is now. */
+export interface AwaitedJob {
+  jobId: number;
+  when: DependencyCondition;
+  /** unspecified: it is not stored any more */
+  state: JobState;
 }
 
 /** A requirement that is larger in the task queue than in the job. */
@@ -1751,6 +1824,7 @@ function createBaseJobSpec(): JobSpec {
     maxMachineLosses: 0,
     jobGroup: "",
     jobType: "",
+    after: [],
   };
 }
 
@@ -1785,6 +1859,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.jobType !== "") {
       writer.uint32(82).string(message.jobType);
+    }
+    for (const v of message.after) {
+      JobDependency.encode(v!, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -1885,6 +1962,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.jobType = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.after.push(JobDependency.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1922,6 +2007,7 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.maxMachineLosses = object.maxMachineLosses ?? 0;
     message.jobGroup = object.jobGroup ?? "";
     message.jobType = object.jobType ?? "";
+    message.after = object.after?.map((e) => JobDependency.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1989,6 +2075,97 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
     const message = createBaseJobSpec_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseJobDependency(): JobDependency {
+  return { jobId: undefined, index: undefined, name: undefined, when: 0 };
+}
+
+export const JobDependency: MessageFns<JobDependency> = {
+  encode(message: JobDependency, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== undefined) {
+      writer.uint32(8).uint64(message.jobId);
+    }
+    if (message.index !== undefined) {
+      writer.uint32(16).uint32(message.index);
+    }
+    if (message.name !== undefined) {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.when !== 0) {
+      writer.uint32(32).int32(message.when);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobDependency {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobDependency();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.when = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<JobDependency>, I>>(base?: I): JobDependency {
+    return JobDependency.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<JobDependency>, I>>(object: I): JobDependency {
+    const message = createBaseJobDependency();
+    message.jobId = object.jobId ?? undefined;
+    message.index = object.index ?? undefined;
+    message.name = object.name ?? undefined;
+    message.when = object.when ?? 0;
     return message;
   },
 };
@@ -3043,6 +3220,7 @@ function createBaseJob(): Job {
     maxMachineLosses: 0,
     jobGroup: "",
     jobType: "",
+    waitsFor: 0,
   };
 }
 
@@ -3119,6 +3297,9 @@ export const Job: MessageFns<Job> = {
     }
     if (message.jobType !== "") {
       writer.uint32(194).string(message.jobType);
+    }
+    if (message.waitsFor !== 0) {
+      writer.uint32(200).uint32(message.waitsFor);
     }
     return writer;
   },
@@ -3328,6 +3509,14 @@ export const Job: MessageFns<Job> = {
             message.jobType = reader.string();
             continue;
           }
+          case 25: {
+            if (tag !== 200) {
+              break;
+            }
+
+            message.waitsFor = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3371,6 +3560,7 @@ export const Job: MessageFns<Job> = {
     message.maxMachineLosses = object.maxMachineLosses ?? 0;
     message.jobGroup = object.jobGroup ?? "";
     message.jobType = object.jobType ?? "";
+    message.waitsFor = object.waitsFor ?? 0;
     return message;
   },
 };
@@ -3712,7 +3902,7 @@ export const SteerJobsResponse: MessageFns<SteerJobsResponse> = {
 };
 
 function createBaseSteeredJob(): SteeredJob {
-  return { jobId: 0, changed: false, state: 0, refusal: 0, newJobId: 0 };
+  return { jobId: 0, changed: false, state: 0, refusal: 0, newJobId: 0, dependants: 0 };
 }
 
 export const SteeredJob: MessageFns<SteeredJob> = {
@@ -3731,6 +3921,9 @@ export const SteeredJob: MessageFns<SteeredJob> = {
     }
     if (message.newJobId !== 0) {
       writer.uint32(40).uint64(message.newJobId);
+    }
+    if (message.dependants !== 0) {
+      writer.uint32(64).uint32(message.dependants);
     }
     return writer;
   },
@@ -3788,6 +3981,14 @@ export const SteeredJob: MessageFns<SteeredJob> = {
             message.newJobId = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.dependants = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3810,6 +4011,7 @@ export const SteeredJob: MessageFns<SteeredJob> = {
     message.state = object.state ?? 0;
     message.refusal = object.refusal ?? 0;
     message.newJobId = object.newJobId ?? 0;
+    message.dependants = object.dependants ?? 0;
     return message;
   },
 };
@@ -4290,6 +4492,7 @@ function createBaseJobFact(): JobFact {
     wall: undefined,
     peakMemoryBytes: undefined,
     detail: undefined,
+    dependency: undefined,
   };
 }
 
@@ -4324,6 +4527,9 @@ export const JobFact: MessageFns<JobFact> = {
     }
     if (message.detail !== undefined) {
       writer.uint32(82).string(message.detail);
+    }
+    if (message.dependency !== undefined) {
+      writer.uint32(224).uint64(message.dependency);
     }
     return writer;
   },
@@ -4421,6 +4627,14 @@ export const JobFact: MessageFns<JobFact> = {
             message.detail = reader.string();
             continue;
           }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.dependency = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4448,6 +4662,7 @@ export const JobFact: MessageFns<JobFact> = {
     message.wall = (object.wall !== undefined && object.wall !== null) ? Duration.fromPartial(object.wall) : undefined;
     message.peakMemoryBytes = object.peakMemoryBytes ?? undefined;
     message.detail = object.detail ?? undefined;
+    message.dependency = object.dependency ?? undefined;
     return message;
   },
 };
@@ -6634,6 +6849,8 @@ function createBaseFinding(): Finding {
     hasMoreAhead: false,
     freeCores: 0,
     reserveTime: undefined,
+    waitsFor: 0,
+    awaited: [],
   };
 }
 
@@ -6674,6 +6891,12 @@ export const Finding: MessageFns<Finding> = {
     }
     if (message.reserveTime !== undefined) {
       Timestamp.encode(toTimestamp(message.reserveTime), writer.uint32(98).fork()).join();
+    }
+    if (message.waitsFor !== 0) {
+      writer.uint32(104).uint32(message.waitsFor);
+    }
+    for (const v of message.awaited) {
+      AwaitedJob.encode(v!, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -6787,6 +7010,22 @@ export const Finding: MessageFns<Finding> = {
             message.reserveTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.waitsFor = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.awaited.push(AwaitedJob.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6816,6 +7055,87 @@ export const Finding: MessageFns<Finding> = {
     message.hasMoreAhead = object.hasMoreAhead ?? false;
     message.freeCores = object.freeCores ?? 0;
     message.reserveTime = object.reserveTime ?? undefined;
+    message.waitsFor = object.waitsFor ?? 0;
+    message.awaited = object.awaited?.map((e) => AwaitedJob.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAwaitedJob(): AwaitedJob {
+  return { jobId: 0, when: 0, state: 0 };
+}
+
+export const AwaitedJob: MessageFns<AwaitedJob> = {
+  encode(message: AwaitedJob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== 0) {
+      writer.uint32(8).uint64(message.jobId);
+    }
+    if (message.when !== 0) {
+      writer.uint32(16).int32(message.when);
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AwaitedJob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAwaitedJob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.when = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AwaitedJob>, I>>(base?: I): AwaitedJob {
+    return AwaitedJob.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AwaitedJob>, I>>(object: I): AwaitedJob {
+    const message = createBaseAwaitedJob();
+    message.jobId = object.jobId ?? 0;
+    message.when = object.when ?? 0;
+    message.state = object.state ?? 0;
     return message;
   },
 };
@@ -7830,7 +8150,10 @@ export const JobServiceService = {
     responseSerialize: (value: CountJobsResponse): Buffer => Buffer.from(CountJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountJobsResponse => CountJobsResponse.decode(value),
   },
-  /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
+  /**
+   * Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. Jobs that wait for
+   * it to be Done are Failed then.
+   */
   killJobs: {
     path: "/pilotage.v1.JobService/KillJobs" as const,
     requestStream: false as const,
@@ -7957,7 +8280,10 @@ export interface JobServiceServer extends UntypedServiceImplementation {
   listJobs: handleUnaryCall<ListJobsRequest, ListJobsResponse>;
   /** How many of these jobs there are, by one or two of their attributes. */
   countJobs: handleUnaryCall<CountJobsRequest, CountJobsResponse>;
-  /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
+  /**
+   * Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. Jobs that wait for
+   * it to be Done are Failed then.
+   */
   killJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
   /** Keeps waiting jobs from being matched until they are released. */
   holdJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
@@ -8060,7 +8386,10 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CountJobsResponse) => void,
   ): ClientUnaryCall;
-  /** Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. */
+  /**
+   * Ends jobs. A waiting job is Killed when this answers; a running one when its pilot has stopped the payload. Jobs that wait for
+   * it to be Done are Failed then.
+   */
   killJobs(
     request: SteerJobsRequest,
     callback: (error: ServiceError | null, response: SteerJobsResponse) => void,

@@ -37,7 +37,6 @@ import {
   pageOf,
   rangesOf,
   type StoryEntry,
-  summaryOf,
   withFact,
 } from './page.ts'
 
@@ -202,8 +201,7 @@ function pageDocument(
     jobType,
     jobs,
   }
-  const { o: _, ...made } = newPage(page, 'import')
-  return { ...made, ...summaryOf(jobs.values(), queues.known(classId as ClassId).requirements, priority) }
+  return newPage(page, 'import', queues.known(classId as ClassId).requirements)
 }
 
 /**

@@ -96,7 +96,7 @@ async function readJobs({ pages, specs }: Database, after: number, limit: number
   return some.map(({ first, job }) => {
     const text = byFirst.get(first)?.[job.id - first]
     if (!text) throw new Error(`assertion failed: job ${job.id} has no description`)
-    return { job, spec: specOfText(text) }
+    return { job, spec: specOfText(text, job.id) }
   })
 }
 

@@ -211,7 +211,12 @@ function loggedFactsIn(change: ChangeStreamDocument): LoggedFacts {
 
 function factsOfSubmission(document: SubmissionDocument): LoggedFacts {
   const fact = submissionFact(document)
-  return { facts: [fact], moves: [[document.vo, 'Waiting', '', document.n]] }
+  const { vo, n, blocked = 0 } = document
+  const moves: Moved[] = [
+    [vo, 'Waiting', '', n - blocked],
+    [vo, 'Blocked', '', blocked],
+  ]
+  return { facts: [fact], moves: moves.filter(([, , , by]) => by > 0) }
 }
 
 function factsOfPage({ mv }: Record<string, unknown>): LoggedFacts {

@@ -44,6 +44,8 @@ export type SubmissionDocument = {
   own: string
   pages: [first: number, last: number, classId: string, priority: number][]
   open?: true
+  /** How many of its jobs wait for others; absent: none. */
+  blocked?: number
 }
 
 export type VmDocument = {

@@ -81,7 +81,9 @@ async function forgetIn(
   endedBeforeMs: number,
   room: number,
 ): Promise<readonly JobId[]> {
-  const old = [...page.jobs.values()].filter(({ job }) => isEnded(job.phase) && job.changedMs < endedBeforeMs).slice(0, room)
+  const old = [...page.jobs.values()]
+    .filter(({ job }) => isEnded(job.phase) && job.awaited === undefined && job.changedMs < endedBeforeMs)
+    .slice(0, room)
   const ids = old.map(({ job }) => job.id)
   const left = new Map(page.jobs)
   for (const id of ids) left.delete(id)

@@ -23,8 +23,12 @@ import { systemRandom } from '../../../../core/kernel/random.ts'
 import { writeBatch } from './archive-in.ts'
 import { archiveReaders, type Readers } from './archive-out.ts'
 import { countAll, openForServices } from './archive-end.ts'
+import { openChanges } from './changes.ts'
+import { openClaimGate } from './claim-gate.ts'
+import { openClaimRoom } from './claim-room.ts'
 import { openCollector } from './collector.ts'
 import { type Database, emittedFactsCollection, errorOf, guarded, openDatabase } from './database.ts'
+import { openDependencies } from './dependants.ts'
 import { assertNoImport, importMarks } from './import-mark.ts'
 import { type KnownQueues, knownQueues } from './known-queues.ts'
 import { openRoles } from './roles.ts'
@@ -169,13 +173,17 @@ function inUse(leases: readonly RoleLease[]): PilotageError {
 }
 
 async function completeAll(database: Database, queues: KnownQueues, clock: Clock): Promise<void> {
-  const parts = { database, cache: openPageCache(database, queues), specs: openSpecs(database), queues }
+  const random = systemRandom()
+  const parts = { database, cache: openPageCache(database, queues), specs: openSpecs(database), queues, clock, random }
+  const gate = openClaimGate(database, clock)
+  const { change } = openChanges({ ...parts, gate, room: openClaimRoom(database, random) })
+  const { dependants } = openDependencies(parts)
   for (;;) {
     const open = await guarded('reading open submissions', () =>
       database.submissions.find({ open: true }).limit(100).toArray(),
     )
     if (open.length === 0) return
-    await complete({ ...parts, clock, random: systemRandom() }, open)
+    await complete({ ...parts, change, dependants }, open)
   }
 }
 

@@ -15,6 +15,7 @@ import { openChanges } from './changes.ts'
 import { openClaimRoom } from './claim-room.ts'
 import { type Collector, openCollector } from './collector.ts'
 import { type Database, errorOf, guarded, openDatabase } from './database.ts'
+import { openDependencies } from './dependants.ts'
 import { openFacts } from './facts.ts'
 import { openForget } from './forget.ts'
 import { openImages } from './images.ts'
@@ -78,10 +79,13 @@ export async function openMongoStore({ url, mayLeave, database: name, clock, log
   const changes = openChanges({ database, cache, specs, queues, gate, room: openClaimRoom(database, random), clock, random })
   const collector = openCollector(database, clock, log)
   const quotas = openQuotas(database, clock, random)
-  const submitting: SubmitOptions = { database, cache, specs, queues, quotas, clock, random }
+  const dependencies = openDependencies({ database, cache })
+  const { change } = changes
+  const submitting: SubmitOptions = { database, cache, specs, queues, quotas, clock, random, change, ...dependencies }
   const store: Store = {
     submit: openSubmit(submitting),
-    change: changes.change,
+    change,
+    ...dependencies,
     ...openReading({ database, cache, specs, queues, claiming: changes.claiming }),
     ...openListing({ database, cache }),
     counts: collector.counts,

@@ -14,7 +14,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Binary } from 'mongodb'
 import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobStateName, leaseOf, type Phase } from '../../../../core/model/job.ts'
+import { isEnded, type Job, type JobStateName, leaseOf, openOf, type Phase } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'
 import { listSummaryOf, type ListSummary, namesIn, placeOf } from './list-summary.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
@@ -68,15 +68,18 @@ export type PageDocument = {
   vo: string
   grp: string
   own: string
-  /** Waiting jobs; and waiting or held ones, absent where there are none. */
+  /** Waiting jobs; and waiting, held or blocked ones, absent where there are none. */
   w: number
   o?: number
   /** VMs with live leases here, what they hold, and when the first of these leases ends. */
   lv?: string[]
   use?: Record<string, Use>
   un?: number
-  /** When the first of those that ended did. */
+  /** When the first of those that ended, and that no job waits for, did. */
   en?: number
+  /** Jobs that jobs here wait for; and when the first of those that ended and are still awaited did. */
+  dep?: number[]
+  rel?: number
   /** What the last change with a fact moved. */
   mv?: LoggedChange
   /** The jobs, packed. */
@@ -110,6 +113,8 @@ type JobText = [
   /** Absent: that of its page. */
   priority?: number,
   cloud?: string,
+  /** Absent: no job waits for it. */
+  awaited?: number,
 ]
 
 export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
@@ -125,23 +130,24 @@ export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): P
 
 function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): KeptJob {
   const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses, ...later] = text
-  const [priority = fixed.priority, cloud = ''] = later
+  const [priority = fixed.priority, cloud = '', awaited] = later
   const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
   const kept = { ...fixed, id: id as JobId, name, priority, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
-  const job = needs ? { ...kept, needs } : kept
+  const job = { ...kept, ...(needs ? { needs } : {}), ...(awaited ? { awaited } : {}) }
   return { job, place: { site, cloud }, story, text: JSON.stringify(text) }
 }
 
 /** With its text, which is made once and lies in every later version of the page. */
 export function keptJob(job: Job, place: LeasePlace, story: readonly StoryEntry[]): KeptJob {
   const { site, cloud } = place
-  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs } = job
+  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs, awaited } = job
   const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
   const { machineLosses, maxMachineLosses } = job
   const known = earlierCounts(maxAttempts)
   const hasKnown = machineLosses === known.machineLosses && maxMachineLosses === known.maxMachineLosses
   text.push(needs ?? null, hasKnown ? null : [machineLosses, maxMachineLosses], priority)
-  if (cloud !== '') text.push(cloud)
+  if (cloud !== '' || awaited !== undefined) text.push(cloud)
+  if (awaited !== undefined) text.push(awaited)
   return { job, place, story, text: JSON.stringify(text) }
 }
 
@@ -163,21 +169,24 @@ export function withFact(story: readonly StoryEntry[], version: number, atMs: nu
   return story.length < maxStoryEntries ? [...story, entry] : [...story.slice(1 - maxStoryEntries), entry]
 }
 
-export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en' | 'pr'> & ListSummary
+export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en' | 'pr' | 'dep' | 'rel'> & ListSummary
 
 /** From the jobs alone: an index can not drift from what it stands for. */
 export function summaryOf(kept: Iterable<KeptJob>, requirements: Requirements, priority: number): Summary {
   const jobs = [...kept]
   const use: Record<string, Use> = {}
-  let [waiting, held, until, ended, top] = [0, 0, Infinity, Infinity, -1]
+  let [waiting, held, until, ended, awaited, top] = [0, 0, Infinity, Infinity, Infinity, -1]
+  const dependencies = new Set<number>()
   for (const { job } of jobs) {
     const { phase } = job
     if (phase.state === 'Waiting') {
       waiting += 1
       top = Math.max(top, job.priority)
     }
-    if (phase.state === 'Held') held += 1
-    if (isEnded(phase)) ended = Math.min(ended, job.changedMs)
+    if (phase.state === 'Held' || phase.state === 'Blocked') held += 1
+    for (const open of openOf(phase)) dependencies.add(open.job)
+    if (isEnded(phase) && job.awaited === undefined) ended = Math.min(ended, job.changedMs)
+    if (isEnded(phase) && job.awaited !== undefined) awaited = Math.min(awaited, job.changedMs)
     const lease = leaseOf(phase)
     if (!lease) continue
     until = Math.min(until, lease.untilMs)
@@ -193,16 +202,18 @@ export function summaryOf(kept: Iterable<KeptJob>, requirements: Requirements, p
     ...(waiting + held > 0 ? { o: waiting + held } : {}),
     ...(vms.length > 0 ? { lv: vms, use, un: until } : {}),
     ...(ended < Infinity ? { en: ended } : {}),
+    ...(dependencies.size > 0 ? { dep: [...dependencies] } : {}),
+    ...(awaited < Infinity ? { rel: awaited } : {}),
   }
 }
 
 /** How the document of a page gets this summary. */
 export function summaryUpdate({ priority }: Pick<Page, 'priority'>, summary: Summary) {
-  const { o, lv, use, un, en, ...always } = summary
+  const { o, lv, use, un, en, dep, rel, ...always } = summary
   // What its jobs came with is kept as soon as `pr` can be another.
   const set: Record<string, unknown> = { ...always, ...(always.pr === priority ? {} : { p0: priority }) }
   const unset: Record<string, ''> = {}
-  for (const [key, value] of Object.entries({ o, lv, use, un, en })) {
+  for (const [key, value] of Object.entries({ o, lv, use, un, en, dep, rel })) {
     if (value === undefined) unset[key] = ''
     else set[key] = value
   }
@@ -235,7 +246,7 @@ export function summed(moves: Iterable<Move>): Move[] {
 }
 
 /** A page as it is when its jobs come. */
-export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): PageDocument {
+export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string, requirements: Requirements): PageDocument {
   const ids = [...page.jobs.keys()]
   return {
     _id: page.first,
@@ -243,16 +254,13 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string): 
     cv: 1,
     wr: [write],
     q: page.classId,
-    pr: page.priority,
     ...(page.jobGroup === '' ? {} : { jg: page.jobGroup }),
     ...(page.jobType === '' ? {} : { jt: page.jobType }),
     vo: page.owner.vo,
     grp: page.owner.group,
     own: page.owner.owner,
-    w: page.jobs.size,
-    o: page.jobs.size,
     nm: namesIn(page.jobs.values()),
-    ...listSummaryOf(page.jobs.values()),
+    ...summaryOf(page.jobs.values(), requirements, page.priority),
     z: packedJobs(page.jobs),
   }
 }

@@ -40,6 +40,9 @@ export const indexes: readonly Declared[] = [
   // Few jobs among many: their pages.
   { on: 'pages', key: { jg: 1, _id: 1 }, options: { name: 'job-group', ...where('jg', { $exists: true }) } },
   { on: 'pages', key: { nm: 1, _id: 1 }, options: { name: 'job-name' } },
+  // The jobs that wait for a job; and ended jobs whose dependants may not know it.
+  { on: 'pages', key: { dep: 1 }, options: { name: 'dependencies', ...where('dep', { $exists: true }) } },
+  { on: 'pages', key: { rel: 1 }, options: { name: 'awaited', ...where('rel', { $exists: true }) } },
   { on: 'queues', key: { at: 1 }, options: { name: 'named' } },
   { on: 'submissions', key: { open: 1, at: 1 }, options: { name: 'open', ...where('open', { $exists: true }) } },
   { on: 'submissions', key: { at: 1 }, options: { name: 'age' } },
@@ -57,6 +60,8 @@ const steps: readonly ((database: Database) => Promise<void>)[] = [
   async () => undefined,
   countHeld,
   summarise,
+  // Jobs that wait for others: a program that does not know them would leave them out of the indexes.
+  async () => undefined,
 ]
 export const schemaVersion = steps.length
 

@@ -64,7 +64,7 @@ export function openSpecs({ specs }: Database): SpecCache {
   async function of(id: JobId): Promise<JobSpec | undefined> {
     if (lying(id) === undefined) await gather(id)
     const text = lying(id)
-    return text === undefined ? undefined : specOfText(text)
+    return text === undefined ? undefined : specOfText(text, id)
   }
 
   return {

@@ -9,15 +9,17 @@
 import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import type { Job } from '../../../../core/model/job.ts'
+import { openDependencies } from '../../../../core/model/dependency.ts'
+import { firstPhase, type Job, type JobSpec } from '../../../../core/model/job.ts'
 import { nowhere } from '../../../../core/model/job-filter.ts'
-import type { Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
-import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import type { DependencyStore, JobStore, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
+import type { Requirements } from '../../../../core/model/requirements.ts'
 import type { QuotaRefusal } from '../../../../core/model/quota.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { needsOf } from '../../../../core/language/requirement-class.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
+import { awaitOthers } from './dependants.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
 import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
@@ -33,10 +35,18 @@ export type SubmitOptions = {
   readonly quotas: Quotas
   readonly clock: Clock
   readonly random: Random
+  readonly change: JobStore['change']
+  readonly dependants: DependencyStore['dependants']
 }
 
 type Call = { readonly submission: Submission; readonly nowMs: number }
-type Prepared = { readonly document: SubmissionDocument; readonly texts: readonly string[]; readonly call: Call }
+type Prepared = Made & { readonly call: Call }
+/** `awaited`: the jobs that its jobs wait for. */
+type Made = {
+  readonly document: SubmissionDocument
+  readonly texts: readonly string[]
+  readonly awaited: ReadonlySet<JobId>
+}
 
 const maxJobs = 20_000
 /** Of one turn of a kind of documents: bounds what one message to the server holds. */
@@ -123,6 +133,7 @@ async function submitFitting(
   const known = await commit(options.database, prepared)
   const fresh = prepared.filter(({ document }) => !known.has(document._id))
   await makePages(options, fresh)
+  for (const one of fresh) await awaitExternal(options, one)
   close(fresh.map(({ document }) => document._id))
   for (const one of prepared) {
     answers.set(one.call, known.has(one.document._id) ? await repeated(options, one) : answerOf(one.document, false))
@@ -156,7 +167,13 @@ async function prepare({ database }: SubmitOptions, calls: readonly Call[]): Pro
       pages: pagesOf(jobs, first),
       open: true,
     }
-    return { document, texts: jobs.map(({ spec }) => JSON.stringify(spec)), call }
+    const blocked = jobs.filter(({ spec: { after } }) => after && after.length > 0).length
+    if (blocked > 0) document.blocked = blocked
+    const awaited = awaitedBy(
+      jobs.map(({ spec }) => spec),
+      first,
+    )
+    return { document, texts: jobs.map(({ spec }) => JSON.stringify(spec)), awaited, call }
   })
 }
 
@@ -200,12 +217,16 @@ async function commit({ submissions }: Database, prepared: readonly Prepared[]):
 
 async function makePages(
   { database, cache, specs, queues, random }: Omit<SubmitOptions, 'quotas'>,
-  prepared: readonly Pick<Prepared, 'document' | 'texts'>[],
+  prepared: readonly Made[],
 ) {
   const known = await queues.byIds(prepared.flatMap(({ document }) => document.pages.map((page) => page[2] as ClassId)))
   const name = random.letters(12)
-  const documents = prepared.flatMap(({ document, texts }) =>
-    document.pages.map((page) => newPage(pageFrom(document, page, texts.slice(page[0] - document.first), known), name)),
+  const documents = prepared.flatMap((made) =>
+    made.document.pages.map((page) => {
+      const requirements = known.get(page[2] as ClassId)?.requirements
+      if (!requirements) throw new Error(`assertion failed: task queue ${page[2]} was kept before its jobs`)
+      return newPage(pageFrom(made, page, requirements), name, requirements)
+    }),
   )
   await inSlices(documents, (slice) =>
     guarded('keeping jobs', () =>
@@ -221,17 +242,17 @@ async function makePages(
 }
 
 function pageFrom(
-  { at, vo, grp, own }: SubmissionDocument,
+  { document: { at, vo, grp, own, first: firstOfAll }, texts, awaited }: Made,
   [first, last, classId, priority]: SubmissionDocument['pages'][number],
-  texts: readonly string[],
-  known: ReadonlyMap<ClassId, TaskQueue>,
+  asked: Requirements,
 ): Omit<Page, 'version' | 'writes'> {
   const owner = { vo, group: grp, owner: own }
   const jobs = new Map<JobId, KeptJob>()
-  const { jobGroup, jobType } = specOfText(texts[0] ?? '{}')
+  const { jobGroup, jobType } = specOfText(texts[first - firstOfAll] ?? '{}', first as JobId)
   for (let id = first; id <= last; id += 1) {
-    const { name, maxAttempts, maxMachineLosses, requirements } = specOfText(texts[id - first] ?? '{}')
-    const needs = needsOf(requirements, known.get(classId as ClassId)?.requirements ?? requirements)
+    const spec = specOfText(texts[id - firstOfAll] ?? '{}', id as JobId)
+    const { name, maxAttempts, maxMachineLosses, requirements, after } = spec
+    const needs = needsOf(requirements, asked)
     const job: Job = {
       ...owner,
       id: id as JobId,
@@ -246,12 +267,34 @@ function pageFrom(
       submittedMs: at,
       changedMs: at,
       attempt: 0,
-      phase: { state: 'Waiting' },
+      phase: firstPhase(openDependencies(after, id as JobId)),
       ...(needs === undefined ? {} : { needs }),
+      ...(awaited.has(id as JobId) ? { awaited: 1 } : {}),
     }
     jobs.set(job.id, keptJob(job, nowhere, []))
   }
   return { first: first as JobId, owner, classId: classId as ClassId, priority, jobGroup, jobType, jobs }
+}
+
+function awaitedBy(specs: readonly Pick<JobSpec, 'after'>[], first: number): ReadonlySet<JobId> {
+  const awaited = new Set<JobId>()
+  for (const [at, { after }] of specs.entries()) {
+    for (const { job } of openDependencies(after, (first + at) as JobId)) awaited.add(job)
+  }
+  return awaited
+}
+
+function awaitedIn(texts: readonly string[], first: number): ReadonlySet<JobId> {
+  // What was deleted since has left holes.
+  const specs = Array.from(texts, (text: string | undefined, at) => specOfText(text ?? '{}', (first + at) as JobId))
+  return awaitedBy(specs, first)
+}
+
+/** After its pages are there: of a job that ends in between either its end is seen here, or its page says that it is awaited. */
+async function awaitExternal(options: Omit<SubmitOptions, 'quotas'>, { document, awaited }: Made): Promise<void> {
+  const { first, n, at } = document
+  const others = [...awaited].filter((id) => id < first || id >= first + n)
+  if (others.length > 0) await awaitOthers(options, others, at)
 }
 
 /** A key that is known is answered as ever. */
@@ -290,15 +333,18 @@ export async function complete(options: Omit<SubmitOptions, 'quotas'>, open: rea
     )
     const has = new Set(there.map(({ _id }) => _id))
     const missing = document.pages.filter(([first]) => !has.has(first))
-    const kept = await guarded('reading descriptions', () =>
-      database.specs.find({ _id: { $in: missing.map(([first]) => first) } }).toArray(),
-    )
+    // Which of its jobs are awaited stands in the descriptions of all of them.
+    const wanted = document.blocked === undefined ? missing.map(([first]) => first) : firsts
+    const kept = await guarded('reading descriptions', () => database.specs.find({ _id: { $in: wanted } }).toArray())
     // A page whose descriptions are gone was there, and its jobs were deleted since.
     const described = new Set(kept.map(({ _id }) => _id))
     const pages = missing.filter(([first]) => described.has(first))
     const texts: string[] = []
     for (const { _id, s } of kept) for (const [at, text] of s.entries()) texts[_id + at - document.first] = text
-    await makePages(options, [{ document: { ...document, pages }, texts }])
+    const awaited = document.blocked === undefined ? new Set<JobId>() : awaitedIn(texts, document.first)
+    const made = { document: { ...document, pages }, texts, awaited }
+    await makePages(options, [made])
+    await awaitExternal(options, made)
     await guarded('closing a submission', () =>
       database.submissions.updateOne({ _id: document._id }, { $unset: { open: '' } }),
     )

@@ -21,6 +21,7 @@ import { never } from '../../../../core/kernel/assert.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Job } from '../../../../core/model/job.ts'
 import { isOver } from '../../../../core/model/vm.ts'
+import { dependantTable } from './dependants.ts'
 import type { Inside } from './inside.ts'
 import { factOf, lastFactIn } from './facts.ts'
 import { imageOf } from './images.ts'
@@ -129,7 +130,7 @@ function readers({ db, queues }: Inside): Readonly<Record<ArchiveSection, Read>>
     jobs: rows('select * from jobs join specs using (id) where id > ? order by id limit ?', 0, (row) => {
       const { spec, ...columns } = row as JobRow & { readonly spec: string }
       const job: Job = jobOf(columns, queues.byRef(columns.queue_ref))
-      return { job, spec: specOfText(spec) } satisfies ArchivedJob
+      return { job, spec: specOfText(spec, job.id) } satisfies ArchivedJob
     }),
     facts: rows('select * from facts where seq > ? order by seq limit ?', 0, factOf),
     notes: rows('select name, text from notes where name > ? order by name limit ?', '', ({ name, text }) => ({
@@ -148,6 +149,7 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
   const vm = db.prepare('insert or replace into vms (id, over, intended_ms, site, doc) values (?, ?, ?, ?, ?)')
   const fact = db.prepare('insert or replace into facts (seq, at_ms, subject, kind, data) values (?, ?, ?, ?, ?)')
   const note = db.prepare('insert or replace into notes (name, text) values (?, ?)')
+  const dependants = dependantTable({ db })
   const counter = db.prepare('insert or replace into ids (name, value) values (?, ?)')
 
   function writeJob({ job: one, spec: description }: ArchivedJob): void {
@@ -167,6 +169,7 @@ function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
       maxMachineLosses,
       ...jobColumns(one),
     )
+    dependants.came(one)
     spec.run(one.id, JSON.stringify(description))
   }
 

@@ -10,6 +10,7 @@ import type { Job, JobEvent } from '../../../../core/model/job.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import { openAlarms } from '../../../../core/model/overclaim.ts'
+import { dependantTable } from './dependants.ts'
 import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedOutcome } from './job-operations.ts'
@@ -21,6 +22,7 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   const specOf = db.prepare('select spec from specs where id = ?')
   const emit = factWriter(inside)
   const alarms = openAlarms()
+  const dependants = dependantTable(inside)
   const requirementsOf = requirementsIn(inside)
 
   function claimingVm({ vmId, cores }: Extract<JobEvent, { kind: 'claim' }>, before: Job | undefined): ClaimingVm {
@@ -37,6 +39,7 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
     const { outcome, changed, fact, alarm } = applyToJob(before, event, claiming, nowMs, inside.decisions)
     if (changed) {
       update.run(...jobColumns(changed))
+      if (before) dependants.changed(before, changed)
       inside.tallies.moved(before, changed, requirementsOf(changed))
       inside.columns.changed(changed)
     }

@@ -11,6 +11,8 @@ import { jobOf, type JobRow, stateCode } from './rows.ts'
 /** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */
 const vmsLongerMs = 30 * 24 * 60 * 60 * 1000
 
+const endedCodes: ReadonlySet<number> = new Set([stateCode.Done, stateCode.Failed, stateCode.Killed])
+
 /** More than a job leaves, so that facts go as fast as their jobs. */
 const factsPerJob = 10
 
@@ -38,7 +40,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
     // Ids are given in the order of submission: all beyond is young, and the next look begins with the oldest again.
     const isAmongOld = last !== undefined && rows.length === limit && last.submitted_ms < endedBeforeMs
     cursor = isAmongOld ? last.id : 0
-    const old = rows.filter((row) => row.state >= stateCode.Done && row.changed_ms < endedBeforeMs)
+    const old = rows.filter((row) => endedCodes.has(row.state) && row.awaited === 0 && row.changed_ms < endedBeforeMs)
     if (old.length > 0) {
       keepLastId.run()
       raiseLastId.run()

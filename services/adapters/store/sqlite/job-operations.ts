@@ -2,6 +2,7 @@
 
 import type { QueueCount, WaitingJob, TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { Job, JobStateName, EndedAttempt, JobEvent } from '../../../../core/model/job.ts'
+import type { Dependency } from '../../../../core/model/dependency.ts'
 import type { Submission, JobOutcome, SubmitOutcome, QueueSlice, JobCount } from '../../../../core/ports/store.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import type { ClassId, JobId, AttemptRef } from '../../../../core/kernel/ids.ts'
@@ -19,6 +20,7 @@ export type PackedJob = {
   readonly maxAttempts: number
   readonly maxMachineLosses: number
   readonly needs?: Needs
+  readonly after?: readonly Dependency[]
   readonly spec: SpecText
 }
 
@@ -28,7 +30,12 @@ export type PackedOutcome =
   | Exclude<JobOutcome, { ok: true }>
   | { ok: true; job: Job; was: JobStateName; ended?: EndedAttempt; spec?: SpecText }
 
-export type JobOperations = StageOperations & {
+export type DependencyOperations = {
+  dependants(on: JobId, limit: number): readonly JobId[]
+  awaitedEnds(endedBeforeMs: number, limit: number): readonly Job[]
+}
+
+export type JobOperations = StageOperations & DependencyOperations & {
   submit(submission: PackedSubmission, nowMs: number): SubmitOutcome
   change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
   jobs(ids: readonly JobId[]): readonly Job[]

@@ -8,6 +8,7 @@ import { type Job, jobStates } from '../../../../core/model/job.ts'
 import type { QueueSlice } from '../../../../core/ports/store.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import { changeOperation, requirementsIn } from './change.ts'
+import { dependencyOperations } from './dependants.ts'
 import type { Inside } from './inside.ts'
 import { forgetOperation } from './forget.ts'
 import { jobOf, type JobRow } from './rows.ts'
@@ -28,12 +29,14 @@ export function jobOperations(inside: Inside): { operations: JobOperations; comm
   }
 
   const requirementsOf = requirementsIn(inside)
-  const submitting = submitOperations(inside)
+  const change = changeOperation(inside, find)
+  const submitting = submitOperations(inside, change)
   return {
     operations: {
       ...submitting.operations,
+      ...dependencyOperations(inside),
       forget: forgetOperation(inside),
-      change: changeOperation(inside, find),
+      change,
       jobs: (ids) => ids.flatMap((id) => find(id) ?? []),
       specs: (ids) =>
         ids.flatMap((id) => {

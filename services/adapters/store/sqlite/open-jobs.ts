@@ -1,5 +1,5 @@
 /**
- * How many jobs wait or are held, by owner and by VO, and in how many task queues: kept in step with every change, so that a
+ * How many jobs wait, are held or are blocked, by owner and by VO, and in how many task queues: kept in step with every change, so that a
  * quota is asked without a look at jobs.
  */
 

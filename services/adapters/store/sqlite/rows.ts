@@ -3,8 +3,9 @@
  */
 
 import type { End, Result } from '../../../../core/model/attempt.ts'
+import { dependencyConditions, type OpenDependency } from '../../../../core/model/dependency.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { type Job, type JobStateName, jobStates, type Lease, type Phase, type Stop } from '../../../../core/model/job.ts'
+import { type Job, type JobStateName, jobStates, type Lease, openOf, type Phase, type Stop } from '../../../../core/model/job.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 
@@ -17,6 +18,7 @@ export const stateCode: Readonly<Record<JobStateName, number>> = {
   Done: 5,
   Failed: 6,
   Killed: 7,
+  Blocked: 8,
 }
 
 export type JobRow = {
@@ -43,20 +45,23 @@ export type JobRow = {
   needs: string | null
   job_group: string
   job_type: string
+  awaited: number
+  open: string | null
 }
 
 export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
-  claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ? where id = ?`
+  claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ?, awaited = ?, open = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
 export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, job_group, job_type, priority, submitted_ms, needs,
-  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result, id)
+  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result,
+  awaited, open, id)
   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
 /** In the order of `updateJobSql`. */
-export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt, phase }: Job): Columns {
+export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt, phase, awaited }: Job): Columns {
   const lease = 'lease' in phase ? phase.lease : undefined
   return [
     changedMs,
@@ -72,6 +77,8 @@ export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt,
     'startedMs' in phase ? phase.startedMs : null,
     'why' in phase ? phase.why : null,
     'result' in phase && phase.result ? packResult(phase.result) : null,
+    awaited ?? 0,
+    packOpen(openOf(phase)),
     id,
   ]
 }
@@ -95,6 +102,7 @@ export function jobOf(row: JobRow, queue: Omit<TaskQueue, 'requirements'>): Job 
     attempt: row.attempt,
     phase: phaseOf(row),
     ...(row.needs === null ? {} : { needs: JSON.parse(row.needs) as Needs }),
+    ...(row.awaited === 0 ? {} : { awaited: row.awaited }),
   }
 }
 
@@ -109,7 +117,9 @@ function phaseOf(row: JobRow): Phase {
     case 'Waiting':
       return { state }
     case 'Held':
-      return { state, why }
+      return row.open === null ? { state, why } : { state, why, open: unpackOpen(row.open) }
+    case 'Blocked':
+      return { state, open: unpackOpen(row.open ?? '[]') }
     case 'Matched':
       return { state, lease: leaseOf(row) }
     case 'Running':
@@ -118,7 +128,6 @@ function phaseOf(row: JobRow): Phase {
     case 'Done':
       return { state, lease: leaseOf(row), result: unpackResult(row.result ?? '[]') }
     case 'Failed':
-      return { state, why, lease: leaseOf(row), result: resultOf(row) }
     case 'Killed':
       return { state, why, lease: row.vm_id === null ? undefined : leaseOf(row), result: resultOf(row) }
     default:
@@ -134,6 +143,18 @@ function leaseOf(row: JobRow): Lease {
     untilMs: row.until_ms ?? 0,
   }
   return row.stop === null ? lease : { ...lease, stop: JSON.parse(row.stop) as Stop }
+}
+
+type PackedOpen = [job: JobId, condition: number][]
+
+/** Null: it waits for no job. */
+export function packOpen(open: readonly OpenDependency[]): string | null {
+  if (open.length === 0) return null
+  return JSON.stringify(open.map(({ job, when }) => [job, dependencyConditions.indexOf(when)]))
+}
+
+function unpackOpen(text: string): readonly OpenDependency[] {
+  return (JSON.parse(text) as PackedOpen).map(([job, code]) => ({ job, when: dependencyConditions[code] ?? 'ok' }))
 }
 
 function resultOf(row: JobRow): Result | undefined {

@@ -68,6 +68,14 @@ const versions: readonly string[] = [
   alter table jobs add column job_group text not null default '';
   alter table jobs add column job_type text not null default '';
   `,
+  // Jobs that wait for others: what each still waits for, how often one began to wait for a job, and both ways from one to
+  // the other. The partial index holds the jobs that ended and whose dependants do not know it yet (5, 6, 7: they are ended).
+  `
+  alter table jobs add column awaited integer not null default 0;
+  alter table jobs add column open text;
+  create table dependants (on_job integer not null, job integer not null, primary key (on_job, job)) without rowid;
+  create index jobs_awaited_ended on jobs (changed_ms) where awaited > 0 and state in (5, 6, 7);
+  `,
 ]
 
 /** The version that this program makes. */

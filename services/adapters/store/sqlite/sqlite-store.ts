@@ -79,12 +79,12 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
       return outcomes.map((outcome) => {
         if (!outcome.ok) return outcome
         const { spec, ...rest } = outcome
-        return spec === undefined ? rest : { ...rest, spec: specOfText(spec) }
+        return spec === undefined ? rest : { ...rest, spec: specOfText(spec, rest.job.id) }
       })
     },
     async specs(ids) {
       const found = await ask('specs', ids)
-      return new Map(found.map(([id, text]) => [id, specOfText(text)]))
+      return new Map(found.map(([id, text]) => [id, specOfText(text, id)]))
     },
     jobs: (ids) => ask('jobs', ids),
     list: (query) => read('list', query),
@@ -94,6 +94,8 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     expired: (nowMs, limit) => ask('expired', nowMs, limit),
     leasesBeyond: (untilMs, limit) => ask('leasesBeyond', untilMs, limit),
     counts: () => ask('counts'),
+    dependants: (on, limit) => ask('dependants', on, limit),
+    awaitedEnds: (endedBeforeMs, limit) => ask('awaitedEnds', endedBeforeMs, limit),
     forget: (endedBeforeMs, limit) => ask('forget', endedBeforeMs, limit),
     intend: (vm, nowMs, under) => ask('intend', vm, nowMs, under),
     changeVms: (events, nowMs) => ask('changeVms', events, nowMs),

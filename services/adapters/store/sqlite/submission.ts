@@ -87,6 +87,7 @@ function packed({ classId, spec }: Submission['jobs'][number], requirementsOf: R
     priority: spec.priority,
     maxAttempts: spec.maxAttempts,
     maxMachineLosses: spec.maxMachineLosses,
+    ...(spec.after === undefined ? {} : { after: spec.after }),
     spec: JSON.stringify(spec),
   }
 }

@@ -8,18 +8,20 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import type { Job } from '../../../../core/model/job.ts'
+import { openDependencies } from '../../../../core/model/dependency.ts'
+import { firstPhase, type Job, openOf } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
 import { newFact } from '../../../../core/model/fact-shapes.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
+import { dependantTable } from './dependants.ts'
 import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
 import type { JobOperations, PackedJob, StageOperations, SubmissionHead } from './job-operations.ts'
 import type { QueueRefs } from './queues.ts'
-import { needsText } from './rows.ts'
+import { needsText, packOpen, stateCode } from './rows.ts'
 import { lastStagedIn, openStaging, type Staged, type Staging } from './staging.ts'
 
 export type SubmitOperations = {
@@ -28,11 +30,11 @@ export type SubmitOperations = {
   reload(): void
 }
 
-export function submitOperations(inside: Inside): SubmitOperations {
+export function submitOperations(inside: Inside, change: JobOperations['change']): SubmitOperations {
   const { db } = inside
   const keys = keyTable(db)
   const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
-  const insertJobs = jobWriter(inside)
+  const insertJobs = jobWriter(inside, change)
   const staging = openStaging(db)
   const emit = factWriter(inside)
   let lastId = 0
@@ -128,60 +130,96 @@ type JobWriter = (
   nowMs: number,
 ) => void
 
-function jobWriter(inside: Inside): JobWriter {
+function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
   const { db, queues } = inside
+  const dependants = dependantTable(inside)
   const insertJob = db.prepare(
     `insert into jobs (id, queue_ref, owner_ref, name, priority, submitted_ms, changed_ms, max_attempts,
-       max_machine_losses, needs, job_group, job_type, attempt, state)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+       max_machine_losses, needs, job_group, job_type, attempt, state, open, awaited)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
   )
   return (owner, firstId, jobs, named, nowMs) => {
     const refsOf = new Map<ClassId, QueueRefs>()
     for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
     const counts = new Map<number, number>()
-    const came = jobs.map(
-      ({ classId, name, jobGroup, jobType, priority, maxAttempts, maxMachineLosses, needs }, at): Job => {
-        const refs = refsOf.get(classId)
-        if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
-        const id = (firstId + at) as JobId
-        const most = [maxAttempts, maxMachineLosses]
-        insertJob.run(
-          id,
-          refs.ref,
-          refs.ownerRef,
-          name,
-          priority,
-          nowMs,
-          nowMs,
-          ...most,
-          needsText(needs),
-          jobGroup,
-          jobType,
-        )
-        counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
-        return {
-          ...owner,
-          id,
-          classId,
-          name,
-          jobGroup,
-          jobType,
-          priority,
-          maxAttempts,
-          machineLosses: 0,
-          maxMachineLosses,
-          submittedMs: nowMs,
-          changedMs: nowMs,
-          attempt: 0,
-          phase: { state: 'Waiting' },
-          ...(needs === undefined ? {} : { needs }),
-        }
-      },
-    )
+    const awaited = awaitedBy(jobs, firstId)
+    const came = jobs.map(({ classId, name, jobGroup, jobType, priority, needs, after, ...most }, at): Job => {
+      const { maxAttempts, maxMachineLosses } = most
+      const refs = refsOf.get(classId)
+      if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
+      const id = (firstId + at) as JobId
+      const phase = firstPhase(openDependencies(after, id))
+      insertJob.run(
+        id,
+        refs.ref,
+        refs.ownerRef,
+        name,
+        priority,
+        nowMs,
+        nowMs,
+        maxAttempts,
+        maxMachineLosses,
+        needsText(needs),
+        jobGroup,
+        jobType,
+        stateCode[phase.state],
+        packOpen(openOf(phase)),
+        awaited.has(id) ? 1 : 0,
+      )
+      counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
+      return {
+        ...owner,
+        id,
+        classId,
+        name,
+        jobGroup,
+        jobType,
+        priority,
+        maxAttempts,
+        machineLosses: 0,
+        maxMachineLosses,
+        submittedMs: nowMs,
+        changedMs: nowMs,
+        attempt: 0,
+        phase,
+        ...(needs === undefined ? {} : { needs }),
+        ...(awaited.has(id) ? { awaited: 1 } : {}),
+      }
+    })
     for (const [ref, count] of counts) queues.named(ref, count)
     inside.tallies.came(came)
     for (const job of came) inside.columns.changed(job)
+    if (awaited.size === 0) return
+    for (const job of came) dependants.came(job)
+    awaitOthers(
+      [...awaited].filter((id) => id < firstId || id >= firstId + jobs.length),
+      nowMs,
+    )
   }
+
+  /** Jobs that were there before: each is awaited once more. One that is not there will never end. */
+  function awaitOthers(others: readonly JobId[], nowMs: number): void {
+    const outcomes = change(
+      others.map((jobId) => ({ kind: 'await', jobId })),
+      nowMs,
+    )
+    for (const on of others.filter((_, at) => !outcomes[at]?.ok)) {
+      const waiting = dependants.of(on)
+      change(
+        waiting.map((jobId) => ({ kind: 'dependency-ended', jobId, on, end: 'gone' })),
+        nowMs,
+      )
+    }
+  }
+}
+
+/** The jobs that these wait for, each once. */
+function awaitedBy(jobs: readonly Omit<PackedJob, 'spec'>[], firstId: JobId): ReadonlySet<JobId> {
+  const awaited = new Set<JobId>()
+  for (const [at, { after }] of jobs.entries()) {
+    for (const { job } of openDependencies(after, (firstId + at) as JobId)) awaited.add(job)
+  }
+  return awaited
 }
 
 function refused({ tallies }: Inside, { owner, quota, count, queueIds }: SubmissionHead): QuotaRefusal | undefined {

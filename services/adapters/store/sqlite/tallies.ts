@@ -19,7 +19,7 @@ type Load = { readonly jobs: Set<JobId>; used: Resources }
 export type Tallies = {
   /** A job came (`before` absent), changed, or was forgotten (`after` absent). */
   moved(before: Job | undefined, after: Job | undefined, requirements: Requirements): void
-  /** Jobs of one owner came and wait. */
+  /** Jobs of one owner came, and are Waiting or Blocked. */
   came(jobs: readonly Job[]): void
   /** `count` jobs that hold no lease, as found when the store opens. */
   settled(jobs: { state: JobStateName; queue: TaskQueue; vmId: VmId | undefined }, count: number): void
@@ -55,7 +55,7 @@ export function tallies(): Tallies {
   function add(job: Job, requirements: Requirements, by: 1 | -1): void {
     const { phase } = job
     bump(counts, countKey(phase.state, job.vo, siteOf('lease' in phase ? phase.lease?.vmId : undefined)), by)
-    if (phase.state === 'Waiting' || phase.state === 'Held') open.moved(job, job.classId, by)
+    if (isOpen(phase.state)) open.moved(job, job.classId, by)
     if (phase.state === 'Waiting') {
       bump(waiting, job.classId, by)
       if (by === -1) recent.delete(job.id)
@@ -83,7 +83,7 @@ export function tallies(): Tallies {
     settled({ state, queue, vmId }, count) {
       bump(counts, countKey(state, queue.vo, siteOf(vmId)), count)
       if (state === 'Waiting') bump(waiting, queue.id, count)
-      if (state === 'Waiting' || state === 'Held') open.moved(queue, queue.id, count)
+      if (isOpen(state)) open.moved(queue, queue.id, count)
     },
     open,
     vmKnown(id, site) {
@@ -118,16 +118,27 @@ type Waiting = {
   readonly open: OpenJobs
 }
 
+/** It counts for the quota: its owner has it in the queue. */
+function isOpen(state: JobStateName): boolean {
+  return state === 'Waiting' || state === 'Held' || state === 'Blocked'
+}
+
 /** As many calls of `moved` would, at a fraction of the time: what jobs of one task queue share is counted once. */
 function came({ counts, waiting, recent, open }: Waiting, jobs: readonly Job[]): void {
   for (const [classId, of] of Map.groupBy(jobs, (job) => job.classId)) {
     const [first] = of
     if (!first) continue
-    bump(counts, countKey(first.phase.state, first.vo, ''), of.length)
+    const free = of.filter(({ phase }) => phase.state === 'Waiting').length
+    for (const [state, count] of [['Waiting', free] as const, ['Blocked', of.length - free] as const]) {
+      if (count > 0) bump(counts, countKey(state, first.vo, ''), count)
+    }
     open.moved(first, classId, of.length)
-    bump(waiting, classId, of.length)
+    if (free > 0) bump(waiting, classId, free)
   }
-  for (const job of jobs.slice(0, Math.max(0, maxRecent - recent.size))) recent.set(job.id, job)
+  for (const job of jobs) {
+    if (recent.size >= maxRecent) return
+    if (job.phase.state === 'Waiting') recent.set(job.id, job)
+  }
 }
 
 function expiredOf(live: Iterable<Job>, nowMs: number, limit: number): readonly AttemptRef[] {
