@@ -106,8 +106,8 @@ export type JobExplanation = {
 /** A field that does not belong to the kind is 0 or empty. */
 export type Finding = {
   /**
-   * forgotten, never-started, runs, ran, held, blocked, no-place, no-fit, waits-for-turn, waits-for-room, waits-for-reserved; empty:
-   * not known here
+   * forgotten, never-started, runs, ran, held, blocked, no-place, no-fit, waits-for-turn, waits-for-room,
+   * waits-for-reserved; empty: not known here
    */
   readonly kind: string
   /** Of runs and ran, with the VM and the cores. */

@@ -6,15 +6,8 @@
  */
 
 import type { VmId } from '../core/kernel/ids.ts'
-import {
-  isEnded,
-  type Job,
-  type JobDecision,
-  type JobEvent,
-  type JobStateName,
-  jobStates,
-  leaseOf,
-} from '../core/model/job.ts'
+import type { JobEvent } from '../core/model/job-event.ts'
+import { isEnded, type Job, type JobDecision, type JobStateName, jobStates, leaseOf } from '../core/model/job.ts'
 import type { Trace } from './trace.ts'
 import type { Violations } from './violations.ts'
 

@@ -3,7 +3,8 @@
  * director is made to believe. Nothing outside the simulation can reach these.
  */
 
-import { changeJob, isEnded, type JobEvent, type Job, leaseOf } from '../core/model/job.ts'
+import type { JobEvent } from '../core/model/job-event.ts'
+import { changeJob, isEnded, type Job, leaseOf } from '../core/model/job.ts'
 import type { Store } from '../core/ports/store.ts'
 import { changeVm, isUp, type Vm, type VmDecision, type VmEvent } from '../core/model/vm.ts'
 import type { UselessOffering } from './useless.ts'

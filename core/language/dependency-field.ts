@@ -9,7 +9,8 @@ import { isPlainText, plainTextForm } from '../kernel/text.ts'
 import { type Dependency, dependencyConditions, type DependencyTarget } from '../model/dependency.ts'
 import { type FieldType, isMapping, type Refuse } from './field-types.ts'
 
-const forms = 'the id of a job, the name of a job of this submission, or { job: 17, when: ended } or { index: 0, when: failed }'
+const forms =
+  'the id of a job, the name of a job of this submission, or { job: 17, when: ended } or { index: 0, when: failed }'
 const conditionForms = dependencyConditions.join(', ')
 const idForm = 'a whole number above 0'
 const indexForm = `a whole number from 0 to ${jobsPerCall - 1}`
@@ -31,7 +32,7 @@ export function dependencies(): FieldType<readonly Dependency[]> {
         refuse(path, `${raw.length} dependencies`, 'too many', `at most ${jobLimits.dependencies}`)
         return []
       }
-      raw.forEach((one, at) => checkOne(one, `${path}[${at}]`, refuse))
+      for (const [at, one] of raw.entries()) checkOne(one, `${path}[${at}]`, refuse)
       return raw
     },
     empty: [],

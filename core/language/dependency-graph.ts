@@ -48,7 +48,8 @@ export function resolveDependencies<Job extends Waiting>(
   }
   if (isWrong) return jobs
   const cycle = findCycle(edges)
-  if (cycle) refuse(pathOf(cycle[0] ?? 0), shownCycle(cycle, jobs), 'a circle: none of these jobs could ever start', 'no circle')
+  if (cycle)
+    refuse(pathOf(cycle[0] ?? 0), shownCycle(cycle, jobs), 'a circle: none of these jobs could ever start', 'no circle')
   return resolved
 }
 
@@ -59,7 +60,11 @@ type Place = {
   readonly refuse: Refuse
 }
 
-function resolveOne(at: number, after: readonly Dependency[], { namesOf, jobs, path, refuse }: Place): readonly Dependency[] {
+function resolveOne(
+  at: number,
+  after: readonly Dependency[],
+  { namesOf, jobs, path, refuse }: Place,
+): readonly Dependency[] {
   const found: Dependency[] = []
   const seen = new Set<string>()
   const add = (one: Dependency, value: unknown, field: string): void => {

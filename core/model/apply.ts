@@ -9,15 +9,8 @@
 import type { NewFact } from './fact-shapes.ts'
 import { imageFact, jobFact, reservationFact, sizeFact, traitFact, traitsText, vmFact } from './facts.ts'
 import { changeImage, type Image, type ImageEvent, type ImageRefusal } from './image.ts'
-import {
-  changeJob,
-  type EndedAttempt,
-  endedAttempt,
-  type Job,
-  type JobEvent,
-  type JobRefusal,
-  type JobStateName,
-} from './job.ts'
+import type { JobEvent } from './job-event.ts'
+import { changeJob, type EndedAttempt, endedAttempt, type Job, type JobRefusal, type JobStateName } from './job.ts'
 import { overclaimFact } from './overclaim.ts'
 import { fits, minus, noResources, plus, type Resources } from './resources.ts'
 import { changeVm, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'

@@ -112,3 +112,30 @@ export function verdict(result: Result): Verdict {
 function withDetail({ end, detail }: Result): string {
   return detail === '' ? end : `${end}: ${detail}`
 }
+
+/** How often a job was tried and lost, and how often it may be. */
+type Tries = {
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly machineLosses: number
+  readonly maxMachineLosses: number
+}
+
+/** Of which count this end was the last; undefined: the job may be tried again. */
+export function lastOf(
+  { attempt, maxAttempts, machineLosses, maxMachineLosses }: Tries,
+  counted: Counted,
+): string | undefined {
+  switch (counted) {
+    case 'free':
+      return undefined
+    case 'attempt':
+      return attempt < maxAttempts ? undefined : `after ${attempt} of ${maxAttempts} attempts`
+    case 'machine-loss': {
+      const losses = `after ${machineLosses} of ${maxMachineLosses} machine losses`
+      return machineLosses < maxMachineLosses ? undefined : losses
+    }
+    default:
+      return never(counted)
+  }
+}

@@ -5,24 +5,23 @@
  * an acknowledged job is in exactly one of these states, at most one lease lives, an attempt number is given once, a message
  * from an older attempt changes nothing, and an end is final.
  *
- * What an event (row) does to a job in a state (column). The
- * three last states are one column: each of them is final.
+ * What an event (row) does to a job in a state (column). The last column is of three states: each of them is final.
  *
- *   event              Blocked       Waiting       Held          Matched       Running       Completing    Done, Failed, Killed
- *   claim              not-waiting   Matched       not-waiting   not-waiting   not-waiting   not-waiting   ended
- *   running            stale         stale         stale         Running       unchanged     unchanged     stale
- *   completing         stale         stale         stale         Completing    Completing    unchanged     stale
- *   ended              stale         stale         stale         by result     by result     by result     stale
- *   renew              stale         stale         stale         extended      extended      extended      stale
- *   lost               stale         stale         stale         retried       retried       retried       stale
- *   withdraw           stale         stale         stale         retried       stale         stale         stale
- *   kill               Killed        Killed        Killed        asked         asked         asked         ended
- *   hold               Held          Held          held          not-waiting   not-waiting   not-waiting   ended
- *   release            not-held      not-held      back          not-held      not-held      not-held      ended
- *   reschedule         not-live      not-live      not-live      asked         asked         asked         ended
- *   dependency-ended   settled       stale         settled       stale         stale         stale         stale
- *   await              counted       counted       counted       counted       counted       counted       counted
- *   dependants-over    stale         stale         stale         stale         stale         stale         cleared
+ *   event             Blocked      Waiting      Held         Matched      Running      Completing   ended states
+ *   claim             not-waiting  Matched      not-waiting  not-waiting  not-waiting  not-waiting  ended
+ *   running           stale        stale        stale        Running      unchanged    unchanged    stale
+ *   completing        stale        stale        stale        Completing   Completing   unchanged    stale
+ *   ended             stale        stale        stale        by result    by result    by result    stale
+ *   renew             stale        stale        stale        extended     extended     extended     stale
+ *   lost              stale        stale        stale        retried      retried      retried      stale
+ *   withdraw          stale        stale        stale        retried      stale        stale        stale
+ *   kill              Killed       Killed       Killed       asked        asked        asked        ended
+ *   hold              Held         Held         held         not-waiting  not-waiting  not-waiting  ended
+ *   release           not-held     not-held     back         not-held     not-held     not-held     ended
+ *   reschedule        not-live     not-live     not-live     asked        asked        asked        ended
+ *   dependency-ended  settled      stale        settled      stale        stale        stale        stale
+ *   await             counted      counted      counted      counted      counted      counted      counted
+ *   dependants-over   stale        stale        stale        stale        stale        stale        cleared
  *
  * A capital letter begins the name of the next state. stale, ended, not-waiting, held, not-held and not-live are refusals
  * (JobRefusal). An event that names another attempt than the live one is always refused as stale. `lost` is refused as
@@ -39,20 +38,20 @@
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
  * back        Blocked if it still waits for other jobs, else Waiting.
  * settled     A dependency that is met is taken off the list of those that are open: with the last one a Blocked job is
- *             Waiting, a Held one stays Held. One that can never be met makes the job Failed. One that is not on the list, for
- *             example because it was settled before, is stale.
+ *             Waiting, a Held one stays Held. One that can never be met makes the job Failed. One that is not on the list
+ *             (it was settled before) is stale.
  * counted     The state stays; another job waits for the end of this one (core/model/dependency.ts).
  * cleared     The count is gone, unless it grew since it was read: then the event is stale.
  *
  * `maxAttempts` grows with each attempt that does not count as one: the job is Failed when its attempt number reaches it.
  */
 
-import { never } from '../kernel/assert.ts'
+import type { JobEvent } from './job-event.ts'
 import type { Owner } from './owner.ts'
-import { byServiceClock, type Counted, resultByServiceClock, verdict, type Result } from './attempt.ts'
+import { byServiceClock, type Counted, lastOf, resultByServiceClock, verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
 import { freeAttempts } from '../kernel/limits.ts'
-import { type Dependency, type DependencyEnd, endText, isMetBy, type OpenDependency } from './dependency.ts'
+import { type Dependency, endText, isMetBy, type OpenDependency } from './dependency.ts'
 import type { Needs, Requirements } from './requirements.ts'
 
 /** In the order of their codes in stores: a new one comes last. */
@@ -131,37 +130,6 @@ export type Job = Owner & {
   /** How often another job began to wait for its end; absent: none does, or all of them know it. */
   readonly awaited?: number
 }
-
-type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
-
-export type JobEvent =
-  | { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly cores: number; readonly untilMs: number }
-  | (FromAttempt & { readonly kind: 'running'; readonly startedMs: number })
-  | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
-  | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
-  | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
-  /** The lease ends by then: it was written with a clock that was ahead. */
-  | { readonly kind: 'cut'; readonly jobId: JobId; readonly attempt: number; readonly untilMs: number }
-  /** The pilot never received it: the claim is taken back, and costs the job no try. */
-  | (FromAttempt & { readonly kind: 'withdraw'; readonly why: string })
-  /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
-  | {
-      readonly kind: 'lost'
-      readonly jobId: JobId
-      readonly attempt: number
-      readonly why: string
-      readonly ifBeforeMs?: number
-    }
-  | {
-      readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'
-      readonly jobId: JobId
-      readonly by: string
-      readonly why: string
-    }
-  | { readonly kind: 'dependency-ended'; readonly jobId: JobId; readonly on: JobId; readonly end: DependencyEnd }
-  | { readonly kind: 'await'; readonly jobId: JobId }
-  /** `awaited`: the count that was read before its dependants were looked for. */
-  | { readonly kind: 'dependants-over'; readonly jobId: JobId; readonly awaited: number }
 
 export type JobRefusal =
   | 'not-found'
@@ -340,22 +308,6 @@ function again(job: Job, { lease, why, counted: said }: Over, nowMs: number): Jo
   const last = lastOf({ ...job, ...counts }, counted)
   const phase: Phase = last === undefined ? { state: 'Waiting' } : { state: 'Failed', why: `${why}, ${last}`, lease }
   return accept({ ...job, ...counts, changedMs: nowMs, phase })
-}
-
-/** Of which count this end was the last; undefined: the job may be tried again. */
-function lastOf({ attempt, maxAttempts, machineLosses, maxMachineLosses }: Job, counted: Counted): string | undefined {
-  switch (counted) {
-    case 'free':
-      return undefined
-    case 'attempt':
-      return attempt < maxAttempts ? undefined : `after ${attempt} of ${maxAttempts} attempts`
-    case 'machine-loss': {
-      const losses = `after ${machineLosses} of ${maxMachineLosses} machine losses`
-      return machineLosses < maxMachineLosses ? undefined : losses
-    }
-    default:
-      return never(counted)
-  }
 }
 
 function steer(

@@ -1,6 +1,6 @@
 /**
- * What an owner and a VO may have waiting: jobs, and task queues with jobs. Held and Blocked jobs count as waiting ones. Decides whether
- * a submission goes in; a job that waits again because its lease was lost is never refused.
+ * What an owner and a VO may have waiting: jobs, and task queues with jobs. Held and Blocked jobs count as waiting ones.
+ * Decides whether a submission goes in; a job that waits again because its lease was lost is never refused.
  */
 
 /** How many jobs wait, are held or are blocked, and in how many task queues. */

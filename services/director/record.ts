@@ -5,7 +5,7 @@
  * it may still send carries an old fence.
  */
 
-import type { JobEvent } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
 import type { VmOutcome } from '../../core/ports/store.ts'
 import { isOver, type Vm, type VmEvent } from '../../core/model/vm.ts'
 import type { DirectorOptions } from './options.ts'

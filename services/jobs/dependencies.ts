@@ -20,8 +20,7 @@ const maxUnknown = 100
 
 /** With names and positions resolved; what is wrong goes to `violations`. */
 export function resolved(specs: readonly JobSpec[], violations: Violation[]): readonly JobSpec[] {
-  const refuse: Refuse = (path, value, rule, accepted) =>
-    void violations.push({ path, value: shown(value), rule, accepted })
+  const refuse: Refuse = (path, value, rule, accepted) => void violations.push({ path, value: shown(value), rule, accepted })
   return resolveDependencies(specs, (at) => `jobs[${at}].after`, refuse)
 }
 
@@ -55,7 +54,12 @@ export async function refuseUnknown(
     for (const [place, one] of after.entries()) {
       if (!('job' in one) || known.has(one.job) || violations.length >= maxUnknown) continue
       const path = `jobs[${index}].after[${place}]`
-      violations.push({ path, value: shown(one.job), rule: 'no such job', accepted: `a job of VO ${shown(vo)} that is stored` })
+      violations.push({
+        path,
+        value: shown(one.job),
+        rule: 'no such job',
+        accepted: `a job of VO ${shown(vo)} that is stored`,
+      })
     }
   }
 }

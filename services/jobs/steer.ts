@@ -10,7 +10,8 @@
 import type { Caller } from '../../core/access/caller.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobEvent, type JobSpec, type JobStateName, leaseOf } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
+import { isEnded, type Job, type JobSpec, type JobStateName, leaseOf } from '../../core/model/job.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { DependencyStore, JobOutcome, JobStore } from '../../core/ports/store.ts'
 import { endingWith } from './ending-with.ts'
@@ -92,7 +93,7 @@ async function refused(ports: SteerPorts, kind: SteerKind, job: Job, refusal: st
   return { jobId, changed: !again.repeated, state, refusal: '', newJobId: again.jobIds[0] }
 }
 
-/** One that started had nothing left to wait for: it does not wait again. The answer is the same whenever it is asked for. */
+/** One that started had nothing left to wait for: it does not wait again. That stays so: a repeat is the same submission. */
 function anew({ attempt }: Job, { after, ...spec }: JobSpec): JobSpec {
   return attempt > 0 || after === undefined ? spec : { ...spec, after }
 }

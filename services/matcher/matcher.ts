@@ -8,7 +8,8 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { AttemptRef, ClassId, VmId } from '../../core/kernel/ids.ts'
-import type { JobEvent, JobSpec } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'

@@ -10,7 +10,8 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobEvent } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
+import { isEnded, type Job } from '../../core/model/job.ts'
 import type { DependencyStore, JobStore } from '../../core/ports/store.ts'
 import type { Outcomes, Reaction } from './outcomes.ts'
 

@@ -3,12 +3,13 @@
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../core/kernel/ids.ts'
 import type { Dependency } from '../../core/model/dependency.ts'
-import type { JobEvent, JobSpec } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { JobOutcome, Store } from '../../core/ports/store.ts'
 import { alice, sampleSpec, sampleSubmission } from '../../sim/samples.ts'
 import type { StoreHarness } from './store-harness.ts'
 
-const after = (...on: readonly Dependency[]): Partial<JobSpec> => ({ after: on })
+const waits = (...on: readonly Dependency[]): Partial<JobSpec> => ({ after: on })
 const offset = (distance: number): Dependency => ({ offset: distance, when: 'ok' })
 const kill = (jobId: JobId): JobEvent => ({ kind: 'kill', jobId, by: 'alice', why: '' })
 const endOf = (jobId: JobId, on: JobId, end: 'Done' | 'Killed' = 'Done'): JobEvent => ({
@@ -37,12 +38,23 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
     it('come Blocked, are in no task queue, are counted so, and are found from both sides', async () => {
       const harness = await fresh()
       const { store } = harness
-      const [first, second, third] = (await put(store, {}, after(offset(-1)), after(offset(-2), offset(-1)))) as JobId[]
+      const [first, second, third] = (await put(store, {}, waits(offset(-1)), waits(offset(-2), offset(-1)))) as JobId[]
       const check = async (reading: Store): Promise<void> => {
-        expect((await reading.jobs([first, second, third] as JobId[])).map(({ phase, awaited }) => [phase, awaited])).toEqual([
+        expect(
+          (await reading.jobs([first, second, third] as JobId[])).map(({ phase, awaited }) => [phase, awaited]),
+        ).toEqual([
           [{ state: 'Waiting' }, 1],
           [{ state: 'Blocked', open: [{ job: first, when: 'ok' }] }, 1],
-          [{ state: 'Blocked', open: [{ job: first, when: 'ok' }, { job: second, when: 'ok' }] }, undefined],
+          [
+            {
+              state: 'Blocked',
+              open: [
+                { job: first, when: 'ok' },
+                { job: second, when: 'ok' },
+              ],
+            },
+            undefined,
+          ],
         ])
         expect((await reading.counts()).toSorted((a, b) => a.count - b.count)).toEqual([
           { state: 'Waiting', vo: 'lhcb', site: '', count: 1 },
@@ -71,14 +83,14 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
     it('count for the quota of those that wait', async () => {
       const { store } = await fresh()
       const quota = { owner: { jobs: 2, taskQueues: 9 }, vo: { jobs: 9, taskQueues: 9 } }
-      await put(store, {}, after(offset(-1)))
+      await put(store, {}, waits(offset(-1)))
       const more = await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 1000)
       expect(more).toMatchObject({ ok: false, refusal: { used: 2, more: 1 } })
     })
 
     it('are settled once by each end, wait after the last one, and say so in their history', async () => {
       const { store } = await fresh()
-      const [first, second, third] = (await put(store, {}, {}, after(offset(-2), offset(-1)))) as [JobId, JobId, JobId]
+      const [first, second, third] = (await put(store, {}, {}, waits(offset(-2), offset(-1)))) as [JobId, JobId, JobId]
       const ends = [endOf(third, first), endOf(third, first), endOf(third, second)]
       expect(answered(await store.change(ends, 2000))).toEqual(['Blocked', 'stale', 'Waiting'])
       expect(await store.dependants(first, 10)).toEqual([])
@@ -89,21 +101,24 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
       expect((await store.queues()).map(({ waiting }) => waiting)).toEqual([3])
     })
 
-    it('are Failed when that can never be, and are in nobody\u2019s way then', async () => {
+    it('are Failed when that can never be, and are found no more', async () => {
       const { store } = await fresh()
-      const [first, second, third] = (await put(store, {}, {}, after(offset(-2), offset(-1)))) as [JobId, JobId, JobId]
+      const [first, second, third] = (await put(store, {}, {}, waits(offset(-2), offset(-1)))) as [JobId, JobId, JobId]
       expect(answered(await store.change([endOf(third, first, 'Killed'), endOf(third, second)], 2000))).toEqual([
         'Failed',
         'stale',
       ])
       expect(await store.dependants(second, 10)).toEqual([])
       const counts = (await store.counts()).map(({ state, count }) => [state, count])
-      expect(counts.toSorted()).toEqual([['Failed', 1], ['Waiting', 2]])
+      expect(counts.toSorted()).toEqual([
+        ['Failed', 1],
+        ['Waiting', 2],
+      ])
     })
 
     it('that are killed or held lose or keep what they wait for', async () => {
       const { store } = await fresh()
-      const [first, killed, held] = (await put(store, {}, after(offset(-1)), after(offset(-2)))) as [JobId, JobId, JobId]
+      const [first, killed, held] = (await put(store, {}, waits(offset(-1)), waits(offset(-2)))) as [JobId, JobId, JobId]
       const hold = { kind: 'hold', jobId: held, by: 'alice', why: '' } as const
       expect(answered(await store.change([kill(killed), hold], 2000))).toEqual(['Killed', 'Held'])
       expect(await store.dependants(first, 10)).toEqual([held])
@@ -113,7 +128,7 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
 
     it('are found from an end until that is over, and the job that they wait for is not forgotten before', async () => {
       const { store } = await fresh()
-      const [first, second] = (await put(store, {}, after({ offset: -1, when: 'ended' }))) as [JobId, JobId]
+      const [first, second] = (await put(store, {}, waits({ offset: -1, when: 'ended' }))) as [JobId, JobId]
       expect(await store.awaitedEnds(always, 10)).toEqual([])
       await store.change([kill(first)], 2000)
       expect((await store.awaitedEnds(always, 10)).map(({ id, awaited }) => [id, awaited])).toEqual([[first, 1]])
@@ -129,7 +144,7 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
       const { store } = await fresh()
       const [live, ended] = (await put(store, {}, {})) as [JobId, JobId]
       await store.change([kill(ended)], 1500)
-      const on = (job: JobId): Partial<JobSpec> => after({ job, when: 'ended' })
+      const on = (job: JobId): Partial<JobSpec> => waits({ job, when: 'ended' })
       const [one] = (await put(store, on(live), on(live), on(ended))) as [JobId]
       await put(store, on(live))
       expect((await store.jobs([live, ended])).map(({ awaited }) => awaited)).toEqual([2, 1])
@@ -144,7 +159,7 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
     it('that name a job which is not stored are Failed with their submission', async () => {
       const { store } = await fresh()
       const gone = 999_999 as JobId
-      const ids = await put(store, after({ job: gone, when: 'ended' }), after(offset(-1)))
+      const ids = await put(store, waits({ job: gone, when: 'ended' }), waits(offset(-1)))
       const [first] = await store.jobs(ids)
       expect(first?.phase).toMatchObject({ state: 'Failed', why: expect.stringContaining('is not stored any more') })
       expect((await store.awaitedEnds(always, 10)).map(({ id }) => id)).toEqual([ids[0]])
@@ -155,8 +170,11 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
       const { store } = await fresh()
       const targets = await put(store, ...Array.from({ length: 40 }, () => ({})))
       const submitted = targets.map(async (job, at) => {
-        const [waiting] = at % 2 === 0 ? await Promise.all([put(store, after({ job, when: 'ended' })), store.change([kill(job)], 2000)]).then(([ids]) => ids) : await Promise.all([store.change([kill(job)], 2000), put(store, after({ job, when: 'ended' }))]).then(([, ids]) => ids)
-        return [job, waiting] as const
+        const submit = () => put(store, waits({ job, when: 'ended' }))
+        const end = () => store.change([kill(job)], 2000)
+        const both = at % 2 === 0 ? [submit(), end()] : [end(), submit()]
+        const [ids] = (await Promise.all(both)).filter((answer) => typeof answer[0] === 'number')
+        return [job, ids?.[0]] as const
       })
       for (const [job, waiting] of await Promise.all(submitted)) {
         const [end] = (await store.awaitedEnds(always, 100)).filter(({ id }) => id === job)
@@ -168,7 +186,7 @@ export function dependencyTests(opened: Store[], fresh: () => Promise<StoreHarne
     it('are thousands of one, of a submission in several parts', async () => {
       const { store } = await fresh()
       const count = 4500
-      const specs = Array.from({ length: count }, (_, at) => (at === 0 ? {} : after(offset(-at))))
+      const specs = Array.from({ length: count }, (_, at) => (at === 0 ? {} : waits(offset(-at))))
       const [first] = (await put(store, ...specs)) as [JobId]
       expect((await store.dependants(first, 10_000)).length).toBe(count - 1)
       let released = 0

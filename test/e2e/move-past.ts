@@ -4,7 +4,8 @@
  */
 
 import type { AttemptRef, JobId } from '../../core/kernel/ids.ts'
-import type { JobEvent, JobSpec } from '../../core/model/job.ts'
+import type { JobEvent } from '../../core/model/job-event.ts'
+import type { JobSpec } from '../../core/model/job.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/kernel/random.ts'
 import { fillAtRandom } from '../support/random-store.ts'

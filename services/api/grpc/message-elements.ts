@@ -13,7 +13,10 @@ import { jobsPerCall, submissionElements } from '../../../core/kernel/limits.ts'
 export type Shape = { readonly [field: number]: Shape }
 
 const leaf: Shape = {}
-/** SubmitJobsRequest: jobs; of each the environment's entries, the requirements with cores, sites and clouds, and what it waits for. */
+/**
+ * SubmitJobsRequest: jobs; of each the environment's entries, the requirements with cores, sites and clouds, and its
+ * dependencies.
+ */
 export const submissionShape: Shape = { 1: { 4: leaf, 5: { 1: leaf, 6: leaf, 7: leaf }, 13: leaf } }
 
 type Counting = { readonly bytes: Uint8Array; at: number; left: number }

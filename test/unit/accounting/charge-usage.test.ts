@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { usageAdvanceMs } from '../../../core/kernel/limits.ts'
-import type { JobEvent } from '../../../core/model/job.ts'
+import type { JobEvent } from '../../../core/model/job-event.ts'
 import { chargeUsage } from '../../../services/accounting/charge-usage.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import { openOutcomes, type Outcomes } from '../../../services/outcomes/outcomes.ts'

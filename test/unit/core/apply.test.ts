@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { applyToImage, applyToJob, applyToVm, heldBeside, judgeClaims, mayTakeJobs } from '../../../core/model/apply.ts'
-import type { Job, JobEvent } from '../../../core/model/job.ts'
+import type { JobEvent } from '../../../core/model/job-event.ts'
+import type { Job } from '../../../core/model/job.ts'
 import { noAmounts, type Resources } from '../../../core/model/resources.ts'
 import { type Vm, vmStates } from '../../../core/model/vm.ts'
 

@@ -3,16 +3,8 @@ import { describe, expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { freeAttempts } from '../../../core/kernel/limits.ts'
 import { resultByServiceClock } from '../../../core/model/attempt.ts'
-import {
-  changeJob,
-  isEnded,
-  type Job,
-  type JobDecision,
-  type JobEvent,
-  type Lease,
-  leaseOf,
-  type Phase,
-} from '../../../core/model/job.ts'
+import type { JobEvent } from '../../../core/model/job-event.ts'
+import { changeJob, isEnded, type Job, type JobDecision, type Lease, leaseOf, type Phase } from '../../../core/model/job.ts'
 import { alice, sampleQueue, sampleResult } from '../../../sim/samples.ts'
 
 const id = 7 as JobId
@@ -99,8 +91,38 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'Blocked',
     'stale',
   ],
-  Waiting: ['Matched', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'Held', 'not-held', 'not-live', 'stale', 'Waiting', 'stale'],
-  Held: ['not-waiting', 'stale', 'stale', 'stale', 'stale', 'stale', 'stale', 'Killed', 'held', 'Waiting', 'not-live', 'stale', 'Held', 'stale'],
+  Waiting: [
+    'Matched',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'Killed',
+    'Held',
+    'not-held',
+    'not-live',
+    'stale',
+    'Waiting',
+    'stale',
+  ],
+  Held: [
+    'not-waiting',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'stale',
+    'Killed',
+    'held',
+    'Waiting',
+    'not-live',
+    'stale',
+    'Held',
+    'stale',
+  ],
   Matched: [
     'not-waiting',
     'Running',
@@ -167,7 +189,7 @@ describe('every cell of the table', () => {
 describe('a job that waits for others', () => {
   const settle = (from: Job, on: number, end: 'Done' | 'Failed' | 'Killed' | 'gone'): JobDecision =>
     changeJob(from, { kind: 'dependency-ended', jobId: id, on: on as JobId, end }, 50)
-  const after = (decision: JobDecision): Job => {
+  const next = (decision: JobDecision): Job => {
     if (!decision.ok) throw new Error(decision.why)
     return decision.next
   }
@@ -191,25 +213,25 @@ describe('a job that waits for others', () => {
   })
 
   it('is settled once by each, keeps the others, and waits after the last', () => {
-    const first = after(settle(jobs.Blocked, 5, 'Done'))
+    const first = next(settle(jobs.Blocked, 5, 'Done'))
     expect(first).toMatchObject({ changedMs: 5, phase: { state: 'Blocked', open: [{ job: 6 }] } })
     expect(outcome(settle(first, 5, 'Failed'))).toBe('stale')
-    expect(after(settle(first, 6, 'Failed'))).toMatchObject({ changedMs: 50, phase: { state: 'Waiting' } })
+    expect(next(settle(first, 6, 'Failed'))).toMatchObject({ changedMs: 50, phase: { state: 'Waiting' } })
   })
 
   it('says which job it waited for in vain', () => {
-    const failed = after(settle(jobs.Blocked, 5, 'Killed'))
+    const failed = next(settle(jobs.Blocked, 5, 'Killed'))
     expect(failed.phase).toEqual({ state: 'Failed', why: 'it waits for job 5 (when ok), and job 5 is Killed' })
     expect(outcome(settle(failed, 6, 'Done'))).toBe('stale')
   })
 
   it('that is held goes on waiting for them, and goes back to them when it is released', () => {
-    const held = after(changeJob(jobs.Blocked, events.hold, 40))
+    const held = next(changeJob(jobs.Blocked, events.hold, 40))
     expect(held.phase).toEqual({ state: 'Held', why: 'held by alice', open })
-    expect(after(changeJob(held, events.release, 45)).phase).toEqual({ state: 'Blocked', open })
-    const free = after(settle(after(settle(held, 6, 'Killed')), 5, 'Done'))
+    expect(next(changeJob(held, events.release, 45)).phase).toEqual({ state: 'Blocked', open })
+    const free = next(settle(next(settle(held, 6, 'Killed')), 5, 'Done'))
     expect(free.phase).toEqual({ state: 'Held', why: 'held by alice' })
-    expect(after(changeJob(free, events.release, 60)).phase).toEqual({ state: 'Waiting' })
+    expect(next(changeJob(free, events.release, 60)).phase).toEqual({ state: 'Waiting' })
     expect(outcome(settle(held, 5, 'Failed'))).toBe('Failed')
   })
 })

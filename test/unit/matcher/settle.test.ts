@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import { type JobEvent, leaseOf } from '../../../core/model/job.ts'
+import type { JobEvent } from '../../../core/model/job-event.ts'
+import { leaseOf } from '../../../core/model/job.ts'
 import type { Store } from '../../../core/ports/store.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'

@@ -7,7 +7,7 @@
 import { heldBeside, judgeClaims } from '../../../../core/model/apply.ts'
 import type { NewFact } from '../../../../core/model/fact-shapes.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
-import type { JobEvent } from '../../../../core/model/job.ts'
+import type { JobEvent } from '../../../../core/model/job-event.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import { type Resources, resourcesOf, fromList } from '../../../../core/model/resources.ts'

@@ -5,7 +5,7 @@
 
 import { applyToJob } from '../../../../core/model/apply.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import type { JobEvent } from '../../../../core/model/job.ts'
+import type { JobEvent } from '../../../../core/model/job-event.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { KnownQueues } from './known-queues.ts'
 import {

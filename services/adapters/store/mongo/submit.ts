@@ -290,7 +290,9 @@ function awaitedIn(texts: readonly string[], first: number): ReadonlySet<JobId> 
   return awaitedBy(specs, first)
 }
 
-/** After its pages are there: of a job that ends in between either its end is seen here, or its page says that it is awaited. */
+/**
+ * After its pages are there: of a job that ends in between either its end is seen here, or its page says that it is awaited.
+ */
 async function awaitExternal(options: Omit<SubmitOptions, 'quotas'>, { document, awaited }: Made): Promise<void> {
   const { first, n, at } = document
   const others = [...awaited].filter((id) => id < first || id >= first + n)

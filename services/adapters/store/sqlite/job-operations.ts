@@ -1,7 +1,8 @@
 /** The operations on jobs as they cross the threads, where descriptions are text: types only. */
 
 import type { QueueCount, WaitingJob, TaskQueue } from '../../../../core/model/task-queue.ts'
-import type { Job, JobStateName, EndedAttempt, JobEvent } from '../../../../core/model/job.ts'
+import type { JobEvent } from '../../../../core/model/job-event.ts'
+import type { Job, JobStateName, EndedAttempt } from '../../../../core/model/job.ts'
 import type { Dependency } from '../../../../core/model/dependency.ts'
 import type { Submission, JobOutcome, SubmitOutcome, QueueSlice, JobCount } from '../../../../core/ports/store.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
@@ -35,18 +36,19 @@ export type DependencyOperations = {
   awaitedEnds(endedBeforeMs: number, limit: number): readonly Job[]
 }
 
-export type JobOperations = StageOperations & DependencyOperations & {
-  submit(submission: PackedSubmission, nowMs: number): SubmitOutcome
-  change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
-  jobs(ids: readonly JobId[]): readonly Job[]
-  specs(ids: readonly JobId[]): readonly (readonly [JobId, SpecText])[]
-  queues(of?: QueueSlice): readonly QueueCount[]
-  next(classId: ClassId, limit: number): readonly WaitingJob[]
-  expired(nowMs: number, limit: number): readonly AttemptRef[]
-  leasesBeyond(untilMs: number, limit: number): readonly AttemptRef[]
-  counts(): readonly JobCount[]
-  forget(endedBeforeMs: number, limit: number): readonly JobId[]
-}
+export type JobOperations = StageOperations &
+  DependencyOperations & {
+    submit(submission: PackedSubmission, nowMs: number): SubmitOutcome
+    change(events: readonly JobEvent[], nowMs: number): readonly PackedOutcome[]
+    jobs(ids: readonly JobId[]): readonly Job[]
+    specs(ids: readonly JobId[]): readonly (readonly [JobId, SpecText])[]
+    queues(of?: QueueSlice): readonly QueueCount[]
+    next(classId: ClassId, limit: number): readonly WaitingJob[]
+    expired(nowMs: number, limit: number): readonly AttemptRef[]
+    leasesBeyond(untilMs: number, limit: number): readonly AttemptRef[]
+    counts(): readonly JobCount[]
+    forget(endedBeforeMs: number, limit: number): readonly JobId[]
+  }
 
 export type SubmissionHead = Pick<Submission, 'owner' | 'idempotency' | 'quota'> & {
   readonly count: number

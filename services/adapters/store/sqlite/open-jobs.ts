@@ -1,6 +1,6 @@
 /**
- * How many jobs wait, are held or are blocked, by owner and by VO, and in how many task queues: kept in step with every change, so that a
- * quota is asked without a look at jobs.
+ * How many jobs wait, are held or are blocked, by owner and by VO, and in how many task queues: kept in step with every
+ * change, so that a quota is asked without a look at jobs.
  */
 
 import type { Owner } from '../../../../core/model/owner.ts'

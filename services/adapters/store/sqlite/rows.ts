@@ -5,7 +5,15 @@
 import type { End, Result } from '../../../../core/model/attempt.ts'
 import { dependencyConditions, type OpenDependency } from '../../../../core/model/dependency.ts'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { type Job, type JobStateName, jobStates, type Lease, openOf, type Phase, type Stop } from '../../../../core/model/job.ts'
+import {
+  type Job,
+  type JobStateName,
+  jobStates,
+  type Lease,
+  openOf,
+  type Phase,
+  type Stop,
+} from '../../../../core/model/job.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 

@@ -68,8 +68,8 @@ const versions: readonly string[] = [
   alter table jobs add column job_group text not null default '';
   alter table jobs add column job_type text not null default '';
   `,
-  // Jobs that wait for others: what each still waits for, how often one began to wait for a job, and both ways from one to
-  // the other. The partial index holds the jobs that ended and whose dependants do not know it yet (5, 6, 7: they are ended).
+  // Jobs that wait for others: what each still waits for, how often one began to wait for a job, and the way from a job to
+  // its dependants. The partial index holds the jobs that ended (5, 6, 7) and whose dependants may not know it yet.
   `
   alter table jobs add column awaited integer not null default 0;
   alter table jobs add column open text;

@@ -1,0 +1,39 @@
+/**
+ * What may happen to a job: the events that a store applies, one at a time per job. What each does in each state stands in
+ * job.ts.
+ */
+
+import type { JobId, VmId } from '../kernel/ids.ts'
+import type { Result } from './attempt.ts'
+import type { DependencyEnd } from './dependency.ts'
+
+type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
+
+export type JobEvent =
+  | { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly cores: number; readonly untilMs: number }
+  | (FromAttempt & { readonly kind: 'running'; readonly startedMs: number })
+  | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
+  | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })
+  | (FromAttempt & { readonly kind: 'renew'; readonly untilMs: number })
+  /** The lease ends by then: it was written with a clock that was ahead. */
+  | { readonly kind: 'cut'; readonly jobId: JobId; readonly attempt: number; readonly untilMs: number }
+  /** The pilot never received it: the claim is taken back, and costs the job no try. */
+  | (FromAttempt & { readonly kind: 'withdraw'; readonly why: string })
+  /** `ifBeforeMs`: only if the lease has not been renewed beyond it. The VM's own end loses its leases whatever they say. */
+  | {
+      readonly kind: 'lost'
+      readonly jobId: JobId
+      readonly attempt: number
+      readonly why: string
+      readonly ifBeforeMs?: number
+    }
+  | {
+      readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'
+      readonly jobId: JobId
+      readonly by: string
+      readonly why: string
+    }
+  | { readonly kind: 'dependency-ended'; readonly jobId: JobId; readonly on: JobId; readonly end: DependencyEnd }
+  | { readonly kind: 'await'; readonly jobId: JobId }
+  /** `awaited`: the count that was read before its dependants were looked for. */
+  | { readonly kind: 'dependants-over'; readonly jobId: JobId; readonly awaited: number }
