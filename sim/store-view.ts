@@ -4,7 +4,7 @@
  */
 
 import { PilotageError } from '../core/kernel/errors.ts'
-import type { Store } from '../core/ports/store.ts'
+import type { DependencyStore, Store } from '../core/ports/store.ts'
 import type { Ground } from './ground.ts'
 import type { Weather } from './weather.ts'
 import type { SimProcess } from './process.ts'
@@ -72,8 +72,6 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     expired: (...args) => ask(() => truth.expired(...args)),
     leasesBeyond: (...args) => ask(() => truth.leasesBeyond(...args)),
     counts: () => ask(() => truth.counts()),
-    dependants: (...args) => ask(() => truth.dependants(...args)),
-    awaitedEnds: (...args) => ask(() => truth.awaitedEnds(...args)),
     forget: (...args) => ask(() => truth.forget(...args)),
     intend: (...args) => ask(() => truth.intend(...args)),
     changeVms: (...args) => ask(() => truth.changeVms(...args)),
@@ -87,6 +85,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     note: (...args) => ask(() => truth.note(...args)),
     keepNote: (...args) => ask(() => truth.keepNote(...args)),
     ...rolesAndImages(truth, ask),
+    ...dependencies(truth, ask),
     close: () => Promise.resolve(),
   }
   const crawl = (ms: number): void => {
@@ -96,6 +95,13 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
 }
 
 type Ask = <Value>(act: () => Promise<Value>) => Promise<Value>
+
+function dependencies(truth: Store, ask: Ask): DependencyStore {
+  return {
+    dependants: (...args) => ask(() => truth.dependants(...args)),
+    awaitedEnds: (...args) => ask(() => truth.awaitedEnds(...args)),
+  }
+}
 
 function rolesAndImages(truth: Store, ask: Ask): Pick<Store, 'hold' | 'letGo' | 'roles' | 'images' | 'changeImage'> {
   return {

@@ -114,7 +114,7 @@ describe('a job that waits for another', () => {
     expect((await again.store.queues()).map(({ waiting }) => waiting)).toEqual([1])
   })
 
-  it('tells apart what ends with a killed job and what does not', async () => {
+  it('ends with a killed job only where it waits for it to be Done', async () => {
     const test = await openQueue()
     const jobs = [
       named('a'),

@@ -64,7 +64,7 @@ export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, m
 export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, job_group, job_type, priority, submitted_ms, needs,
   max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result,
   awaited, open, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 

@@ -138,53 +138,27 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
        max_machine_losses, needs, job_group, job_type, attempt, state, open, awaited)
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
   )
+  function insert(job: Job, { ref, ownerRef }: QueueRefs): void {
+    const { id, name, priority, submittedMs, needs, jobGroup, jobType, phase, awaited = 0 } = job
+    const most = [job.maxAttempts, job.maxMachineLosses]
+    const rest = [needsText(needs), jobGroup, jobType, stateCode[phase.state], packOpen(openOf(phase)), awaited]
+    insertJob.run(id, ref, ownerRef, name, priority, submittedMs, submittedMs, ...most, ...rest)
+  }
+
   return (owner, firstId, jobs, named, nowMs) => {
     const refsOf = new Map<ClassId, QueueRefs>()
     for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
     const counts = new Map<number, number>()
     const awaited = awaitedBy(jobs, firstId)
-    const came = jobs.map(({ classId, name, jobGroup, jobType, priority, needs, after, ...most }, at): Job => {
-      const { maxAttempts, maxMachineLosses } = most
-      const refs = refsOf.get(classId)
-      if (!refs) throw new Error(`assertion failed: a submission names task queue ${classId} and does not describe it`)
+    const came = jobs.map((packed, at): Job => {
+      const refs = refsOf.get(packed.classId)
+      if (!refs)
+        throw new Error(`assertion failed: a submission names task queue ${packed.classId} and does not describe it`)
       const id = (firstId + at) as JobId
-      const phase = firstPhase(openDependencies(after, id))
-      insertJob.run(
-        id,
-        refs.ref,
-        refs.ownerRef,
-        name,
-        priority,
-        nowMs,
-        nowMs,
-        maxAttempts,
-        maxMachineLosses,
-        needsText(needs),
-        jobGroup,
-        jobType,
-        stateCode[phase.state],
-        packOpen(openOf(phase)),
-        awaited.has(id) ? 1 : 0,
-      )
+      const job = newJob({ ...owner, id }, packed, awaited.has(id), nowMs)
+      insert(job, refs)
       counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
-      return {
-        ...owner,
-        id,
-        classId,
-        name,
-        jobGroup,
-        jobType,
-        priority,
-        maxAttempts,
-        machineLosses: 0,
-        maxMachineLosses,
-        submittedMs: nowMs,
-        changedMs: nowMs,
-        attempt: 0,
-        phase,
-        ...(needs === undefined ? {} : { needs }),
-        ...(awaited.has(id) ? { awaited: 1 } : {}),
-      }
+      return job
     })
     for (const [ref, count] of counts) queues.named(ref, count)
     inside.tallies.came(came)
@@ -210,6 +184,34 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
         nowMs,
       )
     }
+  }
+}
+
+function newJob(
+  { id, vo, group, owner }: Owner & Pick<Job, 'id'>,
+  { classId, name, jobGroup, jobType, priority, maxAttempts, maxMachineLosses, needs, after }: Omit<PackedJob, 'spec'>,
+  isAwaited: boolean,
+  nowMs: number,
+): Job {
+  return {
+    vo,
+    group,
+    owner,
+    id,
+    classId,
+    name,
+    jobGroup,
+    jobType,
+    priority,
+    maxAttempts,
+    machineLosses: 0,
+    maxMachineLosses,
+    submittedMs: nowMs,
+    changedMs: nowMs,
+    attempt: 0,
+    phase: firstPhase(openDependencies(after, id)),
+    ...(needs === undefined ? {} : { needs }),
+    ...(isAwaited ? { awaited: 1 } : {}),
   }
 }
 
