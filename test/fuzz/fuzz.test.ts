@@ -42,8 +42,8 @@ describe('the fuzz program', () => {
   })
 
   it('fails where an input takes longer than 100 ms', () => {
-    const { code, out } = fuzz('--target', 'slow', '--inputs', '40')
-    expect(out).toMatch(/crashes=0 slowest_ms=1[3-9]\d\.\d .* result=FAILED/)
+    const { code, out } = fuzz('--target', 'slow', '--inputs', '6')
+    expect(out).toMatch(/crashes=0 slowest_ms=[1-9]\d\d\.\d .* result=FAILED/)
     expect(code).toBe(1)
   })
 
