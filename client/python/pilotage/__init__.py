@@ -21,7 +21,7 @@ from pilotage.errors import (
     Unavailable,
     Violation,
 )
-from pilotage.records import Fact, Job, JobState, SteeredJob, SubmitAnswer, Warning
+from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning
 from pilotage.v1.job_pb2 import Cores, ExplainJobResponse, JobSpec, Names, Requirements
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Names",
     "NotFound",
     "Overloaded",
+    "Piece",
     "PilotageError",
     "QuotaExceeded",
     "Requirements",

@@ -18,7 +18,7 @@ import grpc.aio
 from pilotage import calls
 from pilotage.calls import Attempts, Parts, Path, Turns
 from pilotage.errors import DeadlineExceeded, PilotageError, error_of
-from pilotage.records import Fact, Job, JobState, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
+from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
 from pilotage.v1 import job_pb2, job_pb2_grpc
 
 Jobs = Union[Iterable[job_pb2.JobSpec], AsyncIterable[job_pb2.JobSpec]]
@@ -212,6 +212,27 @@ class AsyncClient:
         """All of it at once."""
         pieces = self.output(job_id, name=name, attempt=attempt, timeout=timeout)
         return b"".join([piece async for piece in pieces])
+
+    async def peek(
+        self,
+        job_id: int,
+        *,
+        name: str = "stdout",
+        attempt: int = 0,
+        offset: int = 0,
+        follow: bool = True,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Piece]:
+        """What the payload of a job writes, as it is written: from `offset`, and to the end of the job.
+
+        With `follow=False`: what there is now of this attempt. Goes on where it was after a loss of the service.
+        """
+        peeked = calls.peek_of(job_id, name, attempt, offset, follow)
+        async with aclosing(self._stream("peeking at the output", "PeekOutput", peeked.request, timeout)) as answers:
+            async for answer, _ in answers:
+                piece = peeked.seen(answer)
+                if piece is not None:
+                    yield piece
 
     async def watch(self, job_ids: Sequence[int], *, timeout: float | None = None) -> AsyncIterator[Job]:
         """The jobs as they are, then every change, until all have ended. A job may come twice.

@@ -18,7 +18,7 @@ from os import PathLike
 from typing import Union
 
 from pilotage.errors import DeadlineExceeded, PilotageError, TooLarge, Unavailable, Unauthenticated, Violation, new_error
-from pilotage.records import Job, job_of
+from pilotage.records import Job, Piece, job_of
 from pilotage.v1 import job_pb2
 
 Path = Union[str, "PathLike[str]"]
@@ -299,3 +299,29 @@ def watched_jobs(job_ids: Sequence[int]) -> WatchedJobs:
         return WatchedJobs(job_ids)
     violation = Violation("job_ids", f"{len(job_ids)} ids", "at most 10 000 jobs a watch", f"1 to {IDS_PER_CALL} job ids")
     raise TooLarge("too-large", "too many jobs for one watch", violations=[violation])
+
+
+class Peeked:
+    """Where a peek at an output stands: a stream that is asked for again goes on there, and no byte comes twice."""
+
+    def __init__(self, request: job_pb2.PeekOutputRequest) -> None:
+        self._request = request
+
+    def request(self) -> job_pb2.PeekOutputRequest:
+        return self._request
+
+    def seen(self, answer: job_pb2.PeekOutputResponse) -> Piece | None:
+        """None: it says only that the attempt has begun, once more."""
+        now = self._request
+        is_again = not answer.data and answer.attempt == now.attempt and answer.offset == now.offset > 0
+        self._request = job_pb2.PeekOutputRequest()
+        self._request.CopyFrom(now)
+        self._request.attempt = answer.attempt
+        self._request.offset = answer.offset + len(answer.data)
+        return None if is_again else Piece(answer.attempt, answer.offset, answer.data)
+
+
+def peek_of(job_id: int, name: str, attempt: int, offset: int, follow: bool) -> Peeked:
+    return Peeked(
+        job_pb2.PeekOutputRequest(job_id=job_id, name=output_name(name), attempt=attempt, offset=offset, follow=follow)
+    )

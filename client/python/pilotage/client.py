@@ -18,7 +18,7 @@ import grpc
 from pilotage import calls
 from pilotage.calls import Attempts, Parts, Path, Turns
 from pilotage.errors import DeadlineExceeded, PilotageError, error_of
-from pilotage.records import Fact, Job, JobState, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
+from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
 from pilotage.v1 import job_pb2, job_pb2_grpc
 
 
@@ -203,6 +203,26 @@ class Client:
     ) -> bytes:
         """All of it at once."""
         return b"".join(self.output(job_id, name=name, attempt=attempt, timeout=timeout))
+
+    def peek(
+        self,
+        job_id: int,
+        *,
+        name: str = "stdout",
+        attempt: int = 0,
+        offset: int = 0,
+        follow: bool = True,
+        timeout: float | None = None,
+    ) -> Iterator[Piece]:
+        """What the payload of a job writes, as it is written: from `offset`, and to the end of the job.
+
+        With `follow=False`: what there is now of this attempt. Goes on where it was after a loss of the service.
+        """
+        peeked = calls.peek_of(job_id, name, attempt, offset, follow)
+        for answer, _ in self._stream("peeking at the output", "PeekOutput", peeked.request, timeout):
+            piece = peeked.seen(answer)
+            if piece is not None:
+                yield piece
 
     def watch(self, job_ids: Sequence[int], *, timeout: float | None = None) -> Iterator[Job]:
         """The jobs as they are, then every change, until all have ended. A job may come twice.

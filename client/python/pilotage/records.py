@@ -113,6 +113,15 @@ class SteeredJob:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A piece of what an attempt writes. `offset`: where it begins; one without data says that an attempt has begun."""
+
+    attempt: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Fact:
     """Something that happened. `message` has its typed data."""
 

@@ -44,6 +44,11 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
         self.assertGreater(len(await self.client.history(job_id)), 2)
         self.assertIsNotNone((await self.client.reschedule([job_id]))[0].new_job_id)
 
+    async def test_peeks_at_a_running_payload(self) -> None:
+        (job_id,) = (await self.client.submit([shell("echo one; sleep 2; echo two")])).job_ids
+        data = b"".join([piece.data async for piece in self.client.peek(job_id, timeout=WITHIN)])
+        self.assertEqual(data, b"one\ntwo\n")
+
     async def test_raises_the_same_errors(self) -> None:
         with self.assertRaises(pilotage.InvalidArgument) as caught:
             await self.client.submit([pilotage.JobSpec(executable="")])

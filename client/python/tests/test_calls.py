@@ -52,6 +52,14 @@ class Service(job_pb2_grpc.JobServiceServicer):
                 self._next(context)
             yield job_pb2.OutputChunk(data=data)
 
+    def PeekOutput(self, request, context):
+        written = b"abcdef"
+        yield job_pb2.PeekOutputResponse(attempt=1, offset=request.offset)
+        for at in range(request.offset, len(written), 2):
+            if at == 4:
+                self._next(context)
+            yield job_pb2.PeekOutputResponse(attempt=1, offset=at, data=written[at : at + 2])
+
 
 def refusal(reason: str, retry_seconds: float = 0.0) -> status_pb2.Status:
     details = [error_details_pb2.ErrorInfo(reason=reason, domain="pilotage", metadata={"limit": "5"})]
@@ -114,6 +122,11 @@ class RepeatTest(unittest.TestCase):
     def test_an_output_goes_on_where_it_was(self) -> None:
         self.service.plan = [(grpc.StatusCode.UNAVAILABLE, None)]
         self.assertEqual(list(self.client.output(1)), [b"ab", b"cd", b"ef"])
+
+    def test_a_peek_goes_on_where_it_was(self) -> None:
+        self.service.plan = [(grpc.StatusCode.UNAVAILABLE, None)]
+        pieces = [(piece.offset, piece.data) for piece in self.client.peek(1)]
+        self.assertEqual(pieces, [(0, b""), (0, b"ab"), (2, b"cd"), (4, b"ef")])
 
     def test_leaves_an_endpoint_that_is_not_there(self) -> None:
         with socket.socket() as unused:

@@ -165,6 +165,22 @@ class WatchTest(ClientTest):
             list(self.client.watch([job_id, 999_999_999], timeout=WITHIN))
 
 
+class PeekTest(ClientTest):
+    def test_shows_what_a_running_payload_writes(self) -> None:
+        (job_id,) = self.client.submit([shell("echo one; sleep 3; echo two; echo err >&2")]).job_ids
+        seen: list[tuple[bytes, JobState]] = []
+        for piece in self.client.peek(job_id, timeout=WITHIN):
+            if piece.data:
+                (job,) = self.client.list(job_ids=[job_id])
+                seen.append((piece.data, job.state))
+        self.assertEqual(b"".join(data for data, _ in seen), b"one\ntwo\n")
+        self.assertEqual(seen[0], (b"one\n", JobState.RUNNING))
+        now = list(self.client.peek(job_id, offset=4, follow=False, timeout=WITHIN))
+        self.assertEqual(b"".join(piece.data for piece in now), b"two\n")
+        errors = self.client.peek(job_id, name="stderr", follow=False, timeout=WITHIN)
+        self.assertEqual(b"".join(piece.data for piece in errors), b"err\n")
+
+
 class OthersTest(ClientTest):
     def test_another_vo_sees_nothing(self) -> None:
         (job_id,) = self.client.submit([held_back(name="python-private")]).job_ids
