@@ -5,7 +5,8 @@
 
 import type { Command } from 'commander'
 import type { PilotageClient } from '../client/pilotage-client.ts'
-import { type CommonOptions, type ExitCode, type Setting, withClient } from './setting.ts'
+import { withClient } from './connection.ts'
+import type { CommonOptions, ExitCode, Setting } from './setting.ts'
 
 export type Run = (setting: Setting) => Promise<ExitCode>
 export type Choose = (run: Run) => void

@@ -68,13 +68,17 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
     .description('Submit jobs to Pilotage, follow them, and operate the service and the VMs that run them.')
     .option(
       '--server <host:port>',
-      'address of the service, several with commas between (default: PILOTAGE_SERVER, else 127.0.0.1:7400)',
+      'address of the service, several with commas between (default: PILOTAGE_SERVER, else the context, else 127.0.0.1:7400)',
     )
-    .option('--token-file <file>', 'file with your token (default: PILOTAGE_TOKEN_FILE, else ./pilotage-data/admin.token)')
+    .option(
+      '--token-file <file>',
+      'file with your token (default: PILOTAGE_TOKEN_FILE, else of the context, else ./pilotage-data/admin.token)',
+    )
     .option(
       '--ca-file <file>',
-      'certificate authority of the service, required beyond this machine (default: PILOTAGE_CA_FILE)',
+      'certificate authority of the service, required beyond this machine (default: PILOTAGE_CA_FILE, else of the context)',
     )
+    .option('--context <name>', 'service, token and CA of this context (default: the current one, see config get-contexts)')
     .option(
       '--patience <seconds>',
       `how long to retry while the service is unreachable (default: ${defaultPatienceSeconds})`,

@@ -1,17 +1,21 @@
 /**
- * `pilotage config`: checks a configuration of the service as `serve` would read it, and prints the schema for editors.
- * Files that a configuration names (certificates, credentials) are not opened: they may lie on another machine.
+ * `pilotage config`: keeps contexts (contexts.ts), checks a configuration of the service as `serve` would read it, and
+ * prints the schema for editors. Files that a configuration names (certificates, credentials) are not opened: they may
+ * lie on another machine.
  */
 
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { type Choose, withoutService } from '../action.ts'
+import { addContextKeepingCommands } from './contexts.ts'
 import { jsonLine } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 export function addConfigCommands(program: Command, choose: Choose): void {
-  const config = program.command('config').description('check the configuration of the service, or print its schema')
+  const config = program
+    .command('config')
+    .description('keep contexts (service, token, CA); check the configuration of a service, or print its schema')
   config
     .command('check <file>')
     .description('check a configuration file; lists each wrong key with the accepted values; needs no service')
@@ -22,6 +26,7 @@ export function addConfigCommands(program: Command, choose: Choose): void {
     .description('print the JSON Schema of the configuration, for editors; needs no service')
     .configureHelp({ showGlobalOptions: false })
     .action(withoutService(choose, schema))
+  addContextKeepingCommands(config, choose)
 }
 
 async function check({ terminal }: Setting, { json }: CommonOptions, file: string): Promise<ExitCode> {

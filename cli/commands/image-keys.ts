@@ -8,7 +8,8 @@ import { PilotageError } from '../../core/kernel/errors.ts'
 import { signedText } from '../../core/model/image-entry.ts'
 import { type Choose, withoutService } from '../action.ts'
 import { jsonLine, timeText } from '../output/table.ts'
-import { type CommonOptions, type ExitCode, readSmallFile, type Setting, writeNewFile } from '../setting.ts'
+import { type CommonOptions, type ExitCode, type Setting, writeNewFile } from '../setting.ts'
+import { readSmallFile } from '../small-file.ts'
 
 export const maxEntryBytes = 256 * 1024
 const maxKeyBytes = 16 * 1024

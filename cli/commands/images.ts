@@ -8,7 +8,8 @@ import type { ChangedImage, Image } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { type Choose, withService } from '../action.ts'
 import { type Column, jsonLine, jsonLines, table, timeText } from '../output/table.ts'
-import { type CommonOptions, type ExitCode, readSmallFile, type Setting } from '../setting.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
+import { readSmallFile } from '../small-file.ts'
 import { addImageKeyCommands, maxEntryBytes } from './image-keys.ts'
 
 const decisions = [

@@ -19,7 +19,8 @@ import { processesIn, untilNoVms, withOwnService } from '../own-service.ts'
 import type { ReplayPlan } from '../replay/plan.ts'
 import { replayConfig } from '../replay/service-config.ts'
 import type { Trace } from '../replay/swf.ts'
-import { type CommonOptions, type ExitCode, type Setting, withClient } from '../setting.ts'
+import { withClient } from '../connection.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 const maxTraceJobs = 10_000_000
 
@@ -47,7 +48,7 @@ const vmsGoneMs = 90_000
 
 async function replay(setting: Setting, options: ReplayCommandOptions, file: string): Promise<ExitCode> {
   const [{ planReplay }, { readTrace }] = await Promise.all([import('../replay/plan.ts'), import('../replay/swf.ts')])
-  const own = (options.server ?? setting.environment.PILOTAGE_SERVER) === undefined
+  const own = (options.server ?? options.context ?? setting.environment.PILOTAGE_SERVER) === undefined
   const trace = await readTrace(file, options.jobs, jobLimits.cores)
   const { minutes, factor, burn = false } = options
   const plan = planReplay(trace.jobs, { minutes, factor, burn, run: `swf-${setting.random.letters(6)}` })

@@ -21,7 +21,8 @@ import { relabelled } from '../job-files.ts'
 import { outputWriter } from '../output/output-writer.ts'
 import { refusalText } from '../output/refusal.ts'
 import { idsText, jsonLine, jsonLines } from '../output/table.ts'
-import { type CommonOptions, type ExitCode, type Setting, withClient } from '../setting.ts'
+import { withClient } from '../connection.ts'
+import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 type RunOptions = CommonOptions &
   FieldOptions & {

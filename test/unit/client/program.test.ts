@@ -37,7 +37,7 @@ async function run(...argv: string[]): Promise<{ readonly code: unknown; readonl
   return { code, out: said.out.join(''), err: said.err.join('\n') }
 }
 
-const groups = { job: 4, cluster: 4, vm: 2, image: 7, token: 1, config: 2, context: 1, store: 2 }
+const groups = { job: 4, cluster: 4, vm: 2, image: 7, token: 1, config: 7, context: 1, store: 2 }
 const single: readonly string[] =
   'submit run status list count group kill hold release reschedule history explain output peek watch serve facts demo replay'.split(
     ' ',
@@ -46,7 +46,7 @@ const single: readonly string[] =
 /** The names that a help text lists as commands: two spaces, a name, and its arguments. */
 function listed(help: string): readonly string[] {
   const [, commands = ''] = help.split(/^(?:Jobs|Commands):$/m)
-  return [...commands.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name = '']) => name).filter((name) => name !== 'help')
+  return [...commands.matchAll(/^ {2}([a-z-]+)\b/gm)].map(([, name = '']) => name).filter((name) => name !== 'help')
 }
 
 describe('help', () => {
