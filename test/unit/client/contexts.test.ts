@@ -111,10 +111,20 @@ describe('a command takes', () => {
     environment.PILOTAGE_TOKEN_FILE = '/env.token'
     expect(await servers({})).toEqual(['one.test:7400', '/env.token', join(dir, 'one.pem'), 'context'])
     expect(await servers({ context: 'two' })).toEqual(['two.test:7400', '/two.token', undefined, 'context'])
-    expect(await servers({ context: 'two', tokenFile: 'my.token' })).toEqual(['two.test:7400', 'my.token', undefined, 'context'])
+    expect(await servers({ context: 'two', tokenFile: 'my.token' })).toEqual([
+      'two.test:7400',
+      'my.token',
+      undefined,
+      'context',
+    ])
     environment.PILOTAGE_SERVER = 'env.test:1'
     expect(await servers({ context: 'two' })).toEqual(['two.test:7400', '/two.token', undefined, 'context'])
-    expect(await servers({ server: 'far.test:1', tokenFile: 'my.token' })).toEqual(['far.test:1', 'my.token', undefined, 'option'])
+    expect(await servers({ server: 'far.test:1', tokenFile: 'my.token' })).toEqual([
+      'far.test:1',
+      'my.token',
+      undefined,
+      'option',
+    ])
   })
 
   it('nothing of the current context for another service', async () => {
