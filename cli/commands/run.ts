@@ -65,7 +65,7 @@ async function run(setting: Setting, options: RunOptions, command: readonly stri
   // The first signal is for the job. What is under way goes on, and the second signal ends this process.
   const own = { ...setting, signal: new AbortController().signal }
   try {
-    return await withClient(own, options, (client) => submitAndFollow(setting, client, options, command))
+    return await withClient(own, options, (client) => runAsJob(setting, client, options, command))
   } catch (thrown) {
     if (!(thrown instanceof PilotageError)) throw thrown
     setting.terminal.say(refusalText(thrown))
@@ -73,7 +73,8 @@ async function run(setting: Setting, options: RunOptions, command: readonly stri
   }
 }
 
-async function submitAndFollow(
+/** Submits the command, or one for each number of an array, and follows it to its end. */
+export async function runAsJob(
   setting: Setting,
   client: PilotageClient,
   options: RunOptions,

@@ -16,7 +16,7 @@ import type { DemoOutcome } from './run.ts'
 type Row = { readonly vo: string; readonly state: string; readonly jobs: readonly Job[] }
 
 export function demoReport(outcome: DemoOutcome, isTerminal: boolean): string {
-  const { jobs, failing, killed, killMs, impossible, explanation, primes, vms } = outcome
+  const { jobs, failing, killed, killMs, impossible, explanation, primes, steps, vms } = outcome
   return [
     'Jobs\n',
     table(
@@ -42,6 +42,8 @@ export function demoReport(outcome: DemoOutcome, isTerminal: boolean): string {
       .replace(/^/gm, '    ')
       .trimEnd(),
     `\n\nOne of the answers: ${visibleText(primes)} below ${primesBelow.limit}\n`,
+    '\nWhat users do\n',
+    ...steps.map(({ what, seen }) => `  ${what}: ${visibleText(seen)}\n`),
     '\nVMs\n',
     table(
       vmColumns.filter(({ title }) => !['CLOUD', 'SITE', 'LEASES'].includes(title)),
@@ -53,7 +55,7 @@ export function demoReport(outcome: DemoOutcome, isTerminal: boolean): string {
 
 /** What is not as promised; empty if all is well. */
 export function shortfalls(outcome: DemoOutcome): readonly string[] {
-  const { jobs, submitted, failing, killed, impossible, warnings, explanation, primes, vms, vmsGone } = outcome
+  const { jobs, submitted, failing, killed, impossible, warnings, explanation, primes, steps, vms, vmsGone } = outcome
   const done = jobs.filter(({ state }) => state === 'Done').length
   const promised: readonly (readonly [boolean, string])[] = [
     [submitted >= 200 && jobs.length === submitted, `${jobs.length} of ${submitted} jobs are found, of at least 200`],
@@ -67,6 +69,7 @@ export function shortfalls(outcome: DemoOutcome): readonly string[] {
     [warnings.some(({ code }) => code === 'no-offering'), 'no warning about the impossible job'],
     [explanation.places.every(({ fits }) => !fits) && explanation.summary !== '', 'the impossible job is not explained'],
     [primes === `${primesBelow.count} primes`, `the primes are wrong: ${primes}`],
+    ...steps.map(({ what, seen, isRight }) => [isRight, `${what}: ${seen}`] as const),
     [vmsGone && vms.length > 0, `${vms.filter(({ endedMs }) => endedMs === 0).length} VMs are not gone`],
   ]
   return promised.filter(([holds]) => !holds).map(([, text]) => text)

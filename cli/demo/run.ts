@@ -13,6 +13,7 @@ import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { untilNoVms } from '../own-service.ts'
 import type { Setting } from '../setting.ts'
 import { type DemoVo, demoJobs, demoVos } from './jobs.ts'
+import { type UserStep, userSteps } from './user-steps.ts'
 
 export type DemoOutcome = {
   readonly jobs: readonly Job[]
@@ -24,6 +25,7 @@ export type DemoOutcome = {
   readonly killMs: number
   readonly explanation: JobExplanation
   readonly impossible: Job | undefined
+  readonly steps: readonly UserStep[]
   /** What one of the prime counts printed. */
   readonly primes: string
   readonly vms: readonly Vm[]
@@ -66,7 +68,10 @@ async function runSteps(setting: Setting, admin: PilotageClient, clients: Client
   for (const { code, text } of odd.warnings) terminal.say(`warning: ${code}: ${text}`)
 
   const explanation = await clients.astro.explain(impossibleId)
-  const seen = await followAll(setting, admin, clients, ids, longId, impossibleId)
+  const [seen, steps] = await Promise.all([
+    followAll(setting, admin, clients, ids, longId, impossibleId),
+    userSteps(setting, clients.astro),
+  ])
   const primes = await firstOutput(clients.biomed, seen.jobs)
   terminal.progress('')
   terminal.say('all jobs have ended; waiting until the idle VMs are gone')
@@ -81,6 +86,7 @@ async function runSteps(setting: Setting, admin: PilotageClient, clients: Client
     killMs: seen.killMs,
     explanation,
     impossible: byId.get(impossibleId),
+    steps,
     primes,
     vms: await admin.vms({ ended: true }),
     vmsGone,
