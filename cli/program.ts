@@ -10,6 +10,7 @@ import { asPilotageError } from '../core/kernel/errors.ts'
 import type { Choose, Run } from './action.ts'
 import { numberBetween } from './arguments.ts'
 import { addClusterCommands } from './commands/cluster.ts'
+import { addCompletionCommands } from './commands/completion.ts'
 import { addConfigCommands } from './commands/config.ts'
 import { addContextCommands } from './commands/context.ts'
 import { addCountCommands } from './commands/count.ts'
@@ -112,6 +113,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addContextCommands(program, choose)
   addFactsCommand(program, choose)
   addStoreCommands(program, choose)
+  addCompletionCommands(program, choose)
   program.commandsGroup('Trial:')
   addDemoCommand(program, choose)
   addReplayCommand(program, choose)

@@ -28,6 +28,7 @@ import {
   JobState,
   OutputName,
   PayloadEnd,
+  type ListJobsRequest,
   PayloadResult,
   SteerRefusal,
   type SubmitJobsRequest,
@@ -126,11 +127,11 @@ export async function startFakeService(port = 0): Promise<FakeService> {
 
   const handlers: Record<string, Handler> = {
     submitJobs: submit,
-    listJobs({ jobIds, pageSize, pageToken }: { jobIds: number[]; pageSize: number; pageToken: string }) {
+    listJobs({ jobIds, pageSize, pageToken, filter, states }: ListJobsRequest) {
       const before = pageToken === '' ? Infinity : Number(pageToken)
-      const wanted = new Set(jobIds)
+      const wanted = filter?.states ?? states
       const below = [...jobs.values()]
-        .filter(({ jobId }) => (wanted.size === 0 || wanted.has(jobId)) && jobId < before)
+        .filter(({ jobId, state }) => isOneOf(jobIds, jobId) && isOneOf(wanted, state) && jobId < before)
         .sort((a, b) => b.jobId - a.jobId)
       const page = below.slice(0, pageSize).map(look)
       return { jobs: page, nextPageToken: below.length > page.length ? String(page.at(-1)?.jobId) : '' }
@@ -302,4 +303,9 @@ function countJobs({ by, filter }: CountJobsRequest): CountJobsResponse {
   const row = (value: string, count: number) => ({ values: by.map(() => value), count })
   const rows = [row('Waiting', 3), row('Done', 1)]
   return CountJobsResponse.fromPartial({ rows, jobs: 6, otherRows: 2, otherJobs: 2 })
+}
+
+/** An empty list names all. */
+function isOneOf<Item>(wanted: readonly Item[], item: Item): boolean {
+  return wanted.length === 0 || wanted.includes(item)
 }
