@@ -57,6 +57,7 @@ export function checkConfig(raw: unknown): AgentConfig {
     if (requirementFields[name].offered.min > 0) check(`size.${name}`, isPositive, 'a positive number')
     else check(`size.${name}`, isCount, 'a number from 0')
   }
+  check('size.gpus', (value) => value === undefined || isCount(value), 'a number from 0, or nothing')
   check('traits', (value) => value === undefined || isRecord(value), 'a mapping, or nothing')
   check('sizeFrom', (value) => value === 'machine' || value === 'context', 'machine or context')
   for (const name of ['idleMs', 'leastLifeMs', 'endByMs', 'deadManMs', 'leastDiskFreeBytes']) {

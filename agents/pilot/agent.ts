@@ -20,7 +20,9 @@ import { writeWhole } from '../kit/files.ts'
 import { type ServiceClock, serviceClock } from '../kit/service-clock.ts'
 import { type Cgroups, fenceIn } from './cgroup.ts'
 import { openTheWay } from './directory.ts'
+import { type Gpus, openGpus } from './gpus.ts'
 import { keyOf, type Task } from './held.ts'
+import { limitsOf } from './limits.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { endLeftovers, recover, removeFiles } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
@@ -99,6 +101,8 @@ export class PilotAgent {
   readonly #closing = new AbortController()
   readonly #waiting: PilotEvent[] = []
   readonly #serviceTime: ServiceClock
+  /** Undefined: there are none. */
+  readonly #gpus: Gpus | undefined
   #state: PilotState
   #working = false
   #recordedReportId = 0
@@ -114,6 +118,7 @@ export class PilotAgent {
     this.#serviceTime = serviceClock(clock)
     const first = startPilot(start, clock.monotonicMs())
     this.#state = first.state
+    this.#gpus = start.size.gpus ? openGpus(start.size.gpus) : undefined
     this.#contact = keepContact({
       config,
       paths,
@@ -209,7 +214,7 @@ export class PilotAgent {
     const { clock, cgroups, isolation, onFatal } = this.#options
     const ref = refOf(task)
     const [key, dir] = [keyOf(ref), this.#dirOf(ref)]
-    const { memoryBytes } = task.spec.requirements
+    const { memoryBytes } = limitsOf(task)
     const confinement = isolation.confine(key, dir, memoryBytes)
     if (!confinement) {
       this.#take({ ...ref, kind: 'ended', result: withoutPayload('not-started', 'no account was free for it') })
@@ -219,14 +224,18 @@ export class PilotAgent {
     // A payload that is started directly has no step before it that could enter the fence.
     const fence = confinement.mode === 'direct' ? undefined : fenceIn(cgroups, key, { cores: task.cores, memoryBytes })
     const { vmId } = this.#options.config
-    const payload = startPayload({ vmId, task, dir, clock, watch: this.#watch, confinement, fence })
+    const gpus = this.#gpus?.take(key, task.gpus ?? 0)
+    const payload = startPayload({ vmId, task, dir, clock, watch: this.#watch, confinement, fence, gpus })
     this.#payloads.set(key, payload)
     const { mark, startedMs } = payload
     if (mark) {
       this.#journal.append({ ...ref, kind: 'started', mark, startedMs })
       this.#take({ ...ref, kind: 'started', startedMs })
     }
-    payload.done.then((result) => this.#take({ ...ref, kind: 'ended', result }), onFatal)
+    payload.done.then((result) => {
+      this.#gpus?.free(key)
+      this.#take({ ...ref, kind: 'ended', result })
+    }, onFatal)
   }
 
   /** Of a former life where it has no confinement. */

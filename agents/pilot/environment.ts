@@ -7,11 +7,13 @@
 
 import { join } from 'node:path'
 import type { VmId } from '../../core/kernel/ids.ts'
+import { gpuVariables } from './gpus.ts'
 import type { Task } from './held.ts'
+import { limitsOf } from './limits.ts'
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-export function payloadEnvironment(task: Task, dir: string, vmId: VmId): Record<string, string> {
+export function payloadEnvironment(task: Task, dir: string, vmId: VmId, gpus?: readonly number[]): Record<string, string> {
   return {
     PATH: searchPath,
     HOME: join(dir, 'home'),
@@ -25,7 +27,8 @@ export function payloadEnvironment(task: Task, dir: string, vmId: VmId): Record<
     PILOTAGE_JOB_ID: String(task.jobId),
     PILOTAGE_ATTEMPT: String(task.attempt),
     PILOTAGE_CORES: String(task.cores),
-    PILOTAGE_MEMORY_BYTES: String(task.spec.requirements.memoryBytes),
+    PILOTAGE_MEMORY_BYTES: String(limitsOf(task).memoryBytes),
+    ...gpuVariables(gpus),
   }
 }
 

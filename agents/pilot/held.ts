@@ -14,6 +14,10 @@ export type Task = AttemptRef & {
   readonly spec: JobSpec
   /** Granted: between the least and the most that the job can use. */
   readonly cores: number
+  /** Absent: none. */
+  readonly gpus?: number
+  /** The limit of its wall time here; absent: what it asks for. */
+  readonly wallMs?: number
   readonly leaseMs: number
   readonly vo: string
   readonly owner: string

@@ -22,6 +22,8 @@ export type LaunchOptions = {
   readonly dir: string
   readonly confinement: Confinement
   readonly fence?: Fence
+  /** Its GPUs by their indexes; undefined: the VM has none. */
+  readonly gpus?: readonly number[]
 }
 
 /** The launcher writes a few words. */
@@ -44,10 +46,10 @@ const limitsStep: readonly string[] = ['/bin/sh', '-c', limitsScript, 'sh']
  * Without a launcher no step stands before the payload, and it is started as it is, with the pilot's limits. Throws where
  * nothing can be started.
  */
-export function launch({ task, dir, vmId, confinement, fence }: LaunchOptions): ChildProcess {
+export function launch({ task, dir, vmId, confinement, fence, gpus }: LaunchOptions): ChildProcess {
   const { command, mode } = confinement
   const { executable, arguments: args } = task.spec
-  const [environment, cwd] = [payloadEnvironment(task, dir, vmId), join(dir, 'home')]
+  const [environment, cwd] = [payloadEnvironment(task, dir, vmId, gpus), join(dir, 'home')]
   if (mode === 'direct') {
     confinement.prepare()
     return withUmask(payloadUmask, () =>

@@ -17,17 +17,19 @@ export function sizeOf({ size, sizeFrom }: Pick<AgentConfig, 'size' | 'sizeFrom'
 }
 
 /** For the console. */
-export function sizeText({ cores, memoryBytes, diskBytes }: Resources): string {
-  return `${counted(cores, 'core')}, ${bytesText(memoryBytes)} memory, ${bytesText(diskBytes)} disk`
+export function sizeText({ cores, memoryBytes, diskBytes, gpus = 0 }: Resources): string {
+  const size = `${counted(cores, 'core')}, ${bytesText(memoryBytes)} memory, ${bytesText(diskBytes)} disk`
+  return gpus === 0 ? size : `${size}, ${counted(gpus, 'GPU')}`
 }
 
 /** `cgroupDir`: our own cgroup, where there is one: its limits are the machine's as far as we are concerned. */
-export function measure(workDir: string, cgroupDir?: string): Resources {
+export function measure(workDir: string, cgroupDir?: string, gpus = 0): Resources {
   const disk = statfsSync(workDir)
   return {
     cores: Math.max(1, Math.min(availableParallelism(), coresOfCgroup(read(cgroupDir, 'cpu.max')))),
     memoryBytes: Math.min(totalmem(), bytesOfCgroup(read(cgroupDir, 'memory.max'))),
     diskBytes: disk.bavail * disk.bsize,
+    ...(gpus > 0 ? { gpus } : {}),
   }
 }
 

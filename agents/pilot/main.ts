@@ -16,6 +16,7 @@ import { isolationText, startAgent, workDirectory } from './agent.ts'
 import { findCgroups, prepareCgroups } from './cgroup.ts'
 import { chooseIsolation } from './isolation/choose.ts'
 import { measure, sizeOf, sizeText } from './machine.ts'
+import { findGpus } from './find-gpus.ts'
 import { findTraits, traitsLine } from './traits.ts'
 
 /** A machine that is switched off gives its services some ten seconds more than a payload's grace. */
@@ -57,16 +58,18 @@ async function main(): Promise<void> {
   })
   if (!came) throw new Error('no credential came within the time that an activation key is good for')
 
+  const gpus = findGpus()
   const agent = await startAgent({
     config,
     paths,
     measure() {
-      const size = sizeOf(config, measure(paths.work, cgroups.kind === 'delegated' ? cgroups.dir : undefined))
+      const own = cgroups.kind === 'delegated' ? cgroups.dir : undefined
+      const size = sizeOf(config, measure(paths.work, own, gpus.count))
       say(`it has ${sizeText(size)}; promised: ${sizeText(config.size)}`)
       return size
     },
     findTraits() {
-      const found = findTraits(config, paths.work, clock)
+      const found = findTraits(config, paths.work, clock, gpus)
       say(`beside its size it has ${traitsLine(found)}`)
       return found
     },

@@ -39,5 +39,6 @@ function offerOf(draft: Draft, received: number): Offer {
   const reported = new Set(reports.filter((one) => one.phase === 'ended' && one.sent).map(keyOf))
   const taken = [...draft.held.values()].filter((held) => !reported.has(keyOf(held)))
   const free = greater(minus(size, total(taken.map((held) => held.size))), noResources)
-  return { ...free, maxJobs: draining || draft.nowMs < pausedUntilMs ? 0 : maxJobs, received }
+  const isWhole = taken.length === 0 && { isWhole: true }
+  return { ...free, ...isWhole, maxJobs: draining || draft.nowMs < pausedUntilMs ? 0 : maxJobs, received }
 }

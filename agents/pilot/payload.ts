@@ -14,6 +14,7 @@ import { sleep, type Clock, type Timer } from '../../core/kernel/clock.ts'
 import { outputBytes, payloadEntries, stopGraceMs } from '../../core/kernel/limits.ts'
 import type { OutputName } from '../../core/model/live-output.ts'
 import { bytesText, durationText } from '../../core/kernel/quantities.ts'
+import { limitsOf } from './limits.ts'
 import { captureTo, type Capture, type Captured, nothingWritten, type Written } from './capture.ts'
 import { nothingUnwritten, type Unwritten } from './output.ts'
 import type { LaunchStatus } from './isolation/launcher.ts'
@@ -163,7 +164,7 @@ class RunningPayload {
   /** The steps before it are done: its own time counts from here. */
   #begin(): void {
     const { clock, task } = this.#options
-    const { wallMs } = task.spec.requirements
+    const { wallMs } = limitsOf(task)
     if (this.#over) return
     this.#hasBegun = true
     this.#fromMs = clock.monotonicMs()
@@ -221,7 +222,7 @@ class RunningPayload {
   }
 
   #account(processes: readonly ProcessStat[]): void {
-    const { memoryBytes } = this.#options.task.spec.requirements
+    const { memoryBytes } = limitsOf(this.#options.task)
     const own = processes.filter((one) => !isStep(one, this.#wanted))
     this.#pids = own.map(({ pid }) => pid)
     const ticks = processes.reduce((total, one) => total + one.cpuTicks, 0)
@@ -236,7 +237,7 @@ class RunningPayload {
   /** Decides by what is true now: where files in memory are a part of it, they are measured again. Never rejects. */
   async #weigh(processes: readonly ProcessStat[]): Promise<void> {
     const { clock, confinement } = this.#options
-    const { memoryBytes } = this.#options.task.spec.requirements
+    const { memoryBytes } = limitsOf(this.#options.task)
     const beganMs = clock.monotonicMs()
     if (beganMs < this.#weighAtMs) return
     this.#weighAtMs = Infinity
@@ -306,7 +307,7 @@ class RunningPayload {
     const [stdout, stderr] = [out.end(), err.end()]
     this.unwritten = { stdout: stdout.unwritten, stderr: stderr.unwritten }
     const fenced = fence?.remove()
-    const tooMuch = `used more than ${bytesText(task.spec.requirements.memoryBytes)}`
+    const tooMuch = `used more than ${bytesText(limitsOf(task).memoryBytes)}`
     const cause = this.#cause ?? (fenced?.outOfMemory ? { end: 'memory-limit' as const, detail: tooMuch } : undefined)
     const ended = endOf({ code, signal }, status)
     if (!cause && ended === undefined) return this.#unreached()

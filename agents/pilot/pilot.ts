@@ -173,11 +173,11 @@ function apply(draft: Draft, event: PilotEvent): void {
 
 function take(draft: Draft, task: Task): void {
   const { state, nowMs } = draft
-  const { jobId, attempt, spec, cores, leaseMs } = task
+  const { jobId, attempt, spec, cores, gpus, leaseMs } = task
   if (state.link.state === 'up') set(draft, { link: { ...state.link, received: state.link.received + 1 } })
   const key = keyOf(task)
   if (draft.held.has(key) || state.finished.includes(key)) return
-  const size = takenWith(cores, spec.requirements)
+  const size = takenWith({ cores, gpus }, spec.requirements)
   const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
   draft.effects.push({ kind: 'take', jobId, attempt, size })
   // Refused rather than left waiting for room that can never be.
@@ -335,6 +335,8 @@ function unsent(reports: readonly Report[]): readonly Report[] {
 
 function misfitOf(wanted: Resources, whole: Resources): string {
   if (wanted.cores > whole.cores) return `needs ${wanted.cores} cores of ${whole.cores}`
+  const [gpus, gpusOf] = [wanted.gpus ?? 0, whole.gpus ?? 0]
+  if (gpus > gpusOf) return `needs ${gpus} GPUs of ${gpusOf}`
   const amount = amounts.find((name) => wanted[name] > whole[name])
   if (!amount) return ''
   const { name, type } = requirementFields[amount]

@@ -18,7 +18,7 @@ export type Report = AttemptRef & {
 }
 
 /** Free now. How long the VM still lives is added where the wall clock is known. */
-export type Offer = Resources & { readonly maxJobs: number; readonly received: number }
+export type Offer = Resources & { readonly isWhole?: boolean; readonly maxJobs: number; readonly received: number }
 
 export type Outgoing =
   | { readonly kind: 'hello'; readonly held: readonly AttemptRef[] }

@@ -14,6 +14,7 @@ import { isVersion, plainVersion } from '../../core/kernel/versions.ts'
 import { type Architecture, type ContainerRuntime, containerRuntimes, type FoundTraits } from '../../core/model/traits.ts'
 import type { AgentConfig } from '../../core/model/agent-config.ts'
 import { diskRate, power } from './benchmark.ts'
+import type { FoundGpus } from './find-gpus.ts'
 
 type Machine = {
   /** Of a file; empty where there is none. */
@@ -27,17 +28,19 @@ type Machine = {
 /** Where a payload finds programs. */
 const searchPath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-/** Measures for two seconds at most. On a machine that VMs share, only what was promised is measured. */
+/** Measures for two seconds at most. On a machine that VMs share it takes the promise as it is, and measures nothing. */
 export function findTraits(
   { sizeFrom, traits = {} }: Pick<AgentConfig, 'sizeFrom' | 'traits'>,
   workDir: string,
   clock: Clock,
+  gpus: Pick<FoundGpus, 'traits'>,
 ): FoundTraits {
   const isOwn = sizeFrom === 'machine'
   return given({
     ...readTraits(thisMachine()),
-    power: isOwn || traits.power !== undefined ? power(clock) : undefined,
-    diskRate: isOwn || traits.diskRate !== undefined ? diskRate(workDir, clock) : undefined,
+    ...gpus.traits,
+    power: isOwn ? power(clock) : traits.power,
+    diskRate: isOwn ? diskRate(workDir, clock) : traits.diskRate,
   })
 }
 

@@ -60,6 +60,12 @@ export const jobLimits = {
   diskRate: 100 * gib,
   /** Sets of requirements of which one has to hold: DIRAC's prototype has one per site or kind of resource. */
   alternatives: 8,
+  /** Of one VM: clouds have up to 16. */
+  gpus: 64,
+  minGpuMemoryBytes: 64 * mib,
+  gpuMemoryBytes: 16 * 1024 * gib,
+  /** All cores of a large node for a month, at the power of the fastest. */
+  cpuWorkMs: 1_000_000 * days,
   minWallMs: 1 * seconds,
   wallMs: 30 * days,
   priority: 9,

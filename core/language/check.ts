@@ -12,6 +12,7 @@ import { beginningOf } from '../kernel/text.ts'
 import type { JobSpec } from '../model/job.ts'
 import type { Requirements } from '../model/requirements.ts'
 import type { FieldType, Refuse } from './field-types.ts'
+import { memoryLimitWith, memoryWith } from './grant.ts'
 import { requirementFields, specFields } from './fields.ts'
 
 /** As it arrives: nothing checked; what is absent, zero or empty was not given. */
@@ -78,16 +79,40 @@ export function checkFields(
   const wanted: Record<string, unknown> = {}
   for (const [key, type] of requirementTypes) {
     const path = paths.requirement(key)
+    if (isNone(key, raw.requirements)) {
+      wanted[key] = type.empty
+      continue
+    }
     const wish = type.check(raw.requirements?.[key] ?? type.empty, path, said(path))
     // What is not asked for is absent: a digest of the text knows nothing of it.
     if (wish !== undefined) wanted[key] = wish
   }
+  checkMemory(wanted as Requirements, paths.requirement('memoryLimitBytes'), refuse)
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
   const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, after, ...command } = given
   const waiting = (after as readonly unknown[]).length > 0 ? { after } : {}
   const counts = { priority, maxAttempts, maxMachineLosses }
   const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType, ...waiting } as JobSpec
   return { ...spec, name: nameOf(spec) }
+}
+
+/** Not given, where another field stands for it. */
+function isNone(key: keyof Requirements, wished: RawRequirements = {}): boolean {
+  const { noneWith } = requirementFields[key]
+  return noneWith !== undefined && !wished[key] && Boolean(wished[noneWith])
+}
+
+/** Each is a line over the cores: where it holds at both ends, it holds between. */
+function checkMemory(wished: Requirements, path: string, refuse: Refuse): void {
+  const { cores, wholeNode } = wished
+  if (cores === undefined) return
+  for (const count of [cores.min, wholeNode ? jobLimits.cores : cores.max]) {
+    const [asked, limit] = [memoryWith(count, wished), memoryLimitWith(count, wished)]
+    if (limit >= asked) continue
+    const accepted = `at least ${bytesText(asked)} with ${count} cores, which it asks for`
+    refuse(path, bytesText(limit), 'below what it asks for', accepted)
+    return
+  }
 }
 
 /** What is bounded in all, over several fields. */

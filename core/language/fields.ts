@@ -24,7 +24,8 @@ import {
   variables,
 } from './field-types.ts'
 import { alternatives } from './alternatives.ts'
-import { minRate, minVersion, processor, someOf, system, tagExpression } from './trait-types.ts'
+import { gpus } from './gpu-type.ts'
+import { askedAmount, flag, minRate, minVersion, processor, someOf, system, tagExpression } from './trait-types.ts'
 import { containerRuntimes } from '../model/traits.ts'
 
 type Described = {
@@ -41,6 +42,8 @@ export type SpecField<Key extends SpecKey = SpecKey> = Described & { readonly ty
 /** `key`: of the requirements. `name`: in documents and configurations, and what explanations call it. */
 export type RequirementField<Key extends keyof Requirements = keyof Requirements> = Described & {
   readonly name: string
+  /** Not given beside this one, it is none of its own instead of its default. */
+  readonly noneWith?: keyof Requirements
 } & (Key extends Amount
     ? { readonly type: AmountType; readonly offered: Offered }
     : { readonly type: Key extends 'wallMs' ? AmountType : FieldType<Requirements[Key]> })
@@ -162,6 +165,7 @@ export const requirementFields: { readonly [Key in keyof Requirements]-?: Requir
       fallback: jobDefaults.memoryBytes,
     }),
     offered: { min: jobLimits.minFlavorMemoryBytes, max: jobLimits.memoryBytes },
+    noneWith: 'memoryPerCoreBytes',
     dirac: 'MaxRAM',
     doc: 'of all its processes together, and of its files in memory (`/dev/shm`). Pages that processes share count once',
   },
@@ -174,8 +178,40 @@ export const requirementFields: { readonly [Key in keyof Requirements]-?: Requir
   wallMs: {
     name: 'wallTime',
     type: amount('duration', { min: jobLimits.minWallMs, max: jobLimits.wallMs, fallback: jobDefaults.wallMs }),
-    dirac: 'CPUTime, in normalised seconds of CPU',
-    doc: "from its start; it must also fit into the rest of the VM's life",
+    noneWith: 'cpuWorkMs',
+    doc: "from its start; it must also fit into the rest of the VM's life. With `cpuWork` it is no limit of its own: only VMs that are fast enough to do the work within it are taken",
+  },
+  memoryPerCoreBytes: {
+    name: 'memoryPerCore',
+    type: askedAmount('bytes', { min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
+    doc: 'for each core that it is granted, beside `memory`, which is then 0 unless it is given',
+  },
+  memoryLimitBytes: {
+    name: 'memoryLimit',
+    type: askedAmount('bytes', { min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
+    doc: 'it is ended above this, instead of above what it asks for; no less than that. What is above is not set aside: it is there only while other jobs do not use theirs',
+  },
+  memoryLimitPerCoreBytes: {
+    name: 'memoryLimitPerCore',
+    type: askedAmount('bytes', { min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
+    doc: 'the same, for each core that it is granted, beside `memoryLimit`, which is then 0 unless it is given',
+  },
+  cpuWorkMs: {
+    name: 'cpuWork',
+    type: askedAmount('duration', { min: jobLimits.minWallMs, max: jobLimits.cpuWorkMs }),
+    dirac: 'CPUTime, in normalised seconds',
+    doc: "on one core of power 1, in the benchmark of the offerings (DB12 or HS23): `10h` are 36 000 normalised seconds. Divided by the VM's power and the granted cores it is the limit of its wall time, which must fit into the rest of the VM's life",
+  },
+  wholeNode: {
+    name: 'wholeNode',
+    type: flag(),
+    dirac: 'WholeNode',
+    doc: 'all cores of a VM, with nothing beside it; `cores.min` is the least that the VM has, `cores.max` is not looked at',
+  },
+  gpus: {
+    name: 'gpus',
+    type: gpus(),
+    doc: 'a number, or `{ min, max, vendor, memory, minCapability, maxCapability, minDriver }`: it gets as many as are free, from min to max',
   },
   ...placeFields,
   alternatives: {

@@ -2,11 +2,12 @@
 
 import type { Demand, Requirements } from '../model/requirements.ts'
 import { type Resources, type Room, roomLess, takenWith } from '../model/resources.ts'
+import { grantedIn } from './grant.ts'
 import { hasRoom } from './rules.ts'
 
-/** What a job takes of a room that it fits: as many cores as it can use, and what else it asks for. */
+/** What a job takes of a room that it fits: as many cores and GPUs as it can use, and what else it asks for. */
 export function takenFrom(room: Room, requirements: Requirements): Resources {
-  return takenWith(Math.min(requirements.cores.max, room.cores), requirements)
+  return takenWith(grantedIn(room, requirements), requirements)
 }
 
 /** The room that is left after one job more; undefined where it does not fit. */

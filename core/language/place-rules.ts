@@ -6,12 +6,13 @@
  */
 
 import { byVersion, isUpTo } from '../kernel/versions.ts'
-import { rateText } from '../kernel/quantities.ts'
-import type { Alternative, Demand, Names, ProcessorWish, SystemWish } from '../model/requirements.ts'
+import { bytesText, rateText } from '../kernel/quantities.ts'
+import type { Alternative, Demand, GpuWish, Names, ProcessorWish, Requirements, SystemWish } from '../model/requirements.ts'
 import type { Place } from '../model/resources.ts'
 import type { Between, Traits } from '../model/traits.ts'
 import { allHold, notKnown, outcomesOf, type Rule, type RuleOutcome, ruleText } from './rule.ts'
 import { holdsFor, readExpression, type TagExpression } from './tag-expression.ts'
+import { capabilityText } from './gpu-type.ts'
 import { processorName } from './trait-types.ts'
 
 const voRule: Rule<Demand, Place> = {
@@ -20,6 +21,16 @@ const voRule: Rule<Demand, Place> = {
   wanted: ({ vo }) => vo,
   offered: (place) => joinedNames(place.vos, 'every VO'),
 }
+
+const gpuRule: Rule<Demand, Place> = {
+  name: 'GPU',
+  isAsked: ({ requirements: { gpus } }) => gpus !== undefined && gpuText(gpus) !== '',
+  holds: ({ requirements: { gpus } }, { traits = {} }) => gpus === undefined || isGpu(gpus, traits),
+  wanted: ({ requirements: { gpus } }) => (gpus ? gpuText(gpus) : 'any'),
+  offered: ({ traits = {} }) => offeredGpuText(traits) || notKnown,
+}
+
+const demandRules = [voRule, gpuRule] as const
 
 const noNames: Names = { allowed: [], banned: [] }
 
@@ -117,7 +128,7 @@ function traitRule<Wish>(
 export function suitsPlace(demand: Demand, place: Place): boolean {
   const { requirements } = demand
   const { alternatives } = requirements
-  if (!voRule.holds(demand, place) || !allHold(wishRules, requirements, place)) return false
+  if (!allHold(demandRules, demand, place) || !allHold(wishRules, requirements, place)) return false
   return alternatives === undefined || alternatives.some((one) => allHold(wishRules, one, place))
 }
 
@@ -125,7 +136,8 @@ export function suitsPlace(demand: Demand, place: Place): boolean {
 export function placeOutcomes(demand: Demand, place: Place): readonly RuleOutcome[] {
   const { requirements } = demand
   const { alternatives } = requirements
-  const rules = [...outcomesOf([voRule], demand, place), ...outcomesOf(wishRules, requirements, place)]
+  const [vo, ...others] = outcomesOf(demandRules, demand, place)
+  const rules = [...(vo ? [vo] : []), ...outcomesOf(wishRules, requirements, place), ...others]
   return alternatives === undefined ? rules : [...rules, alternativesOutcome(alternatives, place)]
 }
 
@@ -134,7 +146,7 @@ export function placeKey({ cloud, site, platform, tags, vos, traits }: Omit<Plac
   return JSON.stringify([cloud, site, platform, tags, vos, traits ?? {}])
 }
 
-export const placeRuleNames: readonly string[] = [...wishRules.map(({ name }) => name), 'alternatives']
+export const placeRuleNames: readonly string[] = [...wishRules.map(({ name }) => name), 'GPU', 'alternatives']
 
 function alternativesOutcome(alternatives: readonly Alternative[], place: Place): RuleOutcome {
   const tried = alternatives.map((one) => outcomesOf(wishRules, one, place).filter(({ holds }) => !holds))
@@ -152,6 +164,14 @@ function alternativesOutcome(alternatives: readonly Alternative[], place: Place)
 export function alternativeText(alternative: Alternative): string {
   const asked = wishRules.filter(({ name, isAsked }) => isAsked?.(alternative) ?? namesSome(alternative, name))
   return asked.map((rule) => `${rule.name} ${rule.wanted(alternative)}`).join(' and ')
+}
+
+/** What it asks for of traits, a text for each. */
+export function traitTexts(requirements: Requirements): readonly string[] {
+  const { gpus } = requirements
+  const asked = wishRules.filter(({ isAsked }) => isAsked?.(requirements))
+  const texts = asked.map((rule) => `${rule.name} ${rule.wanted(requirements)}`)
+  return gpus && gpuText(gpus) !== '' ? [...texts, `GPU ${gpuText(gpus)}`] : texts
 }
 
 function namesSome({ sites, clouds, platforms, tags }: Alternative, rule: string): boolean {
@@ -182,6 +202,39 @@ function isProcessor({ name, minLevel, maxLevel }: ProcessorWish, { architecture
   if (architecture !== name) return false
   if (minLevel === 0 && maxLevel === 0) return true
   return level !== undefined && level.min >= minLevel && (maxLevel === 0 || level.max <= maxLevel)
+}
+
+function isGpu({ vendor, memoryBytes, minCapability, maxCapability, minDriver }: GpuWish, traits: Traits): boolean {
+  const { gpuVendor, gpuMemoryBytes = 0, gpuCapability, gpuDriver } = traits
+  if (vendor !== '' && gpuVendor !== vendor) return false
+  if (gpuMemoryBytes < memoryBytes) return false
+  if (minCapability > 0 && !(gpuCapability && gpuCapability.min >= minCapability)) return false
+  if (maxCapability > 0 && !(gpuCapability && gpuCapability.max <= maxCapability)) return false
+  return minDriver === '' || (gpuDriver !== undefined && byVersion(gpuDriver, minDriver) >= 0)
+}
+
+/** Empty where any GPU will do. */
+function gpuText({ vendor, memoryBytes, minCapability, maxCapability, minDriver }: GpuWish): string {
+  return [
+    vendor,
+    memoryBytes > 0 && `with ${bytesText(memoryBytes)}`,
+    minCapability > 0 && `capability from ${capabilityText(minCapability)}`,
+    maxCapability > 0 && `capability to ${capabilityText(maxCapability)}`,
+    minDriver && `driver from ${minDriver}`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
+function offeredGpuText({ gpuVendor, gpuMemoryBytes, gpuCapability, gpuDriver }: Traits): string {
+  return [
+    gpuVendor,
+    gpuMemoryBytes && `with ${bytesText(gpuMemoryBytes)}`,
+    gpuCapability && `capability ${[...new Set([gpuCapability.min, gpuCapability.max])].map(capabilityText).join(' to ')}`,
+    gpuDriver && `driver ${gpuDriver}`,
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 export function processorText({ name, minLevel, maxLevel }: ProcessorWish): string {

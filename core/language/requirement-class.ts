@@ -45,7 +45,13 @@ export function requirementClass(exact: Requirements, sizes: Sizes): Requirement
     const step = stepUp(exact[field], ladders[field])
     return sizes[field].reduce((smallest, size) => (size >= exact[field] && size < smallest ? size : smallest), step)
   }
-  return { ...exact, memoryBytes: up('memoryBytes'), diskBytes: up('diskBytes'), wallMs: up('wallMs') }
+  return {
+    ...exact,
+    // A part of a sum stays exact: rounded, the sum could pass over a size that an offering has.
+    memoryBytes: exact.memoryPerCoreBytes === undefined ? up('memoryBytes') : exact.memoryBytes,
+    diskBytes: up('diskBytes'),
+    wallMs: exact.cpuWorkMs === undefined ? up('wallMs') : exact.wallMs,
+  }
 }
 
 /** Undefined where the class asks for no more than the job. */
@@ -61,7 +67,9 @@ export function exactly(requirements: Requirements, needs: Needs | undefined): R
 /** Less than any job of the class asks for: a room that is too small for this has room for none of them. */
 export function minOf(requirements: Requirements): Requirements {
   const down = (field: keyof Needs): number => stepBelow(requirements[field], ladders[field])
-  return { ...requirements, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs: down('wallMs') }
+  // Within its wall time CPU work must be done: less of that would ask for more.
+  const wallMs = requirements.cpuWorkMs === undefined ? down('wallMs') : requirements.wallMs
+  return { ...requirements, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs }
 }
 
 export function stepUp(value: number, ladder: Ladder): number {
@@ -71,6 +79,7 @@ export function stepUp(value: number, ladder: Ladder): number {
 
 /** The highest step below the value; 0 below the first. */
 function stepBelow(value: number, ladder: Ladder): number {
+  if (value <= 0) return 0
   // Just below a doubling the steps are half as wide as at it.
   const width = widthAt(value, ladder)
   const below = (Math.ceil(value / width) - 1) * width

@@ -7,11 +7,12 @@
  */
 
 import { requirementFields } from './fields.ts'
-import { durationText } from '../kernel/quantities.ts'
-import { type Place, type Resources, type Room, amounts } from '../model/resources.ts'
+import { bytesText, durationText } from '../kernel/quantities.ts'
+import type { Place, Resources, Room } from '../model/resources.ts'
+import { grantedIn, isFastEnough, memoryWith, minCoresIn, wallLimitMs } from './grant.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
 import { placeOutcomes, placeRuleNames, suitsPlace } from './place-rules.ts'
-import { allHold, outcomesOf, type Rule, type RuleOutcome } from './rule.ts'
+import { allHold, notKnown, outcomesOf, type Rule, type RuleOutcome } from './rule.ts'
 
 /** Rules by which a job names where it wants to run: all about the place but whom it serves. */
 const naming: ReadonlySet<string> = new Set(placeRuleNames.filter((name) => name !== 'vo'))
@@ -27,26 +28,60 @@ export function byCloseness(a: readonly RuleOutcome[], b: readonly RuleOutcome[]
 
 const roomRules: readonly Rule<Demand, Room>[] = [
   {
+    name: 'whole node',
+    isAsked: ({ requirements }) => requirements.wholeNode === true,
+    holds: (_, room) => room.isWhole === true,
+    wanted: () => 'all of it',
+    offered: (room) => (room.isWhole ? 'all of it' : 'a part'),
+  },
+  {
     name: 'cores',
     holds: ({ requirements }, room) => room.cores >= requirements.cores.min,
-    wanted: ({ requirements }) => coresText(requirements.cores),
+    wanted: ({ requirements }) => coresText(requirements),
     offered: (room) => amountText(room, 'cores', String),
   },
-  ...amounts.map(
-    (key): Rule<Demand, Room> => ({
-      name: requirementFields[key].name,
-      holds: ({ requirements }, room) => room[key] >= requirements[key],
-      wanted: ({ requirements }) => requirementFields[key].type.show(requirements[key]),
-      offered: (room) => amountText(room, key, requirementFields[key].type.show),
-    }),
-  ),
+  {
+    name: requirementFields.memoryBytes.name,
+    holds: ({ requirements }, room) => room.memoryBytes >= memoryWith(minCoresIn(room, requirements), requirements),
+    wanted: ({ requirements }) => memoryText(requirements),
+    offered: (room) => amountText(room, 'memoryBytes', bytesText),
+  },
+  {
+    name: requirementFields.diskBytes.name,
+    holds: ({ requirements }, room) => room.diskBytes >= requirements.diskBytes,
+    wanted: ({ requirements }) => bytesText(requirements.diskBytes),
+    offered: (room) => amountText(room, 'diskBytes', bytesText),
+  },
+  {
+    name: 'GPUs',
+    isAsked: ({ requirements }) => requirements.gpus !== undefined,
+    holds: ({ requirements: { gpus } }, room) => gpus === undefined || (room.gpus ?? 0) >= gpus.min,
+    wanted: ({ requirements: { gpus } }) => (gpus ? rangeText(gpus) : 'none'),
+    offered: (room) => amountText(room, 'gpus', String),
+  },
+  {
+    name: 'CPU work',
+    isAsked: ({ requirements }) => requirements.cpuWorkMs !== undefined,
+    holds: ({ requirements }, room) => {
+      const limitMs = limitIn(room, requirements)
+      return limitMs <= room.remainingMs && isFastEnough(limitMs, requirements)
+    },
+    wanted: ({ requirements }) => workText(requirements),
+    offered: ({ power, cores, remainingMs }) =>
+      `${power === undefined ? `power ${notKnown}` : `power ${power}`} with ${cores} cores, ${lifeText(remainingMs)}`,
+  },
   {
     name: 'wall time',
+    isAsked: ({ requirements }) => requirements.cpuWorkMs === undefined,
     holds: ({ requirements }, room) => room.remainingMs >= requirements.wallMs,
     wanted: ({ requirements }) => durationText(requirements.wallMs),
-    offered: (room) => (room.remainingMs === Infinity ? 'no limit' : durationText(room.remainingMs)),
+    offered: ({ remainingMs }) => lifeText(remainingMs),
   },
 ]
+
+function limitIn(room: Room, requirements: Requirements): number {
+  return wallLimitMs(grantedIn(room, requirements).cores, room.power, requirements)
+}
 
 /** Whether the VM's nature suits the job, however busy it is. Never changes while the VM lives. */
 export function suits(demand: Demand, place: Place): boolean {
@@ -65,10 +100,30 @@ export function ruleOutcomes(demand: Demand, place: Place, room: Room): readonly
 
 /** With the promise, where a whole VM has less. */
 function amountText(room: Room, key: keyof Resources, show: (amount: number) => string): string {
-  const promised = room.promised?.[key] ?? 0
-  return promised > room[key] ? `${show(room[key])} (measured; promised: ${show(promised)})` : show(room[key])
+  const [has, promised] = [room[key] ?? 0, room.promised?.[key] ?? 0]
+  return promised > has ? `${show(has)} (measured; promised: ${show(promised)})` : show(has)
 }
 
-function coresText({ min, max }: Requirements['cores']): string {
+function lifeText(remainingMs: number): string {
+  return remainingMs === Infinity ? 'no limit' : durationText(remainingMs)
+}
+
+function coresText({ cores, wholeNode }: Requirements): string {
+  return wholeNode ? `all, from ${cores.min}` : rangeText(cores)
+}
+
+function rangeText({ min, max }: { readonly min: number; readonly max: number }): string {
   return min === max ? String(min) : `${min} to ${max}`
+}
+
+/** Both parts, where there is one per core. */
+export function memoryText({ memoryBytes, memoryPerCoreBytes }: Requirements): string {
+  if (memoryPerCoreBytes === undefined) return bytesText(memoryBytes)
+  const perCore = `${bytesText(memoryPerCoreBytes)} per core`
+  return memoryBytes === 0 ? perCore : `${bytesText(memoryBytes)} and ${perCore}`
+}
+
+export function workText({ cpuWorkMs = 0, wallMs }: Requirements): string {
+  const within = wallMs === 0 ? '' : ` within ${durationText(wallMs)}`
+  return `${durationText(cpuWorkMs)} at power 1${within}`
 }

@@ -11,7 +11,16 @@ import { isName } from '../kernel/text.ts'
 import { exactRate, parseRate, rateForms, ratePattern, rateText } from '../kernel/quantities.ts'
 import type { ProcessorWish, SystemWish } from '../model/requirements.ts'
 import { type Architecture, architectures } from '../model/traits.ts'
-import { type FieldType, isMapping, type JsonSchema, readKeys, type Refuse, within, wrongShape } from './field-types.ts'
+import {
+  amount,
+  type FieldType,
+  isMapping,
+  type JsonSchema,
+  readKeys,
+  type Refuse,
+  within,
+  wrongShape,
+} from './field-types.ts'
 import { expressionForm, expressionLimits, expressionText, readExpression } from './tag-expression.ts'
 
 /** A field that may be left out. */
@@ -203,6 +212,34 @@ export function someOf<Word extends string>(known: readonly Word[]): FieldType<r
     },
     schema: { type: 'array', minItems: 1, maxItems: known.length, items: { enum: [...known] } },
     documented: { min: '1', max: String(known.length) },
+  })
+}
+
+/** An amount that need not be asked for. */
+export function askedAmount(
+  unit: 'bytes' | 'duration',
+  { min, max }: { readonly min: number; readonly max: number },
+): FieldType<number | undefined> {
+  const of = amount(unit, { min, max, fallback: min })
+  return asked<number>({
+    ...of,
+    check: (raw, path, refuse) => (raw === 0 ? undefined : of.check(raw, path, refuse)),
+    documented: { min: of.documented.min, max: of.documented.max },
+  })
+}
+
+/** What is not true is not asked for. */
+export function flag(): FieldType<true | undefined> {
+  return asked<true>({
+    read: (value, path, refuse) =>
+      // A document may say so: what is false is what is left out.
+      typeof value === 'boolean'
+        ? (value as true)
+        : wrongShape(value, path, refuse, 'neither true nor false', 'true or false'),
+    write: (value) => value || undefined,
+    check: (raw) => raw || undefined,
+    schema: { type: 'boolean' },
+    documented: { min: 'false', max: 'true' },
   })
 }
 

@@ -96,6 +96,8 @@ export const factShapes = {
       promisedMemoryBytes: 'number',
       diskBytes: 'number',
       promisedDiskBytes: 'number',
+      gpus: 'number?',
+      promisedGpus: 'number?',
     },
   },
   /** A pilot did not find what was promised of its VM beside the size. */

@@ -76,7 +76,7 @@ export function vmFact(after: Vm): NewFact {
 }
 
 /** The fact of a VM that has less than was promised, with both numbers. */
-export function sizeFact({ id, beat, cores, memoryBytes, diskBytes }: Vm): NewFact {
+export function sizeFact({ id, beat, cores, memoryBytes, diskBytes, gpus = 0 }: Vm): NewFact {
   const found = beat?.size ?? noResources
   return newFact('size', `vm:${id}`, 'less than promised', {
     cores: found.cores,
@@ -85,6 +85,7 @@ export function sizeFact({ id, beat, cores, memoryBytes, diskBytes }: Vm): NewFa
     promisedMemoryBytes: memoryBytes,
     diskBytes: found.diskBytes,
     promisedDiskBytes: diskBytes,
+    ...(gpus > 0 ? { gpus: found.gpus ?? 0, promisedGpus: gpus } : {}),
   })
 }
 

@@ -3,6 +3,7 @@
  * job.ts.
  */
 
+import type { Granted } from './resources.ts'
 import type { JobId, VmId } from '../kernel/ids.ts'
 import type { Result } from './attempt.ts'
 import type { DependencyEnd } from './dependency.ts'
@@ -10,7 +11,7 @@ import type { DependencyEnd } from './dependency.ts'
 type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
 
 export type JobEvent =
-  | { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly cores: number; readonly untilMs: number }
+  | (Granted & { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly untilMs: number })
   | (FromAttempt & { readonly kind: 'running'; readonly startedMs: number })
   | (FromAttempt & { readonly kind: 'completing'; readonly startedMs: number })
   | (FromAttempt & { readonly kind: 'ended'; readonly result: Result })

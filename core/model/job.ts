@@ -91,6 +91,8 @@ export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; 
 export type Lease = {
   readonly vmId: VmId
   readonly cores: number
+  /** Absent: none. */
+  readonly gpus?: number
   readonly claimedMs: number
   readonly untilMs: number
   readonly stop?: Stop
@@ -212,7 +214,8 @@ export function endedAttempt(before: Job, after: Job): EndedAttempt | undefined 
 function claim(job: Job, event: Extract<JobEvent, { kind: 'claim' }>, nowMs: number): JobDecision {
   if (isEnded(job.phase)) return refuse('ended')
   if (job.phase.state !== 'Waiting') return refuse('not-waiting')
-  const lease: Lease = { vmId: event.vmId, cores: event.cores, claimedMs: nowMs, untilMs: event.untilMs }
+  const { vmId, cores, gpus, untilMs } = event
+  const lease: Lease = { vmId, cores, ...(gpus ? { gpus } : {}), claimedMs: nowMs, untilMs }
   return accept({ ...job, attempt: job.attempt + 1, changedMs: nowMs, phase: { state: 'Matched', lease } })
 }
 

@@ -43,6 +43,10 @@ export type PilotMessage = {
 export type Assignment = AttemptRef & {
   readonly spec: JobSpec
   readonly cores: number
+  /** Absent: none. */
+  readonly gpus?: number
+  /** The limit of its wall time on this VM; absent: what it asks for. */
+  readonly wallMs?: number
   readonly leaseMs: number
   readonly vo: string
   readonly owner: string

@@ -36,10 +36,40 @@ export type PlaceRequirements = {
   readonly diskRate?: number
 }
 
+/**
+ * Memory: a fixed part (`memoryBytes`, as a request) and a part per granted core. The limits, where they are given, are what
+ * its payload is ended at; else the request is.
+ */
+type MemoryRequirements = {
+  readonly memoryPerCoreBytes?: number
+  readonly memoryLimitBytes?: number
+  readonly memoryLimitPerCoreBytes?: number
+}
+
+/**
+ * As many GPUs as are free from `min` to `max`. What each of them must be; empty and 0 are no bound. Capability: 8.6 is 86.
+ */
+export type GpuWish = {
+  readonly min: number
+  readonly max: number
+  readonly vendor: string
+  readonly memoryBytes: number
+  readonly minCapability: number
+  readonly maxCapability: number
+  readonly minDriver: string
+}
+
 export type Requirements = Pick<Resources, Amount> &
-  PlaceRequirements & {
+  PlaceRequirements &
+  MemoryRequirements & {
     readonly cores: { readonly min: number; readonly max: number }
+    /** With `cpuWorkMs`, 0: no other bound than what follows from that. */
     readonly wallMs: number
+    /** Milliseconds on one core whose power is 1. */
+    readonly cpuWorkMs?: number
+    /** All of a VM, with nothing beside it. */
+    readonly wholeNode?: true
+    readonly gpus?: GpuWish
     /** One of these has to hold as well. */
     readonly alternatives?: readonly Alternative[]
   }

@@ -3,7 +3,7 @@
  * what its pilot found; before there is a pilot, by what the latest VM like it had.
  */
 
-import { fits, lesser, type Place, type Room, resourcesOf } from './resources.ts'
+import { fits, lesser, type Place, powerOf, type Room, resourcesOf } from './resources.ts'
 import { brokenPromises, type FoundTraits, narrowedTraits, type Traits } from './traits.ts'
 import type { Vm, VmShape } from './vm.ts'
 import type { VmId } from '../kernel/ids.ts'
@@ -24,16 +24,17 @@ export function missingTraits({ traits, found }: Pick<Vm, 'traits' | 'found'>): 
 
 /** What the whole VM has, as promised: for claims, and for what a pilot offers by itself. */
 export function promisedRoom(vm: VmShape, remainingMs: number): Room {
-  return { ...resourcesOf(vm), remainingMs }
+  return { ...resourcesOf(vm), remainingMs, isWhole: true }
 }
 
 /**
  * What the whole VM has as far as it is known: what its pilot found, before that what the latest VM like it had, and never
  * more than was promised. For plans and explanations.
  */
-export function roomOf(vm: VmShape & Pick<Vm, 'beat'>, remainingMs: number): Room {
+export function roomOf(vm: VmShape & Pick<Vm, 'beat' | 'found'>, remainingMs: number): Room {
   const promised = resourcesOf(vm)
   const found = vm.beat?.size ?? vm.expected
-  if (!found || fits(promised, found)) return { ...promised, remainingMs }
-  return { ...lesser(promised, found), remainingMs, promised }
+  const rest = { remainingMs, isWhole: true, ...powerOf(traitsOf(vm) ?? {}) }
+  if (!found || fits(promised, found)) return { ...promised, ...rest }
+  return { ...lesser(promised, found), ...rest, promised }
 }

@@ -13,10 +13,11 @@ import type { ClassId } from '../kernel/ids.ts'
 import { reservationOf } from '../model/reservation.ts'
 import { exactly } from '../language/requirement-class.ts'
 import type { Demand, Requirements } from '../model/requirements.ts'
+import { memoryWith } from '../language/grant.ts'
 import { packed } from '../language/packing.ts'
 import { placeKey } from '../language/place-rules.ts'
 import { hasRoom, suits } from '../language/rules.ts'
-import { type Place, type Room, roomLess, amounts } from '../model/resources.ts'
+import { type Place, powerOf, type Room, roomLess } from '../model/resources.ts'
 
 /** A task queue while the plan is made: how many of its jobs found which kind of room, and how many are left. */
 export type OpenQueue = {
@@ -143,7 +144,22 @@ function place(open: OpenQueue, group: Group, kind: Kind): void {
 }
 
 function asksAsMuch(asked: Requirements, as: Requirements): boolean {
-  return asked.cores.min >= as.cores.min && amounts.every((name) => asked[name] >= as[name]) && asked.wallMs >= as.wallMs
+  return (
+    asked.cores.min >= as.cores.min &&
+    memoryWith(asked.cores.min, asked) >= memoryWith(as.cores.min, as) &&
+    asked.diskBytes >= as.diskBytes &&
+    asked.wallMs >= as.wallMs &&
+    asksTheSameBeside(asked, as)
+  )
+}
+
+/** What is rare is compared exactly: then it takes the same of any room. */
+function asksTheSameBeside(asked: Requirements, as: Requirements): boolean {
+  const beside = ({ cores, memoryBytes, memoryPerCoreBytes, wallMs, cpuWorkMs, wholeNode, gpus }: Requirements): string =>
+    JSON.stringify([cores, memoryBytes, memoryPerCoreBytes, wallMs, cpuWorkMs, wholeNode, gpus])
+  const isPlain = as.cpuWorkMs === undefined && !as.wholeNode && !as.gpus && as.memoryPerCoreBytes === undefined
+  // Its wall time may be longer than what its work takes.
+  return (isPlain && asked.cpuWorkMs === undefined) || beside(asked) === beside(as)
 }
 
 function noRooms<Of>(): Record<Kind, Of[]> {
@@ -169,7 +185,7 @@ function grouped(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
     }
     const free = roomLess(whole, used)
     if (free.cores >= 1) group.rooms.free.push(free)
-    if (used.cores >= 1) group.rooms.soon.push({ ...used, remainingMs: whole.remainingMs })
+    if (used.cores >= 1) group.rooms.soon.push({ ...used, remainingMs: whole.remainingMs, ...powerOf(whole) })
   }
   return [...groups.values()]
 }

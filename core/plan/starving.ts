@@ -8,12 +8,13 @@
 
 import type { ClassId } from '../kernel/ids.ts'
 import { exactly } from '../language/requirement-class.ts'
+import { placeKey } from '../language/place-rules.ts'
 import { hasRoom, suits } from '../language/rules.ts'
 import type { Demand } from '../model/requirements.ts'
 import { reservationOf } from '../model/reservation.ts'
-import { minus, plus, shared, type Resources, type Room, roomLess } from '../model/resources.ts'
+import { fits, minus, plus, powerOf, shared, type Place, type Resources, type Room, roomLess } from '../model/resources.ts'
 import type { QueueCount } from '../model/task-queue.ts'
-import type { KeptVm, VmShape } from '../model/vm.ts'
+import type { KeptVm } from '../model/vm.ts'
 import { placeOf, roomOf } from '../model/vm-place.ts'
 
 export type ReservableVm = {
@@ -32,7 +33,7 @@ export type StarvingQueue = {
   readonly vms: readonly ReservableVm[]
 }
 
-type Group = { readonly shape: VmShape; readonly vms: ReservableVm[]; isOpen: boolean }
+type Group = { readonly place: Place; readonly vms: ReservableVm[]; isOpen: boolean }
 
 /** VMs that may be reserved: Active and healthy, for jobs, and not reserved yet. */
 function groupsOf(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
@@ -41,8 +42,9 @@ function groupsOf(vms: readonly KeptVm[], nowMs: number): readonly Group[] {
     const { vm, used, leases } = kept
     const isUsable = vm.phase.state === 'Active' && vm.service === undefined && (vm.beat?.unhealthy ?? '') === ''
     if (!isUsable || reservationOf(vm, nowMs)) continue
-    const key = [vm.cloud, vm.site, vm.platform, vm.tags.join(), vm.vos.join()].join('|')
-    const group: Group = groups.get(key) ?? { shape: vm, vms: [], isOpen: true }
+    const place = placeOf(vm)
+    const key = placeKey(place)
+    const group: Group = groups.get(key) ?? { place, vms: [], isOpen: true }
     groups.set(key, group)
     const whole = roomOf(vm, vm.endByMs - nowMs)
     group.vms.push({
@@ -71,7 +73,7 @@ export function starvingQueues(
     if (reserved.has(count.queue.id)) continue
     const { vo, requirements } = count.queue
     const demand = { vo, requirements: exactly(requirements, count.needs) }
-    const suited = groups.filter(({ isOpen, shape }) => isOpen && suits(demand, placeOf(shape)))
+    const suited = groups.filter(({ isOpen, place }) => isOpen && suits(demand, place))
     const fitting = suited.filter(({ vms: all }) => all.some(({ whole }) => hasRoom(demand, whole)))
     const isServed = fitting.some(({ vms: all }) => all.some(({ freeNext }) => hasRoom(demand, freeNext)))
     if (isServed) for (const group of fitting) group.isOpen = false
@@ -105,7 +107,8 @@ export function roomFreeMs(
   for (const { held, endMs } of running.toSorted((a, b) => a.endMs - b.endMs)) {
     if (hasRoom(demand, room)) break
     atMs = Math.max(nowMs, endMs)
-    room = { ...plus(room, held), remainingMs: whole.remainingMs - (atMs - nowMs) }
+    const more = plus(room, held)
+    room = { ...more, ...powerOf(whole), remainingMs: whole.remainingMs - (atMs - nowMs), isWhole: fits(whole, more) }
   }
   return hasRoom(demand, room) ? atMs : undefined
 }

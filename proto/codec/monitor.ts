@@ -8,6 +8,7 @@ import { isVmId } from '../../core/kernel/ids.ts'
 import { agentTextLimits } from '../../core/kernel/limits.ts'
 import type { Activation, HeartbeatRequest, HeartbeatTerms } from '../../core/model/monitor.ts'
 import { resourcesOf } from '../../core/model/resources.ts'
+import { sizeToWire } from './requirements.ts'
 import type * as wire from '../gen/pilotage/v1/vm.ts'
 
 /** Throws `invalid-argument`. */
@@ -47,7 +48,7 @@ export function heartbeatTermsToWire(terms: HeartbeatTerms): wire.BeatResponse {
 
 export function heartbeatRequestToWire({ heartbeat, wish, wishReason }: HeartbeatRequest): wire.BeatRequest {
   const { version = '', isolation = '', size, ...said } = heartbeat
-  return { ...said, monitorVersion: version, isolation, size, wish, wishReason }
+  return { ...said, monitorVersion: version, isolation, size: sizeToWire(size), wish, wishReason }
 }
 
 /** As the monitor reads it. An order that this version does not know is no reason to stop. */

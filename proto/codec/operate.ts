@@ -22,7 +22,7 @@ import {
 } from './enums.ts'
 import { type MeasuredSize, otherText } from '../../core/plan/measured-size.ts'
 import { limitOfWire, limitToWire } from './limits.ts'
-import { foundTraitsOf, foundTraitsToWire, requirementsToWire } from './requirements.ts'
+import { foundTraitsOf, foundTraitsToWire, requirementsToWire, sizeToWire } from './requirements.ts'
 import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
 
 type Status = {
@@ -126,7 +126,8 @@ export function vmToWire(vm: VmView): wire.Vm {
     agentVersion: vm.beat?.version ?? '',
     said: vm.said ?? '',
     diskBytes: vm.diskBytes,
-    found: vm.beat?.size,
+    gpus: vm.gpus ?? 0,
+    found: sizeToWire(vm.beat?.size),
     reservedFor: vm.reserved?.classId ?? '',
     reserveTime: timeOf(vm.reserved?.sinceMs),
     foundTraits: vm.found && foundTraitsToWire(vm.found),
@@ -184,7 +185,8 @@ export function cloudToWire({ breakers, listedMs, measured, stuck, ...cloud }: C
     ...cloud,
     measured: measured.map(({ flavor, image, promised, size, vmId, atMs, traits }) => {
       const differs = traits ? otherText(traits) : ''
-      return { flavor, image, promised, found: size, differs, vmId, activateTime: timeOf(atMs) }
+      const sizes = { promised: sizeToWire(promised), found: sizeToWire(size) }
+      return { flavor, image, ...sizes, differs, vmId, activateTime: timeOf(atMs) }
     }),
     listTime: timeOf(listedMs),
     stuck: stuck.map(({ vmId, ref, sinceMs, why }) => ({ vmId, ref, sinceTime: timeOf(sinceMs), why })),

@@ -41,8 +41,14 @@ export function pilotMessageOf(wire: vm.PilotMessage): PilotMessage {
   }
 }
 
-function offerOf({ remainingMs, maxJobs, received, ...free }: vm.Offer): Offer {
-  return { ...resourcesOf(free), remainingMs: remainingMs === 0 ? Infinity : remainingMs, maxJobs, received }
+function offerOf({ remainingMs, maxJobs, received, whole, ...free }: vm.Offer): Offer {
+  const room = { ...resourcesOf(free), remainingMs: remainingMs === 0 ? Infinity : remainingMs }
+  return { ...room, ...(whole ? { isWhole: true } : {}), maxJobs, received }
+}
+
+function offerToWire({ remainingMs, isWhole = false, maxJobs, received, ...free }: Offer): vm.Offer {
+  const room = { ...resourcesOf(free), gpus: free.gpus ?? 0, remainingMs: Number.isFinite(remainingMs) ? remainingMs : 0 }
+  return { ...room, whole: isWhole, maxJobs, received }
 }
 
 function reportOf(wire: vm.Report, path: string): Report {
@@ -96,9 +102,9 @@ function commandToWire(command: Command): vm.Command {
   }
 }
 
-function assignmentToWire({ spec, ...assignment }: Assignment): vm.Assignment {
+function assignmentToWire({ spec, wallMs = 0, gpus = 0, ...assignment }: Assignment): vm.Assignment {
   // What it waited for is over, and of no use to a pilot.
-  return { ...assignment, spec: { ...specToWire({ ...spec, after: undefined }) } }
+  return { ...assignment, wallMs, gpus, spec: specToWire({ ...spec, after: undefined }) }
 }
 
 /** Throws `invalid-argument`. */
@@ -115,8 +121,9 @@ export function serviceMessageOf({ welcome, acks, assignments, commands, renewed
   return {
     welcome,
     acks: acks.map(({ reportId, refusal, ...ref }) => ({ ...refOf(ref), reportId, refusal: refusal === '' ? '' : 'stale' })),
-    assignments: assignments.map(({ spec, cores, leaseMs, vo, owner, ...ref }) => {
-      return { ...refOf(ref), spec: specOfWire(spec), cores: Math.max(1, cores), leaseMs, vo, owner }
+    assignments: assignments.map(({ spec, cores, leaseMs, vo, owner, wallMs, gpus, ...ref }) => {
+      const granted = { cores: Math.max(1, cores), ...(gpus > 0 ? { gpus } : {}), ...(wallMs > 0 ? { wallMs } : {}) }
+      return { ...refOf(ref), spec: specOfWire(spec), ...granted, leaseMs, vo, owner }
     }),
     commands: commands.flatMap(({ kind, reason, output, ...ref }): readonly Command[] => {
       if (kind === 'drain') return [{ kind, reason }]
@@ -141,7 +148,7 @@ export function pilotMessageToWire({ hello, reports, offer, renew }: PilotMessag
       found: hello.found && foundTraitsToWire(hello.found),
     },
     reports: reports.map(reportToWire),
-    offer: offer && { ...offer, remainingMs: Number.isFinite(offer.remainingMs) ? offer.remainingMs : 0 },
+    offer: offer && offerToWire(offer),
     renew: renew.map(refToWire),
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Alternative, PlaceRequirements, Requirements } from '../../core/model/requirements.ts'
-import { type Amount, amounts, type Resources } from '../../core/model/resources.ts'
+import { type Amount, amounts, type Resources, resourcesOf } from '../../core/model/resources.ts'
 import { architectures, containerRuntimes, type FoundTraits, gpuVendors } from '../../core/model/traits.ts'
 import { agentTextLimits } from '../../core/kernel/limits.ts'
 import { isName } from '../../core/kernel/text.ts'
@@ -23,7 +23,11 @@ export function rawRequirementsOf(wire: job.Requirements): Partial<Requirements>
     sites,
     clouds,
     tags,
-    ...given({ ...laterWishesOf(wire), alternatives: alternatives.length > 0 ? alternatives : undefined }),
+    ...given({
+      ...laterWishesOf(wire),
+      ...roomWishesOf(wire),
+      alternatives: alternatives.length > 0 ? alternatives : undefined,
+    }),
   }
 }
 
@@ -51,8 +55,30 @@ export function requirementsToWire(wished: Partial<Requirements>): job.Requireme
     ...amountsOf(wished),
     wallMs,
     ...placeToWire(wished),
+    memoryPerCoreBytes: wished.memoryPerCoreBytes ?? 0,
+    memoryLimitBytes: wished.memoryLimitBytes ?? 0,
+    memoryLimitPerCoreBytes: wished.memoryLimitPerCoreBytes ?? 0,
+    cpuWorkMs: wished.cpuWorkMs ?? 0,
+    wholeNode: wished.wholeNode ?? false,
+    gpus: wished.gpus,
     alternatives: alternatives.map(placeToWire),
   }
+}
+
+type RoomWishes = Pick<
+  Requirements,
+  'memoryPerCoreBytes' | 'memoryLimitBytes' | 'memoryLimitPerCoreBytes' | 'cpuWorkMs' | 'wholeNode' | 'gpus'
+>
+
+function roomWishesOf(wire: job.Requirements): RoomWishes {
+  return given({
+    memoryPerCoreBytes: wire.memoryPerCoreBytes || undefined,
+    memoryLimitBytes: wire.memoryLimitBytes || undefined,
+    memoryLimitPerCoreBytes: wire.memoryLimitPerCoreBytes || undefined,
+    cpuWorkMs: wire.cpuWorkMs || undefined,
+    wholeNode: wire.wholeNode ? (true as const) : undefined,
+    gpus: wire.gpus,
+  })
 }
 
 function placeToWire(wished: Partial<PlaceRequirements>): job.Alternative {
@@ -134,6 +160,12 @@ export function foundTraitsToWire(found: FoundTraits): job.Traits {
   const none = { os: '', osVersion: '', architecture: '', level: 0, glibc: '', power: 0, diskRate: 0 }
   const noGpu = { gpuVendor: '', gpuMemoryBytes: 0, gpuCapability: 0, gpuDriver: '' }
   return { ...none, ...noGpu, ...found, containers: [...(found.containers ?? [])] }
+}
+
+export function sizeToWire(size: Resources): job.Size
+export function sizeToWire(size: Resources | undefined): job.Size | undefined
+export function sizeToWire(size: Resources | undefined): job.Size | undefined {
+  return size && { ...resourcesOf(size), gpus: size.gpus ?? 0 }
 }
 
 function given<Value extends object>(value: Value): Value {

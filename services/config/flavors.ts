@@ -6,7 +6,7 @@
 import type { Unit } from '../../core/language/field-types.ts'
 import { requirementFields } from '../../core/language/fields.ts'
 import { jobLimits } from '../../core/kernel/limits.ts'
-import { type Amount, amounts, type Resources } from '../../core/model/resources.ts'
+import { type Amount, amounts, type Resources, resourcesOf } from '../../core/model/resources.ts'
 import type { Traits } from '../../core/model/traits.ts'
 import {
   absent,
@@ -53,21 +53,22 @@ const flavorKeys = mapping({
   name: needed(name),
   ref: absent(text),
   cores: needed(whole(1, jobLimits.cores)),
+  gpus: optional(whole(0, jobLimits.gpus), 0),
   ...amountFields,
   pricePerHour: optional(price, 1),
   tags,
   traits: absent(traits),
 })
 
-type FlavorKeys = Pick<RawFlavor, 'name' | 'ref' | 'cores' | 'pricePerHour' | 'tags' | 'traits'>
+type FlavorKeys = Pick<RawFlavor, 'name' | 'ref' | 'cores' | 'gpus' | 'pricePerHour' | 'tags' | 'traits'>
 
 /** A flavor as a cloud's configuration names it, with its resources. */
 export const flavor = reading<RawFlavor>(flavorKeys.schema, (value, path, violations) => {
   const read = flavorKeys(value, path, violations)
   if (!read) return undefined
-  const { name: named, ref, cores, pricePerHour, tags: own, traits: promised } = read as FlavorKeys
+  const { name: named, ref, cores, gpus, pricePerHour, tags: own, traits: promised } = read as FlavorKeys
   const amountsOf = amounts.map((key) => [key, read[requirementFields[key].name as keyof typeof read]])
-  const size = { cores, ...(Object.fromEntries(amountsOf) as Pick<Resources, Amount>) }
+  const size = resourcesOf({ cores, gpus, ...(Object.fromEntries(amountsOf) as Pick<Resources, Amount>) })
   return { name: named, ref, pricePerHour, tags: own, ...(promised ? { traits: promised } : {}), ...size }
 })
 

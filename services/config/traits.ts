@@ -7,9 +7,10 @@ import Type from 'typebox'
 import { jobLimits } from '../../core/kernel/limits.ts'
 import { parseRate, rateForms, rateText } from '../../core/kernel/quantities.ts'
 import { isVersion, plainVersion, versionForm } from '../../core/kernel/versions.ts'
+import { capabilityForm, parseCapability } from '../../core/language/gpu-type.ts'
 import { parseProcessor } from '../../core/language/trait-types.ts'
-import { containerRuntimes, type Traits } from '../../core/model/traits.ts'
-import { absent, choice, decimal, list, mapping, name, type Reader, reading, value } from './fields.ts'
+import { containerRuntimes, gpuVendors, type Traits } from '../../core/model/traits.ts'
+import { absent, bytes, choice, decimal, list, mapping, name, type Reader, reading, value } from './fields.ts'
 
 const version = value(Type.String(), { rule: 'not a version', accepted: versionForm }, (given) =>
   isVersion(given) ? plainVersion(given) : undefined,
@@ -30,6 +31,8 @@ const rate = value(
   },
 )
 
+const capability = value(Type.String(), { rule: 'not a compute capability', accepted: capabilityForm }, parseCapability)
+
 /** DB12 and HS23 of a core lie between 5 and 50. */
 const minPower = 0.1
 const maxPower = 1000
@@ -42,14 +45,19 @@ const keys = mapping({
   containers: absent(list(choice(...containerRuntimes), containerRuntimes.length)),
   power: absent(decimal(minPower, maxPower)),
   diskRate: absent(rate),
+  gpuVendor: absent(choice(...gpuVendors)),
+  gpuMemory: absent(bytes(jobLimits.minGpuMemoryBytes, jobLimits.gpuMemoryBytes)),
+  gpuCapability: absent(capability),
+  gpuDriver: absent(version),
 })
 
 export const traits: Reader<Traits> = reading<Traits>(keys.schema, (given, path, violations) => {
   const read = keys(given, path, violations)
   if (!read) return undefined
-  const { architecture, ...others } = read
+  const { architecture, gpuMemory: gpuMemoryBytes, gpuCapability: exact, ...others } = read
   const level = architecture?.level ? { min: architecture.level, max: architecture.level } : undefined
-  const all = { ...others, architecture: architecture?.name, level }
+  const gpuCapability = exact === undefined ? undefined : { min: exact, max: exact }
+  const all = { ...others, architecture: architecture?.name, level, gpuMemoryBytes, gpuCapability }
   return Object.fromEntries(Object.entries(all).filter(([, one]) => one !== undefined)) as Traits
 })
 

@@ -10,11 +10,13 @@
  */
 
 import type { ClassId, JobId, VmId } from '../../core/kernel/ids.ts'
-import { queuesPerSlice } from '../../core/kernel/limits.ts'
+import { jobLimits, queuesPerSlice } from '../../core/kernel/limits.ts'
 import { type Job, leaseOf } from '../../core/model/job.ts'
 import { takenWith } from '../../core/model/resources.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
 import type { KeptVm } from '../../core/model/vm.ts'
+import { placeOf } from '../../core/model/vm-place.ts'
+import { wallLimitMs } from '../../core/language/grant.ts'
 import { type ReservableVm, roomFreeMs, type Running, type StarvingQueue, starvingQueues } from '../../core/plan/starving.ts'
 import type { Fence, JobStore, VmStore } from '../../core/ports/store.ts'
 import { ownerKey, type UsageLedger } from '../../core/share/ledger.ts'
@@ -197,7 +199,9 @@ async function runningOn(store: ReservePorts['store'], { kept }: ReservableVm): 
     const spec = specs.get(job.id)
     if (!lease || !spec) return []
     const { requirements } = spec
-    return [{ held: takenWith(lease.cores, requirements), endMs: startMs(job, lease.claimedMs) + requirements.wallMs }]
+    const limitMs = wallLimitMs(lease.cores, placeOf(kept.vm).traits?.power, requirements)
+    const endMs = startMs(job, lease.claimedMs) + Math.min(limitMs, jobLimits.wallMs)
+    return [{ held: takenWith(lease, requirements), endMs }]
   })
 }
 

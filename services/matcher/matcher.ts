@@ -25,6 +25,7 @@ import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
 export type Granted = AttemptRef & {
   readonly queue: TaskQueue
   readonly cores: number
+  readonly gpus?: number
   readonly spec: JobSpec
 }
 
@@ -117,7 +118,7 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
     const { pilot, pick, taken } = asked
     if (outcome.ok && outcome.spec) {
       const { attempt } = outcome.job
-      pilot.grant({ jobId: pick.job.id, attempt, queue: pick.queue, cores: taken.cores, spec: outcome.spec }, taken)
+      pilot.grant({ ...grantOf(taken), jobId: pick.job.id, attempt, queue: pick.queue, spec: outcome.spec }, taken)
       return
     }
     const why = notGranted(outcome)
@@ -181,6 +182,10 @@ function notGranted(outcome: JobOutcome): NotGranted {
   return outcome.why === 'vm-full' ? 'full' : 'gone'
 }
 
+function grantOf({ cores, gpus }: Resources): Pick<Resources, 'cores' | 'gpus'> {
+  return gpus ? { cores, gpus } : { cores }
+}
+
 function claimEvent({ pilot, pick, taken }: Claim, untilMs: number): JobEvent {
-  return { kind: 'claim', jobId: pick.job.id, vmId: pilot.vmId, cores: taken.cores, untilMs }
+  return { kind: 'claim', jobId: pick.job.id, vmId: pilot.vmId, ...grantOf(taken), untilMs }
 }

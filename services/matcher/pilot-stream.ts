@@ -14,7 +14,7 @@ import type { JobEvent } from '../../core/model/job-event.ts'
 import { type Job, leaseOf } from '../../core/model/job.ts'
 import { overclaimPauseMs } from '../../core/kernel/limits.ts'
 import type { OutputRef } from '../../core/model/live-output.ts'
-import type { Ack, Assignment, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
+import type { Ack, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import {
   type Place,
@@ -23,18 +23,19 @@ import {
   lesser,
   minus,
   noRoom,
+  powerOf,
   type Resources,
   total,
   takenWith,
   noResources,
 } from '../../core/model/resources.ts'
-import type { FoundTraits } from '../../core/model/traits.ts'
 import { foundPlace } from '../../core/model/isolation.ts'
 import { isUp, type Vm } from '../../core/model/vm.ts'
 import { placeOf, promisedRoom } from '../../core/model/vm-place.ts'
 import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
 import type { Granted, OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
+import { limited, noteFound } from './assignment.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
 import type { Matching } from './matching.ts'
 
@@ -133,8 +134,9 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
 }
 
 /** What a pilot claims, by its own measure and clock, may only narrow what the record says that the VM is. */
-function narrower(claimed: Room, whole: Room): Room {
-  return { ...lesser(claimed, whole), remainingMs: Math.min(claimed.remainingMs, whole.remainingMs) }
+function narrower(claimed: Room, whole: Room, { traits = {} }: Place): Room {
+  const remainingMs = Math.min(claimed.remainingMs, whole.remainingMs)
+  return { ...lesser(claimed, whole), remainingMs, ...powerOf(traits), isWhole: claimed.isWhole === true }
 }
 
 function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
@@ -144,8 +146,9 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
       return stream().place
     },
     room() {
-      const { offer, inTransit, matching } = stream()
-      return inTransit.leftOf(narrower(offer ?? noRoom, promisedRoom(vm, vm.endByMs - matching.clock.nowMs())))
+      const { offer, inTransit, matching, place } = stream()
+      const whole = promisedRoom(vm, vm.endByMs - matching.clock.nowMs())
+      return inTransit.leftOf(narrower(offer ?? noRoom, whole, place))
     },
     wants() {
       const { open, settled, draining, paused, offer, inTransit } = stream()
@@ -158,7 +161,8 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
       inTransit.sent(taken)
       sent.add(attemptText(granted))
       const { queue: taskQueue, ...rest } = granted
-      outbox.assign({ ...rest, leaseMs: matching.policy.leaseMs, vo: taskQueue.vo, owner: taskQueue.owner })
+      const { vo, owner } = taskQueue
+      outbox.assign(limited({ ...rest, leaseMs: matching.policy.leaseMs, vo, owner }, stream().place.traits?.power))
       // It came too late for this stream: if the VM has another one by now, that one is to look.
       if (!open) matching.bus.hint({ kind: 'vms', ids: [vmId] })
       if (stream().reserved?.classId === taskQueue.id) unreserve(stream(), granted)
@@ -256,20 +260,11 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
     const { version, isolation = '', found = {} } = hello
     matching.log.info({ vmId: stream.pilot.vmId, version, isolation }, 'pilot connected')
     stream.place = foundPlace(placeOf({ ...stream.vm, found }), isolation)
-    noteFound(stream, found)
+    noteFound(matching, stream.vmId, stream.vm, found)
     for (const held of hello.held) stream.sent.add(attemptText(held))
     await settle(stream)
   }
   await matching.outcomes.changed(reported)
-}
-
-/** For plans, explanations and operators. The next hello says it again where the store cannot take it now. */
-function noteFound({ matching, vmId, vm }: Stream, found: FoundTraits): void {
-  const known = vm.found ?? (vm.traits ? undefined : {})
-  if (JSON.stringify(known) === JSON.stringify(found)) return
-  matching.store
-    .changeVms([{ kind: 'found', vmId, found }], matching.clock.nowMs())
-    .catch((error: unknown) => matching.log.warn({ err: error, vmId }, 'what a pilot found is not stored'))
 }
 
 function answerRenewals({ outbox, matching }: Stream, renew: readonly AttemptRef[], outcomes: readonly JobOutcome[]): void {
@@ -295,11 +290,11 @@ async function settle(stream: Stream): Promise<void> {
   for (const job of missing) {
     const spec = specs.get(job.id)
     if (!spec) continue
-    const cores = leaseOf(job.phase)?.cores ?? 0
-    inTransit.sent(takenWith(cores, spec.requirements))
+    const { cores = 0, gpus } = leaseOf(job.phase) ?? {}
+    inTransit.sent(takenWith({ cores, gpus }, spec.requirements))
     const { id: jobId, attempt, vo, owner } = job
-    const assignment: Assignment = { jobId, attempt, spec, cores, leaseMs: matching.policy.leaseMs, vo, owner }
-    outbox.assign(assignment)
+    const assignment = { jobId, attempt, spec, cores, gpus, leaseMs: matching.policy.leaseMs, vo, owner }
+    outbox.assign(limited(assignment, stream.place.traits?.power))
   }
   stream.settled = true
   matching.matcher.serve(stream.pilot)
@@ -317,7 +312,7 @@ async function withdrawn(stream: Stream, leases: readonly Job[]): Promise<Readon
   if (unsent.length === 0) return surplus
   const specs = await matching.store.specs(leases.map(({ id }) => id))
   const taken = (job: Job): Resources => {
-    return takenWith(leaseOf(job.phase)?.cores ?? 0, specs.get(job.id)?.requirements ?? noResources)
+    return takenWith(leaseOf(job.phase) ?? noResources, specs.get(job.id)?.requirements ?? noResources)
   }
   let held = total(leases.map(taken))
   for (const job of unsent.toReversed()) {

@@ -5,9 +5,12 @@
 
 import fc from 'fast-check'
 import { expressionText, readExpression } from '../../core/language/tag-expression.ts'
-import type { Alternative, PlaceRequirements, ProcessorWish } from '../../core/model/requirements.ts'
-import type { Place } from '../../core/model/resources.ts'
+import { jobLimits } from '../../core/kernel/limits.ts'
+import type { Alternative, GpuWish, PlaceRequirements, ProcessorWish } from '../../core/model/requirements.ts'
+import type { Place, Room } from '../../core/model/resources.ts'
 import { containerRuntimes, type FoundTraits, type Traits } from '../../core/model/traits.ts'
+
+const mib = 1024 * 1024
 
 export const anyName = fc.constantFrom('home', 'away', 'gpu', 'ssd', 'linux', 'here', 'and')
 const names = fc.array(anyName, { maxLength: 3 })
@@ -65,10 +68,57 @@ export const anyAlternative: fc.Arbitrary<Alternative> = some({
   ...laterWishes,
 }).filter((one) => Object.keys(one).length > 0)
 
+const capability = fc.constantFrom(0, 70, 86)
+
+export const anyGpus: fc.Arbitrary<GpuWish> = fc
+  .record({
+    min: fc.integer({ min: 1, max: 3 }),
+    more: fc.integer({ min: 0, max: 2 }),
+    vendor: fc.constantFrom('', 'nvidia', 'amd'),
+    memoryBytes: fc.constantFrom(0, 64 * mib, 128 * mib),
+    minCapability: capability,
+    maxCapability: fc.constantFrom(0, 90),
+    minDriver: fc.constantFrom('', '535', '535.104.5'),
+  })
+  .map(({ more, ...wish }) => ({ ...wish, max: wish.min + more }))
+
+/** How much of a VM; limits above what any of the others asks for. */
+const roomWishes = {
+  memoryPerCoreBytes: fc.integer({ min: 16, max: 64 }).map((each) => each * mib),
+  memoryLimitBytes: fc.constant(jobLimits.memoryBytes),
+  memoryLimitPerCoreBytes: fc.integer({ min: 64, max: 65 }).map((each) => each * mib),
+  cpuWorkMs: fc.integer({ min: 1000, max: 2_000_000 }),
+  wholeNode: fc.constant(true as const),
+  gpus: anyGpus,
+}
+
 export const anyLaterWishes = some({
   ...laterWishes,
+  ...roomWishes,
   alternatives: fc.array(anyAlternative, { minLength: 1, maxLength: 4 }),
-})
+}).map(({ memoryLimitPerCoreBytes, ...wishes }) =>
+  // A limit per core alone is below a fixed part.
+  wishes.memoryLimitBytes !== undefined && memoryLimitPerCoreBytes !== undefined
+    ? { ...wishes, memoryLimitPerCoreBytes }
+    : wishes,
+)
+
+export const anyRoom: fc.Arbitrary<Room> = fc
+  .record({
+    cores: fc.integer({ min: 0, max: 8 }),
+    memoryBytes: fc.integer({ min: 0, max: 512 }).map((each) => each * mib),
+    diskBytes: fc.integer({ min: 0, max: 256 }).map((each) => each * mib),
+    gpus: fc.integer({ min: 0, max: 4 }),
+    remainingMs: fc.oneof(fc.integer({ min: 0, max: 200_000 }), fc.constant(Infinity)),
+    isWhole: fc.boolean(),
+    power: fc.constantFrom(0, 1, 2.5, 12),
+  })
+  .map(({ gpus, power, isWhole, ...room }) => ({
+    ...room,
+    ...(gpus > 0 ? { gpus } : {}),
+    ...(isWhole ? { isWhole } : {}),
+    ...(power > 0 ? { power } : {}),
+  }))
 
 const between = (max: number) =>
   fc.tuple(fc.integer({ min: 1, max }), fc.integer({ min: 1, max })).map(([a, b]) => ({
@@ -85,11 +135,19 @@ export const anyTraits: fc.Arbitrary<Traits> = some({
   containers: fc.uniqueArray(fc.constantFrom(...containerRuntimes), { minLength: 1 }),
   power: fc.integer({ min: 1, max: 16 }),
   diskRate: fc.integer({ min: 1, max: 4 }).map((mib) => mib * 1024 * 1024),
+  gpuVendor: fc.constantFrom('nvidia', 'amd'),
+  gpuMemoryBytes: fc.constantFrom(64 * mib, 128 * mib),
+  gpuCapability: fc.constantFrom({ min: 70, max: 70 }, { min: 70, max: 86 }, { min: 90, max: 90 }),
+  gpuDriver: fc.constantFrom('470.1', '535.104.5'),
 }) as fc.Arbitrary<Traits>
 
 export const anyFound: fc.Arbitrary<FoundTraits> = fc
   .tuple(anyTraits, fc.integer({ min: 1, max: 4 }))
-  .map(([{ level, gpuCapability: _, ...traits }, own]) => (level ? { ...traits, level: own } : traits))
+  .map(([{ level, gpuCapability, ...traits }, own]) => ({
+    ...traits,
+    ...(level ? { level: own } : {}),
+    ...(gpuCapability ? { gpuCapability: gpuCapability.max } : {}),
+  }))
 
 export const anyPlace: fc.Arbitrary<Place> = fc.record({
   cloud: fc.constantFrom('here', 'away'),

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { jobLimits } from '../../core/kernel/limits.ts'
+import { memoryLimitWith, memoryWith } from '../../core/language/grant.ts'
 import { isName, isProgramText } from '../../core/kernel/text.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import type { Alternative, Requirements } from '../../core/model/requirements.ts'
@@ -68,7 +69,19 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
       }),
       anyLaterWishes,
     )
-    .filter(([, { alternatives = [] }]) => alternatives.every(isTaken))
+    .filter(
+      ([
+        {
+          cores: { max },
+          memoryBytes,
+        },
+        { alternatives = [], ...later },
+      ]) => {
+        const count = later.wholeNode ? jobLimits.cores : max
+        const wish = { memoryBytes, ...later }
+        return alternatives.every(isTaken) && memoryLimitWith(count, wish) >= memoryWith(count, wish)
+      },
+    )
     .map(([first, later]): Requirements => ({ ...first, ...later })),
   priority: fc.integer({ min: 0, max: 9 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),

@@ -97,10 +97,10 @@ const rows: readonly JdlRow[] = [
   },
   {
     name: 'CPUTime',
-    becomes: '`wallTime`, in seconds: normalised seconds of one core of power 1',
+    becomes: '`cpuWork`: normalised seconds, of one core of power 1; only VMs of known power take the job',
     read(attribute, { requirements }, { refuse }) {
       const seconds = amountIn(attribute, refuse)
-      if (seconds !== undefined) requirements.wallMs = Math.round(seconds * 1000)
+      if (seconds !== undefined) requirements.cpuWorkMs = Math.round(seconds * 1000)
     },
   },
   {
@@ -176,7 +176,7 @@ const rows: readonly JdlRow[] = [
   {
     name: 'Tags',
     also: ['Tag'],
-    becomes: '`tags`; `4Processors` and `8GB` become `cores` and `memory`',
+    becomes: '`tags`; `4Processors`, `8GB` and `WholeNode` become `cores`, `memory` and `wholeNode`',
     read: readTags,
   },
   {
@@ -199,12 +199,12 @@ const rows: readonly JdlRow[] = [
   without('InputSandbox', 'files are not sent with a job'),
   without('InputData', 'there is no catalogue of data: the payload fetches its own', ['InputDataPolicy', 'InputDataModule']),
   without('OutputData', 'output is not registered as data: the payload stores its own', ['OutputPath', 'OutputSE']),
-  without('Requirements', 'expressions are not evaluated: Site, Platform, Tags and the other attributes are'),
+  without('Requirements', 'expressions of ClassAds are not evaluated: Site, Platform, Tags and the other attributes are'),
   {
     name: 'WholeNode',
-    becomes: 'nothing: a job has a number of `cores`',
-    read(attribute, _, { refuse, note }) {
-      if (flagIn(attribute, refuse)) note('dropped', 'a job has a number of cores, and shares its VM')
+    becomes: '`wholeNode`',
+    read(attribute, { requirements }, { refuse }) {
+      if (flagIn(attribute, refuse)) requirements.wholeNode = true
     },
   },
   without('StopSigNumber', 'a payload is ended by SIGTERM, and SIGKILL after a grace', [
@@ -289,7 +289,7 @@ function readTags(attribute: JdlAttribute, draft: JdlDraft, { refuse, note }: Sa
     if (unit === 'Processors') draft.cores.exact ??= Number(count)
     else if (unit === 'GB') draft.memory.tagged = Number(count) * gigabyte
     else if (tag === 'MultiProcessor') draft.cores.isTagged = true
-    else if (tag === 'WholeNode') note('dropped', 'a job has a number of cores, and shares its VM')
+    else if (tag === 'WholeNode') draft.requirements.wholeNode = true
     else kept.push(tag)
     if (unit !== undefined) note('changed', `the tag ${tag} asks for ${unit === 'GB' ? 'memory' : 'cores'}`)
   }

@@ -22,8 +22,10 @@ const attributes: Readonly<Record<string, (spec: JobSpec) => Written>> = {
     ['ExecutionEnvironment', listText(Object.entries(environment).map(([name, value]) => `${name}=${value}`))],
   ],
   priority: ({ priority }) => [['Priority', String(priority)]],
-  wallTime: ({ requirements }) =>
-    requirements.wallMs % 1000 === 0 ? [['CPUTime', String(requirements.wallMs / 1000)]] : undefined,
+  cpuWork({ requirements: { cpuWorkMs = 0 } }) {
+    return cpuWorkMs % 1000 === 0 ? [['CPUTime', String(cpuWorkMs / 1000)]] : undefined
+  },
+  wholeNode: () => [['WholeNode', 'true']],
   memory: ({ requirements }) =>
     requirements.memoryBytes % gigabyte === 0 ? [['MaxRAM', String(requirements.memoryBytes / gigabyte)]] : undefined,
   cores({ requirements }) {

@@ -106,6 +106,7 @@ ${record([
     'Cores',
     html`${gauge(vm.used.cores, vm.beat?.size?.cores ?? vm.cores, 'cores in use')}${promisedText(vm, 'cores', String)}`,
   ],
+  ['GPUs', vm.gpus && `${vm.used.gpus ?? 0} / ${vm.beat?.size?.gpus ?? vm.gpus}${promisedText(vm, 'gpus', String)}`],
   ['Memory', usedText(vm, 'memoryBytes')],
   ['Disk', usedText(vm, 'diskBytes')],
   ['Other than promised', vm.differs === '' ? undefined : html`<span class="bad">${vm.differs}</span>`],
@@ -148,8 +149,9 @@ function foundText({ found }: VmView): string | undefined {
 
 /** Empty where its pilot found all that was promised. */
 function promisedText({ beat, ...promised }: VmView, of: keyof Resources, show: (amount: number) => string): string {
-  const found = beat?.size?.[of] ?? promised[of]
-  return found < promised[of] ? ` (measured; promised: ${show(promised[of])})` : ''
+  const promise = promised[of] ?? 0
+  const found = beat?.size ? (beat.size[of] ?? 0) : promise
+  return found < promise ? ` (measured; promised: ${show(promise)})` : ''
 }
 
 function heartbeatRecord({ beat }: VmView, nowMs: number): Html {

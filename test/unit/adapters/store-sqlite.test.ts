@@ -120,7 +120,9 @@ it('takes over a store from before task queues were counted', async () => {
   db.exec('alter table jobs drop column machine_losses; alter table jobs drop column max_machine_losses;')
   db.exec('drop index jobs_awaited_ended; drop table dependants;')
   db.exec('alter table jobs drop column awaited; alter table jobs drop column open;')
-  db.exec('alter table jobs drop column job_group; alter table jobs drop column job_type;')
+  db.exec(
+    'alter table jobs drop column job_group; alter table jobs drop column job_type; alter table jobs drop column gpus;',
+  )
   db.exec("update specs set spec = json_remove(spec, '$.jobGroup', '$.jobType'); pragma user_version = 4;")
   db.exec("update specs set spec = json_remove(spec, '$.maxMachineLosses'); pragma user_version = 4;")
   db.exec("insert into queues (id, owner_ref, requirements) values ('no job names it', 1, '{}')")

@@ -114,6 +114,6 @@ export async function startFakeService(
   return Object.assign(service, { port: bound })
 }
 
-export function assignment({ jobId, attempt, spec, cores, leaseMs, vo, owner }: Task): Assignment {
-  return { jobId, attempt, spec: specToWire(spec), cores, leaseMs, vo, owner }
+export function assignment({ jobId, attempt, spec, cores, leaseMs, vo, owner, gpus = 0, wallMs = 0 }: Task): Assignment {
+  return { jobId, attempt, spec: specToWire(spec), cores, leaseMs, vo, owner, gpus, wallMs }
 }

@@ -172,7 +172,7 @@ it('sends a short payload, its end and the freed room as one message', () => {
     ['running', 1],
     ['ended', 2],
   ])
-  expect(offers(effects)).toEqual([{ ...size, maxJobs: 256, received: 1 }])
+  expect(offers(effects)).toEqual([{ ...size, isWhole: true, maxJobs: 256, received: 1 }])
 })
 
 it('offers what is free: everything held and not yet reported as ended is taken off', () => {
@@ -180,7 +180,7 @@ it('offers what is free: everything held and not yet reported as ended is taken 
   const busy = run([assigned, flush, started, flush, endedLoud, flush], state)
   const less = { cores: 3, ...noAmounts, memoryBytes: size.memoryBytes - 64 * mib, diskBytes: size.diskBytes - 64 * mib }
   expect(offers(busy.effects)).toEqual([{ ...less, maxJobs: 256, received: 1 }])
-  expect(offers(run([kept, flush], busy.state).effects)).toEqual([{ ...size, maxJobs: 256, received: 1 }])
+  expect(offers(run([kept, flush], busy.state).effects)).toEqual([{ ...size, isWhole: true, maxJobs: 256, received: 1 }])
 })
 
 it('does not send an end, nor offer its room, before the journal has it', () => {

@@ -73,8 +73,8 @@ describe('a JDL file', () => {
     const text = 'Executable = "run.sh"; InputData = {"/vo/file"}; WholeNode = true; CPUTime = 60;'
     expect(() => readJobDocument(text)).toThrow(PilotageError)
     const { jobs, notes } = readJobDocument(text, { acceptDropped: true })
-    expect(specsOf(jobs)).toMatchObject([{ executable: 'run.sh', requirements: { wallMs: 60_000 } }])
-    expect(notes.map(({ kind, attribute }) => `${kind} ${attribute}`)).toEqual(['dropped InputData', 'dropped WholeNode'])
+    expect(specsOf(jobs)).toMatchObject([{ executable: 'run.sh', requirements: { cpuWorkMs: 60_000, wholeNode: true } }])
+    expect(notes.map(({ kind, attribute }) => `${kind} ${attribute}`)).toEqual(['dropped InputData'])
   })
 })
 

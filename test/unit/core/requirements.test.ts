@@ -5,10 +5,12 @@ import type { Demand, Requirements } from '../../../core/model/requirements.ts'
 import { byCloseness, hasRoom, suits, ruleOutcomes } from '../../../core/language/rules.ts'
 import type { RuleOutcome } from '../../../core/language/rule.ts'
 import { normalised, requirementsKey } from '../../../core/language/normal-form.ts'
+import { memoryLimitWith, memoryWith, wallLimitMs } from '../../../core/language/grant.ts'
+import { minOf, noSizes, requirementClass } from '../../../core/language/requirement-class.ts'
 import { packed, takenFrom } from '../../../core/language/packing.ts'
-import { type Amount, amounts, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
+import { type Amount, amounts, covers, fits, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
-import { anyLaterWishes, anyPlace } from '../../support/any-requirements.ts'
+import { anyLaterWishes, anyPlace, anyRoom } from '../../support/any-requirements.ts'
 
 const mib = 1024 * 1024
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: ['gpu', 'ssd'], vos: ['lhcb'] }
@@ -101,10 +103,10 @@ it('calls a place closer that breaks fewer rules, and of as many the one that th
 
 it('explains what it decides: all rules hold exactly where a job fits', () => {
   fc.assert(
-    fc.property(requirements, fc.constantFrom('lhcb', 'belle'), anyPlace, (wanted, vo, at) => {
+    fc.property(requirements, fc.constantFrom('lhcb', 'belle'), anyPlace, anyRoom, (wanted, vo, at, free) => {
       const asked = { vo, requirements: wanted }
-      const outcomes = ruleOutcomes(asked, at, room)
-      expect(outcomes.every(({ holds }) => holds)).toBe(suits(asked, at) && hasRoom(asked, room))
+      const outcomes = ruleOutcomes(asked, at, free)
+      expect(outcomes.every(({ holds }) => holds)).toBe(suits(asked, at) && hasRoom(asked, free))
       for (const { wanted: text, offered } of outcomes) expect([text, offered]).not.toContain('')
     }),
   )
@@ -132,14 +134,53 @@ it('gives equal wishes one key, however they are spelled, and different ones dif
 
 it('has a normal form that is its own and asks for the same', () => {
   fc.assert(
-    fc.property(requirements, anyPlace, (wanted, at) => {
+    fc.property(requirements, anyPlace, anyRoom, (wanted, at, free) => {
       const normal = normalised(wanted)
       expect(normalised(normal)).toEqual(normal)
       expect(requirementsKey(normal)).toBe(requirementsKey(wanted))
       const [own, other] = [wanted, normal].map((one) => ({ vo: 'lhcb', requirements: one }))
       if (!own || !other) throw new Error('two demands')
       expect(suits(other, at)).toBe(suits(own, at))
-      expect(hasRoom(other, room)).toBe(hasRoom(own, room))
+      expect(hasRoom(other, free)).toBe(hasRoom(own, free))
+    }),
+  )
+})
+
+it('takes of a room no more than it has, and as much as its limit and its work are made of', () => {
+  fc.assert(
+    fc.property(requirements, anyRoom, (wanted, free) => {
+      const asked = { vo: 'lhcb', requirements: wanted }
+      if (!hasRoom(asked, free) || free.cores < 1) return
+      const taken = takenFrom(free, wanted)
+      expect(fits(taken, free)).toBe(true)
+      expect(taken.cores).toBeGreaterThanOrEqual(wanted.cores.min)
+      expect(taken.cores).toBeLessThanOrEqual(wanted.wholeNode ? free.cores : wanted.cores.max)
+      expect(taken.memoryBytes).toBe(memoryWith(taken.cores, wanted))
+      expect(memoryLimitWith(taken.cores, wanted)).toBeGreaterThanOrEqual(0)
+      expect(wallLimitMs(taken.cores, free.power, wanted)).toBeLessThanOrEqual(free.remainingMs)
+      if (wanted.wholeNode) expect(packed(free, asked)?.cores).toBe(0)
+      if (wanted.gpus) expect(taken.gpus).toBe(Math.min(wanted.gpus.max, free.gpus ?? 0))
+    }),
+  )
+})
+
+it('has room wherever a room that is covered has: searches rely on it', () => {
+  fc.assert(
+    fc.property(requirements, anyRoom, anyRoom, (wanted, larger, smaller) => {
+      const asked = { vo: 'lhcb', requirements: wanted }
+      if (covers(larger, smaller) && hasRoom(asked, smaller)) expect(hasRoom(asked, larger)).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('asks for the least in the least that its class stands for', () => {
+  fc.assert(
+    fc.property(requirements, anyRoom, (wanted, free) => {
+      const [exact, ofClass, least] = [wanted, requirementClass(wanted, noSizes), minOf(requirementClass(wanted, noSizes))]
+      const has = (one: Requirements) => hasRoom({ vo: 'lhcb', requirements: one }, free)
+      if (has(ofClass)) expect(has(exact)).toBe(true)
+      if (has(exact)) expect(has(least)).toBe(true)
     }),
   )
 })

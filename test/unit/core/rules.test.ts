@@ -11,6 +11,12 @@ const place: Place = { cloud: 'here', site: 'home', platform: 'el9', tags: ['gpu
 const room: Room = { cores: 4, ...noAmounts, memoryBytes: 8 * gib, diskBytes: 20 * gib, remainingMs: 3_600_000 }
 const demand = (changes: Partial<Requirements> = {}) => ({ vo: 'lhcb', requirements: sampleRequirements(changes) })
 
+const cores = (min: number, max: number) => ({ cores: { min, max } })
+const any = { vendor: '', memoryBytes: 0, minCapability: 0, maxCapability: 0, minDriver: '' }
+const gpus = (min: number, max: number) => ({ min, max, ...any })
+
+type RoomRow = [string, Partial<Requirements>, Partial<Room>, boolean, string, string]
+
 type Row = [string, Partial<Requirements>, Partial<Place>, boolean, string, string]
 
 describe('a rule about the place', () => {
@@ -72,6 +78,80 @@ describe('a rule about room', () => {
     expect(outcomes.find((one) => one.rule === rule)).toEqual({ rule, holds, wanted, offered })
     expect(hasRoom(demand(changes), { ...room, ...free })).toBe(holds)
   })
+})
+
+const roomRows: readonly RoomRow[] = [
+  ['memory', { memoryBytes: 0, memoryPerCoreBytes: 2 * gib }, {}, true, '2 GiB per core', '8 GiB'],
+  [
+    'memory',
+    { ...cores(4, 4), memoryBytes: gib, memoryPerCoreBytes: 2 * gib },
+    {},
+    false,
+    '1 GiB and 2 GiB per core',
+    '8 GiB',
+  ],
+  [
+    'memory',
+    { ...cores(3, 4), memoryBytes: gib, memoryPerCoreBytes: 2 * gib },
+    {},
+    true,
+    '1 GiB and 2 GiB per core',
+    '8 GiB',
+  ],
+  ['whole node', { wholeNode: true }, { isWhole: true }, true, 'all of it', 'all of it'],
+  ['whole node', { wholeNode: true }, {}, false, 'all of it', 'a part'],
+  ['cores', { ...cores(2, 2), wholeNode: true }, { isWhole: true }, true, 'all, from 2', '4'],
+  ['cores', { ...cores(5, 5), wholeNode: true }, { isWhole: true }, false, 'all, from 5', '4'],
+  [
+    'memory',
+    { wholeNode: true, memoryPerCoreBytes: 3 * gib },
+    { isWhole: true },
+    false,
+    '64 MiB and 3 GiB per core',
+    '8 GiB',
+  ],
+  ['GPUs', { gpus: gpus(2, 4) }, { gpus: 2 }, true, '2 to 4', '2'],
+  ['GPUs', { gpus: gpus(2, 4) }, { gpus: 1 }, false, '2 to 4', '1'],
+  ['GPUs', { gpus: gpus(1, 1) }, {}, false, '1', '0'],
+  ['CPU work', { cpuWorkMs: 36_000_000, wallMs: 0 }, { power: 10 }, true, '10 h at power 1', 'power 10 with 4 cores, 1 h'],
+  ['CPU work', { cpuWorkMs: 36_000_010, wallMs: 0 }, { power: 10 }, false, '10 h at power 1', 'power 10 with 4 cores, 1 h'],
+  // With four cores it is done in a quarter of the time.
+  [
+    'CPU work',
+    { ...cores(1, 4), cpuWorkMs: 144_000_000, wallMs: 0 },
+    { power: 10 },
+    true,
+    '40 h at power 1',
+    'power 10 with 4 cores, 1 h',
+  ],
+  ['CPU work', { cpuWorkMs: 1000, wallMs: 0 }, {}, false, '1 s at power 1', 'power not known with 4 cores, 1 h'],
+  [
+    'CPU work',
+    { cpuWorkMs: 18_000_000, wallMs: 1_800_000 },
+    { power: 10 },
+    true,
+    '5 h at power 1 within 30 min',
+    'power 10 with 4 cores, 1 h',
+  ],
+  [
+    'CPU work',
+    { cpuWorkMs: 18_000_010, wallMs: 1_800_000 },
+    { power: 10 },
+    false,
+    '5 h at power 1 within 30 min',
+    'power 10 with 4 cores, 1 h',
+  ],
+]
+
+describe('a rule about room that a job need not ask for', () => {
+  it.each(roomRows)(
+    '%s, where the job wants %o and there is %o, holds: %s',
+    (rule, changes, free, holds, wanted, offered) => {
+      const outcomes = ruleOutcomes(demand(changes), place, { ...room, ...free })
+      expect(outcomes.find((one) => one.rule === rule)).toEqual({ rule, holds, wanted, offered })
+      expect(hasRoom(demand(changes), { ...room, ...free })).toBe(holds)
+    },
+  )
 })
 
 it('the closest place breaks the fewest rules, and of as many rather those that the job does not name', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { placeKey } from '../../../core/language/place-rules.ts'
 import type { RuleOutcome } from '../../../core/language/rule.ts'
 import { ruleOutcomes, suits } from '../../../core/language/rules.ts'
-import type { Requirements } from '../../../core/model/requirements.ts'
+import type { GpuWish, Requirements } from '../../../core/model/requirements.ts'
 import { noRoom, type Place } from '../../../core/model/resources.ts'
 import { asFound, brokenPromises, type FoundTraits, narrowedTraits, type Traits } from '../../../core/model/traits.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
@@ -46,8 +46,12 @@ describe('what is left of a promise', () => {
 
   it('is all of it where that was found', () => {
     fc.assert(
-      fc.property(anyTraits, ({ level, ...traits }) => {
-        const promised = level ? { ...traits, level: { min: level.min, max: level.min } } : traits
+      fc.property(anyTraits, ({ level, gpuCapability, ...traits }) => {
+        const promised: Traits = {
+          ...traits,
+          ...(level ? { level: { min: level.min, max: level.min } } : {}),
+          ...(gpuCapability ? { gpuCapability: { min: gpuCapability.min, max: gpuCapability.min } } : {}),
+        }
         expect(narrowedTraits(promised, asFound(promised))).toEqual(promised)
         expect(brokenPromises(promised, asFound(promised))).toEqual([])
       }),
@@ -73,6 +77,11 @@ describe('what is left of a promise', () => {
 })
 
 const place: Place = { cloud: 'here', site: 'home', platform: 'el9', tags: ['gpu', 'ssd'], vos: [] }
+const gib = 1024 * mib
+const gpu = (wish: Partial<GpuWish>): GpuWish => ({
+  ...{ min: 1, max: 1, vendor: '', memoryBytes: 0, minCapability: 0, maxCapability: 0, minDriver: '' },
+  ...wish,
+})
 const alma = { name: 'almalinux', min: '', max: '' }
 
 describe('a rule about a trait', () => {
@@ -191,6 +200,44 @@ describe('a rule about a trait', () => {
     ],
     ['disk rate', { diskRate: 100 * mib }, { diskRate: 100 * mib }, true, '100 MiB/s', '100 MiB/s'],
     ['disk rate', { diskRate: 100 * mib }, { diskRate: 99 * mib }, false, '100 MiB/s', '99 MiB/s'],
+    ['GPU', { gpus: gpu({ vendor: 'nvidia' }) }, { gpuVendor: 'nvidia' }, true, 'nvidia', 'nvidia'],
+    ['GPU', { gpus: gpu({ vendor: 'nvidia' }) }, { gpuVendor: 'amd' }, false, 'nvidia', 'amd'],
+    ['GPU', { gpus: gpu({ vendor: 'nvidia' }) }, {}, false, 'nvidia', 'not known'],
+    ['GPU', { gpus: gpu({ memoryBytes: 16 * gib }) }, { gpuMemoryBytes: 16 * gib }, true, 'with 16 GiB', 'with 16 GiB'],
+    ['GPU', { gpus: gpu({ memoryBytes: 16 * gib }) }, { gpuMemoryBytes: 15 * gib }, false, 'with 16 GiB', 'with 15 GiB'],
+    [
+      'GPU',
+      { gpus: gpu({ minCapability: 86 }) },
+      { gpuCapability: { min: 86, max: 86 } },
+      true,
+      'capability from 8.6',
+      'capability 8.6',
+    ],
+    [
+      'GPU',
+      { gpus: gpu({ minCapability: 86 }) },
+      { gpuCapability: { min: 80, max: 86 } },
+      false,
+      'capability from 8.6',
+      'capability 8.0 to 8.6',
+    ],
+    [
+      'GPU',
+      { gpus: gpu({ maxCapability: 80 }) },
+      { gpuCapability: { min: 80, max: 86 } },
+      false,
+      'capability to 8.0',
+      'capability 8.0 to 8.6',
+    ],
+    ['GPU', { gpus: gpu({ minDriver: '535' }) }, { gpuDriver: '535.104.5' }, true, 'driver from 535', 'driver 535.104.5'],
+    [
+      'GPU',
+      { gpus: gpu({ minDriver: '535.104.6' }) },
+      { gpuDriver: '535.104.5' },
+      false,
+      'driver from 535.104.6',
+      'driver 535.104.5',
+    ],
     ['tag expression', { tagExpression: 'gpu and not slow' }, {}, true, 'gpu and not slow', 'gpu, ssd'],
     ['tag expression', { tagExpression: 'infiniband or not gpu' }, {}, false, 'infiniband or not gpu', 'gpu, ssd'],
     [

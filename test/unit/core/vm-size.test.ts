@@ -28,12 +28,12 @@ describe('the room of a whole VM', () => {
   ])('%s', (_, changes, room) => {
     expect(roomOf({ ...vm, ...changes }, 5)).toMatchObject({ ...room, remainingMs: 5 })
     // The pilot's own offer is narrowed by the promise alone: it may have found more since.
-    expect(promisedRoom({ ...vm, ...changes }, 5)).toEqual({ ...promised, remainingMs: 5 })
+    expect(promisedRoom({ ...vm, ...changes }, 5)).toEqual({ ...promised, remainingMs: 5, isWhole: true })
   })
 
   it('is of an offering what the latest VM of it had', () => {
     const offered = offeredBy({ ...vm, expected: found }, { lifeMs: 10, bootMs: 4 })
-    expect(offeredRoom(offered)).toEqual({ ...found, remainingMs: 6, promised })
+    expect(offeredRoom(offered)).toEqual({ ...found, remainingMs: 6, isWhole: true, promised })
   })
 
   it('is explained with both numbers, and what is left of it with one', () => {

@@ -89,9 +89,9 @@ export async function openPilot(
   { matching, store, clock }: TestQueue,
   name: string,
   held: PilotMessage['renew'] = [],
-  { traits, found }: { readonly traits?: Traits; readonly found?: FoundTraits } = {},
+  { traits, found, gpus }: { readonly traits?: Traits; readonly found?: FoundTraits; readonly gpus?: number } = {},
 ): Promise<WrittenPilot> {
-  const vm = activeVm(name, { endByMs: 10 ** 12, traits })
+  const vm = activeVm(name, { endByMs: 10 ** 12, traits, gpus })
   await store.intend(vm, clock.nowMs())
   const heard: ServiceMessage[] = []
   const session = await openPilotStream(matching, vm.id, { send: (message) => heard.push(message), end: () => {} })

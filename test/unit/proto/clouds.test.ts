@@ -6,7 +6,7 @@ import { cloudOfWire, cloudToWire } from '../../../proto/codec/operate.ts'
 import { Cloud } from '../../../proto/gen/pilotage/v1/operate.ts'
 
 it('keeps its breakers, what was measured, and the VMs that cannot be ended', () => {
-  const promised = { cores: 4, memoryBytes: 24, diskBytes: 9 }
+  const promised = { cores: 4, memoryBytes: 24, diskBytes: 9, gpus: 1 }
   const size = { ...promised, memoryBytes: 23 }
   const vmId = 'vm-abcdefghjk' as VmId
   const found = { flavor: 'four', image: 'el9', vmId, promised }

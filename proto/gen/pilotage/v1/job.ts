@@ -392,6 +392,30 @@ export interface Requirements {
   diskRate: number;
   /** at most 8; one of these must hold, beside everything else */
   alternatives: Alternative[];
+  /** for each granted core, beside memory_bytes, which may then be 0 */
+  memoryPerCoreBytes: number;
+  /** the payload is ended above this instead of above what it asks for */
+  memoryLimitBytes: number;
+  memoryLimitPerCoreBytes: number;
+  /** on one core of power 1; wall_ms may then be 0 */
+  cpuWorkMs: number;
+  /** all cores of a VM, with nothing beside it */
+  wholeNode: boolean;
+  gpus: Gpus | undefined;
+}
+
+/** GPUs: how many, and what each of them must be. Empty or 0 is no bound. */
+export interface Gpus {
+  min: number;
+  /** 0: as min */
+  max: number;
+  /** nvidia, amd, intel */
+  vendor: string;
+  memoryBytes: number;
+  /** 8.6 is 86 */
+  minCapability: number;
+  maxCapability: number;
+  minDriver: string;
 }
 
 /** A system by its ID in /etc/os-release, and the versions of it; an empty one is no bound. */
@@ -799,6 +823,8 @@ export interface SizeFact {
   promisedMemoryBytes: number;
   diskBytes: number;
   promisedDiskBytes: number;
+  gpus?: number | undefined;
+  promisedGpus?: number | undefined;
 }
 
 /** What a VM is beside its size. Empty or 0: not known. */
@@ -837,6 +863,7 @@ export interface Size {
   cores: number;
   memoryBytes: number;
   diskBytes: number;
+  gpus: number;
 }
 
 /** An image was added, approved, disapproved or revoked. */
@@ -1250,6 +1277,12 @@ function createBaseRequirements(): Requirements {
     containers: [],
     diskRate: 0,
     alternatives: [],
+    memoryPerCoreBytes: 0,
+    memoryLimitBytes: 0,
+    memoryLimitPerCoreBytes: 0,
+    cpuWorkMs: 0,
+    wholeNode: false,
+    gpus: undefined,
   };
 }
 
@@ -1299,6 +1332,24 @@ export const Requirements: MessageFns<Requirements> = {
     }
     for (const v of message.alternatives) {
       Alternative.encode(v!, writer.uint32(122).fork()).join();
+    }
+    if (message.memoryPerCoreBytes !== 0) {
+      writer.uint32(128).uint64(message.memoryPerCoreBytes);
+    }
+    if (message.memoryLimitBytes !== 0) {
+      writer.uint32(136).uint64(message.memoryLimitBytes);
+    }
+    if (message.memoryLimitPerCoreBytes !== 0) {
+      writer.uint32(144).uint64(message.memoryLimitPerCoreBytes);
+    }
+    if (message.cpuWorkMs !== 0) {
+      writer.uint32(152).uint64(message.cpuWorkMs);
+    }
+    if (message.wholeNode !== false) {
+      writer.uint32(160).bool(message.wholeNode);
+    }
+    if (message.gpus !== undefined) {
+      Gpus.encode(message.gpus, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -1436,6 +1487,54 @@ export const Requirements: MessageFns<Requirements> = {
             message.alternatives.push(Alternative.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.memoryPerCoreBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.memoryLimitBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.memoryLimitPerCoreBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.cpuWorkMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.wholeNode = reader.bool();
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.gpus = Gpus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1472,6 +1571,139 @@ export const Requirements: MessageFns<Requirements> = {
     message.containers = object.containers?.map((e) => e) || [];
     message.diskRate = object.diskRate ?? 0;
     message.alternatives = object.alternatives?.map((e) => Alternative.fromPartial(e)) || [];
+    message.memoryPerCoreBytes = object.memoryPerCoreBytes ?? 0;
+    message.memoryLimitBytes = object.memoryLimitBytes ?? 0;
+    message.memoryLimitPerCoreBytes = object.memoryLimitPerCoreBytes ?? 0;
+    message.cpuWorkMs = object.cpuWorkMs ?? 0;
+    message.wholeNode = object.wholeNode ?? false;
+    message.gpus = (object.gpus !== undefined && object.gpus !== null) ? Gpus.fromPartial(object.gpus) : undefined;
+    return message;
+  },
+};
+
+function createBaseGpus(): Gpus {
+  return { min: 0, max: 0, vendor: "", memoryBytes: 0, minCapability: 0, maxCapability: 0, minDriver: "" };
+}
+
+export const Gpus: MessageFns<Gpus> = {
+  encode(message: Gpus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.min !== 0) {
+      writer.uint32(8).uint32(message.min);
+    }
+    if (message.max !== 0) {
+      writer.uint32(16).uint32(message.max);
+    }
+    if (message.vendor !== "") {
+      writer.uint32(26).string(message.vendor);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(32).uint64(message.memoryBytes);
+    }
+    if (message.minCapability !== 0) {
+      writer.uint32(40).uint32(message.minCapability);
+    }
+    if (message.maxCapability !== 0) {
+      writer.uint32(48).uint32(message.maxCapability);
+    }
+    if (message.minDriver !== "") {
+      writer.uint32(58).string(message.minDriver);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Gpus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.min = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.max = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.vendor = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.minCapability = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxCapability = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.minDriver = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Gpus>, I>>(base?: I): Gpus {
+    return Gpus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Gpus>, I>>(object: I): Gpus {
+    const message = createBaseGpus();
+    message.min = object.min ?? 0;
+    message.max = object.max ?? 0;
+    message.vendor = object.vendor ?? "";
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.minCapability = object.minCapability ?? 0;
+    message.maxCapability = object.maxCapability ?? 0;
+    message.minDriver = object.minDriver ?? "";
     return message;
   },
 };
@@ -5225,7 +5457,16 @@ export const ClaimFact: MessageFns<ClaimFact> = {
 };
 
 function createBaseSizeFact(): SizeFact {
-  return { cores: 0, promisedCores: 0, memoryBytes: 0, promisedMemoryBytes: 0, diskBytes: 0, promisedDiskBytes: 0 };
+  return {
+    cores: 0,
+    promisedCores: 0,
+    memoryBytes: 0,
+    promisedMemoryBytes: 0,
+    diskBytes: 0,
+    promisedDiskBytes: 0,
+    gpus: undefined,
+    promisedGpus: undefined,
+  };
 }
 
 export const SizeFact: MessageFns<SizeFact> = {
@@ -5247,6 +5488,12 @@ export const SizeFact: MessageFns<SizeFact> = {
     }
     if (message.promisedDiskBytes !== 0) {
       writer.uint32(48).uint64(message.promisedDiskBytes);
+    }
+    if (message.gpus !== undefined) {
+      writer.uint32(56).uint32(message.gpus);
+    }
+    if (message.promisedGpus !== undefined) {
+      writer.uint32(64).uint32(message.promisedGpus);
     }
     return writer;
   },
@@ -5312,6 +5559,22 @@ export const SizeFact: MessageFns<SizeFact> = {
             message.promisedDiskBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.promisedGpus = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5335,6 +5598,8 @@ export const SizeFact: MessageFns<SizeFact> = {
     message.promisedMemoryBytes = object.promisedMemoryBytes ?? 0;
     message.diskBytes = object.diskBytes ?? 0;
     message.promisedDiskBytes = object.promisedDiskBytes ?? 0;
+    message.gpus = object.gpus ?? undefined;
+    message.promisedGpus = object.promisedGpus ?? undefined;
     return message;
   },
 };
@@ -5595,7 +5860,7 @@ export const TraitFact: MessageFns<TraitFact> = {
 };
 
 function createBaseSize(): Size {
-  return { cores: 0, memoryBytes: 0, diskBytes: 0 };
+  return { cores: 0, memoryBytes: 0, diskBytes: 0, gpus: 0 };
 }
 
 export const Size: MessageFns<Size> = {
@@ -5608,6 +5873,9 @@ export const Size: MessageFns<Size> = {
     }
     if (message.diskBytes !== 0) {
       writer.uint32(24).uint64(message.diskBytes);
+    }
+    if (message.gpus !== 0) {
+      writer.uint32(32).uint32(message.gpus);
     }
     return writer;
   },
@@ -5649,6 +5917,14 @@ export const Size: MessageFns<Size> = {
             message.diskBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5669,6 +5945,7 @@ export const Size: MessageFns<Size> = {
     message.cores = object.cores ?? 0;
     message.memoryBytes = object.memoryBytes ?? 0;
     message.diskBytes = object.diskBytes ?? 0;
+    message.gpus = object.gpus ?? 0;
     return message;
   },
 };

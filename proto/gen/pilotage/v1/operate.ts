@@ -320,6 +320,8 @@ export interface Vm {
   foundTraits:
     | Traits
     | undefined;
+  /** promised */
+  gpus: number;
   /** what was promised beside the size and not found; empty: nothing, or not known */
   differs: string;
 }
@@ -1368,6 +1370,7 @@ function createBaseVm(): Vm {
     reserveTime: undefined,
     said: "",
     foundTraits: undefined,
+    gpus: 0,
     differs: "",
   };
 }
@@ -1451,6 +1454,9 @@ export const Vm: MessageFns<Vm> = {
     }
     if (message.foundTraits !== undefined) {
       Traits.encode(message.foundTraits, writer.uint32(210).fork()).join();
+    }
+    if (message.gpus !== 0) {
+      writer.uint32(224).uint32(message.gpus);
     }
     if (message.differs !== "") {
       writer.uint32(218).string(message.differs);
@@ -1679,6 +1685,14 @@ export const Vm: MessageFns<Vm> = {
             message.foundTraits = Traits.decode(reader, reader.uint32());
             continue;
           }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
           case 27: {
             if (tag !== 218) {
               break;
@@ -1732,6 +1746,7 @@ export const Vm: MessageFns<Vm> = {
     message.foundTraits = (object.foundTraits !== undefined && object.foundTraits !== null)
       ? Traits.fromPartial(object.foundTraits)
       : undefined;
+    message.gpus = object.gpus ?? 0;
     message.differs = object.differs ?? "";
     return message;
   },

@@ -102,6 +102,9 @@ export interface Offer {
   maxJobs: number;
   /** assignments received on this stream so far */
   received: number;
+  gpus: number;
+  /** nothing is held: it is all that the pilot has */
+  whole: boolean;
 }
 
 /** What happened to an attempt. Kept by the pilot and resent until acknowledged; idempotent by (job, attempt). */
@@ -174,6 +177,10 @@ export interface Assignment {
   leaseMs: number;
   vo: string;
   owner: string;
+  /** the limit of its wall time on this VM, where that follows from its CPU work; 0: what the job says */
+  wallMs: number;
+  /** granted */
+  gpus: number;
 }
 
 /** What the pilot must do. */
@@ -658,7 +665,7 @@ export const AttemptRef: MessageFns<AttemptRef> = {
 };
 
 function createBaseOffer(): Offer {
-  return { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0, maxJobs: 0, received: 0 };
+  return { cores: 0, memoryBytes: 0, diskBytes: 0, remainingMs: 0, maxJobs: 0, received: 0, gpus: 0, whole: false };
 }
 
 export const Offer: MessageFns<Offer> = {
@@ -680,6 +687,12 @@ export const Offer: MessageFns<Offer> = {
     }
     if (message.received !== 0) {
       writer.uint32(48).uint64(message.received);
+    }
+    if (message.gpus !== 0) {
+      writer.uint32(56).uint32(message.gpus);
+    }
+    if (message.whole !== false) {
+      writer.uint32(64).bool(message.whole);
     }
     return writer;
   },
@@ -745,6 +758,22 @@ export const Offer: MessageFns<Offer> = {
             message.received = longToNumber(reader.uint64());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -768,6 +797,8 @@ export const Offer: MessageFns<Offer> = {
     message.remainingMs = object.remainingMs ?? 0;
     message.maxJobs = object.maxJobs ?? 0;
     message.received = object.received ?? 0;
+    message.gpus = object.gpus ?? 0;
+    message.whole = object.whole ?? false;
     return message;
   },
 };
@@ -1365,7 +1396,7 @@ export const Ack: MessageFns<Ack> = {
 };
 
 function createBaseAssignment(): Assignment {
-  return { jobId: 0, attempt: 0, spec: undefined, cores: 0, leaseMs: 0, vo: "", owner: "" };
+  return { jobId: 0, attempt: 0, spec: undefined, cores: 0, leaseMs: 0, vo: "", owner: "", wallMs: 0, gpus: 0 };
 }
 
 export const Assignment: MessageFns<Assignment> = {
@@ -1390,6 +1421,12 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.owner !== "") {
       writer.uint32(58).string(message.owner);
+    }
+    if (message.wallMs !== 0) {
+      writer.uint32(64).uint64(message.wallMs);
+    }
+    if (message.gpus !== 0) {
+      writer.uint32(72).uint32(message.gpus);
     }
     return writer;
   },
@@ -1463,6 +1500,22 @@ export const Assignment: MessageFns<Assignment> = {
             message.owner = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.wallMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1487,6 +1540,8 @@ export const Assignment: MessageFns<Assignment> = {
     message.leaseMs = object.leaseMs ?? 0;
     message.vo = object.vo ?? "";
     message.owner = object.owner ?? "";
+    message.wallMs = object.wallMs ?? 0;
+    message.gpus = object.gpus ?? 0;
     return message;
   },
 };

@@ -122,7 +122,7 @@ function claimIn(item: Item, { queues }: ChangesOptions): readonly GrantedClaim[
   const { event, outcome } = item
   if (event.kind !== 'claim' || !outcome?.ok) return []
   const requirements = exactly(queues.known(outcome.job.classId).requirements, outcome.job.needs)
-  return [{ item, event, taken: takenWith(event.cores, requirements), attempt: outcome.job.attempt }]
+  return [{ item, event, taken: takenWith(event, requirements), attempt: outcome.job.attempt }]
 }
 
 /** Until every event has an outcome that holds. Throws `unavailable` where others change the same pages for too long. */

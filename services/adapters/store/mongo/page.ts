@@ -191,7 +191,7 @@ export function summaryOf(kept: Iterable<KeptJob>, requirements: Requirements, p
     if (!lease) continue
     until = Math.min(until, lease.untilMs)
     const [leases, ...before] = use[lease.vmId] ?? [0]
-    const taken = takenWith(lease.cores, exactly(requirements, job.needs))
+    const taken = takenWith(lease, exactly(requirements, job.needs))
     use[lease.vmId] = [leases + 1, ...listOf(plus(fromList(before), taken))]
   }
   const vms = Object.keys(use)

@@ -26,12 +26,12 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   const dependants = dependantTable(inside)
   const requirementsOf = requirementsIn(inside)
 
-  function claimingVm({ vmId, cores }: Extract<JobEvent, { kind: 'claim' }>, before: Job | undefined): ClaimingVm {
+  function claimingVm({ vmId, ...granted }: Extract<JobEvent, { kind: 'claim' }>, before: Job | undefined): ClaimingVm {
     const vm = inside.liveVms.get(vmId)
     const isTaking = inside.decisions.mayTakeJobs(vm?.phase.state)
     if (!vm || !before || !isTaking) return { mayTakeJobs: isTaking }
     const { used } = inside.tallies.loadOf(vmId)
-    return { mayTakeJobs: isTaking, room: { vm, held: used, wanted: takenWith(cores, requirementsOf(before)) } }
+    return { mayTakeJobs: isTaking, room: { vm, held: used, wanted: takenWith(granted, requirementsOf(before)) } }
   }
 
   function apply(event: JobEvent, nowMs: number): PackedOutcome {

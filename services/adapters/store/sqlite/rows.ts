@@ -44,6 +44,7 @@ export type JobRow = {
   state: number
   vm_id: string | null
   cores: number | null
+  gpus: number | null
   claimed_ms: number | null
   until_ms: number | null
   stop: string | null
@@ -57,14 +58,14 @@ export type JobRow = {
   open: string | null
 }
 
-export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?,
+export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?, gpus = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ?, awaited = ?, open = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
 export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, job_group, job_type, priority, submitted_ms, needs,
-  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, claimed_ms, until_ms, stop, started_ms, why, result,
+  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, gpus, claimed_ms, until_ms, stop, started_ms, why, result,
   awaited, open, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
@@ -79,6 +80,7 @@ export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt,
     stateCode[phase.state],
     lease?.vmId ?? null,
     lease?.cores ?? null,
+    lease?.gpus ?? null,
     lease?.claimedMs ?? null,
     lease?.untilMs ?? null,
     lease?.stop ? JSON.stringify(lease.stop) : null,
@@ -147,6 +149,7 @@ function leaseOf(row: JobRow): Lease {
   const lease = {
     vmId: (row.vm_id ?? '') as VmId,
     cores: row.cores ?? 0,
+    ...(row.gpus ? { gpus: row.gpus } : {}),
     claimedMs: row.claimed_ms ?? 0,
     untilMs: row.until_ms ?? 0,
   }

@@ -76,6 +76,10 @@ const versions: readonly string[] = [
   create table dependants (on_job integer not null, job integer not null, primary key (on_job, job)) without rowid;
   create index jobs_awaited_ended on jobs (changed_ms) where awaited > 0 and state in (5, 6, 7);
   `,
+  // GPUs that a lease holds.
+  `
+  alter table jobs add column gpus integer;
+  `,
 ]
 
 /** The version that this program makes. */

@@ -68,7 +68,7 @@ export function tallies(): Tallies {
     const load = loads.get(lease.vmId) ?? noLoad()
     if (by === 1) load.jobs.add(job.id)
     else load.jobs.delete(job.id)
-    const taken = takenWith(lease.cores, requirements)
+    const taken = takenWith(lease, requirements)
     load.used = by === 1 ? plus(load.used, taken) : minus(load.used, taken)
     if (load.jobs.size === 0) loads.delete(lease.vmId)
     else loads.set(lease.vmId, load)
