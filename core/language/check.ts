@@ -89,10 +89,11 @@ export function checkFields(
   }
   checkMemory(wanted as Requirements, paths.requirement('memoryLimitBytes'), refuse)
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
-  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, after, ...command } = given
+  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, after, jobIdMark, ...command } = given
   const waiting = (after as readonly unknown[]).length > 0 ? { after } : {}
+  const mark = jobIdMark === '' ? {} : { jobIdMark }
   const counts = { priority, maxAttempts, maxMachineLosses }
-  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType, ...waiting } as JobSpec
+  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType, ...waiting, ...mark } as JobSpec
   return { ...spec, name: nameOf(spec) }
 }
 

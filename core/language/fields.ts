@@ -7,6 +7,7 @@
  */
 
 import { dependencies } from './dependency-field.ts'
+import { jobIdMark } from './job-id-mark.ts'
 import { jobDefaults, jobLimits } from '../kernel/limits.ts'
 import type { JobSpec } from '../model/job.ts'
 import type { PlaceRequirements, Requirements } from '../model/requirements.ts'
@@ -94,6 +95,10 @@ export const specFields: { readonly [Key in SpecKey]-?: SpecField<Key> } = {
   maxMachineLosses: {
     type: count({ min: 1, max: jobLimits.machineLosses, fallback: jobDefaults.machineLosses }),
     doc: 'it is Failed when this number of its attempts were lost with their machine: a VM that was lost, preempted or stopped, a lease that ended',
+  },
+  jobIdMark: {
+    type: jobIdMark(),
+    doc: "stands for the job's id in `arguments` and in the values of `environment`: each place of this text becomes the id when the job starts",
   },
   after: {
     type: dependencies(),

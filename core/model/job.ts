@@ -83,6 +83,8 @@ export type JobSpec = {
   readonly jobType: string
   /** Jobs whose end it waits for; absent: none. */
   readonly after?: readonly Dependency[]
+  /** Stands for the job's id in its arguments and environment; absent: nothing does. */
+  readonly jobIdMark?: string
 }
 
 export type Stop = { readonly kind: 'kill' | 'reschedule'; readonly by: string; readonly atMs: number }

@@ -11,6 +11,7 @@ import { agentTextLimits } from '../../core/kernel/limits.ts'
 import type { Assignment, Command, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
 import type * as vm from '../gen/pilotage/v1/vm.ts'
 import { foundTraitsOf, foundTraitsToWire } from './requirements.ts'
+import { withJobId } from '../../core/language/job-id-mark.ts'
 import { jobIdOf, specOfWire, specToWire } from './specs.ts'
 
 /** `path`: where it stands in its message. */
@@ -104,7 +105,8 @@ function commandToWire(command: Command): vm.Command {
 
 function assignmentToWire({ spec, wallMs = 0, gpus = 0, ...assignment }: Assignment): vm.Assignment {
   // What it waited for is over, and of no use to a pilot.
-  return { ...assignment, wallMs, gpus, spec: specToWire({ ...spec, after: undefined }) }
+  const { after: _, ...rest } = withJobId(spec, assignment.jobId)
+  return { ...assignment, wallMs, gpus, spec: specToWire(rest) }
 }
 
 /** Throws `invalid-argument`. */

@@ -48,6 +48,7 @@ export function rawSpecToWire({ requirements, arguments: words, environment, aft
     maxMachineLosses: 0,
     jobGroup: '',
     jobType: '',
+    jobIdMark: '',
     ...rest,
     arguments: [...(words ?? [])],
     environment: { ...environment },
@@ -58,6 +59,7 @@ export function rawSpecToWire({ requirements, arguments: words, environment, aft
 
 export function specToWire({ requirements, after = [], ...spec }: JobSpec): job.JobSpec {
   return {
+    jobIdMark: '',
     ...spec,
     arguments: [...spec.arguments],
     environment: { ...spec.environment },
@@ -82,6 +84,7 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     maxMachineLosses: wire?.maxMachineLosses ?? 1,
     jobGroup: wire?.jobGroup ?? '',
     jobType: wire?.jobType ?? '',
+    ...(wire?.jobIdMark ? { jobIdMark: wire.jobIdMark } : {}),
     ...(wire && wire.after.length > 0 ? { after: wire.after.map(dependencyOfWire) } : {}),
   }
 }

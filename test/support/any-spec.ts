@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { jobLimits } from '../../core/kernel/limits.ts'
+import type { JobId } from '../../core/kernel/ids.ts'
 import { memoryLimitWith, memoryWith } from '../../core/language/grant.ts'
 import { isName, isProgramText } from '../../core/kernel/text.ts'
 import type { JobSpec } from '../../core/model/job.ts'
@@ -89,3 +90,17 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
   jobGroup: fc.constantFrom('', 'g', 'a group', 'é🚀', '"'),
   jobType: fc.constantFrom('', 'User', 'MC: Simulation', '#'),
 })
+
+/** As anySpec; some wait for other jobs, and some have a mark for their id. */
+export const anyMarkedSpec: fc.Arbitrary<JobSpec> = fc
+  .tuple(
+    anySpec,
+    fc.option(fc.constantFrom('%j', '%s', '{id}', 'é🚀'), { nil: undefined }),
+    fc.uniqueArray(fc.integer({ min: 1, max: 99 }), { maxLength: 3 }),
+    fc.constantFrom('ok', 'ended', 'failed'),
+  )
+  .map(([spec, jobIdMark, jobs, when]) => ({
+    ...spec,
+    ...(jobIdMark === undefined ? {} : { jobIdMark }),
+    ...(jobs.length === 0 ? {} : { after: jobs.map((job) => ({ job: job as JobId, when })) }),
+  }))

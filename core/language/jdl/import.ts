@@ -11,8 +11,8 @@ import { readField } from '../document.ts'
 import type { Refuse } from '../field-types.ts'
 import { requirementFields } from '../fields.ts'
 import { type JdlDraft, jdlNames, jdlRow, type NoteKind } from './attributes.ts'
-import { expandParameters } from './parameters.ts'
-import { type JdlAttribute, type JdlRecord, type JdlValue, parseJdl } from './parse.ts'
+import { type Expanded, expandParameters, jdlMark } from './parameters.ts'
+import { type JdlAttribute, type JdlValue, parseJdl } from './parse.ts'
 import { shownValue } from './values.ts'
 
 /** `line`: where the attribute stands. */
@@ -36,7 +36,7 @@ export function importJdl(text: string, acceptDropped: boolean, wrong: Violation
   const records = parseJdl(text, wrong)
   if (wrong.count() > 0) return { jobs, notes: [] }
   for (const record of records) {
-    for (const { record: own } of expandParameters(record, wrong)) {
+    for (const own of expandParameters(record, wrong)) {
       const before = wrong.count()
       jobs.push(importRecord(own, notes, unknown, wrong))
       // The jobs of one record differ by their parameters: what is wrong with one is wrong with many.
@@ -63,7 +63,7 @@ function unknownText(name: string, known: Map<string, string>): string {
 }
 
 function importRecord(
-  record: JdlRecord,
+  { record, hasJobId }: Expanded,
   notes: Map<string, JdlNote>,
   unknown: Map<string, string>,
   wrong: Violations,
@@ -90,6 +90,7 @@ function importRecord(
     row.read(attribute, draft, { refuse, note })
   }
   settle(draft, lines, notes, wrong)
+  if (hasJobId) draft.spec.jobIdMark = markOf(draft, wrong)
   const raw = { ...draft.spec, requirements: draft.requirements } as RawSpec
   const refuse: Refuse = (...refused) => wrong.add(...refused)
   const paths = pathsIn(lines)
@@ -97,6 +98,13 @@ function importRecord(
   const spec = checkFields({ ...raw, executable: raw.executable ?? '' }, refuse, paths)
   if (wrong.count() === before) checkSizes(spec, refuse, paths)
   return raw
+}
+
+/** What %j in Arguments and ExecutionEnvironment stays as, to be replaced when the job starts. */
+function markOf({ spec }: JdlDraft, wrong: Violations): string {
+  const own = spec.jobIdMark
+  if (own !== undefined && own !== jdlMark) wrong.add('Pilotage.jobIdMark', own, 'another mark beside %j', jdlMark)
+  return jdlMark
 }
 
 function newDraft(): JdlDraft {

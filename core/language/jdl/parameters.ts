@@ -8,14 +8,16 @@
  *                                          %(name)s is each value; all sequences have the same length
  *
  * %n is the number of the job, counted from 0 and padded with zeros. Replaced in every text, also within lists. A name that
- * has no sequence is refused, as is %j: the id of a job is not known before it is submitted.
+ * has no sequence is refused. %j, the id of the job, stays in Arguments and ExecutionEnvironment, where it becomes the mark
+ * of the job (core/language/job-id-mark.ts), and is refused elsewhere: the id is not known before the job is submitted.
+ * Parameters whose values could make a %j of their own are refused beside it: no other text becomes a mark.
  */
 
 import type { Violations } from '../../kernel/violations.ts'
 import { type JdlAttribute, jdlBounds, type JdlRecord, jdlText, type JdlValue } from './parse.ts'
 
 /** One job: its record without parameters, and its number; absent: the record had none. */
-export type Expanded = { readonly record: JdlRecord; readonly number?: number }
+export type Expanded = { readonly record: JdlRecord; readonly number?: number; readonly hasJobId: boolean }
 
 /** Characters of all jobs of one document together. */
 const maxExpanded = 64 * 1024 * 1024
@@ -47,7 +49,10 @@ export function expandParameters(record: JdlRecord, wrong: Violations): readonly
   if (wrong.count() > before) return []
   const placed = placesIn(own, [...known.keys()], length !== undefined, wrong)
   if (wrong.count() > before) return []
-  if (length === undefined) return [{ record: own }]
+  const hasJobId = placed.jobIds > 0
+  if (length === undefined) return [{ record: own, hasJobId }]
+  if (hasJobId) refuseLookalikes(own, [...known.values()].flat(), wrong)
+  if (wrong.count() > before) return []
   if (length * own.length > maxAttributes) {
     const rule = 'the jobs have too many attributes together'
     wrong.add('Parameters', `${length} jobs of ${own.length} attributes`, rule, `at most ${maxAttributes} attributes in all`)
@@ -62,7 +67,7 @@ export function expandParameters(record: JdlRecord, wrong: Violations): readonly
   return Array.from({ length }, (_, number) => {
     const textFor = (name: string): string =>
       name === '%n' ? String(number).padStart(width, '0') : (known.get(name)?.[number] ?? '')
-    return { record: own.map(({ value, ...rest }) => ({ ...rest, value: replaced(value, textFor) })), number }
+    return { record: own.map(({ value, ...rest }) => ({ ...rest, value: replaced(value, textFor) })), number, hasJobId }
   })
 }
 
@@ -146,8 +151,9 @@ function placesIn(
   names: readonly string[],
   isParametric: boolean,
   wrong: Violations,
-): { readonly count: number; readonly characters: number } {
+): { readonly count: number; readonly characters: number; readonly jobIds: number } {
   let count = 0
+  let jobIds = 0
   let characters = 0
   for (const { name, value, line } of record) {
     for (const text of textsOf(value)) {
@@ -156,13 +162,12 @@ function placesIn(
         count += 1
         const at = `line ${line}: ${name}`
         if (letter === 'j') {
-          if (isOurs(name)) continue
-          wrong.add(
-            at,
-            whole,
-            'the id of a job is not known before it is submitted',
-            'the variable PILOTAGE_JOB_ID in a script',
-          )
+          if (isOurs(name) || namesStream.test(name)) continue
+          if (takesJobId.test(name)) jobIds += 1
+          else {
+            const accepted = 'Arguments and ExecutionEnvironment, where it is replaced when the job starts'
+            wrong.add(at, whole, 'the id of a job is not known before it is submitted', accepted)
+          }
         } else if (isParametric && letter !== 'n' && !names.includes(named ?? '')) {
           const accepted = names.map((one) => (one === '' ? '%s' : `%(${one})s`)).join(', ')
           wrong.add(at, whole, 'no such parameter', `%n, ${accepted}`)
@@ -170,7 +175,27 @@ function placesIn(
       }
     }
   }
-  return { count, characters }
+  return { count, characters, jobIds }
+}
+
+/** What a job has in place of its id. */
+export const jdlMark = '%j'
+
+/** Attributes in which it is replaced when the job starts; and the names of stdout and stderr, which are kept under ours. */
+const takesJobId = /^(?:Arguments|ExecutionEnvironment)$/i
+const namesStream = /^(?:StdOutput|StdError)$/i
+
+/** Values that hold a %j or end with its beginning, and a percent sign that a value could go on from. */
+function refuseLookalikes(record: JdlRecord, values: readonly string[], wrong: Violations): void {
+  const odd = values.find((value) => value.includes('%j') || value.endsWith('%'))
+  if (odd !== undefined)
+    wrong.add('Parameters', odd, 'a value that could be taken for %j', 'values without %j, not ending with %')
+  for (const { name, value, line } of record) {
+    if (!takesJobId.test(name)) continue
+    const text = [...textsOf(value)].find((one) => /%%(?:\(\w*\)s|[sn])/.test(one))
+    if (text !== undefined)
+      wrong.add(`line ${line}: ${name}`, text, 'a % before a parameter could become a %j', 'no % there')
+  }
 }
 
 /** A field of ours: only parameters are replaced in it. */
@@ -192,8 +217,8 @@ function replaced(value: JdlValue, textFor: (name: string) => string): JdlValue 
     case 'expression':
       return {
         ...value,
-        text: value.text.replace(placeholder, (_, named?: string, letter?: string) =>
-          textFor(letter === 'n' ? '%n' : (named ?? '')),
+        text: value.text.replace(placeholder, (whole, named?: string, letter?: string) =>
+          letter === 'j' ? whole : textFor(letter === 'n' ? '%n' : (named ?? '')),
         ),
       }
     default:

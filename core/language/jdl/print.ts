@@ -5,6 +5,7 @@
 
 import type { JobSpec } from '../../model/job.ts'
 import { writeJob } from '../document.ts'
+import { jdlMark } from './parameters.ts'
 import { joinWords } from './words.ts'
 
 /** DIRAC's attribute for a field, and its value; undefined: it cannot say this value. */
@@ -52,8 +53,9 @@ const attributes: Readonly<Record<string, (spec: JobSpec) => Written>> = {
 /** One record. */
 export function printJdl(spec: JobSpec): string {
   const lines = Object.entries(writeJob(spec)).flatMap(([name, value]) => {
-    // DIRAC puts the id of the job there.
-    const written = JSON.stringify(value).includes('%j') ? undefined : attributes[name]?.(spec)
+    // DIRAC puts the id of the job there: what is no mark of ours is written so that it stays.
+    const isMarked = spec.jobIdMark === jdlMark && (name === 'arguments' || name === 'environment')
+    const written = JSON.stringify(value).includes(jdlMark) && !isMarked ? undefined : attributes[name]?.(spec)
     return written ?? [[`Pilotage.${name}`, valueText(value)] as const]
   })
   return `[\n${lines.map(([name, value]) => `  ${name} = ${value};\n`).join('')}]\n`

@@ -20,7 +20,7 @@ import { parseJdl } from '../../../core/language/jdl/parse.ts'
 import { printJdl } from '../../../core/language/jdl/print.ts'
 import { joinWords, splitWords } from '../../../core/language/jdl/words.ts'
 import { requirementFields, specFields } from '../../../core/language/fields.ts'
-import { anySpec } from '../../support/any-spec.ts'
+import { anyMarkedSpec } from '../../support/any-spec.ts'
 
 const folder = join(import.meta.dirname, '../../jdl')
 const files = readdirSync(folder)
@@ -95,7 +95,7 @@ describe("DIRAC's names in the field table", () => {
 describe('printing', () => {
   it('gives a text that is read as the same job', () => {
     fc.assert(
-      fc.property(anySpec, (spec) => {
+      fc.property(anyMarkedSpec, (spec) => {
         const { jobs, notes } = readJobDocument(printJdl(spec))
         expect(specsOf(jobs)).toEqual([spec])
         expect(notes).toEqual([])

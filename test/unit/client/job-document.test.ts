@@ -58,6 +58,7 @@ maxMachineLosses: 20
       maxMachineLosses: 20,
       jobGroup: '',
       jobType: '',
+      jobIdMark: '',
       after: [],
     },
   ])

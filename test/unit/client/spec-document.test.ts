@@ -10,7 +10,7 @@ import { checkSpec } from '../../../core/language/check.ts'
 import { writeJob } from '../../../core/language/document.ts'
 import type { JobSpec } from '../../../core/model/job.ts'
 import { rawSpecOf } from '../../../proto/codec/specs.ts'
-import { anySpec } from '../../support/any-spec.ts'
+import { anyMarkedSpec } from '../../support/any-spec.ts'
 import { sampleRequirements, sampleSpec } from '../../../sim/samples.ts'
 
 /** Of the document, as the service has it after a submission. */
@@ -20,7 +20,7 @@ function submitted(document: string): readonly (JobSpec | undefined)[] {
 
 it('is read back as the same job, as YAML and as JSON', () => {
   fc.assert(
-    fc.property(anySpec, (job) => {
+    fc.property(anyMarkedSpec, (job) => {
       const yaml = jobDocument(job)
       expect(submitted(yaml)).toEqual([job])
       expect(submitted(JSON.stringify(writeJob(job)))).toEqual([job])

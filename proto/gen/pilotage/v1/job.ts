@@ -469,6 +469,11 @@ export interface JobSpec {
   jobType: string;
   /** Jobs whose end it waits for: at most 1 000, and 100 000 in all jobs of a call. As GetJobSpec answers it: each by its id. */
   after: JobDependency[];
+  /**
+   * 2..16 characters that stand for the job's id in its arguments and in the values of its environment; empty: nothing does. A pilot
+   * gets the texts with the id, and no mark.
+   */
+  jobIdMark: string;
 }
 
 export interface JobSpec_EnvironmentEntry {
@@ -2057,6 +2062,7 @@ function createBaseJobSpec(): JobSpec {
     jobGroup: "",
     jobType: "",
     after: [],
+    jobIdMark: "",
   };
 }
 
@@ -2094,6 +2100,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     for (const v of message.after) {
       JobDependency.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.jobIdMark !== "") {
+      writer.uint32(114).string(message.jobIdMark);
     }
     return writer;
   },
@@ -2202,6 +2211,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.after.push(JobDependency.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.jobIdMark = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2240,6 +2257,7 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.jobGroup = object.jobGroup ?? "";
     message.jobType = object.jobType ?? "";
     message.after = object.after?.map((e) => JobDependency.fromPartial(e)) || [];
+    message.jobIdMark = object.jobIdMark ?? "";
     return message;
   },
 };
