@@ -44,6 +44,8 @@ export function sampleSpec(changes: Partial<JobSpec> = {}): JobSpec {
     maxMachineLosses: 10,
     jobGroup: '',
     jobType: '',
+    inputFiles: [],
+    outputFiles: [],
     ...changes,
   }
 }

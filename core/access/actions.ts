@@ -31,6 +31,8 @@ export const actions = {
   'job.output': steering,
   // Arguments and environment may be private as well.
   'job.spec': steering,
+  // Files that the caller's own jobs may name.
+  'sandbox.put': ownOnly,
   'job.kill': steering,
   'job.hold': steering,
   'job.release': steering,
@@ -56,6 +58,7 @@ export const actions = {
   'vm.session': vmItself,
   'vm.heartbeat': vmItself,
   'vm.output': vmItself,
+  'vm.input': vmItself,
   // Whether this process can work, the sign-in form, and the files that pages consist of: they say nothing of the
   // installation.
   'health.read': anyCaller,

@@ -6,7 +6,7 @@
  */
 
 import { shown, type Violation } from '../kernel/errors.ts'
-import { jobLimits } from '../kernel/limits.ts'
+import { jobLimits, sandboxLimits } from '../kernel/limits.ts'
 import { bytesText } from '../kernel/quantities.ts'
 import { beginningOf } from '../kernel/text.ts'
 import type { JobSpec } from '../model/job.ts'
@@ -89,11 +89,13 @@ export function checkFields(
   }
   checkMemory(wanted as Requirements, paths.requirement('memoryLimitBytes'), refuse)
   // In one order for ever: the digest that a key of a submission stands for is made of the text.
-  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, after, jobIdMark, ...command } = given
+  const { priority, maxAttempts, maxMachineLosses, jobGroup, jobType, ...others } = given
+  const { after, jobIdMark, inputFiles, outputFiles, ...command } = others
   const waiting = (after as readonly unknown[]).length > 0 ? { after } : {}
   const mark = jobIdMark === '' ? {} : { jobIdMark }
   const counts = { priority, maxAttempts, maxMachineLosses }
-  const spec = { ...command, requirements: wanted, ...counts, jobGroup, jobType, ...waiting, ...mark } as JobSpec
+  const later = { jobGroup, jobType, ...waiting, ...mark, inputFiles, outputFiles }
+  const spec = { ...command, requirements: wanted, ...counts, ...later } as JobSpec
   return { ...spec, name: nameOf(spec) }
 }
 
@@ -123,15 +125,27 @@ export function checkSizes(spec: JobSpec, refuse: Refuse, paths: FieldPaths): vo
     const accepted = `names of at most ${bytesText(jobLimits.requirementListBytes)} in all`
     refuse(paths.requirements, `names of ${lists} bytes`, 'too large', accepted)
   }
+  checkInputBytes(spec, refuse, paths)
   const size = sizeOf(spec, lists)
   if (size > jobLimits.specBytes) {
     refuse(paths.of('arguments'), `${size} bytes`, 'too large', `at most ${bytesText(jobLimits.specBytes)} in all`)
   }
 }
 
-function sizeOf({ executable, arguments: words, environment }: JobSpec, lists: number): number {
+/** What is brought must fit in all, and on the disk that the job asks for. */
+function checkInputBytes({ inputFiles, requirements }: JobSpec, refuse: Refuse, paths: FieldPaths): void {
+  const bytes = inputFiles.reduce((sum, file) => sum + file.bytes, 0)
+  const maxBytes = Math.min(sandboxLimits.jobBytes, requirements.diskBytes)
+  if (bytes <= maxBytes) return
+  const isDisk = requirements.diskBytes < sandboxLimits.jobBytes
+  const accepted = `at most ${bytesText(maxBytes)} in all${isDisk ? ', the disk that the job asks for' : ''}`
+  refuse(paths.of('inputFiles'), bytesText(bytes), 'too large', accepted)
+}
+
+function sizeOf({ executable, arguments: words, environment, inputFiles, outputFiles }: JobSpec, lists: number): number {
   const variables = Object.entries(environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-  return executable.length + variables + lengthOf(words) + lists
+  const files = inputFiles.reduce((sum, { path, digest }) => sum + path.length + digest.length, 0)
+  return executable.length + variables + lengthOf(words) + files + lengthOf(outputFiles) + lists
 }
 
 /** What the texts of requirements hold: each task queue keeps them, in the memory of every process. */

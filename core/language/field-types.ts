@@ -288,7 +288,7 @@ export function allowedNames(fallback: string): FieldType<Names> {
   }
 }
 
-function writtenList(value: readonly string[]): readonly string[] | undefined {
+export function writtenList(value: readonly string[]): readonly string[] | undefined {
   return value.length > 0 ? value : undefined
 }
 
@@ -305,13 +305,13 @@ export function within(value: number, path: string, refuse: Refuse, { min, max, 
   return min
 }
 
-function readText(value: unknown, path: string, refuse: Refuse, { min, max }: Range): string | undefined {
+export function readText(value: unknown, path: string, refuse: Refuse, { min, max }: Range): string | undefined {
   if (typeof value === 'string' && value.length >= min) return value
   const rule = typeof value === 'number' || typeof value === 'boolean' ? 'not a text: put it in quotes' : 'not a text'
   return wrongShape(value, path, refuse, rule, `${min} to ${max} characters`)
 }
 
-function readList(value: unknown, path: string, refuse: Refuse, length: Range): readonly string[] | undefined {
+export function readList(value: unknown, path: string, refuse: Refuse, length: Range): readonly string[] | undefined {
   if (!Array.isArray(value)) return wrongShape(value, path, refuse, 'not a list of texts', '[first, second]')
   const read = value.map((item, at) => readText(item, `${path}[${at}]`, refuse, length))
   return read.every((text) => text !== undefined) ? read : undefined

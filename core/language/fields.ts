@@ -28,6 +28,7 @@ import { alternatives } from './alternatives.ts'
 import { gpus } from './gpu-type.ts'
 import { askedAmount, flag, minRate, minVersion, processor, someOf, system, tagExpression } from './trait-types.ts'
 import { containerRuntimes } from '../model/traits.ts'
+import { inputFileList, outputPatterns } from './sandbox-types.ts'
 
 type Described = {
   /** The nearest attribute of DIRAC's JDL; absent: there is none. */
@@ -95,6 +96,16 @@ export const specFields: { readonly [Key in SpecKey]-?: SpecField<Key> } = {
   maxMachineLosses: {
     type: count({ min: 1, max: jobLimits.machineLosses, fallback: jobDefaults.machineLosses }),
     doc: 'it is Failed when this number of its attempts were lost with their machine: a VM that was lost, preempted or stopped, a lease that ended',
+  },
+  inputFiles: {
+    type: inputFileList(),
+    dirac: 'InputSandbox',
+    doc: "files and folders that lie in the payload's directory when it starts: local ones by their relative paths, or `{ from, path }` for another path there; ones that are put already by `{ path, digest, bytes, executable }`",
+  },
+  outputFiles: {
+    type: outputPatterns(),
+    dirac: 'OutputSandbox',
+    doc: "files of the payload's directory that are kept when it ends: paths and patterns with `*`, `?` and `**`; a folder stands for everything in it. stdout and stderr are always kept",
   },
   jobIdMark: {
     type: jobIdMark(),

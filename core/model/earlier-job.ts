@@ -22,10 +22,12 @@ export function earlierCounts(maxAttempts: number): Counts {
 
 type Later = Counts & Labels
 type Earlier<Kind> = Omit<Kind, keyof Later> & Partial<Later>
+type EarlierSpec = Earlier<Omit<JobSpec, keyof Files>> & Partial<Files>
+type Files = Pick<JobSpec, 'inputFiles' | 'outputFiles'>
 
 /** As it lies in a store, of the job with this id: dependencies on jobs of its submission lie there as distances. */
 export function specOfText(text: string, id: JobId): JobSpec {
-  return withJobIds(completeSpec(JSON.parse(text) as Earlier<JobSpec>), id)
+  return withJobIds(completeSpec(JSON.parse(text) as EarlierSpec), id)
 }
 
 /** A record of an archive; one that is damaged stays as it is. */
@@ -36,8 +38,9 @@ export function completeArchivedJob(record: ArchivedJob): ArchivedJob {
   return { job: { ...noLabels, ...earlierCounts(earlier.maxAttempts), ...earlier }, spec: completeSpec(spec) }
 }
 
-function completeSpec(spec: Earlier<JobSpec>): JobSpec {
+function completeSpec(spec: EarlierSpec): JobSpec {
   const { maxMachineLosses = earlierCounts(spec.maxAttempts).maxMachineLosses } = spec
   const { jobGroup, jobType } = { ...noLabels, ...spec }
-  return { ...spec, maxMachineLosses, jobGroup, jobType }
+  const { inputFiles = [], outputFiles = [] } = spec
+  return { ...spec, maxMachineLosses, jobGroup, jobType, inputFiles, outputFiles }
 }

@@ -53,6 +53,7 @@ import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
 import { freeAttempts } from '../kernel/limits.ts'
 import { type Dependency, endText, isMetBy, type OpenDependency } from './dependency.ts'
 import type { Needs, Requirements } from './requirements.ts'
+import type { InputFile } from './sandbox-file.ts'
 
 /** In the order of their codes in stores: a new one comes last. */
 export const jobStates = [
@@ -81,6 +82,9 @@ export type JobSpec = {
   /** What people sort jobs by; empty: none. */
   readonly jobGroup: string
   readonly jobType: string
+  readonly inputFiles: readonly InputFile[]
+  /** Names and patterns of files that are kept when the payload ends. */
+  readonly outputFiles: readonly string[]
   /** Jobs whose end it waits for; absent: none. */
   readonly after?: readonly Dependency[]
   /** Stands for the job's id in its arguments and environment; absent: nothing does. */

@@ -9,6 +9,7 @@ import type { Dependency } from '../../core/model/dependency.ts'
 import { isJobId, type JobId } from '../../core/kernel/ids.ts'
 import type { JobSpec } from '../../core/model/job.ts'
 import { dependencyConditionEnum } from './enums.ts'
+import type { InputFile } from '../../core/model/sandbox-file.ts'
 import type * as job from '../gen/pilotage/v1/job.ts'
 import { rawRequirementsOf, requirementsOf, requirementsToWire } from './requirements.ts'
 
@@ -39,8 +40,9 @@ function dependencyToWire(one: Dependency): job.JobDependency {
   throw new Error('assertion failed: a stored dependency travels by its job id')
 }
 
-/** For a caller: what was not given stays absent. */
-export function rawSpecToWire({ requirements, arguments: words, environment, after = [], ...rest }: RawSpec): job.JobSpec {
+/** For a caller: what was not given stays absent, and so do files that are not put yet. */
+export function rawSpecToWire(raw: RawSpec): job.JobSpec {
+  const { requirements, arguments: words, environment, inputFiles = [], outputFiles = [], after = [], ...rest } = raw
   return {
     name: '',
     priority: 0,
@@ -53,6 +55,8 @@ export function rawSpecToWire({ requirements, arguments: words, environment, aft
     arguments: [...(words ?? [])],
     environment: { ...environment },
     after: after.map(dependencyToWire),
+    inputFiles: inputFiles.filter(({ from }) => from === undefined).map(inputToWire),
+    outputFiles: [...outputFiles],
     requirements: requirementsToWire(requirements ?? {}),
   }
 }
@@ -64,8 +68,14 @@ export function specToWire({ requirements, after = [], ...spec }: JobSpec): job.
     arguments: [...spec.arguments],
     environment: { ...spec.environment },
     after: after.map(dependencyToWire),
+    inputFiles: spec.inputFiles.map(inputToWire),
+    outputFiles: [...spec.outputFiles],
     requirements: requirementsToWire(requirements),
   }
+}
+
+function inputToWire({ path, digest, bytes, executable }: InputFile): job.InputFile {
+  return { path, digest, bytes, executable }
 }
 
 /**
@@ -86,5 +96,7 @@ export function specOfWire(wire: job.JobSpec | undefined): JobSpec {
     jobType: wire?.jobType ?? '',
     ...(wire?.jobIdMark ? { jobIdMark: wire.jobIdMark } : {}),
     ...(wire && wire.after.length > 0 ? { after: wire.after.map(dependencyOfWire) } : {}),
+    inputFiles: wire?.inputFiles ?? [],
+    outputFiles: wire?.outputFiles ?? [],
   }
 }

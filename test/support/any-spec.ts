@@ -50,6 +50,12 @@ const cores = fc
 function isTaken({ sites = { allowed: [], banned: [] } }: Alternative): boolean {
   return sites.allowed.length === 0 || sites.allowed.some((one) => !sites.banned.includes(one))
 }
+const inputFile = fc.record({
+  path: fc.constantFrom('a.txt', 'lib/b c', 'é', 'x/y/z.sh'),
+  digest: fc.stringMatching(/^[0-9a-f]{64}$/),
+  bytes: fc.integer({ min: 0, max: 1000 }),
+  executable: fc.boolean(),
+})
 
 export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
   name: fc.constantFrom('x', 'a name', '7', 'true', '- x', 'é🚀'),
@@ -61,7 +67,8 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
       fc.record({
         cores,
         memoryBytes: fc.integer({ min: jobLimits.minMemoryBytes, max: jobLimits.memoryBytes }),
-        diskBytes: fc.integer({ min: 1, max: jobLimits.diskBytes }),
+        // Input files fit on it.
+        diskBytes: fc.integer({ min: 3000, max: jobLimits.diskBytes }),
         wallMs: fc.integer({ min: jobLimits.minWallMs, max: jobLimits.wallMs }),
         platforms: names,
         sites: allowed,
@@ -84,7 +91,8 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
       },
     )
     .map(([first, later]): Requirements => ({ ...first, ...later })),
-  priority: fc.integer({ min: 0, max: 9 }),
+  inputFiles: fc.uniqueArray(inputFile, { maxLength: 3, selector: ({ path }) => path }),
+  outputFiles: fc.uniqueArray(fc.constantFrom('a.txt', '*.root', 'logs/**', 'é?'), { maxLength: 3 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),
   maxMachineLosses: fc.integer({ min: 1, max: 100 }),
   jobGroup: fc.constantFrom('', 'g', 'a group', 'é🚀', '"'),

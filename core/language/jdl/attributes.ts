@@ -6,6 +6,7 @@
  * attribute `Pilotage.FIELD` gives a field of ours as a document has it: what DIRAC has no attribute for is written so.
  */
 
+import type { InputFile } from '../../model/sandbox-file.ts'
 import { splitWords } from './words.ts'
 import type { JdlAttribute } from './parse.ts'
 import { amountIn, flagIn, isEmpty, namesIn, type RefuseValue, textIn, wholeIn } from './values.ts'
@@ -191,12 +192,23 @@ const rows: readonly JdlRow[] = [
   },
   {
     name: 'OutputSandbox',
-    becomes: 'stdout and stderr are always kept; other files are not',
-    read(attribute, draft, { refuse }) {
-      draft.wantsOutput = namesIn(attribute, refuse) ?? []
+    becomes: '`outputFiles`; stdout and stderr are always kept',
+    read(attribute, draft, { refuse, note }) {
+      const names = namesIn(attribute, refuse) ?? []
+      if (names.some(isCatalogued)) note('dropped', noCatalogue)
+      draft.wantsOutput = names.filter((name) => !isCatalogued(name))
     },
   },
-  without('InputSandbox', 'files are not sent with a job'),
+  {
+    name: 'InputSandbox',
+    becomes: '`inputFiles`: local files and folders, each under its last name; not LFN: and SB:',
+    read(attribute, { spec }, { refuse, note }) {
+      const names = namesIn(attribute, refuse) ?? []
+      if (names.some(isCatalogued)) note('dropped', noCatalogue)
+      const local = names.filter((name) => !isCatalogued(name)).map((name) => name.replace(/(?<=.)\/$/, ''))
+      if (local.length > 0) spec.inputFiles = local.map(localInput)
+    },
+  },
   without('InputData', 'there is no catalogue of data: the payload fetches its own', ['InputDataPolicy', 'InputDataModule']),
   without('OutputData', 'output is not registered as data: the payload stores its own', ['OutputPath', 'OutputSE']),
   without('Requirements', 'expressions of ClassAds are not evaluated: Site, Platform, Tags and the other attributes are'),
@@ -223,6 +235,18 @@ const rows: readonly JdlRow[] = [
     'OwnerDN',
   ]),
 ]
+
+const noCatalogue = 'there is no catalogue of data: only local files are sent and kept'
+
+/** Of DIRAC's file catalogue, or of a sandbox that DIRAC holds. */
+function isCatalogued(name: string): boolean {
+  return /^(?:LFN|SB):/i.test(name)
+}
+
+/** DIRAC unpacks what it is given into the payload's directory itself. */
+function localInput(from: string): InputFile {
+  return { path: from.slice(from.lastIndexOf('/') + 1), from, digest: '', bytes: 0, executable: false }
+}
 
 /** It changes what the job does, unless it is empty. */
 function without(name: string, why: string, also: readonly string[] = []): JdlRow {

@@ -153,8 +153,16 @@ function settle(
   if (memory.max !== undefined && memory.min !== undefined)
     note(lines.get('MinRAM'), 'ignored', 'MaxRAM is what the job gets')
   const others = wantsOutput.filter((name) => !streams.has(name))
-  if (others.length > 0)
-    note(lines.get('OutputSandbox'), 'dropped', `only stdout and stderr are kept, not ${others.join(', ')}`)
+  if (others.length > 0) draft.spec.outputFiles = others
+  settleExecutable(draft.spec)
+}
+
+/** DIRAC looks for the executable among the job's own files first, and makes it one that can be run. */
+function settleExecutable(spec: Record<string, unknown>): void {
+  const { executable, inputFiles } = spec as Partial<Pick<RawSpec, 'executable' | 'inputFiles'>>
+  if (!inputFiles?.some(({ path }) => path === executable)) return
+  spec.executable = `./${executable}`
+  spec.inputFiles = inputFiles.map((file) => (file.path === executable ? { ...file, executable: true } : file))
 }
 
 /** `Pilotage.memory = "2GiB"`: the value as a document has it. */
@@ -206,4 +214,6 @@ const attributesOf: Readonly<Record<string, readonly string[]>> = {
   sites: ['Site', 'BannedSites'],
   clouds: ['GridCE'],
   tags: ['Tags'],
+  inputFiles: ['InputSandbox'],
+  outputFiles: ['OutputSandbox'],
 }

@@ -25,6 +25,8 @@ it('fills in every default and changes nothing that was given', () => {
     maxMachineLosses: jobDefaults.machineLosses,
     jobGroup: '',
     jobType: '',
+    inputFiles: [],
+    outputFiles: [],
     requirements: {
       cores: { min: 1, max: 1 },
       memoryBytes: jobDefaults.memoryBytes,

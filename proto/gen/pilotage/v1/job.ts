@@ -467,6 +467,13 @@ export interface JobSpec {
   /** What people sort jobs by, at most 64 printable characters; empty: none. They change nothing in matching. */
   jobGroup: string;
   jobType: string;
+  /** Put before by the same owner with SandboxService.PutFile; at most 200 files. */
+  inputFiles: InputFile[];
+  /**
+   * Which files are kept when the payload ends: names and patterns in its directory. `*` and `?` stay in one folder, `**` does not;
+   * a folder stands for everything in it. At most 50.
+   */
+  outputFiles: string[];
   /** Jobs whose end it waits for: at most 1 000, and 100 000 in all jobs of a call. As GetJobSpec answers it: each by its id. */
   after: JobDependency[];
   /**
@@ -479,6 +486,16 @@ export interface JobSpec {
 export interface JobSpec_EnvironmentEntry {
   key: string;
   value: string;
+}
+
+/** A file that lies in the payload's directory when it starts. */
+export interface InputFile {
+  /** relative, in the payload's directory; at most 1 024 bytes */
+  path: string;
+  /** sha256 of the content, 64 hexadecimal digits */
+  digest: string;
+  bytes: number;
+  executable: boolean;
 }
 
 /**
@@ -2061,6 +2078,8 @@ function createBaseJobSpec(): JobSpec {
     maxMachineLosses: 0,
     jobGroup: "",
     jobType: "",
+    inputFiles: [],
+    outputFiles: [],
     after: [],
     jobIdMark: "",
   };
@@ -2097,6 +2116,12 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.jobType !== "") {
       writer.uint32(82).string(message.jobType);
+    }
+    for (const v of message.inputFiles) {
+      InputFile.encode(v!, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.outputFiles) {
+      writer.uint32(98).string(v!);
     }
     for (const v of message.after) {
       JobDependency.encode(v!, writer.uint32(106).fork()).join();
@@ -2203,6 +2228,22 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.jobType = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.inputFiles.push(InputFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.outputFiles.push(reader.string());
+            continue;
+          }
           case 13: {
             if (tag !== 106) {
               break;
@@ -2256,6 +2297,8 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.maxMachineLosses = object.maxMachineLosses ?? 0;
     message.jobGroup = object.jobGroup ?? "";
     message.jobType = object.jobType ?? "";
+    message.inputFiles = object.inputFiles?.map((e) => InputFile.fromPartial(e)) || [];
+    message.outputFiles = object.outputFiles?.map((e) => e) || [];
     message.after = object.after?.map((e) => JobDependency.fromPartial(e)) || [];
     message.jobIdMark = object.jobIdMark ?? "";
     return message;
@@ -2325,6 +2368,97 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
     const message = createBaseJobSpec_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseInputFile(): InputFile {
+  return { path: "", digest: "", bytes: 0, executable: false };
+}
+
+export const InputFile: MessageFns<InputFile> = {
+  encode(message: InputFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(24).uint64(message.bytes);
+    }
+    if (message.executable !== false) {
+      writer.uint32(32).bool(message.executable);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InputFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInputFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.executable = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<InputFile>, I>>(base?: I): InputFile {
+    return InputFile.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<InputFile>, I>>(object: I): InputFile {
+    const message = createBaseInputFile();
+    message.path = object.path ?? "";
+    message.digest = object.digest ?? "";
+    message.bytes = object.bytes ?? 0;
+    message.executable = object.executable ?? false;
     return message;
   },
 };

@@ -13,10 +13,12 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
   type ClientWritableStream,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -234,6 +236,41 @@ export interface PutLiveOutputResponse {
   bytes: number;
   /** false: no user reads it any more */
   wanted: boolean;
+}
+
+/** Which input file to send. */
+export interface FetchInputRequest {
+  attempt:
+    | AttemptRef
+    | undefined;
+  /** one of the job's input files */
+  path: string;
+}
+
+/** A piece of a file. */
+export interface FileChunk {
+  /** at most 64 KiB */
+  data: Buffer;
+}
+
+/** A piece of an output file. */
+export interface PutOutputFileRequest {
+  /** in the first message, as all but data */
+  attempt:
+    | AttemptRef
+    | undefined;
+  /** relative, in the payload's directory */
+  path: string;
+  /** sha256 of the content: any other content is refused, and nothing changes */
+  digest: string;
+  bytes: number;
+  executable: boolean;
+  /** at most 64 KiB */
+  data: Buffer;
+}
+
+/** The file is kept. */
+export interface PutOutputFileResponse {
 }
 
 /** The state of a VM, as its monitor sees it. */
@@ -1969,6 +2006,290 @@ export const PutLiveOutputResponse: MessageFns<PutLiveOutputResponse> = {
   },
 };
 
+function createBaseFetchInputRequest(): FetchInputRequest {
+  return { attempt: undefined, path: "" };
+}
+
+export const FetchInputRequest: MessageFns<FetchInputRequest> = {
+  encode(message: FetchInputRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== undefined) {
+      AttemptRef.encode(message.attempt, writer.uint32(10).fork()).join();
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FetchInputRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFetchInputRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.attempt = AttemptRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FetchInputRequest>, I>>(base?: I): FetchInputRequest {
+    return FetchInputRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FetchInputRequest>, I>>(object: I): FetchInputRequest {
+    const message = createBaseFetchInputRequest();
+    message.attempt = (object.attempt !== undefined && object.attempt !== null)
+      ? AttemptRef.fromPartial(object.attempt)
+      : undefined;
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseFileChunk(): FileChunk {
+  return { data: Buffer.alloc(0) };
+}
+
+export const FileChunk: MessageFns<FileChunk> = {
+  encode(message: FileChunk, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FileChunk {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFileChunk();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FileChunk>, I>>(base?: I): FileChunk {
+    return FileChunk.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FileChunk>, I>>(object: I): FileChunk {
+    const message = createBaseFileChunk();
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBasePutOutputFileRequest(): PutOutputFileRequest {
+  return { attempt: undefined, path: "", digest: "", bytes: 0, executable: false, data: Buffer.alloc(0) };
+}
+
+export const PutOutputFileRequest: MessageFns<PutOutputFileRequest> = {
+  encode(message: PutOutputFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attempt !== undefined) {
+      AttemptRef.encode(message.attempt, writer.uint32(10).fork()).join();
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.digest !== "") {
+      writer.uint32(26).string(message.digest);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.executable !== false) {
+      writer.uint32(40).bool(message.executable);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(50).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutOutputFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutOutputFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.attempt = AttemptRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.executable = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutOutputFileRequest>, I>>(base?: I): PutOutputFileRequest {
+    return PutOutputFileRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutOutputFileRequest>, I>>(object: I): PutOutputFileRequest {
+    const message = createBasePutOutputFileRequest();
+    message.attempt = (object.attempt !== undefined && object.attempt !== null)
+      ? AttemptRef.fromPartial(object.attempt)
+      : undefined;
+    message.path = object.path ?? "";
+    message.digest = object.digest ?? "";
+    message.bytes = object.bytes ?? 0;
+    message.executable = object.executable ?? false;
+    message.data = object.data ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBasePutOutputFileResponse(): PutOutputFileResponse {
+  return {};
+}
+
+export const PutOutputFileResponse: MessageFns<PutOutputFileResponse> = {
+  encode(_: PutOutputFileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutOutputFileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutOutputFileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PutOutputFileResponse>, I>>(base?: I): PutOutputFileResponse {
+    return PutOutputFileResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PutOutputFileResponse>, I>>(_: I): PutOutputFileResponse {
+    const message = createBasePutOutputFileResponse();
+    return message;
+  },
+};
+
 function createBaseBeatRequest(): BeatRequest {
   return {
     monitorVersion: "",
@@ -2327,6 +2648,27 @@ export const VmServiceService = {
       Buffer.from(PutLiveOutputResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PutLiveOutputResponse => PutLiveOutputResponse.decode(value),
   },
+  /** An input file of an attempt that the VM holds, in pieces. */
+  fetchInput: {
+    path: "/pilotage.v1.VmService/FetchInput" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: FetchInputRequest): Buffer => Buffer.from(FetchInputRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FetchInputRequest => FetchInputRequest.decode(value),
+    responseSerialize: (value: FileChunk): Buffer => Buffer.from(FileChunk.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FileChunk => FileChunk.decode(value),
+  },
+  /** Keeps an output file of an attempt that the VM holds. Sent before the report that ends the attempt; repeating it replaces it. */
+  putOutputFile: {
+    path: "/pilotage.v1.VmService/PutOutputFile" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutOutputFileRequest): Buffer => Buffer.from(PutOutputFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutOutputFileRequest => PutOutputFileRequest.decode(value),
+    responseSerialize: (value: PutOutputFileResponse): Buffer =>
+      Buffer.from(PutOutputFileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutOutputFileResponse => PutOutputFileResponse.decode(value),
+  },
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat: {
     path: "/pilotage.v1.VmService/Beat" as const,
@@ -2358,6 +2700,10 @@ export interface VmServiceServer extends UntypedServiceImplementation {
    * it is not wanted any more. Not durable: what an attempt leaves is sent by PutOutput all the same.
    */
   putLiveOutput: handleUnaryCall<PutLiveOutputRequest, PutLiveOutputResponse>;
+  /** An input file of an attempt that the VM holds, in pieces. */
+  fetchInput: handleServerStreamingCall<FetchInputRequest, FileChunk>;
+  /** Keeps an output file of an attempt that the VM holds. Sent before the report that ends the attempt; repeating it replaces it. */
+  putOutputFile: handleClientStreamingCall<PutOutputFileRequest, PutOutputFileResponse>;
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat: handleUnaryCall<BeatRequest, BeatResponse>;
 }
@@ -2426,6 +2772,30 @@ export interface VmServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PutLiveOutputResponse) => void,
   ): ClientUnaryCall;
+  /** An input file of an attempt that the VM holds, in pieces. */
+  fetchInput(request: FetchInputRequest, options?: Partial<CallOptions>): ClientReadableStream<FileChunk>;
+  fetchInput(
+    request: FetchInputRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FileChunk>;
+  /** Keeps an output file of an attempt that the VM holds. Sent before the report that ends the attempt; repeating it replaces it. */
+  putOutputFile(
+    callback: (error: ServiceError | null, response: PutOutputFileResponse) => void,
+  ): ClientWritableStream<PutOutputFileRequest>;
+  putOutputFile(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutOutputFileResponse) => void,
+  ): ClientWritableStream<PutOutputFileRequest>;
+  putOutputFile(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutOutputFileResponse) => void,
+  ): ClientWritableStream<PutOutputFileRequest>;
+  putOutputFile(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutOutputFileResponse) => void,
+  ): ClientWritableStream<PutOutputFileRequest>;
   /** The monitor's heartbeat. The answer says what the VM should do. */
   beat(request: BeatRequest, callback: (error: ServiceError | null, response: BeatResponse) => void): ClientUnaryCall;
   beat(
