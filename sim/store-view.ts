@@ -5,6 +5,7 @@
 
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { DependencyStore, Store } from '../core/ports/store.ts'
+import type { SandboxStore } from '../core/ports/sandbox-store.ts'
 import type { Ground } from './ground.ts'
 import type { Weather } from './weather.ts'
 import type { SimProcess } from './process.ts'
@@ -86,6 +87,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     keepNote: (...args) => ask(() => truth.keepNote(...args)),
     ...rolesAndImages(truth, ask),
     ...dependencies(truth, ask),
+    ...sandboxOf(truth, ask),
     close: () => Promise.resolve(),
   }
   const crawl = (ms: number): void => {
@@ -110,5 +112,17 @@ function rolesAndImages(truth: Store, ask: Ask): Pick<Store, 'hold' | 'letGo' | 
     roles: (...args) => ask(() => truth.roles(...args)),
     images: (...args) => ask(() => truth.images(...args)),
     changeImage: (...args) => ask(() => truth.changeImage(...args)),
+  }
+}
+
+function sandboxOf(truth: Store, ask: Ask): SandboxStore {
+  return {
+    claim: (...args) => ask(() => truth.claim(...args)),
+    settleClaim: (...args) => ask(() => truth.settleClaim(...args)),
+    renewClaims: (...args) => ask(() => truth.renewClaims(...args)),
+    endClaims: (...args) => ask(() => truth.endClaims(...args)),
+    blobsRemoved: (...args) => ask(() => truth.blobsRemoved(...args)),
+    keepOutputFile: (...args) => ask(() => truth.keepOutputFile(...args)),
+    outputFiles: (...args) => ask(() => truth.outputFiles(...args)),
   }
 }

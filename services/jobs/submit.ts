@@ -18,6 +18,7 @@ import type { JobSpec } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import { checkSpec, type RawSpec } from '../../core/language/check.ts'
 import { idempotencyKeyLength, jobDefaults, jobsPerCall, jobsPerTurn } from '../../core/kernel/limits.ts'
+import type { SandboxStore } from '../../core/ports/sandbox-store.ts'
 import type { JobStore, SubmitOutcome } from '../../core/ports/store.ts'
 import type { TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import type { QuotaRefusal } from '../../core/model/quota.ts'
@@ -34,7 +35,7 @@ import { offeredNow } from './offered.ts'
 import type { JobPorts } from './ports.ts'
 
 export type SubmitPorts = Pick<JobPorts, 'clock' | 'policy' | 'offerings' | 'measured'> & {
-  readonly store: Pick<JobStore, 'submit' | 'jobs'>
+  readonly store: Pick<JobStore, 'submit' | 'jobs'> & Pick<SandboxStore, 'renewClaims'>
   readonly outcomes: Pick<Outcomes, 'arrived' | 'submitted' | 'blocked'>
 }
 
@@ -63,6 +64,7 @@ export async function submit(
   { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,
 ): Promise<SubmitAnswer> {
   const specs = await checked(ports, owner, jobs, { idempotencyKey, keySpace })
+  await checkInputs(ports, owner, specs)
   const { taskQueues, different } = await taskQueuesOf(ports, owner, specs)
   const digest = idempotencyKey === '' ? '' : await digestOf(ports.clock, specs)
   const nowMs = ports.clock.nowMs()
@@ -87,6 +89,35 @@ export async function submit(
     repeated: outcome.repeated,
   }
 }
+
+/**
+ * A job names what its own owner has put, and nothing that is only known by its digest. The claims are renewed before the
+ * jobs are stored, so the files last until the jobs name them.
+ */
+async function checkInputs({ store, clock }: SubmitPorts, owner: Owner, specs: readonly JobSpec[]): Promise<void> {
+  const digests = [...new Set(specs.flatMap(({ inputFiles }) => inputFiles.map(({ digest }) => digest)))]
+  const bytesOf = new Map<string, number>()
+  for (let at = 0; at < digests.length; at += digestsAtOnce) {
+    const known = await store.renewClaims(owner, digests.slice(at, at + digestsAtOnce), clock.nowMs())
+    for (const { digest, bytes } of known) bytesOf.set(digest, bytes)
+  }
+  const violations: Violation[] = []
+  for (const [job, { inputFiles }] of specs.entries()) {
+    for (const [at, { digest, bytes }] of inputFiles.entries()) {
+      const known = bytesOf.get(digest)
+      if (known === bytes) continue
+      const path = `jobs[${job}].input_files[${at}]`
+      const [rule, accepted] =
+        known === undefined ? ['not put', 'the digest of a file that its owner has put'] : ['wrong size', `${known} bytes`]
+      violations.push({ path, value: known === undefined ? digest : `${bytes} bytes`, rule, accepted })
+      if (violations.length >= maxInputViolations) break
+    }
+  }
+  if (violations.length > 0) throw new PilotageError('invalid-argument', wrongFields(violations), { violations })
+}
+
+const digestsAtOnce = 1000
+const maxInputViolations = 100
 
 const quotaKeys = {
   owner: { jobs: 'queue.maxWaitingPerOwner', taskQueues: 'queue.maxTaskQueuesPerOwner' },
@@ -230,11 +261,14 @@ async function digestOf(clock: Clock, specs: readonly JobSpec[]): Promise<string
   return hash.update(']').digest('hex')
 }
 
-function digested({ maxMachineLosses, jobGroup, jobType, ...rest }: JobSpec): Partial<JobSpec> {
+/** A field that earlier versions did not have is a part of it only where it is given. */
+function digested({ maxMachineLosses, jobGroup, jobType, inputFiles, outputFiles, ...rest }: JobSpec): Partial<JobSpec> {
   return {
     ...rest,
     ...(maxMachineLosses === jobDefaults.machineLosses ? {} : { maxMachineLosses }),
     ...(jobGroup === '' ? {} : { jobGroup }),
     ...(jobType === '' ? {} : { jobType }),
+    ...(inputFiles.length === 0 ? {} : { inputFiles }),
+    ...(outputFiles.length === 0 ? {} : { outputFiles }),
   }
 }

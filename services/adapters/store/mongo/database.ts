@@ -25,7 +25,8 @@ import type { Move, PageDocument } from './page.ts'
 /** The name in databases that exist already: it must stay. */
 export const emittedFactsCollection = 'told'
 
-export type SpecsDocument = { _id: number; s: string[] }
+/** `in`: the claims on input files that its jobs name. */
+export type SpecsDocument = { _id: number; s: string[]; in?: string[] }
 
 /** `at`: when a submission named it last, within an hour. */
 export type QueueDocument = { _id: string; vo: string; grp: string; own: string; req: string; at?: number }
@@ -91,6 +92,27 @@ export type FactsDocument = {
   moves: [vo: string, ...Move][]
 }
 
+/** An owner's claim on content; `at`: renewed. */
+export type ClaimDocument = {
+  _id: string
+  owner: string
+  vo: string
+  digest: string
+  bytes: number
+  at: number
+  whole: boolean
+}
+/** Content with `n` claims; `removing`: with none, and its home still has it. */
+export type ClaimedBlobDocument = { _id: string; vo: string; digest: string; n: number; removing?: true }
+/** `claim`: of the job's owner on its content. */
+export type OutputDocument = {
+  _id: { job: number; attempt: number; path: string }
+  digest: string
+  bytes: number
+  executable: boolean
+  claim: string
+}
+
 export type RoleDocument = { _id: string; holder: string; fence: number; until: Date }
 /**
  * `schema`: version; `ids`, `images`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number
@@ -120,6 +142,10 @@ export type Database = {
   readonly emittedFacts: Collection<EmittedFactDocument>
   readonly facts: Collection<FactsDocument>
   readonly roles: Collection<RoleDocument>
+  readonly claims: Collection<ClaimDocument>
+  readonly claimUse: Collection<{ _id: string; bytes: number }>
+  readonly claimedBlobs: Collection<ClaimedBlobDocument>
+  readonly outputs: Collection<OutputDocument>
   readonly meta: Collection<MetaDocument>
   readonly notes: Collection<{ _id: string; text: string }>
   /** When the last write of this process with a fact reached the server's log. */
@@ -163,6 +189,10 @@ export function openDatabase(url: string, name: string, mayLeave = false): Datab
     emittedFacts: db.collection(emittedFactsCollection),
     facts: db.collection('facts'),
     roles: db.collection('roles'),
+    claims: db.collection('sandboxClaims'),
+    claimUse: db.collection('sandboxUse'),
+    claimedBlobs: db.collection('sandboxBlobs'),
+    outputs: db.collection('sandboxOutputs'),
     meta: db.collection('meta'),
     notes: db.collection('notes'),
     lastFactWrite: watchedWrites(client),

@@ -23,6 +23,7 @@ import {
   summed,
 } from './page.ts'
 import type { PageCache } from './page-cache.ts'
+import { forgetOutputs } from './sandbox.ts'
 import type { SpecCache } from './specs.ts'
 
 export type ForgetOptions = {
@@ -103,6 +104,7 @@ async function forgetIn(
   )
   // Another process changed it in between: it comes again.
   if (matchedCount === 0) return []
+  await forgetOutputs(database, ids)
   if (left.size === 0) {
     await guarded('forgetting jobs', async () => {
       await database.pages.deleteOne({ _id: page.first, cv: version })

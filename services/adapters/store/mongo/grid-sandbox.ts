@@ -15,6 +15,7 @@ import { outputChunkBytes } from '../../../../core/kernel/limits.ts'
 import type { OutputName } from '../../../../core/model/live-output.ts'
 import type { Sandbox } from '../../../../core/ports/sandbox.ts'
 import { guarded } from './database.ts'
+import { inChunks } from './grid-chunks.ts'
 
 /** The order of the fields is the order of the ids. `by`: of two that keep in one round, the later one by this is read. */
 type FileId = AttemptRef & { readonly name: OutputName; readonly round: number; readonly by: ObjectId }
@@ -113,7 +114,7 @@ async function lastFile({ files }: Grid, attempt: AttemptRef, name: OutputName):
 async function write({ files, chunks }: Grid, id: FileId, pieces: AsyncIterable<Uint8Array>): Promise<number> {
   let [length, n] = [0, 0]
   try {
-    for await (const data of inChunks(pieces)) {
+    for await (const data of inChunks(pieces, chunkBytes)) {
       const chunk = { _id: new ObjectId(), files_id: id, n, data }
       await guarded('keeping an output', () => chunks.insertOne(chunk))
       length += data.length
@@ -130,23 +131,6 @@ async function write({ files, chunks }: Grid, id: FileId, pieces: AsyncIterable<
   // Where the answer is lost it may stand there or appear there yet, so the chunks stay.
   await guarded('keeping an output', () => files.insertOne(file))
   return length
-}
-
-/** Of `chunkBytes` each but for the last. */
-async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let waiting: Uint8Array[] = []
-  let bytes = 0
-  for await (const piece of pieces) {
-    waiting.push(piece)
-    bytes += piece.length
-    if (bytes < chunkBytes) continue
-    const whole = Buffer.concat(waiting)
-    const rest = bytes % chunkBytes
-    for (let at = 0; at + chunkBytes <= bytes; at += chunkBytes) yield whole.subarray(at, at + chunkBytes)
-    waiting = rest > 0 ? [whole.subarray(bytes - rest)] : []
-    bytes = rest
-  }
-  if (bytes > 0) yield Buffer.concat(waiting)
 }
 
 async function* inPieces({ chunks }: Grid, { _id, length }: FileDocument): AsyncGenerator<Uint8Array> {

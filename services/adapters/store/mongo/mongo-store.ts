@@ -25,6 +25,7 @@ import { knownQueues } from './known-queues.ts'
 import { openQuotas } from './quota.ts'
 import { openReading } from './reading.ts'
 import { openRoles } from './roles.ts'
+import { openSandbox } from './sandbox.ts'
 import { migrate } from './schema.ts'
 import { openPageCache } from './page-cache.ts'
 import { openSpecs } from './specs.ts'
@@ -94,6 +95,7 @@ export async function openMongoStore({ url, mayLeave, database: name, clock, log
     ...openImages({ database, clock, random }),
     ...openFacts(database, cache, clock, random),
     ...openRoles(database),
+    ...openSandbox(database),
     async close() {
       await changes.idle()
       await database.client.close()

@@ -10,7 +10,10 @@ import { listSummaryOf, namesIn } from './list-summary.ts'
 import { type KeptJob, keptJob, packedJobs, type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
-type Indexed = Pick<Database, 'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts'>
+type Indexed = Pick<
+  Database,
+  'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts' | 'specs' | 'claims' | 'claimedBlobs' | 'outputs'
+>
 
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
   partialFilterExpression: { [field]: test },
@@ -51,6 +54,10 @@ export const indexes: readonly Declared[] = [
   { on: 'emittedFacts', key: { subject: 1, n: 1 }, options: { name: 'subject' } },
   { on: 'emittedFacts', key: { at: 1 }, options: { name: 'age' } },
   { on: 'facts', key: { at: 1 }, options: { name: 'age' } },
+  { on: 'specs', key: { in: 1 }, options: { name: 'inputs', ...where('in', { $exists: true }) } },
+  { on: 'claims', key: { at: 1 }, options: { name: 'age' } },
+  { on: 'claimedBlobs', key: { removing: 1 }, options: { name: 'removing', ...where('removing', { $exists: true }) } },
+  { on: 'outputs', key: { claim: 1 }, options: { name: 'claim' } },
 ]
 
 /** Steps to each version from the one before. The first is the making of it: its indexes are made at every start. */

@@ -25,6 +25,7 @@ import type { KnownQueues } from './known-queues.ts'
 import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
 import type { Quotas, Reserved } from './quota.ts'
 import type { PageCache } from './page-cache.ts'
+import { namedIn } from './sandbox.ts'
 import type { SpecCache } from './specs.ts'
 
 export type SubmitOptions = {
@@ -192,11 +193,12 @@ function pagesOf(jobs: Submission['jobs'], first: number): SubmissionDocument['p
   return pages
 }
 
-function specDocuments({ document, texts }: Prepared) {
-  return document.pages.map(([first, last]) => ({
-    _id: first,
-    s: texts.slice(first - document.first, last - document.first + 1),
-  }))
+function specDocuments({ document, texts, call: { submission } }: Prepared) {
+  return document.pages.map(([first, last]) => {
+    const [from, to] = [first - document.first, last - document.first + 1]
+    const specs = submission.jobs.slice(from, to).map(({ spec }) => spec)
+    return { _id: first, s: texts.slice(from, to), ...namedIn(submission.owner, specs) }
+  })
 }
 
 async function inSlices<T>(all: readonly T[], put: (slice: T[]) => Promise<unknown>): Promise<void> {

@@ -18,6 +18,7 @@ import { jobOperations } from './jobs.ts'
 import { queueTable } from './queues.ts'
 import { type ReadOperations, wholeReads } from './reads.ts'
 import { type RoleOperations, roleOperations } from './roles.ts'
+import { type SandboxOperations, sandboxOperations } from './sandbox.ts'
 import type { ColumnNews } from './columns.ts'
 import { columnWriter } from './column-writer.ts'
 import { configure, migrate, type Purpose } from './schema.ts'
@@ -30,6 +31,7 @@ export type Operations = JobOperations &
   ImageOperations &
   FactOperations &
   RoleOperations &
+  SandboxOperations &
   ArchiveOperations &
   ReadOperations
 export type OperationName = keyof Operations
@@ -154,8 +156,14 @@ function emptyInside(db: DatabaseSync, decisions: Decisions, publish: EngineOpti
 }
 
 /** Those that hold nothing in memory. */
-function restOf(inside: Inside): ImageOperations & FactOperations & RoleOperations & ArchiveOperations {
-  return Object.assign(imageOperations(inside), factOperations(inside), roleOperations(inside), archiveOperations(inside))
+function restOf(inside: Inside): ImageOperations & FactOperations & RoleOperations & SandboxOperations & ArchiveOperations {
+  return Object.assign(
+    imageOperations(inside),
+    factOperations(inside),
+    roleOperations(inside),
+    sandboxOperations(inside.db),
+    archiveOperations(inside),
+  )
 }
 
 /**

@@ -21,6 +21,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
   // The oldest jobs have the lowest ids: a few of them are looked at each time, from where the last look stopped.
   const look = db.prepare('select * from jobs where id > ? order by id limit ?')
   const removeJob = db.prepare('delete from jobs where id = ?')
+  const removeOutputs = db.prepare('delete from sandbox_outputs where job = ?')
   const removeSpec = db.prepare('delete from specs where id = ?')
   const removeFacts = db.prepare('delete from facts where seq in (select seq from facts order by seq limit ?) and at_ms < ?')
   const keepLastFact = db.prepare(
@@ -48,6 +49,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
     for (const row of old) {
       removeJob.run(row.id)
       removeSpec.run(row.id)
+      removeOutputs.run(row.id)
       const queue = queues.byRef(row.queue_ref)
       const job = jobOf(row, queue)
       inside.tallies.moved(job, undefined, exactly(queue.requirements, job.needs))

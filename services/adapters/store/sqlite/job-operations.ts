@@ -22,6 +22,8 @@ export type PackedJob = {
   readonly maxMachineLosses: number
   readonly needs?: Needs
   readonly after?: readonly Dependency[]
+  /** Digests of input files; absent: none. */
+  readonly inputs?: readonly string[]
   readonly spec: SpecText
 }
 

@@ -80,6 +80,25 @@ const versions: readonly string[] = [
   `
   alter table jobs add column gpus integer;
   `,
+  // Sandboxes: who claims which content, which ranges of jobs name it, what is to be removed, and output files.
+  `
+  create table sandbox_claims (
+    owner text not null, digest text not null, vo text not null, bytes integer not null, renewed_ms integer not null,
+    whole integer not null, primary key (owner, digest)
+  ) without rowid;
+  create index sandbox_claims_age on sandbox_claims (renewed_ms);
+  create index sandbox_claims_content on sandbox_claims (vo, digest);
+  create table sandbox_use (owner text primary key, bytes integer not null) without rowid;
+  create table sandbox_names (
+    owner text not null, digest text not null, first_job integer not null, last_job integer not null,
+    primary key (owner, digest, first_job)
+  ) without rowid;
+  create table sandbox_removals (vo text not null, digest text not null, primary key (vo, digest)) without rowid;
+  create table sandbox_outputs (
+    job integer not null, attempt integer not null, path text not null, digest text not null, bytes integer not null,
+    executable integer not null, primary key (job, attempt, path)
+  ) without rowid;
+  `,
 ]
 
 /** The version that this program makes. */

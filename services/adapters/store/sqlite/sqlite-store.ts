@@ -113,6 +113,13 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     hold: (role, holder, forMs, nowMs) => ask('hold', role, holder, forMs, nowMs),
     letGo: (role, holder) => ask('letGo', role, holder),
     roles: (prefix, nowMs) => ask('roles', prefix, nowMs),
+    claim: (owner, content, maxOwnerBytes, nowMs) => ask('claim', owner, content, maxOwnerBytes, nowMs),
+    settleClaim: (owner, digest, nowMs) => ask('settleClaim', owner, digest, nowMs),
+    renewClaims: (owner, digests, nowMs) => ask('renewClaims', owner, digests, nowMs),
+    endClaims: (notRenewedSinceMs, limit, nowMs) => ask('endClaims', notRenewedSinceMs, limit, nowMs),
+    blobsRemoved: (blobs) => ask('blobsRemoved', blobs),
+    keepOutputFile: (attempt, owner, file) => ask('keepOutputFile', attempt, owner, file),
+    outputFiles: (attempt) => ask('outputFiles', attempt),
     close,
   }
 }

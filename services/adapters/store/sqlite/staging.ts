@@ -11,6 +11,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { assert } from '../../../../core/kernel/assert.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import { inputWriter } from './sandbox.ts'
 import type { PackedJob, SubmissionHead, StagedSlice } from './job-operations.ts'
 
 export type Staged = {
@@ -41,6 +42,7 @@ export function openStaging(db: DatabaseSync): Staging {
   const reserved = db.prepare('select 1 from staged where first_id = ?')
   const byTicket = new Map<number, Staged>()
   let over = new Set<number>()
+  const nameInputs = inputWriter(db)
 
   function done(ticket: number): void {
     const staged = byTicket.get(ticket)
@@ -60,7 +62,8 @@ export function openStaging(db: DatabaseSync): Staging {
       assert(from <= staged.jobs.length, 'the slices of a submission come in their order')
       // A slice whose transaction was rolled back comes once more.
       staged.jobs.length = from
-      for (const { spec, ...job } of jobs) {
+      nameInputs(staged.head.owner, staged.firstId + from, jobs)
+      for (const { spec, inputs: _, ...job } of jobs) {
         insertSpec.run(staged.firstId + staged.jobs.length, spec)
         staged.jobs.push(job)
       }

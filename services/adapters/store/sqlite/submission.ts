@@ -88,6 +88,7 @@ function packed({ classId, spec }: Submission['jobs'][number], requirementsOf: R
     maxAttempts: spec.maxAttempts,
     maxMachineLosses: spec.maxMachineLosses,
     ...(spec.after === undefined ? {} : { after: spec.after }),
+    inputs: spec.inputFiles.length === 0 ? undefined : spec.inputFiles.map(({ digest }) => digest),
     spec: JSON.stringify(spec),
   }
 }

@@ -22,6 +22,7 @@ import { factWriter } from './facts.ts'
 import type { JobOperations, PackedJob, StageOperations, SubmissionHead } from './job-operations.ts'
 import type { QueueRefs } from './queues.ts'
 import { needsText, packOpen, stateCode } from './rows.ts'
+import { inputWriter } from './sandbox.ts'
 import { lastStagedIn, openStaging, type Staged, type Staging } from './staging.ts'
 
 export type SubmitOperations = {
@@ -35,6 +36,7 @@ export function submitOperations(inside: Inside, change: JobOperations['change']
   const keys = keyTable(db)
   const insertSpec = db.prepare('insert into specs (id, spec) values (?, ?)')
   const insertJobs = jobWriter(inside, change)
+  const nameInputs = inputWriter(db)
   const staging = openStaging(db)
   const emit = factWriter(inside)
   let lastId = 0
@@ -68,6 +70,7 @@ export function submitOperations(inside: Inside, change: JobOperations['change']
         if (outcome) return outcome
         const firstId = reserve(jobs.length)
         for (const [at, { spec }] of jobs.entries()) insertSpec.run(firstId + at, spec)
+        nameInputs(head.owner, firstId, jobs)
         insertJobs(head.owner, firstId, jobs, queues, nowMs)
         return taken(head, firstId, nowMs)
       },
