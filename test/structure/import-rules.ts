@@ -101,7 +101,12 @@ export const importRules: readonly Rule[] = [
     ours: ['core/', ...configOfDrivers, 'services/adapters/cloud/kit/', '$1'],
     node: 'any',
   },
-  { name: 'adapter', place: /^(services\/adapters\/[^/]+\/[^/]+\/)/, ours: ['core/', '$1'], node: 'any' },
+  {
+    name: 'adapter',
+    place: /^(services\/adapters\/[^/]+\/[^/]+\/)/,
+    ours: ['core/', 'services/adapters/sandbox/kit/', '$1'],
+    node: 'any',
+  },
   { name: 'archive', place: /^services\/archive\//, ours: ['core/', 'services/archive/'], node: 'any' },
   { name: 'configuration', place: /^services\/config\//, ours: ['core/', 'services/config/'], node: 'any' },
   {

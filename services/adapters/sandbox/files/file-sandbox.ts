@@ -56,7 +56,7 @@ export function fileSandbox(directory: string): Sandbox {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path)
   try {
     await folder.sync()
