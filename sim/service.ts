@@ -7,6 +7,7 @@
  */
 
 import { memoryLiveOutput } from '../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../services/adapters/sandbox/memory/memory-blobs.ts'
 import type { SimService, Life } from './life.ts'
 import { trusting } from './trusting-cloud.ts'
 import type { Rule } from './switches.ts'
@@ -133,6 +134,7 @@ function runtimeOptions({ ground, clouds, without }: SimServiceOptions, process:
     log: auditedLog(ground),
     sandbox: simSandbox(),
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs, renewEveryMs, keepEndedMs: Infinity, reserveAfterMs: 30_000 },

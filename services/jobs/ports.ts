@@ -9,6 +9,7 @@ import type { Offered } from '../../core/model/cloud.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
 import type { BlockingReason, Cause } from '../../core/plan/cause.ts'
 import type { MeasuredSize } from '../../core/plan/measured-size.ts'
+import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { LiveOutput } from '../../core/ports/live-output.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -23,6 +24,8 @@ export type JobPolicy = {
   readonly reserveAfterMs: number
   /** What an owner and a VO may have waiting; absent: any number. */
   readonly quota?: WaitingQuota
+  /** What is stored of input and output files for one owner at most; absent: the default. */
+  readonly maxSandboxBytes?: number
 }
 
 /** Why the last plan of a cloud makes no VM for a task queue. */
@@ -35,6 +38,7 @@ export type JobPorts = {
   readonly log: Log
   readonly sandbox: Sandbox
   readonly live: LiveOutput
+  readonly blobs: Blobs
   readonly outcomes: Outcomes
   readonly policy: JobPolicy
   /** Everything that any director of this installation could start. */

@@ -112,7 +112,7 @@ export async function start(options: Start): Promise<Service> {
       : { config: given, isolation: undefined }
     const ports: PortOptions = { config, secrets, installation, holder, clock, log }
     const tokens = await joseTokens(installation.signingKey, installation.name, clock)
-    const { store, sandbox, live } = await reachStore(ports, onFailed)
+    const { store, sandbox, blobs, live } = await reachStore(ports, onFailed)
     disposables.add(() => store.close())
     const readiness = startReadiness(store, clock)
     disposables.add(() => readiness.stop())
@@ -129,6 +129,7 @@ export async function start(options: Start): Promise<Service> {
       log,
       sandbox,
       live,
+      blobs,
       policy: config.queue,
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),

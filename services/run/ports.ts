@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { PilotageError } from '../../core/kernel/errors.ts'
 import { activationKeepMs } from '../../core/kernel/limits.ts'
+import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { Cloud } from '../../core/ports/cloud.ts'
 import type { FactStream } from '../../core/ports/fact-stream.ts'
@@ -23,8 +24,10 @@ import { natsFactStream } from '../adapters/bus/nats/fact-stream.ts'
 import { natsBus } from '../adapters/bus/nats/nats-bus.ts'
 import type { NatsOptions } from '../adapters/bus/nats/nats-link.ts'
 import type { CloudSecrets, Driver, DriverNotes } from '../adapters/cloud/kit/driver.ts'
+import { fileBlobs } from '../adapters/sandbox/files/file-blobs.ts'
 import { fileSandbox } from '../adapters/sandbox/files/file-sandbox.ts'
 import { memoryLiveOutput } from '../adapters/live-output/memory/memory-live-output.ts'
+import { gridBlobs } from '../adapters/store/mongo/grid-blobs.ts'
 import { gridSandbox } from '../adapters/store/mongo/grid-sandbox.ts'
 import { mongoLiveOutput } from '../adapters/store/mongo/live-output.ts'
 import { openKeptMongoStore } from './mongo-upkeep.ts'
@@ -114,16 +117,26 @@ export type PortOptions = {
 export async function openStore(
   { config, secrets, installation, holder, clock, log }: PortOptions,
   onFailed: (error: PilotageError) => void,
-): Promise<{ readonly store: Store; readonly sandbox: Sandbox; readonly live: LiveOutput }> {
+): Promise<{
+  readonly store: Store
+  readonly sandbox: Sandbox
+  readonly blobs: Blobs
+  readonly live: LiveOutput
+}> {
   if (config.store.kind === 'mongo') {
     const { database, plaintext } = config.store
     const url = secrets.mongoUrl ?? ''
     const mayLeave = mayLeaveMachine(url, plaintext)
     const { store, db } = await openKeptMongoStore({ url, mayLeave, database, clock, log, holder })
-    return { store, sandbox: gridSandbox(db), live: mongoLiveOutput(db) }
+    return { store, sandbox: gridSandbox(db), blobs: gridBlobs(db), live: mongoLiveOutput(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
-  return { store, sandbox: fileSandbox(installation.path('sandbox')), live: memoryLiveOutput() }
+  return {
+    store,
+    sandbox: fileSandbox(installation.path('sandbox')),
+    blobs: fileBlobs(installation.path('sandbox-files')),
+    live: memoryLiveOutput(),
+  }
 }
 
 export function openBus(options: PortOptions): { readonly bus: Bus; close(): Promise<void> } {

@@ -10,6 +10,7 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
 import { liveOutputLimits, processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
 import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
+import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { LiveOutput } from '../../core/ports/live-output.ts'
 import type { Log } from '../../core/ports/log.ts'
@@ -37,6 +38,7 @@ import { type Matching, type MatchingPolicy, openMatching } from '../matcher/mat
 import { outputRequests } from '../matcher/output-requests.ts'
 import type { Part } from '../matcher/window.ts'
 import { releasing } from '../outcomes/dependants.ts'
+import { collectEveryMs, collection, type Collection } from '../sandboxes/collect.ts'
 import { hintsTo } from '../outcomes/hints.ts'
 import { openOutcomes } from '../outcomes/outcomes.ts'
 
@@ -53,6 +55,7 @@ export type RuntimeOptions = {
   readonly log: Log
   readonly sandbox: Sandbox
   readonly live: LiveOutput
+  readonly blobs: Blobs
   readonly policy: JobPolicy & MatchingPolicy
   readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'fenceOf' | 'images'>
   /** Whom to believe about images; absent: no endorser. */
@@ -68,6 +71,7 @@ export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly clouds: readonly string[]
   readonly director: Director
   readonly sweep: Sweep
+  readonly collection: Collection
   readonly reserve: Reserve
   readonly ledger: UsageLedger
   /** Empty before the loops are started. */
@@ -80,7 +84,7 @@ type Serving = Matching & { readonly learn: Learn }
 type RoleLeases = { seat?: RoleLease<ProcessSeat>; clouds?: Spread }
 
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { roles, holder, store, bus, clock, log, sandbox, live, policy } = options
+  const { roles, holder, store, bus, clock, log, sandbox, blobs, live, policy } = options
   const roleLeases: RoleLeases = {}
   const ledger = openLedger(clock.nowMs())
   ledger.hear(await readUsage(store, clock.nowMs()), clock.nowMs())
@@ -102,6 +106,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     log,
     sandbox,
     live,
+    blobs,
     outcomes,
     policy,
     offerings: options.director.clouds.flatMap((cloud) => cloud.offerings.map((one) => offeredBy(one, cloud))),
@@ -128,6 +133,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
       images: (names) => checkedImages(catalogue, names),
     }),
     sweep: sweep(jobs),
+    collection: collection(jobs),
     reserve: reserve({ ...jobs, ledger }),
   }
 }
@@ -256,11 +262,12 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
 
 function startSweeping(runtime: Runtime): readonly Stoppable[] {
   const { store, clock } = runtime.jobs
-  const { holder, sweep: sweeping, reserve: reserving } = runtime
+  const { holder, sweep: sweeping, collection: collecting, reserve: reserving } = runtime
   const reserveMs = Math.min(reserveEveryMs, runtime.jobs.policy.reserveAfterMs / 2)
   const held = holdRole({ store, clock, holder, role: sweeperRole, maxSkewMs: processSkewMs, onError: roleError(runtime) })
   return [
     loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())),
+    loopOf(runtime, 'collection of files', collectEveryMs, 0, () => collecting.step(held.now())),
     loopOf(runtime, 'reserving', reserveMs, 0, () => reserving.step(held.now())),
     held,
   ]

@@ -7,6 +7,7 @@
  */
 
 import { memoryLiveOutput } from '../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../services/adapters/sandbox/memory/memory-blobs.ts'
 import { trusting } from '../trusting-cloud.ts'
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { Image } from '../../core/model/image.ts'
@@ -106,6 +107,7 @@ function live(life: Life, policy: DirectorPolicy, holder: string, seen: Store): 
     log: auditedLog(world),
     sandbox: simSandbox(),
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     trust: trustsAll,
     roles: ['director'],
     holder,

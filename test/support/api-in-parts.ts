@@ -5,6 +5,7 @@
  */
 
 import { memoryLiveOutput } from '../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../services/adapters/sandbox/memory/memory-blobs.ts'
 import { assert } from '../../core/kernel/assert.ts'
 import type { Matching } from '../../services/matcher/matching.ts'
 import { type Clock, systemClock } from '../../core/kernel/clock.ts'
@@ -66,8 +67,7 @@ export async function startApiInParts({
     bus: localBus(clock),
     clock,
     log,
-    sandbox: agreeableSandbox,
-    live: memoryLiveOutput(),
+    ...homes(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour },
@@ -124,4 +124,9 @@ const agreeableSandbox: Sandbox = {
       yield Buffer.from('kept')
     })(),
   forget: async () => {},
+}
+
+/** Of what payloads write and users put. */
+function homes() {
+  return { sandbox: agreeableSandbox, live: memoryLiveOutput(), blobs: memoryBlobs() }
 }

@@ -9,11 +9,16 @@ import type { Reach } from '../../../core/access/reach.ts'
 import type { Identity } from '../../../core/model/owner.ts'
 import type { JobServiceServer } from '../../../proto/gen/pilotage/v1/job.ts'
 import type { OperateServiceServer } from '../../../proto/gen/pilotage/v1/operate.ts'
+import type { SandboxServiceServer } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import type { VmServiceServer } from '../../../proto/gen/pilotage/v1/vm.ts'
 
 /** The methods of a generated server type, without the index signature that it carries. */
 type Named<Server> = { [Key in keyof Server as string extends Key ? never : Key]: unknown }
-export type MethodName = keyof Named<JobServiceServer> | keyof Named<VmServiceServer> | keyof Named<OperateServiceServer>
+export type MethodName =
+  | keyof Named<JobServiceServer>
+  | keyof Named<SandboxServiceServer>
+  | keyof Named<VmServiceServer>
+  | keyof Named<OperateServiceServer>
 
 export const methodActions: Readonly<Record<MethodName, Action>> = {
   submitJobs: 'job.submit',
@@ -31,10 +36,17 @@ export const methodActions: Readonly<Record<MethodName, Action>> = {
   peekOutput: 'job.output',
   watchJobs: 'job.watch',
 
+  hasFiles: 'sandbox.put',
+  putFile: 'sandbox.put',
+  listOutputFiles: 'job.output',
+  getOutputFile: 'job.output',
+
   activate: 'vm.activate',
   session: 'vm.session',
   putOutput: 'vm.output',
   putLiveOutput: 'vm.output',
+  putOutputFile: 'vm.output',
+  fetchInput: 'vm.input',
   beat: 'vm.heartbeat',
 
   getStatus: 'status.read',

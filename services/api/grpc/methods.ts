@@ -8,6 +8,7 @@
 import { messageBytes } from '../../../core/kernel/limits.ts'
 import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import { VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import type { MethodName } from './authorization.ts'
 
@@ -24,6 +25,9 @@ const sizes: Partial<Record<MethodName, number>> = {
   submitJobStream: messageBytes.submission,
   putOutput: messageBytes.piece,
   putLiveOutput: messageBytes.piece,
+  putOutputFile: messageBytes.piece,
+  putFile: messageBytes.piece,
+  hasFiles: messageBytes.ids,
   session: messageBytes.session,
   listJobs: messageBytes.ids,
   killJobs: messageBytes.ids,
@@ -44,11 +48,13 @@ const costs: Partial<Record<MethodName, number>> = {
   beat: 0.25,
   putOutput: 0.25,
   putLiveOutput: 0.25,
+  putOutputFile: 0.25,
+  fetchInput: 0.25,
   activate: 10,
 }
 
 const rules: ReadonlyMap<string, MethodRule> = new Map(
-  [JobServiceService, VmServiceService, OperateServiceService].flatMap((service) =>
+  [JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService].flatMap((service) =>
     Object.entries(service).map(([key, { path }]): [string, MethodRule] => {
       const name = key as MethodName
       return [path, { name, maxBytes: sizes[name] ?? messageBytes.small, cost: costs[name] ?? 1 }]

@@ -1,5 +1,5 @@
 /**
- * The gRPC server: the three services, health and reflection on one port, with TLS where it is given a certificate. Bounds
+ * The gRPC server: the four services, health and reflection on one port, with TLS where it is given a certificate. Bounds
  * what is taken in before it is parsed; stops by letting calls end for a moment and then cutting them.
  */
 
@@ -11,6 +11,7 @@ import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import { VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import type { CloudStatus } from '../../vms/list-clouds.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
@@ -28,6 +29,8 @@ import { newLoads } from './load.ts'
 import { operateHandlers } from './operate-handlers.ts'
 import { readable } from './readable.ts'
 import { reflectionHandlers, reflectionServices } from './reflection.ts'
+import { sandboxHandlers } from './sandbox-handlers.ts'
+import { openTransfers } from './transfers.ts'
 import { vmHandlers } from './vm-handlers.ts'
 
 export type ApiOptions = {
@@ -143,18 +146,21 @@ function addServices(server: Server, admission: Admission, options: ApiOptions):
   const { ports, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
   const edges = edge(admission, log)
   const keys = activationKeys(ports)
+  const { fetchInput, putOutputFile, ...sandbox } = sandboxHandlers(ports, openTransfers(ports.clock), edges)
   server.addService(readable(JobServiceService), jobHandlers(ports, edges))
-  server.addService(
-    readable(VmServiceService),
-    vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: edges, log }),
-  )
+  server.addService(readable(SandboxServiceService), sandbox)
+  server.addService(readable(VmServiceService), {
+    ...vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: edges, log }),
+    fetchInput,
+    putOutputFile,
+  })
   server.addService(
     readable(OperateServiceService),
     operateHandlers({ ports, images, tokens, edge: edges, version, startedMs, cloudStatus }),
   )
 }
 
-const serviceNames = ['', ...[JobServiceService, VmServiceService, OperateServiceService].map(nameOf)]
+const serviceNames = ['', ...[JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService].map(nameOf)]
 
 function nameOf(service: Readonly<Record<string, { readonly path: string }>>): string {
   return Object.values(service)[0]?.path.split('/')[1] ?? ''

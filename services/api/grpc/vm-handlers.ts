@@ -43,7 +43,10 @@ export type VmHandlerOptions = {
   readonly log: Log
 }
 
-export function vmHandlers(options: VmHandlerOptions): wire.VmServiceServer {
+/** Files are moved by sandbox-handlers.ts. */
+export function vmHandlers(
+  options: VmHandlerOptions,
+): Pick<wire.VmServiceServer, 'activate' | 'session' | 'putOutput' | 'putLiveOutput' | 'beat'> {
   const { ports, matching, heartbeatIntervalMs, tokens, keys, edge, log } = options
   const guesses = guessesPerAddress(ports.clock, keys, log)
   const keeper = outputKeeper(ports)

@@ -24,6 +24,7 @@ import {
   type WatchJobsResponse,
 } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { reachOf } from '../../../core/access/actions.ts'
 import type { Reach } from '../../../core/access/reach.ts'
@@ -46,7 +47,7 @@ type Target = (typeof targets)[number]
 
 type Class = 'allowed' | 'not-found' | 'forbidden' | 'unauthenticated'
 
-const definitions = { ...JobServiceService, ...VmServiceService, ...OperateServiceService }
+const definitions = { ...JobServiceService, ...SandboxServiceService, ...VmServiceService, ...OperateServiceService }
 const methods = Object.keys(definitions).sort() as MethodName[]
 
 const ownerOf: Readonly<Record<Target, Owner>> = {
@@ -55,6 +56,10 @@ const ownerOf: Readonly<Record<Target, Owner>> = {
   foreign: { vo: 'belle', group: 'users', owner: 'eve' },
 }
 const vmOf = { own: 'vm-aaaaaaaaaa', vo: 'vm-bbbbbbbbbb', foreign: 'vm-cccccccccc' } as Readonly<Record<Target, VmId>>
+
+const text = Buffer.from('text')
+const content = { digest: createHash('sha256').update(text).digest('hex'), bytes: text.length }
+const file = { ...content, path: 'file', executable: false }
 
 /** A job of the target's owner, waiting or leased to the target's VM, made for one call. */
 type Given = { readonly target: Target; readonly jobId: number; readonly vmId: VmId }
@@ -122,6 +127,10 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     options: { leaveAfter: 1 },
     seen: ([first]) => (first as WatchJobsResponse).jobs.length > 0,
   },
+  hasFiles: { isTargetless: true, requests: () => [{ digests: [content.digest] }] },
+  putFile: { isTargetless: true, requests: () => [{ ...content, data: text }] },
+  listOutputFiles: { isOnJob: true, leased: true, requests: ({ jobId }) => [{ jobId, attempt: 0 }] },
+  getOutputFile: { isOnJob: true, leased: true, requests: ({ jobId }) => [{ jobId, attempt: 0, path: 'file', offset: 0 }] },
   // The target is the VM whose key is brought; only the first VM's key is right.
   activate: {
     beyond: 'unauthenticated',
@@ -147,6 +156,16 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     requests: ({ jobId }) => [
       { attempt: { jobId, attempt: 1 }, name: 'stdout', offset: 0, data: Buffer.from('text'), caughtUp: true },
     ],
+  },
+  fetchInput: {
+    beyond: 'forbidden',
+    leased: true,
+    requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, path: 'file' }],
+  },
+  putOutputFile: {
+    beyond: 'forbidden',
+    leased: true,
+    requests: ({ jobId }) => [{ attempt: { jobId, attempt: 1 }, ...file, data: text }],
   },
   beat: { isTargetless: true, requests: () => [BeatRequest.fromPartial({ pilotState: 'idle' })] },
   getStatus: { ...plain, seen: ([answer], given) => votes((answer as { jobs: { vo: string }[] }).jobs, given) },
@@ -244,9 +263,13 @@ function nameOf(vmId: string): string {
 
 async function given(target: Target, leased: boolean): Promise<Given> {
   const [owner, vmId] = [ownerOf[target], vmOf[target]]
-  const { jobIds } = await submit(api.queue, { owner, jobs: [sampleSpec()], idempotencyKey: '' })
-  const jobId = jobIds[0] as JobId
   const nowMs = api.queue.clock.nowMs()
+  await api.store.claim(owner, content, 1000, nowMs)
+  await api.store.settleClaim(owner, content.digest, nowMs)
+  await api.queue.blobs.put(owner.vo, content, ReadableStream.from([text]))
+  const { jobIds } = await submit(api.queue, { owner, jobs: [sampleSpec({ inputFiles: [file] })], idempotencyKey: '' })
+  const jobId = jobIds[0] as JobId
+  await api.store.keepOutputFile({ jobId, attempt: 1 }, owner, file)
   const untilMs = nowMs + 60_000
   if (leased) await api.store.change([{ kind: 'claim', jobId, vmId, cores: 1, untilMs }], nowMs)
   return { target, jobId, vmId }
@@ -279,7 +302,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(31)
+    expect(methods.length).toBe(37)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

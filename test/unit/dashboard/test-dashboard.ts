@@ -4,6 +4,7 @@
  */
 
 import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../../services/adapters/sandbox/memory/memory-blobs.ts'
 import { openOutcomes } from '../../../services/outcomes/outcomes.ts'
 import type { FastifyInstance } from 'fastify'
 import { PilotageError } from '../../../core/kernel/errors.ts'
@@ -138,6 +139,7 @@ function queueOver(store: Store, bus: JobPorts['bus'], clock: VirtualClock): Job
     log: silentLog(),
     sandbox: { keep: async () => 0, read: async () => undefined, forget: async () => {} },
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     outcomes: openOutcomes(),
     policy: { leaseMs, keepEndedMs: 1e9, reserveAfterMs: 300_000 },
     offerings: [{ ...sampleVm('offering'), usableMs: vmLifeMs }],

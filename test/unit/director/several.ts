@@ -4,6 +4,7 @@
  */
 
 import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../../services/adapters/sandbox/memory/memory-blobs.ts'
 import type { Bus } from '../../../core/ports/bus.ts'
 import type { Cloud } from '../../../core/ports/cloud.ts'
 import { silentLog } from '../../../core/ports/log.ts'
@@ -48,6 +49,7 @@ async function join(world: World, bus: Bus, name: string): Promise<Member> {
     log: silentLog(),
     sandbox: noSandbox,
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     policy: { leaseMs: 90_000, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: { ...options, clouds },
   })

@@ -1,6 +1,7 @@
 /** A queue over the store in memory, on a clock that a test moves, with pilots that are written down rather than run. */
 
 import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../../services/adapters/sandbox/memory/memory-blobs.ts'
 import type { Caller } from '../../../core/access/caller.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
@@ -55,6 +56,7 @@ export async function openQueue(store: Store = memoryStore(), clock = virtualClo
     log: silentLog(),
     sandbox: forgetting,
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs, renewEveryMs: 8000, keepEndedMs: 60_000, reserveAfterMs: 300_000 },

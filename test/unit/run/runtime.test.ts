@@ -1,4 +1,5 @@
 import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
+import { memoryBlobs } from '../../../services/adapters/sandbox/memory/memory-blobs.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../../core/kernel/ids.ts'
@@ -47,6 +48,7 @@ async function start(roles: readonly ProcessRole[], holder: string): Promise<Run
     log: silentLog(),
     sandbox,
     live: memoryLiveOutput(),
+    blobs: memoryBlobs(),
     policy: { leaseMs, renewEveryMs: 25_000, keepEndedMs: Infinity, reserveAfterMs: 300_000 },
     director: world.options,
   })
