@@ -6,9 +6,9 @@
  * a stream is gone; every failure is a PilotageError without a secret in it.
  */
 
-import { ChannelCredentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import { ChannelCredentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import type { Clock } from '../../core/kernel/clock.ts'
-import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
 import type { Activation, HeartbeatRequest, HeartbeatTerms, VmCredential } from '../../core/model/monitor.ts'
 import type { OutputRef } from '../../core/model/live-output.ts'
@@ -23,6 +23,8 @@ import {
   type ServiceMessage as WireMessage,
   VmServiceClient,
 } from '../../proto/gen/pilotage/v1/vm.ts'
+import { type FileCalls, fileCalls } from './file-calls.ts'
+import { asUplinkError } from './uplink-errors.ts'
 
 export const agentVersion = '0.1.0'
 
@@ -44,7 +46,7 @@ export type SessionHandlers = {
 
 export type Session = { send(message: PilotMessage): void; close(): void }
 
-export type Uplink = {
+export type Uplink = FileCalls & {
   activate(activation: Activation): Promise<VmCredential>
   heartbeat(request: HeartbeatRequest): Promise<HeartbeatTerms>
   /** Resolves when the service keeps all of it. Repeating it replaces it. */
@@ -111,6 +113,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
       const { bytes, wanted } = await answered('sending a live output', send)
       return { bytes, isWanted: wanted }
     },
+    ...fileCalls(client, metadata, clock),
     session(handlers) {
       const stream = client.session(metadata)
       let over = false
@@ -142,22 +145,4 @@ function answered<Answer>(doing: string, call: (done: Done<Answer>) => void): Pr
   return new Promise((resolve, reject) => {
     call((error, answer) => (error ? reject(asUplinkError(error, doing)) : resolve(answer)))
   })
-}
-
-/** Any other status means that the service is unreachable. A service that stops ends its calls as CANCELLED. */
-const codes: ReadonlyMap<status, ErrorCode> = new Map([
-  [status.INVALID_ARGUMENT, 'invalid-argument'],
-  [status.NOT_FOUND, 'not-found'],
-  [status.ALREADY_EXISTS, 'conflict'],
-  [status.ABORTED, 'conflict'],
-  [status.FAILED_PRECONDITION, 'conflict'],
-  [status.UNAUTHENTICATED, 'unauthenticated'],
-  [status.PERMISSION_DENIED, 'forbidden'],
-  [status.RESOURCE_EXHAUSTED, 'overloaded'],
-  [status.INTERNAL, 'internal'],
-])
-
-function asUplinkError(error: ServiceError, doing: string): PilotageError {
-  const code = codes.get(error.code) ?? 'unavailable'
-  return new PilotageError(code, `${doing}: ${error.details || error.message}`, { cause: error })
 }

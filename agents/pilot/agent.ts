@@ -28,6 +28,7 @@ import { endLeftovers, recover, removeFiles } from './leftovers.ts'
 import type { Confinement, Isolation } from './isolation/isolation.ts'
 import { type LiveOutputs, openLiveOutputs } from './live-outputs.ts'
 import { keepOutputs, nothingUnwritten } from './output.ts'
+import { type PayloadFiles, payloadFiles } from './payload-files.ts'
 import { type Payload, startPayload } from './payload.ts'
 import { withoutPayload, type PilotEvent, type PilotStart, startPilot, statusOf, step } from './pilot.ts'
 import type { PilotEffect, PilotState } from './state.ts'
@@ -97,6 +98,7 @@ export class PilotAgent {
   readonly #liveOutputs: LiveOutputs
   readonly #payloads = new Map<string, Payload>()
   readonly #confinements = new Map<string, Confinement>()
+  readonly #files: PayloadFiles
   readonly #timers = new Map<'tick' | 'flush' | 'status', Timer>()
   readonly #closing = new AbortController()
   readonly #waiting: PilotEvent[] = []
@@ -139,6 +141,7 @@ export class PilotAgent {
       payload: (output) => this.#payloads.get(keyOf(output)),
       signal: this.#closing.signal,
     })
+    this.#files = payloadFiles({ clock, random, uplink: () => this.#contact.uplink(), closing: this.#closing.signal })
     for (const effect of first.effects) this.#act(effect)
     this.#writeStatus()
     this.#tick()
@@ -178,12 +181,18 @@ export class PilotAgent {
   #act(effect: PilotEffect): void {
     switch (effect.kind) {
       case 'take':
-        this.#journal.append({ ...refOf(effect), kind: 'taken', size: effect.size })
+        this.#journal.append({
+          ...refOf(effect),
+          kind: 'taken',
+          size: effect.size,
+          hasOutputFiles: effect.hasOutputFiles || undefined,
+        })
         break
       case 'start':
         this.#start(effect.task)
         break
       case 'stop':
+        this.#files.stop(keyOf(effect), effect.why)
         this.#payloads.get(keyOf(effect))?.stop(effect.why, effect.graceMs)
         break
       case 'record': {
@@ -193,7 +202,7 @@ export class PilotAgent {
         break
       }
       case 'keep':
-        this.#keep(refOf(effect)).catch(this.#options.onFatal)
+        this.#keep(refOf(effect), effect.owesFiles).catch(this.#options.onFatal)
         break
       case 'forget':
         this.#journal.append({ ...refOf(effect), kind: 'forgotten' })
@@ -211,7 +220,7 @@ export class PilotAgent {
   }
 
   #start(task: Task): void {
-    const { clock, cgroups, isolation, onFatal } = this.#options
+    const { isolation, onFatal } = this.#options
     const ref = refOf(task)
     const [key, dir] = [keyOf(ref), this.#dirOf(ref)]
     const { memoryBytes } = limitsOf(task)
@@ -221,6 +230,22 @@ export class PilotAgent {
       return
     }
     this.#confinements.set(key, confinement)
+    this.#files.take(key, task.spec)
+    if (task.spec.inputFiles.length === 0) {
+      this.#launch(task, confinement)
+      return
+    }
+    this.#files.fetch(task, confinement, dir).then((fetched) => {
+      if (fetched.ok) this.#launch(task, { ...confinement, prepare: () => undefined })
+      else this.#take({ ...ref, kind: 'ended', ...fetched.ended })
+    }, onFatal)
+  }
+
+  #launch(task: Task, confinement: Confinement): void {
+    const { clock, cgroups, onFatal } = this.#options
+    const ref = refOf(task)
+    const [key, dir] = [keyOf(ref), this.#dirOf(ref)]
+    const { memoryBytes } = task.spec.requirements
     // A payload that is started directly has no step before it that could enter the fence.
     const fence = confinement.mode === 'direct' ? undefined : fenceIn(cgroups, key, { cores: task.cores, memoryBytes })
     const { vmId } = this.#options.config
@@ -240,6 +265,8 @@ export class PilotAgent {
 
   /** Of a former life where it has no confinement. */
   async #remove(ref: AttemptRef): Promise<void> {
+    // What still reads in it ends first.
+    await this.#files.end(keyOf(ref))
     const confinement = this.#confinements.get(keyOf(ref))
     this.#confinements.delete(keyOf(ref))
     if (confinement) {
@@ -249,12 +276,16 @@ export class PilotAgent {
     } else await this.#options.isolation.removeDirectory(this.#dirOf(ref))
   }
 
-  async #keep(ref: AttemptRef): Promise<void> {
+  async #keep(ref: AttemptRef, owesFiles: boolean): Promise<void> {
     const { clock, random, say } = this.#options
     const uplink = () => this.#contact.uplink()
     const unwritten = this.#payloads.get(keyOf(ref))?.unwritten() ?? nothingUnwritten
     await keepOutputs({ dir: this.#dirOf(ref), unwritten, ref, uplink, clock, random, say, signal: this.#closing.signal })
-    this.#take({ ...ref, kind: 'kept' })
+    const confinement = this.#confinements.get(keyOf(ref))
+    const lost = owesFiles && confinement ? await this.#files.keep(ref, confinement, this.#dirOf(ref)) : ''
+    if (this.#closing.signal.aborted) return
+    this.#journal.append({ ...ref, kind: 'kept' })
+    this.#take({ ...ref, kind: 'kept', lost })
   }
 
   #flushSoon(): void {

@@ -23,7 +23,13 @@ export type Task = AttemptRef & {
   readonly owner: string
 }
 
-export type Taken = AttemptRef & { readonly size: Resources; readonly leaseFromMs: number; readonly leaseMs: number }
+export type Taken = AttemptRef & {
+  readonly size: Resources
+  readonly leaseFromMs: number
+  readonly leaseMs: number
+  /** Its job names files that are kept when the payload ends. */
+  readonly hasOutputFiles: boolean
+}
 
 export type Held =
   | (Taken & { readonly state: 'waiting'; readonly task: Task })

@@ -17,14 +17,18 @@ import type { Resources } from '../../core/model/resources.ts'
 export type JournalLine =
   /** One a life of the pilot: report ids of different lives never meet. */
   | { readonly kind: 'life'; readonly life: number }
-  | (AttemptRef & { readonly kind: 'taken'; readonly size: Resources })
+  | (AttemptRef & { readonly kind: 'taken'; readonly size: Resources; readonly hasOutputFiles?: boolean })
   | (AttemptRef & { readonly kind: 'started'; readonly mark: ProcessMark; readonly startedMs: number })
   | (AttemptRef & { readonly kind: 'ended'; readonly reportId: number; readonly result: Result })
+  /** What it wrote is delivered: its report is what is left to do. */
+  | (AttemptRef & { readonly kind: 'kept' })
   | (AttemptRef & { readonly kind: 'forgotten' })
 
 /** An attempt that a former life has left behind. */
 export type Left = AttemptRef & {
   readonly size: Resources
+  readonly hasOutputFiles?: boolean
+  readonly isKept?: boolean
   readonly mark?: ProcessMark
   readonly startedMs: number
   readonly end?: { readonly reportId: number; readonly result: Result }
@@ -137,20 +141,24 @@ async function rewrite(
   return { file, bytes: Buffer.byteLength(text) }
 }
 
-function linesOf({ jobId, attempt, size, mark, startedMs, end }: Left): readonly JournalLine[] {
-  const taken = { kind: 'taken', jobId, attempt, size } as const
+function linesOf({ jobId, attempt, size, hasOutputFiles, isKept, mark, startedMs, end }: Left): readonly JournalLine[] {
+  const taken = { kind: 'taken', jobId, attempt, size, hasOutputFiles } as const
+  const kept = isKept ? [{ kind: 'kept', jobId, attempt } as const] : []
   const started = mark ? [{ kind: 'started', jobId, attempt, mark, startedMs } as const] : []
   const ended = end ? [{ kind: 'ended', jobId, attempt, ...end } as const] : []
-  return [taken, ...started, ...ended]
+  return [taken, ...started, ...ended, ...kept]
 }
 
 function follow(left: Map<string, Left>, line: Exclude<JournalLine, { kind: 'life' }>): void {
   const key = keyOf(line)
   const one = left.get(key)
   const { jobId, attempt } = line
-  if (line.kind === 'taken') left.set(key, { jobId, attempt, size: line.size, startedMs: 0 })
-  else if (line.kind === 'forgotten') left.delete(key)
+  if (line.kind === 'taken') {
+    const { size, hasOutputFiles } = line
+    left.set(key, { jobId, attempt, size, hasOutputFiles, startedMs: 0 })
+  } else if (line.kind === 'forgotten') left.delete(key)
   else if (!one) return
+  else if (line.kind === 'kept') left.set(key, { ...one, isKept: true })
   else if (line.kind === 'started') left.set(key, { ...one, mark: line.mark, startedMs: line.startedMs })
   else left.set(key, { ...one, end: { reportId: line.reportId, result: line.result } })
 }

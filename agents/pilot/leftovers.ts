@@ -12,7 +12,8 @@ import type { Clock } from '../../core/kernel/clock.ts'
 import type { Keeping } from './directory.ts'
 import { keyOf } from './held.ts'
 import { firstReportIdOf, type Left, type Replayed } from './journal.ts'
-import { type Recovered, withoutPayload } from './pilot.ts'
+import type { Result } from '../../core/model/attempt.ts'
+import { leavesFiles, type Recovered, withoutPayload } from './pilot.ts'
 import { bootId, readStat, type Wanted } from './processes.ts'
 import { endAll } from './sweep.ts'
 import type { Watch } from './watch.ts'
@@ -53,7 +54,10 @@ export function recover({ life, left }: Replayed): {
 } {
   let firstReportId = firstReportIdOf(life)
   const recovered: Recovered[] = []
-  for (const { jobId, attempt, size, end } of left) if (end) recovered.push({ jobId, attempt, size, ...end })
+  for (const one of left) {
+    const { jobId, attempt, size, end } = one
+    if (end) recovered.push({ jobId, attempt, size, reportId: end.reportId, result: withLostFiles(one, end.result) })
+  }
   recovered.sort((a, b) => a.reportId - b.reportId)
   for (const { jobId, attempt, size, end, startedMs } of left) {
     if (end) continue
@@ -62,6 +66,15 @@ export function recover({ life, left }: Replayed): {
     firstReportId += 1
   }
   return { recovered, firstReportId }
+}
+
+/**
+ * Files of a former life are removed at the start, since their account goes to another payload: that is said, not hidden.
+ */
+function withLostFiles({ hasOutputFiles, isKept }: Left, result: Result): Result {
+  if (!hasOutputFiles || isKept || !leavesFiles(result)) return result
+  const lost = 'output files were not kept: the pilot was started anew before they were delivered'
+  return { ...result, detail: [result.detail, lost].filter(Boolean).join('; ') }
 }
 
 /**

@@ -41,8 +41,10 @@ export type PilotEvent =
   /** The pilot itself must end: it takes nothing more and stops everything. */
   | { readonly kind: 'close'; readonly why: string }
   | (AttemptRef & { readonly kind: 'started'; readonly startedMs: number })
-  | (AttemptRef & { readonly kind: 'ended'; readonly result: Result })
-  | (AttemptRef & { readonly kind: 'kept' })
+  /** `isServiceFault`: it was not started, and another machine would not have done better. */
+  | (AttemptRef & { readonly kind: 'ended'; readonly result: Result; readonly isServiceFault?: boolean })
+  /** `lost`: what of its files was not kept, and why; empty or absent: nothing. */
+  | (AttemptRef & { readonly kind: 'kept'; readonly lost?: string })
   | { readonly kind: 'tick' }
   /** Send what there is; reports of ends only up to this id, which the journal has on disk. */
   | { readonly kind: 'flush'; readonly durableReportId: number }
@@ -87,7 +89,8 @@ export function startPilot(start: PilotStart, nowMs: number): Step {
   }
   const draft: Draft = { state, held: new Map(), effects: [], nowMs }
   for (const { jobId, attempt, size: taken, reportId, result } of recovered) {
-    end(draft, { jobId, attempt, size: taken, leaseFromMs: nowMs, leaseMs: 0 }, result, reportId)
+    const former: Taken = { jobId, attempt, size: taken, leaseFromMs: nowMs, leaseMs: 0, hasOutputFiles: false }
+    end(draft, former, result, reportId)
   }
   return finish(draft)
 }
@@ -178,8 +181,9 @@ function take(draft: Draft, task: Task): void {
   const key = keyOf(task)
   if (draft.held.has(key) || state.finished.includes(key)) return
   const size = takenWith({ cores, gpus }, spec.requirements)
-  const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs }
-  draft.effects.push({ kind: 'take', jobId, attempt, size })
+  const hasOutputFiles = spec.outputFiles.length > 0
+  const taken: Taken = { jobId, attempt, size, leaseFromMs: nowMs, leaseMs, hasOutputFiles }
+  draft.effects.push({ kind: 'take', jobId, attempt, size, hasOutputFiles })
   // Refused rather than left waiting for room that can never be.
   const misfit = misfitOf(size, state.size)
   if (misfit === '') draft.held.set(key, { ...taken, state: 'waiting', task })
@@ -207,14 +211,19 @@ function started(draft: Draft, event: Extract<PilotEvent, { kind: 'started' }>):
 function ended(draft: Draft, event: Extract<PilotEvent, { kind: 'ended' }>): void {
   const held = draft.held.get(keyOf(event))
   if (held?.state !== 'starting' && held?.state !== 'running') return
-  countStart(draft, event.result)
+  countStart(draft, event)
   if (held.dropped) forget(draft, held)
   else end(draft, held, event.result)
 }
 
 /** A payload that was stopped says nothing: it may not have begun. */
-function countStart(draft: Draft, result: Result): void {
+function countStart(draft: Draft, { result, isServiceFault }: Extract<PilotEvent, { kind: 'ended' }>): void {
   if (result.end === 'stopped') return
+  if (isServiceFault) {
+    // The job goes to another machine first; of this one it says nothing.
+    set(draft, { pausedUntilMs: draft.nowMs + startPauseMs })
+    return
+  }
   const failedStarts = result.end === 'not-started' ? draft.state.failedStarts + 1 : 0
   const pauseMs = failedStarts === 0 ? 0 : Math.min(maxStartPauseMs, startPauseMs * 2 ** (failedStarts - 1))
   set(draft, { failedStarts, pausedUntilMs: draft.nowMs + pauseMs })
@@ -222,25 +231,35 @@ function countStart(draft: Draft, result: Result): void {
 
 /** A payload is over, or will never be. What it wrote is kept before its end is reported. */
 function end(draft: Draft, attempt: Taken, result: Result, known?: number): void {
-  const { jobId, attempt: number, size, leaseFromMs, leaseMs } = attempt
-  const taken: Taken = { jobId, attempt: number, size, leaseFromMs, leaseMs }
+  const { jobId, attempt: number, size, leaseFromMs, leaseMs, hasOutputFiles } = attempt
+  const taken: Taken = { jobId, attempt: number, size, leaseFromMs, leaseMs, hasOutputFiles }
+  const owesFiles = hasOutputFiles && leavesFiles(result)
   const bytes = result.stdoutBytes + result.stderrBytes
-  if (bytes >= outputChunkBytes) report(draft, taken, 'completing', result.startedMs)
+  if (bytes >= outputChunkBytes || owesFiles) report(draft, taken, 'completing', result.startedMs)
   const reportId = known ?? nextReportId(draft)
   draft.effects.push({ kind: 'record', jobId, attempt: number, reportId, result })
-  if (bytes === 0) {
+  if (bytes === 0 && !owesFiles) {
     reportEnd(draft, taken, reportId, result)
     return
   }
   draft.held.set(keyOf(taken), { ...taken, state: 'keeping', reportId, result })
-  draft.effects.push({ kind: 'keep', jobId, attempt: number, result })
+  draft.effects.push({ kind: 'keep', jobId, attempt: number, result, owesFiles })
 }
 
 function kept(draft: Draft, event: Extract<PilotEvent, { kind: 'kept' }>): void {
   const held = draft.held.get(keyOf(event))
   if (held?.state !== 'keeping') return
   const { state: _, reportId, result, ...taken } = held
-  reportEnd(draft, taken, reportId, result)
+  const detail = [result.detail, event.lost].filter(Boolean).join('; ')
+  reportEnd(draft, taken, reportId, { ...result, detail })
+}
+
+/**
+ * Of a payload that ran to its own end or to a limit. One that was stopped leaves none, as in DIRAC: its job was killed, or
+ * runs again.
+ */
+export function leavesFiles({ end: how }: Result): boolean {
+  return how !== 'stopped' && how !== 'not-started' && how !== 'abandoned'
 }
 
 function reportEnd(draft: Draft, taken: Taken, reportId: number, result: Result): void {

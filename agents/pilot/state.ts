@@ -51,12 +51,12 @@ export type PilotState = {
 
 export type PilotEffect =
   /** Write to the journal that it was taken: whatever becomes of it, the service will hear. */
-  | (AttemptRef & { readonly kind: 'take'; readonly size: Resources })
+  | (AttemptRef & { readonly kind: 'take'; readonly size: Resources; readonly hasOutputFiles: boolean })
   | { readonly kind: 'start'; readonly task: Task }
   | (AttemptRef & { readonly kind: 'stop'; readonly why: string; readonly graceMs: number })
   /** Write the end to the journal; the next flush may send its report when that is on disk. */
   | (AttemptRef & { readonly kind: 'record'; readonly reportId: number; readonly result: Result })
-  | (AttemptRef & { readonly kind: 'keep'; readonly result: Result })
+  | (AttemptRef & { readonly kind: 'keep'; readonly result: Result; readonly owesFiles: boolean })
   /** The attempt is done with: its directory and its lines in the journal may go. */
   | (AttemptRef & { readonly kind: 'forget' })
   | { readonly kind: 'send'; readonly message: Outgoing }

@@ -19,6 +19,8 @@ export type TaskWish = {
   readonly memoryBytes?: number
   readonly diskBytes?: number
   readonly wallMs?: number
+  readonly inputFiles?: JobSpec['inputFiles']
+  readonly outputFiles?: readonly string[]
 }
 
 export function task(wish: TaskWish = {}): Task {
@@ -44,6 +46,8 @@ export function task(wish: TaskWish = {}): Task {
     maxMachineLosses: 10,
     jobGroup: '',
     jobType: '',
+    inputFiles: wish.inputFiles ?? [],
+    outputFiles: wish.outputFiles ?? [],
   }
   const jobId = (wish.jobId ?? 1) as JobId
   return { jobId, attempt: wish.attempt ?? 1, spec, cores, leaseMs: wish.leaseMs ?? 90_000, vo: 'atlas', owner: 'ada' }
