@@ -4,6 +4,7 @@
  */
 
 import { createReadStream } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { ReadDocument } from '../client/job-document.ts'
 import type { JdlNote } from '../core/language/jdl/import.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
@@ -14,15 +15,21 @@ import type { Terminal } from './output/terminal.ts'
 import type { Setting } from './setting.ts'
 
 /** `label`: what stands before its places, where there are several. */
-export type JobFile = { readonly label: string; readonly pieces: AsyncIterable<Uint8Array> }
+export type JobFile = {
+  readonly label: string
+  readonly pieces: AsyncIterable<Uint8Array>
+  /** Where the local files lie that it names. */
+  readonly directory: string
+}
 
 /** `-` is standard input. Throws `invalid-argument` where it is named twice. */
-export function jobFiles({ stdin }: Setting, files: readonly string[]): readonly JobFile[] {
+export function jobFiles({ stdin, workDir }: Setting, files: readonly string[]): readonly JobFile[] {
   if (files.filter((file) => file === '-').length > 1)
     throw new PilotageError('invalid-argument', 'standard input is named twice; it can be read once')
   return files.map((file) => ({
     label: files.length === 1 ? '' : `${file}: `,
     pieces: file === '-' ? stdin : readPieces(file),
+    directory: file === '-' ? workDir : dirname(resolve(file)),
   }))
 }
 

@@ -12,6 +12,7 @@ import { PilotageError } from '../core/kernel/errors.ts'
 import type { Random } from '../core/kernel/random.ts'
 import { JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceClient } from '../proto/gen/pilotage/v1/operate.ts'
+import { SandboxServiceClient } from '../proto/gen/pilotage/v1/sandbox.ts'
 
 export type ChannelSettings = {
   /** host:port, or several with commas between. */
@@ -19,7 +20,11 @@ export type ChannelSettings = {
   readonly caPem?: string
 }
 
-export type Clients = { readonly jobs: JobServiceClient; readonly operate: OperateServiceClient }
+export type Clients = {
+  readonly jobs: JobServiceClient
+  readonly operate: OperateServiceClient
+  readonly sandbox: SandboxServiceClient
+}
 
 export type Channels = {
   readonly turns: Turns
@@ -62,7 +67,12 @@ export function openChannels({ server, caPem }: ChannelSettings, clock: Clock, r
     const channel = new Channel(endpoint, secured, channelOptions)
     const options = { channelOverride: channel }
     const jobs = new JobServiceClient(endpoint, secured, options)
-    const fresh = { channel, jobs, operate: new OperateServiceClient(endpoint, secured, options) }
+    const fresh = {
+      channel,
+      jobs,
+      operate: new OperateServiceClient(endpoint, secured, options),
+      sandbox: new SandboxServiceClient(endpoint, secured, options),
+    }
     opened.set(endpoint, fresh)
     return fresh
   }

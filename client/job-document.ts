@@ -21,6 +21,7 @@ import type { JobSpec } from '../core/model/job.ts'
 import { JobSpec as WireJob } from '../proto/gen/pilotage/v1/job.ts'
 import { readJob, writeJob } from '../core/language/document.ts'
 import { importJdl, type JdlNote } from '../core/language/jdl/import.ts'
+import type { NewJob } from './new-job.ts'
 import { looksLikeJdl } from '../core/language/jdl/parse.ts'
 import { gatherViolations, type Violations } from '../core/kernel/violations.ts'
 import { type ReadYaml, readYaml } from './yaml-text.ts'
@@ -32,7 +33,7 @@ const jdlBytes = 4 * 1024 * 1024
 const flowBytes = 16 * 1024
 
 /** `notes`: what of a JDL document could not be honoured as it stands; of other documents there are none. */
-export type ReadDocument = { readonly jobs: readonly WireJob[]; readonly notes: readonly JdlNote[] }
+export type ReadDocument = { readonly jobs: readonly NewJob[]; readonly notes: readonly JdlNote[] }
 
 /**
  * All jobs of the document. Throws `too-large` or `invalid-argument` with every violation. With `acceptDropped` the jobs of
@@ -70,7 +71,7 @@ function checkDependencies(jobs: readonly RawSpec[], pathOf: (index: number) => 
 }
 
 /** One document of a stream; `firstIndex` is how many jobs came before it. */
-export function readStreamedDocument(text: string, firstIndex: number): readonly WireJob[] {
+export function readStreamedDocument(text: string, firstIndex: number): readonly NewJob[] {
   refuseTooLarge(Buffer.byteLength(text))
   const value = parseText(text)
   const wrong = gatherViolations()
@@ -81,9 +82,13 @@ export function readStreamedDocument(text: string, firstIndex: number): readonly
 }
 
 /** Jobs that `readJobDocument` has read, with the defaults of what was not given. */
-export function specsOf(jobs: readonly WireJob[]): readonly JobSpec[] {
+export function specsOf(jobs: readonly NewJob[]): readonly JobSpec[] {
   const violations: Violation[] = []
-  const specs = jobs.flatMap((job, index) => checkSpec(rawSpecOf(job), `jobs[${index}]`, violations) ?? [])
+  const specs = jobs.flatMap(({ localInputs = [], ...job }, index) => {
+    const local = localInputs.map((input) => ({ ...input, digest: '', bytes: 0 }))
+    const raw = { ...rawSpecOf(job), inputFiles: [...job.inputFiles, ...local] }
+    return checkSpec(raw, `jobs[${index}]`, violations) ?? []
+  })
   assert(violations.length === 0, 'a job that was read is checked')
   return specs
 }
@@ -155,6 +160,11 @@ function shortened(message: string): string {
   return message.length <= 300 ? message : `${message.slice(0, 297)}...`
 }
 
-function jobOf(raw: RawSpec): WireJob {
-  return WireJob.fromPartial(rawSpecToWire(raw))
+/** Files that are not put yet stand beside it: the contract knows none. */
+function jobOf(raw: RawSpec): NewJob {
+  const localInputs = (raw.inputFiles ?? []).flatMap(({ from, path, executable }) =>
+    from === undefined ? [] : [{ from, path, executable }],
+  )
+  const job = WireJob.fromPartial(rawSpecToWire(raw))
+  return localInputs.length === 0 ? job : { ...job, localInputs }
 }

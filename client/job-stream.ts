@@ -8,14 +8,14 @@
 import { PilotageError } from '../core/kernel/errors.ts'
 import { utf8Reader } from '../core/kernel/file-text.ts'
 import { jobLimits } from '../core/kernel/limits.ts'
-import type { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
+import type { NewJob } from './new-job.ts'
 import { readStreamedDocument } from './job-document.ts'
 
 /** A document of a stream is one job, or a list of a few: a description has 64 KiB, its YAML some comments. */
 const documentCharacters = 64 * jobLimits.specBytes
 
 /** `pieces` are pieces of UTF-8 text, cut anywhere. */
-export async function* readJobStream(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<JobSpec, void, undefined> {
+export async function* readJobStream(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<NewJob, void, undefined> {
   let count = 0
   for await (const document of documents(linesOf(pieces, documentCharacters))) {
     for (const job of readStreamedDocument(document, count)) {

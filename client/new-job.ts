@@ -4,8 +4,16 @@
 
 import { JobSpec } from '../proto/gen/pilotage/v1/job.ts'
 
-/** What `PilotageClient.submit` takes. */
-export type NewJob = JobSpec
+/** A file or folder that a document names: `from` below the document's directory, `path` in the payload's. */
+export type LocalInput = {
+  readonly from: string
+  readonly path: string
+  /** Also where the local file is not. */
+  readonly executable: boolean
+}
+
+/** What `PilotageClient.submit` takes, once its local files are put (local-inputs.ts). */
+export type NewJob = JobSpec & { readonly localInputs?: readonly LocalInput[] }
 
 export type JobFields = {
   readonly name: string

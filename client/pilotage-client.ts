@@ -66,6 +66,7 @@ import type {
 import type { SignedEntry } from './image-document.ts'
 import { outputPieces, type PeekedPiece, peekedPieces, watchedJobs } from './follow.ts'
 import type { Fact, Job, JobExplanation, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
+import { type SandboxCalls, sandboxCalls } from './sandbox.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
 
@@ -113,7 +114,7 @@ export type PeekSelection = OutputSelection & {
   readonly follow?: boolean
 }
 
-export interface PilotageClient {
+export interface PilotageClient extends SandboxCalls {
   /**
    * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
    */
@@ -199,6 +200,11 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     }
 
   return {
+    ...sandboxCalls(
+      caller,
+      () => channels.clients().sandbox,
+      (doing, method, request) => read(doing, (to) => method(to.sandbox), request),
+    ),
     submit: (specs, { key = newKey() } = {}) => submitAll(caller, jobs, specs, key),
     submitStream: (specs, { key = newKey() } = {}) => submitInWindows(caller, jobs, specs, key),
     list: (selection = {}) =>

@@ -14,6 +14,7 @@ import { jsonLine, jsonLines, timeText } from '../output/table.ts'
 import { outputWriter } from '../output/output-writer.ts'
 import type { Terminal } from '../output/terminal.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
+import { type FilesOptions, isAboutFiles, outputFiles } from './output-files.ts'
 
 const maxAttempt = 1_000_000
 
@@ -31,10 +32,16 @@ export function addInspectCommands(program: Command, choose: Choose): void {
   program
     .command('output')
     .addArgument(jobArgument())
-    .description('print the stdout of a job; on a terminal, control characters are spelled out')
+    .description(
+      'print the stdout of a job, or write the files that it left; on a terminal, control characters are spelled out',
+    )
     .option('--stderr', 'print stderr instead of stdout')
     .option('--attempt <number>', 'output of this attempt (default: the last)', numberBetween(1, maxAttempt))
     .option('--raw', 'print every byte as it is, even if the terminal acts on it')
+    .option('--list', 'list the output files of the job')
+    .option('--name <paths...>', 'write these output files below the directory')
+    .option('--all', 'write all output files, stdout and stderr below the directory')
+    .option('--dir <directory>', 'directory for files (default: the number of the job)')
     .action(withService(choose, output))
   program
     .command('peek')
@@ -86,16 +93,13 @@ export function explainText({ summary, places }: JobExplanation): string {
   return `${text.join('\n')}\n`
 }
 
-type OutputOptions = CommonOptions & { readonly stderr?: boolean; readonly attempt?: number; readonly raw?: boolean }
+type OutputOptions = FilesOptions & { readonly stderr?: boolean; readonly raw?: boolean }
 
 /** Byte by byte as the payload wrote it; on a terminal with its control characters spelled out unless `raw`. */
-async function output(
-  { terminal }: Setting,
-  client: PilotageClient,
-  { stderr, attempt, raw }: OutputOptions,
-  jobId: number,
-): Promise<ExitCode> {
-  const write = outputWriter(terminal, { raw })
+async function output(setting: Setting, client: PilotageClient, options: OutputOptions, jobId: number): Promise<ExitCode> {
+  if (isAboutFiles(options)) return outputFiles(setting, client, options, jobId)
+  const { stderr, attempt, raw } = options
+  const write = outputWriter(setting.terminal, { raw })
   for await (const piece of client.output(jobId, { name: stderr ? 'stderr' : 'stdout', attempt })) await write.next(piece)
   await write.end()
   return 0

@@ -13,6 +13,7 @@ import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { counted, visibleText } from '../../core/kernel/text.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobFiles, readDocument, relabelled, sayNotes, type JobFile } from '../job-files.ts'
+import { uploads, withFiles } from '../uploads.ts'
 import { idsText, jsonLine } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 import { followToEnd } from './watch.ts'
@@ -56,22 +57,28 @@ async function submit(
 }
 
 async function submitDocuments(
-  { terminal }: Setting,
+  setting: Setting,
   client: PilotageClient,
   sources: readonly JobFile[],
   key: string,
   options: SubmitOptions,
 ): Promise<readonly number[]> {
+  const { terminal } = setting
   const specs: NewJob[] = []
+  const directories: string[] = []
   const origins: Origin[] = []
   for (const source of sources) {
     const { jobs, notes } = await readDocument(source, options)
     sayNotes(terminal, source, notes)
     origins.push({ label: source.label, first: specs.length })
     specs.push(...jobs)
+    directories.push(...jobs.map(() => source.directory))
   }
   const place = placeIn(origins)
-  const answer = await relabelled(placed(place), () => client.submit(specs, { key }))
+  const answer = await relabelled(placed(place), async () => {
+    const jobs = await withFiles(setting, client, specs, directories)
+    return client.submit(jobs, { key })
+  })
   const { jobIds, warnings, repeated } = answer
   if (options.json) {
     await terminal.write(jsonLine(answer))
@@ -85,18 +92,19 @@ async function submitDocuments(
 }
 
 async function submitStream(
-  { terminal }: Setting,
+  setting: Setting,
   client: PilotageClient,
   sources: readonly JobFile[],
   key: string,
   { json, wait }: SubmitOptions,
 ): Promise<readonly number[]> {
+  const { terminal } = setting
   const waitFor: number[] = []
   const origins: Origin[] = []
   const place = placeIn(origins)
   let count = 0
   try {
-    for await (const answer of client.submitStream(streamed(sources, origins), { key })) {
+    for await (const answer of client.submitStream(streamed(setting, client, sources, origins), { key })) {
       count += answer.jobIds.length
       if (wait) waitFor.push(...answer.jobIds)
       if (json) await terminal.write(jsonLine(answer))
@@ -112,10 +120,16 @@ async function submitStream(
 }
 
 /** Notes in `origins` where each source begins, before its first job is given. */
-async function* streamed(sources: readonly JobFile[], origins: Origin[]): AsyncGenerator<NewJob, void, undefined> {
+async function* streamed(
+  setting: Setting,
+  client: PilotageClient,
+  sources: readonly JobFile[],
+  origins: Origin[],
+): AsyncGenerator<NewJob, void, undefined> {
   const { readJobStream } = await import('../../client/job-stream.ts')
   let count = 0
-  for (const { label, pieces } of sources) {
+  const uploading = await uploads(setting, client)
+  for (const { label, pieces, directory } of sources) {
     origins.push({ label, first: count })
     const jobs = readJobStream(pieces)
     for (;;) {
@@ -124,7 +138,9 @@ async function* streamed(sources: readonly JobFile[], origins: Origin[]): AsyncG
         () => jobs.next(),
       )
       if (next.done) break
-      yield next.value
+      const [job = next.value] = next.value.localInputs ? await uploading.put([next.value], directory) : []
+      uploading.end()
+      yield job
       count += 1
     }
   }

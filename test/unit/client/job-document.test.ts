@@ -60,6 +60,8 @@ maxMachineLosses: 20
       jobType: '',
       jobIdMark: '',
       after: [],
+      inputFiles: [],
+      outputFiles: [],
     },
   ])
 })
