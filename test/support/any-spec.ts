@@ -91,6 +91,7 @@ export const anySpec: fc.Arbitrary<JobSpec> = fc.record({
       },
     )
     .map(([first, later]): Requirements => ({ ...first, ...later })),
+  priority: fc.integer({ min: 0, max: 9 }),
   inputFiles: fc.uniqueArray(inputFile, { maxLength: 3, selector: ({ path }) => path }),
   outputFiles: fc.uniqueArray(fc.constantFrom('a.txt', '*.root', 'logs/**', 'é?'), { maxLength: 3 }),
   maxAttempts: fc.integer({ min: 1, max: 10 }),
