@@ -119,6 +119,8 @@ it('takes over a store from before task queues were counted', async () => {
   db.exec('alter table jobs drop column needs; alter table queues drop column jobs; drop table staged;')
   db.exec('alter table jobs drop column machine_losses; alter table jobs drop column max_machine_losses;')
   db.exec('drop index jobs_awaited_ended; drop table dependants;')
+  db.exec('drop table sandbox_claims; drop table sandbox_use; drop table sandbox_names; drop table sandbox_removals;')
+  db.exec("drop table sandbox_outputs; update specs set spec = json_remove(spec, '$.inputFiles', '$.outputFiles');")
   db.exec('alter table jobs drop column awaited; alter table jobs drop column open;')
   db.exec(
     'alter table jobs drop column job_group; alter table jobs drop column job_type; alter table jobs drop column gpus;',
