@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { sandboxLimits } from '../core/kernel/limits.ts'
+import { sandboxLimits } from '../core/kernel/sandbox-limits.ts'
 import { PilotageError } from '../core/kernel/errors.ts'
 import { pushed } from '../core/kernel/pushed.ts'
 import { outputChunkBytes } from '../core/kernel/limits.ts'

@@ -86,8 +86,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     note: (...args) => ask(() => truth.note(...args)),
     keepNote: (...args) => ask(() => truth.keepNote(...args)),
     ...rolesAndImages(truth, ask),
-    ...dependencies(truth, ask),
-    ...sandboxOf(truth, ask),
+    ...outsideOfJobs(truth, ask),
     close: () => Promise.resolve(),
   }
   const crawl = (ms: number): void => {
@@ -115,8 +114,9 @@ function rolesAndImages(truth: Store, ask: Ask): Pick<Store, 'hold' | 'letGo' | 
   }
 }
 
-function sandboxOf(truth: Store, ask: Ask): SandboxStore {
+function outsideOfJobs(truth: Store, ask: Ask): SandboxStore & DependencyStore {
   return {
+    ...dependencies(truth, ask),
     claim: (...args) => ask(() => truth.claim(...args)),
     settleClaim: (...args) => ask(() => truth.settleClaim(...args)),
     renewClaims: (...args) => ask(() => truth.renewClaims(...args)),

@@ -238,39 +238,6 @@ export const liveOutputLimits = {
   perPilot: 16,
 } as const
 
-/**
- * Sandboxes. DIRAC takes 10 MB per job; analyses of experiments bring libraries and histograms of some hundred. A directory
- * of 200 files with long names fits in the description of a job. `ownerBytes`: what is stored for one owner; an installation
- * says another number. `patternLength`: of a pattern of output files.
- */
-export const sandboxLimits = {
-  fileBytes: 1 * gib,
-  /** Of all input files of a job, and of all output files of an attempt. */
-  jobBytes: 4 * gib,
-  ownerBytes: 100 * gib,
-  inputFiles: 200,
-  outputFiles: 1000,
-  outputPatterns: 50,
-  patternLength: 256,
-  pathBytes: 1024,
-  /** What Linux takes. */
-  nameBytes: 255,
-  depth: 32,
-  digestsPerCall: 1000,
-  /** A file that no job names is stored for this time after it was put, or asked for. */
-  unnamedMs: 24 * hours,
-  /** A file that is not whole after this time does not become so: far below `unnamedMs`. */
-  putWithinMs: 6 * hours,
-  /** Transfers under way: per caller, in a process, and those that wait for their turn. */
-  transfersPerCaller: 8,
-  transfers: 32,
-  waitingTransfers: 2000,
-  /** A transfer that moves nothing for this time is lost. */
-  stallMs: 5 * minutes,
-  /** Pieces that a process moves in one turn of its event loop: some 0.3 ms each, so others wait for one millisecond. */
-  piecesPerTurn: 4,
-} as const
-
 /** Calls that last. A caller that moves nothing for this time is cut; clients resume, as after every loss of the service. */
 export const streamLimits = { stallMs: 5 * minutes } as const
 

@@ -6,7 +6,8 @@
  */
 
 import { shown, type Violation } from '../kernel/errors.ts'
-import { jobLimits, sandboxLimits } from '../kernel/limits.ts'
+import { jobLimits } from '../kernel/limits.ts'
+import { sandboxLimits } from '../kernel/sandbox-limits.ts'
 import { bytesText } from '../kernel/quantities.ts'
 import { beginningOf } from '../kernel/text.ts'
 import type { JobSpec } from '../model/job.ts'

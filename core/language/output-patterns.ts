@@ -5,7 +5,7 @@
  * The time to match grows with the pattern times the path and no faster, whatever the pattern.
  */
 
-import { sandboxLimits } from '../kernel/limits.ts'
+import { sandboxLimits } from '../kernel/sandbox-limits.ts'
 import { sandboxPathProblem } from '../model/sandbox-file.ts'
 
 export const outputPatternForm = `a relative path of at most ${sandboxLimits.patternLength} characters, in which *, ? and ** stand for others`

@@ -6,7 +6,7 @@
  */
 
 import { shown } from '../kernel/errors.ts'
-import { sandboxLimits } from '../kernel/limits.ts'
+import { sandboxLimits } from '../kernel/sandbox-limits.ts'
 import { bytesText } from '../kernel/quantities.ts'
 import {
   clashingPaths,

@@ -6,7 +6,7 @@
  * people see as they are. The client, the service and the pilot ask the same function.
  */
 
-import { sandboxLimits } from '../kernel/limits.ts'
+import { sandboxLimits } from '../kernel/sandbox-limits.ts'
 import { isPlainText } from '../kernel/text.ts'
 
 /** Content by its digest: `bytes` belong to it, so that what is expected can be bounded before it is read. */

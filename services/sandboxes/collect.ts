@@ -5,7 +5,7 @@
  * takes no new claim on it until the home has answered. A process that dies between leaves it to the next step.
  */
 
-import { sandboxLimits } from '../../core/kernel/limits.ts'
+import { sandboxLimits } from '../../core/kernel/sandbox-limits.ts'
 import type { Fence } from '../../core/ports/store.ts'
 import type { SandboxPorts } from './ports.ts'
 

@@ -5,7 +5,7 @@
 
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
 import type { AttemptRef, VmId } from '../../core/kernel/ids.ts'
-import { sandboxLimits } from '../../core/kernel/limits.ts'
+import { sandboxLimits } from '../../core/kernel/sandbox-limits.ts'
 import { counted } from '../../core/kernel/text.ts'
 import { attemptText } from '../../core/model/facts.ts'
 import type { Owner } from '../../core/model/owner.ts'

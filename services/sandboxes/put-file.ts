@@ -7,7 +7,7 @@
  */
 
 import { PilotageError, shown, type Violation } from '../../core/kernel/errors.ts'
-import { sandboxLimits } from '../../core/kernel/limits.ts'
+import { sandboxLimits } from '../../core/kernel/sandbox-limits.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import { type Content, digestForm, isDigest } from '../../core/model/sandbox-file.ts'

@@ -8,7 +8,7 @@
 
 import type { Clock } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
-import { sandboxLimits } from '../../../core/kernel/limits.ts'
+import { sandboxLimits } from '../../../core/kernel/sandbox-limits.ts'
 
 export type Transfers = {
   /**
