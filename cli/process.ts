@@ -11,7 +11,7 @@
 import { isatty } from 'node:tty'
 import { systemClock } from '../core/kernel/clock.ts'
 import { systemRandom } from '../core/kernel/random.ts'
-import { streamTerminal } from './output/terminal.ts'
+import { streamTerminal, wantsColors } from './output/terminal.ts'
 import { runCommand } from './program.ts'
 
 const signalCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
@@ -43,7 +43,7 @@ export async function runProcess(): Promise<void> {
     leaving.abort('stdout-closed')
   })
   const ended = await runCommand(process.argv.slice(2), {
-    terminal: streamTerminal(process.stdout, process.stderr, clock),
+    terminal: streamTerminal(process.stdout, process.stderr, clock, wantsColors(process.env)),
     environment: process.env,
     workDir: process.cwd(),
     clock,

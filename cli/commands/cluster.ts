@@ -19,7 +19,8 @@ import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import { type Choose, withService } from '../action.ts'
 import { numberBetween } from '../arguments.ts'
-import { type Column, jsonLine, jsonLines, spanText, table, timeText } from '../output/table.ts'
+import { quietOption, writeRows } from '../output/rows.ts'
+import { type Column, jsonLine, spanText, stateTone, table, timeText } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 const maxRows = 1000
@@ -32,16 +33,19 @@ export function addClusterCommands(program: Command, choose: Choose): void {
     .command('queues')
     .description('list task queues with what they wait for, most waiting jobs first')
     .option('--limit <count>', 'maximum number of task queues', numberBetween(1, maxRows), defaultQueues)
+    .option(...quietOption)
     .action(withService(choose, queues))
   cluster
     .command('vms')
     .description('list virtual machines')
     .option('--ended', 'include VMs that have ended')
     .option('--limit <count>', 'maximum number of VMs', numberBetween(1, maxRows), maxRows)
+    .option(...quietOption)
     .action(withService(choose, vms))
   cluster
     .command('clouds')
     .description('list clouds with their limits and breakers, and the last plan')
+    .option(...quietOption)
     .action(withService(choose, clouds))
 }
 
@@ -98,9 +102,13 @@ const queueColumns: readonly Column<TaskQueue>[] = [
 async function queues(
   { terminal }: Setting,
   client: PilotageClient,
-  { json, limit }: CommonOptions & { readonly limit?: number },
+  { json, limit, quiet }: CommonOptions & { readonly limit?: number; readonly quiet?: boolean },
 ): Promise<ExitCode> {
   const answer = await client.queues(limit)
+  if (quiet) {
+    await writeRows(terminal, { quiet }, queueColumns, answer.queues, ({ taskQueue }) => taskQueue)
+    return 0
+  }
   const text = `${table(queueColumns, answer.queues, terminal.isTerminal)}${answer.queues.length} of ${answer.total}\n`
   await terminal.write(json ? jsonLine(answer) : text)
   return 0
@@ -113,7 +121,7 @@ function sizeText(promised: number, found: number | undefined, show: (amount: nu
 
 export const vmColumns: readonly Column<Vm>[] = [
   { title: 'VM', cell: ({ vmId }) => vmId },
-  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'STATE', cell: ({ state }) => state, tone: stateTone },
   { title: 'CLOUD', cell: ({ cloud }) => cloud },
   { title: 'SITE', cell: ({ site }) => site },
   { title: 'FLAVOR', cell: ({ flavor, service }) => (service === '' ? flavor : `${flavor}, ${service}`) },
@@ -132,10 +140,10 @@ export const vmColumns: readonly Column<Vm>[] = [
 async function vms(
   { terminal }: Setting,
   client: PilotageClient,
-  { ended, limit, json }: CommonOptions & { readonly ended?: boolean; readonly limit?: number },
+  options: CommonOptions & { readonly ended?: boolean; readonly limit?: number; readonly quiet?: boolean },
 ): Promise<ExitCode> {
-  const answer = await client.vms({ ended, limit })
-  await terminal.write(json ? jsonLines(answer) : table(vmColumns, answer, terminal.isTerminal))
+  const answer = await client.vms({ ended: options.ended, limit: options.limit })
+  await writeRows(terminal, options, vmColumns, answer, ({ vmId }) => vmId)
   return 0
 }
 
@@ -167,8 +175,16 @@ const stuckColumns: readonly Column<StuckVm & { readonly cloud: string }>[] = [
   { title: 'REASON', maxWidth: 100, cell: ({ why }) => why },
 ]
 
-async function clouds({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
+async function clouds(
+  { terminal }: Setting,
+  client: PilotageClient,
+  { json, quiet }: CommonOptions & { readonly quiet?: boolean },
+): Promise<ExitCode> {
   const answer = await client.clouds()
+  if (quiet) {
+    await writeRows(terminal, { quiet }, cloudColumns, answer.clouds, ({ name }) => name)
+    return 0
+  }
   const { isTerminal } = terminal
   const stuck = answer.clouds.flatMap(({ name, stuck: vms }) => vms.map((vm) => ({ ...vm, cloud: name })))
   const attention = stuck.length === 0 ? '' : `\n${table(stuckColumns, stuck, isTerminal)}`

@@ -7,7 +7,8 @@ import type { Command } from 'commander'
 import type { ChangedImage, Image } from '../../client/cluster.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { type Choose, withService } from '../action.ts'
-import { type Column, jsonLine, jsonLines, table, timeText } from '../output/table.ts'
+import { quietOption, writeRows } from '../output/rows.ts'
+import { type Column, jsonLine, timeText } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 import { readSmallFile } from '../small-file.ts'
 import { addImageKeyCommands, maxEntryBytes } from './image-keys.ts'
@@ -23,6 +24,7 @@ export function addImageCommands(program: Command, choose: Choose): void {
   image
     .command('list')
     .description('list the catalogue, and per configured cloud whether VMs are created from the image')
+    .option(...quietOption)
     .action(withService(choose, listImages))
   image
     .command('add <signed>')
@@ -95,8 +97,11 @@ function usesText({ uses, revokedBy, revokedWhy }: Image): string {
   return uses.map(({ cloud, barred }) => `${cloud}: ${barred === '' ? 'yes' : barred}`).join('; ')
 }
 
-async function listImages({ terminal }: Setting, client: PilotageClient, { json }: CommonOptions): Promise<ExitCode> {
-  const images = await client.images()
-  await terminal.write(json ? jsonLines(images) : table(columns, images, terminal.isTerminal))
+async function listImages(
+  { terminal }: Setting,
+  client: PilotageClient,
+  options: CommonOptions & { readonly quiet?: boolean },
+): Promise<ExitCode> {
+  await writeRows(terminal, options, columns, await client.images(), ({ name }) => name)
   return 0
 }

@@ -23,6 +23,7 @@ type SubmitOptions = CommonOptions & {
   readonly stream?: boolean
   readonly acceptDropped?: boolean
   readonly wait?: boolean
+  readonly quiet?: boolean
 }
 
 /** `first`: the position of the source's first job among all. */
@@ -38,6 +39,7 @@ export function addSubmitCommand(program: Command, choose: Choose): void {
     .option('--key <key>', 'idempotency key: the same key with the same jobs adds nothing')
     .option('--stream', 'read any number of jobs: JSON Lines, or YAML documents separated by ---')
     .option('--accept-dropped', 'submit JDL without the attributes that cannot be honoured')
+    .option('-q, --quiet', 'print only the numbers of the jobs, one per line')
     .option('--wait', 'follow the jobs until all have ended; exit code 1 unless all are Done')
     .action(withService(choose, submit))
 }
@@ -84,10 +86,14 @@ async function submitDocuments(
     await terminal.write(jsonLine(answer))
     return jobIds
   }
+  for (const warning of warnings) terminal.say(warningText(warning, place))
+  if (options.quiet) {
+    await terminal.write(jobIds.map((id) => `${id}\n`).join(''))
+    return jobIds
+  }
   const count = jobIds.length === 1 ? 'one job' : `${jobIds.length} jobs`
   const known = repeated ? ' (submitted before under this key: nothing was added)' : ''
   await terminal.write(`submitted ${count}: ${idsText(jobIds)}${known}\n`)
-  for (const warning of warnings) terminal.say(warningText(warning, place))
   return jobIds
 }
 
@@ -96,7 +102,7 @@ async function submitStream(
   client: PilotageClient,
   sources: readonly JobFile[],
   key: string,
-  { json, wait }: SubmitOptions,
+  { json, wait, quiet }: SubmitOptions,
 ): Promise<readonly number[]> {
   const { terminal } = setting
   const waitFor: number[] = []
@@ -108,6 +114,7 @@ async function submitStream(
       count += answer.jobIds.length
       if (wait) waitFor.push(...answer.jobIds)
       if (json) await terminal.write(jsonLine(answer))
+      else if (quiet) await terminal.write(answer.jobIds.map((id) => `${id}\n`).join(''))
       else await terminal.write(`submitted ${counted(answer.jobIds.length, 'job')}: ${idsText(answer.jobIds)}\n`)
       for (const warning of answer.warnings) terminal.say(warningText(warning, place))
     }
@@ -115,7 +122,7 @@ async function submitStream(
     terminal.say(`${counted(count, 'job')} accepted; submit the same again with --key ${key} to continue, no job is doubled`)
     await relabelled(placed(place), () => Promise.reject(thrown))
   }
-  if (!json) await terminal.write(`submitted ${counted(count, 'job')} in total, key ${key}\n`)
+  if (!json && !quiet) await terminal.write(`submitted ${counted(count, 'job')} in total, key ${key}\n`)
   return waitFor
 }
 

@@ -12,10 +12,42 @@ export type Column<Row> = {
   /** On a terminal; default 60. */
   readonly maxWidth?: number
   cell(row: Row): string | number
+  /** Where the terminal has colours. */
+  tone?(row: Row): Tone | undefined
+}
+
+export type Tone = 'good' | 'bad' | 'busy' | 'faint'
+
+const tones: Readonly<Record<Tone, string>> = { good: '32', bad: '31', busy: '36', faint: '2' }
+
+/** Of the state of a job or a VM. */
+export function stateTone({ state }: { readonly state: string }): Tone | undefined {
+  switch (state) {
+    case 'Done':
+    case 'Active':
+      return 'good'
+    case 'Failed':
+    case 'Lost':
+      return 'bad'
+    case 'Running':
+    case 'Completing':
+    case 'Booting':
+      return 'busy'
+    case 'Killed':
+    case 'Gone':
+      return 'faint'
+    default:
+      return undefined
+  }
 }
 
 /** On a terminal long cells are cut; a file or a pipe gets them whole. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], isTerminal = false): string {
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  isTerminal = false,
+  hasColors = false,
+): string {
   const shown = (text: string, maxWidth = 60): string =>
     isTerminal ? cutText(visibleText(text), maxWidth) : visibleText(text)
   const lines = [
@@ -25,7 +57,21 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   const widths = columns.map((_, index) => lines.reduce((width, line) => Math.max(width, line[index]?.length ?? 0), 0))
   const pad = (text: string, index: number): string =>
     columns[index]?.right ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0)
-  return `${lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')}\n`
+  if (!hasColors) return `${lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')}\n`
+  const painted = lines.map((line, at) => {
+    const row = at === 0 ? undefined : rows[at - 1]
+    const codes = columns.map(({ tone }) => (at === 0 ? '1' : codeOf(row && tone?.(row))))
+    return line.map((text, index) => inColor(pad(text, index), codes[index])).join('  ')
+  })
+  return `${painted.join('\n')}\n`
+}
+
+function codeOf(tone: Tone | undefined): string | undefined {
+  return tone && tones[tone]
+}
+
+function inColor(text: string, code: string | undefined): string {
+  return code === undefined ? text : `\u001b[${code}m${text}\u001b[0m`
 }
 
 /** One value for programs: JSON and a line end. */

@@ -11,6 +11,8 @@ import { visibleLines, visibleText } from '../../core/kernel/text.ts'
 export interface Terminal {
   /** Whether standard output is a terminal, which acts on control characters. */
   readonly isTerminal: boolean
+  /** Whether tables have colours. */
+  readonly hasColors?: boolean
   /** Columns of standard error; absent: it is no terminal, and shows no bars. */
   readonly progressColumns?: number
   /** To standard output. Resolves when there is room for more; false where its reader is gone and the text is lost. */
@@ -29,7 +31,12 @@ const defaultColumns = 80
 
 type Output = Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>
 
-export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Terminal {
+/** Colours only on a terminal that has them, and not where NO_COLOR has a value. */
+export function wantsColors({ NO_COLOR, TERM }: Readonly<Record<string, string | undefined>>): boolean {
+  return !NO_COLOR && TERM !== undefined && TERM !== '' && TERM !== 'dumb'
+}
+
+export function streamTerminal(stdout: Output, stderr: Output, clock: Clock, mayColor = false): Terminal {
   let hasProgress = false
   let nextMs = 0
   const clear = (): void => {
@@ -38,6 +45,7 @@ export function streamTerminal(stdout: Output, stderr: Output, clock: Clock): Te
   }
   return {
     isTerminal: stdout.isTTY === true,
+    hasColors: stdout.isTTY === true && mayColor,
     ...(stderr.isTTY === true ? { progressColumns: stderr.columns || defaultColumns } : {}),
     write(text) {
       clear()
