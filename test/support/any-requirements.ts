@@ -70,6 +70,8 @@ export const anyAlternative: fc.Arbitrary<Alternative> = some({
 
 const capability = fc.constantFrom(0, 70, 86)
 
+const anyGpu = { vendor: '', memoryBytes: 0, minCapability: 0, maxCapability: 0, minDriver: '' }
+
 export const anyGpus: fc.Arbitrary<GpuWish> = fc
   .record({
     min: fc.integer({ min: 1, max: 3 }),
@@ -91,6 +93,9 @@ const roomWishes = {
   wholeNode: fc.constant(true as const),
   gpus: anyGpus,
 }
+
+/** How much of a VM alone: a job that asks for it fits on many. */
+export const anyRoomWishes = some({ ...roomWishes, gpus: anyGpus.map(({ min, max }) => ({ ...anyGpu, min, max })) })
 
 export const anyLaterWishes = some({
   ...laterWishes,

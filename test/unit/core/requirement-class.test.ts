@@ -66,3 +66,14 @@ describe('the steps of a class', () => {
     expect({ cores, tags, sites }).toEqual({ cores: exact.cores, tags: exact.tags, sites: exact.sites })
   })
 })
+
+it('leaves exact what is a part of a sum, or a bound beside CPU work', () => {
+  const memory = sampleRequirements({ memoryBytes: 1_234_567_890, memoryPerCoreBytes: 1_000_000 })
+  const work = sampleRequirements({ wallMs: 1_234_567, cpuWorkMs: 9_876_543 })
+  const none = sampleRequirements({ memoryBytes: 0, memoryPerCoreBytes: 1_000_000, wallMs: 0, cpuWorkMs: 9_876_543 })
+  expect(requirementClass(memory, noSizes)).toMatchObject({ memoryBytes: 1_234_567_890, memoryPerCoreBytes: 1_000_000 })
+  expect(requirementClass(work, noSizes)).toMatchObject({ wallMs: 1_234_567, cpuWorkMs: 9_876_543 })
+  expect(requirementClass(none, noSizes)).toMatchObject({ memoryBytes: 0, wallMs: 0 })
+  expect(minOf(none)).toMatchObject({ memoryBytes: 0, wallMs: 0 })
+  expect(minOf(work).wallMs).toBe(1_234_567)
+})

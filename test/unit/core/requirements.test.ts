@@ -10,7 +10,7 @@ import { minOf, noSizes, requirementClass } from '../../../core/language/require
 import { packed, takenFrom } from '../../../core/language/packing.ts'
 import { type Amount, amounts, covers, fits, noRoom, type Place, type Room } from '../../../core/model/resources.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
-import { anyLaterWishes, anyPlace, anyRoom } from '../../support/any-requirements.ts'
+import { anyLaterWishes, anyPlace, anyRoom, anyRoomWishes } from '../../support/any-requirements.ts'
 
 const mib = 1024 * 1024
 const place: Place = { cloud: 'here', site: 'home', platform: 'linux', tags: ['gpu', 'ssd'], vos: ['lhcb'] }
@@ -146,9 +146,19 @@ it('has a normal form that is its own and asks for the same', () => {
   )
 })
 
+/** Mostly of rooms that there are. */
+const roomy: fc.Arbitrary<Requirements> = fc
+  .record({
+    cores: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(4)).map(([min, more]) => ({ min, max: min + more })),
+    memoryBytes: fc.integer({ min: 1, max: 100 * mib }),
+    wallMs: fc.integer({ min: 1, max: 150_000 }),
+    more: anyRoomWishes,
+  })
+  .map(({ more, ...first }) => sampleRequirements({ ...first, diskBytes: 1, ...more }))
+
 it('takes of a room no more than it has, and as much as its limit and its work are made of', () => {
   fc.assert(
-    fc.property(requirements, anyRoom, (wanted, free) => {
+    fc.property(roomy, anyRoom, (wanted, free) => {
       const asked = { vo: 'lhcb', requirements: wanted }
       if (!hasRoom(asked, free) || free.cores < 1) return
       const taken = takenFrom(free, wanted)
@@ -161,12 +171,13 @@ it('takes of a room no more than it has, and as much as its limit and its work a
       if (wanted.wholeNode) expect(packed(free, asked)?.cores).toBe(0)
       if (wanted.gpus) expect(taken.gpus).toBe(Math.min(wanted.gpus.max, free.gpus ?? 0))
     }),
+    { numRuns: 1000 },
   )
 })
 
 it('has room wherever a room that is covered has: searches rely on it', () => {
   fc.assert(
-    fc.property(requirements, anyRoom, anyRoom, (wanted, larger, smaller) => {
+    fc.property(roomy, anyRoom, anyRoom, (wanted, larger, smaller) => {
       const asked = { vo: 'lhcb', requirements: wanted }
       if (covers(larger, smaller) && hasRoom(asked, smaller)) expect(hasRoom(asked, larger)).toBe(true)
     }),
@@ -176,12 +187,13 @@ it('has room wherever a room that is covered has: searches rely on it', () => {
 
 it('asks for the least in the least that its class stands for', () => {
   fc.assert(
-    fc.property(requirements, anyRoom, (wanted, free) => {
+    fc.property(roomy, anyRoom, (wanted, free) => {
       const [exact, ofClass, least] = [wanted, requirementClass(wanted, noSizes), minOf(requirementClass(wanted, noSizes))]
       const has = (one: Requirements) => hasRoom({ vo: 'lhcb', requirements: one }, free)
       if (has(ofClass)) expect(has(exact)).toBe(true)
       if (has(exact)) expect(has(least)).toBe(true)
     }),
+    { numRuns: 1000 },
   )
 })
 

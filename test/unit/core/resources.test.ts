@@ -55,3 +55,43 @@ it('keeps the end of a room', () => {
   expect(of.covers(room, { ...room, cores: 5 })).toBe(false)
   expect(of.covers(room, room)).toBe(true)
 })
+
+it.each<[string, Partial<of.Room>, Partial<of.Room>, boolean]>([
+  ['a whole one with as many cores', { isWhole: true }, { isWhole: true, memoryBytes: 5 }, true],
+  // What takes a whole node takes all of its cores, and may have no memory for more of them.
+  ['no whole one with fewer cores', { isWhole: true }, { isWhole: true, cores: 3 }, false],
+  ['a part with fewer cores', { isWhole: true }, { cores: 3 }, true],
+  ['no whole one by a part', {}, { isWhole: true }, false],
+  ['no more GPUs', { gpus: 1 }, { gpus: 2 }, false],
+  ['fewer GPUs', { gpus: 2 }, { gpus: 1 }, true],
+  ['no more power', { power: 5 }, { power: 6 }, false],
+  ['none whose power is known by one that is not known', {}, { power: 6 }, false],
+])('a room covers %s', (_, room, other, covers) => {
+  const plain: of.Room = { cores: 4, memoryBytes: 10, diskBytes: 10, remainingMs: 5 }
+  expect(of.covers({ ...plain, ...room }, { ...plain, ...other })).toBe(covers)
+})
+
+it('takes with each core its part of the memory, and the GPUs that were granted', () => {
+  const asked = { memoryBytes: 5, diskBytes: 7, memoryPerCoreBytes: 2 }
+  expect(of.takenWith({ cores: 3, gpus: 2 }, asked)).toEqual({ cores: 3, memoryBytes: 11, diskBytes: 7, gpus: 2 })
+  expect(of.takenWith({ cores: 3 }, { ...asked, memoryPerCoreBytes: undefined })).toEqual({
+    cores: 3,
+    memoryBytes: 5,
+    diskBytes: 7,
+  })
+})
+
+it('reads lists of earlier versions, and writes no GPUs where there are none', () => {
+  expect(of.fromList([1, 2, 3])).toEqual({ cores: 1, memoryBytes: 2, diskBytes: 3 })
+  expect(of.listOf({ cores: 1, memoryBytes: 2, diskBytes: 3 })).toEqual([1, 2, 3, 0])
+  const gpu = { cores: 1, memoryBytes: 2, diskBytes: 3, gpus: 4 }
+  expect(of.fromList(of.listOf(gpu))).toEqual(gpu)
+  expect(Object.keys(of.minus(gpu, gpu))).not.toContain('gpus')
+})
+
+it('is a part of a room as soon as something is taken of it', () => {
+  const whole: of.Room = { cores: 4, memoryBytes: 10, diskBytes: 10, gpus: 2, remainingMs: 5, power: 3, isWhole: true }
+  expect(of.roomLess(whole, of.noResources)).toEqual(whole)
+  const left = of.roomLess(whole, { ...of.noResources, gpus: 1 })
+  expect(left).toEqual({ cores: 4, memoryBytes: 10, diskBytes: 10, gpus: 1, remainingMs: 5, power: 3 })
+})
