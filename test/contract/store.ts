@@ -8,6 +8,7 @@ import { contactMs } from '../../core/model/vm.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
 import { bulkTests } from './store-bulk.ts'
+import { grantedTests } from './store-granted.ts'
 import { dependencyTests } from './store-dependencies.ts'
 import { imageTests } from './store-images.ts'
 import type { StoreHarness } from './store-harness.ts'
@@ -549,6 +550,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     imageTests(fresh)
     queueTests(opened, fresh)
     bulkTests(opened, fresh)
+    grantedTests(opened, fresh)
     listingTests(opened, fresh)
     dependencyTests(opened, fresh)
 
