@@ -27,6 +27,8 @@ export type Caller = {
   readonly turns: Turns
   /** How long a call that may be repeated keeps trying while the service is not there. */
   readonly patienceMs: number
+  /** How long one try of a call may take; absent: what its kind needs. */
+  readonly callMs?: number
   /** Ends every call and every pause. */
   readonly signal?: AbortSignal
 }
@@ -60,7 +62,7 @@ export async function callUnary<Request, Response>(
   const once = (): Promise<Response> =>
     new Promise((resolve, reject) => {
       const abort = (): void => call.cancel()
-      const deadline = caller.clock.nowMs() + deadlineMs
+      const deadline = caller.clock.nowMs() + Math.min(deadlineMs, caller.callMs ?? Infinity)
       const call = method()(request, credential(caller), { deadline }, (error, response) => {
         caller.signal?.removeEventListener('abort', abort)
         if (error) reject(error)

@@ -51,7 +51,7 @@ import type {
   ListVmsResponse,
 } from '../proto/gen/pilotage/v1/operate.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
-import { type Clients, openChannels } from './channels.ts'
+import { type Channels, type Clients, openChannels } from './channels.ts'
 import type {
   ChangedImage,
   Clouds,
@@ -76,12 +76,21 @@ export type ClientSettings = {
   readonly token: string
   /** The certificate authority of the server. Without it the server must be on this machine. */
   readonly caPem?: string
+} & Bounds & {
+    readonly clock?: Clock
+    readonly random?: Random
+  }
+
+export type Bounds = {
   /** How long calls that may be repeated keep trying; 30 s where not given. */
   readonly patienceMs?: number
+  /**
+   * How long one try of a call may take; absent: from 20 s for a read to 60 s for a submission. Streams have no such
+   * end.
+   */
+  readonly callMs?: number
   /** Ends every call and stream of this client. */
   readonly signal?: AbortSignal
-  readonly clock?: Clock
-  readonly random?: Random
 }
 
 export type SubmitAnswer = {
@@ -162,6 +171,8 @@ export interface PilotageClient extends SandboxCalls {
 
   /** The same service for another caller, by their token. Closed on its own. */
   as(token: string): PilotageClient
+  /** The same caller over the same connection, within other bounds: for one call, or a few. Closed with this client. */
+  within(bounds: Bounds): PilotageClient
   close(): void
 }
 
@@ -175,11 +186,15 @@ const generatedKeyLength = 24
 type Method<Request, Response> = (to: Clients) => Unary<Request, Response>
 
 export function connectPilotage(settings: ClientSettings): PilotageClient {
-  const clock = settings.clock ?? systemClock()
-  const random = settings.random ?? systemRandom()
-  const { token, signal, patienceMs = defaultPatienceMs } = settings
-  const channels = openChannels(settings, clock, random)
-  const caller: Caller = { clock, random, token, turns: channels.turns, patienceMs, signal }
+  const { clock = systemClock(), random = systemRandom() } = settings
+  return clientOver({ ...settings, clock, random }, openChannels(settings, clock, random))
+}
+
+type Complete = ClientSettings & Required<Pick<ClientSettings, 'clock' | 'random'>>
+
+function clientOver(settings: Complete, channels: Channels): PilotageClient {
+  const { clock, random, token, signal, callMs, patienceMs = defaultPatienceMs } = settings
+  const caller: Caller = { clock, random, token, turns: channels.turns, patienceMs, callMs, signal }
   const jobs = (): JobServiceClient => channels.clients().jobs
   const newKey = (): string => random.letters(generatedKeyLength)
 
@@ -239,8 +254,15 @@ export function connectPilotage(settings: ClientSettings): PilotageClient {
     ...imageCalls(read),
 
     as: (other) => connectPilotage({ ...settings, token: other }),
+    within: (bounds) => ({ ...clientOver(bounded(settings, bounds), channels), close: () => {} }),
     close: () => channels.close(),
   }
+}
+
+/** Either signal ends a call. */
+function bounded(settings: Complete, bounds: Bounds): Complete {
+  const signals = [settings.signal, bounds.signal].filter((signal) => signal !== undefined)
+  return { ...settings, ...bounds, signal: signals.length === 0 ? undefined : AbortSignal.any(signals) }
 }
 
 type Read = <Request, Response>(doing: string, method: Method<Request, Response>, request: Request) => Promise<Response>

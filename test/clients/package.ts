@@ -9,6 +9,7 @@
 import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../core/kernel/clock.ts'
+import { localServiceConfig } from '../support/local-service-config.ts'
 import { connectAdmin, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 
 type Attempt = {
@@ -24,28 +25,12 @@ const root = join(import.meta.dirname, '../..')
 const users = { ada: 'vo1', bob: 'vo1', eve: 'vo2' } as const
 const pip = ['-m', 'pip', '--quiet', '--disable-pip-version-check'] as const
 
-const config = {
-  grpc: { port: 0 },
-  dashboard: { port: 0 },
-  clouds: [
-    {
-      name: 'local',
-      kind: 'local',
-      isolation: 'plain',
-      local: { bootDelay: '100ms' },
-      limits: { maxVms: 2, maxCores: 8, maxCreatesPerStep: 2 },
-      flavors: [{ name: 'four', cores: 4, memory: '2GiB', disk: '4GiB' }],
-    },
-  ],
-  director: { interval: '500ms', settle: '1s' },
-}
-
 /** Whether it can be built and installed, and all of its tests pass. */
 export async function tryPackage(attempt: Attempt): Promise<boolean> {
   const { dir, runs } = attempt
   const python = install(attempt)
   if (python === undefined) return false
-  const files = serviceFiles(dir, config)
+  const files = serviceFiles(dir, localServiceConfig)
   const service = startServiceProcess(attempt.clock, files)
   const tokens = join(dir, 'tokens')
   mkdirSync(tokens)
