@@ -3,7 +3,7 @@
  */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { JobFilter } from '../client/pilotage-client.ts'
+import type { JobFilter } from '../client/jobs.ts'
 import { parseDuration } from '../core/kernel/quantities.ts'
 import { jobStates } from '../core/model/job.ts'
 

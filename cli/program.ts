@@ -23,6 +23,7 @@ import { addJobCommands } from './commands/jobs.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addServeCommand } from './commands/serve.ts'
+import { addSteerCommands } from './commands/steer.ts'
 import { addStoreCommands } from './commands/store.ts'
 import { addSubmitCommand } from './commands/submit.ts'
 import { addTokenCommands } from './commands/tokens.ts'
@@ -99,6 +100,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addRunCommand(program, choose)
   addJobCommands(program, choose)
   addCountCommands(program, choose)
+  addSteerCommands(program, choose)
   addInspectCommands(program, choose)
   addJobDocumentCommands(program, choose)
   addWatchCommand(program, choose)

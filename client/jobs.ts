@@ -4,6 +4,7 @@
  */
 
 import type { Fact as CoreFact } from '../core/model/fact-shapes.ts'
+import type { JobFilter as CoreFilter } from '../core/model/job-filter.ts'
 import type { JobSpec } from '../core/model/job.ts'
 
 export type Job = {
@@ -64,6 +65,9 @@ export type Result = {
   /** Written beyond the limit and not kept. */
   readonly droppedBytes: number
 }
+
+/** What all fields that are given say must hold; empty texts say nothing. */
+export type JobFilter = Omit<CoreFilter, 'states'> & { readonly states?: readonly string[] }
 
 export type SteeredJob = {
   readonly jobId: number

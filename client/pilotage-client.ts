@@ -10,7 +10,7 @@
 import { type Clock, systemClock } from '../core/kernel/clock.ts'
 import { page } from '../core/kernel/limits.ts'
 import type { JobCounts } from '../core/model/job-counts.ts'
-import { type CountedAttribute, type JobFilter as CoreFilter, type JobOrder, newestFirst } from '../core/model/job-filter.ts'
+import { type CountedAttribute, type JobOrder, newestFirst } from '../core/model/job-filter.ts'
 import { type Random, systemRandom } from '../core/kernel/random.ts'
 import { jobAttributeEnum, outputNameEnum } from '../proto/codec/enums.ts'
 import { explanationOfWire } from '../proto/codec/explanations.ts'
@@ -50,6 +50,7 @@ import type {
   ListVmsRequest,
   ListVmsResponse,
 } from '../proto/gen/pilotage/v1/operate.ts'
+import { type BulkCalls, bulkCalls } from './bulk.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
 import { type Channels, type Clients, openChannels } from './channels.ts'
 import type {
@@ -65,7 +66,7 @@ import type {
 } from './cluster.ts'
 import type { SignedEntry } from './image-document.ts'
 import { outputPieces, type PeekedPiece, peekedPieces, watchedJobs } from './follow.ts'
-import type { Fact, Job, JobExplanation, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
+import type { Fact, Job, JobExplanation, JobFilter, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
 import { type SandboxCalls, sandboxCalls } from './sandbox.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
@@ -102,9 +103,6 @@ export type SubmitAnswer = {
   readonly key: string
 }
 
-/** What all fields that are given say must hold; empty texts say nothing. */
-export type JobFilter = Omit<CoreFilter, 'states'> & { readonly states?: readonly string[] }
-
 export type JobSelection = JobFilter & {
   readonly jobIds?: readonly number[]
   /** Newest first where it is absent. Jobs by their ids stay in the order of the ids. */
@@ -123,7 +121,7 @@ export type PeekSelection = OutputSelection & {
   readonly follow?: boolean
 }
 
-export interface PilotageClient extends SandboxCalls {
+export interface PilotageClient extends SandboxCalls, BulkCalls {
   /**
    * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
    */
@@ -232,6 +230,7 @@ function clientOver(settings: Complete, channels: Channels): PilotageClient {
     hold: steer('holding jobs', (to) => to.jobs.holdJobs.bind(to.jobs)),
     release: steer('releasing jobs', (to) => to.jobs.releaseJobs.bind(to.jobs)),
     reschedule: steer('rescheduling jobs', (to) => to.jobs.rescheduleJobs.bind(to.jobs)),
+    ...bulkCalls(caller, channels.reach, jobs),
     history: async (jobId) =>
       (await read('reading the history', (to) => to.jobs.getJobHistory.bind(to.jobs), { jobId })).facts.map(factOfWire),
     explain: async (jobId) =>

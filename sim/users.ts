@@ -10,7 +10,7 @@ import { PilotageError } from '../core/kernel/errors.ts'
 import type { JobId } from '../core/kernel/ids.ts'
 import type { Owner } from '../core/model/owner.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
-import { steer, type SteerKind } from '../services/jobs/steer.ts'
+import { steer, type Steering } from '../services/jobs/steer.ts'
 import { submit, type SubmitRequest } from '../services/jobs/submit.ts'
 import type { Ground } from './ground.ts'
 import { drawSpec } from './payload.ts'
@@ -128,6 +128,8 @@ function submitUntilAnswered(client: Client, request: SubmitRequest, first: numb
     },
   )
 }
+
+type SteerKind = Exclude<Steering['kind'], 'prioritise' | 'delete'>
 
 function steerOne(client: Client): void {
   const { dice, jobs } = client.ground

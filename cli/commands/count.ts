@@ -5,7 +5,7 @@ import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { counted } from '../../core/kernel/text.ts'
 import { type JobCounts, maxCountedAttributes, maxCountRows } from '../../core/model/job-counts.ts'
 import { type CountedAttribute, countedAttributes } from '../../core/model/job-filter.ts'
-import { isEndedState, jobStates } from '../../core/model/job.ts'
+import { jobStates } from '../../core/model/job.ts'
 import { type Choose, withService } from '../action.ts'
 import { numberBetween } from '../arguments.ts'
 import { addFilterOptions, type FilterOptions, jobFilterFrom } from '../job-filter-options.ts'
@@ -104,7 +104,7 @@ function summaryOf(jobGroup: string, byState: JobCounts, bySite: JobCounts): Gro
   const countsOf = ({ rows }: JobCounts): Counts =>
     Object.fromEntries(rows.map(({ values: [value = ''], count: jobs }) => [value, jobs]))
   const states = countsOf(byState)
-  const ended = jobStates.filter(isEndedState).reduce((sum, state) => sum + (states[state] ?? 0), 0)
+  const ended = (states.Done ?? 0) + (states.Failed ?? 0) + (states.Killed ?? 0)
   return { jobGroup, jobs: byState.jobs, ended, failed: states.Failed ?? 0, states, sites: countsOf(bySite) }
 }
 

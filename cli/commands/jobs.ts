@@ -1,11 +1,11 @@
 /**
- * `pilotage status`, `list`, `kill`, `hold`, `release` and `reschedule`: which jobs there are, and what users do with them.
+ * `pilotage status` and `list`: which jobs there are.
  *
  * Each function is one command: it calls the service and writes the answer, as a table for people or as JSON for programs.
  */
 
 import { type Command, Option } from 'commander'
-import type { Job, SteeredJob } from '../../client/jobs.ts'
+import type { Job } from '../../client/jobs.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
 import type { JobOrder } from '../../core/model/job-filter.ts'
@@ -27,15 +27,6 @@ const orders = {
   'changed-first': { by: 'change', isDescending: false },
 } as const satisfies Readonly<Record<string, JobOrder>>
 
-type Steering = 'kill' | 'hold' | 'release' | 'reschedule'
-
-const steerings: readonly (readonly [Steering, string])[] = [
-  ['kill', 'end jobs, running or not'],
-  ['hold', 'set waiting jobs to Held, so that they do not start'],
-  ['release', 'set held jobs to Waiting'],
-  ['reschedule', 'run jobs again; a job that has ended is submitted as a new one'],
-]
-
 export function addJobCommands(program: Command, choose: Choose): void {
   program
     .command('status')
@@ -51,18 +42,6 @@ export function addJobCommands(program: Command, choose: Choose): void {
       )
       .option('--limit <count>', 'maximum number of jobs', numberBetween(1, maxRows), defaultRows),
   ).action(withService(choose, list))
-  for (const [steering, description] of steerings) {
-    program
-      .command(steering)
-      .addArgument(jobsArgument())
-      .description(description)
-      .option('--reason <text>', 'reason, kept in the history of the jobs')
-      .action(
-        withService(choose, (setting, client, options: SteeringOptions, jobIds: readonly number[]) =>
-          steer(setting, client, steering, options, jobIds),
-        ),
-      )
-  }
 }
 
 const jobColumns: readonly Column<Job>[] = [
@@ -127,36 +106,4 @@ async function list(setting: Setting, client: PilotageClient, options: ListOptio
 
 async function writeJobs({ terminal }: Setting, jobs: readonly Job[], { json }: CommonOptions): Promise<void> {
   await terminal.write(json ? jsonLines(jobs) : table(jobColumns, jobs, terminal.isTerminal))
-}
-
-const steeredColumns: readonly Column<SteeredJob>[] = [
-  { title: 'JOB', right: true, cell: ({ jobId }) => jobId },
-  { title: 'STATE', cell: ({ state }) => state || '-' },
-  { title: 'CHANGED', cell: ({ changed }) => (changed ? 'yes' : 'no') },
-  { title: 'REFUSED', cell: ({ refusal }) => refusal },
-  { title: 'NEW JOB', cell: ({ newJobId }) => newJobId || '' },
-  { title: 'ENDS WITH IT', cell: ({ dependants }) => endingText(dependants) },
-]
-
-/** The service counts up to this number for all jobs of a call. */
-const maxCounted = 1000
-
-function endingText(dependants: number): string {
-  if (dependants === 0) return ''
-  return dependants < maxCounted ? `${dependants} waiting` : `${dependants} waiting or more`
-}
-
-type SteeringOptions = CommonOptions & { readonly reason?: string }
-
-/** 1 if one of the jobs refused. */
-async function steer(
-  { terminal }: Setting,
-  client: PilotageClient,
-  steering: Steering,
-  { json, reason }: SteeringOptions,
-  jobIds: readonly number[],
-): Promise<ExitCode> {
-  const steered = await client[steering](jobIds, reason)
-  await terminal.write(json ? jsonLines(steered) : table(steeredColumns, steered, terminal.isTerminal))
-  return steered.every(({ refusal }) => refusal === '') ? 0 : 1
 }

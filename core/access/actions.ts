@@ -37,6 +37,8 @@ export const actions = {
   'job.hold': steering,
   'job.release': steering,
   'job.reschedule': steering,
+  'job.delete': steering,
+  'job.prioritise': steering,
   'task-queue.list': reading,
   'status.read': reading,
   // Of VMs, facts and plans a user sees what concerns the own VO.

@@ -30,6 +30,13 @@ export const jobsPerTransaction = 2000
 export const requestBytes = 16 * mib
 /** Jobs that were there before and that jobs of one call wait for: each of them is read and changed. */
 export const otherJobsPerCall = 10_000
+
+/**
+ * Bulk work: jobs of a call that names them (a filter selects any number), and jobs that are steered in one write, some 10
+ * ms of the store's time. After each slice the others have as long as the slice took, at most the pause.
+ */
+export const bulkLimits = { jobs: 100_000, slice: 500, longestPauseMs: 50 } as const
+
 /** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
 export const submissionElements = 1_000_000
 export const idempotencyKeyLength = 128
@@ -179,6 +186,11 @@ export const waitingQuota = {
   vo: { jobs: 5_000_000, taskQueues: 20_000 },
 } as const
 
+/**
+ * How often the owner of a job may have it run again while it runs: DIRAC's limit. An operator's is none.
+ */
+export const maxReschedules = 3
+
 /** Matching. */
 /** Task queues that are read from the store in one step of a plan: some 5 microseconds each. */
 export const queuesPerSlice = 500
@@ -242,14 +254,16 @@ export const liveOutputLimits = {
 export const streamLimits = { stallMs: 5 * minutes } as const
 
 /**
- * How large a message of each kind may be, its framing included. The issue's own numbers are 8 KiB and 64 KiB pieces.
- * `ids`: 10 000 ids of up to 8 bytes each. `session`: all attempts of a VM with 1024 cores reported, held and renewed in one
- * message, after a reconnect, at some 200 bytes each. `image`: an entry with 100 references of 1 KiB, and its signature.
+ * How large a message of each kind may be, its framing included. The issue's own numbers are 8 KiB and 64 KiB pieces. `ids`:
+ * 10 000 ids of up to 8 bytes each; `manyIds`: 100 000. `session`: all attempts of a VM with 1024 cores reported, held and
+ * renewed in one message, after a reconnect, at some 200 bytes each. `image`: an entry with 100 references of 1 KiB, and its
+ * signature.
  */
 export const messageBytes = {
   small: 8 * kib,
   piece: outputChunkBytes + 4 * kib,
   ids: 128 * kib,
+  manyIds: 1 * mib,
   session: 256 * kib,
   image: 256 * kib,
   submission: requestBytes + 64 * kib,

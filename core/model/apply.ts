@@ -9,8 +9,8 @@
 import type { NewFact } from './fact-shapes.ts'
 import { imageFact, jobFact, reservationFact, sizeFact, traitFact, traitsText, vmFact } from './facts.ts'
 import { changeImage, type Image, type ImageEvent, type ImageRefusal } from './image.ts'
-import type { JobEvent } from './job-event.ts'
-import { changeJob, type EndedAttempt, endedAttempt, type Job, type JobRefusal, type JobStateName } from './job.ts'
+import type { JobEvent, JobRefusal } from './job-event.ts'
+import { changeJob, type Job, type JobStateName, type Lease, leaseOf } from './job.ts'
 import { overclaimFact } from './overclaim.ts'
 import { fits, minus, noResources, plus, type Resources } from './resources.ts'
 import { changeVm, type Vm, type VmEvent, type VmRefusal, type VmStateName } from './vm.ts'
@@ -43,12 +43,24 @@ export type ClaimingVm = {
   readonly room?: { readonly vm: Vm; readonly held: Resources; readonly wanted: Resources }
 }
 
+/** An attempt that a change ended, whichever way: its number and its lease. */
+export type EndedAttempt = { readonly attempt: number; readonly lease: Lease }
+
+/** Undefined: the change ended no attempt. */
+export function endedAttempt(before: Job, after: Job): EndedAttempt | undefined {
+  const lease = leaseOf(before.phase)
+  return lease && !leaseOf(after.phase) ? { attempt: before.attempt, lease } : undefined
+}
+
 export type AppliedJobOutcome =
   | { readonly ok: true; readonly job: Job; readonly was: JobStateName; readonly ended?: EndedAttempt }
   | Refused<JobRefusal>
 
-/** `alarm`: the fact of a claim that exceeds the VM's record; the store writes at most one per VM and minute. */
-export type AppliedJob = Applied<Job, AppliedJobOutcome> & { readonly alarm?: NewFact }
+/**
+ * `alarm`: the fact of a claim that exceeds the VM's record; the store writes at most one per VM and minute. `isRemoved`:
+ * the job is to be removed with its description.
+ */
+export type AppliedJob = Applied<Job, AppliedJobOutcome> & { readonly alarm?: NewFact; readonly isRemoved?: true }
 
 /** `claiming` is needed for a claim alone. */
 export function applyToJob(
@@ -69,9 +81,10 @@ export function applyToJob(
   }
   const decision = decide.changeJob(before, event, nowMs)
   if (!decision.ok) return { outcome: decision }
-  const { next, emits } = decision
+  const { next, emits, isRemoved } = decision
   const outcome = { ok: true, job: next, was: before.phase.state, ended: endedAttempt(before, next) } as const
-  return { outcome, ...changedFrom(before, next), ...(emits ? { fact: jobFact(before, next, event) } : {}) }
+  const fact = emits ? { fact: jobFact(before, next, event) } : {}
+  return { outcome, ...changedFrom(before, next), ...fact, ...(isRemoved ? { isRemoved } : {}) }
 }
 
 /** Of claims in their order, how many fit on the VM beside what it holds. `alarm` reports the others. */

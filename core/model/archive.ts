@@ -142,6 +142,7 @@ function plainJob(job: Job): Job {
     submittedMs: job.submittedMs,
     changedMs: job.changedMs,
     attempt: job.attempt,
+    ...(job.reschedules === undefined ? {} : { reschedules: job.reschedules }),
     phase: plainPhase(job.phase),
     ...(job.needs ? { needs: plainNeeds(job.needs) } : {}),
     ...(job.awaited === undefined ? {} : { awaited: job.awaited }),

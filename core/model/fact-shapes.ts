@@ -41,7 +41,7 @@ export const factShapes = {
   /** A job came into the state, or its pilot was asked for something. `end` and what follows: of a payload that ended. */
   job: {
     subject: 'job',
-    kinds: [...jobStates, 'asked to kill', 'asked to reschedule'],
+    kinds: [...jobStates, 'asked to kill', 'asked to reschedule', 'priority set', 'Deleted'],
     data: {
       attempt: 'number?',
       vm: 'text?',
@@ -55,6 +55,7 @@ export const factShapes = {
       detail: 'text?',
       /** The job whose end changed this one. */
       dependency: 'number?',
+      priority: 'number?',
     },
   },
   /** The first line of a job's history, made of the job itself. */

@@ -29,7 +29,7 @@ export function vmSubject(id: VmId): Subject {
 
 type Mutable<Data> = { -readonly [Key in keyof Data]: Data[Key] }
 
-/** The fact of a change of a job: its new state, who did it and why. */
+/** The fact of a change of a job: its new state or what was done with it, who did it and why. */
 export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   const data: Mutable<DataOf<'job'>> = {}
   if (after.attempt > 0) data.attempt = after.attempt
@@ -40,6 +40,10 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
   }
   if ('by' in event) data.by = event.by
   if ('why' in event && event.why !== '') data.why = event.why
+  if (event.kind === 'delete') return newFact('job', `job:${after.id}`, 'Deleted', data)
+  if (event.kind === 'prioritise') {
+    return newFact('job', `job:${after.id}`, 'priority set', { ...data, priority: event.priority })
+  }
   if (event.kind === 'dependency-ended') {
     data.dependency = event.on
     data.why = endText(event.on, event.end)

@@ -10,6 +10,13 @@ import type { DependencyEnd } from './dependency.ts'
 
 type FromAttempt = { readonly jobId: JobId; readonly attempt: number; readonly vmId: VmId }
 
+type ByUser<Kind extends string> = {
+  readonly kind: Kind
+  readonly jobId: JobId
+  readonly by: string
+  readonly why: string
+}
+
 export type JobEvent =
   | (Granted & { readonly kind: 'claim'; readonly jobId: JobId; readonly vmId: VmId; readonly untilMs: number })
   | (FromAttempt & { readonly kind: 'running'; readonly startedMs: number })
@@ -28,13 +35,27 @@ export type JobEvent =
       readonly why: string
       readonly ifBeforeMs?: number
     }
-  | {
-      readonly kind: 'kill' | 'hold' | 'release' | 'reschedule'
-      readonly jobId: JobId
-      readonly by: string
-      readonly why: string
-    }
+  | ByUser<'kill' | 'hold' | 'release'>
+  /** `limit`: how often it may be asked for; absent: any number, and the count begins anew. */
+  | (ByUser<'reschedule'> & { readonly limit?: number })
+  | (ByUser<'prioritise'> & { readonly priority: number })
+  | ByUser<'delete'>
   | { readonly kind: 'dependency-ended'; readonly jobId: JobId; readonly on: JobId; readonly end: DependencyEnd }
   | { readonly kind: 'await'; readonly jobId: JobId }
   /** `awaited`: the count that was read before its dependants were looked for. */
   | { readonly kind: 'dependants-over'; readonly jobId: JobId; readonly awaited: number }
+
+export type JobRefusal =
+  | 'not-found'
+  | 'stale'
+  | 'renewed'
+  | 'not-waiting'
+  | 'not-held'
+  | 'held'
+  | 'not-live'
+  | 'ended'
+  | 'not-ended'
+  | 'awaited'
+  | 'reschedule-limit'
+  | 'vm-not-active'
+  | 'vm-full'

@@ -19,13 +19,15 @@
  *   hold              Held         Held         held         not-waiting  not-waiting  not-waiting  ended
  *   release           not-held     not-held     back         not-held     not-held     not-held     ended
  *   reschedule        not-live     not-live     not-live     asked        asked        asked        ended
+ *   prioritise        re-ranked    re-ranked    re-ranked    re-ranked    re-ranked    re-ranked    ended
+ *   delete            not-ended    not-ended    not-ended    not-ended    not-ended    not-ended    removed
  *   dependency-ended  settled      stale        settled      stale        stale        stale        stale
  *   await             counted      counted      counted      counted      counted      counted      counted
  *   dependants-over   stale        stale        stale        stale        stale        stale        cleared
  *
- * A capital letter begins the name of the next state. stale, ended, not-waiting, held, not-held and not-live are refusals
- * (JobRefusal). An event that names another attempt than the live one is always refused as stale. `lost` is refused as
- * renewed if the lease ends after the event's `ifBeforeMs`.
+ * A capital letter begins the name of the next state. stale, ended, not-ended, not-waiting, held, not-held and not-live are
+ * refusals (JobRefusal). An event that names another attempt than the live one is always refused as stale. `lost` is refused
+ * as renewed if the lease ends after the event's `ifBeforeMs`.
  *
  * unchanged   The event is accepted and changes nothing.
  * extended    The state stays, and the lease may end later.
@@ -34,7 +36,9 @@
  * retried     Killed if a kill was asked; else Waiting if a reschedule was asked or the count that the end belongs to
  *             (core/model/attempt.ts) is below its maximum; else Failed. `lost` is a machine loss. `withdraw` belongs to no
  *             count, so it never ends in Failed.
- * `cut` makes a live lease shorter and changes no state.
+ * `cut` makes a live lease shorter and changes no state. A reschedule beyond its limit is refused as reschedule-limit.
+ * re-ranked   The state stays, and the priority is the given one; also of later attempts.
+ * removed     Job and description are gone, the fact stays. Refused as awaited while dependants may not know the end.
  * by result   Done or Failed by the verdict on the result (core/model/attempt.ts). If it was stopped or lost: as retried.
  * back        Blocked if it still waits for other jobs, else Waiting.
  * settled     A dependency that is met is taken off the list of those that are open: with the last one a Blocked job is
@@ -46,7 +50,7 @@
  * `maxAttempts` grows with each attempt that does not count as one: the job is Failed when its attempt number reaches it.
  */
 
-import type { JobEvent } from './job-event.ts'
+import type { JobEvent, JobRefusal } from './job-event.ts'
 import type { Owner } from './owner.ts'
 import { byServiceClock, type Counted, lastOf, resultByServiceClock, verdict, type Result } from './attempt.ts'
 import type { ClassId, JobId, VmId } from '../kernel/ids.ts'
@@ -134,26 +138,16 @@ export type Job = Owner & {
   readonly changedMs: number
   /** Of the last attempt; 0 before the first. */
   readonly attempt: number
+  /** How often it was asked for to run again while it ran; absent: never. An operator begins the count anew. */
+  readonly reschedules?: number
   readonly phase: Phase
   /** How often another job began to wait for its end; absent: none does, or all of them know it. */
   readonly awaited?: number
 }
 
-export type JobRefusal =
-  | 'not-found'
-  | 'stale'
-  | 'renewed'
-  | 'not-waiting'
-  | 'not-held'
-  | 'held'
-  | 'not-live'
-  | 'ended'
-  | 'vm-not-active'
-  | 'vm-full'
-
-/** The next job, and whether that is worth a fact; or why nothing changes. */
+/** The next job (`isRemoved`: the last that was known of it), and whether that is worth a fact; or why nothing changes. */
 export type JobDecision =
-  | { readonly ok: true; readonly next: Job; readonly emits: boolean }
+  | { readonly ok: true; readonly next: Job; readonly emits: boolean; readonly isRemoved?: true }
   | { readonly ok: false; readonly why: JobRefusal }
 
 /** What a store does to a job, whatever the event: the one way a job changes. */
@@ -175,7 +169,10 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
     case 'hold':
     case 'release':
     case 'reschedule':
+    case 'prioritise':
       return steer(job, event, nowMs)
+    case 'delete':
+      return remove(job)
     case 'dependency-ended':
       return settle(job, event, nowMs)
     case 'await':
@@ -187,10 +184,6 @@ export function changeJob(job: Job, event: JobEvent, nowMs: number): JobDecision
 
 export function isEnded(phase: Phase): phase is Extract<Phase, { state: 'Done' | 'Failed' | 'Killed' }> {
   return phase.state === 'Done' || phase.state === 'Failed' || phase.state === 'Killed'
-}
-
-export function isEndedState(state: JobStateName): boolean {
-  return state === 'Done' || state === 'Failed' || state === 'Killed'
 }
 
 /** The live lease, where there is one. */
@@ -206,15 +199,6 @@ export function openOf(phase: Phase): readonly OpenDependency[] {
 /** The phase in which a job comes. */
 export function firstPhase(open: readonly OpenDependency[]): Phase {
   return open.length === 0 ? { state: 'Waiting' } : { state: 'Blocked', open }
-}
-
-/** An attempt that a change ended, whichever way: its number and its lease. */
-export type EndedAttempt = { readonly attempt: number; readonly lease: Lease }
-
-/** Undefined: the change ended no attempt. */
-export function endedAttempt(before: Job, after: Job): EndedAttempt | undefined {
-  const lease = leaseOf(before.phase)
-  return lease && !leaseOf(after.phase) ? { attempt: before.attempt, lease } : undefined
 }
 
 function claim(job: Job, event: Extract<JobEvent, { kind: 'claim' }>, nowMs: number): JobDecision {
@@ -321,7 +305,7 @@ function again(job: Job, { lease, why, counted: said }: Over, nowMs: number): Jo
 
 function steer(
   job: Job,
-  event: Extract<JobEvent, { kind: 'kill' | 'hold' | 'release' | 'reschedule' }>,
+  event: Extract<JobEvent, { kind: 'kill' | 'hold' | 'release' | 'reschedule' | 'prioritise' }>,
   nowMs: number,
 ): JobDecision {
   const { phase } = job
@@ -340,8 +324,26 @@ function steer(
       return accept({ ...job, changedMs: nowMs, phase: firstPhase(openOf(phase)) })
     case 'reschedule':
       if (!lease) return refuse('not-live')
-      return ask(job, lease, { kind: 'reschedule', by: event.by, atMs: nowMs })
+      return reschedule(job, lease, event, nowMs)
+    case 'prioritise':
+      if (event.priority === job.priority) return accept(job, false)
+      return accept({ ...job, priority: event.priority, changedMs: nowMs })
   }
+}
+
+/** One that is asked for already is asked for once. */
+function reschedule(job: Job, lease: Lease, event: Extract<JobEvent, { kind: 'reschedule' }>, nowMs: number): JobDecision {
+  const { reschedules = 0 } = job
+  const { by, limit } = event
+  const asked = ask(job, lease, { kind: 'reschedule', by, atMs: nowMs })
+  if (!asked.ok || !asked.emits) return asked
+  if (limit === undefined) return accept({ ...asked.next, reschedules: 0 })
+  return reschedules < limit ? accept({ ...asked.next, reschedules: reschedules + 1 }) : refuse('reschedule-limit')
+}
+
+function remove(job: Job): JobDecision {
+  if (!isEnded(job.phase)) return refuse('not-ended')
+  return job.awaited === undefined ? { ok: true, next: job, emits: true, isRemoved: true } : refuse('awaited')
 }
 
 function held(why: string, open: readonly OpenDependency[]): Phase {

@@ -78,6 +78,9 @@ export const steerRefusalEnum = wireEnum({
   'quota-exceeded': job.SteerRefusal.QUOTA_EXCEEDED,
   'not-live': job.SteerRefusal.NOT_LIVE,
   forbidden: job.SteerRefusal.FORBIDDEN,
+  'not-ended': job.SteerRefusal.NOT_ENDED,
+  'reschedule-limit': job.SteerRefusal.RESCHEDULE_LIMIT,
+  awaited: job.SteerRefusal.AWAITED,
 })
 
 export const outputNameEnum = wireEnum({ stdout: job.OutputName.STDOUT, stderr: job.OutputName.STDERR })

@@ -11,7 +11,7 @@ import type { Bus } from '../../core/ports/bus.ts'
 import type { Log } from '../../core/ports/log.ts'
 import type { JobStore, Store } from '../../core/ports/store.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
-import { type Arrival, type Outcomes, type Reaction, waitingAgain } from '../outcomes/outcomes.ts'
+import { type Arrival, type Outcomes, type Reaction, reranked, waitingAgain } from '../outcomes/outcomes.ts'
 import { type Matcher, matcher } from './matcher.ts'
 import { openStreams, type OpenStreams } from './pilot-streams.ts'
 import { type ReadNext, type WaitingIndex, waitingIndex } from './waiting-index.ts'
@@ -69,6 +69,7 @@ function reactionOf(store: Pick<JobStore, 'specs'>, waiting: WaitingIndex, match
 
   return {
     changed(changes) {
+      for (const [classId, jobs] of Map.groupBy(reranked(changes), (job) => job.classId)) waiting.reranked(classId, jobs)
       const again = waitingAgain(changes)
       return again.length === 0 ? undefined : arriveAgain(again)
     },

@@ -35,6 +35,8 @@ export type WaitingIndex = {
    * One that was taken did not wait any more: others are faster. What is left of the window is read anew before it is used.
    */
   missed(queue: TaskQueue): void
+  /** The priority of these jobs of a task queue was set. They are in their new order once the queue is read anew. */
+  reranked(classId: ClassId, jobs: readonly { readonly id: JobId }[]): void
   /** The store's truth about which queues wait: adds what is unknown here, and reads on where a window is short. */
   learn(counts: readonly QueueCount[]): void
   /** Called when jobs became available after reading on. */
@@ -57,6 +59,8 @@ type Entry = {
   taken: Set<JobId>
   /** Some of the window has gone to others: not to be used before it was read. */
   isStale: boolean
+  /** What is being read was asked for before the order changed: it is read once more. */
+  isOutdated: boolean
   /** Whether the queue suits a kind of place: asked for every offer, so remembered. */
   readonly suits: Map<string, boolean>
 }
@@ -95,6 +99,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
   function readOn(entry: Entry): void {
     if (entry.reading) return
     entry.reading = true
+    entry.isOutdated = false
     entry.came = []
     entry.taken = new Set()
     const { window } = entry
@@ -103,17 +108,10 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     Promise.resolve()
       .then(() => readNext(entry.queue.id, max))
       .then((jobs) => {
-        entry.reading = false
-        entry.isStale = false
         turn()
-        order(
-          window,
-          jobs.filter(({ id }) => !entry.taken.has(id)),
-          part,
-        )
-        window.complete = jobs.length < max
-        for (const job of entry.came) insert(window, job, part)
+        keepRead(entry, jobs, max, part)
         settle(entry, true)
+        if (entry.isOutdated) readOn(entry)
         if (window.jobs.length > 0) for (const listener of listeners) listener()
       })
       .catch((error: unknown) => {
@@ -169,14 +167,18 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
       entry.isStale = true
       readOn(entry)
     },
+    reranked(classId, jobs) {
+      const entry = entries.get(classId)
+      if (entry && isToRead(entry, jobs, part)) readOn(entry)
+    },
     learn(counts) {
       turn()
       for (const { queue, waiting, topPriority } of counts) {
         const entry = entryIn(entries, owners, queue)
         const { window } = entry
         if (window.jobs.length < waiting) window.complete = false
-        // Others submit as well: something urgent must not wait for the end of our window.
-        const isUrgent = !window.complete && topPriority > (window.jobs[0]?.priority ?? -Infinity)
+        // Others submit and set priorities as well: something urgent must not wait for the end of our window.
+        const isUrgent = topPriority > (window.jobs[0]?.priority ?? -Infinity)
         if (isUrgent) readOn(entry)
         else settle(entry, false)
       }
@@ -185,6 +187,35 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
       listeners.push(listener)
     },
   }
+}
+
+/** What was read is the window, with what came and without what was taken since it was asked for. */
+function keepRead(entry: Entry, jobs: readonly WaitingJob[], max: number, part: Part): void {
+  const { window, taken, came } = entry
+  entry.reading = false
+  entry.isStale = entry.isOutdated
+  order(
+    window,
+    jobs.filter(({ id }) => !taken.has(id)),
+    part,
+  )
+  window.complete = jobs.length < max
+  for (const job of came) insert(window, job, part)
+}
+
+/** Whether it is to be read now; else it is being read, and once more after that. The jobs leave the window until then. */
+function isToRead(entry: Entry, jobs: readonly { readonly id: JobId }[], part: Part): boolean {
+  const { window } = entry
+  const ids = new Set(jobs.map(({ id }) => id))
+  order(
+    window,
+    window.jobs.filter(({ id }) => !ids.has(id)),
+    part,
+  )
+  window.complete = false
+  entry.isStale = true
+  entry.isOutdated = entry.reading
+  return !entry.reading
 }
 
 function entryIn(entries: Map<ClassId, Entry>, owners: OwnerOrder<Entry>, queue: TaskQueue): Entry {
@@ -196,7 +227,7 @@ function entryIn(entries: Map<ClassId, Entry>, owners: OwnerOrder<Entry>, queue:
 }
 
 function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
-  const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false }
+  const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false, isOutdated: false }
   const minDemand = { vo: queue.vo, requirements: minOf(queue.requirements) }
   return { queue, minDemand, owner, window: newWindow(), ...nothing, suits: new Map() }
 }

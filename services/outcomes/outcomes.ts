@@ -61,6 +61,11 @@ export function openOutcomes(): Outcomes {
   }
 }
 
+/** Jobs that waited and still wait: their priority was set. */
+export function reranked(changes: readonly JobChange[]): readonly JobChange['job'][] {
+  return changes.filter(({ job, was }) => job.phase.state === 'Waiting' && was === 'Waiting').map(({ job }) => job)
+}
+
 /** Jobs that wait again: an attempt of theirs ended without a verdict, or they were released. */
 export function waitingAgain(changes: readonly JobChange[]): readonly JobChange['job'][] {
   return changes.filter(({ job, was }) => job.phase.state === 'Waiting' && was !== 'Waiting').map(({ job }) => job)

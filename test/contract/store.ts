@@ -8,6 +8,7 @@ import { contactMs } from '../../core/model/vm.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
 import { bulkTests } from './store-bulk.ts'
+import { deletionTests } from './store-deletion.ts'
 import { grantedTests } from './store-granted.ts'
 import { dependencyTests } from './store-dependencies.ts'
 import { imageTests } from './store-images.ts'
@@ -553,6 +554,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     grantedTests(opened, fresh)
     listingTests(opened, fresh)
     dependencyTests(opened, fresh)
+    deletionTests(opened, fresh)
 
     it('forgets what ended long ago and nothing else, and gives no id twice', async () => {
       const { store } = await fresh()

@@ -11,7 +11,7 @@ import { approveImage, disapproveImage, revokeImage } from '../../images/decide.
 import { listImages } from '../../images/list-images.ts'
 import { imageView } from '../../views/image.ts'
 import { asUser, type Edge } from './edge.ts'
-import { reasonOf } from './job-handlers.ts'
+import { reasonOf } from './reason.ts'
 
 type ImageMethods = Pick<
   wire.OperateServiceServer,

@@ -1,12 +1,10 @@
 /** The methods of JobService: decode, call one use case for the caller, encode. */
 
 import type { handleClientStreamingCall, handleUnaryCall, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js'
-import { PilotageError, shown } from '../../../core/kernel/errors.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { loadLimits } from '../../../core/kernel/limits.ts'
 import type { FactStore } from '../../../core/ports/store.ts'
 import { submittedFact } from '../../../core/model/facts.ts'
-import { isPlainText, plainTextForm } from '../../../core/kernel/text.ts'
 import { explanationToWire } from '../../../proto/codec/explanations.ts'
 import { factToWire } from '../../../proto/codec/facts.ts'
 import { steeredToWire, submittedToWire } from '../../../proto/codec/jobs.ts'
@@ -15,7 +13,8 @@ import type * as wire from '../../../proto/gen/pilotage/v1/job.ts'
 import { explain, type ExplainPorts } from '../../jobs/explain.ts'
 import { jobHistory } from '../../jobs/read-job.ts'
 import { readSpec, type SpecPorts } from '../../jobs/read-spec.ts'
-import { steer, type SteerKind, type SteerPorts } from '../../jobs/steer.ts'
+import { steer, type SteerPorts } from '../../jobs/steer.ts'
+import type { SteerManyPorts } from '../../jobs/steer-many.ts'
 import { submit, type SubmitPorts } from '../../jobs/submit.ts'
 import { explanationView } from '../../views/explanation.ts'
 import type { Caller } from './admission.ts'
@@ -23,16 +22,16 @@ import { asUser, type Edge, userOf } from './edge.ts'
 import { decodeSubmission, type EncodedSubmission } from './encoded-submission.ts'
 import { type FeedPorts, openJobFeed } from './job-feed.ts'
 import { afterSubmissions, inMessage } from './stream-refusal.ts'
+import { bulkHandlers } from './bulk-handlers.ts'
 import { oneJobId } from './one-job.ts'
+import { reasonOf } from './reason.ts'
 import { outputHandlers, type OutputHandlerPorts } from './output-handlers.ts'
 import { jobIdsOf, listHandlers, type ListPorts } from './list-handlers.ts'
 import { goneSignal, received } from './stream.ts'
 import { watchJobs } from './watch.ts'
 
-const reasonLength = 500
-
 export type JobHandlerPorts = SubmitPorts &
-  SteerPorts &
+  SteerManyPorts &
   ExplainPorts &
   OutputHandlerPorts &
   SpecPorts &
@@ -40,6 +39,7 @@ export type JobHandlerPorts = SubmitPorts &
   FeedPorts &
   HistoryPorts
 
+type SteerKind = 'kill' | 'hold' | 'release' | 'reschedule'
 type HistoryPorts = { readonly store: Pick<FactStore, 'history'> }
 
 /** Of the contract, with submissions still encoded (readable.ts). */
@@ -84,6 +84,7 @@ export function jobHandlers(ports: JobHandlerPorts, edge: Edge): JobHandlers {
       },
     ),
     ...listHandlers(ports, edge),
+    ...bulkHandlers(ports, edge),
     killJobs: steering('kill', 'killJobs'),
     holdJobs: steering('hold', 'holdJobs'),
     releaseJobs: steering('release', 'releaseJobs'),
@@ -124,14 +125,4 @@ async function steerJobs(
   return {
     jobs: request.jobIds.map((id) => steeredToWire(id, answers.get(id as JobId))),
   }
-}
-
-/** A reason is kept in each job's history: a sentence, not a document. */
-export function reasonOf(reason: string): string {
-  const isShort = reason.length <= reasonLength
-  if (isShort && isPlainText(reason)) return reason
-  const rule = isShort ? 'not a reason' : 'too long'
-  throw new PilotageError('invalid-argument', isShort ? 'the reason has hidden characters' : 'the reason is too long', {
-    violations: [{ path: 'reason', value: shown(reason), rule, accepted: `at most ${reasonLength} ${plainTextForm}` }],
-  })
 }

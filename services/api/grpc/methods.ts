@@ -34,6 +34,12 @@ const sizes: Partial<Record<MethodName, number>> = {
   holdJobs: messageBytes.ids,
   releaseJobs: messageBytes.ids,
   rescheduleJobs: messageBytes.ids,
+  bulkKillJobs: messageBytes.manyIds,
+  bulkHoldJobs: messageBytes.manyIds,
+  bulkReleaseJobs: messageBytes.manyIds,
+  bulkRescheduleJobs: messageBytes.manyIds,
+  bulkDeleteJobs: messageBytes.manyIds,
+  bulkSetPriority: messageBytes.manyIds,
   watchJobs: messageBytes.ids,
   addImage: messageBytes.image,
 }

@@ -30,7 +30,7 @@ import { endedVms, liveVms } from '../../vms/list-vms.ts'
 import { vmHistory } from '../../vms/read-vm.ts'
 import { asUser, type Edge } from './edge.ts'
 import { imageHandlers } from './image-handlers.ts'
-import { reasonOf } from './job-handlers.ts'
+import { reasonOf } from './reason.ts'
 
 type VmOperatePorts = DrainPorts & {
   readonly store: Pick<VmStore, 'vm' | 'liveVms' | 'endedVms'> & Pick<FactStore, 'history'>

@@ -12,6 +12,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Identity, Owner } from '../../../core/model/owner.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import {
+  BulkPriorityRequest,
+  BulkSteerRequest,
+  type BulkSteerResponse,
   CountJobsRequest,
   type CountJobsResponse,
   JobAttribute,
@@ -85,6 +88,14 @@ const steering: Trial = {
     return refusals.includes(SteerRefusal.FORBIDDEN) ? 'forbidden' : !refusals.includes(SteerRefusal.NOT_FOUND)
   },
 }
+const inBulk: Trial = {
+  isOnJob: true,
+  requests: ({ jobId }) => [BulkSteerRequest.fromPartial({ jobIds: [jobId] })],
+  seen(answers) {
+    const refusals = (answers as BulkSteerResponse[]).flatMap(({ jobs }) => jobs.map(({ refusal }) => refusal))
+    return refusals.includes(SteerRefusal.FORBIDDEN) ? 'forbidden' : refusals.length > 0
+  },
+}
 const oneJob: Trial = { requests: ({ jobId }) => [{ jobId }] }
 const submitting: Trial = {
   isTargetless: true,
@@ -112,6 +123,15 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   holdJobs: steering,
   releaseJobs: steering,
   rescheduleJobs: steering,
+  bulkKillJobs: inBulk,
+  bulkHoldJobs: inBulk,
+  bulkReleaseJobs: inBulk,
+  bulkRescheduleJobs: inBulk,
+  bulkDeleteJobs: inBulk,
+  bulkSetPriority: {
+    ...inBulk,
+    requests: ({ jobId }) => [BulkPriorityRequest.fromPartial({ jobs: { jobIds: [jobId] }, priority: 3 })],
+  },
   getJobHistory: oneJob,
   explainJob: oneJob,
   getJobSpec: { ...oneJob, isOnJob: true },
@@ -302,7 +322,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(37)
+    expect(methods.length).toBe(43)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

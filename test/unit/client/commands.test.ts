@@ -266,7 +266,6 @@ it.each([
 })
 
 it.each([
-  [['kill'], 2],
   [['kill', 'all'], 2],
   [['frobnicate'], 2],
   [['list', '--state', 'Sleeping'], 2],

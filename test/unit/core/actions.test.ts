@@ -21,6 +21,8 @@ const cells: Readonly<Record<Action, string>> = {
   'job.release': 'none none own any any',
   'job.reschedule': 'none none own any any',
   'sandbox.put': 'none none own own own',
+  'job.delete': 'none none own any any',
+  'job.prioritise': 'none none own any any',
   'task-queue.list': 'none none vo any any',
   'status.read': 'none none vo any any',
   'facts.read': 'none none vo any any',

@@ -65,11 +65,15 @@ const events = {
   'dependency-ended': { kind: 'dependency-ended', jobId: id, on: 5 as JobId, end: 'Done' },
   await: { kind: 'await', jobId: id },
   'dependants-over': { kind: 'dependants-over', jobId: id, awaited: 1 },
+  prioritise: { kind: 'prioritise', jobId: id, by: 'alice', why: '', priority: 7 },
+  delete: { kind: 'delete', jobId: id, by: 'alice', why: '' },
 } as const satisfies Record<string, JobEvent>
 
 /** A refusal's reason, or the next state with `asked` where the pilot was asked to do something. */
 function outcome(decision: JobDecision): string {
   if (!decision.ok) return decision.why
+  if (decision.isRemoved) return 'removed'
+  if (decision.next.priority !== 0) return `${decision.next.phase.state}, priority ${decision.next.priority}`
   const stop = leaseOf(decision.next.phase)?.stop
   return stop ? `${decision.next.phase.state}, asked to ${stop.kind}` : decision.next.phase.state
 }
@@ -90,6 +94,8 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'Blocked',
     'Blocked',
     'stale',
+    'Blocked, priority 7',
+    'not-ended',
   ],
   Waiting: [
     'Matched',
@@ -106,6 +112,8 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'stale',
     'Waiting',
     'stale',
+    'Waiting, priority 7',
+    'not-ended',
   ],
   Held: [
     'not-waiting',
@@ -122,6 +130,8 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'stale',
     'Held',
     'stale',
+    'Held, priority 7',
+    'not-ended',
   ],
   Matched: [
     'not-waiting',
@@ -138,6 +148,8 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'stale',
     'Matched',
     'stale',
+    'Matched, priority 7',
+    'not-ended',
   ],
   Running: [
     'not-waiting',
@@ -154,6 +166,8 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'stale',
     'Running',
     'stale',
+    'Running, priority 7',
+    'not-ended',
   ],
   Completing: [
     'not-waiting',
@@ -170,10 +184,12 @@ const table: Record<keyof typeof jobs, readonly string[]> = {
     'stale',
     'Completing',
     'stale',
+    'Completing, priority 7',
+    'not-ended',
   ],
-  Done: [...ofEnded, 'Done', 'stale'],
-  Failed: [...ofEnded, 'Failed', 'stale'],
-  Killed: [...ofEnded, 'Killed', 'stale'],
+  Done: [...ofEnded, 'Done', 'stale', 'ended', 'removed'],
+  Failed: [...ofEnded, 'Failed', 'stale', 'ended', 'removed'],
+  Killed: [...ofEnded, 'Killed', 'stale', 'ended', 'removed'],
 }
 
 describe('every cell of the table', () => {
@@ -470,6 +486,10 @@ it('whatever happens in whatever order: ends are final, attempts only grow, refu
       for (const [at, event] of steps.entries()) {
         const decision = changeJob(now, event, at)
         if (!decision.ok) continue
+        if (decision.isRemoved) {
+          expect(isEnded(now.phase) && now.awaited === undefined).toBe(true)
+          return
+        }
         // An ended job may still be awaited anew; its end stays.
         if (isEnded(now.phase)) {
           expect(['await', 'dependants-over']).toContain(event.kind)
@@ -504,4 +524,38 @@ it('a job that ends every machine it runs on ends after its machine losses, what
       }
     }),
   )
+})
+
+describe('rescheduling', () => {
+  const ask = (from: Job, limit?: number): JobDecision =>
+    changeJob(from, { kind: 'reschedule', jobId: id, by: 'alice', why: '', ...(limit === undefined ? {} : { limit }) }, 50)
+  /** The pilot has stopped the payload, and another attempt runs. */
+  const runAgain = (decision: JobDecision): Job => {
+    if (!decision.ok) throw new Error(decision.why)
+    return { ...decision.next, phase: jobs.Running.phase }
+  }
+
+  it('is refused to an owner beyond the limit, and an operator begins the count anew', () => {
+    let running: Job = jobs.Running
+    for (let count = 1; count <= 3; count += 1) running = runAgain(ask(running, 3))
+    expect(running.reschedules).toBe(3)
+    expect(outcome(ask(running, 3))).toBe('reschedule-limit')
+    const reset = runAgain(ask(running))
+    expect(reset.reschedules).toBe(0)
+    expect(outcome(ask(reset, 3))).toBe('Running, asked to reschedule')
+  })
+
+  it('that was asked for already counts once', () => {
+    const once = ask(jobs.Running, 1)
+    if (!once.ok) throw new Error(once.why)
+    expect(ask(once.next, 1)).toEqual({ ok: true, next: once.next, emits: false })
+  })
+})
+
+it('a job that others wait for is not deleted before they know its end', () => {
+  const awaited = { ...jobs.Done, awaited: 2 }
+  expect(outcome(changeJob(awaited, events.delete, 50))).toBe('awaited')
+  const cleared = changeJob(awaited, { kind: 'dependants-over', jobId: id, awaited: 2 }, 50)
+  if (!cleared.ok) throw new Error(cleared.why)
+  expect(outcome(changeJob(cleared.next, events.delete, 50))).toBe('removed')
 })

@@ -39,6 +39,7 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
       take: () => waiting.pop(),
       takeOf: () => undefined,
       arrived: () => {},
+      reranked: () => {},
       missed: () => {},
       learn: () => {},
       onReady: () => {},

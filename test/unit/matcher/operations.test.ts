@@ -73,6 +73,56 @@ describe('steer', () => {
     expect(pilot.assigned()).toEqual([`${id}.1`])
   })
 
+  it('sets the priority of what waits: the next offer gets it first', async () => {
+    const test = await openQueue()
+    const ids = await submitSome(test, 3)
+    const last = ids[2] as JobId
+    await test.clock.settle()
+    const steering = { kind: 'prioritise', why: '', priority: 9 } as const
+    expect(await steer(test.queue, asAlice, [last], steering)).toMatchObject([{ changed: true, state: 'Waiting' }])
+    const pilot = await openPilot(test, 'one')
+    await pilot.offer(1)
+    await test.clock.settle()
+    expect(pilot.assigned()).toEqual([`${last}.1`])
+  })
+
+  it('deletes what has ended, with its output', async () => {
+    const test = await openQueue()
+    const [id, waiting] = (await submitSome(test, 2)) as [JobId, JobId]
+    await steer(test.queue, asAlice, [id], { kind: 'kill', why: '' })
+    const forgotten: JobId[] = []
+    const sandbox = { forget: async (ids: readonly JobId[]) => void forgotten.push(...ids) }
+    const queue = { ...test.queue, sandbox: { ...test.queue.sandbox, ...sandbox } }
+    expect(await steer(queue, asAlice, [id, waiting], { kind: 'delete', why: '' })).toEqual([
+      { jobId: id, changed: true, state: 'Killed', refusal: '' },
+      { jobId: waiting, changed: false, state: 'Waiting', refusal: 'not-ended' },
+    ])
+    expect(forgotten).toEqual([id])
+    expect(await test.store.jobs([id])).toEqual([])
+  })
+
+  it('reschedules a live job for its owner as often as the limit says, and for an operator', async () => {
+    const test = await openQueue()
+    const pilot = await openPilot(test, 'one')
+    const [id] = (await submitSome(test, 1)) as [JobId]
+    const again = async (caller: typeof asAlice) =>
+      (await steer(test.queue, caller, [id], { kind: 'reschedule', why: '' }))[0]
+    const stopped = async (attempt: number): Promise<void> => {
+      const result = sampleResult({ end: 'stopped' })
+      await pilot.say({ reports: [{ jobId: id, attempt, reportId: attempt, startedMs: 1, phase: 'ended', result }] })
+      await pilot.offer(1)
+    }
+    await pilot.offer(1)
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      expect(await again(asAlice)).toMatchObject({ changed: true })
+      await stopped(attempt)
+    }
+    expect(await again(asAlice)).toMatchObject({ changed: false, refusal: 'reschedule-limit' })
+    expect(await again(asOperator)).toMatchObject({ changed: true })
+    await stopped(4)
+    expect(await again(asAlice)).toMatchObject({ changed: true })
+  })
+
   it('answers and changes nothing of jobs that the caller does not reach', async () => {
     const test = await openQueue()
     const [own] = (await submitSome(test, 1)) as [JobId]

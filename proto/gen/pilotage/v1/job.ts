@@ -209,6 +209,12 @@ export const SteerRefusal = {
   NOT_LIVE: 7,
   /** FORBIDDEN - the caller may read the job, and may not do this to it */
   FORBIDDEN: 8,
+  /** NOT_ENDED - only a job that ended is deleted */
+  NOT_ENDED: 9,
+  /** RESCHEDULE_LIMIT - its owner has had it run again as often as that is allowed */
+  RESCHEDULE_LIMIT: 10,
+  /** AWAITED - jobs that wait for its end may not know it yet */
+  AWAITED: 11,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -224,6 +230,9 @@ export namespace SteerRefusal {
   export type QUOTA_EXCEEDED = typeof SteerRefusal.QUOTA_EXCEEDED;
   export type NOT_LIVE = typeof SteerRefusal.NOT_LIVE;
   export type FORBIDDEN = typeof SteerRefusal.FORBIDDEN;
+  export type NOT_ENDED = typeof SteerRefusal.NOT_ENDED;
+  export type RESCHEDULE_LIMIT = typeof SteerRefusal.RESCHEDULE_LIMIT;
+  export type AWAITED = typeof SteerRefusal.AWAITED;
   export type UNRECOGNIZED = typeof SteerRefusal.UNRECOGNIZED;
 }
 
@@ -711,11 +720,40 @@ export interface SteerJobsResponse {
   jobs: SteeredJob[];
 }
 
+/** Which jobs: either ids or a filter. A filter that is given and empty selects all jobs that the caller may do this to. */
+export interface BulkSteerRequest {
+  /** at most 100 000 */
+  jobIds: number[];
+  filter:
+    | JobFilter
+    | undefined;
+  /** kept in the history */
+  reason: string;
+  /** only says how many jobs are selected */
+  dryRun: boolean;
+}
+
+/** Which jobs get which priority. */
+export interface BulkPriorityRequest {
+  jobs:
+    | BulkSteerRequest
+    | undefined;
+  /** 0..9 */
+  priority: number;
+}
+
+/** A part of what became of the jobs. */
+export interface BulkSteerResponse {
+  jobs: SteeredJob[];
+  /** in the first message: how many jobs are selected as it begins */
+  selected?: number | undefined;
+}
+
 /** What the call did to a job. */
 export interface SteeredJob {
   jobId: number;
   changed: boolean;
-  /** after the call; unspecified: there is no such job */
+  /** after the call; of a job that was deleted, before it; unspecified: there is no such job */
   state: JobState;
   /** unspecified: none */
   refusal: SteerRefusal;
@@ -782,7 +820,11 @@ export interface JobFact {
     | string
     | undefined;
   /** the job whose end changed this one */
-  dependency?: number | undefined;
+  dependency?:
+    | number
+    | undefined;
+  /** where it was set */
+  priority?: number | undefined;
 }
 
 /** A job was submitted: the first line of its history. */
@@ -4285,6 +4327,249 @@ export const SteerJobsResponse: MessageFns<SteerJobsResponse> = {
   },
 };
 
+function createBaseBulkSteerRequest(): BulkSteerRequest {
+  return { jobIds: [], filter: undefined, reason: "", dryRun: false };
+}
+
+export const BulkSteerRequest: MessageFns<BulkSteerRequest> = {
+  encode(message: BulkSteerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobIds.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.jobIds) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.filter !== undefined) {
+      JobFilter.encode(message.filter, writer.uint32(18).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BulkSteerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBulkSteerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.jobIds.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.jobIds.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filter = JobFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BulkSteerRequest>, I>>(base?: I): BulkSteerRequest {
+    return BulkSteerRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BulkSteerRequest>, I>>(object: I): BulkSteerRequest {
+    const message = createBaseBulkSteerRequest();
+    message.jobIds = object.jobIds?.map((e) => e) || [];
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? JobFilter.fromPartial(object.filter)
+      : undefined;
+    message.reason = object.reason ?? "";
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseBulkPriorityRequest(): BulkPriorityRequest {
+  return { jobs: undefined, priority: 0 };
+}
+
+export const BulkPriorityRequest: MessageFns<BulkPriorityRequest> = {
+  encode(message: BulkPriorityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobs !== undefined) {
+      BulkSteerRequest.encode(message.jobs, writer.uint32(10).fork()).join();
+    }
+    if (message.priority !== 0) {
+      writer.uint32(16).uint32(message.priority);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BulkPriorityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBulkPriorityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobs = BulkSteerRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.priority = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BulkPriorityRequest>, I>>(base?: I): BulkPriorityRequest {
+    return BulkPriorityRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BulkPriorityRequest>, I>>(object: I): BulkPriorityRequest {
+    const message = createBaseBulkPriorityRequest();
+    message.jobs = (object.jobs !== undefined && object.jobs !== null)
+      ? BulkSteerRequest.fromPartial(object.jobs)
+      : undefined;
+    message.priority = object.priority ?? 0;
+    return message;
+  },
+};
+
+function createBaseBulkSteerResponse(): BulkSteerResponse {
+  return { jobs: [], selected: undefined };
+}
+
+export const BulkSteerResponse: MessageFns<BulkSteerResponse> = {
+  encode(message: BulkSteerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.jobs) {
+      SteeredJob.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.selected !== undefined) {
+      writer.uint32(16).uint64(message.selected);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BulkSteerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBulkSteerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobs.push(SteeredJob.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.selected = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BulkSteerResponse>, I>>(base?: I): BulkSteerResponse {
+    return BulkSteerResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BulkSteerResponse>, I>>(object: I): BulkSteerResponse {
+    const message = createBaseBulkSteerResponse();
+    message.jobs = object.jobs?.map((e) => SteeredJob.fromPartial(e)) || [];
+    message.selected = object.selected ?? undefined;
+    return message;
+  },
+};
+
 function createBaseSteeredJob(): SteeredJob {
   return { jobId: 0, changed: false, state: 0, refusal: 0, newJobId: 0, dependants: 0 };
 }
@@ -4877,6 +5162,7 @@ function createBaseJobFact(): JobFact {
     peakMemoryBytes: undefined,
     detail: undefined,
     dependency: undefined,
+    priority: undefined,
   };
 }
 
@@ -4914,6 +5200,9 @@ export const JobFact: MessageFns<JobFact> = {
     }
     if (message.dependency !== undefined) {
       writer.uint32(224).uint64(message.dependency);
+    }
+    if (message.priority !== undefined) {
+      writer.uint32(176).uint32(message.priority);
     }
     return writer;
   },
@@ -5019,6 +5308,14 @@ export const JobFact: MessageFns<JobFact> = {
             message.dependency = longToNumber(reader.uint64());
             continue;
           }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.priority = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5047,6 +5344,7 @@ export const JobFact: MessageFns<JobFact> = {
     message.peakMemoryBytes = object.peakMemoryBytes ?? undefined;
     message.detail = object.detail ?? undefined;
     message.dependency = object.dependency ?? undefined;
+    message.priority = object.priority ?? undefined;
     return message;
   },
 };
@@ -8625,6 +8923,70 @@ export const JobServiceService = {
     responseSerialize: (value: SteerJobsResponse): Buffer => Buffer.from(SteerJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SteerJobsResponse => SteerJobsResponse.decode(value),
   },
+  /**
+   * KillJobs for any number of jobs in one call: by their ids, or all that a filter selects among the jobs that the caller
+   * may do this to. Worked in slices, in the order of the ids; what was answered is done, and a caller that disconnects stops the
+   * rest. A job that is neither the caller's to steer nor there has no answer.
+   */
+  bulkKillJobs: {
+    path: "/pilotage.v1.JobService/BulkKillJobs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkSteerRequest): Buffer => Buffer.from(BulkSteerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkSteerRequest => BulkSteerRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
+  /** HoldJobs in the same way. */
+  bulkHoldJobs: {
+    path: "/pilotage.v1.JobService/BulkHoldJobs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkSteerRequest): Buffer => Buffer.from(BulkSteerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkSteerRequest => BulkSteerRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
+  /** ReleaseJobs in the same way. */
+  bulkReleaseJobs: {
+    path: "/pilotage.v1.JobService/BulkReleaseJobs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkSteerRequest): Buffer => Buffer.from(BulkSteerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkSteerRequest => BulkSteerRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
+  /** RescheduleJobs in the same way. */
+  bulkRescheduleJobs: {
+    path: "/pilotage.v1.JobService/BulkRescheduleJobs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkSteerRequest): Buffer => Buffer.from(BulkSteerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkSteerRequest => BulkSteerRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
+  /** Removes jobs that ended, with their descriptions and their output, at once and for good. */
+  bulkDeleteJobs: {
+    path: "/pilotage.v1.JobService/BulkDeleteJobs" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkSteerRequest): Buffer => Buffer.from(BulkSteerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkSteerRequest => BulkSteerRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
+  /** Sets the priority of jobs that have not ended. A waiting job is matched by it from now on. */
+  bulkSetPriority: {
+    path: "/pilotage.v1.JobService/BulkSetPriority" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BulkPriorityRequest): Buffer => Buffer.from(BulkPriorityRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BulkPriorityRequest => BulkPriorityRequest.decode(value),
+    responseSerialize: (value: BulkSteerResponse): Buffer => Buffer.from(BulkSteerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BulkSteerResponse => BulkSteerResponse.decode(value),
+  },
   /** What happened to a job, oldest first. */
   getJobHistory: {
     path: "/pilotage.v1.JobService/GetJobHistory" as const,
@@ -8723,6 +9085,22 @@ export interface JobServiceServer extends UntypedServiceImplementation {
    * final): a new job with the same content is submitted, and the answer names it. Repeating it gives the same new job.
    */
   rescheduleJobs: handleUnaryCall<SteerJobsRequest, SteerJobsResponse>;
+  /**
+   * KillJobs for any number of jobs in one call: by their ids, or all that a filter selects among the jobs that the caller
+   * may do this to. Worked in slices, in the order of the ids; what was answered is done, and a caller that disconnects stops the
+   * rest. A job that is neither the caller's to steer nor there has no answer.
+   */
+  bulkKillJobs: handleServerStreamingCall<BulkSteerRequest, BulkSteerResponse>;
+  /** HoldJobs in the same way. */
+  bulkHoldJobs: handleServerStreamingCall<BulkSteerRequest, BulkSteerResponse>;
+  /** ReleaseJobs in the same way. */
+  bulkReleaseJobs: handleServerStreamingCall<BulkSteerRequest, BulkSteerResponse>;
+  /** RescheduleJobs in the same way. */
+  bulkRescheduleJobs: handleServerStreamingCall<BulkSteerRequest, BulkSteerResponse>;
+  /** Removes jobs that ended, with their descriptions and their output, at once and for good. */
+  bulkDeleteJobs: handleServerStreamingCall<BulkSteerRequest, BulkSteerResponse>;
+  /** Sets the priority of jobs that have not ended. A waiting job is matched by it from now on. */
+  bulkSetPriority: handleServerStreamingCall<BulkPriorityRequest, BulkSteerResponse>;
   /** What happened to a job, oldest first. */
   getJobHistory: handleUnaryCall<GetJobHistoryRequest, GetJobHistoryResponse>;
   /** Rule by rule: why a job waits, or why it runs where it does. */
@@ -8885,6 +9263,58 @@ export interface JobServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SteerJobsResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * KillJobs for any number of jobs in one call: by their ids, or all that a filter selects among the jobs that the caller
+   * may do this to. Worked in slices, in the order of the ids; what was answered is done, and a caller that disconnects stops the
+   * rest. A job that is neither the caller's to steer nor there has no answer.
+   */
+  bulkKillJobs(request: BulkSteerRequest, options?: Partial<CallOptions>): ClientReadableStream<BulkSteerResponse>;
+  bulkKillJobs(
+    request: BulkSteerRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  /** HoldJobs in the same way. */
+  bulkHoldJobs(request: BulkSteerRequest, options?: Partial<CallOptions>): ClientReadableStream<BulkSteerResponse>;
+  bulkHoldJobs(
+    request: BulkSteerRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  /** ReleaseJobs in the same way. */
+  bulkReleaseJobs(request: BulkSteerRequest, options?: Partial<CallOptions>): ClientReadableStream<BulkSteerResponse>;
+  bulkReleaseJobs(
+    request: BulkSteerRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  /** RescheduleJobs in the same way. */
+  bulkRescheduleJobs(
+    request: BulkSteerRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  bulkRescheduleJobs(
+    request: BulkSteerRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  /** Removes jobs that ended, with their descriptions and their output, at once and for good. */
+  bulkDeleteJobs(request: BulkSteerRequest, options?: Partial<CallOptions>): ClientReadableStream<BulkSteerResponse>;
+  bulkDeleteJobs(
+    request: BulkSteerRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  /** Sets the priority of jobs that have not ended. A waiting job is matched by it from now on. */
+  bulkSetPriority(
+    request: BulkPriorityRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
+  bulkSetPriority(
+    request: BulkPriorityRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BulkSteerResponse>;
   /** What happened to a job, oldest first. */
   getJobHistory(
     request: GetJobHistoryRequest,

@@ -12,8 +12,7 @@ import { takenWith } from '../../../../core/model/resources.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import type { JobEvent } from '../../../../core/model/job-event.ts'
-import type { JobRefusal } from '../../../../core/model/job.ts'
+import type { JobEvent, JobRefusal } from '../../../../core/model/job-event.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
@@ -22,6 +21,7 @@ import { type Database, errorOf } from './database.ts'
 import { type Draft, drawUp, type Item, nextOf } from './draft.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
+import { removeDescriptions } from './removal.ts'
 import type { PageCache } from './page-cache.ts'
 import type { SpecCache } from './specs.ts'
 import type { ClaimGate } from './claim-gate.ts'
@@ -168,9 +168,10 @@ async function write(options: ChangesOptions, drafts: readonly Draft[], endMs: n
   }
   const firsts = nexts.map(({ page }) => page.first)
   const made = isWhole ? new Set(firsts) : await madeBy(options, firsts, name, endMs)
-  for (const { page } of nexts) {
-    if (made.has(page.first)) cache.put(page)
+  for (const { page, removed } of nexts) {
+    if (made.has(page.first) && page.jobs.size > 0) cache.put(page)
     else cache.drop(page.first)
+    if (made.has(page.first) && removed.size > 0) await removeDescriptions(options, page, removed)
   }
   return made
 }

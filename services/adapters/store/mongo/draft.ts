@@ -11,6 +11,7 @@ import type { KnownQueues } from './known-queues.ts'
 import {
   type KeptJob,
   keptJob,
+  leaving,
   type LoggedChange,
   type Move,
   movesOf,
@@ -32,7 +33,9 @@ export type Draft = {
   readonly page: Page
   readonly items: readonly Item[]
   readonly outcomes: readonly JobOutcome[]
+  /** A job that is removed has its last story here. */
   readonly changed: ReadonlyMap<JobId, KeptJob>
+  readonly removed: ReadonlySet<JobId>
   readonly moves: readonly Move[]
 }
 
@@ -51,25 +54,27 @@ export function drawUp(items: readonly Item[], pages: ReadonlyMap<JobId, Page>, 
 
 function draftOf(page: Page, items: readonly Item[], gate: ClaimGate): Draft {
   const drafted = new Map<JobId, KeptJob>()
+  const removed = new Set<JobId>()
   const moves: Move[] = []
   const outcomes = items.map(({ event, nowMs }): JobOutcome => {
-    const before = drafted.get(event.jobId) ?? page.jobs.get(event.jobId)
+    const before = removed.has(event.jobId) ? undefined : (drafted.get(event.jobId) ?? page.jobs.get(event.jobId))
     const claiming = event.kind === 'claim' ? { mayTakeJobs: gate.mayTakeJobs(event.vmId) } : undefined
-    const { outcome, changed, fact } = applyToJob(before?.job, event, claiming, nowMs)
+    const { outcome, changed, fact, isRemoved } = applyToJob(before?.job, event, claiming, nowMs)
     if (before && (changed || fact)) {
       const place = event.kind === 'claim' ? gate.placeOf(event.vmId) : before.place
       const story = fact ? withFact(before.story, page.version + 1, nowMs, fact) : before.story
       const after = keptJob(changed ?? before.job, place, story)
       drafted.set(event.jobId, after)
-      moves.push(...movesOf(before, after))
+      if (isRemoved) removed.add(event.jobId)
+      moves.push(...(isRemoved ? [leaving(before)] : movesOf(before, after)))
     }
     return outcome
   })
-  return { page, items, outcomes, changed: drafted, moves: summed(moves) }
+  return { page, items, outcomes, changed: drafted, removed, moves: summed(moves) }
 }
 
 /** `name`: of the write, by which the page knows it. */
-export function nextOf({ page, changed, moves }: Draft, name: string, queues: KnownQueues) {
+export function nextOf({ page, changed, removed, moves }: Draft, name: string, queues: KnownQueues) {
   const jobs = new Map(page.jobs)
   const newEntries: (readonly [JobId, StoryEntry])[] = []
   const version = page.version + 1
@@ -77,6 +82,7 @@ export function nextOf({ page, changed, moves }: Draft, name: string, queues: Kn
     jobs.set(id, kept)
     for (const entry of kept.story) if (entry[0] === version) newEntries.push([id, entry])
   }
+  for (const id of removed) jobs.delete(id)
   const writes = [...page.writes.slice(1 - writesKept), name]
   const summary = summaryOf(jobs.values(), queues.known(page.classId).requirements, page.priority)
   const { set, unset } = summaryUpdate(page, summary)
@@ -86,6 +92,7 @@ export function nextOf({ page, changed, moves }: Draft, name: string, queues: Kn
   }
   return {
     page: { ...page, version, writes, jobs },
+    removed,
     filter: { _id: page.first, cv: page.version },
     update: { $set: set, $unset: unset },
   }

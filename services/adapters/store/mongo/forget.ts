@@ -10,18 +10,8 @@ import type { JobStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import {
-  type Move,
-  packed,
-  packedJobs,
-  type Page,
-  pageFields,
-  pageOf,
-  siteOf,
-  summaryOf,
-  summaryUpdate,
-  summed,
-} from './page.ts'
+import { leaving, packed, packedJobs, type Page, pageFields, pageOf, summaryOf, summaryUpdate, summed } from './page.ts'
+import { removeEmpty } from './removal.ts'
 import type { PageCache } from './page-cache.ts'
 import { forgetOutputs } from './sandbox.ts'
 import type { SpecCache } from './specs.ts'
@@ -88,7 +78,7 @@ async function forgetIn(
   const ids = old.map(({ job }) => job.id)
   const left = new Map(page.jobs)
   for (const id of ids) left.delete(id)
-  const moves = summed(old.map((kept): Move => [kept.job.phase.state, siteOf(kept), -1]))
+  const moves = summed(old.map(leaving))
   const version = page.version + 1
   const summary = summaryOf(left.values(), queues.known(page.classId).requirements, page.priority)
   const { set, unset } = summaryUpdate(page, summary)
@@ -105,12 +95,6 @@ async function forgetIn(
   // Another process changed it in between: it comes again.
   if (matchedCount === 0) return []
   await forgetOutputs(database, ids)
-  if (left.size === 0) {
-    await guarded('forgetting jobs', async () => {
-      await database.pages.deleteOne({ _id: page.first, cv: version })
-      await database.specs.deleteOne({ _id: page.first })
-    })
-    specs.forget(page.first)
-  }
+  if (left.size === 0) await removeEmpty({ database, specs }, page.first, version)
   return ids
 }

@@ -115,6 +115,7 @@ type JobText = [
   cloud?: string,
   /** Absent: no job waits for it. */
   awaited?: number,
+  reschedules?: number,
 ]
 
 export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
@@ -130,24 +131,26 @@ export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): P
 
 function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): KeptJob {
   const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses, ...later] = text
-  const [priority = fixed.priority, cloud = '', awaited] = later
+  const [priority = fixed.priority, cloud = '', awaited, reschedules] = later
   const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
   const kept = { ...fixed, id: id as JobId, name, priority, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
-  const job = { ...kept, ...(needs ? { needs } : {}), ...(awaited ? { awaited } : {}) }
+  const counted = reschedules === undefined ? kept : { ...kept, reschedules }
+  const job = { ...counted, ...(needs ? { needs } : {}), ...(awaited ? { awaited } : {}) }
   return { job, place: { site, cloud }, story, text: JSON.stringify(text) }
 }
 
 /** With its text, which is made once and lies in every later version of the page. */
 export function keptJob(job: Job, place: LeasePlace, story: readonly StoryEntry[]): KeptJob {
   const { site, cloud } = place
-  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs, awaited } = job
+  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs, awaited, reschedules } = job
   const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
   const { machineLosses, maxMachineLosses } = job
   const known = earlierCounts(maxAttempts)
   const hasKnown = machineLosses === known.machineLosses && maxMachineLosses === known.maxMachineLosses
   text.push(needs ?? null, hasKnown ? null : [machineLosses, maxMachineLosses], priority)
-  if (cloud !== '' || awaited !== undefined) text.push(cloud)
-  if (awaited !== undefined) text.push(awaited)
+  if (cloud !== '' || awaited !== undefined || reschedules !== undefined) text.push(cloud)
+  if (awaited !== undefined || reschedules !== undefined) text.push(awaited ?? 0)
+  if (reschedules !== undefined) text.push(reschedules)
   return { job, place, story, text: JSON.stringify(text) }
 }
 
@@ -234,6 +237,11 @@ export function movesOf(before: KeptJob, after: KeptJob): readonly Move[] {
 /** A job is counted at the site of its lease, live or last; one without a lease at none. */
 export function siteOf(kept: KeptJob): string {
   return placeOf(kept).site
+}
+
+/** What moves where a job goes for good. */
+export function leaving(kept: KeptJob): Move {
+  return [kept.job.phase.state, siteOf(kept), -1]
 }
 
 export function summed(moves: Iterable<Move>): Move[] {

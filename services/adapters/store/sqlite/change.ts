@@ -14,12 +14,15 @@ import { openAlarms } from '../../../../core/model/overclaim.ts'
 import { dependantTable } from './dependants.ts'
 import type { Inside } from './inside.ts'
 import { factWriter } from './facts.ts'
+import { jobRemoval } from './removal.ts'
 import type { JobOperations, PackedOutcome } from './job-operations.ts'
 import { jobColumns, updateJobSql } from './rows.ts'
 
 export function changeOperation(inside: Inside, find: (id: JobId) => Job | undefined): JobOperations['change'] {
   const { db } = inside
   const update = db.prepare(updateJobSql)
+  const setPriority = db.prepare('update jobs set priority = ? where id = ?')
+  const removal = jobRemoval(inside)
   const specOf = db.prepare('select spec from specs where id = ?')
   const emit = factWriter(inside)
   const alarms = openAlarms()
@@ -37,9 +40,11 @@ export function changeOperation(inside: Inside, find: (id: JobId) => Job | undef
   function apply(event: JobEvent, nowMs: number): PackedOutcome {
     const before = find(event.jobId)
     const claiming = event.kind === 'claim' ? claimingVm(event, before) : undefined
-    const { outcome, changed, fact, alarm } = applyToJob(before, event, claiming, nowMs, inside.decisions)
+    const { outcome, changed, fact, alarm, isRemoved } = applyToJob(before, event, claiming, nowMs, inside.decisions)
+    if (before && isRemoved) removal.remove(before)
     if (changed) {
       update.run(...jobColumns(changed))
+      if (before?.priority !== changed.priority) setPriority.run(changed.priority, changed.id)
       if (before) dependants.changed(before, changed)
       inside.tallies.moved(before, changed, requirementsOf(changed))
       inside.columns.changed(changed)

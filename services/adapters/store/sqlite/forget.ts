@@ -4,8 +4,8 @@
  */
 
 import type { JobId } from '../../../../core/kernel/ids.ts'
-import { exactly } from '../../../../core/language/requirement-class.ts'
 import type { Inside } from './inside.ts'
+import { jobRemoval } from './removal.ts'
 import { jobOf, type JobRow, stateCode } from './rows.ts'
 
 /** A VM is remembered so much longer than the jobs that ran on it: a VM's life, rounded up. */
@@ -20,19 +20,13 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
   const { db, queues } = inside
   // The oldest jobs have the lowest ids: a few of them are looked at each time, from where the last look stopped.
   const look = db.prepare('select * from jobs where id > ? order by id limit ?')
-  const removeJob = db.prepare('delete from jobs where id = ?')
-  const removeOutputs = db.prepare('delete from sandbox_outputs where job = ?')
-  const removeSpec = db.prepare('delete from specs where id = ?')
   const removeFacts = db.prepare('delete from facts where seq in (select seq from facts order by seq limit ?) and at_ms < ?')
   const keepLastFact = db.prepare(
     "insert into ids (name, value) values ('fact', ?) on conflict (name) do update set value = excluded.value",
   )
   const removeKeys = db.prepare('delete from submissions where at_ms < ?')
   const removeVms = db.prepare('delete from vms where over = 1 and intended_ms < ?')
-  const keepLastId = db.prepare(
-    "insert into ids (name, value) select 'job', max(id) from jobs where true on conflict do nothing",
-  )
-  const raiseLastId = db.prepare("update ids set value = max(value, (select max(id) from jobs)) where name = 'job'")
+  const removal = jobRemoval(inside)
   let cursor = 0
 
   return (endedBeforeMs, limit) => {
@@ -42,20 +36,7 @@ export function forgetOperation(inside: Inside): (endedBeforeMs: number, limit: 
     const isAmongOld = last !== undefined && rows.length === limit && last.submitted_ms < endedBeforeMs
     cursor = isAmongOld ? last.id : 0
     const old = rows.filter((row) => endedCodes.has(row.state) && row.awaited === 0 && row.changed_ms < endedBeforeMs)
-    if (old.length > 0) {
-      keepLastId.run()
-      raiseLastId.run()
-    }
-    for (const row of old) {
-      removeJob.run(row.id)
-      removeSpec.run(row.id)
-      removeOutputs.run(row.id)
-      const queue = queues.byRef(row.queue_ref)
-      const job = jobOf(row, queue)
-      inside.tallies.moved(job, undefined, exactly(queue.requirements, job.needs))
-      inside.columns.removed(job.id)
-    }
-    for (const [ref, rowsOf] of Map.groupBy(old, (row) => row.queue_ref)) queues.named(ref, -rowsOf.length)
+    for (const row of old) removal.remove(jobOf(row, queues.byRef(row.queue_ref)))
     const { changes } = removeFacts.run(limit * factsPerJob, endedBeforeMs)
     // All of them may be gone: a reader that reads on behind the last one must not miss the next.
     if (changes > 0) keepLastFact.run(inside.lastFact)

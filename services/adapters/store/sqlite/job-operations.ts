@@ -2,7 +2,8 @@
 
 import type { QueueCount, WaitingJob, TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { JobEvent } from '../../../../core/model/job-event.ts'
-import type { Job, JobStateName, EndedAttempt } from '../../../../core/model/job.ts'
+import type { EndedAttempt } from '../../../../core/model/apply.ts'
+import type { Job, JobStateName } from '../../../../core/model/job.ts'
 import type { Dependency } from '../../../../core/model/dependency.ts'
 import type { Submission, JobOutcome, SubmitOutcome, QueueSlice, JobCount } from '../../../../core/ports/store.ts'
 import type { Needs } from '../../../../core/model/requirements.ts'

@@ -54,25 +54,28 @@ export type JobRow = {
   needs: string | null
   job_group: string
   job_type: string
+  reschedules: number | null
   awaited: number
   open: string | null
 }
 
-export const updateJobSql = `update jobs set changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?, gpus = ?,
+export const updateJobSql = `update jobs set reschedules = ?, changed_ms = ?, max_attempts = ?, machine_losses = ?, attempt = ?, state = ?, vm_id = ?, cores = ?, gpus = ?,
   claimed_ms = ?, until_ms = ?, stop = ?, started_ms = ?, why = ?, result = ?, awaited = ?, open = ? where id = ?`
 
 /** As it is, whatever became of it: what never changes, and then the columns of `updateJobSql`. */
 export const insertJobSql = `insert or replace into jobs (queue_ref, owner_ref, name, job_group, job_type, priority, submitted_ms, needs,
-  max_machine_losses, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, gpus, claimed_ms, until_ms, stop, started_ms, why, result,
+  max_machine_losses, reschedules, changed_ms, max_attempts, machine_losses, attempt, state, vm_id, cores, gpus, claimed_ms, until_ms, stop, started_ms, why, result,
   awaited, open, id)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 export type Columns = (string | number | null)[]
 
 /** In the order of `updateJobSql`. */
-export function jobColumns({ id, changedMs, maxAttempts, machineLosses, attempt, phase, awaited }: Job): Columns {
+export function jobColumns(job: Job): Columns {
+  const { id, reschedules, changedMs, maxAttempts, machineLosses, attempt, phase, awaited } = job
   const lease = 'lease' in phase ? phase.lease : undefined
   return [
+    reschedules ?? null,
     changedMs,
     maxAttempts,
     machineLosses,
@@ -111,6 +114,7 @@ export function jobOf(row: JobRow, queue: Omit<TaskQueue, 'requirements'>): Job 
     changedMs: row.changed_ms,
     attempt: row.attempt,
     phase: phaseOf(row),
+    ...(row.reschedules === null ? {} : { reschedules: row.reschedules }),
     ...(row.needs === null ? {} : { needs: JSON.parse(row.needs) as Needs }),
     ...(row.awaited === 0 ? {} : { awaited: row.awaited }),
   }

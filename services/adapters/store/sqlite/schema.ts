@@ -99,6 +99,10 @@ const versions: readonly string[] = [
     executable integer not null, primary key (job, attempt, path)
   ) without rowid;
   `,
+  // How often an owner has had it run again.
+  `
+  alter table jobs add column reschedules integer;
+  `,
 ]
 
 /** The version that this program makes. */
