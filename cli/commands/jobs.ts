@@ -12,7 +12,8 @@ import type { JobOrder } from '../../core/model/job-filter.ts'
 import { type Choose, withService } from '../action.ts'
 import { jobsArgument, numberBetween } from '../arguments.ts'
 import { addFilterOptions, type FilterOptions, jobFilterFrom } from '../job-filter-options.ts'
-import { type Column, jsonLines, spanText, table, timeText } from '../output/table.ts'
+import { quietOption, type RowOptions, writeRows } from '../output/rows.ts'
+import { type Column, jsonLines, spanText, stateTone, table, timeText } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 const maxRows = 1_000_000_000
@@ -32,6 +33,7 @@ export function addJobCommands(program: Command, choose: Choose): void {
     .command('status')
     .addArgument(jobsArgument())
     .description('show jobs as they are now')
+    .option(...quietOption)
     .action(withService(choose, status))
   addFilterOptions(
     program
@@ -40,13 +42,14 @@ export function addJobCommands(program: Command, choose: Choose): void {
       .addOption(
         new Option('--sort <order>', 'by submission or by the last change').choices(Object.keys(orders)).default('newest'),
       )
-      .option('--limit <count>', 'maximum number of jobs', numberBetween(1, maxRows), defaultRows),
+      .option('--limit <count>', 'maximum number of jobs', numberBetween(1, maxRows), defaultRows)
+      .option(...quietOption),
   ).action(withService(choose, list))
 }
 
 const jobColumns: readonly Column<Job>[] = [
   { title: 'JOB', right: true, cell: ({ jobId }) => jobId },
-  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'STATE', cell: ({ state }) => state, tone: stateTone },
   { title: 'NAME', maxWidth: 30, cell: ({ name }) => name },
   { title: 'JOB GROUP', maxWidth: 20, cell: ({ jobGroup }) => jobGroup || '-' },
   { title: 'VO', cell: ({ vo }) => vo },
@@ -70,7 +73,7 @@ function ranText({ startedMs, endedMs, result }: Job): string {
 async function status(
   setting: Setting,
   client: PilotageClient,
-  options: CommonOptions,
+  options: CommonOptions & RowOptions,
   jobIds: readonly number[],
 ): Promise<ExitCode> {
   const found: Job[] = []
@@ -86,7 +89,9 @@ async function status(
   return missing.length === 0 ? 0 : 1
 }
 
-type ListOptions = CommonOptions & FilterOptions & { readonly limit: number; readonly sort: keyof typeof orders }
+type ListOptions = CommonOptions &
+  RowOptions &
+  FilterOptions & { readonly limit: number; readonly sort: keyof typeof orders }
 
 async function list(setting: Setting, client: PilotageClient, options: ListOptions): Promise<ExitCode> {
   const { sort, limit } = options
@@ -104,6 +109,6 @@ async function list(setting: Setting, client: PilotageClient, options: ListOptio
   return 0
 }
 
-async function writeJobs({ terminal }: Setting, jobs: readonly Job[], { json }: CommonOptions): Promise<void> {
-  await terminal.write(json ? jsonLines(jobs) : table(jobColumns, jobs, terminal.isTerminal))
+async function writeJobs({ terminal }: Setting, jobs: readonly Job[], options: RowOptions): Promise<void> {
+  await writeRows(terminal, options, jobColumns, jobs, ({ jobId }) => jobId)
 }

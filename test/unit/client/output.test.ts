@@ -114,6 +114,12 @@ describe('--quiet', () => {
     expect((await run(fake.server, 'submit', '-q', '--key', 'k', '--stream', join(dir, 'jobs.jsonl'))).out).toBe('3\n4\n')
   })
 
+  it('prints the numbers of listed jobs alone', async () => {
+    await run(fake.server, 'submit', join(dir, 'jobs.yaml'))
+    expect((await run(fake.server, 'list', '-q')).out).toBe('2\n1\n')
+    expect((await run(fake.server, 'status', '1', '2', '--quiet')).out).toBe('1\n2\n')
+  })
+
   it('prints the names of VMs, task queues, clouds and images alone', async () => {
     const service = await startHostileService('name-1')
     try {
