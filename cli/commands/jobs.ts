@@ -13,7 +13,7 @@ import { type Choose, withService } from '../action.ts'
 import { jobsArgument, numberBetween } from '../arguments.ts'
 import { addFilterOptions, type FilterOptions, jobFilterFrom } from '../job-filter-options.ts'
 import { quietOption, type RowOptions, writeRows } from '../output/rows.ts'
-import { type Column, jsonLines, spanText, stateTone, table, timeText } from '../output/table.ts'
+import { type Column, spanText, stateTone, timeText } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 const maxRows = 1_000_000_000
