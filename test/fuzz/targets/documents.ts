@@ -40,8 +40,22 @@ function holds(spec: JobSpec): void {
   property(same(JSON.stringify(writeJob(spec))), 'a job printed as JSON is read as the same job')
   property(same(printJdl(spec)), 'a job printed as JDL is read as the same job')
   const violations: Violation[] = []
-  const arrived = checkSpec(rawSpecOf(WireJob.decode(WireJob.encode(specToWire(spec)).finish())), 'job', violations)
-  property(JSON.stringify(arrived) === whole, `the service takes what the client has checked: ${JSON.stringify(violations)}`)
+  const sent = withFilesPut(spec)
+  const arrived = checkSpec(rawSpecOf(WireJob.decode(WireJob.encode(specToWire(sent)).finish())), 'job', violations)
+  property(
+    JSON.stringify(arrived) === JSON.stringify(sent),
+    `the service takes what the client has checked: ${JSON.stringify(violations)}`,
+  )
+}
+
+/** A local file has its digest when it has been sent, before its job is. */
+export function withFilesPut(spec: JobSpec): JobSpec {
+  const { inputFiles } = spec
+  if (!inputFiles || inputFiles.length === 0) return spec
+  const put = inputFiles.map(({ path, digest, bytes, executable }) => {
+    return { path, digest: digest === '' ? 'a'.repeat(64) : digest, bytes, executable }
+  })
+  return { ...spec, inputFiles: put }
 }
 
 function listed(chance: Chance): unknown {
