@@ -18,6 +18,7 @@ import { type Ground, nowAndThen } from './ground.ts'
 import type { SimProcess } from './process.ts'
 import type { Weather } from './weather.ts'
 import { noAmounts } from '../core/model/resources.ts'
+import type { Traits } from '../core/model/traits.ts'
 
 export type SimCloud = { readonly fake: FakeCloud; readonly directed: DirectedCloud }
 
@@ -27,8 +28,14 @@ const minutes = 60_000
 const flavors = [
   { flavor: 'small', cores: 2, memoryBytes: 4 * gib, pricePerHour: 2 },
   { flavor: 'medium', cores: 4, memoryBytes: 8 * gib, pricePerHour: 4 },
-  { flavor: 'large', cores: 8, memoryBytes: 16 * gib, pricePerHour: 7 },
+  { flavor: 'large', cores: 8, memoryBytes: 16 * gib, gpus: 2, pricePerHour: 7 },
 ] as const
+
+/** By cloud. A core of the north does twice as much. */
+const traits: Readonly<Record<string, Traits>> = {
+  north: { os: 'almalinux', osVersion: '9.4', glibc: '2.34', power: 10 },
+  south: { os: 'debian', osVersion: '12', glibc: '2.36', power: 5 },
+}
 
 export function makeClouds(dice: Dice, clock: Clock): readonly SimCloud[] {
   return ['north', 'south'].map((name) => {
@@ -58,6 +65,7 @@ function directedCloud(name: string, cloud: Cloud, limits: DirectedCloud['limits
     image: 'plain',
     platform: 'linux',
     tags: name === 'north' ? ['fast'] : [],
+    traits: traits[name],
     vos: [],
     diskBytes: 100 * gib,
   }))

@@ -1,5 +1,7 @@
 /** The payloads on one machine. They go on when their pilot dies, stand still when the machine hangs, and die with it. */
 
+import { limitsOf } from '../agents/pilot/limits.ts'
+import type { Resources } from '../core/model/resources.ts'
 import { verdict, type Result } from '../core/model/attempt.ts'
 import { attemptText } from '../core/model/facts.ts'
 import type { AttemptRef, VmId } from '../core/kernel/ids.ts'
@@ -28,11 +30,17 @@ export type Payloads = {
   started(): number
 }
 
-type One = { readonly cores: number; readonly stop: (why: string, graceMs: number) => void; readonly drop: () => void }
+type One = {
+  readonly cores: number
+  readonly gpus: number
+  readonly isWhole: boolean
+  readonly stop: (why: string, graceMs: number) => void
+  readonly drop: () => void
+}
 
 export type HostPayloadOptions = {
   readonly vmId: VmId
-  readonly cores: number
+  readonly size: Resources
   readonly ground: Ground
   readonly newProcess: () => SimProcess
   readonly isRunning: () => boolean
@@ -45,8 +53,8 @@ export type HostPayloadOptions = {
 const accountsPerCore = 2
 
 export function simPayloads(options: HostPayloadOptions): Payloads {
-  const { vmId, cores, ground, newProcess, isRunning, isDiskFull } = options
-  const { payloads: ledger, trace, dice, violations } = ground
+  const { vmId, ground, newProcess, isRunning, isDiskFull } = options
+  const { payloads: ledger, trace, dice } = ground
   const accounts = openAccounts(options)
   const machine = newProcess()
   const running = new Map<string, One>()
@@ -64,8 +72,7 @@ export function simPayloads(options: HostPayloadOptions): Payloads {
     begun += 1
     ledger.started(entry)
     trace.note({ jobId, vmId }, `payload ${key} starts`)
-    const taken = [...running.values()].reduce((sum, one) => sum + one.cores, task.cores)
-    violations.check(taken <= cores, 'limits', { jobId, vmId }, () => `${taken} cores are in use of ${cores}`)
+    auditUse(options, task, running)
 
     const end = (how: Result['end'], detail: string): void => {
       if (isOver) return
@@ -78,12 +85,15 @@ export function simPayloads(options: HostPayloadOptions): Payloads {
       trace.note({ jobId, vmId }, `payload ${key} is over: ${how}, ${verdict(result).kind}`)
       onEnd(result)
     }
-    const isLong = plan.runsMs > spec.requirements.wallMs
-    machine.deliver(Math.min(plan.runsMs, spec.requirements.wallMs), () => {
+    const { wallMs } = limitsOf(task)
+    const isLong = plan.runsMs > wallMs
+    machine.deliver(Math.min(plan.runsMs, wallMs), () => {
       if (!isStopping || !plan.isStubborn) end(isLong ? 'wall-limit' : 'exited', '')
     })
     running.set(key, {
       cores: task.cores,
+      gpus: task.gpus ?? 0,
+      isWhole: isWholeNode(task),
       stop(why, graceMs) {
         if (isStopping) return
         isStopping = true
@@ -120,8 +130,26 @@ type Accounts = Pick<Payloads, 'taken' | 'retiredSinceMs'> & {
   renew(): void
 }
 
+/** With one task more: no core and no GPU is used twice, and nothing runs beside what has the whole node. */
+function auditUse({ size, ground, vmId }: HostPayloadOptions, task: Task, running: ReadonlyMap<string, One>): void {
+  const { violations } = ground
+  const { jobId } = task
+  const { cores, gpus = 0 } = size
+  const others = [...running.values()]
+  const taken = others.reduce((sum, one) => sum + one.cores, task.cores)
+  violations.check(taken <= cores, 'limits', { jobId, vmId }, () => `${taken} cores are in use of ${cores}`)
+  const takenGpus = others.reduce((sum, one) => sum + one.gpus, task.gpus ?? 0)
+  violations.check(takenGpus <= gpus, 'limits', { jobId, vmId }, () => `${takenGpus} GPUs are in use of ${gpus}`)
+  const isShared = others.length > 0 && (isWholeNode(task) || others.some((one) => one.isWhole))
+  violations.check(!isShared, 'limits', { jobId, vmId }, () => 'something runs beside a job that has the whole node')
+}
+
+function isWholeNode({ spec }: Task): boolean {
+  return spec.requirements.wholeNode === true
+}
+
 /** As agents/pilot/isolation/accounts.ts has them. */
-function openAccounts({ cores, keepsAll, ground }: HostPayloadOptions): Accounts {
+function openAccounts({ size: { cores }, keepsAll, ground }: HostPayloadOptions): Accounts {
   const { dice, weather, timeline } = ground
   const taken = new Set<string>()
   let retired = 0

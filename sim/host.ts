@@ -70,7 +70,7 @@ export function bootHost({ ground, switchboard, useless }: HostPlace, { fake }: 
     disk: { journal: [], nonce: '', credential: '', pilotStatus: undefined, fullSinceMs },
     link: { cutUntilMs: 0 },
     payloads: simPayloads({
-      ...{ vmId, cores: config.size.cores, ground, newProcess, isRunning },
+      ...{ vmId, size: config.size, ground, newProcess, isRunning },
       keepsAll: uselessness === 'keeps-payloads',
       isDiskFull: () => host.disk.fullSinceMs !== undefined,
     }),

@@ -41,6 +41,7 @@ export function drawSpec(dice: Dice, isWide: boolean): RawSpec {
       sites: { allowed: dice.chance(0.15) ? ['site-south'] : [], banned: [] },
       clouds: { allowed: [], banned: dice.chance(0.1) ? ['south'] : [] },
       tags: dice.chance(0.1) ? ['fast'] : [],
+      ...rareWishes(runsMs, cores),
     },
     priority: dice.pick([0, 0, 0, 3, 9]),
     // Enough for most of what the weather does; too few for some.
@@ -51,10 +52,39 @@ export function drawSpec(dice: Dice, isWide: boolean): RawSpec {
   }
 }
 
+const anyGpu = { vendor: '', memoryBytes: 0, minCapability: 0, maxCapability: 0, minDriver: '' }
+
+/** What one job in three asks for beside. By the number that is drawn already: the rest of a run stays as it was drawn. */
+function rareWishes(runsMs: number, cores: number): Partial<Requirements> {
+  switch (runsMs % 24) {
+    case 0:
+      return { wholeNode: true }
+    case 1:
+      return { gpus: { min: 1, max: 2, ...anyGpu } }
+    case 2:
+      return { glibc: '2.36' }
+    case 3:
+      return { os: { name: 'almalinux', min: '9', max: '9' } }
+    case 4:
+      return { tagExpression: 'fast or not slow' }
+    case 5:
+      // Five minutes of the cores that it needs in the south.
+      return { cpuWorkMs: 5 * 60_000 * southPower * cores, wallMs: 0 }
+    case 6:
+      return { memoryBytes: gib, memoryPerCoreBytes: gib / 2, memoryLimitBytes: 8 * gib }
+    case 7:
+      return { alternatives: [{ glibc: '2.40' }, { sites: { allowed: ['site-south'], banned: [] } }, { tags: ['fast'] }] }
+    default:
+      return {}
+  }
+}
+
+const southPower = 5
+
 /** No flavor of the two clouds of clouds.ts fits. Computed here a second time, without the rules that are under test. */
-export function isHopeless({ cores, tags, sites, clouds }: Requirements): boolean {
-  const isNorth = !sites.allowed.includes('site-south')
-  const isSouth = !clouds.banned.includes('south') && !tags.includes('fast')
+export function isHopeless({ cores, tags, sites, clouds, glibc, os }: Requirements): boolean {
+  const isNorth = !sites.allowed.includes('site-south') && glibc === undefined
+  const isSouth = !clouds.banned.includes('south') && !tags.includes('fast') && os === undefined
   return cores.min > 8 || !(isNorth || isSouth)
 }
 
