@@ -1,6 +1,6 @@
 /**
- * The requirement language in short, on real VMs of this machine: what is promised, what their pilots find, and what payloads
- * get of it.
+ * The requirement language in short, on real VMs of this machine: what is promised, what their pilots find, and what
+ * payloads get of it.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
