@@ -1,6 +1,7 @@
 /**
  * What the task queues of one owner cost the others: the time of a match for others' jobs, with and without 10 000 task
- * queues of an owner who is served before them, as ratios of one run. And what one plan of the director costs with as many.
+ * queues of an owner who is served before them, as ratios of one run. The same for as many owners with a queue each. And
+ * what one plan of the director costs with as many.
  *
  * `node bench/queues.ts [QUEUES]`. The owner's queues fit no room (every offer is searched for them in vain), fit only just
  * (one of the last does), or all fit.
@@ -19,13 +20,15 @@ import type { Requirements } from '../core/model/requirements.ts'
 import { noAmounts, type Room } from '../core/model/resources.ts'
 import { placeOf } from '../core/model/vm-place.ts'
 import { directorDefaults } from '../services/director/options.ts'
-import { type Search, waitingIndex, type WaitingIndex } from '../services/matcher/waiting-index.ts'
+import type { Search } from '../services/matcher/pick.ts'
+import { waitingIndex, type WaitingIndex } from '../services/matcher/waiting-index.ts'
 import { activeVm, alice, sampleQueue, sampleRequirements } from '../sim/samples.ts'
 
 const clock = systemClock()
 const gib = 1024 ** 3
 const many = Number(process.argv[2] ?? 10_000)
 const offers = 20_000
+const matchesOfOwners = 4000
 const place = placeOf(activeVm('shape'))
 
 type Kind = 'one queue' | 'misfits' | 'one of the last fits' | 'all fit'
@@ -72,7 +75,7 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
   const us: number[] = []
   for (let offer = 0; offer < offers; offer += 1) {
     const cores = 1 + Math.floor(random.next() * 8)
-    const search: Search = new Map()
+    const search: Search = new Set()
     let room: Room = {
       cores,
       ...noAmounts,
@@ -102,6 +105,38 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
     }
   }
   return { us }
+}
+
+type Misfit = 'too many cores' | 'another site' | 'too many cores or too much memory'
+
+/** Microseconds of each match, where nothing fits of this many owners who are served before. */
+function matchesBehind(owners: number, misfit: Misfit): readonly number[] {
+  const ledger = openLedger(0)
+  const index = openIndex(ledger)
+  for (let at = 0; at < owners; at += 1) {
+    const isWide = misfit === 'too many cores' || (misfit !== 'another site' && at % 2 === 0)
+    const requirements = sampleRequirements({
+      cores: isWide ? { min: 16, max: 16 } : { min: 1, max: 1 },
+      memoryBytes: isWide || misfit === 'another site' ? gib : 256 * gib,
+      sites: { allowed: misfit === 'another site' ? [`site-${at % 50}`] : [], banned: [] },
+    })
+    const owner: Owner = { vo: `vo${at % 50}`, group: 'g', owner: `before${at}` }
+    index.arrived(sampleQueue(owner, requirementClass(requirements, noSizes)), [jobOf()])
+  }
+  const other: Owner = { vo: 'other', group: 'g', owner: 'last' }
+  ledger.charge(other, 1e9, 1)
+  index.arrived(sampleQueue(other), Array.from({ length: 200 }, jobOf))
+  const us: number[] = []
+  for (let match = 0; match < matchesOfOwners; match += 1) {
+    const room: Room = { cores: 8, memoryBytes: 32 * gib, diskBytes: 100 * gib, remainingMs: 1e12 - match }
+    const beganMs = clock.monotonicMs()
+    const pick = index.take(place, room)
+    us.push((clock.monotonicMs() - beganMs) * 1000)
+    if (!pick) break
+    ledger.charge(pick.queue, 60_000, 1)
+    index.arrived(pick.queue, [jobOf()])
+  }
+  return us
 }
 
 function quantile(values: readonly number[], q: number): number {
@@ -164,6 +199,12 @@ for (const kind of kinds) {
   console.log(
     `match of others, ${many} queues of one owner (${kind}): p50 ${p50.toFixed(1)} us, p99 ${p99.toFixed(1)} us, ratio ${ratio}`,
   )
+}
+for (const misfit of ['too many cores', 'another site', 'too many cores or too much memory'] as const) {
+  const [few, all] = [matchesBehind(10, misfit), matchesBehind(many, misfit)]
+  const texts = [few, all].map((us) => `p50 ${quantile(us, 0.5).toFixed(1)} us, p99 ${quantile(us, 0.99).toFixed(1)} us`)
+  const ratio = (quantile(all, 0.5) / quantile(few, 0.5)).toFixed(2)
+  console.log(`match behind owners (${misfit}): 10 owners ${texts[0]}; ${many} owners ${texts[1]}; ratio of p50 ${ratio}`)
 }
 for (const kind of ['all fit', 'misfits'] as const) {
   const queues = (count: number) => different(count, kind).map((requirements) => sampleQueue(alice, requirements))

@@ -19,7 +19,8 @@ import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Resources, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
-import type { Picked, Search, WaitingIndex } from './waiting-index.ts'
+import type { Search } from './pick.ts'
+import type { Picked, WaitingIndex } from './waiting-index.ts'
 
 /** A claim that the store granted. */
 export type Granted = AttemptRef & {
@@ -76,7 +77,7 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
 
   function pickFor(pilot: OpenPilot, nowMs: number): Claim[] {
     const claims: Claim[] = []
-    const search: Search = new Map()
+    const search: Search = new Set()
     while (claims.length < maxClaims(pilot) && pilot.wants() > 0) {
       const room = pilot.room()
       const pick = nextFor(pilot, waiting, room, search)

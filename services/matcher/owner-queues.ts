@@ -1,8 +1,8 @@
 /**
  * One owner's task queues that have something to give, by what stands at their head: the first that fits is the best.
  *
- * What a search costs must not follow how many queues an owner has. A search goes on where the last pick for the same offer
- * left off, since room only shrinks; and how far a search of an earlier offer came in vain is remembered with its room,
+ * What a search costs must not follow how many queues an owner has: a tree leads past those that cannot fit. Where several
+ * numbers together are what does not fit, it leads to many in vain; so the rooms for which nothing was found are remembered,
  * until a job comes that might fit.
  */
 
@@ -10,6 +10,7 @@ import { hasRoom } from '../../core/language/rules.ts'
 import { covers, type Room } from '../../core/model/resources.ts'
 import type { Requirements } from '../../core/model/requirements.ts'
 import type { WaitingJob } from '../../core/model/task-queue.ts'
+import { type Asked, type FitTree, fitTree, type Wanted } from './fit-tree.ts'
 import { isBefore, type Part } from './window.ts'
 
 /** What is ordered here. `placed`: the head by which it stands in the order. */
@@ -17,100 +18,79 @@ export type Ordered = {
   readonly window: { readonly jobs: readonly WaitingJob[] }
   /** Less than any of its jobs asks for. */
   readonly minDemand: { readonly vo: string; readonly requirements: Requirements }
+  /** The same for the tree. */
+  asked: Asked
   placed?: WaitingJob
 }
 
 export type OwnerQueues<Entry extends Ordered> = {
   /** Best head first. */
-  readonly list: readonly Entry[]
+  list(): readonly Entry[]
+  /** Of all of them; undefined: there is none. */
+  asked(): Asked | undefined
   /** Stands where its head belongs from now on, or nowhere where it has none. `isMore`: jobs came. */
-  place(entry: Entry, part: Part, isMore: boolean): void
+  place(entry: Entry, isMore: boolean): void
+  /** What it asks for is something else. */
+  changed(entry: Entry): void
+  /** In the order of this part, with nothing remembered. */
   reorder(part: Part): void
-  /** Where a search for this room begins: none of those before fits it. */
-  beginning(placeKey: string, room: Room, part: Part): number
-  /** None before the one with this head fits the room; undefined: none at all. */
-  searched(placeKey: string, room: Room, upTo: WaitingJob | undefined, part: Part): void
+  /** The first answer for a queue that may fit, best head first. */
+  first<Answer>(wanted: Wanted, look: (entry: Entry) => Answer | undefined): Answer | undefined
+  /** Whether it is known that none fits. */
+  isVain(kind: number, room: Room): boolean
+  /** None fits. */
+  foundNone(kind: number, room: Room): void
 }
-
-/** None of those that stand before `upTo` fits the room. */
-type Vain = { readonly room: Room; readonly upTo: WaitingJob | undefined }
 
 /** Kinds of places are as many as offerings; of each some rooms, none of which covers another. */
 const maxPlaces = 64
 const maxRooms = 8
 
-export function ownerQueues<Entry extends Ordered>(): OwnerQueues<Entry> {
-  const list: Entry[] = []
-  const vain = new Map<string, Vain[]>()
+export function ownerQueues<Entry extends Ordered>(first: Part = { rank: 0, of: 1 }): OwnerQueues<Entry> {
+  let tree = treeIn<Entry>(first)
+  const vain = new Map<number, readonly Room[]>()
 
-  function indexOf(job: WaitingJob | undefined, part: Part): number {
-    let [low, high] = [0, list.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (isBefore(list[middle]?.placed, job, part)) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  function remove(at: number): void {
-    // The first one goes without moving all the others.
-    if (at === 0) list.shift()
-    else list.splice(at, 1)
-  }
-
-  /** What came may fit: searches go no further than to it. */
-  function hope({ minDemand }: Entry, head: WaitingJob, part: Part): void {
-    for (const [placeKey, known] of vain) {
-      const next = known.map((one) => {
-        const isNews = hasRoom(minDemand, one.room) && isBefore(head, one.upTo, part)
-        return isNews ? { room: one.room, upTo: head } : one
-      })
-      vain.set(placeKey, next)
+  /** What came may fit where nothing did. */
+  function hope({ minDemand }: Entry): void {
+    for (const [kind, rooms] of vain) {
+      const left = rooms.filter((room) => !hasRoom(minDemand, room))
+      if (left.length < rooms.length) vain.set(kind, left)
     }
   }
 
   return {
-    list,
-    place(entry, part, isMore) {
+    list: () => tree.items(),
+    asked: () => tree.asked(),
+    place(entry, isMore) {
       const [head] = entry.window.jobs
-      if (isMore && head && vain.size > 0) hope(entry, head, part)
+      if (isMore && head && vain.size > 0) hope(entry)
       if (entry.placed === head) return
-      if (entry.placed) {
-        const at = indexOf(entry.placed, part)
-        const after = list[at + 1]?.placed
-        if (head && isBefore(entry.placed, head, part) && isBefore(head, after, part)) {
-          entry.placed = head
-          return
-        }
-        remove(at)
-      }
+      if (entry.placed) tree.remove(entry)
       entry.placed = head
-      if (head) list.splice(indexOf(head, part), 0, entry)
+      if (head) tree.insert(entry)
     },
+    changed: (entry) => tree.changed(entry),
     reorder(part) {
       vain.clear()
-      for (const entry of list) entry.placed = entry.window.jobs[0]
-      list.sort((a, b) => (isBefore(a.placed, b.placed, part) ? -1 : 1))
-    },
-    beginning(placeKey, room, part) {
-      let at = 0
-      for (const known of vain.get(placeKey) ?? []) {
-        if (covers(known.room, room)) at = Math.max(at, indexOf(known.upTo, part))
+      const entries = tree.items()
+      tree = treeIn(part)
+      for (const entry of entries) {
+        entry.placed = entry.window.jobs[0]
+        if (entry.placed) tree.insert(entry)
       }
-      return at
     },
-    searched(placeKey, room, upTo, part) {
-      const left = (vain.get(placeKey) ?? []).filter((known) => !saysMore({ room, upTo }, known, part))
-      vain.delete(placeKey)
-      vain.set(placeKey, [...left.slice(1 - maxRooms), { room, upTo }])
+    first: (wanted, look) => tree.first(wanted, look),
+    isVain: (kind, room) => vain.get(kind)?.some((known) => covers(known, room)) ?? false,
+    foundNone(kind, room) {
+      const left = (vain.get(kind) ?? []).filter((known) => !covers(room, known))
+      vain.delete(kind)
+      vain.set(kind, [...left.slice(1 - maxRooms), room])
       const [oldest] = vain.keys()
       if (vain.size > maxPlaces && oldest !== undefined) vain.delete(oldest)
     },
   }
 }
 
-/** Whether everything that the known search says follows from the first one. */
-function saysMore({ room, upTo }: Vain, known: Vain, part: Part): boolean {
-  return covers(room, known.room) && !isBefore(upTo, known.upTo, part)
+function treeIn<Entry extends Ordered>(part: Part): FitTree<Entry> {
+  return fitTree({ isBefore: (a, b) => isBefore(a.placed, b.placed, part), askedOf: ({ asked }) => asked })
 }

@@ -10,14 +10,22 @@
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
-import { exactly, minOf } from '../../core/language/requirement-class.ts'
-import type { Demand } from '../../core/model/requirements.ts'
-import { placeKey } from '../../core/language/place-rules.ts'
-import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
-import { type OrderedOwner, type OwnerOrder, ownerOrder } from './owner-order.ts'
-import { insert, isShort, newWindow, order, type Part, takeFirst, type Window, maxWindow, awaitsOwn } from './window.ts'
+import { type OwnerOrder, ownerOrder } from './owner-order.ts'
+import {
+  type Entry,
+  type Found,
+  isAwaited,
+  newEntry,
+  offerOf,
+  pickOf,
+  type Search,
+  suitsPlace,
+  takeFitting,
+} from './pick.ts'
+import { everyKind, noKind, placeKinds } from './place-kinds.ts'
+import { insert, isShort, order, type Part, maxWindow } from './window.ts'
 
 export type Picked = { readonly queue: TaskQueue; readonly job: WaitingJob }
 
@@ -43,28 +51,6 @@ export type WaitingIndex = {
   onReady(listener: () => void): void
 }
 
-/** How far an owner's queues were looked at, and whether some were passed over because they are being read. */
-export type Search = Map<OrderedOwner<Entry>, { at: number; isPassedOver: boolean }>
-
-type Entry = {
-  readonly queue: TaskQueue
-  /** Where the class asks for more than there is, its jobs may still fit: each job's own needs decide. */
-  readonly minDemand: Demand
-  placed?: WaitingJob
-  readonly owner: OrderedOwner<Entry>
-  readonly window: Window
-  reading: boolean
-  /** While the next ones are being read: jobs that came, and jobs that were taken and may be read once more. */
-  came: WaitingJob[]
-  taken: Set<JobId>
-  /** Some of the window has gone to others: not to be used before it was read. */
-  isStale: boolean
-  /** What is being read was asked for before the order changed: it is read once more. */
-  isOutdated: boolean
-  /** Whether the queue suits a kind of place: asked for every offer, so remembered. */
-  readonly suits: Map<string, boolean>
-}
-
 export type ReadNext = (classId: ClassId, limit: number) => Promise<readonly WaitingJob[]>
 
 export type IndexOptions = {
@@ -86,6 +72,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
   const owners = ownerOrder<Entry>(ledger)
   const listeners: (() => void)[] = []
   let part: Part = { ...partNow() }
+  const kinds = placeKinds(() => forgetKinds(entries, owners, part))
 
   /** Everything is in the order of the part that we have now. */
   function turn(): void {
@@ -93,7 +80,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     if (rank === part.rank && of === part.of) return
     part = { rank, of }
     for (const { window } of entries.values()) order(window, window.jobs, part)
-    for (const { entries: own } of owners.order) own.reorder(part)
+    for (const owner of owners.all()) owner.entries.reorder(part)
   }
 
   function readOn(entry: Entry): void {
@@ -123,7 +110,8 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
   /** Keeps an owner's set of queues that have something to give. */
   function settle(entry: Entry, isMore: boolean): void {
     const { window } = entry
-    entry.owner.entries.place(entry, part, isMore)
+    entry.owner.entries.place(entry, isMore)
+    owners.changed(entry.owner)
     if (isShort(window)) readOn(entry)
     else if (window.complete && window.jobs.length === 0 && !entry.reading) entries.delete(entry.queue.id)
   }
@@ -137,28 +125,27 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
   return {
     arrived(queue, jobs) {
       turn()
-      const entry = entryIn(entries, owners, queue)
+      const entry = entryIn(entries, owners, queue, part)
       for (const job of jobs) {
         if (entry.reading) entry.came.push(job)
         insert(entry.window, job, part)
       }
       settle(entry, true)
     },
-    take(place, room, search = new Map()) {
+    take(place, room, search = new Set()) {
       turn()
-      const offer = { place, placeKey: keyOf(place), room, part }
-      for (const owner of owners.order) {
-        const picked = pickOf(owner, offer, search)
-        if (picked) return taken(picked)
-      }
-      return undefined
+      const offer = offerOf(place, room, part, kinds.of(place))
+      const found = owners.first(offer.wanted, (owner) =>
+        search.has(owner) ? undefined : pickOf(owners, owner, offer, search),
+      )
+      return found && taken(found)
     },
     takeOf(classId, place, room) {
       turn()
       const entry = entries.get(classId)
-      const key = keyOf(place)
-      if (!entry || isAwaited(entry) || !suitsPlace(entry, place, key)) return undefined
-      const job = takeFitting(entry, { place, placeKey: key, room, part })
+      const offer = offerOf(place, room, part, kinds.of(place))
+      if (!entry || isAwaited(entry) || !suitsPlace(owners, entry, offer)) return undefined
+      const job = takeFitting(entry, offer)
       return job && taken({ entry, job })
     },
     missed(queue) {
@@ -174,7 +161,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     learn(counts) {
       turn()
       for (const { queue, waiting, topPriority } of counts) {
-        const entry = entryIn(entries, owners, queue)
+        const entry = entryIn(entries, owners, queue, part)
         const { window } = entry
         if (window.jobs.length < waiting) window.complete = false
         // Others submit and set priorities as well: something urgent must not wait for the end of our window.
@@ -218,84 +205,22 @@ function isToRead(entry: Entry, jobs: readonly { readonly id: JobId }[], part: P
   return !entry.reading
 }
 
-function entryIn(entries: Map<ClassId, Entry>, owners: OwnerOrder<Entry>, queue: TaskQueue): Entry {
+function entryIn(entries: Map<ClassId, Entry>, owners: OwnerOrder<Entry>, queue: TaskQueue, part: Part): Entry {
   const known = entries.get(queue.id)
   if (known) return known
-  const entry = newEntry(queue, owners.of(queue))
+  const entry = newEntry(queue, owners.of(queue, part))
   entries.set(queue.id, entry)
   return entry
 }
 
-function newEntry(queue: TaskQueue, owner: OrderedOwner<Entry>): Entry {
-  const nothing = { reading: false, came: [], taken: new Set<JobId>(), isStale: false, isOutdated: false }
-  const minDemand = { vo: queue.vo, requirements: minOf(queue.requirements) }
-  return { queue, minDemand, owner, window: newWindow(), ...nothing, suits: new Map() }
-}
-
-type Offer = { readonly place: Place; readonly placeKey: string; readonly room: Room; readonly part: Part }
-
-type Found = { readonly entry: Entry; readonly job: WaitingJob }
-
-/** What is being read is better than what is left of its window. */
-function isAwaited({ reading, isStale, window }: Entry): boolean {
-  return reading && (isStale || awaitsOwn(window))
-}
-
-/** Up to this number of entries a search goes without a note of its result. */
-const notedFrom = 16
-
-/** The owner's first job that fits, taken out of its window. */
-function pickOf(owner: OrderedOwner<Entry>, offer: Offer, search: Search): Found | undefined {
-  const { place, placeKey, room, part } = offer
-  const { entries } = owner
-  const { list } = entries
-  if (list.length === 0) return undefined
-  const known = search.get(owner)
-  const state = known ?? { at: entries.beginning(placeKey, room, part), isPassedOver: false }
-  if (!known) search.set(owner, state)
-  const from = state.at
-  for (; state.at < list.length; state.at += 1) {
-    const entry = list[state.at]
-    if (!entry) break
-    if (isAwaited(entry)) state.isPassedOver = true
-    else {
-      const head = entry.placed
-      const job = suitsPlace(entry, place, placeKey) ? takeFitting(entry, offer) : undefined
-      if (!job) continue
-      if (!state.isPassedOver && state.at - from >= notedFrom) entries.searched(placeKey, room, head, part)
-      return { entry, job }
-    }
+/** Kinds of places have other numbers from now on: no task queue knows which it suits. */
+function forgetKinds(entries: ReadonlyMap<ClassId, Entry>, owners: OwnerOrder<Entry>, part: Part): void {
+  for (const entry of entries.values()) {
+    entry.asked = { ...entry.asked, kinds: everyKind }
+    entry.known = noKind
   }
-  if (!state.isPassedOver && state.at - from >= notedFrom) entries.searched(placeKey, room, undefined, part)
-  return undefined
-}
-
-function takeFitting({ queue, minDemand, window }: Entry, { room, part }: Offer): WaitingJob | undefined {
-  if (hasRoom(queue, room)) return takeFirst(window, part)
-  if (!hasRoom(minDemand, room)) return undefined
-  const { vo, requirements } = queue
-  return takeFirst(window, part, ({ needs }) => hasRoom({ vo, requirements: exactly(requirements, needs) }, room))
-}
-
-function suitsPlace(entry: Entry, place: Place, placeKey: string): boolean {
-  const known = entry.suits.get(placeKey)
-  if (known !== undefined) return known
-  const answer = suits(entry.queue, place)
-  if (entry.suits.size >= maxKinds) entry.suits.clear()
-  entry.suits.set(placeKey, answer)
-  return answer
-}
-
-/** Kinds of places whose answers a task queue remembers: offerings, and what pilots found less of them. */
-const maxKinds = 1000
-
-const keys = new WeakMap<Place, string>()
-
-/** Places of one kind answer alike. There are as many as offerings, and a few more where pilots found less. */
-function keyOf(place: Place): string {
-  const known = keys.get(place)
-  if (known !== undefined) return known
-  const key = placeKey(place)
-  keys.set(place, key)
-  return key
+  for (const owner of owners.all()) {
+    owner.entries.reorder(part)
+    owners.changed(owner)
+  }
 }

@@ -11,6 +11,7 @@ import { noAmounts, type Place, type Room } from '../../../core/model/resources.
 import type { Requirements } from '../../../core/model/requirements.ts'
 import { explain } from '../../../services/jobs/explain.ts'
 import { submit } from '../../../services/jobs/submit.ts'
+import type { Search } from '../../../services/matcher/pick.ts'
 import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
 import { activeVm, alice, sampleQueue, sampleRequirements, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
 import { asAlice, offerOf, openPilot, openQueue, submitSome, type TestQueue } from './open-queue.ts'
@@ -192,7 +193,7 @@ it('an index over many task queues picks what a look at every job would pick', (
       }
       const { cores, memory } = one as { cores: number; memory: number }
       let room: Room = { cores, ...noAmounts, memoryBytes: memory * 100_000_000, diskBytes: 2 ** 40, remainingMs: 2 ** 40 }
-      const search = new Map()
+      const search: Search = new Set()
       for (;;) {
         const fits = waiting.filter(({ exact }) => hasRoom({ vo: alice.vo, requirements: exact }, room))
         const pick = index.take(place, room, search)

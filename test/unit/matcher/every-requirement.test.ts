@@ -16,6 +16,7 @@ import type { KeptVm } from '../../../core/model/vm.ts'
 import { placeOf, roomOf } from '../../../core/model/vm-place.ts'
 import { openQueues, placeOnFleet } from '../../../core/plan/placement.ts'
 import { openLedger } from '../../../core/share/ledger.ts'
+import type { Search } from '../../../services/matcher/pick.ts'
 import { waitingIndex } from '../../../services/matcher/waiting-index.ts'
 import { activeVm, alice, sampleQueue, sampleRequirements } from '../../../sim/samples.ts'
 import { anyFound, anyLaterWishes, anyPlace, anyRoom, anyRoomWishes } from '../../support/any-requirements.ts'
@@ -59,7 +60,7 @@ it('the index finds a job wherever one fits', () => {
       }
       const place = places[one.at % places.length] as Place
       let room = one.room
-      const search = new Map()
+      const search: Search = new Set()
       while (room.cores > 0) {
         const fitting = [...waiting].filter(([, requirements]) => {
           const demand = { vo: alice.vo, requirements }

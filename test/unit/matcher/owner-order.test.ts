@@ -2,20 +2,40 @@
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import type { JobId } from '../../../core/kernel/ids.ts'
+import { leastRoom } from '../../../core/language/least-room.ts'
 import type { Owner } from '../../../core/model/owner.ts'
 import { openLedger, ownerKey } from '../../../core/share/ledger.ts'
-import { type OwnerOrder, ownerOrder } from '../../../services/matcher/owner-order.ts'
+import { type OrderedOwner, type OwnerOrder, ownerOrder } from '../../../services/matcher/owner-order.ts'
 import type { Ordered } from '../../../services/matcher/owner-queues.ts'
+import { everyKind } from '../../../services/matcher/place-kinds.ts'
+import { sampleRequirements } from '../../../sim/samples.ts'
 
 const names = ['ann', 'ben', 'cid', 'dot', 'eve'] as const
 const owned = (owner: string): Owner => ({ vo: 'v', group: 'g', owner })
-const shown = ({ order }: OwnerOrder<Ordered>): readonly string[] => order.map(({ key }) => key.split('\u0000')[2] ?? '')
+const shown = (owners: OwnerOrder<Ordered>): readonly string[] =>
+  owners.list().map(({ key }) => key.split('\u0000')[2] ?? '')
+
+const alone = { rank: 0, of: 1 }
+let ids = 0
+
+/** With a task queue that has something to give. */
+function enter(owners: OwnerOrder<Ordered>, owner: Owner): OrderedOwner<Ordered> {
+  const one = owners.of(owner, alone)
+  const requirements = sampleRequirements()
+  ids += 1
+  const jobs = [{ id: ids as JobId, priority: 0, submittedMs: 0 }]
+  const asked = { least: leastRoom(requirements), kinds: everyKind }
+  one.entries.place({ window: { jobs }, minDemand: { vo: owner.vo, requirements }, asked }, true)
+  owners.changed(one)
+  return one
+}
 
 it('puts owners with the same usage in the order of their names, however they came', () => {
   for (const coming of [names, names.toReversed(), ['cid', 'ann', 'eve', 'ben', 'dot']]) {
     const ledger = openLedger(0)
     const owners = ownerOrder(ledger)
-    for (const name of coming) owners.of(owned(name))
+    for (const name of coming) enter(owners, owned(name))
     expect(shown(owners)).toEqual(names)
     // All have been charged the same by others.
     ledger.hear({ epochMs: 0, owners: coming.map((name) => [ownerKey(owned(name)), 5000] as const) }, 0)
@@ -25,11 +45,28 @@ it('puts owners with the same usage in the order of their names, however they ca
 
 it('knows each owner once, by the whole name', () => {
   const owners = ownerOrder(openLedger(0))
-  const first = owners.of(owned('ann'))
-  expect(owners.of({ ...owned('ann') })).toBe(first)
-  owners.of({ vo: 'v', group: 'other', owner: 'ann' })
-  owners.of({ vo: 'other', group: 'g', owner: 'ann' })
-  expect(owners.order).toHaveLength(3)
+  const first = enter(owners, owned('ann'))
+  expect(owners.of({ ...owned('ann') }, alone)).toBe(first)
+  enter(owners, { vo: 'v', group: 'other', owner: 'ann' })
+  enter(owners, { vo: 'other', group: 'g', owner: 'ann' })
+  expect(owners.list()).toHaveLength(3)
+  expect([...owners.all()]).toHaveLength(3)
+})
+
+it('has no place for an owner who has nothing to give', () => {
+  const owners = ownerOrder<Ordered>(openLedger(0))
+  owners.of(owned('ben'), alone)
+  const ann = enter(owners, owned('ann'))
+  expect(shown(owners)).toEqual(['ann'])
+  const [entry] = ann.entries.list()
+  if (entry) Object.assign(entry.window, { jobs: [] })
+  if (entry) ann.entries.place(entry, false)
+  owners.changed(ann)
+  expect(shown(owners)).toEqual([])
+  const wanted = { room: [99, 1e15, 1e15, 99, 1e15], kind: 0 }
+  expect(owners.first(wanted, ({ key }) => key)).toBeUndefined()
+  enter(owners, owned('ann'))
+  expect(owners.first(wanted, (one) => one)).toBe(ann)
 })
 
 it('has everyone at the place that the ledger says, after every change', () => {
@@ -47,14 +84,14 @@ it('has everyone at the place that the ledger says, after every change', () => {
       const known = new Set<string>()
       for (const one of acts) {
         if (one.kind === 'comes') {
-          owners.of(owned(one.who))
+          enter(owners, owned(one.who))
           known.add(one.who)
         } else if (one.kind === 'charged') ledger.charge(owned(one.who), one.use * 1000, 0)
         else ledger.hear({ epochMs: 0, owners: one.uses.map(([name, of]) => [ownerKey(owned(name)), of] as const) }, 0)
         const usage = (name: string): number => ledger.epochUsageOf(ownerKey(owned(name)))
         const right = [...known].toSorted((a, b) => usage(a) - usage(b) || (a < b ? -1 : 1))
         expect(shown(owners)).toEqual(right)
-        expect(owners.order.map((each) => each.use)).toEqual(right.map(usage))
+        expect(owners.list().map((each) => each.use)).toEqual(right.map(usage))
       }
     }),
   )

@@ -2,11 +2,13 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { leastRoom, roomNumbers } from '../../../core/language/least-room.ts'
 import { hasRoom } from '../../../core/language/rules.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { noAmounts, type Room } from '../../../core/model/resources.ts'
 import type { WaitingJob } from '../../../core/model/task-queue.ts'
 import { type Ordered, type OwnerQueues, ownerQueues } from '../../../services/matcher/owner-queues.ts'
+import { everyKind, hasKind, withKind, withoutKind } from '../../../services/matcher/place-kinds.ts'
 import { isBefore } from '../../../services/matcher/window.ts'
 import { sampleRequirements } from '../../../sim/samples.ts'
 
@@ -20,16 +22,34 @@ type Entry = Ordered & { readonly window: { jobs: WaitingJob[] } }
 
 function queueOf(cores: number, gibs: number, ...jobs: WaitingJob[]): Entry {
   const requirements = sampleRequirements({ cores: { min: cores, max: cores }, memoryBytes: gibs * 2 ** 30 })
-  return { window: { jobs }, minDemand: { vo: 'v', requirements } }
+  return {
+    window: { jobs },
+    minDemand: { vo: 'v', requirements },
+    asked: { least: leastRoom(requirements), kinds: everyKind },
+  }
 }
 
 function placed(...entries: readonly Entry[]): OwnerQueues<Entry> {
   const queues = ownerQueues<Entry>()
-  for (const entry of entries) queues.place(entry, alone, true)
+  for (const entry of entries) queues.place(entry, true)
   return queues
 }
 
-const heads = ({ list }: OwnerQueues<Entry>): readonly (number | undefined)[] => list.map((one) => one.placed?.id)
+const heads = (queues: OwnerQueues<Entry>): readonly (number | undefined)[] => queues.list().map((one) => one.placed?.id)
+
+/** The first whose head fits, and how many were looked at. */
+function found(
+  queues: OwnerQueues<Entry>,
+  room: Room,
+  kind = 0,
+): { readonly id: number | undefined; readonly looked: number } {
+  let looked = 0
+  const id = queues.first({ room: roomNumbers(room), kind }, ({ minDemand, placed: head }) => {
+    looked += 1
+    return hasRoom(minDemand, room) ? head?.id : undefined
+  })
+  return { id, looked }
+}
 
 describe('an owner has', () => {
   it('the best head first, wherever it came from', () => {
@@ -38,139 +58,130 @@ describe('an owner has', () => {
     expect(heads(queues)).toEqual([2, 1, 3])
     // The first ones go, and with the last of a queue the queue.
     c.window.jobs = [job(9)]
-    queues.place(c, alone, false)
+    queues.place(c, false)
     expect(heads(queues)).toEqual([1, 3, 9])
     a.window.jobs = []
-    queues.place(a, alone, false)
+    queues.place(a, false)
     expect(heads(queues)).toEqual([1, 9])
     a.window.jobs = [job(4)]
-    queues.place(a, alone, true)
+    queues.place(a, true)
     expect(heads(queues)).toEqual([1, 4, 9])
     // The next one of a queue may stand where the former one stood.
     c.window.jobs = [job(12)]
-    queues.place(c, alone, false)
+    queues.place(c, false)
     a.window.jobs = [job(5)]
-    queues.place(a, alone, false)
+    queues.place(a, false)
     expect(heads(queues)).toEqual([1, 5, 12])
   })
 
-  it('all of them in the order of another part, where the part changes', () => {
+  it('all of them in the order of another part, where the part changes, and nothing remembered', () => {
     const queues = placed(...[130, 64, 1, 65, 2].map((id) => queueOf(1, 1, job(id))))
-    queues.searched('here', roomOf(1, 1), undefined, alone)
+    queues.foundNone(0, roomOf(1, 1))
     queues.reorder({ rank: 1, of: 2 })
     expect(heads(queues)).toEqual([64, 65, 1, 2, 130])
-    expect(queues.beginning('here', roomOf(1, 1), { rank: 1, of: 2 })).toBe(0)
+    expect(queues.isVain(0, roomOf(1, 1))).toBe(false)
+  })
+
+  it('together the least that any asks for, and nothing where there is none', () => {
+    const [a, b] = [queueOf(2, 9, job(1)), queueOf(3, 1, job(2))]
+    const queues = placed(a, b)
+    expect(queues.asked()?.least.slice(0, 2)).toEqual([2, 2 ** 30])
+    for (const entry of [a, b]) {
+      entry.window.jobs = []
+      queues.place(entry, false)
+    }
+    expect(queues.asked()).toBeUndefined()
   })
 })
 
-describe('a search begins', () => {
-  const rows = Array.from({ length: 6 }, (_, at) => queueOf(4, at + 1, job(10 * (at + 1))))
-
-  it.each([
-    ['at the queue that fitted', roomOf(2, 3), 'here', 3],
-    ['there as well where less is free', roomOf(1, 3), 'here', 3],
-    ['at the first where more is free', roomOf(3, 3), 'here', 0],
-    ['at the first of another kind of place', roomOf(2, 3), 'there', 0],
-  ])('%s', (_, room, place, at) => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    queues.searched('here', roomOf(2, 3), job(40), alone)
-    expect(queues.beginning(place, room, alone)).toBe(at)
+describe('a search', () => {
+  it('looks at the one that fits, and at none that cannot', () => {
+    const rows = Array.from({ length: 2000 }, (_, at) => queueOf(at === 1900 ? 1 : 4, 1, job(at + 1)))
+    expect(found(placed(...rows), roomOf(2, 3))).toEqual({ id: 1901, looked: 1 })
   })
 
-  it('behind all where none fitted', () => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    queues.searched('here', roomOf(2, 3), undefined, alone)
-    expect(queues.beginning('here', roomOf(2, 3), alone)).toBe(rows.length)
+  it('looks at none of a kind of place that it does not suit', () => {
+    const rows = [queueOf(1, 1, job(1)), queueOf(1, 1, job(2))]
+    const [first] = rows
+    const queues = placed(...rows)
+    if (first) first.asked = { ...first.asked, kinds: withoutKind(first.asked.kinds, 7) }
+    if (first) queues.changed(first)
+    expect(found(queues, roomOf(1, 1), 7)).toEqual({ id: 2, looked: 1 })
+    expect(found(queues, roomOf(1, 1), 39)).toEqual({ id: 1, looked: 1 })
   })
 
-  it.each([
-    ['no further than a job that came before it', queueOf(1, 1, job(15)), 1],
-    ['no further where a job came behind it', queueOf(1, 1, job(45)), 3],
-    ['further where what came before it asks for too much', queueOf(8, 1, job(15)), 4],
-  ])('%s', (_, came, at) => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    queues.searched('here', roomOf(2, 3), job(40), alone)
-    queues.place(came, alone, true)
-    expect(queues.beginning('here', roomOf(2, 3), alone)).toBe(at)
+  it('is known to be in vain for as much room or less, at that kind of place', () => {
+    const queues = placed(queueOf(4, 1, job(1)))
+    queues.foundNone(0, roomOf(2, 3))
+    expect(queues.isVain(0, roomOf(2, 3))).toBe(true)
+    expect(queues.isVain(0, roomOf(1, 3))).toBe(true)
+    expect(queues.isVain(0, roomOf(3, 3))).toBe(false)
+    expect(queues.isVain(1, roomOf(2, 3))).toBe(false)
   })
 
-  it('at what came, where none fitted before', () => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    queues.searched('here', roomOf(2, 3), undefined, alone)
-    queues.place(queueOf(8, 1, job(25)), alone, true)
-    expect(queues.beginning('here', roomOf(2, 3), alone)).toBe(7)
-    queues.place(queueOf(2, 1, job(55)), alone, true)
-    expect(queues.beginning('here', roomOf(2, 3), alone)).toBe(6)
+  it('is no more in vain when what came might fit', () => {
+    const queues = placed(queueOf(4, 1, job(1)))
+    queues.foundNone(0, roomOf(2, 3))
+    queues.place(queueOf(8, 1, job(2)), true)
+    expect(queues.isVain(0, roomOf(2, 3))).toBe(true)
+    queues.place(queueOf(2, 1, job(3)), true)
+    expect(queues.isVain(0, roomOf(2, 3))).toBe(false)
   })
 
-  it('where the latest of 8 searches say; a search that says less than another takes no place', () => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    const narrow = (at: number): Room => roomOf(1 + at, 10 - at)
-    queues.searched('here', narrow(0), undefined, alone)
-    for (let at = 0; at < 20; at += 1) queues.searched('here', narrow(1), job(20), alone)
-    expect(queues.beginning('here', narrow(0), alone)).toBe(6)
-    expect(queues.beginning('here', narrow(1), alone)).toBe(1)
-    for (let at = 2; at < 8; at += 1) queues.searched('here', narrow(at), undefined, alone)
-    expect(queues.beginning('here', narrow(0), alone)).toBe(6)
-    queues.searched('here', narrow(8), undefined, alone)
-    expect(queues.beginning('here', narrow(0), alone)).toBe(0)
-    expect(queues.beginning('here', narrow(1), alone)).toBe(1)
-  })
-
-  it.each([
-    ['a search that came further takes the place of one that came less far', job(40), 3],
-    ['and one of the whole list that of any', undefined, 6],
-    ['one that came less far does not', job(20), 3],
-  ])('%s', (_, upTo, at) => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    queues.searched('here', roomOf(2, 3), job(upTo?.id === 20 ? 40 : 20), alone)
-    queues.searched('here', roomOf(2, 3), upTo, alone)
-    expect(queues.beginning('here', roomOf(2, 3), alone)).toBe(at)
-  })
-
-  it('where the latest searches at 64 kinds of places say', () => {
-    const queues = placed(...rows.map((one) => ({ ...one, placed: undefined })))
-    for (let at = 0; at < 64; at += 1) queues.searched(`p${at}`, roomOf(2, 3), undefined, alone)
-    expect(queues.beginning('p0', roomOf(2, 3), alone)).toBe(6)
-    queues.searched('p0', roomOf(2, 3), undefined, alone)
-    queues.searched('p64', roomOf(2, 3), undefined, alone)
-    expect(['p0', 'p1', 'p2', 'p64'].map((key) => queues.beginning(key, roomOf(2, 3), alone))).toEqual([6, 0, 6, 6])
+  it('is remembered for 8 rooms of which none covers another, and for 64 kinds of place', () => {
+    const queues = placed(queueOf(64, 1, job(1)))
+    const narrow = (at: number): Room => roomOf(1 + at, 20 - at)
+    for (let at = 0; at < 9; at += 1) queues.foundNone(0, narrow(at))
+    expect([0, 1, 8].map((at) => queues.isVain(0, narrow(at)))).toEqual([false, true, true])
+    queues.foundNone(0, roomOf(30, 30))
+    expect(queues.isVain(0, narrow(0))).toBe(true)
+    for (let kind = 1; kind <= 64; kind += 1) queues.foundNone(kind, roomOf(1, 1))
+    expect([0, 1, 64].map((kind) => queues.isVain(kind, roomOf(1, 1)))).toEqual([false, true, true])
   })
 })
 
-it('no search begins behind a queue that fits, whatever came and went before it', () => {
+it('no search passes over a queue that fits, whatever came and went before it', () => {
   const size = fc.integer({ min: 1, max: 4 })
   const act = fc.oneof(
     fc.record({ kind: fc.constant('comes' as const), cores: size, gibs: size, priority: fc.nat(3) }),
     fc.record({ kind: fc.constant('goes' as const), at: fc.nat(20) }),
     fc.record({ kind: fc.constant('more' as const), at: fc.nat(20), priority: fc.nat(3) }),
-    fc.record({ kind: fc.constant('searched' as const), cores: size, gibs: size, place: fc.constantFrom('a', 'b') }),
+    fc.record({ kind: fc.constant('searched' as const), cores: size, gibs: size, place: fc.constantFrom(3, 40) }),
   )
   fc.assert(
     fc.property(fc.array(act, { minLength: 10, maxLength: 80 }), (acts) => {
       const queues = ownerQueues<Entry>()
       for (const [id, one] of acts.entries()) {
-        const entry = 'at' in one ? queues.list[one.at % Math.max(1, queues.list.length)] : undefined
-        if (one.kind === 'comes') queues.place(queueOf(one.cores, one.gibs, job(id, one.priority)), alone, true)
+        const list = queues.list()
+        const entry = 'at' in one ? list[one.at % Math.max(1, list.length)] : undefined
+        if (one.kind === 'comes') queues.place(queueOf(one.cores, one.gibs, job(id, one.priority)), true)
         else if (one.kind === 'goes' && entry) {
           entry.window.jobs.shift()
-          queues.place(entry, alone, false)
+          queues.place(entry, false)
         } else if (one.kind === 'more' && entry) {
           entry.window.jobs.push(job(id, one.priority))
           entry.window.jobs.sort((a, b) => (isBefore(a, b, alone) ? -1 : 1))
-          queues.place(entry, alone, true)
+          queues.place(entry, true)
         } else if (one.kind === 'searched') {
           const room = roomOf(one.cores, one.gibs)
-          const from = queues.beginning(one.place, room, alone)
-          const first = queues.list.findIndex(({ minDemand }) => hasRoom(minDemand, room))
-          expect(from).toBeLessThanOrEqual(first < 0 ? queues.list.length : first)
-          queues.searched(one.place, room, queues.list[first]?.placed, alone)
-          expect(queues.beginning(one.place, room, alone)).toBe(first < 0 ? queues.list.length : first)
+          const first = list.find(({ minDemand }) => hasRoom(minDemand, room))
+          expect(found(queues, room, one.place).id).toBe(first?.placed?.id)
+          if (queues.isVain(one.place, room)) expect(first).toBeUndefined()
+          if (!first) queues.foundNone(one.place, room)
         }
-        const sorted = queues.list.toSorted((a, b) => (isBefore(a.placed, b.placed, alone) ? -1 : 1))
-        expect(queues.list).toEqual(sorted)
+        const sorted = queues.list().toSorted((a, b) => (isBefore(a.placed, b.placed, alone) ? -1 : 1))
+        expect(queues.list()).toEqual(sorted)
       }
     }),
     { numRuns: 300 },
   )
+})
+
+it('a kind is one bit, whichever word it is in', () => {
+  for (const kind of [0, 31, 32, 63, 200]) {
+    const none = everyKind.map(() => 0)
+    expect(hasKind(withKind(none, kind), kind)).toBe(true)
+    expect(hasKind(withoutKind(everyKind, kind), kind)).toBe(false)
+    expect(Array.from({ length: 256 }, (_, at) => at).filter((at) => hasKind(withKind(none, kind), at))).toEqual([kind])
+  }
 })

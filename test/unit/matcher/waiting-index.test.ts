@@ -62,6 +62,17 @@ describe('of one owner', () => {
   })
 })
 
+it('knows which queues suit a place, also of more kinds than it has numbers for', () => {
+  const sites = Array.from({ length: 600 }, (_, at) => `site-${at}`)
+  for (const [at, site] of sites.entries()) {
+    const asked = sampleRequirements({ sites: { allowed: [site], banned: [] } })
+    index.arrived(sampleQueue(at % 2 === 0 ? alice : bob, asked), [waits(at + 1)])
+  }
+  const found = sites.map((site) => index.take({ ...place, site }, room)?.job.id)
+  expect(found).toEqual(sites.map((_, at) => at + 1))
+  expect(index.take(place, room)).toBeUndefined()
+})
+
 describe('between owners', () => {
   const theirs = sampleQueue(bob)
 
