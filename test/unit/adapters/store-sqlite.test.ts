@@ -10,6 +10,7 @@ import { coreDecisions } from '../../../core/model/apply.ts'
 import { type Call, type Engine, openEngine } from '../../../services/adapters/store/sqlite/engine.ts'
 import { memoryStore, openSqliteStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
 import type { SubmissionHead } from '../../../services/adapters/store/sqlite/job-operations.ts'
+import { sandboxStoreContract } from '../../contract/sandbox-store.ts'
 import { storeContract } from '../../contract/store.ts'
 import { sampleEntry } from '../../../sim/sample-images.ts'
 import { sampleRequirements, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
@@ -33,6 +34,7 @@ storeContract('sqlite in a thread', async () => {
 })
 
 storeContract('sqlite in memory', async () => ({ store: memoryStore() }))
+sandboxStoreContract('sqlite in memory', async () => ({ store: memoryStore() }))
 
 it('looks for what it may forget among the old jobs again, as soon as it has reached the young', async () => {
   const store = memoryStore()
