@@ -58,6 +58,9 @@ export function startErrand({ confinement, dir, script, args }: ErrandOptions): 
     output: stdout,
     over,
     kill() {
+      // Output that is not read any more would keep it from being over.
+      stdin.destroy()
+      stdout.destroy()
       // Its group: what stands before the script, and the script.
       if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) endGroup(child.pid)
     },
