@@ -138,7 +138,8 @@ export function sandboxStoreContract(name: string, open: () => Promise<{ readonl
       const { store } = await open()
       await put(store, 'a', 1000)
       await put(store, 'b', 1000)
-      const spec = (at: number) => sampleSpec({ inputFiles: at === 4500 ? [file('a'), file('b')] : at === 0 ? [file('a')] : [] })
+      const spec = (at: number) =>
+        sampleSpec({ inputFiles: at === 4500 ? [file('a'), file('b')] : at === 0 ? [file('a')] : [] })
       await store.submit(sampleSubmission(Array.from({ length: 5000 }, (_, at) => spec(at))), 2000)
       expect(await ended(store, 2000 + 2 * day)).toEqual([])
     })

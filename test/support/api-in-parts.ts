@@ -48,12 +48,14 @@ export async function startApiInParts({
   clock = systemClock(),
   store = memoryStore(),
   installation,
+  policy = {},
   ...given
 }: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> & {
   readonly plan?: CloudStatus['plan']
   readonly bounds?: Partial<ApiBounds>
   readonly clock?: Clock
   readonly store?: Store
+  readonly policy?: Partial<JobPorts['policy']>
   /** Absent: one that is made for this server. */
   readonly installation?: { readonly name: string; readonly signingKey: string }
 } = {}): Promise<ApiInParts> {
@@ -70,7 +72,7 @@ export async function startApiInParts({
     ...homes(),
     roles: processRoles,
     holder: 'only',
-    policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour },
+    policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour, ...policy },
     director: cloudless,
   })
   const { name, signingKey } = installation ?? { name: 'in-parts', signingKey: await newSigningKey() }

@@ -48,7 +48,11 @@ function service(fail: (path: string) => void = () => {}) {
       if (!data) throw new PilotageError('not-found', `no ${path}`)
       for (let at = 0; at < data.length; at += 65_536) yield data.subarray(at, at + 65_536)
     },
-    async putOutputFile(_: unknown, file: { path: string; digest: string; executable: boolean }, pieces: AsyncIterable<Uint8Array>) {
+    async putOutputFile(
+      _: unknown,
+      file: { path: string; digest: string; executable: boolean },
+      pieces: AsyncIterable<Uint8Array>,
+    ) {
       fail(file.path)
       const parts: Uint8Array[] = []
       for await (const piece of pieces) parts.push(Uint8Array.from(piece))
@@ -93,7 +97,8 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('under %s', (_, {
       here.confinement.prepare()
       const files = [...contents.keys()].map((path) => input(path))
       expect(await fetchInputs({ ...options(here, service().uplink), files })).toEqual({ ok: true })
-      const script = './run.sh x; sha256sum "data/a b.bin" empty; [ -x run.sh ] && [ ! -x empty ] && [ -O run.sh ] && rm run.sh && echo own'
+      const script =
+        './run.sh x; sha256sum "data/a b.bin" empty; [ -x run.sh ] && [ ! -x empty ] && [ -O run.sh ] && rm run.sh && echo own'
       const ran = await run(here, script, true)
       const sums = ['data/a b.bin', 'empty'].map((path) => `${input(path).digest}  ${path}\n`)
       expect(ran).toMatchObject({ end: 'exited', exitCode: 0, stdout: `ran x\n${sums.join('')}own\n` })

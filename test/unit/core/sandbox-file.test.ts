@@ -35,8 +35,13 @@ describe('a path of a sandbox', () => {
   })
 
   it('never leads out of its directory once it is accepted, as POSIX and as Windows join it', () => {
-    const part = fc.oneof(fc.constantFrom('..', '.', '', '/', '\\', '~', '\0', 'a', 'C:', '%2e%2e'), fc.string({ unit: 'binary' }))
-    const path = fc.array(part, { maxLength: 6 }).chain((parts) => fc.constantFrom('/', '', '\\').map((by) => parts.join(by)))
+    const part = fc.oneof(
+      fc.constantFrom('..', '.', '', '/', '\\', '~', '\0', 'a', 'C:', '%2e%2e'),
+      fc.string({ unit: 'binary' }),
+    )
+    const path = fc
+      .array(part, { maxLength: 6 })
+      .chain((parts) => fc.constantFrom('/', '', '\\').map((by) => parts.join(by)))
     fc.assert(
       fc.property(path, (given) => {
         if (sandboxPathProblem(given) !== undefined) return
