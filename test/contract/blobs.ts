@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { systemClock } from '../../core/kernel/clock.ts'
 import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Content } from '../../core/model/sandbox-file.ts'
 
@@ -93,7 +94,7 @@ export function blobsContract(name: string, open: () => Promise<Blobs>): void {
       const content = contentOf(large)
       await Promise.all([1, 2, 3].map(() => blobs.put('lhcb', content, pieces(large))))
       // What the losers left is not what is read.
-      await blobs.sweep(Date.now() + 3_600_000)
+      await blobs.sweep(systemClock().nowMs() + 3_600_000)
       expect((await read(blobs, 'lhcb', content.digest))?.equals(large)).toBe(true)
     })
 

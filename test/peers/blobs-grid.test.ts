@@ -41,7 +41,7 @@ it('in GridFS has no chunk that no file and no arrival names, after puts that br
     if (breaks) throw new Error('broke')
   }
   await Promise.allSettled([true, false, false, true].map((breaks) => blobs.put('lhcb', content, all(breaks))))
-  await blobs.sweep(Date.now() + 3_600_000)
+  await blobs.sweep(clock.nowMs() + 3_600_000)
   const count = (name: string) => db.collection(`sandboxFiles.${name}`).countDocuments()
   expect([await count('files'), await count('chunks'), await count('arriving')]).toEqual([1, 3, 0])
   await blobs.remove([{ vo: 'lhcb', digest: content.digest }])

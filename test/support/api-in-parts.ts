@@ -60,11 +60,7 @@ export async function startApiInParts({
   readonly installation?: { readonly name: string; readonly signingKey: string }
 } = {}): Promise<ApiInParts> {
   const log = silentLog()
-  const {
-    jobs: queue,
-    matching,
-    catalogue,
-  } = await buildRuntime({
+  const { jobs, ...parts } = await buildRuntime({
     store,
     bus: localBus(clock),
     clock,
@@ -79,6 +75,8 @@ export async function startApiInParts({
   const tokens = await joseTokens(signingKey, name, clock)
   const cloudStatus = async () => ({ clouds: [], plan })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
+  const { matching, catalogue } = parts
+  const queue = jobs
   const watchReady = (hear: (ready: boolean) => void) => {
     hear(true)
     return () => {}

@@ -1,4 +1,4 @@
-/** Input and output files of payloads, under every isolation that this machine offers, with a service that the test plays. */
+/** Input and output files of payloads, under every isolation that this machine offers; the test plays the service. */
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -183,7 +183,7 @@ describe('output files', () => {
     await run(here, 'echo a >a.txt')
     const stop = new AbortController()
     const keeping = keepOutputFiles({ ...options(here, undefined, stop.signal), patterns: ['*.txt'] })
-    setTimeout(() => stop.abort(), 200)
+    clock.after(200, () => stop.abort())
     expect(await keeping).toContain('a.txt: the pilot was stopped')
     mkdirSync(join(root, 'done'))
     await here.confinement.remove()

@@ -153,7 +153,7 @@ it('gives inputs to the VM that has the lease, and takes outputs from it alone',
   expect(await clientOf(ada).outputFiles(jobId)).toEqual({ attempt: 1, files: [] })
   expect((await give(vmId as VmId)).code).toBe(0)
   expect(await clientOf(ada).outputFiles(jobId)).toEqual({ attempt: 1, files: [file] })
-  // Whoever may not read the job's output does not read its files.
+  // A user who may not read the job's output does not read its files.
   await expect(clientOf(ben).outputFiles(jobId)).rejects.toMatchObject({ code: 'forbidden' })
   await expect(clientOf(eve).outputFiles(jobId)).rejects.toMatchObject({ code: 'not-found' })
   await expect(clientOf(ben).outputFile(jobId, 'sub/out').next()).rejects.toMatchObject({ code: 'forbidden' })

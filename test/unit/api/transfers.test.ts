@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { systemClock } from '../../../core/kernel/clock.ts'
+import { nextTurn, systemClock } from '../../../core/kernel/clock.ts'
 import { openTransfers } from '../../../services/api/grpc/transfers.ts'
 
 const clock = systemClock()
@@ -21,12 +21,12 @@ it('lets a bounded number move at one time, the others in their order, and refus
       await gates[at]?.promise
     }),
   )
-  await new Promise(setImmediate)
+  await nextTurn(clock)
   expect(order).toEqual(['a', 'b'])
   await expect(transfers.run('e', here, async () => 1)).rejects.toMatchObject({ code: 'overloaded', retryAfterMs: 1000 })
   gates[1]?.open()
   await runs[1]
-  await new Promise(setImmediate)
+  await nextTurn(clock)
   expect(order).toEqual(['a', 'b', 'c'])
   for (const one of gates) one.open()
   await Promise.all(runs)
@@ -56,9 +56,9 @@ it('moves a few pieces per turn of the event loop, of all transfers together', a
     most = Math.max(most, pieces)
     pieces = 0
     turns += 1
-    if (!isOver) setImmediate(watch)
+    if (!isOver) clock.soon(watch)
   }
-  setImmediate(watch)
+  clock.soon(watch)
   await Promise.all(
     Array.from({ length: 10 }, (_, at) =>
       transfers.run(String(at), here, async (pace) => {

@@ -1,6 +1,7 @@
 import { join, normalize, win32 } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import { isOutput, outputPatternProblem } from '../../../core/language/output-patterns.ts'
 import { clashingPaths, sandboxPathProblem } from '../../../core/model/sandbox-file.ts'
 
@@ -104,10 +105,10 @@ describe('a pattern of output files', () => {
   })
 
   it('is matched in a time that grows with its length, however it is made', () => {
-    const began = performance.now()
+    const began = systemClock().monotonicMs()
     isOutput([`${'*a'.repeat(100)}b`], 'a'.repeat(255))
     isOutput([Array(30).fill('**').join('/')], Array(32).fill('a').join('/'))
-    expect(performance.now() - began).toBeLessThan(100)
+    expect(systemClock().monotonicMs() - began).toBeLessThan(100)
   })
 })
 
