@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 PROTO = HERE.parent.parent / "proto"
-FILES = ["pilotage/v1/job.proto"]
+FILES = ["pilotage/v1/job.proto", "pilotage/v1/sandbox.proto"]
 
 
 class BuildWithMessages(build_py):

@@ -21,8 +21,9 @@ from pilotage.errors import (
     Unavailable,
     Violation,
 )
+from pilotage.files import OutputFile
 from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning
-from pilotage.v1.job_pb2 import Cores, ExplainJobResponse, JobSpec, Names, Requirements
+from pilotage.v1.job_pb2 import Cores, ExplainJobResponse, InputFile, JobSpec, Names, Requirements
 
 __all__ = [
     "AsyncClient",
@@ -34,12 +35,14 @@ __all__ = [
     "ExplainJobResponse",
     "Fact",
     "Forbidden",
+    "InputFile",
     "InvalidArgument",
     "Job",
     "JobSpec",
     "JobState",
     "Names",
     "NotFound",
+    "OutputFile",
     "Overloaded",
     "Piece",
     "PilotageError",

@@ -15,11 +15,12 @@ from typing import Any, List, Union
 import grpc
 import grpc.aio
 
-from pilotage import calls
+from pilotage import calls, files
 from pilotage.calls import Attempts, Parts, Path, Turns
 from pilotage.errors import DeadlineExceeded, PilotageError, error_of
 from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
-from pilotage.v1 import job_pb2, job_pb2_grpc
+from pilotage.stubs import Stubs
+from pilotage.v1 import job_pb2, sandbox_pb2
 
 Jobs = Union[Iterable[job_pb2.JobSpec], AsyncIterable[job_pb2.JobSpec]]
 
@@ -234,6 +235,45 @@ class AsyncClient:
                 if piece is not None:
                     yield piece
 
+    async def put_file(
+        self, path: Path, *, name: str | None = None, executable: bool | None = None, timeout: float | None = None
+    ) -> job_pb2.InputFile:
+        """Sends a file of this machine, unless the service has it from this caller; for `input_files` of a JobSpec.
+
+        `name`: its path for the payload, by default its last part. `executable`: by default as it is here.
+        """
+        file = await asyncio.to_thread(files.input_file_of, path, name, executable)
+        wanted = sandbox_pb2.HasFilesRequest(digests=[file.digest])
+        answer = await self._repeat("asking for files", "HasFiles", wanted, calls.READ_TIMEOUT, timeout)
+        if answer.missing:
+            pieces = lambda: files.put_requests(path, file)  # noqa: E731
+            await self._repeat("putting a file", "PutFile", pieces, files.PUT_TIMEOUT, timeout)
+        return file
+
+    async def output_files(self, job_id: int, *, attempt: int = 0, timeout: float | None = None) -> List[files.OutputFile]:
+        """The files that an attempt left, by path (0: the last one)."""
+        request = sandbox_pb2.ListOutputFilesRequest(job_id=job_id, attempt=attempt)
+        answer = await self._repeat("listing output files", "ListOutputFiles", request, calls.READ_TIMEOUT, timeout)
+        return [files.output_file_of(file) for file in answer.files]
+
+    async def output_file(
+        self, job_id: int, path: str, *, attempt: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """The content of an output file, in pieces. Raises Conflict at the end where it is not what its digest says."""
+        reading = files.ReadFile(job_id, path, attempt)
+        async with aclosing(self._stream("reading an output file", "GetOutputFile", reading.request, timeout)) as answers:
+            async for answer, _ in answers:
+                piece = reading.seen(answer)
+                if piece:
+                    yield piece
+        reading.finish()
+
+    async def read_output_file(
+        self, job_id: int, path: str, *, attempt: int = 0, timeout: float | None = None
+    ) -> bytes:
+        """All of it at once."""
+        return b"".join([piece async for piece in self.output_file(job_id, path, attempt=attempt, timeout=timeout)])
+
     async def watch(self, job_ids: Sequence[int], *, timeout: float | None = None) -> AsyncIterator[Job]:
         """The jobs as they are, then every change, until all have ended. A job may come twice.
 
@@ -294,8 +334,8 @@ class AsyncClient:
             await asyncio.sleep(pause)
 
     def _call(self, endpoint: str, method: str, request: Any, timeout: float | None) -> Any:
-        call: Callable[..., Any] = getattr(job_pb2_grpc.JobServiceStub(self._channel(endpoint)), method)
-        return call(request, metadata=self._target.metadata, timeout=timeout)
+        call = Stubs(self._channel(endpoint)).method(method)
+        return call(request() if callable(request) else request, metadata=self._target.metadata, timeout=timeout)
 
     async def _stream(
         self, doing: str, method: str, request: Callable[[], Any], timeout: float | None

@@ -15,11 +15,12 @@ from typing import Any, List
 
 import grpc
 
-from pilotage import calls
+from pilotage import calls, files
 from pilotage.calls import Attempts, Parts, Path, Turns
 from pilotage.errors import DeadlineExceeded, PilotageError, error_of
 from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning, fact_of, job_of, steered_of, warning_of
-from pilotage.v1 import job_pb2, job_pb2_grpc
+from pilotage.stubs import Stubs
+from pilotage.v1 import job_pb2, sandbox_pb2
 
 
 class Client:
@@ -42,7 +43,7 @@ class Client:
         self._turns = Turns(self._target.endpoints)
         self._patience = patience
         self._channels = {endpoint: self._open(endpoint) for endpoint in self._target.endpoints}
-        self._stubs = {endpoint: job_pb2_grpc.JobServiceStub(channel) for endpoint, channel in self._channels.items()}
+        self._stubs = {endpoint: Stubs(channel) for endpoint, channel in self._channels.items()}
 
     @classmethod
     def from_environment(cls, *, patience: float = calls.DEFAULT_PATIENCE) -> Client:
@@ -224,6 +225,44 @@ class Client:
             if piece is not None:
                 yield piece
 
+    def put_file(
+        self, path: Path, *, name: str | None = None, executable: bool | None = None, timeout: float | None = None
+    ) -> job_pb2.InputFile:
+        """Sends a file of this machine, unless the service has it from this caller; for `input_files` of a JobSpec.
+
+        `name`: its path for the payload, by default its last part. `executable`: by default as it is here.
+        """
+        file = files.input_file_of(path, name, executable)
+        wanted = sandbox_pb2.HasFilesRequest(digests=[file.digest])
+        answer = self._repeat("asking for files", "HasFiles", wanted, calls.READ_TIMEOUT, timeout)
+        if answer.missing:
+            pieces = lambda: files.put_requests(path, file)  # noqa: E731
+            self._repeat("putting a file", "PutFile", pieces, files.PUT_TIMEOUT, timeout)
+        return file
+
+    def output_files(self, job_id: int, *, attempt: int = 0, timeout: float | None = None) -> List[files.OutputFile]:
+        """The files that an attempt left, by path (0: the last one)."""
+        request = sandbox_pb2.ListOutputFilesRequest(job_id=job_id, attempt=attempt)
+        answer = self._repeat("listing output files", "ListOutputFiles", request, calls.READ_TIMEOUT, timeout)
+        return [files.output_file_of(file) for file in answer.files]
+
+    def output_file(
+        self, job_id: int, path: str, *, attempt: int = 0, timeout: float | None = None
+    ) -> Iterator[bytes]:
+        """The content of an output file, in pieces. Raises Conflict at the end where it is not what its digest says."""
+        reading = files.ReadFile(job_id, path, attempt)
+        for answer, _ in self._stream("reading an output file", "GetOutputFile", reading.request, timeout):
+            piece = reading.seen(answer)
+            if piece:
+                yield piece
+        reading.finish()
+
+    def read_output_file(
+        self, job_id: int, path: str, *, attempt: int = 0, timeout: float | None = None
+    ) -> bytes:
+        """All of it at once."""
+        return b"".join(self.output_file(job_id, path, attempt=attempt, timeout=timeout))
+
     def watch(self, job_ids: Sequence[int], *, timeout: float | None = None) -> Iterator[Job]:
         """The jobs as they are, then every change, until all have ended. A job may come twice.
 
@@ -284,8 +323,8 @@ class Client:
             time.sleep(pause)
 
     def _call(self, endpoint: str, method: str, request: Any, timeout: float | None) -> Any:
-        call: Callable[..., Any] = getattr(self._stubs[endpoint], method)
-        return call(request, metadata=self._target.metadata, timeout=timeout)
+        call = self._stubs[endpoint].method(method)
+        return call(request() if callable(request) else request, metadata=self._target.metadata, timeout=timeout)
 
     def _stream(
         self, doing: str, method: str, request: Callable[[], Any], timeout: float | None

@@ -1,13 +1,14 @@
 """The client for asyncio against a served installation: the same calls, awaited, and cancelled."""
 
 import asyncio
+import tempfile
 import time
 import unittest
 
 import pilotage
 from installation import SERVER, token_file
-from pilotage import AsyncClient, JobState
-from test_client import WITHIN, held_back, shell
+from pilotage import AsyncClient, JobSpec, JobState
+from test_client import SMALL, WITHIN, held_back, shell
 
 
 class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
@@ -48,6 +49,19 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
         (job_id,) = (await self.client.submit([shell("echo one; sleep 2; echo two")])).job_ids
         data = b"".join([piece.data async for piece in self.client.peek(job_id, timeout=WITHIN)])
         self.assertEqual(data, b"one\ntwo\n")
+
+    async def test_sends_and_reads_files(self) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"abc")
+            file.flush()
+            sent = await self.client.put_file(file.name, name="given.txt")
+        job = JobSpec(
+            executable="/bin/cp", arguments=["given.txt", "left.txt"], input_files=[sent], output_files=["left.txt"], requirements=SMALL
+        )
+        (job_id,) = (await self.client.submit([job])).job_ids
+        await self.client.wait([job_id], timeout=WITHIN)
+        self.assertEqual([file.path for file in await self.client.output_files(job_id)], ["left.txt"])
+        self.assertEqual(await self.client.read_output_file(job_id, "left.txt"), b"abc")
 
     async def test_raises_the_same_errors(self) -> None:
         with self.assertRaises(pilotage.InvalidArgument) as caught:

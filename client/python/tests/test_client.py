@@ -1,9 +1,12 @@
 """The synchronous client against a served installation, whose local cloud runs the jobs."""
 
+import os
 import sys
+import tempfile
 import time
 import unittest
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pilotage
 from installation import SERVER, token_file
@@ -12,9 +15,11 @@ from pilotage import Client, Cores, JobSpec, JobState, Requirements
 WITHIN = 60.0
 
 
+SMALL = Requirements(memory_bytes=64 * 1024**2, disk_bytes=64 * 1024**2, cores=Cores(min=1, max=1))
+
+
 def shell(script: str, **fields) -> JobSpec:
-    requirements = Requirements(memory_bytes=64 * 1024**2, disk_bytes=64 * 1024**2, cores=Cores(min=1, max=1))
-    return JobSpec(executable="/bin/sh", arguments=["-c", script], requirements=requirements, **fields)
+    return JobSpec(executable="/bin/sh", arguments=["-c", script], requirements=SMALL, **fields)
 
 
 def held_back(**fields) -> JobSpec:
@@ -179,6 +184,37 @@ class PeekTest(ClientTest):
         self.assertEqual(b"".join(piece.data for piece in now), b"two\n")
         errors = self.client.peek(job_id, name="stderr", follow=False, timeout=WITHIN)
         self.assertEqual(b"".join(piece.data for piece in errors), b"err\n")
+
+
+class FilesTest(ClientTest):
+    def test_sends_input_files_and_reads_output_files(self) -> None:
+        content = os.urandom(300_000)
+        with tempfile.TemporaryDirectory() as directory:
+            data = Path(directory, "data.bin")
+            data.write_bytes(content)
+            script = Path(directory, "run.sh")
+            script.write_text("#!/bin/sh\nmkdir out && cp in/data.bin out/copy.bin && echo done > out/note.txt\n")
+            script.chmod(0o755)
+            files = [self.client.put_file(data, name="in/data.bin"), self.client.put_file(script)]
+            # A second time nothing is sent.
+            self.assertEqual(self.client.put_file(data, name="in/data.bin"), files[0])
+        self.assertTrue(files[1].executable)
+        job = JobSpec(executable="./run.sh", input_files=files, output_files=["out/"], requirements=SMALL)
+        (job_id,) = self.client.submit([job]).job_ids
+        (ended,) = self.client.wait([job_id], timeout=WITHIN)
+        self.assertEqual(ended.state, JobState.DONE, self.client.read_output(job_id, name="stderr"))
+        listed = self.client.output_files(job_id)
+        self.assertEqual([(file.path, file.bytes) for file in listed], [("out/copy.bin", 300_000), ("out/note.txt", 5)])
+        self.assertEqual(self.client.read_output_file(job_id, "out/copy.bin"), content)
+        self.assertEqual(listed[0].digest, files[0].digest)
+        with self.assertRaises(pilotage.NotFound):
+            self.client.read_output_file(job_id, "out/nothing")
+        with Client(SERVER, token_file=token_file("eve")) as eve:
+            with self.assertRaises(pilotage.NotFound):
+                eve.read_output_file(job_id, "out/note.txt")
+            stolen = JobSpec(executable="/bin/true", input_files=files)
+            with self.assertRaises(pilotage.InvalidArgument):
+                eve.submit([stolen])
 
 
 class OthersTest(ClientTest):
