@@ -32,7 +32,12 @@ export function outcomesOf<Wish, Offered>(
 }
 
 export function allHold<Wish, Offered>(rules: readonly Rule<Wish, Offered>[], wish: Wish, offered: Offered): boolean {
-  return rules.every((rule) => !(rule.isAsked?.(wish) ?? true) || rule.holds(wish, offered))
+  // A loop: a plan asks it for each task queue and each kind of place.
+  for (const rule of rules) {
+    if (rule.isAsked && !rule.isAsked(wish)) continue
+    if (!rule.holds(wish, offered)) return false
+  }
+  return true
 }
 
 export function ruleText({ rule, wanted, offered }: RuleOutcome): string {
