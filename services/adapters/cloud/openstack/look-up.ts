@@ -124,9 +124,21 @@ function isFlavor(flavor: Flavor, reference: Reference): boolean {
 /** Jobs are matched by what was promised: a smaller machine would be given what does not fit. */
 function asPromised(flavor: Flavor, shape: VmShape): Flavor {
   const { name, vcpus, ram } = flavor
+  const [promisedGpus, gpus] = [shape.gpus ?? 0, gpusOf(flavor.extra_specs ?? {})]
+  if (gpus !== undefined && gpus < promisedGpus) {
+    throw refused(`flavor ${shape.flavor} is promised with ${promisedGpus} GPUs, but ${name} has ${gpus}`)
+  }
   if (vcpus >= shape.cores && ram * mib >= shape.memoryBytes) return flavor
   const promised = `${shape.cores} cores and ${Math.ceil(shape.memoryBytes / mib)} MiB`
   throw refused(`flavor ${shape.flavor} is promised with ${promised}, but ${name} has ${vcpus} and ${ram} MiB`)
+}
+
+/** Nova's two ways to give a flavor GPUs; undefined: it says nothing, and may have some in a third way. */
+export function gpusOf(specs: Readonly<Record<string, string>>): number | undefined {
+  const aliases = specs['pci_passthrough:alias']?.split(',') ?? []
+  const passed = aliases.map((alias) => Number(alias.slice(alias.indexOf(':') + 1)))
+  const counts = [...passed, Number(specs['resources:VGPU'] ?? Number.NaN)].filter(Number.isSafeInteger)
+  return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0)
 }
 
 function only<T extends Thing>(found: readonly T[], what: string): T {
