@@ -8,6 +8,7 @@
 import type { VmId } from '../core/kernel/ids.ts'
 import type { JobEvent } from '../core/model/job-event.ts'
 import { isEnded, type Job, type JobDecision, type JobStateName, jobStates, leaseOf } from '../core/model/job.ts'
+import { type Awaited, standingOf } from './dependencies.ts'
 import type { Trace } from './trace.ts'
 import type { Violations } from './violations.ts'
 
@@ -21,11 +22,14 @@ export type JobEntry = {
   vmId: VmId | undefined
   untilMs: number
   ends: number
+  /** When it ended, by the clock of the store's caller; undefined: it has not. */
+  endedMs: number | undefined
+  readonly awaited: Awaited
 }
 
 export type JobBooks = {
   readonly entries: ReadonlyMap<number, JobEntry>
-  arrived(id: number, isHopeless: boolean): void
+  arrived(id: number, isHopeless: boolean, awaited: Awaited): void
   /** What the store is about to do. */
   decided(before: Job, event: JobEvent, decision: JobDecision, nowMs: number): void
   leasesOn(vmId: VmId): number
@@ -44,13 +48,16 @@ export function jobBooks(options: JobAuditOptions): JobBooks {
   const leases = new Map<VmId, Set<number>>()
   let ended = 0
 
-  function write(entry: JobEntry, next: Job): void {
+  function write(entry: JobEntry, next: Job, nowMs: number): void {
     const lease = leaseOf(next.phase)
     if (entry.vmId !== lease?.vmId) {
       if (entry.vmId !== undefined) leases.get(entry.vmId)?.delete(entry.id)
       if (lease) leases.set(lease.vmId, (leases.get(lease.vmId) ?? new Set()).add(entry.id))
     }
-    if (isEnded(next.phase) && !isEndState(entry.state)) ended += 1
+    if (isEnded(next.phase) && !isEndState(entry.state)) {
+      ended += 1
+      entry.endedMs = nowMs
+    }
     Object.assign(entry, {
       state: next.phase.state,
       attempt: next.attempt,
@@ -62,8 +69,10 @@ export function jobBooks(options: JobAuditOptions): JobBooks {
 
   return {
     entries,
-    arrived(id, isHopeless) {
-      entries.set(id, { id, isHopeless, state: 'Waiting', attempt: 0, vmId: undefined, untilMs: 0, ends: 0 })
+    arrived(id, isHopeless, awaited) {
+      const state = awaited.size === 0 ? 'Waiting' : 'Blocked'
+      const fresh = { attempt: 0, vmId: undefined, untilMs: 0, ends: 0, endedMs: undefined }
+      entries.set(id, { id, isHopeless, state, awaited, ...fresh })
     },
     decided(before, event, decision, nowMs) {
       const entry = entries.get(before.id)
@@ -71,18 +80,54 @@ export function jobBooks(options: JobAuditOptions): JobBooks {
         violations.report('jobKept', { jobId: before.id }, 'the store changes a job that no user submitted')
         return
       }
+      if (event.kind === 'await' || event.kind === 'dependants-over') {
+        const isSame = !decision.ok || decision.next.phase === before.phase
+        violations.check(isSame, 'jobKept', { jobId: before.id }, () => `${event.kind} changed its state`)
+        return
+      }
       const vmId = 'vmId' in event ? event.vmId : entry.vmId
+      if (decision.ok) auditDependencies(options, entries, entry, event, decision.next)
       if (decision.ok) audit(options, entry, before, event, decision.next, nowMs)
       if (event.kind !== 'renew' || !decision.ok) {
         const attempt = 'attempt' in event ? ` ${event.attempt}` : ''
         const now = decision.ok ? `${decision.next.phase.state} ${decision.next.attempt}` : `refused as ${decision.why}`
         trace.note({ jobId: before.id, vmId }, `${event.kind}${attempt}: ${now}`)
       }
-      if (decision.ok) write(entry, decision.next)
+      if (decision.ok) write(entry, decision.next, nowMs)
     },
     leasesOn: (vmId) => leases.get(vmId)?.size ?? 0,
     ended: () => ended,
   }
+}
+
+/** Whatever brings a job near its start does so after its dependencies; what ends it for one has looked at that one. */
+function auditDependencies(
+  { violations }: JobAuditOptions,
+  entries: ReadonlyMap<number, JobEntry>,
+  { id, state, awaited }: JobEntry,
+  event: JobEvent,
+  { phase }: Job,
+): void {
+  if (awaited.size === 0) return
+  const standings = [...awaited].map(([on, when]) => standingOf(when, entries.get(on)?.state))
+  const isFree = standings.every((one) => one === 'met')
+  const isNear = phase.state === 'Waiting' || leaseOf(phase) !== undefined
+  const said = (): string => [...awaited].map(([on, when]) => `${on} ${when}: ${entries.get(on)?.state}`).join(', ')
+  violations.check(!isNear || isFree, 'early', { jobId: id }, () => `${phase.state} after ${state}, and waits for ${said()}`)
+  if (event.kind !== 'dependency-ended' || phase.state !== 'Failed') return
+  violations.check(standings.includes('never'), 'early', { jobId: id }, () => `Failed, and waits for ${said()}`)
+}
+
+/** Since when a job that is Blocked should not be: all that it waits for has ended, or one in vain. */
+export function dueSince(entries: ReadonlyMap<number, JobEntry>, { state, awaited }: JobEntry): number | undefined {
+  if (state !== 'Blocked') return undefined
+  const others = [...awaited].map(([on, when]) => {
+    const { state: end, endedMs = Infinity } = entries.get(on) ?? {}
+    return { standing: standingOf(when, end), endedMs }
+  })
+  const inVain = others.filter(({ standing }) => standing === 'never').map(({ endedMs }) => endedMs)
+  if (inVain.length > 0) return Math.min(...inVain)
+  return others.every(({ standing }) => standing === 'met') ? Math.max(...others.map(({ endedMs }) => endedMs)) : undefined
 }
 
 /** What of the event does not fit to what the books say. */

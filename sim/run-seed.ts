@@ -14,7 +14,7 @@ import { dice } from './dice.ts'
 import { type Ground, openGround, type Toll } from './ground.ts'
 import { bootHost } from './host.ts'
 import type { Host } from './host-state.ts'
-import { isEndState } from './job-books.ts'
+import { dueSince, isEndState } from './job-books.ts'
 import { scan } from './scan.ts'
 import { openSwitchboard, type Switchboard } from './switchboard.ts'
 import { type Rule, uselessWithout } from './switches.ts'
@@ -51,6 +51,8 @@ const stormShare = 0.85
 const quietMs = 90 * 60_000
 const lookEveryMs = 30_000
 const scanEveryMs = 10 * 60_000
+/** A Blocked job may be so for this time after it should not, once the world is well: the sweeper may change hands. */
+const maxBlockedMs = 60_000
 /** Overdue leases are given up by then after the heal: a lease of grace, and the lease itself. */
 const leaseBoundMs = 3 * leaseMs
 
@@ -198,6 +200,11 @@ function checkMoving(world: World, sinceHealMs: number): void {
   }
   if (sinceHealMs < leaseBoundMs) return
   const nowMs = timeline.clock.nowMs()
+  for (const entry of jobs.entries.values()) {
+    const lateMs = nowMs - Math.max(dueSince(jobs.entries, entry) ?? nowMs, nowMs - sinceHealMs)
+    const what = (): string => `it is Blocked, and what it waits for ended ${lateMs / 1000} s ago`
+    violations.check(lateMs <= maxBlockedMs, 'moves', { jobId: entry.id }, what)
+  }
   for (const { id, vmId, untilMs } of jobs.entries.values()) {
     const isFine = vmId === undefined || untilMs > nowMs - leaseMs
     violations.check(isFine, 'moves', { jobId: id, vmId }, () => `its lease is over for ${(nowMs - untilMs) / 1000} s`)

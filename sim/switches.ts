@@ -4,7 +4,7 @@
  */
 
 import type { JobEvent } from '../core/model/job-event.ts'
-import { changeJob, isEnded, type Job, leaseOf } from '../core/model/job.ts'
+import { changeJob, isEnded, type Job, type JobDecision, leaseOf } from '../core/model/job.ts'
 import type { Store } from '../core/ports/store.ts'
 import { changeVm, isUp, type Vm, type VmDecision, type VmEvent } from '../core/model/vm.ts'
 import type { UselessOffering } from './useless.ts'
@@ -21,6 +21,8 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * health         the director does not learn that a VM is unhealthy
  * drain-race     a VM is retired, and given jobs, without a look at the other side of that race
  * leave          a stream that ends stays with the matcher
+ * dependency     whatever end of a job counts as Done for the jobs that wait for it
+ * dependants     the end of a job is not handed on to the jobs that wait for it
  * release        a VM that takes no more jobs keeps its room for the task queue that it was reserved for
  */
 export const rules = [
@@ -35,6 +37,8 @@ export const rules = [
   'measure',
   'leave',
   'release',
+  'dependency',
+  'dependants',
 ] as const
 export type Rule = (typeof rules)[number]
 
@@ -50,6 +54,10 @@ export function decisionsWithout(rule: Rule | undefined): Decisions {
         mayTakeJobs: (state) => state !== undefined,
         changeVm: (vm, event, leases, nowMs) => changeVm(vm, event, event.kind === 'retire' ? 0 : leases, nowMs),
       }
+    case 'dependency':
+      return { ...coreDecisions, changeJob: (job, event, nowMs) => changeJob(job, asDone(event), nowMs) }
+    case 'dependants':
+      return { ...coreDecisions, changeJob: (job, event, nowMs) => unheard(event) ?? changeJob(job, event, nowMs) }
     case 'proof':
       return { ...coreDecisions, changeVm: (vm, event, leases, nowMs) => proven(changeVm(vm, event, leases, nowMs)) }
     case 'health':
@@ -89,6 +97,14 @@ function unmeasured(event: VmEvent): VmEvent {
 function reservedStill(vm: Vm, decision: VmDecision, { kind }: VmEvent): VmDecision {
   if (!decision.ok || !vm.reserved || kind === 'unreserve') return decision
   return { ...decision, next: { ...decision.next, reserved: vm.reserved } }
+}
+
+function asDone(event: JobEvent): JobEvent {
+  return event.kind === 'dependency-ended' ? { ...event, end: 'Done' } : event
+}
+
+function unheard({ kind }: JobEvent): JobDecision | undefined {
+  return kind === 'dependency-ended' ? { ok: false, why: 'stale' } : undefined
 }
 
 function unfenced(job: Job, event: JobEvent): JobEvent {

@@ -6,6 +6,7 @@
 import type { Submission, Store, SubmitOutcome } from '../core/ports/store.ts'
 import type { Decisions } from '../core/model/apply.ts'
 import { memoryStore } from '../services/adapters/store/sqlite/sqlite-store.ts'
+import { awaitedIn } from './dependencies.ts'
 import type { Ground } from './ground.ts'
 import { isHopeless } from './payload.ts'
 import { decisionsWithout, type Rule, withoutKeys } from './switches.ts'
@@ -63,5 +64,8 @@ function auditSubmission(
   }
   if (repeated) return
   if (key !== undefined) keys.set(key, firstId)
-  for (const [at, { spec }] of submitted.entries()) jobs.arrived(firstId + at, isHopeless(spec.requirements))
+  for (const [at, { spec }] of submitted.entries()) {
+    const id = firstId + at
+    jobs.arrived(id, isHopeless(spec.requirements), awaitedIn(spec.after, id))
+  }
 }

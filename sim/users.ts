@@ -12,6 +12,7 @@ import type { Owner } from '../core/model/owner.ts'
 import type { JobPorts } from '../services/jobs/ports.ts'
 import { steer, type Steering } from '../services/jobs/steer.ts'
 import { submit, type SubmitRequest } from '../services/jobs/submit.ts'
+import { withDependencies } from './dependencies.ts'
 import type { Ground } from './ground.ts'
 import { drawSpec } from './payload.ts'
 import { type SimProcess, simProcess } from './process.ts'
@@ -29,6 +30,8 @@ export type Users = {
 const arrivalMs = 15 * 60_000
 const steerEveryMs = 8000
 const kindsOfJobs = 12
+/** The last of them. */
+const maxKnown = 100
 
 const owners: readonly Owner[] = [
   { vo: 'lhcb', group: 'user', owner: 'alice' },
@@ -45,6 +48,8 @@ type Client = {
   readonly switchboard: Switchboard
   readonly process: SimProcess
   readonly acknowledged: Set<number>
+  /** Those of them that a submission of the same VO may name. */
+  readonly known: Map<string, JobId[]>
   readonly held: Set<number>
   pending: number
 }
@@ -52,20 +57,21 @@ type Client = {
 export function gatherUsers(ground: Ground, switchboard: Switchboard, jobs: number): Users {
   const { dice, timeline } = ground
   const process = simProcess({ timeline })
-  const client: Client = { ground, switchboard, process, acknowledged: new Set(), held: new Set(), pending: 0 }
+  const client: Client = { ground, switchboard, process, acknowledged: new Set(), known: new Map(), held: new Set(), pending: 0 }
   const catalogue = Array.from({ length: kindsOfJobs }, () => drawSpec(dice, isWide(ground)))
   let left = jobs
   let isResting = false
   for (let batch = 0; left > 0; batch += 1) {
     const count = Math.min(left, Math.ceil(dice.anyScale(0.5, Math.max(1, jobs / 25))))
     left -= count
-    const request: SubmitRequest = {
-      owner: dice.pick(owners),
-      jobs: specsOf(ground, catalogue, count),
-      idempotencyKey: `batch ${batch}`,
-    }
+    const owner = dice.pick(owners)
+    const specs = specsOf(ground, catalogue, count)
     client.pending += 1
-    process.deliver(dice.between(0, arrivalMs), () => submitUntilAnswered(client, request, undefined))
+    process.deliver(dice.between(0, arrivalMs), () => {
+      const known = client.known.get(owner.vo) ?? []
+      const request = { owner, jobs: withDependencies(dice, specs, known), idempotencyKey: `batch ${batch}` }
+      submitUntilAnswered(client, request, undefined)
+    })
   }
 
   const steerNow = (): void => {
@@ -121,6 +127,7 @@ function submitUntilAnswered(client: Client, request: SubmitRequest, first: numb
       violations.check(isSame, 'sameKey', { jobId }, () => `${request.idempotencyKey} gave ${first} first and ${jobId} now`)
       if (first === undefined) client.pending -= 1
       for (const id of jobIds) client.acknowledged.add(id)
+      if (first === undefined) know(client, request.owner, jobIds)
       // A client that lost its own memory asks once more.
       if (first !== undefined || !dice.chance(0.1)) return
       toll.repeats += 1
@@ -130,6 +137,12 @@ function submitUntilAnswered(client: Client, request: SubmitRequest, first: numb
 }
 
 type SteerKind = Exclude<Steering['kind'], 'prioritise' | 'delete'>
+
+/** Jobs that may run: what waits for one that never does would wait for ever. */
+function know({ ground, known }: Client, { vo }: Owner, ids: readonly JobId[]): void {
+  const more = ids.filter((id) => !ground.jobs.entries.get(id)?.isHopeless)
+  known.set(vo, [...(known.get(vo) ?? []), ...more].slice(-maxKnown))
+}
 
 function steerOne(client: Client): void {
   const { dice, jobs } = client.ground

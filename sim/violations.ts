@@ -11,6 +11,7 @@ export const invariants = {
   leaseInView: '2 a pilot stops its payload before its lease ends',
   endFinal: '3 an end is final, and reported once',
   moves: '3 every state moves',
+  early: 'a job starts after the jobs that it waits for have ended as it asks, and fails for none that still may',
   vmRecord: '4 no VM without an intent, no intent without an end, deletes are confirmed',
   leaked: '4 no machine is left that no live record stands for',
   doubled: '4 no second machine for one VM by our own asking, and none that stays',

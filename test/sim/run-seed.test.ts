@@ -44,6 +44,8 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   measure: ['useless'],
   leave: ['held'],
   release: ['held'],
+  dependency: ['early'],
+  dependants: ['moves'],
 }
 
 /** Thirty seeds are some seconds of one idle core. */
