@@ -57,7 +57,15 @@ type Client = {
 export function gatherUsers(ground: Ground, switchboard: Switchboard, jobs: number): Users {
   const { dice, timeline } = ground
   const process = simProcess({ timeline })
-  const client: Client = { ground, switchboard, process, acknowledged: new Set(), known: new Map(), held: new Set(), pending: 0 }
+  const client: Client = {
+    ground,
+    switchboard,
+    process,
+    acknowledged: new Set(),
+    known: new Map(),
+    held: new Set(),
+    pending: 0,
+  }
   const catalogue = Array.from({ length: kindsOfJobs }, () => drawSpec(dice, isWide(ground)))
   let left = jobs
   let isResting = false

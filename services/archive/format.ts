@@ -28,9 +28,11 @@ export type ArchiveHeader = {
   readonly at: string
 }
 
-/** What this program writes. */
-export const formatVersion = 2
-export type ArchiveFormat = 1 | 2
+/**
+ * What this program writes. 2: with images. 3: jobs may wait for others, which a program that does not know them would lose.
+ */
+export const formatVersion = 3
+export type ArchiveFormat = 1 | 2 | 3
 
 function sectionsOf(format: ArchiveFormat): readonly ArchiveSection[] {
   return format === 1 ? archiveSections.filter((section) => section !== 'images') : archiveSections
@@ -48,7 +50,7 @@ export function readHeader(line: string): ArchiveHeader {
     const known = `this program knows up to ${formatVersion}`
     throw new PilotageError('store-newer', `the archive has format ${raw.format}, ${known}`)
   }
-  const format = raw.format === 1 ? 1 : formatVersion
+  const format = raw.format === 1 || raw.format === 2 ? raw.format : formatVersion
   const header = {
     format,
     id: String(raw.id),

@@ -6,8 +6,9 @@
 import { type End, ends } from '../../core/model/attempt.ts'
 import type { AttemptRef, JobId, VmId } from '../../core/kernel/ids.ts'
 import type { ImageEvent } from '../../core/model/image.ts'
+import { dependencyConditions } from '../../core/model/dependency.ts'
 import type { JobEvent } from '../../core/model/job-event.ts'
-import type { JobSpec } from '../../core/model/job.ts'
+import { isEnded, type JobSpec } from '../../core/model/job.ts'
 import type { Owner } from '../../core/model/owner.ts'
 import type { Store } from '../../core/ports/store.ts'
 import type { Random } from '../../core/kernel/random.ts'
@@ -60,6 +61,7 @@ const doings: readonly ((past: Past) => Promise<unknown>)[] = [
   intend,
   ...Array.from({ length: 4 }, () => claim),
   ...Array.from({ length: 6 }, () => report),
+  ...Array.from({ length: 3 }, () => settle),
   ...Array.from({ length: 4 }, () => changeVms),
   (past) =>
     past.store.change(
@@ -104,8 +106,10 @@ function times<T>(count: number, make: () => T): readonly T[] {
 async function submit(past: Past): Promise<void> {
   const { store, random, nowMs } = past
   const requirements = oneOf(past, [{}, { cores: { min: 2, max: 4 } }, { tags: ['gpu'] }])
+  let count = 0
   const specs = times(1 + below(past, 40), () =>
     sampleSpec({
+      ...waiting(past, count++),
       name: oneOf(past, oddNames),
       priority: random.next() < 0.8 ? 0 : below(past, 10),
       maxAttempts: 1 + below(past, 3),
@@ -124,6 +128,39 @@ async function submit(past: Past): Promise<void> {
   const jobs = specs.map((spec) => ({ classId: queueOf(spec).id, spec }))
   const answer = await store.submit({ ...sampleSubmission(specs, owner, key), jobs, queues }, nowMs)
   if (answer.ok) past.lastId = Math.max(past.lastId, answer.firstId + answer.count - 1)
+}
+
+/** Some jobs wait for one of the same submission before them, some for one that was there before, stored or not. */
+function waiting(past: Past, before: number): Partial<JobSpec> {
+  const { random, lastId } = past
+  const when = oneOf(past, dependencyConditions)
+  const offset = -1 - below(past, before)
+  const job = (1 + below(past, lastId + 1)) as JobId
+  const wish = random.next()
+  if (wish < 0.15 && before > 0) return { after: [{ offset, when }] }
+  if (wish < 0.25 && lastId > 0) return { after: [{ job, when }] }
+  return wish < 0.28 && before > 0 && lastId > 0
+    ? {
+        after: [
+          { offset, when },
+          { job, when: 'ended' },
+        ],
+      }
+    : {}
+}
+
+/** Some of the ends reach some of those that wait. */
+async function settle(past: Past): Promise<void> {
+  const { store, nowMs } = past
+  for (const { id, phase, awaited } of await store.awaitedEnds(nowMs, 1 + below(past, 4))) {
+    if (!isEnded(phase) || awaited === undefined) continue
+    const some = await store.dependants(id, 1 + below(past, 3))
+    const ends = some.map((jobId) => ({ kind: 'dependency-ended', jobId, on: id, end: phase.state }) as const)
+    await store.change(ends, nowMs)
+    if ((await store.dependants(id, 1)).length === 0) {
+      await store.change([{ kind: 'dependants-over', jobId: id, awaited }], nowMs)
+    }
+  }
 }
 
 async function intend(past: Past): Promise<void> {
