@@ -81,6 +81,10 @@ async function commandsOfADay(database: string): Promise<readonly Document[]> {
   await store.facts(0, 10)
   await store.hold('sweeper', 'one', 1000, 0)
   await store.queues({ after: '', limit: 10 })
+  const waits = sampleSpec({ after: [{ job: first as JobId, when: 'ok' }] })
+  await store.submit(sampleSubmission([waits]), 3000)
+  await store.dependants(first as JobId, 10)
+  await store.awaitedEnds(9000, 10)
   await store.queues({ ids: [sampleQueue().id] })
   const quota = { owner: { jobs: 1, taskQueues: 1 }, vo: { jobs: 1, taskQueues: 1 } }
   await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)

@@ -154,7 +154,9 @@ it('takes over a store from before task queues were counted', async () => {
 })
 
 describe('a submission that was staged', () => {
-  const specs = Array.from({ length: 4 }, (_, at) => sampleSpec({ name: `job-${at}` }))
+  const after = [{ offset: -1, when: 'ok' }] as const
+  // Each waits for the one before it.
+  const specs = Array.from({ length: 4 }, (_, at) => sampleSpec({ name: `job-${at}`, ...(at > 0 ? { after } : {}) }))
   const { jobs, queues, owner } = sampleSubmission(specs)
   const head = { owner, count: 4, queueIds: queues.map(({ id }) => id) }
   const packed = jobs.map(({ classId, spec }) => ({ ...spec, classId, spec: JSON.stringify(spec) }))
@@ -165,10 +167,10 @@ describe('a submission that was staged', () => {
   })
   const end = (ticket: number): Call => ({ name: 'stageEnd', args: [ticket, 1000] })
   const one = (): Call => ({ name: 'submit', args: [{ owner, queues, jobs: packed.slice(0, 1) }, 1000] })
-  /** What is in the file: staged submissions, descriptions, jobs. */
+  /** What is in the file: staged submissions, descriptions, jobs, and which of them wait for which. */
   const kept = (path: string): unknown => {
     const db = new DatabaseSync(path)
-    const counts = ['staged', 'specs', 'jobs'].map((table) => db.prepare(`select count(*) as n from ${table}`).get()?.n)
+    const counts = ['staged', 'specs', 'jobs', 'dependants'].map((table) => db.prepare(`select count(*) as n from ${table}`).get()?.n)
     db.close()
     return counts
   }
@@ -181,9 +183,9 @@ describe('a submission that was staged', () => {
     for (let at = 0; at < slices; at += 1) engine.commit([stage(1, 2 * at)])
     expect(values(engine.commit([one()]))).toMatchObject([{ firstId: 5 }])
     engine.close()
-    expect(kept(path)).toEqual([1, 1 + 2 * slices, 1])
+    expect(kept(path)).toEqual([1, 1 + 2 * slices, 1, 2 * slices - 1])
     openEngine(path).close()
-    expect(kept(path)).toEqual([0, 1, 1])
+    expect(kept(path)).toEqual([0, 1, 1, 0])
   })
 
   it('is in whole with its end, and is staged no more', () => {
@@ -195,7 +197,7 @@ describe('a submission that was staged', () => {
     engine.commit([stage(1, 2)])
     expect(values(engine.commit([end(1)]))).toMatchObject([{ ok: true, firstId: 1, count: 4 }])
     engine.close()
-    expect(kept(path)).toEqual([0, 4, 4])
+    expect(kept(path)).toEqual([0, 4, 4, 3])
   })
 
   it('goes on after a transaction of it was rolled back because of another call, and keeps its ids', () => {
@@ -213,7 +215,7 @@ describe('a submission that was staged', () => {
     expect(values(engine.commit([end(1), guilty]))).toMatchObject([{ ok: true, firstId: 2, count: 4 }, false])
     expect(values(engine.commit([{ name: 'specs', args: [[5 as JobId]] }]))).toEqual([[[5, JSON.stringify(specs[3])]]])
     engine.close()
-    expect(kept(path)).toEqual([0, 6, 6])
+    expect(kept(path)).toEqual([0, 6, 6, 3])
   })
 
   it('and was never begun for good takes nothing from others when it is dropped', () => {
@@ -221,6 +223,9 @@ describe('a submission that was staged', () => {
     const guilty: Call = { name: 'stageEnd', args: [9, 1000] }
     // Both fail: the group, and then the second alone.
     engine.commit([begin(1), guilty])
+    engine.commit([begin(2), stage(2, 0)])
+    engine.commit([{ name: 'stageDrop', args: [2] }])
+    expect(values(engine.commit([{ name: 'dependants', args: [1 as JobId, 9] }]))).toEqual([[]])
     engine.commit([{ name: 'stageDrop', args: [1] }])
     expect(values(engine.commit([one(), { name: 'stageDrop', args: [1] }]))).toMatchObject([{ ok: true }, undefined])
     expect(values(engine.commit([{ name: 'counts', args: [] }]))).toMatchObject([[{ count: 1 }]])

@@ -10,8 +10,10 @@ import type { DependencyOperations } from './job-operations.ts'
 import { jobOf, type JobRow } from './rows.ts'
 
 export type DependantTable = {
-  /** A job came. */
-  came(job: Job): void
+  /** A job came. `isKnown`: those of its dependencies that are here already. */
+  came(job: Pick<Job, 'id' | 'phase'>, isKnown?: (on: JobId) => boolean): void
+  /** What waits for these jobs, which never came. */
+  forget(from: number, before: number): void
   of(on: JobId): readonly JobId[]
   /** A job changed: what it does not wait for any more is taken out. */
   changed(before: Job, after: Job): void
@@ -20,12 +22,14 @@ export type DependantTable = {
 export function dependantTable({ db }: Pick<Inside, 'db'>): DependantTable {
   const insert = db.prepare('insert or ignore into dependants (on_job, job) values (?, ?)')
   const remove = db.prepare('delete from dependants where on_job = ? and job = ?')
+  const forget = db.prepare('delete from dependants where on_job >= ? and on_job < ?')
   const ofJob = db.prepare('select job from dependants where on_job = ?')
   return {
     of: (on) => ofJob.all(on).map(({ job }) => Number(job) as JobId),
-    came({ id, phase }) {
-      for (const { job } of openOf(phase)) insert.run(job, id)
+    came({ id, phase }, isKnown = () => false) {
+      for (const { job } of openOf(phase)) if (!isKnown(job)) insert.run(job, id)
     },
+    forget: (from, before) => void forget.run(from, before),
     changed(before, after) {
       const open = openOf(before.phase)
       if (open.length === 0) return

@@ -88,7 +88,7 @@ export function submitOperations(inside: Inside, change: JobOperations['change']
           staging.drop(ticket)
           return outcome
         }
-        insertJobs(head.owner, firstId, jobs, queues.values(), nowMs)
+        insertJobs(head.owner, firstId, jobs, queues.values(), nowMs, true)
         staging.done(ticket)
         return taken(head, firstId, nowMs)
       },
@@ -131,6 +131,8 @@ type JobWriter = (
   jobs: readonly Omit<PackedJob, 'spec'>[],
   named: Iterable<TaskQueue>,
   nowMs: number,
+  /** What they wait for among themselves is there already. */
+  areStaged?: boolean,
 ) => void
 
 function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
@@ -148,7 +150,7 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
     insertJob.run(id, ref, ownerRef, name, priority, submittedMs, submittedMs, ...most, ...rest)
   }
 
-  return (owner, firstId, jobs, named, nowMs) => {
+  return (owner, firstId, jobs, named, nowMs, areStaged = false) => {
     const refsOf = new Map<ClassId, QueueRefs>()
     for (const queue of named) refsOf.set(queue.id, queues.keep(queue))
     const counts = new Map<number, number>()
@@ -167,9 +169,10 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
     inside.tallies.came(came)
     for (const job of came) inside.columns.changed(job)
     if (awaited.size === 0) return
-    for (const job of came) dependants.came(job)
+    const isOwn = (id: JobId): boolean => id >= firstId && id < firstId + jobs.length
+    for (const job of came) dependants.came(job, (on) => areStaged && isOwn(on))
     awaitOthers(
-      [...awaited].filter((id) => id < firstId || id >= firstId + jobs.length),
+      [...awaited].filter((id) => !isOwn(id)),
       nowMs,
     )
   }
