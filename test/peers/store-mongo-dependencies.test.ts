@@ -87,6 +87,8 @@ it('makes what a process left of a submission, with the marks of the jobs that i
     1000,
   )
   const first = (answer.ok ? answer.firstId : 0) as JobId
+  // That it is whole is noted a moment later.
+  await sleep(clock, 1000)
   // As if the process had died behind the submission's own document.
   const database = openDatabase(mongo.url, name)
   await database.pages.deleteOne({ _id: first })
