@@ -19,7 +19,7 @@ const conditions = ['ok', 'ok', 'ended', 'failed'] as const
 const waitingShare = 0.15
 const maxAwaited = 3
 
-/** Some of the jobs wait for jobs before them, or for these that were there before. None waits for one that can never run. */
+/** Some jobs wait for jobs before them, or for these that were there before. None waits for one that can never run. */
 export function withDependencies(dice: Dice, jobs: readonly RawSpec[], others: readonly JobId[]): readonly RawSpec[] {
   return jobs.map((job, at) => {
     if (!dice.chance(waitingShare)) return job

@@ -170,7 +170,9 @@ describe('a submission that was staged', () => {
   /** What is in the file: staged submissions, descriptions, jobs, and which of them wait for which. */
   const kept = (path: string): unknown => {
     const db = new DatabaseSync(path)
-    const counts = ['staged', 'specs', 'jobs', 'dependants'].map((table) => db.prepare(`select count(*) as n from ${table}`).get()?.n)
+    const counts = ['staged', 'specs', 'jobs', 'dependants'].map(
+      (table) => db.prepare(`select count(*) as n from ${table}`).get()?.n,
+    )
     db.close()
     return counts
   }

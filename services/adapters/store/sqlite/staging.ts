@@ -4,9 +4,9 @@
  *
  * What jobs of a submission wait for within it is written with their descriptions: a job that has not come does not end.
  *
- * Until the last one nothing can be seen of them: a description is looked up by a job that exists. The table `staged` names the
- * ids that are reserved, so that what a process leaves when it dies is deleted when the store is opened again. Ids may be
- * left out where a submission was refused or died.
+ * Until the last one nothing can be seen of them: a description is looked up by a job that exists. The table `staged` names
+ * the ids that are reserved, so that what a process leaves when it dies is deleted when the store is opened again. Ids may
+ * be left out where a submission was refused or died.
  */
 
 import type { DatabaseSync } from 'node:sqlite'
