@@ -31,6 +31,7 @@ export const rooms: readonly Room[] = [
       'services/outcomes/',
       'services/views/',
       'services/coordination/',
+      'services/sandboxes/',
     ],
     floor: 62,
     isHarmless: true,

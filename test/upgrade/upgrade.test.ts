@@ -65,12 +65,15 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+/** Of a job that was submitted before there were these. */
+const laterFields = { maxMachineLosses: 10, jobGroup: '', jobType: '', inputFiles: [], outputFiles: [] }
+
 it('finds every job of it in its state, with what was submitted', async () => {
   const jobs = await store.jobs(about.ids)
   expect(jobs.map(({ phase }) => phase.state)).toEqual(about.states)
   const specs = await store.specs(about.ids)
   // What that version did not know has its default.
-  expect(about.ids.map((id) => specs.get(id))).toEqual(about.specs.map((spec) => ({ ...spec, maxMachineLosses: 10 })))
+  expect(about.ids.map((id) => specs.get(id))).toEqual(about.specs.map((spec) => ({ ...spec, ...laterFields })))
   expect(jobs.map(({ machineLosses, maxMachineLosses }) => [machineLosses, maxMachineLosses])).toEqual(
     about.ids.map(() => [0, 10]),
   )
