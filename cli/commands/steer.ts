@@ -14,6 +14,7 @@ import { type Choose, withService } from '../action.ts'
 import { jobsArgument, numberBetween } from '../arguments.ts'
 import { addFilterOptions, type FilterOptions, jobFilterFrom } from '../job-filter-options.ts'
 import { startProgress } from '../output/progress.ts'
+import { type RowOptions, writeRows } from '../output/rows.ts'
 import { type Column, jsonLine, jsonLines, table } from '../output/table.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
@@ -49,6 +50,7 @@ export function addSteerCommands(program: Command, choose: Choose): void {
       .option('--reason <text>', 'reason, kept in the history of the jobs')
       .option('--dry-run', 'only print how many jobs are selected')
       .option('--yes', 'do not ask, also where all of your jobs are selected')
+      .option('-q, --quiet', 'print only the numbers of the jobs that were changed, one per line')
     if (verb === 'prioritise') {
       const read = numberBetween(0, jobLimits.priority)
       command.requiredOption('--priority <number>', `0 to ${jobLimits.priority}, higher first`, read)
@@ -66,6 +68,7 @@ type SteerOptions = CommonOptions &
     readonly reason?: string
     readonly dryRun?: boolean
     readonly yes?: boolean
+    readonly quiet?: boolean
     readonly priority?: number
   }
 
@@ -144,15 +147,20 @@ function endingText(dependants: number): string {
 }
 
 /** 1 if one of the jobs refused. */
-async function writeAll({ terminal }: Setting, { json }: CommonOptions, steered: readonly SteeredJob[]): Promise<ExitCode> {
-  await terminal.write(json ? jsonLines(steered) : table(steeredColumns, steered, terminal.isTerminal))
+async function writeAll({ terminal }: Setting, options: RowOptions, steered: readonly SteeredJob[]): Promise<ExitCode> {
+  if (options.quiet) await terminal.write(changedNumbers(steered))
+  else await writeRows(terminal, options, steeredColumns, steered, ({ jobId }) => jobId)
   return steered.every(({ refusal }) => refusal === '') ? 0 : 1
+}
+
+function changedNumbers(steered: readonly SteeredJob[]): string {
+  return steered.flatMap(({ jobId, changed }) => (changed ? [`${jobId}\n`] : [])).join('')
 }
 
 /** One line for each number that was given, also where there is no such job. */
 async function byNumbers(
   setting: Setting,
-  options: CommonOptions,
+  options: RowOptions,
   jobIds: readonly number[],
   parts: AsyncIterable<BulkPart>,
 ): Promise<ExitCode> {
@@ -169,7 +177,7 @@ async function byNumbers(
 /** A line per job for programs; for people a summary, and the first that were refused. */
 async function steerAll(
   { terminal, clock }: Setting,
-  { json }: CommonOptions,
+  { json, quiet }: RowOptions,
   verb: Verb,
   parts: AsyncIterable<BulkPart>,
 ): Promise<ExitCode> {
@@ -181,7 +189,8 @@ async function steerAll(
   try {
     for await (const { jobs, selected } of parts) {
       if (selected !== undefined) progress = startProgress(terminal, clock, { doing, total: selected, unit: 'jobs' })
-      if (json && jobs.length > 0) await terminal.write(jsonLines(jobs))
+      if (quiet) await terminal.write(changedNumbers(jobs))
+      else if (json && jobs.length > 0) await terminal.write(jsonLines(jobs))
       for (const job of jobs) {
         if (job.changed) changed += 1
         if (job.refusal === '') continue
@@ -194,7 +203,7 @@ async function steerAll(
   } finally {
     progress?.end()
   }
-  if (!json && shown.length > 0) await terminal.write(table(steeredColumns, shown, terminal.isTerminal))
+  if (!json && !quiet && shown.length > 0) await terminal.write(table(steeredColumns, shown, terminal.isTerminal))
   const refused = [...refusals].map(([refusal, count]) => `, ${refusal}: ${count}`).join('')
   terminal.say(`${done}: ${changed} of ${counted(all, 'job')}${refused}`)
   return refusals.size === 0 ? 0 : 1

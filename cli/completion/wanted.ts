@@ -24,9 +24,13 @@ export type Wanted = {
 }
 
 const nothing = { candidates: [] } as const
+const ended: readonly JobStateName[] = ['Done', 'Failed', 'Killed']
+const open = jobStates.filter((state) => !ended.includes(state))
 /** What a command can do something to. */
 const statesFor: Readonly<Record<string, readonly JobStateName[]>> = {
-  kill: jobStates.filter((state) => !['Done', 'Failed', 'Killed'].includes(state)),
+  kill: open,
+  prioritise: open,
+  delete: ended,
   hold: ['Waiting'],
   release: ['Held'],
   peek: ['Matched', 'Running', 'Completing'],

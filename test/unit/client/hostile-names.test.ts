@@ -36,6 +36,8 @@ const asking: Readonly<Record<string, readonly string[]>> = {
   hold: ['hold', '1'],
   release: ['release', '1'],
   reschedule: ['reschedule', '1'],
+  delete: ['delete', '1'],
+  prioritise: ['prioritise', '--owner', 'o', '--priority', '1'],
   history: ['history', '1'],
   explain: ['explain', '1'],
   output: ['output', '1'],

@@ -120,6 +120,18 @@ describe('--quiet', () => {
     expect((await run(fake.server, 'status', '1', '2', '--quiet')).out).toBe('1\n2\n')
   })
 
+  it('prints the numbers of changed jobs alone', async () => {
+    await run(fake.server, 'submit', join(dir, 'jobs.yaml'))
+    expect((await run(fake.server, 'hold', '1', '2', '-q')).out).toMatch(/^(?:[12]\n)*$/)
+    const service = await startHostileService('text')
+    try {
+      for (const verb of [['kill'], ['prioritise', '--priority', '3']])
+        expect((await run(service.server, ...verb, '--owner', 'ada', '--quiet')).out).toBe('1\n')
+    } finally {
+      await service.stop()
+    }
+  })
+
   it('prints the names of VMs, task queues, clouds and images alone', async () => {
     const service = await startHostileService('name-1')
     try {
