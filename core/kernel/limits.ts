@@ -35,7 +35,7 @@ export const otherJobsPerCall = 10_000
  * Bulk work: jobs of a call that names them (a filter selects any number), and jobs that are steered in one write, some 10
  * ms of the store's time. After each slice the others have as long as the slice took, at most the pause.
  */
-export const bulkLimits = { jobs: 100_000, slice: 500, longestPauseMs: 50 } as const
+export const bulkLimits = { jobs: 100_000, slice: 500, longestPauseMs: 25 } as const
 
 /** Fields of all jobs of a call, counted before they are decoded. 10 000 jobs of a hundred arguments and variables each. */
 export const submissionElements = 1_000_000

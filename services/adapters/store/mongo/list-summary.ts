@@ -88,9 +88,20 @@ export function pageFilterOf(filter: JobFilter): Record<string, unknown> {
     ...(states === undefined ? {} : { sb: { $bitsAnySet: stateBits(states) } }),
     ...(site ? { pb: { $bitsAllSet: bitOf(site) } } : {}),
     ...(cloud ? { cb: { $bitsAllSet: bitOf(cloud) } } : {}),
+    ...together(filter),
     ...overlap('s', filter.submittedFromMs, filter.submittedToMs),
     ...overlap('c', filter.changedFromMs, filter.changedToMs),
   }
+}
+
+/** Of a state, a site and a cloud each may be in a page, and no job have all of them: its counts say so. */
+function together({ states, site, cloud }: JobFilter): Record<string, unknown> {
+  const wanted = {
+    ...(states === undefined ? {} : { 0: { $in: states.map((state) => jobStates.indexOf(state)) } }),
+    ...(site === undefined ? {} : { 1: site }),
+    ...(cloud === undefined ? {} : { 2: cloud }),
+  }
+  return Object.keys(wanted).length > 1 ? { ct: { $elemMatch: wanted } } : {}
 }
 
 function overlap(field: 's' | 'c', fromMs: number | undefined, toMs: number | undefined): Record<string, unknown> {
