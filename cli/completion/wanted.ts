@@ -31,7 +31,7 @@ const statesFor: Readonly<Record<string, readonly JobStateName[]>> = {
   kill: open,
   prioritise: open,
   delete: ended,
-  hold: ['Waiting'],
+  hold: ['Waiting', 'Blocked'],
   release: ['Held'],
   peek: ['Matched', 'Running', 'Completing'],
 }

@@ -112,7 +112,7 @@ async function followAll(
     const ended = jobs.filter(hasEnded).length
     const long = jobs.find(({ jobId }) => jobId === longId)
     terminal.progress(
-      `${Math.round((clock.monotonicMs() - beginMs) / 1000)} s: waiting ${count('Waiting', 'Held')}, ` +
+      `${Math.round((clock.monotonicMs() - beginMs) / 1000)} s: waiting ${count('Waiting', 'Held', 'Blocked')}, ` +
         `running ${count('Matched', 'Running', 'Completing')}, ended ${ended} of ${jobs.length}, ${await vmText(admin)}`,
     )
     const others = jobs.length - 2
