@@ -32,6 +32,7 @@ import { absent, choice, duration, list, mapping, optional, type Read, type Read
 import { checkImages, compileImages, images, type ImagesConfig } from './images.ts'
 import { checkNetwork, compileNetwork, network, type NetworkConfig } from './network.ts'
 import { checkReached } from './reached.ts'
+import { checkSandbox, compileSandbox, type SandboxConfig, sandbox } from './sandbox.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
@@ -87,6 +88,7 @@ const sections = {
   store: optional(network.store, whollyDefault(network.store)),
   nats: absent(network.nats),
   log: optional(logging, whollyDefault(logging)),
+  sandbox: optional(sandbox, whollyDefault(sandbox)),
   queue: optional(queue, whollyDefault(queue)),
   director: optional(directing, whollyDefault(directing)),
   vm: optional(vms, whollyDefault(vms)),
@@ -112,6 +114,7 @@ export type Config = NetworkConfig & {
     readonly reserveAfterMs: number
     readonly quota: WaitingQuota
   }
+  readonly sandbox: SandboxConfig
   readonly director: { readonly intervalMs: number; readonly settleMs: number; readonly listStaleMs: number }
   readonly vm: {
     readonly idleTimeoutMs: number
@@ -191,6 +194,7 @@ function checkRelations({ queue: leasing, vm, breaker: b, clouds, ...rest }: Def
   checkClouds(clouds, violations)
   const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
   checkContext(rest.context, startable, violations)
+  checkSandbox(rest.sandbox, rest.store, violations)
   checkNetwork(rest, leasing, violations)
   if (clouds.some(({ driver }) => !driver.traits.isOnThisMachine)) checkReached(rest.grpc, rest.context.agents, violations)
 }
@@ -217,6 +221,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
         vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },
       },
     },
+    sandbox: compileSandbox(rest.sandbox, rest.store, (file) => resolve(directory, file)),
     director: { intervalMs: d.interval, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
     vm: {
       idleTimeoutMs: v.idleTimeout,

@@ -130,7 +130,7 @@ export async function start(options: Start): Promise<Service> {
       sandbox,
       live,
       blobs,
-      policy: config.queue,
+      policy: { ...config.queue, maxSandboxBytes: config.sandbox.maxBytesPerOwner },
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })

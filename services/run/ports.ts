@@ -40,6 +40,7 @@ import { delivery, drivers } from './drivers.ts'
 import type { Installation } from './installation.ts'
 import { mongoUrl } from './mongo-access.ts'
 import { type NatsAccess, readNatsAccess } from './nats-access.ts'
+import { openSandboxHome, readSandboxSecrets, type SandboxSecrets } from './sandbox-home.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
 import { type Environment, readSecrets, type SecretReader } from './secrets.ts'
 
@@ -49,6 +50,7 @@ export type Secrets = {
   /** Whom VMs trust. */
   readonly caPem?: string
   readonly mongoUrl?: string
+  readonly sandbox: SandboxSecrets
   readonly nats?: NatsAccess
   /** The public keys of whom we trust to endorse images, by name. */
   readonly endorsers: ReadonlyMap<string, string>
@@ -62,7 +64,7 @@ export type Secrets = {
 
 /** What a process of these roles needs, and no more. Throws `invalid-argument` with every file that cannot be used. */
 export function readSecretsFor(
-  { grpc, dashboard, store, nats, clouds, context, images }: Config,
+  { grpc, dashboard, store, sandbox, nats, clouds, context, images }: Config,
   roles: readonly ProcessRole[],
   env: Environment,
   known: readonly Driver[] = drivers,
@@ -74,6 +76,7 @@ export function readSecretsFor(
     caPem:
       grpc.caFile !== undefined && roles.includes('director') ? reader.certificate('grpc.caFile', grpc.caFile) : undefined,
     mongoUrl: store.kind === 'mongo' ? mongoUrl(store, reader) : undefined,
+    sandbox: readSandboxSecrets(sandbox, reader),
     nats: nats && readNatsAccess(nats, reader),
     // Processes that take entries in, start VMs from them, or show what may be started.
     endorsers: new Map(
@@ -128,15 +131,18 @@ export async function openStore(
     const url = secrets.mongoUrl ?? ''
     const mayLeave = mayLeaveMachine(url, plaintext)
     const { store, db } = await openKeptMongoStore({ url, mayLeave, database, clock, log, holder })
-    return { store, sandbox: gridSandbox(db), blobs: gridBlobs(db), live: mongoLiveOutput(db) }
+    const home = await openSandboxHome(config.sandbox, secrets.sandbox, clock, () => ({
+      sandbox: gridSandbox(db),
+      blobs: gridBlobs(db),
+    }))
+    return { store, ...home, live: mongoLiveOutput(db) }
   }
   const store = await openSqliteStore(installation.path('pilotage.db'), clock, onFailed)
-  return {
-    store,
+  const home = await openSandboxHome(config.sandbox, secrets.sandbox, clock, () => ({
     sandbox: fileSandbox(installation.path('sandbox')),
     blobs: fileBlobs(installation.path('sandbox-files')),
-    live: memoryLiveOutput(),
-  }
+  }))
+  return { store, ...home, live: memoryLiveOutput() }
 }
 
 export function openBus(options: PortOptions): { readonly bus: Bus; close(): Promise<void> } {

@@ -180,6 +180,7 @@ export const exceptions: readonly Exception[] = []
 export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   // An optional dependency, loaded where it is used.
   '@aws-sdk/client-ec2': [/^services\/adapters\/cloud\/ec2\//],
+  '@aws-sdk/client-s3': [/^services\/adapters\/sandbox\/s3\//],
   // The generated code, and what works with the descriptors that it is generated from: reflection, and the paths of wrong
   // fields.
   '@bufbuild/protobuf': [/^proto\/gen\//, /^services\/api\/grpc\/(?:descriptors|unsafe-numbers)\.ts$/],
