@@ -23,7 +23,7 @@ from pilotage.errors import (
 )
 from pilotage.files import OutputFile
 from pilotage.records import Fact, Job, JobState, Piece, SteeredJob, SubmitAnswer, Warning
-from pilotage.v1.job_pb2 import Cores, ExplainJobResponse, InputFile, JobSpec, Names, Requirements
+from pilotage.v1.job_pb2 import Cores, ExplainJobResponse, InputFile, JobFilter, JobSpec, Names, Requirements
 
 __all__ = [
     "AsyncClient",
@@ -38,6 +38,7 @@ __all__ = [
     "InputFile",
     "InvalidArgument",
     "Job",
+    "JobFilter",
     "JobSpec",
     "JobState",
     "Names",

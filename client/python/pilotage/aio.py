@@ -135,10 +135,14 @@ class AsyncClient:
         states: Iterable[JobState | str] = (),
         owner: str = "",
         vo: str = "",
+        filter: job_pb2.JobFilter | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[Job]:
-        """The jobs of the caller's VO that all of these select, newest first. Pages are read as the loop goes on."""
+        """The jobs of the caller's VO that all of these select, newest first. Pages are read as the loop goes on.
+
+        What `filter` says stands before `states`, `owner` and `vo`.
+        """
         wanted = [int(JobState.of(state)) for state in states]
         left = limit
         for ids in [[]] if job_ids is None else calls.chunks(job_ids, calls.PAGE_SIZE):
@@ -146,7 +150,7 @@ class AsyncClient:
             while left is None or left > 0:
                 size = calls.PAGE_SIZE if left is None else min(calls.PAGE_SIZE, left)
                 request = job_pb2.ListJobsRequest(
-                    job_ids=ids, states=wanted, owner=owner, vo=vo, page_size=size, page_token=token  # type: ignore[arg-type]
+                    job_ids=ids, states=wanted, owner=owner, vo=vo, filter=filter, page_size=size, page_token=token  # type: ignore[arg-type]
                 )
                 page = await self._repeat("listing jobs", "ListJobs", request, calls.READ_TIMEOUT, timeout)
                 for job in page.jobs:
@@ -156,21 +160,21 @@ class AsyncClient:
                 if not token:
                     break
 
-    async def kill(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+    async def kill(self, jobs: calls.Selection, *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
         """Ends jobs, running or not. An answer for each of them, in order."""
-        return await self._steer("killing jobs", "KillJobs", job_ids, reason, timeout)
+        return await self._steer("killing jobs", "KillJobs", jobs, reason, timeout)
 
-    async def hold(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+    async def hold(self, jobs: calls.Selection, *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
         """Keeps waiting jobs from starting until they are released."""
-        return await self._steer("holding jobs", "HoldJobs", job_ids, reason, timeout)
+        return await self._steer("holding jobs", "HoldJobs", jobs, reason, timeout)
 
-    async def release(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+    async def release(self, jobs: calls.Selection, *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
         """Gives held jobs back to the queue."""
-        return await self._steer("releasing jobs", "ReleaseJobs", job_ids, reason, timeout)
+        return await self._steer("releasing jobs", "ReleaseJobs", jobs, reason, timeout)
 
-    async def reschedule(self, job_ids: Sequence[int], *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+    async def reschedule(self, jobs: calls.Selection, *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
         """Runs jobs again. One that has ended is submitted as a new job, which `new_job_id` names."""
-        return await self._steer("rescheduling jobs", "RescheduleJobs", job_ids, reason, timeout)
+        return await self._steer("rescheduling jobs", "RescheduleJobs", jobs, reason, timeout)
 
     async def history(self, job_id: int, *, timeout: float | None = None) -> List[Fact]:
         """What happened to a job, oldest first."""
@@ -295,29 +299,55 @@ class AsyncClient:
         last = {job.job_id: job async for job in self.watch(job_ids, timeout=timeout)}
         return [last[job_id] for job_id in job_ids]
 
-    async def _steer(
-        self, doing: str, method: str, job_ids: Sequence[int], reason: str, timeout: float | None
+    async def delete(self, jobs: calls.Selection, *, reason: str = "", timeout: float | None = None) -> List[SteeredJob]:
+        """Removes jobs that have ended, with their descriptions and output, for good."""
+        return await self._bulk("deleting jobs", "BulkDeleteJobs", calls.bulk_of(jobs, reason), timeout)
+
+    async def set_priority(
+        self, jobs: calls.Selection, priority: int, *, reason: str = "", timeout: float | None = None
     ) -> List[SteeredJob]:
+        """Sets the priority (0 to 9, higher first) of jobs that have not ended."""
+        request = job_pb2.BulkPriorityRequest(jobs=calls.bulk_of(jobs, reason), priority=priority)
+        return await self._bulk("setting priorities", "BulkSetPriority", request, timeout)
+
+    async def _steer(
+        self, doing: str, method: str, jobs: calls.Selection, reason: str, timeout: float | None
+    ) -> List[SteeredJob]:
+        if isinstance(jobs, job_pb2.JobFilter):
+            return await self._bulk(doing, calls.BULK_METHODS[method], calls.bulk_of(jobs, reason), timeout)
         steered: List[SteeredJob] = []
-        for ids in calls.chunks(job_ids, calls.IDS_PER_CALL):
+        for ids in calls.chunks(jobs, calls.IDS_PER_CALL):
             request = job_pb2.SteerJobsRequest(job_ids=ids, reason=reason)
             answer = await self._once(doing, method, request, calls.STEER_TIMEOUT if timeout is None else timeout)
             steered += [steered_of(job) for job in answer.jobs]
         return steered
 
+    async def _bulk(self, doing: str, method: str, request: Any, timeout: float | None) -> List[SteeredJob]:
+        """Made once, as all that steers: an answer per job, as it is done."""
+        try:
+            answers = self._call(await self._reached(timeout), method, request, timeout)
+            return [steered_of(job) async for answer in answers for job in answer.jobs]
+        except grpc.RpcError as error:
+            raise error_of(error, doing) from error
+
     async def _once(self, doing: str, method: str, request: Any, timeout: float) -> Any:
-        """To an endpoint that can be connected to before anything is sent; never a second time."""
+        """Never a second time."""
+        try:
+            return await self._call(await self._reached(timeout), method, request, timeout)
+        except grpc.RpcError as error:
+            raise error_of(error, doing) from error
+
+    async def _reached(self, timeout: float | None) -> str:
+        """An endpoint that can be connected to before anything is sent, where there is one."""
+        within = calls.CONNECT_TIMEOUT if timeout is None else min(timeout, calls.CONNECT_TIMEOUT)
         for _ in range(self._turns.count - 1):
             endpoint = self._turns.current
             try:
-                await asyncio.wait_for(self._channel(endpoint).channel_ready(), min(timeout, calls.CONNECT_TIMEOUT))
+                await asyncio.wait_for(self._channel(endpoint).channel_ready(), within)
                 break
             except asyncio.TimeoutError:
                 self._turns.failed(endpoint)
-        try:
-            return await self._call(self._turns.current, method, request, timeout)
-        except grpc.RpcError as error:
-            raise error_of(error, doing) from error
+        return self._turns.current
 
     async def _repeat(self, doing: str, method: str, request: Any, limit: float, timeout: float | None) -> Any:
         attempts = Attempts(self._turns, self._patience, timeout)

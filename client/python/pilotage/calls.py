@@ -23,6 +23,9 @@ from pilotage.v1 import job_pb2
 
 Path = Union[str, "PathLike[str]"]
 
+# Jobs by their numbers, or all that a filter selects.
+Selection = Union[Sequence[int], job_pb2.JobFilter]
+
 DEFAULT_SERVER = "127.0.0.1:7400"
 DEFAULT_PATIENCE = 30.0
 READ_TIMEOUT = 20.0
@@ -259,6 +262,20 @@ def at_index(error: PilotageError, first_index: int) -> PilotageError:
 
 def chunks(ids: Sequence[int], size: int) -> list[list[int]]:
     return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+BULK_METHODS = {
+    "KillJobs": "BulkKillJobs",
+    "HoldJobs": "BulkHoldJobs",
+    "ReleaseJobs": "BulkReleaseJobs",
+    "RescheduleJobs": "BulkRescheduleJobs",
+}
+
+
+def bulk_of(jobs: Selection, reason: str) -> job_pb2.BulkSteerRequest:
+    if isinstance(jobs, job_pb2.JobFilter):
+        return job_pb2.BulkSteerRequest(filter=jobs, reason=reason)
+    return job_pb2.BulkSteerRequest(job_ids=jobs, reason=reason)
 
 
 def output_name(name: str) -> job_pb2.OutputName:

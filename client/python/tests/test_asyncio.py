@@ -7,7 +7,7 @@ import unittest
 
 import pilotage
 from installation import SERVER, token_file
-from pilotage import AsyncClient, JobSpec, JobState
+from pilotage import AsyncClient, JobFilter, JobSpec, JobState
 from test_client import SMALL, WITHIN, held_back, shell
 
 
@@ -62,6 +62,13 @@ class AsyncClientTest(unittest.IsolatedAsyncioTestCase):
         await self.client.wait([job_id], timeout=WITHIN)
         self.assertEqual([file.path for file in await self.client.output_files(job_id)], ["left.txt"])
         self.assertEqual(await self.client.read_output_file(job_id, "left.txt"), b"abc")
+
+    async def test_steers_all_that_a_filter_selects(self) -> None:
+        ids = (await self.client.submit([held_back(job_group="python-async") for _ in range(5)])).job_ids
+        mine = JobFilter(job_group="python-async")
+        self.assertEqual({job.job_id for job in await self.client.set_priority(mine, 3)}, set(ids))
+        self.assertEqual({job.state for job in await self.client.kill(mine)}, {JobState.KILLED})
+        self.assertTrue(all(job.changed for job in await self.client.delete(ids)))
 
     async def test_raises_the_same_errors(self) -> None:
         with self.assertRaises(pilotage.InvalidArgument) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pilotage
 from installation import SERVER, token_file
-from pilotage import Client, Cores, JobSpec, JobState, Requirements
+from pilotage import Client, Cores, JobFilter, JobSpec, JobState, Requirements
 
 WITHIN = 60.0
 
@@ -142,6 +142,26 @@ class SteerTest(ClientTest):
         self.assertEqual((spec.executable, dict(spec.environment)), ("/bin/true", {"A": "ä b"}))
         (twin,) = self.client.submit([spec]).job_ids
         self.client.kill([job_id, twin])
+
+
+class FilterTest(ClientTest):
+    def test_steers_all_that_a_filter_selects(self) -> None:
+        group = "python-filter"
+        ids = set(self.client.submit([held_back(job_group=group) for _ in range(1200)]).job_ids)
+        mine = JobFilter(job_group=group)
+        self.assertEqual({job.job_id for job in self.client.list(filter=mine)}, ids)
+        raised = self.client.set_priority(mine, 7)
+        self.assertEqual(({job.job_id for job in raised if job.changed}, raised[0].refusal), (ids, ""))
+        self.assertEqual({job.priority for job in self.client.list(filter=mine, limit=5)}, {7})
+        self.assertEqual({job.state for job in self.client.hold(mine)}, {JobState.HELD})
+        self.assertEqual({job.state for job in self.client.release(mine)}, {JobState.WAITING})
+        self.assertEqual({job.job_id for job in self.client.kill(mine) if job.changed}, ids)
+        first = sorted(ids)[:3]
+        self.assertTrue(all(job.changed for job in self.client.delete(first)))
+        self.assertEqual(len(self.client.delete(mine)), len(ids) - 3)
+        self.assertEqual(list(self.client.list(filter=mine)), [])
+        with self.assertRaises(pilotage.InvalidArgument):
+            self.client.set_priority(first, 77)
 
 
 class WatchTest(ClientTest):
