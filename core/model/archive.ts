@@ -149,8 +149,8 @@ function plainJob(job: Job): Job {
   }
 }
 
-function plainNeeds({ memoryBytes, diskBytes, wallMs }: Needs): Needs {
-  return { memoryBytes, diskBytes, wallMs }
+function plainNeeds({ memoryBytes, diskBytes, wallMs, cpuWorkMs }: Needs): Needs {
+  return { memoryBytes, diskBytes, wallMs, ...(cpuWorkMs === undefined ? {} : { cpuWorkMs }) }
 }
 
 function plainPhase(phase: Phase): Phase {
@@ -189,8 +189,8 @@ function resultIn({ result }: { readonly result?: Result }): { readonly result?:
   return result ? { result: plainResult(result) } : {}
 }
 
-function plainLease({ vmId, cores, claimedMs, untilMs, stop }: Lease): Lease {
-  const lease = { vmId, cores, claimedMs, untilMs }
+function plainLease({ vmId, cores, gpus, claimedMs, untilMs, stop }: Lease): Lease {
+  const lease = { vmId, cores, ...(gpus ? { gpus } : {}), claimedMs, untilMs }
   return stop ? { ...lease, stop: { kind: stop.kind, by: stop.by, atMs: stop.atMs } } : lease
 }
 

@@ -80,4 +80,9 @@ export type Alternative = Partial<PlaceRequirements>
 export type Demand = { readonly vo: string; readonly requirements: Requirements }
 
 /** What a job asks for exactly, where its class asks for more. */
-export type Needs = { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
+export type Needs = {
+  readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly wallMs: number
+  readonly cpuWorkMs?: number
+}
