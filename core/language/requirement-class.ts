@@ -14,6 +14,8 @@ export type Sizes = {
   readonly memoryBytes: readonly number[]
   readonly diskBytes: readonly number[]
   readonly wallMs: readonly number[]
+  /** Of offerings whose power is known. */
+  readonly work?: readonly { readonly power: number; readonly cores: number; readonly usableMs: number }[]
 }
 
 export const noSizes: Sizes = { memoryBytes: [], diskBytes: [], wallMs: [] }
@@ -30,23 +32,27 @@ const mib = 1024 * 1024
 const hour = 60 * 60 * 1000
 
 /** At most an eighth more from 128 MiB on (disk: 512 MiB); at most a twelfth more wall time from 17 minutes on. */
-export const ladders: Readonly<Record<keyof Needs, Ladder>> = {
+export const ladders: { readonly [Key in keyof Needs]-?: Ladder } = {
   memoryBytes: { base: mib, stepsPerDoubling: 8, unit: 16 * mib },
   diskBytes: { base: mib, stepsPerDoubling: 8, unit: 64 * mib },
   /** Whole hours up to a day are steps, and from then on days: what people write. */
   wallMs: { base: 24 * hour, stepsPerDoubling: 12, unit: (24 * hour) / 1024 },
+  cpuWorkMs: { base: 24 * hour, stepsPerDoubling: 12, unit: (24 * hour) / 1024 },
 }
 
 /** The requirements that a class rounds up. */
 export const classed = Object.keys(ladders) as readonly (keyof Needs)[]
 
+type Plain = 'memoryBytes' | 'diskBytes' | 'wallMs'
+
 export function requirementClass(exact: Requirements, sizes: Sizes): Requirements {
-  const up = (field: keyof Needs): number => {
-    const step = stepUp(exact[field], ladders[field])
-    return sizes[field].reduce((smallest, size) => (size >= exact[field] && size < smallest ? size : smallest), step)
-  }
+  const up = (field: Plain): number => upTo(exact[field], ladders[field], sizes[field])
+  const { cpuWorkMs, cores } = exact
+  // What each offering can do with the cores that the job can use, in all of a VM's life.
+  const work = (sizes.work ?? []).map(({ power, usableMs, ...has }) => power * Math.min(has.cores, cores.max) * usableMs)
   return {
     ...exact,
+    ...(cpuWorkMs === undefined ? {} : { cpuWorkMs: upTo(cpuWorkMs, ladders.cpuWorkMs, work) }),
     // A part of a sum stays exact: rounded, the sum could pass over a size that an offering has.
     memoryBytes: exact.memoryPerCoreBytes === undefined ? up('memoryBytes') : exact.memoryBytes,
     diskBytes: up('diskBytes'),
@@ -54,10 +60,17 @@ export function requirementClass(exact: Requirements, sizes: Sizes): Requirement
   }
 }
 
+/** The next step, or the smallest size that there is on the way to it. */
+function upTo(exact: number, ladder: Ladder, sizes: readonly number[]): number {
+  const step = stepUp(exact, ladder)
+  return sizes.reduce((smallest, size) => (size >= exact && size < smallest ? size : smallest), step)
+}
+
 /** Undefined where the class asks for no more than the job. */
-export function needsOf({ memoryBytes, diskBytes, wallMs }: Requirements, of: Requirements): Needs | undefined {
-  if (memoryBytes === of.memoryBytes && diskBytes === of.diskBytes && wallMs === of.wallMs) return undefined
-  return { memoryBytes, diskBytes, wallMs }
+export function needsOf({ memoryBytes, diskBytes, wallMs, cpuWorkMs }: Requirements, of: Requirements): Needs | undefined {
+  const isSame = memoryBytes === of.memoryBytes && diskBytes === of.diskBytes && wallMs === of.wallMs
+  if (isSame && cpuWorkMs === of.cpuWorkMs) return undefined
+  return { memoryBytes, diskBytes, wallMs, ...(cpuWorkMs === undefined ? {} : { cpuWorkMs }) }
 }
 
 export function exactly(requirements: Requirements, needs: Needs | undefined): Requirements {
@@ -66,10 +79,12 @@ export function exactly(requirements: Requirements, needs: Needs | undefined): R
 
 /** Less than any job of the class asks for: a room that is too small for this has room for none of them. */
 export function minOf(requirements: Requirements): Requirements {
-  const down = (field: keyof Needs): number => stepBelow(requirements[field], ladders[field])
+  const down = (field: Plain): number => stepBelow(requirements[field], ladders[field])
+  const { cpuWorkMs } = requirements
   // Within its wall time CPU work must be done: less of that would ask for more.
   const wallMs = requirements.cpuWorkMs === undefined ? down('wallMs') : requirements.wallMs
-  return { ...requirements, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs }
+  const work = cpuWorkMs === undefined ? {} : { cpuWorkMs: stepBelow(cpuWorkMs, ladders.cpuWorkMs) }
+  return { ...requirements, ...work, memoryBytes: down('memoryBytes'), diskBytes: down('diskBytes'), wallMs }
 }
 
 export function stepUp(value: number, ladder: Ladder): number {

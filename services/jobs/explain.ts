@@ -77,7 +77,9 @@ async function blockedBy({ store }: ExplainPorts, open: readonly OpenDependency[
 /** The rules of each place use the job's own requirements, and not those of its class. */
 function classDifferences(ports: ExplainPorts, { requirements }: JobSpec): readonly ClassDifference[] {
   const asked = requirementClass(requirements, sizesOf(ports))
-  const all = classed.map((key): ClassDifference => ({ requirement: key, own: requirements[key], ofClass: asked[key] }))
+  const all = classed.map((key): ClassDifference => {
+    return { requirement: key, own: requirements[key] ?? 0, ofClass: asked[key] ?? 0 }
+  })
   return all.filter(({ own, ofClass }) => own !== ofClass)
 }
 

@@ -225,7 +225,10 @@ function couldRun(offered: readonly Offered[], demand: TaskQueue): boolean {
 /** What offerings promise: a class asks for no more than the smallest that fits the job. */
 export function sizesOf({ offerings }: Pick<JobPorts, 'offerings'>): Sizes {
   const sizes = (field: 'memoryBytes' | 'diskBytes' | 'usableMs') => [...new Set(offerings.map((one) => one[field]))]
-  return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: sizes('usableMs') }
+  const work = offerings.flatMap(({ traits, cores, usableMs }) =>
+    traits?.power === undefined ? [] : [{ power: traits.power, cores, usableMs }],
+  )
+  return { memoryBytes: sizes('memoryBytes'), diskBytes: sizes('diskBytes'), wallMs: sizes('usableMs'), work }
 }
 
 /** Of each job, and all of them once. Most jobs of a call are alike: a class is named once. */

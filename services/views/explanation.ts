@@ -1,5 +1,6 @@
 /** An explanation of a job for every edge: its data, flat for each place, with the texts that are made of them. */
 
+import { bytesText, durationText } from '../../core/kernel/quantities.ts'
 import { counted } from '../../core/kernel/text.ts'
 import { requirementFields } from '../../core/language/fields.ts'
 import { ruleText } from '../../core/language/rule.ts'
@@ -103,14 +104,15 @@ function aheadText({ jobsAhead, hasMoreAhead }: Extract<Finding, { jobsAhead: nu
 /** Differences that look the same in print are left out. */
 function classText(differences: readonly ClassDifference[]): string {
   const texts = differences.flatMap(({ requirement, own, ofClass }) => {
-    const { show } = requirementFields[requirement].type
+    const show = requirement === 'memoryBytes' || requirement === 'diskBytes' ? bytesText : durationText
     return show(own) === show(ofClass) ? [] : [`${ruleOf(requirement)} ${show(own)} as ${show(ofClass)}`]
   })
   return texts.length === 0 ? '' : `it queues with similar jobs: ${texts.join(', ')}`
 }
 
 function ruleOf(requirement: ClassDifference['requirement']): string {
-  return requirement === 'wallMs' ? 'wall time' : requirementFields[requirement].name
+  if (requirement === 'wallMs') return 'wall time'
+  return requirement === 'cpuWorkMs' ? 'CPU work' : requirementFields[requirement].name
 }
 
 /** How many clouds the summary names. */

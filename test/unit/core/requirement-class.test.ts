@@ -72,8 +72,37 @@ it('leaves exact what is a part of a sum, or a bound beside CPU work', () => {
   const work = sampleRequirements({ wallMs: 1_234_567, cpuWorkMs: 9_876_543 })
   const none = sampleRequirements({ memoryBytes: 0, memoryPerCoreBytes: 1_000_000, wallMs: 0, cpuWorkMs: 9_876_543 })
   expect(requirementClass(memory, noSizes)).toMatchObject({ memoryBytes: 1_234_567_890, memoryPerCoreBytes: 1_000_000 })
-  expect(requirementClass(work, noSizes)).toMatchObject({ wallMs: 1_234_567, cpuWorkMs: 9_876_543 })
+  expect(requirementClass(work, noSizes).wallMs).toBe(1_234_567)
   expect(requirementClass(none, noSizes)).toMatchObject({ memoryBytes: 0, wallMs: 0 })
   expect(minOf(none)).toMatchObject({ memoryBytes: 0, wallMs: 0 })
   expect(minOf(work).wallMs).toBe(1_234_567)
+})
+
+describe('CPU work', () => {
+  const hour = 3_600_000
+  const work = (cpuWorkMs: number, max = 1) => sampleRequirements({ cores: { min: 1, max }, wallMs: 0, cpuWorkMs })
+
+  it('queues with what is about as much, and keeps its own number', () => {
+    const [a, b] = [23.2 * hour, 23.9 * hour].map((each) => requirementClass(work(each), noSizes))
+    expect([a?.cpuWorkMs, b?.cpuWorkMs]).toEqual([24 * hour, 24 * hour])
+    const exact = work(23.2 * hour)
+    const of = requirementClass(exact, noSizes)
+    expect(needsOf(exact, of)).toMatchObject({ cpuWorkMs: 23.2 * hour, wallMs: 0 })
+    expect(exactly(of, needsOf(exact, of))).toEqual(exact)
+    expect(minOf(of).cpuWorkMs).toBeLessThan(23.2 * hour)
+    expect(needsOf(of, of)).toBeUndefined()
+  })
+
+  it('never passes over what an offering can do in its life', () => {
+    const sizes = { ...noSizes, work: [{ power: 10, cores: 4, usableMs: 2.35 * hour }] }
+    expect(requirementClass(work(23.2 * hour), sizes).cpuWorkMs).toBe(23.5 * hour)
+    expect(requirementClass(work(93 * hour, 8), sizes).cpuWorkMs).toBe(94 * hour)
+    expect(requirementClass(work(23.6 * hour), sizes).cpuWorkMs).toBe(24 * hour)
+  })
+
+  it('is in no class of a job that gives none', () => {
+    expect(requirementClass(sampleRequirements(), noSizes)).not.toHaveProperty('cpuWorkMs')
+    expect(minOf(sampleRequirements())).not.toHaveProperty('cpuWorkMs')
+    expect(needsOf(sampleRequirements({ wallMs: 3 }), sampleRequirements({ wallMs: 4 }))).not.toHaveProperty('cpuWorkMs')
+  })
 })

@@ -1084,9 +1084,9 @@ export interface AwaitedJob {
 
 /** A requirement that is larger in the task queue than in the job. */
 export interface ClassDifference {
-  /** memory, disk or wall time, as in the rules */
+  /** memory, disk, wall time or CPU work, as in the rules */
   rule: string;
-  /** bytes, or milliseconds for the wall time */
+  /** bytes, or milliseconds for the wall time and the CPU work */
   own: number;
   ofClass: number;
 }
