@@ -63,8 +63,9 @@ export async function submit(
   ports: SubmitPorts,
   { owner, jobs, idempotencyKey, keySpace }: SubmitRequest,
 ): Promise<SubmitAnswer> {
-  const specs = await checked(ports, owner, jobs, { idempotencyKey, keySpace })
-  await checkInputs(ports, owner, specs)
+  const specs = await checked(ports.clock, jobs, idempotencyKey)
+  const missing = await missingFor(ports, owner, specs, keySpace)
+  if (missing.length > 0 && idempotencyKey === '') throw wrong(missing)
   const { taskQueues, different } = await taskQueuesOf(ports, owner, specs)
   const digest = idempotencyKey === '' ? '' : await digestOf(ports.clock, specs)
   const nowMs = ports.clock.nowMs()
@@ -74,10 +75,11 @@ export async function submit(
       jobs: specs.map((spec, at) => ({ classId: taskQueues[at]?.id as ClassId, spec })),
       queues: different,
       idempotency: idempotencyKey === '' ? undefined : { key: idempotencyKey, space: keySpace, digest },
-      quota: ports.policy.quota,
+      quota: missing.length > 0 ? noRoom : ports.policy.quota,
     },
     nowMs,
   )
+  if (!outcome.ok && outcome.why === 'quota' && missing.length > 0) throw wrong(missing)
   if (!outcome.ok && outcome.why === 'quota') throw quotaError(owner, outcome.refusal)
   if (!outcome.ok) {
     throw new PilotageError('conflict', `the idempotency key ${shown(idempotencyKey)} was used with other jobs`)
@@ -90,18 +92,46 @@ export async function submit(
   }
 }
 
+/** For a submission that may only be a repeat: the first answer to a known key comes again, whatever the quota is. */
+const noRoom = { owner: { jobs: 0, taskQueues: 0 }, vo: { jobs: 0, taskQueues: 0 } }
+
+/**
+ * What the jobs name and is not there: files, and jobs that they wait for. All of it was there when the first of these jobs
+ * were taken, so it is no reason to refuse a repeat.
+ */
+async function missingFor(
+  ports: SubmitPorts,
+  owner: Owner,
+  specs: readonly JobSpec[],
+  keySpace: SubmitRequest['keySpace'],
+): Promise<readonly Violation[]> {
+  const violations: Violation[] = []
+  // What is run again waits for what it waited for: that may be forgotten by now.
+  if (keySpace !== 'reschedule') await refuseUnknown(ports, owner, specs, violations)
+  await checkInputs(ports, owner, specs, violations)
+  return violations
+}
+
+function wrong(violations: readonly Violation[]): PilotageError {
+  return new PilotageError('invalid-argument', wrongFields(violations), { violations })
+}
+
 /**
  * A job names what its own owner has put, and nothing that is only known by its digest. The claims are renewed before the
  * jobs are stored, so the files last until the jobs name them.
  */
-async function checkInputs({ store, clock }: SubmitPorts, owner: Owner, specs: readonly JobSpec[]): Promise<void> {
+async function checkInputs(
+  { store, clock }: SubmitPorts,
+  owner: Owner,
+  specs: readonly JobSpec[],
+  violations: Violation[],
+): Promise<void> {
   const digests = [...new Set(specs.flatMap(({ inputFiles }) => inputFiles.map(({ digest }) => digest)))]
   const bytesOf = new Map<string, number>()
   for (let at = 0; at < digests.length; at += digestsAtOnce) {
     const known = await store.renewClaims(owner, digests.slice(at, at + digestsAtOnce), clock.nowMs())
     for (const { digest, bytes } of known) bytesOf.set(digest, bytes)
   }
-  const violations: Violation[] = []
   for (const [job, { inputFiles }] of specs.entries()) {
     for (const [at, { digest, bytes }] of inputFiles.entries()) {
       const known = bytesOf.get(digest)
@@ -113,7 +143,6 @@ async function checkInputs({ store, clock }: SubmitPorts, owner: Owner, specs: r
       if (violations.length >= maxInputViolations) break
     }
   }
-  if (violations.length > 0) throw new PilotageError('invalid-argument', wrongFields(violations), { violations })
 }
 
 const digestsAtOnce = 1000
@@ -138,12 +167,7 @@ function quotaError({ vo, group, owner }: Owner, { of, what, limit, used, more }
   )
 }
 
-async function checked(
-  ports: SubmitPorts,
-  owner: Owner,
-  jobs: readonly RawSpec[],
-  { idempotencyKey, keySpace }: Pick<SubmitRequest, 'idempotencyKey' | 'keySpace'>,
-): Promise<readonly JobSpec[]> {
+async function checked(clock: Clock, jobs: readonly RawSpec[], idempotencyKey: string): Promise<readonly JobSpec[]> {
   if (jobs.length > jobsPerCall) {
     throw new PilotageError('too-large', `${jobs.length} jobs in one call: at most ${jobsPerCall}`)
   }
@@ -156,18 +180,14 @@ async function checked(
     violations.push({ path: 'idempotency_key', value: shown(idempotencyKey), rule, accepted })
   }
   const specs: JobSpec[] = []
-  await inTurns(ports.clock, jobs, jobsPerTurn, (slice, from) => {
+  await inTurns(clock, jobs, jobsPerTurn, (slice, from) => {
     slice.forEach((raw, at) => {
       const spec = checkSpec(raw, `jobs[${from + at}]`, violations)
       if (spec) specs.push(spec)
     })
   })
   const found = violations.length === 0 ? resolved(specs, violations) : specs
-  // What was taken once is taken again: a dependency of it may be forgotten by now.
-  if (violations.length === 0 && keySpace !== 'reschedule') await refuseUnknown(ports, owner, found, violations)
-  if (violations.length > 0) {
-    throw new PilotageError('invalid-argument', wrongFields(violations), { violations })
-  }
+  if (violations.length > 0) throw wrong(violations)
   return found
 }
 

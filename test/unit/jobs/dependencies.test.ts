@@ -180,4 +180,21 @@ describe('a submission with dependencies is refused', () => {
     await kill(test, [first])
     expect(await put(test, [named('b', on(first))], alice, 'k')).toEqual(ids)
   })
+
+  it('nor, where it is a repeat, for a job that was deleted since', async () => {
+    const test = await openQueue()
+    const [first] = (await put(test, [named('a')])) as [JobId]
+    const waiting = [named('b', on(first, 'ended'))]
+    const ids = await put(test, waiting, alice, 'k')
+    await kill(test, [first])
+    await steer(test.queue, asAlice, [first], { kind: 'delete', why: '' })
+    expect(await test.store.jobs([first])).toEqual([])
+    expect(await put(test, waiting, alice, 'k')).toEqual(ids)
+    const other = submit(test.queue, { owner: alice, jobs: [named('c', on(first))], idempotencyKey: 'k' })
+    await expect(other).rejects.toMatchObject({ code: 'conflict' })
+    const fresh = submit(test.queue, { owner: alice, jobs: waiting, idempotencyKey: 'other' })
+    await expect(fresh).rejects.toMatchObject({ code: 'invalid-argument', violations: [{ rule: 'no such job' }] })
+    expect(await refused(test, waiting)).toMatchObject([{ rule: 'no such job' }])
+    expect((await test.store.counts()).reduce((sum, { count }) => sum + count, 0)).toBe(1)
+  })
 })
