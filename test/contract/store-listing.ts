@@ -32,7 +32,7 @@ const places = new Map<string, LeasePlace>(vms.map(({ id, site, cloud }) => [id,
 
 const placeOf = ({ phase }: Job): LeasePlace => ('lease' in phase && phase.lease && places.get(phase.lease.vmId)) || nowhere
 
-/** Jobs of every kind that a filter distinguishes: in each state, at each place, changed at different times. */
+/** Jobs of every kind that a filter distinguishes, in more pages than a store walks before it looks for a better order. */
 async function fill(store: Store): Promise<readonly Job[]> {
   for (const vm of vms) await store.intend(vm, 1000)
   const ids: JobId[] = []
@@ -41,7 +41,7 @@ async function fill(store: Store): Promise<readonly Job[]> {
       sampleSpec({
         name: at === 29 && round === 0 ? 'rare' : (names[at % 2] ?? ''),
         jobGroup: at < 15 ? ['', 'g1', 'g2'][round % 3] : 'g1',
-        jobType: at % 10 === 0 ? 'MCSimulation' : '',
+        jobType: at % 5 === 0 ? 'MCSimulation' : '',
       }),
     )
     const answer = await store.submit(sampleSubmission(specs, owner), 1000 + 10 * round)

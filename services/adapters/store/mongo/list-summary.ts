@@ -25,8 +25,8 @@ export type ListSummary = {
   s1: number
   c0: number
   c1: number
-  /** How many jobs are in each state at each site and cloud. */
-  ct: [state: number, site: string, cloud: string, count: number][]
+  /** How many jobs are in each state at each site and cloud, and their first and last change. */
+  ct: [state: number, site: string, cloud: string, count: number, firstMs: number, lastMs: number][]
 }
 
 /** A job without a lease, live or last, is nowhere. */
@@ -55,8 +55,14 @@ export function listSummaryOf(jobs: Iterable<PlacedJob>): ListSummary {
     isFirst = false
     const key = `${state}\u0000${site}\u0000${cloud}`
     const known = counts.get(key)
-    if (known) known[3] += 1
-    else counts.set(key, [state, site, cloud, 1])
+    counts.set(key, [
+      state,
+      site,
+      cloud,
+      (known?.[3] ?? 0) + 1,
+      Math.min(known?.[4] ?? changedMs, changedMs),
+      Math.max(known?.[5] ?? changedMs, changedMs),
+    ])
   }
   return { ...summary, ct: [...counts.values()] }
 }

@@ -20,9 +20,10 @@ import { hashOf } from '../../../../core/kernel/text-hash.ts'
 import { newCounting } from '../../../../core/model/job-counts.ts'
 import { type Job, jobStates } from '../../../../core/model/job.ts'
 import type { JobQuery, JobStore } from '../../../../core/ports/store.ts'
+import { type BoundedPage, boundedPages } from './bounded-pages.ts'
 import { type Database, guarded } from './database.ts'
 import { type ListSummary, pageFilterOf, placeOf } from './list-summary.ts'
-import { type PageDocument, pageFields, pageJobs } from './page.ts'
+import { type Page, type PageDocument, pageFields, pageJobs } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 
 type ListingOptions = { readonly database: Database; readonly cache: PageCache }
@@ -31,6 +32,9 @@ type ListingOptions = { readonly database: Database; readonly cache: PageCache }
 const pagesAtOnce = 16
 /** Of a job group or a name: if it lies in more pages than this, it is frequent, and the order of the list finds it soon. */
 const maxNarrowPages = 512
+
+/** Walked in the order of the index: some 20 ms. If the list is not full then, pages may be in a better order. */
+const maxWalkedPages = 64
 
 const boundFields = { last: 1, c0: 1, c1: 1 } as const
 
@@ -42,33 +46,69 @@ export function openListing(options: ListingOptions): Pick<JobStore, 'list' | 'c
 }
 
 async function list(options: ListingOptions, query: JobQuery): Promise<readonly Job[]> {
-  const { order = newestFirst, after, limit } = query
   const { database, cache } = options
   const asked = askedFor(query)
   const narrow = await narrowed(database, query)
   const bounds = narrow === undefined ? asked.bounds : { $and: [asked.bounds, { _id: { $in: [...narrow] } }] }
-  const cursor = database.pages.find(
-    { ...pageFilterOf(query), ...bounds },
-    {
-      projection: { ...pageFields, ...boundFields },
-      sort: asked.sort,
-      batchSize: pagesAtOnce,
-      ...(narrow === undefined ? { hint: asked.hint } : {}),
-    },
-  )
-  const found: Job[] = []
+  const filter = { ...pageFilterOf(query), ...bounds }
+  const projection = { ...pageFields, ...boundFields }
+  const hint = narrow === undefined ? { hint: asked.hint } : {}
+  const cursor = database.pages.find(filter, { projection, sort: asked.sort, batchSize: pagesAtOnce, ...hint })
+  const first = firstOf(query)
+  let walked = 0
   for await (const document of cursor) {
-    const last = found.length < limit ? undefined : found[limit - 1]
-    if (last && isBeforeAll(last, document, order)) break
-    const jobs = [...cache.learn(document).jobs.values()]
-    const fit = jobs.filter(({ job, place }) => passes(job, placeOf({ job, place }), query) && isBehind(job, after, order))
-    if (fit.length === 0) continue
-    found.push(...fit.map(({ job }) => job))
-    found.sort((a, b) => compareListed(a, b, order))
-    found.length = Math.min(found.length, limit)
+    if (first.isBefore(document)) break
+    first.take(cache.learn(document))
+    walked += 1
+    if (walked !== maxWalkedPages) continue
+    const bounded = await boundedPages(database, query, filter)
+    if (!bounded) continue
+    await cursor.close()
+    return listBounded(options, query, bounded)
   }
   await cursor.close()
-  return found
+  return first.found
+}
+
+/** The same over pages in a better order. */
+async function listBounded(
+  { database, cache }: ListingOptions,
+  query: JobQuery,
+  bounded: readonly BoundedPage[],
+): Promise<readonly Job[]> {
+  const first = firstOf(query)
+  for (let at = 0; at < bounded.length; at += pagesAtOnce) {
+    const slice = bounded.slice(at, at + pagesAtOnce)
+    const [next] = slice
+    if (next && first.isBefore({ ...next, c0: next.bound, c1: next.bound })) break
+    const ids = slice.map(({ _id }) => _id)
+    const read = await database.pages.find({ _id: { $in: ids } }, { projection: pageFields }).toArray()
+    for (const document of read) first.take(cache.learn(document))
+  }
+  return first.found
+}
+
+/** The jobs of pages that pass, in the order of the list, at most its limit. */
+function firstOf(query: JobQuery) {
+  const { order = newestFirst, after, limit } = query
+  const found: Job[] = []
+  return {
+    found,
+    /** Whether what was found comes before every job of this page and of those behind it. */
+    isBefore(document: Pick<PageDocument, '_id' | 'last' | 'c0' | 'c1'>): boolean {
+      const last = found.length < limit ? undefined : found[limit - 1]
+      return last !== undefined && isBeforeAll(last, document, order)
+    },
+    take({ jobs }: Page): void {
+      const fit = [...jobs.values()].filter(
+        (kept) => passes(kept.job, placeOf(kept), query) && isBehind(kept.job, after, order),
+      )
+      if (fit.length === 0) return
+      found.push(...fit.map(({ job }) => job))
+      found.sort((a, b) => compareListed(a, b, order))
+      found.length = Math.min(found.length, limit)
+    },
+  }
 }
 
 type Order = NonNullable<JobQuery['order']>
