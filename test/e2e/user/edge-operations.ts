@@ -9,6 +9,7 @@ import type { Clock } from '../../../core/kernel/clock.ts'
 import {
   ActivateRequest,
   BeatRequest,
+  FetchInputRequest,
   PilotMessage,
   PutOutputRequest,
   VmServiceService,
@@ -26,6 +27,8 @@ export type EdgeOptions = {
   readonly callers: Callers
   readonly vmId: string
   readonly doneJob: number
+  /** What a job printed of its input file. */
+  readonly inputText: string
 }
 
 export type Edges = {
@@ -97,21 +100,23 @@ async function machines({ agentsBase }: EdgeOptions): Promise<readonly Checked[]
 
 /** As a user, each is refused; that VMs may is proven by what they have done. */
 async function vmCalls(
-  { callers: { self, admin }, vmId, doneJob }: EdgeOptions,
+  { callers: { self, admin }, vmId, doneJob, inputText }: EdgeOptions,
   raw: RawClient,
 ): Promise<readonly Checked[]> {
-  const { session, beat, putOutput, activate } = VmServiceService
+  const { session, beat, putOutput, activate, fetchInput } = VmServiceService
   const { token } = self
   const attempt = { jobId: doneJob, attempt: 1 }
   const forged = [
     ['vm.session', await raw.call(session, [PilotMessage.fromPartial({ hello: {} })], { token })],
     ['vm.heartbeat', await raw.call(beat, [BeatRequest.fromPartial({})], { token })],
     ['vm.output', await raw.call(putOutput, [PutOutputRequest.fromPartial({ attempt, name: 'stdout' })], { token })],
+    ['vm.input', await raw.call(fetchInput, [FetchInputRequest.fromPartial({ attempt, path: 'words.txt' })], { token })],
   ] as const
   const key = ActivateRequest.fromPartial({ vmId, activationKey: 'a'.repeat(40), nonce: 'n'.repeat(20) })
   const guessed = await raw.call(activate, [key])
   const [vm] = (await admin.client.vms()).filter((one) => one.vmId === vmId)
   const hasOutput = await admin.client.output(doneJob).next()
+  const hasInput = inputText === 'words\n'
   const done = { what: 'by the VM itself', refused: false } as const
   return [
     ...forged.map(
@@ -131,6 +136,7 @@ async function vmCalls(
     { action: 'vm.activate', ...done, isRight: vm?.state === 'Active' },
     { action: 'vm.session', ...done, isRight: (vm?.leases ?? 0) > 0 },
     { action: 'vm.heartbeat', ...done, isRight: (vm?.beatMs ?? 0) > 0 },
+    { action: 'vm.input', ...done, isRight: hasInput },
     { action: 'vm.output', ...done, isRight: hasOutput.done === false },
   ]
 }

@@ -39,7 +39,8 @@ export const user: Scenario = {
     const places = service.places()
     const agentsBase = `http://127.0.0.1:${agentsPort}`
     const { vmId, jobs } = workshop
-    const edges = await edgeOperations({ clock, server, places, agentsBase, callers, vmId, doneJob: jobs.done })
+    const inputText = await printedInput(workshop)
+    const edges = await edgeOperations({ clock, server, places, agentsBase, callers, vmId, doneJob: jobs.done, inputText })
     const tried = await tryAll(stage, workshop)
     const vmIds = (await callers.admin.client.vms()).map((one) => one.vmId as VmId)
     for (const { client } of Object.values(callers)) client.close()
@@ -115,6 +116,21 @@ async function tryAll({ say, clock }: Stage, workshop: Workshop): Promise<Counts
     say(`${operation.name}: ${Math.round(clock.monotonicMs() - beginMs)} ms`)
   }
   return { checked, refused, wrong }
+}
+
+/** A job of `self` prints the file that was sent with it. */
+async function printedInput({ file, callers: { self } }: Workshop): Promise<string> {
+  file('words.txt', 'words\n')
+  const job = {
+    executable: '/bin/cat',
+    arguments: ['words.txt'],
+    memory: '100MiB',
+    disk: '16MiB',
+    inputFiles: ['words.txt'],
+  }
+  const { out } = await self.run(['submit', file('cat.json', JSON.stringify(job)), '--wait', '--json'])
+  const jobId = /"jobIds":\[(\d+)\]/.exec(out)?.[1] ?? '0'
+  return (await self.run(['output', jobId])).out
 }
 
 function ifGone(error: unknown): void {

@@ -19,6 +19,8 @@ export const expectations = {
   vo: { self: 'ok', other: 'ok', stranger: 'not-found', operator: 'ok' },
   /** Each for what is theirs. */
   own: { self: 'ok', other: 'ok', stranger: 'ok', operator: 'ok' },
+  /** The owner and operators: a filter selects nothing of others. */
+  selected: { self: 'ok', other: 'not-found', stranger: 'not-found', operator: 'ok' },
   operators: { self: 'forbidden', other: 'forbidden', stranger: 'forbidden', operator: 'ok' },
   admins: { self: 'forbidden', operator: 'forbidden', admin: 'ok' },
 } as const satisfies Readonly<Record<string, Partial<Record<CallerName, Answer>>>>
@@ -67,6 +69,31 @@ export function listing(argv: readonly string[]): Operation['attempt'] {
     return { answer: isThere ? 'ok' : 'not-found', wrong: '' }
   }
 }
+
+/** Steers all jobs of a group of `self`, made for this call; whom it does not reach changes none of them. */
+export function steeringGroup(
+  words: readonly string[],
+  made: 'waiting' | 'held' | 'done',
+  after: (typeof jobStates)[number] | 'gone',
+): Operation['attempt'] {
+  return async ({ make, becomes, stateOf }, caller) => {
+    groups += 1
+    const jobGroup = `bulk-${groups}`
+    const jobIds = [await make(made, { jobGroup }), await make(made, { jobGroup })]
+    const line = [...words, '--job-group', jobGroup, '--vo', 'lhcb', '--owner', 'ada', '--yes']
+    const ran = await caller.run(line)
+    const isNone = / 0 of 0 jobs/.test(`${ran.out}${ran.err}`)
+    const answer = isNone ? 'not-found' : answerOf(ran)
+    const wanted = answer === 'ok' ? after : stateOf[made]
+    const areThere = (await Promise.all(jobIds.map((id) => becomes(id, wanted)))).every(Boolean)
+    return {
+      answer,
+      wrong: areThere ? '' : `${line.join(' ')} by ${caller.name} left jobs not ${wanted}: ${ran.out}${ran.err}`,
+    }
+  }
+}
+
+let groups = 0
 
 /** Steers a job that was made for this call; `after`: its state then, where the caller may. */
 export function steering(

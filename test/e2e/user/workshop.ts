@@ -15,7 +15,7 @@ export type Workshop = {
   readonly vmId: string
   readonly stateOf: { readonly waiting: string; readonly held: string; readonly running: string; readonly done: string }
   /** A job of `self` of its own, in this state. */
-  make(kind: 'waiting' | 'held' | 'running' | 'done'): Promise<number>
+  make(kind: 'waiting' | 'held' | 'running' | 'done', fields?: object): Promise<number>
   /** Within the time of a test; `gone`: there is no such job. */
   becomes(jobId: number, state: string): Promise<boolean>
   stateNow(jobId: number): Promise<string>
@@ -25,6 +25,8 @@ export type Workshop = {
 
 export const greeting = 'hello from the payload'
 const withinMs = 30_000
+/** Of all jobs that are made here. */
+export const group = 'workshop'
 /** No VM here offers it. */
 const never = 'never-offered'
 
@@ -32,7 +34,7 @@ const scripts = {
   waiting: { script: 'true', tags: [never] },
   held: { script: 'true', tags: [never] },
   running: { script: `trap "exit 0" TERM; echo ${greeting}; while true; do sleep 0.2; done`, tags: [] },
-  done: { script: `echo ${greeting}; echo complaint >&2`, tags: [] },
+  done: { script: `echo ${greeting}; echo complaint >&2; echo left > left.txt`, tags: [], outputFiles: ['*.txt'] },
 } as const
 
 export async function openWorkshop(clock: Clock, dir: string, callers: Callers): Promise<Workshop> {
@@ -47,17 +49,19 @@ export async function openWorkshop(clock: Clock, dir: string, callers: Callers):
   const becomes = (jobId: number, state: string): Promise<boolean> =>
     until(clock, async () => (await stateNow(jobId)) === state, { withinMs, everyMs: 50 })
 
-  async function make(kind: keyof typeof scripts): Promise<number> {
-    const { script, tags } = scripts[kind]
+  async function make(kind: keyof typeof scripts, more: object = {}): Promise<number> {
+    const { script, ...fixed } = scripts[kind]
     const fields = {
       executable: '/bin/sh',
       arguments: ['-c', script],
       memory: '100MiB',
       disk: '16MiB',
       wallTime: '1h',
-      tags,
+      ...fixed,
     }
-    const { jobs } = readJobDocument(JSON.stringify({ ...fields, name: `made ${kind}` }))
+    const { jobs } = readJobDocument(
+      JSON.stringify({ ...fields, name: `made ${kind}`, jobGroup: group, jobType: 'test', ...more }),
+    )
     const [jobId = 0] = (await self.client.submit(jobs)).jobIds
     if (kind === 'held') await self.client.hold([jobId], 'for the scenario')
     if (!(await becomes(jobId, stateOf[kind]))) throw new Error(`job ${jobId} did not become ${stateOf[kind]}`)
