@@ -148,7 +148,10 @@ async function findingOf(
   vms: readonly KeptVm[],
   places: readonly PlaceExplanation[],
 ): Promise<Finding> {
-  if (job.phase.state === 'Held') return { kind: 'held', why: job.phase.why }
+  if (job.phase.state === 'Held') {
+    const { why, open = [] } = job.phase
+    return { kind: 'held', why, ...(open.length > 0 ? { waitsFor: open.length } : {}) }
+  }
   const [closest] = places
   if (closest && !places.some(isAwaited)) {
     return { kind: 'no-fit', closest: closest.place, broken: broken(closest) }

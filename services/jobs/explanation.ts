@@ -33,7 +33,8 @@ export type Finding =
   /** It ended before any VM took it. */
   | { readonly kind: 'never-started' }
   | { readonly kind: 'runs' | 'ran'; readonly attempt: number; readonly vmId: VmId; readonly cores: number }
-  | { readonly kind: 'held'; readonly why: string }
+  /** `waitsFor`: jobs that it waits for beside; absent: none. */
+  | { readonly kind: 'held'; readonly why: string; readonly waitsFor?: number }
   /** `first`: some of the jobs that it waits for, as they are now; `waitsFor`: how many there are. */
   | { readonly kind: 'blocked'; readonly waitsFor: number; readonly first: readonly AwaitedJob[] }
   /** No cloud is configured, and no VM exists. */

@@ -64,7 +64,7 @@ function findingText(finding: Finding, state: Explained['state']): string {
     case 'ran':
       return `is ${state}: attempt ${finding.attempt} ran last on ${finding.vmId} with ${counted(finding.cores, 'core')}`
     case 'held':
-      return `is Held: ${finding.why}`
+      return `is Held: ${finding.why}${finding.waitsFor ? `; it also waits for ${counted(finding.waitsFor, 'job')}` : ''}`
     case 'blocked':
       return `is Blocked: it waits for ${awaitedText(finding)}`
     case 'no-place':

@@ -93,6 +93,9 @@ describe('a job that waits for another', () => {
     expect(summaryText(explained)).toBe(
       `job ${third} is Blocked: it waits for job ${first} (when ok, is Waiting), job ${second} (when ok, is Waiting)`,
     )
+    await steer(test.queue, asAlice, [third as JobId], { kind: 'hold', why: '' })
+    const held = summaryText(await explain(test.queue, asAlice, third as JobId))
+    expect(held).toBe(`job ${third} is Held: held by alice; it also waits for 2 jobs`)
     const many = Array.from({ length: 30 }, () => named('many'))
     const ids = await put(test, [...many, named('last', ok('many'))])
     const last = summaryText(await explain(test.queue, asAlice, ids.at(-1) as JobId))

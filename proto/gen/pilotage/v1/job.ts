@@ -1068,7 +1068,7 @@ export interface Finding {
   reserveTime:
     | Date
     | undefined;
-  /** BLOCKED: jobs whose end it waits for */
+  /** BLOCKED, HELD: jobs whose end it waits for */
   waitsFor: number;
   /** BLOCKED: the first 20 of them */
   awaited: AwaitedJob[];
