@@ -8,6 +8,7 @@
  *   --index N         with --target: this one input, printed whole
  *   --workers N       processes that run at once (2)
  *   --targets FILE    another list of targets
+ *   --end-seconds N   an input that takes longer never ends (30)
  *
  * Inputs are made by the grammar of each target and by changes to known ones. A crash is anything thrown that is no
  * refusal, a broken property, an input that ends its process or does not end. Ends with one line, and with 1 where an
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     target: { type: 'string' },
     index: { type: 'string' },
     workers: { type: 'string', default: '2' },
+    'end-seconds': { type: 'string', default: '30' },
     targets: { type: 'string', default: join(import.meta.dirname, 'targets.ts') },
   },
 })
@@ -63,6 +65,7 @@ const isOk =
         workers: whole('workers', values.workers, 1),
         module,
         target: values.target,
+        endMs: whole('end-seconds', values['end-seconds'], 1) * 1000,
         clock: systemClock(),
         say: (line) => console.log(line),
       })
