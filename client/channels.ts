@@ -26,6 +26,8 @@ export type Clients = {
   readonly sandbox: SandboxServiceClient
 }
 
+type Opened = Clients & { readonly channel: Channel; readonly files: Channel }
+
 export type Channels = {
   readonly turns: Turns
   /** On the endpoint that is current. */
@@ -58,20 +60,23 @@ export function openChannels({ server, caPem }: ChannelSettings, clock: Clock, r
   if (!endpoints) throw new PilotageError('invalid-argument', `${server} is no server: ${endpointsForm}`)
   const secured = channelCredentials(endpoints, caPem)
   const turns = takeTurns(endpoints, random)
-  const opened = new Map<string, Clients & { readonly channel: Channel }>()
+  const opened = new Map<string, Opened>()
 
-  function current(): Clients & { readonly channel: Channel } {
+  function current(): Opened {
     const endpoint = turns.current()
     const known = opened.get(endpoint)
     if (known) return known
     const channel = new Channel(endpoint, secured, channelOptions)
+    // Files go on a connection of their own: a transfer that the service holds back would hold back everything beside it.
+    const files = new Channel(endpoint, secured, { ...channelOptions, 'grpc.use_local_subchannel_pool': 1 })
     const options = { channelOverride: channel }
     const jobs = new JobServiceClient(endpoint, secured, options)
     const fresh = {
       channel,
+      files,
       jobs,
       operate: new OperateServiceClient(endpoint, secured, options),
-      sandbox: new SandboxServiceClient(endpoint, secured, options),
+      sandbox: new SandboxServiceClient(endpoint, secured, { channelOverride: files }),
     }
     opened.set(endpoint, fresh)
     return fresh
@@ -88,7 +93,7 @@ export function openChannels({ server, caPem }: ChannelSettings, clock: Clock, r
       }
     },
     close() {
-      for (const { channel } of opened.values()) channel.close()
+      for (const { channel, files } of opened.values()) for (const one of [channel, files]) one.close()
     },
   }
 }

@@ -22,12 +22,12 @@ export type FileCalls = {
 /** The service holds a transfer back where many are under way; one that moves nothing for longer is lost. */
 const stallMs = sandboxLimits.stallMs
 
-export function fileCalls(client: VmServiceClient, metadata: Metadata, clock: Clock): FileCalls {
+export function fileCalls(client: () => VmServiceClient, metadata: Metadata, clock: Clock): FileCalls {
   return {
-    fetchInput: (attempt, path, signal) => received(client.fetchInput({ attempt, path }, metadata), clock, signal),
+    fetchInput: (attempt, path, signal) => received(client().fetchInput({ attempt, path }, metadata), clock, signal),
     async putOutputFile(attempt, file, pieces, signal) {
       const over = Promise.withResolvers<void>()
-      const stream = client.putOutputFile(metadata, {}, (error) =>
+      const stream = client().putOutputFile(metadata, {}, (error) =>
         error ? over.reject(asUplinkError(error, 'keeping an output file')) : over.resolve(),
       )
       // The call's answer carries the failure. Without a listener the stream's own error would end the process.

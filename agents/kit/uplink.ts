@@ -80,6 +80,13 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
   const secured =
     caPem === undefined ? ChannelCredentials.createInsecure() : ChannelCredentials.createSsl(Buffer.from(caPem))
   const client = new VmServiceClient(endpoint, secured, channelOptions)
+  // A connection of its own: a transfer that the service holds back would hold back everything beside it, since what is not
+  // read of one stream fills the window of the whole connection.
+  let files: VmServiceClient | undefined
+  const ofFiles = (): VmServiceClient => {
+    files ??= new VmServiceClient(endpoint, secured, channelOptions)
+    return files
+  }
   const metadata = new Metadata()
   if (credential !== undefined) metadata.set('authorization', `Bearer ${credential}`)
   const within = (ms: number): { deadline: number } => ({ deadline: clock.nowMs() + ms })
@@ -113,7 +120,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
       const { bytes, wanted } = await answered('sending a live output', send)
       return { bytes, isWanted: wanted }
     },
-    ...fileCalls(client, metadata, clock),
+    ...fileCalls(ofFiles, metadata, clock),
     session(handlers) {
       const stream = client.session(metadata)
       let over = false
@@ -135,7 +142,10 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
         close: () => end(new PilotageError('cancelled', 'in session: closed by us')),
       }
     },
-    close: () => client.close(),
+    close() {
+      client.close()
+      files?.close()
+    },
   }
 }
 

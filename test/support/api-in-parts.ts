@@ -11,6 +11,7 @@ import type { Matching } from '../../services/matcher/matching.ts'
 import { type Clock, systemClock } from '../../core/kernel/clock.ts'
 import type { Identity } from '../../core/model/owner.ts'
 import { silentLog } from '../../core/ports/log.ts'
+import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { seededRandom } from '../../core/kernel/random.ts'
@@ -49,6 +50,7 @@ export async function startApiInParts({
   store = memoryStore(),
   installation,
   policy = {},
+  blobs = memoryBlobs(),
   ...given
 }: Partial<Pick<Catalogue, 'trust' | 'sites' | 'uses'>> & {
   readonly plan?: CloudStatus['plan']
@@ -56,6 +58,7 @@ export async function startApiInParts({
   readonly clock?: Clock
   readonly store?: Store
   readonly policy?: Partial<JobPorts['policy']>
+  readonly blobs?: Blobs
   /** Absent: one that is made for this server. */
   readonly installation?: { readonly name: string; readonly signingKey: string }
 } = {}): Promise<ApiInParts> {
@@ -65,7 +68,7 @@ export async function startApiInParts({
     bus: localBus(clock),
     clock,
     log,
-    ...homes(),
+    ...homes(blobs),
     roles: processRoles,
     holder: 'only',
     policy: { leaseMs: hour, renewEveryMs: hour / 4, keepEndedMs: hour, reserveAfterMs: hour, ...policy },
@@ -76,7 +79,6 @@ export async function startApiInParts({
   const cloudStatus = async () => ({ clouds: [], plan })
   const at = { host: '127.0.0.1', port: 0, version: 'test', startedMs: clock.nowMs() }
   const { matching, catalogue } = parts
-  const queue = jobs
   const watchReady = (hear: (ready: boolean) => void) => {
     hear(true)
     return () => {}
@@ -84,7 +86,7 @@ export async function startApiInParts({
   const images = { ...catalogue, ...given }
   assert(matching !== undefined, 'it serves pilots')
   const api = await startApi({
-    ports: queue,
+    ports: jobs,
     matching,
     heartbeatIntervalMs: hour,
     images,
@@ -99,7 +101,7 @@ export async function startApiInParts({
   const raw = rawClient(clock, server)
   return {
     store,
-    queue,
+    queue: jobs,
     matching,
     raw,
     server,
@@ -127,6 +129,6 @@ const agreeableSandbox: Sandbox = {
 }
 
 /** Of what payloads write and users put. */
-function homes() {
-  return { sandbox: agreeableSandbox, live: memoryLiveOutput(), blobs: memoryBlobs() }
+function homes(blobs: Blobs) {
+  return { sandbox: agreeableSandbox, live: memoryLiveOutput(), blobs }
 }

@@ -1,6 +1,6 @@
 /**
  * Transfers of files: how many are under way at one time, and how many pieces are moved in one turn of the event loop. So
- * reports, matches and other calls wait for a millisecond of transfers at most, however many there are.
+ * reports, matches and other calls wait for a millisecond of transfers at most, however many there are, and transfers use half of the thread at most.
  *
  * A transfer above the bound waits; its stream is not read until then, and HTTP/2 holds the sender back. A caller has a few
  * at one time. What waits is let in in the order of arrival.
@@ -20,8 +20,9 @@ export type Transfers = {
 
 export type TransferLimits = Pick<
   typeof sandboxLimits,
-  'transfers' | 'transfersPerCaller' | 'waitingTransfers' | 'piecesPerTurn'
+  'transfers' | 'transfersPerCaller' | 'waitingTransfers' | 'piecesPerTurn' | 'longestPauseMs'
 >
+type TurnLimits = { readonly [Key in 'piecesPerTurn' | 'longestPauseMs']: number }
 
 const againMs = 1000
 
@@ -31,7 +32,7 @@ export function openTransfers(
 ): Transfers {
   const callers = new Map<string, number>()
   const waiting = new Set<() => void>()
-  const pace = pieceTurns(clock, limits.piecesPerTurn)
+  const pace = pieceTurns(clock, limits)
   let active = 0
 
   function admitted(gone: AbortSignal): Promise<void> {
@@ -83,24 +84,34 @@ export function openTransfers(
   }
 }
 
-/** Resolves for the next piece: for a few in each turn of the event loop. */
-function pieceTurns(clock: Clock, perTurn: number): () => Promise<void> {
+/**
+ * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause of as long as
+ * the turn took, so that transfers use half of the thread at most, whatever a piece costs on this machine.
+ */
+function pieceTurns(clock: Clock, { piecesPerTurn, longestPauseMs }: TurnLimits): () => Promise<void> {
   const waiting: (() => void)[] = []
-  let left = perTurn
+  let left = piecesPerTurn
   let isArmed = false
 
   function arm(): void {
     if (isArmed) return
     isArmed = true
+    const beganMs = clock.monotonicMs()
     clock.soon(() => {
-      isArmed = false
-      left = perTurn
-      while (left > 0 && waiting.length > 0) {
-        left -= 1
-        waiting.shift()?.()
-      }
-      if (left < perTurn) arm()
+      const tookMs = Math.min(clock.monotonicMs() - beganMs, longestPauseMs)
+      if (tookMs < minPauseMs) goOn()
+      else clock.after(tookMs, goOn)
     })
+  }
+
+  function goOn(): void {
+    isArmed = false
+    left = piecesPerTurn
+    while (left > 0 && waiting.length > 0) {
+      left -= 1
+      waiting.shift()?.()
+    }
+    if (left < piecesPerTurn) arm()
   }
 
   return () => {
@@ -110,3 +121,6 @@ function pieceTurns(clock: Clock, perTurn: number): () => Promise<void> {
     return Promise.resolve()
   }
 }
+
+/** Timers count in milliseconds: a shorter pause would become one of these. */
+const minPauseMs = 0.5
