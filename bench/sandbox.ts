@@ -2,8 +2,9 @@
  * What transfers of files cost the start of jobs: VMs fetch input files and put output files while jobs are submitted and
  * matched at a steady rate; the time from submission to assignment with transfers and without.
  *
- * `node bench/sandbox.ts [VMS] [MIB]`; 100 and 1024 without: MiB in all, half of it down and half up. The service is a process of
- * its own over the embedded store and a disk; the VMs and the user are in this one. With `--service` it is the service.
+ * `node bench/sandbox.ts [VMS] [MIB]`; 100 and 1024 without: MiB in all, half of it down and half up. The service is a
+ * process of its own over the embedded store and a disk; the VMs and the user are in this one. With `--service` it is the
+ * service.
  */
 
 import { fork } from 'node:child_process'
@@ -11,7 +12,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openUplink, type Session, type Uplink } from '../agents/kit/uplink.ts'
+import { openUplink, type Uplink } from '../agents/kit/uplink.ts'
 import { connectPilotage, type PilotageClient } from '../client/pilotage-client.ts'
 import { sleep, systemClock, until } from '../core/kernel/clock.ts'
 import type { AttemptRef, VmId } from '../core/kernel/ids.ts'
@@ -48,7 +49,6 @@ async function serve(dir: string, vms: number): Promise<void> {
   }
   const user = await api.tokenFor({ kind: 'user', owner: alice, roles: ['user'] })
   process.send?.({ server: api.server, user, vms: places } satisfies Place)
-  process.on('message', () => void api.stop().then(() => process.exit(0)))
 }
 
 type Bench = {
@@ -57,71 +57,59 @@ type Bench = {
   readonly waits: { readonly atMs: number; readonly ms: number }[]
 }
 
+type BenchVm = {
+  readonly carrier: () => AttemptRef | undefined
+  move(data: Buffer, path: string): Promise<void>
+  close(): void
+}
+
 /** A pilot that ends what it gets at once, but for its carrier. */
-class BenchVm {
-  carrier: AttemptRef | undefined
-  readonly uplink: Uplink
-  readonly #bench: Bench
-  readonly #session: Session
-  #received = 0
-  #reportId = 0
+function benchVm({ submittedMs, waits }: Bench, server: string, credential: string): BenchVm {
+  let carrier: AttemptRef | undefined
+  let [received, reportId] = [0, 0]
+  const uplink: Uplink = openUplink({ clock, endpoint: server, credential })
 
-  constructor(bench: Bench, server: string, credential: string) {
-    this.#bench = bench
-    this.uplink = openUplink({ clock, endpoint: server, credential })
-    this.#session = this.uplink.session({
-      onMessage: (message) => this.#hear(message),
-      onEnd: () => undefined,
-    })
-    this.#session.send({ hello: { version: 'bench', held: [] }, reports: [], renew: [] })
+  /** What is to be ended at once. */
+  function isQuick({ jobId, attempt, spec }: Assignment): boolean {
+    const submitted = submittedMs.get(spec.name)
+    if (submitted === undefined) carrier = { jobId, attempt }
+    else waits.push({ atMs: submitted, ms: clock.monotonicMs() - submitted })
+    return submitted !== undefined
   }
 
-  #hear({ welcome, assignments }: ServiceMessage): void {
+  function hear({ welcome, assignments }: ServiceMessage): void {
     if (!welcome && assignments.length === 0) return
-    this.#received += assignments.length
-    const over = assignments.filter((one) => !this.#isCarrier(one))
-    const reports = over.map(({ jobId, attempt }) => {
-      this.#reportId += 1
-      const startedMs = clock.nowMs()
-      return { jobId, attempt, reportId: this.#reportId, startedMs, phase: 'ended' as const, result: sampleResult() }
+    received += assignments.length
+    const reports = assignments.filter(isQuick).map(({ jobId, attempt }) => {
+      reportId += 1
+      return { jobId, attempt, reportId, startedMs: clock.nowMs(), phase: 'ended' as const, result: sampleResult() }
     })
-    const cores = this.carrier ? 8 - carrierCores : 8
-    const room = { ...noAmounts, cores, memoryBytes: 7 * gib, diskBytes: 6 * gib }
-    this.#session.send({
-      reports,
-      renew: [],
-      offer: { ...room, remainingMs: Number.POSITIVE_INFINITY, maxJobs: 8, received: this.#received },
-    })
+    const room = { ...noAmounts, cores: carrier ? 8 - carrierCores : 8, memoryBytes: 7 * gib, diskBytes: 6 * gib }
+    const offer = { ...room, remainingMs: Number.POSITIVE_INFINITY, maxJobs: 8, received }
+    session.send({ reports, renew: [], offer })
   }
 
-  #isCarrier({ jobId, attempt, spec }: Assignment): boolean {
-    const submitted = this.#bench.submittedMs.get(spec.name)
-    if (submitted === undefined) {
-      this.carrier = { jobId, attempt }
-      return true
-    }
-    const nowMs = clock.monotonicMs()
-    this.#bench.waits.push({ atMs: submitted, ms: nowMs - submitted })
-    return false
-  }
-
-  /** Down and up, as a pilot does. */
-  async move(data: Buffer, path: string): Promise<void> {
-    const { signal } = new AbortController()
-    if (!this.carrier) throw new Error('a VM got no carrier')
-    let bytes = 0
-    for await (const piece of this.uplink.fetchInput(this.carrier, 'input', signal)) bytes += piece.length
-    if (bytes !== data.length) throw new Error(`${bytes} bytes came`)
-    // Content of its own, so that each is stored.
-    data.write(path)
-    const digest = createHash('sha256').update(data).digest('hex')
-    const file = { path, digest, bytes: data.length, executable: false }
-    await this.uplink.putOutputFile(this.carrier, file, pieces(data), signal)
-  }
-
-  close(): void {
-    this.#session.close()
-    this.uplink.close()
+  const session = uplink.session({ onMessage: hear, onEnd: () => undefined })
+  session.send({ hello: { version: 'bench', held: [] }, reports: [], renew: [] })
+  return {
+    carrier: () => carrier,
+    /** Down and up, as a pilot does. */
+    async move(data, path) {
+      const { signal } = new AbortController()
+      if (!carrier) throw new Error('a VM got no carrier')
+      let bytes = 0
+      for await (const piece of uplink.fetchInput(carrier, 'input', signal)) bytes += piece.length
+      if (bytes !== data.length) throw new Error(`${bytes} bytes came`)
+      // Content of its own, so that each is stored.
+      data.write(path)
+      const digest = createHash('sha256').update(data).digest('hex')
+      const file = { path, digest, bytes: data.length, executable: false }
+      await uplink.putOutputFile(carrier, file, pieces(data), signal)
+    },
+    close() {
+      session.close()
+      uplink.close()
+    },
   }
 }
 
@@ -173,8 +161,8 @@ async function measure({ server, user, vms: places }: Place, mibInAll: number): 
     inputFiles,
   })
   await client.submit(places.map(() => carrier))
-  const vms = places.map(([, credential]) => new BenchVm(bench, server, credential))
-  const isReady = await until(clock, () => vms.every((vm) => vm.carrier), { withinMs: 30_000 })
+  const vms = places.map(([, credential]) => benchVm(bench, server, credential))
+  const isReady = await until(clock, () => vms.every((vm) => vm.carrier()), { withinMs: 30_000 })
   if (!isReady) throw new Error('not every VM has its carrier')
   const stop = new AbortController()
   const submitting = submitSteadily(bench, stop.signal)
@@ -217,9 +205,9 @@ if (process.argv[2] === '--service') {
       child.on('message', (message) => resolve(message as Place))
       child.on('exit', (code) => reject(new Error(`the service ended with ${code}`)))
     })
-    if (!(await measure(place, mibInAll))) process.exitCode = 1
+    if (!(await measure(place, mibInAll))) throw new Error('starts wait more than twice as long while files move')
   } finally {
-    child.send('stop')
+    child.kill()
     rmSync(dir, { recursive: true, force: true })
   }
 }

@@ -82,11 +82,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
   const client = new VmServiceClient(endpoint, secured, channelOptions)
   // A connection of its own: a transfer that the service holds back would hold back everything beside it, since what is not
   // read of one stream fills the window of the whole connection.
-  let files: VmServiceClient | undefined
-  const ofFiles = (): VmServiceClient => {
-    files ??= new VmServiceClient(endpoint, secured, channelOptions)
-    return files
-  }
+  const files = onceAsked(() => new VmServiceClient(endpoint, secured, channelOptions))
   const metadata = new Metadata()
   if (credential !== undefined) metadata.set('authorization', `Bearer ${credential}`)
   const within = (ms: number): { deadline: number } => ({ deadline: clock.nowMs() + ms })
@@ -120,7 +116,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
       const { bytes, wanted } = await answered('sending a live output', send)
       return { bytes, isWanted: wanted }
     },
-    ...fileCalls(ofFiles, metadata, clock),
+    ...fileCalls(files.get, metadata, clock),
     session(handlers) {
       const stream = client.session(metadata)
       let over = false
@@ -144,7 +140,7 @@ export function openUplink({ clock, endpoint, caPem, credential }: UplinkOptions
     },
     close() {
       client.close()
-      files?.close()
+      files.made()?.close()
     },
   }
 }
@@ -155,4 +151,15 @@ function answered<Answer>(doing: string, call: (done: Done<Answer>) => void): Pr
   return new Promise((resolve, reject) => {
     call((error, answer) => (error ? reject(asUplinkError(error, doing)) : resolve(answer)))
   })
+}
+
+function onceAsked<Thing>(make: () => Thing): { get(): Thing; made(): Thing | undefined } {
+  let thing: Thing | undefined
+  return {
+    get() {
+      thing ??= make()
+      return thing
+    },
+    made: () => thing,
+  }
 }

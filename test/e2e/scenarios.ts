@@ -7,6 +7,7 @@ import { latency } from './latency.ts'
 import { move } from './move.ts'
 import { openstack } from './openstack.ts'
 import { peek } from './peek.ts'
+import { sandbox } from './sandbox.ts'
 import type { Scenario } from './scenario.ts'
 import { ssh } from './ssh.ts'
 import { strangers } from './strangers/main.ts'
@@ -26,5 +27,6 @@ export const scenarios: readonly Scenario[] = [
   ssh,
   strangers,
   peek,
+  sandbox,
   user,
 ]

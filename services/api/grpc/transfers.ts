@@ -1,6 +1,7 @@
 /**
  * Transfers of files: how many are under way at one time, and how many pieces are moved in one turn of the event loop. So
- * reports, matches and other calls wait for a millisecond of transfers at most, however many there are, and transfers use half of the thread at most.
+ * reports, matches and other calls wait for a millisecond of transfers at most, however many there are, and transfers use
+ * half of the thread at most.
  *
  * A transfer above the bound waits; its stream is not read until then, and HTTP/2 holds the sender back. A caller has a few
  * at one time. What waits is let in in the order of arrival.
@@ -85,8 +86,8 @@ export function openTransfers(
 }
 
 /**
- * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause of as long as
- * the turn took, so that transfers use half of the thread at most, whatever a piece costs on this machine.
+ * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause of as long
+ * as the turn took, so that transfers use half of the thread at most, whatever a piece costs on this machine.
  */
 function pieceTurns(clock: Clock, { piecesPerTurn, longestPauseMs }: TurnLimits): () => Promise<void> {
   const waiting: (() => void)[] = []
