@@ -126,8 +126,18 @@ describe('docs/jobs.md', () => {
   })
 })
 
+/** All of DIRAC 8: `src/DIRAC/{Interfaces,WorkloadManagementSystem}/scripts`. */
+const diracCommands = `cpu-normalization get-normalized-queue-length get-queue-cpu-time get-queue-normalization get-wn
+  get-wn-parameters job-attributes job-delete job-get-input job-get-jdl job-get-output job-get-output-data job-kill
+  job-logging-info job-parameters job-peek job-reschedule job-status job-submit jobs-select-output-search match pilot-job-info
+  select-jobs`.split(/\s+/)
+
 describe('docs/from-dirac.md', () => {
   const document = read('docs/from-dirac.md')
+
+  it.each(diracCommands)('says what stands for dirac-wms-%s', (name) => {
+    expect(document).toMatch(new RegExp(`^\\|[^|]*\`dirac-wms-${name}\``, 'm'))
+  })
 
   it("has a line for every attribute of DIRAC's, with what it becomes", () => {
     const stated = new Map(rows(document).map(([name = '', becomes = '']) => [name, becomes]))
