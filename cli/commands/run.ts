@@ -22,6 +22,7 @@ import { outputWriter } from '../output/output-writer.ts'
 import { refusalText } from '../output/refusal.ts'
 import { idsText, jsonLine, jsonLines } from '../output/table.ts'
 import { withClient } from '../connection.ts'
+import { withFiles } from '../uploads.ts'
 import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 type RunOptions = CommonOptions &
@@ -83,8 +84,12 @@ export async function runAsJob(
   const { terminal, random, signal } = setting
   const { readJobDocument } = await import('../../client/job-document.ts')
   const documents = await documentsOf(options, command)
-  const { jobs } = await relabelled(optionOf, () => readJobDocument(JSON.stringify(documents)))
-  const { jobIds, warnings } = await client.submit(jobs, { key: random.letters(keyLength) })
+  const { jobIds, warnings } = await relabelled(optionOf, async () => {
+    const { jobs } = readJobDocument(JSON.stringify(documents))
+    // Files are named as on the command line.
+    const directories = jobs.map(() => setting.workDir)
+    return client.submit(await withFiles(setting, client, jobs, directories), { key: random.letters(keyLength) })
+  })
   for (const { text } of warnings) terminal.say(visibleText(`warning: ${text}`))
   if (options.detach) {
     await terminal.write(options.json ? jsonLine({ jobIds }) : `${idsText(jobIds)}\n`)

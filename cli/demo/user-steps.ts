@@ -1,13 +1,18 @@
 /**
- * What the demo shows of a user's day: a JDL document with parameters, a graph of jobs that wait for each other, and one
- * command that runs as a job. Each step says what it saw and whether that is right.
+ * What the demo shows of a user's day: a JDL document with parameters, a graph of jobs that wait for each other, a file that
+ * is sent along and one that comes back, and one command that runs as a job. Each step says what it saw and whether that is right.
  */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { hasEnded } from '../../client/follow.ts'
 import type { Job } from '../../client/jobs.ts'
+import type { NewJob } from '../../client/new-job.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { runAsJob } from '../commands/run.ts'
 import type { Setting } from '../setting.ts'
+import { withFiles } from '../uploads.ts'
 
 export type UserStep = { readonly what: string; readonly seen: string; readonly isRight: boolean }
 
@@ -37,7 +42,7 @@ const graph = [
 ]
 
 export async function userSteps(setting: Setting, client: PilotageClient): Promise<readonly UserStep[]> {
-  return Promise.all([parameters(client), dependencies(client), command(setting, client)])
+  return Promise.all([parameters(client), dependencies(client), files(setting, client), command(setting, client)])
 }
 
 async function parameters(client: PilotageClient): Promise<UserStep> {
@@ -59,6 +64,25 @@ async function dependencies(client: PilotageClient): Promise<UserStep> {
     (cleanUp?.startedMs ?? 0) >= (merge?.endedMs ?? Infinity)
   const neverRan = publish?.attempt === 0
   return { what: 'a graph of 7 jobs', seen, isRight: seen === states && isInOrder && neverRan }
+}
+
+/** The file is sent as `pilotage submit` sends it, and what the job makes of it is read back. */
+async function files(setting: Setting, client: PilotageClient): Promise<UserStep> {
+  const { readJobDocument } = await import('../../client/job-document.ts')
+  const directory = mkdtempSync(join(tmpdir(), 'pilotage-demo-'))
+  try {
+    writeFileSync(join(directory, 'words.txt'), 'pilot\ncloud\nlease\nbatch\n')
+    const names = { inputFiles: ['words.txt'], outputFiles: ['*.txt'] }
+    const { jobs } = readJobDocument(JSON.stringify(shell('sort-words', 'sort words.txt > sorted.txt', names)))
+    const [job] = await followed(client, await withFiles(setting, client, jobs, [directory]))
+    const jobId = job?.jobId ?? 0
+    const { files: left } = await client.outputFiles(jobId)
+    const text = await textOf(client.outputFile(jobId, 'sorted.txt'))
+    const seen = `${left.map(({ path }) => path).join(' and ')}, sorted: ${text.trim().split('\n').join(' ')}`
+    return { what: 'a sandbox', seen, isRight: seen === 'sorted.txt and words.txt, sorted: batch cloud lease pilot' }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** As `pilotage run` does it, with what it writes caught. */
@@ -86,14 +110,22 @@ async function command(setting: Setting, client: PilotageClient): Promise<UserSt
 /** Submits the document and waits until all of its jobs have ended; in their order. */
 async function ended(client: PilotageClient, document: string): Promise<readonly Job[]> {
   const { readJobDocument } = await import('../../client/job-document.ts')
-  const { jobIds } = await client.submit(readJobDocument(document).jobs)
+  return followed(client, readJobDocument(document).jobs)
+}
+
+async function followed(client: PilotageClient, jobs: readonly NewJob[]): Promise<readonly Job[]> {
+  const { jobIds } = await client.submit(jobs)
   const last = new Map<number, Job>()
   for await (const job of client.watch(jobIds)) if (hasEnded(job)) last.set(job.jobId, job)
   return jobIds.flatMap((id) => last.get(id) ?? [])
 }
 
 async function outputOf(client: PilotageClient, jobId: number): Promise<string> {
+  return textOf(client.output(jobId))
+}
+
+async function textOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   let text = ''
-  for await (const piece of client.output(jobId)) text += Buffer.from(piece).toString()
+  for await (const piece of pieces) text += Buffer.from(piece).toString()
   return text
 }
