@@ -1,6 +1,7 @@
 /**
  * What the demo shows of a user's day: a JDL document with parameters, a graph of jobs that wait for each other, a file that
- * is sent along and one that comes back, and one command that runs as a job. Each step says what it saw and whether that is right.
+ * is sent along and one that comes back, and one command that runs as a job. Each step says what it saw and whether that is
+ * right.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -24,6 +24,7 @@ const served = [
   'grpc.reflection.v1alpha.ServerReflection',
   'pilotage.v1.JobService',
   'pilotage.v1.OperateService',
+  'pilotage.v1.SandboxService',
   'pilotage.v1.VmService',
 ]
 
