@@ -43,7 +43,7 @@ function config(grpcPort: number, dashboardPort: number): object {
     dashboard: { port: dashboardPort },
     queue: { lease: '15s', renewEvery: '4s' },
     director: { interval: '500ms', settle: '2s' },
-    vm: { idleTimeout: '60s', heartbeatInterval: '1s', heartbeatTimeout: '10s' },
+    vm: { idleTimeout: '5s', heartbeatInterval: '1s', heartbeatTimeout: '10s' },
     clouds: [
       {
         name: 'local',
@@ -82,8 +82,15 @@ export const sandbox: Scenario = {
       const failed = worked.flatMap((one) => (one.status === 'rejected' ? [`a user's work failed: ${one.reason}`] : []))
       const puts = worked.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
       const outcome = await judge(stage, user, files, puts)
+      const gone = await until(stage.clock, async () => (await admin.vms()).length === 0, { withinMs: 90_000, everyMs: 500 })
       const exit = await service.ended('SIGTERM')
-      const shortfalls = [...failed, ...outcome.shortfalls, ...promised(exit === 0, `the service ended with ${exit}`)]
+      const left = promised(gone, 'VMs were left 90 s after the last job')
+      const shortfalls = [
+        ...failed,
+        ...outcome.shortfalls,
+        ...left,
+        ...promised(exit === 0, `the service ended with ${exit}`),
+      ]
       return { figures: { kills, crashes, ...outcome.figures }, shortfalls }
     } finally {
       stop.abort()
