@@ -21,9 +21,9 @@ export type Transfers = {
 
 export type TransferLimits = Pick<
   typeof sandboxLimits,
-  'transfers' | 'transfersPerCaller' | 'waitingTransfers' | 'piecesPerTurn' | 'longestPauseMs'
+  'transfers' | 'transfersPerCaller' | 'waitingTransfers' | 'piecesPerTurn' | 'piecesPerSecond' | 'longestPauseMs'
 >
-type TurnLimits = { readonly [Key in 'piecesPerTurn' | 'longestPauseMs']: number }
+type TurnLimits = { readonly [Key in 'piecesPerTurn' | 'piecesPerSecond' | 'longestPauseMs']: number }
 
 const againMs = 1000
 
@@ -86,10 +86,12 @@ export function openTransfers(
 }
 
 /**
- * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause of as long
- * as the turn took, so that transfers use half of the thread at most, whatever a piece costs on this machine.
+ * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause: of as long as
+ * the turn took, and of what the rate asks for, since a piece costs more outside of its turn, in HTTP/2 and its codec.
  */
-function pieceTurns(clock: Clock, { piecesPerTurn, longestPauseMs }: TurnLimits): () => Promise<void> {
+function pieceTurns(clock: Clock, limits: TurnLimits): () => Promise<void> {
+  const { piecesPerTurn, piecesPerSecond, longestPauseMs } = limits
+  const pauseMs = (1000 * piecesPerTurn) / piecesPerSecond
   const waiting: (() => void)[] = []
   let left = piecesPerTurn
   let isArmed = false
@@ -99,9 +101,8 @@ function pieceTurns(clock: Clock, { piecesPerTurn, longestPauseMs }: TurnLimits)
     isArmed = true
     const beganMs = clock.monotonicMs()
     clock.soon(() => {
-      const tookMs = Math.min(clock.monotonicMs() - beganMs, longestPauseMs)
-      if (tookMs < minPauseMs) goOn()
-      else clock.after(tookMs, goOn)
+      const tookMs = clock.monotonicMs() - beganMs
+      clock.after(Math.max(pauseMs, Math.min(tookMs, longestPauseMs)), goOn)
     })
   }
 
@@ -122,6 +123,3 @@ function pieceTurns(clock: Clock, { piecesPerTurn, longestPauseMs }: TurnLimits)
     return Promise.resolve()
   }
 }
-
-/** Timers count in milliseconds: a shorter pause would become one of these. */
-const minPauseMs = 0.5

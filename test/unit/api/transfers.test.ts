@@ -3,7 +3,14 @@ import { nextTurn, systemClock } from '../../../core/kernel/clock.ts'
 import { openTransfers } from '../../../services/api/grpc/transfers.ts'
 
 const clock = systemClock()
-const limits = { transfers: 2, transfersPerCaller: 3, waitingTransfers: 2, piecesPerTurn: 4, longestPauseMs: 100 }
+const limits = {
+  transfers: 2,
+  transfersPerCaller: 3,
+  waitingTransfers: 2,
+  piecesPerTurn: 4,
+  piecesPerSecond: 2000,
+  longestPauseMs: 100,
+}
 const here = new AbortController().signal
 
 function gate() {
