@@ -86,8 +86,8 @@ export function openTransfers(
 }
 
 /**
- * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause: of as long as
- * the turn took, and of what the rate asks for, since a piece costs more outside of its turn, in HTTP/2 and its codec.
+ * Resolves for the next piece: for a few in each turn of the event loop. After a turn with pieces comes a pause: of as long
+ * as the turn took, and of what the rate asks for, since a piece costs more outside of its turn, in HTTP/2 and its codec.
  */
 function pieceTurns(clock: Clock, limits: TurnLimits): () => Promise<void> {
   const { piecesPerTurn, piecesPerSecond, longestPauseMs } = limits

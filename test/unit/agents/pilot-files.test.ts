@@ -1,4 +1,6 @@
-/** What the pilot's machine decides of files: when they are kept before an end is reported, and what a restart says of them. */
+/**
+ * What the pilot's machine decides of files: when they are kept before an end is reported, and what a restart says of them.
+ */
 
 import { expect, it } from 'vitest'
 import { recover } from '../../../agents/pilot/leftovers.ts'
