@@ -15,7 +15,6 @@ import {
   newestFirst,
   passes,
 } from '../../../../core/model/job-filter.ts'
-import type { JobId } from '../../../../core/kernel/ids.ts'
 import { hashOf } from '../../../../core/kernel/text-hash.ts'
 import { newCounting } from '../../../../core/model/job-counts.ts'
 import { type Job, jobStates } from '../../../../core/model/job.ts'
@@ -23,8 +22,8 @@ import type { JobQuery, JobStore } from '../../../../core/ports/store.ts'
 import { type BoundedPage, boundedPages } from './bounded-pages.ts'
 import { type Database, guarded } from './database.ts'
 import { type ListSummary, pageFilterOf, placeOf } from './list-summary.ts'
-import { type Page, type PageDocument, pageFields, pageJobs } from './page.ts'
 import type { PageCache } from './page-cache.ts'
+import { type ListedJob, listedJobs, type PageDocument, pageFields, pageJobs } from './page.ts'
 
 type ListingOptions = { readonly database: Database; readonly cache: PageCache }
 
@@ -58,7 +57,7 @@ async function list(options: ListingOptions, query: JobQuery): Promise<readonly 
   let walked = 0
   for await (const document of cursor) {
     if (first.isBefore(document)) break
-    first.take(cache.learn(document))
+    first.take(cache.learn(document).jobs.values())
     walked += 1
     if (walked !== maxWalkedPages) continue
     const bounded = await boundedPages(database, query, filter)
@@ -83,7 +82,7 @@ async function listBounded(
     if (next && first.isBefore({ ...next, c0: next.bound, c1: next.bound })) break
     const ids = slice.map(({ _id }) => _id)
     const read = await database.pages.find({ _id: { $in: ids } }, { projection: pageFields }).toArray()
-    for (const document of read) first.take(cache.learn(document))
+    for (const document of read) first.take(cache.learn(document).jobs.values())
   }
   return first.found
 }
@@ -99,10 +98,8 @@ function firstOf(query: JobQuery) {
       const last = found.length < limit ? undefined : found[limit - 1]
       return last !== undefined && isBeforeAll(last, document, order)
     },
-    take({ jobs }: Page): void {
-      const fit = [...jobs.values()].filter(
-        (kept) => passes(kept.job, placeOf(kept), query) && isBehind(kept.job, after, order),
-      )
+    take(jobs: Iterable<ListedJob>): void {
+      const fit = [...jobs].filter((kept) => passes(kept.job, placeOf(kept), query) && isBehind(kept.job, after, order))
       if (fit.length === 0) return
       found.push(...fit.map(({ job }) => job))
       found.sort((a, b) => compareListed(a, b, order))
@@ -168,7 +165,7 @@ const countFields = { q: 1, vo: 1, grp: 1, own: 1, jg: 1, jt: 1, s0: 1, s1: 1, c
 
 type Counted = Pick<PageDocument, '_id' | 'vo' | 'grp' | 'own' | 'jg' | 'jt' | 's0' | 's1' | 'c0' | 'c1' | 'ct'>
 
-async function countBy({ database, cache }: ListingOptions, filter: JobFilter, query: Parameters<JobStore['countBy']>[1]) {
+async function countBy({ database }: ListingOptions, filter: JobFilter, query: Parameters<JobStore['countBy']>[1]) {
   const { by, limit } = query
   const counting = newCounting()
   const needsJobs = by.includes('name') || filter.name !== undefined
@@ -177,10 +174,11 @@ async function countBy({ database, cache }: ListingOptions, filter: JobFilter, q
     { ...pageFilterOf(filter), ...(narrow ? { _id: { $in: [...narrow] } } : {}) },
     { projection: countFields, ...(narrow ? {} : { hint: 'listed' }) },
   )
-  let unpacked: JobId[] = []
+  let unpacked: number[] = []
   const unpack = async (): Promise<void> => {
-    for (const page of await cache.read(unpacked)) {
-      for (const { job, place: lying } of page.jobs.values()) {
+    const read = await database.pages.find({ _id: { $in: unpacked } }, { projection: pageFields }).toArray()
+    for (const document of read) {
+      for (const { job, place: lying } of listedJobs(document, filter)) {
         const place = placeOf({ job, place: lying })
         if (!passes(job, place, filter)) continue
         counting.add(
@@ -193,7 +191,7 @@ async function countBy({ database, cache }: ListingOptions, filter: JobFilter, q
   }
   for await (const document of cursor) {
     if (!needsJobs && isWithinTimes(document, filter)) countPage(document, filter, by, counting.add)
-    else unpacked.push(document._id as JobId)
+    else unpacked.push(document._id)
     if (unpacked.length >= pagesAtOnce) await unpack()
   }
   await unpack()

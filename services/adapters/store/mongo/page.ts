@@ -121,22 +121,43 @@ type JobText = [
 export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
 
 export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): Page {
-  const { _id, cv, wr, q, pr, p0 = pr, jg = '', jt = '', vo, grp, own, z } = document
-  const owner: Owner = { vo, group: grp, owner: own }
-  const alike = { classId: q as ClassId, priority: p0, jobGroup: jg, jobType: jt }
+  const { _id, cv, wr, z } = document
+  const { owner, ...alike } = alikeIn(document)
   const fixed = { ...owner, ...alike }
-  const jobs = new Map((unpacked(z) as JobText[]).map((text) => [text[0] as JobId, jobOf(text, fixed)]))
+  const keptOf = (text: JobText): KeptJob => ({ ...listedOf(text, fixed), story: text[8], text: JSON.stringify(text) })
+  const jobs = new Map((unpacked(z) as JobText[]).map((text) => [text[0] as JobId, keptOf(text)]))
   return { first: _id as JobId, version: cv, writes: wr, owner, ...alike, jobs }
 }
 
-function jobOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): KeptJob {
-  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story, needs, losses, ...later] = text
+/** A job as a list has it: without its story, and with nothing that only a change of it needs. */
+export type ListedJob = Pick<KeptJob, 'job' | 'place'>
+
+/** Those of a page that are in one of these states and have this name: most jobs of a page are never made. */
+export function listedJobs(
+  document: Pick<PageDocument, keyof typeof pageFields>,
+  { states, name }: { readonly states?: readonly JobStateName[]; readonly name?: string },
+): readonly ListedJob[] {
+  const { owner, ...alike } = alikeIn(document)
+  const fixed = { ...owner, ...alike }
+  const mayBeWanted = ([, ownName, , , , , , { state }]: JobText): boolean =>
+    (name === undefined || ownName === name) && (states === undefined || states.includes(state))
+  return (unpacked(document.z) as JobText[]).filter(mayBeWanted).map((text) => listedOf(text, fixed))
+}
+
+/** What all jobs of a page have in common. */
+function alikeIn({ q, pr, p0 = pr, jg = '', jt = '', vo, grp, own }: Pick<PageDocument, keyof typeof pageFields>) {
+  const owner: Owner = { vo, group: grp, owner: own }
+  return { owner, classId: q as ClassId, priority: p0, jobGroup: jg, jobType: jt }
+}
+
+function listedOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): ListedJob {
+  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, , needs, losses, ...later] = text
   const [priority = fixed.priority, cloud = '', awaited, reschedules] = later
   const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
   const kept = { ...fixed, id: id as JobId, name, priority, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
   const counted = reschedules === undefined ? kept : { ...kept, reschedules }
   const job = { ...counted, ...(needs ? { needs } : {}), ...(awaited ? { awaited } : {}) }
-  return { job, place: { site, cloud }, story, text: JSON.stringify(text) }
+  return { job, place: { site, cloud } }
 }
 
 /** With its text, which is made once and lies in every later version of the page. */
