@@ -15,7 +15,7 @@ import type { CloudNote } from '../../core/plan/cloud-note.ts'
 import { expecting, type MeasuredSize } from '../../core/plan/measured-size.ts'
 import { change, type CloudLease, type StepContext } from './cloud-lease.ts'
 import { type CloudMemory, prune } from './memory.ts'
-import type { Reading } from './observe.ts'
+import { listBegin, type Reading } from './observe.ts'
 import { gateOf, type ImageGate } from './image-gate.ts'
 import type { DirectedCloud } from './options.ts'
 import { reconcile, type Reconciled } from './reconcile.ts'
@@ -30,6 +30,7 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
     log.warn({ cloud: directed.cloud.name, why: reading.why }, 'a cloud could not be read')
     return { cloudLease, view: viewOf(context, cloudLease, reading.why) }
   }
+  const listBeganMs = listBegin(reading, clock)
   prune(memory, fleet, reading.list)
   const isFull = isOverQuota(context, directed.cloud.name, reading.quota)
   const { barred } = gateOf(directed, context.images, clock.nowMs())
@@ -37,7 +38,7 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
     {
       cloud: directed.cloud.name,
       list: reading.list,
-      listBeganMs: reading.beganMs,
+      listBeganMs,
       live: fleet,
       ended: await endedRecords(context, reading),
       memory,
@@ -59,7 +60,7 @@ export async function compare(context: StepContext, cloudLease: CloudLease, read
     strayMachines,
     quota: reading.quota,
     shown: shownIn(reading.list),
-    listBeganMs: reading.beganMs,
+    listBeganMs,
   })
   // What follows from a list is for the holder to say; another one may have a newer list by now.
   if (!cloudLease.isHeld())
