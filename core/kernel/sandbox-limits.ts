@@ -35,7 +35,10 @@ export const sandboxLimits = {
   stallMs: 5 * minutes,
   /** Pieces that a process moves in one turn of its event loop: some 0.3 ms each, so others wait for one millisecond. */
   piecesPerTurn: 4,
-  /** 31 MiB/s, a fifth of the thread: starts wait no more than twice as long while files move (bench/sandbox.ts). */
+  /**
+   * 31 MiB/s, a fifth of the thread. The target is that starts wait no more than twice as long while files move;
+   * bench/sandbox.ts measures four times, nine times without this bound.
+   */
   piecesPerSecond: 500,
   /** After such a turn comes a pause of its own time, and no longer than this. */
   longestPauseMs: 100,
