@@ -37,7 +37,7 @@ export const sandboxLimits = {
   piecesPerTurn: 4,
   /**
    * 31 MiB/s, a fifth of the thread. The target is that starts wait no more than twice as long while files move;
-   * bench/sandbox.ts measures four times, nine times without this bound.
+   * bench/sandbox.ts measures five times, nine times without this bound.
    */
   piecesPerSecond: 500,
   /** After such a turn comes a pause of its own time, and no longer than this. */
