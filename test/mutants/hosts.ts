@@ -63,7 +63,7 @@ export function openHost(sandbox: Sandbox, clock: Clock, env: Readonly<Record<st
   }
 
   async function start(): Promise<ChildProcess> {
-    const [program = '', ...args] = sandbox.enter([process.execPath, join(sandbox.inside, 'test/mutants/host/main.ts')])
+    const [program = '', ...args] = sandbox.enter([sandbox.node, join(sandbox.inside, 'test/mutants/host/main.ts')])
     const isConfined = sandbox.inside !== sandbox.dir
     const temporary = isConfined ? '/tmp' : join(sandbox.dir, 'tmp')
     if (!isConfined) mkdirSync(temporary, { recursive: true })

@@ -16,6 +16,8 @@ export type Sandbox = {
   readonly dir: string
   /** As its own processes see it. */
   readonly inside: string
+  /** This Node.js, as its own processes see it: one that lies under /tmp is seen only among the packages. */
+  readonly node: string
   /** A command line that runs another one there. */
   readonly enter: (command: readonly string[]) => readonly string[]
 }
@@ -59,9 +61,13 @@ export function makeSandbox(root: string, dir: string, isConfined: boolean, modu
     const isIgnored = name === '.git' || ignored.includes(name) || ignored.includes(`${name}/`)
     if (!isIgnored) cpSync(join(root, name), join(dir, name), { recursive: true, verbatimSymlinks: true })
   }
-  if (isConfined) return { dir, inside: '/mnt', enter: (command) => confined(modules, dir, command) }
+  const packages = join(modules, '/')
+  const node = process.execPath.startsWith(packages)
+    ? join('/mnt/node_modules', process.execPath.slice(packages.length))
+    : process.execPath
+  if (isConfined) return { dir, inside: '/mnt', node, enter: (command) => confined(modules, dir, command) }
   symlinkSync(modules, join(dir, 'node_modules'))
-  return { dir, inside: dir, enter: (command) => command }
+  return { dir, inside: dir, node: process.execPath, enter: (command) => command }
 }
 
 function confined(modules: string, dir: string, command: readonly string[]): readonly string[] {
