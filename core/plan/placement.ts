@@ -100,7 +100,10 @@ export function placeOnFleet(
   const latestMs = Math.max(0, ...since.values())
   const isResponsive = ({ vm }: KeptVm): boolean =>
     Math.max(lastHeartbeatMs(vm), since.get(vm.cloud) ?? latestMs) > silentBeforeMs
-  const groups = grouped(vms.filter(isResponsive), nowMs)
+  const mayWait = queues.some(({ oldestMs }) => nowMs - oldestMs < policy.softWaitMs)
+  // In a busy fleet most VMs are full: what they are does not matter unless work may wait for their jobs to end.
+  const useful = vms.filter((kept) => (mayWait || hasFreeCore(kept)) && isResponsive(kept))
+  const groups = grouped(useful, nowMs)
   for (const open of queues) {
     const mayUse = ({ classId = open.queue.id }: Group): boolean => classId === open.queue.id
     const suited = groups.filter((group) => mayUse(group) && suits(open.queue, group.place))
@@ -110,6 +113,11 @@ export function placeOnFleet(
       for (const group of suited) place(open, group, kind)
     }
   }
+}
+
+/** By what was promised: a pilot finds no more. */
+function hasFreeCore({ vm, used }: KeptVm): boolean {
+  return used.cores < vm.cores
 }
 
 /** When a VM sent its last heartbeat; one on its way is not expected to send any. */
