@@ -55,8 +55,8 @@ const bindPath = reading<string>(Type.String(), (value, path, violations) => {
   return undefined
 })
 
-const defaultLimits: CloudLimits = { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }
-const cloudLimits = mapping({
+export const defaultLimits: CloudLimits = { maxVms: 4, maxCores: 8, maxCreatesPerStep: 4 }
+export const cloudLimits = mapping({
   maxVms: optional(whole(0, 100_000), defaultLimits.maxVms),
   maxCores: optional(whole(0, 10_000_000), defaultLimits.maxCores),
   maxCreatesPerStep: optional(whole(1, 1000), defaultLimits.maxCreatesPerStep),

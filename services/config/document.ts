@@ -7,13 +7,8 @@
  */
 
 import { type LogLevel, logLevels } from '../../core/ports/log.ts'
-import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parse } from 'yaml'
 import type { BreakerPolicy } from '../../core/plan/breaker.ts'
-import { parserText } from '../../core/kernel/text.ts'
-import { PilotageError } from '../../core/kernel/errors.ts'
-import { utf8Text } from '../../core/kernel/file-text.ts'
 import * as limits from '../../core/kernel/limits.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
 import type { WaitingQuota } from '../../core/model/quota.ts'
@@ -33,10 +28,10 @@ import { checkImages, compileImages, images, type ImagesConfig } from './images.
 import { checkNetwork, compileNetwork, network, type NetworkConfig } from './network.ts'
 import { checkReached } from './reached.ts'
 import { checkSandbox, compileSandbox, type SandboxConfig, sandbox } from './sandbox.ts'
+import { readYamlFile } from './yaml-file.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
-const mib = 1024 * 1024
 
 const { owner: perOwner, vo: perVo } = limits.waitingQuota
 
@@ -51,13 +46,13 @@ const queue = mapping({
   maxTaskQueuesPerVo: optional(whole(1, 1e6), perVo.taskQueues),
 })
 
-const directing = mapping({
+export const directing = mapping({
   interval: optional(duration(200, 10 * 60 * seconds), limits.directorEveryMs),
   settle: absent(duration(1 * seconds, 60 * 60 * seconds)),
   listStale: optional(duration(1 * seconds, 60 * 60 * seconds), limits.listStaleMs),
 })
 
-const vms = mapping({
+export const vms = mapping({
   idleTimeout: optional(duration(0, 7 * days), limits.vmIdleMs),
   minLifetime: optional(duration(0, 7 * days), 0),
   maxLifetime: optional(duration(60 * seconds, 365 * days), limits.vmLifeMs),
@@ -67,13 +62,13 @@ const vms = mapping({
   heartbeatTimeout: optional(duration(1 * seconds, days), limits.heartbeatTimeoutMs),
 })
 
-const whollyDefault = <T>(read: Reader<T>): T => {
+export const whollyDefault = <T>(read: Reader<T>): T => {
   const value = read({}, '', gatherViolations())
   if (!value) throw new Error('assertion failed: the defaults are not valid')
   return value
 }
 
-const breaker = mapping({
+export const breaker = mapping({
   failures: optional(whole(1, 100), 3),
   backoff: optional(duration(1 * seconds, days), 60 * seconds),
   maxBackoff: optional(duration(1 * seconds, days), 30 * 60 * seconds),
@@ -133,9 +128,6 @@ export type Config = NetworkConfig & {
 
 const schemaDialect = 'https://json-schema.org/draft/2020-12/schema'
 
-/** A configuration is some kilobytes; more is a mistake. */
-const maxFileBytes = mib
-
 export type ConfigReader = {
   /**
    * From what was written (undefined: nothing) to what the program runs on. Files that it names are looked for in
@@ -161,19 +153,8 @@ export function configReader(drivers: readonly ConfiguredDriver[]): ConfigReader
   }
   return {
     compileConfig,
-    readConfigFile: (path) => compileConfig(parsedFile(path), dirname(path)),
+    readConfigFile: (path) => compileConfig(readYamlFile(path), dirname(path)),
     jsonSchema: () => ({ $schema: schemaDialect, title: 'Configuration of Pilotage', ...document.schema }),
-  }
-}
-
-function parsedFile(path: string): unknown {
-  const { size } = statSync(path)
-  if (size > maxFileBytes) throw new PilotageError('too-large', `${path} has ${size} bytes, at most ${maxFileBytes}`)
-  try {
-    return parse(utf8Text(readFileSync(path), path), { maxAliasCount: 100 })
-  } catch (cause) {
-    if (cause instanceof PilotageError) throw cause
-    throw new PilotageError('invalid-argument', `${path} is not YAML: ${parserText(cause)}`, { cause })
   }
 }
 
