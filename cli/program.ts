@@ -23,6 +23,7 @@ import { addJobCommands } from './commands/jobs.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addServeCommand } from './commands/serve.ts'
+import { addSimulateCommand } from './commands/simulate.ts'
 import { addSteerCommands } from './commands/steer.ts'
 import { addStoreCommands } from './commands/store.ts'
 import { addSubmitCommand } from './commands/submit.ts'
@@ -119,6 +120,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   program.commandsGroup('Trial:')
   addDemoCommand(program, choose)
   addReplayCommand(program, choose)
+  addSimulateCommand(program, choose)
   return program
 }
 

@@ -19,6 +19,7 @@ import type { Caller } from '../services/api/grpc/admission.ts'
 import { edge } from '../services/api/grpc/edge.ts'
 import { newLoads } from '../services/api/grpc/load.ts'
 import { compileConfig } from '../services/run/configuration.ts'
+import { siteOf } from '../sim/simulate/site.ts'
 import { refusalOf } from '../services/dashboard/refusals.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -216,8 +217,8 @@ describe('samples in YAML', () => {
   const isJob = (text: string): boolean => /^ {0,2}(?:- )?executable: /m.test(text)
   const configurations = samples.filter(({ mark, text }) => mark === '' && !isJob(text))
 
-  it('are configurations, jobs or image entries, and all are found', () => {
-    expect(samples.filter(({ mark }) => !['', 'entry'].includes(mark))).toEqual([])
+  it('are configurations, jobs, image entries or simulated sites, and all are found', () => {
+    expect(samples.filter(({ mark }) => !['', 'entry', 'site'].includes(mark))).toEqual([])
     expect(configurations.length).toBeGreaterThan(12)
     const written = paths.reduce((sum, path) => sum + (read(path).match(/^ *```ya?ml/gm)?.length ?? 0), 0)
     expect(samples).toHaveLength(written)
@@ -233,6 +234,12 @@ describe('samples in YAML', () => {
       if (clouds.every(({ traits }) => traits.isOnThisMachine)) continue
       expect([path, grpc.advertise.length, context.agents.advertise.length]).toEqual([path, 1, 1])
     }
+  })
+
+  it('that are simulated sites are taken', () => {
+    const sites = samples.filter(({ mark }) => mark === 'site')
+    expect(sites.length).toBeGreaterThan(0)
+    for (const { path, text } of sites) expect(() => siteOf(parse(text)), path).not.toThrow()
   })
 
   it('that are jobs or image entries are taken', () => {

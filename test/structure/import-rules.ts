@@ -155,6 +155,8 @@ export const importRules: readonly Rule[] = [
       'proto/',
       'services/run/runtime.ts',
       'services/adapters/',
+      // The keys of a simulated site are those of the service's configuration.
+      'services/config/',
       'services/context/',
       'services/outcomes/',
       'services/matcher/',
@@ -203,7 +205,7 @@ export const packagePlaces: Readonly<Record<string, readonly RegExp[]>> = {
   // Three documents of three kinds, each read or written in one place, and the local cloud plays cloud-init.
   undici: [/^services\/adapters\/cloud\/kit\//],
   yaml: [
-    /^services\/config\/document\.ts$/,
+    /^services\/config\/yaml-file\.ts$/,
     /^client\/job-document\.ts$/,
     /^client\/job-stream\.ts$/,
     /^client\/image-document\.ts$/,

@@ -15,6 +15,8 @@ beforeAll(async () => {
   service = await startHostileService('text')
   writeFileSync(join(dir, 'token'), 'a-token\n')
   writeFileSync(join(dir, 'job.yaml'), 'executable: a\n')
+  writeFileSync(join(dir, 'trace.swf'), '1 0 -1 60 1 -1 -1 1 60 -1 -1 1 1 -1 -1 -1 -1 -1\n')
+  writeFileSync(join(dir, 'site.yaml'), 'clouds: [{name: north, flavors: [{name: one, cores: 1, memory: 2GiB}]}]\n')
 })
 afterAll(async () => {
   await service.stop()
@@ -45,6 +47,7 @@ const more: Readonly<Record<string, readonly string[]>> = {
   submit: [join(dir, 'job.yaml')],
   count: ['--by', 'name'],
   'image approve': ['i', '--site', 's'],
+  simulate: ['--trace', 'trace.swf', '--config', 'site.yaml'],
   'token create': ['--subject', 's', '--vo', 'v'],
   list: [],
   'image list': [],

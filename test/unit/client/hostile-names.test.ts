@@ -80,6 +80,7 @@ const own = [
   'completion',
   'demo',
   'replay',
+  'simulate',
 ]
 
 let dir: string
