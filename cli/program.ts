@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander'
 import { asPilotageError } from '../core/kernel/errors.ts'
 import type { Choose, Run } from './action.ts'
 import { numberBetween } from './arguments.ts'
+import { addAccountingCommands } from './commands/accounting.ts'
 import { addClusterCommands } from './commands/cluster.ts'
 import { addCompletionCommands } from './commands/completion.ts'
 import { addConfigCommands } from './commands/config.ts'
@@ -109,6 +110,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addClusterCommands(program, choose)
   addVmCommands(program, choose)
   addImageCommands(program, choose)
+  addAccountingCommands(program, choose)
   addTokenCommands(program, choose)
   program.commandsGroup('Service:')
   addServeCommand(program, choose)

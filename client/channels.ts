@@ -12,6 +12,7 @@ import { PilotageError } from '../core/kernel/errors.ts'
 import type { Random } from '../core/kernel/random.ts'
 import { JobServiceClient } from '../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceClient } from '../proto/gen/pilotage/v1/operate.ts'
+import { AccountingServiceClient } from '../proto/gen/pilotage/v1/accounting.ts'
 import { SandboxServiceClient } from '../proto/gen/pilotage/v1/sandbox.ts'
 
 export type ChannelSettings = {
@@ -24,6 +25,7 @@ export type Clients = {
   readonly jobs: JobServiceClient
   readonly operate: OperateServiceClient
   readonly sandbox: SandboxServiceClient
+  readonly accounting: AccountingServiceClient
 }
 
 type Opened = Clients & { readonly channel: Channel; readonly files: Channel }
@@ -76,6 +78,7 @@ export function openChannels({ server, caPem }: ChannelSettings, clock: Clock, r
       files,
       jobs,
       operate: new OperateServiceClient(endpoint, secured, options),
+      accounting: new AccountingServiceClient(endpoint, secured, options),
       sandbox: new SandboxServiceClient(endpoint, secured, { channelOverride: files }),
     }
     opened.set(endpoint, fresh)

@@ -50,6 +50,7 @@ import type {
   ListVmsRequest,
   ListVmsResponse,
 } from '../proto/gen/pilotage/v1/operate.ts'
+import { type AccountingCalls, accountingCalls } from './accounting.ts'
 import { type BulkCalls, bulkCalls } from './bulk.ts'
 import { type Caller, callUnary, type Unary } from './calls.ts'
 import { type Channels, type Clients, openChannels } from './channels.ts'
@@ -121,7 +122,7 @@ export type PeekSelection = OutputSelection & {
   readonly follow?: boolean
 }
 
-export interface PilotageClient extends SandboxCalls, BulkCalls {
+export interface PilotageClient extends SandboxCalls, BulkCalls, AccountingCalls {
   /**
    * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
    */
@@ -243,6 +244,7 @@ function clientOver(settings: Complete, channels: Channels): PilotageClient {
       peekedPieces(caller, jobs, { jobId, attempt, name: outputNameEnum.number(name), offset, follow }),
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),
 
+    ...accountingCalls((doing, method, request) => read(doing, (to) => method(to.accounting), request)),
     ...clusterReads(read),
     drainVm: async (vmId, reason = '') =>
       drainedOfWire(await ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason })),

@@ -5,6 +5,7 @@
 
 import { PilotageError } from '../core/kernel/errors.ts'
 import type { DependencyStore, Store } from '../core/ports/store.ts'
+import type { AccountingStore } from '../core/ports/accounting.ts'
 import type { SandboxStore } from '../core/ports/sandbox-store.ts'
 import type { Ground } from './ground.ts'
 import type { Weather } from './weather.ts'
@@ -114,9 +115,21 @@ function rolesAndImages(truth: Store, ask: Ask): Pick<Store, 'hold' | 'letGo' | 
   }
 }
 
-function outsideOfJobs(truth: Store, ask: Ask): SandboxStore & DependencyStore {
+function accounting(truth: Store, ask: Ask): AccountingStore {
+  return {
+    accountedSeq: () => ask(() => truth.accountedSeq()),
+    meters: (...args) => ask(() => truth.meters(...args)),
+    account: (...args) => ask(() => truth.account(...args)),
+    usage: (...args) => ask(() => truth.usage(...args)),
+    usageRecords: (...args) => ask(() => truth.usageRecords(...args)),
+    forgetUsageRecords: (...args) => ask(() => truth.forgetUsageRecords(...args)),
+  }
+}
+
+function outsideOfJobs(truth: Store, ask: Ask): SandboxStore & DependencyStore & AccountingStore {
   return {
     ...dependencies(truth, ask),
+    ...accounting(truth, ask),
     claim: (...args) => ask(() => truth.claim(...args)),
     settleClaim: (...args) => ask(() => truth.settleClaim(...args)),
     renewClaims: (...args) => ask(() => truth.renewClaims(...args)),

@@ -43,6 +43,8 @@ export const actions = {
   'status.read': reading,
   // Of VMs, facts and plans a user sees what concerns the own VO.
   'facts.read': reading,
+  // A VM that served several VOs is of none: what it cost beside its attempts is for operators.
+  'usage.read': reading,
   'vm.list': reading,
   'vm.read': reading,
   'vm.drain': operating,

@@ -9,6 +9,7 @@
 
 import { type End, ends } from './attempt.ts'
 import { jobStates } from './job.ts'
+import { type AttemptEnding, attemptEndings } from './usage-record.ts'
 import { vmStates } from './vm.ts'
 
 export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `image:${string}` | `submission:${string}`
@@ -28,6 +29,8 @@ type Field =
   | 'number?'
   /** How a payload ended. */
   | 'end?'
+  /** How an attempt ended. */
+  | 'ending?'
 
 type Shape = {
   readonly subject: 'job' | 'vm' | 'cloud' | 'image' | 'submission'
@@ -56,6 +59,15 @@ export const factShapes = {
       /** The job whose end changed this one. */
       dependency: 'number?',
       priority: 'number?',
+      /** Of an attempt that ended, whose usage is recorded from them: whose it was, how it ended, and what it had. */
+      ending: 'ending?',
+      vo: 'text?',
+      group: 'text?',
+      owner: 'text?',
+      claimedMs: 'number?',
+      startedMs: 'number?',
+      cpuMs: 'number?',
+      gpus: 'number?',
     },
   },
   /** The first line of a job's history, made of the job itself. */
@@ -64,7 +76,16 @@ export const factShapes = {
   vm: {
     subject: 'vm',
     kinds: vmStates,
-    data: { cloud: 'text', flavor: 'text', ref: 'text?', why: 'text', said: 'text?', isolation: 'text?' },
+    data: {
+      cloud: 'text',
+      flavor: 'text',
+      ref: 'text?',
+      why: 'text',
+      said: 'text?',
+      isolation: 'text?',
+      /** Of one that is lost: when it was last in contact. */
+      contactMs: 'number?',
+    },
   },
   /** The end of the console of a VM that never became active. */
   console: { subject: 'vm', kinds: ['console'], data: { text: 'text' } },
@@ -147,7 +168,7 @@ export type PlanData = { readonly [Action in (typeof endingKinds)[number]]?: num
 
 type Shapes = typeof factShapes
 
-type Value<Of> = Of extends 'end?' ? End : Of extends `number${string}` ? number : string
+type Value<Of> = Of extends 'end?' ? End : Of extends 'ending?' ? AttemptEnding : Of extends `number${string}` ? number : string
 type Needed<Fields> = { [Key in keyof Fields]: Fields[Key] extends `${string}?` ? never : Key }[keyof Fields]
 type Typed<Fields> = { readonly [Key in Needed<Fields>]: Value<Fields[Key]> } & {
   readonly [Key in Exclude<keyof Fields, Needed<Fields>>]?: Value<Fields[Key]>
@@ -208,6 +229,7 @@ const valueTypes = { text: 'string', 'text?': 'string', number: 'number', 'numbe
 function isValue(field: Field, value: FactData[string] | undefined): boolean {
   if (value === undefined) return field.endsWith('?')
   if (field === 'end?') return (ends as readonly unknown[]).includes(value)
+  if (field === 'ending?') return (attemptEndings as readonly unknown[]).includes(value)
   return typeof value === valueTypes[field]
 }
 

@@ -10,11 +10,12 @@
 import { bytesText, durationText } from '../kernel/quantities.ts'
 import type { AttemptRef, JobId, VmId } from '../kernel/ids.ts'
 import type { Image, ImageEvent } from './image.ts'
+import { endingOf } from './attempt-ending.ts'
 import { endText } from './dependency.ts'
 import type { JobEvent } from './job-event.ts'
 import { leaseOf, type Job } from './job.ts'
 import { noResources } from './resources.ts'
-import { isComing, type Vm, type VmEvent } from './vm.ts'
+import { contactMs, isComing, type Vm, type VmEvent } from './vm.ts'
 import { differencesText } from './traits.ts'
 import { missingTraits } from './vm-place.ts'
 import { type DataOf, type Fact, type KindOf, newFact, type NewFact, type Subject } from './fact-shapes.ts'
@@ -56,9 +57,29 @@ export function jobFact(before: Job, after: Job, event: JobEvent): NewFact {
     data.peakMemoryBytes = event.result.peakMemoryBytes
     if (event.result.detail !== '') data.detail = event.result.detail
   }
+  Object.assign(data, endedAttemptData(before, after, event))
   const asked = after.phase.state === before.phase.state && leaseOf(after.phase)?.stop !== undefined
   const stop = event.kind === 'reschedule' ? 'asked to reschedule' : 'asked to kill'
   return newFact('job', `job:${after.id}`, asked ? stop : after.phase.state, data)
+}
+
+/** What the usage of an attempt is recorded from; empty: the change ended none. The job itself may be gone by then. */
+function endedAttemptData(before: Job, after: Job, event: JobEvent): Partial<DataOf<'job'>> {
+  const { phase, vo, group, owner } = before
+  const lease = leaseOf(phase)
+  if (!lease || leaseOf(after.phase)) return {}
+  const result = event.kind === 'ended' ? event.result : undefined
+  const startedMs = 'startedMs' in phase ? phase.startedMs : 'result' in after.phase ? (after.phase.result?.startedMs ?? 0) : 0
+  return {
+    ending: endingOf(lease, after, event),
+    vo,
+    group,
+    owner,
+    claimedMs: lease.claimedMs,
+    ...(startedMs > 0 ? { startedMs } : {}),
+    ...(result && result.cpuMs > 0 ? { cpuMs: result.cpuMs } : {}),
+    ...(lease.gpus ? { gpus: lease.gpus } : {}),
+  }
 }
 
 /** The first line of a job's history: its own record has it. */
@@ -76,6 +97,7 @@ export function vmFact(after: Vm): NewFact {
     why: 'why' in phase ? phase.why : after.reason,
     ...(said !== undefined && isComing(phase) ? { said } : {}),
     ...(beat?.isolation === undefined ? {} : { isolation: beat.isolation }),
+    ...(phase.state === 'Lost' && contactMs(after) > 0 ? { contactMs: contactMs(after) } : {}),
   })
 }
 
@@ -137,9 +159,19 @@ export function imageFact({ entry }: Image, event: ImageEvent): NewFact {
   return newFact('image', `image:${entry.name}`, imageFactKinds[event.kind], data)
 }
 
+/** What the usage of an attempt or a VM is recorded from: the line of a history does without it. */
+const usageFields: ReadonlySet<string> = new Set(['claimedMs', 'startedMs', 'contactMs'])
+const usageFieldsOfJobs: ReadonlySet<string> = new Set(['ending', 'vo', 'group', 'owner', 'cpuMs', 'gpus'])
+
+function isShown({ data }: NewFact, key: string): boolean {
+  return !usageFields.has(key) && !('ending' in data && usageFieldsOfJobs.has(key))
+}
+
 /** One readable line: the same on the page, in the command's history, and in the log. */
-export function factText({ kind, data }: NewFact): string {
-  const parts = Object.entries(data).map(([key, value]) => `${key} ${shownValue(key, value)}`)
+export function factText(fact: NewFact): string {
+  const { kind, data } = fact
+  const shown = Object.entries(data).filter(([key]) => isShown(fact, key))
+  const parts = shown.map(([key, value]) => `${key} ${shownValue(key, value)}`)
   return parts.length === 0 ? kind : `${kind}: ${parts.join(', ')}`
 }
 

@@ -14,3 +14,6 @@ export const chargerSeats: Seats = { prefix: 'charger:', max: 64 }
 
 /** Gives up leases that ended, and forgets old jobs. */
 export const sweeperRole = 'sweeper'
+
+/** Turns facts into usage records. */
+export const accountantRole = 'accountant'

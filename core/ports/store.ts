@@ -20,6 +20,7 @@ import type { Owner } from '../model/owner.ts'
 import type { QuotaRefusal, WaitingQuota } from '../model/quota.ts'
 import type { KeySpace } from '../model/submission-key.ts'
 import type { Vm, VmEvent, KeptVm } from '../model/vm.ts'
+import type { AccountingStore } from './accounting.ts'
 import type { SandboxStore } from './sandbox-store.ts'
 
 export type Submission = {
@@ -196,7 +197,15 @@ export interface RoleStore {
   roles(prefix: string, nowMs: number): Promise<readonly RoleLease[]>
 }
 
-export interface Store extends JobStore, DependencyStore, VmStore, ImageStore, FactStore, RoleStore, SandboxStore {
+export interface Store
+  extends JobStore,
+    DependencyStore,
+    VmStore,
+    ImageStore,
+    FactStore,
+    RoleStore,
+    SandboxStore,
+    AccountingStore {
   /** What was acknowledged is on disk, and everything is let go. */
   close(): Promise<void>
 }

@@ -10,8 +10,10 @@ import type { DependencyCondition } from '../../core/model/dependency.ts'
 import type { CountedAttribute } from '../../core/model/job-filter.ts'
 import type { JobStateName } from '../../core/model/job.ts'
 import type { UserRole } from '../../core/model/owner.ts'
+import type { AttemptEnding, UsageAttribute } from '../../core/model/usage-record.ts'
 import type { VmStateName } from '../../core/model/vm.ts'
 import type { BlockedReason, BlockingReason, Limit } from '../../core/plan/cause.ts'
+import * as accounting from '../gen/pilotage/v1/accounting.ts'
 import * as job from '../gen/pilotage/v1/job.ts'
 import * as operate from '../gen/pilotage/v1/operate.ts'
 
@@ -67,6 +69,33 @@ export const payloadEndEnum = wireEnum<End, job.PayloadEnd>({
   stopped: job.PayloadEnd.STOPPED,
   'not-started': job.PayloadEnd.NOT_STARTED,
   abandoned: job.PayloadEnd.ABANDONED,
+})
+
+export const attemptEndingEnum = wireEnum<AttemptEnding, job.AttemptEnding>({
+  done: job.AttemptEnding.DONE,
+  failed: job.AttemptEnding.FAILED,
+  'limit-exceeded': job.AttemptEnding.LIMIT_EXCEEDED,
+  killed: job.AttemptEnding.KILLED,
+  rescheduled: job.AttemptEnding.RESCHEDULED,
+  'machine-lost': job.AttemptEnding.MACHINE_LOST,
+  'not-started': job.AttemptEnding.NOT_STARTED,
+  abandoned: job.AttemptEnding.ABANDONED,
+  withdrawn: job.AttemptEnding.WITHDRAWN,
+})
+
+export const usageAttributeEnum = wireEnum<UsageAttribute, accounting.UsageAttribute>({
+  day: accounting.UsageAttribute.DAY,
+  month: accounting.UsageAttribute.MONTH,
+  year: accounting.UsageAttribute.YEAR,
+  kind: accounting.UsageAttribute.KIND,
+  vo: accounting.UsageAttribute.VO,
+  group: accounting.UsageAttribute.GROUP,
+  owner: accounting.UsageAttribute.OWNER,
+  site: accounting.UsageAttribute.SITE,
+  cloud: accounting.UsageAttribute.CLOUD,
+  flavor: accounting.UsageAttribute.FLAVOR,
+  cores: accounting.UsageAttribute.CORES,
+  reason: accounting.UsageAttribute.REASON,
 })
 
 export const steerRefusalEnum = wireEnum({

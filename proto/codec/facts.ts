@@ -5,10 +5,10 @@
  * a message does not compile.
  */
 
-import { type Fact as CoreFact, type FactOf, knownFact } from '../../core/model/fact-shapes.ts'
+import { type DataOf, type Fact as CoreFact, type FactOf, knownFact } from '../../core/model/fact-shapes.ts'
 import { factText } from '../../core/model/facts.ts'
 import * as wire from '../gen/pilotage/v1/job.ts'
-import { payloadEndEnum } from './enums.ts'
+import { attemptEndingEnum, payloadEndEnum } from './enums.ts'
 import { durationMs, durationOf, timeMs, timeOf } from './times.ts'
 
 export function factToWire(fact: CoreFact): wire.Fact {
@@ -20,14 +20,12 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
   const known = knownFact(fact)
   switch (known.group) {
     case 'job': {
-      const { end, wallMs, ...data } = known.data
-      const wall = wallMs === undefined ? undefined : durationOf(wallMs)
-      return { job: wire.JobFact.fromPartial({ ...data, end: end && payloadEndEnum.number(end), wall }) }
+      return { job: jobToWire(known.data) }
     }
     case 'submitted':
       return { submitted: known.data }
     case 'vm':
-      return { vm: wire.VmFact.fromPartial(known.data) }
+      return { vm: vmToWire(known.data) }
     case 'console':
       return { console: known.data }
     case 'activation':
@@ -66,6 +64,22 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
   }
 }
 
+function jobToWire({ end, ending, wallMs, cpuMs, claimedMs, startedMs, ...data }: DataOf<'job'>): wire.JobFact {
+  return wire.JobFact.fromPartial({
+    ...data,
+    end: end && payloadEndEnum.number(end),
+    wall: wallMs === undefined ? undefined : durationOf(wallMs),
+    ending: ending && attemptEndingEnum.number(ending),
+    claimTime: timeOf(claimedMs),
+    startTime: timeOf(startedMs),
+    cpu: cpuMs === undefined ? undefined : durationOf(cpuMs),
+  })
+}
+
+function vmToWire({ contactMs, ...data }: DataOf<'vm'>): wire.VmFact {
+  return wire.VmFact.fromPartial({ ...data, contactTime: timeOf(contactMs) })
+}
+
 const blockedPrefix = 'hold '
 
 function planToWire({ data }: FactOf<'plan'>): wire.PlanFact {
@@ -87,8 +101,20 @@ export function factOfWire(from: wire.Fact): CoreFact & { readonly text: string 
 function dataOfWire(from: wire.Fact): CoreFact['data'] {
   const { job, breaker, ending, plan, other } = from
   if (job) {
-    const { end, wall, ...data } = job
-    return defined({ ...data, end: payloadEndEnum.word(end), wallMs: wall && durationMs(wall) })
+    const { end, wall, ending: ended, claimTime, startTime, cpu, ...data } = job
+    return defined({
+      ...data,
+      end: payloadEndEnum.word(end),
+      wallMs: wall && durationMs(wall),
+      ending: attemptEndingEnum.word(ended),
+      claimedMs: claimTime && timeMs(claimTime),
+      startedMs: startTime && timeMs(startTime),
+      cpuMs: cpu && durationMs(cpu),
+    })
+  }
+  if (from.vm) {
+    const { contactTime, ...data } = from.vm
+    return defined({ ...data, contactMs: contactTime && timeMs(contactTime) })
   }
   if (breaker) {
     const { backoff, ...data } = breaker
@@ -103,8 +129,8 @@ function dataOfWire(from: wire.Fact): CoreFact['data'] {
     return { ...plan.vms, ...Object.fromEntries(blocked) }
   }
   if (other) return other.data
-  const { submitted, vm, console, activation, claim, size, trait, reservation, image, submission, role, orphan } = from
-  const ofVm = vm ?? console ?? activation ?? claim ?? size ?? trait ?? reservation
+  const { submitted, console, activation, claim, size, trait, reservation, image, submission, role, orphan } = from
+  const ofVm = console ?? activation ?? claim ?? size ?? trait ?? reservation
   return defined(submitted ?? ofVm ?? image ?? submission ?? role ?? orphan ?? {})
 }
 

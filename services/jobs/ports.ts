@@ -20,6 +20,8 @@ import type { Outcomes } from '../outcomes/outcomes.ts'
 export type JobPolicy = {
   readonly leaseMs: number
   readonly keepEndedMs: number
+  /** How long usage records are kept; absent: the default. */
+  readonly keepRecordsMs?: number
   /** How long a job stands at the front of its task queue without room before a VM keeps its room for it. */
   readonly reserveAfterMs: number
   /** What an owner and a VO may have waiting; absent: any number. */

@@ -60,8 +60,10 @@ export function sweep(ports: JobPorts): Sweep {
 
   async function forget(): Promise<void> {
     const endMs = clock.monotonicMs() + maxForgetMs
+    const accountedMs = await accountedUntil(ports)
     while (clock.monotonicMs() < endMs) {
-      const forgotten: readonly JobId[] = await store.forget(clock.nowMs() - policy.keepEndedMs, maxJobs)
+      const beforeMs = Math.min(clock.nowMs() - policy.keepEndedMs, accountedMs)
+      const forgotten: readonly JobId[] = await store.forget(beforeMs, maxJobs)
       if (forgotten.length === 0) return
       await ports.sandbox.forget(forgotten)
     }
@@ -93,6 +95,12 @@ export function sweep(ports: JobPorts): Sweep {
       await forget()
     },
   }
+}
+
+/** Facts from then on may not be accounted yet, and stay until they are. */
+async function accountedUntil({ store }: JobPorts): Promise<number> {
+  const [next] = await store.facts(await store.accountedSeq(), 1)
+  return next?.atMs ?? Infinity
 }
 
 /** Ends whose dependants the process that wrote them does not look after: it died, or its store call failed. */

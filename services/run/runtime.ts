@@ -5,11 +5,12 @@
  * are there to be called without the loops.
  */
 
+import { accountEveryMs, keepUsageRecordsMs } from '../../core/kernel/accounting-limits.ts'
 import { offeredBy } from '../../core/model/cloud.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { ProcessRole } from '../../core/model/process-role.ts'
 import { liveOutputLimits, processSkewMs, sweepEveryMs } from '../../core/kernel/limits.ts'
-import { apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
+import { accountantRole, apiSeats, chargerSeats, type Seats, sweeperRole } from '../../core/model/roles.ts'
 import type { Blobs } from '../../core/ports/blobs.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { LiveOutput } from '../../core/ports/live-output.ts'
@@ -17,6 +18,7 @@ import type { Log } from '../../core/ports/log.ts'
 import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { openLedger, type UsageLedger } from '../../core/share/ledger.ts'
+import { type Accountant, accountant } from '../accounting/account-facts.ts'
 import { chargeUsage } from '../accounting/charge-usage.ts'
 import { exchangeUsage, readUsage } from '../accounting/exchange-usage.ts'
 import { type Loop, startLoop } from '../coordination/loop.ts'
@@ -72,6 +74,7 @@ export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly director: Director
   readonly sweep: Sweep
   readonly collection: Collection
+  readonly accountant: Accountant
   readonly reserve: Reserve
   readonly ledger: UsageLedger
   /** Empty before the loops are started. */
@@ -134,6 +137,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     }),
     sweep: sweep(jobs),
     collection: collection(jobs),
+    accountant: accountant({ store, clock, keepRecordsMs: policy.keepRecordsMs ?? keepUsageRecordsMs }),
     reserve: reserve({ ...jobs, ledger }),
   }
 }
@@ -262,14 +266,17 @@ function startDirecting(runtime: Runtime, everyMs: number): readonly Stoppable[]
 
 function startSweeping(runtime: Runtime): readonly Stoppable[] {
   const { store, clock } = runtime.jobs
-  const { holder, sweep: sweeping, collection: collecting, reserve: reserving } = runtime
+  const { holder, sweep: sweeping, collection: collecting, reserve: reserving, accountant: accounting } = runtime
   const reserveMs = Math.min(reserveEveryMs, runtime.jobs.policy.reserveAfterMs / 2)
   const held = holdRole({ store, clock, holder, role: sweeperRole, maxSkewMs: processSkewMs, onError: roleError(runtime) })
+  const accountingHeld = holdRole({ store, clock, holder, role: accountantRole, onError: roleError(runtime) })
   return [
     loopOf(runtime, 'sweeper', sweepEveryMs, 0, () => sweeping.step(held.now())),
     loopOf(runtime, 'collection of files', collectEveryMs, 0, () => collecting.step(held.now())),
     loopOf(runtime, 'reserving', reserveMs, 0, () => reserving.step(held.now())),
+    loopOf(runtime, 'accounting', accountEveryMs, 0, () => accounting.step(accountingHeld.now())),
     held,
+    accountingHeld,
   ]
 }
 

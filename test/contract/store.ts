@@ -7,6 +7,7 @@ import type { JobSpec } from '../../core/model/job.ts'
 import { contactMs } from '../../core/model/vm.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
+import { accountingTests } from './store-accounting.ts'
 import { bulkTests } from './store-bulk.ts'
 import { deletionTests } from './store-deletion.ts'
 import { grantedTests } from './store-granted.ts'
@@ -549,6 +550,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     imageTests(fresh)
+    accountingTests(fresh)
     queueTests(opened, fresh)
     bulkTests(opened, fresh)
     grantedTests(opened, fresh)

@@ -7,6 +7,7 @@
 import { type Action, reachOf } from '../../../core/access/actions.ts'
 import type { Reach } from '../../../core/access/reach.ts'
 import type { Identity } from '../../../core/model/owner.ts'
+import type { AccountingServiceServer } from '../../../proto/gen/pilotage/v1/accounting.ts'
 import type { JobServiceServer } from '../../../proto/gen/pilotage/v1/job.ts'
 import type { OperateServiceServer } from '../../../proto/gen/pilotage/v1/operate.ts'
 import type { SandboxServiceServer } from '../../../proto/gen/pilotage/v1/sandbox.ts'
@@ -19,12 +20,15 @@ export type MethodName =
   | keyof Named<SandboxServiceServer>
   | keyof Named<VmServiceServer>
   | keyof Named<OperateServiceServer>
+  | keyof Named<AccountingServiceServer>
 
 export const methodActions: Readonly<Record<MethodName, Action>> = {
   submitJobs: 'job.submit',
   submitJobStream: 'job.submit',
   listJobs: 'job.list',
   countJobs: 'job.list',
+  reportUsage: 'usage.read',
+  listUsageRecords: 'usage.read',
   killJobs: 'job.kill',
   holdJobs: 'job.hold',
   releaseJobs: 'job.release',

@@ -6,6 +6,7 @@
  */
 
 import { messageBytes } from '../../../core/kernel/limits.ts'
+import { AccountingServiceService } from '../../../proto/gen/pilotage/v1/accounting.ts'
 import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
 import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
@@ -60,7 +61,7 @@ const costs: Partial<Record<MethodName, number>> = {
 }
 
 const rules: ReadonlyMap<string, MethodRule> = new Map(
-  [JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService].flatMap((service) =>
+  [JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService, AccountingServiceService].flatMap((service) =>
     Object.entries(service).map(([key, { path }]): [string, MethodRule] => {
       const name = key as MethodName
       return [path, { name, maxBytes: sizes[name] ?? messageBytes.small, cost: costs[name] ?? 1 }]

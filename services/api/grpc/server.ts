@@ -11,6 +11,7 @@ import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import { AccountingServiceService } from '../../../proto/gen/pilotage/v1/accounting.ts'
 import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import { VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import type { CloudStatus } from '../../vms/list-clouds.ts'
@@ -29,6 +30,7 @@ import { newLoads } from './load.ts'
 import { operateHandlers } from './operate-handlers.ts'
 import { readable } from './readable.ts'
 import { reflectionHandlers, reflectionServices } from './reflection.ts'
+import { accountingHandlers } from './accounting-handlers.ts'
 import { sandboxHandlers } from './sandbox-handlers.ts'
 import { openTransfers } from './transfers.ts'
 import { vmHandlers } from './vm-handlers.ts'
@@ -149,6 +151,7 @@ function addServices(server: Server, admission: Admission, options: ApiOptions):
   const { fetchInput, putOutputFile, ...sandbox } = sandboxHandlers(ports, openTransfers(ports.clock), edges)
   server.addService(readable(JobServiceService), jobHandlers(ports, edges))
   server.addService(readable(SandboxServiceService), sandbox)
+  server.addService(readable(AccountingServiceService), accountingHandlers(ports, edges))
   server.addService(readable(VmServiceService), {
     ...vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: edges, log }),
     fetchInput,
@@ -160,7 +163,14 @@ function addServices(server: Server, admission: Admission, options: ApiOptions):
   )
 }
 
-const serviceNames = ['', ...[JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService].map(nameOf)]
+const services = [
+  JobServiceService,
+  SandboxServiceService,
+  VmServiceService,
+  OperateServiceService,
+  AccountingServiceService,
+]
+const serviceNames = ['', ...services.map(nameOf)]
 
 function nameOf(service: Readonly<Record<string, { readonly path: string }>>): string {
   return Object.values(service)[0]?.path.split('/')[1] ?? ''

@@ -128,6 +128,7 @@ it('takes over a store from before task queues were counted', async () => {
     'alter table jobs drop column job_group; alter table jobs drop column job_type; alter table jobs drop column gpus;',
   )
   db.exec('alter table jobs drop column reschedules;')
+  db.exec('drop table usage_meters; drop table usage_records; drop table usage_days;')
   db.exec("update specs set spec = json_remove(spec, '$.jobGroup', '$.jobType'); pragma user_version = 4;")
   db.exec("update specs set spec = json_remove(spec, '$.maxMachineLosses'); pragma user_version = 4;")
   db.exec("insert into queues (id, owner_ref, requirements) values ('no job names it', 1, '{}')")

@@ -27,6 +27,12 @@ import {
   type WatchJobsResponse,
 } from '../../../proto/gen/pilotage/v1/job.ts'
 import { OperateServiceService } from '../../../proto/gen/pilotage/v1/operate.ts'
+import {
+  AccountingServiceService,
+  ListUsageRecordsRequest,
+  ReportUsageRequest,
+  UsageAttribute,
+} from '../../../proto/gen/pilotage/v1/accounting.ts'
 import { SandboxServiceService } from '../../../proto/gen/pilotage/v1/sandbox.ts'
 import { BeatRequest, PilotMessage, ServiceMessage, VmServiceService } from '../../../proto/gen/pilotage/v1/vm.ts'
 import { reachOf } from '../../../core/access/actions.ts'
@@ -50,7 +56,13 @@ type Target = (typeof targets)[number]
 
 type Class = 'allowed' | 'not-found' | 'forbidden' | 'unauthenticated'
 
-const definitions = { ...JobServiceService, ...SandboxServiceService, ...VmServiceService, ...OperateServiceService }
+const definitions = {
+  ...JobServiceService,
+  ...SandboxServiceService,
+  ...VmServiceService,
+  ...OperateServiceService,
+  ...AccountingServiceService,
+}
 const methods = Object.keys(definitions).sort() as MethodName[]
 
 const ownerOf: Readonly<Record<Target, Owner>> = {
@@ -118,6 +130,22 @@ const trials: Readonly<Record<MethodName, Trial>> = {
   countJobs: {
     requests: () => [CountJobsRequest.fromPartial({ by: [JobAttribute.VO] })],
     seen: ([answer], { target }) => (answer as CountJobsResponse).rows.some(({ values: [vo] }) => vo === ownerOf[target].vo),
+  },
+  reportUsage: {
+    requests: ({ target }) => [
+      ReportUsageRequest.fromPartial({
+        fromDay: '2026-11-01',
+        toDay: '2026-12-01',
+        filters: [{ attribute: UsageAttribute.VO, value: ownerOf[target].vo }],
+      }),
+    ],
+    beyond: 'forbidden',
+  },
+  listUsageRecords: {
+    requests: ({ target }) => [
+      ListUsageRecordsRequest.fromPartial({ toTime: new Date(1000), vo: ownerOf[target].vo }),
+    ],
+    beyond: 'forbidden',
   },
   killJobs: steering,
   holdJobs: steering,
@@ -322,7 +350,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(43)
+    expect(methods.length).toBe(45)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

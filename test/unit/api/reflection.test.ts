@@ -22,6 +22,7 @@ const served = [
   'grpc.health.v1.Health',
   'grpc.reflection.v1.ServerReflection',
   'grpc.reflection.v1alpha.ServerReflection',
+  'pilotage.v1.AccountingService',
   'pilotage.v1.JobService',
   'pilotage.v1.OperateService',
   'pilotage.v1.SandboxService',

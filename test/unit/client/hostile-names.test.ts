@@ -54,6 +54,7 @@ const asking: Readonly<Record<string, readonly string[]>> = {
   'image approve': ['image', 'approve', 'i', '--site', 's'],
   'image disapprove': ['image', 'disapprove', 'i', '--site', 's'],
   'image revoke': ['image', 'revoke', 'i'],
+  'accounting report': ['accounting', 'report', '--by', 'owner'],
   'token create': ['token', 'create', '--subject', 's', '--vo', 'v'],
 }
 
@@ -129,7 +130,7 @@ async function wordsAfter(...words: readonly string[]): Promise<readonly string[
 }
 
 async function everyCommand(): Promise<readonly string[]> {
-  const groups = ['job', 'cluster', 'vm', 'image', 'token', 'config', 'context', 'store']
+  const groups = ['job', 'cluster', 'vm', 'image', 'accounting', 'token', 'config', 'context', 'store']
   const names = (await wordsAfter()).filter((name) => name !== 'help')
   const all = names.map(async (name) => {
     if (!groups.includes(name)) return [name]

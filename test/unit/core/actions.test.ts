@@ -26,6 +26,7 @@ const cells: Readonly<Record<Action, string>> = {
   'task-queue.list': 'none none vo any any',
   'status.read': 'none none vo any any',
   'facts.read': 'none none vo any any',
+  'usage.read': 'none none vo any any',
   'vm.list': 'none none vo any any',
   'vm.read': 'none none vo any any',
   'vm.drain': 'none none none any any',

@@ -51,17 +51,19 @@ test.each<[string, NewFact]>([
   ['a kind of another subject', { subject: 'cloud:here', kind: 'Done', data: {} }],
   ['a field of another type', { subject: 'job:1', kind: 'Done', data: { attempt: 'one' } }],
   ['an unknown field', { subject: 'job:1', kind: 'Done', data: { attempt: 1, mood: 'good' } }],
+  ['an unknown ending', { subject: 'job:1', kind: 'Done', data: { ending: 'slept' } }],
   ['an unknown end', { subject: 'job:1', kind: 'Done', data: { end: 'slept' } }],
   ['a missing field', { subject: 'vm:vm-a', kind: 'console', data: {} }],
   ['a plan of an unknown action', { subject: 'cloud:here', kind: 'plan', data: { dance: 1 } }],
 ])('%s is other', (_, fact) => expect(groupOf(fact)).toBe('other'))
 
 const groups = Object.entries(factShapes)
+const samples: Readonly<Record<string, string>> = { 'end?': 'exited', 'ending?': 'killed' }
 
 test.each(groups)(
   'a fact of the group %s needs its fields, takes those that may be absent, and no value of another type',
   (group, shape) => {
-    const sample = (field: string) => (field.startsWith('number') ? 7 : field === 'end?' ? 'exited' : 'some text')
+    const sample = (field: string) => (field.startsWith('number') ? 7 : samples[field] ?? 'some text')
     const fields: readonly (readonly [string, string])[] = Object.entries(shape.data)
     const whole: FactData = Object.fromEntries(fields.map(([key, field]) => [key, sample(field)]))
     const without = (name: string): FactData => Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name))

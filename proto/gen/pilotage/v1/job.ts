@@ -236,6 +236,46 @@ export namespace SteerRefusal {
   export type UNRECOGNIZED = typeof SteerRefusal.UNRECOGNIZED;
 }
 
+/** How an attempt ended, for accounting. */
+export const AttemptEnding = {
+  UNSPECIFIED: 0,
+  /** DONE - the payload exited with 0 */
+  DONE: 1,
+  /** FAILED - it exited with another code, or by a signal */
+  FAILED: 2,
+  /** LIMIT_EXCEEDED - the pilot stopped it for more than it asked for */
+  LIMIT_EXCEEDED: 3,
+  /** KILLED - its owner or an operator asked for it */
+  KILLED: 4,
+  /** RESCHEDULED - its owner or an operator asked for it */
+  RESCHEDULED: 5,
+  /** MACHINE_LOST - the VM, its contact or its lease was lost */
+  MACHINE_LOST: 6,
+  /** NOT_STARTED - the pilot could not start it */
+  NOT_STARTED: 7,
+  /** ABANDONED - the pilot was restarted and found it gone */
+  ABANDONED: 8,
+  /** WITHDRAWN - the pilot never received it */
+  WITHDRAWN: 9,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type AttemptEnding = typeof AttemptEnding[keyof typeof AttemptEnding];
+
+export namespace AttemptEnding {
+  export type UNSPECIFIED = typeof AttemptEnding.UNSPECIFIED;
+  export type DONE = typeof AttemptEnding.DONE;
+  export type FAILED = typeof AttemptEnding.FAILED;
+  export type LIMIT_EXCEEDED = typeof AttemptEnding.LIMIT_EXCEEDED;
+  export type KILLED = typeof AttemptEnding.KILLED;
+  export type RESCHEDULED = typeof AttemptEnding.RESCHEDULED;
+  export type MACHINE_LOST = typeof AttemptEnding.MACHINE_LOST;
+  export type NOT_STARTED = typeof AttemptEnding.NOT_STARTED;
+  export type ABANDONED = typeof AttemptEnding.ABANDONED;
+  export type WITHDRAWN = typeof AttemptEnding.WITHDRAWN;
+  export type UNRECOGNIZED = typeof AttemptEnding.UNRECOGNIZED;
+}
+
 /** Why a job waits, or what became of it. */
 export const FindingKind = {
   UNSPECIFIED: 0,
@@ -824,7 +864,24 @@ export interface JobFact {
     | number
     | undefined;
   /** where it was set */
-  priority?: number | undefined;
+  priority?:
+    | number
+    | undefined;
+  /** Of an attempt that ended, and what follows; unspecified: none did. */
+  ending: AttemptEnding;
+  vo?: string | undefined;
+  group?: string | undefined;
+  owner?: string | undefined;
+  claimTime:
+    | Date
+    | undefined;
+  /** of the payload; absent: it never started */
+  startTime: Date | undefined;
+  cpu:
+    | Duration
+    | undefined;
+  /** that it held; absent: none */
+  gpus?: number | undefined;
 }
 
 /** A job was submitted: the first line of its history. */
@@ -852,7 +909,11 @@ export interface VmFact {
     | string
     | undefined;
   /** what its cloud says of it while it does not run */
-  said?: string | undefined;
+  said?:
+    | string
+    | undefined;
+  /** of one that is lost: its last contact; absent: none */
+  contactTime: Date | undefined;
 }
 
 /** The end of the console of a VM that never became active. */
@@ -5163,6 +5224,14 @@ function createBaseJobFact(): JobFact {
     detail: undefined,
     dependency: undefined,
     priority: undefined,
+    ending: 0,
+    vo: undefined,
+    group: undefined,
+    owner: undefined,
+    claimTime: undefined,
+    startTime: undefined,
+    cpu: undefined,
+    gpus: undefined,
   };
 }
 
@@ -5203,6 +5272,30 @@ export const JobFact: MessageFns<JobFact> = {
     }
     if (message.priority !== undefined) {
       writer.uint32(176).uint32(message.priority);
+    }
+    if (message.ending !== 0) {
+      writer.uint32(320).int32(message.ending);
+    }
+    if (message.vo !== undefined) {
+      writer.uint32(330).string(message.vo);
+    }
+    if (message.group !== undefined) {
+      writer.uint32(338).string(message.group);
+    }
+    if (message.owner !== undefined) {
+      writer.uint32(346).string(message.owner);
+    }
+    if (message.claimTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.claimTime), writer.uint32(354).fork()).join();
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(362).fork()).join();
+    }
+    if (message.cpu !== undefined) {
+      Duration.encode(message.cpu, writer.uint32(370).fork()).join();
+    }
+    if (message.gpus !== undefined) {
+      writer.uint32(376).uint32(message.gpus);
     }
     return writer;
   },
@@ -5316,6 +5409,70 @@ export const JobFact: MessageFns<JobFact> = {
             message.priority = reader.uint32();
             continue;
           }
+          case 40: {
+            if (tag !== 320) {
+              break;
+            }
+
+            message.ending = reader.int32() as any;
+            continue;
+          }
+          case 41: {
+            if (tag !== 330) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 42: {
+            if (tag !== 338) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 43: {
+            if (tag !== 346) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 44: {
+            if (tag !== 354) {
+              break;
+            }
+
+            message.claimTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 45: {
+            if (tag !== 362) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 46: {
+            if (tag !== 370) {
+              break;
+            }
+
+            message.cpu = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 47: {
+            if (tag !== 376) {
+              break;
+            }
+
+            message.gpus = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5345,6 +5502,14 @@ export const JobFact: MessageFns<JobFact> = {
     message.detail = object.detail ?? undefined;
     message.dependency = object.dependency ?? undefined;
     message.priority = object.priority ?? undefined;
+    message.ending = object.ending ?? 0;
+    message.vo = object.vo ?? undefined;
+    message.group = object.group ?? undefined;
+    message.owner = object.owner ?? undefined;
+    message.claimTime = object.claimTime ?? undefined;
+    message.startTime = object.startTime ?? undefined;
+    message.cpu = (object.cpu !== undefined && object.cpu !== null) ? Duration.fromPartial(object.cpu) : undefined;
+    message.gpus = object.gpus ?? undefined;
     return message;
   },
 };
@@ -5508,7 +5673,15 @@ export const ReservationFact: MessageFns<ReservationFact> = {
 };
 
 function createBaseVmFact(): VmFact {
-  return { cloud: "", flavor: "", ref: undefined, why: "", isolation: undefined, said: undefined };
+  return {
+    cloud: "",
+    flavor: "",
+    ref: undefined,
+    why: "",
+    isolation: undefined,
+    said: undefined,
+    contactTime: undefined,
+  };
 }
 
 export const VmFact: MessageFns<VmFact> = {
@@ -5530,6 +5703,9 @@ export const VmFact: MessageFns<VmFact> = {
     }
     if (message.said !== undefined) {
       writer.uint32(50).string(message.said);
+    }
+    if (message.contactTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.contactTime), writer.uint32(322).fork()).join();
     }
     return writer;
   },
@@ -5595,6 +5771,14 @@ export const VmFact: MessageFns<VmFact> = {
             message.said = reader.string();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.contactTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5618,6 +5802,7 @@ export const VmFact: MessageFns<VmFact> = {
     message.why = object.why ?? "";
     message.isolation = object.isolation ?? undefined;
     message.said = object.said ?? undefined;
+    message.contactTime = object.contactTime ?? undefined;
     return message;
   },
 };

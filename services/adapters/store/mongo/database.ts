@@ -18,6 +18,7 @@ import {
   type Timestamp,
 } from 'mongodb'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
+import type { UsageKey, UsageMeasures, UsageRecord } from '../../../../core/model/usage-record.ts'
 import type { VmStateName } from '../../../../core/model/vm.ts'
 import { keepOnThisMachine } from './local-members.ts'
 import type { Move, PageDocument } from './page.ts'
@@ -113,10 +114,18 @@ export type OutputDocument = {
   claim: string
 }
 
+export type UsageRecordDocument = { _id: string; end: number; kind: UsageRecord['kind']; vo: string; doc: string }
+export type UsageMeterDocument = { _id: string; text: string }
+/** `_id`: the key as text. */
+export type UsageDayDocument = { _id: string } & UsageKey & UsageMeasures
+
+/** The document of `meta` that says up to which fact was accounted; made with the schema. */
+export const accountedMark = 'accounted'
+
 export type RoleDocument = { _id: string; holder: string; fence: number; until: Date }
 /**
- * `schema`: version; `ids`, `images`: the last one given; `collected`: where facts begin; `tallies`: counts up to a number
- * of facts.
+ * `schema`: version; `ids`, `images`: the last one given; `accounted`: the last fact whose usage was recorded; `collected`:
+ * where facts begin; `tallies`: counts up to a number of facts.
  */
 export type MetaDocument = {
   _id: string
@@ -146,6 +155,9 @@ export type Database = {
   readonly claimUse: Collection<{ _id: string; bytes: number }>
   readonly claimedBlobs: Collection<ClaimedBlobDocument>
   readonly outputs: Collection<OutputDocument>
+  readonly usageRecords: Collection<UsageRecordDocument>
+  readonly usageDays: Collection<UsageDayDocument>
+  readonly usageMeters: Collection<UsageMeterDocument>
   readonly meta: Collection<MetaDocument>
   readonly notes: Collection<{ _id: string; text: string }>
   /** When the last write of this process with a fact reached the server's log. */
@@ -193,6 +205,9 @@ export function openDatabase(url: string, name: string, mayLeave = false): Datab
     claimUse: db.collection('sandboxUse'),
     claimedBlobs: db.collection('sandboxBlobs'),
     outputs: db.collection('sandboxOutputs'),
+    usageRecords: db.collection('usageRecords'),
+    usageDays: db.collection('usageDays'),
+    usageMeters: db.collection('usageMeters'),
     meta: db.collection('meta'),
     notes: db.collection('notes'),
     lastFactWrite: watchedWrites(client),

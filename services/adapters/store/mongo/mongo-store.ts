@@ -11,6 +11,7 @@ import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { Log } from '../../../../core/ports/log.ts'
 import type { Store } from '../../../../core/ports/store.ts'
 import { systemRandom } from '../../../../core/kernel/random.ts'
+import { openAccounting } from './accounting.ts'
 import { openChanges } from './changes.ts'
 import { openClaimRoom } from './claim-room.ts'
 import { type Collector, openCollector } from './collector.ts'
@@ -96,6 +97,7 @@ export async function openMongoStore({ url, mayLeave, database: name, clock, log
     ...openFacts(database, cache, clock, random),
     ...openRoles(database),
     ...openSandbox(database),
+    ...openAccounting(database),
     async close() {
       await changes.idle()
       await database.client.close()

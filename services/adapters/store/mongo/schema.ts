@@ -5,14 +5,14 @@
 
 import type { AnyBulkWriteOperation, CreateIndexesOptions, IndexSpecification, Timestamp } from 'mongodb'
 import { PilotageError } from '../../../../core/kernel/errors.ts'
-import type { Database } from './database.ts'
+import { accountedMark, type Database } from './database.ts'
 import { listSummaryOf, namesIn } from './list-summary.ts'
 import { type KeptJob, keptJob, packedJobs, type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
 type Indexed = Pick<
   Database,
-  'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts' | 'specs' | 'claims' | 'claimedBlobs' | 'outputs'
+  'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts' | 'specs' | 'claims' | 'claimedBlobs' | 'outputs' | 'usageRecords' | 'usageDays'
 >
 
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
@@ -58,6 +58,8 @@ export const indexes: readonly Declared[] = [
   { on: 'claims', key: { at: 1 }, options: { name: 'age' } },
   { on: 'claimedBlobs', key: { removing: 1 }, options: { name: 'removing', ...where('removing', { $exists: true }) } },
   { on: 'outputs', key: { claim: 1 }, options: { name: 'claim' } },
+  { on: 'usageRecords', key: { end: 1, _id: 1 }, options: { name: 'end' } },
+  { on: 'usageDays', key: { day: 1 }, options: { name: 'day' } },
 ]
 
 /** Steps to each version from the one before. The first is the making of it: its indexes are made at every start. */
@@ -142,4 +144,5 @@ export async function migrate(database: Database): Promise<void> {
   const { operationTime } = (await database.db.command({ ping: 1 })) as { operationTime?: Timestamp }
   if (!operationTime) throw new PilotageError('internal', 'the MongoDB server is no member of a replica set')
   await meta.updateOne({ _id: 'collected' }, { $setOnInsert: { from: operationTime } }, { upsert: true })
+  await meta.updateOne({ _id: accountedMark }, { $setOnInsert: { last: 0 } }, { upsert: true })
 }

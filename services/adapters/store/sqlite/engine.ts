@@ -10,6 +10,7 @@ import type { Inside } from './inside.ts'
 import { DatabaseSync } from 'node:sqlite'
 import { asPilotageError, PilotageError } from '../../../../core/kernel/errors.ts'
 import { coreDecisions, type Decisions } from '../../../../core/model/apply.ts'
+import { type AccountingOperations, accountingOperations } from './accounting.ts'
 import { type ArchiveOperations, archiveOperations, assertNoImport } from './archive.ts'
 import { type FactOperations, factOperations, lastFactIn } from './facts.ts'
 import { type ImageOperations, imageOperations } from './images.ts'
@@ -32,6 +33,7 @@ export type Operations = JobOperations &
   FactOperations &
   RoleOperations &
   SandboxOperations &
+  AccountingOperations &
   ArchiveOperations &
   ReadOperations
 export type OperationName = keyof Operations
@@ -156,12 +158,15 @@ function emptyInside(db: DatabaseSync, decisions: Decisions, publish: EngineOpti
 }
 
 /** Those that hold nothing in memory. */
-function restOf(inside: Inside): ImageOperations & FactOperations & RoleOperations & SandboxOperations & ArchiveOperations {
+function restOf(
+  inside: Inside,
+): ImageOperations & FactOperations & RoleOperations & SandboxOperations & AccountingOperations & ArchiveOperations {
   return Object.assign(
     imageOperations(inside),
     factOperations(inside),
     roleOperations(inside),
     sandboxOperations(inside.db),
+    accountingOperations(inside.db),
     archiveOperations(inside),
   )
 }

@@ -24,6 +24,7 @@ import type { Fact, Subject } from '../../../../core/model/fact-shapes.ts'
 import type { Job } from '../../../../core/model/job.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import type { JobQuery } from '../../../../core/ports/store.ts'
+import { type AccountingReads, accountingReads } from './accounting.ts'
 import { countIn } from './column-counts.ts'
 import { firstIn, type Scan } from './column-scan.ts'
 import type { Columns } from './columns.ts'
@@ -31,7 +32,7 @@ import { factOf } from './facts.ts'
 import { jobOf, type JobRow } from './rows.ts'
 import { vmOf } from './vms.ts'
 
-export type ReadOperations = {
+export type ReadOperations = AccountingReads & {
   list(query: JobQuery): readonly Job[]
   countBy(filter: JobFilter, query: CountQuery): JobCounts
   history(subject: Subject, limit: number): readonly Fact[]
@@ -54,6 +55,7 @@ export function shortReads(db: DatabaseSync): Omit<ReadOperations, 'list' | 'cou
   const last = db.prepare('select * from facts order by seq desc limit ?')
   const ended = db.prepare('select doc from vms where over = 1 order by intended_ms desc limit ?')
   return {
+    ...accountingReads(db),
     history: (subject, limit) => ofSubject.all(subject, limit).map(factOf).reverse(),
     facts: (afterSeq, limit) =>
       afterSeq < 0 ? last.all(limit).map(factOf).reverse() : after.all(afterSeq, limit).map(factOf),

@@ -120,6 +120,12 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     blobsRemoved: (blobs) => ask('blobsRemoved', blobs),
     keepOutputFile: (attempt, owner, file) => ask('keepOutputFile', attempt, owner, file),
     outputFiles: (attempt) => ask('outputFiles', attempt),
+    accountedSeq: () => ask('accountedSeq'),
+    meters: (ids) => ask('meters', ids),
+    account: (batch) => ask('account', batch),
+    usage: (query) => read('usage', query),
+    usageRecords: (query) => read('usageRecords', query),
+    forgetUsageRecords: (endedBeforeMs, limit) => ask('forgetUsageRecords', endedBeforeMs, limit),
     close,
   }
 }
