@@ -4,8 +4,8 @@
  * A record is made once, from facts (core/accounting), and never changes. Each record adds to the daily sums; the sums of
  * all records of a day are exactly what the store keeps of that day.
  *
- * The core time of a VM is divided: what attempts held stands
- * in their records, the rest in the VM's record by overhead, so that nothing is in the sums twice.
+ * The core time of a VM is divided: what attempts held stands in their records, the rest in the VM's record by overhead, so
+ * that nothing is in the sums twice.
  */
 
 import type { JobId, VmId } from '../kernel/ids.ts'
