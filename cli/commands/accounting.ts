@@ -2,7 +2,13 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
-import { dayOf, type UsageAttribute, usageAttributes, type UsageFilter, type UsageRow } from '../../core/model/usage-record.ts'
+import {
+  dayOf,
+  type UsageAttribute,
+  usageAttributes,
+  type UsageFilter,
+  type UsageRow,
+} from '../../core/model/usage-record.ts'
 import { type Choose, withService } from '../action.ts'
 import { writeTable } from '../output/rows.ts'
 import { type Column, jsonLines } from '../output/table.ts'

@@ -168,7 +168,13 @@ export type PlanData = { readonly [Action in (typeof endingKinds)[number]]?: num
 
 type Shapes = typeof factShapes
 
-type Value<Of> = Of extends 'end?' ? End : Of extends 'ending?' ? AttemptEnding : Of extends `number${string}` ? number : string
+type Value<Of> = Of extends 'end?'
+  ? End
+  : Of extends 'ending?'
+    ? AttemptEnding
+    : Of extends `number${string}`
+      ? number
+      : string
 type Needed<Fields> = { [Key in keyof Fields]: Fields[Key] extends `${string}?` ? never : Key }[keyof Fields]
 type Typed<Fields> = { readonly [Key in Needed<Fields>]: Value<Fields[Key]> } & {
   readonly [Key in Exclude<keyof Fields, Needed<Fields>>]?: Value<Fields[Key]>

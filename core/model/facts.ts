@@ -69,7 +69,8 @@ function endedAttemptData(before: Job, after: Job, event: JobEvent): Partial<Dat
   const lease = leaseOf(phase)
   if (!lease || leaseOf(after.phase)) return {}
   const result = event.kind === 'ended' ? event.result : undefined
-  const startedMs = 'startedMs' in phase ? phase.startedMs : 'result' in after.phase ? (after.phase.result?.startedMs ?? 0) : 0
+  const startedMs =
+    'startedMs' in phase ? phase.startedMs : 'result' in after.phase ? (after.phase.result?.startedMs ?? 0) : 0
   return {
     ending: endingOf(lease, after, event),
     vo,

@@ -77,7 +77,12 @@ export function usageQueryOf(request: wire.ReportUsageRequest): UsageQuery {
   }
 }
 
-export function usageQueryToWire({ by, fromDay, toDay, filter }: Omit<UsageQuery, 'after' | 'limit'>): wire.ReportUsageRequest {
+export function usageQueryToWire({
+  by,
+  fromDay,
+  toDay,
+  filter,
+}: Omit<UsageQuery, 'after' | 'limit'>): wire.ReportUsageRequest {
   return wire.ReportUsageRequest.fromPartial({
     by: by.map((attribute) => usageAttributeEnum.number(attribute)),
     fromDay,

@@ -151,7 +151,8 @@ function compareTexts(a: readonly string[], b: readonly string[]): number {
   return 0
 }
 
-const usualKey = ({ endedMs, ...record }: UsageRecord) => [endedMs, recordKey({ endedMs, ...record } as UsageRecord)] as const
+const usualKey = ({ endedMs, ...record }: UsageRecord) =>
+  [endedMs, recordKey({ endedMs, ...record } as UsageRecord)] as const
 
 export function accountingTests(fresh: () => Promise<StoreHarness>): void {
   const put = async (store: Store, records: readonly UsageRecord[]): Promise<boolean> => {
@@ -186,7 +187,12 @@ export function accountingTests(fresh: () => Promise<StoreHarness>): void {
       const { store } = await fresh()
       expect(await put(store, [attemptUsage(1), attemptUsage(2)])).toBe(true)
       expect(await put(store, [attemptUsage(2), attemptUsage(3)])).toBe(true)
-      expect(await store.usage(everything)).toEqual(grouped([1, 2, 3].map((id) => attemptUsage(id)), []))
+      expect(await store.usage(everything)).toEqual(
+        grouped(
+          [1, 2, 3].map((id) => attemptUsage(id)),
+          [],
+        ),
+      )
     })
 
     it('sums up what its records say, by any attributes, page by page', async () => {
@@ -203,7 +209,10 @@ export function accountingTests(fresh: () => Promise<StoreHarness>): void {
               // Keys are used again by other runs: each run adds what is new.
               const known = new Set(kept.map(recordKey))
               const fresher = batch.filter((one) => !known.has(recordKey(one)) && known.add(recordKey(one)))
-              await put(store, batch.filter((one, at) => batch.findIndex((other) => recordKey(other) === recordKey(one)) === at))
+              await put(
+                store,
+                batch.filter((one, at) => batch.findIndex((other) => recordKey(other) === recordKey(one)) === at),
+              )
               kept.push(...fresher)
             }
             const found: UsageRow[] = []
@@ -290,7 +299,14 @@ export function accountingTests(fresh: () => Promise<StoreHarness>): void {
       const known = (record: UsageRecord | undefined) => record
       const held = { ...alice, vmId: vm.id, site: 'home', cloud: 'here', flavor: 'small', cores: 1 }
       expect(records.map(recordKey)).toEqual([`attempt:${first}.1`, `vm:${vm.id}`, `attempt:${second}.1`])
-      expect(known(records[0])).toMatchObject({ ...held, ending: 'done', coreMs: 2000, cpuMs: 11, wallMs: 20, claimedMs: 3000 })
+      expect(known(records[0])).toMatchObject({
+        ...held,
+        ending: 'done',
+        coreMs: 2000,
+        cpuMs: 11,
+        wallMs: 20,
+        claimedMs: 3000,
+      })
       expect(known(records[2])).toMatchObject({ ...held, ending: 'machine-lost', coreMs: 5000, endedMs: 10_000 })
       expect(known(records[1])).toMatchObject({
         vo: 'lhcb',

@@ -52,7 +52,12 @@ export const importRules: readonly Rule[] = [
     ours: ['core/kernel/', 'core/model/', 'core/language/', 'core/share/', 'core/plan/'],
     node: 'none',
   },
-  { name: 'accounting', place: /^core\/accounting\//, ours: ['core/kernel/', 'core/model/', 'core/accounting/'], node: 'none' },
+  {
+    name: 'accounting',
+    place: /^core\/accounting\//,
+    ours: ['core/kernel/', 'core/model/', 'core/accounting/'],
+    node: 'none',
+  },
   { name: 'ports', place: /^core\/ports\//, ours: ['core/kernel/', 'core/model/', 'core/ports/'], node: 'none' },
   { name: 'codec', place: /^proto\/codec\//, ours: ['proto/gen/', 'proto/codec/', 'core/'], node: 'none' },
   { name: 'generated', place: /^proto\/gen\//, ours: ['proto/gen/'], node: 'none' },

@@ -61,11 +61,12 @@ const costs: Partial<Record<MethodName, number>> = {
 }
 
 const rules: ReadonlyMap<string, MethodRule> = new Map(
-  [JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService, AccountingServiceService].flatMap((service) =>
-    Object.entries(service).map(([key, { path }]): [string, MethodRule] => {
-      const name = key as MethodName
-      return [path, { name, maxBytes: sizes[name] ?? messageBytes.small, cost: costs[name] ?? 1 }]
-    }),
+  [JobServiceService, SandboxServiceService, VmServiceService, OperateServiceService, AccountingServiceService].flatMap(
+    (service) =>
+      Object.entries(service).map(([key, { path }]): [string, MethodRule] => {
+        const name = key as MethodName
+        return [path, { name, maxBytes: sizes[name] ?? messageBytes.small, cost: costs[name] ?? 1 }]
+      }),
   ),
 )
 

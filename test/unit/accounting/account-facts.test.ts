@@ -1,4 +1,4 @@
-/** The accountant: facts become records once, whichever process dies when; and nothing is forgotten before it is accounted. */
+/** The accountant: each attempt and each VM becomes one record, whichever process dies when. */
 
 import { expect, it } from 'vitest'
 import { accountant, accountBatch } from '../../../services/accounting/account-facts.ts'
@@ -54,9 +54,21 @@ it.each<[string, (jobId: JobId) => readonly JobEvent[]]>([
   ['machine-lost', (jobId) => [{ kind: 'lost', jobId, attempt: 1, why: 'gone' }]],
   ['withdrawn', (jobId) => [{ kind: 'withdraw', jobId, attempt: 1, vmId: vm.id, why: 'not received' }]],
   ['killed', (jobId) => [{ kind: 'kill', jobId, ...asks }, ended(jobId, { end: 'stopped' })]],
-  ['killed', (jobId) => [{ kind: 'kill', jobId, ...asks }, { kind: 'lost', jobId, attempt: 1, why: 'gone' }]],
+  [
+    'killed',
+    (jobId) => [
+      { kind: 'kill', jobId, ...asks },
+      { kind: 'lost', jobId, attempt: 1, why: 'gone' },
+    ],
+  ],
   ['rescheduled', (jobId) => [{ kind: 'reschedule', jobId, ...asks }, ended(jobId, { end: 'stopped' })]],
-  ['rescheduled', (jobId) => [{ kind: 'reschedule', jobId, ...asks }, { kind: 'lost', jobId, attempt: 1, why: 'gone' }]],
+  [
+    'rescheduled',
+    (jobId) => [
+      { kind: 'reschedule', jobId, ...asks },
+      { kind: 'lost', jobId, attempt: 1, why: 'gone' },
+    ],
+  ],
   // It ended by itself before it was stopped.
   ['done', (jobId) => [{ kind: 'kill', jobId, ...asks }, ended(jobId, {})]],
 ])('an attempt that ends as %s has one record that says so', async (ending, events) => {

@@ -142,9 +142,7 @@ const trials: Readonly<Record<MethodName, Trial>> = {
     beyond: 'forbidden',
   },
   listUsageRecords: {
-    requests: ({ target }) => [
-      ListUsageRecordsRequest.fromPartial({ toTime: new Date(1000), vo: ownerOf[target].vo }),
-    ],
+    requests: ({ target }) => [ListUsageRecordsRequest.fromPartial({ toTime: new Date(1000), vo: ownerOf[target].vo })],
     beyond: 'forbidden',
   },
   killJobs: steering,

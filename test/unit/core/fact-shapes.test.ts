@@ -63,7 +63,7 @@ const samples: Readonly<Record<string, string>> = { 'end?': 'exited', 'ending?':
 test.each(groups)(
   'a fact of the group %s needs its fields, takes those that may be absent, and no value of another type',
   (group, shape) => {
-    const sample = (field: string) => (field.startsWith('number') ? 7 : samples[field] ?? 'some text')
+    const sample = (field: string) => (field.startsWith('number') ? 7 : (samples[field] ?? 'some text'))
     const fields: readonly (readonly [string, string])[] = Object.entries(shape.data)
     const whole: FactData = Object.fromEntries(fields.map(([key, field]) => [key, sample(field)]))
     const without = (name: string): FactData => Object.fromEntries(Object.entries(whole).filter(([key]) => key !== name))

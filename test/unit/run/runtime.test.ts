@@ -63,7 +63,7 @@ const held = async (): Promise<readonly string[]> =>
 it('a process with every role holds every role lease after its first step, and reads its cloud', async () => {
   await start(processRoles, 'only')
   await world.clock.advance(0)
-  expect(await held()).toEqual(['api:00 only', 'cloud:here only', 'director:00 only', 'sweeper only'])
+  expect(await held()).toEqual(['accountant only', 'api:00 only', 'cloud:here only', 'director:00 only', 'sweeper only'])
   expect(world.cloud.calls.list).toBe(1)
   expect(await world.store.note('plan:here')).toBeDefined()
 })
@@ -75,7 +75,7 @@ it('one that was killed waits for nothing when it starts again under its name', 
   const lists = world.cloud.calls.list
   await start(processRoles, 'only')
   await world.clock.advance(0)
-  expect(await held()).toHaveLength(4)
+  expect(await held()).toHaveLength(5)
   expect(world.cloud.calls.list).toBe(lists + 1)
 })
 
@@ -97,7 +97,7 @@ it('a process that only shows holds nothing', async () => {
 it('a process that serves no pilots charges what it ends, and the ones that serve hear of it', async () => {
   const [sweeps, serves] = [await start(['sweeper'], 'one'), await start(['api'], 'two')]
   await world.clock.advance(5000)
-  expect(await held()).toEqual(['api:00 two', 'charger:00 one', 'sweeper one'])
+  expect(await held()).toEqual(['accountant one', 'api:00 two', 'charger:00 one', 'sweeper one'])
   const vm = activeVm('a', { endByMs: 10 ** 13 })
   await world.store.intend(vm, world.clock.nowMs())
   await world.claim(await world.submit(1), vm.id)

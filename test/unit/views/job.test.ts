@@ -95,6 +95,8 @@ describe('the fact of a change of a job', () => {
     asked: { state: 'Running', lease: asked, startedMs: 12 },
   }
   const about = { jobId: 7 as JobId, attempt: 1 }
+  const { vo, group, owner } = jobIn(phases.running)
+  const lostAttempt = { ending: 'machine-lost', vo, group, owner, claimedMs: 10, startedMs: 12 }
 
   it.each<[string, Phase, Phase, JobEvent, string, object]>([
     ['a claim', phases.waiting, phases.matched, { kind: 'claim', ...about, vmId, cores: 2, untilMs: 1 }, 'Matched', {}],
@@ -120,9 +122,9 @@ describe('the fact of a change of a job', () => {
       phases.waiting,
       { kind: 'lost', ...about, why: 'gone' },
       'Waiting',
-      { why: 'gone' },
+      { why: 'gone', ...lostAttempt },
     ],
-    ['a loss for no reason', phases.running, phases.waiting, { kind: 'lost', ...about, why: '' }, 'Waiting', {}],
+    ['a loss for no reason', phases.running, phases.waiting, { kind: 'lost', ...about, why: '' }, 'Waiting', lostAttempt],
   ])('says of %s what it was, on which VM and with how many cores', (_, before, after, event, kind, rest) => {
     const fact = jobFact(jobIn(before), jobIn(after), event)
     expect(fact).toEqual({ subject: 'job:7', kind, data: { attempt: 1, vm: vmId, cores: 2, ...rest } })

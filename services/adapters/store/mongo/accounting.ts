@@ -49,9 +49,7 @@ export function openAccounting(database: Database): AccountingStore {
         end: { $gte: fromMs, $lt: toMs },
         ...(kind === undefined ? {} : { kind }),
         ...(vo === undefined ? {} : { vo }),
-        ...(after
-          ? { $or: [{ end: { $gt: after.endedMs } }, { end: after.endedMs, _id: { $gt: after.key } }] }
-          : {}),
+        ...(after ? { $or: [{ end: { $gt: after.endedMs } }, { end: after.endedMs, _id: { $gt: after.key } }] } : {}),
       }
       const found = await guarded('reading usage records', () =>
         usageRecords.find(filter).sort({ end: 1, _id: 1 }).limit(limit).toArray(),

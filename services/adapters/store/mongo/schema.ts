@@ -12,7 +12,18 @@ import { type KeptJob, keptJob, packedJobs, type PageDocument, pageFields, pageO
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
 type Indexed = Pick<
   Database,
-  'pages' | 'queues' | 'submissions' | 'vms' | 'emittedFacts' | 'facts' | 'specs' | 'claims' | 'claimedBlobs' | 'outputs' | 'usageRecords' | 'usageDays'
+  | 'pages'
+  | 'queues'
+  | 'submissions'
+  | 'vms'
+  | 'emittedFacts'
+  | 'facts'
+  | 'specs'
+  | 'claims'
+  | 'claimedBlobs'
+  | 'outputs'
+  | 'usageRecords'
+  | 'usageDays'
 >
 
 const where = (field: string, test: object): Pick<CreateIndexesOptions, 'partialFilterExpression'> => ({
