@@ -122,7 +122,7 @@ const someVm = fc
   )
 const someBatches = fc.array(fc.array(fc.oneof(someAttempt, someVm), { maxLength: 20 }), { maxLength: 4 })
 
-function valueOf({ key }: UsageSum, attribute: UsageAttribute): string {
+function valueIn({ key }: UsageSum, attribute: UsageAttribute): string {
   if (attribute === 'month') return key.day.slice(0, 7)
   if (attribute === 'year') return key.day.slice(0, 4)
   return String(key[attribute])
@@ -132,7 +132,7 @@ function valueOf({ key }: UsageSum, attribute: UsageAttribute): string {
 function grouped(records: readonly UsageRecord[], by: readonly UsageAttribute[]): readonly UsageRow[] {
   const rows = new Map<string, { values: readonly string[]; measures: UsageMeasures }>()
   for (const sum of summedUsage(records)) {
-    const values = by.map((attribute) => valueOf(sum, attribute))
+    const values = by.map((attribute) => valueIn(sum, attribute))
     const known = rows.get(values.join('\u0000'))
     rows.set(values.join('\u0000'), {
       values,
