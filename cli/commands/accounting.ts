@@ -1,7 +1,20 @@
-/** `pilotage accounting`: what was used in a period, by any grouping. */
+/** `pilotage accounting`: what was used in a period by any grouping, what each VO pays, and exports. */
 
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
+import {
+  type ApelOptions,
+  individualHeader,
+  individualRecord,
+  isForApel,
+  serviceLevelTypes,
+  summarisedBy,
+  summaryHeader,
+  summaryRecords,
+} from '../../core/accounting/apel.ts'
+import { billedBy, type BillLine, billOf } from '../../core/accounting/bill.ts'
+import { usageCsvHeader, usageCsvLine } from '../../core/accounting/usage-csv.ts'
+import { usageXml, usageXmlBegin, usageXmlEnd } from '../../core/accounting/usage-xml.ts'
 import {
   dayOf,
   type UsageAttribute,
@@ -16,6 +29,7 @@ import type { CommonOptions, ExitCode, Setting } from '../setting.ts'
 
 const known = usageAttributes.join(', ')
 const dayMs = 24 * 3_600_000
+const formats = ['ur', 'apel-summary', 'apel-individual', 'csv'] as const
 
 export function addAccountingCommands(program: Command, choose: Choose): void {
   const accounting = program.command('accounting').description('report what was used, and what it cost')
@@ -29,6 +43,45 @@ export function addAccountingCommands(program: Command, choose: Choose): void {
     .option('--site <site>', 'only this site')
     .option('--reason <reason>', 'only this ending of attempts, or this overhead of VMs')
     .action(withService(choose, report))
+  accounting
+    .command('bill')
+    .description('divide the price of all VMs of a month among the VOs')
+    .requiredOption('--month <month>', 'as 2026-11', readMonth)
+    .option('--vo <vo>', 'only this VO, without its part of what VMs of several VOs left over')
+    .action(withService(choose, bill))
+  accounting
+    .command('export')
+    .description('write the usage of a month to stdout, in a format that other programs read')
+    .addOption(new Option('--format <format>', 'format of the records').choices(formats).makeOptionMandatory())
+    .requiredOption('--month <month>', 'as 2026-11', readMonth)
+    .option('--vo <vo>', 'only this VO')
+    .option('--submit-host <name>', 'CE of the records, and what makes their ids unique (default: the cloud, pilotage)')
+    .option('--infrastructure <kind>', 'grid or local, for APEL', readInfrastructure, 'grid' as const)
+    .option(
+      '--service-level <type:value>',
+      `benchmark of one core, for APEL: ${serviceLevelTypes.join(', ')} and its value`,
+      readServiceLevel,
+      { serviceLevelType: 'HEPSPEC', serviceLevel: 1 } as const,
+    )
+    .action(withService(choose, exportUsage))
+}
+
+function readMonth(text: string): Period {
+  if (text.length === 7) return readDay(text)
+  throw new InvalidArgumentError('accepted: a month as 2026-11')
+}
+
+function readInfrastructure(text: string): ApelOptions['infrastructure'] {
+  if (text === 'grid' || text === 'local') return text
+  throw new InvalidArgumentError('accepted: grid or local')
+}
+
+function readServiceLevel(text: string): Pick<ApelOptions, 'serviceLevelType' | 'serviceLevel'> {
+  const [name, value = ''] = text.split(':')
+  const serviceLevelType = serviceLevelTypes.find((type) => type === name)
+  const serviceLevel = /^\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : 0
+  if (serviceLevelType && serviceLevel > 0) return { serviceLevelType, serviceLevel }
+  throw new InvalidArgumentError(`accepted: ${serviceLevelTypes.join(', ')}, a colon, and a number above 0`)
 }
 
 function readAttributes(text: string): readonly UsageAttribute[] {
@@ -100,4 +153,70 @@ function columnsOf(by: readonly UsageAttribute[]): readonly Column<UsageRow>[] {
 
 export function moneyText(micros: number): string {
   return (micros / 1e6).toFixed(2)
+}
+
+type BillOptions = CommonOptions & { readonly month: Period; readonly vo?: string }
+
+async function bill({ terminal }: Setting, client: PilotageClient, { month, vo, json }: BillOptions): Promise<ExitCode> {
+  const filter = vo === undefined ? {} : { vo }
+  const lines = billOf(await gathered(client.usage({ ...month, by: billedBy, filter })))
+  const named = lines.map((line) => ({ month: month.fromDay.slice(0, 7), ...line }))
+  if (json) await terminal.write(jsonLines(named))
+  else await writeTable(terminal, billColumns, named)
+  return 0
+}
+
+type NamedLine = BillLine & { readonly month: string }
+
+const billColumns: readonly Column<NamedLine>[] = [
+  { title: 'MONTH', cell: ({ month }) => month },
+  { title: 'VO', cell: ({ vo }) => vo || '-' },
+  { title: 'ATTEMPTS', right: true, cell: ({ attempts }) => attempts },
+  { title: 'CORE HOURS', right: true, cell: ({ coreMs }) => (coreMs / 3_600_000).toFixed(2) },
+  { title: 'USED', right: true, cell: ({ usedMicros }) => moneyText(usedMicros) },
+  { title: 'OWN OVERHEAD', right: true, cell: ({ ownOverheadMicros }) => moneyText(ownOverheadMicros) },
+  { title: 'SHARED OVERHEAD', right: true, cell: ({ sharedOverheadMicros }) => moneyText(sharedOverheadMicros) },
+  { title: 'TOTAL', right: true, cell: ({ totalMicros }) => moneyText(totalMicros) },
+]
+
+type ExportOptions = CommonOptions & {
+  readonly format: (typeof formats)[number]
+  readonly month: Period
+  readonly vo?: string
+  readonly submitHost?: string
+  readonly infrastructure: ApelOptions['infrastructure']
+  readonly serviceLevel: Pick<ApelOptions, 'serviceLevelType' | 'serviceLevel'>
+}
+
+async function exportUsage({ terminal, clock }: Setting, client: PilotageClient, options: ExportOptions): Promise<ExitCode> {
+  for await (const text of exported(client, options, clock.nowMs())) {
+    // A file gets the text as it is, a terminal without the control characters of names.
+    const isOpen = await terminal.write(terminal.isTerminal ? text : Buffer.from(text))
+    if (!isOpen) break
+  }
+  return 0
+}
+
+async function* exported(client: PilotageClient, options: ExportOptions, nowMs: number): AsyncGenerator<string> {
+  const { format, month, vo, submitHost, infrastructure, serviceLevel } = options
+  const apel: ApelOptions = { ...serviceLevel, infrastructure, ...(submitHost === undefined ? {} : { submitHost }) }
+  const ofVo = vo === undefined ? {} : { vo }
+  if (format === 'apel-summary') {
+    const filter = { ...ofVo, kind: 'attempt' }
+    const rows = await gathered(client.usage({ ...month, by: summarisedBy, filter }))
+    yield summaryHeader
+    yield* summaryRecords(month.fromDay.slice(0, 7), rows, apel)
+    return
+  }
+  const kind = format === 'csv' ? {} : ({ kind: 'attempt' } as const)
+  const period = { fromMs: Date.parse(month.fromDay), toMs: Date.parse(month.toDay) }
+  if (format === 'ur') yield usageXmlBegin
+  else yield format === 'csv' ? usageCsvHeader : individualHeader
+  for await (const record of client.usageRecords({ ...period, ...kind, ...ofVo })) {
+    if (format === 'csv') yield usageCsvLine(record)
+    else if (record.kind !== 'attempt') continue
+    else if (format === 'ur') yield usageXml(record, submitHost ?? 'pilotage', nowMs)
+    else if (isForApel(record)) yield individualRecord(record, apel)
+  }
+  if (format === 'ur') yield usageXmlEnd
 }

@@ -8,6 +8,7 @@
 
 import { type LogLevel, logLevels } from '../../core/ports/log.ts'
 import { dirname, resolve } from 'node:path'
+import { keepUsageRecordsMs } from '../../core/kernel/accounting-limits.ts'
 import type { BreakerPolicy } from '../../core/plan/breaker.ts'
 import * as limits from '../../core/kernel/limits.ts'
 import { durationText } from '../../core/kernel/quantities.ts'
@@ -74,6 +75,8 @@ export const breaker = mapping({
   maxBackoff: optional(duration(1 * seconds, days), 30 * 60 * seconds),
 })
 
+const accounting = mapping({ keepRecords: optional(duration(days, 36500 * days), keepUsageRecordsMs) })
+
 const logging = mapping({ level: optional(choice(...logLevels), 'info') })
 
 const sections = {
@@ -88,6 +91,7 @@ const sections = {
   director: optional(directing, whollyDefault(directing)),
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
+  accounting: optional(accounting, whollyDefault(accounting)),
   context: optional(context, whollyDefault(context)),
   images: optional(images, whollyDefault(images)),
 }
@@ -121,6 +125,7 @@ export type Config = NetworkConfig & {
     readonly heartbeatTimeoutMs: number
   }
   readonly breaker: BreakerPolicy
+  readonly accounting: { readonly keepRecordsMs: number }
   readonly context: ContextConfig
   readonly images: ImagesConfig
   readonly clouds: readonly CloudConfig[]
@@ -213,6 +218,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
       heartbeatIntervalMs: v.heartbeatInterval,
       heartbeatTimeoutMs: v.heartbeatTimeout,
     },
+    accounting: { keepRecordsMs: rest.accounting.keepRecords },
     breaker: { failures: b.failures, backoffMs: b.backoff, maxBackoffMs: b.maxBackoff },
     context: compileContext(rest.context, (file) => resolve(directory, file)),
     images: compileImages(rest.images, (file) => resolve(directory, file)),

@@ -130,7 +130,11 @@ export async function start(options: Start): Promise<Service> {
       sandbox,
       live,
       blobs,
-      policy: { ...config.queue, maxSandboxBytes: config.sandbox.maxBytesPerOwner },
+      policy: {
+        ...config.queue,
+        maxSandboxBytes: config.sandbox.maxBytesPerOwner,
+        keepRecordsMs: config.accounting.keepRecordsMs,
+      },
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })

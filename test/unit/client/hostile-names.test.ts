@@ -55,6 +55,8 @@ const asking: Readonly<Record<string, readonly string[]>> = {
   'image disapprove': ['image', 'disapprove', 'i', '--site', 's'],
   'image revoke': ['image', 'revoke', 'i'],
   'accounting report': ['accounting', 'report', '--by', 'owner'],
+  'accounting bill': ['accounting', 'bill', '--month', '2026-11'],
+  'accounting export': ['accounting', 'export', '--month', '2026-11', '--format', 'apel-individual'],
   'token create': ['token', 'create', '--subject', 's', '--vo', 'v'],
 }
 
