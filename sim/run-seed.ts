@@ -21,6 +21,7 @@ import { type Rule, uselessWithout } from './switches.ts'
 import { operators, troubleClock, troubleHosts, troubleService } from './troubles.ts'
 import { type UselessOffering, uselessBooks } from './useless.ts'
 import { openTruth } from './truth.ts'
+import { checkUsage } from './usage-books.ts'
 import { gatherUsers, type Users } from './users.ts'
 import type { Violation } from './violations.ts'
 import { clearUp } from './weather.ts'
@@ -98,7 +99,11 @@ export async function runSeed(options: SeedOptions): Promise<SeedResult> {
     // The last look at everything, and the end when it has been taken.
     check()
     timeline.after(0, () => {
-      isQuiet = true
+      checkUsage(ground, world.truth)
+        .catch(failed)
+        .finally(() => {
+          isQuiet = true
+        })
     })
   }
   const scanAgain = (): void => {

@@ -16,6 +16,7 @@ import { coreDecisions, type Decisions } from '../core/model/apply.ts'
  * idempotency    the key of a submission is not kept
  * confirm-delete a record ends with the cloud's promise to delete, not with the machine
  * charge         usage is not charged for attempts that end without a result (a lost lease, a lost VM)
+ * account        no usage is recorded of attempts that were lost with their machine
  * proof          a VM proves its image by coming up, and none that came up is to blame
  * measure        what VMs were found to have is not heard: plans count with the promise
  * health         the director does not learn that a VM is unhealthy
@@ -32,6 +33,7 @@ export const rules = [
   'confirm-delete',
   'drain-race',
   'charge',
+  'account',
   'proof',
   'health',
   'measure',
@@ -133,4 +135,15 @@ export function uselessWithout(rule: Rule | undefined): UselessOffering | undefi
 /** Forgets the keys on the way to the store. */
 export function withoutKeys(store: Store): Store {
   return { ...store, submit: (submission, nowMs) => store.submit({ ...submission, idempotency: undefined }, nowMs) }
+}
+
+/** Loses usage records on the way to the store. */
+export function withoutLost(store: Store): Store {
+  return {
+    ...store,
+    account: (batch) => {
+      const records = batch.records.filter((one) => one.kind === 'vm' || one.ending !== 'machine-lost')
+      return store.account({ ...batch, records })
+    },
+  }
 }

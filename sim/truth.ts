@@ -9,12 +9,12 @@ import { memoryStore } from '../services/adapters/store/sqlite/sqlite-store.ts'
 import { awaitedIn } from './dependencies.ts'
 import type { Ground } from './ground.ts'
 import { isHopeless } from './payload.ts'
-import { decisionsWithout, type Rule, withoutKeys } from './switches.ts'
+import { decisionsWithout, type Rule, withoutKeys, withoutLost } from './switches.ts'
 
 export function openTruth(ground: Ground, without: Rule | undefined): Store {
   const decisions = decisionsWithout(without)
   const kept = memoryStore(audited(ground, decisions))
-  const store = without === 'idempotency' ? withoutKeys(kept) : kept
+  const store = without === 'idempotency' ? withoutKeys(kept) : without === 'account' ? withoutLost(kept) : kept
   const keys = new Map<string, number>()
   return {
     ...store,

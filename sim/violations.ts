@@ -21,6 +21,7 @@ export const invariants = {
   busyVm: '6 a busy VM is never stopped by scale-down, and a stopping one is given nothing',
   sameKey: '7 the same key gets the first answer',
   charged: '9 usage is charged exactly once per attempt',
+  accounted: '9 each attempt and each VM has one usage record, and the sums are those of the records',
   counts: '8 what the store counts is what it has',
   useless: 'no more useless VMs per offering and hour than the breaker lets through',
   unfit: 'no VM that says that it is of no use is given jobs for long',

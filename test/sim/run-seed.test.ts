@@ -39,6 +39,7 @@ const noticedBy: Readonly<Record<Rule, readonly Invariant[]>> = {
   'confirm-delete': ['vmRecord'],
   'drain-race': ['busyVm'],
   charge: ['charged'],
+  account: ['accounted'],
   proof: ['useless'],
   health: ['unfit', 'useless'],
   measure: ['useless'],
