@@ -65,7 +65,11 @@ function changesOf(id: JobId, nowMs: number): readonly JobEvent[] {
   if (id % 10 === 5) return [claimed]
   if (id % 1000 === 4) return [{ kind: 'kill', jobId: id, by: 'bench', why: '' }]
   if (id % 10 > 3) return [claimed, { kind: 'running', jobId: id, attempt: 1, vmId, startedMs: nowMs }]
-  const result = sampleResult({ exitCode: id % 97 === 0 ? 1 : 0 })
+  // As different as real ones: equal numbers would be packed to nothing.
+  const [cpuMs, peakMemoryBytes] = [(id * 7919) % 35_999_993, (id * 104_729) % 2_147_483_647]
+  const wallMs = cpuMs + ((id * 31) % 997)
+  const times = { cpuMs, wallMs, startedMs: nowMs - wallMs, endedMs: nowMs }
+  const result = sampleResult({ exitCode: id % 97 === 0 ? 1 : 0, peakMemoryBytes, ...times, stdoutBytes: id % 4099 })
   return [claimed, { kind: 'ended', jobId: id, attempt: 1, vmId, result }]
 }
 

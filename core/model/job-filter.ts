@@ -51,7 +51,8 @@ export function passes(job: Job, place: LeasePlace, filter: JobFilter): boolean 
   return isWithin(job.submittedMs, submittedFromMs, submittedToMs) && isWithin(job.changedMs, changedFromMs, changedToMs)
 }
 
-function isWithin(ms: number, fromMs: number | undefined, toMs: number | undefined): boolean {
+/** From `fromMs` on, and before `toMs`. */
+export function isWithin(ms: number, fromMs: number | undefined, toMs: number | undefined): boolean {
   return (fromMs === undefined || ms >= fromMs) && (toMs === undefined || ms < toMs)
 }
 

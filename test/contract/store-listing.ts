@@ -26,7 +26,8 @@ import type { StoreHarness } from './store-harness.ts'
 
 const carol: Owner = { vo: 'lhcb', group: 'prod', owner: 'carol' }
 const owners = [alice, bob, carol]
-const names = ['sample', 'other', 'rare']
+/** One that reads like what a store may keep beside it. */
+const names = ['sample', 'other\\",\n[7,"', 'rare']
 const vms = [activeVm('one'), activeVm('two', { site: 'away', cloud: 'there', cores: 1000 })]
 const places = new Map<string, LeasePlace>(vms.map(({ id, site, cloud }) => [id, { site, cloud }]))
 

@@ -3,12 +3,13 @@
  * answer. And the schema: made once, and never run by a program that is older than it.
  */
 
-import { type CommandStartedEvent, type Document, MongoClient } from 'mongodb'
+import { type Binary, type CommandStartedEvent, type Document, MongoClient } from 'mongodb'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/kernel/clock.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
 import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
+import { packed, unpacked } from '../../services/adapters/store/mongo/job-text.ts'
 import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
 import { indexes, migrate } from '../../services/adapters/store/mongo/schema.ts'
 import { sampleEntry } from '../../sim/sample-images.ts'
@@ -179,6 +180,36 @@ it('takes over a database from before task queues were counted, and forgets thos
   expect((await database.queues.find().toArray()).map(({ _id }) => _id)).toEqual([sampleQueue().id])
   await store.submit(sampleSubmission([sampleSpec({ requirements: other })]), 4000)
   expect((await store.queues()).map(({ queue }) => queue.requirements.tags.length).sort()).toEqual([0, 1])
+  await store.close()
+  await database.client.close()
+})
+
+it('takes over a database with stories among the jobs, against a process that still writes them so', async () => {
+  const name = mongo.newDatabase()
+  const first = (await open(name)).store
+  await first.submit(sampleSubmission([sampleSpec(), sampleSpec()]), 1000)
+  await first.change([{ kind: 'hold', jobId: 1 as JobId, by: 'a', why: 'later' }], 2000)
+  const [job] = await first.jobs([1 as JobId])
+  const history = await first.history('job:1', 10)
+  await first.close()
+  const database = openDatabase(mongo.url, name)
+  const page = await database.pages.findOne({})
+  if (!page?.y) throw new Error('the page has no stories of its own')
+  const stories = new Map(unpacked(page.y) as [number, unknown][])
+  const texts = (unpacked(page.z) as unknown[][]).map((text) => text.with(8, stories.get(text[0] as number) ?? []))
+  await database.pages.updateOne({}, { $set: { z: packed(JSON.stringify(texts)) }, $unset: { y: '' } })
+  await database.meta.updateOne({ _id: 'schema' }, { $set: { version: 5 } })
+  const { store } = await open(name)
+  const moved = await database.pages.findOne({})
+  expect(unpacked(moved?.z as Binary)).toEqual(unpacked(page.z))
+  expect(unpacked(moved?.y as Binary)).toEqual(unpacked(page.y))
+  // It would write over what it read before.
+  expect(await database.pages.countDocuments({ _id: page._id, cv: page.cv })).toBe(0)
+  expect(await store.jobs([1 as JobId])).toEqual([job])
+  expect(await store.history('job:1', 10)).toEqual(history)
+  expect(history.map(({ kind }) => kind)).toEqual(['Held'])
+  await store.change([{ kind: 'release', jobId: 1 as JobId, by: 'a', why: '' }], 3000)
+  expect((await store.history('job:1', 10)).map(({ kind }) => kind)).toEqual(['Held', 'Waiting'])
   await store.close()
   await database.client.close()
 })

@@ -2,14 +2,8 @@ import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { nowhere } from '../../../core/model/job-filter.ts'
 import type { Job } from '../../../core/model/job.ts'
-import {
-  keptJob,
-  newPage,
-  packed,
-  packedJobs,
-  pageOf,
-  type PageDocument,
-} from '../../../services/adapters/store/mongo/page.ts'
+import { keptJob, packed, packedJobs } from '../../../services/adapters/store/mongo/job-text.ts'
+import { newPage, pageOf, type PageDocument } from '../../../services/adapters/store/mongo/page.ts'
 import { alice, sampleQueue } from '../../../sim/samples.ts'
 
 const needs = { memoryBytes: 1, diskBytes: 2, wallMs: 3 }
@@ -55,7 +49,7 @@ it.each([
   job({ phase: { state: 'Blocked', open: [{ job: 3 as JobId, when: 'failed' }] } }),
   job({ phase: { state: 'Matched', lease: { vmId: 'vm-1' as VmId, cores: 1, claimedMs: 1, untilMs: 2 } } }),
 ])('a page gives back the job that was put into it: %o', (one) => {
-  expect(read(packedJobs(new Map([[one.id, keptJob(one, nowhere, [])]])))).toEqual(one)
+  expect(read(packedJobs([keptJob(one, nowhere, [])]))).toEqual(one)
 })
 
 it.each([

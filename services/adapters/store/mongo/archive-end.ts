@@ -10,7 +10,8 @@ import type { ArchiveCounts } from '../../../../core/model/archive.ts'
 import { countersOf, noKey } from './archive-out.ts'
 import { type Database, guarded, type MetaDocument } from './database.ts'
 import { importMarks } from './import-mark.ts'
-import { pageFields, pageOf, siteOf, unpacked } from './page.ts'
+import { unpacked } from './job-text.ts'
+import { listedFields, listedJobs, siteOf } from './page.ts'
 
 export async function countAll(database: Database): Promise<ArchiveCounts> {
   const { queues, submissions, images, vms, notes, pages, facts } = database
@@ -69,8 +70,8 @@ export async function openForServices(database: Database): Promise<void> {
 async function talliesOf({ pages }: Database): Promise<NonNullable<MetaDocument['counts']>> {
   const sums = new Map<string, NonNullable<MetaDocument['counts']>[number]>()
   await guarded('counting', async () => {
-    for await (const document of pages.find({}, { projection: pageFields })) {
-      for (const kept of pageOf(document).jobs.values()) {
+    for await (const document of pages.find({}, { projection: listedFields })) {
+      for (const kept of listedJobs(document)) {
         const { vo, phase } = kept.job
         const site = siteOf(kept)
         const key = JSON.stringify([vo, phase.state, site])

@@ -24,21 +24,8 @@ import {
   type VmDocument,
 } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import {
-  keptJob,
-  type KeptJob,
-  newPage,
-  packed,
-  packedJobs,
-  type Page,
-  type PageDocument,
-  pageFields,
-  pageJobs,
-  pageOf,
-  rangesOf,
-  type StoryEntry,
-  withFact,
-} from './page.ts'
+import { keptJob, type KeptJob, packed, type Story, type StoryEntry, withFact } from './job-text.ts'
+import { jobsUpdate, newPage, type NewPage, type PageDocument, pageFields, pageJobs, pageOf, rangesOf } from './page.ts'
 
 type Within = { readonly database: Database; readonly queues: KnownQueues }
 
@@ -192,7 +179,7 @@ function pageDocument(
       return [job.id, keptJob(job, places.get(vmId ?? '') ?? nowhere, [])]
     }),
   )
-  const page: Omit<Page, 'version' | 'writes'> = {
+  const page: NewPage = {
     first: id,
     owner: { vo, group, owner },
     classId,
@@ -252,11 +239,11 @@ function entryNumber({ seq }: Fact): number {
 }
 
 /** The story with what is new to it, or undefined where nothing is. */
-function storyWith(story: readonly StoryEntry[], facts: readonly Fact[]): readonly StoryEntry[] | undefined {
+function storyWith(story: Story, facts: readonly Fact[]): Story | undefined {
   const lowest = Math.min(1, ...story.map(([version]) => version))
   const fresh = facts.filter((fact) => entryNumber(fact) < lowest)
   if (fresh.length === 0) return undefined
-  return fresh.reduce<readonly StoryEntry[]>((so, fact) => withFact(so, entryNumber(fact), fact.atMs, fact), story)
+  return fresh.reduce<Story>((so, fact) => withFact(so, entryNumber(fact), fact.atMs, fact), story)
 }
 
 async function extendJobStories(database: Database, facts: readonly Fact[]): Promise<void> {
@@ -275,7 +262,7 @@ async function extendJobStories(database: Database, facts: readonly Fact[]): Pro
         jobs.set(job.id, keptJob(job, place, longer))
         isNew = true
       }
-      return isNew ? [{ updateOne: { filter: { _id: page.first }, update: { $set: { z: packedJobs(jobs) } } } }] : []
+      return isNew ? [{ updateOne: { filter: { _id: page.first }, update: { $set: jobsUpdate(page, jobs) } } }] : []
     })
     await write(database, 'pages', statements)
   }

@@ -19,7 +19,8 @@ import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
 import { type Database, guarded } from './database.ts'
 import { imageOf } from './images.ts'
-import { pageFields, pageJobs, pageOf, unpacked } from './page.ts'
+import { unpacked } from './job-text.ts'
+import { listedFields, listedJobs, pageJobs } from './page.ts'
 
 export type ReadSection<Section extends ArchiveSection> = (
   after: ArchiveKey | undefined,
@@ -79,13 +80,15 @@ type KeyFields = { _id: string; digest: string; first: number; n: number; at: nu
 
 async function readJobs({ pages, specs }: Database, after: number, limit: number): Promise<readonly ArchivedJob[]> {
   // The page of the next job may begin before it.
-  const cursor = pages.find({ _id: { $gt: after - pageJobs } }, { projection: pageFields, sort: { _id: 1 }, batchSize: 64 })
+  const cursor = pages.find(
+    { _id: { $gt: after - pageJobs } },
+    { projection: listedFields, sort: { _id: 1 }, batchSize: 64 },
+  )
   const found: { readonly first: number; readonly job: ArchivedJob['job'] }[] = []
   await guarded('reading jobs', async () => {
     for await (const document of cursor) {
-      const page = pageOf(document)
-      const jobs = [...page.jobs.values()].map(({ job }) => job).filter(({ id }) => id > after)
-      found.push(...jobs.sort((a, b) => a.id - b.id).map((job) => ({ first: page.first, job })))
+      const jobs = listedJobs(document, {}, ({ id }) => id > after).map(({ job }) => job)
+      found.push(...jobs.sort((a, b) => a.id - b.id).map((job) => ({ first: document._id, job })))
       if (found.length >= limit) break
     }
   })

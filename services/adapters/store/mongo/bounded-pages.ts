@@ -4,7 +4,7 @@
  * which knows the bounds of all jobs of a page together, such pages come long before their turn.
  */
 
-import type { Document } from 'mongodb'
+import type { AggregationCursor, Document } from 'mongodb'
 import { jobStates } from '../../../../core/model/job.ts'
 import type { JobQuery } from '../../../../core/ports/store.ts'
 import type { Database } from './database.ts'
@@ -12,17 +12,19 @@ import type { Database } from './database.ts'
 /** `bound`: no job of it that passes comes before this time of change in the list. */
 export type BoundedPage = { readonly _id: number; readonly last: number; readonly bound: number }
 
-/** A million jobs in full pages. Where there are more pages, they are walked in the order of the index. */
-const maxPages = 20_000
+/** The first of them: bounds what the server sorts. */
+export const maxBoundedPages = 20_000
 
-/** Undefined: the filter says nothing that the counts know, or there are too many pages. */
-export async function boundedPages(
+/** Undefined: the filter says nothing that the counts know of some jobs of a page. */
+export function boundedPages(
   { pages }: Pick<Database, 'pages'>,
   query: JobQuery,
   filter: Record<string, unknown>,
-): Promise<readonly BoundedPage[] | undefined> {
-  const { states, site, cloud, order, after } = query
-  if (order?.by !== 'change' || (states === undefined && site === undefined && cloud === undefined)) return undefined
+  batchSize: number,
+): AggregationCursor<BoundedPage> | undefined {
+  const { states, site, cloud, changedFromMs, changedToMs, order, after } = query
+  const isSaid = [states, site, cloud, changedFromMs, changedToMs].some((value) => value !== undefined)
+  if (order?.by !== 'change' || !isSaid) return undefined
   const { isDescending } = order
   const field = (at: number): Document => ({ $arrayElemAt: ['$$this', at] })
   // Of entries that an earlier version wrote, the bounds of the page.
@@ -32,19 +34,24 @@ export async function boundedPages(
     ...(states === undefined ? [] : [{ $in: [field(0), states.map((state) => jobStates.indexOf(state))] }]),
     ...(site === undefined ? [] : [{ $eq: [field(1), site] }]),
     ...(cloud === undefined ? [] : [{ $eq: [field(2), cloud] }]),
+    ...(changedFromMs === undefined ? [] : [{ $gte: [last, changedFromMs] }]),
+    ...(changedToMs === undefined ? [] : [{ $lt: [first, changedToMs] }]),
     ...(after === undefined ? [] : [isDescending ? { $lte: [first, after.changedMs] } : { $gte: [last, after.changedMs] }]),
   ]
   const passing = { $filter: { input: '$ct', cond: { $and: tests } } }
-  const bounds = { $map: { input: passing, as: 'this', in: isDescending ? last : first } }
+  // No job that passes is outside of the times that are asked for.
+  const from = changedFromMs === undefined ? first : { $max: [first, changedFromMs] }
+  const to = changedToMs === undefined ? last : { $min: [last, changedToMs - 1] }
+  const bounds = { $map: { input: passing, as: 'this', in: isDescending ? to : from } }
   const direction = isDescending ? -1 : 1
-  const found = await pages
-    .aggregate<BoundedPage>([
+  return pages.aggregate<BoundedPage>(
+    [
       { $match: filter },
       { $project: { last: 1, bound: { [isDescending ? '$max' : '$min']: bounds } } },
       { $match: { bound: { $ne: null } } },
       { $sort: { bound: direction, _id: direction } },
-      { $limit: maxPages + 1 },
-    ])
-    .toArray()
-  return found.length > maxPages ? undefined : found
+      { $limit: maxBoundedPages },
+    ],
+    { batchSize },
+  )
 }

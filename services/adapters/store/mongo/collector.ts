@@ -25,7 +25,8 @@ import {
 } from './database.ts'
 import { caughtUp, submissionFact } from './facts.ts'
 import { beginAnew, isForgotten } from './forgotten-log.ts'
-import { type LoggedChange, type Move, packed, type StoryEntry, unpacked } from './page.ts'
+import { packed, type StoryEntry, unpacked } from './job-text.ts'
+import type { LoggedChange, Move } from './page.ts'
 
 type Moved = [vo: string, ...Move]
 type LoggedFacts = { readonly facts: readonly (NewFact & { readonly atMs: number })[]; readonly moves: readonly Moved[] }

@@ -8,21 +8,17 @@ import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { JobEvent } from '../../../../core/model/job-event.ts'
 import type { JobOutcome } from '../../../../core/ports/store.ts'
 import type { KnownQueues } from './known-queues.ts'
+import { type KeptJob, keptJob, packed, type StoryEntry, withFact } from './job-text.ts'
 import {
-  type KeptJob,
-  keptJob,
+  jobsUpdate,
   leaving,
   type LoggedChange,
   type Move,
   movesOf,
-  packed,
-  packedJobs,
   type Page,
-  type StoryEntry,
   summaryOf,
   summaryUpdate,
   summed,
-  withFact,
 } from './page.ts'
 import type { ClaimGate } from './claim-gate.ts'
 
@@ -86,12 +82,12 @@ export function nextOf({ page, changed, removed, moves }: Draft, name: string, q
   const writes = [...page.writes.slice(1 - writesKept), name]
   const summary = summaryOf(jobs.values(), queues.known(page.classId).requirements, page.priority)
   const { set, unset } = summaryUpdate(page, summary)
-  Object.assign(set, { cv: version, wr: writes, z: packedJobs(jobs) })
+  Object.assign(set, { cv: version, wr: writes, ...jobsUpdate(page, jobs) })
   if (moves.length + newEntries.length > 0) {
     set.mv = { cv: version, vo: page.owner.vo, m: [...moves], f: packed(JSON.stringify(newEntries)) } satisfies LoggedChange
   }
   return {
-    page: { ...page, version, writes, jobs },
+    page: { ...page, version, writes, jobs, isEarlier: false },
     removed,
     filter: { _id: page.first, cv: page.version },
     update: { $set: set, $unset: unset },

@@ -9,7 +9,7 @@ import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, type EmittedFactDocument, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
-import { type StoryEntry, unpacked } from './page.ts'
+import { type Story, type StoryEntry, unpacked } from './job-text.ts'
 import type { PageCache } from './page-cache.ts'
 
 /** How long a reader waits until the collector has seen what this process wrote. Another process may just take the role. */
@@ -24,7 +24,7 @@ export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocumen
 export function openFacts(database: Database, cache: PageCache, clock: Clock, random: Random): FactStore {
   const { emittedFacts, vms, facts, notes, submissions } = database
 
-  async function storyOf(subject: Subject): Promise<readonly StoryEntry[]> {
+  async function storyOf(subject: Subject): Promise<Story> {
     const [kind, id = ''] = subject.split(':', 2)
     if (kind === 'job') {
       const page = (await cache.ofJobs([Number(id) as JobId])).get(Number(id) as JobId)

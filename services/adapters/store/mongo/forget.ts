@@ -10,7 +10,8 @@ import type { JobStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded } from './database.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { leaving, packed, packedJobs, type Page, pageFields, pageOf, summaryOf, summaryUpdate, summed } from './page.ts'
+import { packed } from './job-text.ts'
+import { jobsUpdate, leaving, type Page, pageFields, pageOf, summaryOf, summaryUpdate, summed } from './page.ts'
 import { removeEmpty } from './removal.ts'
 import type { PageCache } from './page-cache.ts'
 import { forgetOutputs } from './sandbox.ts'
@@ -84,7 +85,7 @@ async function forgetIn(
   const { set, unset } = summaryUpdate(page, summary)
   Object.assign(set, {
     cv: version,
-    z: packedJobs(left),
+    ...jobsUpdate(page, left),
     mv: { cv: version, vo: page.owner.vo, m: moves, f: packed('[]') },
     wr: [...page.writes.slice(1 - writesKept), random.letters(12)],
   })

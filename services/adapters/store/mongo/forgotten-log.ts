@@ -7,7 +7,8 @@
 import { MongoServerError, type Timestamp } from 'mongodb'
 import type { Move } from './page.ts'
 import { type Database, guarded } from './database.ts'
-import { packed, pageFields, pageOf, siteOf } from './page.ts'
+import { packed } from './job-text.ts'
+import { listedFields, listedJobs, siteOf } from './page.ts'
 
 /** ChangeStreamHistoryLost. */
 const forgotten = 286
@@ -35,8 +36,8 @@ export async function beginAnew(database: Database, nowMs: number): Promise<void
 
 async function countsNow({ pages }: Database): Promise<[vo: string, ...Move][]> {
   const sums = new Map<string, [vo: string, ...Move]>()
-  for await (const document of pages.find({}, { projection: pageFields })) {
-    for (const kept of pageOf(document).jobs.values()) {
+  for await (const document of pages.find({}, { projection: listedFields })) {
+    for (const kept of listedJobs(document)) {
       const { vo, phase } = kept.job
       const key = `${vo}\u0000${phase.state}\u0000${siteOf(kept)}`
       sums.set(key, [vo, phase.state, siteOf(kept), (sums.get(key)?.[3] ?? 0) + 1])

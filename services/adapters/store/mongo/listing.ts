@@ -13,93 +13,125 @@ import {
   type JobCursor,
   type JobFilter,
   newestFirst,
-  passes,
 } from '../../../../core/model/job-filter.ts'
 import { hashOf } from '../../../../core/kernel/text-hash.ts'
 import { newCounting } from '../../../../core/model/job-counts.ts'
 import { type Job, jobStates } from '../../../../core/model/job.ts'
 import type { JobQuery, JobStore } from '../../../../core/ports/store.ts'
-import { type BoundedPage, boundedPages } from './bounded-pages.ts'
+import { type BoundedPage, boundedPages, maxBoundedPages } from './bounded-pages.ts'
 import { type Database, guarded } from './database.ts'
-import { type ListSummary, pageFilterOf, placeOf } from './list-summary.ts'
-import type { PageCache } from './page-cache.ts'
-import { type ListedJob, listedJobs, type PageDocument, pageFields, pageJobs } from './page.ts'
-
-type ListingOptions = { readonly database: Database; readonly cache: PageCache }
+import { type ListSummary, pageFilterOf } from './list-summary.ts'
+import { listedFields, listedJobs, type PageDocument, pageJobs } from './page.ts'
 
 /** Pages that one batch of a cursor brings, and that are unpacked in one turn. */
-const pagesAtOnce = 16
+const pagesAtOnce = 64
+/** Where all jobs of a page pass: the first pages fill the list, or each has one job. */
+const fewPagesAtOnce = 16
 /** Of a job group or a name: if it lies in more pages than this, it is frequent, and the order of the list finds it soon. */
 const maxNarrowPages = 512
 
-/** Walked in the order of the index: some 20 ms. If the list is not full then, pages may be in a better order. */
+/** In the right order the first pages may do. */
+const firstSlice = 4
+
+/** Walked in the order of the index: one batch. If the list is not full then, pages may be in a better order. */
 const maxWalkedPages = 64
+/** Walked after the list was full: the order of the index does not end it soon. */
+const maxWalkedInVain = 16
 
 const boundFields = { last: 1, c0: 1, c1: 1 } as const
 
-export function openListing(options: ListingOptions): Pick<JobStore, 'list' | 'countBy'> {
+export function openListing(database: Database): Pick<JobStore, 'list' | 'countBy'> {
   return {
-    list: (query) => guarded('listing jobs', () => list(options, query)),
-    countBy: (filter, query) => guarded('counting jobs', () => countBy(options, filter, query)),
+    list: (query) => guarded('listing jobs', () => list(database, query)),
+    countBy: (filter, query) => guarded('counting jobs', () => countBy(database, filter, query)),
   }
 }
 
-async function list(options: ListingOptions, query: JobQuery): Promise<readonly Job[]> {
-  const { database, cache } = options
+async function list(database: Database, query: JobQuery): Promise<readonly Job[]> {
   const asked = askedFor(query)
   const narrow = await narrowed(database, query)
   const bounds = narrow === undefined ? asked.bounds : { $and: [asked.bounds, { _id: { $in: [...narrow] } }] }
   const filter = { ...pageFilterOf(query), ...bounds }
-  const projection = { ...pageFields, ...boundFields }
+  const projection = { ...listedFields, ...boundFields }
   const hint = narrow === undefined ? { hint: asked.hint } : {}
-  const cursor = database.pages.find(filter, { projection, sort: asked.sort, batchSize: pagesAtOnce, ...hint })
+  const batchSize = selectsWithinPages(query) ? pagesAtOnce : fewPagesAtOnce
+  const cursor = database.pages.find(filter, { projection, sort: asked.sort, batchSize, ...hint })
   const first = firstOf(query)
-  let walked = 0
+  let [walked, walkedInVain, hasLooked] = [0, 0, false]
   for await (const document of cursor) {
     if (first.isBefore(document)) break
-    first.take(cache.learn(document).jobs.values())
+    if (first.isFull()) walkedInVain += 1
+    first.take(document)
     walked += 1
-    if (walked !== maxWalkedPages) continue
-    const bounded = await boundedPages(database, query, filter)
-    if (!bounded) continue
-    await cursor.close()
-    return listBounded(options, query, bounded)
+    if (hasLooked || (walked < maxWalkedPages && walkedInVain < maxWalkedInVain)) continue
+    hasLooked = true
+    if (await isFilledByBounds(database, query, filter, first)) break
   }
   await cursor.close()
   return first.found
 }
 
-/** The same over pages in a better order. */
-async function listBounded(
-  { database, cache }: ListingOptions,
+/** Goes on over the other pages in a better order, where there is one. Whether the list is complete then. */
+async function isFilledByBounds(
+  database: Database,
   query: JobQuery,
-  bounded: readonly BoundedPage[],
-): Promise<readonly Job[]> {
-  const first = firstOf(query)
-  for (let at = 0; at < bounded.length; at += pagesAtOnce) {
-    const slice = bounded.slice(at, at + pagesAtOnce)
-    const [next] = slice
-    if (next && first.isBefore({ ...next, c0: next.bound, c1: next.bound })) break
-    const ids = slice.map(({ _id }) => _id)
-    const read = await database.pages.find({ _id: { $in: ids } }, { projection: pageFields }).toArray()
-    for (const document of read) first.take(cache.learn(document).jobs.values())
+  filter: Record<string, unknown>,
+  first: First,
+): Promise<boolean> {
+  const cursor = boundedPages(database, query, filter, pagesAtOnce)
+  if (!cursor) return false
+  let seen = 0
+  let slice: BoundedPage[] = []
+  let sliceSize = firstSlice
+  const takeSlice = async (): Promise<void> => {
+    const ids = slice.map(({ _id }) => _id).filter((id) => !first.hasTaken(id))
+    const read = await database.pages.find({ _id: { $in: ids } }, { projection: listedFields }).toArray()
+    for (const document of read) first.take(document)
+    slice = []
+    sliceSize = Math.min(2 * sliceSize, pagesAtOnce)
   }
-  return first.found
+  for await (const page of cursor) {
+    if (slice.length === sliceSize) await takeSlice()
+    if (slice.length === 0 && first.isBefore({ ...page, c0: page.bound, c1: page.bound })) {
+      await cursor.close()
+      return true
+    }
+    slice.push(page)
+    seen += 1
+  }
+  await takeSlice()
+  return seen < maxBoundedPages
+}
+
+type First = ReturnType<typeof firstOf>
+
+/** Whether one job of a page may pass and another not. */
+function selectsWithinPages({ vo, group, owner, jobGroup, jobType, order, after, limit, ...within }: JobQuery): boolean {
+  return Object.values(within).some((value) => value !== undefined)
 }
 
 /** The jobs of pages that pass, in the order of the list, at most its limit. */
 function firstOf(query: JobQuery) {
   const { order = newestFirst, after, limit } = query
   const found: Job[] = []
+  const taken = new Set<number>()
   return {
     found,
+    isFull: (): boolean => found.length === limit,
+    hasTaken: (id: number): boolean => taken.has(id),
     /** Whether what was found comes before every job of this page and of those behind it. */
     isBefore(document: Pick<PageDocument, '_id' | 'last' | 'c0' | 'c1'>): boolean {
       const last = found.length < limit ? undefined : found[limit - 1]
       return last !== undefined && isBeforeAll(last, document, order)
     },
-    take(jobs: Iterable<ListedJob>): void {
-      const fit = [...jobs].filter((kept) => passes(kept.job, placeOf(kept), query) && isBehind(kept.job, after, order))
+    /** Each page once. */
+    take(document: Pick<PageDocument, keyof typeof listedFields>): void {
+      if (taken.has(document._id)) return
+      taken.add(document._id)
+      const last = found.length < limit ? undefined : found[limit - 1]
+      const isWanted = (job: JobCursor): boolean =>
+        isBehind(job, after, order) && (last === undefined || compareListed(job, last, order) < 0)
+      const fit = listedJobs(document, query, isWanted)
       if (fit.length === 0) return
       found.push(...fit.map(({ job }) => job))
       found.sort((a, b) => compareListed(a, b, order))
@@ -110,7 +142,7 @@ function firstOf(query: JobQuery) {
 
 type Order = NonNullable<JobQuery['order']>
 
-function isBehind(job: Job, after: JobCursor | undefined, order: Order): boolean {
+function isBehind(job: JobCursor, after: JobCursor | undefined, order: Order): boolean {
   return after === undefined || compareListed(after, job, order) < 0
 }
 
@@ -165,7 +197,7 @@ const countFields = { q: 1, vo: 1, grp: 1, own: 1, jg: 1, jt: 1, s0: 1, s1: 1, c
 
 type Counted = Pick<PageDocument, '_id' | 'vo' | 'grp' | 'own' | 'jg' | 'jt' | 's0' | 's1' | 'c0' | 'c1' | 'ct'>
 
-async function countBy({ database }: ListingOptions, filter: JobFilter, query: Parameters<JobStore['countBy']>[1]) {
+async function countBy(database: Database, filter: JobFilter, query: Parameters<JobStore['countBy']>[1]) {
   const { by, limit } = query
   const counting = newCounting()
   const needsJobs = by.includes('name') || filter.name !== undefined
@@ -176,11 +208,9 @@ async function countBy({ database }: ListingOptions, filter: JobFilter, query: P
   )
   let unpacked: number[] = []
   const unpack = async (): Promise<void> => {
-    const read = await database.pages.find({ _id: { $in: unpacked } }, { projection: pageFields }).toArray()
+    const read = await database.pages.find({ _id: { $in: unpacked } }, { projection: listedFields }).toArray()
     for (const document of read) {
-      for (const { job, place: lying } of listedJobs(document, filter)) {
-        const place = placeOf({ job, place: lying })
-        if (!passes(job, place, filter)) continue
+      for (const { job, place } of listedJobs(document, filter)) {
         counting.add(
           by.map((attribute) => attributeOf(job, place, attribute)),
           1,

@@ -89,7 +89,7 @@ export async function openMongoStore({ url, mayLeave, database: name, clock, log
     change,
     ...dependencies,
     ...openReading({ database, cache, specs, queues, claiming: changes.claiming }),
-    ...openListing({ database, cache }),
+    ...openListing(database),
     counts: collector.counts,
     forget: openForget({ database, cache, specs, queues, random }),
     ...openVms({ database, cache, clock, random }),

@@ -4,37 +4,21 @@
  * changes by one compare-and-set on its version, so that one statement of the server claims or ends dozens of jobs.
  *
  * Pure: documents to pages and back, and the summary that the indexes stand on, which is counted anew from the jobs at each
- * change. A job lies in its page with its own story: a change and the fact that explains it are one write.
+ * change. A job lies in its page with its own story (job-text.ts): a change and the fact that explains it are one write.
  */
 
-import { earlierCounts } from '../../../../core/model/earlier-job.ts'
-import type { LeasePlace } from '../../../../core/model/job-filter.ts'
-import { takenWith, listOf, plus, fromList, noResources } from '../../../../core/model/resources.ts'
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { Binary } from 'mongodb'
-import type { FactData, NewFact } from '../../../../core/model/fact-shapes.ts'
+import type { Binary } from 'mongodb'
 import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
-import { isEnded, type Job, type JobStateName, leaseOf, openOf, type Phase } from '../../../../core/model/job.ts'
-import type { Owner } from '../../../../core/model/owner.ts'
-import { listSummaryOf, type ListSummary, namesIn, placeOf } from './list-summary.ts'
 import { exactly } from '../../../../core/language/requirement-class.ts'
-import type { Needs, Requirements } from '../../../../core/model/requirements.ts'
+import type { JobCursor, JobFilter } from '../../../../core/model/job-filter.ts'
+import { isEnded, type JobStateName, leaseOf, openOf } from '../../../../core/model/job.ts'
+import type { Owner } from '../../../../core/model/owner.ts'
+import type { Requirements } from '../../../../core/model/requirements.ts'
+import { fromList, listOf, noResources, plus, takenWith } from '../../../../core/model/resources.ts'
+import { keptIn, type KeptJob, listedIn, packedJobs, packedStories } from './job-text.ts'
+import { listSummaryOf, type ListSummary, namesIn, type PlacedJob, placeOf } from './list-summary.ts'
 
 export const pageJobs = 128
-
-/** A fact in the story of a job or VM: the version that it came with, and what it says. */
-export type StoryEntry = readonly [version: number, atMs: number, kind: string, data: FactData]
-
-/** The last of them are kept: a job can be held and released for ever. */
-const maxStoryEntries = 100
-
-export type KeptJob = {
-  readonly job: Job
-  readonly place: LeasePlace
-  readonly story: readonly StoryEntry[]
-  /** All of it as it lies in its page. */
-  readonly text: string
-}
 
 export type Page = {
   readonly first: JobId
@@ -48,6 +32,8 @@ export type Page = {
   readonly jobGroup: string
   readonly jobType: string
   readonly jobs: ReadonlyMap<JobId, KeptJob>
+  /** An earlier version wrote it: with stories among the jobs. */
+  readonly isEarlier: boolean
 }
 
 /** How many jobs came to (or left) a state at a site. */
@@ -82,8 +68,9 @@ export type PageDocument = {
   rel?: number
   /** What the last change with a fact moved. */
   mv?: LoggedChange
-  /** The jobs, packed. */
+  /** The jobs, packed; and their stories, absent: none has one, or an earlier version wrote them among the jobs. */
   z: Binary
+  y?: Binary
 } & Partial<ListSummary> & { nm?: number[] }
 
 /**
@@ -97,100 +84,42 @@ export type Use = [leases: number, ...resources: number[]]
 
 export const noUse: Use = [0, ...listOf(noResources)]
 
-type JobText = [
-  id: number,
-  name: string,
-  maxAttempts: number,
-  submittedMs: number,
-  changedMs: number,
-  attempt: number,
-  site: string,
-  phase: Phase,
-  story: readonly StoryEntry[],
-  needs?: Needs | null,
-  /** Absent: as `earlierCounts` says. */
-  losses?: readonly [machineLosses: number, max: number] | null,
-  /** Absent: that of its page. */
-  priority?: number,
-  cloud?: string,
-  /** Absent: no job waits for it. */
-  awaited?: number,
-  reschedules?: number,
-]
-
-export const pageFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
+/** What a page has beside its stories. */
+export const listedFields = { _id: 1, cv: 1, wr: 1, q: 1, pr: 1, p0: 1, jg: 1, jt: 1, vo: 1, grp: 1, own: 1, z: 1 } as const
+export const pageFields = { ...listedFields, y: 1 } as const
 
 export function pageOf(document: Pick<PageDocument, keyof typeof pageFields>): Page {
-  const { _id, cv, wr, z } = document
+  const { _id, cv, wr, z, y } = document
   const { owner, ...alike } = alikeIn(document)
-  const fixed = { ...owner, ...alike }
-  const keptOf = (text: JobText): KeptJob => ({ ...listedOf(text, fixed), story: text[8], text: JSON.stringify(text) })
-  const jobs = new Map((unpacked(z) as JobText[]).map((text) => [text[0] as JobId, keptOf(text)]))
-  return { first: _id as JobId, version: cv, writes: wr, owner, ...alike, jobs }
+  const { kept, isEarlier } = keptIn(z, y, { ...owner, ...alike })
+  const jobs = new Map(kept.map((one) => [one.job.id, one]))
+  return { first: _id as JobId, version: cv, writes: wr, owner, ...alike, jobs, isEarlier }
 }
 
-/** A job as a list has it: without its story, and with nothing that only a change of it needs. */
-export type ListedJob = Pick<KeptJob, 'job' | 'place'>
-
-/** Those of a page that are in one of these states and have this name: most jobs of a page are never made. */
+/** Those that pass and that are wanted: most jobs of a page are never made. */
 export function listedJobs(
-  document: Pick<PageDocument, keyof typeof pageFields>,
-  { states, name }: { readonly states?: readonly JobStateName[]; readonly name?: string },
-): readonly ListedJob[] {
+  document: Pick<PageDocument, keyof typeof listedFields>,
+  filter: JobFilter = {},
+  isWanted: (cursor: JobCursor) => boolean = () => true,
+): readonly PlacedJob[] {
   const { owner, ...alike } = alikeIn(document)
-  const fixed = { ...owner, ...alike }
-  const mayBeWanted = ([, ownName, , , , , , { state }]: JobText): boolean =>
-    (name === undefined || ownName === name) && (states === undefined || states.includes(state))
-  return (unpacked(document.z) as JobText[]).filter(mayBeWanted).map((text) => listedOf(text, fixed))
+  return listedIn(document.z, { ...owner, ...alike }, filter, isWanted)
 }
 
 /** What all jobs of a page have in common. */
-function alikeIn({ q, pr, p0 = pr, jg = '', jt = '', vo, grp, own }: Pick<PageDocument, keyof typeof pageFields>) {
+function alikeIn({ q, pr, p0 = pr, jg = '', jt = '', vo, grp, own }: Pick<PageDocument, keyof typeof listedFields>) {
   const owner: Owner = { vo, group: grp, owner: own }
   return { owner, classId: q as ClassId, priority: p0, jobGroup: jg, jobType: jt }
 }
 
-function listedOf(text: JobText, fixed: Owner & Pick<Job, 'classId' | 'priority' | 'jobGroup' | 'jobType'>): ListedJob {
-  const [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, , needs, losses, ...later] = text
-  const [priority = fixed.priority, cloud = '', awaited, reschedules] = later
-  const counts = losses ? { machineLosses: losses[0], maxMachineLosses: losses[1] } : earlierCounts(maxAttempts)
-  const kept = { ...fixed, id: id as JobId, name, priority, maxAttempts, ...counts, submittedMs, changedMs, attempt, phase }
-  const counted = reschedules === undefined ? kept : { ...kept, reschedules }
-  const job = { ...counted, ...(needs ? { needs } : {}), ...(awaited ? { awaited } : {}) }
-  return { job, place: { site, cloud } }
-}
-
-/** With its text, which is made once and lies in every later version of the page. */
-export function keptJob(job: Job, place: LeasePlace, story: readonly StoryEntry[]): KeptJob {
-  const { site, cloud } = place
-  const { id, name, priority, maxAttempts, submittedMs, changedMs, attempt, phase, needs, awaited, reschedules } = job
-  const text: JobText = [id, name, maxAttempts, submittedMs, changedMs, attempt, site, phase, story]
-  const { machineLosses, maxMachineLosses } = job
-  const known = earlierCounts(maxAttempts)
-  const hasKnown = machineLosses === known.machineLosses && maxMachineLosses === known.maxMachineLosses
-  text.push(needs ?? null, hasKnown ? null : [machineLosses, maxMachineLosses], priority)
-  if (cloud !== '' || awaited !== undefined || reschedules !== undefined) text.push(cloud)
-  if (awaited !== undefined || reschedules !== undefined) text.push(awaited ?? 0)
-  if (reschedules !== undefined) text.push(reschedules)
-  return { job, place, story, text: JSON.stringify(text) }
-}
-
-/** All jobs of a page: a tenth of their size, and the server's work goes by size. */
-export function packedJobs(jobs: ReadonlyMap<JobId, KeptJob>): Binary {
-  return packed(`[${[...jobs.values()].map(({ text }) => text).join(',')}]`)
-}
-
-export function packed(json: string): Binary {
-  return new Binary(deflateRawSync(json, { level: 1 }))
-}
-
-export function unpacked({ buffer }: Binary): unknown {
-  return JSON.parse(inflateRawSync(buffer).toString())
-}
-
-export function withFact(story: readonly StoryEntry[], version: number, atMs: number, { kind, data }: NewFact) {
-  const entry: StoryEntry = [version, atMs, kind, data]
-  return story.length < maxStoryEntries ? [...story, entry] : [...story.slice(1 - maxStoryEntries), entry]
+/**
+ * How the document of a page gets these jobs. Their stories are written only if one of them changed, or if an earlier
+ * version wrote them among the jobs.
+ */
+export function jobsUpdate(page: Page, jobs: ReadonlyMap<JobId, KeptJob>): Pick<PageDocument, 'z' | 'y'> {
+  const z = packedJobs(jobs.values())
+  const isSame = jobs.size === page.jobs.size && [...jobs].every(([id, { story }]) => page.jobs.get(id)?.story === story)
+  return isSame && !page.isEarlier ? { z } : { z, y: packedStories(jobs.values()) }
 }
 
 export type Summary = Pick<PageDocument, 'w' | 'o' | 'lv' | 'use' | 'un' | 'en' | 'pr' | 'dep' | 'rel'> & ListSummary
@@ -256,7 +185,7 @@ export function movesOf(before: KeptJob, after: KeptJob): readonly Move[] {
 }
 
 /** A job is counted at the site of its lease, live or last; one without a lease at none. */
-export function siteOf(kept: KeptJob): string {
+export function siteOf(kept: PlacedJob): string {
   return placeOf(kept).site
 }
 
@@ -274,8 +203,10 @@ export function summed(moves: Iterable<Move>): Move[] {
   return [...sums.values()].filter(([, , by]) => by !== 0)
 }
 
-/** A page as it is when its jobs come. */
-export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string, requirements: Requirements): PageDocument {
+export type NewPage = Omit<Page, 'version' | 'writes' | 'isEarlier'>
+
+/** A page as it is when its jobs come: none has a story. */
+export function newPage(page: NewPage, write: string, requirements: Requirements): PageDocument {
   const ids = [...page.jobs.keys()]
   return {
     _id: page.first,
@@ -290,7 +221,7 @@ export function newPage(page: Omit<Page, 'version' | 'writes'>, write: string, r
     own: page.owner.owner,
     nm: namesIn(page.jobs.values()),
     ...summaryOf(page.jobs.values(), requirements, page.priority),
-    z: packedJobs(page.jobs),
+    z: packedJobs(page.jobs.values()),
   }
 }
 

@@ -7,7 +7,8 @@ import type { AnyBulkWriteOperation, CreateIndexesOptions, IndexSpecification, T
 import { PilotageError } from '../../../../core/kernel/errors.ts'
 import { accountedMark, type Database } from './database.ts'
 import { listSummaryOf, namesIn } from './list-summary.ts'
-import { type KeptJob, keptJob, packedJobs, type PageDocument, pageFields, pageOf } from './page.ts'
+import { type KeptJob, keptJob } from './job-text.ts'
+import { jobsUpdate, listedFields, listedJobs, type PageDocument, pageFields, pageOf } from './page.ts'
 
 type Declared = { readonly on: keyof Indexed; readonly key: IndexSpecification; readonly options: CreateIndexesOptions }
 type Indexed = Pick<
@@ -82,28 +83,38 @@ const steps: readonly ((database: Database) => Promise<void>)[] = [
   summarise,
   // Jobs that wait for others: a program that does not know them would leave them out of the indexes.
   async () => undefined,
+  // A program that does not know stories beside the jobs would show histories without their beginning.
+  separateStories,
 ]
 export const schemaVersion = steps.length
 
 const pagesAtOnce = 500
 
-/** Pages learn how many of their jobs wait or are held, and task queues when they were named last. */
-async function countHeld({ pages, queues }: Database): Promise<void> {
-  await queues.updateMany({ at: { $exists: false } }, [{ $set: { at: { $toLong: '$$NOW' } } }])
+function inBulks(pages: Database['pages']) {
   let statements: AnyBulkWriteOperation<PageDocument>[] = []
-  const write = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     if (statements.length > 0) await pages.bulkWrite(statements, { ordered: false })
     statements = []
   }
-  for await (const document of pages.find({ o: { $exists: false } }, { projection: pageFields })) {
-    const open = [...pageOf(document).jobs.values()].filter(({ job: { phase } }) =>
-      ['Waiting', 'Held'].includes(phase.state),
-    )
-    if (open.length === 0) continue
-    statements.push({ updateOne: { filter: { _id: document._id, cv: document.cv }, update: { $set: { o: open.length } } } })
-    if (statements.length >= pagesAtOnce) await write()
+  return {
+    end,
+    async add(filter: Pick<PageDocument, '_id' | 'cv'>, update: object): Promise<void> {
+      statements.push({ updateOne: { filter, update } })
+      if (statements.length >= pagesAtOnce) await end()
+    },
   }
-  await write()
+}
+
+/** Pages learn how many of their jobs wait or are held, and task queues when they were named last. */
+async function countHeld({ pages, queues }: Database): Promise<void> {
+  await queues.updateMany({ at: { $exists: false } }, [{ $set: { at: { $toLong: '$$NOW' } } }])
+  const statements = inBulks(pages)
+  for await (const document of pages.find({ o: { $exists: false } }, { projection: listedFields })) {
+    const open = listedJobs(document, { states: ['Waiting', 'Held'] })
+    if (open.length === 0) continue
+    await statements.add({ _id: document._id, cv: document.cv }, { $set: { o: open.length } })
+  }
+  await statements.end()
 }
 
 /** Pages learn what listings look for, and jobs the cloud of their VM. */
@@ -122,19 +133,28 @@ async function summarise(database: Database): Promise<void> {
     const cloud = clouds.get(('lease' in job.phase && job.phase.lease?.vmId) || '')
     return cloud === undefined ? kept : keptJob(job, { ...place, cloud }, story)
   }
-  let statements: AnyBulkWriteOperation<PageDocument>[] = []
-  const write = async (): Promise<void> => {
-    if (statements.length > 0) await pages.bulkWrite(statements, { ordered: false })
-    statements = []
-  }
+  const statements = inBulks(pages)
   for await (const document of pages.find({ sb: { $exists: false } }, { projection: pageFields })) {
     const page = pageOf(document)
     const jobs = new Map([...page.jobs].map(([id, kept]) => [id, withCloud(kept)]))
-    const update = { $set: { ...listSummaryOf(jobs.values()), nm: namesIn(jobs.values()), z: packedJobs(jobs) } }
-    statements.push({ updateOne: { filter: { _id: document._id, cv: document.cv }, update } })
-    if (statements.length >= pagesAtOnce) await write()
+    const set = { ...listSummaryOf(jobs.values()), nm: namesIn(jobs.values()), ...jobsUpdate(page, jobs) }
+    await statements.add({ _id: document._id, cv: document.cv }, { $set: set, $inc: { cv: 1 } })
   }
-  await write()
+  await statements.end()
+}
+
+/**
+ * Stories lie beside the jobs, each job in a line of its own. A process of an earlier version that still runs must not write
+ * over this from a page that it read before: pages get a new version.
+ */
+async function separateStories({ pages }: Database): Promise<void> {
+  const statements = inBulks(pages)
+  for await (const document of pages.find({ y: { $exists: false } }, { projection: pageFields })) {
+    const page = pageOf(document)
+    if (!page.isEarlier) continue
+    await statements.add({ _id: document._id, cv: document.cv }, { $set: jobsUpdate(page, page.jobs), $inc: { cv: 1 } })
+  }
+  await statements.end()
 }
 
 /** Throws `store-newer` for a database that a newer program has made or moved. */

@@ -22,7 +22,8 @@ import { type Database, duplicatesOf, guarded, type SubmissionDocument } from '.
 import { awaitOthers } from './dependants.ts'
 import { inGroups } from './group.ts'
 import type { KnownQueues } from './known-queues.ts'
-import { type KeptJob, keptJob, newPage, type Page, pageJobs, pageOf } from './page.ts'
+import { type KeptJob, keptJob } from './job-text.ts'
+import { newPage, type NewPage, pageJobs, pageOf } from './page.ts'
 import type { Quotas, Reserved } from './quota.ts'
 import type { PageCache } from './page-cache.ts'
 import { namedIn } from './sandbox.ts'
@@ -247,7 +248,7 @@ function pageFrom(
   { document: { at, vo, grp, own, first: firstOfAll }, texts, awaited }: Made,
   [first, last, classId, priority]: SubmissionDocument['pages'][number],
   asked: Requirements,
-): Omit<Page, 'version' | 'writes'> {
+): NewPage {
   const owner = { vo, group: grp, owner: own }
   const jobs = new Map<JobId, KeptJob>()
   const { jobGroup, jobType } = specOfText(texts[first - firstOfAll] ?? '{}', first as JobId)

@@ -16,7 +16,8 @@ import { type KeptVm, isOver, isUp, type Vm, type VmEvent } from '../../../../co
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, isDuplicate, type VmDocument } from './database.ts'
 import { inGroups } from './group.ts'
-import { type StoryEntry, type Use, noUse, usedOn } from './page.ts'
+import type { StoryEntry } from './job-text.ts'
+import { type Use, noUse, usedOn } from './page.ts'
 import type { PageCache } from './page-cache.ts'
 
 type VmsOptions = { readonly database: Database; readonly cache: PageCache; readonly clock: Clock; readonly random: Random }
