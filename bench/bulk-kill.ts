@@ -1,13 +1,13 @@
 /**
  * A kill of 50 000 waiting jobs by a filter, in one call, while another user submits jobs that a pilot starts: how long the
- * kill takes, and the time from a submission to its start beside it and before. `node bench/bulk-kill.ts [JOBS]`.
+ * kill takes, and the time from a submission to its start beside it and before. `node bench/bulk-kill.ts [JOBS] [sqlite|mongo]`.
  *
- * The gRPC edge, the matcher and the embedded store on disk, as one process serves them; the pilot is a stream of the same
+ * The gRPC edge, the matcher and the store on disk, as one process serves them; the pilot is a stream of the same
  * edge that ends each job at once.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectPilotage, type PilotageClient } from '../client/pilotage-client.ts'
 import { newJob } from '../client/new-job.ts'
@@ -15,13 +15,15 @@ import { sleep, systemClock } from '../core/kernel/clock.ts'
 import type { JobId, VmId } from '../core/kernel/ids.ts'
 import type { Offer, ServiceMessage } from '../core/model/pilot.ts'
 import { noAmounts } from '../core/model/resources.ts'
-import { openSqliteStore } from '../services/adapters/store/sqlite/sqlite-store.ts'
+import type { Store } from '../core/ports/store.ts'
 import type { Matching } from '../services/matcher/matching.ts'
 import { openPilotStream } from '../services/matcher/pilot-stream.ts'
 import { activeVm, alice, sampleResult } from '../sim/samples.ts'
 import { startApiInParts } from '../test/support/api-in-parts.ts'
+import { loadText, openBenchStore, storeKindOf } from './bench-store.ts'
 
 const jobs = Number(process.argv[2] ?? 50_000)
+const kind = storeKindOf(process.argv[3] ?? 'sqlite')
 const paceMs = 20
 const beforeMs = 5000
 const clock = systemClock()
@@ -63,8 +65,7 @@ async function openPilot(matching: Matching, vmId: VmId, onStart: (jobId: JobId)
   return { stop: async () => stream.close() }
 }
 
-async function run(dir: string): Promise<void> {
-  const store = await openSqliteStore(join(dir, 'pilotage.db'), clock)
+async function run(store: Store): Promise<void> {
   const api = await startApiInParts({ store, clock })
   const connect = async (owner: typeof alice): Promise<PilotageClient> => {
     const token = await api.tokenFor({ kind: 'user', owner, roles: ['user'] })
@@ -110,11 +111,7 @@ async function run(dir: string): Promise<void> {
   )
   console.log(`submit to start before it: ${textOf(times(0, beganMs))}`)
   console.log(`submit to start beside it: ${textOf(times(beganMs, endedMs))}`)
-  console.log(
-    `load ${loadavg()
-      .map((one) => one.toFixed(1))
-      .join(' ')}`,
-  )
+  console.log(`${kind}, load ${loadText()}`)
   await pilot.stop()
   killer.close()
   submitter.close()
@@ -123,7 +120,8 @@ async function run(dir: string): Promise<void> {
 
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-bulk-'))
 try {
-  await run(dir)
+  const { store, stop } = await openBenchStore(kind, dir, clock)
+  await run(store).finally(stop)
 } finally {
   rmSync(dir, { recursive: true, force: true })
 }

@@ -7,22 +7,19 @@
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, loadavg, tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../core/kernel/clock.ts'
 import type { JobId } from '../core/kernel/ids.ts'
 import type { JobEvent } from '../core/model/job-event.ts'
 import type { JobFilter, JobOrder } from '../core/model/job-filter.ts'
 import type { Owner } from '../core/model/owner.ts'
-import { silentLog } from '../core/ports/log.ts'
 import type { Store } from '../core/ports/store.ts'
-import { openSqliteStore } from '../services/adapters/store/sqlite/sqlite-store.ts'
-import { openKeptMongoStore } from '../services/run/mongo-upkeep.ts'
 import { activeVm, sampleResult, sampleSpec, sampleSubmission } from '../sim/samples.ts'
-import { findPeers, neededPeer } from '../test/peers/find-peers.ts'
-import { openMongo } from '../test/peers/mongo-servers.ts'
+import { loadText, openBenchStore, storeKindOf } from './bench-store.ts'
 
-const [kind = 'sqlite', count = '1000000'] = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+const [kindWord = 'sqlite', count = '1000000'] = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+const kind = storeKindOf(kindWord)
 const isSingle = process.argv.includes('--single')
 const jobs = Number(count)
 const perSubmission = 10_000
@@ -165,43 +162,21 @@ async function measure(store: Store): Promise<void> {
   console.log(`${'all pages'.padEnd(34)}  ${String(all.length).padEnd(8)}${msText(half)} ${msText(most)}`)
 }
 
-async function withStore(dir: string, work: (store: Store) => Promise<void>): Promise<void> {
-  if (kind === 'sqlite') {
-    const path = join(dir, 'pilotage.db')
-    const store = await openSqliteStore(path, clock)
-    await work(store)
-    await store.close()
-    return
-  }
-  const mongo = await openMongo({ clock, place: neededPeer(findPeers(process.env), 'mongod'), dir, members: 1 })
-  try {
-    const database = mongo.newDatabase()
-    const { store } = await openKeptMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: 'bench' })
-    await work(store)
-    await store.close()
-  } finally {
-    await mongo.stop()
-  }
-}
-
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-filters-'))
 try {
-  await withStore(dir, async (store) => {
+  const { store, stop } = await openBenchStore(kind, dir, clock)
+  try {
     const beganMs = clock.monotonicMs()
     await fill(store)
     const seconds = ((clock.monotonicMs() - beganMs) / 1000).toFixed(0)
-    console.log(
-      `${kind}: ${jobs} jobs, filled in ${seconds} s, ${cpus().length} cores, load ${loadavg()
-        .map((one) => one.toFixed(1))
-        .join(' ')}`,
-    )
+    const shape = isSingle ? ', each a page of its own' : ''
+    console.log(`${kind}: ${jobs} jobs${shape}, filled in ${seconds} s, ${cpus().length} cores, load ${loadText()}`)
     await measure(store)
-    console.log(
-      `load at the end ${loadavg()
-        .map((one) => one.toFixed(1))
-        .join(' ')}`,
-    )
-  })
+    console.log(`load at the end ${loadText()}`)
+    await store.close()
+  } finally {
+    await stop()
+  }
 } finally {
   rmSync(dir, { recursive: true, force: true })
 }
