@@ -5,21 +5,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { JobFilter } from '../client/jobs.ts'
 import { parseDuration } from '../core/kernel/quantities.ts'
+import { filterTexts } from '../core/model/job-filter.ts'
 import { jobStates } from '../core/model/job.ts'
 
 /** A moment, or a time before now. */
 export type Moment = { readonly atMs: number } | { readonly agoMs: number }
 
-export type FilterOptions = {
+export type FilterOptions = Pick<JobFilter, (typeof filterTexts)[number]> & {
   readonly state?: readonly string[]
-  readonly vo?: string
-  readonly group?: string
-  readonly owner?: string
-  readonly jobGroup?: string
-  readonly jobType?: string
-  readonly name?: string
-  readonly site?: string
-  readonly cloud?: string
   readonly submittedFrom?: Moment
   readonly submittedBefore?: Moment
   readonly changedFrom?: Moment
@@ -61,19 +54,11 @@ function readMoment(text: string): Moment {
 }
 
 export function jobFilterFrom(options: FilterOptions, nowMs: number): JobFilter {
-  const { state, vo, group, owner, jobGroup, jobType, name, site, cloud } = options
   const at = (moment: Moment | undefined): number | undefined =>
     moment && ('atMs' in moment ? moment.atMs : Math.max(1, nowMs - moment.agoMs))
   const given = {
-    states: state,
-    vo,
-    group,
-    owner,
-    jobGroup,
-    jobType,
-    name,
-    site,
-    cloud,
+    states: options.state,
+    ...Object.fromEntries(filterTexts.map((field) => [field, options[field]])),
     submittedFromMs: at(options.submittedFrom),
     submittedToMs: at(options.submittedBefore),
     changedFromMs: at(options.changedFrom),

@@ -8,18 +8,13 @@
 import type { JobId } from '../kernel/ids.ts'
 import { type Job, jobStates, type JobStateName } from './job.ts'
 
+const texts = ['vo', 'group', 'owner', 'jobGroup', 'jobType', 'name'] as const
+/** Site and cloud: of the VM of its last lease. */
+export const filterTexts = [...texts, 'site', 'cloud'] as const
+
 /** A field that is absent restricts nothing; all that are given must hold. Texts are compared exactly. */
-export type JobFilter = {
+export type JobFilter = { readonly [Text in (typeof filterTexts)[number]]?: string } & {
   readonly states?: readonly JobStateName[]
-  readonly vo?: string
-  readonly group?: string
-  readonly owner?: string
-  readonly jobGroup?: string
-  readonly jobType?: string
-  readonly name?: string
-  /** Of the VM of its last lease. */
-  readonly site?: string
-  readonly cloud?: string
   /** From this moment on, and before that one. */
   readonly submittedFromMs?: number
   readonly submittedToMs?: number
@@ -39,8 +34,6 @@ export type JobCursor = { readonly id: JobId; readonly changedMs: number }
 export type LeasePlace = { readonly site: string; readonly cloud: string }
 
 export const nowhere: LeasePlace = { site: '', cloud: '' }
-
-const texts = ['vo', 'group', 'owner', 'jobGroup', 'jobType', 'name'] as const
 
 export function passes(job: Job, place: LeasePlace, filter: JobFilter): boolean {
   const { states, submittedFromMs, submittedToMs, changedFromMs, changedToMs } = filter
@@ -70,7 +63,7 @@ export function isRestricting(filter: JobFilter): boolean {
 }
 
 /** What jobs can be counted by. */
-export const countedAttributes = ['state', 'vo', 'group', 'owner', 'jobGroup', 'jobType', 'name', 'site', 'cloud'] as const
+export const countedAttributes = ['state', ...filterTexts] as const
 export type CountedAttribute = (typeof countedAttributes)[number]
 
 export function attributeOf(job: Job, place: LeasePlace, attribute: CountedAttribute): string {

@@ -9,14 +9,13 @@
 import { specOfText } from '../../../../core/model/earlier-job.ts'
 import type { Clock } from '../../../../core/kernel/clock.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import { openDependencies } from '../../../../core/model/dependency.ts'
-import { firstPhase, type Job, type JobSpec } from '../../../../core/model/job.ts'
 import { nowhere } from '../../../../core/model/job-filter.ts'
 import type { DependencyStore, JobStore, Submission, SubmitOutcome } from '../../../../core/ports/store.ts'
 import type { Requirements } from '../../../../core/model/requirements.ts'
 import type { QuotaRefusal } from '../../../../core/model/quota.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
 import { needsOf } from '../../../../core/language/requirement-class.ts'
+import { awaitedBy, submittedJob } from '../../../../core/model/submitted-job.ts'
 import { submissionKey } from '../../../../core/model/submission-key.ts'
 import { type Database, duplicatesOf, guarded, type SubmissionDocument } from './database.ts'
 import { awaitOthers } from './dependants.ts'
@@ -254,37 +253,18 @@ function pageFrom(
   const { jobGroup, jobType } = specOfText(texts[first - firstOfAll] ?? '{}', first as JobId)
   for (let id = first; id <= last; id += 1) {
     const spec = specOfText(texts[id - firstOfAll] ?? '{}', id as JobId)
-    const { name, maxAttempts, maxMachineLosses, requirements, after } = spec
-    const needs = needsOf(requirements, asked)
-    const job: Job = {
-      ...owner,
-      id: id as JobId,
+    const fields = {
+      ...spec,
       classId: classId as ClassId,
-      name,
+      priority,
       jobGroup,
       jobType,
-      priority,
-      maxAttempts,
-      machineLosses: 0,
-      maxMachineLosses,
-      submittedMs: at,
-      changedMs: at,
-      attempt: 0,
-      phase: firstPhase(openDependencies(after, id as JobId)),
-      ...(needs === undefined ? {} : { needs }),
-      ...(awaited.has(id as JobId) ? { awaited: 1 } : {}),
+      needs: needsOf(spec.requirements, asked),
     }
+    const job = submittedJob({ ...owner, id: id as JobId }, fields, awaited.has(id as JobId), at)
     jobs.set(job.id, keptJob(job, nowhere, []))
   }
   return { first: first as JobId, owner, classId: classId as ClassId, priority, jobGroup, jobType, jobs }
-}
-
-function awaitedBy(specs: readonly Pick<JobSpec, 'after'>[], first: number): ReadonlySet<JobId> {
-  const awaited = new Set<JobId>()
-  for (const [at, { after }] of specs.entries()) {
-    for (const { job } of openDependencies(after, (first + at) as JobId)) awaited.add(job)
-  }
-  return awaited
 }
 
 function awaitedIn(texts: readonly string[], first: number): ReadonlySet<JobId> {

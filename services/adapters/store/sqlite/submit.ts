@@ -8,9 +8,9 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
-import { openDependencies } from '../../../../core/model/dependency.ts'
-import { firstPhase, type Job, openOf } from '../../../../core/model/job.ts'
+import { type Job, openOf } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'
+import { awaitedBy, submittedJob } from '../../../../core/model/submitted-job.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
 import type { SubmitOutcome } from '../../../../core/ports/store.ts'
 import { type QuotaRefusal, quotaRefusal } from '../../../../core/model/quota.ts'
@@ -160,7 +160,7 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
       if (!refs)
         throw new Error(`assertion failed: a submission names task queue ${packed.classId} and does not describe it`)
       const id = (firstId + at) as JobId
-      const job = newJob({ ...owner, id }, packed, awaited.has(id), nowMs)
+      const job = submittedJob({ ...owner, id }, packed, awaited.has(id), nowMs)
       insert(job, refs)
       counts.set(refs.ref, (counts.get(refs.ref) ?? 0) + 1)
       return job
@@ -191,43 +191,6 @@ function jobWriter(inside: Inside, change: JobOperations['change']): JobWriter {
       )
     }
   }
-}
-
-function newJob(
-  { id, vo, group, owner }: Owner & Pick<Job, 'id'>,
-  { classId, name, jobGroup, jobType, priority, maxAttempts, maxMachineLosses, needs, after }: Omit<PackedJob, 'spec'>,
-  isAwaited: boolean,
-  nowMs: number,
-): Job {
-  return {
-    vo,
-    group,
-    owner,
-    id,
-    classId,
-    name,
-    jobGroup,
-    jobType,
-    priority,
-    maxAttempts,
-    machineLosses: 0,
-    maxMachineLosses,
-    submittedMs: nowMs,
-    changedMs: nowMs,
-    attempt: 0,
-    phase: firstPhase(openDependencies(after, id)),
-    ...(needs === undefined ? {} : { needs }),
-    ...(isAwaited ? { awaited: 1 } : {}),
-  }
-}
-
-/** The jobs that these wait for, each once. */
-function awaitedBy(jobs: readonly Omit<PackedJob, 'spec'>[], firstId: JobId): ReadonlySet<JobId> {
-  const awaited = new Set<JobId>()
-  for (const [at, { after }] of jobs.entries()) {
-    for (const { job } of openDependencies(after, (firstId + at) as JobId)) awaited.add(job)
-  }
-  return awaited
 }
 
 function refused({ tallies }: Inside, { owner, quota, count, queueIds }: SubmissionHead): QuotaRefusal | undefined {
