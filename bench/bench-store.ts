@@ -15,6 +15,13 @@ import { openMongo } from '../test/peers/mongo-servers.ts'
 
 export type StoreKind = 'sqlite' | 'mongo'
 
+export type BenchStoreOptions = {
+  readonly dir: string
+  readonly clock: Clock
+  /** Of the process: where the servers are. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
 export function storeKindOf(word: string): StoreKind {
   if (word === 'sqlite' || word === 'mongo') return word
   throw new Error(`unknown store "${word}"; accepted: sqlite, mongo`)
@@ -26,12 +33,12 @@ export const loadText = (): string =>
     .join(' ')
 
 /** `stop` takes away what was started for the store, after its `close`. */
-export async function openBenchStore(kind: StoreKind, dir: string, clock: Clock) {
+export async function openBenchStore(kind: StoreKind, { dir, clock, environment }: BenchStoreOptions) {
   if (kind === 'sqlite') {
     const store: Store = await openSqliteStore(join(dir, 'pilotage.db'), clock)
     return { store, stop: async (): Promise<void> => undefined }
   }
-  const mongo = await openMongo({ clock, place: neededPeer(findPeers(process.env), 'mongod'), dir, members: 1 })
+  const mongo = await openMongo({ clock, place: neededPeer(findPeers(environment), 'mongod'), dir, members: 1 })
   try {
     const database = mongo.newDatabase()
     const { store } = await openKeptMongoStore({ url: mongo.url, database, clock, log: silentLog(), holder: 'bench' })

@@ -1,6 +1,7 @@
 /**
  * A kill of 50 000 waiting jobs by a filter, in one call, while another user submits jobs that a pilot starts: how long the
- * kill takes, and the time from a submission to its start beside it and before. `node bench/bulk-kill.ts [JOBS] [sqlite|mongo]`.
+ * kill takes, and the time from a submission to its start beside it and before:
+ * `node bench/bulk-kill.ts [JOBS] [sqlite|mongo]`.
  *
  * The gRPC edge, the matcher and the store on disk, as one process serves them; the pilot is a stream of the same
  * edge that ends each job at once.
@@ -120,7 +121,7 @@ async function run(store: Store): Promise<void> {
 
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-bulk-'))
 try {
-  const { store, stop } = await openBenchStore(kind, dir, clock)
+  const { store, stop } = await openBenchStore(kind, { dir, clock, environment: process.env })
   await run(store).finally(stop)
 } finally {
   rmSync(dir, { recursive: true, force: true })

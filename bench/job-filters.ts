@@ -164,7 +164,7 @@ async function measure(store: Store): Promise<void> {
 
 const dir = mkdtempSync(join(tmpdir(), 'pilotage-filters-'))
 try {
-  const { store, stop } = await openBenchStore(kind, dir, clock)
+  const { store, stop } = await openBenchStore(kind, { dir, clock, environment: process.env })
   try {
     const beganMs = clock.monotonicMs()
     await fill(store)

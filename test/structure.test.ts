@@ -131,6 +131,7 @@ const isProgram = (path: string): boolean =>
     'test/check.ts',
     'bench/adapter.mjs',
     'bin/link-node.mjs',
+    'bench/bulk-kill.ts',
     'bench/claims.ts',
     'bench/job-filters.ts',
   ].includes(path)
