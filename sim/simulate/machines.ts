@@ -138,9 +138,10 @@ function heartbeatOf({ time }: World, vm: SimVm): Heartbeat {
 function drawFate(world: World, vm: SimVm): void {
   const { dice, time } = world
   const { crashesPerHour, preemptionsPerHour, preemptionNotice } = vm.cloud.spec.faults
-  if (crashesPerHour > 0) time.after(dice.about(hourMs / crashesPerHour), () => crash(world, vm))
+  const inWholeMs = (perHour: number): number => Math.ceil(dice.about(hourMs / perHour))
+  if (crashesPerHour > 0) time.after(inWholeMs(crashesPerHour), () => crash(world, vm))
   if (preemptionsPerHour === 0 || !vm.kept.vm.tags.includes(spotTag)) return
-  time.after(dice.about(hourMs / preemptionsPerHour), () => {
+  time.after(inWholeMs(preemptionsPerHour), () => {
     if (!isUp(vm.kept.vm.phase)) return
     countDecision(world.measure, `preemption ${vm.cloud.name}`)
     drainVm(world, vm, 'spot interruption')

@@ -88,6 +88,7 @@ function viewOf(world: World): PolicyView {
       for (const { kept, cloud, createdMs, idleSinceMs } of vms.values())
         yield { kept, cloud: cloud.name, createdMs, idleSinceMs }
     },
+    crashed: () => [...world.crashed].map(({ kept, crashedMs = 0 }) => ({ vmId: kept.vm.id, sinceMs: crashedMs })),
     fleet: () => fleetOf(world),
   }
 }

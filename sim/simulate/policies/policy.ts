@@ -52,6 +52,8 @@ export type PolicyView = {
   /** A VM crashed, drains, or was refused: something is to be decided beside demand. */
   readonly isTroubled: boolean
   vms(): Iterable<PolicyVm>
+  /** VMs that their cloud shows as switched off, and since when. */
+  crashed(): readonly { readonly vmId: VmId; readonly sinceMs: number }[]
   /** As the director's plan takes it. Costs as much as there are VMs. */
   fleet(): FleetView
 }
@@ -90,6 +92,12 @@ export type PolicyMaker = {
   /** One line, for reports. */
   readonly summary: string
   open(site: Site): Policy
+}
+
+/** Ends the VMs that were switched off for this time. */
+export function endCrashed(view: PolicyView, afterMs: number): readonly Decision[] {
+  const due = view.crashed().filter(({ sinceMs }) => view.nowMs - sinceMs >= afterMs)
+  return due.map(({ vmId }) => ({ kind: 'stop', vmId, reason: 'switched off' }))
 }
 
 /** How many more VMs of an offering its cloud would let us have. */
