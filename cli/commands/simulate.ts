@@ -70,9 +70,13 @@ async function simulateTrace(setting: Setting, options: SimulateOptions): Promis
 }
 
 async function writeReport(directory: string, report: Report): Promise<void> {
-  const { reportText } = await import('../../sim/simulate/report.ts')
+  const [{ reportText }, { reportPage }] = await Promise.all([
+    import('../../sim/simulate/report.ts'),
+    import('../../sim/simulate/page.ts'),
+  ])
   mkdirSync(directory, { recursive: true })
   writeNewFile(join(directory, 'report.json'), reportText(report), 0o644)
+  writeNewFile(join(directory, 'report.html'), reportPage(report), 0o644)
 }
 
 function headText({ trace, seed }: Report): string {

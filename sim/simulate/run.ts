@@ -84,10 +84,7 @@ function viewOf(world: World): PolicyView {
     running: { jobs: measure.running.now(), cores: measure.usedCores.now() },
     clouds,
     isTroubled: isTroubled || world.toEnd.size > 0,
-    *vms() {
-      for (const { kept, cloud, createdMs, idleSinceMs } of vms.values())
-        yield { kept, cloud: cloud.name, createdMs, idleSinceMs }
-    },
+    vms: () => vms.values(),
     crashed: () => [...world.crashed].map(({ kept, crashedMs = 0 }) => ({ vmId: kept.vm.id, sinceMs: crashedMs })),
     fleet: () => fleetOf(world),
   }

@@ -73,16 +73,19 @@ function reconciled(view: PolicyView, cloud: PolicyCloud, demand: number): reado
 }
 
 function shrunk(view: PolicyView, cloud: PolicyCloud, excess: number): readonly Decision[] {
-  const drones = [...view.vms()]
-    .filter(({ cloud: of, kept: { vm } }) => of === cloud.name && (isComing(vm.phase) || vm.phase.state === 'Active'))
-    .sort((a, b) => suppliedUse(a.kept) - suppliedUse(b.kept))
+  const drones: KeptVm[] = []
+  for (const { cloud: of, kept } of view.vms()) {
+    const { phase } = kept.vm
+    if (of.name === cloud.name && (isComing(phase) || phase.state === 'Active')) drones.push(kept)
+  }
+  drones.sort((a, b) => suppliedUse(a) - suppliedUse(b))
   const decisions: Decision[] = []
   let left = excess
-  for (const { kept } of drones) {
+  for (const { vm } of drones) {
     if (left <= 0) break
-    if (kept.vm.cores > left) continue
-    left -= kept.vm.cores
-    decisions.push({ kind: 'drain', vmId: kept.vm.id, reason: 'demand fell' })
+    if (vm.cores > left) continue
+    left -= vm.cores
+    decisions.push({ kind: 'drain', vmId: vm.id, reason: 'demand fell' })
   }
   return decisions
 }

@@ -38,7 +38,7 @@ export type PolicyCloud = {
 
 export type PolicyVm = {
   readonly kept: KeptVm
-  readonly cloud: string
+  readonly cloud: { readonly name: string }
   readonly createdMs: number
   /** When it last ran a job; since it came up where it never did; meaningless before. */
   readonly idleSinceMs: number
