@@ -1,10 +1,10 @@
 /**
- * elastiq's rule: if at least 10 jobs waited for 100 s, as many VMs as the waiting jobs fill, less the jobs that VMs on their
- * way are expected to run. A VM counts as one job per core, by default 4.
+ * elastiq's rule: if at least 10 jobs waited for 100 s, as many VMs as the waiting jobs fill, less the jobs that VMs on
+ * their way are expected to run. A VM counts as one job per core, by default 4.
  *
  * It looks at the queue every 15 s and at VMs every 45 s. A VM that takes no jobs 600 s after it was made is ended, a VM
- * that is idle for an hour too; nothing else ever ends one. In favour of elastiq: it knows one cloud, and here the next one
- * when the first is full.
+ * that is idle for an hour too, and one that is switched off at once; nothing else ever ends one. In favour of elastiq: it
+ * knows one cloud, and here the next one when the first is full.
  */
 
 import type { Offering } from '../../../core/model/cloud.ts'
