@@ -16,9 +16,20 @@ import type { Image } from './image.ts'
 import type { Job, JobSpec, Lease, Phase } from './job.ts'
 import type { Needs } from './requirements.ts'
 import type { TaskQueue } from './task-queue.ts'
+import type { ArchivedUsage } from './usage-archive.ts'
 import type { Vm } from './vm.ts'
 
-export const archiveSections = ['queues', 'submissions', 'images', 'vms', 'jobs', 'facts', 'notes', 'counters'] as const
+export const archiveSections = [
+  'queues',
+  'submissions',
+  'images',
+  'vms',
+  'jobs',
+  'facts',
+  'notes',
+  'counters',
+  'usage',
+] as const
 export type ArchiveSection = (typeof archiveSections)[number]
 
 /** An idempotency key with its owner, as text, and what was answered under it. */
@@ -46,6 +57,7 @@ export type ArchiveRecords = {
   readonly facts: Fact
   readonly notes: ArchivedNote
   readonly counters: ArchivedCounter
+  readonly usage: ArchivedUsage
 }
 
 /** Records of one section, in the order of their keys. */
@@ -70,6 +82,7 @@ export function archiveKeys({ section, records }: ArchiveBatch): readonly Archiv
     case 'vms':
       return records.map(({ id }) => id)
     case 'submissions':
+    case 'usage':
       return records.map(({ key }) => key)
     case 'images':
       return records.map(({ entry }) => entry.name)
@@ -116,6 +129,8 @@ export function plainRecords({ section, records }: ArchiveBatch): readonly objec
       return records.map(({ name, text }) => ({ name, text }))
     case 'counters':
       return records.map(({ name, highest }) => ({ name, highest }))
+    case 'usage':
+      return records.map(({ key, text }) => ({ key, text }))
     case 'images':
     case 'vms':
       // Every store keeps an image and a VM as the text that it is.

@@ -30,12 +30,16 @@ export type ArchiveHeader = {
 
 /**
  * What this program writes. 2: with images. 3: jobs may wait for others, which a program that does not know them would lose.
+ * 4: with usage.
  */
-export const formatVersion = 3
-export type ArchiveFormat = 1 | 2 | 3
+export const formatVersion = 4
+export type ArchiveFormat = 1 | 2 | 3 | 4
+
+/** The first format that has the section. */
+const since: Readonly<Partial<Record<ArchiveSection, ArchiveFormat>>> = { images: 2, usage: 4 }
 
 function sectionsOf(format: ArchiveFormat): readonly ArchiveSection[] {
-  return format === 1 ? archiveSections.filter((section) => section !== 'images') : archiveSections
+  return archiveSections.filter((section) => format >= (since[section] ?? 1))
 }
 
 export function headerLine({ format, id, store, schema, at }: ArchiveHeader): string {
@@ -50,7 +54,7 @@ export function readHeader(line: string): ArchiveHeader {
     const known = `this program knows up to ${formatVersion}`
     throw new PilotageError('store-newer', `the archive has format ${raw.format}, ${known}`)
   }
-  const format = raw.format === 1 || raw.format === 2 ? raw.format : formatVersion
+  const format = raw.format === 1 || raw.format === 2 || raw.format === 3 ? raw.format : formatVersion
   const header = {
     format,
     id: String(raw.id),
@@ -95,7 +99,7 @@ export function damaged(line: number, what: string): PilotageError {
 }
 
 export function noCounts(): Record<ArchiveSection, number> {
-  return { queues: 0, submissions: 0, images: 0, vms: 0, jobs: 0, facts: 0, notes: 0, counters: 0 }
+  return { queues: 0, submissions: 0, images: 0, vms: 0, jobs: 0, facts: 0, notes: 0, counters: 0, usage: 0 }
 }
 
 export function digestOf(line: string | Buffer): string {

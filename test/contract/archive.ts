@@ -85,6 +85,7 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       ]
       expect(all).toEqual(first)
       // The facts about clouds and submissions may be forgotten a little earlier than the facts in their order.
+      expect(all.usage.length).toBeGreaterThan(0)
       for (const [subject, facts] of otherStoriesFirst) {
         if (facts.length > 0) expect(otherStories.get(subject)?.slice(-facts.length)).toEqual(facts)
       }
@@ -183,11 +184,25 @@ export function archiveContract(name: string, { here, there }: ArchiveHarness): 
       expect(images).toEqual([])
       expect(facts).toHaveLength(1)
       expect([...otherStories.keys()]).toEqual(['cloud:here'])
-      expect(await textOf(to)).toContain('"format":3')
-      await expect(put(await here(), old.replace('"format":1', '"format":4'))).rejects.toMatchObject({ code: 'store-newer' })
+      expect(await textOf(to)).toContain('"format":4')
+      await expect(put(await here(), old.replace('"format":1', '"format":5'))).rejects.toMatchObject({ code: 'store-newer' })
       await expect(put(await here(), old.replace('"format":1', '"format":2'))).rejects.toMatchObject({
         code: 'invalid-argument',
       })
+    })
+
+    it('reads an archive of a program that recorded no usage', async () => {
+      const from = await filled(await there(), 5, 40)
+      const lines = (await textOf(from)).trimEnd().split('\n')
+      const [header = '', ...records] = lines.slice(0, -1).filter((line) => !line.startsWith('{"section":"usage"'))
+      const counts = { ...(JSON.parse(lines.at(-1) ?? '') as { counts: Partial<ArchiveCounts> }).counts }
+      delete counts.usage
+      const old = withDigests([header.replace('"format":4', '"format":3').replace(',"usage"]', ']'), ...records], counts)
+      const to = await here()
+      await put(to, old)
+      const { accounted, usage, facts } = await picture(to)
+      expect([accounted, usage]).toEqual([0, []])
+      expect(facts.length).toBeGreaterThan(0)
     })
 
     it('reads jobs of a program that did not count the losses of machines', async () => {
@@ -253,10 +268,12 @@ const oldArchive = withDigests([
   '{"section":"counters","name":"jobs","highest":0}',
 ])
 
-function withDigests([header = '', ...records]: readonly string[]): string {
+function withDigests(
+  [header = '', ...records]: readonly string[],
+  counts: Partial<ArchiveCounts> = { queues: 0, submissions: 0, vms: 0, jobs: 0, facts: 1, notes: 0, counters: 2 },
+): string {
   const sum = (text: string): string => createHash('sha256').update(text).digest('hex')
   const body = records.map((line) => `${line}\n`).join('')
-  const counts = { queues: 0, submissions: 0, vms: 0, jobs: 0, facts: 1, notes: 0, counters: 2 }
   const end = { section: 'end', counts, header: sum(`${header}\n`), sha256: sum(body) }
   return `${header}\n${body}${JSON.stringify(end)}\n`
 }
@@ -363,6 +380,10 @@ async function pictureOf(store: Store) {
       await Promise.all([...new Set(others)].map(async (subject) => [subject, await storyOf(subject)] as const)),
     ),
     notes: await Promise.all(oddNames.map((name) => store.note(`note ${name}`))),
+    accounted: await store.accountedSeq(),
+    usage: await store.usage({ by: ['reason', 'owner'], fromDay: '0000', toDay: '9999', filter: {}, limit: many }),
+    usageRecords: await store.usageRecords({ fromMs: 0, toMs: Infinity, limit: many }),
+    meters: (await store.meters(vmIds)).toSorted((a, b) => (a.vmId < b.vmId ? -1 : 1)),
   }
 }
 

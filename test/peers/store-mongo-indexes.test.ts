@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { systemClock } from '../../core/kernel/clock.ts'
 import type { JobId } from '../../core/kernel/ids.ts'
 import { silentLog } from '../../core/ports/log.ts'
+import { accountBatch } from '../../services/accounting/account-facts.ts'
 import { guarded, openDatabase } from '../../services/adapters/store/mongo/database.ts'
 import { packed, unpacked } from '../../services/adapters/store/mongo/job-text.ts'
 import { openKeptMongoStore } from '../../services/run/mongo-upkeep.ts'
@@ -89,6 +90,10 @@ async function commandsOfADay(database: string): Promise<readonly Document[]> {
   await store.queues({ ids: [sampleQueue().id] })
   const quota = { owner: { jobs: 1, taskQueues: 1 }, vo: { jobs: 1, taskQueues: 1 } }
   await store.submit({ ...sampleSubmission([sampleSpec()]), quota }, 3000)
+  await accountBatch({ store })
+  await store.usage({ by: ['vo', 'month'], fromDay: '1970-01-01', toDay: '1970-02-01', filter: { vo: 'lhcb' }, limit: 10 })
+  await store.usageRecords({ fromMs: 0, toMs: 9000, kind: 'attempt', after: { endedMs: 10, key: 'a' }, limit: 10 })
+  await store.forgetUsageRecords(9000, 10)
   await store.forget(5000, 10)
   await store.close()
   return commands

@@ -3,6 +3,7 @@
  * refused, keys, holds, kills, notes, and what was forgotten. The same random gives the same past.
  */
 
+import { accountBatch } from '../../services/accounting/account-facts.ts'
 import { type End, ends } from '../../core/model/attempt.ts'
 import type { AttemptRef, JobId, VmId } from '../../core/kernel/ids.ts'
 import type { ImageEvent } from '../../core/model/image.ts'
@@ -53,6 +54,8 @@ export async function fillAtRandom(store: Store, random: Random, steps: number):
     await oneOf(past, doings)(past)
     if (random.next() < 0.03) await store.forget(past.nowMs - 1000, 30)
   }
+  // Some of the facts are accounted, and some are not.
+  await accountBatch(past, 150)
 }
 
 const doings: readonly ((past: Past) => Promise<unknown>)[] = [
@@ -73,6 +76,9 @@ const doings: readonly ((past: Past) => Promise<unknown>)[] = [
     return past.store.emit([{ subject: 'cloud:here', kind: oneOf(past, ['plan', 'breaker']), data }], past.nowMs)
   },
   (past) => past.store.changeImage(imageEvent(past), past.nowMs),
+  async (past) => {
+    await accountBatch(past, 1 + below(past, 40))
+  },
   (past) => past.store.keepNote(`note ${oneOf(past, oddNames)}`, oneOf(past, oddNames)),
 ]
 

@@ -13,6 +13,7 @@ import {
   type UsageQuery,
   type UsageRecord,
   type UsageRow,
+  type UsageSum,
 } from '../../../../core/model/usage-record.ts'
 import type { AccountingStore, KeptMeter, UsageBatch } from '../../../../core/ports/accounting.ts'
 import type { VmId } from '../../../../core/kernel/ids.ts'
@@ -82,7 +83,7 @@ async function write(database: Database, session: ClientSession, batch: UsageBat
   const knownKeys = new Set(known.map(({ _id }) => _id))
   const added = records.filter((_, at) => !knownKeys.has(keys[at] ?? ''))
   if (added.length > 0) {
-    await usageRecords.insertMany(added.map(documentOf), { session })
+    await usageRecords.insertMany(added.map(recordDocument), { session })
     await usageDays.bulkWrite(addingOf(added), { session })
   }
   const changes: AnyBulkWriteOperation<UsageMeterDocument>[] = [
@@ -95,7 +96,7 @@ async function write(database: Database, session: ClientSession, batch: UsageBat
   return true
 }
 
-function documentOf(record: UsageRecord): UsageRecordDocument {
+export function recordDocument(record: UsageRecord): UsageRecordDocument {
   const { kind, vo, endedMs } = record
   return { _id: recordKey(record), end: endedMs, kind, vo, doc: JSON.stringify(record) }
 }
@@ -137,4 +138,8 @@ function rowOf({ _id, ...row }: Document, keys: number): UsageRow {
     values: Array.from({ length: keys }, (_, at) => String(_id[`k${at}`])),
     measures: { records, coreMs, wallMs, cpuMs, memoryMibS, moneyMicros, firstEndMs, lastEndMs },
   }
+}
+
+export function dayDocument({ key, measures }: UsageSum): UsageDayDocument {
+  return { _id: usageKeyText(key), ...key, ...measures }
 }

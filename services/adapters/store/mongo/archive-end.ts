@@ -8,13 +8,13 @@
 import type { Timestamp } from 'mongodb'
 import type { ArchiveCounts } from '../../../../core/model/archive.ts'
 import { countersOf, noKey } from './archive-out.ts'
-import { type Database, guarded, type MetaDocument } from './database.ts'
+import { accountedMark, type Database, guarded, type MetaDocument } from './database.ts'
 import { importMarks } from './import-mark.ts'
 import { unpacked } from './job-text.ts'
 import { listedFields, listedJobs, siteOf } from './page.ts'
 
 export async function countAll(database: Database): Promise<ArchiveCounts> {
-  const { queues, submissions, images, vms, notes, pages, facts } = database
+  const { queues, submissions, images, vms, notes, pages, facts, meta, usageDays, usageMeters, usageRecords } = database
   const [counted, jobs, factCount] = await Promise.all([
     guarded('counting', () =>
       Promise.all([
@@ -23,13 +23,17 @@ export async function countAll(database: Database): Promise<ArchiveCounts> {
         images.countDocuments(),
         vms.countDocuments(),
         notes.countDocuments(),
+        usageDays.countDocuments(),
+        usageMeters.countDocuments(),
+        usageRecords.countDocuments(),
+        meta.countDocuments({ _id: accountedMark, last: { $gt: 0 } }),
       ]),
     ),
     sumOver(pages.find({}, { projection: { z: 1 } }), ({ z }) => (unpacked(z) as unknown[]).length),
     sumOver(facts.find({}, { projection: { facts: 1 } }), (document) => (unpacked(document.facts) as unknown[]).length),
   ])
   const counters = await countersOf(database)
-  const [queueCount, keyCount, imageCount, vmCount, noteCount] = counted
+  const [queueCount, keyCount, imageCount, vmCount, noteCount, ...usage] = counted
   return {
     queues: queueCount,
     submissions: keyCount,
@@ -39,6 +43,7 @@ export async function countAll(database: Database): Promise<ArchiveCounts> {
     facts: factCount,
     notes: noteCount,
     counters: counters.length,
+    usage: usage.reduce((sum, count) => sum + count, 0),
   }
 }
 

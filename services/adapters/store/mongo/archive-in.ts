@@ -13,9 +13,12 @@ import { PilotageError } from '../../../../core/kernel/errors.ts'
 import type { Fact } from '../../../../core/model/fact-shapes.ts'
 import { type LeasePlace, nowhere } from '../../../../core/model/job-filter.ts'
 import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import { type ArchivedUsage, usageEntryOf } from '../../../../core/model/usage-archive.ts'
 import { isOver, type Vm } from '../../../../core/model/vm.ts'
 import { noKey } from './archive-out.ts'
+import { dayDocument, recordDocument } from './accounting.ts'
 import {
+  accountedMark,
   type Database,
   emittedFactsCollection,
   type FactsDocument,
@@ -61,12 +64,22 @@ export async function writeBatch(within: Within, batch: ArchiveBatch): Promise<v
       )
     case 'counters':
       return writeCounters(database, batch.records)
+    case 'usage':
+      return writeUsage(database, batch.records)
     default:
       return never(batch)
   }
 }
 
-type Named = 'submissions' | 'images' | 'vms' | 'notes' | typeof emittedFactsCollection
+type Named =
+  | 'submissions'
+  | 'images'
+  | 'vms'
+  | 'notes'
+  | 'usageDays'
+  | 'usageMeters'
+  | 'usageRecords'
+  | typeof emittedFactsCollection
 
 /** Whole documents under their names. */
 async function put(database: Database, name: Named, documents: readonly { readonly _id: string }[]): Promise<void> {
@@ -314,4 +327,20 @@ async function raiseFacts(database: Database, highest: number): Promise<void> {
   if ((last?.next ?? 1) > highest) return
   const nothing = { next: highest + 1, at: 0, time: longAgo, token: null, facts: packed('[]'), moves: [] }
   await guarded('writing an archive', () => database.facts.replaceOne({ _id: highest }, nothing, { upsert: true }))
+}
+
+async function writeUsage(database: Database, archived: readonly ArchivedUsage[]): Promise<void> {
+  const entries = archived.map(usageEntryOf)
+  const days = entries.flatMap((one) => (one.part === 'day' ? [dayDocument(one.sum)] : []))
+  const meters = entries.flatMap((one) => (one.part === 'meter' ? [{ _id: String(one.vmId), text: one.text }] : []))
+  const records = entries.flatMap((one) => (one.part === 'record' ? [recordDocument(one.record)] : []))
+  await put(database, 'usageDays', days)
+  await put(database, 'usageMeters', meters)
+  await put(database, 'usageRecords', records)
+  for (const one of entries) {
+    if (one.part !== 'accounted') continue
+    await guarded('writing an archive', () =>
+      database.meta.updateOne({ _id: accountedMark }, { $set: { last: one.seq } }, { upsert: true }),
+    )
+  }
 }

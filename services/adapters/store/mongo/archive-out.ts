@@ -14,10 +14,19 @@ import type {
   ArchiveSection,
 } from '../../../../core/model/archive.ts'
 import type { Fact } from '../../../../core/model/fact-shapes.ts'
-import type { ClassId, JobId } from '../../../../core/kernel/ids.ts'
+import type { ClassId, JobId, VmId } from '../../../../core/kernel/ids.ts'
 import type { TaskQueue } from '../../../../core/model/task-queue.ts'
+import {
+  archivedUsage,
+  type ArchivedUsage,
+  type UsageEntry,
+  usageKeyOf,
+  type UsagePart,
+  usagePartsAfter,
+} from '../../../../core/model/usage-archive.ts'
+import type { UsageRecord } from '../../../../core/model/usage-record.ts'
 import type { Vm } from '../../../../core/model/vm.ts'
-import { type Database, guarded } from './database.ts'
+import { accountedMark, type Database, guarded } from './database.ts'
 import { imageOf } from './images.ts'
 import { unpacked } from './job-text.ts'
 import { listedFields, listedJobs, pageJobs } from './page.ts'
@@ -68,6 +77,7 @@ export function archiveReaders(database: Database): Readers {
       const found = await guarded('reading notes', () => notes.find(behind(after)).sort(byId).limit(limit).toArray())
       return found.map(({ _id, text }): ArchivedNote => ({ name: _id, text }))
     },
+    usage: (after, limit) => readUsage(database, after === undefined ? undefined : String(after), limit),
     async counters(after) {
       const counters = await countersOf(database)
       return counters.filter(({ name }) => after === undefined || name > String(after))
@@ -129,4 +139,42 @@ export async function countersOf({ facts, meta }: Database): Promise<readonly Ar
     { name: 'facts', highest: (last?.next ?? 1) - 1 },
     { name: 'jobs', highest: ids?.last ?? 0 },
   ]
+}
+
+async function readUsage(database: Database, after: string | undefined, limit: number): Promise<readonly ArchivedUsage[]> {
+  const found: UsageEntry[] = []
+  for (const { part, after: from } of usagePartsAfter(after)) {
+    if (found.length < limit) found.push(...(await usageEntries(database, part, from, limit - found.length)))
+  }
+  return found.map(archivedUsage)
+}
+
+async function usageEntries(
+  { meta, usageDays, usageMeters, usageRecords }: Database,
+  part: UsagePart,
+  after: string,
+  limit: number,
+): Promise<readonly UsageEntry[]> {
+  const behind = { _id: { $gt: after } }
+  const byId = { _id: 1 } as const
+  return guarded('reading usage', async () => {
+    switch (part) {
+      case 'accounted': {
+        const seq = (await meta.findOne({ _id: accountedMark }))?.last ?? 0
+        return seq > 0 ? [{ part, seq }] : []
+      }
+      case 'day': {
+        const days = await usageDays.find(behind).sort(byId).limit(limit).toArray()
+        return days.map(({ _id, ...measures }) => ({ part, sum: { key: usageKeyOf(_id), measures } }))
+      }
+      case 'meter': {
+        const meters = await usageMeters.find(behind).sort(byId).limit(limit).toArray()
+        return meters.map(({ _id, text }) => ({ part, vmId: _id as VmId, text }))
+      }
+      case 'record': {
+        const records = await usageRecords.find(behind).sort(byId).limit(limit).toArray()
+        return records.map(({ doc }) => ({ part, record: JSON.parse(doc) as UsageRecord }))
+      }
+    }
+  })
 }

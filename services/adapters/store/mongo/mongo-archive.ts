@@ -218,8 +218,8 @@ async function begin(database: Database, header: string): Promise<ArchivePlace> 
 
 /** Collections with something in them; of what the database says of itself, what only use brings. */
 async function fullIn(db: Db): Promise<readonly string[]> {
-  const sections = archiveSections.filter((name) => name !== 'jobs' && name !== 'counters')
-  const names = [...sections, 'pages', 'specs', emittedFactsCollection]
+  const sections = archiveSections.filter((name) => !['jobs', 'counters', 'usage'].includes(name))
+  const names = [...sections, 'pages', 'specs', 'usageDays', 'usageMeters', 'usageRecords', emittedFactsCollection]
   const found = await guarded('looking into the database', () =>
     Promise.all(
       names.map(async (name) => ((await db.collection(name).findOne({}, { projection: { _id: 1 } })) ? [name] : [])),

@@ -10,6 +10,8 @@ import {
   recordKey,
   summedUsage,
   type UsageAttribute,
+  usageKeyText,
+  type UsageMeasures,
   type UsageQuery,
   type UsageRecord,
   type UsageRow,
@@ -69,17 +71,17 @@ export function accountingOperations(db: DatabaseSync): AccountingOperations {
 
 export function sumAdder(db: DatabaseSync): (sum: UsageSum) => void {
   const statement = db.prepare(`
-    insert into usage_days (day, kind, vo, grp, owner, site, cloud, flavor, cores, reason,
+    insert into usage_days (key, day, kind, vo, grp, owner, site, cloud, flavor, cores, reason,
       records, core_ms, wall_ms, cpu_ms, memory_mib_s, money_micros, first_end_ms, last_end_ms)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict do update set records = records + excluded.records, core_ms = core_ms + excluded.core_ms,
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (key) do update set records = records + excluded.records, core_ms = core_ms + excluded.core_ms,
       wall_ms = wall_ms + excluded.wall_ms, cpu_ms = cpu_ms + excluded.cpu_ms,
       memory_mib_s = memory_mib_s + excluded.memory_mib_s, money_micros = money_micros + excluded.money_micros,
       first_end_ms = min(first_end_ms, excluded.first_end_ms), last_end_ms = max(last_end_ms, excluded.last_end_ms)
   `)
   return ({ key: k, measures: m }) => {
     statement.run(
-      ...[k.day, k.kind, k.vo, k.group, k.owner, k.site, k.cloud, k.flavor, k.cores, k.reason],
+      ...[usageKeyText(k), k.day, k.kind, k.vo, k.group, k.owner, k.site, k.cloud, k.flavor, k.cores, k.reason],
       ...[m.records, m.coreMs, m.wallMs, m.cpuMs, m.memoryMibS, m.moneyMicros, m.firstEndMs, m.lastEndMs],
     )
   }
@@ -111,14 +113,15 @@ export function accountingReads(db: DatabaseSync): AccountingReads {
   `)
   return {
     usage({ by, fromDay, toDay, filter, after, limit }) {
-      // Attributes are of a closed list: no text of a caller becomes part of the statement.
+      // The key of a row begins with its day. Attributes are of a closed list: no text of a caller becomes part of the
+      // statement.
       const keys = by.length === 0 ? ["''"] : by.map((attribute) => columns[attribute])
       const names = keys.map((_, at) => `k${at}`)
       const wanted = Object.entries(filter).filter(([, value]) => value !== undefined)
       const statement = db.prepare(`
         select * from (
           select ${keys.map((key, at) => `${key} as k${at}`).join(', ')}, ${sums} from usage_days
-          where day >= ? and day < ? ${wanted.map(([name]) => `and ${columns[name as UsageAttribute]} = ?`).join(' ')}
+          where key >= '["' || ? and key < '["' || ? ${wanted.map(([name]) => `and ${columns[name as UsageAttribute]} = ?`).join(' ')}
           group by ${names.join(', ')}
         ) ${after ? `where (${names.join(', ')}) > (${names.map(() => '?').join(', ')})` : ''}
         order by ${names.join(', ')} limit ?
@@ -137,18 +140,18 @@ export function accountingReads(db: DatabaseSync): AccountingReads {
 }
 
 function rowOf(row: Record<string, unknown>, keys: number): UsageRow {
-  const values = Array.from({ length: keys }, (_, at) => String(row[`k${at}`]))
+  return { values: Array.from({ length: keys }, (_, at) => String(row[`k${at}`])), measures: measuresOf(row) }
+}
+
+export function measuresOf(row: Record<string, unknown>): UsageMeasures {
   return {
-    values,
-    measures: {
-      records: Number(row.records),
-      coreMs: Number(row.core_ms),
-      wallMs: Number(row.wall_ms),
-      cpuMs: Number(row.cpu_ms),
-      memoryMibS: Number(row.memory_mib_s),
-      moneyMicros: Number(row.money_micros),
-      firstEndMs: Number(row.first_end_ms),
-      lastEndMs: Number(row.last_end_ms),
-    },
+    records: Number(row.records),
+    coreMs: Number(row.core_ms),
+    wallMs: Number(row.wall_ms),
+    cpuMs: Number(row.cpu_ms),
+    memoryMibS: Number(row.memory_mib_s),
+    moneyMicros: Number(row.money_micros),
+    firstEndMs: Number(row.first_end_ms),
+    lastEndMs: Number(row.last_end_ms),
   }
 }

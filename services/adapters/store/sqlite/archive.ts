@@ -27,6 +27,7 @@ import { factOf, lastFactIn } from './facts.ts'
 import { imageOf } from './images.ts'
 import { insertJobSql, jobColumns, jobOf, type JobRow, needsText } from './rows.ts'
 import { lastJobIn } from './submit.ts'
+import { usageArchive } from './usage-archive.ts'
 import { vmOf } from './vms.ts'
 
 export type ArchiveOperations = {
@@ -42,6 +43,7 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
   const { db, queues } = inside
   const reading = readers(inside)
   const writing = writers(inside)
+  const usage = usageArchive(db)
   const begun = db.prepare('select header, records, digest from imports')
   const begin = db.prepare("insert into imports (one, header, records, digest) values (1, ?, 0, '')")
   const move = db.prepare('update imports set records = ?, digest = ?')
@@ -61,7 +63,8 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
       return { records: Number(known.records), digest: String(known.digest) }
     },
     archiveWrite(batch, { records, digest }) {
-      writing(batch)
+      if (batch.section === 'usage') usage.write(batch.records)
+      else writing(batch)
       if (move.run(records, digest).changes !== 1) throw new Error('assertion failed: an import that was begun is written')
     },
     archiveCounts: () => ({
@@ -73,6 +76,7 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
       facts: count('facts'),
       notes: count('notes'),
       counters: countersOf(db).length,
+      usage: usage.count(),
     }),
     archiveFinish() {
       queues.recount()
@@ -82,7 +86,19 @@ export function archiveOperations(inside: Inside): ArchiveOperations {
 }
 
 /** The tables that an empty store has nothing in. */
-const kept = ['queues', 'jobs', 'submissions', 'images', 'vms', 'facts', 'notes', 'ids']
+const kept = [
+  'queues',
+  'jobs',
+  'submissions',
+  'images',
+  'vms',
+  'facts',
+  'notes',
+  'ids',
+  'usage_days',
+  'usage_meters',
+  'usage_records',
+]
 
 /** Throws `store-failed`: half of an installation is none. */
 export function assertNoImport(db: DatabaseSync): void {
@@ -111,6 +127,7 @@ function countersOf(db: DatabaseSync): ArchiveRecords['counters'][] {
 type Read = (after: ArchiveKey | undefined, limit: number) => readonly object[]
 
 function readers({ db, queues }: Inside): Readonly<Record<ArchiveSection, Read>> {
+  const usage = usageArchive(db)
   /** Keys are texts that are not empty, or numbers from 1. */
   const rows = (sql: string, first: ArchiveKey, recordOf: (row: Record<string, unknown>) => object): Read => {
     const found = db.prepare(sql)
@@ -138,10 +155,11 @@ function readers({ db, queues }: Inside): Readonly<Record<ArchiveSection, Read>>
       text,
     })),
     counters: (after) => countersOf(db).filter(({ name }) => after === undefined || name > String(after)),
+    usage: (after, limit) => usage.read(after === undefined ? undefined : String(after), limit),
   }
 }
 
-function writers({ db, queues }: Inside): (batch: ArchiveBatch) => void {
+function writers({ db, queues }: Inside): (batch: Exclude<ArchiveBatch, { section: 'usage' }>) => void {
   const job = db.prepare(insertJobSql)
   const spec = db.prepare('insert or replace into specs (id, spec) values (?, ?)')
   const key = db.prepare('insert or replace into submissions (key, digest, first_id, count, at_ms) values (?, ?, ?, ?, ?)')

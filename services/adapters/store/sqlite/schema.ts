@@ -111,11 +111,10 @@ const versions: readonly string[] = [
   ) without rowid;
   create index usage_records_end on usage_records (ended_ms, key);
   create table usage_days (
-    day text not null, kind text not null, vo text not null, grp text not null, owner text not null, site text not null,
+    key text primary key, day text not null, kind text not null, vo text not null, grp text not null, owner text not null, site text not null,
     cloud text not null, flavor text not null, cores integer not null, reason text not null,
     records integer not null, core_ms integer not null, wall_ms integer not null, cpu_ms integer not null,
-    memory_mib_s integer not null, money_micros integer not null, first_end_ms integer not null, last_end_ms integer not null,
-    primary key (day, kind, vo, grp, owner, site, cloud, flavor, cores, reason)
+    memory_mib_s integer not null, money_micros integer not null, first_end_ms integer not null, last_end_ms integer not null
   ) without rowid;
   `,
 ]
