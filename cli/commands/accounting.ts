@@ -13,15 +13,10 @@ import {
   summaryRecords,
 } from '../../core/accounting/apel.ts'
 import { billedBy, type BillLine, billOf } from '../../core/accounting/bill.ts'
+import { askedBy, type ReportRow, reportRows } from '../../core/accounting/report-rows.ts'
 import { usageCsvHeader, usageCsvLine } from '../../core/accounting/usage-csv.ts'
 import { usageXml, usageXmlBegin, usageXmlEnd } from '../../core/accounting/usage-xml.ts'
-import {
-  dayOf,
-  type UsageAttribute,
-  usageAttributes,
-  type UsageFilter,
-  type UsageRow,
-} from '../../core/model/usage-record.ts'
+import { dayOf, type UsageAttribute, usageAttributes, type UsageFilter } from '../../core/model/usage-record.ts'
 import { type Choose, withService } from '../action.ts'
 import { writeTable } from '../output/rows.ts'
 import { type Column, jsonLines } from '../output/table.ts'
@@ -121,7 +116,7 @@ async function report(setting: Setting, client: PilotageClient, options: ReportO
   const fromDay = from?.fromDay ?? `${today.slice(0, 7)}-01`
   const toDay = to?.toDay ?? dayOf(clock.nowMs() + dayMs)
   const filter = Object.fromEntries(Object.entries({ vo, site, reason }).filter(([, value]) => value !== undefined))
-  const rows = await gathered(client.usage({ by, fromDay, toDay, filter }))
+  const rows = reportRows(by, await gathered(client.usage({ by: askedBy(by), fromDay, toDay, filter })))
   if (json) await terminal.write(jsonLines(rows.map((row) => namedRow(by, row))))
   else await writeTable(terminal, columnsOf(by), rows)
   return 0
@@ -133,17 +128,19 @@ async function gathered<Item>(items: AsyncIterable<Item>): Promise<readonly Item
   return all
 }
 
-function namedRow(by: readonly UsageAttribute[], { values, measures }: UsageRow): object {
-  return { ...Object.fromEntries(by.map((attribute, at) => [attribute, values[at] ?? ''])), ...measures }
+function namedRow(by: readonly UsageAttribute[], { values, attempts, vms, measures }: ReportRow): object {
+  const { records: _, ...sums } = measures
+  return { ...Object.fromEntries(by.map((attribute, at) => [attribute, values[at] ?? ''])), attempts, vms, ...sums }
 }
 
-function columnsOf(by: readonly UsageAttribute[]): readonly Column<UsageRow>[] {
+function columnsOf(by: readonly UsageAttribute[]): readonly Column<ReportRow>[] {
   const hours = (ms: number): string => (ms / 3_600_000).toFixed(2)
   return [
-    ...by.map((attribute, at): Column<UsageRow> => {
+    ...by.map((attribute, at): Column<ReportRow> => {
       return { title: attribute.toUpperCase(), cell: ({ values }) => values[at] || '-' }
     }),
-    { title: 'ENDED', right: true, cell: ({ measures }) => measures.records },
+    { title: 'ATTEMPTS', right: true, cell: ({ attempts }) => attempts },
+    { title: 'VMS', right: true, cell: ({ vms }) => vms },
     { title: 'CORE HOURS', right: true, cell: ({ measures }) => hours(measures.coreMs) },
     { title: 'WALL HOURS', right: true, cell: ({ measures }) => hours(measures.wallMs) },
     { title: 'CPU HOURS', right: true, cell: ({ measures }) => hours(measures.cpuMs) },

@@ -107,7 +107,10 @@ describe('accounting report', () => {
   it('sums up by attributes, beyond one page', async () => {
     const rows = rowsIn(await run('operator', 'report', '--by', 'vo,owner', ...october, '--json'))
     expect(rows).toHaveLength(1200 + 2)
-    expect(rows.reduce((sum, row) => sum + Number(row.records), 0)).toBe(records.length)
+    expect(rows.reduce((sum, row) => sum + Number(row.attempts), 0)).toBe(records.length - 1)
+    expect(rows[0]).toMatchObject({ vo: '', owner: '', attempts: 0, vms: 1, coreMs: 3 * hourMs })
+    const [all] = rowsIn(await run('operator', 'report', '--by', 'site', ...october, '--json'))
+    expect(all).toMatchObject({ site: 'home', attempts: records.length - 1, vms: 1 })
     const reasons = rowsIn(await run('operator', 'report', '--by', 'kind,reason', ...october, '--json'))
     expect(reasons.map(({ kind, reason, coreMs }) => [kind, reason, coreMs])).toEqual([
       ['attempt', 'done', attempts * 2 * hourMs],
@@ -122,21 +125,27 @@ describe('accounting report', () => {
     const { code, out } = await run('operator', 'report', '--by', 'month,vo', '--vo', 'belle', ...october)
     expect(code).toBe(0)
     expect(out).toMatch(
-      /MONTH +VO +ENDED +CORE HOURS +WALL HOURS +CPU HOURS +MONEY\n2026-10 +belle +2 +2.00 +0.00 +0.00 +0.50\n/,
+      /MONTH +VO +ATTEMPTS +VMS +CORE HOURS +WALL HOURS +CPU HOURS +MONEY\n2026-10 +belle +2 +0 +2.00 +0.00 +0.00 +0.50\n/,
     )
   })
 
   it('has nothing of days outside of its period, and the last day inside', async () => {
     const jobs = async (from: string, to: string): Promise<unknown> =>
-      rowsIn(await run('operator', 'report', '--from', from, '--to', to, '--by', 'kind', '--json')).map((row) => row.records)
+      rowsIn(await run('operator', 'report', '--from', from, '--to', to, '--by', 'kind', '--json')).map((row) => [
+        row.attempts,
+        row.vms,
+      ])
     expect(await jobs('2026-10-16', '2026-11')).toEqual([])
     expect(await jobs('2026-09', '2026-10-14')).toEqual([])
-    expect(await jobs('2026-10-15', '2026-10-15')).toEqual([records.length - 1, 1])
+    expect(await jobs('2026-10-15', '2026-10-15')).toEqual([
+      [records.length - 1, 0],
+      [0, 1],
+    ])
   })
 
   it('shows a user the own VO, and refuses another', async () => {
     const rows = rowsIn(await run('alice', 'report', '--by', 'vo,kind', ...october, '--json'))
-    expect(rows.map((row) => [row.vo, row.kind, row.records])).toEqual([['lhcb', 'attempt', attempts]])
+    expect(rows.map((row) => [row.vo, row.kind, row.attempts])).toEqual([['lhcb', 'attempt', attempts]])
     expect(await run('alice', 'report', '--vo', 'belle', ...october)).toMatchObject({
       code: 1,
       err: expect.stringContaining('usage of another VO is for operators'),
