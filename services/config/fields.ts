@@ -133,6 +133,19 @@ export function list<T>(read: Reader<T>, maxItems: number): Reader<readonly T[]>
   })
 }
 
+/** A mapping whose keys are names that the configuration gives. */
+export function byName<T>(read: Reader<T>): Reader<Readonly<Record<string, T>>> {
+  return reading(Type.Record(Type.String(), read.schema), (given, path, violations) => {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      violations.add(path, given, 'not a mapping', 'names with their values')
+      return undefined
+    }
+    const before = violations.count()
+    const entries = Object.entries(given).map(([key, one]) => [key, read(one, join(path, key), violations)])
+    return violations.count() === before ? (Object.fromEntries(entries) as Record<string, T>) : undefined
+  })
+}
+
 export const name = value(Type.String(), { rule: 'not a name', accepted: 'letters, digits and . _ : / + -' }, (given) =>
   isName(given) ? given : undefined,
 )

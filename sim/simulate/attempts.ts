@@ -34,7 +34,9 @@ export function arrive(world: World, index: number): void {
   const made: SimJob = { work, job }
   world.jobs.set(id, made)
   world.progressMs = nowMs
-  voOf(measure, vo).submitted += 1
+  const voMeasure = voOf(measure, vo)
+  voMeasure.submitted += 1
+  voMeasure.demand.add(work.cores, nowMs)
   wait(world, made)
 }
 
@@ -187,7 +189,8 @@ export function loseRuns(world: World, vm: SimVm): void {
 
 /** Done or failed: it is measured and forgotten. */
 function over(world: World, { job, work, firstStartMs = job.submittedMs }: SimJob): void {
-  const { waits, slowdowns } = voOf(world.measure, work.queue.vo)
+  const { waits, slowdowns, demand } = voOf(world.measure, work.queue.vo)
+  demand.add(-work.cores, world.time.nowMs())
   waits.push(firstStartMs - job.submittedMs)
   slowdowns.push(slowdownOf(world.time.nowMs() - job.submittedMs, work.runMs))
   world.jobs.delete(job.id)

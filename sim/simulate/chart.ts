@@ -3,7 +3,13 @@
  * whose values the page or `standaloneStyle` says, for light and dark alike.
  */
 
-export type Line = { readonly name: string; readonly values: readonly number[] }
+/** `tone`: its colour; absent: its place among the lines. */
+export type Line = {
+  readonly name: string
+  readonly values: readonly number[]
+  readonly tone?: number
+  readonly isDashed?: boolean
+}
 
 const width = 760
 const left = 64
@@ -52,9 +58,9 @@ export function lineChart({ title, lines, intervalSeconds, unit, height = 220, i
     const line = `<line class="grid" x1="${left}" x2="${width - right}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}"/>`
     return `${line}<text x="${left - 6}" y="${(at + 4).toFixed(1)}" text-anchor="end">${shortNumber(part * max)}</text>`
   })
-  const paths = lines.map(({ values }, at) => {
+  const paths = lines.map(({ values, tone, isDashed }, at) => {
     const points = values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(' ')
-    return `<polyline class="s${at % 8}" points="${points}"/>`
+    return `<polyline class="s${(tone ?? at) % 8}"${isDashed ? ' stroke-dasharray="4 3"' : ''} points="${points}"/>`
   })
   const body = [...grid, ...timeTicks(count * intervalSeconds, height), ...paths].join('\n')
   return svg(
@@ -83,10 +89,10 @@ function legendHeight(lines: readonly Line[]): number {
 
 function legend(lines: readonly Line[], height: number): string {
   return lines
-    .map(({ name }, at) => {
+    .map(({ name, tone }, at) => {
       const x = left + (at % perRow) * 138
       const y = height + 20 * Math.floor(at / perRow)
-      return `<rect class="f${at % 8}" x="${x}" y="${y}" width="10" height="10"/><text x="${x + 15}" y="${y + 10}">${escaped(name)}</text>`
+      return `<rect class="f${(tone ?? at) % 8}" x="${x}" y="${y}" width="10" height="10"/><text x="${x + 15}" y="${y + 10}">${escaped(name)}</text>`
     })
     .join('\n')
 }

@@ -19,7 +19,10 @@ export type VoMeasure = {
   used: number
   readonly waits: number[]
   readonly slowdowns: number[]
+  /** In use. */
   readonly cores: Level
+  /** Of jobs that wait or run. */
+  readonly demand: Level
 }
 
 export type Measure = {
@@ -40,6 +43,7 @@ export function openMeasure(vos: readonly string[]): Measure {
   const open = (): VoMeasure => ({
     ...{ submitted: 0, done: 0, failed: 0, restarts: 0, used: 0, waits: [], slowdowns: [] },
     cores: openLevel(),
+    demand: openLevel(),
   })
   return {
     vos: new Map(vos.map((vo) => [vo, open()])),

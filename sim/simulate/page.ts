@@ -10,6 +10,8 @@ import type { PolicyReport, Report, VoReport } from './report.ts'
 
 /** VOs that get a line of their own. */
 const shownVos = 7
+/** VOs whose shares are shown against their targets. */
+const shownTargets = 3
 
 const style = `
 :root { color-scheme: light dark; --ink: #222; --paper: #fff; --grid: #ddd; --faint: #666; }
@@ -76,7 +78,7 @@ export function policyCharts(
   policy: PolicyReport,
   isStandalone = false,
 ): readonly { readonly name: string; readonly svg: string }[] {
-  const { levels, voCores } = policy
+  const { levels, voCores, voTargets } = policy
   const pick = (...names: readonly (readonly [key: string, name: string])[]): readonly Line[] =>
     names.map(([key, name]) => ({ name, values: levels.values[key] ?? [] }))
   const chart = (name: string, title: string, unit: string, lines: readonly Line[], { intervalSeconds } = levels) => ({
@@ -88,6 +90,7 @@ export function policyCharts(
     chart('vms', 'VMs', 'VMs', pick(['active', 'active'], ['coming', 'coming'], ['stopping', 'stopping'])),
     chart('cores', 'Cores', 'cores', pick(['paidCores', 'paid'], ['usedCores', 'used'])),
     chart('vos', 'Cores in use by VO', 'cores', voLines(policy.vos, voCores.values), voCores),
+    chart('shares', 'Shares against targets', 'cores', targetLines(policy.vos, voCores.values, voTargets.values), voCores),
   ]
 }
 
@@ -99,6 +102,19 @@ function voLines(vos: readonly VoReport[], values: Readonly<Record<string, reado
   if (rest.length === 0) return lines
   const sums = (rest[0] ?? []).map((_, at) => rest.reduce((sum, one) => sum + (one[at] ?? 0), 0))
   return [...lines, { name: `${rest.length} others`, values: sums }]
+}
+
+/** Of the VOs that used most: what each had, and dashed what it should have had. */
+function targetLines(
+  vos: readonly VoReport[],
+  cores: Readonly<Record<string, readonly number[]>>,
+  targets: Readonly<Record<string, readonly number[]>>,
+): readonly Line[] {
+  const sorted = vos.toSorted((a, b) => b.usedCoreHours - a.usedCoreHours).slice(0, shownTargets)
+  return sorted.flatMap(({ vo }, tone) => [
+    { name: vo, values: cores[vo] ?? [], tone },
+    { name: `${vo} target`, values: targets[vo] ?? [], tone, isDashed: true },
+  ])
 }
 
 type Cell = string | number
@@ -137,7 +153,16 @@ function voTable(vos: readonly VoReport[]): string {
     'Slowdown p95',
   ]
   const rows = vos.map((vo) => [
-    ...[vo.vo, vo.submitted, vo.done, vo.failed, vo.restarts, vo.usedCoreHours, `${vo.sharePercent} %`],
+    ...[
+      vo.vo,
+      vo.submitted,
+      vo.done,
+      vo.failed,
+      vo.restarts,
+      vo.usedCoreHours,
+      `${vo.sharePercent} %`,
+      `${vo.targetPercent} %`,
+    ],
     ...[time(vo.waitSeconds.p50), time(vo.waitSeconds.p95), time(vo.waitSeconds.p99), vo.slowdown.p95],
   ])
   return tableOf(heads, rows)

@@ -11,6 +11,7 @@ import { type Spread, spreadOf, type VoMeasure } from './measure.ts'
 import type { Ended } from './run.ts'
 import type { Site } from './site.ts'
 import type { SwfTrace } from './swf.ts'
+import { fairShares } from './targets.ts'
 import { byName, type Workload } from './workload.ts'
 import type { SimCloud } from './world.ts'
 
@@ -38,6 +39,8 @@ export type VoReport = {
   readonly usedCoreHours: number
   /** Of all that was used. */
   readonly sharePercent: number
+  /** What it should have had by the weights of `targets` and by what it asked for. */
+  readonly targetPercent: number
   readonly waitSeconds: Seconds
   readonly slowdown: Spread
 }
@@ -59,6 +62,8 @@ export type PolicyReport = {
   readonly levels: Series
   /** Mean cores in use, by VO. */
   readonly voCores: Series
+  /** What each VO should have had of the cores in use. */
+  readonly voTargets: Series
 }
 
 export type Report = {
@@ -89,6 +94,7 @@ export function policyReport({ world, endMs }: Ended, { name, summary }: Named):
   const bill = newBill()
   for (const cloud of clouds) addBill(bill, cloud.bill)
   const used = sum((vo) => vo.used)
+  const targets = targetsOf(vos, world.site.targets, endMs)
   return {
     name,
     summary,
@@ -105,10 +111,11 @@ export function policyReport({ world, endMs }: Ended, { name, summary }: Named):
     slowdown: spreadOfRatios(all.flatMap(({ slowdowns }) => slowdowns)),
     bill: billReport(bill),
     clouds: clouds.map(cloudReport),
-    vos: vos.map(([vo, one]) => voReport(vo, one, used)),
+    vos: vos.map(([vo, one]) => voReport(vo, one, used, targets.percent.get(vo) ?? 0)),
     decisions: [...measure.decisions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([what, count]) => ({ what, count })),
     levels: seriesOf(levelsOf(measure), endMs),
     voCores: seriesOf(Object.fromEntries(vos.map(([vo, { cores }]) => [vo, cores])), endMs),
+    voTargets: targets.series,
   }
 }
 
@@ -133,12 +140,13 @@ function billReport(bill: Bill): BillReport {
   }
 }
 
-function voReport(vo: string, one: VoMeasure, allUsed: number): VoReport {
+function voReport(vo: string, one: VoMeasure, allUsed: number, targetPercent: number): VoReport {
   const { submitted, done, failed, restarts, used, waits, slowdowns } = one
   return {
     ...{ vo, submitted, done, failed, restarts },
     usedCoreHours: hoursOf(used),
     sharePercent: rounded(allUsed === 0 ? 0 : (100 * used) / allUsed, 2),
+    targetPercent,
     waitSeconds: secondsOf(waits),
     slowdown: spreadOfRatios(slowdowns),
   }
@@ -154,6 +162,32 @@ function seriesOf(levels: Readonly<Record<string, Level>>, endMs: number): Serie
     level.means(intervalMs, endMs).map((mean) => rounded(mean, 1)),
   ])
   return { intervalSeconds: intervalMs / 1000, values: Object.fromEntries(values) }
+}
+
+/** In each interval the cores that were in use are divided anew. */
+function targetsOf(vos: readonly (readonly [string, VoMeasure])[], weights: Site['targets'], endMs: number) {
+  const intervalMs = intervalOf(endMs, maxPoints)
+  const levels = vos.map(([vo, { cores, demand }]) => ({
+    vo,
+    used: cores.means(intervalMs, endMs),
+    demand: demand.means(intervalMs, endMs),
+    target: [] as number[],
+  }))
+  const count = levels[0]?.used.length ?? 0
+  for (let at = 0; at < count; at += 1) {
+    const total = levels.reduce((sum, { used }) => sum + (used[at] ?? 0), 0)
+    const wishes = levels.map(({ vo, demand }) => ({ weight: weights[vo] ?? 1, demand: demand[at] ?? 0 }))
+    fairShares(total, wishes).forEach((cores, index) => {
+      levels[index]?.target.push(cores)
+    })
+  }
+  const sumOf = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0)
+  const all = sumOf(levels.map(({ target }) => sumOf(target)))
+  const percent = new Map(
+    levels.map(({ vo, target }) => [vo, rounded(all === 0 ? 0 : (100 * sumOf(target)) / all, 2)] as const),
+  )
+  const values = Object.fromEntries(levels.map(({ vo, target }) => [vo, target.map((cores) => rounded(cores, 1))]))
+  return { percent, series: { intervalSeconds: intervalMs / 1000, values } satisfies Series }
 }
 
 function secondsOf(waitsMs: readonly number[]): Seconds {

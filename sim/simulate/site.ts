@@ -15,6 +15,7 @@ import { cloudLimits } from '../../services/config/clouds.ts'
 import { breaker, directing, vms, whollyDefault } from '../../services/config/document.ts'
 import {
   absent,
+  byName,
   bytes,
   decimal,
   duration,
@@ -91,6 +92,8 @@ const document = mapping({
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
   jobs: optional(jobs, whollyDefault(jobs)),
+  /** By VO. */
+  targets: optional(byName(decimal(0, 1_000_000)), {}),
   clouds: needed(list(cloud, 100)),
 })
 
@@ -119,6 +122,8 @@ export type Site = {
     readonly heartbeatTimeoutMs: number
   }
   readonly breaker: BreakerPolicy
+  /** Weights of VOs that their shares are compared with; absent: 1. */
+  readonly targets: Readonly<Record<string, number>>
   readonly jobs: { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
   readonly clouds: readonly SiteCloud[]
 }
@@ -145,6 +150,7 @@ export function siteOf(raw: unknown): Site {
       heartbeatTimeoutMs: vm.heartbeatTimeout,
     },
     breaker: { failures: failing.failures, backoffMs: failing.backoff, maxBackoffMs: failing.maxBackoff },
+    targets: read.targets,
     jobs: { memoryBytes: read.jobs.memory, diskBytes: read.jobs.disk, wallMs: read.jobs.wallTime },
     clouds: read.clouds.map((one) => cloudOf(one, vm.bootTimeout)),
   }

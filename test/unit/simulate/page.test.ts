@@ -34,7 +34,7 @@ describe('the page', () => {
   it('has a row and its plots for each policy, and the same page for the same report', async () => {
     const report = await sampleReport('trace')
     const page = reportPage(report)
-    expect(page.match(/<svg/g)).toHaveLength(1 + 4 * report.policies.length)
+    expect(page.match(/<svg/g)).toHaveLength(1 + 5 * report.policies.length)
     for (const { name, bill } of report.policies) {
       expect(page).toContain(`<td>${name}</td>`)
       expect(page).toContain(`<td>${bill.paidCoreHours}</td>`)
