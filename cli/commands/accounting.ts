@@ -1,6 +1,7 @@
 /** `pilotage accounting`: what was used in a period by any grouping, what each VO pays, and exports. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { RecordSelection } from '../../client/accounting.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import {
   type ApelOptions,
@@ -16,7 +17,14 @@ import { billedBy, type BillLine, billOf } from '../../core/accounting/bill.ts'
 import { askedBy, type ReportRow, reportRows } from '../../core/accounting/report-rows.ts'
 import { usageCsvHeader, usageCsvLine } from '../../core/accounting/usage-csv.ts'
 import { usageXml, usageXmlBegin, usageXmlEnd } from '../../core/accounting/usage-xml.ts'
-import { dayOf, type UsageAttribute, usageAttributes, type UsageFilter } from '../../core/model/usage-record.ts'
+import { counted } from '../../core/kernel/text.ts'
+import {
+  dayOf,
+  type UsageAttribute,
+  usageAttributes,
+  type UsageFilter,
+  type UsageRecord,
+} from '../../core/model/usage-record.ts'
 import { type Choose, withService } from '../action.ts'
 import { writeTable } from '../output/rows.ts'
 import { type Column, jsonLines } from '../output/table.ts'
@@ -186,34 +194,58 @@ type ExportOptions = CommonOptions & {
 }
 
 async function exportUsage({ terminal, clock }: Setting, client: PilotageClient, options: ExportOptions): Promise<ExitCode> {
-  for await (const text of exported(client, options, clock.nowMs())) {
-    // A file gets the text as it is, a terminal without the control characters of names.
-    const isOpen = await terminal.write(terminal.isTerminal ? text : Buffer.from(text))
-    if (!isOpen) break
+  // A file gets the text as it is, a terminal without the control characters of names.
+  const write = (text: string): Promise<boolean> => terminal.write(terminal.isTerminal ? text : Buffer.from(text))
+  if (options.format === 'apel-summary') {
+    for (const text of await summary(client, options)) await write(text)
+    return 0
   }
-  return 0
+  const expected = await recordsOf(client, options)
+  let kept = 0
+  await write(begins[options.format])
+  for await (const record of client.usageRecords(selectionOf(options))) {
+    kept += 1
+    // Who reads has closed the pipe.
+    if (!(await write(textOf(record, options, clock.nowMs())))) return 0
+  }
+  await write(options.format === 'ur' ? usageXmlEnd : '')
+  if (kept >= expected) return 0
+  terminal.say(
+    `incomplete: ${kept} of ${counted(expected, 'usage record')} of this month are kept (accounting.keepRecords); ` +
+      'report, bill and apel-summary have all of it',
+  )
+  return 1
 }
 
-async function* exported(client: PilotageClient, options: ExportOptions, nowMs: number): AsyncGenerator<string> {
-  const { format, month, vo, submitHost, infrastructure, serviceLevel } = options
-  const apel: ApelOptions = { ...serviceLevel, infrastructure, ...(submitHost === undefined ? {} : { submitHost }) }
-  const ofVo = vo === undefined ? {} : { vo }
-  if (format === 'apel-summary') {
-    const filter = { ...ofVo, kind: 'attempt' }
-    const rows = await gathered(client.usage({ ...month, by: summarisedBy, filter }))
-    yield summaryHeader
-    yield* summaryRecords(month.fromDay.slice(0, 7), rows, apel)
-    return
-  }
+const begins = { ur: usageXmlBegin, 'apel-individual': individualHeader, csv: usageCsvHeader } as const
+
+/** What its daily sums say that there were; what ends while the export is written comes on top. */
+async function recordsOf(client: PilotageClient, options: ExportOptions): Promise<number> {
+  const { kind, vo } = selectionOf(options)
+  const filter = { ...(kind === undefined ? {} : { kind }), ...(vo === undefined ? {} : { vo }) }
+  const rows = await gathered(client.usage({ ...options.month, by: [], filter }))
+  return rows.reduce((sum, { measures }) => sum + measures.records, 0)
+}
+
+function selectionOf({ format, month, vo }: ExportOptions): RecordSelection {
   const kind = format === 'csv' ? {} : ({ kind: 'attempt' } as const)
-  const period = { fromMs: Date.parse(month.fromDay), toMs: Date.parse(month.toDay) }
-  if (format === 'ur') yield usageXmlBegin
-  else yield format === 'csv' ? usageCsvHeader : individualHeader
-  for await (const record of client.usageRecords({ ...period, ...kind, ...ofVo })) {
-    if (format === 'csv') yield usageCsvLine(record)
-    else if (record.kind !== 'attempt') continue
-    else if (format === 'ur') yield usageXml(record, submitHost ?? 'pilotage', nowMs)
-    else if (isForApel(record)) yield individualRecord(record, apel)
-  }
-  if (format === 'ur') yield usageXmlEnd
+  return { fromMs: Date.parse(month.fromDay), toMs: Date.parse(month.toDay), ...kind, ...(vo === undefined ? {} : { vo }) }
+}
+
+function apelOptions({ submitHost, infrastructure, serviceLevel }: ExportOptions): ApelOptions {
+  return { ...serviceLevel, infrastructure, ...(submitHost === undefined ? {} : { submitHost }) }
+}
+
+async function summary(client: PilotageClient, options: ExportOptions): Promise<readonly string[]> {
+  const { month, vo } = options
+  const filter = { kind: 'attempt', ...(vo === undefined ? {} : { vo }) }
+  const rows = await gathered(client.usage({ ...month, by: summarisedBy, filter }))
+  return [summaryHeader, ...summaryRecords(month.fromDay.slice(0, 7), rows, apelOptions(options))]
+}
+
+function textOf(record: UsageRecord, options: ExportOptions, nowMs: number): string {
+  if (options.format === 'csv') return usageCsvLine(record)
+  if (record.kind !== 'attempt') return ''
+  if (options.format === 'ur') return usageXml(record, options.submitHost ?? 'pilotage', nowMs)
+  return isForApel(record) ? individualRecord(record, apelOptions(options)) : ''
 }

@@ -1,11 +1,13 @@
 /** The accountant: each attempt and each VM becomes one record, whichever process dies when. */
 
 import { expect, it } from 'vitest'
+import { account } from '../../../core/accounting/account.ts'
 import { accountant, accountBatch } from '../../../services/accounting/account-facts.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { recordKey, type UsageRecord } from '../../../core/model/usage-record.ts'
 import type { Result } from '../../../core/model/attempt.ts'
+import type { Fact } from '../../../core/model/fact-shapes.ts'
 import type { JobEvent } from '../../../core/model/job-event.ts'
 import type { Store } from '../../../core/ports/store.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
@@ -172,4 +174,31 @@ it('works under its role alone, and forgets records of their age', async () => {
   await step(under)
   expect(await records(store)).toEqual([])
   await store.close()
+})
+
+it('divides the core time of a VM whose attempts ended before facts said how, without records of them', () => {
+  const vmFact = (seq: number, atMs: number, kind: string, ref = 'r'): Fact => {
+    return { seq, atMs, subject: `vm:${vm.id}`, kind, data: { cloud: 'here', flavor: 'small', why: '', ref } }
+  }
+  const jobFact = (seq: number, atMs: number, kind: string): Fact => {
+    return { seq, atMs, subject: 'job:7', kind, data: { attempt: 1, vm: vm.id, cores: 2 } }
+  }
+  const facts = [
+    vmFact(1, 1000, 'Intended'),
+    vmFact(2, 2000, 'Active'),
+    jobFact(3, 3000, 'Matched'),
+    jobFact(4, 3500, 'Running'),
+    jobFact(5, 5000, 'Done'),
+    vmFact(6, 6000, 'Stopping'),
+    vmFact(7, 7000, 'Gone'),
+  ]
+  const { records, ended, meters } = account(facts, { meters: new Map(), vms: new Map([[vm.id, vm]]) })
+  expect(records).toMatchObject([{ kind: 'vm', usedCoreMs: 4000, attempts: 1, overheadCoreMs: { unfilled: 12_000 } }])
+  expect([ended, meters]).toEqual([[vm.id], []])
+})
+
+it('says what it did not see of a VM by no record of it', () => {
+  const late = { cloud: 'here', flavor: 'small', why: '', ref: 'r' }
+  const facts: Fact[] = [{ seq: 9, atMs: 7000, subject: `vm:${vm.id}`, kind: 'Gone', data: late }]
+  expect(account(facts, { meters: new Map(), vms: new Map([[vm.id, vm]]) })).toEqual({ records: [], meters: [], ended: [] })
 })

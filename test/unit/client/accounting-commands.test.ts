@@ -222,6 +222,20 @@ describe('accounting export', () => {
     expect(jobs).toBe(attempts + 1)
   })
 
+  it('says that records of a month are not kept any more, and summarises it all the same', async () => {
+    const old = Date.UTC(2026, 3, 7)
+    const gone = [1, 2, 3].map((id) => attempt(20_000 + id, bob, { claimedMs: old, startedMs: old, endedMs: old + id }))
+    await api.store.account({ afterSeq: 1, nextSeq: 2, records: gone, meters: [], ended: [] })
+    await api.store.forgetUsageRecords(old + 3, 10)
+    const april = ['export', '--month', '2026-04', '--format'] as const
+    const { code, out, err } = await run('operator', ...april, 'csv')
+    expect([code, out.split('\r\n').length, err]).toEqual([1, 3, expect.stringContaining('1 of 3 usage records')])
+    expect(await run('operator', ...april, 'apel-summary')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('NumberOfJobs: 3\n'),
+    })
+  })
+
   it('takes a known format, month and benchmark alone', async () => {
     for (const argv of [
       ['--month', '2026-10'],
