@@ -13,13 +13,16 @@ export interface Blobs {
   /**
    * Durable when it resolves. Throws `invalid-argument` where the pieces are not this content, and what the pieces throw:
    * then nothing of them is there. Content that is there already is replaced by the same; two at one time do no harm.
+   * A piece is asked for when nothing is needed of the one before: its memory may be used again.
    */
   put(vo: string, content: Content, pieces: AsyncIterable<Uint8Array>): Promise<void>
 
   has(blob: BlobRef): Promise<boolean>
 
   /**
-   * From `offset`, in pieces of at most 64 KiB; undefined where it is not there. Throws `unavailable` if it is removed then.
+   * From `offset`, in pieces of at most 64 KiB, each until the next one is asked for: its memory may be used again. What it
+   * holds open is closed at the end and by `return`. Undefined where it is not there. Throws `unavailable` if it is removed
+   * then.
    */
   read(blob: BlobRef, offset: number): Promise<AsyncIterable<Uint8Array> | undefined>
 

@@ -10,9 +10,14 @@ export function contentOf(data: Uint8Array): Content {
   return { digest: createHash('sha256').update(data).digest('hex'), bytes: data.length }
 }
 
-/** Pieces of odd sizes. */
+/** Pieces of odd sizes, each where the one before was. */
 async function* pieces(data: Buffer): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < data.length; at += 50_001) yield data.subarray(at, at + 50_001)
+  const memory = Buffer.alloc(50_001)
+  for (let at = 0; at < data.length; at += memory.length) {
+    const bytes = data.copy(memory, 0, at)
+    yield memory.subarray(0, bytes)
+    memory.fill(0xff)
+  }
 }
 
 async function* broken(data: Buffer): AsyncGenerator<Uint8Array> {
