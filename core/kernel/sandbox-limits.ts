@@ -33,11 +33,13 @@ export const sandboxLimits = {
   waitingTransfers: 2000,
   /** A transfer that moves nothing for this time is lost. */
   stallMs: 5 * minutes,
-  /** Pieces that a process moves in one turn of its event loop: some 0.3 ms each, so others wait for one millisecond. */
+  /** Of a file that arrives on a disk: a commit of the store waits while they are written, 5 ms at 200 MiB/s. */
+  unsyncedBytes: 1024 * 1024,
+  /** Pieces that a process moves in one turn of its event loop: some 0.1 ms each, so others wait for half a millisecond. */
   piecesPerTurn: 4,
   /**
-   * 31 MiB/s, a fifth of the thread. The target is that starts wait no more than twice as long while files move;
-   * bench/sandbox.ts measures five times, nine times without this bound.
+   * 31 MiB/s: a seventh of a processor, all threads of the process counted. A process has one thread for matches, and few
+   * machines have a network on which so much is little; more is a matter of more processes.
    */
   piecesPerSecond: 500,
   /** After such a turn comes a pause of its own time, and no longer than this. */
