@@ -34,8 +34,10 @@ import type { Tokens } from '../../../core/ports/tokens.ts'
 import { methodReach } from './authorization.ts'
 import type { Connections } from './connections.ts'
 import { keyOf, type Load, type Loads } from './load.ts'
+import { pieceFields, pieceFrames } from './file-messages.ts'
 import { type MessageReader, messageReader } from './message-reader.ts'
 import { type MethodRule, ruleOf } from './methods.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
 import { refusalOf } from './refusal.ts'
 
 export type Caller = {
@@ -53,6 +55,8 @@ export type AdmissionOptions = {
   readonly loads: Loads
   readonly clock: Clock
   readonly log: Log
+  /** For the messages of methods that take files. */
+  readonly buffers: PieceBuffers
   readonly connections: () => Pick<Connections, 'known' | 'refused'>
 }
 
@@ -65,6 +69,7 @@ export type Admission = {
 /** The parts of a call of grpc-js that are not its interface. */
 type Inside = {
   decoder: { write(bytes: Buffer): Buffer[] }
+  serializeMessage(message: unknown): Buffer
   readonly stream: { close(code: number): void; once(event: 'close', hear: () => void): void }
 }
 
@@ -136,6 +141,8 @@ function intercepted(
           admit(entry, metadata).then(({ caller, reader }) => {
             if (entry.gone.signal.aborted) return
             inside.decoder = reader
+            const frames = pieceFrames(entry.rule.name ?? '', inside.serializeMessage.bind(inside))
+            if (frames) inside.serializeMessage = frames
             admitted.set(metadata, caller)
             proceed(metadata)
           }, entry.refuse)
@@ -170,6 +177,7 @@ async function admit(entry: Entry, metadata: Metadata): Promise<{ caller: Caller
     single,
     freeBytes: uncountedBytes,
     meter: load.meter,
+    buffers: rule.name !== undefined && Object.hasOwn(pieceFields.requests, rule.name) ? options.buffers : undefined,
     onMessage: (bytes) => load.charge(bytes / loadLimits.bytesPerUnit),
     refuse,
   })
@@ -236,8 +244,8 @@ function checkConnections(
 function insideOf(call: ServerInterceptingCallInterface): Inside {
   const inside = call as unknown as Partial<Inside>
   assert(
-    inside.decoder !== undefined && inside.stream !== undefined,
-    'grpc-js reads its messages by another way than this version of it is known to',
+    inside.decoder !== undefined && inside.serializeMessage !== undefined && inside.stream !== undefined,
+    'grpc-js reads and writes its messages by another way than this version of it is known to',
   )
   return inside as Inside
 }

@@ -9,6 +9,7 @@
 
 import type { Clock, Timer } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
 
 /** What callers may hold in unfinished messages. False: not now. */
 export type Meter = { take(bytes: number): boolean; give(bytes: number): void }
@@ -22,6 +23,8 @@ export type ReaderOptions = {
   /** Messages up to this size are not metered. */
   readonly freeBytes: number
   readonly meter: Meter
+  /** For the messages of a method whose handler gives them back; absent: it does not. */
+  readonly buffers?: PieceBuffers
   /** A message is whole. */
   onMessage(bytes: number): void
   /** Called at most once; from then on nothing is read. */
@@ -106,7 +109,7 @@ function awaitMessage(reading: Reading): void {
 
 /** The head is complete. */
 function begin(reading: Reading): void {
-  const { maxBytes, freeBytes, meter } = reading.options
+  const { maxBytes, freeBytes, meter, buffers } = reading.options
   reading.wanted = reading.head.readUInt32BE(1)
   const { wanted } = reading
   if (reading.head.readUInt8(0) !== 0) {
@@ -121,7 +124,7 @@ function begin(reading: Reading): void {
     if (wanted > freeBytes) reading.held += wanted
     // A large one has its place already: made at once it is never copied, and what does not come of it takes no memory.
     const room = wanted > freeBytes ? wanted : Math.min(wanted, firstBytes)
-    reading.message = Buffer.allocUnsafe(headBytes + room)
+    reading.message = buffers?.take(headBytes + wanted) ?? Buffer.allocUnsafe(headBytes + room)
     reading.head.copy(reading.message)
     reading.length = headBytes
   }
@@ -137,7 +140,7 @@ function makeRoom(reading: Reading, bytes: number): void {
 
 /** The message is handed on; what comes next is another one. */
 function finish(reading: Reading): Buffer {
-  const whole = reading.message
+  const whole = reading.message.subarray(0, reading.length)
   reading.options.onMessage(reading.wanted)
   if (!reading.options.single) giveBack(reading)
   reading.message = Buffer.alloc(0)
@@ -162,6 +165,7 @@ function close(reading: Reading): void {
   reading.closed = true
   stopWaiting(reading)
   giveBack(reading)
+  reading.options.buffers?.give(reading.message)
   reading.message = Buffer.alloc(0)
 }
 

@@ -15,12 +15,16 @@ import type { SandboxPorts } from '../../sandboxes/ports.ts'
 import { filePutter } from '../../sandboxes/put-file.ts'
 import type { JobPorts } from '../../jobs/ports.ts'
 import { asUser, type Edge, userOf, vmOf } from './edge.ts'
-import { goneSignal, received, type StreamCall, type WritableCall, written } from './stream.ts'
+import { goneSignal, received, sent, type StreamCall, type WritableCall, written } from './stream.ts'
+import type { PieceBuffers } from './piece-buffers.ts'
 import type { Transfers } from './transfers.ts'
+
+/** What all transfers of a process share. */
+export type Moving = { readonly transfers: Transfers; readonly buffers: PieceBuffers }
 
 export type SandboxHandlers = wire.SandboxServiceServer & Pick<vm.VmServiceServer, 'fetchInput' | 'putOutputFile'>
 
-export function sandboxHandlers(jobs: JobPorts, transfers: Transfers, edge: Edge): SandboxHandlers {
+export function sandboxHandlers(jobs: JobPorts, moving: Moving, edge: Edge): SandboxHandlers {
   const ports: SandboxPorts = { ...jobs, maxOwnerBytes: jobs.policy.maxSandboxBytes ?? sandboxLimits.ownerBytes }
   const { clock } = ports
   const putter = filePutter(ports)
@@ -35,7 +39,7 @@ export function sandboxHandlers(jobs: JobPorts, transfers: Transfers, edge: Edge
       async (requests: ServerReadableStream<wire.PutFileRequest, wire.PutFileResponse>, caller) => {
         const { owner } = userOf(caller)
         const who = `user ${JSON.stringify([owner.vo, owner.group, owner.owner])}`
-        await taken<wire.PutFileRequest, void>(clock, transfers, who, requests, ({ digest, bytes }, pieces) =>
+        await taken<wire.PutFileRequest, void>(clock, moving, who, requests, ({ digest, bytes }, pieces) =>
           putter.put(owner, { digest, bytes }, pieces),
         )
         return {}
@@ -57,7 +61,7 @@ export function sandboxHandlers(jobs: JobPorts, transfers: Transfers, edge: Edge
         const gone = goneSignal(call)
         if (!(await written(clock, call, gone, { file: { ...file }, data: Buffer.alloc(0) }))) return
         const who = `user ${JSON.stringify([owner.vo, owner.group, owner.owner])}`
-        await given(clock, transfers, who, call, pieces, (data) => ({ file: undefined, data }))
+        await given(clock, moving, who, call, pieces, (data) => ({ file: undefined, data }))
       },
     ),
 
@@ -67,7 +71,7 @@ export function sandboxHandlers(jobs: JobPorts, transfers: Transfers, edge: Edge
         const { attempt, path } = call.request
         const vmId = vmOf(caller)
         const pieces = await fetchInput(ports, vmId, attemptOf(attempt ?? noAttempt(), 'attempt'), path)
-        await given(clock, transfers, `vm ${vmId}`, call, pieces, (data) => ({ data }))
+        await given(clock, moving, `vm ${vmId}`, call, pieces, (data) => ({ data }))
       },
     ),
 
@@ -75,7 +79,7 @@ export function sandboxHandlers(jobs: JobPorts, transfers: Transfers, edge: Edge
       'putOutputFile',
       async (requests: ServerReadableStream<vm.PutOutputFileRequest, vm.PutOutputFileResponse>, caller) => {
         const vmId = vmOf(caller)
-        await taken<vm.PutOutputFileRequest, void>(clock, transfers, `vm ${vmId}`, requests, (first, pieces) => {
+        await taken<vm.PutOutputFileRequest, void>(clock, moving, `vm ${vmId}`, requests, (first, pieces) => {
           const { attempt, path, digest, bytes, executable } = first
           const ref = attemptOf(attempt ?? noAttempt(), 'attempt')
           return keepOutputFile(ports, putter, vmId, { attempt: ref, file: { path, digest, bytes, executable }, pieces })
@@ -99,7 +103,7 @@ type Piece = { readonly data: Buffer }
 /** `take` gets the first message, and the content of all of them. */
 async function taken<Request extends Piece, Answer>(
   clock: Clock,
-  transfers: Transfers,
+  { transfers, buffers }: Moving,
   who: string,
   requests: StreamCall & AsyncIterable<unknown>,
   take: (first: Request, pieces: AsyncIterable<Uint8Array>) => Promise<Answer>,
@@ -110,7 +114,7 @@ async function taken<Request extends Piece, Answer>(
     try {
       const first = await stream.next()
       if (first.done) throw new PilotageError('invalid-argument', 'a file without its first message')
-      return await take(first.value, contentOf(first.value, stream, pace))
+      return await take(first.value, contentOf(first.value, stream, pace, buffers))
     } finally {
       await stream.return()
     }
@@ -122,11 +126,14 @@ async function* contentOf(
   first: Piece,
   rest: AsyncIterable<Piece>,
   pace: () => Promise<void>,
+  buffers: PieceBuffers,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   yield boundedPiece(first)
   for await (const piece of rest) {
     await pace()
     yield boundedPiece(piece)
+    // Who asks for the next one has no more use for this one.
+    buffers.give(piece.data)
   }
 }
 
@@ -137,7 +144,7 @@ function boundedPiece({ data }: Piece): Uint8Array {
 
 async function given<Message>(
   clock: Clock,
-  transfers: Transfers,
+  { transfers }: Moving,
   who: string,
   call: WritableCall<Message>,
   pieces: AsyncIterable<Uint8Array>,
@@ -150,7 +157,7 @@ async function given<Message>(
       for (let next = await reading.next(); !next.done; next = await reading.next()) {
         await pace()
         const data = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength)
-        if (!(await written(clock, call, gone, message(data)))) return
+        if (!(await sent(clock, call, gone, message(data)))) return
       }
     })
   } finally {

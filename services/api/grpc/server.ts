@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { logVerbosity, Server, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
 import { connectionLimits, loadLimits, messageBytes } from '../../../core/kernel/limits.ts'
+import { sandboxLimits } from '../../../core/kernel/sandbox-limits.ts'
 import type { Log } from '../../../core/ports/log.ts'
 import type { Tokens } from '../../../core/ports/tokens.ts'
 import { JobServiceService } from '../../../proto/gen/pilotage/v1/job.ts'
@@ -25,9 +26,11 @@ import { type Admission, newAdmission } from './admission.ts'
 import { type ConnectionBounds, openConnections } from './connections.ts'
 import { readDescriptors } from './descriptors.ts'
 import { edge } from './edge.ts'
+import { withPieceRequests } from './file-messages.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { newLoads } from './load.ts'
 import { operateHandlers } from './operate-handlers.ts'
+import { openPieceBuffers, type PieceBuffers } from './piece-buffers.ts'
 import { readable } from './readable.ts'
 import { reflectionHandlers, reflectionServices } from './reflection.ts'
 import { accountingHandlers } from './accounting-handlers.ts'
@@ -76,9 +79,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   // grpc-js prints a stranger's metadata where they have a character that it does not like, a credential among them.
   setLogVerbosity(logVerbosity.NONE)
   const loads = newLoads(clock, bounds.callsPerSecond)
-  const admission = newAdmission({ tokens: options.tokens, loads, clock, log, connections: () => connections })
+  const buffers = openPieceBuffers(sandboxLimits.transfers)
+  const admission = newAdmission({ tokens: options.tokens, loads, clock, log, buffers, connections: () => connections })
   const server = new Server({ ...serverOptions(bounds), interceptors: [admission.interceptor] })
-  addServices(server, admission, options)
+  addServices(server, admission, buffers, options)
   const health = new HealthImplementation(Object.fromEntries(serviceNames.map((name) => [name, 'NOT_SERVING' as const])))
   const setHealth = (ready: boolean): void => {
     for (const name of serviceNames) health.setStatus(name, ready ? 'SERVING' : 'NOT_SERVING')
@@ -144,15 +148,19 @@ function serverOptions({ maxAgeMs, idleMs, keepaliveMs }: ApiBounds): ServerOpti
   }
 }
 
-function addServices(server: Server, admission: Admission, options: ApiOptions): void {
+function addServices(server: Server, admission: Admission, buffers: PieceBuffers, options: ApiOptions): void {
   const { ports, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
   const edges = edge(admission, log)
   const keys = activationKeys(ports)
-  const { fetchInput, putOutputFile, ...sandbox } = sandboxHandlers(ports, openTransfers(ports.clock), edges)
+  const { fetchInput, putOutputFile, ...sandbox } = sandboxHandlers(
+    ports,
+    { transfers: openTransfers(ports.clock), buffers },
+    edges,
+  )
   server.addService(readable(JobServiceService), jobHandlers(ports, edges))
-  server.addService(readable(SandboxServiceService), sandbox)
+  server.addService(readable(withPieceRequests(SandboxServiceService)), sandbox)
   server.addService(readable(AccountingServiceService), accountingHandlers(ports, edges))
-  server.addService(readable(VmServiceService), {
+  server.addService(readable(withPieceRequests(VmServiceService)), {
     ...vmHandlers({ ports, matching, heartbeatIntervalMs, tokens, keys, edge: edges, log }),
     fetchInput,
     putOutputFile,

@@ -19,7 +19,7 @@ export type StreamCall = {
   off(event: 'cancelled' | 'close' | 'error' | 'drain', hear: () => void): unknown
 }
 
-export type WritableCall<Message> = StreamCall & { write(message: Message): boolean }
+export type WritableCall<Message> = StreamCall & { write(message: Message, then?: () => void): boolean }
 
 /** Aborted once the caller is gone, also where it went before this was asked. */
 export function goneSignal(call: StreamCall): AbortSignal {
@@ -42,15 +42,38 @@ export async function written<Message>(
 ): Promise<boolean> {
   if (gone.aborted) return false
   if (call.write(message)) return true
+  return roomFor(clock, gone, (room) => {
+    call.on('drain', room)
+    return () => call.off('drain', room)
+  })
+}
+
+/**
+ * As `written`, but waits until nothing of the message is here any more: what has many messages keeps one of them in memory,
+ * and may use the memory of this one for the next.
+ */
+export async function sent<Message>(
+  clock: Clock,
+  call: WritableCall<Message>,
+  gone: AbortSignal,
+  message: Message,
+): Promise<boolean> {
+  if (gone.aborted) return false
+  return roomFor(clock, gone, (room) => {
+    call.write(message, room)
+    return () => {}
+  })
+}
+
+async function roomFor(clock: Clock, gone: AbortSignal, listen: (room: () => void) => () => void): Promise<boolean> {
   const how = await oneOf<'room' | 'gone' | 'stalled'>((settle) => {
-    const room = (): void => settle('room')
     const left = (): void => settle('gone')
     const timer = clock.after(streamLimits.stallMs, () => settle('stalled'))
-    call.on('drain', room)
     gone.addEventListener('abort', left)
+    const deafen = listen(() => settle('room'))
     return () => {
       timer.cancel()
-      call.off('drain', room)
+      deafen()
       gone.removeEventListener('abort', left)
     }
   })

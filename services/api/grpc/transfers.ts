@@ -1,7 +1,7 @@
 /**
  * Transfers of files: how many are under way at one time, and how many pieces are moved in one turn of the event loop. So
  * reports, matches and other calls wait for a millisecond of transfers at most, however many there are, and transfers use
- * half of the thread at most.
+ * half of the thread at most, however slow it is. What their memory costs is held down elsewhere (file-messages.ts).
  *
  * A transfer above the bound waits; its stream is not read until then, and HTTP/2 holds the sender back. A caller has a few
  * at one time. What waits is let in in the order of arrival.

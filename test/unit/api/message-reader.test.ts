@@ -6,11 +6,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PilotageError } from '../../../core/kernel/errors.ts'
+import { outputChunkBytes } from '../../../core/kernel/limits.ts'
 import { type MessageReader, messageReader } from '../../../services/api/grpc/message-reader.ts'
+import { openPieceBuffers, type PieceBuffers } from '../../../services/api/grpc/piece-buffers.ts'
 import { framed } from '../../e2e/strangers/raw-http2.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
 
-function reading({ maxBytes = 1000, single = false, roomBytes = 1000 } = {}) {
+function reading({
+  maxBytes = 1000,
+  single = false,
+  roomBytes = 1000,
+  buffers,
+}: {
+  maxBytes?: number
+  single?: boolean
+  roomBytes?: number
+  buffers?: PieceBuffers
+} = {}) {
   const clock = virtualClock()
   const refusals: PilotageError[] = []
   const meter = {
@@ -32,6 +44,7 @@ function reading({ maxBytes = 1000, single = false, roomBytes = 1000 } = {}) {
     single,
     freeBytes: 100,
     meter,
+    buffers,
     refuse,
     onMessage: () => {},
   })
@@ -104,6 +117,35 @@ describe('messages', () => {
       await steady.clock.advance(5000)
     }
     expect(steady.codes()).toEqual([])
+  })
+})
+
+describe('pieces of files', () => {
+  const piece = (letter: string) => framed(Buffer.alloc(outputChunkBytes, letter))
+
+  it('come in memory that is used again once it is given back, and not before', () => {
+    const buffers = openPieceBuffers(2)
+    const { reader } = reading({ maxBytes: 100_000, roomBytes: 100_000, buffers })
+    const [first, second] = ['a', 'b'].map((letter) => inPieces(reader, piece(letter), [16_384])[0])
+    if (!first || !second) throw new Error('no message came')
+    expect([first.equals(piece('a')), second.equals(piece('b'))]).toEqual([true, true])
+    buffers.give(first)
+    const [third] = inPieces(reader, piece('c'), [10_000])
+    expect(third?.equals(piece('c'))).toBe(true)
+    expect(third?.buffer).toBe(first.buffer)
+    expect(second.equals(piece('b'))).toBe(true)
+  })
+
+  it('give back their memory where they are cut', () => {
+    const buffers = openPieceBuffers(2)
+    const cut = reading({ maxBytes: 100_000, roomBytes: 100_000, buffers })
+    const taken = buffers.take(outputChunkBytes)
+    if (!taken) throw new Error('it takes no piece')
+    buffers.give(taken)
+    cut.reader.write(piece('a').subarray(0, 1000))
+    expect(buffers.take(outputChunkBytes)?.buffer).not.toBe(taken.buffer)
+    cut.reader.close()
+    expect(buffers.take(outputChunkBytes)?.buffer).toBe(taken.buffer)
   })
 })
 
