@@ -12,6 +12,7 @@
 
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import type { Job } from '../../client/jobs.ts'
 import type { Vm } from '../../client/cluster.ts'
@@ -21,6 +22,7 @@ import { bookOf, readBook, submitOne, type Submitted } from './kill-work.ts'
 import { type Outcome, promised, type Stage } from './scenario.ts'
 
 const leftoversMs = 10_000
+const accountedMs = 30_000
 const maxShown = 5
 const endStates = ['Done', 'Failed', 'Killed']
 
@@ -71,6 +73,33 @@ export async function auditJobs(admin: PilotageClient, submitted: readonly Submi
       ...promised(lostVms.length > 0 || reruns === 0, `${reruns} payloads were started again though no VM was lost`),
     ],
   }
+}
+
+/** Each attempt has one usage record, and the daily sums count it once: one that ended as done per job, no more. */
+export async function auditUsage(
+  { clock }: Stage,
+  admin: PilotageClient,
+  submitted: readonly Submitted[],
+): Promise<readonly string[]> {
+  const period = { fromDay: '1970-01-01', toDay: '9999-12-31' }
+  const countDone = async (): Promise<number> => {
+    let done = 0
+    const filter = { kind: 'attempt', reason: 'done' }
+    for await (const { measures } of admin.usage({ ...period, by: ['vo'], filter })) done += measures.records
+    return done
+  }
+  await until(clock, async () => (await countDone()) >= submitted.length, { withinMs: accountedMs, everyMs: 500 })
+  const done = await countDone()
+  const records = new Map<string, number>()
+  for await (const record of admin.usageRecords({ fromMs: 0, toMs: clock.nowMs() + accountedMs, kind: 'attempt' })) {
+    if (record.kind !== 'attempt' || record.ending !== 'done') continue
+    records.set(`${record.jobId}`, (records.get(`${record.jobId}`) ?? 0) + 1)
+  }
+  const wrong = submitted.filter(({ jobId }) => records.get(`${jobId}`) !== 1)
+  return [
+    ...promised(done === submitted.length, `the sums count ${done} attempts that are done, not ${submitted.length}`),
+    ...promised(wrong.length === 0, `jobs without exactly one usage record that is done: ${keys(wrong)}`),
+  ]
 }
 
 /** After the service has stopped: the cloud's directory and this machine speak for themselves. */

@@ -19,7 +19,7 @@ import {
   type ServiceProcess,
   startServiceProcess,
 } from '../support/service-process.ts'
-import { auditJobs, auditMachines, auditRepeats } from './kill-audit.ts'
+import { auditJobs, auditMachines, auditRepeats, auditUsage } from './kill-audit.ts'
 import { submitSteadily } from './kill-work.ts'
 import { type Outcome, promised, type Scenario, type Stage } from './scenario.ts'
 
@@ -91,6 +91,7 @@ async function play(
   const drained = await untilAllEnded(stage, admin)
   const repeated = await auditRepeats(users, submitted)
   const jobs = await auditJobs(admin, submitted, runsDir)
+  const usage = await auditUsage(stage, admin, submitted)
   const vmsGone = await until(clock, async () => (await admin.vms()).length === 0, { withinMs: vmsGoneMs, everyMs: 500 })
   const vms = await admin.vms({ ended: true })
   const exit = await service.ended('SIGTERM')
@@ -105,6 +106,7 @@ async function play(
       ...promised(exit === 0, `the service ended with ${exit} when it was asked to stop`),
       ...repeated,
       ...jobs.shortfalls,
+      ...usage,
       ...orphans,
     ],
   }

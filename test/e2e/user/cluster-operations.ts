@@ -2,9 +2,11 @@
 
 import { endorse, newEndorserKey } from '../../../client/endorser-key.ts'
 import { readImageEntry } from '../../../client/image-document.ts'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
+import { dayOf } from '../../../core/model/usage-record.ts'
 import type { Caller } from './callers.ts'
-import { type Attempted, type Operation, showing } from './operation.ts'
+import { answerOf, type Attempted, type Operation, showing } from './operation.ts'
 import type { Workshop } from './workshop.ts'
 
 export const endorserKey = newEndorserKey()
@@ -26,6 +28,24 @@ export const clusterOperations: readonly Operation[] = [
       const { out } = await caller.run(['cluster', 'queues', '--json'])
       return { answer: out.includes('"owner":"ada"') ? 'ok' : 'not-found', wrong: '' }
     },
+  },
+  {
+    name: 'accounting report',
+    actions: ['usage.read'],
+    reach: 'vo',
+    attempt: accountedOf(() => ['accounting', 'report', '--by', 'owner,reason', '--json'], /"owner":"ada","reason":"done"/),
+  },
+  {
+    name: 'accounting bill',
+    actions: ['usage.read'],
+    reach: 'vo',
+    attempt: accountedOf(() => ['accounting', 'bill', '--month', thisMonth(), '--json'], /"vo":"lhcb"/),
+  },
+  {
+    name: 'accounting export',
+    actions: ['usage.read'],
+    reach: 'vo',
+    attempt: accountedOf(() => ['accounting', 'export', '--format', 'csv', '--month', thisMonth()], /,lhcb,\w*,ada,/),
   },
   { name: 'cluster vms', actions: ['vm.list'], reach: 'own', attempt: vmShown(['cluster', 'vms', '--json']) },
   {
@@ -120,5 +140,18 @@ async function answered(act: () => Promise<unknown>): Promise<Attempted> {
     if (!(thrown instanceof PilotageError)) throw thrown
     const { code } = thrown
     return { answer: code === 'forbidden' || code === 'not-found' ? code : `exit ${code}`, wrong: '' }
+  }
+}
+
+function thisMonth(): string {
+  return dayOf(systemClock().nowMs()).slice(0, 7)
+}
+
+/** What the VO's jobs used is shown to its members, and is missing where others look. */
+function accountedOf(argv: () => readonly string[], shown: RegExp): Operation['attempt'] {
+  return async (_, caller) => {
+    const ran = await caller.run(argv())
+    const answer = answerOf(ran)
+    return { answer: answer === 'ok' && !shown.test(ran.out) ? 'not-found' : answer, wrong: '' }
   }
 }
