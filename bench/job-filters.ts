@@ -1,5 +1,5 @@
 /**
- * Lists and counts of many jobs by filters, on either store: `node bench/job-filters.ts sqlite|mongo [JOBS] [--single]`.
+ * Lists and counts of many jobs by filters, on either store: `node bench/job-filters.ts sqlite|mongo [JOBS] [--single] [--runs=N]`.
  * Fills a store with jobs in every state, of several owners, job groups, names, sites and times, and reads a page of 100 for
  * each combination of filters below, in each order. Prints the p50 and p95 per combination, and over all pages.
  *
@@ -19,6 +19,7 @@ import { activeVm, sampleResult, sampleSpec, sampleSubmission } from '../sim/sam
 import { loadText, openBenchStore, storeKindOf } from './bench-store.ts'
 
 const [kindWord = 'sqlite', count = '1000000'] = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+const runs = Number(process.argv.find((word) => word.startsWith('--runs='))?.slice('--runs='.length) ?? 1)
 const kind = storeKindOf(kindWord)
 const isSingle = process.argv.includes('--single')
 const jobs = Number(count)
@@ -171,8 +172,10 @@ try {
     const seconds = ((clock.monotonicMs() - beganMs) / 1000).toFixed(0)
     const shape = isSingle ? ', each a page of its own' : ''
     console.log(`${kind}: ${jobs} jobs${shape}, filled in ${seconds} s, ${cpus().length} cores, load ${loadText()}`)
-    await measure(store)
-    console.log(`load at the end ${loadText()}`)
+    for (let run = 0; run < runs; run += 1) {
+      await measure(store)
+      console.log(`load at the end ${loadText()}`)
+    }
     await store.close()
   } finally {
     await stop()

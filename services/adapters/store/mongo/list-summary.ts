@@ -83,7 +83,7 @@ export function stateBits(states: readonly JobStateName[]): number {
 
 /** Every page that may hold a job of the filter, and some that do not. */
 export function pageFilterOf(filter: JobFilter): Record<string, unknown> {
-  const { states, vo, group, owner, jobGroup, jobType, site, cloud } = filter
+  const { states, vo, group, owner, jobGroup, jobType, name, site, cloud } = filter
   const label = (wanted: string) => (wanted === '' ? { $exists: false } : wanted)
   return {
     ...(vo === undefined ? {} : { vo }),
@@ -91,6 +91,7 @@ export function pageFilterOf(filter: JobFilter): Record<string, unknown> {
     ...(owner === undefined ? {} : { own: owner }),
     ...(jobGroup === undefined ? {} : { jg: label(jobGroup) }),
     ...(jobType === undefined ? {} : { jt: label(jobType) }),
+    ...(name === undefined ? {} : { nm: hashOf(name) }),
     ...(states === undefined ? {} : { sb: { $bitsAnySet: stateBits(states) } }),
     ...(site ? { pb: { $bitsAllSet: bitOf(site) } } : {}),
     ...(cloud ? { cb: { $bitsAllSet: bitOf(cloud) } } : {}),

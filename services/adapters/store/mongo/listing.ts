@@ -33,9 +33,7 @@ const maxNarrowPages = 512
 /** In the right order the first pages may do. */
 const firstSlice = 4
 
-/** Walked in the order of the index: one batch. If the list is not full then, pages may be in a better order. */
-const maxWalkedPages = 64
-/** Walked after the list was full: the order of the index does not end it soon. */
+/** Pages that gave no job, or that came after the list was full: the order of the index does not end it soon. */
 const maxWalkedInVain = 16
 
 const boundFields = { last: 1, c0: 1, c1: 1 } as const
@@ -57,15 +55,14 @@ async function list(database: Database, query: JobQuery): Promise<readonly Job[]
   const batchSize = selectsWithinPages(query) ? pagesAtOnce : fewPagesAtOnce
   const cursor = database.pages.find(filter, { projection, sort: asked.sort, batchSize, ...hint })
   const first = firstOf(query)
-  let [walked, walkedInVain, hasLooked] = [0, 0, false]
+  let walkedInVain = 0
   for await (const document of cursor) {
     if (first.isBefore(document)) break
-    if (first.isFull()) walkedInVain += 1
-    first.take(document)
-    walked += 1
-    if (hasLooked || (walked < maxWalkedPages && walkedInVain < maxWalkedInVain)) continue
-    hasLooked = true
-    if (await isFilledByBounds(database, query, filter, first)) break
+    const wasFull = first.isFull()
+    const hasGained = first.take(document)
+    if (hasGained && !wasFull) continue
+    walkedInVain += 1
+    if (walkedInVain === maxWalkedInVain && (await isFilledByBounds(database, query, filter, first))) break
   }
   await cursor.close()
   return first.found
@@ -124,18 +121,19 @@ function firstOf(query: JobQuery) {
       const last = found.length < limit ? undefined : found[limit - 1]
       return last !== undefined && isBeforeAll(last, document, order)
     },
-    /** Each page once. */
-    take(document: Pick<PageDocument, keyof typeof listedFields>): void {
-      if (taken.has(document._id)) return
+    /** Each page once. Whether the list has jobs of it now. */
+    take(document: Pick<PageDocument, keyof typeof listedFields>): boolean {
+      if (taken.has(document._id)) return false
       taken.add(document._id)
       const last = found.length < limit ? undefined : found[limit - 1]
       const isWanted = (job: JobCursor): boolean =>
         isBehind(job, after, order) && (last === undefined || compareListed(job, last, order) < 0)
       const fit = listedJobs(document, query, isWanted)
-      if (fit.length === 0) return
+      if (fit.length === 0) return false
       found.push(...fit.map(({ job }) => job))
       found.sort((a, b) => compareListed(a, b, order))
       found.length = Math.min(found.length, limit)
+      return true
     },
   }
 }
