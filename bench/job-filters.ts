@@ -1,7 +1,8 @@
 /**
- * Lists and counts of many jobs by filters, on either store: `node bench/job-filters.ts sqlite|mongo [JOBS] [--single] [--runs=N]`.
- * Fills a store with jobs in every state, of several owners, job groups, names, sites and times, and reads a page of 100 for
- * each combination of filters below, in each order. Prints the p50 and p95 per combination, and over all pages.
+ * Lists and counts of many jobs by filters, on either store:
+ * `node bench/job-filters.ts sqlite|mongo [JOBS] [--single] [--runs=N]`. Fills a store with jobs in every state, of several
+ * owners, job groups, names, sites and times, and reads a page of 100 for each combination of filters below, in each order.
+ * Prints the p50 and p95 per combination, and over all pages, of each run.
  *
  * `--single`: each job is a submission of its own kind, so that on MongoDB every page has one job: the worst shape there.
  */
