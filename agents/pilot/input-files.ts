@@ -8,39 +8,23 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { type Clock, sleep } from '../../core/kernel/clock.ts'
-import { type ErrorCode, PilotageError } from '../../core/kernel/errors.ts'
+import { sleep } from '../../core/kernel/clock.ts'
+import { PilotageError } from '../../core/kernel/errors.ts'
 import type { AttemptRef } from '../../core/kernel/ids.ts'
-import { backoff } from '../../core/kernel/backoff.ts'
-import type { Random } from '../../core/kernel/random.ts'
 import type { InputFile } from '../../core/model/sandbox-file.ts'
 import type { Uplink } from '../kit/uplink.ts'
 import { type Errand, readerOf, type Reader, startErrand } from './errand.ts'
-import type { Confinement } from './isolation/isolation.ts'
+import { finalErrors, maxLineLength, type MoveOptions, retryDelays } from './moving.ts'
 
-export type FetchOptions = {
-  readonly ref: AttemptRef
-  readonly files: readonly InputFile[]
-  readonly confinement: Confinement
-  readonly dir: string
-  readonly uplink: () => Uplink | undefined
-  readonly clock: Clock
-  readonly random: Random
-  readonly signal: AbortSignal
-}
+export type FetchOptions = MoveOptions & { readonly files: readonly InputFile[] }
 
 /** `fault`: whether this machine could not write them, or the service did not give them. */
 export type Fetched =
   | { readonly ok: true }
   | { readonly ok: false; readonly why: string; readonly fault: 'machine' | 'service' }
 
-/** Repeating these cannot help. */
-const final: readonly ErrorCode[] = ['invalid-argument', 'not-found', 'conflict', 'forbidden']
-const retryMs = 200
-const maxRetryMs = 5000
 /** Without a file arriving for this time another machine may do better. */
 const giveUpMs = 120_000
-const lineLength = 100
 
 /** Reads a size, a mode and a path, each on a line, then the content; says `ok` for each file. */
 const writeScript = [
@@ -56,7 +40,7 @@ const writeScript = [
 /** Never rejects. With an aborted signal it ends soon, and says anything. */
 export async function fetchInputs(options: FetchOptions): Promise<Fetched> {
   const { files, clock, random, signal } = options
-  const delays = backoff(random, retryMs, maxRetryMs)
+  const delays = retryDelays(random)
   let left = files
   let sinceMs = clock.monotonicMs()
   for (;;) {
@@ -101,7 +85,7 @@ async function tryOnce(
     kill()
     const { code, said } = errand ? await errand.over : { code: undefined, said: '' }
     if (thrown instanceof PilotageError)
-      return { written, failed: { why: thrown.message, fault: 'service', isFinal: final.includes(thrown.code) } }
+      return { written, failed: { why: thrown.message, fault: 'service', isFinal: finalErrors.includes(thrown.code) } }
     const reason = said || (thrown instanceof Error ? thrown.message : String(thrown))
     const why = `it could not be written on this machine: ${reason}${code ? ` (exit code ${code})` : ''}`
     return { written, failed: { why, fault: 'machine', isFinal: true } }
@@ -130,7 +114,7 @@ async function bring(
   if (came < bytes) throw new PilotageError('unavailable', `${came} of ${bytes} bytes came`)
   if (came > bytes || hash.digest('hex') !== digest)
     throw new PilotageError('conflict', 'what the service sent is not the content that was submitted')
-  const answer = await reader.line(lineLength)
+  const answer = await reader.line(maxLineLength)
   if (answer !== 'ok') throw new Error('it could not be written')
 }
 

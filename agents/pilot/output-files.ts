@@ -7,43 +7,27 @@
  */
 
 import { createHash } from 'node:crypto'
-import { backoff } from '../../core/kernel/backoff.ts'
-import { type Clock, sleep } from '../../core/kernel/clock.ts'
+import { sleep } from '../../core/kernel/clock.ts'
 import { asPilotageError, type ErrorCode, shown } from '../../core/kernel/errors.ts'
-import type { AttemptRef } from '../../core/kernel/ids.ts'
 import { payloadEntries } from '../../core/kernel/limits.ts'
 import { sandboxLimits } from '../../core/kernel/sandbox-limits.ts'
 import { bytesText } from '../../core/kernel/quantities.ts'
 import { counted } from '../../core/kernel/text.ts'
-import type { Random } from '../../core/kernel/random.ts'
 import { isOutput } from '../../core/language/output-patterns.ts'
 import { type OutputFile, sandboxPathProblem } from '../../core/model/sandbox-file.ts'
-import type { Uplink } from '../kit/uplink.ts'
 import { type Errand, readerOf, type Reader, startErrand } from './errand.ts'
-import type { Confinement } from './isolation/isolation.ts'
+import { finalErrors, maxLineLength, type MoveOptions, retryDelays } from './moving.ts'
 
-export type CollectOptions = {
-  readonly ref: AttemptRef
-  readonly patterns: readonly string[]
-  readonly confinement: Confinement
-  readonly dir: string
-  readonly uplink: () => Uplink | undefined
-  readonly clock: Clock
-  readonly random: Random
-  readonly signal: AbortSignal
-}
+export type CollectOptions = MoveOptions & { readonly patterns: readonly string[] }
 
 type Found = { readonly path: string; readonly bytes: number; readonly executable: boolean }
 
 /** Repeating these cannot help. */
-const final: readonly ErrorCode[] = ['invalid-argument', 'not-found', 'conflict', 'forbidden', 'too-large', 'quota-exceeded']
-const retryMs = 200
-const maxRetryMs = 5000
+const final: readonly ErrorCode[] = [...finalErrors, 'too-large', 'quota-exceeded']
 const listMs = 120_000
 /** Reasons in a detail, each of at most 200 characters: a report takes 8 KiB. */
 const maxNotes = 10
 const noteLength = 200
-const lineLength = 100
 const zero = 0
 
 /** GNU find, as what measures a payload. It follows no link, and stays on the file system of the directory. */
@@ -154,7 +138,7 @@ function chosen(found: readonly Found[], patterns: readonly string[], notes: str
 /** Why it was not kept; empty: it was. */
 async function keepOne(options: CollectOptions, found: Found): Promise<string> {
   const { clock, random, signal, uplink } = options
-  const delays = backoff(random, retryMs, maxRetryMs)
+  const delays = retryDelays(random)
   const digest = await withFile(options, found, digestOf)
   if (digest === undefined) return 'it could not be read'
   const file: OutputFile = { ...found, digest }
@@ -195,7 +179,7 @@ async function withFile<Answer>(
   try {
     errand.input.end(`${path}\n`)
     const reader: Reader = readerOf(errand.output)
-    if ((await reader.line(lineLength)) !== String(bytes)) return undefined
+    if ((await reader.line(maxLineLength)) !== String(bytes)) return undefined
     return await use(reader.content(bytes))
   } finally {
     signal.removeEventListener('abort', kill)
