@@ -187,6 +187,45 @@ export function placedBy(source: SecretSource, placed: (file: string) => string)
   return 'file' in source ? { file: placed(source.file) } : source
 }
 
+/** The keys of an account that is asked in Amazon's way (EC2, S3): of a mapping, which has them beside others. */
+export const accessKeyFields = {
+  accessKeyId: absent(secretSource),
+  secretAccessKey: absent(secretSource),
+  sessionToken: absent(secretSource),
+  defaultChain: optional(flag, false),
+}
+
+type RawAccessKeys = Shape<typeof accessKeyFields>
+
+export type AccessKeys = {
+  readonly accessKeyId: SecretSource
+  readonly secretAccessKey: SecretSource
+  readonly sessionToken?: SecretSource
+}
+
+/** One way to credentials, and all of it. `path`: of the mapping. */
+export function checkAccessKeys(raw: RawAccessKeys, path: string, violations: Violations): void {
+  const { accessKeyId, secretAccessKey, sessionToken, defaultChain } = raw
+  const needs = { accessKeyId, secretAccessKey }
+  for (const [key, source] of Object.entries(defaultChain ? { ...needs, sessionToken } : needs)) {
+    if (defaultChain && source)
+      violations.add(`${path}.${key}`, '(not shown)', 'beside defaultChain', 'one way to credentials')
+    if (!defaultChain && !source)
+      violations.add(`${path}.${key}`, undefined, 'missing', 'file: PATH or env: NAME; or defaultChain: true')
+  }
+}
+
+/** Undefined: as the SDK finds them. */
+export function placedAccessKeys(raw: RawAccessKeys, placed: (file: string) => string): AccessKeys | undefined {
+  const { accessKeyId, secretAccessKey, sessionToken } = raw
+  if (!accessKeyId || !secretAccessKey) return undefined
+  return {
+    accessKeyId: placedBy(accessKeyId, placed),
+    secretAccessKey: placedBy(secretAccessKey, placed),
+    ...(sessionToken ? { sessionToken: placedBy(sessionToken, placed) } : {}),
+  }
+}
+
 export function choice<T extends string>(...choices: readonly T[]): Reader<T> {
   const wording = { rule: 'not one of the choices', accepted: choices.join(', ') }
   return value(Type.Enum([...choices]), wording, (given) => choices.find((one) => one === given))

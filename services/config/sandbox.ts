@@ -7,18 +7,19 @@ import { isLoopback } from '../../core/kernel/endpoints.ts'
 import { sandboxLimits } from '../../core/kernel/sandbox-limits.ts'
 import type { Violations } from '../../core/kernel/violations.ts'
 import {
+  type AccessKeys,
   absent,
+  accessKeyFields,
   bytes,
+  checkAccessKeys,
   choice,
   flag,
   mapping,
   name,
   needed,
   optional,
-  placedBy,
+  placedAccessKeys,
   type Read,
-  type SecretSource,
-  secretSource,
   text,
 } from './fields.ts'
 
@@ -32,10 +33,7 @@ const bucket = mapping({
   caFile: absent(text),
   prefix: optional(text, ''),
   pathStyle: optional(flag, true),
-  accessKeyId: absent(secretSource),
-  secretAccessKey: absent(secretSource),
-  sessionToken: absent(secretSource),
-  defaultChain: optional(flag, false),
+  ...accessKeyFields,
 })
 
 export const sandbox = mapping({
@@ -55,11 +53,7 @@ export type BucketConfig = {
   readonly prefix: string
   readonly pathStyle: boolean
   /** Absent: as the SDK finds them. */
-  readonly keys?: {
-    readonly accessKeyId: SecretSource
-    readonly secretAccessKey: SecretSource
-    readonly sessionToken?: SecretSource
-  }
+  readonly keys?: AccessKeys
 }
 
 export type SandboxConfig = { readonly maxBytesPerOwner: number } & (
@@ -83,21 +77,14 @@ export function checkSandbox({ kind, s3 }: RawSandbox, store: StoreKind, violati
 
 const endpointForm = 'https://host[:port] without an account; http:// on this machine, or with sandbox.s3.plaintext'
 
-function checkBucket({ endpoint, plaintext, prefix, defaultChain, ...rest }: RawBucket, violations: Violations): void {
+function checkBucket({ endpoint, plaintext, prefix, ...keys }: RawBucket, violations: Violations): void {
   if (endpoint !== undefined && !isAddress(endpoint, plaintext)) {
     // It may have an account in it.
     violations.add('sandbox.s3.endpoint', '(not shown)', 'not an address', endpointForm)
   }
   if (prefix !== '' && !/^(?:[A-Za-z0-9._-]+\/)+$/.test(prefix))
     violations.add('sandbox.s3.prefix', prefix, 'not a prefix', 'names with a slash behind each, as grid/pilotage/')
-  const { accessKeyId, secretAccessKey, sessionToken } = rest
-  const keys = Object.entries({ accessKeyId, secretAccessKey, sessionToken })
-  for (const [key, source] of defaultChain ? keys : keys.slice(0, 2)) {
-    if (defaultChain && source)
-      violations.add(`sandbox.s3.${key}`, '(not shown)', 'beside defaultChain', 'one way to credentials')
-    if (!defaultChain && !source)
-      violations.add(`sandbox.s3.${key}`, undefined, 'missing', 'file: PATH or env: NAME; or defaultChain: true')
-  }
+  checkAccessKeys(keys, 'sandbox.s3', violations)
 }
 
 function isAddress(endpoint: string, isPlain: boolean): boolean {
@@ -118,15 +105,8 @@ export function compileSandbox(
 }
 
 function bucketOf(raw: RawBucket, at: (file: string) => string): BucketConfig {
-  const { bucket: named, region, endpoint, caFile, prefix, pathStyle, accessKeyId, secretAccessKey, sessionToken } = raw
-  const keys =
-    accessKeyId && secretAccessKey
-      ? {
-          accessKeyId: placedBy(accessKeyId, at),
-          secretAccessKey: placedBy(secretAccessKey, at),
-          ...(sessionToken ? { sessionToken: placedBy(sessionToken, at) } : {}),
-        }
-      : undefined
+  const { bucket: named, region, endpoint, caFile, prefix, pathStyle } = raw
+  const keys = placedAccessKeys(raw, at)
   return {
     bucket: named,
     region,

@@ -9,7 +9,10 @@ import Type from 'typebox'
 import { parseReference } from '../../../../core/model/reference.ts'
 import type { Violations } from '../../../../core/kernel/violations.ts'
 import {
+  type AccessKeys,
   absent,
+  accessKeyFields,
+  checkAccessKeys,
   choice,
   flag,
   list,
@@ -17,10 +20,8 @@ import {
   name,
   needed,
   optional,
-  placedBy,
+  placedAccessKeys,
   type Read,
-  type SecretSource,
-  secretSource,
   text,
   value,
 } from '../../../config/fields.ts'
@@ -39,10 +40,7 @@ const keys = mapping({
   region: needed(name),
   endpoint: absent(text),
   caFile: absent(text),
-  accessKeyId: absent(secretSource),
-  secretAccessKey: absent(secretSource),
-  sessionToken: absent(secretSource),
-  defaultChain: optional(flag, false),
+  ...accessKeyFields,
   launchTemplate: absent(mapping({ id: absent(name), name: absent(text), version: optional(text, '$Default') })),
   subnets: optional(list(name, 50), []),
   securityGroups: optional(list(name, 16), []),
@@ -67,14 +65,7 @@ export type Ec2Config = {
   readonly region: string
   readonly endpoint?: string
   readonly caFile?: string
-  readonly credentials:
-    | {
-        readonly kind: 'keys'
-        readonly accessKeyId: SecretSource
-        readonly secretAccessKey: SecretSource
-        readonly sessionToken?: SecretSource
-      }
-    | { readonly kind: 'chain' }
+  readonly credentials: (AccessKeys & { readonly kind: 'keys' }) | { readonly kind: 'chain' }
   readonly machine: {
     readonly launchTemplate?: { readonly id?: string; readonly name?: string; readonly version: string }
     readonly subnets: readonly string[]
@@ -92,7 +83,7 @@ export type Ec2Config = {
 function checkKeys(raw: RawEc2, { flavors }: NamedByCloud, cloud: string, violations: Violations): void {
   const path = `${cloud}.ec2`
   const { endpoint, launchTemplate, subnets, imageOwners } = raw
-  checkCredentials(raw, path, violations)
+  checkAccessKeys(raw, path, violations)
   if (endpoint !== undefined && !isEndpoint(endpoint)) {
     // It may have an account in it.
     violations.add(`${path}.endpoint`, '(not shown)', 'not an address', endpointForm)
@@ -110,20 +101,6 @@ function checkKeys(raw: RawEc2, { flavors }: NamedByCloud, cloud: string, violat
     const reference = ref === undefined ? undefined : parseReference(ref)
     if (reference?.by === 'properties') checkFlavor(reference.properties, `${cloud}.flavors[${at}].ref`, violations)
   })
-}
-
-function checkCredentials(raw: RawEc2, path: string, violations: Violations): void {
-  const { accessKeyId, secretAccessKey, sessionToken, defaultChain } = raw
-  const keys = Object.entries({ accessKeyId, secretAccessKey, sessionToken })
-  if (defaultChain) {
-    for (const [key, source] of keys) {
-      if (source) violations.add(`${path}.${key}`, '(not shown)', 'beside defaultChain', 'one way to credentials')
-    }
-    return
-  }
-  for (const [key, source] of keys.slice(0, 2)) {
-    if (!source) violations.add(`${path}.${key}`, undefined, 'missing', 'file: PATH or env: NAME; or defaultChain: true')
-  }
 }
 
 const endpointForm = 'https://host[:port][/path] without an account; http:// only on this machine'
@@ -155,27 +132,15 @@ export const schema: DriverSchema<RawEc2, Ec2Config> = { keys, check: checkKeys,
 
 function compile(raw: RawEc2, placed: (file: string) => string): Ec2Config {
   const { region, endpoint, caFile, imageOwners, quotaFromAccount } = raw
+  const accessKeys = placedAccessKeys(raw, placed)
   return {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(caFile === undefined ? {} : { caFile: placed(caFile) }),
-    credentials: credentialsOf(raw, placed),
+    credentials: accessKeys ? { kind: 'keys', ...accessKeys } : { kind: 'chain' },
     machine: machineOf(raw),
     imageOwners,
     quotaFromAccount,
-  }
-}
-
-function credentialsOf(
-  { accessKeyId, secretAccessKey, sessionToken }: RawEc2,
-  placed: (file: string) => string,
-): Ec2Config['credentials'] {
-  if (!accessKeyId || !secretAccessKey) return { kind: 'chain' }
-  return {
-    kind: 'keys',
-    accessKeyId: placedBy(accessKeyId, placed),
-    secretAccessKey: placedBy(secretAccessKey, placed),
-    ...(sessionToken ? { sessionToken: placedBy(sessionToken, placed) } : {}),
   }
 }
 
