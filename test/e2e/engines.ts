@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { sleep, until } from '../../core/kernel/clock.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
 import { auditHolders, auditStream, auditWork, type Submitted } from './engines-audit.ts'
 import { everyFact } from './engines-facts.ts'
@@ -29,16 +30,8 @@ const config = {
   queue: { lease: '120s', renewEvery: '10s' },
   director: { interval: '2s', settle: '5s' },
   vm: { idleTimeout: '20s', heartbeatInterval: '5s', heartbeatTimeout: '120s' },
-  clouds: [
-    {
-      name: 'local',
-      kind: 'local',
-      // Payloads write what they did into a file outside of their own folders.
-      isolation: 'plain',
-      limits: { maxVms: 8, maxCores: 32, maxCreatesPerStep: 4 },
-      flavors: [{ name: 'four', cores: 4, memory: '4GiB', disk: '4GiB' }],
-    },
-  ],
+  // Payloads write what they did into a file outside of their own folders: no isolation.
+  clouds: localClouds({ maxVms: 8, cores: 4, memory: '4GiB', disk: '4GiB', maxCreatesPerStep: 4, isolation: 'plain' }),
 }
 
 export const engines: Scenario = {

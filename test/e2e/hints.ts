@@ -9,6 +9,7 @@ import { sleep, until } from '../../core/kernel/clock.ts'
 import type { Fact } from '../../core/model/fact-shapes.ts'
 import { sweepEveryMs as learnEveryMs } from '../../core/kernel/limits.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
 import { auditStream } from './engines-audit.ts'
 import { everyFact } from './engines-facts.ts'
@@ -30,14 +31,7 @@ const mib = 1024 * 1024
 const config = {
   director: { interval: '2s', settle: '5s' },
   vm: { idleTimeout: '10s', heartbeatInterval: '5s', heartbeatTimeout: '60s' },
-  clouds: [
-    {
-      name: 'local',
-      kind: 'local',
-      limits: { maxVms: 2, maxCores: 16, maxCreatesPerStep: 2 },
-      flavors: [{ name: 'eight', cores: 8, memory: '8GiB', disk: '8GiB' }],
-    },
-  ],
+  clouds: localClouds({ maxVms: 2, cores: 8, memory: '8GiB', disk: '8GiB', maxCreatesPerStep: 2 }),
 }
 
 export const hints: Scenario = {

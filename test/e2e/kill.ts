@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { sleep, until } from '../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { freePorts } from '../support/free-ports.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import {
   connectAdmin,
   connectUser,
@@ -41,16 +42,8 @@ function config(grpcPort: number, dashboardPort: number): object {
     queue: { lease: '60s', renewEvery: '5s' },
     director: { interval: '1s', settle: '2s' },
     vm: { idleTimeout: '2s', heartbeatInterval: '1s' },
-    clouds: [
-      {
-        name: 'local',
-        kind: 'local',
-        // Payloads write what they did into a file outside of their own folders.
-        isolation: 'plain',
-        limits: { maxVms: 4, maxCores: 32, maxCreatesPerStep: 2 },
-        flavors: [{ name: 'eight', cores: 8, memory: '8GiB', disk: '8GiB' }],
-      },
-    ],
+    // Payloads write what they did into a file outside of their own folders: no isolation.
+    clouds: localClouds({ maxVms: 4, cores: 8, memory: '8GiB', disk: '8GiB', maxCreatesPerStep: 2, isolation: 'plain' }),
   }
 }
 

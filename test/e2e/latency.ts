@@ -7,6 +7,7 @@
  */
 
 import { freePorts } from '../support/free-ports.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import { connectAdmin, connectUser, serviceFiles, startServiceProcess } from '../support/service-process.ts'
 import { measureKills, measureStarts } from './latency-jobs.ts'
 import { measureCrashes, measureHang, measureIdle } from './latency-machines.ts'
@@ -30,16 +31,8 @@ function config(grpcPort: number, dashboardPort: number): object {
     queue: { lease: `${leaseMs / seconds}s`, renewEvery: '4s' },
     director: { interval: '1s', settle: '2s' },
     vm: { idleTimeout: `${idleMs / seconds}s`, heartbeatInterval: '1s', heartbeatTimeout: '10s' },
-    clouds: [
-      {
-        name: 'local',
-        kind: 'local',
-        // Payloads write what they did into a file outside of their own folders.
-        isolation: 'plain',
-        limits: { maxVms: 4, maxCores: 16, maxCreatesPerStep: 2 },
-        flavors: [{ name: 'four', cores: 4, memory: '4GiB', disk: '8GiB' }],
-      },
-    ],
+    // Payloads write what they did into a file outside of their own folders: no isolation.
+    clouds: localClouds({ maxVms: 4, cores: 4, memory: '4GiB', disk: '8GiB', maxCreatesPerStep: 2, isolation: 'plain' }),
   }
 }
 

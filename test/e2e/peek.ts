@@ -7,6 +7,7 @@ import { hasEnded } from '../../client/follow.ts'
 import type { PilotageClient } from '../../client/pilotage-client.ts'
 import { until } from '../../core/kernel/clock.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import { connectAdmin, connectUser } from '../support/service-process.ts'
 import { openPlant, type Plant } from './engines-plant.ts'
 import { type Outcome, percentile, promised, type Scenario, type Stage } from './scenario.ts'
@@ -20,14 +21,7 @@ const mib = 1024 * 1024
 const config = {
   director: { interval: '2s', settle: '5s' },
   vm: { idleTimeout: '5s', heartbeatInterval: '5s', heartbeatTimeout: '60s' },
-  clouds: [
-    {
-      name: 'local',
-      kind: 'local',
-      limits: { maxVms: 1, maxCores: 4, maxCreatesPerStep: 1 },
-      flavors: [{ name: 'four', cores: 4, memory: '4GiB', disk: '4GiB' }],
-    },
-  ],
+  clouds: localClouds({ maxVms: 1, cores: 4, memory: '4GiB', disk: '4GiB', maxCreatesPerStep: 1 }),
 }
 
 export const peek: Scenario = {

@@ -15,6 +15,7 @@ import type { Random } from '../../core/kernel/random.ts'
 import { JobSpec } from '../../proto/gen/pilotage/v1/job.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { isolationHere } from '../support/isolation-here.ts'
+import { localClouds } from '../support/local-service-config.ts'
 import { localMachines } from '../support/local-machines.ts'
 import {
   connectAdmin,
@@ -44,15 +45,7 @@ function config(grpcPort: number, dashboardPort: number): object {
     queue: { lease: '15s', renewEvery: '4s' },
     director: { interval: '500ms', settle: '2s' },
     vm: { idleTimeout: '5s', heartbeatInterval: '1s', heartbeatTimeout: '10s' },
-    clouds: [
-      {
-        name: 'local',
-        kind: 'local',
-        isolation: isolationHere,
-        limits: { maxVms: 2, maxCores: 8 },
-        flavors: [{ name: 'four', cores: 4, memory: '4GiB', disk: '4GiB' }],
-      },
-    ],
+    clouds: localClouds({ maxVms: 2, cores: 4, memory: '4GiB', disk: '4GiB', isolation: isolationHere }),
   }
 }
 

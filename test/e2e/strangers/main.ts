@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { sleep, until } from '../../../core/kernel/clock.ts'
 import type { PilotageClient } from '../../../client/pilotage-client.ts'
 import { freePorts } from '../../support/free-ports.ts'
+import { localClouds } from '../../support/local-service-config.ts'
 import { endAllUnder } from '../../support/processes.ts'
 import {
   connectAdmin,
@@ -57,14 +58,7 @@ function config(grpcPort: number, dashboardPort: number): object {
     grpc: { port: grpcPort },
     dashboard: { port: dashboardPort },
     vm: { idleTimeout: '1h' },
-    clouds: [
-      {
-        name: 'local',
-        kind: 'local',
-        limits: { maxVms: 1, maxCores: 2 },
-        flavors: [{ name: 'two', cores: 2, memory: '4GiB', disk: '8GiB' }],
-      },
-    ],
+    clouds: localClouds({ maxVms: 1, cores: 2, memory: '4GiB', disk: '8GiB' }),
   }
 }
 
