@@ -119,6 +119,7 @@ function accounting(truth: Store, ask: Ask): AccountingStore {
   return {
     accountedSeq: () => ask(() => truth.accountedSeq()),
     meters: (...args) => ask(() => truth.meters(...args)),
+    metersAfter: (...args) => ask(() => truth.metersAfter(...args)),
     account: (...args) => ask(() => truth.account(...args)),
     usage: (...args) => ask(() => truth.usage(...args)),
     usageRecords: (...args) => ask(() => truth.usageRecords(...args)),

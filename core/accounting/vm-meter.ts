@@ -153,3 +153,10 @@ export function usageOf(meter: VmMeter): VmUsage | undefined {
   const when = { intendedMs, activeMs, endedMs, state, attempts, usedCoreMs, overheadCoreMs }
   return { kind: 'vm', ...what, ...when, moneyMicros: overheadMoney(meter) }
 }
+
+/** The VM ended by then, and the ends of its attempts are not known: they held their cores until it ended. */
+export function abandonedAt(meter: VmMeter, state: VmUsage['state'], atMs: number): VmMeter {
+  const over = overAt(meter, state, atMs, undefined)
+  const coreMs = over.open.reduce((sum, { cores, sinceMs }) => sum + cores * (over.atMs - sinceMs), 0)
+  return { ...over, open: [], usedCoreMs: over.usedCoreMs + coreMs }
+}

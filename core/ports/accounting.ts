@@ -29,6 +29,9 @@ export interface AccountingStore {
   /** Those that there are, in any order. */
   meters(ids: readonly VmId[]): Promise<readonly KeptMeter[]>
 
+  /** By VM, those behind this one (undefined: from the first); fewer than `limit` are all that there are. */
+  metersAfter(after: VmId | undefined, limit: number): Promise<readonly KeptMeter[]>
+
   /** All of the batch, or false and nothing if another one was faster. A record whose key is known adds nothing. */
   account(batch: UsageBatch): Promise<boolean>
 

@@ -15,6 +15,7 @@ import type { Fact } from '../../core/model/fact-shapes.ts'
 import type { Vm } from '../../core/model/vm.ts'
 import type { AccountingStore } from '../../core/ports/accounting.ts'
 import type { FactStore, Fence, VmStore } from '../../core/ports/store.ts'
+import { settleMeters } from './settle-meters.ts'
 
 export type AccountantPorts = {
   readonly store: AccountingStore & Pick<FactStore, 'facts'> & Pick<VmStore, 'vm'>
@@ -29,6 +30,7 @@ const maxBatch = 500
 const maxStepMs = 2000
 const forgetEveryMs = 60_000
 const maxForgotten = 1000
+const settleEveryMs = 60 * 60_000
 
 export type Accountant = {
   /** Does nothing without the role. A second accountant would do no harm: the store refuses what is accounted already. */
@@ -38,6 +40,7 @@ export type Accountant = {
 export function accountant(ports: AccountantPorts): Accountant {
   const { store, clock, keepRecordsMs } = ports
   let forgotMs = clock.monotonicMs()
+  let settledMs = clock.monotonicMs()
 
   async function forget(endMs: number): Promise<void> {
     const beforeMs = clock.nowMs() - keepRecordsMs
@@ -53,9 +56,14 @@ export function accountant(ports: AccountantPorts): Accountant {
       while (clock.monotonicMs() < endMs && (await accountBatch(ports)) === maxBatch) {
         // A full batch: more facts wait.
       }
-      if (clock.monotonicMs() - forgotMs < forgetEveryMs) return
-      forgotMs = clock.monotonicMs()
-      await forget(clock.monotonicMs() + maxStepMs)
+      if (clock.monotonicMs() - forgotMs >= forgetEveryMs) {
+        forgotMs = clock.monotonicMs()
+        await forget(clock.monotonicMs() + maxStepMs)
+      }
+      if (clock.monotonicMs() - settledMs >= settleEveryMs) {
+        settledMs = clock.monotonicMs()
+        await settleMeters(ports)
+      }
     },
   }
 }

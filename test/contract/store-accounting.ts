@@ -177,6 +177,8 @@ export function accountingTests(fresh: () => Promise<StoreHarness>): void {
       expect(await store.accountedSeq()).toBe(12)
       expect(await store.usage(everything)).toEqual(grouped(batch.records, []))
       expect(await store.meters(['vm-cccccccccc', 'vm-dddddddddd'] as VmId[])).toEqual(batch.meters)
+      expect(await store.metersAfter(undefined, 10)).toEqual(batch.meters)
+      expect(await store.metersAfter('vm-cccccccccc' as VmId, 10)).toEqual([])
       const next = { afterSeq: 12, nextSeq: 13, records: [], meters: [], ended: ['vm-cccccccccc' as VmId] }
       expect(await store.account({ ...next, afterSeq: 11 })).toBe(false)
       expect(await store.account(next)).toBe(true)

@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest'
 import { account } from '../../../core/accounting/account.ts'
 import { accountant, accountBatch } from '../../../services/accounting/account-facts.ts'
+import { settleMeters } from '../../../services/accounting/settle-meters.ts'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import { PilotageError } from '../../../core/kernel/errors.ts'
 import { recordKey, type UsageRecord } from '../../../core/model/usage-record.ts'
@@ -201,4 +202,42 @@ it('says what it did not see of a VM by no record of it', () => {
   const late = { cloud: 'here', flavor: 'small', why: '', ref: 'r' }
   const facts: Fact[] = [{ seq: 9, atMs: 7000, subject: `vm:${vm.id}`, kind: 'Gone', data: late }]
   expect(account(facts, { meters: new Map(), vms: new Map([[vm.id, vm]]) })).toEqual({ records: [], meters: [], ended: [] })
+})
+
+it('gives a VM its record a day after its end if facts of it were lost, once', async () => {
+  const store = memoryStore()
+  const clock = virtualClock(10_000)
+  await withVm(store)
+  const jobId = await submitted(store)
+  await store.change([{ kind: 'claim', jobId, vmId: vm.id, cores: 2, untilMs: 9000 }], 2000)
+  await accounted(store)
+  await store.changeVms([{ kind: 'stop', vmId: vm.id, why: '' }], 5000)
+  await store.changeVms([{ kind: 'absent', vmId: vm.id, why: '' }], 6000)
+  await store.change([{ kind: 'lost', jobId, attempt: 1, why: 'gone' }], 7000)
+  // The log forgot what happened.
+  const last = (await store.facts(0, 100)).at(-1)?.seq ?? 0
+  const lose = { records: [], meters: [], ended: [] }
+  await store.account({ ...lose, afterSeq: await store.accountedSeq(), nextSeq: last - 1 })
+  await clock.advance(24 * 3_600_000)
+  // A fact that is not accounted yet may be its end.
+  expect(await settleMeters({ store, clock })).toBe(0)
+  await store.account({ ...lose, afterSeq: last - 1, nextSeq: last })
+  expect(await settleMeters({ store, clock })).toBe(1)
+  expect(await settleMeters({ store, clock })).toBe(0)
+  expect(await records(store)).toMatchObject([
+    // Boot took no time; the attempt held 2 of 8 cores from 2000 to the end.
+    { kind: 'vm', state: 'Gone', endedMs: 6000, usedCoreMs: 8000, overheadCoreMs: { idle: 8000, unfilled: 24_000 } },
+  ])
+  await store.close()
+})
+
+it('lets the meter of a VM alone that lives, however long nothing happens', async () => {
+  const store = memoryStore()
+  const clock = virtualClock(10_000)
+  await withVm(store)
+  await accounted(store)
+  await clock.advance(40 * 24 * 3_600_000)
+  expect(await settleMeters({ store, clock })).toBe(0)
+  expect(await store.meters([vm.id])).toHaveLength(1)
+  await store.close()
 })

@@ -37,6 +37,11 @@ export function openAccounting(database: Database): AccountingStore {
       const found = await guarded('reading meters', () => usageMeters.find({ _id: { $in: [...ids] } }).toArray())
       return found.map(({ _id, text }): KeptMeter => ({ vmId: _id as VmId, text }))
     },
+    async metersAfter(after, limit) {
+      const behind = { _id: { $gt: String(after ?? '') } }
+      const found = await guarded('reading meters', () => usageMeters.find(behind).sort({ _id: 1 }).limit(limit).toArray())
+      return found.map(({ _id, text }): KeptMeter => ({ vmId: _id as VmId, text }))
+    },
     account: (batch) =>
       guarded('accounting', () =>
         client.withSession((session) => session.withTransaction(() => write(database, session, batch))),

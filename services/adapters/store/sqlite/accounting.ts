@@ -22,6 +22,7 @@ import type { KeptMeter, UsageBatch } from '../../../../core/ports/accounting.ts
 export type AccountingOperations = {
   accountedSeq(): number
   meters(ids: readonly VmId[]): readonly KeptMeter[]
+  metersAfter(after: VmId | undefined, limit: number): readonly KeptMeter[]
   account(batch: UsageBatch): boolean
   forgetUsageRecords(endedBeforeMs: number, limit: number): number
 }
@@ -37,6 +38,7 @@ export function accountingOperations(db: DatabaseSync): AccountingOperations {
     "insert into ids (name, value) values ('accounted', ?) on conflict (name) do update set value = excluded.value",
   )
   const oneMeter = db.prepare('select text from usage_meters where vm = ?')
+  const nextMeters = db.prepare('select vm, text from usage_meters where vm > ? order by vm limit ?')
   const putMeter = db.prepare('insert or replace into usage_meters (vm, text) values (?, ?)')
   const dropMeter = db.prepare('delete from usage_meters where vm = ?')
   const putRecord = db.prepare(
@@ -53,6 +55,8 @@ export function accountingOperations(db: DatabaseSync): AccountingOperations {
         const row = oneMeter.get(vmId)
         return row ? [{ vmId, text: String(row.text) }] : []
       }),
+    metersAfter: (after, limit) =>
+      nextMeters.all(after ?? '', limit).map(({ vm, text }) => ({ vmId: String(vm) as VmId, text: String(text) })),
     account({ afterSeq, nextSeq, records, meters, ended }) {
       if (accountedSeq() !== afterSeq) return false
       const added = records.filter((record) => {

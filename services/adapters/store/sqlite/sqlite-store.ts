@@ -122,6 +122,7 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     outputFiles: (attempt) => ask('outputFiles', attempt),
     accountedSeq: () => ask('accountedSeq'),
     meters: (ids) => ask('meters', ids),
+    metersAfter: (after, limit) => ask('metersAfter', after, limit),
     account: (batch) => ask('account', batch),
     usage: (query) => read('usage', query),
     usageRecords: (query) => read('usageRecords', query),
