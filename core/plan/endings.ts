@@ -12,7 +12,7 @@ import type { CloudView, EndingLine, FleetPolicy, FleetView, BlockedLine } from 
 import type { VmId } from '../kernel/ids.ts'
 import type { FaultUnless } from '../model/proof.ts'
 import type { CloudVm } from '../model/cloud.ts'
-import { contactMs, type KeptVm, isComing, isOver } from '../model/vm.ts'
+import { contactMs, type KeptVm, isComing, isOver, type Vm } from '../model/vm.ts'
 import { durationText } from '../kernel/quantities.ts'
 
 export type Endings = {
@@ -26,10 +26,10 @@ export function planEndings(view: FleetView, policy: FleetPolicy, nowMs: number)
   const lines: EndingLine[] = []
   const frozen: BlockedLine[] = []
   const unusable = new Set<VmId>()
+  const own = Map.groupBy(view.vms, ({ vm }) => vm.cloud)
   for (const cloud of view.clouds) {
     const reading = doubtOf(cloud, policy, nowMs)
-    for (const kept of view.vms) {
-      if (kept.vm.cloud !== cloud.name) continue
+    for (const kept of own.get(cloud.name) ?? []) {
       const line = ending(kept, cloud, policy, nowMs)
       if (!line) continue
       unusable.add(line.vmId)
@@ -68,52 +68,67 @@ export function unreadOf(reading: CloudView['reading'], policy: FleetPolicy, now
   return nowMs - listBeganMs > policy.listStaleMs ? { kind: 'stale', listBeganMs } : undefined
 }
 
+/** Most VMs stay: what a line says is made only for those that do not. */
 function ending(kept: KeptVm, cloud: CloudView, policy: FleetPolicy, nowMs: number): EndingLine | undefined {
   const { vm, leases } = kept
   const { phase } = vm
   if (isOver(phase) || phase.state === 'Stopping') return undefined
-  const line = (kind: EndingLine['kind'], reason: string, faultUnless?: FaultUnless): EndingLine => ({
-    kind,
-    cloud: cloud.name,
-    vmId: vm.id,
-    reason,
-    ...(faultUnless ? { faultUnless } : {}),
-  })
-  const asSeen = { ifContactMs: contactMs(vm) }
-
   const listed = cloud.listed.get(vm.id)
-  const blamed = listed?.failure === undefined ? {} : { failure: listed.failure }
   const power = powerWhy(listed)
   // What the cloud ends by its own wish is no fault of a VM that was of use, and a machine that crashes while it runs jobs
   // did what it was made for.
-  if (power !== '') return { ...line('stop', power, listed?.power === 'ending' ? 'offered' : 'working'), ...blamed }
+  if (power !== '')
+    return { ...lineOf(vm, 'stop', power, listed?.power === 'ending' ? 'offered' : 'working'), ...blamed(listed) }
   const revoked = cloud.revoked.get(vm.image)
   if (isComing(phase)) {
-    if (revoked !== undefined) return line('drain', revoked)
-    // A service that was down could not activate anything: what was on its way then gets the time of a heartbeat once more.
-    const graceMs = vm.intendedMs < cloud.watchedSinceMs ? cloud.watchedSinceMs + policy.heartbeatTimeoutMs : 0
-    const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
-    if (nowMs < deadlineMs) return undefined
-    const said = listed?.detail || vm.said
-    const reason = `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`
-    const whole = said === undefined ? reason : `${reason}; its cloud says: ${said}`
-    return { ...line('stop', whole, 'offered'), ...asSeen, ...blamed }
+    if (revoked !== undefined) return lineOf(vm, 'drain', revoked)
+    return late(vm, cloud, listed, policy, nowMs)
   }
-  if (nowMs >= vm.endByMs) return line('stop', 'life over', 'offered')
+  if (nowMs >= vm.endByMs) return lineOf(vm, 'stop', 'life over', 'offered')
   const silentMs = nowMs - Math.max(contactMs(vm), cloud.watchedSinceMs)
   if (silentMs > policy.heartbeatTimeoutMs)
-    return { ...line('stop', `heartbeat lost for ${durationText(silentMs)}`, 'working'), ...asSeen }
+    return { ...lineOf(vm, 'stop', `heartbeat lost for ${durationText(silentMs)}`, 'working'), ...asSeen(vm) }
   const unhealthy = vm.beat?.unhealthy ?? ''
   if (phase.state === 'Active') {
-    if (revoked !== undefined) return line('drain', revoked)
-    return unhealthy === '' ? undefined : { ...line('drain', `unhealthy: ${unhealthy}`, 'proven'), ...asSeen }
+    if (revoked !== undefined) return lineOf(vm, 'drain', revoked)
+    return unhealthy === '' ? undefined : { ...lineOf(vm, 'drain', `unhealthy: ${unhealthy}`, 'proven'), ...asSeen(vm) }
   }
   // No pilot is left that could report or take a job, and its leases are lost with it: certain only when it is said for a
   // while.
   const isCertain = leases === 0 || nowMs - vm.changedMs > policy.heartbeatTimeoutMs
-  if (unhealthy === 'pilot-gone' && isCertain) return { ...line('stop', `unhealthy: ${unhealthy}`), ...asSeen }
-  if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return line('retire', 'drained')
+  if (unhealthy === 'pilot-gone' && isCertain) return { ...lineOf(vm, 'stop', `unhealthy: ${unhealthy}`), ...asSeen(vm) }
+  if (leases === 0 && nowMs - vm.changedMs > policy.drainedMs) return lineOf(vm, 'retire', 'drained')
   return undefined
+}
+
+/** It is on its way, for longer than it may be. */
+function late(
+  vm: Vm,
+  cloud: CloudView,
+  listed: CloudVm | undefined,
+  policy: FleetPolicy,
+  nowMs: number,
+): EndingLine | undefined {
+  // A service that was down could not activate anything: what was on its way then gets the time of a heartbeat once more.
+  const graceMs = vm.intendedMs < cloud.watchedSinceMs ? cloud.watchedSinceMs + policy.heartbeatTimeoutMs : 0
+  const deadlineMs = Math.max(vm.intendedMs + cloud.bootMs, graceMs)
+  if (nowMs < deadlineMs) return undefined
+  const said = listed?.detail || vm.said
+  const reason = `boot deadline: not active ${durationText(nowMs - vm.intendedMs)} after it was wanted`
+  const whole = said === undefined ? reason : `${reason}; its cloud says: ${said}`
+  return { ...lineOf(vm, 'stop', whole, 'offered'), ...asSeen(vm), ...blamed(listed) }
+}
+
+function lineOf(vm: Vm, kind: EndingLine['kind'], reason: string, faultUnless?: FaultUnless): EndingLine {
+  return { kind, cloud: vm.cloud, vmId: vm.id, reason, ...(faultUnless ? { faultUnless } : {}) }
+}
+
+function asSeen(vm: Vm): Pick<EndingLine, 'ifContactMs'> {
+  return { ifContactMs: contactMs(vm) }
+}
+
+function blamed(listed: CloudVm | undefined): Pick<EndingLine, 'failure'> {
+  return listed?.failure === undefined ? {} : { failure: listed.failure }
 }
 
 function powerWhy(listed: CloudVm | undefined): string {
