@@ -32,7 +32,7 @@ export function addSimulateCommand(program: Command, choose: Choose): void {
     .requiredOption('--trace <file>', 'the trace')
     .requiredOption('--config <file>', 'the site: clouds, flavors, quotas, faults and knobs, as YAML')
     .option('--policy <names>', 'policies side by side, with commas between', namesOf, ['pilotage'])
-    .option('--out <directory>', 'write report.json and report.html there')
+    .option('--out <directory>', 'write report.json, report.html and its plots as SVG there')
     .option('--jobs <count>', 'number of jobs: the first ones (default: all)', numberBetween(1, maxTraceJobs))
     .option('--scale <factor>', 'part of the trace: 0.1 keeps each tenth job, 2 submits each twice', scaleOf, 1)
     .option('--seed <number>', 'of all chance (default: of the site)', numberBetween(0, 2 ** 32 - 1))
@@ -69,14 +69,16 @@ async function simulateTrace(setting: Setting, options: SimulateOptions): Promis
   return 0
 }
 
+/** The report as data, as a page, and each plot of the page alone. */
 async function writeReport(directory: string, report: Report): Promise<void> {
-  const [{ reportText }, { reportPage }] = await Promise.all([
+  const [{ reportText }, { plotsOf, reportPage }] = await Promise.all([
     import('../../sim/simulate/report.ts'),
     import('../../sim/simulate/page.ts'),
   ])
   mkdirSync(directory, { recursive: true })
   writeNewFile(join(directory, 'report.json'), reportText(report), 0o644)
   writeNewFile(join(directory, 'report.html'), reportPage(report), 0o644)
+  for (const { name, svg } of plotsOf(report)) writeNewFile(join(directory, `${name}.svg`), `${svg}\n`, 0o644)
 }
 
 function headText({ trace, seed }: Report): string {

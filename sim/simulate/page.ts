@@ -49,7 +49,17 @@ ${policies.map(policySection).join('\n')}
 `
 }
 
-export function wasteChart(policies: readonly PolicyReport[], isStandalone = false): string {
+/** Each plot as a file of its own, by name. */
+export function plotsOf({ policies }: Report): readonly Plot[] {
+  const charts = policies.flatMap((policy) =>
+    policyCharts(policy, true).map(({ name, svg }) => ({ name: `${policy.name}-${name}`, svg })),
+  )
+  return [{ name: 'waste', svg: wasteChart(policies, true) }, ...charts]
+}
+
+export type Plot = { readonly name: string; readonly svg: string }
+
+function wasteChart(policies: readonly PolicyReport[], isStandalone = false): string {
   const bars = policies.map(({ name, bill }) => ({
     name,
     parts: wasteReasons.map((reason) => bill.wastedByReason[reason] ?? 0),
@@ -74,10 +84,7 @@ ${decisionTable(policy)}`
 }
 
 /** By a short name each. */
-export function policyCharts(
-  policy: PolicyReport,
-  isStandalone = false,
-): readonly { readonly name: string; readonly svg: string }[] {
+function policyCharts(policy: PolicyReport, isStandalone = false): readonly Plot[] {
   const { levels, voCores, voTargets } = policy
   const pick = (...names: readonly (readonly [key: string, name: string])[]): readonly Line[] =>
     names.map(([key, name]) => ({ name, values: levels.values[key] ?? [] }))

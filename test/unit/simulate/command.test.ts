@@ -26,7 +26,7 @@ it('prints a row per policy and writes the report, and the same one again', asyn
   expect(first.out).toMatch(/^trace\.swf: 30 jobs of 1 VOs in 3 task queues, 5 core hours/)
   expect(first.out.match(/^(?:pilotage|vmdirac|elastiq|cloudscheduler) +30 +0 +0 /gm)).toHaveLength(4)
   await simulate('--policy', 'pilotage,vmdirac,elastiq,cloudscheduler', '--out', 'two')
-  for (const file of ['report.json', 'report.html'])
+  for (const file of ['report.json', 'report.html', 'waste.svg', 'pilotage-jobs.svg', 'elastiq-shares.svg'])
     expect(readFileSync(join(dir, 'two', file)).equals(readFileSync(join(dir, 'one', file)))).toBe(true)
   // It never replaces a report.
   expect((await simulate('--out', 'one')).code).toBe(1)
