@@ -33,8 +33,11 @@ export function openPilotage(site: Site, mayRest: boolean): Policy {
     if (mayRest && !hasDemand && !view.isTroubled && view.nowMs < nextTimeMs) return []
     const fleet = view.fleet()
     const decisions = planFleet(fleet, policy, view.nowMs).lines.flatMap(decisionOf)
-    const times = fleet.vms.map(({ vm: one }) => (isComing(one.phase) ? one.intendedMs + minBootTimeoutMs : one.endByMs))
-    nextTimeMs = times.reduce((least, one) => Math.min(least, one), view.nowMs + minBootTimeoutMs)
+    nextTimeMs = view.nowMs + minBootTimeoutMs
+    for (const { vm: one } of fleet.vms) {
+      const timeMs = isComing(one.phase) ? one.intendedMs + minBootTimeoutMs : one.endByMs
+      if (timeMs < nextTimeMs) nextTimeMs = timeMs
+    }
     return decisions
   }
 
