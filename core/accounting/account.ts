@@ -10,7 +10,7 @@ import type { VmId } from '../kernel/ids.ts'
 import { type Fact, type FactOf, knownFact } from '../model/fact-shapes.ts'
 import { type AttemptUsage, moneyFor, type UsageRecord } from '../model/usage-record.ts'
 import type { Vm } from '../model/vm.ts'
-import { claimedOn, endedOn, enteredBy, machineOf, newMeter, overAt, usageOf, type VmMeter } from './vm-meter.ts'
+import { advanced, claimedOn, endedOn, enteredBy, machineOf, newMeter, overAt, usageOf, type VmMeter } from './vm-meter.ts'
 
 /** What a batch of facts is joined with. `vms`: of its VMs without a meter, those that are known. */
 export type Known = { readonly meters: ReadonlyMap<VmId, VmMeter>; readonly vms: ReadonlyMap<VmId, Vm> }
@@ -80,7 +80,7 @@ function meterAfter(before: VmMeter, { kind, data, atMs: saidMs }: FactOf<'vm'>)
     case 'Intended':
     case 'Requested':
     case 'Booting':
-      return enteredBy(meter, meter.phase === 'over' ? 'coming' : meter.phase, atMs)
+      return advanced(meter, atMs)
     case 'Active':
       return enteredBy(meter, 'up', atMs)
     case 'Draining':

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
 import {
+  advanced,
   claimedOn,
   endedOn,
   enteredBy,
@@ -85,6 +86,39 @@ describe('a meter', () => {
     expect(meterOf({ vos: ['lhcb'] }).vo).toBe('lhcb')
     expect(meterOf({ vos: ['lhcb', 'belle'] }).vo).toBe('')
     expect(meterOf().vo).toBe('')
+  })
+
+  it('ends the attempt that is named, of several of one number and of one job', () => {
+    let meter = enteredBy(meterOf(), 'up', 2000)
+    meter = claimedOn(meter, ref(1, 1), 1, 2000)
+    meter = claimedOn(meter, ref(2, 1), 1, 3000)
+    meter = claimedOn(meter, ref(1, 2), 2, 4000)
+    expect(meter.attempts).toBe(3)
+    const first = endedOn(meter, ref(2, 1), 5000)
+    expect([first?.coreMs, first?.moneyMicros]).toEqual([2000, moneyFor(2000, meter)])
+    const second = endedOn(first?.meter ?? meter, ref(1, 2), 6000)
+    expect(second?.coreMs).toBe(4000)
+    expect(endedOn(second?.meter ?? meter, ref(1, 1), 7000)?.coreMs).toBe(5000)
+  })
+
+  it('knows a machine by its name, or by its activation', () => {
+    expect(machineOf(meterOf(), undefined).hasMachine).toBe(false)
+    expect(machineOf(meterOf(), '').hasMachine).toBe(false)
+    const named = machineOf(meterOf(), 'ref')
+    expect(named.hasMachine).toBe(true)
+    expect(machineOf(named, 'other')).toBe(named)
+    expect(enteredBy(meterOf(), 'up', 2000)).toMatchObject({ hasMachine: true, activeMs: 2000 })
+    expect(enteredBy(enteredBy(meterOf(), 'up', 2000), 'up', 3000).activeMs).toBe(2000)
+  })
+
+  it('stands still when it is over, whatever comes', () => {
+    const over = overAt(enteredBy(meterOf(), 'up', 2000), 'Gone', 3000, undefined)
+    expect(enteredBy(over, 'draining', 4000)).toBe(over)
+    expect(overAt(over, 'Lost', 5000, 4000)).toBe(over)
+    expect(advanced(over, 9000)).toBe(over)
+    expect(advanced(meterOf(), 1000)).toEqual(meterOf())
+    expect(usage(over)).toMatchObject({ memoryBytes: sampleVm('one').memoryBytes, state: 'Gone' })
+    expect(usage(over)).not.toHaveProperty('gpus')
   })
 
   it('takes a repeated claim once, and ends no attempt that is not open', () => {
