@@ -15,7 +15,7 @@ import {
   summaryHeader,
   summaryRecords,
 } from '../../../core/accounting/apel.ts'
-import { billOf } from '../../../core/accounting/bill.ts'
+import { billedBy, billOf } from '../../../core/accounting/bill.ts'
 import { usageCsvHeader, usageCsvLine } from '../../../core/accounting/usage-csv.ts'
 import { usageXml, usageXmlBegin, usageXmlEnd } from '../../../core/accounting/usage-xml.ts'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
@@ -298,6 +298,25 @@ describe('a bill', () => {
         totalMicros: 1100,
       },
     ])
+  })
+
+  it('is by VO, whatever the order of its rows, from what it is asked by', () => {
+    expect(billedBy).toEqual(['vo', 'kind'])
+    const rows = ['b', 'c', 'a'].map((vo) => ({ values: [vo, 'attempt'], measures: measures(1) }))
+    expect(billOf(rows).map(({ vo }) => vo)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('divides by core time where nothing cost anything, and keeps what cannot be divided', () => {
+    const shared = { values: ['', 'vm'], measures: measures(90) }
+    const free = [
+      { values: ['a', 'attempt'], measures: measures(0, 10) },
+      { values: ['b', 'attempt'], measures: measures(0, 20) },
+      { values: ['c', 'attempt'], measures: measures(0, 0) },
+    ]
+    expect(billOf([shared, ...free]).map(({ totalMicros }) => totalMicros)).toEqual([30, 60, 0])
+    const idle = free.map((row) => ({ ...row, measures: measures(0) }))
+    expect(billOf([shared, ...idle]).map(({ totalMicros }) => totalMicros)).toEqual([30, 30, 30])
+    expect(billOf([shared])).toMatchObject([{ vo: '', attempts: 0, sharedOverheadMicros: 90, totalMicros: 90 }])
   })
 
   it('has the price of all VMs on it, once', () => {
