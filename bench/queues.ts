@@ -55,6 +55,8 @@ function openIndex(ledger: UsageLedger): WaitingIndex {
   return waitingIndex({ readNext: async () => [], onError, ledger })
 }
 
+const used = (coreMs: number) => ({ attempt: '', cores: 1, ranMs: coreMs })
+
 let lastId = 0
 const jobOf = () => ({ id: ++lastId as JobId, priority: 0, submittedMs: 0 })
 
@@ -65,12 +67,12 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
   const random = seededRandom(1)
   const others = Array.from({ length: 20 }, (_, at): Owner => ({ vo: `vo${at % 4}`, group: 'g', owner: `other${at}` }))
   const queues = others.map((owner) => sampleQueue(owner))
-  for (const owner of others) ledger.charge(owner, 1e9, 1)
+  for (const owner of others) ledger.charge(owner, used(1e9), 1)
   for (const requirements of different(kind === 'one queue' ? 1 : many, kind)) {
     index.arrived(sampleQueue(alice, requirements), [jobOf(), jobOf(), jobOf()])
   }
   // It is served in its turn: its use grows with what it gets, as others' does.
-  if (kind !== 'misfits') ledger.charge(alice, 1e9, 1)
+  if (kind !== 'misfits') ledger.charge(alice, used(1e9), 1)
   for (const queue of queues) index.arrived(queue, Array.from({ length: 200 }, jobOf))
   const us: number[] = []
   for (let offer = 0; offer < offers; offer += 1) {
@@ -89,7 +91,7 @@ function matches(kind: Kind): { readonly us: readonly number[] } {
       const pick = index.take(place, room, search)
       const nowMs = clock.monotonicMs()
       if (!pick) break
-      ledger.charge(pick.queue, 60_000, 1)
+      ledger.charge(pick.queue, used(60_000), 1)
       const { cores: own, memoryBytes, diskBytes } = pick.queue.requirements
       room = {
         ...room,
@@ -124,7 +126,7 @@ function matchesBehind(owners: number, misfit: Misfit): readonly number[] {
     index.arrived(sampleQueue(owner, requirementClass(requirements, noSizes)), [jobOf()])
   }
   const other: Owner = { vo: 'other', group: 'g', owner: 'last' }
-  ledger.charge(other, 1e9, 1)
+  ledger.charge(other, used(1e9), 1)
   index.arrived(sampleQueue(other), Array.from({ length: 200 }, jobOf))
   const us: number[] = []
   for (let match = 0; match < matchesOfOwners; match += 1) {
@@ -133,7 +135,7 @@ function matchesBehind(owners: number, misfit: Misfit): readonly number[] {
     const pick = index.take(place, room)
     us.push((clock.monotonicMs() - beganMs) * 1000)
     if (!pick) break
-    ledger.charge(pick.queue, 60_000, 1)
+    ledger.charge(pick.queue, used(60_000), 1)
     index.arrived(pick.queue, [jobOf()])
   }
   return us

@@ -18,6 +18,7 @@ import { addCountCommands } from './commands/count.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addFactsCommand } from './commands/facts.ts'
 import { addImageCommands } from './commands/images.ts'
+import { addShareCommands } from './commands/shares.ts'
 import { addInspectCommands } from './commands/inspect.ts'
 import { addJobDocumentCommands } from './commands/job-documents.ts'
 import { addJobCommands } from './commands/jobs.ts'
@@ -111,6 +112,7 @@ function buildProgram(choose: Choose, terminal: Terminal, writeOut: (text: strin
   addVmCommands(program, choose)
   addImageCommands(program, choose)
   addAccountingCommands(program, choose)
+  addShareCommands(program, choose)
   addTokenCommands(program, choose)
   program.commandsGroup('Service:')
   addServeCommand(program, choose)

@@ -189,3 +189,34 @@ export type ChangedImage = {
   readonly changed: boolean
   readonly state: string
 }
+
+/** A VO, a group of it, or an owner of that. */
+export type SharePath = { readonly vo: string; readonly group?: string; readonly owner?: string }
+
+export type Share = {
+  readonly vo: string
+  /** Empty: the VO itself. */
+  readonly group: string
+  /** Empty: the group or the VO itself. */
+  readonly owner: string
+  readonly weight: number
+  /** Jobs. */
+  readonly waiting: number
+  /** Core-milliseconds, of which half is forgotten in each half-life. */
+  readonly usedCoreMs: number
+  /** 0 to 1: of what its level used. */
+  readonly used: number
+  /** 0 to 1: of what its level should get; 0 where nothing waits. */
+  readonly target: number
+  /** What its weight is multiplied with for what it used: 1/3 to 3. */
+  readonly factor: number
+}
+
+export type Shares = {
+  readonly nodes: readonly Share[]
+  /** Counts the changes that operators made to weights. */
+  readonly version: number
+  readonly halfLifeMs: number
+}
+
+export type ChangedShare = { readonly changed: boolean; readonly version: number }

@@ -19,19 +19,6 @@ import { countsOfWire, jobFilterToWire, jobOrderToWire } from '../proto/codec/jo
 import { jobOfWire, steeredOfWire } from '../proto/codec/jobs.ts'
 import { specOfWire } from '../proto/codec/specs.ts'
 import {
-  changedImageOfWire,
-  cloudOfWire,
-  drainedOfWire,
-  entryToWire,
-  imageOfWire,
-  planLineOfWire,
-  queueOfWire,
-  statusOfWire,
-  tokenOfWire,
-  tokenRequestToWire,
-  vmOfWire,
-} from '../proto/codec/operate.ts'
-import {
   type JobServiceClient,
   type JobSpec,
   ListJobsRequest,
@@ -39,35 +26,13 @@ import {
   type SteerJobsRequest,
   type SteerJobsResponse,
 } from '../proto/gen/pilotage/v1/job.ts'
-import type {
-  ChangeImageResponse,
-  ListCloudsRequest,
-  ListCloudsResponse,
-  ListImagesRequest,
-  ListImagesResponse,
-  ListTaskQueuesRequest,
-  ListTaskQueuesResponse,
-  ListVmsRequest,
-  ListVmsResponse,
-} from '../proto/gen/pilotage/v1/operate.ts'
 import { type AccountingCalls, accountingCalls } from './accounting.ts'
 import { type BulkCalls, bulkCalls } from './bulk.ts'
-import { type Caller, callUnary, type Unary } from './calls.ts'
-import { type Channels, type Clients, openChannels } from './channels.ts'
-import type {
-  ChangedImage,
-  Clouds,
-  ClusterStatus,
-  DrainedVm,
-  Image,
-  IssuedToken,
-  TaskQueues,
-  TokenRequest,
-  Vm,
-} from './cluster.ts'
-import type { SignedEntry } from './image-document.ts'
+import { type Caller, callUnary } from './calls.ts'
+import { type Channels, openChannels } from './channels.ts'
 import { outputPieces, type PeekedPiece, peekedPieces, watchedJobs } from './follow.ts'
 import type { Fact, Job, JobExplanation, JobFilter, SteeredJob, SubmittedSpec, Warning } from './jobs.ts'
+import { type Method, type OperateCalls, operateCalls } from './operate.ts'
 import { type SandboxCalls, sandboxCalls } from './sandbox.ts'
 import { callLimits, parts } from './submission.ts'
 import { type PartAnswer, submitInWindows, submitPart } from './submit-stream.ts'
@@ -122,7 +87,7 @@ export type PeekSelection = OutputSelection & {
   readonly follow?: boolean
 }
 
-export interface PilotageClient extends SandboxCalls, BulkCalls, AccountingCalls {
+export interface PilotageClient extends SandboxCalls, BulkCalls, OperateCalls, AccountingCalls {
   /**
    * Any number of jobs, in calls of at most 10 000 jobs and 16 MiB. Idempotent under `key`; one is made where none is given.
    */
@@ -153,21 +118,6 @@ export interface PilotageClient extends SandboxCalls, BulkCalls, AccountingCalls
   /** The jobs as they are, then every change, until all have ended. Throws `not-found` then, if one of them is not there. */
   watch(jobIds: readonly number[]): AsyncGenerator<Job, void, undefined>
 
-  status(): Promise<ClusterStatus>
-  queues(limit?: number): Promise<TaskQueues>
-  vms(options?: { readonly ended?: boolean; readonly limit?: number }): Promise<readonly Vm[]>
-  vmHistory(vmId: string): Promise<readonly Fact[]>
-  clouds(): Promise<Clouds>
-  drainVm(vmId: string, reason?: string): Promise<DrainedVm>
-  createToken(request: TokenRequest): Promise<IssuedToken>
-
-  images(): Promise<readonly Image[]>
-  /** Adds an entry that an endorser of the service has signed. A repeated call changes nothing, as with the three below. */
-  addImage(signed: SignedEntry): Promise<ChangedImage>
-  approveImage(name: string, site: string): Promise<ChangedImage>
-  disapproveImage(name: string, site: string): Promise<ChangedImage>
-  revokeImage(name: string, reason?: string): Promise<ChangedImage>
-
   /** The same service for another caller, by their token. Closed on its own. */
   as(token: string): PilotageClient
   /** The same caller over the same connection, within other bounds: for one call, or a few. Closed with this client. */
@@ -180,9 +130,6 @@ const steerDeadlineMs = 30_000
 const defaultPatienceMs = 30_000
 const idsPerSteer = 10_000
 const generatedKeyLength = 24
-
-/** A method of the service, on one endpoint of it. */
-type Method<Request, Response> = (to: Clients) => Unary<Request, Response>
 
 export function connectPilotage(settings: ClientSettings): PilotageClient {
   const { clock = systemClock(), random = systemRandom() } = settings
@@ -245,14 +192,7 @@ function clientOver(settings: Complete, channels: Channels): PilotageClient {
     watch: (jobIds) => watchedJobs(caller, jobs, jobIds),
 
     ...accountingCalls((doing, method, request) => read(doing, (to) => method(to.accounting), request)),
-    ...clusterReads(read),
-    drainVm: async (vmId, reason = '') =>
-      drainedOfWire(await ask('draining the VM', (to) => to.operate.drainVm.bind(to.operate), { vmId, reason })),
-    createToken: async (request) => {
-      const wire = tokenRequestToWire(request)
-      return tokenOfWire(await ask('creating a token', (to) => to.operate.createToken.bind(to.operate), wire))
-    },
-    ...imageCalls(read),
+    ...operateCalls(read, ask),
 
     as: (other) => connectPilotage({ ...settings, token: other }),
     within: (bounds) => ({ ...clientOver(bounded(settings, bounds), channels), close: () => {} }),
@@ -264,92 +204,6 @@ function clientOver(settings: Complete, channels: Channels): PilotageClient {
 function bounded(settings: Complete, bounds: Bounds): Complete {
   const signals = [settings.signal, bounds.signal].filter((signal) => signal !== undefined)
   return { ...settings, ...bounds, signal: signals.length === 0 ? undefined : AbortSignal.any(signals) }
-}
-
-type Read = <Request, Response>(doing: string, method: Method<Request, Response>, request: Request) => Promise<Response>
-
-function clusterReads(read: Read): Pick<PilotageClient, 'status' | 'queues' | 'vms' | 'vmHistory' | 'clouds'> {
-  return {
-    status: async () => statusOfWire(await read('reading the status', (to) => to.operate.getStatus.bind(to.operate), {})),
-    async queues(limit = page.default) {
-      const method: Method<ListTaskQueuesRequest, ListTaskQueuesResponse> = (to) =>
-        to.operate.listTaskQueues.bind(to.operate)
-      const pages = await readPages(
-        (at) => read('listing task queues', method, at),
-        ({ queues }) => queues,
-        limit,
-      )
-      return { queues: pages.items.map(queueOfWire), total: pages.first.total }
-    },
-    async vms({ ended = false, limit = Infinity } = {}) {
-      const method: Method<ListVmsRequest, ListVmsResponse> = (to) => to.operate.listVms.bind(to.operate)
-      const pages = await readPages(
-        (at) => read('listing VMs', method, { ended, ...at }),
-        ({ vms }) => vms,
-        limit,
-      )
-      return pages.items.map(vmOfWire)
-    },
-    vmHistory: async (vmId) => {
-      const answer = await read('reading the history', (to) => to.operate.getVmHistory.bind(to.operate), { vmId })
-      return answer.facts.map(factOfWire)
-    },
-    async clouds() {
-      const method: Method<ListCloudsRequest, ListCloudsResponse> = (to) => to.operate.listClouds.bind(to.operate)
-      const pages = await readPages(
-        (at) => read('listing clouds', method, at),
-        ({ clouds }) => clouds,
-        Infinity,
-      )
-      return { clouds: pages.items.map(cloudOfWire), plan: pages.first.plan.map(planLineOfWire) }
-    },
-  }
-}
-
-type PageAt = { readonly pageSize: number; readonly pageToken: string }
-
-/** At most `limit` items of as many pages as that takes, and the first page. */
-async function readPages<Page extends { readonly nextPageToken: string }, Item>(
-  readPage: (at: PageAt) => Promise<Page>,
-  itemsOf: (page: Page) => readonly Item[],
-  limit: number,
-): Promise<{ readonly items: readonly Item[]; readonly first: Page }> {
-  const first = await readPage({ pageSize: Math.min(page.max, limit), pageToken: '' })
-  const items = [...itemsOf(first)]
-  let pageToken = first.nextPageToken
-  while (pageToken !== '' && items.length < limit) {
-    const next = await readPage({ pageSize: Math.min(page.max, limit - items.length), pageToken })
-    items.push(...itemsOf(next))
-    pageToken = next.nextPageToken
-  }
-  return { items: items.slice(0, limit), first }
-}
-
-type ImageCalls = Pick<PilotageClient, 'images' | 'addImage' | 'approveImage' | 'disapproveImage' | 'revokeImage'>
-
-/** All of them may be repeated: whatever is decided once more is as it was. */
-function imageCalls(read: Read): ImageCalls {
-  const change = async <Request>(doing: string, method: Method<Request, ChangeImageResponse>, request: Request) =>
-    changedImageOfWire(await read(doing, method, request))
-  return {
-    async images() {
-      const method: Method<ListImagesRequest, ListImagesResponse> = (to) => to.operate.listImages.bind(to.operate)
-      const pages = await readPages(
-        (at) => read('listing images', method, at),
-        ({ images }) => images,
-        Infinity,
-      )
-      return pages.items.map(imageOfWire)
-    },
-    addImage: ({ entry, signature }) =>
-      change('adding the image', (to) => to.operate.addImage.bind(to.operate), { entry: entryToWire(entry), signature }),
-    approveImage: (name, site) =>
-      change('approving the image', (to) => to.operate.approveImage.bind(to.operate), { name, site }),
-    disapproveImage: (name, site) =>
-      change('disapproving the image', (to) => to.operate.disapproveImage.bind(to.operate), { name, site }),
-    revokeImage: (name, reason = '') =>
-      change('revoking the image', (to) => to.operate.revokeImage.bind(to.operate), { name, reason }),
-  }
 }
 
 async function submitAll(

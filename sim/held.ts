@@ -90,6 +90,7 @@ function audited(inside: Inside, matching: Matching, vmId: VmId, life: SimProces
         },
         leave: (id, stream) => left('streams', () => streams.leave(id, stream)),
         of: (id) => streams.of(id),
+        running: () => streams.running(),
       },
       matcher: {
         ...matcher,

@@ -84,8 +84,7 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
     emit: (...args) => ask(() => truth.emit(...args)),
     history: (...args) => ask(() => truth.history(...args)),
     facts: (...args) => ask(() => truth.facts(...args)),
-    note: (...args) => ask(() => truth.note(...args)),
-    keepNote: (...args) => ask(() => truth.keepNote(...args)),
+    ...notes(truth, ask),
     ...rolesAndImages(truth, ask),
     ...outsideOfJobs(truth, ask),
     close: () => Promise.resolve(),
@@ -97,6 +96,14 @@ export function storeView(truth: Store, process: SimProcess, { timeline, dice, w
 }
 
 type Ask = <Value>(act: () => Promise<Value>) => Promise<Value>
+
+function notes(truth: Store, ask: Ask): Pick<Store, 'note' | 'keepNote' | 'changeNote'> {
+  return {
+    note: (...args) => ask(() => truth.note(...args)),
+    keepNote: (...args) => ask(() => truth.keepNote(...args)),
+    changeNote: (...args) => ask(() => truth.changeNote(...args)),
+  }
+}
 
 function dependencies(truth: Store, ask: Ask): DependencyStore {
   return {

@@ -49,6 +49,9 @@ export const actions = {
   'vm.read': reading,
   'vm.drain': operating,
   'cloud.list': reading,
+  // A user sees the tree of the own VO.
+  'share.list': reading,
+  'share.set': operating,
   'image.list': everyUser,
   'image.add': operating,
   'image.approve': operating,

@@ -207,7 +207,7 @@ export const jobsPerOffer = 256
 export const overclaimPauseMs = 5 * seconds
 /** Fair share forgets half of what an owner used in this time; HTCondor's default is a day. */
 export const usageHalfLifeMs = 24 * hours
-/** What a start is charged before its real use is known, in core-milliseconds a core: a minute. */
+/** What a start counts for at least while its real use is not known, in milliseconds of each core: a minute. */
 export const usageAdvanceMs = 1 * minutes
 
 /** Payloads. */

@@ -12,7 +12,13 @@ import { jobStates } from './job.ts'
 import { type AttemptEnding, attemptEndings } from './usage-record.ts'
 import { vmStates } from './vm.ts'
 
-export type Subject = `job:${number}` | `vm:${string}` | `cloud:${string}` | `image:${string}` | `submission:${string}`
+export type Subject =
+  | `job:${number}`
+  | `vm:${string}`
+  | `cloud:${string}`
+  | `image:${string}`
+  | `submission:${string}`
+  | `share:${string}`
 
 /** Small, flat, and free of secrets. */
 export type FactData = Readonly<Record<string, string | number | boolean>>
@@ -33,7 +39,7 @@ type Field =
   | 'ending?'
 
 type Shape = {
-  readonly subject: 'job' | 'vm' | 'cloud' | 'image' | 'submission'
+  readonly subject: 'job' | 'vm' | 'cloud' | 'image' | 'submission' | 'share'
   readonly kinds: readonly string[]
   readonly data: Readonly<Record<string, Field>>
 }
@@ -139,6 +145,12 @@ export const factShapes = {
     subject: 'submission',
     kinds: ['Submitted'],
     data: { vo: 'text', group: 'text', owner: 'text', firstId: 'number', count: 'number' },
+  },
+  /** The weight of a node of the share tree; empty names: of a level above. `weight` absent: as configured again. */
+  share: {
+    subject: 'share',
+    kinds: ['Weight set', 'Weight removed'],
+    data: { vo: 'text', group: 'text', owner: 'text', version: 'number', by: 'text', weight: 'number?', why: 'text' },
   },
   /** A director took or lost the role lease of a cloud. */
   role: { subject: 'cloud', kinds: ['role taken', 'role lost'], data: roleFields },

@@ -151,6 +151,8 @@ export interface VmStore {
   leasesOn(id: VmId): Promise<readonly Job[]>
 }
 
+export type NoteChange = { readonly name: string; readonly was: string | undefined; readonly text: string }
+
 export interface FactStore {
   /** Facts that explain no change of a job or VM: of clouds, plans, the service itself. */
   emit(facts: readonly NewFact[], nowMs: number): Promise<void>
@@ -164,6 +166,12 @@ export interface FactStore {
   /** A small named document that a role keeps for its next start: a plan, a breaker. Not truth about jobs or VMs. */
   note(name: string): Promise<string | undefined>
   keepNote(name: string, text: string): Promise<void>
+
+  /**
+   * Sets the note if it still is `was` (undefined: if there is none), with the facts that explain it. False: it is something
+   * else by now, and nothing has changed.
+   */
+  changeNote(note: NoteChange, facts: readonly NewFact[], nowMs: number): Promise<boolean>
 }
 
 /** The image as it is now, and whether the event changed it. */

@@ -42,6 +42,8 @@ function dataToWire(fact: CoreFact): Partial<wire.Fact> {
       return { image: wire.ImageFact.fromPartial(known.data) }
     case 'submission':
       return { submission: known.data }
+    case 'share':
+      return { share: wire.ShareFact.fromPartial(known.data) }
     case 'role':
       return { role: known.data }
     case 'breaker': {

@@ -9,7 +9,7 @@ import { page } from '../../core/kernel/limits.ts'
 import type { JobCursor, JobOrder } from '../../core/model/job-filter.ts'
 
 /** `picked`: jobs by their ids. `changes`: jobs by change. */
-export type Listing = 'jobs' | 'changes' | 'picked' | 'queues' | 'vms' | 'clouds' | 'images'
+export type Listing = 'jobs' | 'changes' | 'picked' | 'queues' | 'vms' | 'clouds' | 'images' | 'shares'
 
 const maxLength = 64
 const form = /^([a-z]+):([1-9]\d{0,15})$/

@@ -54,7 +54,7 @@ export function hearing(store: Pick<JobStore, 'jobs'> & Pick<VmStore, 'vm'>): He
       return facts.filter(({ subject, kind, data }) => {
         const id = jobIdOf(subject)
         if (id !== undefined) return vos.get(id) === vo
-        if (subject.startsWith('submission:')) return data.vo === vo
+        if (subject.startsWith('submission:') || subject.startsWith('share:')) return data.vo === vo
         const vm = vmIdOf(subject)
         if (vm !== undefined) return isVmSeen(vms.get(vm), vo)
         // What a plan says of a cloud is the demand of every VO.

@@ -1,10 +1,10 @@
 /**
  * Charges an owner for each attempt that ended, once, whichever way it ended: its cores for the time from the claim to the
- * end, by the service's clock. What the matcher charged in advance when it claimed the job is taken off.
+ * end, by the service's clock.
  */
 
 import type { Clock } from '../../core/kernel/clock.ts'
-import { usageAdvanceMs } from '../../core/kernel/limits.ts'
+import { attemptText } from '../../core/model/facts.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
 import type { Reaction } from '../outcomes/outcomes.ts'
 
@@ -15,7 +15,8 @@ export function chargeUsage(ledger: Pick<UsageLedger, 'charge'>, clock: Clock): 
       for (const { job, ended } of changes) {
         if (!ended) continue
         const { cores, claimedMs } = ended.lease
-        ledger.charge(job, cores * (nowMs - claimedMs - usageAdvanceMs), nowMs)
+        const attempt = attemptText({ jobId: job.id, attempt: ended.attempt })
+        ledger.charge(job, { attempt, cores, ranMs: Math.max(0, nowMs - claimedMs) }, nowMs)
       }
     },
   }

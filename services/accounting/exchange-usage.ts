@@ -8,7 +8,7 @@
 
 import { apiSeats, chargerSeats, type Seats } from '../../core/model/roles.ts'
 import type { FactStore, Fence } from '../../core/ports/store.ts'
-import type { UsageLedger, Uses } from '../../core/share/ledger.ts'
+import { epochOf, type UsageLedger, type Uses } from '../../core/share/ledger.ts'
 import { decayedUsage } from '../../core/share/usage.ts'
 
 /** Notes are read in batches, up to the first batch without any: seats are taken from the first on. */
@@ -32,14 +32,17 @@ export function exchangeUsage(store: Pick<FactStore, 'note' | 'keepNote'>, ledge
     async exchange(seat, nowMs) {
       const notes = await readNotes(store)
       const own = seat && noteName(seat.role)
+      const others = sum(
+        [...notes].flatMap(([name, uses]) => (name === own ? [] : [uses])),
+        nowMs,
+      )
       if (seat && own && isNew(seat)) {
         // What was charged on an earlier seat stays in the note of that seat.
-        ledger.inherit(sum([notes.get(own)], nowMs), nowMs, current !== undefined)
+        const uses = sum([ownedOf(notes.get(own))], nowMs)
+        ledger.hear(others, nowMs, { uses, isInstead: current !== undefined })
         current = seat
-      }
+      } else ledger.hear(others, nowMs)
       if (own) await store.keepNote(own, JSON.stringify(ledger.own(nowMs)))
-      const others = [...notes].flatMap(([name, uses]) => (name === own ? [] : [uses]))
-      ledger.hear(sum(others, nowMs), nowMs)
     },
   }
 }
@@ -75,13 +78,21 @@ async function readSeats(store: Pick<FactStore, 'note'>, { prefix, max }: Seats,
   }
 }
 
-/** In units of `nowMs`. */
+/** Without what ran on VMs that its holder served: their new streams count that. */
+function ownedOf(uses: Uses | undefined): Uses | undefined {
+  return uses && { ...uses, running: [] }
+}
+
+/** In units of `nowMs`, with what is running. */
 function sum(all: readonly (Uses | undefined)[], nowMs: number): Uses {
   const owners = new Map<string, number>()
+  let sinceMs = Infinity
   for (const uses of all) {
-    for (const [key, use] of uses?.owners ?? []) {
-      owners.set(key, (owners.get(key) ?? 0) + decayedUsage(use, nowMs, uses?.epochMs ?? nowMs))
+    if (!uses) continue
+    if (uses.owners.length > 0) sinceMs = Math.min(sinceMs, uses.sinceMs ?? 0)
+    for (const [key, use] of [...uses.owners, ...(uses.running ?? [])]) {
+      owners.set(key, (owners.get(key) ?? 0) + decayedUsage(use, nowMs, epochOf(uses)))
     }
   }
-  return { epochMs: nowMs, owners: [...owners] }
+  return { epochMs: nowMs, ...(sinceMs < Infinity ? { sinceMs } : {}), owners: [...owners] }
 }

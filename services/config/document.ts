@@ -30,6 +30,7 @@ import { checkNetwork, compileNetwork, network, type NetworkConfig } from './net
 import { checkReached } from './reached.ts'
 import { checkSandbox, compileSandbox, type SandboxConfig, sandbox } from './sandbox.ts'
 import { readYamlFile } from './yaml-file.ts'
+import { checkShares, compileShares, type SharesConfig, shares } from './shares.ts'
 
 const seconds = 1000
 const days = 24 * 60 * 60 * seconds
@@ -88,6 +89,7 @@ const sections = {
   log: optional(logging, whollyDefault(logging)),
   sandbox: optional(sandbox, whollyDefault(sandbox)),
   queue: optional(queue, whollyDefault(queue)),
+  shares: optional(shares, whollyDefault(shares)),
   director: optional(directing, whollyDefault(directing)),
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
@@ -113,6 +115,7 @@ export type Config = NetworkConfig & {
     readonly reserveAfterMs: number
     readonly quota: WaitingQuota
   }
+  readonly shares: SharesConfig
   readonly sandbox: SandboxConfig
   readonly director: { readonly intervalMs: number; readonly settleMs: number; readonly listStaleMs: number }
   readonly vm: {
@@ -181,6 +184,7 @@ function checkRelations({ queue: leasing, vm, breaker: b, clouds, ...rest }: Def
   const startable = clouds.map((one) => ({ ...one, traits: one.driver.traits }))
   checkContext(rest.context, startable, violations)
   checkSandbox(rest.sandbox, rest.store, violations)
+  checkShares(rest.shares, violations)
   checkNetwork(rest, leasing, violations)
   if (clouds.some(({ driver }) => !driver.traits.isOnThisMachine)) checkReached(rest.grpc, rest.context.agents, violations)
 }
@@ -207,6 +211,7 @@ function compile({ queue: q, director: d, vm: v, breaker: b, ...rest }: Defaulte
         vo: { jobs: q.maxWaitingPerVo, taskQueues: q.maxTaskQueuesPerVo },
       },
     },
+    shares: compileShares(rest.shares),
     sandbox: compileSandbox(rest.sandbox, rest.store, (file) => resolve(directory, file)),
     director: { intervalMs: d.interval, settleMs: d.settle ?? settleMs(rest.clouds), listStaleMs: d.listStale },
     vm: {

@@ -20,6 +20,8 @@ import { wallLimitMs } from '../../core/language/grant.ts'
 import { type ReservableVm, roomFreeMs, type Running, type StarvingQueue, starvingQueues } from '../../core/plan/starving.ts'
 import type { Fence, JobStore, VmStore } from '../../core/ports/store.ts'
 import { ownerKey, type UsageLedger } from '../../core/share/ledger.ts'
+import { oncePerOwner, shareRanks, shareTree } from '../../core/share/share-tree.ts'
+import type { Weights } from '../../core/share/weights.ts'
 import type { JobPorts } from './ports.ts'
 
 export const reserveEveryMs = 15_000
@@ -33,7 +35,8 @@ const maxCompared = 4
 
 export type ReservePorts = Pick<JobPorts, 'clock' | 'bus' | 'log' | 'policy'> & {
   readonly store: Pick<JobStore, 'queues' | 'next' | 'jobs' | 'specs'> & Pick<VmStore, 'liveVms' | 'leasesOn' | 'changeVms'>
-  readonly ledger: Pick<UsageLedger, 'epochUsageOf'>
+  readonly ledger: Pick<UsageLedger, 'usages' | 'history'>
+  readonly weights: () => Weights
 }
 
 export type Reserve = {
@@ -54,6 +57,8 @@ type Front = {
 const forgetFrontMs = 10 * 60_000
 
 type Fronts = Map<ClassId, Front>
+
+type TurnPorts = Pick<ReservePorts, 'ledger' | 'weights' | 'clock'>
 
 export function reserve(ports: ReservePorts): Reserve {
   const { store, clock, bus } = ports
@@ -159,18 +164,24 @@ async function waitingQueues(store: Pick<JobStore, 'queues'>): Promise<readonly 
   }
 }
 
-/** As the matchers serve them: the least served owner first; of one owner's the highest priority, then the oldest. */
-function inTurn(counts: readonly QueueCount[], { ledger }: Pick<ReservePorts, 'ledger'>): readonly QueueCount[] {
-  const placed = counts.map((count) => {
-    const key = ownerKey(count.queue)
-    return { count, key, use: ledger.epochUsageOf(key) }
+/**
+ * As the matchers serve them: who is farthest below the own share first; of one owner's the highest priority, then the
+ * oldest.
+ */
+function inTurn(counts: readonly QueueCount[], { ledger, weights, clock }: TurnPorts): readonly QueueCount[] {
+  const used = ledger.usages(clock.nowMs())
+  const owners = counts.map(({ queue, waiting }) => {
+    const { vo, group, owner } = queue
+    return { owner: { vo, group, owner }, waiting, usedCoreMs: used.get(ownerKey(queue)) ?? 0 }
   })
+  const history = ledger.history(clock.nowMs())
+  const ranks = shareRanks(shareTree({ owners: oncePerOwner(owners), weights: weights(), history }))
+  const placed = counts.map((count) => ({ count, rank: ranks.get(ownerKey(count.queue)) ?? 0 }))
   const isBefore = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
   return placed
     .sort(
       (a, b) =>
-        a.use - b.use ||
-        isBefore(a.key, b.key) ||
+        a.rank - b.rank ||
         b.count.topPriority - a.count.topPriority ||
         a.count.oldestMs - b.count.oldestMs ||
         isBefore(a.count.queue.id, b.count.queue.id),

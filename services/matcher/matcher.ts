@@ -8,16 +8,17 @@
 
 import type { Clock } from '../../core/kernel/clock.ts'
 import type { AttemptRef, ClassId, VmId } from '../../core/kernel/ids.ts'
+import { attemptText } from '../../core/model/facts.ts'
 import type { JobEvent } from '../../core/model/job-event.ts'
 import type { JobSpec } from '../../core/model/job.ts'
-import { jobsPerOffer, usageAdvanceMs } from '../../core/kernel/limits.ts'
+import { jobsPerOffer } from '../../core/kernel/limits.ts'
 import type { JobOutcome, JobStore } from '../../core/ports/store.ts'
 import type { TaskQueue } from '../../core/model/task-queue.ts'
 import { exactly, minOf } from '../../core/language/requirement-class.ts'
 import { takenFrom } from '../../core/language/packing.ts'
 import { hasRoom, suits } from '../../core/language/rules.ts'
 import type { Place, Resources, Room } from '../../core/model/resources.ts'
-import type { UsageLedger } from '../../core/share/ledger.ts'
+import type { OpenClaim, UsageLedger } from '../../core/share/ledger.ts'
 import type { Outcomes } from '../outcomes/outcomes.ts'
 import type { Search } from './pick.ts'
 import type { Picked, WaitingIndex } from './waiting-index.ts'
@@ -63,14 +64,14 @@ export type Matcher = {
 export type MatcherOptions = {
   readonly store: Pick<JobStore, 'change'>
   readonly waiting: WaitingIndex
-  readonly ledger: Pick<UsageLedger, 'charge'>
+  readonly ledger: Pick<UsageLedger, 'claim' | 'granted' | 'refused'>
   readonly clock: Clock
   readonly leaseMs: number
   readonly outcomes: Pick<Outcomes, 'changed'>
   readonly onError: (error: unknown) => void
 }
 
-type Claim = { readonly pilot: OpenPilot; readonly pick: Picked; readonly taken: Resources }
+type Claim = { readonly pilot: OpenPilot; readonly pick: Picked; readonly taken: Resources; readonly counted: OpenClaim }
 
 export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: published, onError }: MatcherOptions): Matcher {
   const pilots = new Set<OpenPilot>()
@@ -86,8 +87,7 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
       // From the pick until the pilot has counted it itself.
       const taken = takenFrom(room, requirements)
       pilot.reserve(taken)
-      ledger.charge(pick.queue, taken.cores * usageAdvanceMs, nowMs)
-      claims.push({ pilot, pick, taken })
+      claims.push({ pilot, pick, taken, counted: ledger.claim(pick.queue, taken.cores, nowMs) })
     }
     return claims
   }
@@ -116,9 +116,10 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
 
   function answer(asked: Claim | undefined, outcome: JobOutcome, nowMs: number): void {
     if (!asked) return
-    const { pilot, pick, taken } = asked
+    const { pilot, pick, taken, counted } = asked
     if (outcome.ok && outcome.spec) {
       const { attempt } = outcome.job
+      ledger.granted(counted, attemptText({ jobId: pick.job.id, attempt }))
       pilot.grant({ ...grantOf(taken), jobId: pick.job.id, attempt, queue: pick.queue, spec: outcome.spec }, taken)
       return
     }
@@ -132,8 +133,8 @@ export function matcher({ store, waiting, ledger, clock, leaseMs, outcomes: publ
     }
   }
 
-  function undo({ pilot, pick, taken }: Claim, why: NotGranted, nowMs: number): void {
-    ledger.charge(pick.queue, -taken.cores * usageAdvanceMs, nowMs)
+  function undo({ pilot, taken, counted }: Claim, why: NotGranted, nowMs: number): void {
+    ledger.refused(counted, nowMs)
     pilot.giveBack(taken, why)
   }
 

@@ -32,7 +32,7 @@ export type MatchingOptions = {
 }
 
 /** What a pilot's stream needs. */
-export type Matching = Omit<MatchingOptions, 'ledger' | 'part'> & {
+export type Matching = Omit<MatchingOptions, 'part'> & {
   readonly waiting: WaitingIndex
   readonly matcher: Matcher
   readonly streams: OpenStreams
@@ -46,7 +46,7 @@ export function openMatching({ ledger, part, ...options }: MatchingOptions): Mat
   const { leaseMs } = policy
   const match = matcher({ store, waiting, ledger, clock, leaseMs, outcomes, onError: failed('claiming jobs') })
   outcomes.react(reactionOf(store, waiting, match))
-  return { ...options, waiting, matcher: match, streams: openStreams(bus) }
+  return { ...options, ledger, waiting, matcher: match, streams: openStreams(bus) }
 }
 
 /**

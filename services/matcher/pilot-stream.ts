@@ -14,7 +14,7 @@ import type { JobEvent } from '../../core/model/job-event.ts'
 import { type Job, leaseOf } from '../../core/model/job.ts'
 import { overclaimPauseMs } from '../../core/kernel/limits.ts'
 import type { OutputRef } from '../../core/model/live-output.ts'
-import type { Ack, Offer, PilotMessage, Report, ServiceMessage } from '../../core/model/pilot.ts'
+import type { Offer, PilotMessage, ServiceMessage } from '../../core/model/pilot.ts'
 import type { JobOutcome } from '../../core/ports/store.ts'
 import {
   type Place,
@@ -33,8 +33,10 @@ import { foundPlace } from '../../core/model/isolation.ts'
 import { isUp, type Vm } from '../../core/model/vm.ts'
 import { placeOf, promisedRoom } from '../../core/model/vm-place.ts'
 import { type Reservation, reservationOf } from '../../core/model/reservation.ts'
+import { ownerKey, type RunningAttempt } from '../../core/share/ledger.ts'
 import type { Granted, OpenPilot } from './matcher.ts'
 import { inTransitOf, type InTransit } from './in-transit.ts'
+import { ackOf, renewal, reportEvent } from './reports.ts'
 import { limited, noteFound } from './assignment.ts'
 import { openOutbox, type Outbox } from './outbox.ts'
 import type { Matching } from './matching.ts'
@@ -74,8 +76,11 @@ type Stream = {
   written: Promise<unknown>
   /** Jobs were claimed for it while such ends were on their way to the store. */
   isAhead: boolean
-  /** The attempts that the pilot said it holds, or was sent on this stream, and has not reported as ended. */
-  readonly sent: Set<string>
+  /**
+   * The attempts that the pilot said it holds, or was sent on this stream, and has not reported as ended. Undefined: what
+   * the store says of it is not known yet.
+   */
+  readonly sent: Map<string, RunningAttempt | undefined>
   open: boolean
   end(): void
 }
@@ -97,6 +102,7 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
     },
     replaced: () => stream.end(),
     peek: ({ jobId, attempt, name }: OutputRef) => outbox.command({ kind: 'peek', jobId, attempt, name }),
+    running: () => [...stream.sent.values()].filter((one) => one !== undefined),
   }
   const close = (): void => {
     stream.open = false
@@ -119,7 +125,7 @@ export async function openPilotStream(matching: Matching, vmId: VmId, { send, en
     reserved: kept.vm.reserved,
     written: Promise.resolve(),
     isAhead: false,
-    sent: new Set(),
+    sent: new Map(),
     open: true,
     end() {
       close()
@@ -159,8 +165,9 @@ function openPilotOf(stream: () => Stream, vm: Vm): OpenPilot {
     grant(granted, taken) {
       const { matching, vmId, inTransit, outbox, sent, open } = stream()
       inTransit.sent(taken)
-      sent.add(attemptText(granted))
       const { queue: taskQueue, ...rest } = granted
+      const [attempt, claimedMs] = [attemptText(granted), matching.clock.nowMs()]
+      sent.set(attempt, { attempt, ownerKey: ownerKey(taskQueue), cores: granted.cores, claimedMs })
       const { vo, owner } = taskQueue
       outbox.assign(limited({ ...rest, leaseMs: matching.policy.leaseMs, vo, owner }, stream().place.traits?.power))
       // It came too late for this stream: if the VM has another one by now, that one is to look.
@@ -261,7 +268,7 @@ async function receive(stream: Stream, { hello, reports, offer, renew: named }: 
     matching.log.info({ vmId: stream.pilot.vmId, version, isolation }, 'pilot connected')
     stream.place = foundPlace(placeOf({ ...stream.vm, found }), isolation)
     noteFound(matching, stream.vmId, stream.vm, found)
-    for (const held of hello.held) stream.sent.add(attemptText(held))
+    for (const held of hello.held) stream.sent.set(attemptText(held), undefined)
     await settle(stream)
   }
   await matching.outcomes.changed(reported)
@@ -285,7 +292,7 @@ async function settle(stream: Stream): Promise<void> {
   const missing = await renewed(stream, leases.filter(isUnsent(stream)))
   // From here on all of them are dealt with, whatever becomes of them; no other claim is under way.
   sent.clear()
-  for (const { id: jobId, attempt } of leases) sent.add(attemptText({ jobId, attempt }))
+  for (const job of leases) sent.set(attemptText({ jobId: job.id, attempt: job.attempt }), runningOf(job))
   const specs = await matching.store.specs(missing.map(({ id }) => id))
   for (const job of missing) {
     const spec = specs.get(job.id)
@@ -370,16 +377,8 @@ function sendStop(outbox: Outbox, { id: jobId, attempt, phase }: Job): void {
   if (stop) outbox.command({ kind: 'stop', jobId, attempt, reason: `${stop.kind} by ${stop.by}` })
 }
 
-function reportEvent(vmId: VmId, report: Report): JobEvent {
-  const { jobId, attempt, startedMs } = report
-  if (report.phase === 'ended') return { kind: 'ended', jobId, attempt, vmId, result: report.result }
-  return { kind: report.phase, jobId, attempt, vmId, startedMs }
-}
-
-function renewal(vmId: VmId, { jobId, attempt }: AttemptRef, untilMs: number): JobEvent {
-  return { kind: 'renew', jobId, attempt, vmId, untilMs }
-}
-
-function ackOf({ jobId, attempt, reportId }: Report, outcome: JobOutcome | undefined): Ack {
-  return { jobId, attempt, reportId, refusal: outcome?.ok ? '' : 'stale' }
+function runningOf(job: Job): RunningAttempt | undefined {
+  const lease = leaseOf(job.phase)
+  const attempt = attemptText({ jobId: job.id, attempt: job.attempt })
+  return lease && { attempt, ownerKey: ownerKey(job), cores: lease.cores, claimedMs: lease.claimedMs }
 }

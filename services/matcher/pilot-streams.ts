@@ -6,6 +6,7 @@
 import type { VmId } from '../../core/kernel/ids.ts'
 import type { OutputRef } from '../../core/model/live-output.ts'
 import type { Bus } from '../../core/ports/bus.ts'
+import type { RunningAttempt } from '../../core/share/ledger.ts'
 
 type Open = {
   /** Something about the VM or its leases was decided elsewhere. */
@@ -14,6 +15,8 @@ type Open = {
   replaced(): void
   /** A user reads an output of a payload there. */
   peek(output: OutputRef): void
+  /** What runs there. */
+  running(): Iterable<RunningAttempt>
 }
 
 export type OpenStreams = {
@@ -21,6 +24,8 @@ export type OpenStreams = {
   leave(vmId: VmId, stream: Open): void
   /** The open stream of the VM in this process; undefined: it has none here. */
   of(vmId: VmId): Pick<Open, 'peek'> | undefined
+  /** What runs on all VMs that have a stream here. */
+  running(): readonly RunningAttempt[]
 }
 
 export function openStreams(bus: Bus): OpenStreams {
@@ -38,5 +43,6 @@ export function openStreams(bus: Bus): OpenStreams {
       if (open.get(vmId) === stream) open.delete(vmId)
     },
     of: (vmId) => open.get(vmId),
+    running: () => [...open.values()].flatMap((one) => [...one.running()]),
   }
 }

@@ -2,16 +2,17 @@
  * The task queues with waiting jobs, ordered for matching. Never holds all jobs: of each queue a window of the next ones.
  *
  * A cache: rebuilt from the store at any time, and never the judge. An id that it gives may have left the queue since;
- * the claim in the store says so and costs nothing but the try. Owners are kept in the order of their usage, so
- * that the choice for an offer is: the least served owner who has something that fits; of that owner's queues the one with
- * the highest priority at its head, then the oldest. Where several processes serve, each has its own order within a
- * priority.
+ * the claim in the store says so and costs nothing but the try. Owners are kept in the order of their turns in the share
+ * tree, so that the choice for an offer is: the first owner in turn who has something that fits; of that owner's queues the
+ * one with the highest priority at its head, then the oldest. Where several processes serve, each has its own order within
+ * a priority.
  */
 
 import type { ClassId, JobId } from '../../core/kernel/ids.ts'
 import type { QueueCount, TaskQueue, WaitingJob } from '../../core/model/task-queue.ts'
 import type { Place, Room } from '../../core/model/resources.ts'
 import type { UsageLedger } from '../../core/share/ledger.ts'
+import type { Weights } from '../../core/share/weights.ts'
 import { type OwnerOrder, ownerOrder } from './owner-order.ts'
 import {
   type Entry,
@@ -49,6 +50,8 @@ export type WaitingIndex = {
   learn(counts: readonly QueueCount[]): void
   /** Called when jobs became available after reading on. */
   onReady(listener: () => void): void
+  /** Time has gone by: the weights of the share tree as they are now. */
+  tick(weights: Weights, nowMs: number): void
 }
 
 export type ReadNext = (classId: ClassId, limit: number) => Promise<readonly WaitingJob[]>
@@ -56,7 +59,7 @@ export type ReadNext = (classId: ClassId, limit: number) => Promise<readonly Wai
 export type IndexOptions = {
   readonly readNext: ReadNext
   readonly onError: (error: unknown) => void
-  /** The usage of owners, which orders them. */
+  /** The usage of owners, which moves their turns. */
   readonly ledger: UsageLedger
   /**
    * Which of the processes that serve this one is; absent: the only one. May change at any time, and each process may be
@@ -118,6 +121,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
 
   function taken({ entry, job }: Found): Picked {
     if (entry.reading) entry.taken.add(job.id)
+    owners.served(entry.owner)
     settle(entry, false)
     return { queue: entry.queue, job }
   }
@@ -173,6 +177,7 @@ export function waitingIndex({ readNext, onError, ledger, part: partNow = alone 
     onReady(listener) {
       listeners.push(listener)
     },
+    tick: (weights, nowMs) => owners.tick(weights, nowMs),
   }
 }
 

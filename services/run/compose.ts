@@ -135,6 +135,7 @@ export async function start(options: Start): Promise<Service> {
         maxSandboxBytes: config.sandbox.maxBytesPerOwner,
         keepRecordsMs: config.accounting.keepRecordsMs,
       },
+      shares: config.shares,
       director: await directing(ports, roles, at, agents, notesIn(store)),
       trust: openTrust(secrets.endorsers),
     })
@@ -237,7 +238,7 @@ type Serving = { readonly grpc?: string; readonly dashboard?: string; readonly h
 
 async function startEdges({ ports, roles, runtime, tokens, readiness, disposables }: Edges): Promise<Serving> {
   const { config, secrets, clock, log } = ports
-  const { jobs, matching } = runtime
+  const { jobs, matching, ledger, weights } = runtime
   const configured = config.clouds.map(({ name, driver, site, limits }) => ({ name, kind: driver.kind, site, limits }))
   // A caller that learns that we serve finds us ready, unless the store is not.
   await readiness.asked
@@ -254,6 +255,7 @@ async function startEdges({ ports, roles, runtime, tokens, readiness, disposable
     const api = await startApi({
       ...shared,
       matching,
+      shares: { ledger, weights, halfLifeMs: config.shares.halfLifeMs },
       heartbeatIntervalMs,
       host,
       port,

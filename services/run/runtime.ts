@@ -19,8 +19,10 @@ import type { Sandbox } from '../../core/ports/sandbox.ts'
 import type { Store } from '../../core/ports/store.ts'
 import { openLedger, type UsageLedger } from '../../core/share/ledger.ts'
 import { type Accountant, accountant } from '../accounting/account-facts.ts'
+import type { ShareWeight } from '../../core/share/weights.ts'
 import { chargeUsage } from '../accounting/charge-usage.ts'
 import { exchangeUsage, readUsage } from '../accounting/exchange-usage.ts'
+import { shareWeights, type ShareWeights } from '../accounting/share-weights.ts'
 import { type Loop, startLoop } from '../coordination/loop.ts'
 import { type RoleLease, holdRole } from '../coordination/role-lease.ts'
 import { holdSeat, type ProcessSeat } from '../coordination/seat.ts'
@@ -59,10 +61,15 @@ export type RuntimeOptions = {
   readonly live: LiveOutput
   readonly blobs: Blobs
   readonly policy: JobPolicy & MatchingPolicy
+  /** Absent: equal weights, and use is forgotten by half in a day. */
+  readonly shares?: SharePolicy
   readonly director: Omit<DirectorOptions, 'store' | 'bus' | 'clock' | 'log' | 'outcomes' | 'fenceOf' | 'images'>
   /** Whom to believe about images; absent: no endorser. */
   readonly trust?: Trust
 }
+
+/** How fast use is forgotten, and the weights of the share tree before operators change them. */
+export type SharePolicy = { readonly halfLifeMs: number; readonly weights: readonly ShareWeight[] }
 
 export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly jobs: JobPorts
@@ -77,6 +84,7 @@ export type Runtime = Pick<RuntimeOptions, 'roles' | 'holder'> & {
   readonly accountant: Accountant
   readonly reserve: Reserve
   readonly ledger: UsageLedger
+  readonly weights: ShareWeights
   /** Empty before the loops are started. */
   readonly roleLeases: RoleLeases
 }
@@ -89,11 +97,13 @@ type RoleLeases = { seat?: RoleLease<ProcessSeat>; clouds?: Spread }
 export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { roles, holder, store, bus, clock, log, sandbox, blobs, live, policy } = options
   const roleLeases: RoleLeases = {}
-  const ledger = openLedger(clock.nowMs())
+  const ledger = openLedger(clock.nowMs(), options.shares?.halfLifeMs)
+  const weights = shareWeights(store, options.shares?.weights ?? [])
+  await weights.read()
   ledger.hear(await readUsage(store, clock.nowMs()), clock.nowMs())
   const outcomes = openOutcomes()
   const matching = roles.includes('api')
-    ? await serving({ ...options, outcomes, ledger, part: partOf(roleLeases) })
+    ? await serving({ ...options, outcomes, ledger, weights, part: partOf(roleLeases) })
     : undefined
   outcomes.react(chargeUsage(ledger, clock))
   outcomes.react(hintsTo(bus))
@@ -121,6 +131,7 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     holder,
     roleLeases,
     ledger,
+    weights,
     jobs,
     matching,
     catalogue,
@@ -138,12 +149,13 @@ export async function buildRuntime(options: RuntimeOptions): Promise<Runtime> {
     sweep: sweep(jobs),
     collection: collection(jobs),
     accountant: accountant({ store, clock, keepRecordsMs: policy.keepRecordsMs ?? keepUsageRecordsMs }),
-    reserve: reserve({ ...jobs, ledger }),
+    reserve: reserve({ ...jobs, ledger, weights: weights.now }),
   }
 }
 
-async function serving(options: Parameters<typeof openMatching>[0]): Promise<Serving> {
+async function serving(options: Parameters<typeof openMatching>[0] & { readonly weights: ShareWeights }): Promise<Serving> {
   const matching = openMatching(options)
+  matching.waiting.tick(options.weights.now(), matching.clock.nowMs())
   await learnAll(matching.store, matching.waiting)
   return { ...matching, learn: learn(matching) }
 }
@@ -217,10 +229,24 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
   })
   roleLeases.seat = seatIn(runtime, apiSeats, () => loop.wake())
   const stops = [{ stop: deafen }, { stop: deafenAsking }, loop, asking]
-  return [...stops, ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
+  return [...stops, ...startShares(runtime), ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
 }
 
 const exchangeEveryMs = 30_000
+
+/** The weights of shares are read, running attempts counted and weights corrected so often. */
+const shareTickMs = 10_000
+
+function startShares({ matching, weights, ledger, ...runtime }: Runtime): readonly Stoppable[] {
+  if (!matching) return []
+  const { waiting, streams, clock } = matching
+  const step = async (): Promise<void> => {
+    await weights.read()
+    ledger.running(streams.running(), clock.nowMs())
+    waiting.tick(weights.now(), clock.nowMs())
+  }
+  return [loopOf({ matching, weights, ledger, ...runtime }, 'shares', shareTickMs, 0, step)]
+}
 
 /** What this process charges is handed on under its seat: at once under a new one. */
 function startCharging(runtime: Runtime, seat: RoleLease<ProcessSeat>): readonly Stoppable[] {

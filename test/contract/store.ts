@@ -13,6 +13,7 @@ import { deletionTests } from './store-deletion.ts'
 import { grantedTests } from './store-granted.ts'
 import { dependencyTests } from './store-dependencies.ts'
 import { imageTests } from './store-images.ts'
+import { noteTests } from './store-notes.ts'
 import type { StoreHarness } from './store-harness.ts'
 import { listingTests } from './store-listing.ts'
 import { queueTests } from './store-queues.ts'
@@ -488,14 +489,6 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
         expect((await store.facts(all[0]?.seq ?? 0, 1)).map(({ kind }) => kind)).toEqual(['b'])
         expect((await store.facts(-1, 1)).map(({ kind }) => kind)).toEqual(['c'])
       })
-
-      it('keeps a note until the next of its name', async () => {
-        const { store } = await fresh()
-        expect(await store.note('x')).toBeUndefined()
-        await store.keepNote('x', '1')
-        await store.keepNote('x', '2')
-        expect(await store.note('x')).toBe('2')
-      })
     })
 
     describe('roles', () => {
@@ -550,6 +543,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     })
 
     imageTests(fresh)
+    noteTests(fresh)
     accountingTests(fresh)
     queueTests(opened, fresh)
     bulkTests(opened, fresh)

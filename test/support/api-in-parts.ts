@@ -4,6 +4,7 @@
  * Tests reach behind it for jobs and VMs in the state that they need, and in front of it with any credential.
  */
 
+import { usageHalfLifeMs } from '../../core/kernel/limits.ts'
 import { memoryLiveOutput } from '../../services/adapters/live-output/memory/memory-live-output.ts'
 import { memoryBlobs } from '../../services/adapters/sandbox/memory/memory-blobs.ts'
 import { assert } from '../../core/kernel/assert.ts'
@@ -83,13 +84,13 @@ export async function startApiInParts({
     hear(true)
     return () => {}
   }
-  const images = { ...catalogue, ...given }
   assert(matching !== undefined, 'it serves pilots')
   const api = await startApi({
     ports: jobs,
     matching,
     heartbeatIntervalMs: hour,
-    images,
+    images: { ...catalogue, ...given },
+    shares: { ...parts, halfLifeMs: usageHalfLifeMs },
     tokens,
     log,
     cloudStatus,

@@ -70,6 +70,8 @@ export const methodActions: Readonly<Record<MethodName, Action>> = {
   approveImage: 'image.approve',
   disapproveImage: 'image.disapprove',
   revokeImage: 'image.revoke',
+  listShares: 'share.list',
+  setShareWeight: 'share.set',
   createToken: 'token.create',
 }
 

@@ -18,6 +18,7 @@ import {
 import { pageOf, pageSize, pageStart, pageToken } from '../../../proto/codec/page-tokens.ts'
 import type * as wire from '../../../proto/gen/pilotage/v1/operate.ts'
 import { createToken } from '../../access/create-token.ts'
+import type { SharePorts } from '../../accounting/list-shares.ts'
 import type { Catalogue } from '../../images/catalogue.ts'
 import { status, statusFor, type StatusPorts } from '../../jobs/status.ts'
 import { listTaskQueues, type TaskQueuePorts } from '../../jobs/task-queues.ts'
@@ -31,14 +32,17 @@ import { vmHistory } from '../../vms/read-vm.ts'
 import { asUser, type Edge } from './edge.ts'
 import { imageHandlers } from './image-handlers.ts'
 import { reasonOf } from './reason.ts'
+import { shareHandlers } from './share-handlers.ts'
 
 type VmOperatePorts = DrainPorts & {
-  readonly store: Pick<VmStore, 'vm' | 'liveVms' | 'endedVms'> & Pick<FactStore, 'history'>
+  readonly store: Pick<VmStore, 'vm' | 'liveVms' | 'endedVms'> & Pick<FactStore, 'history' | 'note' | 'changeNote'>
 }
 
 export type OperateOptions = {
   readonly ports: StatusPorts & TaskQueuePorts & VmOperatePorts
   readonly images: Catalogue
+  /** Of the share tree. */
+  readonly shares: Pick<SharePorts, 'ledger' | 'weights' | 'halfLifeMs'>
   readonly tokens: Tokens
   readonly edge: Edge
   readonly version: string
@@ -50,6 +54,7 @@ export type OperateOptions = {
 export function operateHandlers({
   ports,
   images,
+  shares,
   tokens,
   edge,
   version,
@@ -92,6 +97,7 @@ export function operateHandlers({
       tokenToWire(await createToken({ tokens, clock: ports.clock }, tokenRequestOfWire(request))),
     ),
     ...imageHandlers(images, edge),
+    ...shareHandlers({ ...ports, ...shares }, edge),
   }
 }
 

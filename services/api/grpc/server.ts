@@ -29,7 +29,7 @@ import { edge } from './edge.ts'
 import { withPieceRequests } from './file-messages.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { newLoads } from './load.ts'
-import { operateHandlers } from './operate-handlers.ts'
+import { type OperateOptions, operateHandlers } from './operate-handlers.ts'
 import { openPieceBuffers, type PieceBuffers } from './piece-buffers.ts'
 import { readable } from './readable.ts'
 import { reflectionHandlers, reflectionServices } from './reflection.ts'
@@ -44,6 +44,7 @@ export type ApiOptions = {
   /** Between two heartbeats of a monitor. */
   readonly heartbeatIntervalMs: number
   readonly images: Catalogue
+  readonly shares: OperateOptions['shares']
   readonly tokens: Tokens
   readonly log: Log
   readonly host: string
@@ -149,7 +150,7 @@ function serverOptions({ maxAgeMs, idleMs, keepaliveMs }: ApiBounds): ServerOpti
 }
 
 function addServices(server: Server, admission: Admission, buffers: PieceBuffers, options: ApiOptions): void {
-  const { ports, matching, heartbeatIntervalMs, images, tokens, log, version, startedMs, cloudStatus } = options
+  const { ports, matching, heartbeatIntervalMs, images, shares, tokens, log, version, startedMs, cloudStatus } = options
   const edges = edge(admission, log)
   const keys = activationKeys(ports)
   const { fetchInput, putOutputFile, ...sandbox } = sandboxHandlers(
@@ -167,7 +168,7 @@ function addServices(server: Server, admission: Admission, buffers: PieceBuffers
   })
   server.addService(
     readable(OperateServiceService),
-    operateHandlers({ ports, images, tokens, edge: edges, version, startedMs, cloudStatus }),
+    operateHandlers({ ports, images, shares, tokens, edge: edges, version, startedMs, cloudStatus }),
   )
 }
 

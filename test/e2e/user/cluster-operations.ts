@@ -60,6 +60,13 @@ export const clusterOperations: readonly Operation[] = [
     reach: 'own',
     attempt: showing(({ vmId }) => ['vm', 'history', vmId], /Active/),
   },
+  { name: 'share list', actions: ['share.list'], reach: 'own', attempt: showing(() => ['share', 'list'], /WEIGHT/) },
+  {
+    name: 'share set',
+    actions: ['share.set'],
+    reach: 'operators',
+    attempt: showing(() => ['share', 'set', '--vo', 'lhcb', '--weight', '2', '--reason', 'for the scenario'], /weight 2/),
+  },
   { name: 'image list', actions: ['image.list'], reach: 'own', attempt: showing(() => ['image', 'list'], /.*/) },
   { name: 'image add', actions: ['image.add'], reach: 'operators', attempt: deciding((image, client) => image(client)) },
   {

@@ -1,6 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
 import type { JobId } from '../../../core/kernel/ids.ts'
-import { usageAdvanceMs } from '../../../core/kernel/limits.ts'
 import type { JobEvent } from '../../../core/model/job-event.ts'
 import { chargeUsage } from '../../../services/accounting/charge-usage.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
@@ -21,7 +20,7 @@ beforeEach(async () => {
   store = memoryStore()
   outcomes = openOutcomes()
   charges = []
-  outcomes.react(chargeUsage({ charge: (_owner, coreMs) => void charges.push(coreMs) }, clock))
+  outcomes.react(chargeUsage({ charge: (_owner, { cores, ranMs }) => void charges.push(cores * ranMs) }, clock))
   await store.intend(vm, clock.nowMs())
 })
 
@@ -55,7 +54,7 @@ it.each(ways)('an owner is charged once for an attempt that ends because %s', as
     const jobId = await runs(tries)
     await change(event(jobId))
     await change(event(jobId))
-    expect(charges).toEqual([2 * (10 * minute - usageAdvanceMs)])
+    expect(charges).toEqual([2 * 10 * minute])
   }
 })
 

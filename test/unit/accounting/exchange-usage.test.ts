@@ -24,7 +24,8 @@ async function start() {
   ledger.hear(await readUsage(store, nowMs), nowMs)
   const uses = exchangeUsage(store, ledger)
   return {
-    charge: (owner: Owner, minutes: number) => ledger.charge(owner, minutes * minute, nowMs),
+    charge: (owner: Owner, minutes: number) =>
+      ledger.charge(owner, { attempt: '', cores: 1, ranMs: minutes * minute }, nowMs),
     used: (owner: Owner) => Math.round(ledger.usageOf(owner, nowMs) / minute),
     exchange: (at: ProcessSeat | undefined, atMs = nowMs) => uses.exchange(at, atMs),
     isNew: (at: ProcessSeat) => uses.isNew(at),

@@ -116,7 +116,8 @@ const submitting: Trial = {
 const report = ({ jobId }: Given) =>
   PilotMessage.fromPartial({ reports: [{ jobId, attempt: 1, reportId: 1, phase: 'ended', result: sampleResult() }] })
 const acksIn = (messages: readonly Buffer[]) => messages.flatMap((message) => ServiceMessage.decode(message).acks)
-const votes = (rows: readonly { vo: string }[], { target }: Given) => rows.some(({ vo }) => vo === ownerOf[target].vo)
+const votes = (rows: readonly { vo: string }[], { target }: Pick<Given, 'target'>) =>
+  rows.some(({ vo }) => vo === ownerOf[target].vo)
 const plain: Trial = { requests: () => [{}] }
 const paged: Trial = { requests: () => [{ pageSize: 0, pageToken: '' }] }
 
@@ -233,6 +234,11 @@ const trials: Readonly<Record<MethodName, Trial>> = {
         ({ subject, count }) => subject === `demand of ${ownerOf[target].vo}` && count > 0,
       ),
   },
+  listShares: {
+    ...paged,
+    seen: ([answer], { target }) => votes((answer as { shares: { vo: string }[] }).shares, { target }),
+  },
+  setShareWeight: { requests: () => [{ vo: 'lhcb', group: '', owner: '', weight: 2, reason: '' }] },
   drainVm: { requests: ({ target }) => [{ vmId: draining[target], reason: '' }] },
   listImages: paged,
   // The same content again changes nothing.
@@ -348,7 +354,7 @@ function classOf({ code, details, error }: Answer): Class | string {
 
 describe('authorization', () => {
   it('has an action and a trial for every method of the proto, and for no other', () => {
-    expect(methods.length).toBe(45)
+    expect(methods.length).toBe(47)
     expect(Object.keys(methodActions).sort()).toEqual(methods)
     expect(Object.keys(trials).sort()).toEqual(methods)
   })

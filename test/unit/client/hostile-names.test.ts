@@ -51,6 +51,9 @@ const asking: Readonly<Record<string, readonly string[]>> = {
   'vm history': ['vm', 'history', 'vm-a'],
   'vm drain': ['vm', 'drain', 'vm-a'],
   'image list': ['image', 'list'],
+  'share list': ['share', 'list'],
+  'share set': ['share', 'set', '--vo', 'v', '--weight', '2'],
+  'share reset': ['share', 'reset', '--vo', 'v'],
   'image approve': ['image', 'approve', 'i', '--site', 's'],
   'image disapprove': ['image', 'disapprove', 'i', '--site', 's'],
   'image revoke': ['image', 'revoke', 'i'],
@@ -132,7 +135,7 @@ async function wordsAfter(...words: readonly string[]): Promise<readonly string[
 }
 
 async function everyCommand(): Promise<readonly string[]> {
-  const groups = ['job', 'cluster', 'vm', 'image', 'accounting', 'token', 'config', 'context', 'store']
+  const groups = ['job', 'cluster', 'vm', 'image', 'share', 'accounting', 'token', 'config', 'context', 'store']
   const names = (await wordsAfter()).filter((name) => name !== 'help')
   const all = names.map(async (name) => {
     if (!groups.includes(name)) return [name]

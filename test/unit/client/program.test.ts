@@ -37,7 +37,7 @@ async function run(...argv: string[]): Promise<{ readonly code: unknown; readonl
   return { code, out: said.out.join(''), err: said.err.join('\n') }
 }
 
-const groups = { job: 4, cluster: 4, vm: 2, image: 7, accounting: 3, token: 1, config: 7, context: 1, store: 2 }
+const groups = { job: 4, cluster: 4, vm: 2, image: 7, share: 3, accounting: 3, token: 1, config: 7, context: 1, store: 2 }
 const single: readonly string[] =
   'submit run status list count group kill hold release reschedule delete prioritise history explain output peek watch serve facts completion demo replay simulate'.split(
     ' ',

@@ -31,6 +31,8 @@ const cells: Readonly<Record<Action, string>> = {
   'vm.read': 'none none vo any any',
   'vm.drain': 'none none none any any',
   'cloud.list': 'none none vo any any',
+  'share.list': 'none none vo any any',
+  'share.set': 'none none none any any',
   'image.list': 'none none any any any',
   'image.add': 'none none none any any',
   'image.approve': 'none none none any any',

@@ -1,20 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { usageHalfLifeMs } from '../../../core/kernel/limits.ts'
-import { openLedger, ownerKey } from '../../../core/share/ledger.ts'
+import { usageAdvanceMs, usageHalfLifeMs } from '../../../core/kernel/limits.ts'
+import { openLedger, ownerKey, ownerOfKey, type UsageLedger } from '../../../core/share/ledger.ts'
 import { charged, decayedUsage } from '../../../core/share/usage.ts'
 
 const epochMs = 1_700_000_000_000
+const epoch = { epochMs, halfLifeMs: usageHalfLifeMs }
 const ann = { vo: 'astro', group: 'sky', owner: 'ann' }
+const used = (coreMs: number) => ({ attempt: '', cores: 1, ranMs: coreMs })
 const ben = { vo: 'astro', group: 'sky', owner: 'ben' }
 
 describe('usage', () => {
   it('loses half of its weight in a half-life, before and after the epoch', () => {
     for (const atMs of [epochMs - usageHalfLifeMs, epochMs, epochMs + 3 * usageHalfLifeMs]) {
-      const usage = charged(0, 8000, atMs, epochMs)
-      expect(decayedUsage(usage, atMs, epochMs)).toBeCloseTo(8000)
-      expect(decayedUsage(usage, atMs + usageHalfLifeMs, epochMs)).toBeCloseTo(4000)
-      expect(decayedUsage(usage, atMs + 3 * usageHalfLifeMs, epochMs)).toBeCloseTo(1000)
+      const usage = charged(0, 8000, atMs, epoch)
+      expect(decayedUsage(usage, atMs, epoch)).toBeCloseTo(8000)
+      expect(decayedUsage(usage, atMs + usageHalfLifeMs, epoch)).toBeCloseTo(4000)
+      expect(decayedUsage(usage, atMs + 3 * usageHalfLifeMs, epoch)).toBeCloseTo(1000)
     }
   })
 
@@ -22,83 +24,129 @@ describe('usage', () => {
     const use = fc.record({ coreMs: fc.integer({ min: 1, max: 10 ** 9 }), afterMs: fc.integer({ min: 0, max: 10 ** 9 }) })
     fc.assert(
       fc.property(use, use, fc.integer({ min: 0, max: 10 ** 9 }), (a, b, laterMs) => {
-        const [first, second] = [a, b].map(({ coreMs, afterMs }) => charged(0, coreMs, epochMs + afterMs, epochMs))
-        const at = (usage = 0): number => decayedUsage(usage, epochMs + laterMs, epochMs)
+        const [first, second] = [a, b].map(({ coreMs, afterMs }) => charged(0, coreMs, epochMs + afterMs, epoch))
+        const at = (usage = 0): number => decayedUsage(usage, epochMs + laterMs, epoch)
         expect(Math.sign(at(first) - at(second))).toBe(Math.sign((first ?? 0) - (second ?? 0)))
       }),
     )
   })
 
   it('is given back at most down to nothing', () => {
-    const usage = charged(0, 1000, epochMs, epochMs)
-    expect(charged(usage, -400, epochMs, epochMs)).toBeCloseTo(600)
-    expect(charged(usage, -5000, epochMs, epochMs)).toBe(0)
+    const usage = charged(0, 1000, epochMs, epoch)
+    expect(charged(usage, -400, epochMs, epoch)).toBeCloseTo(600)
+    expect(charged(usage, -5000, epochMs, epoch)).toBe(0)
   })
 })
 
 describe('the ledger', () => {
-  it('charges each owner alone, and says which one changed', () => {
+  type Heard = readonly [string, number]
+  const listened = (ledger: UsageLedger): Heard[] => {
+    const heard: Heard[] = []
+    ledger.onChange((key, coreMs) => heard.push([key, Math.round(coreMs)]))
+    return heard
+  }
+
+  it('charges each owner alone, and says who has used how much more', () => {
     const ledger = openLedger(epochMs)
-    const heard: (string | undefined)[] = []
-    ledger.onChange((key) => heard.push(key))
-    ledger.charge(ann, 5000, epochMs)
-    ledger.charge(ann, 2000, epochMs)
-    ledger.charge(ben, 1000, epochMs)
-    expect([ann, ben, { ...ann, group: 'sea' }].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([7000, 1000, 0])
+    const heard = listened(ledger)
+    ledger.charge(ann, used(5000), epochMs)
+    ledger.charge(ann, used(2000), epochMs)
+    ledger.charge(ben, used(1000), epochMs + usageHalfLifeMs)
+    expect([ann, ben, { ...ann, group: 'sea' }].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([7000, 2000, 0])
     expect(ledger.usageOf(ann, epochMs + usageHalfLifeMs)).toBeCloseTo(3500)
-    expect(ledger.epochUsageOf(ownerKey(ann))).toBe(7000)
-    expect(heard).toEqual([ownerKey(ann), ownerKey(ann), ownerKey(ben)])
+    expect([...ledger.usages(epochMs + usageHalfLifeMs)]).toEqual([
+      [ownerKey(ann), 3500],
+      [ownerKey(ben), 1000],
+    ])
+    expect(heard).toEqual([
+      [ownerKey(ann), 5000],
+      [ownerKey(ann), 2000],
+      [ownerKey(ben), 1000],
+    ])
   })
 
   it('hands on what it charged itself, without what has faded', () => {
     const ledger = openLedger(epochMs)
-    ledger.charge(ann, 5000, epochMs)
-    ledger.charge(ben, 999, epochMs)
+    ledger.charge(ann, used(5000), epochMs)
+    ledger.charge(ben, used(999), epochMs)
     ledger.hear({ epochMs, owners: [[ownerKey(ben), 60_000]] }, epochMs)
-    expect(ledger.own(epochMs)).toEqual({ epochMs, owners: [[ownerKey(ann), 5000]] })
-    expect(ledger.own(epochMs + 3 * usageHalfLifeMs)).toEqual({ epochMs, owners: [] })
-    ledger.charge(ben, 1, epochMs)
+    expect(ledger.own(epochMs).owners).toEqual([[ownerKey(ann), 5000]])
+    expect(ledger.own(epochMs + 3 * usageHalfLifeMs).owners).toEqual([])
+    ledger.charge(ben, used(1), epochMs)
     expect(ledger.own(epochMs).owners.length).toBe(2)
-    ledger.charge(ben, -1, epochMs)
-    expect(ledger.usageOf(ben, epochMs)).toBe(60_999)
+    expect(ledger.usageOf(ben, epochMs)).toBe(61_000)
   })
 
   it('hears from the others the sum of today, not one sum more', () => {
     const ledger = openLedger(epochMs)
-    const heard: (string | undefined)[] = []
-    ledger.charge(ann, 1000, epochMs)
-    ledger.onChange((key) => heard.push(key))
+    ledger.charge(ann, used(1000), epochMs)
+    const heard = listened(ledger)
     ledger.hear({ epochMs, owners: [[ownerKey(ann), 3000]] }, epochMs)
     ledger.hear({ epochMs, owners: [[ownerKey(ann), 4000]] }, epochMs)
     expect(ledger.usageOf(ann, epochMs)).toBe(5000)
     ledger.hear({ epochMs, owners: [] }, epochMs)
     expect(ledger.usageOf(ann, epochMs)).toBe(1000)
-    expect(heard).toEqual([undefined, undefined, undefined])
+    expect(heard.map(([, coreMs]) => coreMs)).toEqual([3000, 1000, -4000])
   })
 
-  it('inherits beside what it charged, or instead of it', () => {
+  it('inherits beside what it charged, or instead of it, and takes neither for new use', () => {
     const uses = { epochMs, owners: [[ownerKey(ann), 3000]] as const }
-    const heard: (string | undefined)[] = []
+    const others = { epochMs, owners: [] }
     const ledger = openLedger(epochMs)
-    for (const owner of [ann, ben]) ledger.charge(owner, 1000, epochMs)
-    ledger.onChange((key) => heard.push(key))
-    ledger.inherit(uses, epochMs, false)
+    for (const owner of [ann, ben]) ledger.charge(owner, used(1000), epochMs)
+    const heard = listened(ledger)
+    ledger.hear(others, epochMs, { uses, isInstead: false })
     expect([ann, ben].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([4000, 1000])
-    ledger.inherit(uses, epochMs, true)
+    ledger.hear(others, epochMs, { uses, isInstead: true })
     expect([ann, ben].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([3000, 0])
-    expect(heard).toEqual([undefined, undefined])
+    expect(heard).toEqual([])
     expect(ledger.own(epochMs).owners).toEqual([[ownerKey(ann), 3000]])
   })
 
-  it('reads the usage of another epoch in its own units', () => {
-    const other = openLedger(epochMs - 5 * usageHalfLifeMs)
-    other.charge(ann, 8000, epochMs)
+  it('counts what runs with what it has used, and at least with what is usual, and its end once', () => {
+    const ledger = openLedger(epochMs)
+    const heard = listened(ledger)
+    const minute = 60_000
+    const claim = ledger.claim(ann, 2, epochMs)
+    expect(ledger.usageOf(ann, epochMs)).toBe(2 * usageAdvanceMs)
+    ledger.granted(claim, '1.1')
+    const attempt = { attempt: '1.1', ownerKey: ownerKey(ann), cores: 2, claimedMs: epochMs }
+    for (const minutes of [10, 20]) {
+      ledger.running([attempt], epochMs + minutes * minute)
+      expect(ledger.usageOf(ann, epochMs + minutes * minute)).toBeCloseTo(2 * minutes * minute)
+    }
+    const endMs = epochMs + 25 * minute
+    ledger.charge(ann, { attempt: '1.1', cores: 2, ranMs: 25 * minute }, endMs)
+    expect(ledger.usageOf(ann, endMs)).toBeCloseTo(50 * minute)
+    ledger.running([], endMs)
+    expect(ledger.usageOf(ann, endMs)).toBeCloseTo(50 * minute)
+    const sum = heard.reduce((all, [, coreMs]) => all + coreMs, 0)
+    expect(Math.abs(sum / (50 * minute) - 1)).toBeLessThan(0.02)
+    // The next ones of the same owner count at once for half of what this one ran.
+    ledger.claim(ann, 1, endMs)
+    expect(ledger.usageOf(ann, endMs)).toBeCloseTo(62.5 * minute)
+    expect(ledger.own(endMs).running?.length).toBe(1)
+  })
+
+  it('counts a claim that is refused not at all, and one that is not answered until it is', () => {
+    const ledger = openLedger(epochMs)
+    const [first, second] = [ledger.claim(ann, 1, epochMs), ledger.claim(ann, 3, epochMs)]
+    ledger.running([], epochMs)
+    expect(ledger.usageOf(ann, epochMs)).toBe(4 * usageAdvanceMs)
+    ledger.refused(second, epochMs)
+    ledger.refused(first, epochMs)
+    expect(ledger.usageOf(ann, epochMs)).toBe(0)
+  })
+
+  it('reads the usage of another epoch and another half-life in its own units', () => {
+    const other = openLedger(epochMs - 5 * usageHalfLifeMs, usageHalfLifeMs / 3)
+    other.charge(ann, used(8000), epochMs)
     const ledger = openLedger(epochMs)
     const laterMs = epochMs + usageHalfLifeMs
-    ledger.inherit(other.own(epochMs), laterMs, false)
+    ledger.hear(other.own(epochMs), epochMs)
     expect(ledger.usageOf(ann, laterMs)).toBeCloseTo(4000)
-    ledger.hear(other.own(epochMs), laterMs)
-    expect(ledger.usageOf(ann, laterMs)).toBeCloseTo(8000)
+    ledger.hear({ epochMs, owners: [] }, epochMs, { uses: other.own(epochMs), isInstead: false })
+    expect(ledger.usageOf(ann, laterMs)).toBeCloseTo(4000)
   })
 
   it('takes no two owners for one, whatever they are named', () => {
@@ -108,6 +156,7 @@ describe('the ledger', () => {
       fc.property(owner, owner, (a, b) => {
         const isSame = a.vo === b.vo && a.group === b.group && a.owner === b.owner
         expect(ownerKey(a) === ownerKey(b)).toBe(isSame)
+        expect(ownerOfKey(ownerKey(a))).toEqual(a)
       }),
     )
   })

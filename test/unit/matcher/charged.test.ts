@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest'
 import type { JobId, VmId } from '../../../core/kernel/ids.ts'
 import { usageAdvanceMs } from '../../../core/kernel/limits.ts'
+import { openLedger } from '../../../core/share/ledger.ts'
 import type { Room } from '../../../core/model/resources.ts'
 import type { JobOutcome } from '../../../core/ports/store.ts'
 import { matcher, type NotGranted, type OpenPilot } from '../../../services/matcher/matcher.ts'
@@ -19,7 +20,8 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
   const waiting: Picked[] = [{ queue, job: { id: 7 as JobId, priority: 0, submittedMs: 1 } }]
   const given: NotGranted[] = []
   const granted: number[] = []
-  let charged = 0
+  const ledger = openLedger(clock.nowMs())
+  const chargedNow = (): number => ledger.usageOf(queue, clock.nowMs())
   let wants = 1
   const pilot: OpenPilot = {
     vmId: 'vm-chargedaaa' as VmId,
@@ -43,12 +45,9 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
       missed: () => {},
       learn: () => {},
       onReady: () => {},
+      tick: () => {},
     },
-    ledger: {
-      charge(_, coreMs) {
-        charged += coreMs
-      },
-    },
+    ledger,
     clock,
     leaseMs: 1000,
     outcomes: { changed: async () => {} },
@@ -56,9 +55,9 @@ async function claimed(answer: () => Promise<readonly JobOutcome[]>) {
   })
   matching.join(pilot)
   matching.serve(pilot)
-  const atOnce = charged
+  const atOnce = chargedNow()
   await clock.settle()
-  return { atOnce, charged, given, granted }
+  return { atOnce, charged: chargedNow(), given, granted }
 }
 
 const refused = (why: string) => async () => [{ ok: false, why }] as unknown as readonly JobOutcome[]

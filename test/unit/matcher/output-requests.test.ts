@@ -15,7 +15,7 @@ it('asks the pilots whose streams are here, again after a while and at once on a
   const stream = (name: string) => ({ peek: ({ jobId }: { jobId: number }) => void heard.push(`${name} ${jobId}`) })
   let streams = new Map([[a, stream('first')]])
   const of = (vmId: VmId) => streams.get(vmId)
-  const requests = outputRequests(live, { enter: () => {}, leave: () => {}, of }, clock)
+  const requests = outputRequests(live, { enter: () => {}, leave: () => {}, of, running: () => [] }, clock)
   const want = async (jobId: number, vmId: VmId) => {
     const untilMs = clock.nowMs() + liveOutputLimits.interestMs
     await live.want({ jobId: jobId as JobId, attempt: 1, name: 'stdout', vmId, untilMs }, clock.nowMs())

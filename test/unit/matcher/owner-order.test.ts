@@ -6,6 +6,7 @@ import type { JobId } from '../../../core/kernel/ids.ts'
 import { leastRoom } from '../../../core/language/least-room.ts'
 import type { Owner } from '../../../core/model/owner.ts'
 import { openLedger, ownerKey } from '../../../core/share/ledger.ts'
+import { equalWeights, weightsOf } from '../../../core/share/weights.ts'
 import { type OrderedOwner, type OwnerOrder, ownerOrder } from '../../../services/matcher/owner-order.ts'
 import type { Ordered } from '../../../services/matcher/owner-queues.ts'
 import { everyKind } from '../../../services/matcher/place-kinds.ts'
@@ -69,30 +70,55 @@ it('has no place for an owner who has nothing to give', () => {
   expect(owners.first(wanted, (one) => one)).toBe(ann)
 })
 
-it('has everyone at the place that the ledger says, after every change', () => {
+it('has everyone at the place of their turn, after every change', () => {
   const who = fc.constantFrom(...names)
-  const use = fc.integer({ min: -2, max: 3 })
   const act = fc.oneof(
     fc.record({ kind: fc.constant('comes' as const), who }),
-    fc.record({ kind: fc.constant('charged' as const), who, use }),
+    fc.record({ kind: fc.constant('charged' as const), who, use: fc.nat(3) }),
     fc.record({ kind: fc.constant('heard' as const), uses: fc.array(fc.tuple(who, fc.nat(3)), { maxLength: 5 }) }),
+    fc.record({ kind: fc.constant('served' as const), who }),
+    fc.record({ kind: fc.constant('ticks' as const), minutes: fc.nat(30) }),
   )
   fc.assert(
     fc.property(fc.array(act, { maxLength: 40 }), (acts) => {
       const ledger = openLedger(0)
-      const owners = ownerOrder(ledger)
-      const known = new Set<string>()
+      const owners = ownerOrder<Ordered>(ledger)
+      const known = new Map<string, OrderedOwner<Ordered>>()
+      let nowMs = 0
       for (const one of acts) {
-        if (one.kind === 'comes') {
-          enter(owners, owned(one.who))
-          known.add(one.who)
-        } else if (one.kind === 'charged') ledger.charge(owned(one.who), one.use * 1000, 0)
-        else ledger.hear({ epochMs: 0, owners: one.uses.map(([name, of]) => [ownerKey(owned(name)), of] as const) }, 0)
-        const usage = (name: string): number => ledger.epochUsageOf(ownerKey(owned(name)))
-        const right = [...known].toSorted((a, b) => usage(a) - usage(b) || (a < b ? -1 : 1))
+        if (one.kind === 'comes') known.set(one.who, enter(owners, owned(one.who)))
+        else if (one.kind === 'charged')
+          ledger.charge(owned(one.who), { attempt: '', cores: 1, ranMs: one.use * 1000 }, nowMs)
+        else if (one.kind === 'ticks') {
+          nowMs += one.minutes * 60_000
+          owners.tick(equalWeights, nowMs)
+        } else if (one.kind === 'served') {
+          const served = known.get(one.who)
+          if (served) owners.served(served)
+        } else {
+          const uses = one.uses.map(([name, of]) => [ownerKey(owned(name)), of * 1000] as const)
+          ledger.hear({ epochMs: 0, owners: uses }, nowMs)
+        }
+        const turn = (name: string): number => known.get(name)?.turn.at ?? 0
+        const right = [...known.keys()].toSorted((a, b) => turn(a) - turn(b) || (a < b ? -1 : 1))
         expect(shown(owners)).toEqual(right)
-        expect(owners.list().map((each) => each.use)).toEqual(right.map(usage))
       }
     }),
   )
+})
+
+it('moves the turn of an owner, of the group and of the VO by what is used, divided by the weight of each', () => {
+  const ledger = openLedger(0)
+  const owners = ownerOrder<Ordered>(ledger)
+  owners.tick(
+    weightsOf([
+      { path: ['v'], weight: 4 },
+      { path: ['v', 'g', 'ann'], weight: 2 },
+    ]),
+    0,
+  )
+  const ann = enter(owners, owned('ann'))
+  ledger.charge(owned('ann'), { attempt: '', cores: 2, ranMs: 4000 }, 0)
+  const group = ann.parent.node
+  expect([ann.turn.at, group?.turn.at, group?.parent.node?.turn.at]).toEqual([4000, 8000, 2000])
 })

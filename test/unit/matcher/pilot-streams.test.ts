@@ -21,6 +21,7 @@ it('a hint reaches the newest stream of each VM that it names', () => {
     look: () => void heard.push(name),
     replaced: () => void heard.push(`${name} replaced`),
     peek: () => void heard.push(`${name} peeked`),
+    running: () => [],
   })
   const [first, second, other] = [stream('first'), stream('second'), stream('other')]
   streams.enter(a, first)

@@ -132,7 +132,7 @@ describe('no VM is reserved', () => {
 
   it('for an owner who was served more than the others: the stream has its turn first', async () => {
     const { test, stream } = await started()
-    test.ledger.charge(bob, 1e12, test.clock.nowMs())
+    test.ledger.charge(bob, { attempt: '', cores: 1, ranMs: 1e12 }, test.clock.nowMs())
     await submitWide(test, 4, bob)
     for (let ticks = 0; ticks < 120; ticks += 1) await stream.tick(true)
     expect(await reservedVms(test)).toEqual([])

@@ -1,4 +1,5 @@
 import { type UsageLedger, openLedger } from '../../../core/share/ledger.ts'
+import { equalWeights } from '../../../core/share/weights.ts'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../core/kernel/clock.ts'
@@ -73,47 +74,63 @@ it('knows which queues suit a place, also of more kinds than it has numbers for'
   expect(index.take(place, room)).toBeUndefined()
 })
 
+const used = (coreMs: number) => ({ attempt: '', cores: 1, ranMs: coreMs })
+
 describe('between owners', () => {
   const theirs = sampleQueue(bob)
+
+  /** Of 40 starts of a second each, once the weights are corrected by what was used before. */
+  function startsOf(usage: UsageLedger, nowMs: number): { readonly mine: number; readonly others: number } {
+    const both = waitingIndex({ readNext: async () => [], onError: () => {}, ledger: usage })
+    const jobs = (from: number) => Array.from({ length: 40 }, (_, at) => waits(from + at))
+    both.arrived(sampleQueue(), jobs(1))
+    both.arrived(theirs, jobs(1001))
+    both.tick(equalWeights, nowMs)
+    const picked = Array.from({ length: 40 }, () => {
+      const pick = both.take(place, room)
+      if (pick) usage.charge(pick.queue, used(1000), nowMs)
+      return pick?.queue.vo === alice.vo
+    })
+    const mine = picked.filter((isMine) => isMine).length
+    return { mine, others: 40 - mine }
+  }
 
   it('serves the one who used less, whatever the priorities', () => {
     index.arrived(sampleQueue(), [waits(1, 9), waits(2, 9)])
     index.arrived(theirs, [waits(3), waits(4)])
-    ledger.charge(alice, 1000, 0)
+    ledger.charge(alice, used(1000), 0)
     expect(take(1)).toEqual([3])
-    ledger.charge(bob, 5000, 0)
+    ledger.charge(bob, used(5000), 0)
     expect(take(1)).toEqual([1])
   })
 
   it('forgets use with time: what was used today weighs more than twice that of two days ago', () => {
     const day = 24 * 60 * 60 * 1000
-    index.arrived(sampleQueue(), [waits(1)])
-    index.arrived(theirs, [waits(2)])
-    ledger.charge(alice, 3000, 0)
-    ledger.charge(bob, 1000, 2 * day)
-    expect(ledger.usageOf(alice, 2 * day)).toBeCloseTo(750)
-    expect(take(2)).toEqual([1, 2])
+    ledger.charge(alice, used(3_000_000), 0)
+    ledger.charge(bob, used(1_000_000), 2 * day)
+    expect(ledger.usageOf(alice, 2 * day)).toBeCloseTo(750_000)
+    const { mine, others } = startsOf(ledger, 2 * day)
+    expect(mine).toBeGreaterThan(others)
   })
 
   it('goes on after a restart as before it', () => {
-    ledger.charge(alice, 60_000, 5000)
-    const kept = openLedger(5000)
-    kept.hear(ledger.own(5000), 5000)
-    const again = waitingIndex({ readNext: async () => [], onError: () => {}, ledger: kept })
-    expect(kept.usageOf(alice, 5000)).toBeCloseTo(60_000)
-    again.arrived(sampleQueue(), [waits(1)])
-    again.arrived(theirs, [waits(2)])
-    expect(again.take(place, room)?.job.id).toBe(2)
+    const day = 24 * 60 * 60 * 1000
+    ledger.charge(alice, used(6_000_000), 5000)
+    const kept = openLedger(day)
+    kept.hear(ledger.own(5000), day)
+    expect(kept.usageOf(alice, day)).toBeCloseTo(3_000_000, -3)
+    const { mine, others } = startsOf(kept, day)
+    expect(others).toBeGreaterThan(1.5 * mine)
   })
 
   it('gives a hungry owner its share: over any run of starts no owner is two starts behind', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 40 }), (starts) => {
-        const used = openLedger(0)
+        const shared = openLedger(0)
         const fair = waitingIndex({
           readNext: async () => [],
           onError: () => {},
-          ledger: used,
+          ledger: shared,
         })
         const jobs = (from: number) => Array.from({ length: 40 }, (_, at) => waits(from + at))
         fair.arrived(sampleQueue(), jobs(1))
@@ -122,7 +139,7 @@ describe('between owners', () => {
         for (let at = 0; at < starts; at += 1) {
           const picked = fair.take(place, room)
           if (!picked) throw new Error('eighty jobs wait')
-          used.charge(picked.queue, 1000, at)
+          shared.charge(picked.queue, used(1000), at)
           if (picked.queue.vo === alice.vo) mine += 1
         }
         expect(Math.abs(mine - (starts - mine))).toBeLessThanOrEqual(1)

@@ -821,7 +821,7 @@ export interface Fact {
   time:
     | Date
     | undefined;
-  /** job:17, vm:vm-..., cloud:NAME, image:NAME, submission:ID */
+  /** job:17, vm:vm-..., cloud:NAME, image:NAME, submission:ID, share:VO/GROUP/OWNER */
   subject: string;
   kind: string;
   /** one readable line */
@@ -843,6 +843,7 @@ export interface Fact {
   ending?: EndingFact | undefined;
   reservation?: ReservationFact | undefined;
   trait?: TraitFact | undefined;
+  share?: ShareFact | undefined;
 }
 
 /** A job came into a state, or its pilot was asked to stop it. `end` and what follows: of a payload that ended. */
@@ -895,6 +896,21 @@ export interface SubmittedFact {
 export interface ReservationFact {
   queue: string;
   job: number;
+  why: string;
+}
+
+/** An operator set the weight of a node of the share tree, or left it to the configuration again. */
+export interface ShareFact {
+  vo: string;
+  /** empty: the VO itself */
+  group: string;
+  /** empty: the group or the VO itself */
+  owner: string;
+  /** counts the changes of weights */
+  version: number;
+  by: string;
+  /** absent: as configured */
+  weight?: number | undefined;
   why: string;
 }
 
@@ -4880,6 +4896,7 @@ function createBaseFact(): Fact {
     ending: undefined,
     reservation: undefined,
     trait: undefined,
+    share: undefined,
   };
 }
 
@@ -4950,6 +4967,9 @@ export const Fact: MessageFns<Fact> = {
     }
     if (message.trait !== undefined) {
       TraitFact.encode(message.trait, writer.uint32(202).fork()).join();
+    }
+    if (message.share !== undefined) {
+      ShareFact.encode(message.share, writer.uint32(290).fork()).join();
     }
     return writer;
   },
@@ -5143,6 +5163,14 @@ export const Fact: MessageFns<Fact> = {
             message.trait = TraitFact.decode(reader, reader.uint32());
             continue;
           }
+          case 36: {
+            if (tag !== 290) {
+              break;
+            }
+
+            message.share = ShareFact.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5205,6 +5233,9 @@ export const Fact: MessageFns<Fact> = {
       : undefined;
     message.trait = (object.trait !== undefined && object.trait !== null)
       ? TraitFact.fromPartial(object.trait)
+      : undefined;
+    message.share = (object.share !== undefined && object.share !== null)
+      ? ShareFact.fromPartial(object.share)
       : undefined;
     return message;
   },
@@ -5667,6 +5698,133 @@ export const ReservationFact: MessageFns<ReservationFact> = {
     const message = createBaseReservationFact();
     message.queue = object.queue ?? "";
     message.job = object.job ?? 0;
+    message.why = object.why ?? "";
+    return message;
+  },
+};
+
+function createBaseShareFact(): ShareFact {
+  return { vo: "", group: "", owner: "", version: 0, by: "", weight: undefined, why: "" };
+}
+
+export const ShareFact: MessageFns<ShareFact> = {
+  encode(message: ShareFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vo !== "") {
+      writer.uint32(10).string(message.vo);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    if (message.version !== 0) {
+      writer.uint32(32).uint32(message.version);
+    }
+    if (message.by !== "") {
+      writer.uint32(42).string(message.by);
+    }
+    if (message.weight !== undefined) {
+      writer.uint32(49).double(message.weight);
+    }
+    if (message.why !== "") {
+      writer.uint32(58).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShareFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShareFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.weight = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ShareFact>, I>>(base?: I): ShareFact {
+    return ShareFact.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ShareFact>, I>>(object: I): ShareFact {
+    const message = createBaseShareFact();
+    message.vo = object.vo ?? "";
+    message.group = object.group ?? "";
+    message.owner = object.owner ?? "";
+    message.version = object.version ?? 0;
+    message.by = object.by ?? "";
+    message.weight = object.weight ?? undefined;
     message.why = object.why ?? "";
     return message;
   },

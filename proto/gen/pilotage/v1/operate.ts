@@ -559,6 +559,73 @@ export interface ChangeImageResponse {
   state: ImageState;
 }
 
+/** Asks for the share tree. */
+export interface ListSharesRequest {
+  /** 0: 100; 1000 at most */
+  pageSize: number;
+  /** of the answer before; empty: from the first */
+  pageToken: string;
+}
+
+/** Nodes of the share tree, each VO with what is below it. */
+export interface ListSharesResponse {
+  shares: Share[];
+  /** counts the changes that operators made to weights */
+  version: number;
+  /** after this time use counts half */
+  halfLife:
+    | Duration
+    | undefined;
+  /** empty: these are the last */
+  nextPageToken: string;
+}
+
+/** A node of the share tree: a VO, a group of it, or an owner of that. */
+export interface Share {
+  vo: string;
+  /** empty: the VO itself */
+  group: string;
+  /** empty: the group or the VO itself */
+  owner: string;
+  /** beside the others of its level */
+  weight: number;
+  /** jobs */
+  waiting: number;
+  /** core time, of which half is forgotten in each half_life */
+  used:
+    | Duration
+    | undefined;
+  /** 0 to 1: of what its level used */
+  usedPart: number;
+  /** 0 to 1: of what its level should get; 0 where nothing waits */
+  targetPart: number;
+  /** what its weight is multiplied with for what it used: 1/3 to 3 */
+  factor: number;
+}
+
+/** Names a node and the weight that it shall have. */
+export interface SetShareWeightRequest {
+  vo: string;
+  /** empty: the VO itself */
+  group: string;
+  /** empty: the group or the VO itself */
+  owner: string;
+  /** 0.001 to 1000000; absent: as configured again */
+  weight?:
+    | number
+    | undefined;
+  /** kept with the change */
+  reason: string;
+}
+
+/** What the change did. */
+export interface SetShareWeightResponse {
+  /** false: the weight was that before */
+  changed: boolean;
+  /** counts the changes that operators made to weights */
+  version: number;
+}
+
 function createBaseGetStatusRequest(): GetStatusRequest {
   return {};
 }
@@ -3954,6 +4021,497 @@ export const ChangeImageResponse: MessageFns<ChangeImageResponse> = {
   },
 };
 
+function createBaseListSharesRequest(): ListSharesRequest {
+  return { pageSize: 0, pageToken: "" };
+}
+
+export const ListSharesRequest: MessageFns<ListSharesRequest> = {
+  encode(message: ListSharesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSharesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSharesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListSharesRequest>, I>>(base?: I): ListSharesRequest {
+    return ListSharesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListSharesRequest>, I>>(object: I): ListSharesRequest {
+    const message = createBaseListSharesRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListSharesResponse(): ListSharesResponse {
+  return { shares: [], version: 0, halfLife: undefined, nextPageToken: "" };
+}
+
+export const ListSharesResponse: MessageFns<ListSharesResponse> = {
+  encode(message: ListSharesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.shares) {
+      Share.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    if (message.halfLife !== undefined) {
+      Duration.encode(message.halfLife, writer.uint32(26).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(34).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSharesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSharesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shares.push(Share.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.halfLife = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListSharesResponse>, I>>(base?: I): ListSharesResponse {
+    return ListSharesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListSharesResponse>, I>>(object: I): ListSharesResponse {
+    const message = createBaseListSharesResponse();
+    message.shares = object.shares?.map((e) => Share.fromPartial(e)) || [];
+    message.version = object.version ?? 0;
+    message.halfLife = (object.halfLife !== undefined && object.halfLife !== null)
+      ? Duration.fromPartial(object.halfLife)
+      : undefined;
+    message.nextPageToken = object.nextPageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseShare(): Share {
+  return {
+    vo: "",
+    group: "",
+    owner: "",
+    weight: 0,
+    waiting: 0,
+    used: undefined,
+    usedPart: 0,
+    targetPart: 0,
+    factor: 0,
+  };
+}
+
+export const Share: MessageFns<Share> = {
+  encode(message: Share, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vo !== "") {
+      writer.uint32(10).string(message.vo);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(33).double(message.weight);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(40).uint64(message.waiting);
+    }
+    if (message.used !== undefined) {
+      Duration.encode(message.used, writer.uint32(50).fork()).join();
+    }
+    if (message.usedPart !== 0) {
+      writer.uint32(57).double(message.usedPart);
+    }
+    if (message.targetPart !== 0) {
+      writer.uint32(65).double(message.targetPart);
+    }
+    if (message.factor !== 0) {
+      writer.uint32(73).double(message.factor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Share {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShare();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.weight = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.waiting = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.used = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.usedPart = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.targetPart = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.factor = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Share>, I>>(base?: I): Share {
+    return Share.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Share>, I>>(object: I): Share {
+    const message = createBaseShare();
+    message.vo = object.vo ?? "";
+    message.group = object.group ?? "";
+    message.owner = object.owner ?? "";
+    message.weight = object.weight ?? 0;
+    message.waiting = object.waiting ?? 0;
+    message.used = (object.used !== undefined && object.used !== null) ? Duration.fromPartial(object.used) : undefined;
+    message.usedPart = object.usedPart ?? 0;
+    message.targetPart = object.targetPart ?? 0;
+    message.factor = object.factor ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetShareWeightRequest(): SetShareWeightRequest {
+  return { vo: "", group: "", owner: "", weight: undefined, reason: "" };
+}
+
+export const SetShareWeightRequest: MessageFns<SetShareWeightRequest> = {
+  encode(message: SetShareWeightRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vo !== "") {
+      writer.uint32(10).string(message.vo);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.owner !== "") {
+      writer.uint32(26).string(message.owner);
+    }
+    if (message.weight !== undefined) {
+      writer.uint32(33).double(message.weight);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetShareWeightRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetShareWeightRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vo = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.weight = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetShareWeightRequest>, I>>(base?: I): SetShareWeightRequest {
+    return SetShareWeightRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetShareWeightRequest>, I>>(object: I): SetShareWeightRequest {
+    const message = createBaseSetShareWeightRequest();
+    message.vo = object.vo ?? "";
+    message.group = object.group ?? "";
+    message.owner = object.owner ?? "";
+    message.weight = object.weight ?? undefined;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseSetShareWeightResponse(): SetShareWeightResponse {
+  return { changed: false, version: 0 };
+}
+
+export const SetShareWeightResponse: MessageFns<SetShareWeightResponse> = {
+  encode(message: SetShareWeightResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changed !== false) {
+      writer.uint32(8).bool(message.changed);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetShareWeightResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input, textOf);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetShareWeightResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetShareWeightResponse>, I>>(base?: I): SetShareWeightResponse {
+    return SetShareWeightResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetShareWeightResponse>, I>>(object: I): SetShareWeightResponse {
+    const message = createBaseSetShareWeightResponse();
+    message.changed = object.changed ?? false;
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
 /** What operators and users see of the installation, and what operators decide. */
 export type OperateServiceService = typeof OperateServiceService;
 export const OperateServiceService = {
@@ -4019,6 +4577,28 @@ export const OperateServiceService = {
     requestDeserialize: (value: Buffer): DrainVmRequest => DrainVmRequest.decode(value),
     responseSerialize: (value: DrainVmResponse): Buffer => Buffer.from(DrainVmResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainVmResponse => DrainVmResponse.decode(value),
+  },
+  /** The share tree: what each VO, group and owner asks for, used, and should have. Users see their own VO. */
+  listShares: {
+    path: "/pilotage.v1.OperateService/ListShares" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSharesRequest): Buffer => Buffer.from(ListSharesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSharesRequest => ListSharesRequest.decode(value),
+    responseSerialize: (value: ListSharesResponse): Buffer => Buffer.from(ListSharesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSharesResponse => ListSharesResponse.decode(value),
+  },
+  /** Sets how much a VO, group or owner gets beside the others of its level; takes effect within seconds. */
+  setShareWeight: {
+    path: "/pilotage.v1.OperateService/SetShareWeight" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetShareWeightRequest): Buffer =>
+      Buffer.from(SetShareWeightRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetShareWeightRequest => SetShareWeightRequest.decode(value),
+    responseSerialize: (value: SetShareWeightResponse): Buffer =>
+      Buffer.from(SetShareWeightResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetShareWeightResponse => SetShareWeightResponse.decode(value),
   },
   /** Issues a token for a user. */
   createToken: {
@@ -4095,6 +4675,10 @@ export interface OperateServiceServer extends UntypedServiceImplementation {
   listClouds: handleUnaryCall<ListCloudsRequest, ListCloudsResponse>;
   /** Lets a VM end its jobs and take no more. */
   drainVm: handleUnaryCall<DrainVmRequest, DrainVmResponse>;
+  /** The share tree: what each VO, group and owner asks for, used, and should have. Users see their own VO. */
+  listShares: handleUnaryCall<ListSharesRequest, ListSharesResponse>;
+  /** Sets how much a VO, group or owner gets beside the others of its level; takes effect within seconds. */
+  setShareWeight: handleUnaryCall<SetShareWeightRequest, SetShareWeightResponse>;
   /** Issues a token for a user. */
   createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
   /** The catalogue of images: VMs start only from what is endorsed by a key that the installation trusts and approved for the site. */
@@ -4205,6 +4789,38 @@ export interface OperateServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainVmResponse) => void,
+  ): ClientUnaryCall;
+  /** The share tree: what each VO, group and owner asks for, used, and should have. Users see their own VO. */
+  listShares(
+    request: ListSharesRequest,
+    callback: (error: ServiceError | null, response: ListSharesResponse) => void,
+  ): ClientUnaryCall;
+  listShares(
+    request: ListSharesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSharesResponse) => void,
+  ): ClientUnaryCall;
+  listShares(
+    request: ListSharesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSharesResponse) => void,
+  ): ClientUnaryCall;
+  /** Sets how much a VO, group or owner gets beside the others of its level; takes effect within seconds. */
+  setShareWeight(
+    request: SetShareWeightRequest,
+    callback: (error: ServiceError | null, response: SetShareWeightResponse) => void,
+  ): ClientUnaryCall;
+  setShareWeight(
+    request: SetShareWeightRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetShareWeightResponse) => void,
+  ): ClientUnaryCall;
+  setShareWeight(
+    request: SetShareWeightRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetShareWeightResponse) => void,
   ): ClientUnaryCall;
   /** Issues a token for a user. */
   createToken(

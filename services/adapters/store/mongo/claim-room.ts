@@ -13,7 +13,7 @@ import type { Vm } from '../../../../core/model/vm.ts'
 import { type Resources, resourcesOf, fromList } from '../../../../core/model/resources.ts'
 import { openAlarms } from '../../../../core/model/overclaim.ts'
 import { type Database, guarded } from './database.ts'
-import { emittedFactDocuments } from './facts.ts'
+import { emittedFactDocuments } from './emitted-facts.ts'
 import { usedBy } from './vms.ts'
 
 export type Claim = {

@@ -8,6 +8,7 @@
 
 import {
   type Binary,
+  type ClientSession,
   type Collection,
   type Db,
   MongoClient,
@@ -246,6 +247,15 @@ export async function guarded<T>(doing: string, run: () => Promise<T>): Promise<
   } catch (thrown) {
     throw errorOf(thrown, doing)
   }
+}
+
+/** All of it or nothing; repeated by the driver where another one was first. */
+export function inTransaction<Answer>(
+  { client }: Pick<Database, 'client'>,
+  doing: string,
+  work: (session: ClientSession) => Promise<Answer>,
+): Promise<Answer> {
+  return guarded(doing, () => client.withSession((session) => session.withTransaction(() => work(session))))
 }
 
 export function errorOf(thrown: unknown, doing: string): unknown {

@@ -8,7 +8,9 @@ import { type Fact, type FactData, newFact, type NewFact, type Subject } from '.
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { FactStore } from '../../../../core/ports/store.ts'
 import type { Random } from '../../../../core/kernel/random.ts'
-import { type Database, type EmittedFactDocument, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
+import { type Database, type FactsDocument, guarded, type SubmissionDocument } from './database.ts'
+import { emittedFactDocuments } from './emitted-facts.ts'
+import { openNotes } from './notes.ts'
 import { type Story, type StoryEntry, unpacked } from './job-text.ts'
 import type { PageCache } from './page-cache.ts'
 
@@ -22,7 +24,7 @@ export function submissionFact({ first, n, at, vo, grp, own }: SubmissionDocumen
 }
 
 export function openFacts(database: Database, cache: PageCache, clock: Clock, random: Random): FactStore {
-  const { emittedFacts, vms, facts, notes, submissions } = database
+  const { emittedFacts, vms, facts, submissions } = database
 
   async function storyOf(subject: Subject): Promise<Story> {
     const [kind, id = ''] = subject.split(':', 2)
@@ -81,12 +83,7 @@ export function openFacts(database: Database, cache: PageCache, clock: Clock, ra
       }
       return found.slice(0, limit)
     },
-    async note(name) {
-      return (await guarded('reading a note', () => notes.findOne({ _id: name })))?.text
-    },
-    async keepNote(name, text) {
-      await guarded('keeping a note', () => notes.updateOne({ _id: name }, { $set: { text } }, { upsert: true }))
-    },
+    ...openNotes(database, random),
   }
 }
 
@@ -103,13 +100,6 @@ function merged(story: readonly UnnumberedFact[], beside: readonly UnnumberedFac
     all.push(fact)
   }
   return [...all, ...story.slice(at)]
-}
-
-export function emittedFactDocuments(news: readonly NewFact[], nowMs: number, random: Random): EmittedFactDocument[] {
-  const name = random.letters(12)
-  return news.map(({ subject, kind, data }, at) => {
-    return { _id: `${name}.${at}`, subject, n: nowMs * 1000 + at, at: nowMs, kind, data: JSON.stringify(data) }
-  })
 }
 
 function factsIn({ facts }: FactsDocument): Fact[] {

@@ -11,7 +11,7 @@ import { type Image, type ImageEvent, imageNameOf } from '../../../../core/model
 import type { ImageOutcome, ImageStore } from '../../../../core/ports/store.ts'
 import { jitter, type Random } from '../../../../core/kernel/random.ts'
 import { type Database, guarded, type ImageDocument, isDuplicate } from './database.ts'
-import { emittedFactDocuments } from './facts.ts'
+import { emittedFactDocuments } from './emitted-facts.ts'
 
 type ImagesOptions = { readonly database: Database; readonly clock: Clock; readonly random: Random }
 

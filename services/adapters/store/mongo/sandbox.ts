@@ -7,13 +7,12 @@
  * died or its key was known, is removed when it is found here.
  */
 
-import type { ClientSession } from 'mongodb'
 import type { JobId } from '../../../../core/kernel/ids.ts'
 import type { JobSpec } from '../../../../core/model/job.ts'
 import type { Owner } from '../../../../core/model/owner.ts'
 import type { BlobRef } from '../../../../core/ports/blobs.ts'
 import type { ClaimOutcome, SandboxStore } from '../../../../core/ports/sandbox-store.ts'
-import { type ClaimDocument, type Database, guarded } from './database.ts'
+import { type ClaimDocument, type Database, guarded, inTransaction } from './database.ts'
 
 /** Content that is to be removed, in one answer. */
 const maxRemovals = 1000
@@ -42,22 +41,13 @@ export function openSandbox(database: Database): SandboxStore {
   return { ...openClaims(database), ...openClaimEnd(database), ...openOutputs(database) }
 }
 
-/** Repeated by the driver where another one was first. */
-function together<Answer>(
-  { client }: Database,
-  doing: string,
-  work: (session: ClientSession) => Promise<Answer>,
-): Promise<Answer> {
-  return guarded(doing, () => client.withSession((session) => session.withTransaction(() => work(session))))
-}
-
 function openClaims(database: Database): Pick<SandboxStore, 'claim' | 'settleClaim' | 'renewClaims'> {
   const { claims, claimUse, claimedBlobs } = database
   return {
     async claim(owner, { digest, bytes }, maxOwnerBytes, nowMs) {
       const key = ownerKey(owner)
       const _id = claimId(key, digest)
-      return together(database, 'claiming a file', async (session): Promise<ClaimOutcome> => {
+      return inTransaction(database, 'claiming a file', async (session): Promise<ClaimOutcome> => {
         const known = await claims.findOneAndUpdate({ _id }, { $max: { at: nowMs } }, { session })
         if (known) return { ok: true, isWhole: known.whole }
         const blob = { vo: owner.vo, digest }
@@ -97,7 +87,7 @@ function openClaimEnd(database: Database): Pick<SandboxStore, 'endClaims' | 'blo
   const { claims, claimUse, claimedBlobs } = database
 
   async function endOne({ _id, owner, vo, digest, bytes, at }: ClaimDocument): Promise<void> {
-    await together(database, 'ending a claim', async (session) => {
+    await inTransaction(database, 'ending a claim', async (session) => {
       // As it was seen: one that was renewed since stays.
       const { deletedCount } = await claims.deleteOne({ _id, at }, { session })
       if (deletedCount === 0) return

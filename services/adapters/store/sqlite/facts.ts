@@ -2,12 +2,14 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { Fact, FactData, NewFact, Subject } from '../../../../core/model/fact-shapes.ts'
+import type { NoteChange } from '../../../../core/ports/store.ts'
 import type { Inside } from './inside.ts'
 
 export type FactOperations = {
   emit(facts: readonly NewFact[], nowMs: number): void
   note(name: string): string | undefined
   keepNote(name: string, text: string): void
+  changeNote(note: NoteChange, facts: readonly NewFact[], nowMs: number): boolean
 }
 
 /** Writes facts into the open transaction, beside the change that they explain. */
@@ -42,6 +44,13 @@ export function factOperations(inside: Inside): FactOperations {
     },
     keepNote(name, text) {
       keep.run(name, text)
+    },
+    changeNote({ name, was, text }, facts, nowMs) {
+      const row = oneNote.get(name)
+      if ((row && String(row.text)) !== was) return false
+      keep.run(name, text)
+      for (const fact of facts) write(fact, nowMs)
+      return true
     },
   }
 }

@@ -109,6 +109,7 @@ function storeOver(ask: Ask, read: Ask, close: () => Promise<void>, yieldTurn: (
     history: (subject, limit) => read('history', subject, limit),
     facts: (afterSeq, limit) => read('facts', afterSeq, limit),
     note: (name) => ask('note', name),
+    changeNote: (note, facts, nowMs) => ask('changeNote', note, facts, nowMs),
     keepNote: (name, text) => ask('keepNote', name, text),
     hold: (role, holder, forMs, nowMs) => ask('hold', role, holder, forMs, nowMs),
     letGo: (role, holder) => ask('letGo', role, holder),
