@@ -21,10 +21,10 @@ const proto = join(import.meta.dirname, '../../proto')
 const maxDepth = 6
 
 export async function startHostileService(text: string): Promise<{ readonly server: string; stop(): Promise<void> }> {
-  const files = ['job', 'operate'].map((name) => join(proto, `pilotage/v1/${name}.proto`))
+  const files = ['job', 'operate', 'accounting'].map((name) => join(proto, `pilotage/v1/${name}.proto`))
   const all = loadSync(files, { includeDirs: [proto], keepCase: true, enums: String })
   const server = new Server()
-  for (const name of ['JobService', 'OperateService']) {
+  for (const name of ['JobService', 'OperateService', 'AccountingService']) {
     const service = all[`pilotage.v1.${name}`] as ServiceDefinition
     const handlers: UntypedServiceImplementation = {}
     for (const [method, { responseType, responseStream }] of Object.entries(service)) {

@@ -54,6 +54,8 @@ const more: Readonly<Record<string, readonly string[]>> = {
   'share list': [],
   'share set': ['--vo', 'v', '--weight', '2'],
   'share reset': ['--vo', 'v'],
+  'accounting report': [],
+  'accounting bill': ['--month', '2026-11'],
   'cluster status': [],
   'cluster queues': [],
   'cluster vms': [],
