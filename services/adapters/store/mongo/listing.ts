@@ -35,6 +35,8 @@ const firstSlice = 4
 
 /** Pages that gave no job, or that came after the list was full: the order of the index does not end it soon. */
 const maxWalkedInVain = 16
+/** Pages of several jobs that gave some: their bounds may be those of others. A page of one job stands in its place. */
+const maxWalkedMixed = 64
 
 const boundFields = { last: 1, c0: 1, c1: 1 } as const
 
@@ -55,14 +57,16 @@ async function list(database: Database, query: JobQuery): Promise<readonly Job[]
   const batchSize = selectsWithinPages(query) ? pagesAtOnce : fewPagesAtOnce
   const cursor = database.pages.find(filter, { projection, sort: asked.sort, batchSize, ...hint })
   const first = firstOf(query)
-  let walkedInVain = 0
+  let [walkedInVain, walkedMixed, hasLooked] = [0, 0, false]
   for await (const document of cursor) {
     if (first.isBefore(document)) break
     const wasFull = first.isFull()
     const hasGained = first.take(document)
-    if (hasGained && !wasFull) continue
-    walkedInVain += 1
-    if (walkedInVain === maxWalkedInVain && (await isFilledByBounds(database, query, filter, first))) break
+    if (wasFull || !hasGained) walkedInVain += 1
+    else if (document.last > document._id) walkedMixed += 1
+    if (hasLooked || (walkedInVain < maxWalkedInVain && walkedMixed < maxWalkedMixed)) continue
+    hasLooked = true
+    if (await isFilledByBounds(database, query, filter, first)) break
   }
   await cursor.close()
   return first.found
