@@ -113,8 +113,8 @@ function comeUp(world: World, vm: SimVm): void {
   watchIdle(world, vm)
   drawFate(world, vm)
   time.after(kept.vm.endByMs - nowMs, () => stopVm(world, vm, 'life over'))
-  const isDoubted = cloud.breakers.kept().breakers.length > 0
-  if (isDoubted) time.after(provenAfterMs, () => void beatOnce(world, vm))
+  // The heartbeat that proves it: a VM that is not proven counts as the probe of a breaker that opens later.
+  time.after(provenAfterMs, () => void beatOnce(world, vm))
 }
 
 function beatOnce(world: World, vm: SimVm): boolean {

@@ -58,6 +58,8 @@ describe('a quota', () => {
   })
 })
 
+const often = { faults: { noBoot: 0.08 } }
+
 /** Everything that a cloud may do wrong. */
 const faulty = {
   flavors: [{ ...smallFlavor, cores: 4, memory: '8GiB', disk: '80GiB', tags: ['spot'] }],
@@ -89,6 +91,14 @@ describe('faults', () => {
     const { 'lost work': lost, crashed } = whole.bill.wastedByReason
     expect([lost, crashed, whole.jobs.restarts]).toEqual([0, 0, 0])
   })
+})
+
+it('lets a breaker close again while VMs run that came up before it opened', async () => {
+  // Of a hundred VMs some never come up: the breaker opens while the others run for 20 hours.
+  const jobsAt = (at: number, count: number) => Array.from({ length: count }, () => ({ at, runs: 72_000 }))
+  const { waitSeconds, bill } = await ran(traceOf([...jobsAt(0, 100), ...jobsAt(1800, 20)]), sampleSite({}, often))
+  expect(bill.wastedByReason['never up']).toBeGreaterThan(0.75)
+  expect(waitSeconds.max).toBeLessThan(2 * hour)
 })
 
 describe('the same input', () => {
