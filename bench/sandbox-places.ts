@@ -60,7 +60,7 @@ export async function moveFiles(): Promise<void> {
   setPriority(constants.priority.PRIORITY_LOW)
   const uplinks = new Map<string, Uplink>()
   let round = 0
-  for await (const [message] of on(process, 'message')) {
+  for await (const [message] of on(process, 'message', { close: ['disconnect'] })) {
     const { server, fileBytes, vms } = message as Moves
     round += 1
     await Promise.all(
@@ -73,6 +73,7 @@ export async function moveFiles(): Promise<void> {
     )
     process.send?.('moved')
   }
+  for (const uplink of uplinks.values()) uplink.close()
 }
 
 async function move(uplink: Uplink, carrier: AttemptRef, fileBytes: number, path: string): Promise<void> {

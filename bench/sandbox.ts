@@ -8,7 +8,7 @@
  * this process. With `--service` and `--machines` it is one of the others.
  */
 
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, type ForkOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -188,7 +188,8 @@ async function measure(service: ChildProcess, place: Place, mibInAll: number): P
   const vms = await carried(bench, place, fileBytes)
   const stop = new AbortController()
   const submitting = submitSteadily(bench, stop.signal)
-  await using machines = child(['--machines'])
+  // In a session of their own: the scheduler shares processors among sessions first, and would count theirs as ours.
+  await using machines = child(['--machines'], { detached: true })
   const moves: Moves = {
     server: place.server,
     fileBytes,
@@ -239,8 +240,8 @@ function never(): never {
 type Child = { readonly process: ChildProcess } & AsyncDisposable
 
 /** This program, in another role. */
-function child(args: readonly string[]): Child {
-  const started = fork(import.meta.filename, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+function child(args: readonly string[], options: ForkOptions = {}): Child {
+  const started = fork(import.meta.filename, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], ...options })
   return {
     process: started,
     async [Symbol.asyncDispose]() {

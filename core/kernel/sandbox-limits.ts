@@ -38,7 +38,7 @@ export const sandboxLimits = {
   /** Pieces that a process moves in one turn of its event loop: some 0.1 ms each, so others wait for half a millisecond. */
   piecesPerTurn: 4,
   /**
-   * 31 MiB/s: a seventh of a processor, all threads of the process counted. A process has one thread for matches, and few
+   * 31 MiB/s: a sixth of a processor, all threads of the process counted. A process has one thread for matches, and few
    * machines have a network on which so much is little; more is a matter of more processes.
    */
   piecesPerSecond: 500,
