@@ -9,8 +9,9 @@ import { addBill, type Bill, newBill, wasteReasons, wastedOf } from './bill.ts'
 import { intervalOf, type Level } from './level.ts'
 import { type Spread, spreadOf, type VoMeasure } from './measure.ts'
 import type { Ended } from './run.ts'
-import type { Site } from './site.ts'
 import type { SwfTrace } from './swf.ts'
+import type { Site } from './site.ts'
+import { type Weights, weightsOf } from '../../core/share/weights.ts'
 import { fairShares } from './targets.ts'
 import { byName, type Workload } from './workload.ts'
 import type { SimCloud } from './world.ts'
@@ -39,7 +40,7 @@ export type VoReport = {
   readonly usedCoreHours: number
   /** Of all that was used. */
   readonly sharePercent: number
-  /** What it should have had by the weights of `targets` and by what it asked for. */
+  /** What it should have had by the weights of `shares` and by what it asked for. */
   readonly targetPercent: number
   readonly waitSeconds: Seconds
   readonly slowdown: Spread
@@ -94,7 +95,7 @@ export function policyReport({ world, endMs }: Ended, { name, summary }: Named):
   const bill = newBill()
   for (const cloud of clouds) addBill(bill, cloud.bill)
   const used = sum((vo) => vo.used)
-  const targets = targetsOf(vos, world.site.targets, endMs)
+  const targets = targetsOf(vos, weightsOf(world.site.shares.weights), endMs)
   return {
     name,
     summary,
@@ -165,7 +166,7 @@ function seriesOf(levels: Readonly<Record<string, Level>>, endMs: number): Serie
 }
 
 /** In each interval the cores that were in use are divided anew. */
-function targetsOf(vos: readonly (readonly [string, VoMeasure])[], weights: Site['targets'], endMs: number) {
+function targetsOf(vos: readonly (readonly [string, VoMeasure])[], weights: Weights, endMs: number) {
   const intervalMs = intervalOf(endMs, maxPoints)
   const levels = vos.map(([vo, { cores, demand }]) => ({
     vo,
@@ -176,7 +177,7 @@ function targetsOf(vos: readonly (readonly [string, VoMeasure])[], weights: Site
   const count = levels[0]?.used.length ?? 0
   for (let at = 0; at < count; at += 1) {
     const total = levels.reduce((sum, { used }) => sum + (used[at] ?? 0), 0)
-    const wishes = levels.map(({ vo, demand }) => ({ weight: weights[vo] ?? 1, demand: demand[at] ?? 0 }))
+    const wishes = levels.map(({ vo, demand }) => ({ weight: weights.of([vo]), demand: demand[at] ?? 0 }))
     fairShares(total, wishes).forEach((cores, index) => {
       levels[index]?.target.push(cores)
     })

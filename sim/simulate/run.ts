@@ -9,6 +9,9 @@
 import type { VmId } from '../../core/kernel/ids.ts'
 import { leaseMs } from '../../core/kernel/limits.ts'
 import type { CloudVm } from '../../core/model/cloud.ts'
+import { attemptText } from '../../core/model/facts.ts'
+import { ownerKey, type RunningAttempt } from '../../core/share/ledger.ts'
+import { weightsOf } from '../../core/share/weights.ts'
 import { breakersNow } from '../../core/plan/headroom.ts'
 import type { CloudView, FleetView } from '../../core/plan/fleet.ts'
 import { matcher } from '../../services/matcher/matcher.ts'
@@ -46,6 +49,11 @@ export async function run(options: RunOptions): Promise<Ended> {
     step(world)
     time.after(policy.intervalMs, stepAgain)
   }
+  const correctShares = (): void => {
+    tickShares(world)
+    time.after(shareTickMs, correctShares)
+  }
+  correctShares()
   time.after(jobs[0]?.submitMs ?? 0, arrivals)
   time.after(policy.intervalMs, stepAgain)
   await time.run(isOver)
@@ -53,6 +61,20 @@ export async function run(options: RunOptions): Promise<Ended> {
   for (const vm of world.vms.values()) closeOpen(world, vm.kept.vm.id, endMs)
   checkJobs(world)
   return { world, endMs }
+}
+
+/** As the service does every ten seconds; here less often, so that weeks are simulated in seconds. */
+const shareTickMs = 60_000
+
+function tickShares({ site, vms, ledger, waiting, time }: World): void {
+  const running = [...vms.values()].flatMap(({ runs }) =>
+    [...runs.values()].map(({ job: { job }, cores, startMs }): RunningAttempt => {
+      const attempt = attemptText({ jobId: job.id, attempt: job.attempt })
+      return { attempt, ownerKey: ownerKey(job), cores, claimedMs: startMs }
+    }),
+  )
+  ledger.running(running, time.nowMs())
+  waiting.tick(weightsOf(site.shares.weights), time.nowMs())
 }
 
 function step(world: World): void {

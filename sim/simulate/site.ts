@@ -15,7 +15,6 @@ import { cloudLimits } from '../../services/config/clouds.ts'
 import { breaker, directing, vms, whollyDefault } from '../../services/config/document.ts'
 import {
   absent,
-  byName,
   bytes,
   decimal,
   duration,
@@ -28,6 +27,7 @@ import {
   whole,
 } from '../../services/config/fields.ts'
 import { flavor } from '../../services/config/flavors.ts'
+import { checkShares, compileShares, type SharesConfig, shares } from '../../services/config/shares.ts'
 import { readYamlFile } from '../../services/config/yaml-file.ts'
 
 const seconds = 1000
@@ -92,8 +92,7 @@ const document = mapping({
   vm: optional(vms, whollyDefault(vms)),
   breaker: optional(breaker, whollyDefault(breaker)),
   jobs: optional(jobs, whollyDefault(jobs)),
-  /** By VO. */
-  targets: optional(byName(decimal(0, 1_000_000)), {}),
+  shares: optional(shares, whollyDefault(shares)),
   clouds: needed(list(cloud, 100)),
 })
 
@@ -122,8 +121,7 @@ export type Site = {
     readonly heartbeatTimeoutMs: number
   }
   readonly breaker: BreakerPolicy
-  /** Weights of VOs that their shares are compared with; absent: 1. */
-  readonly targets: Readonly<Record<string, number>>
+  readonly shares: SharesConfig
   readonly jobs: { readonly memoryBytes: number; readonly diskBytes: number; readonly wallMs: number }
   readonly clouds: readonly SiteCloud[]
 }
@@ -150,7 +148,7 @@ export function siteOf(raw: unknown): Site {
       heartbeatTimeoutMs: vm.heartbeatTimeout,
     },
     breaker: { failures: failing.failures, backoffMs: failing.backoff, maxBackoffMs: failing.maxBackoff },
-    targets: read.targets,
+    shares: compileShares(read.shares),
     jobs: { memoryBytes: read.jobs.memory, diskBytes: read.jobs.disk, wallMs: read.jobs.wallTime },
     clouds: read.clouds.map((one) => cloudOf(one, vm.bootTimeout)),
   }
@@ -158,7 +156,8 @@ export function siteOf(raw: unknown): Site {
 
 type RawCloud = Read<typeof cloud>
 
-function checkRelations({ clouds, vm }: Read<typeof document>, violations: Violations): void {
+function checkRelations({ clouds, vm, ...rest }: Read<typeof document>, violations: Violations): void {
+  checkShares(rest.shares, violations)
   const names = clouds.map((one) => one.name)
   if (clouds.length === 0) violations.add('clouds', clouds, 'missing', 'one or more')
   for (const [at, one] of clouds.entries()) {

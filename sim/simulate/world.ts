@@ -110,7 +110,7 @@ export function openWorld({ site, workload, policy, seed }: RunOptions, reaction
   const time = timeline()
   const clock: Clock = { ...time.clock, nowMs: time.nowMs }
   const backlog = openBacklog()
-  const ledger = openLedger(0)
+  const ledger = openLedger(0, site.shares.halfLifeMs)
   const outcomes = openOutcomes()
   outcomes.react(chargeUsage(ledger, clock))
   const waiting = waitingIndex({

@@ -16,7 +16,7 @@ it('is refused whole, with the path of each wrong key', () => {
   const wrong = {
     seed: -1,
     vm: { idleTimout: '5min' },
-    targets: { vo1: 'much' },
+    shares: { weights: [{ vo: 'vo1', weight: 'much' }] },
     clouds: [
       { name: 'north', flavors: [smallFlavor], faults: { noRoom: 2 } },
       { name: 'north', flavors: [] },
@@ -32,7 +32,7 @@ it('is refused whole, with the path of each wrong key', () => {
   expect(refused?.violations.map(({ path }) => path)).toEqual([
     'seed',
     'vm.idleTimout',
-    'targets.vo1',
+    'shares.weights[0].weight',
     'clouds[0].faults.noRoom',
   ])
   expect(() => siteOf({ clouds: [{ name: 'a', flavors: [] }] })).toThrow('one field is wrong')

@@ -30,7 +30,6 @@ describe('fair shares', () => {
 it('are what the report compares the shares of VOs with', async () => {
   const jobsOf = (group: number, user: number, count: number) =>
     Array.from({ length: count }, () => ({ at: 0, runs: 3600, group, user }))
-  // One owner each: the service serves owners alike, so equal weights are met and others are not.
   const trace = traceOf([...jobsOf(1, 1, 40), ...jobsOf(2, 2, 40)])
   const cloud = { quota: { cores: 10 } }
   const equal = await ran(trace, sampleSite({}, cloud))
@@ -38,7 +37,7 @@ it('are what the report compares the shares of VOs with', async () => {
     [50, 50],
     [50, 50],
   ])
-  const other = await ran(trace, sampleSite({ targets: { vo1: 3 } }, cloud))
+  const other = await ran(trace, sampleSite({ shares: { weights: [{ vo: 'vo1', weight: 3 }] } }, cloud))
   const [first, second] =
     other.voTargets.values.vo1?.map((cores, at) => [cores, other.voTargets.values.vo2?.[at] ?? 0])[30] ?? []
   expect((first ?? 0) / (second ?? 1)).toBeCloseTo(3, 1)
