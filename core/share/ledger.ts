@@ -34,8 +34,10 @@ export type RunningAttempt = {
 /** A claim that has not been answered. */
 export type OpenClaim = Omit<RunningAttempt, 'attempt'>
 
-/** `coreMs`: how much more (or less) an owner has used than at the last call, as counted by this process. */
-export type UsageListener = (ownerKey: string, coreMs: number, nowMs: number) => void
+/** How much more (or less) an owner has used than before, as counted by this process. */
+export type UsageChange = { readonly ownerKey: string; readonly coreMs: number }
+
+export type UsageListener = (change: UsageChange) => void
 
 export type UsageLedger = {
   /** An attempt ended. `ranMs`: from its claim. */
@@ -48,8 +50,8 @@ export type UsageLedger = {
   claim(owner: Owner, cores: number, nowMs: number): OpenClaim
   granted(claim: OpenClaim, attempt: string): void
   refused(claim: OpenClaim, nowMs: number): void
-  /** These attempts run on VMs of this process now, and no others. */
-  running(attempts: Iterable<RunningAttempt>, nowMs: number): void
+  /** These attempts run on VMs of this process now, and no others. The caller publishes what it changes. */
+  running(attempts: Iterable<RunningAttempt>, nowMs: number): readonly UsageChange[]
   /** Decayed core-milliseconds of an owner. */
   usageOf(owner: Owner, nowMs: number): number
   /** Decayed core-milliseconds of all owners that have used anything, by owner key. */
@@ -60,10 +62,12 @@ export type UsageLedger = {
   history(nowMs: number): number
   /**
    * What the others have charged up to now. `inherited`: what another process charged and this one goes on with, instead of
-   * or beside what was charged here.
+   * or beside what was charged here. The caller publishes what it changes.
    */
-  hear(others: Uses, nowMs: number, inherited?: { readonly uses: Uses; readonly isInstead: boolean }): void
-  /** Called after each change of an owner's usage, but not for what is inherited. */
+  hear(others: Uses, nowMs: number, inherited?: { readonly uses: Uses; readonly isInstead: boolean }): readonly UsageChange[]
+  /** Changes of many owners at once are published some at a time, so that matches do not wait for all of them. */
+  publish(changes: readonly UsageChange[]): void
+  /** Called for each change that is published, and for what is charged and claimed at once. */
   onChange(listener: UsageListener): void
 }
 
@@ -123,6 +127,9 @@ export function openLedger(epochMs: number, halfLifeMs: number = usageHalfLifeMs
     },
     history: (nowMs) => (book.sinceMs < nowMs ? 1 - 2 ** ((book.sinceMs - nowMs) / halfLifeMs) : 0),
     hear: (others, nowMs, inherited) => hear(book, others, nowMs, inherited),
+    publish(changes) {
+      for (const change of changes) for (const listener of book.listeners) listener(change)
+    },
     onChange(listener) {
       book.listeners.push(listener)
     },
@@ -171,7 +178,7 @@ function charge(
   publish(book, key, use - before, nowMs)
 }
 
-function countRunning(book: Book, attempts: Iterable<RunningAttempt>, nowMs: number): void {
+function countRunning(book: Book, attempts: Iterable<RunningAttempt>, nowMs: number): readonly UsageChange[] {
   const { entries, claims } = book
   const now = new Map<string, Usage>()
   for (const [key, { running }] of entries) if (running > 0) now.set(key, 0)
@@ -183,15 +190,20 @@ function countRunning(book: Book, attempts: Iterable<RunningAttempt>, nowMs: num
     book.counted.set(one.attempt, use)
     count(one.ownerKey, use)
   }
-  for (const [key, running] of now) {
+  return [...now].flatMap(([key, running]) => {
     const entry = entryOf(book, key)
     const before = entry.running
     entry.running = running
-    publish(book, key, running - before, nowMs)
-  }
+    return changeOf(book, key, running - before, nowMs)
+  })
 }
 
-function hear(book: Book, others: Uses, nowMs: number, inherited: Parameters<UsageLedger['hear']>[2]): void {
+function hear(
+  book: Book,
+  others: Uses,
+  nowMs: number,
+  inherited: Parameters<UsageLedger['hear']>[2],
+): readonly UsageChange[] {
   const { entries, epoch } = book
   const inOurs = (use: Usage, of: Uses): Usage => charged(0, decayedUsage(use, nowMs, epochOf(of)), nowMs, epoch)
   for (const uses of [others, inherited?.uses]) {
@@ -203,8 +215,8 @@ function hear(book: Book, others: Uses, nowMs: number, inherited: Parameters<Usa
   for (const entry of entries.values()) entry.others = 0
   for (const [key, use] of [...others.owners, ...(others.running ?? [])]) add(book, key, 'others', inOurs(use, others))
   // What was inherited was others' before: neither is used anew.
-  if (inherited) return
-  for (const [key, entry] of entries) publish(book, key, entry.others - (before.get(key) ?? 0), nowMs)
+  if (inherited) return []
+  return [...entries].flatMap(([key, entry]) => changeOf(book, key, entry.others - (before.get(key) ?? 0), nowMs))
 }
 
 function countOf({ entries, usualMs, epoch }: Book, { ownerKey: key, cores, claimedMs }: OpenClaim, nowMs: number): Usage {
@@ -225,10 +237,13 @@ function add(book: Book, key: string, of: 'own' | 'running' | 'others', by: Usag
   entry[of] = Math.max(0, entry[of] + by)
 }
 
-function publish({ listeners, epoch }: Book, key: string, by: Usage, nowMs: number): void {
-  if (by === 0) return
-  const coreMs = by / epochWeight(nowMs, epoch)
-  for (const listener of listeners) listener(key, coreMs, nowMs)
+function publish(book: Book, key: string, by: Usage, nowMs: number): void {
+  for (const change of changeOf(book, key, by, nowMs)) for (const listener of book.listeners) listener(change)
+}
+
+/** None where nothing changed. */
+function changeOf({ epoch }: Book, key: string, by: Usage, nowMs: number): readonly UsageChange[] {
+  return by === 0 ? [] : [{ ownerKey: key, coreMs: by / epochWeight(nowMs, epoch) }]
 }
 
 function usedBy(entry: Entry | undefined): Usage {

@@ -6,9 +6,10 @@
  * for a while. The note of a seat outlives its holder: the next holder of the seat goes on with it.
  */
 
+import { type Clock, inTurns } from '../../core/kernel/clock.ts'
 import { apiSeats, chargerSeats, type Seats } from '../../core/model/roles.ts'
 import type { FactStore, Fence } from '../../core/ports/store.ts'
-import { epochOf, type UsageLedger, type Uses } from '../../core/share/ledger.ts'
+import { epochOf, type UsageChange, type UsageLedger, type Uses } from '../../core/share/ledger.ts'
 import { decayedUsage } from '../../core/share/usage.ts'
 
 /** Notes are read in batches, up to the first batch without any: seats are taken from the first on. */
@@ -20,7 +21,11 @@ export type UsageExchange = {
   isNew(seat: Fence | undefined): boolean
 }
 
-export function exchangeUsage(store: Pick<FactStore, 'note' | 'keepNote'>, ledger: UsageLedger): UsageExchange {
+export function exchangeUsage(
+  store: Pick<FactStore, 'note' | 'keepNote'>,
+  ledger: UsageLedger,
+  clock: Clock,
+): UsageExchange {
   /** The seat whose note is ours to write; its fence shows whether another process had the seat in between. */
   let current: Fence | undefined
 
@@ -41,10 +46,21 @@ export function exchangeUsage(store: Pick<FactStore, 'note' | 'keepNote'>, ledge
         const uses = sum([ownedOf(notes.get(own))], nowMs)
         ledger.hear(others, nowMs, { uses, isInstead: current !== undefined })
         current = seat
-      } else ledger.hear(others, nowMs)
+      } else await publishInTurns(clock, ledger, ledger.hear(others, nowMs))
       if (own) await store.keepNote(own, JSON.stringify(ledger.own(nowMs)))
     },
   }
+}
+
+/** Owners whose turns are moved in one turn of the event loop: a millisecond or two. */
+const ownersPerTurn = 100
+
+export function publishInTurns(
+  clock: Clock,
+  ledger: Pick<UsageLedger, 'publish'>,
+  changes: readonly UsageChange[],
+): Promise<void> {
+  return inTurns(clock, changes, ownersPerTurn, (slice) => ledger.publish(slice))
 }
 
 /** What all processes charged: what a start begins with. */

@@ -60,7 +60,7 @@ export function ownerOrder<Entry extends Ordered>(ledger: UsageLedger): OwnerOrd
   const root = newBranch()
   let weights = equalWeights
 
-  ledger.onChange((key, coreMs) => {
+  ledger.onChange(({ ownerKey: key, coreMs }) => {
     const owner = owners.get(key)
     if (owner) forEachUp(owner, (node) => moved(node, () => uses(node.turn, coreMs)))
   })

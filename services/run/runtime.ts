@@ -21,7 +21,7 @@ import { openLedger, type UsageLedger } from '../../core/share/ledger.ts'
 import { type Accountant, accountant } from '../accounting/account-facts.ts'
 import type { ShareWeight } from '../../core/share/weights.ts'
 import { chargeUsage } from '../accounting/charge-usage.ts'
-import { exchangeUsage, readUsage } from '../accounting/exchange-usage.ts'
+import { exchangeUsage, publishInTurns, readUsage } from '../accounting/exchange-usage.ts'
 import { shareWeights, type ShareWeights } from '../accounting/share-weights.ts'
 import { type Loop, startLoop } from '../coordination/loop.ts'
 import { type RoleLease, holdRole } from '../coordination/role-lease.ts'
@@ -242,7 +242,7 @@ function startShares({ matching, weights, ledger, ...runtime }: Runtime): readon
   const { waiting, streams, clock } = matching
   const step = async (): Promise<void> => {
     await weights.read()
-    ledger.running(streams.running(), clock.nowMs())
+    await publishInTurns(clock, ledger, ledger.running(streams.running(), clock.nowMs()))
     waiting.tick(weights.now(), clock.nowMs())
   }
   return [loopOf({ matching, weights, ledger, ...runtime }, 'shares', shareTickMs, 0, step)]
@@ -252,7 +252,7 @@ function startShares({ matching, weights, ledger, ...runtime }: Runtime): readon
 function startCharging(runtime: Runtime, seat: RoleLease<ProcessSeat>): readonly Stoppable[] {
   const { jobs, ledger } = runtime
   const { store, clock } = jobs
-  const usage = exchangeUsage(store, ledger)
+  const usage = exchangeUsage(store, ledger, clock)
   let exchangedMs = clock.monotonicMs()
   return [
     loopOf(runtime, 'exchange of usage', sweepEveryMs, 0, async () => {

@@ -73,7 +73,7 @@ function tickShares({ site, vms, ledger, waiting, time }: World): void {
       return { attempt, ownerKey: ownerKey(job), cores, claimedMs: startMs }
     }),
   )
-  ledger.running(running, time.nowMs())
+  ledger.publish(ledger.running(running, time.nowMs()))
   waiting.tick(weightsOf(site.shares.weights), time.nowMs())
 }
 

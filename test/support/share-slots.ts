@@ -91,7 +91,7 @@ export function shareSlots(slots: number, streams: readonly JobStream[], weights
     if (!next && coming.length === 0) throw new Error('nothing runs any more')
     const tickAtMs = Math.floor(nowMs / tickMs + 1) * tickMs
     nowMs = Math.min(next?.endMs ?? Infinity, tickAtMs, coming[0]?.fromMs ?? Infinity)
-    if (nowMs === tickAtMs) ledger.running(running, nowMs)
+    if (nowMs === tickAtMs) ledger.publish(ledger.running(running, nowMs))
     if (nowMs === tickAtMs) waiting.tick(weights, nowMs)
     if (next && next.endMs <= nowMs) end(next)
   }

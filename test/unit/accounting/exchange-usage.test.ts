@@ -1,10 +1,11 @@
 import { openLedger } from '../../../core/share/ledger.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../../core/kernel/clock.ts'
 import type { Owner } from '../../../core/model/owner.ts'
 import type { FactStore } from '../../../core/ports/store.ts'
 import type { ProcessSeat } from '../../../services/coordination/seat.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
-import { exchangeUsage, readUsage } from '../../../services/accounting/exchange-usage.ts'
+import { exchangeUsage, publishInTurns, readUsage } from '../../../services/accounting/exchange-usage.ts'
 import { alice, bob } from '../../../sim/samples.ts'
 
 const minute = 60_000
@@ -22,7 +23,7 @@ const seat = (number: number, fence = 1): ProcessSeat => ({ role: `api:0${number
 async function start() {
   const ledger = openLedger(nowMs)
   ledger.hear(await readUsage(store, nowMs), nowMs)
-  const uses = exchangeUsage(store, ledger)
+  const uses = exchangeUsage(store, ledger, systemClock())
   return {
     charge: (owner: Owner, minutes: number) =>
       ledger.charge(owner, { attempt: '', cores: 1, ranMs: minutes * minute }, nowMs),
@@ -106,4 +107,18 @@ describe('what owners used', () => {
     expect(two.used(alice)).toBe(31)
     expect((await start()).used(alice)).toBe(30)
   })
+})
+
+it('moves the turns of many owners some at a time, and those of all', async () => {
+  const ledger = openLedger(nowMs)
+  const heard: string[] = []
+  ledger.onChange(({ ownerKey: key }) => heard.push(key))
+  const owners = Array.from({ length: 1000 }, (_, at) => [`v\u0000g\u0000${at}`, minute] as const)
+  const changes = ledger.hear({ epochMs: nowMs, owners }, nowMs)
+  expect([changes.length, heard.length]).toEqual([1000, 0])
+  const published = publishInTurns(systemClock(), ledger, changes)
+  expect(heard.length).toBeGreaterThan(0)
+  expect(heard.length).toBeLessThan(200)
+  await published
+  expect(heard).toEqual(owners.map(([key]) => key))
 })

@@ -42,7 +42,7 @@ describe('the ledger', () => {
   type Heard = readonly [string, number]
   const listened = (ledger: UsageLedger): Heard[] => {
     const heard: Heard[] = []
-    ledger.onChange((key, coreMs) => heard.push([key, Math.round(coreMs)]))
+    ledger.onChange(({ ownerKey: key, coreMs }) => heard.push([key, Math.round(coreMs)]))
     return heard
   }
 
@@ -69,7 +69,7 @@ describe('the ledger', () => {
     const ledger = openLedger(epochMs)
     ledger.charge(ann, used(5000), epochMs)
     ledger.charge(ben, used(999), epochMs)
-    ledger.hear({ epochMs, owners: [[ownerKey(ben), 60_000]] }, epochMs)
+    ledger.publish(ledger.hear({ epochMs, owners: [[ownerKey(ben), 60_000]] }, epochMs))
     expect(ledger.own(epochMs).owners).toEqual([[ownerKey(ann), 5000]])
     expect(ledger.own(epochMs + 3 * usageHalfLifeMs).owners).toEqual([])
     ledger.charge(ben, used(1), epochMs)
@@ -81,10 +81,10 @@ describe('the ledger', () => {
     const ledger = openLedger(epochMs)
     ledger.charge(ann, used(1000), epochMs)
     const heard = listened(ledger)
-    ledger.hear({ epochMs, owners: [[ownerKey(ann), 3000]] }, epochMs)
-    ledger.hear({ epochMs, owners: [[ownerKey(ann), 4000]] }, epochMs)
+    ledger.publish(ledger.hear({ epochMs, owners: [[ownerKey(ann), 3000]] }, epochMs))
+    ledger.publish(ledger.hear({ epochMs, owners: [[ownerKey(ann), 4000]] }, epochMs))
     expect(ledger.usageOf(ann, epochMs)).toBe(5000)
-    ledger.hear({ epochMs, owners: [] }, epochMs)
+    ledger.publish(ledger.hear({ epochMs, owners: [] }, epochMs))
     expect(ledger.usageOf(ann, epochMs)).toBe(1000)
     expect(heard.map(([, coreMs]) => coreMs)).toEqual([3000, 1000, -4000])
   })
@@ -95,9 +95,9 @@ describe('the ledger', () => {
     const ledger = openLedger(epochMs)
     for (const owner of [ann, ben]) ledger.charge(owner, used(1000), epochMs)
     const heard = listened(ledger)
-    ledger.hear(others, epochMs, { uses, isInstead: false })
+    ledger.publish(ledger.hear(others, epochMs, { uses, isInstead: false }))
     expect([ann, ben].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([4000, 1000])
-    ledger.hear(others, epochMs, { uses, isInstead: true })
+    ledger.publish(ledger.hear(others, epochMs, { uses, isInstead: true }))
     expect([ann, ben].map((owner) => ledger.usageOf(owner, epochMs))).toEqual([3000, 0])
     expect(heard).toEqual([])
     expect(ledger.own(epochMs).owners).toEqual([[ownerKey(ann), 3000]])
@@ -112,13 +112,13 @@ describe('the ledger', () => {
     ledger.granted(claim, '1.1')
     const attempt = { attempt: '1.1', ownerKey: ownerKey(ann), cores: 2, claimedMs: epochMs }
     for (const minutes of [10, 20]) {
-      ledger.running([attempt], epochMs + minutes * minute)
+      ledger.publish(ledger.running([attempt], epochMs + minutes * minute))
       expect(ledger.usageOf(ann, epochMs + minutes * minute)).toBeCloseTo(2 * minutes * minute)
     }
     const endMs = epochMs + 25 * minute
     ledger.charge(ann, { attempt: '1.1', cores: 2, ranMs: 25 * minute }, endMs)
     expect(ledger.usageOf(ann, endMs)).toBeCloseTo(50 * minute)
-    ledger.running([], endMs)
+    ledger.publish(ledger.running([], endMs))
     expect(ledger.usageOf(ann, endMs)).toBeCloseTo(50 * minute)
     const sum = heard.reduce((all, [, coreMs]) => all + coreMs, 0)
     expect(Math.abs(sum / (50 * minute) - 1)).toBeLessThan(0.02)
@@ -131,7 +131,7 @@ describe('the ledger', () => {
   it('counts a claim that is refused not at all, and one that is not answered until it is', () => {
     const ledger = openLedger(epochMs)
     const [first, second] = [ledger.claim(ann, 1, epochMs), ledger.claim(ann, 3, epochMs)]
-    ledger.running([], epochMs)
+    ledger.publish(ledger.running([], epochMs))
     expect(ledger.usageOf(ann, epochMs)).toBe(4 * usageAdvanceMs)
     ledger.refused(second, epochMs)
     ledger.refused(first, epochMs)
@@ -143,9 +143,9 @@ describe('the ledger', () => {
     other.charge(ann, used(8000), epochMs)
     const ledger = openLedger(epochMs)
     const laterMs = epochMs + usageHalfLifeMs
-    ledger.hear(other.own(epochMs), epochMs)
+    ledger.publish(ledger.hear(other.own(epochMs), epochMs))
     expect(ledger.usageOf(ann, laterMs)).toBeCloseTo(4000)
-    ledger.hear({ epochMs, owners: [] }, epochMs, { uses: other.own(epochMs), isInstead: false })
+    ledger.publish(ledger.hear({ epochMs, owners: [] }, epochMs, { uses: other.own(epochMs), isInstead: false }))
     expect(ledger.usageOf(ann, laterMs)).toBeCloseTo(4000)
   })
 

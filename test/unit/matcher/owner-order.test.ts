@@ -39,7 +39,7 @@ it('puts owners with the same usage in the order of their names, however they ca
     for (const name of coming) enter(owners, owned(name))
     expect(shown(owners)).toEqual(names)
     // All have been charged the same by others.
-    ledger.hear({ epochMs: 0, owners: coming.map((name) => [ownerKey(owned(name)), 5000] as const) }, 0)
+    ledger.publish(ledger.hear({ epochMs: 0, owners: coming.map((name) => [ownerKey(owned(name)), 5000] as const) }, 0))
     expect(shown(owners)).toEqual(names)
   }
 })
@@ -97,7 +97,7 @@ it('has everyone at the place of their turn, after every change', () => {
           if (served) owners.served(served)
         } else {
           const uses = one.uses.map(([name, of]) => [ownerKey(owned(name)), of * 1000] as const)
-          ledger.hear({ epochMs: 0, owners: uses }, nowMs)
+          ledger.publish(ledger.hear({ epochMs: 0, owners: uses }, nowMs))
         }
         const turn = (name: string): number => known.get(name)?.turn.at ?? 0
         const right = [...known.keys()].toSorted((a, b) => turn(a) - turn(b) || (a < b ? -1 : 1))
