@@ -27,6 +27,7 @@ COPY contextualization ./contextualization
 COPY core ./core
 COPY proto ./proto
 COPY services ./services
+COPY sim ./sim
 # The user `pilotage`, by its number: it is visible from outside that this is not root.
 USER 1000:1000
 # gRPC, the page. The health port is for this container alone.
