@@ -327,11 +327,17 @@ async function given(target: Target, leased: boolean): Promise<Given> {
   return { target, jobId, vmId }
 }
 
+/** One caller for each method: whose calls are refused above a rate loses its connection (see connections.ts). */
+function rolelessToken(method: MethodName): Promise<string> {
+  return api.tokenFor({ kind: 'user', owner: { ...owner, owner: `roleless-${method}` }, roles: [] })
+}
+
 async function outcome(method: MethodName, caller: Caller, target: Target): Promise<Class | string> {
   const { leased = false, requests, options, seen } = trials[method]
   const what = await given(target, leased)
   const definition = definitions[method] as unknown as Method<unknown, unknown>
-  const answer = await api.raw.call(definition, requests(what), { ...options, token: tokens.get(caller) })
+  const token = caller === 'roleless' ? await rolelessToken(method) : tokens.get(caller)
+  const answer = await api.raw.call(definition, requests(what), { ...options, token })
   const found = answer.code === 0 && seen ? seen(answer.responses, what) : true
   if (typeof found === 'string') return found
   return found ? classOf(answer) : 'not-found'
