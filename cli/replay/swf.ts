@@ -7,10 +7,8 @@
  */
 
 import { createReadStream } from 'node:fs'
-import { pipeline, Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { PilotageError } from '../../core/kernel/errors.ts'
-import { isGzip } from '../../core/kernel/file-text.ts'
+import { decimalNumber } from '../../core/kernel/text.ts'
 import { linesOf } from '../../client/job-stream.ts'
 
 /** The columns that we use; the format's -1 ("not known") stays in all but `cores`. */
@@ -39,9 +37,10 @@ const lineCharacters = 64 * 1024
 
 /** The first `count` jobs that ran (run time above zero) on at most `maxCores`. */
 export async function readTrace(path: string, count: number, maxCores: number): Promise<Trace> {
+  const { unzipped } = await import('../../sim/simulate/swf.ts')
   const file = createReadStream(path)
   try {
-    return await takeJobs(linesOf(await textOf(file), lineCharacters, `the trace ${path}`), count, maxCores)
+    return await takeJobs(linesOf(await unzipped(file), lineCharacters, `the trace ${path}`), count, maxCores)
   } catch (cause) {
     if (cause instanceof PilotageError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -84,7 +83,7 @@ function reasonToDrop(
 export function parseLine(line: string): TraceJob | 'no-job' | 'malformed' {
   const text = line.trim()
   if (text === '' || text.startsWith(';')) return 'no-job'
-  const columns = text.split(/\s+/).map(numberOf)
+  const columns = text.split(/\s+/).map(decimalNumber)
   const [number, submitSeconds, , runSeconds, allocated, , , requested] = columns
   const [user, group] = [columns[11], columns[12]]
   const known = [number, submitSeconds, runSeconds, allocated, requested, user, group]
@@ -97,27 +96,4 @@ export function parseLine(line: string): TraceJob | 'no-job' | 'malformed' {
     user: user ?? -1,
     group: group ?? -1,
   }
-}
-
-/** Decimal, as the format has it; NaN of anything else. */
-function numberOf(text: string): number {
-  return /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN
-}
-
-/** What the first bytes say decides, and not the name. */
-async function textOf(file: Readable): Promise<AsyncIterable<Uint8Array>> {
-  const pieces = file[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-  const first: Uint8Array[] = []
-  for (let bytes = 0; bytes < 2; bytes += first.at(-1)?.length ?? 0) {
-    const { done, value } = await pieces.next()
-    if (done) break
-    first.push(value)
-  }
-  const head = Buffer.concat(first)
-  const whole = (async function* () {
-    yield head
-    yield* { [Symbol.asyncIterator]: () => pieces }
-  })()
-  // What goes wrong reaches the reader of what was unzipped.
-  return isGzip(head) ? pipeline(Readable.from(whole), createGunzip(), () => {}) : whole
 }

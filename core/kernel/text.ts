@@ -110,3 +110,8 @@ export function isName(text: string): boolean {
 }
 
 const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:/+-]*$/
+
+/** Of decimal digits, with a point and an exponent where there are such; NaN of anything else. */
+export function decimalNumber(text: string): number {
+  return /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN
+}

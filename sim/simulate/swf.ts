@@ -12,6 +12,7 @@ import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { PilotageError } from '../../core/kernel/errors.ts'
 import { isGzip, utf8Reader } from '../../core/kernel/file-text.ts'
+import { decimalNumber } from '../../core/kernel/text.ts'
 import { gatherViolations, type Violations } from '../../core/kernel/violations.ts'
 
 /** The columns that a simulation uses. The format's -1 (not known) stays, but for the processors. */
@@ -110,7 +111,7 @@ function refuseLength({ lineNumber }: Reading): never {
 
 /** Undefined: the line is no job. */
 export function swfJob(text: string): SwfJob | undefined {
-  const columns = text.split(/\s+/).map(numberOf)
+  const columns = text.split(/\s+/).map(decimalNumber)
   const at = (column: number): number => columns[column - 1] ?? -1
   const isWhole = columns.length === columnCount && columns.every((value) => Number.isFinite(value))
   if (!isWhole || at(1) < 0 || at(2) < 0) return undefined
@@ -127,13 +128,8 @@ export function swfJob(text: string): SwfJob | undefined {
   }
 }
 
-/** Decimal, as the format has it; NaN of anything else. */
-function numberOf(text: string): number {
-  return /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN
-}
-
-/** What the first bytes say decides, and not the name. */
-async function unzipped(file: Readable): Promise<AsyncIterable<Uint8Array>> {
+/** A file as text, whether it is gzipped or not: what its first bytes say decides, and not its name. */
+export async function unzipped(file: Readable): Promise<AsyncIterable<Uint8Array>> {
   const pieces = file[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
   const first: Uint8Array[] = []
   for (let bytes = 0; bytes < 2; bytes += first.at(-1)?.length ?? 0) {
