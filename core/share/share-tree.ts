@@ -8,6 +8,7 @@
  */
 
 import type { Owner } from '../model/owner.ts'
+import type { QueueCount } from '../model/task-queue.ts'
 import { ownerKey } from './ledger.ts'
 import { type SharePath, shareKey, type Weights } from './weights.ts'
 
@@ -91,13 +92,17 @@ function factorOf(used: number, target: number, usedCoreMs: number): number {
   return Math.min(maxFactor, Math.max(1 / maxFactor, target / used))
 }
 
-/** An owner may stand in a list once for each of its task queues: the usage is its own, and what waits is all of it. */
-export function oncePerOwner(owners: readonly OwnerState[]): readonly OwnerState[] {
+/** The owners of task queues, each once: what waits in all of theirs, and by `used` what each has used. */
+export function askingOwners(
+  counts: Iterable<Pick<QueueCount, 'queue' | 'waiting'>>,
+  used: ReadonlyMap<string, number>,
+): readonly OwnerState[] {
   const found = new Map<string, OwnerState>()
-  for (const one of owners) {
-    const key = ownerKey(one.owner)
-    const known = found.get(key)
-    found.set(key, known ? { ...known, waiting: known.waiting + one.waiting } : one)
+  for (const { queue, waiting } of counts) {
+    const { vo, group, owner } = queue
+    const key = ownerKey(queue)
+    const known = found.get(key)?.waiting ?? 0
+    found.set(key, { owner: { vo, group, owner }, waiting: known + waiting, usedCoreMs: used.get(key) ?? 0 })
   }
   return [...found.values()]
 }

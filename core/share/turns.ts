@@ -30,7 +30,7 @@ export function newLevel(): Level {
 }
 
 /** No node of the level is given a turn before this. */
-export function floorOf({ past }: Level): number {
+function floorOf({ past }: Level): number {
   return past[0]?.reached ?? 0
 }
 

@@ -16,7 +16,7 @@ export type Weights = {
   of(path: SharePath): number
 }
 
-export const defaultWeight = 1
+const defaultWeight = 1
 /** What a weight may be. Between the largest and the smallest a node still gets its turn within a day. */
 export const weightBounds = { min: 0.001, max: 1_000_000 } as const
 /** Weights that are set in all: each is read by every process. */
@@ -32,10 +32,6 @@ export function weightsOf(set: readonly ShareWeight[]): Weights {
 
 export function shareKey(path: SharePath): string {
   return path.join('\u0000')
-}
-
-export function sharePathOf(key: string): SharePath {
-  return key.split('\u0000') as unknown as SharePath
 }
 
 export function isWeight(weight: number): boolean {

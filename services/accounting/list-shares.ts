@@ -3,11 +3,10 @@
 import { type Caller, visibleVo } from '../../core/access/caller.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { queuesPerSlice } from '../../core/kernel/limits.ts'
-import type { Owner } from '../../core/model/owner.ts'
 import type { QueueCount } from '../../core/model/task-queue.ts'
 import type { JobStore } from '../../core/ports/store.ts'
 import { ownerKey, ownerOfKey, type UsageLedger } from '../../core/share/ledger.ts'
-import { oncePerOwner, type OwnerState, type ShareState, shareTree } from '../../core/share/share-tree.ts'
+import { askingOwners, type OwnerState, type ShareState, shareTree } from '../../core/share/share-tree.ts'
 import type { ShareWeights } from './share-weights.ts'
 
 export type SharePorts = {
@@ -39,30 +38,24 @@ export async function listShares(ports: SharePorts, caller: Caller): Promise<Sha
 /** Who has jobs waiting or has use that has not faded. */
 async function ownerStates({ store, clock, ledger }: SharePorts): Promise<readonly OwnerState[]> {
   const used = ledger.usages(clock.nowMs())
-  const states: OwnerState[] = []
-  for await (const { queue, waiting } of waitingQueues(store)) {
-    states.push({ owner: ownerOf(queue), waiting, usedCoreMs: used.get(ownerKey(queue)) ?? 0 })
-  }
-  const asking = new Set(states.map(({ owner }) => ownerKey(owner)))
-  for (const [key, usedCoreMs] of used) {
-    if (!asking.has(key)) states.push({ owner: ownerOfKey(key), waiting: 0, usedCoreMs })
-  }
-  return oncePerOwner(states)
+  const asking = askingOwners(await waitingQueues(store), used)
+  const keys = new Set(asking.map(({ owner }) => ownerKey(owner)))
+  const others = [...used].flatMap(([key, usedCoreMs]) =>
+    keys.has(key) ? [] : [{ owner: ownerOfKey(key), waiting: 0, usedCoreMs }],
+  )
+  return [...asking, ...others]
 }
 
-/** Every task queue, a slice at a time. */
-async function* waitingQueues(store: Pick<JobStore, 'queues'>): AsyncGenerator<QueueCount> {
+/** Of every task queue, read a slice at a time. */
+async function waitingQueues(store: Pick<JobStore, 'queues'>): Promise<readonly QueueCount[]> {
+  const all: QueueCount[] = []
   for (let after = ''; ; ) {
     const slice = await store.queues({ after, limit: queuesPerSlice })
-    yield* slice
+    all.push(...slice)
     const last = slice.at(-1)
-    if (slice.length < queuesPerSlice || !last) return
+    if (slice.length < queuesPerSlice || !last) return all
     after = last.queue.id
   }
-}
-
-function ownerOf({ vo, group, owner }: Owner): Owner {
-  return { vo, group, owner }
 }
 
 function flat(node: ShareState): readonly ShareState[] {

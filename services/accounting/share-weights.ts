@@ -8,6 +8,7 @@
 import type { Caller } from '../../core/access/caller.ts'
 import type { Clock } from '../../core/kernel/clock.ts'
 import { PilotageError } from '../../core/kernel/errors.ts'
+import { isName } from '../../core/kernel/text.ts'
 import { newFact } from '../../core/model/fact-shapes.ts'
 import type { FactStore } from '../../core/ports/store.ts'
 import {
@@ -103,8 +104,7 @@ export async function setShare(
 }
 
 function check(path: SharePath, weight: number | undefined): void {
-  const isWhole = path.length <= 3 && path.every((name) => name !== undefined && name !== '')
-  if (!isWhole) {
+  if (!path.every((name) => name !== undefined && isName(name))) {
     const violation = {
       path: 'path',
       value: path.join('/'),

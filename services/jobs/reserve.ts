@@ -20,7 +20,7 @@ import { wallLimitMs } from '../../core/language/grant.ts'
 import { type ReservableVm, roomFreeMs, type Running, type StarvingQueue, starvingQueues } from '../../core/plan/starving.ts'
 import type { Fence, JobStore, VmStore } from '../../core/ports/store.ts'
 import { ownerKey, type UsageLedger } from '../../core/share/ledger.ts'
-import { oncePerOwner, shareRanks, shareTree } from '../../core/share/share-tree.ts'
+import { askingOwners, shareRanks, shareTree } from '../../core/share/share-tree.ts'
 import type { Weights } from '../../core/share/weights.ts'
 import type { JobPorts } from './ports.ts'
 
@@ -169,13 +169,9 @@ async function waitingQueues(store: Pick<JobStore, 'queues'>): Promise<readonly 
  * oldest.
  */
 function inTurn(counts: readonly QueueCount[], { ledger, weights, clock }: TurnPorts): readonly QueueCount[] {
-  const used = ledger.usages(clock.nowMs())
-  const owners = counts.map(({ queue, waiting }) => {
-    const { vo, group, owner } = queue
-    return { owner: { vo, group, owner }, waiting, usedCoreMs: used.get(ownerKey(queue)) ?? 0 }
-  })
-  const history = ledger.history(clock.nowMs())
-  const ranks = shareRanks(shareTree({ owners: oncePerOwner(owners), weights: weights(), history }))
+  const nowMs = clock.nowMs()
+  const owners = askingOwners(counts, ledger.usages(nowMs))
+  const ranks = shareRanks(shareTree({ owners, weights: weights(), history: ledger.history(nowMs) }))
   const placed = counts.map((count) => ({ count, rank: ranks.get(ownerKey(count.queue)) ?? 0 }))
   const isBefore = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
   return placed

@@ -229,7 +229,7 @@ function startServing(runtime: Runtime): readonly Stoppable[] {
   })
   roleLeases.seat = seatIn(runtime, apiSeats, () => loop.wake())
   const stops = [{ stop: deafen }, { stop: deafenAsking }, loop, asking]
-  return [...stops, ...startShares(runtime), ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
+  return [...stops, ...startShares(runtime, matching), ...startCharging(runtime, roleLeases.seat), roleLeases.seat]
 }
 
 const exchangeEveryMs = 30_000
@@ -237,15 +237,14 @@ const exchangeEveryMs = 30_000
 /** The weights of shares are read, running attempts counted and weights corrected so often. */
 const shareTickMs = 10_000
 
-function startShares({ matching, weights, ledger, ...runtime }: Runtime): readonly Stoppable[] {
-  if (!matching) return []
-  const { waiting, streams, clock } = matching
+function startShares(runtime: Runtime, { waiting, streams, clock }: Serving): readonly Stoppable[] {
+  const { weights, ledger } = runtime
   const step = async (): Promise<void> => {
     await weights.read()
     await publishInTurns(clock, ledger, ledger.running(streams.running(), clock.nowMs()))
     waiting.tick(weights.now(), clock.nowMs())
   }
-  return [loopOf({ matching, weights, ledger, ...runtime }, 'shares', shareTickMs, 0, step)]
+  return [loopOf(runtime, 'shares', shareTickMs, 0, step)]
 }
 
 /** What this process charges is handed on under its seat: at once under a new one. */

@@ -53,6 +53,8 @@ describe('a user hears', () => {
     ['vm:vm-zzzzzzzzzz', false],
     ['submission:9', true, 'Submitted', { vo: alice.vo }],
     ['submission:9', false, 'Submitted', { vo: bob.vo }],
+    ['share:v', true, 'Weight set', { vo: alice.vo }],
+    ['share:v', false, 'Weight set', { vo: bob.vo }],
     ['cloud:here', true, 'breaker'],
     ['cloud:here', false, 'plan'],
     ['image:plain', true],

@@ -67,6 +67,7 @@ describe('a weight', () => {
       await expect(set(['a'], weight)).rejects.toMatchObject({ code: 'invalid-argument' })
     }
     await expect(set([''], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
+    await expect(set(['a', 'b\u001b[2J'], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
     await expect(set(['a', '', 'o'], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
     const busy = { note: async () => undefined, changeNote: async () => false }
     await expect(set(['a'], 1, portsOver(busy))).rejects.toMatchObject({ code: 'conflict' })

@@ -3,15 +3,16 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import {
+  askingOwners,
   byShareKey,
   maxFactor,
   type OwnerState,
-  oncePerOwner,
   shareRanks,
   shareTree,
 } from '../../../core/share/share-tree.ts'
 import { equalWeights, shareKey, weightsOf } from '../../../core/share/weights.ts'
 import { ownerKey } from '../../../core/share/ledger.ts'
+import { sampleQueue } from '../../../sim/samples.ts'
 
 const state = (vo: string, group: string, owner: string, waiting: number, usedCoreMs: number): OwnerState => ({
   owner: { vo, group, owner },
@@ -45,7 +46,7 @@ it('gives each who asks its weight, and what one does not ask for to the others'
 it('holds for any tree: targets of a level are one, factors are bounded, sums are those of the owners', () => {
   const name = fc.constantFrom('a', 'b', 'c')
   const owner = fc.record({ vo: name, group: name, owner: name })
-  const one = fc.record({ owner, waiting: fc.nat(3), usedCoreMs: fc.nat(1e9) })
+  const one = fc.record({ queue: owner, waiting: fc.nat(3), usedCoreMs: fc.nat(1e9) })
   const weight = fc.record({
     path: fc.oneof(fc.tuple(name), fc.tuple(name, name)),
     weight: fc.integer({ min: 1, max: 100 }),
@@ -56,7 +57,11 @@ it('holds for any tree: targets of a level are one, factors are bounded, sums ar
       fc.array(weight, { maxLength: 4 }),
       fc.double({ min: 0, max: 1, noNaN: true }),
       (given, set, history) => {
-        const owners = oncePerOwner(given)
+        const used = new Map(given.map(({ queue, usedCoreMs }) => [ownerKey(queue), usedCoreMs]))
+        const owners = askingOwners(
+          given.map((each) => ({ ...each, queue: sampleQueue(each.queue) })),
+          used,
+        )
         const check = (nodes: ReturnType<typeof shareTree>): void => {
           const asking = nodes.filter(({ waiting }) => waiting > 0)
           const targets = nodes.reduce((sum, { target }) => sum + target, 0)

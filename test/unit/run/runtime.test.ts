@@ -1,5 +1,6 @@
 import { memoryLiveOutput } from '../../../services/adapters/live-output/memory/memory-live-output.ts'
 import { memoryBlobs } from '../../../services/adapters/sandbox/memory/memory-blobs.ts'
+import type { Caller } from '../../../core/access/caller.ts'
 import { assert } from '../../../core/kernel/assert.ts'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { VmId } from '../../../core/kernel/ids.ts'
@@ -10,12 +11,13 @@ import { silentLog } from '../../../core/ports/log.ts'
 import type { Sandbox } from '../../../core/ports/sandbox.ts'
 import { localBus } from '../../../services/adapters/bus/local/local-bus.ts'
 import { openPilotStream } from '../../../services/matcher/pilot-stream.ts'
+import { setShare, shareWeights } from '../../../services/accounting/share-weights.ts'
 import { submit } from '../../../services/jobs/submit.ts'
 import { type ProcessRole, processRoles } from '../../../core/model/process-role.ts'
 import { buildRuntime, type Runtime, startLoops } from '../../../services/run/runtime.ts'
 import { openWorld, periodMs, type World } from '../director/world.ts'
 import { offerOf } from '../matcher/open-queue.ts'
-import { activeVm, alice, sampleSpec } from '../../../sim/samples.ts'
+import { activeVm, alice, bob, sampleSpec } from '../../../sim/samples.ts'
 import { type Path, troubledPath } from '../../support/troubled-path.ts'
 
 const leaseMs = 90_000
@@ -158,4 +160,28 @@ it('two that serve share a queue: nothing is leased twice, and each takes from i
   expect(parts.map(({ size }) => size)).toEqual([1, 1])
   const live = (await world.store.list({ states: ['Matched'], limit: 1000 })).map(({ phase }) => leaseOf(phase)?.vmId)
   expect(pilots.map(({ vmId }) => live.filter((id?: VmId) => id === vmId).length)).toEqual([100, 100])
+})
+
+it('matches by the weights that an operator sets within ten seconds, and counts what runs while it runs', async () => {
+  const serves = await start(['api'], 'one')
+  const { jobs, ledger, weights } = serves.runtime
+  await world.clock.advance(1000)
+  const pilot = await eager(serves, 'a', 100)
+  const many = Array.from({ length: 200 }, () => sampleSpec())
+  for (const owner of [alice, bob]) await submit(jobs, { owner, jobs: many, idempotencyKey: '' })
+  const caller: Caller = { owner: { vo: 'ops', group: 'g', owner: 'olga' }, reach: 'any' }
+  // Set by another process: this one has to read it.
+  const other = { store: world.store, clock: world.clock, weights: shareWeights(world.store, []) }
+  await setShare(other, caller, { path: [bob.vo], weight: 9, reason: '' })
+  expect(weights.now().of([bob.vo])).toBe(1)
+  await world.clock.advance(11_000)
+  expect(weights.now().of([bob.vo])).toBe(9)
+  await pilot.offer()
+  await world.clock.advance(1000)
+  const vos = (await world.store.list({ states: ['Matched'], limit: 1000 })).map(({ vo }) => vo)
+  expect(vos).toHaveLength(100)
+  expect(vos.filter((vo) => vo === bob.vo)).toHaveLength(90)
+  await world.clock.advance(80_000)
+  // 90 cores for 80 s and more, none of which has ended: renewals are not this test's.
+  expect(ledger.usageOf(bob, world.clock.nowMs())).toBeGreaterThan(90 * 75_000)
 })
