@@ -263,6 +263,6 @@ export function ownerKey({ vo, group, owner }: Owner): string {
 }
 
 export function ownerOfKey(key: string): Owner {
-  const [vo = '', group = '', owner = ''] = key.split('\u0000')
+  const [vo, group, owner] = key.split('\u0000') as [string, string, string]
   return { vo, group, owner }
 }

@@ -64,31 +64,30 @@ function levelOf(
   const { weights, history } = view
   const depth = above.length
   if (depth > 2) return []
-  const byName = Map.groupBy(owners, ({ owner }) => pathOf(owner)[depth] ?? '')
-  const nodes = [...byName].map(([name, own]) => {
-    const path = [...above, name] as unknown as SharePath
-    const waiting = own.reduce((sum, one) => sum + one.waiting, 0)
-    const usedCoreMs = own.reduce((sum, one) => sum + one.usedCoreMs, 0)
-    return { path, name, weight: weights.of(path), waiting, usedCoreMs, children: levelOf(own, view, [...above, name]) }
-  })
+  const byName = [...Map.groupBy(owners, ({ owner }) => pathOf(owner)[depth] as string)]
+  const nodes = byName
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, own]) => {
+      const path = [...above, name] as unknown as SharePath
+      const waiting = own.reduce((sum, one) => sum + one.waiting, 0)
+      const usedCoreMs = own.reduce((sum, one) => sum + one.usedCoreMs, 0)
+      return { path, weight: weights.of(path), waiting, usedCoreMs, children: levelOf(own, view, [...above, name]) }
+    })
   const asking = nodes.filter(({ waiting }) => waiting > 0)
   const weight = asking.reduce((sum, one) => sum + one.weight, 0)
   const usedCoreMs = asking.reduce((sum, one) => sum + one.usedCoreMs, 0)
-  return nodes
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name: _, ...node }) => {
-      const isAsking = node.waiting > 0
-      const all = usedCoreMs + (isAsking ? 0 : node.usedCoreMs)
-      const used = all > 0 ? node.usedCoreMs / all : 0
-      const target = isAsking ? node.weight / weight : 0
-      return { ...node, used, target, factor: isAsking ? factorOf(used, target, usedCoreMs) ** history : 1 }
-    })
+  return nodes.map((node) => {
+    const isAsking = node.waiting > 0
+    const all = usedCoreMs + (isAsking ? 0 : node.usedCoreMs)
+    const used = all > 0 ? node.usedCoreMs / all : 0
+    const target = isAsking ? node.weight / weight : 0
+    return { ...node, used, target, factor: isAsking ? factorOf(used, target, usedCoreMs) ** history : 1 }
+  })
 }
 
 /** How much more or less than its weight a node has for now. */
 function factorOf(used: number, target: number, usedCoreMs: number): number {
   if (usedCoreMs === 0) return 1
-  if (used === 0) return maxFactor
   return Math.min(maxFactor, Math.max(1 / maxFactor, target / used))
 }
 
@@ -115,7 +114,7 @@ export function shareRanks(tree: readonly ShareState[]): ReadonlyMap<string, num
   const ranks = new Map<string, number>()
   const filled = ({ used, target }: ShareState): number => (target > 0 ? used / target : Infinity)
   const enter = (nodes: readonly ShareState[]): void => {
-    for (const node of nodes.toSorted((a, b) => filled(a) - filled(b) || 0)) {
+    for (const node of nodes.toSorted((a, b) => filled(a) - filled(b))) {
       if (node.path.length === 3) ranks.set(shareKey(node.path), ranks.size)
       else enter(node.children)
     }

@@ -54,5 +54,5 @@ export function uses(turn: Turn, coreMs: number): void {
 export function ticks(level: Level, nowMs: number): void {
   const { past, reached } = level
   past.push({ atMs: nowMs, reached })
-  while ((past[1]?.atMs ?? Infinity) <= nowMs - creditMs) past.shift()
+  while (past[1] && past[1].atMs <= nowMs - creditMs) past.shift()
 }

@@ -2,13 +2,14 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Caller } from '../../../core/access/caller.ts'
-import type { FactStore, Store } from '../../../core/ports/store.ts'
+import { queuesPerSlice } from '../../../core/kernel/limits.ts'
+import type { FactStore, QueueSlice, Store } from '../../../core/ports/store.ts'
 import { openLedger } from '../../../core/share/ledger.ts'
 import { maxWeights, type SharePath } from '../../../core/share/weights.ts'
 import { listShares } from '../../../services/accounting/list-shares.ts'
 import { setShare, sharesNote, shareWeights } from '../../../services/accounting/share-weights.ts'
 import { memoryStore } from '../../../services/adapters/store/sqlite/sqlite-store.ts'
-import { alice, bob, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
+import { alice, bob, sampleQueue, sampleSpec, sampleSubmission } from '../../../sim/samples.ts'
 import { virtualClock } from '../../support/virtual-clock.ts'
 
 const operator: Caller = { owner: { vo: 'ops', group: 'g', owner: 'olga' }, reach: 'any' }
@@ -50,7 +51,13 @@ describe('a weight', () => {
     expect(await set(['a'], undefined, ports)).toEqual({ version: 2, changed: true })
     expect(await set(['a'], undefined, ports)).toEqual({ version: 2, changed: false })
     expect(ports.weights.now().of(['a'])).toBe(60)
-    expect((await store.history('share:a', 10)).at(-1)?.kind).toBe('Weight removed')
+    const last = (await store.history('share:a', 10)).at(-1)
+    expect([last?.kind, last?.data]).toEqual([
+      'Weight removed',
+      { vo: 'a', group: '', owner: '', version: 2, by: 'olga', why: 'test' },
+    ])
+    await set(['a', 'g'], 2, ports)
+    expect((await store.history('share:a/g', 10)).map(({ kind }) => kind)).toEqual(['Weight set'])
   })
 
   it('of many operators at once: each is there', async () => {
@@ -69,6 +76,12 @@ describe('a weight', () => {
     await expect(set([''], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
     await expect(set(['a', 'b\u001b[2J'], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
     await expect(set(['a', '', 'o'], 1)).rejects.toMatchObject({ code: 'invalid-argument' })
+    await expect(set(['a', 'b c'], 1)).rejects.toMatchObject({
+      violations: [{ path: 'path', value: 'a/b c', rule: 'not a node' }],
+    })
+    await expect(set(['a'], 0)).rejects.toMatchObject({
+      violations: [{ path: 'weight', value: '0', rule: 'out of range', accepted: '0.001 to 1000000' }],
+    })
     const busy = { note: async () => undefined, changeNote: async () => false }
     await expect(set(['a'], 1, portsOver(busy))).rejects.toMatchObject({ code: 'conflict' })
     const full = Array.from({ length: maxWeights }, (_, at) => ({ path: ['b', `g${at}`], weight: 2 }))
@@ -99,5 +112,43 @@ describe('the tree', () => {
     const own = await listShares(ports, user)
     expect(new Set(own.nodes.map(({ path }) => path[0]))).toEqual(new Set([alice.vo]))
     expect(bob.vo).not.toBe(alice.vo)
+  })
+
+  it('lists an owner who waits and has used something once, with the factor and weights as they are set now', async () => {
+    await store.submit(sampleSubmission([sampleSpec()]), clock.nowMs())
+    const ledger = openLedger(0)
+    ledger.charge(alice, { attempt: '', cores: 1, ranMs: 60_000 }, clock.nowMs())
+    ledger.charge({ ...alice, owner: 'zoe' }, { attempt: '', cores: 1, ranMs: 60_000 }, 0)
+    await set([alice.vo], 7)
+    const ports = { store, clock, ledger, weights: shareWeights(store, []), halfLifeMs: 1000 }
+    const { nodes, version, halfLifeMs } = await listShares(ports, operator)
+    expect(nodes.map(({ path }) => path.join('/'))).toEqual([
+      alice.vo,
+      `${alice.vo}/${alice.group}`,
+      `${alice.vo}/${alice.group}/${alice.owner}`,
+      `${alice.vo}/${alice.group}/zoe`,
+    ])
+    expect([nodes[0]?.weight, version, halfLifeMs]).toEqual([7, 1, 1000])
+    expect([nodes[2]?.waiting, Math.round(nodes[2]?.usedCoreMs ?? 0)]).toEqual([1, 60_000])
+    expect(nodes.every(({ factor }) => Number.isFinite(factor))).toBe(true)
+  })
+
+  it('is of all task queues, however many slices they are read in', async () => {
+    const queues = Array.from({ length: 3 * queuesPerSlice }, (_, at) => {
+      const queue = sampleQueue({ vo: 'v', group: 'g', owner: `o${at}` })
+      return { queue, waiting: 1, topPriority: 0, oldestMs: 0 }
+    }).sort((a, b) => (a.queue.id < b.queue.id ? -1 : 1))
+    const limits: number[] = []
+    const slices = {
+      queues: async (of?: QueueSlice) => {
+        if (!of || 'ids' in of) throw new Error('all of them are read in slices')
+        limits.push(of.limit)
+        return queues.filter(({ queue }) => queue.id > of.after).slice(0, of.limit)
+      },
+    }
+    const ports = { store: slices, clock, ledger: openLedger(0), weights: shareWeights(store, []), halfLifeMs: 1000 }
+    const { nodes } = await listShares(ports, operator)
+    expect(nodes[0]).toMatchObject({ path: ['v'], waiting: queues.length })
+    expect(limits).toEqual(Array(4).fill(queuesPerSlice))
   })
 })

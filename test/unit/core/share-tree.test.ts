@@ -10,9 +10,10 @@ import {
   shareRanks,
   shareTree,
 } from '../../../core/share/share-tree.ts'
-import { equalWeights, shareKey, weightsOf } from '../../../core/share/weights.ts'
+import type { TaskQueue } from '../../../core/model/task-queue.ts'
+import { equalWeights, isWeight, shareKey, weightBounds, weightsOf } from '../../../core/share/weights.ts'
 import { ownerKey } from '../../../core/share/ledger.ts'
-import { sampleQueue } from '../../../sim/samples.ts'
+import { sampleQueue, sampleRequirements } from '../../../sim/samples.ts'
 
 const state = (vo: string, group: string, owner: string, waiting: number, usedCoreMs: number): OwnerState => ({
   owner: { vo, group, owner },
@@ -95,4 +96,45 @@ it('keeps apart what has the same letters at other levels', () => {
   expect(shareKey(['a', 'b'])).not.toBe(shareKey(['ab']))
   const weights = weightsOf([{ path: ['a', 'b'], weight: 7 }])
   expect([weights.of(['a']), weights.of(['a', 'b']), weights.of(['a', 'b', 'c'])]).toEqual([1, 7, 1])
+})
+
+it('adds up what waits in all task queues of an owner, with what the owner used', () => {
+  const [first, second, other] = [1, 2, 3].map((cores) =>
+    sampleQueue(
+      { vo: 'a', group: 'g', owner: cores === 3 ? 'q' : 'p' },
+      sampleRequirements({ cores: { min: cores, max: cores } }),
+    ),
+  )
+  const counts = [first, second, other].map((queue, at) => ({ queue: queue as TaskQueue, waiting: at + 1 }))
+  const used = new Map([[ownerKey({ vo: 'a', group: 'g', owner: 'p' }), 77]])
+  expect(askingOwners(counts, used)).toEqual([state('a', 'g', 'p', 3, 77), state('a', 'g', 'q', 3, 0)])
+})
+
+it('has its nodes by name, corrects nothing where nothing is used, and compares who asks not with those who do', () => {
+  const owners = [state('c', 'g', 'p', 1, 0), state('a', 'g', 'p', 1, 0), state('b', 'g', 'p', 0, 0)]
+  const unused = shareTree({ owners, weights: equalWeights, history: 1 })
+  expect(unused.map(({ path: [vo], factor, used }) => [vo, factor, used])).toEqual([
+    ['a', 1, 0],
+    ['b', 1, 0],
+    ['c', 1, 0],
+  ])
+  expect(unused[0]).not.toHaveProperty('name')
+  const asking = [state('a', 'g', 'p', 1, 300), state('b', 'g', 'p', 0, 100)]
+  const [a, b] = shareTree({ owners: asking, weights: equalWeights, history: 1 })
+  expect([a?.used, b?.used]).toEqual([1, 0.25])
+})
+
+it('ranks who asks for nothing behind who used much, whatever their names', () => {
+  const owners = [state('a', 'g', 'p', 0, 0), state('b', 'g', 'p', 1, 900), state('c', 'g', 'p', 1, 100)]
+  const ranks = shareRanks(shareTree({ owners, weights: equalWeights, history: 1 }))
+  expect(owners.map(({ owner }) => ranks.get(ownerKey(owner)))).toEqual([2, 1, 0])
+})
+
+it('has the smallest and the largest weight among the weights', () => {
+  expect([weightBounds.min, weightBounds.max, weightBounds.min / 2, weightBounds.max * 2].map(isWeight)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
 })

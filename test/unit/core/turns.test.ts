@@ -68,3 +68,21 @@ it('who was not served for want of room catches up for no longer than its credit
   const turns = Array.from({ length: 30 }, () => serve([served1, unfit], level, () => minute))
   expect(turns.slice(0, creditMs / minute + 3)).toContain(served1)
 })
+
+it('comes back exactly where its level stood ten minutes ago', () => {
+  const level = newLevel()
+  const [busy, back] = [nodeOf(1), nodeOf(1)]
+  const minute = 60_000
+  const reached: number[] = []
+  for (let at = 0; at < 60; at += 1) {
+    serve([busy], level, () => minute)
+    ticks(level, at * minute)
+    reached.push(level.reached)
+  }
+  enters(back, level)
+  expect(back.at).toBe(reached.at(-1 - creditMs / minute))
+  // One that stands ahead keeps its place.
+  const ahead = { ...nodeOf(1), at: level.reached + 1 }
+  enters(ahead, level)
+  expect(ahead.at).toBe(level.reached + 1)
+})

@@ -138,6 +138,91 @@ describe('the ledger', () => {
     expect(ledger.usageOf(ann, epochMs)).toBe(0)
   })
 
+  it('counts the end of an attempt that was never counted in between', () => {
+    const ledger = openLedger(epochMs)
+    const heard = listened(ledger)
+    ledger.granted(ledger.claim(ann, 2, epochMs), '1.1')
+    ledger.charge(ann, { attempt: '1.1', cores: 2, ranMs: 5000 }, epochMs)
+    expect(ledger.usageOf(ann, epochMs)).toBe(10_000)
+    expect(heard.reduce((all, [, coreMs]) => all + coreMs, 0)).toBe(10_000)
+    ledger.running([], epochMs)
+    expect(ledger.usageOf(ann, epochMs)).toBe(10_000)
+  })
+
+  it('counts all that run of an owner, and no more those that do not', () => {
+    const ledger = openLedger(epochMs)
+    const heard = listened(ledger)
+    const attempt = (name: string) => ({ attempt: name, ownerKey: ownerKey(ann), cores: 1, claimedMs: epochMs })
+    const atMs = epochMs + 10 * 60_000
+    ledger.publish(ledger.running([attempt('1.1'), attempt('2.1')], atMs))
+    expect(ledger.usageOf(ann, atMs)).toBeCloseTo(20 * 60_000)
+    ledger.publish(ledger.running([attempt('2.1')], atMs))
+    expect(ledger.usageOf(ann, atMs)).toBeCloseTo(10 * 60_000)
+    // The first ended somewhere else, and its end is written here twice: nothing of it is taken off the second.
+    for (const _ of [1, 2]) ledger.charge(ann, { attempt: '1.1', cores: 1, ranMs: 0 }, atMs)
+    expect(ledger.usageOf(ann, atMs)).toBeCloseTo(10 * 60_000)
+    ledger.charge(ann, { attempt: '2.1', cores: 1, ranMs: 0 }, atMs)
+    ledger.charge(ann, { attempt: '2.1', cores: 1, ranMs: 0 }, atMs)
+    expect(ledger.usageOf(ann, atMs)).toBeCloseTo(0)
+    expect(ledger.running([], atMs)).toEqual([])
+    expect(heard.reduce((all, [, coreMs]) => all + coreMs, 0)).toBe(0)
+    // A VM whose stream is closed takes what runs on it along.
+    ledger.running([attempt('3.1')], atMs)
+    expect(ledger.running([], atMs).map(({ coreMs }) => Math.round(coreMs))).toEqual([-600_000])
+    expect(ledger.usageOf(ann, atMs)).toBe(0)
+  })
+
+  it('takes a refused claim back in what it publishes as well', () => {
+    const ledger = openLedger(epochMs)
+    const heard = listened(ledger)
+    ledger.refused(ledger.claim(ann, 1, epochMs), epochMs)
+    expect(heard.map(([, coreMs]) => coreMs)).toEqual([usageAdvanceMs, -usageAdvanceMs])
+    expect(ledger.running([], epochMs)).toEqual([])
+    expect(ledger.usageOf(ann, epochMs)).toBe(0)
+  })
+
+  it('expects of an owner without a history what others use', () => {
+    const ledger = openLedger(epochMs)
+    for (let at = 0; at < 100; at += 1) ledger.charge(ann, { attempt: '', cores: 1, ranMs: 3_600_000 }, epochMs)
+    ledger.claim(ben, 1, epochMs)
+    expect(ledger.usageOf(ben, epochMs)).toBeGreaterThan(0.49 * 3_600_000)
+  })
+
+  it('leaves out of all usages what has faded', () => {
+    const ledger = openLedger(epochMs)
+    ledger.charge(ann, used(999), epochMs)
+    ledger.charge(ben, used(1000), epochMs)
+    expect([...ledger.usages(epochMs).keys()]).toEqual([ownerKey(ben)])
+  })
+
+  it('knows since when there is a history, from its own charges and from what it hears', () => {
+    const ledger = openLedger(epochMs)
+    expect([ledger.history(epochMs), 'sinceMs' in ledger.own(epochMs)]).toEqual([0, false])
+    ledger.hear({ epochMs, owners: [] }, epochMs)
+    expect(ledger.history(epochMs + usageHalfLifeMs)).toBe(0)
+    ledger.charge(ann, used(5000), epochMs)
+    expect(ledger.own(epochMs).sinceMs).toBe(epochMs)
+    expect([0, 1, 3].map((lives) => ledger.history(epochMs + lives * usageHalfLifeMs))).toEqual([0, 0.5, 0.875])
+    const owners = [[ownerKey(ben), 5000]] as const
+    ledger.hear({ epochMs, sinceMs: epochMs + 5, owners }, epochMs)
+    expect(ledger.own(epochMs).sinceMs).toBe(epochMs)
+    ledger.hear({ epochMs, sinceMs: epochMs - usageHalfLifeMs, owners }, epochMs)
+    expect(ledger.history(epochMs)).toBe(0.5)
+    // An earlier version does not say: it is old.
+    ledger.hear({ epochMs, owners }, epochMs)
+    expect(ledger.history(epochMs)).toBeGreaterThan(0.99)
+  })
+
+  it('hears what runs at others, and answers no change for what is inherited', () => {
+    const ledger = openLedger(epochMs)
+    const key = ownerKey(ann)
+    const changes = ledger.hear({ epochMs, owners: [[key, 3000]], running: [[key, 4000]] }, epochMs)
+    expect(changes).toEqual([{ ownerKey: key, coreMs: 7000 }])
+    const uses = { epochMs, owners: [[key, 3000]] as const }
+    expect(ledger.hear({ epochMs, owners: [] }, epochMs, { uses, isInstead: false })).toEqual([])
+    expect(ledger.usageOf(ann, epochMs)).toBe(3000)
+  })
+
   it('reads the usage of another epoch and another half-life in its own units', () => {
     const other = openLedger(epochMs - 5 * usageHalfLifeMs, usageHalfLifeMs / 3)
     other.charge(ann, used(8000), epochMs)

@@ -122,3 +122,32 @@ it('moves the turn of an owner, of the group and of the VO by what is used, divi
   const group = ann.parent.node
   expect([ann.turn.at, group?.turn.at, group?.parent.node?.turn.at]).toEqual([4000, 8000, 2000])
 })
+
+it('lets an owner come back with ten minutes of credit, and not with all that it did not ask for', () => {
+  const ledger = openLedger(0)
+  const owners = ownerOrder<Ordered>(ledger)
+  const busy = enter(owners, owned('ann'))
+  for (let at = 0; at < 60; at += 1) {
+    owners.served(busy)
+    ledger.charge(owned('ann'), { attempt: '', cores: 1, ranMs: 60_000 }, at * 60_000)
+    owners.tick(equalWeights, at * 60_000)
+  }
+  const back = enter(owners, owned('ben'))
+  expect(back.turn.at).toBeGreaterThan(busy.turn.at / 2)
+  expect(back.turn.at).toBeLessThan(busy.turn.at)
+})
+
+it('corrects weights among those who have something to give only', () => {
+  const ledger = openLedger(0)
+  const owners = ownerOrder<Ordered>(ledger)
+  const ann = enter(owners, owned('ann'))
+  owners.of(owned('ben'), alone)
+  const day = 24 * 60 * 60 * 1000
+  ledger.charge(owned('ann'), { attempt: '', cores: 1, ranMs: 1000 * 60_000 }, 0)
+  owners.tick(equalWeights, 10 * day)
+  // Alone she has used all of what is asked for, which is her target.
+  expect(ann.turn.rate).toBeCloseTo(1)
+  enter(owners, owned('ben'))
+  owners.tick(equalWeights, 10 * day)
+  expect(ann.turn.rate).toBeLessThan(0.8)
+})
